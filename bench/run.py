@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Run every bench and print one table; with --write-readme, put it into bench/README.md too."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import bench_images
+import bench_import
+import bench_ols
+from make_maps import default_folder
+from measure import HEAD, machine
+
+README = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- table -->", "<!-- /table -->"
+
+
+def write_readme(text: str) -> None:
+    """Replace what stands between the two marks."""
+    page = README.read_text()
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dir", type=Path, default=default_folder(), help="where to keep the maps")
+    parser.add_argument("--quick", action="store_true", help="smoke test: small sizes, no targets")
+    parser.add_argument("--write-readme", action="store_true", help="update bench/README.md")
+    options = parser.parse_args()
+    if options.quick and options.write_readme:
+        parser.error("--write-readme records the full sizes; leave out --quick")
+    rows = [
+        *bench_images.bench(options.dir, quick=options.quick),
+        *bench_ols.bench(quick=options.quick),
+        *bench_import.bench(quick=options.quick),
+    ]
+    table = "\n".join([f"Machine: {machine()}.", "", HEAD, *map(str, rows)])
+    print(table)
+    if options.write_readme:
+        write_readme(table)
+    missed = [row.work for row in rows if row.met is False]
+    # Small sizes measure overheads, so that only a full run can miss a target.
+    return 1 if missed and not options.quick else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <pybind11/eigen.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include "groupglm/ols_state.hpp"
+
+namespace groupglm {
+
+namespace py = pybind11;
+
+void register_build_info(py::module_& module);
+void register_design(py::module_& module);
+void register_ols_state(py::module_& module);
+void register_ols_fit(py::module_& module);
+void register_special(py::module_& module);
+
+/// C-ordered doubles, taken without a copy: the caller converts, where that is needed.
+using Matrix = py::array_t<double, py::array::c_style>;
+
+/// A two-dimensional array with any strides, seen without a copy.
+template <typename Scalar>
+DataView<Scalar> view_of(const py::array_t<Scalar>& array) {
+  if (array.ndim() != 2) throw py::value_error("the data must have two dimensions");
+  constexpr auto size = static_cast<py::ssize_t>(sizeof(Scalar));
+  if (array.strides(0) % size != 0 || array.strides(1) % size != 0) {
+    throw py::value_error("the data's strides must be whole elements");
+  }
+  return {array.data(), array.shape(0), array.shape(1), array.strides(0) / size,
+          array.strides(1) / size};
+}
+
+inline Eigen::Map<const RowMatrix> matrix_of(const Matrix& array) {
+  if (array.ndim() != 2) throw py::value_error("the matrix must have two dimensions");
+  return {array.data(), array.shape(0), array.shape(1)};
+}
+
+}  // namespace groupglm

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "bindings.hpp"
+#include "groupglm/parallel.hpp"
+
+namespace groupglm {
+
+namespace {
+
+#define GROUPGLM_STRING(x) #x
+#define GROUPGLM_QUOTED(x) GROUPGLM_STRING(x)
+
+std::string compiler() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "gcc " __VERSION__;
+#elif defined(_MSC_VER)
+  return "msvc " GROUPGLM_QUOTED(_MSC_VER);
+#else
+  return "unknown";
+#endif
+}
+
+std::string eigen_version() {
+  return GROUPGLM_QUOTED(EIGEN_WORLD_VERSION) "." GROUPGLM_QUOTED(
+      EIGEN_MAJOR_VERSION) "." GROUPGLM_QUOTED(EIGEN_MINOR_VERSION);
+}
+
+// The highest level this processor and operating system run; the builtin asks both.
+std::string supported_level() {
+#if defined(__GNUC__) && defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+  if (v4) return "v4";
+  if (v3) return "v3";
+#endif
+  return "baseline";
+}
+
+}  // namespace
+
+void register_build_info(py::module_& module) {
+  module.def("supported_level", &supported_level);
+  module.def("max_threads", [] { return resolve_threads(0); });
+  module.def("build_info", [] {
+    py::dict info;
+    info["compiler"] = compiler();
+    info["level"] = GROUPGLM_LEVEL;
+    info["openmp_threads"] = resolve_threads(0);
+    info["eigen"] = eigen_version();
+    return info;
+  });
+}
+
+}  // namespace groupglm

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "bindings.hpp"
+
+PYBIND11_MODULE(GROUPGLM_MODULE, module) {
+  module.doc() = "Compiled core of groupglm; one module a level of the instruction set.";
+  groupglm::register_build_info(module);
+  groupglm::register_design(module);
+  groupglm::register_ols_state(module);
+  groupglm::register_ols_fit(module);
+  groupglm::register_special(module);
+}

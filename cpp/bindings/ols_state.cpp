@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "groupglm/ols_state.hpp"
+
+#include "bindings.hpp"
+
+namespace groupglm {
+
+namespace {
+
+template <typename Scalar>
+void update(OlsState& state, const Design& design, Index first_row, const py::array_t<Scalar>& y,
+            int n_threads) {
+  const DataView<Scalar> view = view_of(y);
+  if (first_row < 0 || view.n_rows > design.n_rows() - first_row) {
+    throw py::value_error("the rows are not those of the design");
+  }
+  if (state.n_working() != design.n_working() || view.n_voxels != state.n_voxels()) {
+    throw py::value_error("the state is of another design or other voxels");
+  }
+  // The views stay valid without the GIL: the caller's arguments hold the arrays.
+  const py::gil_scoped_release unlocked;
+  state.update<Scalar>(design.working.middleRows(first_row, view.n_rows), design.intercept, view,
+                       n_threads);
+}
+
+void merge(OlsState& state, const OlsState& other, int n_threads) {
+  if (state.n_working() != other.n_working() || state.n_voxels() != other.n_voxels()) {
+    throw py::value_error("the states are of different designs or voxels");
+  }
+  const py::gil_scoped_release unlocked;
+  state.merge(other, n_threads);
+}
+
+OlsState select(const OlsState& state, const py::array_t<std::int64_t>& voxels) {
+  if (voxels.ndim() != 1) throw py::value_error("the indices must have one dimension");
+  std::vector<Index> indices;
+  for (py::ssize_t i = 0; i < voxels.size(); ++i) {
+    const auto voxel = voxels.at(i);
+    if (voxel < 0 || voxel >= state.n_voxels()) throw py::index_error("no such voxel");
+    indices.push_back(voxel);
+  }
+  const py::gil_scoped_release unlocked;
+  return state.select(indices);
+}
+
+template <typename T>
+py::array_t<T> array_of(const std::vector<T>& values) {
+  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+template <typename T>
+std::vector<T> vector_of(const py::handle& handle) {
+  const auto array = py::cast<py::array_t<T, py::array::c_style>>(handle);
+  return {array.data(), array.data() + array.size()};
+}
+
+py::tuple get_state(const OlsState& state) {
+  return py::make_tuple(state.n_rows, state.r, state.w, state.rss, array_of(state.missing.slot),
+                        array_of(state.missing.factors), array_of(state.missing.n_rows));
+}
+
+OlsState set_state(const py::tuple& parts) {
+  if (parts.size() != 7) throw py::value_error("not a pickled state");
+  OlsState state;
+  state.n_rows = parts[0].cast<Index>();
+  state.r = parts[1].cast<MatrixXd>();
+  state.w = parts[2].cast<RowMatrix>();
+  state.rss = parts[3].cast<VectorXd>();
+  state.missing.slot = vector_of<std::int32_t>(parts[4]);
+  state.missing.factors = vector_of<double>(parts[5]);
+  state.missing.n_rows = vector_of<std::int32_t>(parts[6]);
+  if (!state.is_consistent()) throw py::value_error("not a pickled state");
+  return state;
+}
+
+}  // namespace
+
+void register_ols_state(py::module_& module) {
+  // (row of the block, count of values) as arguments, for the caller to name the file.
+  static PyObject* infinite =
+      PyErr_NewException("groupglm._core.InfiniteValueError", PyExc_ValueError, nullptr);
+  module.attr("InfiniteValueError") = py::handle(infinite);
+  py::register_local_exception_translator([](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const InfiniteValue& found) {
+      PyErr_SetObject(infinite, py::make_tuple(found.row, found.count).ptr());
+    }
+  });
+  py::class_<OlsState>(module, "OlsState", py::module_local())
+      .def(py::init<Index, Index>(), py::arg("n_working"), py::arg("n_voxels"))
+      .def("update", &update<float>, py::arg("design"), py::arg("first_row"),
+           py::arg("y").noconvert(), py::arg("n_threads"))
+      .def("update", &update<double>, py::arg("design"), py::arg("first_row"),
+           py::arg("y").noconvert(), py::arg("n_threads"))
+      .def("merge", &merge, py::arg("other"), py::arg("n_threads"))
+      .def("select", &select, py::arg("voxels").noconvert())
+      .def_property_readonly("n_rows", [](const OlsState& state) { return state.n_rows; })
+      .def_property_readonly("n_voxels", &OlsState::n_voxels)
+      .def_property_readonly("has_missing", &OlsState::has_missing)
+      .def(py::pickle(&get_state, &set_state));
+}
+
+}  // namespace groupglm

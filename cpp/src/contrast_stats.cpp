@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "groupglm/contrast_stats.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "groupglm/parallel.hpp"
+#include "groupglm/special.hpp"
+#include "voxel_runs.hpp"
+
+namespace groupglm {
+
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// An effect below this, relative to the sizes it is the difference of, is rounding and not data.
+constexpr double kEffectRounding = 16 * std::numeric_limits<double>::epsilon();
+
+// A contrast in the coordinates of w, for one factor.
+struct Directions {
+  MatrixXd effect;      // (k, q): effects = effect w
+  MatrixXd basis;       // (q, rank): F's numerator is |basis' w|^2
+  double variance = 0;  // |g|^2, t only
+  bool estimable = false;
+  Index rank() const { return basis.cols(); }
+};
+
+Directions directions(const MatrixXd& contrast, StatType type, const MatrixXd& r,
+                      const Factor& factor, const Design& design) {
+  Directions out;
+  out.effect = contrast * factor.pinv;
+  out.estimable = is_estimable(contrast, r, factor, design);
+  if (type == StatType::t) {
+    out.variance = out.effect.row(0).squaredNorm();
+    return out;
+  }
+  // Rows of C may differ in units by orders of magnitude; rank is judged on rows of unit length.
+  MatrixXd columns = out.effect.transpose();
+  for (Index k = 0; k < columns.cols(); ++k) {
+    const double length = columns.col(k).norm();
+    if (length > 0.0) columns.col(k) /= length;
+  }
+  Eigen::ColPivHouseholderQR<MatrixXd> qr(columns);
+  qr.setThreshold(kEstimableTolerance);
+  const MatrixXd rotation = qr.householderQ() * MatrixXd::Identity(columns.rows(), columns.rows());
+  out.basis = rotation.leftCols(qr.rank());
+  return out;
+}
+
+// A voxel without any residual variance: the statistic is 0 when the effect is no more than
+// rounding (a constant voxel), else infinite.
+double statistic(double numerator, double denominator, bool is_rounding) {
+  if (denominator > 0.0) return numerator / denominator;
+  return is_rounding ? 0.0 : std::copysign(std::numeric_limits<double>::infinity(), numerator);
+}
+
+struct Task {
+  const OlsState& state;
+  StatType type;
+  const ContrastOutputs& out;
+  const Array rss;
+};
+
+double statistic_of_voxel(const Task& task, Index v, const Directions& d, double numerator,
+                          double sigma2) {
+  const double size = task.state.w.col(v).norm();
+  if (task.type == StatType::t) {
+    const bool rounding = std::abs(numerator) <= kEffectRounding * size * std::sqrt(d.variance);
+    return statistic(numerator, std::sqrt(sigma2 * d.variance), rounding);
+  }
+  const bool rounding = std::sqrt(numerator) <= kEffectRounding * size;
+  return statistic(numerator, sigma2 * static_cast<double>(d.rank()), rounding);
+}
+
+// Effects, variance and statistic of a run of voxels that share directions and df.
+void fill_run(const Task& task, Index first, Index count, const Directions& d, double df) {
+  const Index n = task.state.n_voxels();
+  multiply_run(d.effect, task.state, first, count,
+               RowMatrixOut(task.out.effect, d.effect.rows(), n));
+  const auto sigma2 = task.rss.segment(first, count) / df;
+  Array variance(task.out.variance + first, count);
+  Array stat(task.out.stat + first, count);
+  Eigen::ArrayXd numerator(count);
+  if (task.type == StatType::t) {
+    numerator = Array(task.out.effect + first, count);
+    variance = sigma2 * d.variance;
+    stat = numerator / variance.sqrt();
+  } else {
+    numerator.setZero();
+    add_squares_run(d.basis, task.state, first, count, Array(numerator.data(), count));
+    variance = sigma2;
+    stat = numerator / (variance * static_cast<double>(d.rank()));
+  }
+  if ((variance > 0.0).all()) return;
+  for (Index v = 0; v < count; ++v) {
+    if (variance[v] > 0.0) continue;
+    stat[v] = statistic_of_voxel(task, first + v, d, numerator[v], task.rss[first + v] / df);
+  }
+}
+
+void fill_nan(const Task& task, Index v, Index n_rows) {
+  for (Index k = 0; k < n_rows; ++k) task.out.effect[k * task.state.n_voxels() + v] = kNaN;
+  task.out.variance[v] = kNaN;
+  task.out.stat[v] = kNaN;
+}
+
+// One object a distinct number of degrees of freedom: making one costs thousands of evaluations.
+class Tails {
+ public:
+  Tails(StatType type, Index rank) : type_(type), rank_(static_cast<double>(rank)) {}
+
+  void prepare(double df) {
+    if (!(df > 0.0)) return;
+    if (type_ == StatType::t) {
+      t_.try_emplace(df, df);
+    } else {
+      f_.try_emplace(df, rank_, df);
+    }
+  }
+
+  void fill(const ContrastOutputs& out, Index first, Index count, double df) const {
+    if (!(df > 0.0)) {
+      std::fill_n(out.p_value + first, count, kNaN);
+      std::fill_n(out.z_score + first, count, kNaN);
+    } else if (type_ == StatType::t) {
+      t_.at(df).p_and_z(out.stat + first, count, out.p_value + first, out.z_score + first);
+    } else {
+      f_.at(df).p_and_z(out.stat + first, count, out.p_value + first, out.z_score + first);
+    }
+  }
+
+ private:
+  StatType type_;
+  double rank_;
+  std::map<double, StudentT> t_;
+  std::map<double, FisherF> f_;
+};
+
+}  // namespace
+
+ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
+                                 const MatrixXd& contrast, StatType type,
+                                 const ContrastOutputs& out, int n_threads) {
+  VectorXd rss(state.n_voxels());
+  const Array rss_map(rss.data(), rss.size());
+  residual_sum_of_squares(state, design, rss_map, n_threads);
+  const Task task{state, type, out, rss_map};
+  const Factor shared_factor = factorize(state.r, design);
+  const Directions shared = directions(contrast, type, state.r, shared_factor, design);
+  const auto shared_df = static_cast<double>(state.n_rows - shared_factor.rank);
+  VectorXd own_df(state.has_missing() ? state.n_voxels() : 0);
+  own_df.setConstant(shared_df);
+  visit_voxels(state, design,
+               {[&](Index first, Index count) { fill_run(task, first, count, shared, shared_df); },
+                [&](Index v, const MatrixXd& r, const Factor& factor, Index n_rows) {
+                  const Directions own = directions(contrast, type, r, factor, design);
+                  const auto df = static_cast<double>(n_rows - factor.rank);
+                  own_df[v] = own.estimable && df > 0.0 ? df : kNaN;
+                  if (own_df[v] > 0.0) {
+                    fill_run(task, v, 1, own, df);
+                  } else {
+                    fill_nan(task, v, contrast.rows());
+                  }
+                }},
+               n_threads);
+
+  Tails tails(type, shared.rank());
+  tails.prepare(shared_df);
+  for (const double df : own_df) tails.prepare(df);
+  const Index n_runs = (state.n_voxels() + kRun - 1) / kRun;
+  parallel_for(n_runs, n_threads, [&](Index run, int) {
+    const Index first = run * kRun;
+    const Index count = std::min(kRun, state.n_voxels() - first);
+    tails.fill(out, first, count, shared_df);
+    for (Index v = first; v < first + count && state.has_missing(); ++v) {
+      if (state.slot(v) != MissingVoxels::kComplete) tails.fill(out, v, 1, own_df[v]);
+    }
+  });
+  return {shared.rank(), shared_df};
+}
+
+}  // namespace groupglm

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "groupglm/ols_state.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "givens.hpp"
+#include "groupglm/parallel.hpp"
+#include "tile_update.hpp"
+
+namespace groupglm {
+
+namespace {
+
+constexpr Index kTaskTiles = 16;
+
+// What a tile leaves for later: its voxels with missing values, and how many rows each has.
+struct Leftover {
+  std::vector<Index> voxels;
+  std::vector<Index> n_present;
+};
+
+void load_tile(const OlsState& state, Index first, Index count, Workspace& ws) {
+  for (Index panel = 0; panel * kPanel < count; ++panel) {
+    const Index start = first + panel * kPanel;
+    const Index n = std::min(kPanel, count - panel * kPanel);
+    for (Index k = 0; k < ws.q; ++k) std::copy_n(&state.w(k, start), n, ws.w_row(panel, k));
+    std::copy_n(&state.rss[start], n, ws.rss.data() + panel * kPanel);
+  }
+}
+
+// Writes a tile back, except for the voxels left over: theirs are still the numbers before.
+void store_tile(Workspace& ws, Index first, Index count, const Leftover& leftover,
+                OlsState& state) {
+  for (const Index voxel : leftover.voxels) {
+    const Index v = voxel - first;
+    for (Index k = 0; k < ws.q; ++k) ws.w_row(v / kPanel, k)[v % kPanel] = state.w(k, voxel);
+    ws.rss[v] = state.rss[voxel];
+  }
+  for (Index panel = 0; panel * kPanel < count; ++panel) {
+    const Index start = first + panel * kPanel;
+    const Index n = std::min(kPanel, count - panel * kPanel);
+    for (Index k = 0; k < ws.q; ++k) std::copy_n(ws.w_row(panel, k), n, &state.w(k, start));
+    std::copy_n(ws.rss.data() + panel * kPanel, n, &state.rss[start]);
+  }
+}
+
+// The merged state's own residuals, for the voxels that were not left over.
+void add_rss(const OlsState& other, Index first, Index count, Leftover& leftover, OlsState& state) {
+  auto next = leftover.voxels.begin();
+  for (Index v = first; v < first + count; ++v) {
+    if (next != leftover.voxels.end() && *next == v) {
+      ++next;
+      leftover.n_present.push_back(other.n_observations(v));
+    } else {
+      state.rss[v] += other.rss[v];
+    }
+  }
+}
+
+template <typename Scalar>
+void count_present(const DataView<Scalar>& y, Leftover& leftover, std::atomic<bool>& infinite) {
+  leftover.n_present.assign(leftover.voxels.size(), 0);
+  for (Index i = 0; i < y.n_rows; ++i) {
+    for (std::size_t k = 0; k < leftover.voxels.size(); ++k) {
+      const Scalar value = y(i, leftover.voxels[k]);
+      leftover.n_present[k] += std::isnan(value) ? 0 : 1;
+      if (std::isinf(value)) infinite = true;
+    }
+  }
+}
+
+template <typename Scalar>
+[[noreturn]] void throw_infinite(const DataView<Scalar>& y) {
+  for (Index i = 0; i < y.n_rows; ++i) {
+    Index count = 0;
+    for (Index v = 0; v < y.n_voxels; ++v) count += std::isinf(y(i, v)) ? 1 : 0;
+    if (count > 0) throw InfiniteValue(i, count);
+  }
+  throw InfiniteValue(0, 0);
+}
+
+void unpack_factor(const double* packed, MatrixXd& r) {
+  const Index q = r.rows();
+  r.setZero();
+  for (Index k = 0; k < q; ++k) {
+    for (Index j = k; j < q; ++j) r(k, j) = *packed++;
+  }
+}
+
+void pack_factor(const MatrixXd& r, double* packed) {
+  for (Index k = 0; k < r.rows(); ++k) {
+    for (Index j = k; j < r.cols(); ++j) *packed++ = r(k, j);
+  }
+}
+
+// The first time anything is missing: every other voxel has all rows, so far and in this update.
+void start_slots(OlsState& state, const std::vector<Leftover>& leftovers) {
+  const auto before = state.n_rows > 0 ? MissingVoxels::kComplete : MissingVoxels::kAbsent;
+  const bool any = std::any_of(leftovers.begin(), leftovers.end(),
+                               [](const Leftover& leftover) { return !leftover.voxels.empty(); });
+  if (!any) return;
+  auto& slots = state.missing.slot;
+  slots.assign(static_cast<std::size_t>(state.n_voxels()), MissingVoxels::kComplete);
+  for (const Leftover& leftover : leftovers) {
+    for (const Index voxel : leftover.voxels) slots[static_cast<std::size_t>(voxel)] = before;
+  }
+}
+
+// Gives every leftover voxel that has some row a factor of its own. Serial, in voxel order, so that
+// the slots do not depend on the threads.
+std::vector<Index> assign_slots(OlsState& state, const std::vector<Leftover>& leftovers) {
+  MissingVoxels& missing = state.missing;
+  std::vector<Index> updated;
+  if (missing.slot.empty()) start_slots(state, leftovers);
+  const std::size_t size = packed_size(state.n_working());
+  for (const Leftover& leftover : leftovers) {
+    for (std::size_t k = 0; k < leftover.voxels.size(); ++k) {
+      const Index voxel = leftover.voxels[k];
+      std::int32_t& slot = missing.slot[static_cast<std::size_t>(voxel)];
+      if (leftover.n_present[k] == 0 && slot == MissingVoxels::kAbsent) continue;
+      updated.push_back(voxel);
+      if (slot >= 0) continue;
+      const bool had_rows = slot == MissingVoxels::kComplete;
+      slot = static_cast<std::int32_t>(missing.n_rows.size());
+      missing.n_rows.push_back(had_rows ? static_cast<std::int32_t>(state.n_rows) : 0);
+      missing.factors.resize(missing.factors.size() + size, 0.0);
+      if (had_rows) pack_factor(state.r, missing.factors.data() + missing.factors.size() - size);
+    }
+  }
+  return updated;
+}
+
+}  // namespace
+
+OlsState::OlsState(Index n_working, Index n_voxels)
+    : r(MatrixXd::Zero(n_working, n_working)),
+      w(RowMatrix::Zero(n_working, n_voxels)),
+      rss(VectorXd::Zero(n_voxels)) {}
+
+Index OlsState::n_observations(Index voxel) const {
+  const std::int32_t at = slot(voxel);
+  if (at == MissingVoxels::kComplete) return n_rows;
+  return at == MissingVoxels::kAbsent ? 0 : missing.n_rows[static_cast<std::size_t>(at)];
+}
+
+bool OlsState::is_consistent() const {
+  const Index q = w.rows();
+  const std::size_t slots = missing.n_rows.size();
+  const bool sizes =
+      n_rows >= 0 && r.rows() == q && r.cols() == q && rss.size() == w.cols() &&
+      missing.factors.size() == slots * packed_size(q) &&
+      (missing.slot.empty() ? slots == 0
+                            : missing.slot.size() == static_cast<std::size_t>(w.cols()));
+  return sizes && std::all_of(missing.slot.begin(), missing.slot.end(), [&](std::int32_t at) {
+           return at >= MissingVoxels::kAbsent && at < static_cast<std::int64_t>(slots);
+         });
+}
+
+MatrixXd OlsState::factor_at(Index voxel) const {
+  const std::int32_t at = slot(voxel);
+  if (at == MissingVoxels::kComplete) return r;
+  MatrixXd own = MatrixXd::Zero(n_working(), n_working());
+  if (at >= 0) {
+    unpack_factor(missing.factors.data() + static_cast<std::size_t>(at) * packed_size(n_working()),
+                  own);
+  }
+  return own;
+}
+
+// The rows of y with missing values, one voxel at a time; rows (m, q) belong to y's rows, or to
+// other's w when another state is merged.
+template <typename Scalar>
+static void rotate_voxel_in(OlsState& state, Index voxel, const Eigen::Ref<const RowMatrix>& rows,
+                            const DataView<Scalar>& y, const OlsState* other, double* x) {
+  const Index q = state.n_working();
+  const auto slot = static_cast<std::size_t>(state.slot(voxel));
+  double* factor = state.missing.factors.data() + slot * packed_size(q);
+  double* w = state.w.data() + voxel;
+  double& rss = state.rss[voxel];
+  const MatrixXd own = other != nullptr ? other->factor_at(voxel) : MatrixXd();
+  for (Index i = 0; i < y.n_rows; ++i) {
+    const auto value = static_cast<double>(y(i, voxel));
+    if (std::isnan(value)) continue;
+    for (Index k = 0; k < q; ++k) x[k] = other != nullptr ? own(i, k) : rows(i, k);
+    rotate_row_in(q, factor, w, state.n_voxels(), rss, x, value);
+    if (other == nullptr) ++state.missing.n_rows[slot];
+  }
+  if (other != nullptr) {
+    rss += other->rss[voxel];
+    state.missing.n_rows[slot] += static_cast<std::int32_t>(other->n_observations(voxel));
+  }
+}
+
+template <typename Scalar>
+void OlsState::take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* intercept,
+                       const DataView<Scalar>& y, const OlsState* other, int n_threads) {
+  const Index q = n_working();
+  const std::vector<Block> blocks = plan_blocks(rows, r, n_rows > 0, intercept);
+  const Index n_tiles = (n_voxels() + kTile - 1) / kTile;
+  const int threads = resolve_threads(n_threads);
+  const Index block_rows = std::min(kBlockRows, rows.rows()) + q;
+  std::vector<Workspace> workspaces(static_cast<std::size_t>(threads), Workspace(block_rows, q));
+  std::vector<Leftover> leftovers(static_cast<std::size_t>(n_tiles));
+  std::atomic<bool> infinite{false};
+
+  const auto work_on_tile = [&](Index tile, Workspace& ws) {
+    const Index first = tile * kTile;
+    const Index count = std::min(kTile, n_voxels() - first);
+    load_tile(*this, first, count, ws);
+    for (const Block& block : blocks) advance_tile(block, y, first, count, ws);
+    Leftover& leftover = leftovers[static_cast<std::size_t>(tile)];
+    for (Index v = 0; v < count; ++v) {
+      const double new_rss = ws.rss[v];
+      const bool partial = slot(first + v) != MissingVoxels::kComplete ||
+                           (other != nullptr && other->slot(first + v) != MissingVoxels::kComplete);
+      if (partial || !std::isfinite(new_rss)) leftover.voxels.push_back(first + v);
+    }
+    store_tile(ws, first, count, leftover, *this);
+    if (other == nullptr) {
+      count_present(y, leftover, infinite);
+    } else {
+      add_rss(*other, first, count, leftover, *this);
+    }
+  };
+  // A task is a run of tiles, so that the tile prefetched next is the task's own.
+  parallel_for((n_tiles + kTaskTiles - 1) / kTaskTiles, threads, [&](Index task, int thread) {
+    const Index end = std::min(n_tiles, (task + 1) * kTaskTiles);
+    for (Index tile = task * kTaskTiles; tile < end; ++tile) {
+      work_on_tile(tile, workspaces[static_cast<std::size_t>(thread)]);
+    }
+  });
+  if (infinite) throw_infinite(y);
+
+  const std::vector<Index> updated = assign_slots(*this, leftovers);
+  constexpr Index kChunk = 256;
+  const auto n_updated = static_cast<Index>(updated.size());
+  parallel_for((n_updated + kChunk - 1) / kChunk, threads, [&](Index chunk, int thread) {
+    double* x = workspaces[static_cast<std::size_t>(thread)].packed.data();
+    const Index end = std::min(n_updated, (chunk + 1) * kChunk);
+    for (Index k = chunk * kChunk; k < end; ++k) {
+      rotate_voxel_in(*this, updated[static_cast<std::size_t>(k)], rows, y, other, x);
+    }
+  });
+  r = blocks.back().r;
+  n_rows += other != nullptr ? other->n_rows : rows.rows();
+}
+
+template <typename Scalar>
+void OlsState::update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
+                      const DataView<Scalar>& y, int n_threads) {
+  if (rows.rows() == 0) return;
+  take_up(rows, &intercept, y, nullptr, n_threads);
+}
+
+void OlsState::merge(const OlsState& other, int n_threads) {
+  if (other.n_rows == 0) return;
+  const RowMatrix rows = other.r;
+  const DataView<double> y{other.w.data(), other.w.rows(), other.w.cols(), other.w.cols(), 1};
+  take_up(rows, nullptr, y, &other, n_threads);
+}
+
+OlsState OlsState::select(const std::vector<Index>& voxels) const {
+  OlsState out(n_working(), static_cast<Index>(voxels.size()));
+  out.n_rows = n_rows;
+  out.r = r;
+  for (Index k = 0; k < n_working(); ++k) {
+    for (Index v = 0; v < out.n_voxels(); ++v) {
+      out.w(k, v) = w(k, voxels[static_cast<std::size_t>(v)]);
+    }
+  }
+  const std::size_t size = packed_size(n_working());
+  bool complete = true;
+  std::vector<std::int32_t> slots(voxels.size(), MissingVoxels::kComplete);
+  for (std::size_t v = 0; v < voxels.size(); ++v) {
+    out.rss[static_cast<Index>(v)] = rss[voxels[v]];
+    const std::int32_t old = slot(voxels[v]);
+    complete = complete && old == MissingVoxels::kComplete;
+    slots[v] = old;
+    if (old < 0) continue;
+    slots[v] = static_cast<std::int32_t>(out.missing.n_rows.size());
+    const double* factor = missing.factors.data() + static_cast<std::size_t>(old) * size;
+    out.missing.factors.insert(out.missing.factors.end(), factor, factor + size);
+    out.missing.n_rows.push_back(missing.n_rows[static_cast<std::size_t>(old)]);
+  }
+  if (!complete) out.missing.slot = std::move(slots);
+  return out;
+}
+
+template void OlsState::update(const Eigen::Ref<const RowMatrix>&, const VectorXd&,
+                               const DataView<float>&, int);
+template void OlsState::update(const Eigen::Ref<const RowMatrix>&, const VectorXd&,
+                               const DataView<double>&, int);
+
+}  // namespace groupglm

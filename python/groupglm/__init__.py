@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fast, honest group-level general linear models for brain imaging.
+
+The names below load when first used, so that ``import groupglm`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groupglm._core import build_info
+    from groupglm.design import make_second_level_design_matrix
+    from groupglm.ols import fit_ols
+    from groupglm.second_level import SecondLevelModel
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SecondLevelModel",
+    "__version__",
+    "build_info",
+    "fit_ols",
+    "make_second_level_design_matrix",
+]
+
+_HOME = {
+    "SecondLevelModel": "groupglm.second_level",
+    "build_info": "groupglm._core",
+    "fit_ols": "groupglm.ols",
+    "make_second_level_design_matrix": "groupglm.design",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'groupglm' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

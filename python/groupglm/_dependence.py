@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which columns of a matrix depend on each other, in words.
+
+The rank itself, and whether a contrast can be estimated, are the compiled core's to decide; this
+module only finds the names that an error or a warning has to give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["confounded_columns", "describe_dependence", "quote_names"]
+
+FloatArray = NDArray[np.float64]
+
+_MAX_LISTED = 8
+
+# The same rules as the compiled core's (kRankTolerance, kEstimableTolerance), on columns of unit
+# length; the second also stands in for the first when a matrix sits right at the border.
+_RANK_TOLERANCE = 1e-12
+_LOOSE_TOLERANCE = 1e-8
+
+
+class _Circuit(NamedTuple):
+    """A smallest set of dependent columns: the unit-length columns times ``weights`` sum to 0."""
+
+    weights: FloatArray  # (n_columns,), zero outside the set
+    members: tuple[int, ...]
+
+
+def describe_dependence(X: ArrayLike, names: Sequence[str]) -> str:
+    """Name sets of columns of a matrix that are linearly dependent.
+
+    Parameters
+    ----------
+    X : array_like, shape (n_rows, n_columns)
+        The design matrix, finite.
+    names : sequence of str, length n_columns
+        Its columns.
+
+    Returns
+    -------
+    str
+        A clause to put into a message, with no full stop; empty for a matrix of full column rank.
+        A set is as small as can be: without any one of its columns, it is independent.
+
+    Examples
+    --------
+    >>> X = [[1, 0, 1], [1, 0, 1], [0, 1, 1]]
+    >>> describe_dependence(X, ["a", "b", "intercept"])
+    "columns 'a', 'b' and 'intercept' are linearly dependent"
+    """
+    X = np.asarray(X, dtype=np.float64)
+    clauses = []
+    circuits = _circuits(X)
+    for circuit in circuits[:3]:
+        members = [names[j] for j in circuit.members]
+        if len(members) == 1:
+            clauses.append(f"column {quote_names(members)} is zero throughout")
+        else:
+            clauses.append(f"columns {quote_names(members)} are linearly dependent")
+    if len(circuits) > 3:
+        clauses.append(f"{len(circuits) - 3} more columns depend on those before them")
+    if circuits and X.shape[0] < X.shape[1]:
+        clauses.append(f"there are fewer rows ({X.shape[0]}) than columns ({X.shape[1]})")
+    return "; ".join(clauses)
+
+
+def confounded_columns(X: ArrayLike, names: Sequence[str], contrast: ArrayLike) -> tuple[str, ...]:
+    """Name the columns that make a contrast impossible to estimate.
+
+    Moving the coefficients along a direction in which the fit does not change must not change the
+    contrast either; the columns of a direction along which it does change are returned.
+
+    Parameters
+    ----------
+    X : array_like, shape (n_rows, n_columns)
+        The design matrix, finite.
+    names : sequence of str, length n_columns
+        Its columns.
+    contrast : array_like, shape (n_columns,) or (n_rows_of_contrast, n_columns)
+        The contrast.
+
+    Returns
+    -------
+    tuple of str
+        Linearly dependent columns, the fewest found; empty when the contrast is estimable.
+
+    Examples
+    --------
+    >>> X = [[1, 0, 1], [1, 0, 1], [0, 1, 1]]
+    >>> names = ["a", "b", "intercept"]
+    >>> confounded_columns(X, names, [1, 0, 0])
+    ('a', 'b', 'intercept')
+    >>> confounded_columns(X, names, [1, -1, 0])
+    ()
+    """
+    X = np.asarray(X, dtype=np.float64)
+    lengths = _lengths(X)
+    rows = np.atleast_2d(np.asarray(contrast, dtype=np.float64)) / lengths
+    found: list[_Circuit] = []
+    for circuit in _circuits(X):
+        bound = np.linalg.norm(rows, axis=1) * np.linalg.norm(circuit.weights)
+        if np.any(np.abs(rows @ circuit.weights) > _LOOSE_TOLERANCE * bound):
+            found.append(circuit)
+    if not found:
+        return ()
+    smallest = min(found, key=lambda circuit: len(circuit.members))
+    return tuple(names[j] for j in smallest.members)
+
+
+def _lengths(X: FloatArray) -> FloatArray:
+    """Return the length of each column, 1 for a column of zeros."""
+    # By way of the largest entry, so that squares neither overflow nor vanish.
+    largest = np.max(np.abs(X), axis=0, initial=0.0)
+    largest[largest == 0] = 1.0
+    lengths: FloatArray = largest * np.linalg.norm(X / largest, axis=0)
+    lengths[lengths == 0] = 1.0
+    return lengths
+
+
+def _circuits(X: FloatArray) -> list[_Circuit]:
+    """Return a basis of the null space of the unit-length columns, one circuit a direction."""
+    unit = X / _lengths(X)
+    circuits = _circuits_within(unit, _RANK_TOLERANCE)
+    if circuits or np.linalg.matrix_rank(unit, tol=10 * _RANK_TOLERANCE) == X.shape[1]:
+        return circuits
+    return _circuits_within(unit, _LOOSE_TOLERANCE)
+
+
+def _circuits_within(unit: FloatArray, tolerance: float) -> list[_Circuit]:
+    n_rows, n_columns = unit.shape
+    basis = np.empty((n_rows, min(n_rows, n_columns)))
+    kept: list[int] = []
+    circuits = []
+    for j in range(n_columns):
+        rest = unit[:, j]
+        for _ in range(2):  # the second pass removes what rounding left of the first
+            rest = rest - basis[:, : len(kept)] @ (basis[:, : len(kept)].T @ rest)
+        length = float(np.linalg.norm(rest))
+        if length > tolerance and len(kept) < n_rows:
+            basis[:, len(kept)] = rest / length
+            kept.append(j)
+        else:
+            circuits.append(_circuit(unit, kept, j))
+    return circuits
+
+
+def _circuit(unit: FloatArray, kept: Sequence[int], j: int) -> _Circuit:
+    """Express column j by the independent columns before it; that expression is unique."""
+    weights = np.zeros(unit.shape[1])
+    if kept and np.any(unit[:, j]):
+        weights[list(kept)] = np.linalg.lstsq(unit[:, list(kept)], unit[:, j], rcond=None)[0]
+    # Weights that should vanish come out at rounding's size, far below this.
+    weights[np.abs(weights) <= _LOOSE_TOLERANCE * max(1.0, np.abs(weights).max())] = 0.0
+    weights[j] = -1.0
+    return _Circuit(weights, tuple(int(k) for k in np.flatnonzero(weights)))
+
+
+def quote_names(names: Sequence[object]) -> str:
+    """Quote names and join them, leaving out the later ones of a long list."""
+    quoted = [f"'{name}'" for name in names[:_MAX_LISTED]]
+    if len(names) > _MAX_LISTED:
+        quoted.append(f"{len(names) - _MAX_LISTED} others")
+    if len(quoted) == 1:
+        return quoted[0]
+    return f"{', '.join(quoted[:-1])} and {quoted[-1]}"

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one engine: a map-reduce of images into an OLS state.
+
+Threads read images into a batch of rows; while the next batch is being read, the compiled core takes
+the last one up into the state. Memory is two batches and the state, whatever the number of images:
+
+    2 * min(n_images, batch) * n_values * itemsize  +  8 * (n_columns + 2) * n_values   bytes
+
+besides one inflated image a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from groupglm import _core
+from groupglm.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.spaces import Space
+
+__all__ = ["Source", "fit_state"]
+
+# One batch of rows: enough rows that taking up a batch costs little more than its arithmetic.
+_BATCH_BYTES = 48 * 2**20
+
+
+class Source(Protocol):
+    """An opened input: what the engine asks of it."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The narrowest of float32 and float64 that holds its values exactly."""
+        ...
+
+
+def fit_state(
+    sources: Sequence[Any], space: Space[Any], design: _core.Design, *, n_threads: int
+) -> _core.OlsState:
+    """Read every input once and take it up into a state.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Opened inputs that the space can read, in the order of the design's rows.
+    space : Space
+        Turns an input into a row of values.
+    design : _core.Design
+        The factorised design, one row an input.
+    n_threads : int
+        Number of threads, at least 1.
+
+    Returns
+    -------
+    _core.OlsState
+        The same bits for any number of threads.
+
+    Raises
+    ------
+    groupglm.errors.ImageError
+        If an input cannot be read, or holds infinite values.
+    """
+    dtype = np.result_type(*{source.dtype for source in sources})
+    row_bytes = max(1, space.n_values * dtype.itemsize)
+    n_rows = int(np.clip(_BATCH_BYTES // row_bytes, 1, len(sources)))
+    buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
+    state = _core.OlsState(design.n_working, space.n_values)
+    starts = range(0, len(sources), n_rows)
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            pending = _read_batch(pool, space, sources[:n_rows], buffers[0])
+            for number, first in enumerate(starts):
+                for row in pending:
+                    row.result()
+                count = len(pending)
+                after = sources[first + n_rows : first + 2 * n_rows]
+                pending = _read_batch(pool, space, after, buffers[(number + 1) % 2])
+                _take_up(state, design, first, buffers[number % 2][:count], sources, n_threads)
+        except BaseException:
+            # Also when interrupted: what has not begun is not begun.
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return state
+
+
+def _read_batch(
+    pool: ThreadPoolExecutor, space: Space[Any], sources: Sequence[Any], rows: NDArray[Any]
+) -> list[Future[None]]:
+    return [
+        pool.submit(space.read_row, source, row) for source, row in zip(sources, rows, strict=False)
+    ]
+
+
+def _take_up(
+    state: _core.OlsState,
+    design: _core.Design,
+    first: int,
+    rows: NDArray[Any],
+    sources: Sequence[Source],
+    n_threads: int,
+) -> None:
+    try:
+        state.update(design, first, rows, n_threads)
+    except _core.InfiniteValueError as error:
+        row, count = error.args
+        raise ImageError(
+            f"{sources[first + row].name}: {count} values are infinite; replace them by NaN to "
+            "treat them as missing, or give a mask that leaves them out"
+        ) from None

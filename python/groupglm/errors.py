@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The errors and warnings a caller may want to tell apart.
+
+Every error is a `ValueError`: code that only wants "the input is wrong" imports nothing from here.
+"""
+
+__all__ = ["GridMismatchError", "ImageError", "NotEstimableError", "RankDeficientWarning"]
+
+
+class ImageError(ValueError):
+    """An image that cannot be used: unreadable, truncated, corrupt or of the wrong shape.
+
+    The message begins with the file's name (or, for an image in memory, its place in the input).
+    """
+
+
+class GridMismatchError(ValueError):
+    """Images whose voxels do not lie at the same places.
+
+    The message names the image and says by how much its grid differs. Images are never resampled
+    without being asked to.
+    """
+
+
+class NotEstimableError(ValueError):
+    """A contrast that the design cannot estimate: it is outside the row space of the design matrix.
+
+    The message names the columns that the contrast confounds.
+    """
+
+
+class RankDeficientWarning(UserWarning):
+    """A design matrix whose columns are linearly dependent.
+
+    The fit uses the rank for its degrees of freedom; contrasts of the dependent columns may not be
+    estimable. The message names the columns.
+    """

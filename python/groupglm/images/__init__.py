@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Open, check, read and save image files.
+
+`open_images` reads headers and finds every error that can be known from them; a `VolumeSource` then
+reads one volume into a row of values, from as many threads as wanted. Nothing here knows about
+statistics.
+"""
+
+from groupglm.images.grid import SAME_PLACE_MM, Grid
+from groupglm.images.opening import ImageLike, open_image, open_images
+from groupglm.images.save import save_image
+from groupglm.images.source import VolumeSource
+
+__all__ = [
+    "SAME_PLACE_MM",
+    "Grid",
+    "ImageLike",
+    "VolumeSource",
+    "open_image",
+    "open_images",
+    "save_image",
+]

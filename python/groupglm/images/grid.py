@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where an image's voxels lie: `Grid`."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SAME_PLACE_MM", "Grid"]
+
+SAME_PLACE_MM = 1e-3
+"""Voxels closer than this (mm) count as being at the same place.
+
+Headers store affines in float32, and some tools go through a quaternion and back: the rounding
+displaces the far corner of a whole-head grid by 1e-5 to 1e-4 mm. A thousandth of a millimetre is
+above that rounding, and a thousandth of the smallest voxel anyone averages over subjects.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A regular grid of voxels.
+
+    Two grids are compared with `difference`, not with ``==``: what matters is how far apart their
+    voxels lie in millimetres.
+
+    Parameters
+    ----------
+    shape : tuple of 3 ints
+        Number of voxels along each axis.
+    affine : array, shape (4, 4)
+        Maps voxel indices to millimetres; kept as a read-only float64 copy.
+
+    Raises
+    ------
+    ValueError
+        If `shape` is not three positive numbers, or `affine` is not a finite 4 x 4 matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grid = Grid((61, 73, 61), np.diag([3.0, 3.0, 3.0, 1.0]))
+    >>> grid.n_voxels
+    271633
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        shape = tuple(int(length) for length in self.shape)
+        if len(shape) != 3 or min(shape) < 1:
+            raise ValueError(f"a grid needs three positive dimensions, but its shape is {shape}")
+        affine = np.array(self.affine, dtype=np.float64)
+        if affine.shape != (4, 4):
+            raise ValueError(f"a grid's affine must be 4 x 4, but has shape {affine.shape}")
+        if not np.isfinite(affine).all():
+            raise ValueError(
+                "the affine holds NaN or infinity, so the place of the voxels is unknown; "
+                "write a valid affine into the header"
+            )
+        affine.setflags(write=False)
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "affine", affine)
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels of the whole grid."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    def displacement(self, other: Grid) -> float:
+        """Return the largest distance, in mm, between the same voxel of two grids.
+
+        An affine difference is affine in the voxel index, so its length is largest at a corner.
+
+        Parameters
+        ----------
+        other : Grid
+            A grid of the same shape.
+
+        Returns
+        -------
+        float
+            Distance in mm.
+        """
+        corners = np.array(list(itertools.product(*[(0, n - 1) for n in self.shape], [1])))
+        offsets = corners @ (self.affine - other.affine)[:3].T
+        return float(np.sqrt((offsets**2).sum(axis=1)).max())
+
+    def difference(self, other: Grid) -> str | None:
+        """Tell in words how this grid differs from another.
+
+        Parameters
+        ----------
+        other : Grid
+            The grid to compare with.
+
+        Returns
+        -------
+        str or None
+            None when the shapes are equal and no voxel is displaced by more than `SAME_PLACE_MM`;
+            otherwise what a message can say about this grid.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> here, there = np.eye(4), np.eye(4)
+        >>> there[0, 3] = 2.0
+        >>> Grid((5, 5, 5), there).difference(Grid((5, 5, 5), here))
+        'its affine displaces voxels by up to 2 mm'
+        >>> Grid((5, 5, 6), here).difference(Grid((5, 5, 5), here))
+        'its shape is (5, 5, 6), not (5, 5, 5)'
+        """
+        if self.shape != other.shape:
+            return f"its shape is {self.shape}, not {other.shape}"
+        if np.array_equal(self.affine, other.affine):
+            return None
+        displacement = self.displacement(other)
+        if displacement <= SAME_PLACE_MM:
+            return None
+        return f"its affine displaces voxels by up to {displacement:.3g} mm"

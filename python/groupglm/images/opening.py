@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Open the images of a model, and say what is wrong with them before any is read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import nibabel as nib
+import numpy as np
+from nibabel.spatialimages import SpatialImage
+
+from groupglm.errors import GridMismatchError, ImageError
+from groupglm.images.header import layout_of_proxy, read_layout
+from groupglm.images.source import VolumeSource, volumes_of_file, volumes_of_image
+
+__all__ = ["ImageLike", "open_image", "open_images"]
+
+ImageLike: TypeAlias = str | os.PathLike[str] | SpatialImage
+"""A file name or a nibabel image."""
+
+_WANTED = "a list of images (file names, or nibabel images), or one 4-D image"
+
+
+def open_images(images: object, *, argument: str = "second_level_input") -> list[VolumeSource]:
+    """Open the images of a model; only their headers are read.
+
+    Parameters
+    ----------
+    images : list, tuple, 1-D array or pandas Series of images, or one image
+        A list holds 3-D images, all file names or all nibabel images (3-D or with further axes of
+        length one). One image, file name or nibabel image, is 4-D.
+        Files may be NIfTI-1, NIfTI-2 or Analyze, one file or a pair, compressed by gzip or
+        not, or of any other format that nibabel reads.
+    argument : str, default="second_level_input"
+        How error messages call `images`.
+
+    Returns
+    -------
+    list of VolumeSource
+        One a volume, in the order given, all on the first one's grid.
+
+    Raises
+    ------
+    TypeError
+        If `images` or an item is of another type, or the items are of several kinds.
+    ValueError
+        If there are fewer than two images.
+    ImageError
+        If an image is missing, unreadable, not 3-D, not of real numbers, or its file is too small
+        for what its header declares.
+    GridMismatchError
+        If the images are not all on one grid; they are never resampled here.
+    """
+    if isinstance(images, str | os.PathLike | SpatialImage):
+        sources = _open_volumes(images, f"{argument} in memory")
+        if len(sources) < 2:
+            raise ValueError(
+                f"{argument} is one image of one volume ({sources[0].name}), but a model needs two "
+                "or more; give a list of images, or a 4-D image"
+            )
+        return sources
+    items = _items(images, argument)
+    sources = [_open_item(item, place) for place, item in enumerate(items)]
+    _check_same_grid(sources, argument)
+    return sources
+
+
+def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
+    """Open one 3-D image; only its header is read.
+
+    Parameters
+    ----------
+    image : str, os.PathLike or nibabel image
+        A 3-D image, or one with further axes of length one.
+    name : str, default="image in memory"
+        How error messages call an image that has no file.
+
+    Returns
+    -------
+    VolumeSource
+        The image.
+
+    Raises
+    ------
+    TypeError
+        If `image` is of another type.
+    ImageError
+        If the image is missing, unreadable, not 3-D, not of real numbers, or its file is too small
+        for what its header declares.
+    """
+    if not isinstance(image, str | os.PathLike | SpatialImage):
+        raise TypeError(
+            f"{name} must be a file name or a nibabel image, but is a {type(image).__name__}"
+        )
+    sources = _open_volumes(image, name)
+    if len(sources) > 1:
+        shape = (*sources[0].grid.shape, len(sources))
+        raise ImageError(
+            f"{_name_of(image, name)}: holds {len(sources)} volumes (shape {shape}), but each "
+            "image must be 3-D, or 4-D with a single volume; split it into single volumes"
+        )
+    return sources[0]
+
+
+def _open_item(item: object, place: int) -> VolumeSource:
+    try:
+        return open_image(item, name=f"image {place} in memory")
+    except ImageError as error:
+        # The message begins with the file's name; a long list is easier to mend with the place.
+        if isinstance(item, SpatialImage):
+            raise
+        raise ImageError(f"{error} (item {place} of the list)") from error.__cause__
+
+
+def _items(images: object, argument: str) -> Sequence[object]:
+    """Return the items of a list-like input: two or more, all of one kind."""
+    items = _as_sequence(images)
+    if items is None:
+        raise TypeError(f"{argument} must be {_WANTED}, but is a {type(images).__name__}")
+    for place, item in enumerate(items):
+        if not isinstance(item, str | os.PathLike | SpatialImage):
+            raise TypeError(
+                f"item {place} of {argument} must be a file name or a nibabel image, but is a "
+                f"{type(item).__name__}"
+            )
+        if isinstance(item, SpatialImage) != isinstance(items[0], SpatialImage):
+            raise TypeError(
+                f"{argument} mixes file names with images in memory: item 0 is a "
+                f"{type(items[0]).__name__}, item {place} a {type(item).__name__}; give one kind"
+            )
+    if len(items) < 2:
+        raise ValueError(
+            f"{argument} must hold two or more images, but holds {len(items)}; a 4-D image is "
+            "given by itself, not in a list"
+        )
+    return items
+
+
+def _as_sequence(images: object) -> Sequence[object] | None:
+    if isinstance(images, list | tuple):
+        return images
+    # A Series exists only if its caller has imported pandas.
+    pandas = sys.modules.get("pandas")
+    is_series = pandas is not None and isinstance(images, pandas.Series)
+    if is_series or (isinstance(images, np.ndarray) and images.ndim == 1):
+        items: list[object] = images.tolist()  # type: ignore[attr-defined]
+        return items
+    return None
+
+
+def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
+    """Open every volume of an image; whatever goes wrong is an `ImageError`."""
+    if isinstance(image, SpatialImage):
+        name = _name_of(image, name)
+    else:
+        name = os.path.expanduser(os.fspath(image))  # noqa: PTH111 (a Path would rewrite the name)
+    try:
+        if isinstance(image, SpatialImage):
+            return _volumes_of_nibabel_image(image, name)
+        layout = read_layout(name)
+        if layout is not None:
+            return volumes_of_file(layout)
+        return _volumes_of_nibabel_image(_load(name), name)
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        missing = error.filename or name
+        raise ImageError(f"{missing}: there is no such file; check the name") from error
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be opened: {error.strerror or error}") from error
+    except Exception as error:  # whatever nibabel raises on a damaged header
+        raise ImageError(f"{name}: its header cannot be read: {error}") from error
+
+
+def _volumes_of_nibabel_image(image: SpatialImage, name: str) -> list[VolumeSource]:
+    layout = layout_of_proxy(image.dataobj, image.affine, name)
+    return volumes_of_image(image, name) if layout is None else volumes_of_file(layout)
+
+
+def _load(path: str) -> SpatialImage:
+    """Open a file that is not plain NIfTI with nibabel."""
+    try:
+        image = nib.load(path)
+    except nib.filebasedimages.ImageFileError as error:
+        raise ImageError(
+            f"{path}: is not an image of a known format, whatever its name says ({error})"
+        ) from error
+    if not isinstance(image, SpatialImage):
+        raise ImageError(
+            f"{path}: is a {type(image).__name__}, but only images of voxels can be used here"
+        )
+    return image
+
+
+def _name_of(image: ImageLike, name: str) -> str:
+    if isinstance(image, SpatialImage):
+        return image.get_filename() or name
+    return os.fspath(image)
+
+
+def _check_same_grid(sources: list[VolumeSource], argument: str) -> None:
+    first = sources[0]
+    for place, source in enumerate(sources):
+        difference = source.grid.difference(first.grid)
+        if difference is not None:
+            raise GridMismatchError(
+                f"{source.name}: image {place} of {argument} is not on the grid of image 0 "
+                f"({first.name}): {difference}; resample it to the first image's grid"
+            )

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One volume that can be read: `VolumeSource` and what it may be made of."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import ImageError
+from groupglm.images.grid import Grid
+from groupglm.images.header import Layout, check_is_real
+from groupglm.images.inflate import GzipSeries, SeriesLayout, inflate_file
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+    from numpy.typing import NDArray
+
+__all__ = ["VolumeSource", "volumes_of_file", "volumes_of_image"]
+
+
+class VolumeSource(ABC):
+    """One 3-D image, opened but not read.
+
+    Nothing is kept between two reads. A source may be read by several threads at once and can be
+    pickled to be read elsewhere.
+
+    Attributes
+    ----------
+    name : str
+        The file's name, or the image's place in the input; error messages begin with it.
+    grid : Grid
+        Where the voxels lie.
+    dtype : numpy.dtype
+        The type a row needs to hold every value: float32 when that loses nothing (stored as
+        float16, float32, or integers of 8 or 16 bits, and not scaled), else float64.
+    """
+
+    def __init__(
+        self, *, name: str, grid: Grid, stored: np.dtype[Any], slope: float, inter: float
+    ) -> None:
+        self.name = name
+        self.grid = grid
+        self._slope = slope
+        self._inter = inter
+        self._scaled = (slope, inter) != (1.0, 0.0)
+        self.dtype: np.dtype[np.float32] | np.dtype[np.float64] = np.dtype(np.float64)
+        if not self._scaled and np.can_cast(stored, np.float32, "safe"):
+            self.dtype = np.dtype(np.float32)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    @abstractmethod
+    def _stored_values(self) -> NDArray[Any]:
+        """Return the stored values, shape (n_voxels,), the first axis varying fastest."""
+
+    def read_into(
+        self,
+        out: NDArray[np.float32] | NDArray[np.float64],
+        indices: NDArray[np.intp] | None = None,
+    ) -> None:
+        """Read the volume and put its values into a row.
+
+        Parameters
+        ----------
+        out : array of float32 or float64, shape (n_values,)
+            Filled with the values. Converted from float64 if `out` is narrower than `dtype`.
+        indices : array of int, shape (n_values,), optional
+            Which voxels, as places in file order (the first axis varies fastest); each must be
+            within the grid. All voxels of the grid by default.
+
+        Raises
+        ------
+        ImageError
+            If the file cannot be read, is truncated, or its checksum does not match.
+        """
+        try:
+            stored = self._stored_values()
+        except (OSError, EOFError) as error:
+            raise ImageError(f"{self.name}: cannot be read: {error}") from error
+        # mode="clip" because "raise" makes numpy gather into a buffer first; both release the GIL.
+        if indices is not None and stored.dtype == out.dtype and not self._scaled:
+            np.take(stored, indices, out=out, mode="clip")
+            return
+        values = stored if indices is None else np.take(stored, indices, mode="clip")
+        if not self._scaled:
+            out[...] = values
+            return
+        scaled = values * np.float64(self._slope)
+        scaled += self._inter
+        out[...] = scaled
+
+
+class _PlainVolume(VolumeSource):
+    """A volume of an uncompressed file."""
+
+    def __init__(self, layout: Layout, grid: Grid, volume: int, name: str) -> None:
+        super().__init__(
+            name=name, grid=grid, stored=layout.dtype, slope=layout.slope, inter=layout.inter
+        )
+        self._path = layout.path
+        self._stored_dtype = layout.dtype
+        self._offset = layout.offset + volume * grid.n_voxels * layout.dtype.itemsize
+
+    def _stored_values(self) -> NDArray[Any]:
+        # Not a memory map: a file that another program shortens meanwhile would kill the process.
+        values = np.fromfile(
+            self._path, dtype=self._stored_dtype, count=self.grid.n_voxels, offset=self._offset
+        )
+        if values.size < self.grid.n_voxels:
+            raise ImageError(
+                f"{self.name}: the file was shortened after it was opened: {values.size} of "
+                f"{self.grid.n_voxels} values are left; do not write to images while they are read"
+            )
+        return values
+
+
+class _GzipVolume(VolumeSource):
+    """The only volume of a gzip file."""
+
+    def __init__(self, layout: Layout, grid: Grid) -> None:
+        super().__init__(
+            name=layout.name, grid=grid, stored=layout.dtype, slope=layout.slope, inter=layout.inter
+        )
+        self._layout = layout
+
+    def _stored_values(self) -> NDArray[Any]:
+        layout = self._layout
+        n_voxels = self.grid.n_voxels
+        needed = layout.offset + n_voxels * layout.dtype.itemsize
+        inflated = inflate_file(layout.path, needed, layout.name)
+        return np.frombuffer(inflated, layout.dtype, n_voxels, layout.offset)
+
+
+class _GzipSeriesVolume(VolumeSource):
+    """One of several volumes of a gzip file, inflated one after the other."""
+
+    def __init__(self, layout: Layout, grid: Grid, volume: int, series: GzipSeries) -> None:
+        super().__init__(
+            name=f"{layout.name}, volume {volume}",
+            grid=grid,
+            stored=layout.dtype,
+            slope=layout.slope,
+            inter=layout.inter,
+        )
+        self._stored_dtype = layout.dtype
+        self._volume = volume
+        self._series = series
+
+    def _stored_values(self) -> NDArray[Any]:
+        return np.frombuffer(self._series.volume(self._volume), self._stored_dtype)
+
+
+class _ImageVolume(VolumeSource):
+    """A volume of a nibabel image: in memory, or of a format that only nibabel reads."""
+
+    def __init__(
+        self,
+        image: SpatialImage,
+        stored: np.dtype[Any],
+        grid: Grid,
+        index: tuple[slice | int, ...],
+        name: str,
+    ) -> None:
+        super().__init__(name=name, grid=grid, stored=stored, slope=1.0, inter=0.0)
+        self._image = image
+        self._index = index
+
+    def _stored_values(self) -> NDArray[Any]:
+        # The data object itself: get_fdata would keep a float64 copy of every image.
+        data = self._image.dataobj
+        try:
+            values = np.asanyarray(data[self._index] if self._index else data)
+        except Exception as error:  # whatever a third-party reader raises on a damaged file
+            raise ImageError(f"{self.name}: cannot be read: {error}") from error
+        return values.reshape(-1, order="F")
+
+
+def volumes_of_file(layout: Layout) -> list[VolumeSource]:
+    """Make a source of each volume of a file.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where the file keeps its values.
+
+    Returns
+    -------
+    list of VolumeSource
+        One for a 3-D image; as many as volumes for a 4-D image.
+
+    Raises
+    ------
+    ImageError
+        If the header is not that of a 3-D or 4-D image of real numbers, or cannot be true.
+    """
+    layout.check()
+    shape = _shape_without_trailing_ones(layout.shape, layout.name)
+    grid = _grid(shape, layout.affine, layout.name)
+    if len(shape) == 3:
+        return [
+            _GzipVolume(layout, grid)
+            if layout.compressed
+            else _PlainVolume(layout, grid, 0, layout.name)
+        ]
+    n_volumes = shape[3]
+    if not layout.compressed:
+        return [
+            _PlainVolume(layout, grid, volume, f"{layout.name}, volume {volume}")
+            for volume in range(n_volumes)
+        ]
+    volume_bytes = grid.n_voxels * layout.dtype.itemsize
+    series = GzipSeries(
+        SeriesLayout(layout.path, layout.offset, volume_bytes, n_volumes, layout.name)
+    )
+    return [_GzipSeriesVolume(layout, grid, volume, series) for volume in range(n_volumes)]
+
+
+def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
+    """Make a source of each volume of a nibabel image that is not simply a file's values.
+
+    Parameters
+    ----------
+    image : nibabel.spatialimages.SpatialImage
+        An image in memory, or of a format that only nibabel reads.
+    name : str
+        How error messages call it.
+
+    Returns
+    -------
+    list of VolumeSource
+        One for a 3-D image; as many as volumes for a 4-D image.
+
+    Raises
+    ------
+    ImageError
+        If it is not a 3-D or 4-D image of real numbers.
+    """
+    data = image.dataobj
+    shape = _shape_without_trailing_ones(tuple(int(length) for length in data.shape), name)
+    if math.prod(shape) == 0:
+        raise ImageError(f"{name}: has the shape {shape}, so it holds no values")
+    # Not every reader of nibabel knows its type before it has read: float64 holds what it will be.
+    stored = np.dtype(getattr(data, "dtype", np.float64))
+    check_is_real(stored, name)
+    if not isinstance(data, np.ndarray):
+        stored = np.dtype(np.float64)  # a reader of nibabel's scales, whatever the stored type
+    grid = _grid(shape, image.affine, name)
+    if len(shape) == 3:
+        return [_ImageVolume(image, stored, grid, (), name)]
+    box = (slice(None),) * 3
+    ones = (0,) * (len(data.shape) - 4)
+    return [
+        _ImageVolume(image, stored, grid, (*box, volume, *ones), f"{name}, volume {volume}")
+        for volume in range(shape[3])
+    ]
+
+
+def _shape_without_trailing_ones(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """Drop axes of length one after the third, and refuse what is then not 3-D or 4-D."""
+    n_axes = len(shape)
+    while n_axes > 3 and shape[n_axes - 1] == 1:
+        n_axes -= 1
+    if n_axes not in (3, 4):
+        raise ImageError(
+            f"{name}: has the shape {shape}, but an image needs three axes of space, and may have "
+            "one more of volumes"
+        )
+    return shape[:n_axes]
+
+
+def _grid(shape: tuple[int, ...], affine: NDArray[np.float64] | None, name: str) -> Grid:
+    if affine is None:
+        raise ImageError(f"{name}: has no affine, so the place of its voxels is unknown; set one")
+    try:
+        return Grid((shape[0], shape[1], shape[2]), affine)
+    except ValueError as error:
+        raise ImageError(f"{name}: {error}") from error

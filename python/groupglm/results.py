@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fit and a contrast yield: frozen results over a compiled state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from groupglm import _core
+from groupglm.design import confounded_columns
+from groupglm.errors import NotEstimableError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["ContrastResult", "OlsFit", "StatType"]
+
+StatType = Literal["t", "F"]
+
+
+@dataclass(frozen=True, eq=False)
+class ContrastResult:
+    """A contrast's statistics at every voxel.
+
+    A voxel whose rows present cannot estimate the contrast has NaN everywhere.
+
+    Parameters
+    ----------
+    effect_size : array, shape (n_voxels,) for t, (n_rows, n_voxels) for F
+        The contrast times the coefficients, in the data's units: one row of it a row of the contrast.
+    effect_variance : array, shape (n_voxels,)
+        Variance of the effect for t; the residual variance for F.
+    stat : array, shape (n_voxels,)
+        The t or F statistic.
+    p_value : array, shape (n_voxels,)
+        Probability of a larger statistic under the null hypothesis; one-sided for t.
+    z_score : array, shape (n_voxels,)
+        The standard normal quantile with the same upper tail: finite and right also where the
+        p-value underflows.
+    stat_type : {"t", "F"}
+        Which statistic.
+    df : int or array of int, shape (n_voxels,), or a pair of them
+        Residual degrees of freedom for t; the pair (numerator, residual) for F.
+    """
+
+    effect_size: NDArray[np.float64]
+    effect_variance: NDArray[np.float64]
+    stat: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    z_score: NDArray[np.float64]
+    stat_type: StatType
+    df: int | NDArray[np.int64] | tuple[int, int | NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class OlsFit:
+    """An ordinary least-squares fit at every voxel; made by `fit_ols`.
+
+    Only the state is kept, a few numbers a voxel; each attribute is computed from it when asked for,
+    in compiled code. Take an attribute into a variable before indexing it in a loop.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        The design matrix.
+    column_names : tuple of str
+        Names of its columns, for messages.
+    n_threads : int
+        Number of threads for what is computed later; 0 means all.
+    """
+
+    X: NDArray[np.float64]
+    column_names: tuple[str, ...]
+    n_threads: int
+    _state: _core.OlsState = field(repr=False)
+    _design: _core.Design = field(repr=False)
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels."""
+        return self._state.n_voxels
+
+    @property
+    def beta(self) -> NDArray[np.float64]:
+        """Coefficients, shape (n_columns, n_voxels), in the data's units a unit of the column.
+
+        Of minimum norm when the columns are linearly dependent; NaN where a voxel has no data.
+        """
+        return _core.beta(self._state, self._design, self.n_threads)
+
+    @property
+    def rss(self) -> NDArray[np.float64]:
+        """Residual sum of squares, shape (n_voxels,)."""
+        return _core.rss(self._state, self._design, self.n_threads)
+
+    @property
+    def residual_variance(self) -> NDArray[np.float64]:
+        """RSS over the residual degrees of freedom, shape (n_voxels,); NaN where there are none."""
+        df = np.asarray(self.df_residual, dtype=np.float64)
+        return self.rss / np.where(df > 0, df, np.nan)
+
+    @property
+    def r_square(self) -> NDArray[np.float64]:
+        """1 - RSS/TSS, shape (n_voxels,); NaN where the data do not vary.
+
+        TSS is about the mean when the design contains the constant (as a column or a combination of
+        columns), else about zero.
+        """
+        return _core.r_square(self._state, self._design, self.n_threads)
+
+    @property
+    def n_observations(self) -> int | NDArray[np.int64]:
+        """Number of images with data: one number, or shape (n_voxels,) when any value is missing."""
+        return self._observations_and_rank()[0]
+
+    @property
+    def rank(self) -> int | NDArray[np.int64]:
+        """Rank of the design: one number, or that of the rows present, shape (n_voxels,)."""
+        return self._observations_and_rank()[1]
+
+    @property
+    def df_residual(self) -> int | NDArray[np.int64]:
+        """Residual degrees of freedom, n - rank: one number, or shape (n_voxels,)."""
+        n_observations, rank = self._observations_and_rank()
+        return n_observations - rank
+
+    def _observations_and_rank(
+        self,
+    ) -> tuple[int, int] | tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if not self._state.has_missing:
+            return self._state.n_rows, self._design.rank
+        return _core.observations_and_rank(self._state, self._design, self.n_threads)
+
+    def contrast(self, contrast: ArrayLike, *, stat_type: StatType | None = None) -> ContrastResult:
+        """Test a contrast of the coefficients at every voxel.
+
+        Parameters
+        ----------
+        contrast : array_like, shape (n_columns,) or (n_rows, n_columns)
+            A vector asks for a t statistic, a matrix for an F statistic of its rows together.
+        stat_type : {"t", "F"}, optional
+            Forces the statistic: "F" for a vector, "t" for a matrix of one row.
+
+        Returns
+        -------
+        ContrastResult
+            Effects, statistics, p-values and z-scores.
+
+        Raises
+        ------
+        ValueError
+            If the contrast has the wrong shape, is zero or not finite, or `stat_type` does not fit.
+        groupglm.errors.NotEstimableError
+            If the design cannot estimate it; the message names the columns it confounds.
+
+        Notes
+        -----
+        The F statistic of rows :math:`C` is :math:`(C\\beta)'[C(X'X)^-C']^-(C\\beta) / r\\sigma^2`
+        with :math:`r` the rank of :math:`C` (Searle, *Linear Models*, 1971, chapter 5).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from groupglm import fit_ols
+        >>> Y = np.array([[1.0], [2.0], [3.0]])
+        >>> result = fit_ols(np.ones((3, 1)), Y).contrast([1])
+        >>> float(result.effect_size[0]), round(float(result.stat[0]), 4), result.df
+        (2.0, 3.4641, 2)
+        """
+        values = self._check_contrast(np.asarray(contrast, dtype=np.float64))
+        chosen = _choose_stat_type(values, stat_type)
+        rows = np.ascontiguousarray(np.atleast_2d(values))
+        if not _core.is_estimable(self._state, self._design, rows):
+            self._refuse(rows)
+        effect, variance, stat, p_value, z_score, rank = _core.contrast(
+            self._state, self._design, rows, chosen, self.n_threads
+        )
+        df_residual = self.df_residual
+        return ContrastResult(
+            effect_size=effect[0] if chosen == "t" else effect,
+            effect_variance=variance,
+            stat=stat,
+            p_value=p_value,
+            z_score=z_score,
+            stat_type=chosen,
+            df=df_residual if chosen == "t" else (rank, df_residual),
+        )
+
+    def _check_contrast(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        n_columns = self.X.shape[1]
+        if values.ndim not in (1, 2) or values.size == 0 or values.shape[-1] != n_columns:
+            raise ValueError(
+                f"contrast has shape {values.shape}; it must be ({n_columns},) or (n_rows, "
+                f"{n_columns}), one number for each column: {', '.join(self.column_names)}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("contrast holds NaN or infinite values; give finite numbers")
+        if not values.any():
+            raise ValueError("Contrast is null: all its values are zero; give at least one weight")
+        return values
+
+    def _refuse(self, rows: NDArray[np.float64]) -> None:
+        for row in rows:
+            columns = confounded_columns(self.X, self.column_names, row)
+            if columns:
+                listed = ", ".join(repr(name) for name in columns)
+                raise NotEstimableError(
+                    f"contrast {row.tolist()} is not estimable: the design cannot tell apart the "
+                    f"columns {listed}; drop one of them, or test a contrast that does not depend "
+                    "on how the effect is shared among them"
+                )
+        raise NotEstimableError("contrast is not estimable with this design matrix")
+
+    def predicted(self, X: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Compute the fitted values X beta.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_rows, n_columns), optional
+            Rows to predict for; the design itself by default.
+
+        Returns
+        -------
+        array, shape (n_rows, n_voxels)
+            Fitted values.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of columns.
+        """
+        return _core.predict(self._check_rows(X), self.beta, self.n_threads)
+
+    def residuals(
+        self, X: ArrayLike | None, Y: NDArray[np.float32] | NDArray[np.float64]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Compute the residuals Y - X beta; the data are not kept, so they are given again.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_rows, n_columns), or None
+            The rows' design; None for the design that was fitted.
+        Y : array of float32 or float64, shape (n_rows, n_voxels)
+            The data.
+
+        Returns
+        -------
+        array, shape (n_rows, n_voxels)
+            Of Y's type; NaN where Y is NaN.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not match the fit, or Y is of another type.
+        """
+        rows = self._check_rows(X)
+        data = np.asarray(Y)
+        if data.shape != (rows.shape[0], self.n_voxels) or data.dtype.kind != "f":
+            raise ValueError(
+                f"Y is {data.dtype} of shape {data.shape}; it must be float32 or float64 of shape "
+                f"({rows.shape[0]}, {self.n_voxels}), as it was for the fit"
+            )
+        if data.dtype not in (np.float32, np.float64):
+            data = data.astype(np.float64)
+        return _core.residuals(rows, self.beta, data, self.n_threads)
+
+    def _check_rows(self, X: ArrayLike | None) -> NDArray[np.float64]:
+        rows = self.X if X is None else np.ascontiguousarray(X, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != self.X.shape[1]:
+            raise ValueError(
+                f"X has shape {rows.shape}; it must be (n_rows, {self.X.shape[1]}), with the "
+                f"columns {', '.join(self.column_names)}"
+            )
+        return rows
+
+
+def _choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) -> StatType:
+    if stat_type is None:
+        return "t" if values.ndim == 1 else "F"
+    if stat_type not in ("t", "F"):
+        raise ValueError(f"stat_type is {stat_type!r}; it must be 't', 'F' or None")
+    if stat_type == "t" and values.ndim == 2 and values.shape[0] > 1:
+        raise ValueError(
+            f"stat_type='t' needs a single contrast, but {values.shape[0]} rows were given; give "
+            "one row, or stat_type='F' to test them together"
+        )
+    return stat_type

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Voxels of a grid, inside a mask: `VolumeSpace`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Image
+
+from groupglm.errors import GridMismatchError, ImageError
+from groupglm.images.grid import Grid
+from groupglm.images.opening import ImageLike, open_image
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+    from groupglm.images.source import VolumeSource
+
+__all__ = ["VolumeSpace"]
+
+_DESCRIP_BYTES = 79  # the header's field has 80, and readers in C want the last one to be zero
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeSpace:
+    """The voxels of a grid that are inside a mask, or all of them.
+
+    A row holds the voxels in file order: the first axis of the image varies fastest.
+
+    Parameters
+    ----------
+    grid : Grid
+        Where the voxels lie.
+    indices : array of int, shape (n_values,), optional
+        The mask: places in file order, increasing. The whole grid by default, as long as no mask
+        is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from groupglm.images.grid import Grid
+    >>> space = VolumeSpace(Grid((2, 2, 2), np.eye(4)))
+    >>> space.n_values
+    8
+    >>> inside = space.restrict(np.arange(8) > 5)
+    >>> inside.to_image(np.array([1.0, 2.0])).get_fdata()[:, 1, 1]
+    array([1., 2.])
+    """
+
+    grid: Grid
+    indices: NDArray[np.intp] | None = None
+
+    def __post_init__(self) -> None:
+        if self.indices is None:
+            return
+        indices = np.array(self.indices, dtype=np.intp)
+        if indices.ndim != 1 or indices.size == 0:
+            raise ValueError("the mask is empty: no voxel is inside; give one that has voxels")
+        if indices[0] < 0 or indices[-1] >= self.grid.n_voxels or (np.diff(indices) <= 0).any():
+            raise ValueError(
+                f"the mask's indices must increase from 0 to at most {self.grid.n_voxels - 1}"
+            )
+        indices.setflags(write=False)
+        object.__setattr__(self, "indices", indices)
+
+    @classmethod
+    def from_mask(cls, mask: ImageLike, grid: Grid | None = None) -> VolumeSpace:
+        """Make the space of the voxels inside a mask image.
+
+        Parameters
+        ----------
+        mask : str, os.PathLike or nibabel image
+            Zero (or NaN) outside, one other value inside.
+        grid : Grid, optional
+            The grid that the mask must be on. The mask's own by default.
+
+        Returns
+        -------
+        VolumeSpace
+            The voxels inside.
+
+        Raises
+        ------
+        ImageError
+            If the mask cannot be read or is not 3-D.
+        GridMismatchError
+            If it is on another grid.
+        ValueError
+            If it is empty, or is not made of zero and one other value.
+        """
+        source = open_image(mask, name="mask_img")
+        difference = None if grid is None else source.grid.difference(grid)
+        if difference is not None:
+            raise GridMismatchError(
+                f"{source.name}: the mask is not on the grid of the images: {difference}; "
+                "resample it to their grid"
+            )
+        values = np.empty(source.grid.n_voxels, dtype=source.dtype)
+        source.read_into(values)
+        values[~np.isfinite(values)] = 0
+        inside = values != 0
+        if not inside.any():
+            raise ValueError(f"{source.name}: the mask is empty: all its voxels are zero or NaN")
+        low, high = values[inside].min(), values[inside].max()
+        if low != high:
+            raise ValueError(
+                f"{source.name}: a mask needs zero outside and one other value inside, but this "
+                f"one has values from {low:g} to {high:g} besides zero; threshold it first"
+            )
+        # The images' own affine goes into the results, not the mask's that only nearly equals it.
+        return cls(source.grid if grid is None else grid, np.flatnonzero(inside))
+
+    @property
+    def n_values(self) -> int:
+        """Number of voxels inside the mask: the length of a row."""
+        return self.grid.n_voxels if self.indices is None else len(self.indices)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask as an array, of the grid's shape."""
+        inside = np.zeros(self.grid.n_voxels, dtype=np.bool_)
+        inside[slice(None) if self.indices is None else self.indices] = True
+        return inside.reshape(self.grid.shape, order="F")
+
+    def restrict(self, keep: NDArray[np.bool_]) -> VolumeSpace:
+        """Make the space of some of this space's voxels.
+
+        Parameters
+        ----------
+        keep : array of bool, shape (n_values,)
+            Which voxels stay, in the order of a row.
+
+        Returns
+        -------
+        VolumeSpace
+            The voxels that stay.
+
+        Raises
+        ------
+        ValueError
+            If none stays, or `keep` is not a row of truth values.
+        """
+        keep = np.asarray(keep)
+        if keep.shape != (self.n_values,) or keep.dtype != np.bool_:
+            raise ValueError(
+                f"keep must be bool of shape ({self.n_values},), but is {keep.dtype} of shape "
+                f"{keep.shape}"
+            )
+        kept = np.flatnonzero(keep)
+        return VolumeSpace(self.grid, kept if self.indices is None else self.indices[kept])
+
+    def read_row(
+        self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
+    ) -> None:
+        """Read an image into a row.
+
+        Parameters
+        ----------
+        source : VolumeSource
+            An image of this grid's shape (`open_images` has compared the affines).
+        out : array of float32 or float64, shape (n_values,)
+            Filled with the values; NaN where the image has none. May be called from several threads
+            at once, with a different `out` each.
+
+        Raises
+        ------
+        ImageError
+            If the image cannot be read, or has no finite value inside the mask.
+        GridMismatchError
+            If the image has another shape.
+        """
+        if source.grid.shape != self.grid.shape:
+            raise GridMismatchError(
+                f"{source.name}: the image is not on the grid of the mask: its shape is "
+                f"{source.grid.shape}, not {self.grid.shape}; resample it to that grid"
+            )
+        source.read_into(out, self.indices)
+        # Nearly every image begins with a finite value: then there is nothing to search.
+        if not np.isfinite(out[0]) and not np.isfinite(out).any():
+            raise ImageError(
+                f"{source.name}: all {self.n_values} values inside the mask are NaN or infinite; "
+                "leave the image out or give another mask"
+            )
+
+    def to_image(
+        self, values: NDArray[Any], descrip: str = "", *, dtype: DTypeLike = np.float32
+    ) -> Nifti1Image:
+        """Turn results into an image.
+
+        Parameters
+        ----------
+        values : array, shape (n_values,) or (k, n_values)
+            One row gives a 3-D image, `k` rows a 4-D image of `k` volumes.
+        descrip : str, default=""
+            What the values are; the header keeps the first 79 bytes.
+        dtype : data-type, default=numpy.float32
+            Type of the image's values.
+
+        Returns
+        -------
+        nibabel.nifti1.Nifti1Image
+            With the grid's affine, in mm; zero outside the mask.
+
+        Raises
+        ------
+        ValueError
+            If `values` has another shape.
+        """
+        values = np.asarray(values)
+        if values.ndim not in (1, 2) or values.shape[-1] != self.n_values:
+            raise ValueError(
+                f"values must have the shape ({self.n_values},) or (k, {self.n_values}), but have "
+                f"{values.shape}"
+            )
+        # In Fortran order each volume is one run of memory, as it will be in the file.
+        data = np.zeros((*self.grid.shape, *values.shape[:-1]), dtype=dtype, order="F")
+        flat = data.reshape(self.grid.n_voxels, -1, order="F")
+        inside = slice(None) if self.indices is None else self.indices
+        for volume, row in enumerate(np.atleast_2d(values)):
+            flat[:, volume][inside] = row
+        image = Nifti1Image(data, self.grid.affine)  # type: ignore[no-untyped-call]
+        image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
+        image.header["descrip"] = descrip.encode()[:_DESCRIP_BYTES]
+        return image
+
+    def mask_image(self) -> Nifti1Image:
+        """Return the mask as a uint8 image, one inside and zero outside."""
+        return self.to_image(np.ones(self.n_values, np.uint8), "mask", dtype=np.uint8)

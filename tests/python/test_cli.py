@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line, from the inside and as a user's shell runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from nilearn.glm.second_level import SecondLevelModel as NilearnModel
+from numpy.typing import NDArray
+
+import groupglm
+from groupglm.cli import main
+
+CONTRASTS = ["group", "age", "intercept"]
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def _values(path: Path) -> NDArray[np.float64]:
+    image: Any = nib.load(path)
+    return np.asarray(image.dataobj, dtype=np.float64)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run the demo once on a coarse grid: its directory and what it printed."""
+    output = tmp_path_factory.mktemp("demo") / "out"
+    result = _run("demo", "--output", output, "--voxel-size", "6")
+    assert result.exit_code == 0, result.output
+    return output, result.output
+
+
+def test_the_demo_writes_what_it_says(demo: tuple[Path, str]) -> None:
+    output, _ = demo
+    maps = {f"{name}_{kind}.nii.gz" for name in CONTRASTS for kind in ("effect", "t", "z", "p")}
+    assert {path.name for path in (output / "maps").iterdir()} == maps
+    assert {path.name for path in output.iterdir()} == {
+        "design_matrix.tsv",
+        "images",
+        "maps",
+        "mask.nii.gz",
+        "participants.tsv",
+    }
+    assert len(list((output / "images").iterdir())) == 24
+    design = pd.read_csv(output / "design_matrix.tsv", sep="\t")
+    assert design.shape == (24, 3)
+    assert list(design) == CONTRASTS
+
+
+def test_the_demos_maps_are_nilearns(demo: tuple[Path, str]) -> None:
+    output, _ = demo
+    design = pd.read_csv(output / "design_matrix.tsv", sep="\t")
+    images = sorted(str(path) for path in (output / "images").iterdir())
+    model = NilearnModel(mask_img=str(output / "mask.nii.gz")).fit(images, design_matrix=design)
+    inside = _values(output / "mask.nii.gz") > 0
+    kinds = {"effect": "effect_size", "t": "stat", "z": "z_score", "p": "p_value"}
+    for name in CONTRASTS:
+        expected = model.compute_contrast(name, output_type="all")
+        for kind, output_type in kinds.items():
+            found = _values(output / "maps" / f"{name}_{kind}.nii.gz")[inside]
+            wanted = np.asarray(expected[output_type].dataobj, dtype=np.float64)[inside]
+            # Both fit float32 images and round to float32 maps (6e-8 relative); where an effect
+            # nears zero, what the sums of values of order 1 lost counts instead. A p value never
+            # does, so it is held to its own size, small ones too.
+            atol = 0.0 if kind == "p" else 1e-6
+            np.testing.assert_allclose(
+                found, wanted, rtol=1e-5, atol=atol, err_msg=f"{name} {kind}"
+            )
+
+
+def test_the_demo_reports_the_peaks_of_its_maps(demo: tuple[Path, str]) -> None:
+    output, printed = demo
+    line = r"^{}\s+([\d.]+)\s+\(([-\d, ]+)\)\s+\(([-\d, ]+)\)\s+([\d.]+)$"
+    for name in CONTRASTS:
+        match = re.search(line.format(name), printed, flags=re.MULTILINE)
+        assert match is not None, printed
+        values = _values(output / "maps" / f"{name}_z.nii.gz")
+        image: Any = nib.load(output / "maps" / f"{name}_z.nii.gz")
+        voxel = np.unravel_index(np.nanargmax(values), values.shape)
+        assert float(match[1]) == pytest.approx(np.nanmax(values), abs=0.005 + 1e-9)
+        position = np.array([float(value) for value in match[2].split(",")])
+        truth = np.array([float(value) for value in match[3].split(",")])
+        np.testing.assert_array_equal(position, (image.affine @ [*voxel, 1])[:3])
+        apart = np.linalg.norm(position - truth)
+        assert float(match[4]) == pytest.approx(apart, abs=0.05 + 1e-9)
+        # Half of the narrowest effect's full width: the peak found lies in the effect's core.
+        assert apart <= 9.0
+
+
+def test_the_demo_reports_the_study(demo: tuple[Path, str]) -> None:
+    output, printed = demo
+    n_voxels = int(_values(output / "mask.nii.gz").sum())
+    assert f"voxels of 6 x 6 x 6 mm, {n_voxels} in the mask" in printed
+    assert re.search(r"^subjects\s+24$", printed, flags=re.MULTILINE)
+    assert "group, age, intercept" in printed
+    assert "21 residual" in printed
+    for step in ("simulate", "fit", "contrasts", "write"):
+        assert re.search(rf"\b{step} \d+\.\d\d", printed)
+
+
+def test_the_demos_python_lines_run(demo: tuple[Path, str]) -> None:
+    output, printed = demo
+    snippet = printed.split("or go on in Python:")[1]
+    code = "\n".join(line.removeprefix("    ") for line in snippet.splitlines())
+    exec(compile(code, "snippet", "exec"), {})  # noqa: S102 - it is our own output
+    inside = _values(output / "mask.nii.gz") > 0
+    assert np.all(np.isfinite(_values(output / "patients_z.nii.gz")[inside]))
+    (output / "patients_z.nii.gz").unlink()
+
+
+def test_an_output_that_is_not_empty_needs_overwrite(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    arguments: list[str | Path] = [
+        "demo",
+        "--output",
+        tmp_path,
+        "--n-subjects",
+        "4",
+        "--voxel-size",
+        "12",
+    ]
+    refused = _run(*arguments)
+    assert refused.exit_code == 1
+    assert re.fullmatch(r"Error: .* is not empty; add --overwrite.*\n", refused.output)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    accepted = _run(*arguments, "--overwrite")
+    assert accepted.exit_code == 0, accepted.output
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+    assert (tmp_path / "maps" / "age_z.nii.gz").is_file()
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "taken"
+    path.write_text("keep")
+    result = _run("demo", "--output", path)
+    assert result.exit_code == 1
+    assert re.fullmatch(r"Error: --output is '.*taken', which is a file; .*\n", result.output)
+    assert path.read_text() == "keep"
+
+
+def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("keep")
+    result = _run("demo", "--output", tmp_path / "taken" / "out")
+    assert result.exit_code == 1
+    assert re.fullmatch(r"Error: --output '.*out' cannot be used .*\n", result.output)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+)
+def test_an_output_without_write_permission_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    try:
+        result = _run("demo", "--output", tmp_path / "out")
+    finally:
+        tmp_path.chmod(0o755)
+    assert result.exit_code == 1
+    assert re.fullmatch(r"Error: --output '.*out' cannot be used .*\n", result.output)
+
+
+def test_an_error_on_the_way_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space\nleft on the device")
+
+    monkeypatch.setattr("groupglm.datasets.simulate_group_study", fail)
+    result = _run("demo", "--output", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.output == "Error: no space left on the device\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--n-subjects", "3"], ["--seed", "-1"], ["--voxel-size", "0"], ["--nope"]]
+)
+def test_wrong_options_are_usage_errors(arguments: list[str], tmp_path: Path) -> None:
+    result = _run("demo", "--output", tmp_path / "out", *arguments)
+    assert result.exit_code == 2
+    assert arguments[0] in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_info_prints_every_fact_of_the_build() -> None:
+    result = _run("info")
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert [line.split()[0] for line in lines] == [str(name) for name in groupglm.build_info()]
+
+
+def test_version() -> None:
+    result = _run("--version")
+    assert result.exit_code == 0
+    assert result.output == f"groupglm {groupglm.__version__}\n"
+
+
+def test_help_names_the_commands() -> None:
+    result = _run("--help")
+    assert result.exit_code == 0
+    assert re.search(r"^\s+demo\s+Simulate a group study", result.output, flags=re.MULTILINE)
+    assert re.search(r"^\s+info\s+Print versions", result.output, flags=re.MULTILINE)
+
+
+def _python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(  # noqa: S603 - this interpreter, our arguments
+        command, check=False, capture_output=True, text=True, env=environment
+    )
+
+
+def test_a_process_of_its_own(tmp_path: Path) -> None:
+    code = "from groupglm.cli import main; main(prog_name='groupglm')"
+    arguments: list[str | Path] = [
+        "demo",
+        "--output",
+        tmp_path / "out",
+        "--n-subjects",
+        "6",
+        "--voxel-size",
+        "12",
+    ]
+    done = _python(code, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 residual" in done.stdout
+    failed = _python(code, *arguments)
+    assert failed.returncode == 1
+    assert re.fullmatch(r"Error: .* is not empty; .*\n", failed.stderr)
+    assert failed.stdout == ""
+
+
+def test_the_command_line_starts_without_the_heavy_modules() -> None:
+    heavy = ["numpy", "pandas", "scipy", "nibabel", "sklearn", "joblib"]
+    code = f"import sys, groupglm.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = _python(code)
+    assert done.stdout == "[]\n", done.stderr
