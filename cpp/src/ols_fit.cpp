@@ -71,17 +71,17 @@ void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta
 void residual_sum_of_squares(const OlsState& state, const Design& design, Array rss,
                              int n_threads) {
   const Factor shared = factorize(state.r, design);
-  visit_voxels(state, design,
-               {[&](Index first, Index count) {
-                  rss.segment(first, count) = state.rss.segment(first, count).array();
-                  add_squares_run(shared.null, state, first, count, Array(rss.data() + first, count));
-                },
-                [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
-                  const double own =
-                      state.rss[v] + (factor.null.transpose() * state.w.col(v)).squaredNorm();
-                  rss[v] = n_rows == 0 ? kNaN : own;
-                }},
-               n_threads);
+  visit_voxels(
+      state, design,
+      {[&](Index first, Index count) {
+         rss.segment(first, count) = state.rss.segment(first, count).array();
+         add_squares_run(shared.null, state, first, count, Array(rss.data() + first, count));
+       },
+       [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
+         const double own = state.rss[v] + (factor.null.transpose() * state.w.col(v)).squaredNorm();
+         rss[v] = n_rows == 0 ? kNaN : own;
+       }},
+      n_threads);
 }
 
 void r_square(const OlsState& state, const Design& design, Array out, int n_threads) {

@@ -2,6 +2,7 @@
 #include "groupglm/projection.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace groupglm {
 
@@ -29,62 +30,130 @@ using Lane = Eigen::Array<double, kLane, 1>;
 using LaneMap = Eigen::Map<const Lane>;
 using LaneOut = Eigen::Map<Lane>;
 
-// J columns of q against one block of voxels; the squares come along when total is wanted. The
-// fixed trip counts let the compiler keep the sums in registers.
-template <int J, bool Squares>
-void project_block(const double* q, Index n_rows, Index n_columns, const double* y, double* w,
-                   double* total) {
-  Lane sum[J][kLanes];
+#if defined(__GNUC__)
+// Inlined by force: a function that only prefetches has no effect in the compiler's eyes, and calls
+// of it are dropped.
+[[gnu::always_inline]] inline void prefetch_row(const Ahead& ahead, Index row) {
+  if (row >= ahead.n_rows) return;
+  const char* data = ahead.data + row * ahead.row_bytes;
+  for (Index line = 0; line < ahead.n_lines; ++line) __builtin_prefetch(data + line * 64, 0, 2);
+}
+#else
+inline void prefetch_row(const Ahead&, Index) {}
+#endif
+
+// One row of a block: J columns' sums go on. The fixed trip counts let the compiler keep the sums
+// in registers.
+template <int J>
+[[gnu::always_inline]] inline void add_row(const double* qi, const Lane& value, Lane (&sum)[J]) {
+#pragma GCC unroll 4
+  for (int j = 0; j < J; ++j) sum[j] += qi[j] * value;
+}
+
+template <typename Scalar>
+[[gnu::always_inline]] inline Lane load(const Scalar* data) {
+  Lane value;
+  for (int k = 0; k < kLane; ++k) value[k] = static_cast<double>(data[k]);
+  return value;
+}
+
+// The first J columns of q against one block of voxels, whose new rows are converted, shifted and
+// kept on the way; the squares come along.
+template <int J, typename Scalar>
+void load_block(const double* q, Index n_prior, Index n_columns, const PanelSource<Scalar>& source,
+                const double* shift, const Ahead& ahead, double* y, double* w, double* total) {
+  Lane sum[kLanes][J];
   Lane squares[kLanes];
-  for (auto& row : sum) {
-    for (auto& lane : row) lane.setZero();
+  Lane offset[kLanes];
+  for (int l = 0; l < kLanes; ++l) {
+    for (int j = 0; j < J; ++j) sum[l][j].setZero();
+    squares[l].setZero();
+    offset[l] = LaneMap(shift + l * kLane);
   }
-  for (auto& lane : squares) lane.setZero();
-  for (Index i = 0; i < n_rows; ++i) {
-    const double* yi = y + i * kPanel;
-    const double* qi = q + i * n_columns;
+  for (Index i = 0; i < n_prior; ++i) {
 #pragma GCC unroll 4
     for (int l = 0; l < kLanes; ++l) {
-      const Lane value = LaneMap(yi + l * kLane);
+      const Lane value = LaneMap(y + i * kPanel + l * kLane);
+      add_row<J>(q + i * n_columns, value, sum[l]);
+      squares[l] += value * value;
+    }
+  }
+  for (Index i = 0; i < source.n_rows; ++i) {
+    const Scalar* in = source.data + i * source.row_stride;
+    double* out = y + (n_prior + i) * kPanel;
+    prefetch_row(ahead, i);
 #pragma GCC unroll 4
-      for (int j = 0; j < J; ++j) sum[j][l] += qi[j] * value;
-      if constexpr (Squares) squares[l] += value * value;
+    for (int l = 0; l < kLanes; ++l) {
+      const Lane value = load(in + l * kLane) - offset[l];
+      LaneOut(out + l * kLane) = value;
+      add_row<J>(q + (n_prior + i) * n_columns, value, sum[l]);
+      squares[l] += value * value;
     }
   }
   for (int l = 0; l < kLanes; ++l) {
-    for (int j = 0; j < J; ++j) LaneOut(w + j * kPanel + l * kLane) = sum[j][l];
-    if constexpr (Squares) LaneOut(total + l * kLane) = squares[l];
+    for (int j = 0; j < J; ++j) LaneOut(w + j * kPanel + l * kLane) = sum[l][j];
+    LaneOut(total + l * kLane) = squares[l];
   }
 }
 
-template <bool Squares>
-void project_columns(Index j_count, const double* q, Index n_rows, Index n_columns, const double* y,
-                     double* w, double* total) {
-  switch (j_count) {
+// J further columns of q against one block of voxels.
+template <int J>
+void project_block(const double* q, Index n_rows, Index n_columns, const double* y, double* w) {
+  Lane sum[kLanes][J];
+  for (auto& lane : sum) {
+    for (auto& column : lane) column.setZero();
+  }
+  for (Index i = 0; i < n_rows; ++i) {
+#pragma GCC unroll 4
+    for (int l = 0; l < kLanes; ++l) {
+      add_row<J>(q + i * n_columns, LaneMap(y + i * kPanel + l * kLane), sum[l]);
+    }
+  }
+  for (int l = 0; l < kLanes; ++l) {
+    for (int j = 0; j < J; ++j) LaneOut(w + j * kPanel + l * kLane) = sum[l][j];
+  }
+}
+
+// Calls function(std::integral_constant<int, J>) with J = min(4, n_columns).
+template <typename Function>
+void with_columns(Index n_columns, const Function& function) {
+  switch (std::min<Index>(4, n_columns)) {
     case 4:
-      return project_block<4, Squares>(q, n_rows, n_columns, y, w, total);
+      return function(std::integral_constant<int, 4>());
     case 3:
-      return project_block<3, Squares>(q, n_rows, n_columns, y, w, total);
+      return function(std::integral_constant<int, 3>());
     case 2:
-      return project_block<2, Squares>(q, n_rows, n_columns, y, w, total);
+      return function(std::integral_constant<int, 2>());
     default:
-      return project_block<1, Squares>(q, n_rows, n_columns, y, w, total);
+      return function(std::integral_constant<int, 1>());
   }
 }
 
 }  // namespace
 
-void project_panel(const double* q, Index n_rows, Index n_columns, const double* y, double* w,
-                   double* total) {
+template <typename Scalar>
+void project_panel(const double* q, Index n_prior, Index n_columns,
+                   const PanelSource<Scalar>& source, const double* shift, const Ahead& ahead,
+                   double* y, double* w, double* total) {
   for (Index v = 0; v < kPanel; v += kBlock) {
-    project_columns<true>(std::min<Index>(4, n_columns), q, n_rows, n_columns, y + v, w + v,
-                          total + v);
+    const PanelSource<Scalar> block{source.data + v, source.row_stride, source.n_rows};
+    with_columns(n_columns, [&](auto columns) {
+      load_block<columns.value>(q, n_prior, n_columns, block, shift + v, v == 0 ? ahead : Ahead{},
+                                y + v, w + v, total + v);
+    });
     for (Index j = 4; j < n_columns; j += 4) {
-      project_columns<false>(std::min<Index>(4, n_columns - j), q + j, n_rows, n_columns, y + v,
-                             w + j * kPanel + v, nullptr);
+      with_columns(n_columns - j, [&](auto columns) {
+        project_block<columns.value>(q + j, n_prior + source.n_rows, n_columns, y + v,
+                                     w + j * kPanel + v);
+      });
     }
   }
 }
+
+template void project_panel(const double*, Index, Index, const PanelSource<float>&, const double*,
+                            const Ahead&, double*, double*, double*);
+template void project_panel(const double*, Index, Index, const PanelSource<double>&, const double*,
+                            const Ahead&, double*, double*, double*);
 
 void residual_panel(const double* q, Index n_rows, Index n_columns, const double* y,
                     const double* w, double* rss) {

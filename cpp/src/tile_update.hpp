@@ -2,9 +2,7 @@
 // One tile of voxels taken through the blocks of rows of an update (see ols_state.hpp).
 //
 // A tile is a few panels side by side: rows are read in runs of a tile and worked on panel by
-// panel. Rows lie far apart in memory, where the hardware does not prefetch, so the next run is
-// asked for while one is packed; measured, this brings the packing within 1.3 times of a plain
-// read.
+// panel.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +15,7 @@ namespace groupglm {
 
 // A panel of a block of rows (32 KB) fits the first-level cache, a tile of them the second level.
 inline constexpr Index kBlockRows = 128;
-inline constexpr Index kTilePanels = 4;
+inline constexpr Index kTilePanels = 8;
 inline constexpr Index kTile = kTilePanels * kPanel;
 
 // Below this share of the total, rss = total - |w|^2 has lost four digits or more, and the
@@ -66,22 +64,21 @@ inline std::vector<Block> plan_blocks(const Eigen::Ref<const RowMatrix>& rows,
 // One thread's memory for a tile; allocated once. Eigen's vectors are aligned to a SIMD register,
 // which spares the inner loops every second cache line.
 struct Workspace {
-  Index max_rows, q;
-  VectorXd packed;   // (panels, rows, kPanel)
+  Index q;
+  VectorXd packed;   // (rows, kPanel)
   VectorXd w;        // (panels, q, kPanel)
   VectorXd w_next;   // (q, kPanel)
   VectorXd rss;      // (panels, kPanel)
-  VectorXd shift;    // (panels, kPanel)
+  VectorXd shift;    // (kPanel)
   VectorXd scratch;  // (2, kPanel)
 
   Workspace(Index rows, Index n_working)
-      : max_rows(rows),
-        q(n_working),
-        packed(rows * kTile),
+      : q(n_working),
+        packed(rows * kPanel),
         w(n_working * kTile),
         w_next(n_working * kPanel),
         rss(kTile),
-        shift(kTile),
+        shift(kPanel),
         scratch(2 * kPanel) {
     // Voxels past the end of the data are worked on too: they must hold numbers.
     packed.setZero();
@@ -89,85 +86,90 @@ struct Workspace {
     rss.setZero();
   }
 
-  double* packed_row(Index panel, Index row) {
-    return packed.data() + (panel * max_rows + row) * kPanel;
-  }
   double* w_row(Index panel, Index k) { return w.data() + (panel * q + k) * kPanel; }
 };
 
-inline void prefetch(const void* address) {
-#if defined(__GNUC__)
-  __builtin_prefetch(address);
-#else
-  static_cast<void>(address);
-#endif
-}
-
-// Where a row of a tile is found, and the run of memory that will be wanted after it.
+// What is read after a panel of a block: the same panel of the next block, or, after a tile's last
+// block, of the next tile.
 template <typename Scalar>
-struct RowSource {
-  const Scalar* data;
-  const Scalar* next;  // nullptr when there is none
-  Index stride;
-  Index count;
-};
-
-// The tile's part of row `row`. After the blocks of one tile come those of the next.
-template <typename Scalar>
-RowSource<Scalar> row_source(const DataView<Scalar>& y, Index row, Index first, Index count) {
-  const Scalar* data = y.data + row * y.row_stride + first * y.voxel_stride;
-  const Scalar* next = nullptr;
-  if (y.voxel_stride == 1) {
-    const Index in_first_block = row % kBlockRows;
-    if (row + kBlockRows < y.n_rows) {
-      next = data + kBlockRows * y.row_stride;
-    } else if (first + 2 * kTile <= y.n_voxels) {
-      next = data + kTile - (row - in_first_block) * y.row_stride;
-    }
+Ahead ahead_of(const DataView<Scalar>& y, const Block& block, Index first, Index panel) {
+  constexpr auto kBytes = static_cast<Index>(sizeof(Scalar));
+  Index row = block.first + block.n_new;
+  Index voxel = first + panel * kPanel;
+  if (row >= y.n_rows) {
+    row = 0;
+    voxel += kTile;
   }
-  return {data, next, y.voxel_stride, count};
+  if (y.voxel_stride != 1 || voxel + kPanel > y.n_voxels) return {};
+  const Scalar* data = y.data + row * y.row_stride + voxel;
+  return {reinterpret_cast<const char*>(data), y.row_stride * kBytes,
+          std::min(kBlockRows, y.n_rows - row), kPanel * kBytes / 64};
 }
 
-// A row's values, less the shift, into the panels; voxels past the end stay as they are.
+// Rows that cannot be read where they lie, copied with the shift taken off: values that are not
+// side by side, or fewer than a panel. Voxels past the end stay as they are.
 template <typename Scalar>
-void pack_row(const RowSource<Scalar>& source, Index to, Workspace& ws) {
-  for (Index panel = 0; panel * kPanel < source.count; ++panel) {
-    double* out = ws.packed_row(panel, to);
-    const double* shift = ws.shift.data() + panel * kPanel;
-    const Scalar* in = source.data + panel * kPanel * source.stride;
-    const Index n = std::min(kPanel, source.count - panel * kPanel);
-    if (source.next != nullptr) {
-      constexpr Index kLine = 64 / static_cast<Index>(sizeof(Scalar));
-      for (Index v = 0; v < kPanel; v += kLine) prefetch(source.next + panel * kPanel + v);
-    }
-    if (source.stride == 1 && n == kPanel) {
-      for (Index v = 0; v < kPanel; ++v) out[v] = static_cast<double>(in[v]) - shift[v];
-    } else {
-      for (Index v = 0; v < n; ++v) out[v] = static_cast<double>(in[v * source.stride]) - shift[v];
+void gather_rows(const DataView<Scalar>& rows, const double* shift, double* out) {
+  for (Index i = 0; i < rows.n_rows; ++i) {
+    for (Index v = 0; v < rows.n_voxels; ++v) {
+      out[i * kPanel + v] = static_cast<double>(rows(i, v)) - shift[v];
     }
   }
 }
 
-// Brings one panel's (w, rss) one block further; its new rows are packed already.
-inline void advance_panel(const Block& block, Index panel, Workspace& ws) {
+// The panel's part of the block's rows.
+template <typename Scalar>
+DataView<Scalar> panel_view(const DataView<Scalar>& y, const Block& block, Index first,
+                            Index count) {
+  const Scalar* data = y.data + block.first * y.row_stride + first * y.voxel_stride;
+  return {data, block.n_new, count, y.row_stride, y.voxel_stride};
+}
+
+// rss += total - |w|^2, or the residuals' own squares where that difference is unsafe.
+inline void add_residuals(const Block& block, Index panel, Workspace& ws) {
   using Lanes = Eigen::Map<Eigen::Array<double, kPanel, 1>>;
-  const Lanes shift(ws.shift.data() + panel * kPanel);
-  for (Index k = 0; k < block.n_prior; ++k) {
-    Lanes row(ws.packed_row(panel, k));
-    row = Lanes(ws.w_row(panel, k));
-    if (block.shifted()) row -= block.ones_in[k] * shift;
-  }
-  const double* packed = ws.packed_row(panel, 0);
   Lanes added(ws.scratch.data());
-  project_panel(block.q.data(), block.n_rows(), ws.q, packed, ws.w_next.data(), added.data());
   const Eigen::Array<double, kPanel, 1> total = added;
   for (Index k = 0; k < ws.q; ++k) added -= Lanes(ws.w_next.data() + k * kPanel).square();
   if ((added < kResidualGuard * total).any()) {
     Lanes exact(ws.scratch.data() + kPanel);
-    residual_panel(block.q.data(), block.n_rows(), ws.q, packed, ws.w_next.data(), exact.data());
+    residual_panel(block.q.data(), block.n_rows(), ws.q, ws.packed.data(), ws.w_next.data(),
+                   exact.data());
     added = (added < kResidualGuard * total).select(exact, added).eval();
   }
   Lanes(ws.rss.data() + panel * kPanel) += added;
+}
+
+// Brings one panel's (w, rss) one block further.
+//
+// Values are shifted by each voxel's first value in the block, along the constant column, which is
+// in the span of the working design: residuals do not change, and the total sum of squares becomes
+// one about a value of the data's own size, so that subtracting |w|^2 from it is safe for any mean.
+template <typename Scalar>
+void advance_panel(const Block& block, Index panel, const DataView<Scalar>& rows,
+                   const Ahead& ahead, Workspace& ws) {
+  using Lanes = Eigen::Map<Eigen::Array<double, kPanel, 1>>;
+  Lanes shift(ws.shift.data());
+  shift.setZero();
+  for (Index v = 0; v < rows.n_voxels && block.shifted(); ++v) {
+    shift[v] = static_cast<double>(rows(0, v));
+  }
+  for (Index k = 0; k < block.n_prior; ++k) {
+    Lanes row(ws.packed.data() + k * kPanel);
+    row = Lanes(ws.w_row(panel, k));
+    if (block.shifted()) row -= block.ones_in[k] * shift;
+  }
+  double* y = ws.packed.data();
+  if (rows.voxel_stride == 1 && rows.n_voxels == kPanel) {
+    const PanelSource<Scalar> source{rows.data, rows.row_stride, rows.n_rows};
+    project_panel(block.q.data(), block.n_prior, ws.q, source, ws.shift.data(), ahead, y,
+                  ws.w_next.data(), ws.scratch.data());
+  } else {
+    gather_rows(rows, ws.shift.data(), y + block.n_prior * kPanel);
+    project_panel(block.q.data(), block.n_rows(), ws.q, PanelSource<Scalar>(), ws.shift.data(),
+                  ahead, y, ws.w_next.data(), ws.scratch.data());
+  }
+  add_residuals(block, panel, ws);
   for (Index k = 0; k < ws.q; ++k) {
     Lanes w(ws.w_row(panel, k));
     w = Lanes(ws.w_next.data() + k * kPanel);
@@ -176,25 +178,15 @@ inline void advance_panel(const Block& block, Index panel, Workspace& ws) {
 }
 
 // Brings one tile's (w, rss) in the workspace one block further.
-//
-// Values are shifted by each voxel's first value in the block, along the constant column, which is
-// in the span of the working design: residuals do not change, and the total sum of squares becomes
-// one about a value of the data's own size, so that subtracting |w|^2 from it is safe for any mean.
 template <typename Scalar>
 void advance_tile(const Block& block, const DataView<Scalar>& y, Index first, Index count,
                   Workspace& ws) {
-  ws.shift.setZero();
-  if (block.shifted()) {
-    pack_row(row_source(y, block.first, first, count), 0, ws);
-    for (Index panel = 0; panel * kPanel < count; ++panel) {
-      std::copy_n(ws.packed_row(panel, 0), std::min(kPanel, count - panel * kPanel),
-                  ws.shift.data() + panel * kPanel);
-    }
+  for (Index panel = 0; panel * kPanel < count; ++panel) {
+    const Index start = first + panel * kPanel;
+    const Index n = std::min(kPanel, count - panel * kPanel);
+    advance_panel(block, panel, panel_view(y, block, start, n), ahead_of(y, block, first, panel),
+                  ws);
   }
-  for (Index i = 0; i < block.n_new; ++i) {
-    pack_row(row_source(y, block.first + i, first, count), block.n_prior + i, ws);
-  }
-  for (Index panel = 0; panel * kPanel < count; ++panel) advance_panel(block, panel, ws);
 }
 
 }  // namespace groupglm

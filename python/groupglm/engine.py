@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "fit_state"]
 
 # One batch of rows: enough rows that taking up a batch costs little more than its arithmetic.
-_BATCH_BYTES = 48 * 2**20
+_BATCH_BYTES = 40 * 2**20
 
 
 class Source(Protocol):
