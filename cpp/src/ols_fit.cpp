@@ -20,7 +20,7 @@ MatrixXd total_basis(const MatrixXd& r, const Design& design) {
   const Index q = r.rows();
   if (!design.has_intercept) return MatrixXd::Identity(q, q);
   const VectorXd constant = r * design.intercept;
-  Eigen::HouseholderQR<MatrixXd> qr(constant);
+  const Eigen::HouseholderQR<MatrixXd> qr(constant);
   const MatrixXd rotation = qr.householderQ() * MatrixXd::Identity(q, q);
   return rotation.rightCols(q - 1);
 }

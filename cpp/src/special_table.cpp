@@ -103,7 +103,7 @@ void TailTable::fit_piece(int piece, bool lower,
     tails[static_cast<std::size_t>(j)] = value.scaled_tail;
     scores[static_cast<std::size_t>(j)] = value.score;
   }
-  const std::size_t row = static_cast<std::size_t>(piece + (lower ? lower_offset_ : 0));
+  const auto row = static_cast<std::size_t>(piece + (lower ? lower_offset_ : 0));
   double* out = coefficients_.data() + row * kStride;
   out[0] = centre;
   out[1] = 1.0 / half_width;

@@ -51,7 +51,7 @@ inline std::vector<Block> plan_blocks(const Eigen::Ref<const RowMatrix>& rows,
     stacked.topRows(block.n_prior) = r.topRows(block.n_prior);
     stacked.bottomRows(block.n_new) = rows.middleRows(first, block.n_new);
     if (intercept != nullptr) block.ones_in = r * *intercept;
-    Eigen::HouseholderQR<MatrixXd> qr(stacked);
+    const Eigen::HouseholderQR<MatrixXd> qr(stacked);
     block.q = qr.householderQ() * MatrixXd::Identity(stacked.rows(), q);
     r = qr.matrixQR().topRows(q).triangularView<Eigen::Upper>();
     block.r = r;

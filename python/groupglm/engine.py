@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The one engine: a map-reduce of images into an OLS state.
 
-Threads read images into a batch of rows; while the next batch is being read, the compiled core takes
-the last one up into the state. Memory is two batches and the state, whatever the number of images:
+Threads read images into a batch of rows; while the next batch is being read, the compiled core
+takes the last one up into the state. Memory is two batches and the state, whatever the number of
+images:
 
     2 * min(n_images, batch) * n_values * itemsize  +  8 * (n_columns + 2) * n_values   bytes
 

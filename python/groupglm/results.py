@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class ContrastResult:
     Parameters
     ----------
     effect_size : array, shape (n_voxels,) for t, (n_rows, n_voxels) for F
-        The contrast times the coefficients, in the data's units: one row of it a row of the contrast.
+        The contrast times the coefficients, in the data's units.
     effect_variance : array, shape (n_voxels,)
         Variance of the effect for t; the residual variance for F.
     stat : array, shape (n_voxels,)
@@ -58,8 +58,8 @@ class ContrastResult:
 class OlsFit:
     """An ordinary least-squares fit at every voxel; made by `fit_ols`.
 
-    Only the state is kept, a few numbers a voxel; each attribute is computed from it when asked for,
-    in compiled code. Take an attribute into a variable before indexing it in a loop.
+    Only the state is kept, a few numbers a voxel; each attribute is computed from it when asked
+    for, in compiled code. Take an attribute into a variable before indexing it in a loop.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class OlsFit:
 
     @property
     def n_observations(self) -> int | NDArray[np.int64]:
-        """Number of images with data: one number, or shape (n_voxels,) when any value is missing."""
+        """Number of images with data: one number, or (n_voxels,) when any value is missing."""
         return self._observations_and_rank()[0]
 
     @property
@@ -134,7 +134,7 @@ class OlsFit:
         return _core.observations_and_rank(self._state, self._design, self.n_threads)
 
     def contrast(self, contrast: ArrayLike, *, stat_type: StatType | None = None) -> ContrastResult:
-        """Test a contrast of the coefficients at every voxel.
+        r"""Test a contrast of the coefficients at every voxel.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class OlsFit:
 
         Notes
         -----
-        The F statistic of rows :math:`C` is :math:`(C\\beta)'[C(X'X)^-C']^-(C\\beta) / r\\sigma^2`
+        The F statistic of rows :math:`C` is :math:`(C\beta)'[C(X'X)^-C']^-(C\beta) / r\sigma^2`
         with :math:`r` the rank of :math:`C` (Searle, *Linear Models*, 1971, chapter 5).
 
         Examples
@@ -166,7 +166,7 @@ class OlsFit:
         >>> from groupglm import fit_ols
         >>> Y = np.array([[1.0], [2.0], [3.0]])
         >>> result = fit_ols(np.ones((3, 1)), Y).contrast([1])
-        >>> float(result.effect_size[0]), round(float(result.stat[0]), 4), result.df
+        >>> round(float(result.effect_size[0]), 4), round(float(result.stat[0]), 4), result.df
         (2.0, 3.4641, 2)
         """
         values = self._check_contrast(np.asarray(contrast, dtype=np.float64))
@@ -256,7 +256,7 @@ class OlsFit:
             If the shapes do not match the fit, or Y is of another type.
         """
         rows = self._check_rows(X)
-        data = np.asarray(Y)
+        data: Any = np.asarray(Y)
         if data.shape != (rows.shape[0], self.n_voxels) or data.dtype.kind != "f":
             raise ValueError(
                 f"Y is {data.dtype} of shape {data.shape}; it must be float32 or float64 of shape "

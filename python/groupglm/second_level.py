@@ -185,7 +185,7 @@ class SecondLevelModel(BaseEstimator):  # type: ignore[misc]
         first_level_contrast: str | None = None,
         second_level_stat_type: StatType | None = None,
         output_type: str = "z_score",
-    ) -> Nifti1Image | dict[str, Nifti1Image]:
+    ) -> Any:
         """Compute the maps of a contrast.
 
         Parameters
@@ -230,9 +230,7 @@ class SecondLevelModel(BaseEstimator):  # type: ignore[misc]
         if stat_type is None and values.ndim == 2 and len(values) == 1:
             stat_type = "t"  # as nilearn: one row is one contrast
         result = self.results_.contrast(values, stat_type=stat_type)
-        label = (
-            second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
-        )
+        label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
         if output_type == "all":
             return {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}
         return self._map(result, output_type, label)
@@ -259,15 +257,15 @@ class SecondLevelModel(BaseEstimator):  # type: ignore[misc]
         missing = [name for name, is_wanted in wanted.items() if is_wanted]
         if missing:
             raise NotImplementedError(
-                f"not yet available: {', '.join(missing)}; leave it out, and resample or smooth the "
-                "images beforehand, or put the columns into the design matrix"
+                f"not yet available: {', '.join(missing)}; leave it out, and resample or smooth "
+                "the images beforehand, or put the columns into the design matrix"
             )
 
     def _space(self, sources: Sequence[VolumeSource]) -> VolumeSpace:
         grid = sources[0].grid
-        return VolumeSpace(grid) if self.mask_img is None else VolumeSpace.from_mask(
-            self.mask_img, grid
-        )
+        if self.mask_img is None:
+            return VolumeSpace(grid)
+        return VolumeSpace.from_mask(self.mask_img, grid)
 
 
 def _read_design(
