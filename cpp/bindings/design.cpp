@@ -19,7 +19,6 @@ void register_design(py::module_& module) {
            py::arg("x").noconvert())
       .def_readonly("n_columns", &Design::n_columns)
       .def_readonly("rank", &Design::rank)
-      .def_readonly("has_intercept", &Design::has_intercept)
       .def_property_readonly("n_rows", &Design::n_rows)
       .def_property_readonly("n_working", &Design::n_working);
 }

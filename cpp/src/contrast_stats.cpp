@@ -16,9 +16,6 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-// An effect below this, relative to the sizes it is the difference of, is rounding and not data.
-constexpr double kEffectRounding = 16 * std::numeric_limits<double>::epsilon();
-
 // A contrast in the coordinates of w, for one factor.
 struct Directions {
   MatrixXd effect;      // (k, q): effects = effect w
@@ -28,11 +25,11 @@ struct Directions {
   Index rank() const { return basis.cols(); }
 };
 
-Directions directions(const MatrixXd& contrast, StatType type, const MatrixXd& r,
-                      const Factor& factor, const Design& design) {
+Directions directions(const MatrixXd& contrast, StatType type, const Factor& factor,
+                      const Design& design) {
   Directions out;
   out.effect = contrast * factor.pinv;
-  out.estimable = is_estimable(contrast, r, factor, design);
+  out.estimable = is_estimable(contrast, factor, design);
   if (type == StatType::t) {
     out.variance = out.effect.row(0).squaredNorm();
     return out;
@@ -66,12 +63,13 @@ struct Task {
 
 double statistic_of_voxel(const Task& task, Index v, const Directions& d, double numerator,
                           double sigma2) {
-  const double size = task.state.w.col(v).norm();
+  // An effect below this is rounding and not data.
+  const double size = task.state.w.col(v).norm() * rounding_share(task.state.n_observations(v));
   if (task.type == StatType::t) {
-    const bool rounding = std::abs(numerator) <= kEffectRounding * size * std::sqrt(d.variance);
+    const bool rounding = std::abs(numerator) <= size * std::sqrt(d.variance);
     return statistic(numerator, std::sqrt(sigma2 * d.variance), rounding);
   }
-  const bool rounding = std::sqrt(numerator) <= kEffectRounding * size;
+  const bool rounding = std::sqrt(numerator) <= size;
   return statistic(numerator, sigma2 * static_cast<double>(d.rank()), rounding);
 }
 
@@ -101,10 +99,12 @@ void fill_run(const Task& task, Index first, Index count, const Directions& d, d
   }
 }
 
-void fill_nan(const Task& task, Index v, Index n_rows) {
-  for (Index k = 0; k < n_rows; ++k) task.out.effect[k * task.state.n_voxels() + v] = kNaN;
-  task.out.variance[v] = kNaN;
-  task.out.stat[v] = kNaN;
+void fill_nan(const Task& task, Index first, Index count, Index n_rows) {
+  for (Index k = 0; k < n_rows; ++k) {
+    std::fill_n(task.out.effect + k * task.state.n_voxels() + first, count, kNaN);
+  }
+  std::fill_n(task.out.variance + first, count, kNaN);
+  std::fill_n(task.out.stat + first, count, kNaN);
 }
 
 // One object a distinct number of degrees of freedom: making one costs thousands of evaluations.
@@ -149,20 +149,27 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
   residual_sum_of_squares(state, design, rss_map, n_threads);
   const Task task{state, type, out, rss_map};
   const Factor shared_factor = factorize(state.r, design);
-  const Directions shared = directions(contrast, type, state.r, shared_factor, design);
-  const auto shared_df = static_cast<double>(state.n_rows - shared_factor.rank);
+  const Directions shared = directions(contrast, type, shared_factor, design);
+  const auto df_complete = static_cast<double>(state.n_rows - shared_factor.rank);
+  const double shared_df = shared.estimable && df_complete > 0.0 ? df_complete : kNaN;
   VectorXd own_df(state.has_missing() ? state.n_voxels() : 0);
   own_df.setConstant(shared_df);
   visit_voxels(state, design,
-               {[&](Index first, Index count) { fill_run(task, first, count, shared, shared_df); },
-                [&](Index v, const MatrixXd& r, const Factor& factor, Index n_rows) {
-                  const Directions own = directions(contrast, type, r, factor, design);
+               {[&](Index first, Index count) {
+                  if (shared_df > 0.0) {
+                    fill_run(task, first, count, shared, shared_df);
+                  } else {
+                    fill_nan(task, first, count, contrast.rows());
+                  }
+                },
+                [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
+                  const Directions own = directions(contrast, type, factor, design);
                   const auto df = static_cast<double>(n_rows - factor.rank);
                   own_df[v] = own.estimable && df > 0.0 ? df : kNaN;
                   if (own_df[v] > 0.0) {
                     fill_run(task, v, 1, own, df);
                   } else {
-                    fill_nan(task, v, contrast.rows());
+                    fill_nan(task, v, 1, contrast.rows());
                   }
                 }},
                n_threads);
@@ -179,7 +186,7 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
       if (state.slot(v) != MissingVoxels::kComplete) tails.fill(out, v, 1, own_df[v]);
     }
   });
-  return {shared.rank(), shared_df};
+  return {shared.rank(), df_complete};
 }
 
 }  // namespace groupglm

@@ -2,6 +2,7 @@
 #include "groupglm/design.hpp"
 
 #include <cmath>
+#include <limits>
 
 namespace groupglm {
 
@@ -40,11 +41,13 @@ VectorXd column_lengths(const RowMatrix& x) {
   return lengths;
 }
 
-// Orthonormal rows of the scaled row space turn back into the user's units here.
+// row_factor (r, p) has full row rank; X's own row factor is row_factor * diag(scale).
 MatrixXd minimum_norm_inverse(const MatrixXd& row_factor, const VectorXd& scale) {
-  // row_factor (r, p) has full row rank; X's own row factor is row_factor * diag(scale).
-  const MatrixXd rows = row_factor * scale.asDiagonal();
-  return rows.completeOrthogonalDecomposition().pseudoInverse();
+  Eigen::CompleteOrthogonalDecomposition<MatrixXd> rows;
+  // The rank is known: in the user's units a small pivot is a small unit, not a lack of rank.
+  rows.setThreshold(std::numeric_limits<double>::min());
+  rows.compute(row_factor * scale.asDiagonal());
+  return rows.pseudoInverse();
 }
 
 }  // namespace
@@ -70,11 +73,6 @@ Design make_design(const Eigen::Ref<const RowMatrix>& x) {
   Eigen::ColPivHouseholderQR<MatrixXd> qr(scaled);
   qr.setThreshold(kRankTolerance);
   design.rank = qr.rank();
-  VectorXd ones = VectorXd::Ones(x.rows());
-  ones.applyOnTheLeft(qr.householderQ().adjoint());
-  const double outside = ones.tail(x.rows() - design.rank).norm();
-  design.has_intercept =
-      exact || outside <= kEstimableTolerance * std::sqrt(static_cast<double>(x.rows()));
   return design;
 }
 
@@ -88,33 +86,41 @@ Factor factorize(const MatrixXd& r, const Design& design) {
   const MatrixXd rotation = qr.householderQ() * MatrixXd::Identity(q, q);
   factor.null = rotation.rightCols(q - factor.rank);
   const auto span = rotation.leftCols(factor.rank).transpose();
-  if (factor.rank == 0) {
-    factor.pinv = MatrixXd::Zero(p, q);
-  } else if (factor.rank == p) {
+  if (factor.rank == p) {
     const MatrixXd solved =
         qr.matrixR().topLeftCorner(p, p).triangularView<Eigen::Upper>().solve(MatrixXd(span));
     factor.pinv = design.scale.cwiseInverse().asDiagonal() * (qr.colsPermutation() * solved);
+    factor.rows = MatrixXd::Identity(p, p);
+  } else if (factor.rank == 0) {
+    factor.pinv = MatrixXd::Zero(p, q);
+    factor.rows = MatrixXd::Zero(p, 0);
   } else {
     const MatrixXd top =
         MatrixXd(qr.matrixR().topRows(factor.rank).triangularView<Eigen::Upper>()) *
         qr.colsPermutation().transpose();
     factor.pinv = minimum_norm_inverse(top, design.scale) * span;
+    const Eigen::HouseholderQR<MatrixXd> row_space(top.transpose());
+    factor.rows = row_space.householderQ() * MatrixXd::Identity(p, factor.rank);
   }
   return factor;
 }
 
-bool is_estimable(const MatrixXd& contrast, const MatrixXd& r, const Factor& factor,
-                  const Design& design) {
-  const Index p = design.n_columns;
-  if (factor.rank == p) return true;
-  // c pinv(X) X, in the scaled columns: equal to c exactly when c is in the row space.
-  const MatrixXd scaled = contrast * design.scale.cwiseInverse().asDiagonal();
-  const MatrixXd projected = contrast * factor.pinv * r.leftCols(p);
+bool is_estimable(const MatrixXd& contrast, const Factor& factor, const Design& design) {
+  if (factor.rank == design.n_columns) return true;
   for (Index k = 0; k < contrast.rows(); ++k) {
-    const double distance = (projected.row(k) - scaled.row(k)).norm();
-    if (distance > kEstimableTolerance * scaled.row(k).norm()) return false;
+    VectorXd row = contrast.row(k).transpose().cwiseQuotient(design.scale);
+    // Brought to size one: columns in extreme units would over- or underflow the norm.
+    const double largest = row.cwiseAbs().maxCoeff();
+    if (largest > 0.0) row /= largest;
+    const VectorXd outside = row - factor.rows * (factor.rows.transpose() * row);
+    if (outside.norm() > kEstimableTolerance * row.norm()) return false;
   }
   return true;
+}
+
+bool spans_constant(const MatrixXd& r, const Factor& factor, const Design& design) {
+  const VectorXd constant = r * design.intercept;
+  return (factor.null.transpose() * constant).norm() <= kEstimableTolerance * constant.norm();
 }
 
 }  // namespace groupglm

@@ -16,9 +16,9 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // A basis (q, q or q - 1) of the part of w that counts towards the total sum of squares: all of it,
 // or all but the direction of the constant.
-MatrixXd total_basis(const MatrixXd& r, const Design& design) {
+MatrixXd total_basis(const MatrixXd& r, const Factor& factor, const Design& design) {
   const Index q = r.rows();
-  if (!design.has_intercept) return MatrixXd::Identity(q, q);
+  if (!spans_constant(r, factor, design)) return MatrixXd::Identity(q, q);
   const VectorXd constant = r * design.intercept;
   const Eigen::HouseholderQR<MatrixXd> qr(constant);
   const MatrixXd rotation = qr.householderQ() * MatrixXd::Identity(q, q);
@@ -55,17 +55,22 @@ void visit_voxels(const OlsState& state, const Design& design, const VoxelVisito
 
 void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta, int n_threads) {
   const Factor shared = factorize(state.r, design);
-  visit_voxels(
-      state, design,
-      {[&](Index first, Index count) { multiply_run(shared.pinv, state, first, count, beta); },
-       [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
-         if (n_rows == 0) {
-           beta.col(v).setConstant(kNaN);
-         } else {
-           beta.col(v) = factor.pinv * state.w.col(v);
-         }
-       }},
-      n_threads);
+  visit_voxels(state, design,
+               {[&](Index first, Index count) {
+                  if (state.n_rows == 0) {
+                    beta.middleCols(first, count).setConstant(kNaN);
+                  } else {
+                    multiply_run(shared.pinv, state, first, count, beta);
+                  }
+                },
+                [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
+                  if (n_rows == 0) {
+                    beta.col(v).setConstant(kNaN);
+                  } else {
+                    beta.col(v) = factor.pinv * state.w.col(v);
+                  }
+                }},
+               n_threads);
 }
 
 void residual_sum_of_squares(const OlsState& state, const Design& design, Array rss,
@@ -76,10 +81,12 @@ void residual_sum_of_squares(const OlsState& state, const Design& design, Array 
       {[&](Index first, Index count) {
          rss.segment(first, count) = state.rss.segment(first, count).array();
          add_squares_run(shared.null, state, first, count, Array(rss.data() + first, count));
+         clear_rounding(state, first, count, state.n_rows, Array(rss.data() + first, count));
        },
        [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
-         const double own = state.rss[v] + (factor.null.transpose() * state.w.col(v)).squaredNorm();
-         rss[v] = n_rows == 0 ? kNaN : own;
+         rss[v] = state.rss[v] + (factor.null.transpose() * state.w.col(v)).squaredNorm();
+         clear_rounding(state, v, 1, n_rows, Array(rss.data() + v, 1));
+         if (n_rows == 0) rss[v] = kNaN;
        }},
       n_threads);
 }
@@ -87,20 +94,22 @@ void residual_sum_of_squares(const OlsState& state, const Design& design, Array 
 void r_square(const OlsState& state, const Design& design, Array out, int n_threads) {
   VectorXd residual(state.n_voxels());
   residual_sum_of_squares(state, design, Array(residual.data(), residual.size()), n_threads);
-  const MatrixXd shared = total_basis(state.r, design);
+  const MatrixXd shared = total_basis(state.r, factorize(state.r, design), design);
   visit_voxels(state, design,
                {[&](Index first, Index count) {
                   out.segment(first, count) = state.rss.segment(first, count).array();
                   add_squares_run(shared, state, first, count, Array(out.data() + first, count));
+                  clear_rounding(state, first, count, state.n_rows,
+                                 Array(out.data() + first, count));
                   for (Index v = first; v < first + count; ++v) {
                     out[v] = explained_share(residual[v], out[v]);
                   }
                 },
-                [&](Index v, const MatrixXd& r, const Factor&, Index) {
-                  const MatrixXd basis = total_basis(r, design);
-                  const double total =
-                      state.rss[v] + (basis.transpose() * state.w.col(v)).squaredNorm();
-                  out[v] = explained_share(residual[v], total);
+                [&](Index v, const MatrixXd& r, const Factor& factor, Index n_rows) {
+                  const MatrixXd basis = total_basis(r, factor, design);
+                  out[v] = state.rss[v] + (basis.transpose() * state.w.col(v)).squaredNorm();
+                  clear_rounding(state, v, 1, n_rows, Array(out.data() + v, 1));
+                  out[v] = explained_share(residual[v], out[v]);
                 }},
                n_threads);
 }

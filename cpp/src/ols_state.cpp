@@ -46,6 +46,24 @@ void store_tile(Workspace& ws, Index first, Index count, const Leftover& leftove
   }
 }
 
+// The tile's voxels that miss a row: so far, in the other state, or in the new data, whose NaN has
+// gone into the sums. (So has an overflow; its voxel takes the same way, and comes out infinite.)
+std::vector<Index> incomplete_voxels(const OlsState& state, const OlsState* other, Index first,
+                                     Index count, const Workspace& ws) {
+  std::vector<Index> voxels;
+  const auto lacks_rows = [](const OlsState& of, Index voxel) {
+    return of.slot(voxel) != MissingVoxels::kComplete;
+  };
+  for (Index v = 0; v < count; ++v) {
+    const Index voxel = first + v;
+    if (!std::isfinite(ws.rss[v]) || lacks_rows(state, voxel) ||
+        (other != nullptr && lacks_rows(*other, voxel))) {
+      voxels.push_back(voxel);
+    }
+  }
+  return voxels;
+}
+
 // The merged state's own residuals, for the voxels that were not left over.
 void add_rss(const OlsState& other, Index first, Index count, Leftover& leftover, OlsState& state) {
   auto next = leftover.voxels.begin();
@@ -132,6 +150,30 @@ std::vector<Index> assign_slots(OlsState& state, const std::vector<Leftover>& le
   return updated;
 }
 
+// The rows of y with missing values, one voxel at a time; rows (m, q) belong to y's rows, or to
+// other's w when another state is merged.
+template <typename Scalar>
+void rotate_voxel_in(OlsState& state, Index voxel, const Eigen::Ref<const RowMatrix>& rows,
+                     const DataView<Scalar>& y, const OlsState* other, double* x) {
+  const Index q = state.n_working();
+  const auto slot = static_cast<std::size_t>(state.slot(voxel));
+  double* factor = state.missing.factors.data() + slot * packed_size(q);
+  double* w = state.w.data() + voxel;
+  double& rss = state.rss[voxel];
+  const MatrixXd own = other != nullptr ? other->factor_at(voxel) : MatrixXd();
+  for (Index i = 0; i < y.n_rows; ++i) {
+    const auto value = static_cast<double>(y(i, voxel));
+    if (other == nullptr && std::isnan(value)) continue;
+    for (Index k = 0; k < q; ++k) x[k] = other != nullptr ? own(i, k) : rows(i, k);
+    rotate_row_in(q, factor, w, state.n_voxels(), rss, x, value);
+    if (other == nullptr) ++state.missing.n_rows[slot];
+  }
+  if (other != nullptr) {
+    rss += other->rss[voxel];
+    state.missing.n_rows[slot] += static_cast<std::int32_t>(other->n_observations(voxel));
+  }
+}
+
 }  // namespace
 
 OlsState::OlsState(Index n_working, Index n_voxels)
@@ -148,14 +190,21 @@ Index OlsState::n_observations(Index voxel) const {
 bool OlsState::is_consistent() const {
   const Index q = w.rows();
   const std::size_t slots = missing.n_rows.size();
-  const bool sizes =
-      n_rows >= 0 && r.rows() == q && r.cols() == q && rss.size() == w.cols() &&
-      missing.factors.size() == slots * packed_size(q) &&
-      (missing.slot.empty() ? slots == 0
-                            : missing.slot.size() == static_cast<std::size_t>(w.cols()));
-  return sizes && std::all_of(missing.slot.begin(), missing.slot.end(), [&](std::int32_t at) {
-           return at >= MissingVoxels::kAbsent && at < static_cast<std::int64_t>(slots);
-         });
+  const auto entries = static_cast<std::size_t>(missing.slot.empty() && slots == 0 ? 0 : w.cols());
+  if (n_rows < 0 || r.rows() != q || r.cols() != q || rss.size() != w.cols() ||
+      missing.factors.size() != slots * packed_size(q) || missing.slot.size() != entries) {
+    return false;
+  }
+  std::vector<bool> taken(slots, false);
+  for (const std::int32_t at : missing.slot) {
+    if (at < MissingVoxels::kAbsent || at >= static_cast<std::int64_t>(slots)) return false;
+    if (at < 0) continue;
+    // Two voxels in one slot would be updated at the same time.
+    if (taken[static_cast<std::size_t>(at)]) return false;
+    taken[static_cast<std::size_t>(at)] = true;
+  }
+  return std::all_of(missing.n_rows.begin(), missing.n_rows.end(),
+                     [](std::int32_t rows) { return rows >= 0; });
 }
 
 MatrixXd OlsState::factor_at(Index voxel) const {
@@ -169,37 +218,14 @@ MatrixXd OlsState::factor_at(Index voxel) const {
   return own;
 }
 
-// The rows of y with missing values, one voxel at a time; rows (m, q) belong to y's rows, or to
-// other's w when another state is merged.
-template <typename Scalar>
-static void rotate_voxel_in(OlsState& state, Index voxel, const Eigen::Ref<const RowMatrix>& rows,
-                            const DataView<Scalar>& y, const OlsState* other, double* x) {
-  const Index q = state.n_working();
-  const auto slot = static_cast<std::size_t>(state.slot(voxel));
-  double* factor = state.missing.factors.data() + slot * packed_size(q);
-  double* w = state.w.data() + voxel;
-  double& rss = state.rss[voxel];
-  const MatrixXd own = other != nullptr ? other->factor_at(voxel) : MatrixXd();
-  for (Index i = 0; i < y.n_rows; ++i) {
-    const auto value = static_cast<double>(y(i, voxel));
-    if (std::isnan(value)) continue;
-    for (Index k = 0; k < q; ++k) x[k] = other != nullptr ? own(i, k) : rows(i, k);
-    rotate_row_in(q, factor, w, state.n_voxels(), rss, x, value);
-    if (other == nullptr) ++state.missing.n_rows[slot];
-  }
-  if (other != nullptr) {
-    rss += other->rss[voxel];
-    state.missing.n_rows[slot] += static_cast<std::int32_t>(other->n_observations(voxel));
-  }
-}
-
 template <typename Scalar>
 void OlsState::take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* intercept,
                        const DataView<Scalar>& y, const OlsState* other, int n_threads) {
   const Index q = n_working();
   const std::vector<Block> blocks = plan_blocks(rows, r, n_rows > 0, intercept);
   const Index n_tiles = (n_voxels() + kTile - 1) / kTile;
-  const int threads = resolve_threads(n_threads);
+  const auto threads = static_cast<int>(
+      std::clamp<Index>(n_tiles, 1, static_cast<Index>(resolve_threads(n_threads))));
   const Index block_rows = std::min(kBlockRows, rows.rows()) + q;
   std::vector<Workspace> workspaces(static_cast<std::size_t>(threads), Workspace(block_rows, q));
   std::vector<Leftover> leftovers(static_cast<std::size_t>(n_tiles));
@@ -211,12 +237,7 @@ void OlsState::take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* 
     load_tile(*this, first, count, ws);
     for (const Block& block : blocks) advance_tile(block, y, first, count, ws);
     Leftover& leftover = leftovers[static_cast<std::size_t>(tile)];
-    for (Index v = 0; v < count; ++v) {
-      const double new_rss = ws.rss[v];
-      const bool partial = slot(first + v) != MissingVoxels::kComplete ||
-                           (other != nullptr && other->slot(first + v) != MissingVoxels::kComplete);
-      if (partial || !std::isfinite(new_rss)) leftover.voxels.push_back(first + v);
-    }
+    leftover.voxels = incomplete_voxels(*this, other, first, count, ws);
     store_tile(ws, first, count, leftover, *this);
     if (other == nullptr) {
       count_present(y, leftover, infinite);
@@ -256,6 +277,11 @@ void OlsState::update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& i
 
 void OlsState::merge(const OlsState& other, int n_threads) {
   if (other.n_rows == 0) return;
+  if (&other == this) {
+    const OlsState copy = other;
+    merge(copy, n_threads);
+    return;
+  }
   const RowMatrix rows = other.r;
   const DataView<double> y{other.w.data(), other.w.rows(), other.w.cols(), other.w.cols(), 1};
   take_up(rows, nullptr, y, &other, n_threads);

@@ -4,6 +4,8 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 
 namespace groupglm {
 
@@ -17,8 +19,19 @@ void parallel_for(Eigen::Index n_tasks, int n_threads,
     return;
   }
   // Dynamic: tasks with missing data cost more than the others.
+  std::exception_ptr failure;
+  std::atomic<bool> failed{false};
 #pragma omp parallel for schedule(dynamic, 1) num_threads(wanted)
-  for (Eigen::Index task = 0; task < n_tasks; ++task) body(task, omp_get_thread_num());
+  for (Eigen::Index task = 0; task < n_tasks; ++task) {
+    if (failed) continue;
+    try {
+      body(task, omp_get_thread_num());
+    } catch (...) {
+      // An exception cannot leave an OpenMP region by itself.
+      if (!failed.exchange(true)) failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace groupglm

@@ -30,10 +30,21 @@ using Lane = Eigen::Array<double, kLane, 1>;
 using LaneMap = Eigen::Map<const Lane>;
 using LaneOut = Eigen::Map<Lane>;
 
+#if defined(__clang__)
+#define GROUPGLM_INLINE [[gnu::always_inline]] inline
+#define GROUPGLM_UNROLL _Pragma("unroll 4")
+#elif defined(__GNUC__)
+#define GROUPGLM_INLINE [[gnu::always_inline]] inline
+#define GROUPGLM_UNROLL _Pragma("GCC unroll 4")
+#else
+#define GROUPGLM_INLINE inline
+#define GROUPGLM_UNROLL
+#endif
+
 #if defined(__GNUC__)
 // Inlined by force: a function that only prefetches has no effect in the compiler's eyes, and calls
 // of it are dropped.
-[[gnu::always_inline]] inline void prefetch_row(const Ahead& ahead, Index row) {
+GROUPGLM_INLINE void prefetch_row(const Ahead& ahead, Index row) {
   if (row >= ahead.n_rows) return;
   const char* data = ahead.data + row * ahead.row_bytes;
   for (Index line = 0; line < ahead.n_lines; ++line) __builtin_prefetch(data + line * 64, 0, 2);
@@ -45,13 +56,13 @@ inline void prefetch_row(const Ahead&, Index) {}
 // One row of a block: J columns' sums go on. The fixed trip counts let the compiler keep the sums
 // in registers.
 template <int J>
-[[gnu::always_inline]] inline void add_row(const double* qi, const Lane& value, Lane (&sum)[J]) {
-#pragma GCC unroll 4
+GROUPGLM_INLINE void add_row(const double* qi, const Lane& value, Lane (&sum)[J]) {
+  GROUPGLM_UNROLL
   for (int j = 0; j < J; ++j) sum[j] += qi[j] * value;
 }
 
 template <typename Scalar>
-[[gnu::always_inline]] inline Lane load(const Scalar* data) {
+GROUPGLM_INLINE Lane load(const Scalar* data) {
   Lane value;
   for (int k = 0; k < kLane; ++k) value[k] = static_cast<double>(data[k]);
   return value;
@@ -71,7 +82,7 @@ void load_block(const double* q, Index n_prior, Index n_columns, const PanelSour
     offset[l] = LaneMap(shift + l * kLane);
   }
   for (Index i = 0; i < n_prior; ++i) {
-#pragma GCC unroll 4
+    GROUPGLM_UNROLL
     for (int l = 0; l < kLanes; ++l) {
       const Lane value = LaneMap(y + i * kPanel + l * kLane);
       add_row<J>(q + i * n_columns, value, sum[l]);
@@ -82,7 +93,7 @@ void load_block(const double* q, Index n_prior, Index n_columns, const PanelSour
     const Scalar* in = source.data + i * source.row_stride;
     double* out = y + (n_prior + i) * kPanel;
     prefetch_row(ahead, i);
-#pragma GCC unroll 4
+    GROUPGLM_UNROLL
     for (int l = 0; l < kLanes; ++l) {
       const Lane value = load(in + l * kLane) - offset[l];
       LaneOut(out + l * kLane) = value;
@@ -104,7 +115,7 @@ void project_block(const double* q, Index n_rows, Index n_columns, const double*
     for (auto& column : lane) column.setZero();
   }
   for (Index i = 0; i < n_rows; ++i) {
-#pragma GCC unroll 4
+    GROUPGLM_UNROLL
     for (int l = 0; l < kLanes; ++l) {
       add_row<J>(q + i * n_columns, LaneMap(y + i * kPanel + l * kLane), sum[l]);
     }
@@ -136,7 +147,8 @@ void project_panel(const double* q, Index n_prior, Index n_columns,
                    const PanelSource<Scalar>& source, const double* shift, const Ahead& ahead,
                    double* y, double* w, double* total) {
   for (Index v = 0; v < kPanel; v += kBlock) {
-    const PanelSource<Scalar> block{source.data + v, source.row_stride, source.n_rows};
+    PanelSource<Scalar> block = source;
+    if (block.n_rows > 0) block.data += v;
     with_columns(n_columns, [&](auto columns) {
       load_block<columns.value>(q, n_prior, n_columns, block, shift + v, v == 0 ? ahead : Ahead{},
                                 y + v, w + v, total + v);

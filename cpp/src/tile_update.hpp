@@ -19,7 +19,8 @@ inline constexpr Index kTilePanels = 8;
 inline constexpr Index kTile = kTilePanels * kPanel;
 
 // Below this share of the total, rss = total - |w|^2 has lost four digits or more, and the
-// residuals are formed one by one instead: rounding stays under 1e-11 either way.
+// residuals are formed one by one instead: relative to the shifted values' spread, rounding stays
+// under 1e-11 either way.
 inline constexpr double kResidualGuard = 1e-4;
 
 // The QR of [R; rows] for one block of rows, made once for all voxels.
@@ -50,7 +51,7 @@ inline std::vector<Block> plan_blocks(const Eigen::Ref<const RowMatrix>& rows,
     MatrixXd stacked(block.n_rows(), q);
     stacked.topRows(block.n_prior) = r.topRows(block.n_prior);
     stacked.bottomRows(block.n_new) = rows.middleRows(first, block.n_new);
-    if (intercept != nullptr) block.ones_in = r * *intercept;
+    if (intercept != nullptr && block.n_prior > 0) block.ones_in = r * *intercept;
     const Eigen::HouseholderQR<MatrixXd> qr(stacked);
     block.q = qr.householderQ() * MatrixXd::Identity(stacked.rows(), q);
     r = qr.matrixQR().topRows(q).triangularView<Eigen::Upper>();

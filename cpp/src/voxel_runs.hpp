@@ -2,6 +2,9 @@
 // Small matrices applied to the state of a run of voxels.
 #pragma once
 
+#include <cmath>
+#include <limits>
+
 #include "groupglm/ols_fit.hpp"
 
 namespace groupglm {
@@ -31,6 +34,25 @@ inline void add_squares_run(const MatrixXd& basis, const OlsState& state, Index 
     }
     out += projected.array().square().transpose();
   }
+}
+
+// What orthogonal transformations leave of a residual that is zero, relative to |y|, n rows: a
+// rounding a row, adding up like a random walk.
+inline double rounding_share(Index n_rows) {
+  return 8 * std::numeric_limits<double>::epsilon() * std::sqrt(static_cast<double>(n_rows));
+}
+
+// Sets sums of squares (count) that are no more than rounding of the voxel's |y|^2 to zero: those
+// of a constant voxel, whose statistics would otherwise be noise.
+inline void clear_rounding(const OlsState& state, Index first, Index count, Index n_rows,
+                           Array sums) {
+  const double share = rounding_share(n_rows);
+  Eigen::ArrayXd size = state.rss.segment(first, count).array();
+  for (Index k = 0; k < state.n_working(); ++k) {
+    size += state.w.row(k).segment(first, count).array().square().transpose();
+  }
+  // Strictly less, so that an overflow to infinity stays one.
+  sums = (sums < share * share * size).select(0.0, sums);
 }
 
 }  // namespace groupglm

@@ -105,8 +105,8 @@ class OlsFit:
     def r_square(self) -> NDArray[np.float64]:
         """1 - RSS/TSS, shape (n_voxels,); NaN where the data do not vary.
 
-        TSS is about the mean when the design contains the constant (as a column or a combination of
-        columns), else about zero.
+        TSS is about the mean when the design, in the rows a voxel has, contains the constant (as a
+        column or a combination of columns), else about zero.
         """
         return _core.r_square(self._state, self._design, self.n_threads)
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <vector>
 
 using groupglm::parallel_for;
@@ -46,4 +47,14 @@ TEST_CASE("resolve_threads takes positive numbers as they are") {
   CHECK(resolve_threads(5) == 5);
   CHECK(resolve_threads(0) >= 1);
   CHECK(resolve_threads(-1) == resolve_threads(0));
+}
+
+TEST_CASE("an exception of one task reaches the caller, once all threads have stopped") {
+  for (const int threads : {1, 2, 3}) {
+    CHECK_THROWS_AS(parallel_for(100, threads,
+                                 [](Eigen::Index task, int) {
+                                   if (task % 7 == 3) throw std::bad_alloc();
+                                 }),
+                    std::bad_alloc);
+  }
 }

@@ -45,6 +45,7 @@ Design make_design(const Eigen::Ref<const RowMatrix>& x);
 /// What one triangular factor R says of X: all in the coordinates of w.
 struct Factor {
   Index rank = 0;
+  MatrixXd rows;  // (p, rank): orthonormal, spans the row space of X in its scaled columns
   MatrixXd pinv;  // (p, q): coefficients of X = pinv w, of minimum norm
   MatrixXd null;  // (q, q - rank): orthonormal; null' w belongs to the residuals
 };
@@ -53,8 +54,10 @@ struct Factor {
 /// would be those of a slightly different design whenever columns are dependent.
 Factor factorize(const MatrixXd& r, const Design& design);
 
-/// True when every row of contrast (k, p) lies in the row space of X given by r and its factor.
-bool is_estimable(const MatrixXd& contrast, const MatrixXd& r, const Factor& factor,
-                  const Design& design);
+/// True when every row of contrast (k, p) lies in the row space of X that the factor has.
+bool is_estimable(const MatrixXd& contrast, const Factor& factor, const Design& design);
+
+/// True when the constant is in the span of X, for the rows that r and its factor stand for.
+bool spans_constant(const MatrixXd& r, const Factor& factor, const Design& design);
 
 }  // namespace groupglm

@@ -15,8 +15,8 @@ int resolve_threads(int requested);
 ///
 /// Tasks are handed out in any order, so a body writes only to places of its own task (or of its
 /// thread's workspace); results are then the same bits for any number of threads. Runs on the
-/// caller's thread when that is all, or when already inside a parallel region. The body must not
-/// throw: an exception cannot leave an OpenMP region.
+/// caller's thread when that is all, or when already inside a parallel region. The first exception
+/// that a body throws (no memory, say) is thrown again here, after all threads have stopped.
 void parallel_for(Eigen::Index n_tasks, int n_threads,
                   const std::function<void(Eigen::Index, int)>& body);
 
