@@ -59,7 +59,9 @@ def bench_case(case: Case) -> list[Row]:
     ours = clock(lambda: fit_ols(X, Y, n_threads=N_THREADS), repeat=9, warm_up=1)
     # A float32 design is what nilearn is fastest with: with float64 it converts all of Y.
     X32 = X.astype(np.float32)
-    theirs = clock(lambda: run_glm(Y, X32, noise_model="ols", n_jobs=N_THREADS), repeat=3, warm_up=1)
+    theirs = clock(
+        lambda: run_glm(Y, X32, noise_model="ols", n_jobs=N_THREADS), repeat=3, warm_up=1
+    )
     check_same_answer(X, Y[:, :500])
     rows = [compare(work, ours, theirs, target=case.times_nilearn)]
     if case.reads is not None:
