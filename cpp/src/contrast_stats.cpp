@@ -92,9 +92,14 @@ void fill_run(const Task& task, Index first, Index count, const Directions& d, d
     variance = sigma2;
     stat = numerator / (variance * static_cast<double>(d.rank()));
   }
-  if ((variance > 0.0).all()) return;
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  if ((variance > 0.0 && variance <= kLargest).all()) return;
   for (Index v = 0; v < count; ++v) {
-    if (variance[v] > 0.0) continue;
+    if (variance[v] > 0.0 && variance[v] <= kLargest) continue;
+    if (!(variance[v] <= kLargest)) {  // an overflow says nothing about the effect
+      stat[v] = kNaN;
+      continue;
+    }
     stat[v] = statistic_of_voxel(task, first + v, d, numerator[v], task.rss[first + v] / df);
   }
 }

@@ -2,6 +2,9 @@
 #include "groupglm/parallel.hpp"
 
 #include <omp.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -9,12 +12,32 @@
 
 namespace groupglm {
 
-int resolve_threads(int requested) { return requested > 0 ? requested : omp_get_max_threads(); }
+namespace {
+
+// More threads than this per processor only cost memory, and the system may refuse to make them,
+// which OpenMP answers by ending the process.
+constexpr int kThreadsPerProcessor = 4;
+
+#if defined(__unix__) || defined(__APPLE__)
+// OpenMP's threads do not survive fork(), and waiting for them in the child would last for ever.
+std::atomic<bool> forked{false};
+const int fork_handler = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+bool is_forked_child() { return fork_handler == 0 && forked; }
+#else
+bool is_forked_child() { return false; }
+#endif
+
+}  // namespace
+
+int resolve_threads(int requested) {
+  if (requested <= 0) return omp_get_max_threads();
+  return std::min(requested, kThreadsPerProcessor * std::max(2, omp_get_num_procs()));
+}
 
 void parallel_for(Eigen::Index n_tasks, int n_threads,
                   const std::function<void(Eigen::Index, int)>& body) {
   const auto wanted = static_cast<int>(std::min<Eigen::Index>(n_tasks, resolve_threads(n_threads)));
-  if (wanted <= 1 || omp_in_parallel()) {
+  if (wanted <= 1 || is_forked_child() || omp_in_parallel()) {
     for (Eigen::Index task = 0; task < n_tasks; ++task) body(task, 0);
     return;
   }

@@ -84,12 +84,25 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"give an existing path (the working directory is '{Path.cwd()}')."
         )
     try:
-        frame = pd.read_csv(path, sep=separator)
+        # Labels keep their leading zeros.
+        frame = pd.read_csv(path, sep=separator, dtype={"subject_label": str})
     except ValueError as error:  # pandas' parser errors and Unicode errors are ValueErrors
         raise ValueError(
             f"'design_matrix' file '{path}' cannot be read as a table: {error}; "
             "it needs a header line and then one line an image."
         ) from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise ValueError(  # noqa: TRY004  (the file is wrong, not the argument's type)
+            f"'design_matrix' file '{path}' has more values in a row than names in its header; "
+            "name every column, and end no line with a separator."
+        )
+    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str).iloc[0].tolist()
+    repeated = sorted({str(name) for name in header if header.count(name) > 1})
+    if repeated:  # pandas would call the second one "name.1"
+        raise ValueError(
+            f"'design_matrix' file '{path}' has the column {quote_names(repeated)} more than once; "
+            "give each column a name of its own."
+        )
     # A row index that pandas wrote along would become a regressor counting the subjects.
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
     if unnamed:

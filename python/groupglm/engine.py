@@ -12,7 +12,7 @@ besides one inflated image a thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from groupglm.spaces import Space
 
-__all__ = ["Source", "fit_state"]
+__all__ = ["Source", "fit_state", "read_rows"]
 
 # One batch of rows: enough rows that taking up a batch costs little more than its arithmetic.
 _BATCH_BYTES = 40 * 2**20
@@ -47,7 +47,12 @@ class Source(Protocol):
 
 
 def fit_state(
-    sources: Sequence[Any], space: Space[Any], design: _core.Design, *, n_threads: int
+    sources: Sequence[Any],
+    space: Space[Any],
+    design: _core.Design,
+    *,
+    n_threads: int,
+    fill: float | None = None,
 ) -> _core.OlsState:
     """Read every input once and take it up into a state.
 
@@ -61,6 +66,8 @@ def fit_state(
         The factorised design, one row an input.
     n_threads : int
         Number of threads, at least 1.
+    fill : float, optional
+        Put in the place of missing values.
 
     Returns
     -------
@@ -72,35 +79,67 @@ def fit_state(
     groupglm.errors.ImageError
         If an input cannot be read, or holds infinite values.
     """
+    state = _core.OlsState(design.n_working, space.n_values)
+    for first, rows in read_rows(sources, space, n_threads=n_threads, fill=fill):
+        _take_up(state, design, first, rows, sources, n_threads)
+    return state
+
+
+def read_rows(
+    sources: Sequence[Any], space: Space[Any], *, n_threads: int, fill: float | None = None
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Read inputs in parallel, a batch ahead of the caller.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Opened inputs that the space can read.
+    space : Space
+        Turns an input into a row of values.
+    n_threads : int
+        Number of threads, at least 1.
+    fill : float, optional
+        Put in the place of missing values.
+
+    Yields
+    ------
+    first : int
+        Place of the batch's first input.
+    rows : array of float32 or float64, shape (n_rows, n_values)
+        The batch; valid until the next one is asked for.
+
+    Raises
+    ------
+    groupglm.errors.ImageError
+        If an input cannot be read.
+    """
     dtype = np.result_type(*{source.dtype for source in sources})
     row_bytes = max(1, space.n_values * dtype.itemsize)
     n_rows = int(np.clip(_BATCH_BYTES // row_bytes, 1, len(sources)))
     buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
-    state = _core.OlsState(design.n_working, space.n_values)
-    starts = range(0, len(sources), n_rows)
+
+    def read(source: Any, row: NDArray[Any]) -> None:
+        space.read_row(source, row)
+        if fill is not None:
+            row[np.isnan(row)] = fill
+
+    def submit(first: int, buffer: NDArray[Any]) -> list[Future[None]]:
+        batch = sources[first : first + n_rows]
+        return [pool.submit(read, source, row) for source, row in zip(batch, buffer, strict=False)]
+
     with ThreadPoolExecutor(n_threads) as pool:
         try:
-            pending = _read_batch(pool, space, sources[:n_rows], buffers[0])
-            for number, first in enumerate(starts):
+            pending = submit(0, buffers[0])
+            for number, first in enumerate(range(0, len(sources), n_rows)):
                 for row in pending:
                     row.result()
                 count = len(pending)
-                after = sources[first + n_rows : first + 2 * n_rows]
-                pending = _read_batch(pool, space, after, buffers[(number + 1) % 2])
-                _take_up(state, design, first, buffers[number % 2][:count], sources, n_threads)
+                pending = submit(first + n_rows, buffers[(number + 1) % 2])
+                yield first, buffers[number % 2][:count]
         except BaseException:
             # Also when interrupted: what has not begun is not begun.
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return state
-
-
-def _read_batch(
-    pool: ThreadPoolExecutor, space: Space[Any], sources: Sequence[Any], rows: NDArray[Any]
-) -> list[Future[None]]:
-    return [
-        pool.submit(space.read_row, source, row) for source, row in zip(sources, rows, strict=False)
-    ]
 
 
 def _take_up(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
-from groupglm.design import describe_dependence
+from groupglm.design import check_design_matrix, describe_dependence
 from groupglm.errors import RankDeficientWarning
 from groupglm.results import OlsFit
 
@@ -151,17 +151,21 @@ def check_threads(n_threads: int | None) -> int:
     return min(int(n_threads), 1024)
 
 
-def _check_x(X: ArrayLike) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    raw = np.asarray(X)
-    if raw.dtype.kind not in "bif" and raw.dtype.kind != "u":
-        raise TypeError(f"X is an array of {raw.dtype}; it must hold real numbers")
-    if raw.ndim != 2 or raw.shape[1] == 0 or raw.shape[0] == 0:
-        raise ValueError(
-            f"X has shape {raw.shape}; it must be (n_images, n_columns), with at least one of each"
-        )
-    matrix = np.ascontiguousarray(raw, dtype=np.float64)
-    columns: Any = getattr(X, "columns", range(matrix.shape[1]))
-    names = tuple(str(name) for name in columns)
+def _check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    if hasattr(X, "columns"):
+        names = tuple(str(name) for name in X.columns)
+        matrix = check_design_matrix(X)
+    else:
+        raw = np.asarray(X)
+        if raw.dtype.kind not in "biuf":
+            raise TypeError(f"X is an array of {raw.dtype}; it must hold real numbers")
+        if raw.ndim != 2 or 0 in raw.shape:
+            raise ValueError(
+                f"X has shape {raw.shape}; it must be (n_images, n_columns), with at least one of "
+                "each"
+            )
+        matrix = np.array(raw, dtype=np.float64, order="C")
+        names = tuple(str(column) for column in range(matrix.shape[1]))
     bad = np.argwhere(~np.isfinite(matrix))
     if len(bad):
         row, column = bad[0]
@@ -169,10 +173,13 @@ def _check_x(X: ArrayLike) -> tuple[NDArray[np.float64], tuple[str, ...]]:
             f"X holds {matrix[row, column]} in row {row}, column {names[column]}; a design matrix "
             "must be finite: drop the image or fill in the value"
         )
+    matrix.setflags(write=False)
     return matrix, names
 
 
 def _check_y(Y: Any, n_images: int) -> NDArray[np.float32] | NDArray[np.float64]:
+    if isinstance(Y, np.ma.MaskedArray):
+        raise TypeError("Y is a masked array, whose mask would be lost; give Y.filled(np.nan)")
     data = np.asarray(Y)
     if data.dtype.kind not in "biuf":
         raise TypeError(f"Y is an array of {data.dtype}; it must hold real numbers")

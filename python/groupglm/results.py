@@ -77,6 +77,11 @@ class OlsFit:
     _state: _core.OlsState = field(repr=False)
     _design: _core.Design = field(repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without naming the compiled module: it is another one on a processor of another level.
+        state = self._state.__getstate__()
+        return _restore, (self.X, self.column_names, self.n_threads, state)
+
     @property
     def n_voxels(self) -> int:
         """Number of voxels."""
@@ -169,15 +174,22 @@ class OlsFit:
         >>> round(float(result.effect_size[0]), 4), round(float(result.stat[0]), 4), result.df
         (2.0, 3.4641, 2)
         """
-        values = self._check_contrast(np.asarray(contrast, dtype=np.float64))
+        values = self._check_contrast(_real_array(contrast, "contrast"))
         chosen = _choose_stat_type(values, stat_type)
-        rows = np.ascontiguousarray(np.atleast_2d(values))
+        # A power of two: sizes near the end of double's range are taken off exactly.
+        scale = 2.0 ** np.floor(np.log2(np.abs(values).max()))
+        rows = np.ascontiguousarray(np.atleast_2d(values) / scale)
         if not _core.is_estimable(self._state, self._design, rows):
-            self._refuse(rows)
+            self._refuse(np.atleast_2d(values))
         effect, variance, stat, p_value, z_score, rank = _core.contrast(
             self._state, self._design, rows, chosen, self.n_threads
         )
         df_residual = self.df_residual
+        with np.errstate(over="ignore", under="ignore"):  # of effects, not of the statistic
+            effect *= scale
+            if chosen == "t":
+                variance *= scale
+                variance *= scale
         return ContrastResult(
             effect_size=effect[0] if chosen == "t" else effect,
             effect_variance=variance,
@@ -267,13 +279,36 @@ class OlsFit:
         return _core.residuals(rows, self.beta, data, self.n_threads)
 
     def _check_rows(self, X: ArrayLike | None) -> NDArray[np.float64]:
-        rows = self.X if X is None else np.ascontiguousarray(X, dtype=np.float64)
+        rows = self.X if X is None else np.ascontiguousarray(_real_array(X, "X"))
         if rows.ndim != 2 or rows.shape[1] != self.X.shape[1]:
             raise ValueError(
                 f"X has shape {rows.shape}; it must be (n_rows, {self.X.shape[1]}), with the "
                 f"columns {', '.join(self.column_names)}"
             )
         return rows
+
+
+def _real_array(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    raw = np.asarray(values)
+    if raw.dtype.kind not in "biuf":
+        raise TypeError(f"{name} is an array of {raw.dtype}; it must hold real numbers")
+    return raw.astype(np.float64)
+
+
+def _restore(
+    X: NDArray[np.float64], column_names: tuple[str, ...], n_threads: int, parts: tuple[Any, ...]
+) -> OlsFit:
+    state = _core.OlsState.__new__(_core.OlsState)
+    state.__setstate__(parts)
+    matrix = np.array(X, order="C")
+    matrix.setflags(write=False)
+    return OlsFit(
+        X=matrix,
+        column_names=column_names,
+        n_threads=n_threads,
+        _state=state,
+        _design=_core.Design(matrix),
+    )
 
 
 def _choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) -> StatType:

@@ -65,6 +65,11 @@ class Grid:
                 "the affine holds NaN or infinity, so the place of the voxels is unknown; "
                 "write a valid affine into the header"
             )
+        if np.linalg.matrix_rank(affine[:3, :3]) < 3:
+            raise ValueError(
+                "the affine is singular, so that voxels lie at the same place; write a valid "
+                "affine into the header"
+            )
         affine.setflags(write=False)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "affine", affine)

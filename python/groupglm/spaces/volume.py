@@ -225,6 +225,12 @@ class VolumeSpace:
         image.header["descrip"] = descrip.encode()[:_DESCRIP_BYTES]
         return image
 
+    def value_names(self) -> NDArray[np.object_]:
+        """Name each voxel by its place in the grid, ``voxel_i_j_k``, in the order of a row."""
+        flat = np.arange(self.grid.n_voxels) if self.indices is None else self.indices
+        places = np.unravel_index(flat, self.grid.shape, order="F")
+        return np.array([f"voxel_{i}_{j}_{k}" for i, j, k in zip(*places, strict=True)], object)
+
     def mask_image(self) -> Nifti1Image:
         """Return the mask as a uint8 image, one inside and zero outside."""
         return self.to_image(np.ones(self.n_values, np.uint8), "mask", dtype=np.uint8)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tables of maps: the right image meets the right row of the design, or an error says why."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from groupglm import SecondLevelModel
+
+SHAPE = (6, 7, 8)
+N = 8
+LABELS = [f"{i:02d}" for i in range(N)]
+
+
+def write_map(folder: Path, name: str, values: Any) -> str:
+    path = folder / f"{name}.nii.gz"
+    nib.save(nib.Nifti1Image(values.astype(np.float32), np.eye(4)), path)  # type: ignore[no-untyped-call]
+    return str(path)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> pd.DataFrame:
+    """Two kinds of maps a subject, sorted by subject."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for label in LABELS:
+        for name in ("faces", "houses"):
+            path = write_map(tmp_path, f"{label}-{name}", rng.normal(2, 1, SHAPE))
+            rows.append({"subject_label": label, "map_name": name, "effects_map_path": path})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def mask() -> Any:
+    return nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.eye(4))  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def ages() -> pd.DataFrame:
+    years = np.random.default_rng(1).normal(40, 9, N)
+    return pd.DataFrame({"subject_label": LABELS, "age": years})
+
+
+def nilearn_map(frame: pd.DataFrame, mask: Any, contrast: Any, **fit: Any) -> Any:
+    from nilearn.glm.second_level import SecondLevelModel as Theirs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of plotting packages that are absent
+        model = Theirs(mask_img=mask).fit(frame, **fit)
+        return model.compute_contrast(
+            contrast, first_level_contrast="houses", output_type="stat"
+        ).get_fdata()
+
+
+def our_map(frame: pd.DataFrame, mask: Any, contrast: Any, **fit: Any) -> Any:
+    model = SecondLevelModel(mask_img=mask).fit(frame, **fit)
+    return model.compute_contrast(
+        contrast, first_level_contrast="houses", output_type="stat"
+    ).get_fdata()
+
+
+def one_kind(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["map_name"] == "houses"].reset_index(drop=True)
+
+
+def test_a_table_with_confounds_equals_nilearn(
+    table: pd.DataFrame, mask: Any, ages: pd.DataFrame
+) -> None:
+    shuffled = one_kind(table).sample(frac=1, random_state=3)
+    ours = our_map(shuffled, mask, "age", confounds=ages)
+    theirs = nilearn_map(shuffled.reset_index(drop=True), mask, "age", confounds=ages)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_each_kind_of_map_is_fitted_once_and_when_asked_for(
+    table: pd.DataFrame, mask: Any, ages: pd.DataFrame
+) -> None:
+    model = SecondLevelModel(mask_img=mask).fit(table, confounds=ages)
+    with pytest.raises(ValueError, match=r"2 kinds of maps \('faces', 'houses'\)"):
+        model.compute_contrast("age")
+    with pytest.raises(AttributeError, match="none has been fitted yet"):
+        _ = model.results_
+    faces = model.compute_contrast("age", "faces").get_fdata()
+    for path in table["effects_map_path"][table["map_name"] == "faces"]:
+        Path(path).unlink()  # never read again
+    houses = model.compute_contrast("age", "houses").get_fdata()
+    assert not np.allclose(faces, houses)
+    np.testing.assert_array_equal(model.compute_contrast("age", "faces").get_fdata(), faces)
+    with pytest.raises(ValueError, match=r"first_level_contrast is 'face', but .* 'faces', 'hou"):
+        model.compute_contrast("age", "face")
+
+
+def test_a_labelled_design_is_aligned_where_nilearn_mixes_subjects_up(
+    table: pd.DataFrame, mask: Any, ages: pd.DataFrame
+) -> None:
+    truth = our_map(one_kind(table), mask, "age", confounds=ages)
+    order = np.random.default_rng(5).permutation(N)
+    shuffled = one_kind(table).iloc[order].reset_index(drop=True)
+    design = pd.DataFrame({"age": ages["age"].to_numpy()[order], "intercept": 1.0})
+
+    # nilearn sorts the maps but not the design: a wrong map without a word.
+    theirs = nilearn_map(shuffled, mask, "age", design_matrix=design)
+    assert not np.allclose(theirs, truth, rtol=0.1)
+
+    with pytest.raises(ValueError, match="no labels to be sorted by: give it a 'subject_label'"):
+        our_map(shuffled, mask, "age", design_matrix=design)
+    labels = shuffled["subject_label"]
+    by_index = design.set_index(pd.Index(labels))
+    by_column = design.assign(subject_label=labels.to_numpy())
+    for labelled in (by_index, by_column):
+        ours = our_map(shuffled, mask, "age", design_matrix=labelled)
+        np.testing.assert_allclose(ours, truth, rtol=1e-5)
+
+
+def test_a_sorted_table_takes_a_design_in_order(
+    table: pd.DataFrame, mask: Any, ages: pd.DataFrame, tmp_path: Path
+) -> None:
+    truth = our_map(one_kind(table), mask, "age", confounds=ages)
+    design = pd.DataFrame({"age": ages["age"], "intercept": 1.0})
+    np.testing.assert_allclose(
+        our_map(one_kind(table), mask, "age", design_matrix=design), truth, rtol=1e-5
+    )
+    # From a file, whose labels look like numbers.
+    path = tmp_path / "design.tsv"
+    design.assign(subject_label=LABELS).iloc[::-1].to_csv(path, sep="\t", index=False)
+    shuffled = one_kind(table).iloc[::-1]
+    np.testing.assert_allclose(our_map(shuffled, mask, "age", design_matrix=path), truth, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda d: d.iloc[1:], "has no row for 00"),
+        (
+            lambda d: d.assign(subject_label=["99", *LABELS[1:]]),
+            "no row for 00; has rows for .* 99",
+        ),
+        (lambda d: d.assign(subject_label=["01", *LABELS[1:]]), "has several rows for 01"),
+    ],
+)
+def test_labels_that_do_not_match_are_named(
+    table: pd.DataFrame, mask: Any, spoil: Any, message: str
+) -> None:
+    design = pd.DataFrame({"intercept": np.ones(N), "subject_label": LABELS})
+    with pytest.raises(ValueError, match=message):
+        our_map(one_kind(table), mask, "intercept", design_matrix=spoil(design))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: t.drop(columns="map_name"), "must have columns .* 'map_name' missing"),
+        (lambda t: t.assign(subject_label=range(len(t))), "must contain only strings; row 0 holds"),
+        (lambda t: t.iloc[:1], "has 1 rows; a model needs at least 2"),
+    ],
+)
+def test_a_table_that_cannot_be_used(table: pd.DataFrame, spoil: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SecondLevelModel().fit(spoil(table))
+
+
+def test_options_without_effect_are_reported(
+    table: pd.DataFrame, mask: Any, ages: pd.DataFrame
+) -> None:
+    design = pd.DataFrame({"intercept": np.ones(N)})
+    model = SecondLevelModel(mask_img=mask)
+    with pytest.warns(UserWarning, match="confounds have no effect beside a design_matrix"):
+        model.fit(one_kind(table), confounds=ages, design_matrix=design)
+    paths = one_kind(table)["effects_map_path"]
+    with pytest.raises(ValueError, match="which a list of images does not have"):
+        model.fit(paths, confounds=ages, design_matrix=design)
+    assert not model.__sklearn_is_fitted__()  # a refit forgets, also one that fails
+    model.fit(paths, design_matrix=design)
+    with pytest.warns(UserWarning, match="first_level_contrast='x' has no effect"):
+        model.compute_contrast("intercept", "x")

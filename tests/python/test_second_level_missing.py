@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Missing values through the estimator, and the maps that need the images again."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from groupglm import SecondLevelModel, fit_ols
+
+SHAPE = (6, 7, 8)
+N = 12
+
+
+def image(values: Any) -> Any:
+    return nib.Nifti1Image(values, np.diag([2.0, 2.0, 2.0, 1.0]))  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def data() -> Any:
+    """Float32 volumes, two of which lack some voxels."""
+    values = np.random.default_rng(0).normal(5, 1, (N, *SHAPE)).astype(np.float32)
+    values[0, :2] = np.nan
+    values[1, 1:3, 0] = np.nan
+    return values
+
+
+@pytest.fixture
+def design() -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    return pd.DataFrame({"intercept": np.ones(N), "age": rng.normal(size=N)})
+
+
+MASK = image(np.ones(SHAPE, np.uint8))
+
+
+def fitted(data: Any, design: pd.DataFrame, **options: Any) -> SecondLevelModel:
+    model = SecondLevelModel(mask_img=MASK, **options)
+    return model.fit([image(volume) for volume in data], design_matrix=design)
+
+
+def nilearn_model(data: Any, design: pd.DataFrame, contrast: Any = "age") -> tuple[Any, Any]:
+    from nilearn.glm.second_level import SecondLevelModel as Theirs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of plotting packages that are absent
+        model = Theirs(mask_img=MASK, minimize_memory=False)
+        model.fit([image(volume) for volume in data], design_matrix=design)
+        return model, model.compute_contrast(contrast, output_type="stat").get_fdata()
+
+
+def rows(data: Any) -> Any:
+    """The data matrix, in file order."""
+    return np.stack([volume.ravel(order="F") for volume in data])
+
+
+def volume(row: Any) -> Any:
+    return np.asarray(row).reshape(SHAPE, order="F")
+
+
+def test_missing_values_are_left_out_where_nilearn_takes_them_for_zero(
+    data: Any, design: pd.DataFrame
+) -> None:
+    model = fitted(data, design)
+    stat = model.compute_contrast("age", output_type="stat").get_fdata()
+    wanted = fit_ols(design.to_numpy(), rows(data)).contrast([0, 1])
+    np.testing.assert_allclose(stat, volume(wanted.stat), rtol=1e-6)
+    present = np.isfinite(data).sum(axis=0)
+    np.testing.assert_array_equal(model.n_observations_.get_fdata(), present)
+    np.testing.assert_array_equal(model.df_residual_.get_fdata(), present - 2)
+
+    as_zero = fitted(data, design, missing="zero")
+    stat_zero = as_zero.compute_contrast("age", output_type="stat").get_fdata()
+    _, theirs = nilearn_model(data, design)
+    np.testing.assert_allclose(stat_zero, theirs, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(stat, theirs, rtol=1e-2)
+
+
+def test_a_voxel_without_data_in_one_group_is_nan(data: Any, design: pd.DataFrame) -> None:
+    design = design.assign(group=np.repeat([0.0, 1.0], N // 2))
+    data[N // 2 :, 3, 3, 3] = np.nan
+    z = fitted(data, design).compute_contrast("group").get_fdata()
+    assert np.isnan(z[3, 3, 3])
+    assert np.isfinite(np.delete(z.ravel(), np.ravel_multi_index((3, 3, 3), SHAPE))).all()
+
+
+def test_intersect_and_raise(data: Any, design: pd.DataFrame) -> None:
+    everywhere = np.isfinite(data).all(axis=0)
+    model = fitted(data, design, missing="intersect")
+    assert model.n_elements_ == everywhere.sum()
+    np.testing.assert_array_equal(model.mask_img_.get_fdata(), everywhere)
+    stat = model.compute_contrast("age", output_type="stat").get_fdata()
+    wanted = fit_ols(design.to_numpy(), rows(data)).contrast([0, 1])
+    np.testing.assert_allclose(stat, np.where(everywhere, volume(wanted.stat), 0), rtol=1e-6)
+
+    lacking = int((~everywhere).sum())
+    with pytest.raises(ValueError, match=f"missing='raise', and {lacking} of {data[0].size} vox"):
+        fitted(data, design, missing="raise")
+    with pytest.raises(ValueError, match="missing is 'drop'; it must be one of omit, zero"):
+        fitted(data, design, missing="drop")
+    complete = np.nan_to_num(data)
+    fitted(complete, design, missing="raise")
+    data[0] = np.nan
+    data[0, 0, 0, 0] = 1.0
+    data[1, 0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="missing='intersect' leaves no voxel"):
+        fitted(data, design, missing="intersect")
+
+
+def test_voxelwise_maps_equal_nilearn(data: Any, design: pd.DataFrame) -> None:
+    data = np.nan_to_num(data, nan=4.0)
+    ours = fitted(data, design, minimize_memory=False)  # right after the fit, no contrast needed
+    theirs, _ = nilearn_model(data, design)
+    for name in ("residuals", "predicted", "r_square"):
+        wanted = np.squeeze(getattr(theirs, f"{name}_").get_fdata())
+        found = getattr(ours, f"{name}_")
+        # Residuals of float32 values of size 5: half a unit in the last place of those.
+        np.testing.assert_allclose(found.get_fdata(), wanted, rtol=1e-5, atol=2e-6)
+        (listed,) = getattr(ours, name)()
+        np.testing.assert_array_equal(listed.get_fdata(), found.get_fdata())
+    np.testing.assert_allclose(
+        ours.residuals_.get_fdata() + ours.predicted_.get_fdata(),
+        np.moveaxis(data, 0, -1),
+        atol=2e-6,
+    )
+
+
+def test_residuals_of_missing_values(data: Any, design: pd.DataFrame) -> None:
+    residuals = fitted(data, design, minimize_memory=False).residuals_.get_fdata()
+    np.testing.assert_array_equal(np.isnan(residuals), np.isnan(np.moveaxis(data, 0, -1)))
+    fit = fit_ols(design.to_numpy(), rows(data))
+    wanted = fit.residuals(None, rows(data))
+    np.testing.assert_allclose(residuals[..., 3], volume(wanted[3]), atol=2e-6)
+    as_zero = fitted(data, design, minimize_memory=False, missing="zero").residuals_.get_fdata()
+    assert np.isfinite(as_zero).all()
+
+
+def test_minimize_memory_refuses_voxelwise_maps(data: Any, design: pd.DataFrame) -> None:
+    model = fitted(data, design)
+    for name in ("residuals_", "predicted_", "r_square_"):
+        with pytest.raises(AttributeError, match="`minimize_memory` to `False`"):
+            getattr(model, name)
+    with pytest.raises(AttributeError, match="not fitted"):
+        _ = SecondLevelModel(minimize_memory=False).residuals_

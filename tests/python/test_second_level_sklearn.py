@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The estimator as scikit-learn knows estimators, and its masker."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import joblib
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from groupglm import SecondLevelModel
+from groupglm.errors import GridMismatchError
+
+SHAPE = (6, 6, 7)
+N = 9
+
+
+def image(values: Any) -> Any:
+    return nib.Nifti1Image(values, np.eye(4))  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def images() -> list[Any]:
+    rng = np.random.default_rng(0)
+    return [image(rng.normal(3, 1, SHAPE).astype(np.float32)) for _ in range(N)]
+
+
+@pytest.fixture
+def mask() -> Any:
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[1:4, 2:5, 3:6] = 1
+    return image(inside)
+
+
+DESIGN = pd.DataFrame({"intercept": np.ones(N), "dose": np.linspace(-1, 1, N)})
+
+
+def test_transform_gives_the_values_inside_the_mask(images: list[Any], mask: Any) -> None:
+    model = SecondLevelModel(mask_img=mask)
+    matrix = model.fit_transform(images, design_matrix=DESIGN)
+    inside = mask.get_fdata().astype(bool).ravel(order="F")
+    wanted = np.stack([img.get_fdata().ravel(order="F")[inside] for img in images])
+    np.testing.assert_array_equal(matrix, wanted)
+    assert matrix.dtype == np.float32
+    np.testing.assert_array_equal(model.transform(images[:2]), wanted[:2])
+    back = model.masker_.inverse_transform(wanted).get_fdata()
+    np.testing.assert_array_equal(back[..., 4].ravel(order="F")[inside], wanted[4])
+    assert not back.reshape(-1, N, order="F")[~inside].any()
+    np.testing.assert_array_equal(model.masker_.mask_img_.get_fdata(), mask.get_fdata())
+
+
+def test_set_output_names_columns_by_voxel(images: list[Any], mask: Any) -> None:
+    model = SecondLevelModel(mask_img=mask).set_output(transform="pandas")
+    frame = model.fit_transform(images, design_matrix=DESIGN)
+    assert isinstance(frame, pd.DataFrame)
+    assert frame.columns[:2].tolist() == ["voxel_1_2_3", "voxel_2_2_3"]
+    np.testing.assert_array_equal(frame["voxel_3_4_5"], [img.dataobj[3, 4, 5] for img in images])
+    assert isinstance(model.fit(images, design_matrix=DESIGN).transform(images), pd.DataFrame)
+
+
+def test_transform_refuses_another_grid(images: list[Any], mask: Any) -> None:
+    model = SecondLevelModel(mask_img=mask).fit(images, design_matrix=DESIGN)
+    moved = nib.Nifti1Image(np.ones(SHAPE, np.float32), np.diag([2.0, 2, 2, 1]))  # type: ignore[no-untyped-call]
+    with pytest.raises(GridMismatchError, match="not on the grid of the fit"):
+        model.transform([moved, moved])
+
+
+def test_before_the_fit(images: list[Any]) -> None:
+    model = SecondLevelModel()
+    for ask in (
+        lambda: model.compute_contrast("dose"),
+        lambda: model.transform(images),
+        lambda: model.results_,
+        lambda: model.masker_,
+    ):
+        with pytest.raises(NotFittedError):
+            ask()
+
+
+def test_a_clone_is_not_fitted_and_has_every_parameter(images: list[Any], mask: Any) -> None:
+    model = SecondLevelModel(mask_img=mask, missing="intersect", n_jobs=2)
+    copy = clone(model.fit(images, design_matrix=DESIGN))
+    assert not copy.__sklearn_is_fitted__()
+    assert copy.missing == "intersect"
+    assert copy.n_jobs == 2
+    assert set(copy.get_params()) >= {"mask_img", "smoothing_fwhm", "memory_level", "missing"}
+    assert copy.set_params(verbose=1).verbose == 1
+
+
+@pytest.mark.parametrize("way", ["pickle", "joblib"])
+def test_a_stored_model_answers_the_same(
+    images: list[Any], mask: Any, way: str, tmp_path: Path
+) -> None:
+    model = SecondLevelModel(mask_img=mask).fit(images, design_matrix=DESIGN)
+    if way == "pickle":
+        again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    else:
+        joblib.dump(model, tmp_path / "model.joblib")
+        again = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(
+        again.compute_contrast("dose").get_fdata(), model.compute_contrast("dose").get_fdata()
+    )
+
+
+def test_reprs_show_the_parameters(images: list[Any], mask: Any) -> None:
+    model = SecondLevelModel(missing="zero").fit(images, design_matrix=DESIGN)
+    assert "missing='zero'" in repr(model)
+    assert "SecondLevelModel" in model._repr_html_()
