@@ -278,8 +278,7 @@ void OlsState::update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& i
 void OlsState::merge(const OlsState& other, int n_threads) {
   if (other.n_rows == 0) return;
   if (&other == this) {
-    const OlsState copy = other;
-    merge(copy, n_threads);
+    merge(OlsState(other), n_threads);
     return;
   }
   const RowMatrix rows = other.r;

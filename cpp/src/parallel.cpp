@@ -21,8 +21,8 @@ constexpr int kThreadsPerProcessor = 4;
 #if defined(__unix__) || defined(__APPLE__)
 // OpenMP's threads do not survive fork(), and waiting for them in the child would last for ever.
 std::atomic<bool> forked{false};
-const int fork_handler = pthread_atfork(nullptr, nullptr, [] { forked = true; });
-bool is_forked_child() { return fork_handler == 0 && forked; }
+const int kForkHandler = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+bool is_forked_child() { return kForkHandler == 0 && forked; }
 #else
 bool is_forked_child() { return false; }
 #endif
