@@ -23,6 +23,7 @@ from groupglm.images import open_images
 from groupglm.inputs import MapTable, align_design
 from groupglm.ols import prepare_design
 from groupglm.results import ContrastResult, OlsFit, StatType
+from groupglm.voxelwise import VoxelwiseMaps
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -36,7 +37,7 @@ _PRIVATE = ("_group", "_groups", "_table", "_designs")  # what a fit leaves besi
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class SecondLevelModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads every image once and keeps a few numbers a voxel; a contrast is then a matter of
@@ -309,47 +310,6 @@ class SecondLevelModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The fit at the mask's voxels."""
         return self._current().result
 
-    @property
-    def n_observations_(self) -> Nifti1Image:
-        """Number of images that have each voxel, int32."""
-        return self._current().n_observations_image()
-
-    @property
-    def df_residual_(self) -> Nifti1Image:
-        """Residual degrees of freedom of each voxel, int32."""
-        return self._current().df_residual_image()
-
-    @property
-    def r_square_(self) -> Nifti1Image:
-        """R-squared of each voxel, float32; needs ``minimize_memory=False``."""
-        return self._voxelwise().r_square_image()
-
-    @property
-    def predicted_(self) -> Nifti1Image:
-        """Fitted values, 4-D float32, one volume an image; needs ``minimize_memory=False``."""
-        return self._voxelwise().predicted_image()
-
-    @property
-    def residuals_(self) -> Nifti1Image:
-        """Residuals, 4-D float32, one volume an image; needs ``minimize_memory=False``.
-
-        NaN where an image has no value. The images are read again, in batches: memory is that of
-        the result, 4 bytes a voxel and image, besides what the fit took.
-        """
-        return self._voxelwise().residuals_image()
-
-    def r_square(self) -> list[Nifti1Image]:
-        """Return a list holding `r_square_`."""
-        return [self.r_square_]
-
-    def predicted(self) -> list[Nifti1Image]:
-        """Return a list holding `predicted_`."""
-        return [self.predicted_]
-
-    def residuals(self) -> list[Nifti1Image]:
-        """Return a list holding `residuals_`."""
-        return [self.residuals_]
-
     def _current(self) -> FittedGroup:
         check_is_fitted(self)
         if not hasattr(self, "_group"):
@@ -358,14 +318,6 @@ class SecondLevelModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 "contrast with first_level_contrast first"
             )
         return self._group
-
-    def _voxelwise(self) -> FittedGroup:
-        if self.minimize_memory:
-            raise AttributeError(
-                "residuals, predicted and R-squared maps are refused with minimize_memory=True; "
-                "set `minimize_memory` to `False` when making the model, and fit it again"
-            )
-        return self._current()
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether `fit` has been called."""

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fitted model tells of each voxel besides contrasts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
+
+    from groupglm.fitted import FittedGroup
+
+__all__ = ["VoxelwiseMaps"]
+
+
+class VoxelwiseMaps(ABC):
+    """The part of the estimator that makes maps of the fit itself.
+
+    `residuals`, `predicted` and `r_square` are methods in nilearn's documentation up to 0.13 and
+    attributes with a trailing underscore from 0.14 on: both are here.
+    """
+
+    minimize_memory: bool
+
+    @abstractmethod
+    def _current(self) -> FittedGroup:
+        """Return the fit that the maps are of."""
+
+    @property
+    def n_observations_(self) -> Nifti1Image:
+        """Number of images that have each voxel, int32."""
+        return self._current().n_observations_image()
+
+    @property
+    def df_residual_(self) -> Nifti1Image:
+        """Residual degrees of freedom of each voxel, int32."""
+        return self._current().df_residual_image()
+
+    @property
+    def r_square_(self) -> Nifti1Image:
+        """R-squared of each voxel, float32; needs ``minimize_memory=False``."""
+        return self._voxelwise().r_square_image()
+
+    @property
+    def predicted_(self) -> Nifti1Image:
+        """Fitted values, 4-D float32, one volume an image; needs ``minimize_memory=False``."""
+        return self._voxelwise().predicted_image()
+
+    @property
+    def residuals_(self) -> Nifti1Image:
+        """Residuals, 4-D float32, one volume an image; needs ``minimize_memory=False``.
+
+        NaN where an image has no value. The images are read again, in batches: memory is that of
+        the result, 4 bytes a voxel and image, besides what the fit took.
+        """
+        return self._voxelwise().residuals_image()
+
+    def r_square(self) -> list[Nifti1Image]:
+        """Return a list holding `r_square_`."""
+        return [self.r_square_]
+
+    def predicted(self) -> list[Nifti1Image]:
+        """Return a list holding `predicted_`."""
+        return [self.predicted_]
+
+    def residuals(self) -> list[Nifti1Image]:
+        """Return a list holding `residuals_`."""
+        return [self.residuals_]
+
+    def _voxelwise(self) -> FittedGroup:
+        if self.minimize_memory:
+            raise AttributeError(
+                "residuals, predicted and R-squared maps are refused with minimize_memory=True; "
+                "set `minimize_memory` to `False` when making the model, and fit it again"
+            )
+        return self._current()
