@@ -243,3 +243,11 @@ def test_the_command_line_starts_without_the_heavy_modules() -> None:
     code = f"import sys, groupglm.cli; print([name for name in {heavy} if name in sys.modules])"
     done = _python(code)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_no_threads_are_refused_before_anything_is_simulated(tmp_path: Path) -> None:
+    output = tmp_path / "demo"
+    result = CliRunner().invoke(main, ["demo", "--output", str(output), "--n-jobs", "0"])
+    assert result.exit_code == 1
+    assert "--n-jobs is 0; give the number of threads, or -1" in result.output
+    assert not output.exists()

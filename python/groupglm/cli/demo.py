@@ -59,7 +59,7 @@ class _Peak(NamedTuple):
     type=int,
     default=1,
     show_default=True,
-    help="Workers that read images; -1 for one a core.",
+    help="Number of threads; -1 for all.",
 )
 @click.option("--overwrite", is_flag=True, help="Write into a directory that is not empty.")
 def demo(
@@ -70,6 +70,8 @@ def demo(
     Writes the subjects' images, the mask, the design, and for each contrast (group, age,
     intercept) the maps maps/CONTRAST_{effect,t,z,p}.nii.gz.
     """
+    if n_jobs == 0:
+        raise ValueError("--n-jobs is 0; give the number of threads, or -1 for all of them.")
     output = output.expanduser()
     _prepare_output(output, overwrite=overwrite)
     seconds: dict[str, float] = {}
@@ -88,7 +90,7 @@ def demo(
         maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
     with _timed(seconds, "write"):
         _write(output, study, maps)
-    _echo_summary(study, maps)
+    _echo_summary(study, maps, int(model.results_.df_residual))
     _echo_times(seconds)
     _echo_next_steps(output, study)
 
@@ -132,7 +134,9 @@ def _write(output: Path, study: GroupStudy, maps: Mapping[str, Mapping[str, Nift
     study.participants.to_csv(output / "participants.tsv", sep="\t", index=False)
 
 
-def _echo_summary(study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image]]) -> None:
+def _echo_summary(
+    study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image]], df_residual: int
+) -> None:
     import numpy as np
 
     shape = " x ".join(str(n) for n in study.mask_img.shape)
@@ -140,7 +144,6 @@ def _echo_summary(study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image
     zooms = " x ".join(f"{size:g}" for size in header.get_zooms())
     n_voxels = int(np.count_nonzero(np.asanyarray(study.mask_img.dataobj)))
     design = study.design_matrix
-    df_residual = len(design) - int(np.linalg.matrix_rank(design.to_numpy()))
     click.echo(f"grid                {shape} voxels of {zooms} mm, {n_voxels} in the mask")
     click.echo(f"subjects            {len(design)}")
     click.echo(f"design columns      {', '.join(map(str, design))}")
