@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["confounded_columns", "describe_dependence", "quote_names"]
+__all__ = ["confounded_columns", "describe_dependence", "quote_names", "variance_inflation"]
 
 FloatArray = NDArray[np.float64]
 
@@ -68,6 +68,42 @@ def describe_dependence(X: ArrayLike, names: Sequence[str]) -> str:
     if circuits and X.shape[0] < X.shape[1]:
         clauses.append(f"there are fewer rows ({X.shape[0]}) than columns ({X.shape[1]})")
     return "; ".join(clauses)
+
+
+def variance_inflation(X: ArrayLike) -> FloatArray:
+    """Compute how much the other columns inflate the variance of each column's coefficient.
+
+    Parameters
+    ----------
+    X : array_like, shape (n_rows, n_columns)
+        The design matrix, finite and of full column rank.
+
+    Returns
+    -------
+    array, shape (n_columns,)
+        1 / (1 - R2) of each column regressed on the others; R2 is about the mean when the design
+        has the constant. 1 for a constant column.
+
+    Notes
+    -----
+    From the diagonal of (X'X)^-1 (Belsley, Kuh and Welsch, *Regression Diagnostics*, 1980,
+    chapter 3), by QR of the columns brought to unit length.
+
+    Examples
+    --------
+    >>> X = [[1, 0.0], [1, 1.0], [1, 2.0]]
+    >>> variance_inflation(X).round(6).tolist()
+    [1.0, 1.0]
+    """
+    values = np.asarray(X, dtype=np.float64)
+    unit = values / np.linalg.norm(values, axis=0)
+    inverse = np.linalg.inv(np.linalg.qr(unit, mode="r"))
+    inflation: FloatArray = (inverse**2).sum(axis=1)
+    ones = np.ones(len(unit))
+    residual = ones - unit @ np.linalg.lstsq(unit, ones, rcond=None)[0]
+    if np.linalg.norm(residual) <= _LOOSE_TOLERANCE * np.sqrt(len(unit)):
+        inflation *= ((unit - unit.mean(axis=0)) ** 2).sum(axis=0)
+    return np.maximum(inflation, 1.0)
 
 
 def confounded_columns(X: ArrayLike, names: Sequence[str], contrast: ArrayLike) -> tuple[str, ...]:

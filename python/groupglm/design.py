@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groupglm._dependence import confounded_columns, describe_dependence, quote_names
+from groupglm._dependence import (
+    confounded_columns,
+    describe_dependence,
+    quote_names,
+    variance_inflation,
+)
 from groupglm.errors import RankDeficientWarning
 
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ __all__ = [
     "describe_dependence",
     "load_design_matrix",
     "make_second_level_design_matrix",
+    "variance_inflation",
 ]
 
 FloatArray = NDArray[np.float64]

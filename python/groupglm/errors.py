@@ -4,7 +4,13 @@
 Every error is a `ValueError`: code that only wants "the input is wrong" imports nothing from here.
 """
 
-__all__ = ["GridMismatchError", "ImageError", "NotEstimableError", "RankDeficientWarning"]
+__all__ = [
+    "CollinearityWarning",
+    "GridMismatchError",
+    "ImageError",
+    "NotEstimableError",
+    "RankDeficientWarning",
+]
 
 
 class ImageError(ValueError):
@@ -34,4 +40,12 @@ class RankDeficientWarning(UserWarning):
 
     The fit uses the rank for its degrees of freedom; contrasts of the dependent columns may not be
     estimable. The message names the columns.
+    """
+
+
+class CollinearityWarning(UserWarning):
+    """A design matrix with a column that the others nearly determine.
+
+    Its coefficient is estimated with a much larger variance. The message names the columns and
+    their variance inflation factors.
     """

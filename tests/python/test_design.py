@@ -20,6 +20,7 @@ from groupglm.design import (
     describe_dependence,
     load_design_matrix,
     make_second_level_design_matrix,
+    variance_inflation,
 )
 from groupglm.errors import RankDeficientWarning
 
@@ -313,3 +314,17 @@ class TestConfoundedColumns:
         distance = np.linalg.norm(contrast - contrast @ np.linalg.pinv(X) @ X)
         # Small whole numbers: the distance is 0 up to rounding, or of the order of 1.
         assert (distance > 1e-6) == bool(confounded_columns(X, list("abcde"), contrast))
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_variance_inflation_equals_statsmodels(intercept: bool) -> None:
+    from statsmodels.stats.outliers_influence import variance_inflation_factor
+
+    rng = np.random.default_rng(0)
+    X = rng.normal([0, 5, 0], [1, 5, 1e-3], (30, 3))
+    X = np.column_stack([X, X[:, 0] + 0.05 * rng.normal(size=30)])
+    if intercept:
+        X = np.column_stack([X, np.ones(30)])
+    wanted = [variance_inflation_factor(X, j) for j in range(4)]
+    np.testing.assert_allclose(variance_inflation(X)[:4], wanted, rtol=1e-8)
+    assert max(wanted) > 100  # the test sees collinear columns

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
+from groupglm.errors import CollinearityWarning
 
 SHAPE = (6, 7, 8)
 N = 8
@@ -180,3 +181,14 @@ def test_options_without_effect_are_reported(
     model.fit(paths, design_matrix=design)
     with pytest.warns(UserWarning, match="first_level_contrast='x' has no effect"):
         model.compute_contrast("intercept", "x")
+
+
+def test_a_nearly_collinear_column_is_reported(table: pd.DataFrame, mask: Any) -> None:
+    age = np.linspace(60, 70, N)
+    design = pd.DataFrame({"age": age, "age2": age**2, "intercept": 1.0})
+    paths = one_kind(table)["effects_map_path"]
+    message = r"inflation factors: 'age' \([0-9.e+]+\), 'age2' \([0-9.e+]+\)\. "
+    with pytest.warns(CollinearityWarning, match=message):
+        SecondLevelModel(mask_img=mask).fit(paths, design_matrix=design)
+    centred = design.assign(age=age - 65, age2=(age - 65) ** 2)
+    SecondLevelModel(mask_img=mask).fit(paths, design_matrix=centred)
