@@ -56,7 +56,7 @@ def bench_case(case: Case) -> list[Row]:
 
     X, Y = problem(case)
     work = f"OLS {case.n} x {case.n_voxels:,}, p = {case.p}, float32"
-    ours = clock(lambda: fit_ols(X, Y, n_threads=N_THREADS), repeat=9, warm_up=1)
+    ours = clock(lambda: fit_ols(X, Y, n_threads=N_THREADS), repeat=25, warm_up=2)
     # A float32 design is what nilearn is fastest with: with float64 it converts all of Y.
     X32 = X.astype(np.float32)
     theirs = clock(
