@@ -19,7 +19,7 @@ from groupglm._dependence import (
     quote_names,
     variance_inflation,
 )
-from groupglm.errors import RankDeficientWarning
+from groupglm.errors import CollinearityWarning, RankDeficientWarning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ __all__ = [
     "describe_dependence",
     "load_design_matrix",
     "make_second_level_design_matrix",
+    "report_collinearity",
     "variance_inflation",
 ]
 
@@ -37,6 +38,7 @@ FloatArray = NDArray[np.float64]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _MAX_LISTED = 8
+_LARGE_INFLATION = 100.0  # the others explain 99 % of the column
 
 
 def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
@@ -213,6 +215,38 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame) -> None:
         f"'design_matrix' must be finite, but holds {'; '.join(found)}{more}; fill in the "
         "entries, or leave out the images of those rows."
     )
+
+
+def report_collinearity(X: FloatArray, names: Sequence[str], *, stacklevel: int = 2) -> None:
+    """Warn of columns that the others nearly determine.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        A design matrix of full column rank.
+    names : sequence of str, length n_columns
+        Its columns.
+    stacklevel : int
+        Of the warning.
+
+    Warns
+    -----
+    CollinearityWarning
+        If the variance inflation factor of a column is above 100; names the columns.
+    """
+    found = [
+        f"{name!r} ({factor:.3g})"
+        for name, factor in zip(names, variance_inflation(X), strict=True)
+        if factor > _LARGE_INFLATION
+    ]
+    if found:
+        warnings.warn(
+            "columns of the design matrix are nearly determined by the others; variance inflation "
+            f"factors: {', '.join(found)}. Their effects are estimated with that much more "
+            "variance: centre what is a power or a product of others, or leave one out",
+            CollinearityWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def make_second_level_design_matrix(

@@ -17,8 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from groupglm.contrasts import contrast_matrix
-from groupglm.design import check_design_matrix, load_design_matrix, variance_inflation
-from groupglm.errors import CollinearityWarning
+from groupglm.design import check_design_matrix, load_design_matrix, report_collinearity
 from groupglm.fitted import MISSING, FittedGroup, Missing, VolumeMasker, fit_group
 from groupglm.images import open_images
 from groupglm.inputs import MapTable, align_design
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SecondLevelModel"]
 
-_LARGE_INFLATION = 100.0  # the others explain 99 % of the column
 _PRIVATE = ("_group", "_groups", "_table", "_designs")  # what a fit leaves besides its attributes
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
@@ -245,7 +243,7 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         names = tuple(str(name) for name in frame.columns)
         design = prepare_design(matrix, names, stacklevel=4)
         if design.rank == design.n_columns:
-            _report_collinearity(matrix, names)
+            report_collinearity(matrix, names, stacklevel=5)
         group = fit_group(
             sources,
             design,
@@ -414,23 +412,6 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
                 f"not yet available: {', '.join(missing)}; leave it out, and resample or smooth "
                 "the images beforehand"
             )
-
-
-def _report_collinearity(matrix: NDArray[np.float64], names: tuple[str, ...]) -> None:
-    factors = variance_inflation(matrix)
-    found = [
-        f"{name!r} ({factor:.3g})"
-        for name, factor in zip(names, factors, strict=True)
-        if factor > _LARGE_INFLATION
-    ]
-    if found:
-        warnings.warn(
-            "columns of the design matrix are nearly determined by the others; variance inflation "
-            f"factors: {', '.join(found)}. Their effects are estimated with that much more "
-            "variance: centre what is a power or a product of others, or leave one out",
-            CollinearityWarning,
-            stacklevel=5,
-        )
 
 
 def check_jobs(n_jobs: int | None) -> int:

@@ -41,14 +41,10 @@ def test_wrong_shapes_name_what_was_found(bad_X: Any, bad_Y: Any) -> None:
     assert any(shape in str(refused.value) for shape in shapes), str(refused.value)
 
 
-def test_no_voxels_is_an_empty_answer_or_a_clear_error() -> None:
-    try:
-        fit = fit_ols(X, Y[:, :0])
-    except ValueError as refused:
-        assert "voxel" in str(refused)  # noqa: PT017 - either way of dealing with it is right
-    else:
-        assert fit.beta.shape == (3, 0)
-        assert fit.contrast([1.0, -1.0, 0.0]).stat.shape == (0,)
+def test_no_voxels_is_an_empty_answer() -> None:
+    fit = fit_ols(X, Y[:, :0])
+    assert fit.beta.shape == (3, 0)
+    assert fit.contrast([1.0, -1.0, 0.0]).stat.shape == (0,)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -60,22 +56,17 @@ def test_a_design_must_be_finite(value: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int64, np.uint8, np.bool_, np.float16, ">f8"])
-def test_other_number_types_are_converted_or_refused(dtype: Any) -> None:
-    """Never misread: either the answer of the same numbers as float64, or an error."""
+def test_other_number_types_are_converted(dtype: Any) -> None:
     other = (10 * Y).astype(dtype)
-    try:
-        found = fit_ols(X, other)
-    except (TypeError, ValueError) as refused:
-        assert str(np.dtype(dtype).name) in str(refused) or "float" in str(refused)  # noqa: PT017
-    else:
-        np.testing.assert_array_equal(found.beta, fit_ols(X, other.astype(np.float64)).beta)
+    found = fit_ols(X, other)
+    np.testing.assert_array_equal(found.beta, fit_ols(X, other.astype(np.float64)).beta)
 
 
 @pytest.mark.parametrize("bad", [Y.astype(object), Y.astype(complex), Y.astype(str)])
 def test_what_is_no_real_number_is_refused(bad: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match="Y"):
+    with pytest.raises(TypeError, match=r"Y is an array of .*; it must hold real numbers"):
         fit_ols(X, bad)
-    with pytest.raises((TypeError, ValueError), match="X"):
+    with pytest.raises(TypeError, match=r"X is an array of .*; it must hold real numbers"):
         fit_ols(X.astype(bad.dtype), Y)
 
 
@@ -95,7 +86,7 @@ def test_a_number_of_threads_below_one(n_threads: int) -> None:
     "bad", [[1.0], [1.0, -1.0], [1.0, -1.0, 0.0, 0.0], [[1.0, 0.0]], np.ones((1, 1, 3)), [], [[]]]
 )
 def test_contrast_of_the_wrong_shape(bad: Any) -> None:
-    with pytest.raises(ValueError, match="3"):
+    with pytest.raises(ValueError, match=r"contrast has shape .*; it must be \(3,\) or"):
         fit_ols(X, Y).contrast(bad)
 
 
