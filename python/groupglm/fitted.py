@@ -71,8 +71,8 @@ class FittedGroup:
         beta = self.result.beta
         series = self._empty_series()
         for volume in range(len(self.sources)):
-            self._put(series, volume, self._predict(volume, beta))
-        return self._series_image(series, "predicted")
+            self.space.put(self._predict(volume, beta), series[..., volume])
+        return self.space.image_of(series, "predicted")
 
     def residuals_image(self) -> Nifti1Image:
         """Return the residuals, 4-D: one volume an image; NaN where an image has no value.
@@ -87,8 +87,8 @@ class FittedGroup:
         for first, rows in batches:
             for row, values in enumerate(rows):
                 volume = first + row
-                self._put(series, volume, values - self._predict(volume, beta))
-        return self._series_image(series, "residuals")
+                self.space.put(values - self._predict(volume, beta), series[..., volume])
+        return self.space.image_of(series, "residuals")
 
     @property
     def _fill(self) -> float | None:
@@ -102,15 +102,6 @@ class FittedGroup:
     def _empty_series(self) -> NDArray[np.float32]:
         shape = (*self.space.grid.shape, len(self.sources))
         return np.zeros(shape, dtype=np.float32, order="F")
-
-    def _put(self, series: NDArray[np.float32], volume: int, row: NDArray[Any]) -> None:
-        flat = series[..., volume].reshape(-1, order="F")
-        flat[slice(None) if self.space.indices is None else self.space.indices] = row
-
-    def _series_image(self, series: NDArray[np.float32], descrip: str) -> Nifti1Image:
-        image = self.space.to_image(np.zeros(self.space.n_values), descrip)
-        header = image.header.copy()  # type: ignore[no-untyped-call]
-        return type(image)(series, image.affine, header)
 
 
 @dataclass(frozen=True, eq=False)

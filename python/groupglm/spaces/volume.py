@@ -216,10 +216,20 @@ class VolumeSpace:
             )
         # In Fortran order each volume is one run of memory, as it will be in the file.
         data = np.zeros((*self.grid.shape, *values.shape[:-1]), dtype=dtype, order="F")
-        flat = data.reshape(self.grid.n_voxels, -1, order="F")
-        inside = slice(None) if self.indices is None else self.indices
-        for volume, row in enumerate(np.atleast_2d(values)):
-            flat[:, volume][inside] = row
+        if values.ndim == 1:
+            self.put(values, data)
+        else:
+            for volume, row in enumerate(values):
+                self.put(row, data[..., volume])
+        return self.image_of(data, descrip)
+
+    def put(self, row: NDArray[Any], volume: NDArray[Any]) -> None:
+        """Write a row of values into a volume of the grid's shape, in Fortran order."""
+        flat = volume.reshape(-1, order="F")  # a view
+        flat[slice(None) if self.indices is None else self.indices] = row
+
+    def image_of(self, data: NDArray[Any], descrip: str) -> Nifti1Image:
+        """Make an image of data on the grid (3-D, or 4-D), which is not copied."""
         image = Nifti1Image(data, self.grid.affine)  # type: ignore[no-untyped-call]
         image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
         image.header["descrip"] = descrip.encode()[:_DESCRIP_BYTES]
