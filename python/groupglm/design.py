@@ -19,7 +19,7 @@ from groupglm._dependence import (
     quote_names,
     variance_inflation,
 )
-from groupglm.errors import CollinearityWarning, RankDeficientWarning
+from groupglm.errors import CollinearityWarning, RankDeficientWarning, warn_caller
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -217,7 +217,7 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame) -> None:
     )
 
 
-def report_collinearity(X: FloatArray, names: Sequence[str], *, stacklevel: int = 2) -> None:
+def report_collinearity(X: FloatArray, names: Sequence[str]) -> None:
     """Warn of columns that the others nearly determine.
 
     Parameters
@@ -226,8 +226,6 @@ def report_collinearity(X: FloatArray, names: Sequence[str], *, stacklevel: int 
         A design matrix of full column rank.
     names : sequence of str, length n_columns
         Its columns.
-    stacklevel : int
-        Of the warning.
 
     Warns
     -----
@@ -240,12 +238,11 @@ def report_collinearity(X: FloatArray, names: Sequence[str], *, stacklevel: int 
         if factor > _LARGE_INFLATION
     ]
     if found:
-        warnings.warn(
+        warn_caller(
             "columns of the design matrix are nearly determined by the others; variance inflation "
             f"factors: {', '.join(found)}. Their effects are estimated with that much more "
             "variance: centre what is a power or a product of others, or leave one out",
             CollinearityWarning,
-            stacklevel=stacklevel,
         )
 
 

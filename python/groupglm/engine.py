@@ -12,7 +12,7 @@ besides one inflated image a thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,6 +53,7 @@ def fit_state(
     *,
     n_threads: int,
     fill: float | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> _core.OlsState:
     """Read every input once and take it up into a state.
 
@@ -68,6 +69,8 @@ def fit_state(
         Number of threads, at least 1.
     fill : float, optional
         Put in the place of missing values.
+    advance : callable, optional
+        Called with the number of inputs that have just been read.
 
     Returns
     -------
@@ -80,13 +83,18 @@ def fit_state(
         If an input cannot be read, or holds infinite values.
     """
     state = _core.OlsState(design.n_working, space.n_values)
-    for first, rows in read_rows(sources, space, n_threads=n_threads, fill=fill):
+    for first, rows in read_rows(sources, space, n_threads=n_threads, fill=fill, advance=advance):
         _take_up(state, design, first, rows, sources, n_threads)
     return state
 
 
 def read_rows(
-    sources: Sequence[Any], space: Space[Any], *, n_threads: int, fill: float | None = None
+    sources: Sequence[Any],
+    space: Space[Any],
+    *,
+    n_threads: int,
+    fill: float | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Read inputs in parallel, a batch ahead of the caller.
 
@@ -100,6 +108,8 @@ def read_rows(
         Number of threads, at least 1.
     fill : float, optional
         Put in the place of missing values.
+    advance : callable, optional
+        Called with the number of inputs that have just been read.
 
     Yields
     ------
@@ -133,6 +143,8 @@ def read_rows(
             for number, first in enumerate(range(0, len(sources), n_rows)):
                 for row in pending:
                     row.result()
+                    if advance is not None:
+                        advance(1)
                 count = len(pending)
                 pending = submit(first + n_rows, buffers[(number + 1) % 2])
                 yield first, buffers[number % 2][:count]

@@ -4,13 +4,20 @@
 Every error is a `ValueError`: code that only wants "the input is wrong" imports nothing from here.
 """
 
+import sys
+import warnings
+from pathlib import Path
+
 __all__ = [
     "CollinearityWarning",
     "GridMismatchError",
     "ImageError",
     "NotEstimableError",
     "RankDeficientWarning",
+    "warn_caller",
 ]
+
+_PACKAGE = str(Path(__file__).parent)
 
 
 class ImageError(ValueError):
@@ -49,3 +56,19 @@ class CollinearityWarning(UserWarning):
     Its coefficient is estimated with a much larger variance. The message names the columns and
     their variance inflation factors.
     """
+
+
+def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of the caller's own code that led here, however deep in the package.
+
+    Parameters
+    ----------
+    message : str
+        What to say.
+    category : type, default=UserWarning
+        The kind of warning.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

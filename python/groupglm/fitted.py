@@ -1,29 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One group of images fitted: read once into a result, and turned back into images."""
+"""One group of images fitted, and turned back into images: `FittedGroup`, `VolumeMasker`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from groupglm import _core
-from groupglm.engine import fit_state, read_rows
+from groupglm.engine import read_rows
 from groupglm.errors import GridMismatchError
 from groupglm.images import open_images
 from groupglm.results import OlsFit
-from groupglm.spaces.background import background_mask
-from groupglm.spaces.volume import VolumeSpace
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.images import ImageLike, VolumeSource
+    from groupglm.images import VolumeSource
+    from groupglm.spaces.volume import VolumeSpace
 
-__all__ = ["MISSING", "FittedGroup", "Missing", "VolumeMasker", "fit_group"]
+__all__ = ["MISSING", "FittedGroup", "Missing", "VolumeMasker"]
 
 Missing = Literal["omit", "zero", "raise", "intersect"]
 MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
@@ -179,92 +177,3 @@ class VolumeMasker:
             If the number of values is not that of the mask.
         """
         return self.space.to_image(np.asarray(X))
-
-
-def fit_group(
-    sources: Sequence[VolumeSource],
-    design: _core.Design,
-    X: NDArray[np.float64],
-    names: tuple[str, ...],
-    *,
-    mask_img: ImageLike | None,
-    missing: Missing,
-    n_threads: int,
-) -> FittedGroup:
-    """Read every image once and fit the model at every voxel.
-
-    Parameters
-    ----------
-    sources : sequence of VolumeSource
-        The images, in the order of the design's rows.
-    design : _core.Design
-        The factorised design.
-    X : array, shape (n_images, n_columns)
-        The design matrix.
-    names : tuple of str
-        Its columns.
-    mask_img : image, path or None
-        The mask; found from the mean image when None.
-    missing : {"omit", "zero", "raise", "intersect"}
-        What to do about missing values.
-    n_threads : int
-        Number of threads.
-
-    Returns
-    -------
-    FittedGroup
-        The fit at the mask's voxels.
-
-    Raises
-    ------
-    groupglm.errors.ImageError
-        If an image cannot be read.
-    ValueError
-        If the mask is empty, or values are missing and `missing` is "raise".
-    """
-    grid = sources[0].grid
-    space = VolumeSpace(grid) if mask_img is None else VolumeSpace.from_mask(mask_img, grid)
-    fill = 0.0 if missing == "zero" else None
-    state = fit_state(sources, space, design, n_threads=n_threads, fill=fill)
-    if mask_img is None:
-        keep = _background(space, state, design, n_threads)
-        space, state = _restrict(space, state, keep)
-    if state.has_missing and missing in ("raise", "intersect"):
-        n_observations, _ = _core.observations_and_rank(state, design, n_threads)
-        complete = n_observations == len(sources)
-        if missing == "raise" and not complete.all():
-            raise ValueError(
-                f"missing='raise', and {np.count_nonzero(~complete)} of {space.n_values} voxels "
-                "lack a value in some image; give missing='omit' to leave the values out voxel by "
-                "voxel, or missing='intersect' to leave the voxels out"
-            )
-        if not complete.any():
-            raise ValueError(
-                "missing='intersect' leaves no voxel: none has a value in every image; give "
-                "missing='omit', or leave out images that cover little"
-            )
-        space, state = _restrict(space, state, complete)
-    result = OlsFit(X=X, column_names=names, n_threads=n_threads, _state=state, _design=design)
-    return FittedGroup(space, result, tuple(sources), missing)
-
-
-def _background(
-    space: VolumeSpace, state: _core.OlsState, design: _core.Design, n_threads: int
-) -> NDArray[np.bool_]:
-    """Find the voxels that are not background, now that the mean of the images is known."""
-    shape = space.grid.shape
-    mean = _core.mean(state, design, n_threads)
-    n_observations, _ = _core.observations_and_rank(state, design, n_threads)
-    mask = background_mask(
-        mean.reshape(shape, order="F"),
-        n_observations.reshape(shape, order="F"),
-        n_images=state.n_rows,
-        min_observations=design.rank + 1,
-    )
-    return mask.ravel(order="F")
-
-
-def _restrict(
-    space: VolumeSpace, state: _core.OlsState, keep: NDArray[np.bool_]
-) -> tuple[VolumeSpace, _core.OlsState]:
-    return space.restrict(keep), state.select(np.flatnonzero(keep).astype(np.int64))

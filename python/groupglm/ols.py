@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm import _core
 from groupglm.design import check_design_matrix, describe_dependence
-from groupglm.errors import RankDeficientWarning
+from groupglm.errors import RankDeficientWarning, warn_caller
 from groupglm.results import OlsFit
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def fit_ols(
     matrix, names = _check_x(X)
     data = _check_y(Y, matrix.shape[0])
     threads = check_threads(n_threads)
-    design = prepare_design(matrix, names, stacklevel=3)
+    design = prepare_design(matrix, names)
     state = _core.OlsState(design.n_working, data.shape[1])
     try:
         state.update(design, 0, data, threads)
@@ -93,9 +92,7 @@ def fit_ols(
     return OlsFit(X=matrix, column_names=names, n_threads=threads, _state=state, _design=design)
 
 
-def prepare_design(
-    matrix: NDArray[np.float64], names: tuple[str, ...], *, stacklevel: int = 2
-) -> _core.Design:
+def prepare_design(matrix: NDArray[np.float64], names: tuple[str, ...]) -> _core.Design:
     """Factorise a design matrix, and refuse or report what cannot be fitted well.
 
     Parameters
@@ -104,8 +101,6 @@ def prepare_design(
         C-ordered and finite.
     names : tuple of str
         The columns' names.
-    stacklevel : int
-        Of the warning.
 
     Returns
     -------
@@ -130,12 +125,11 @@ def prepare_design(
             f"{design.rank} ({', '.join(names)}); add images or drop columns"
         )
     if design.rank < design.n_columns:
-        warnings.warn(
+        warn_caller(
             f"the design matrix has rank {design.rank}, but {design.n_columns} columns: "
             f"{describe_dependence(matrix, names)}. Degrees of freedom follow the rank; contrasts "
             "that the columns confound are refused",
             RankDeficientWarning,
-            stacklevel=stacklevel + 1,
         )
     return design
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,13 +15,16 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from groupglm.caching import check_memory
 from groupglm.contrasts import contrast_matrix
-from groupglm.design import check_design_matrix, load_design_matrix, report_collinearity
-from groupglm.fitted import MISSING, FittedGroup, Missing, VolumeMasker, fit_group
-from groupglm.images import open_images
-from groupglm.inputs import MapTable, align_design
+from groupglm.design import check_design_matrix, report_collinearity
+from groupglm.fitted import MISSING, FittedGroup, Missing, VolumeMasker
+from groupglm.fitting import FitOptions, fit_group
+from groupglm.inputs import make_cohort, maps_of_one_kind
 from groupglm.ols import prepare_design
+from groupglm.progress import Progress
 from groupglm.results import ContrastResult, OlsFit, StatType
+from groupglm.spaces.masking import Masking
 from groupglm.voxelwise import VoxelwiseMaps
 
 if TYPE_CHECKING:
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.images import ImageLike
+    from groupglm.inputs.first_level import FirstLevelModel
 
 __all__ = ["SecondLevelModel"]
 
-_PRIVATE = ("_group", "_groups", "_table", "_designs")  # what a fit leaves besides its attributes
+_PRIVATE = ("_cohort", "_fits", "_group", "_options")  # what a fit leaves besides its attributes
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
@@ -45,20 +48,25 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
 
     Parameters
     ----------
-    mask_img : str, os.PathLike or nibabel image, optional
-        Zero outside, one other value inside, on the grid of the images. By default everything that
+    mask_img : str, os.PathLike, nibabel image or masker, optional
+        Zero outside, one other value inside, on the grid of the images. Of a masker, such as
+        nilearn's ``NiftiMasker``, the mask, the smoothing and the target grid are used, fitted or
+        not; they override the model's own with a warning. By default everything that
         differs from the background of the mean image, where the background is its median within two
         voxels of the box's faces (NaN, if the images are NaN there).
     target_affine, target_shape : optional
         Resampling; not yet available.
     smoothing_fwhm : float, optional
         Smoothing in mm; not yet available: only None and 0, no smoothing.
-    memory : optional
-        Not yet available: only None. Nothing is recomputed that a cache could spare.
+    memory : str, os.PathLike or joblib.Memory, optional
+        Folder of a cache for the masked rows of images, 4 or 8 bytes a voxel and image: another
+        model of the same images and mask then reads no image. A file that has changed is read
+        again.
     memory_level : int, default=1
-        Has no effect without `memory`.
+        Has no effect without `memory`; with it, 0 is taken as 1.
     verbose : int, default=0
-        From 1 on, prints what was fitted and the time it took.
+        1: one line with the time for each fit, and a progress bar if the error output is a
+        terminal; 2: a line for each stage too.
     n_jobs : int, default=1
         Number of threads; -1 means all, None what joblib's ``parallel_config`` says.
     minimize_memory : bool, default=True
@@ -87,6 +95,8 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         What was given to `fit`; a table of maps is sorted by subject.
     confounds_ : pandas.DataFrame or None
         What was given to `fit`.
+    memory_ : joblib.Memory
+        The cache; without a location when there is none.
 
     Notes
     -----
@@ -135,7 +145,9 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
 
     def fit(
         self,
-        second_level_input: Sequence[ImageLike] | pd.Series[Any] | pd.DataFrame | ImageLike,
+        second_level_input: (
+            Sequence[ImageLike | FirstLevelModel] | pd.Series[Any] | pd.DataFrame | ImageLike
+        ),
         confounds: pd.DataFrame | None = None,
         design_matrix: pd.DataFrame | str | os.PathLike[str] | None = None,
     ) -> Self:
@@ -143,19 +155,22 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
 
         Parameters
         ----------
-        second_level_input : list or pandas.Series of images, one 4-D image, or a table of maps
-            File names, or nibabel images of one volume each. NIfTI-1 or NIfTI-2 as one file or a
+        second_level_input : images, a table of maps, or a list of first-level models
+            Images are a list or Series of them, or one 4-D image:
+            file names, or nibabel images of one volume each. NIfTI-1 or NIfTI-2 as one file or a
             pair, Analyze pairs, compressed or not, or whatever else nibabel reads. A table is a
             data frame with the columns ``subject_label``, ``map_name`` and ``effects_map_path``; it
-            is sorted by subject. With several map names, ``first_level_contrast`` chooses one for
-            each contrast, and each is fitted when it is first asked for.
+            is sorted by subject. First-level models, such as nilearn's ``FirstLevelModel``, are
+            fitted ones. With models or several map names, ``first_level_contrast`` chooses the maps
+            for each contrast; each kind is fitted when it is first asked for, and kept.
         confounds : pandas.DataFrame, optional
-            A ``subject_label`` column and numeric columns, with a table of maps and without a
-            design matrix: the model is then these and an intercept.
+            A ``subject_label`` column and one column a confound, with a table of maps or
+            first-level models and without a design matrix: the model is then these and an
+            intercept (see `make_second_level_design_matrix`).
         design_matrix : pandas.DataFrame, or path of a .csv or .tsv file
-            One row an image, in the same order; numeric columns. With a table of maps, rows are
-            matched by a ``subject_label`` column or an index of labels; without either the table
-            must be sorted by subject.
+            One row an image, in the same order; numeric columns. With a table of maps or
+            first-level models, rows are matched by a ``subject_label`` column or an index of
+            labels; without either a table must be sorted by subject.
 
         Returns
         -------
@@ -180,90 +195,51 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
             If columns of the design depend on each other, entirely or nearly.
         """
         self._forget()
-        self._refuse_unavailable()
-        check_jobs(self.n_jobs)
         if self.missing not in MISSING:
             raise ValueError(f"missing is {self.missing!r}; it must be one of {', '.join(MISSING)}")
-        if isinstance(second_level_input, pd.DataFrame):
-            self._fit_table(MapTable.from_frame(second_level_input), confounds, design_matrix)
-        else:
-            self._fit_images(second_level_input, confounds, design_matrix)
-        self.confounds_ = confounds
-        return self
-
-    def _fit_images(self, images: Any, confounds: Any, design_matrix: Any) -> None:
-        if confounds is not None:
-            raise ValueError(
-                "confounds are matched by subject label, which a list of images does not have; put "
-                "them into design_matrix, or give a table of maps as second_level_input"
-            )
-        if design_matrix is None:
-            raise ValueError(
-                "a list of images as second_level_input requires a design matrix to be provided; "
-                "for a one-sample test give "
-                "pandas.DataFrame({'intercept': 1.0}, index=range(n_images))"
-            )
-        self._use(self._fit_group(images, load_design_matrix(design_matrix)))
-        self.second_level_input_ = images
-
-    def _fit_table(self, table: MapTable, confounds: Any, design_matrix: Any) -> None:
-        if confounds is not None and design_matrix is not None:
-            warnings.warn(
-                "confounds have no effect beside a design_matrix; put them into it, or leave it "
-                "out",
-                stacklevel=3,
-            )
-        names = table.map_names
-        designs = {}
-        for name in names:
-            labels = table.select(name)["subject_label"].tolist()
-            designs[name] = align_design(
-                design_matrix, confounds, labels, was_sorted=table.was_sorted
-            )
-        self._table, self._designs = table, designs
-        self._groups: dict[str, tuple[FittedGroup, pd.DataFrame]] = {}
-        self.design_matrix_ = designs[names[0]]
-        if len(names) == 1:
-            self._choose_group(names[0])
-        self.second_level_input_ = table.frame
-
-    def _choose_group(self, first_level_contrast: str | None) -> None:
-        """Make the fit of a kind of maps the current one; it is made when first asked for."""
-        chosen = self._table.select(first_level_contrast)
-        name = str(chosen["map_name"].iloc[0])
-        if name not in self._groups:
-            images = chosen["effects_map_path"].tolist()
-            self._groups[name] = self._fit_group(images, self._designs[name])
-        self._use(self._groups[name])
-
-    def _fit_group(self, images: Any, frame: pd.DataFrame) -> tuple[FittedGroup, pd.DataFrame]:
-        start = time.perf_counter()
-        sources = open_images(images)
-        matrix = check_design_matrix(frame, len(sources))
-        names = tuple(str(name) for name in frame.columns)
-        design = prepare_design(matrix, names, stacklevel=4)
-        if design.rank == design.n_columns:
-            report_collinearity(matrix, names, stacklevel=5)
-        group = fit_group(
-            sources,
-            design,
-            matrix,
-            names,
-            mask_img=self.mask_img,
+        self._refuse_unavailable()
+        self._options = FitOptions(
+            masking=Masking.resolve(
+                self.mask_img, self.target_affine, self.target_shape, self.smoothing_fwhm
+            ),
             missing=self.missing,
             n_threads=check_jobs(self.n_jobs),
+            memory=check_memory(self.memory, self.memory_level),
+            progress=Progress(self.verbose),
         )
-        if self.verbose:
-            seconds = time.perf_counter() - start
-            print(  # noqa: T201  (what verbose asks for)
-                f"Fitted {len(sources)} images at {group.space.n_values} voxels in {seconds:.2f} s."
-            )
-        return group, frame.copy()
+        self._cohort = make_cohort(second_level_input, confounds, design_matrix)
+        self._fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] = {}
+        self.design_matrix_ = self._cohort.first_design
+        if self._cohort.has_one_kind:
+            self._choose(None)
+        self.memory_ = self._options.memory
+        self.confounds_ = confounds
+        self.second_level_input_ = self._cohort.given
+        return self
 
-    def _use(self, fitted: tuple[FittedGroup, pd.DataFrame]) -> None:
-        self._group, self.design_matrix_ = fitted
-        self.mask_img_ = self._group.space.mask_image()
-        self.n_elements_ = self._group.space.n_values
+    def _choose(self, first_level_contrast: Any) -> FittedGroup:
+        """Make the fit of a kind of maps the current one; it is made when first asked for."""
+        kind = self._cohort.kind(first_level_contrast)
+        if kind not in self._fits:
+            self._fits[kind] = self._fit_kind(first_level_contrast)
+        self._group, self.design_matrix_ = self._fits[kind]
+        return self._group
+
+    def _fit_kind(self, first_level_contrast: Any) -> tuple[FittedGroup, pd.DataFrame]:
+        start = time.perf_counter()
+        sources = self._cohort.open(first_level_contrast, same_grid=True)
+        frame = self._cohort.design(first_level_contrast)
+        matrix = check_design_matrix(frame, len(sources))
+        names = tuple(str(name) for name in frame.columns)
+        design = prepare_design(matrix, names)
+        if design.rank == design.n_columns:
+            report_collinearity(matrix, names)
+        group = fit_group(sources, design, matrix, names, self._options)
+        self._options.progress.result(
+            f"Computation of second level model done: {len(sources)} images at "
+            f"{group.space.n_values} voxels in {time.perf_counter() - start:.2f} s."
+        )
+        return group, frame.copy()
 
     def transform(self, X: Any) -> Any:
         """Read images inside the mask of the fit.
@@ -288,7 +264,7 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         """
         check_is_fitted(self)
         if isinstance(X, pd.DataFrame):
-            X = MapTable.from_frame(X).select(None)["effects_map_path"]
+            X = maps_of_one_kind(X)
         return self.masker_.transform(X)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
@@ -314,6 +290,16 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         return VolumeMasker(group.space, group.result.n_threads)
 
     @property
+    def mask_img_(self) -> Nifti1Image:
+        """The mask, uint8."""
+        return self._current().space.mask_image()
+
+    @property
+    def n_elements_(self) -> int:
+        """Number of voxels in the mask."""
+        return self._current().space.n_values
+
+    @property
     def results_(self) -> OlsFit:
         """The fit at the mask's voxels."""
         return self._current().result
@@ -322,8 +308,8 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         check_is_fitted(self)
         if not hasattr(self, "_group"):
             raise AttributeError(
-                "the table of maps has several map names, and none has been fitted yet; ask for a "
-                "contrast with first_level_contrast first"
+                "second_level_input has several kinds of maps, and none has been fitted yet; ask "
+                "for a contrast with first_level_contrast first"
             )
         return self._group
 
@@ -334,7 +320,7 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
     def compute_contrast(
         self,
         second_level_contrast: Any = None,
-        first_level_contrast: str | None = None,
+        first_level_contrast: Any = None,
         second_level_stat_type: StatType | None = None,
         output_type: str = "z_score",
     ) -> Any:
@@ -346,8 +332,9 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
             A column's name; a linear expression over column names such as ``"group - 0.5*age"``; a
             vector, one number a column; a matrix or a list of names and expressions, whose rows are
             tested together by an F statistic. None when the design has one column.
-        first_level_contrast : str, optional
-            The map name to use from a table of maps; has no effect on images.
+        first_level_contrast : str, array, or list of them, optional
+            The map name to use from a table of maps; with first-level models, any contrast that
+            their ``compute_contrast`` takes, and mandatory; has no effect on images.
         second_level_stat_type : {"t", "F"}, optional
             Forces the statistic.
         output_type : str, default="z_score"
@@ -371,19 +358,12 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
             raise ValueError(
                 f"output_type is {output_type!r}; it must be one of {', '.join(OUTPUT_TYPES)}, all"
             )
-        if hasattr(self, "_table"):
-            self._choose_group(first_level_contrast)
-        elif first_level_contrast is not None:
-            warnings.warn(
-                f"first_level_contrast={first_level_contrast!r} has no effect: the model was "
-                "fitted to images",
-                stacklevel=2,
-            )
+        group = self._choose(first_level_contrast)
         values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
         stat_type = second_level_stat_type
         if stat_type is None and values.ndim == 2 and len(values) == 1:
             stat_type = "t"  # as nilearn: one row is one contrast
-        result = self.results_.contrast(values, stat_type=stat_type)
+        result = group.result.contrast(values, stat_type=stat_type)
         label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
         if output_type == "all":
             return {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}
@@ -404,7 +384,6 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
             "target_affine": self.target_affine is not None,
             "target_shape": self.target_shape is not None,
             "smoothing_fwhm": self.smoothing_fwhm is not None and np.any(self.smoothing_fwhm),
-            "memory": self.memory is not None,
         }
         missing = [name for name, is_wanted in wanted.items() if is_wanted]
         if missing:

@@ -6,6 +6,7 @@ reads one volume into a row of values, from as many threads as wanted. Nothing h
 statistics.
 """
 
+from groupglm.images.computed import ComputedVolume
 from groupglm.images.grid import SAME_PLACE_MM, Grid
 from groupglm.images.opening import ImageLike, open_image, open_images
 from groupglm.images.save import save_image
@@ -13,6 +14,7 @@ from groupglm.images.source import VolumeSource
 
 __all__ = [
     "SAME_PLACE_MM",
+    "ComputedVolume",
     "Grid",
     "ImageLike",
     "VolumeSource",

@@ -24,7 +24,9 @@ ImageLike: TypeAlias = str | os.PathLike[str] | SpatialImage
 _WANTED = "a list of images (file names, or nibabel images), or one 4-D image"
 
 
-def open_images(images: object, *, argument: str = "second_level_input") -> list[VolumeSource]:
+def open_images(
+    images: object, *, argument: str = "second_level_input", same_grid: bool = True
+) -> list[VolumeSource]:
     """Open the images of a model; only their headers are read.
 
     Parameters
@@ -36,11 +38,13 @@ def open_images(images: object, *, argument: str = "second_level_input") -> list
         not, or of any other format that nibabel reads.
     argument : str, default="second_level_input"
         How error messages call `images`.
+    same_grid : bool, default=True
+        Whether images that are not on the first one's grid are refused.
 
     Returns
     -------
     list of VolumeSource
-        One a volume, in the order given, all on the first one's grid.
+        One a volume, in the order given.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def open_images(images: object, *, argument: str = "second_level_input") -> list
         If an image is missing, unreadable, not 3-D, not of real numbers, or its file is too small
         for what its header declares.
     GridMismatchError
-        If the images are not all on one grid; they are never resampled here.
+        If the images are not all on one grid, and that is asked for.
     """
     if isinstance(images, str | os.PathLike | SpatialImage):
         sources = _open_volumes(images, f"{argument} in memory")
@@ -64,7 +68,8 @@ def open_images(images: object, *, argument: str = "second_level_input") -> list
         return sources
     items = _items(images, argument)
     sources = [_open_item(item, place) for place, item in enumerate(items)]
-    _check_same_grid(sources, argument)
+    if same_grid:
+        _check_same_grid(sources, argument)
     return sources
 
 

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import math
+import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 
 from groupglm.errors import ImageError
@@ -15,6 +17,8 @@ from groupglm.images.header import Layout, check_is_real
 from groupglm.images.inflate import GzipSeries, SeriesLayout, inflate_file
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from nibabel.spatialimages import SpatialImage
     from numpy.typing import NDArray
 
@@ -57,6 +61,32 @@ class VolumeSource(ABC):
     def _stored_values(self) -> NDArray[Any]:
         """Return the stored values, shape (n_voxels,), the first axis varying fastest."""
 
+    def _origin(self) -> Hashable:
+        """Return what changes whenever the stored values may have changed; None if unknown."""
+        return None
+
+    def fingerprint(self) -> Hashable:
+        """Identify the values that a reading would give now.
+
+        Returns
+        -------
+        hashable
+            Equal as long as the file has the same name, size and time of change, or an image in
+            memory the same values; None when that cannot be known.
+
+        Raises
+        ------
+        ImageError
+            If the file is gone.
+        """
+        try:
+            origin = self._origin()
+        except OSError as error:
+            raise ImageError(f"{self.name}: cannot be read: {error}") from error
+        if origin is None:
+            return None
+        return (origin, self._slope, self._inter, self.grid.shape, self.grid.affine.tobytes())
+
     def read_into(
         self,
         out: NDArray[np.float32] | NDArray[np.float64],
@@ -94,6 +124,11 @@ class VolumeSource(ABC):
         out[...] = scaled
 
 
+def _file_state(path: str) -> tuple[str, int, int]:
+    status = os.stat(path)  # noqa: PTH116 (a path may be of any kind)
+    return (os.path.realpath(path), status.st_size, status.st_mtime_ns)
+
+
 class _PlainVolume(VolumeSource):
     """A volume of an uncompressed file."""
 
@@ -104,6 +139,9 @@ class _PlainVolume(VolumeSource):
         self._path = layout.path
         self._stored_dtype = layout.dtype
         self._offset = layout.offset + volume * grid.n_voxels * layout.dtype.itemsize
+
+    def _origin(self) -> Hashable:
+        return (*_file_state(self._path), self._offset, self._stored_dtype.str)
 
     def _stored_values(self) -> NDArray[Any]:
         # Not a memory map: a file that another program shortens meanwhile would kill the process.
@@ -127,6 +165,10 @@ class _GzipVolume(VolumeSource):
         )
         self._layout = layout
 
+    def _origin(self) -> Hashable:
+        layout = self._layout
+        return (*_file_state(layout.path), layout.offset, layout.dtype.str)
+
     def _stored_values(self) -> NDArray[Any]:
         layout = self._layout
         n_voxels = self.grid.n_voxels
@@ -146,12 +188,16 @@ class _GzipSeriesVolume(VolumeSource):
             slope=layout.slope,
             inter=layout.inter,
         )
-        self._stored_dtype = layout.dtype
+        self._layout = layout
         self._volume = volume
         self._series = series
 
+    def _origin(self) -> Hashable:
+        layout = self._layout
+        return (*_file_state(layout.path), layout.offset, layout.dtype.str, self._volume)
+
     def _stored_values(self) -> NDArray[Any]:
-        return np.frombuffer(self._series.volume(self._volume), self._stored_dtype)
+        return np.frombuffer(self._series.volume(self._volume), self._layout.dtype)
 
 
 class _ImageVolume(VolumeSource):
@@ -168,6 +214,9 @@ class _ImageVolume(VolumeSource):
         super().__init__(name=name, grid=grid, stored=stored, slope=1.0, inter=0.0)
         self._image = image
         self._index = index
+
+    def _origin(self) -> Hashable:
+        return str(joblib.hash(self._stored_values()))
 
     def _stored_values(self) -> NDArray[Any]:
         # The data object itself: get_fdata would keep a float64 copy of every image.

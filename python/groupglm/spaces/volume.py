@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 from nibabel.nifti1 import Nifti1Image
 
@@ -234,6 +235,11 @@ class VolumeSpace:
         image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
         image.header["descrip"] = descrip.encode()[:_DESCRIP_BYTES]
         return image
+
+    def identity(self) -> str:
+        """Return a text that is equal for spaces that read equal rows from an image."""
+        parts = (self.grid.shape, self.grid.affine, self.indices)
+        return str(joblib.hash(parts))
 
     def value_names(self) -> NDArray[np.object_]:
         """Name each voxel by its place in the grid, ``voxel_i_j_k``, in the order of a row."""

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The kinds of input a model takes, behind one face: `Cohort`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from groupglm.design import load_design_matrix
+from groupglm.errors import warn_caller
+from groupglm.images import open_images
+from groupglm.inputs.aligning import align_design
+from groupglm.inputs.first_level import FirstLevelCohort, are_first_level_models
+from groupglm.inputs.table import MapTable
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import pandas as pd
+
+    from groupglm.images import VolumeSource
+
+__all__ = ["Cohort", "make_cohort", "maps_of_one_kind"]
+
+
+class Cohort(Protocol):
+    """Maps of one kind or several, and the design of each kind.
+
+    Attributes
+    ----------
+    given
+        The input as it is kept for the user.
+    first_design : pandas.DataFrame
+        The design of the only kind of maps, or of the first.
+    has_one_kind : bool
+        Whether there is nothing for ``first_level_contrast`` to choose.
+    """
+
+    @property
+    def given(self) -> Any: ...  # noqa: D102
+    @property
+    def first_design(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def has_one_kind(self) -> bool: ...  # noqa: D102
+
+    def kind(self, first_level_contrast: Any) -> Hashable:
+        """Check a first-level contrast and name the kind of maps it stands for.
+
+        Parameters
+        ----------
+        first_level_contrast
+            What the user gave.
+
+        Returns
+        -------
+        hashable
+            Equal for equal contrasts.
+        """
+        ...
+
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+        """Open the maps of a kind.
+
+        Parameters
+        ----------
+        first_level_contrast
+            What the user gave.
+        same_grid : bool
+            Whether maps on different grids are refused.
+
+        Returns
+        -------
+        list of VolumeSource
+            In the order of the design's rows.
+        """
+        ...
+
+    def design(self, first_level_contrast: Any) -> pd.DataFrame:
+        """Return the design of a kind: one row a map.
+
+        Parameters
+        ----------
+        first_level_contrast
+            What the user gave.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The design matrix.
+        """
+        ...
+
+
+def make_cohort(second_level_input: Any, confounds: Any, design_matrix: Any) -> Cohort:
+    """Check what a model is to be fitted to; images are not opened yet.
+
+    Parameters
+    ----------
+    second_level_input : images, table of maps or first-level models
+        What the user gave.
+    confounds : pandas.DataFrame or None
+        A ``subject_label`` column and one a confound.
+    design_matrix : pandas.DataFrame, path or None
+        The user's design.
+
+    Returns
+    -------
+    Cohort
+        The kind that fits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the three do not fit each other.
+    """
+    import pandas as pd
+
+    labelled = isinstance(second_level_input, pd.DataFrame)
+    models = are_first_level_models(second_level_input)
+    if confounds is not None and design_matrix is not None and (labelled or models):
+        warn_caller(
+            "confounds have no effect beside a design_matrix; put them into it, or leave it out"
+        )
+    if labelled:
+        return TableCohort(second_level_input, confounds, design_matrix)
+    if models:
+        return FirstLevelCohort(second_level_input, confounds, design_matrix)
+    return ImageCohort(second_level_input, confounds, design_matrix)
+
+
+class ImageCohort:
+    """A list of images, or one 4-D image: one kind of maps."""
+
+    has_one_kind = True
+
+    def __init__(self, images: Any, confounds: Any, design_matrix: Any) -> None:
+        if confounds is not None:
+            raise ValueError(
+                "confounds are matched by subject label, which a list of images does not have; put "
+                "them into design_matrix, or give a table of maps as second_level_input"
+            )
+        if design_matrix is None:
+            raise ValueError(
+                "a list of images as second_level_input requires a design matrix to be provided; "
+                "for a one-sample test give "
+                "pandas.DataFrame({'intercept': 1.0}, index=range(n_images))"
+            )
+        self.given = images
+        self.first_design = load_design_matrix(design_matrix)
+
+    def kind(self, first_level_contrast: Any) -> None:
+        """Say that there is nothing to choose."""
+        if first_level_contrast is not None:
+            warn_caller(
+                f"first_level_contrast={first_level_contrast!r} has no effect: the model was "
+                "fitted to images"
+            )
+
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+        """Open the images."""
+        del first_level_contrast
+        return open_images(self.given, same_grid=same_grid)
+
+    def design(self, first_level_contrast: Any) -> pd.DataFrame:
+        """Return the design."""
+        del first_level_contrast
+        return self.first_design
+
+
+class TableCohort:
+    """A table of maps: one kind a map name."""
+
+    def __init__(self, frame: pd.DataFrame, confounds: Any, design_matrix: Any) -> None:
+        self._table = MapTable.from_frame(frame)
+        self._designs = {
+            name: align_design(
+                design_matrix,
+                confounds,
+                self._table.select(name)["subject_label"].tolist(),
+                was_sorted=self._table.was_sorted,
+            )
+            for name in self._table.map_names
+        }
+        self.given = self._table.frame
+        self.first_design = self._designs[self._table.map_names[0]]
+        self.has_one_kind = len(self._designs) == 1
+
+    def kind(self, first_level_contrast: Any) -> str:
+        """Return the map name."""
+        return str(self._table.select(first_level_contrast)["map_name"].iloc[0])
+
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+        """Open the files of that map name."""
+        chosen = self._table.select(first_level_contrast)
+        return open_images(chosen["effects_map_path"].tolist(), same_grid=same_grid)
+
+    def design(self, first_level_contrast: Any) -> pd.DataFrame:
+        """Return the rows of the subjects that have the map."""
+        return self._designs[self.kind(first_level_contrast)]
+
+
+def maps_of_one_kind(table: pd.DataFrame) -> list[Any]:
+    """Return the files of a table of maps that has one map name, sorted by subject.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `make_cohort` takes it.
+
+    Returns
+    -------
+    list
+        The column ``effects_map_path``.
+    """
+    paths: list[Any] = MapTable.from_frame(table).select(None)["effects_map_path"].tolist()
+    return paths

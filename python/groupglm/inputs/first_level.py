@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fitted first-level models as input: their effect maps are computed when they are read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from groupglm.errors import ImageError
+from groupglm.images import ComputedVolume
+from groupglm.images.grid import SAME_PLACE_MM
+from groupglm.inputs.aligning import LABEL, align_design
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from groupglm.images import VolumeSource
+
+__all__ = ["FirstLevelCohort", "FirstLevelModel", "are_first_level_models"]
+
+
+@runtime_checkable
+class FirstLevelModel(Protocol):
+    """What is asked of a first-level model; nilearn's has it.
+
+    Attributes
+    ----------
+    subject_label : str or None
+        Whose model it is.
+    """
+
+    subject_label: str | None
+
+    def compute_contrast(self, contrast_def: Any, *, output_type: str) -> Any:
+        """Compute a map.
+
+        Parameters
+        ----------
+        contrast_def : str, array or list of them
+            What the model accepts.
+        output_type : str
+            Always "effect_size" here.
+
+        Returns
+        -------
+        nibabel image
+            3-D.
+        """
+        ...
+
+
+def are_first_level_models(given: object) -> bool:
+    """Tell whether an input is a list that begins with a first-level model."""
+    return (
+        isinstance(given, list | tuple) and len(given) > 0 and isinstance(given[0], FirstLevelModel)
+    )
+
+
+@dataclass(frozen=True)
+class _EffectMap:
+    """Computes one model's effect map; an object, so that it can be pickled with its model."""
+
+    model: FirstLevelModel
+    contrast: Any
+    name: str
+
+    def __call__(self) -> Any:
+        # The model may write into a list of contrasts.
+        contrast = list(self.contrast) if isinstance(self.contrast, list) else self.contrast
+        try:
+            return self.model.compute_contrast(contrast, output_type="effect_size")
+        except Exception as error:  # whatever the model raises; the user needs to know whose
+            raise ImageError(
+                f"{self.name}: first_level_contrast={self.contrast!r} cannot be computed: {error}"
+            ) from error
+
+
+class FirstLevelCohort:
+    """A list of fitted first-level models: one kind of maps a first-level contrast.
+
+    Parameters
+    ----------
+    models : list of FirstLevelModel
+        Two or more, fitted.
+    confounds : pandas.DataFrame or None
+        Matched by the models' ``subject_label``.
+    design_matrix : pandas.DataFrame, path or None
+        Matched by label where it has labels, else in the order of the models.
+
+    Raises
+    ------
+    TypeError
+        If an item is not a first-level model.
+    ValueError
+        If there are fewer than two, one is not fitted, labels are needed and missing, or the
+        models are on different grids.
+    """
+
+    has_one_kind = False
+
+    def __init__(self, models: Any, confounds: Any, design_matrix: Any) -> None:
+        _check_models(models, need_labels=confounds is not None and design_matrix is None)
+        self.given = models
+        self._names = [
+            f"first-level model {place} (subject_label {model.subject_label!r})"
+            for place, model in enumerate(models)
+        ]
+        self.first_design = self._align(confounds, design_matrix)
+
+    def _align(self, confounds: Any, design_matrix: Any) -> pd.DataFrame:
+        labels = [model.subject_label for model in self.given]
+        if any(label is None for label in labels):
+            # No label equals a row number, so that only the order is left to go by.
+            labels = [f"model {place}" for place in range(len(labels))]
+            if LABEL in getattr(design_matrix, "columns", ()):
+                raise ValueError(
+                    f"design_matrix has a column {LABEL!r}, but a first-level model has no "
+                    "subject_label to match; set model.subject_label = '01', or drop the column"
+                )
+        return align_design(design_matrix, confounds, [str(label) for label in labels])
+
+    def kind(self, first_level_contrast: Any) -> str:
+        """Return a text that is equal for equal contrasts."""
+        if first_level_contrast is None:
+            raise ValueError(
+                "second_level_input is a list of first-level models, so first_level_contrast is "
+                "mandatory: it corresponds to the contrast argument of their compute_contrast; "
+                "give for instance the name of a condition"
+            )
+        return json.dumps(_plain(first_level_contrast))
+
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+        """Prepare each model's effect map; only the first is computed now."""
+        del same_grid  # models were compared when the cohort was made; maps are, when computed
+        sources: list[VolumeSource] = []
+        for model, name in zip(self.given, self._names, strict=True):
+            effect = _EffectMap(model, first_level_contrast, name)
+            sources.append(ComputedVolume(name, effect, sources[0].grid if sources else None))
+        return sources
+
+    def design(self, first_level_contrast: Any) -> pd.DataFrame:
+        """Return the design, which is that of every contrast."""
+        del first_level_contrast
+        return self.first_design
+
+
+def _plain(contrast: Any) -> Any:
+    """Turn arrays within a contrast into lists."""
+    if isinstance(contrast, list | tuple):
+        return [_plain(item) for item in contrast]
+    if isinstance(contrast, np.ndarray | np.generic):
+        return contrast.tolist()
+    if isinstance(contrast, str | int | float):
+        return contrast
+    raise TypeError(
+        f"first_level_contrast is a {type(contrast).__name__}; it must be a str, an array, or a "
+        "list of them, one for each run"
+    )
+
+
+def _check_models(models: Any, *, need_labels: bool) -> None:
+    if len(models) < 2:
+        raise TypeError(
+            "a second level model requires a list with at least two first level models, but "
+            f"second_level_input holds {len(models)}"
+        )
+    grids = []
+    for place, model in enumerate(models):
+        if not isinstance(model, FirstLevelModel):
+            raise TypeError(
+                "elements of 'second_level_input' must be of the same type, but item 0 is a "
+                f"{type(models[0]).__name__} and item {place} a {type(model).__name__}"
+            )
+        label = model.subject_label
+        is_fitted = getattr(model, "__sklearn_is_fitted__", None)
+        if is_fitted is not None and not is_fitted():
+            raise ValueError(
+                f"model {label} at index {place} of second_level_input has not been fit yet; call "
+                "its fit first"
+            )
+        if need_labels and label is None:
+            raise ValueError(
+                "in case confounds are provided, first level objects need to provide the "
+                "attribute 'subject_label' to match rows; the model at index "
+                f"{place} does not provide it: set model.subject_label = '01'"
+            )
+        grids.append(getattr(getattr(model, "masker_", None), "mask_img_", None))
+    _check_same_grid(models, grids)
+
+
+def _check_same_grid(models: Any, masks: list[Any]) -> None:
+    """Compare the masks' grids, where models show them, before anything is computed."""
+    first = masks[0]
+    for place, mask in enumerate(masks):
+        if mask is None or first is None:
+            continue
+        label = models[place].subject_label
+        if mask.shape[:3] != first.shape[:3]:
+            raise ValueError(
+                f"all first level models must have the same shape, but model {label} at index "
+                f"{place} has {mask.shape[:3]} and the first {first.shape[:3]}; fit them on one "
+                "grid, for instance with target_affine and target_shape"
+            )
+        shift = np.abs(np.asarray(mask.affine) - np.asarray(first.affine)).max()
+        if shift > SAME_PLACE_MM:
+            raise ValueError(
+                f"all first level models must have the same affine, but that of model {label} at "
+                f"index {place} differs by up to {shift:.3g} from the first one's; fit them on "
+                "one grid, for instance with target_affine and target_shape"
+            )
