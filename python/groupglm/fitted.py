@@ -127,7 +127,7 @@ class VolumeMasker:
 
         Parameters
         ----------
-        imgs : list or pandas.Series of images, or one 4-D image
+        imgs : list or pandas.Series of images, or one image (3-D or 4-D)
             On the grid of the fit.
 
         Returns
@@ -142,7 +142,7 @@ class VolumeMasker:
         groupglm.errors.GridMismatchError
             If the images are on another grid.
         """
-        sources = open_images(imgs, argument="imgs")
+        sources = open_images(imgs, argument="imgs", at_least=1)
         difference = sources[0].grid.difference(self.space.grid)
         if difference is not None:
             raise GridMismatchError(

@@ -30,6 +30,7 @@ from groupglm.voxelwise import VoxelwiseMaps
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
+    from sklearn.utils import Tags
 
     from groupglm.images import ImageLike
     from groupglm.inputs.first_level import FirstLevelModel
@@ -246,7 +247,7 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
 
         Parameters
         ----------
-        X : list or pandas.Series of images, one 4-D image, or a table of one kind of maps
+        X : list or pandas.Series of images, one image, or a table of one kind of maps
             On the grid of the fit.
 
         Returns
@@ -316,6 +317,14 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
     def __sklearn_is_fitted__(self) -> bool:
         """Whether `fit` has been called."""
         return hasattr(self, "second_level_input_")
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that the input is images, which may hold NaN, and not an array."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = self.missing != "raise"
+        tags.no_validation = True
+        return tags
 
     def compute_contrast(
         self,

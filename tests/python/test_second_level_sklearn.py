@@ -50,6 +50,10 @@ def test_transform_gives_the_values_inside_the_mask(images: list[Any], mask: Any
     np.testing.assert_array_equal(matrix, wanted)
     assert matrix.dtype == np.float32
     np.testing.assert_array_equal(model.transform(images[:2]), wanted[:2])
+    np.testing.assert_array_equal(model.transform(images[:1]), wanted[:1])
+    np.testing.assert_array_equal(model.transform(images[4]), wanted[4:5])
+    with pytest.raises(ValueError, match="imgs must hold an image, but holds 0"):
+        model.transform([])
     back = model.masker_.inverse_transform(wanted).get_fdata()
     np.testing.assert_array_equal(back[..., 4].ravel(order="F")[inside], wanted[4])
     assert not back.reshape(-1, N, order="F")[~inside].any()
@@ -63,6 +67,15 @@ def test_set_output_names_columns_by_voxel(images: list[Any], mask: Any) -> None
     assert frame.columns[:2].tolist() == ["voxel_1_2_3", "voxel_2_2_3"]
     np.testing.assert_array_equal(frame["voxel_3_4_5"], [img.dataobj[3, 4, 5] for img in images])
     assert isinstance(model.fit(images, design_matrix=DESIGN).transform(images), pd.DataFrame)
+
+
+def test_set_output_polars(images: list[Any], mask: Any) -> None:
+    polars = pytest.importorskip("polars")
+    model = SecondLevelModel(mask_img=mask).set_output(transform="polars")
+    frame = model.fit_transform(images, design_matrix=DESIGN)
+    assert isinstance(frame, polars.DataFrame)
+    assert frame.columns[0] == "voxel_1_2_3"
+    assert frame.shape == (N, 27)
 
 
 def test_transform_refuses_another_grid(images: list[Any], mask: Any) -> None:

@@ -25,7 +25,11 @@ _WANTED = "a list of images (file names, or nibabel images), or one 4-D image"
 
 
 def open_images(
-    images: object, *, argument: str = "second_level_input", same_grid: bool = True
+    images: object,
+    *,
+    argument: str = "second_level_input",
+    same_grid: bool = True,
+    at_least: int = 2,
 ) -> list[VolumeSource]:
     """Open the images of a model; only their headers are read.
 
@@ -40,6 +44,8 @@ def open_images(
         How error messages call `images`.
     same_grid : bool, default=True
         Whether images that are not on the first one's grid are refused.
+    at_least : int, default=2
+        How many images there must be.
 
     Returns
     -------
@@ -51,7 +57,7 @@ def open_images(
     TypeError
         If `images` or an item is of another type, or the items are of several kinds.
     ValueError
-        If there are fewer than two images.
+        If there are too few images.
     ImageError
         If an image is missing, unreadable, not 3-D, not of real numbers, or its file is too small
         for what its header declares.
@@ -60,13 +66,13 @@ def open_images(
     """
     if isinstance(images, str | os.PathLike | SpatialImage):
         sources = _open_volumes(images, f"{argument} in memory")
-        if len(sources) < 2:
+        if len(sources) < at_least:
             raise ValueError(
                 f"{argument} is one image of one volume ({sources[0].name}), but a model needs two "
                 "or more; give a list of images, or a 4-D image"
             )
         return sources
-    items = _items(images, argument)
+    items = _items(images, argument, at_least)
     sources = [_open_item(item, place) for place, item in enumerate(items)]
     if same_grid:
         _check_same_grid(sources, argument)
@@ -120,8 +126,8 @@ def _open_item(item: object, place: int) -> VolumeSource:
         raise ImageError(f"{error} (item {place} of the list)") from error.__cause__
 
 
-def _items(images: object, argument: str) -> Sequence[object]:
-    """Return the items of a list-like input: two or more, all of one kind."""
+def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
+    """Return the items of a list-like input, all of one kind."""
     items = _as_sequence(images)
     if items is None:
         raise TypeError(f"{argument} must be {_WANTED}, but is a {type(images).__name__}")
@@ -136,10 +142,11 @@ def _items(images: object, argument: str) -> Sequence[object]:
                 f"{argument} mixes file names with images in memory: item 0 is a "
                 f"{type(items[0]).__name__}, item {place} a {type(item).__name__}; give one kind"
             )
-    if len(items) < 2:
+    if len(items) < at_least:
+        wanted = "two or more images" if at_least > 1 else "an image"
         raise ValueError(
-            f"{argument} must hold two or more images, but holds {len(items)}; a 4-D image is "
-            "given by itself, not in a list"
+            f"{argument} must hold {wanted}, but holds {len(items)}; a 4-D image is given by "
+            "itself, not in a list"
         )
     return items
 
