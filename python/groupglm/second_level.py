@@ -121,7 +121,7 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
 
     def __init__(
         self,
-        mask_img: ImageLike | None = None,
+        mask_img: Any = None,
         target_affine: Any = None,
         target_shape: Any = None,
         smoothing_fwhm: Any = None,

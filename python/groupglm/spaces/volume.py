@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 from nibabel.nifti1 import Nifti1Image
 
+from groupglm import _core
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images.grid import Grid
 from groupglm.images.opening import ImageLike, open_image
@@ -51,12 +52,12 @@ class VolumeSpace:
     """
 
     grid: Grid
-    indices: NDArray[np.intp] | None = None
+    indices: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.indices is None:
             return
-        indices = np.array(self.indices, dtype=np.intp)
+        indices = np.array(self.indices, dtype=np.int64)
         if indices.ndim != 1 or indices.size == 0:
             raise ValueError("the mask is empty: no voxel is inside; give one that has voxels")
         if indices[0] < 0 or indices[-1] >= self.grid.n_voxels or (np.diff(indices) <= 0).any():
@@ -216,7 +217,7 @@ class VolumeSpace:
                 f"{values.shape}"
             )
         # In Fortran order each volume is one run of memory, as it will be in the file.
-        data = np.zeros((*self.grid.shape, *values.shape[:-1]), dtype=dtype, order="F")
+        data = np.empty((*self.grid.shape, *values.shape[:-1]), dtype=dtype, order="F")
         if values.ndim == 1:
             self.put(values, data)
         else:
@@ -225,9 +226,18 @@ class VolumeSpace:
         return self.image_of(data, descrip)
 
     def put(self, row: NDArray[Any], volume: NDArray[Any]) -> None:
-        """Write a row of values into a volume of the grid's shape, in Fortran order."""
+        """Write a row of values into a volume of the grid's shape, in Fortran order.
+
+        Outside the mask the volume becomes zero.
+        """
         flat = volume.reshape(-1, order="F")  # a view
-        flat[slice(None) if self.indices is None else self.indices] = row
+        if self.indices is None:
+            flat[...] = row
+        elif flat.dtype == np.float32 and row.dtype in (np.float32, np.float64):
+            _core.scatter(np.ascontiguousarray(row), self.indices, flat)
+        else:
+            flat[...] = 0
+            flat[self.indices] = row
 
     def image_of(self, data: NDArray[Any], descrip: str) -> Nifti1Image:
         """Make an image of data on the grid (3-D, or 4-D), which is not copied."""
