@@ -65,6 +65,11 @@ class VolumeSource(ABC):
         """Return what changes whenever the stored values may have changed; None if unknown."""
         return None
 
+    @property
+    def nbytes_in_memory(self) -> float:
+        """Bytes of values that travel when the source is sent to another process; 0 for a file."""
+        return 0.0
+
     def fingerprint(self) -> Hashable:
         """Identify the values that a reading would give now.
 
@@ -217,6 +222,11 @@ class _ImageVolume(VolumeSource):
 
     def _origin(self) -> Hashable:
         return str(joblib.hash(self._stored_values()))
+
+    @property
+    def nbytes_in_memory(self) -> float:
+        data = self._image.dataobj
+        return float(data.nbytes) if isinstance(data, np.ndarray) else 0.0
 
     def _stored_values(self) -> NDArray[Any]:
         # The data object itself: get_fdata would keep a float64 copy of every image.

@@ -67,6 +67,14 @@ class VolumeSpace:
         indices.setflags(write=False)
         object.__setattr__(self, "indices", indices)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mask is made of runs along the first axis: they travel in a fraction of its size.
+        if self.indices is None:
+            return type(self), (self.grid,)
+        starts = np.flatnonzero(np.diff(self.indices, prepend=-2) != 1)
+        lengths = np.diff(starts, append=len(self.indices))
+        return _from_runs, (self.grid, self.indices[starts], lengths)
+
     @classmethod
     def from_mask(cls, mask: ImageLike, grid: Grid | None = None) -> VolumeSpace:
         """Make the space of the voxels inside a mask image.
@@ -260,3 +268,11 @@ class VolumeSpace:
     def mask_image(self) -> Nifti1Image:
         """Return the mask as a uint8 image, one inside and zero outside."""
         return self.to_image(np.ones(self.n_values, np.uint8), "mask", dtype=np.uint8)
+
+
+def _from_runs(grid: Grid, first: NDArray[np.int64], lengths: NDArray[np.int64]) -> VolumeSpace:
+    ends = np.cumsum(lengths)
+    steps = np.ones(ends[-1], dtype=np.int64)
+    steps[0] = first[0]
+    steps[ends[:-1]] = first[1:] - (first[:-1] + lengths[:-1] - 1)
+    return VolumeSpace(grid, np.cumsum(steps))
