@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import nibabel as nib
 import numpy as np
-from nibabel.nifti1 import Nifti1Image, Nifti1PairHeader
-from nibabel.nifti2 import Nifti2Image, Nifti2PairHeader
+from nibabel.nifti1 import Nifti1Header, Nifti1Image
+from nibabel.nifti2 import Nifti2Header, Nifti2Image
 from nibabel.spatialimages import SpatialImage
 
 from groupglm import _core
@@ -255,13 +255,13 @@ def _header_of(image: ImageLike) -> Any:
 
 def _image_on(grid: Grid, data: NDArray[np.float32], header: Any) -> Nifti1Image:
     """Make an image, with what another image's header says of space and time."""
-    is_nifti2 = isinstance(header, Nifti2PairHeader) or max(data.shape) > _NIFTI1_MAX_LENGTH
+    is_nifti2 = isinstance(header, Nifti2Header) or max(data.shape) > _NIFTI1_MAX_LENGTH
     image: Any = (Nifti2Image if is_nifti2 else Nifti1Image)(data, grid.affine)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm", "sec")
-    if isinstance(header, Nifti1PairHeader):
+    if isinstance(header, Nifti1Header):
         for field in _KEPT_FIELDS:
             image.header[field] = header[field]
         image.header["pixdim"][4:] = header["pixdim"][4:]
         code = int(header["sform_code"]) or int(header["qform_code"]) or 2
-        image.set_sform(grid.affine, code)
+        image.header["sform_code"] = code
     return image  # type: ignore[no-any-return]
