@@ -40,7 +40,7 @@ def gaussian(volume: npt.NDArray[Any], sigma: Sequence[float]) -> FloatArray:
         mirrored = np.pad(out, margins, mode="symmetric")
         n = out.shape[axis]
         shifted = [mirrored.take(np.arange(n) + k, axis=axis) for k in range(2 * radius + 1)]
-        out = sum(w * part for w, part in zip(weights, shifted, strict=True))  # type: ignore[assignment]
+        out = sum(w * part for w, part in zip(weights, shifted, strict=True))
     return out
 
 
