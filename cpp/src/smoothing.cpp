@@ -204,6 +204,7 @@ class Smoother {
   std::vector<Workspace> one_a_thread(Index n_tasks, const Make& make) const {
     std::vector<Workspace> all;
     const Index n_used = std::min<Index>(n_tasks, n_threads_);
+    all.reserve(static_cast<std::size_t>(n_used));
     for (Index thread = 0; thread < n_used; ++thread) all.push_back(make());
     return all;
   }
@@ -313,11 +314,11 @@ class Smoother {
 }  // namespace
 
 std::vector<double> gaussian_half_kernel(double sigma, Index length) {
-  if (!(sigma >= 0 && sigma <= kMaxSigma)) {
+  if (std::isnan(sigma) || sigma < 0 || sigma > kMaxSigma) {
     throw std::invalid_argument("sigma must be from 0 to 1e6 voxels, but is " +
                                 std::to_string(sigma));
   }
-  const auto radius = static_cast<Index>(4 * sigma + 0.5);
+  const auto radius = static_cast<Index>(std::floor(4 * sigma + 0.5));
   if (radius == 0 || length < 2) return {1.0};
   const auto weight = [&](Index k) {
     const double distance = static_cast<double>(k) / sigma;
