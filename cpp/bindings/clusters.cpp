@@ -109,7 +109,7 @@ Contiguous<double> enhance(const Contiguous<Scalar>& stat, const Neighbours& nei
   Contiguous<double> out(stat.size());
   double* const view = out.mutable_data();
   const py::gil_scoped_release unlocked;
-  TfceWorkspace workspace(stat.size(), rule);
+  TfceWorkspace workspace(neighbours, rule);
   tfce(stat.data(), neighbours, view, workspace);
   return out;
 }

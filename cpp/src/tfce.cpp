@@ -15,18 +15,6 @@ namespace groupglm {
 
 namespace {
 
-// How many places ahead the lists of neighbours are asked for: they lie all over the memory, but in
-// an order that is known.
-constexpr Index kAhead = 12;
-
-void prefetch(const void* address) {
-#if defined(__GNUC__)
-  __builtin_prefetch(address);
-#else
-  static_cast<void>(address);
-#endif
-}
-
 void check(const TfceRule& rule) {
   const auto check_power = [](double power, const char* name) {
     if (std::isfinite(power) && power >= 0) return;
@@ -53,170 +41,240 @@ double power_of(double base, double power) {
 
 }  // namespace
 
-TfceWorkspace::TfceWorkspace(Index n_places, const TfceRule& rule) : rule_(rule) {
+TfceWorkspace::TfceWorkspace(const Neighbours& neighbours, const TfceRule& rule) : rule_(rule) {
   check(rule);
-  order_.resize(n_places + 1);
-  spare_.resize(n_places + 1);
-  for (Integers* array : {&label_, &parent_, &component_size_, &last_, &node_parent_, &node_size_})
-    array->resize(n_places);
-  for (Eigen::ArrayXd* array : {&integral_, &score_, &extent_, &best_}) array->resize(n_places + 1);
+  const Index n = neighbours.n_places();
+  for (Entries* array : {&entries_, &spare_}) array->resize(n + 1);
+  for (Integers* array : {&node_, &place_, &above_, &slope_, &slope_of_place_, &parent_,
+                          &component_size_, &last_, &node_parent_, &node_size_}) {
+    array->resize(n);
+  }
+  slope_of_place_.setZero();  // read, though not used, where a place takes no part
+  // One end of each pair is above the other; and each list is closed, and written ahead of.
+  seams_.resize(static_cast<Index>(neighbours.places().size()) / 2 + n + 1);
+  seam_.resize(n);
+  for (Eigen::ArrayXd* array : {&integral_, &score_, &extent_, &best_}) array->resize(n + 1);
   const auto n_heights = static_cast<std::size_t>(rule.n_steps) + 1;
   step_.resize(n_heights);
   step_sum_.resize(n_heights);
 }
 
-/// One map, one sign after the other.
+/// One map, both signs of it side by side.
+///
+/// The lists of neighbours are long (26 a voxel) and the order of the values jumps all over them,
+/// so they are only read in order of the places, twice: first for the highest neighbour of each
+/// place that is above it. Following those leads from every place to a peak, and the places of one
+/// peak, its slope, are connected above the lowest of them. So a place that joins has to ask only
+/// for the other slopes that it touches, the seams, which are found by the second reading.
 class TfcePass {
  public:
   template <typename Scalar>
   TfcePass(const Scalar* stat, const Neighbours& neighbours, TfceWorkspace& workspace)
-      : neighbours_(neighbours), workspace_(workspace), n_(neighbours.n_places()) {
-    const Extremes<Scalar> extremes = finite_extremes_of(stat, n_);
+      : neighbours_(neighbours), ws_(workspace), n_places_(neighbours.n_places()) {
+    const Extremes<Scalar> extremes = finite_extremes_of(stat, n_places_);
     const auto positive = static_cast<double>(extremes.positive);
     const auto negative = static_cast<double>(extremes.negative);
-    const double highest = rule().two_sided ? std::max(positive, negative) : positive;
-    if (rule().n_steps > 0) set_steps(highest);
-    const double largest = power_of(static_cast<double>(n_), rule().extent_power);
+    const double highest = ws_.rule_.two_sided ? std::max(positive, negative) : positive;
+    if (ws_.rule_.n_steps > 0) set_steps(highest);
+    const double largest = power_of(static_cast<double>(n_places_), ws_.rule_.extent_power);
     if (!std::isfinite(integral_to(highest) * largest)) {
       throw std::invalid_argument("the map has a value of magnitude " + std::to_string(highest) +
                                   ", too large to be enhanced; scale the map down");
     }
-    workspace_.label_.setConstant(-1);
+    ws_.node_.setConstant(kAbsent);
+    add_nodes(stat, Scalar{1});
+    n_positive_ = n_nodes_;
+    if (ws_.rule_.two_sided) add_nodes(stat, Scalar{-1});
+    find_integrals();
+    climb();
+    find_slopes();
+    find_seams();
   }
 
-  const TfceRule& rule() const { return workspace_.rule_; }
-
-  template <typename Scalar>
-  void enhance(const Scalar* stat, Scalar sign, double* out) {
-    const Index n = sort(stat, sign);
-    grow_tree(n);
-    const double* f = workspace_.integral_.data();
-    double* score = workspace_.score_.data();
-    for (Index i = n - 1; i >= 0; --i) {
-      // The node n, below all, has a score and an integral of zero.
-      const std::int32_t parent = workspace_.node_parent_[i];
-      score[i] = score[parent] + workspace_.extent_[workspace_.node_size_[i]] * (f[i] - f[parent]);
-      out[place_of(order_[i])] = static_cast<double>(sign) * score[i];
+  void enhance(double* out) {
+    grow_tree();
+    const double* f = ws_.integral_.data();
+    double* score = ws_.score_.data();
+    score[n_nodes_] = 0;
+    for (Index i = n_nodes_ - 1; i >= 0; --i) {
+      const std::int32_t parent = ws_.node_parent_[i];
+      score[i] = score[parent] + ws_.extent_[ws_.node_size_[i]] * (f[i] - f[parent]);
+    }
+    for (Index place = 0; place < n_places_; ++place) {
+      const std::int32_t node = ws_.node_[place];
+      out[place] = node == kAbsent ? 0 : (node < n_positive_ ? score[node] : -score[node]);
     }
   }
 
-  template <typename Scalar>
-  double maximum(const Scalar* stat, Scalar sign) {
-    const Index n = sort(stat, sign);
-    const std::int32_t first = n_components_;
-    grow_sums(n);
-    const double* f = workspace_.integral_.data();
+  double maximum() {
+    grow_sums();
     double largest = 0;
-    for (std::int32_t root = first; root < n_components_; ++root) {
-      if (workspace_.parent_[root] == root) largest = std::max(largest, sum_down_to(root, f[n]));
+    for (std::int32_t root = 0; root < n_slopes_; ++root) {
+      if (ws_.parent_[root] == root) largest = std::max(largest, sum_down_to(root, 0));
     }
     return largest;
   }
 
  private:
+  static constexpr std::int32_t kAbsent = std::numeric_limits<std::int32_t>::max();
+
   void set_steps(double highest) {
-    const auto n_steps = static_cast<double>(rule().n_steps);
+    const auto n_steps = static_cast<double>(ws_.rule_.n_steps);
     double sum = 0;
-    workspace_.step_[0] = workspace_.step_sum_[0] = 0;
-    for (std::size_t k = 1; k < workspace_.step_.size(); ++k) {
+    ws_.step_[0] = ws_.step_sum_[0] = 0;
+    for (std::size_t k = 1; k < ws_.step_.size(); ++k) {
       const double height = static_cast<double>(k) * (highest / n_steps);
-      workspace_.step_[k] = k + 1 < workspace_.step_.size() ? height : highest;
-      sum += power_of(workspace_.step_[k], rule().height_power);
-      workspace_.step_sum_[k] = sum;
+      ws_.step_[k] = k + 1 < ws_.step_.size() ? height : highest;
+      sum += power_of(ws_.step_[k], ws_.rule_.height_power);
+      ws_.step_sum_[k] = sum;
     }
   }
 
   // F at a height.
   double integral_to(double height) const {
-    if (rule().n_steps == 0) {
-      const double power = rule().height_power + 1;
+    if (ws_.rule_.n_steps == 0) {
+      const double power = ws_.rule_.height_power + 1;
       return power_of(height, power) / power;
     }
-    const auto above =
-        std::upper_bound(workspace_.step_.begin() + 1, workspace_.step_.end(), height);
-    return workspace_.step_sum_[static_cast<std::size_t>(above - workspace_.step_.begin()) - 1];
+    const auto above = std::upper_bound(ws_.step_.begin() + 1, ws_.step_.end(), height);
+    return ws_.step_sum_[static_cast<std::size_t>(above - ws_.step_.begin()) - 1];
   }
 
-  // Puts the places of one sign in order, with their integrals and what else goes by their number.
+  // Gives the places of one sign their nodes, in descending order of magnitude.
   template <typename Scalar>
-  Index sort(const Scalar* stat, Scalar sign) {
-    const Index n = collect(stat, n_, sign, workspace_.order_.data());
-    Entry* sorted = sort_by_key(workspace_.order_.data(), workspace_.spare_.data(), n);
+  void add_nodes(const Scalar* stat, Scalar sign) {
+    const Index n = collect(stat, n_places_, sign, ws_.entries_.data());
+    Entry* sorted = sort_by_key(ws_.entries_.data(), ws_.spare_.data(), n);
     order_equal_keys(stat, sign, sorted, n);
-    order_ = sorted;
     for (Index i = 0; i < n; ++i) {
-      workspace_.integral_[i] = static_cast<double>(sign * stat[place_of(order_[i])]);
+      const std::int32_t place = place_of(sorted[i]);
+      ws_.place_[n_nodes_] = place;
+      ws_.integral_[n_nodes_] = static_cast<double>(sign * stat[place]);
+      ws_.node_[place] = static_cast<std::int32_t>(n_nodes_++);
     }
-    for (Index i = 0; i < n; ++i) workspace_.integral_[i] = integral_to(workspace_.integral_[i]);
-    workspace_.integral_[n] = 0;
-    workspace_.score_[n] = 0;
-    for (Index& size = workspace_.n_extents_; size <= n; ++size) {
-      workspace_.extent_[size] = power_of(static_cast<double>(size), rule().extent_power);
-    }
-    return n;
   }
 
-  // Lets the places join in order. For each, absorb(root, i) is called with the components that it
-  // touches, once a component, and then settle(root, i, size) with the one that they become.
-  template <typename Absorb, typename Settle>
-  void grow(Index n, const Absorb& absorb, const Settle& settle) {
-    std::int32_t* label = workspace_.label_.data();
-    std::int32_t* parent = workspace_.parent_.data();
-    std::int32_t* component_size = workspace_.component_size_.data();
-    const std::int32_t first = n_components_;  // labels below belong to the other sign
-    for (Index i = 0; i < n; ++i) {
-      const std::int32_t place = place_of(order_[i]);
-      fetch_lists(i, n);
-      std::int32_t root = -1;
-      std::int32_t seen = -1;
-      std::int32_t size = 1;
+  void find_integrals() {
+    double* f = ws_.integral_.data();
+    for (Index i = 0; i < n_nodes_; ++i) f[i] = integral_to(f[i]);
+    f[n_nodes_] = 0;
+    const Index largest = std::max(n_positive_, n_nodes_ - n_positive_);
+    for (Index& size = ws_.n_extents_; size <= largest; ++size) {
+      ws_.extent_[size] = power_of(static_cast<double>(size), ws_.rule_.extent_power);
+    }
+  }
+
+  // The first node of the same sign. Counted from it in unsigned numbers, the nodes of the other
+  // sign and kAbsent are larger than any of this sign, so that one comparison tells who is above.
+  std::uint32_t first_of_sign(std::int32_t node) const {
+    return node < n_positive_ ? 0 : static_cast<std::uint32_t>(n_positive_);
+  }
+
+  void climb() {
+    const std::int32_t* nodes = ws_.node_.data();
+    for (Index place = 0; place < n_places_; ++place) {
+      const std::int32_t node = nodes[place];
+      if (node == kAbsent) continue;
+      const std::uint32_t first = first_of_sign(node);
+      std::uint32_t highest = static_cast<std::uint32_t>(node) - first;
       const std::int32_t* end = neighbours_.end(place);
       for (const std::int32_t* p = neighbours_.begin(place); p != end; ++p) {
-        const std::int32_t found = label[*p];
-        if (found < first || found == seen) continue;
-        seen = found;
-        const std::int32_t other = find_root(parent, found);
+        highest = std::min(highest, static_cast<std::uint32_t>(nodes[*p]) - first);
+      }
+      ws_.above_[node] = static_cast<std::int32_t>(highest + first);
+    }
+  }
+
+  void find_slopes() {
+    for (std::int32_t i = 0; i < n_nodes_; ++i) {
+      const std::int32_t above = ws_.above_[i];
+      const std::int32_t slope = above == i ? n_slopes_++ : ws_.slope_[above];
+      ws_.slope_[i] = slope;
+      ws_.slope_of_place_[ws_.place_[i]] = slope;
+    }
+    for (std::int32_t slope = 0; slope < n_slopes_; ++slope) {
+      ws_.parent_[slope] = slope;
+      ws_.component_size_[slope] = 0;
+    }
+  }
+
+  // Lists of the other slopes above a place, one after the other, each closed by -1. Who is above
+  // cannot be predicted, so every neighbour is written, and stays if it counts.
+  void find_seams() {
+    const std::int32_t* nodes = ws_.node_.data();
+    const std::int32_t* slopes = ws_.slope_of_place_.data();
+    std::int32_t* seams = ws_.seams_.data();
+    Index count = 0;
+    for (Index place = 0; place < n_places_; ++place) {
+      const std::int32_t node = nodes[place];
+      if (node == kAbsent) continue;
+      const std::uint32_t first = first_of_sign(node);
+      const std::uint32_t own = static_cast<std::uint32_t>(node) - first;
+      const std::int32_t own_slope = slopes[place];
+      std::int32_t previous = own_slope;
+      const Index begin = count;
+      const std::int32_t* end = neighbours_.end(place);
+      for (const std::int32_t* p = neighbours_.begin(place); p != end; ++p) {
+        const bool above = static_cast<std::uint32_t>(nodes[*p]) - first < own;
+        const std::int32_t slope = slopes[*p];
+        const bool other = above & (slope != own_slope) & (slope != previous);
+        seams[count] = slope;
+        count += static_cast<Index>(other);
+        previous = other ? slope : previous;
+      }
+      ws_.seam_[node] = begin;
+      seams[count++] = -1;
+    }
+  }
+
+  // Lets the places join in descending order. For each, absorb(root, i) is called with the
+  // components that it touches, once a component, then settle(root, i, size) with the one that they
+  // become.
+  template <typename Absorb, typename Settle>
+  void grow(const Absorb& absorb, const Settle& settle) {
+    std::int32_t* parent = ws_.parent_.data();
+    std::int32_t* component_size = ws_.component_size_.data();
+    for (Index i = 0; i < n_nodes_; ++i) {
+      std::int32_t root = find_root(parent, ws_.slope_[i]);
+      std::int32_t size = component_size[root] + 1;
+      if (size > 1) absorb(root, i);
+      for (const std::int32_t* seam = ws_.seams_.data() + ws_.seam_[i]; *seam >= 0; ++seam) {
+        const std::int32_t other = find_root(parent, *seam);
         if (other == root) continue;
         absorb(other, i);
         size += component_size[other];
-        if (root < 0) {
-          root = other;
-        } else if (component_size[root] < component_size[other]) {
+        if (component_size[root] < component_size[other]) {
           parent[root] = other;
           root = other;
         } else {
           parent[other] = root;
         }
       }
-      if (root < 0) {
-        root = n_components_++;
-        parent[root] = root;
-      }
       component_size[root] = size;
       settle(root, i, size);
-      label[place] = root;
     }
   }
 
-  void grow_tree(Index n) {
-    std::int32_t* node_parent = workspace_.node_parent_.data();
-    std::int32_t* node_size = workspace_.node_size_.data();
-    std::int32_t* last = workspace_.last_.data();
+  void grow_tree() {
+    std::int32_t* node_parent = ws_.node_parent_.data();
+    std::int32_t* node_size = ws_.node_size_.data();
+    std::int32_t* last = ws_.last_.data();
+    const auto below_all = static_cast<std::int32_t>(n_nodes_);  // its F and score are zero
     const auto absorb = [&](std::int32_t root, Index i) {
       node_parent[last[root]] = static_cast<std::int32_t>(i);
     };
     const auto settle = [&](std::int32_t root, Index i, std::int32_t size) {
-      node_parent[i] = static_cast<std::int32_t>(n);
+      node_parent[i] = below_all;
       node_size[i] = size;
       last[root] = static_cast<std::int32_t>(i);
     };
-    grow(n, absorb, settle);
+    grow(absorb, settle);
   }
 
-  void grow_sums(Index n) {
-    const double* f = workspace_.integral_.data();
-    double* best = workspace_.best_.data();
-    std::int32_t* last = workspace_.last_.data();
+  void grow_sums() {
+    const double* f = ws_.integral_.data();
+    double* best = ws_.best_.data();
+    std::int32_t* last = ws_.last_.data();
     double largest = 0;
     const auto absorb = [&](std::int32_t root, Index i) {
       largest = std::max(largest, sum_down_to(root, f[i]));
@@ -226,46 +284,30 @@ class TfcePass {
       last[root] = static_cast<std::int32_t>(i);
       largest = 0;
     };
-    grow(n, absorb, settle);
+    grow(absorb, settle);
   }
 
   double sum_down_to(std::int32_t root, double f) const {
-    const double reached = workspace_.integral_[workspace_.last_[root]];
-    return workspace_.best_[root] +
-           workspace_.extent_[workspace_.component_size_[root]] * (reached - f);
-  }
-
-  void fetch_lists(Index i, Index n) const {
-    if (i + 2 * kAhead < n) {
-      prefetch(neighbours_.starts().data() + place_of(order_[i + 2 * kAhead]));
-    }
-    if (i + kAhead < n) {
-      const std::int32_t place = place_of(order_[i + kAhead]);
-      prefetch(neighbours_.begin(place));
-      prefetch(neighbours_.begin(place) + 16);
-    }
+    const double reached = ws_.integral_[ws_.last_[root]];
+    return ws_.best_[root] + ws_.extent_[ws_.component_size_[root]] * (reached - f);
   }
 
   const Neighbours& neighbours_;
-  TfceWorkspace& workspace_;
-  Index n_;
-  const Entry* order_ = nullptr;
-  std::int32_t n_components_ = 0;
+  TfceWorkspace& ws_;
+  Index n_places_;
+  Index n_nodes_ = 0;
+  Index n_positive_ = 0;
+  std::int32_t n_slopes_ = 0;
 };
 
 template <typename Scalar>
 void tfce(const Scalar* stat, const Neighbours& neighbours, double* out, TfceWorkspace& workspace) {
-  TfcePass pass(stat, neighbours, workspace);
-  std::fill(out, out + neighbours.n_places(), 0.0);
-  pass.enhance(stat, Scalar{1}, out);
-  if (pass.rule().two_sided) pass.enhance(stat, Scalar{-1}, out);
+  TfcePass(stat, neighbours, workspace).enhance(out);
 }
 
 template <typename Scalar>
 double tfce_maximum(const Scalar* stat, const Neighbours& neighbours, TfceWorkspace& workspace) {
-  TfcePass pass(stat, neighbours, workspace);
-  const double positive = pass.maximum(stat, Scalar{1});
-  return pass.rule().two_sided ? std::max(positive, pass.maximum(stat, Scalar{-1})) : positive;
+  return TfcePass(stat, neighbours, workspace).maximum();
 }
 
 template <typename Scalar>
@@ -274,7 +316,7 @@ void tfce_maxima_of_maps(const Scalar* stat, Index n_maps, const Neighbours& nei
   check(rule);
   const Index n = neighbours.n_places();
   for_each_map(
-      stat, n_maps, n, n_threads, [&] { return TfceWorkspace(n, rule); },
+      stat, n_maps, n, n_threads, [&] { return TfceWorkspace(neighbours, rule); },
       [&](const Scalar* map, Index i, TfceWorkspace& workspace) {
         out[i] = tfce_maximum(map, neighbours, workspace);
       });

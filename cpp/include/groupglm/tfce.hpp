@@ -36,10 +36,11 @@ struct TfceRule {
   Index n_steps = 0;
 };
 
-/// Memory for maps of n places and one rule, used again from map to map: about 70 bytes a place.
+/// Memory for maps on these neighbours and one rule, used again from map to map: about 110 bytes a
+/// place and two a neighbour.
 class TfceWorkspace {
  public:
-  TfceWorkspace(Index n_places, const TfceRule& rule);
+  TfceWorkspace(const Neighbours& neighbours, const TfceRule& rule);
 
  private:
   friend class TfcePass;
@@ -47,18 +48,24 @@ class TfceWorkspace {
   using Entries = Eigen::Array<std::uint64_t, Eigen::Dynamic, 1>;
 
   TfceRule rule_;
-  Entries order_;            // (n + 1): sort key and place of each place that takes part
+  Entries entries_;          // (n + 1): sort key and place of the places of one sign
   Entries spare_;            // (n + 1): the sort's other half
-  Integers label_;           // (n): component that a place joined, -1 before
-  Integers parent_;          // (n): of a component, union-find
-  Integers component_size_;  // (n)
-  Integers last_;            // (n): the node that joined a component last
-  Eigen::ArrayXd best_;      // (n): of a component, the largest sum so far
-  Eigen::ArrayXd integral_;  // (n + 1): F at each node's height, in sorted order
-  Integers node_parent_;     // (n)
-  Integers node_size_;       // (n)
-  Eigen::ArrayXd score_;     // (n + 1)
-  Eigen::ArrayXd extent_;    // (n + 1): s^E by size s, as far as it was needed
+  Integers node_;            // (n): of a place, by descending value, the positive ones first
+  Integers place_;           // (n): of a node
+  Integers above_;           // (n): of a node, the highest neighbour, itself at a peak
+  Integers slope_;           // (n): of a node, the peak that the way up leads to
+  Integers slope_of_place_;  // (n)
+  Integers seams_;           // other slopes above a place, list after list
+  Eigen::Array<Index, Eigen::Dynamic, 1> seam_;  // (n): where a node's list begins
+  Integers parent_;                              // (n): of a slope, union-find
+  Integers component_size_;                      // (n): of a root
+  Integers last_;                                // (n): of a root, the node that joined last
+  Eigen::ArrayXd best_;                          // (n): of a root, the largest sum so far
+  Eigen::ArrayXd integral_;                      // (n + 1): F at each node's height
+  Integers node_parent_;                         // (n): in the tree
+  Integers node_size_;                           // (n)
+  Eigen::ArrayXd score_;                         // (n + 1)
+  Eigen::ArrayXd extent_;                        // (n + 1): s^E by size s, as far as it was needed
   Index n_extents_ = 0;
   std::vector<double> step_;      // (n_steps + 1): heights t_k
   std::vector<double> step_sum_;  // (n_steps + 1): sum of t_k^H up to each
