@@ -114,8 +114,8 @@ Neighbours::Neighbours(std::vector<std::int64_t> starts, std::vector<std::int32_
 
 Neighbours neighbours_of_volume(const std::array<Index, 3>& shape, const std::int64_t* indices,
                                 Index n, int connectivity) {
-  std::vector<Step> steps = steps_of(shape, connectivity);
   check_volume(shape, indices, n);
+  std::vector<Step> steps = steps_of(shape, connectivity);
   Neighbours neighbours;
   neighbours.starts_.reserve(static_cast<std::size_t>(n) + 1);
   for (Index i = 0; i < n; ++i) {
