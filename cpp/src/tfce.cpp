@@ -212,15 +212,17 @@ class TfcePass {
       const std::uint32_t own = static_cast<std::uint32_t>(node) - first;
       const std::int32_t own_slope = slopes[place];
       std::int32_t previous = own_slope;
+      bool previous_counts = false;
       const Index begin = count;
       const std::int32_t* end = neighbours_.end(place);
       for (const std::int32_t* p = neighbours_.begin(place); p != end; ++p) {
         const bool above = static_cast<std::uint32_t>(nodes[*p]) - first < own;
         const std::int32_t slope = slopes[*p];
-        const bool other = above & (slope != own_slope) & (slope != previous);
+        const bool counts = above & (slope != own_slope);
         seams[count] = slope;
-        count += static_cast<Index>(other);
-        previous = other ? slope : previous;
+        count += static_cast<Index>(counts & !(previous_counts & (slope == previous)));
+        previous = slope;
+        previous_counts = counts;
       }
       ws_.seam_[node] = begin;
       seams[count++] = -1;
