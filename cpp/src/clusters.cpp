@@ -56,7 +56,9 @@ class ClusterPass {
     for (Index i = 0; i < n_passing_; ++i) join(stat, workspace_.passing_[i], neighbours, rule);
   }
   ClusterPass(const ClusterPass&) = delete;
+  ClusterPass(ClusterPass&&) = delete;
   ClusterPass& operator=(const ClusterPass&) = delete;
+  ClusterPass& operator=(ClusterPass&&) = delete;
   ~ClusterPass() {
     for (Index i = 0; i < n_passing_; ++i) workspace_.label_[workspace_.passing_[i]] = 0;
   }
