@@ -23,7 +23,7 @@ struct ClusterRule {
   bool two_sided = true;  // negative clusters too
 };
 
-/// Memory for maps of n places, used again from map to map: 28 bytes a place at most.
+/// Memory for maps of n places, used again from map to map: 25 bytes a place.
 class ClusterWorkspace {
  public:
   explicit ClusterWorkspace(Index n_places);

@@ -36,7 +36,7 @@ struct TfceRule {
   Index n_steps = 0;
 };
 
-/// Memory for maps on these neighbours and one rule, used again from map to map: about 110 bytes a
+/// Memory for maps on these neighbours and one rule, used again from map to map: about 100 bytes a
 /// place and two a neighbour.
 class TfceWorkspace {
  public:
