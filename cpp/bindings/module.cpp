@@ -9,4 +9,5 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_ols_fit(module);
   groupglm::register_scatter(module);
   groupglm::register_smoothing(module);
+  groupglm::register_clusters(module);
 }
