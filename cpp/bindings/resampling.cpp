@@ -69,8 +69,7 @@ py::tuple resample(const FortranArray<Scalar>& volume, const Matrix& voxel_map, 
   FiniteRange range;
   {
     const py::gil_scoped_release unlocked;
-    range =
-        resample_volume(source, source_shape, map, kind, fill, values, shape, n_threads);
+    range = resample_volume(source, source_shape, map, kind, fill, values, shape, n_threads);
   }
   return py::make_tuple(out, range.lowest, range.highest);
 }

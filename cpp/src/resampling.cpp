@@ -88,8 +88,8 @@ struct DiagonalPoints {
   template <typename Scalar>
   Box<Scalar> box_in(Scalar* out, const Shape3& out_shape) const {
     const Box<Scalar> whole = box_of(out, out_shape);
-    const Index start = axes[0].first + whole.strides[1] * axes[1].first +
-                        whole.strides[2] * axes[2].first;
+    const Index start =
+        axes[0].first + whole.strides[1] * axes[1].first + whole.strides[2] * axes[2].first;
     return {out + start, shape(), whole.strides};
   }
 };
@@ -127,30 +127,36 @@ void for_each_nearest(const VoxelMap& map, const Shape3& source_shape, const Sha
   });
 }
 
-// Applies three plans, that which shrinks the volume most first: then no intermediate volume is
-// larger than both the first and the last.
-template <typename In, typename Out>
-void apply_axes(const std::array<AxisPlan, 3>& plans, const Box<const In>& in, const Box<Out>& out,
-                int n_threads) {
-  std::array<std::size_t, 3> order{2, 1, 0};  // the first axis is the dearest: when equal, the last
+// The axes, that which shrinks the volume most first: then no intermediate volume is larger than
+// both the first and the last. The first axis in memory is the dearest to work along: when equal,
+// the last.
+std::array<std::size_t, 3> order_of(const std::array<AxisPlan, 3>& plans, const Shape3& shape) {
+  std::array<std::size_t, 3> order{2, 1, 0};
   const auto growth = [&](std::size_t axis) {
-    return static_cast<double>(plans[axis].n_out()) / static_cast<double>(in.shape[axis]);
+    return static_cast<double>(plans[axis].n_out()) / static_cast<double>(shape[axis]);
   };
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return growth(a) < growth(b); });
-  Shape3 shape = in.shape;
-  shape[order[0]] = plans[order[0]].n_out();
-  Volume first = new_volume(shape);
-  const Box<double> once = box_of(first.get(), shape);
-  apply_axis(plans[order[0]], order[0], in, once, n_threads);
-  shape[order[1]] = plans[order[1]].n_out();
-  const Volume second = new_volume(shape);
-  const Box<double> twice = box_of(second.get(), shape);
-  apply_axis(plans[order[1]], order[1], Box<const double>{once.data, once.shape, once.strides},
-             twice, n_threads);
-  first.reset();
-  apply_axis(plans[order[2]], order[2], Box<const double>{twice.data, twice.shape, twice.strides},
-             out, n_threads);
+  return order;
+}
+
+// Applies three plans. The intermediate volumes share one place, which is large enough for both: a
+// fresh volume's pages cost more than the arithmetic.
+template <typename In, typename Out>
+void apply_axes(const std::array<AxisPlan, 3>& plans, const Box<const In>& in, const Box<Out>& out,
+                int n_threads) {
+  const auto [first, second, third] = order_of(plans, in.shape);
+  Shape3 room = in.shape;
+  room[first] = plans[first].n_out();
+  room[second] = std::max(room[second], plans[second].n_out());
+  const Volume volume = new_volume(room);
+  Box<double> between = box_of(volume.get(), room);
+  between.shape[second] = in.shape[second];
+  apply_axis(plans[first], first, in, between, n_threads);
+  const Box<const double> once = between.as_const();
+  between.shape[second] = plans[second].n_out();
+  apply_axis(plans[second], second, once, between, n_threads);
+  apply_axis(plans[third], third, between.as_const(), out, n_threads);
 }
 
 template <typename In, typename Scalar>
@@ -186,8 +192,7 @@ double linear_at(const In* source, const Shape3& shape, const std::array<double,
   const Index dx = cell.voxel[0] + 1 < shape[0] ? 1 : 0;
   const Index dy = cell.voxel[1] + 1 < shape[1] ? shape[0] : 0;
   const Index dz = cell.voxel[2] + 1 < shape[2] ? shape[0] * shape[1] : 0;
-  const In* corner =
-      source + cell.voxel[0] + shape[0] * (cell.voxel[1] + shape[1] * cell.voxel[2]);
+  const In* corner = source + cell.voxel[0] + shape[0] * (cell.voxel[1] + shape[1] * cell.voxel[2]);
   const auto along_x = [&](const In* at) {
     return (1.0 - cell.t[0]) * static_cast<double>(at[0]) + cell.t[0] * static_cast<double>(at[dx]);
   };
@@ -221,6 +226,21 @@ double cubic_at(const double* coefficients, const Shape3& padded,
   return (sum[0] * x[0] + sum[1] * x[1]) + (sum[2] * x[2] + sum[3] * x[3]);
 }
 
+// Writes the padded coefficients, axis by axis in place.
+template <typename In>
+void filter_into(const In* source, const Shape3& shape, const Box<double>& padded, int n_threads) {
+  Box<double> done = padded;
+  done.data += kPadBefore * (padded.strides[0] + padded.strides[1]);
+  done.shape = {shape[0], shape[1], padded.shape[2]};
+  apply_axis(plan_coefficients(shape[2]), 2, box_of(source, shape), done, n_threads);
+  for (const std::size_t axis : {std::size_t{1}, std::size_t{0}}) {
+    const Box<const double> before = done.as_const();
+    done.data -= kPadBefore * padded.strides[axis];
+    done.shape[axis] = padded.shape[axis];
+    apply_axis(plan_coefficients(shape[axis]), axis, before, done, n_threads);
+  }
+}
+
 template <typename In, typename Scalar>
 void interpolate_affine(const In* source, const Shape3& source_shape, const VoxelMap& map,
                         Interpolation interpolation, Scalar* out, const Shape3& out_shape,
@@ -232,14 +252,10 @@ void interpolate_affine(const In* source, const Shape3& source_shape, const Voxe
                    });
     return;
   }
-  std::array<AxisPlan, 3> plans;
-  Shape3 padded = source_shape;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    plans[axis] = plan_coefficients(source_shape[axis]);
-    padded[axis] += kPadding;
-  }
+  const Shape3 padded{source_shape[0] + kPadding, source_shape[1] + kPadding,
+                      source_shape[2] + kPadding};
   const Volume coefficients = new_volume(padded);
-  apply_axes(plans, box_of(source, source_shape), box_of(coefficients.get(), padded), n_threads);
+  filter_into(source, source_shape, box_of(coefficients.get(), padded), n_threads);
   for_each_point(map, source_shape, out_shape, n_threads,
                  [&](Index place, const std::array<double, 3>& point) {
                    out[place] = static_cast<Scalar>(cubic_at(coefficients.get(), padded, point));
@@ -249,8 +265,8 @@ void interpolate_affine(const In* source, const Shape3& source_shape, const Voxe
 template <typename In, typename Scalar>
 void interpolate(const In* source, const Shape3& source_shape, const VoxelMap& map,
                  Interpolation interpolation, Scalar* out, const Shape3& out_shape, int n_threads) {
-  const auto function = is_diagonal(map) ? &interpolate_diagonal<In, Scalar>
-                                         : &interpolate_affine<In, Scalar>;
+  const auto function =
+      is_diagonal(map) ? &interpolate_diagonal<In, Scalar> : &interpolate_affine<In, Scalar>;
   function(source, source_shape, map, interpolation, out, out_shape, n_threads);
 }
 
@@ -292,7 +308,7 @@ template FiniteRange resample_volume(const float*, const Shape3&, const VoxelMap
 template FiniteRange resample_volume(const double*, const Shape3&, const VoxelMap&, Interpolation,
                                      double, double*, const Shape3&, int);
 
-#define GROUPGLM_NEAREST(Item)                                                               \
+#define GROUPGLM_NEAREST(Item)                                                             \
   template void resample_nearest(const Item*, const Shape3&, const VoxelMap&, Item, Item*, \
                                  const Shape3&, int);
 GROUPGLM_NEAREST(std::uint8_t)

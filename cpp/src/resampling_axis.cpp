@@ -21,7 +21,7 @@ using LaneMap = Eigen::Map<Lanes>;
 using ConstLaneMap = Eigen::Map<const Lanes>;
 
 const double kPole = std::sqrt(3.0) - 2.0;
-constexpr double kGain = 6.0;  // (1 - pole)(1 - 1 / pole)
+constexpr double kGain = 6.0;   // (1 - pole)(1 - 1 / pole)
 constexpr Index kHorizon = 32;  // pole^32 is 5e-19: later terms are below a double's last bit
 
 ConstLaneMap row_of(const double* rows, Index row) { return ConstLaneMap(rows + row * kLanes); }
@@ -82,7 +82,8 @@ void load_rows(const In* in, const Lines& lines, Index n, double gain, double* r
       const In* from = in + i * lines.step;
       double* row = rows + i * kLanes;
       if (lines.n_lanes == kLanes) {
-        for (Index lane = 0; lane < kLanes; ++lane) row[lane] = gain * static_cast<double>(from[lane]);
+        for (Index lane = 0; lane < kLanes; ++lane)
+          row[lane] = gain * static_cast<double>(from[lane]);
       } else {
         for (Index lane = 0; lane < lines.n_lanes; ++lane) {
           row[lane] = gain * static_cast<double>(from[lane]);
@@ -113,8 +114,8 @@ Lanes combine(const double* rows, const double* weights) {
   return sum;
 }
 
-// Writes output row after output row into `out`, which is a tile of the same form as `rows` when the
-// lines are not side by side.
+// Writes output row after output row into `out`, which is a tile of the same form as `rows` when
+// the lines are not side by side.
 template <Index n_taps, typename Out>
 void combine_rows(const AxisPlan& plan, const double* padded, Index n_lanes, Index step, Out* out) {
   for (Index voxel = 0; voxel < plan.n_out(); ++voxel) {
@@ -213,8 +214,8 @@ void apply_axis(const AxisPlan& plan, std::size_t axis, const Box<const In>& in,
 
 template void apply_axis(const AxisPlan&, std::size_t, const Box<const float>&, const Box<double>&,
                          int);
-template void apply_axis(const AxisPlan&, std::size_t, const Box<const double>&,
-                         const Box<double>&, int);
+template void apply_axis(const AxisPlan&, std::size_t, const Box<const double>&, const Box<double>&,
+                         int);
 template void apply_axis(const AxisPlan&, std::size_t, const Box<const double>&, const Box<float>&,
                          int);
 

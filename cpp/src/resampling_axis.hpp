@@ -15,6 +15,8 @@ struct Box {
   Scalar* data;
   Shape3 shape;
   Shape3 strides;
+
+  Box<const Scalar> as_const() const { return {data, shape, strides}; }
 };
 
 /// A whole volume as a box.
@@ -23,9 +25,9 @@ Box<Scalar> box_of(Scalar* data, const Shape3& shape) {
   return {data, shape, {1, shape[0], shape[0] * shape[1]}};
 }
 
-/// What becomes of a line along one axis. The line's n values have one mirrored value before and two
-/// after them; output voxel v is the sum over t < n_taps of weights[v * n_taps + t] times the padded
-/// line's value starts[v] + t.
+/// What becomes of a line along one axis. The line's n values have one mirrored value before and
+/// two after them; output voxel v is the sum over t < n_taps of weights[v * n_taps + t] times the
+/// padded line's value starts[v] + t.
 struct AxisPlan {
   bool filter = false;  // from values to B-spline coefficients first
   Eigen::Index n_taps = 1;
@@ -56,7 +58,8 @@ inline void cubic_weights(double t, double* weights) {
 }
 
 /// Applies a plan to every line along an axis. `out` has the shape of `in` but for that axis, where
-/// it has plan.n_out() voxels.
+/// it has plan.n_out() voxels. Both may begin at the same voxel of the same
+/// volume, or `out` kPadBefore voxels earlier along the axis: a line is read before it is written.
 template <typename In, typename Out>
 void apply_axis(const AxisPlan& plan, std::size_t axis, const Box<const In>& in,
                 const Box<Out>& out, int n_threads);

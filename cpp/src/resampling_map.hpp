@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From output voxels to points of the source. Whether a point is inside, and which voxel is nearest,
-// hangs on the last bit where a point falls on the outermost voxels or between two. resampling_map.cpp
-// is therefore compiled without fused multiply-add, in scipy's order of operations: every build gives
-// the same points, and the ones scipy gives.
+// From output voxels to points of the source. Whether a point is inside, and which voxel is
+// nearest, hangs on the last bit where a point falls on the outermost voxels or between two.
+// resampling_map.cpp is therefore compiled without fused multiply-add, in scipy's order of
+// operations: every build gives the same points, and the ones scipy gives.
 #pragma once
 
 #include <vector>

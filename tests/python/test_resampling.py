@@ -31,7 +31,7 @@ _MAPS = {
     "flips": (np.diag([-1.0, 1.0, -1.5]), [6, -2, 7.4]),
     "crop": (np.eye(3), [2, -3, 1]),
     "anisotropic": (np.diag([3.0, 0.5, 1.0]), [0, 0.25, 0.5]),
-    "oblique": (np.array([[0.9, 0.3, -0.1], [-0.2, 1.1, 0.25], [0.1, -0.3, 0.8]]), [0.5, 1, 0.2]),
+    "oblique": (np.array([[0.9, 0.3, -0.1], [-0.2, 1.1, 0.25], [0.1, -0.3, 0.8]]), [0.513, 1.007, 0.219]),
     "permuted": (np.array([[0, 1, 0], [0, 0, -1], [1, 0, 0.0]]), [0, 6, 0]),
 }
 
@@ -248,7 +248,7 @@ def test_nearest_keeps_every_integer(name: str, dtype: Any) -> None:
     ("change", "message"),
     [
         ({"volume": np.zeros((0, 2, 2), order="F")}, "three dimensions"),
-        ({"volume": np.zeros((2, 2))}, "three dimensions"),
+        ({"volume": np.zeros((2, 2), order="F")}, "three dimensions"),
         ({"voxel_map": np.eye(4)}, "3 x 4"),
         ({"voxel_map": np.full((3, 4), np.nan)}, "finite"),
         ({"shape": (0, 1, 1)}, "shape"),

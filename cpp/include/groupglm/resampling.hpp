@@ -26,9 +26,9 @@
 //
 // Holes (NaN and infinity) would spread over their whole row of the spline. Values next to holes
 // are first extrapolated into them, twice: a hole gets the mean of its up to six known neighbours.
-// Deeper holes become zero, in the same O(n). The holes then come back by nearest neighbour, as they
-// were. Zero fills are as good as any for deeper holes: a filter's reach beyond two voxels is small,
-// and what it reaches is a hole again.
+// Deeper holes become zero, in the same O(n). The holes then come back by nearest neighbour, as
+// they were. Zero fills are as good as any for deeper holes: a filter's reach beyond two voxels is
+// small, and what it reaches is a hole again.
 #pragma once
 
 #include <Eigen/Core>
@@ -55,10 +55,10 @@ struct FiniteRange {
   bool all_finite = true;
 };
 
-/// Resamples a volume. Every length of both shapes is at least one. Memory: at most three volumes
-/// of doubles of the size of the larger of source and output (two of the source padded by three
-/// voxels along each axis, when the map is not diagonal). Returns the range of the source, which
-/// the values of a spline may leave.
+/// Resamples a volume. Every length of both shapes is at least one. Memory: a volume of doubles
+/// no larger than the larger of source and output, or, when the map is not diagonal, than the
+/// source padded by three voxels along each axis; with holes, one more of the source. Returns the
+/// range of the source, which the values of a spline may leave.
 template <typename Scalar>
 FiniteRange resample_volume(const Scalar* source, const Shape3& source_shape, const VoxelMap& map,
                             Interpolation interpolation, double fill, Scalar* out,

@@ -9,7 +9,13 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.images.opening import ImageLike, open_image_or_series
-from groupglm.spaces.resampling import Interpolation, Resampler, check_interpolation, target_grid
+from groupglm.spaces.resampling import (
+    Interpolation,
+    Resampler,
+    check_interpolation,
+    clip_finite,
+    target_grid,
+)
 from groupglm.spaces.volume import VolumeSpace
 
 if TYPE_CHECKING:
@@ -168,7 +174,7 @@ def _resample(
         data[..., place], low, high = resampler.unclipped(values, n_threads)
         lowest, highest = min(lowest, low), max(highest, high)
     if clip and resampler.may_leave_range:
-        np.clip(data, lowest, highest, out=data)  # the range of all volumes together
+        clip_finite(data, lowest, highest)  # the range of all volumes together
     return VolumeSpace(grid).image_of(data, f"resampled, {interpolation}")
 
 

@@ -19,7 +19,14 @@ from groupglm.images.grid import Grid
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["INTERPOLATIONS", "Interpolation", "Resampler", "check_interpolation", "target_grid"]
+__all__ = [
+    "INTERPOLATIONS",
+    "Interpolation",
+    "Resampler",
+    "check_interpolation",
+    "clip_finite",
+    "target_grid",
+]
 
 Interpolation: TypeAlias = Literal["continuous", "linear", "nearest"]
 INTERPOLATIONS = ("continuous", "linear", "nearest")
@@ -210,6 +217,19 @@ def _check_size(shape: tuple[int, int, int], grid: Grid) -> None:
     )
 
 
+def clip_finite(values: NDArray[Any], lowest: float, highest: float) -> None:
+    """Bring the finite values into a range, in place; infinity stays what it is.
+
+    Parameters
+    ----------
+    values : array
+        Changed where a finite value is outside.
+    lowest, highest : float
+        The range.
+    """
+    np.clip(values, lowest, highest, out=values, where=np.isfinite(values))
+
+
 @dataclass(frozen=True)
 class Resampler:
     """Brings volumes of one grid onto another.
@@ -305,7 +325,7 @@ class Resampler:
         """
         out, lowest, highest = self.unclipped(volume, n_threads)
         if self.clip and self.may_leave_range:
-            np.clip(out, lowest, highest, out=out)
+            clip_finite(out, lowest, highest)
         return out
 
     @property
