@@ -22,6 +22,7 @@ from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images import Grid
 from groupglm.spaces.resampling import INTERPOLATIONS, Resampler, target_grid
 
+_Nifti1Image: Any = nib.Nifti1Image
 _TWO_MM = np.array([[-2.0, 0, 0, 18], [0, 2, 0, -24], [0, 0, 2, -14], [0, 0, 0, 1]])
 _ROTATION = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0]
 
@@ -61,19 +62,19 @@ _TARGETS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def _image(affine: Any = _TWO_MM, dtype: Any = np.float32, *shape: int) -> nib.Nifti1Image:
+def _image(affine: Any = _TWO_MM, dtype: Any = np.float32, *shape: int) -> Any:
     rng = np.random.default_rng(5)
     shape = shape or (16, 18, 13)
     if np.dtype(dtype).kind in "iu":
         data = rng.integers(0, 100, shape).astype(dtype)
     else:
         data = rng.standard_normal(shape).astype(dtype)
-    img = nib.Nifti1Image(data, affine)
+    img = _Nifti1Image(data, affine)
     img.set_sform(affine, 1)  # without, nilearn warns
     return img
 
 
-def _nilearn(function: str, *arguments: Any, **options: Any) -> nib.Nifti1Image:
+def _nilearn(function: str, *arguments: Any, **options: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of holes and binary data
         return getattr(oracle, function)(*arguments, **options)
@@ -83,7 +84,7 @@ def _data(img: Any) -> NDArray[Any]:
     return np.asanyarray(img.dataobj)
 
 
-def _check_equal(ours: nib.Nifti1Image, theirs: nib.Nifti1Image, unit: float) -> None:
+def _check_equal(ours: Any, theirs: Any, unit: float) -> None:
     """Same grid, type and holes, values within a few roundings of `unit`."""
     np.testing.assert_array_equal(ours.affine, theirs.affine)
     assert ours.get_data_dtype() == _data(theirs).dtype
@@ -106,11 +107,13 @@ def test_resample_img_is_nilearns(source: str, target: str, kind: Any, dtype: An
 
 
 @pytest.mark.parametrize("kind", INTERPOLATIONS)
-@pytest.mark.parametrize("target", ["4 x 4 and shape", "oblique and shape", "integer shift", "fine part"])
+@pytest.mark.parametrize(
+    "target", ["4 x 4 and shape", "oblique and shape", "integer shift", "fine part"]
+)
 def test_resample_to_is_nilearns(target: str, kind: Any, tmp_path: Path) -> None:
     img, (affine, shape) = _image(), _TARGETS[target]
     img.to_filename(tmp_path / "map.nii.gz")
-    reference = nib.Nifti1Image(np.zeros((*shape, 2), np.int16), affine)
+    reference = _Nifti1Image(np.zeros((*shape, 2), np.int16), affine)
     ours = groupglm.resample_to(tmp_path / "map.nii.gz", reference, kind)
     theirs = _nilearn("resample_to_img", img, reference, kind)
     _check_equal(ours, theirs, np.ptp(_data(img)))
@@ -162,7 +165,7 @@ def test_infinity_stays_infinite_and_clips_nothing() -> None:
 @pytest.mark.parametrize("target", ["3 mm", "oblique and shape", "same"])
 def test_nearest_keeps_labels(target: str, dtype: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
-    labels = nib.Nifti1Image(rng.integers(0, 100, (16, 18, 13)).astype(dtype), _TWO_MM, dtype=dtype)
+    labels = _Nifti1Image(rng.integers(0, 100, (16, 18, 13)).astype(dtype), _TWO_MM, dtype=dtype)
     labels.set_sform(_TWO_MM, 1)
     labels.to_filename(tmp_path / "labels.nii")
     affine, shape = _TARGETS[target]
@@ -174,11 +177,12 @@ def test_nearest_keeps_labels(target: str, dtype: Any, tmp_path: Path) -> None:
 
 def test_integers_are_interpolated_as_floats() -> None:
     img = _image(_TWO_MM, np.int16)
-    floats = nib.Nifti1Image(_data(img).astype(np.float32), _TWO_MM)
-    for kind in ("continuous", "linear"):
-        ours = groupglm.resample_img(img, np.diag([3.0, 3, 3]), None, kind)  # type: ignore[arg-type]
+    floats = _Nifti1Image(_data(img).astype(np.float32), _TWO_MM)
+    kinds: tuple[Any, ...] = ("continuous", "linear")
+    for kind in kinds:
+        ours: Any = groupglm.resample_img(img, np.diag([3.0, 3, 3]), None, kind)
         assert ours.get_data_dtype() == np.float32
-        same = groupglm.resample_img(floats, np.diag([3.0, 3, 3]), None, kind)  # type: ignore[arg-type]
+        same = groupglm.resample_img(floats, np.diag([3.0, 3, 3]), None, kind)
         np.testing.assert_array_equal(_data(ours), _data(same))
 
 
@@ -187,8 +191,9 @@ def test_scaled_integers_are_scaled_first(tmp_path: Path) -> None:
     img.set_data_dtype(np.int16)
     img.to_filename(tmp_path / "scaled.nii")
     loaded = nib.load(tmp_path / "scaled.nii")
-    for kind in INTERPOLATIONS:
-        ours = groupglm.resample_img(tmp_path / "scaled.nii", np.diag([3.0, 3, 3]), None, kind)  # type: ignore[arg-type]
+    kinds: tuple[Any, ...] = INTERPOLATIONS
+    for kind in kinds:
+        ours = groupglm.resample_img(tmp_path / "scaled.nii", np.diag([3.0, 3, 3]), None, kind)
         _check_equal(ours, _nilearn("resample_img", loaded, np.diag([3.0, 3, 3]), None, kind), 6)
 
 
@@ -264,7 +269,9 @@ def test_a_field_of_view_without_data_is_refused(origin: Any) -> None:
 )
 @settings(max_examples=60, deadline=None)
 def test_target_grids_are_nilearns(zooms: Any, angle: float, shape: Any, three: bool) -> None:
-    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    turn = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    )
     target: Any = turn * zooms if three else _affine(turn * zooms, [-40, -50, -45])
     img = _image(_TWO_MM, np.float32, *shape)
     grid = Grid(shape, _TWO_MM)

@@ -12,17 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from reference import resampling as reference
 from scipy import ndimage
 
 from groupglm import _core
 from groupglm.images import Grid
 from groupglm.spaces.resampling import INTERPOLATIONS, Resampler
+from reference import resampling as reference
 
 # Both sides compute in double: what differs is the order of some 100 operations on values of
 # size one, and the last rounding of a float32 result (6e-8).
 TOLERANCE = {np.float64: 1e-13, np.float32: 1e-7}
-ORDERS = {"nearest": 0, "linear": 1, "continuous": 3}
+_affine_transform: Any = ndimage.affine_transform
+ORDERS: dict[str, int] = {"nearest": 0, "linear": 1, "continuous": 3}
 
 _MAPS = {
     "identity": (np.eye(3), [0, 0, 0]),
@@ -31,7 +32,10 @@ _MAPS = {
     "flips": (np.diag([-1.0, 1.0, -1.5]), [6, -2, 7.4]),
     "crop": (np.eye(3), [2, -3, 1]),
     "anisotropic": (np.diag([3.0, 0.5, 1.0]), [0, 0.25, 0.5]),
-    "oblique": (np.array([[0.9, 0.3, -0.1], [-0.2, 1.1, 0.25], [0.1, -0.3, 0.8]]), [0.513, 1.007, 0.219]),
+    "oblique": (
+        np.array([[0.9, 0.3, -0.1], [-0.2, 1.1, 0.25], [0.1, -0.3, 0.8]]),
+        [0.513, 1.007, 0.219],
+    ),
     "permuted": (np.array([[0, 1, 0], [0, 0, -1], [1, 0, 0.0]]), [0, 6, 0]),
 }
 
@@ -50,9 +54,10 @@ def _scipy(volume: NDArray[Any], voxel_map: Any, shape: Any, kind: str) -> NDArr
     matrix = voxel_map[:, :3]
     if np.array_equal(np.diag(np.diag(matrix)), matrix):
         matrix = np.diag(matrix)  # scipy's other arithmetic, which nilearn asks for
-    return ndimage.affine_transform(
+    out: NDArray[Any] = _affine_transform(
         volume, matrix, voxel_map[:, 3], shape, order=ORDERS[kind], output=volume.dtype
     )
+    return out
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -156,9 +161,7 @@ def test_fill_is_the_value_outside(name: str, kind: str, fill: float) -> None:
         st.tuples(*[st.integers(1, 6)] * 3),
         elements=st.floats(-1e3, 1e3).map(lambda x: round(x, 3)),
     ),
-    voxel_map=arrays(
-        np.float64, (3, 4), elements=st.integers(-12, 12).map(lambda x: x / 4)
-    ),
+    voxel_map=arrays(np.float64, (3, 4), elements=st.integers(-12, 12).map(lambda x: x / 4)),
     shape=st.tuples(*[st.integers(1, 6)] * 3),
     kind=st.sampled_from(INTERPOLATIONS),
     diagonal=st.booleans(),
@@ -174,7 +177,7 @@ def test_any_map_gives_what_scipy_gives(
     volume = np.asfortranarray(volume)
     out = _core.resample_volume(volume, voxel_map, shape, kind, 0.0, 2)[0]
     matrix = voxel_map[:, :3]
-    expected = ndimage.affine_transform(
+    expected = _affine_transform(
         volume,
         np.diag(matrix) if diagonal else matrix,
         voxel_map[:, 3],
@@ -196,7 +199,9 @@ def test_random_affines_against_scipy(
 ) -> None:
     rng = np.random.default_rng(seed)
     volume = np.asfortranarray(rng.standard_normal((11, 9, 10)))
-    matrix = scale * (np.eye(3) + np.array([[0, angles[0], 0], [0, 0, angles[1]], [angles[2], 0, 0]]))
+    matrix = scale * (
+        np.eye(3) + np.array([[0, angles[0], 0], [0, 0, angles[1]], [angles[2], 0, 0]])
+    )
     voxel_map = np.column_stack([matrix, rng.uniform(-3, 3, 3)])
     for kind in INTERPOLATIONS:
         out = _core.resample_volume(volume, voxel_map, (8, 9, 10), kind, 0.0, 1)[0]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def resample(
 
 def coefficients(volume: _Floats) -> _Floats:
     """Solve for the B-spline coefficients whose mirrored spline goes through all voxels."""
-    out = volume
+    out: NDArray[Any] = volume
     for axis, n in enumerate(volume.shape):
         spline = np.zeros((n, n))
         for i in range(n):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import nibabel as nib
 import numpy as np
@@ -100,7 +100,7 @@ def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
     if len(sources) > 1:
         shape = (*sources[0].grid.shape, len(sources))
         raise ImageError(
-            f"{_name_of(image, name)}: holds {len(sources)} volumes (shape {shape}), but each "
+            f"{_name_of(cast('ImageLike', image), name)}: holds {len(sources)} volumes (shape {shape}), but each "
             "image must be 3-D, or 4-D with a single volume; split it into single volumes"
         )
     return sources[0]

@@ -165,16 +165,17 @@ def _resample(
 ) -> Nifti1Image:
     resampler = Resampler(sources[0].grid, grid, interpolation)
     n_threads = _core.max_threads()
-    volumes = [slice(None)] if len(sources) == 1 else range(len(sources))
-    shape = grid.shape if len(sources) == 1 else (*grid.shape, len(sources))
+    shape = (*grid.shape, len(sources))
     data = np.empty(shape, dtype=_type_read(sources[0], interpolation), order="F")
     lowest, highest = 0.0, 0.0
-    for place, source in zip(volumes, sources, strict=True):
+    for place, source in enumerate(sources):
         values = _read(source, interpolation)
         data[..., place], low, high = resampler.unclipped(values, n_threads)
         lowest, highest = min(lowest, low), max(highest, high)
     if clip and resampler.may_leave_range:
         clip_finite(data, lowest, highest)  # the range of all volumes together
+    if len(sources) == 1:
+        data = data[..., 0]
     return VolumeSpace(grid).image_of(data, f"resampled, {interpolation}")
 
 

@@ -193,12 +193,12 @@ def _check_shape(target_shape: ArrayLike) -> tuple[int, int, int]:
 
 def _bounds(grid: Grid, affine: NDArray[np.float64]) -> tuple[Any, Any]:
     """Return the corner voxels' lowest and highest coordinates in voxels of an affine."""
-    corners = []
-    for count in range(4):
-        for axes in itertools.combinations(range(3), count):
-            corners.append([grid.shape[a] - 1.0 if a in axes else 0.0 for a in range(3)] + [1.0])
+    subsets = (axes for count in range(4) for axes in itertools.combinations(range(3), count))
+    corners = np.ones((8, 4))
+    for place, axes in enumerate(subsets):
+        corners[place, :3] = [grid.shape[axis] - 1 if axis in axes else 0 for axis in range(3)]
     with np.errstate(all="ignore"):
-        box = np.dot(np.linalg.inv(affine).dot(grid.affine), np.array(corners).T)[:3]
+        box = np.dot(np.linalg.inv(affine).dot(grid.affine), corners.T)[:3]
     return box.min(axis=-1), box.max(axis=-1)
 
 
