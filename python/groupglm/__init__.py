@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
     from groupglm.spaces.smoothing import smooth_img
+    from groupglm.spaces.regridding import resample_img, resample_to
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,8 @@ __all__ = [
     "fit_ols",
     "make_second_level_design_matrix",
     "smooth_img",
+    "resample_img",
+    "resample_to",
 ]
 
 _HOME = {
@@ -33,6 +36,8 @@ _HOME = {
     "fit_ols": "groupglm.ols",
     "make_second_level_design_matrix": "groupglm.design",
     "smooth_img": "groupglm.spaces.smoothing",
+    "resample_img": "groupglm.spaces.regridding",
+    "resample_to": "groupglm.spaces.regridding",
 }
 
 

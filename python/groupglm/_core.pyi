@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 from collections.abc import Sequence
 from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 _Floats: TypeAlias = NDArray[np.float64]
 _Data: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+_DataT = TypeVar("_DataT", NDArray[np.float32], NDArray[np.float64])
+_UnsignedT = TypeVar("_UnsignedT", np.uint8, np.uint16, np.uint32, np.uint64)
 
 class _BuildInfo(TypedDict):
     compiler: str
@@ -72,6 +75,17 @@ def contrast(
     state: OlsState, design: Design, contrast: _Floats, stat_type: str, n_threads: int
 ) -> tuple[_Floats, _Floats, _Floats, _Floats, _Floats, int]: ...
 def residuals(x: _Floats, beta: _Floats, y: _Data, n_threads: int) -> _Data: ...
+def resample_volume(
+    volume: _DataT,
+    voxel_map: _Floats,
+    shape: tuple[int, int, int],
+    interpolation: str,
+    fill: float,
+    n_threads: int,
+) -> tuple[_DataT, float, float]: ...
+def resample_nearest(
+    volume: NDArray[_UnsignedT], voxel_map: _Floats, shape: tuple[int, int, int], n_threads: int
+) -> NDArray[_UnsignedT]: ...
 def predict(x: _Floats, beta: _Floats, n_threads: int) -> _Floats: ...
 def scatter(row: _Data, places: NDArray[np.int64], volume: NDArray[np.float32]) -> None: ...
 def smooth_volume(

@@ -40,6 +40,9 @@ class VolumeSource(ABC):
     dtype : numpy.dtype
         The type a row needs to hold every value: float32 when that loses nothing (stored as
         float16, float32, or integers of 8 or 16 bits, and not scaled), else float64.
+    value_dtype : numpy.dtype
+        The type of the values themselves: the stored one in native byte order, or float64 when they
+        are scaled.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class VolumeSource(ABC):
         self._slope = slope
         self._inter = inter
         self._scaled = (slope, inter) != (1.0, 0.0)
+        self.value_dtype = np.dtype(np.float64) if self._scaled else stored.newbyteorder("=")
         self.dtype: np.dtype[np.float32] | np.dtype[np.float64] = np.dtype(np.float64)
         if not self._scaled and np.can_cast(stored, np.float32, "safe"):
             self.dtype = np.dtype(np.float32)

@@ -286,7 +286,7 @@ class VolumeSpace:
 
     def image_of(self, data: NDArray[Any], descrip: str) -> Nifti1Image:
         """Make an image of data on the grid (3-D, or 4-D), which is not copied."""
-        image = Nifti1Image(data, self.grid.affine)  # type: ignore[no-untyped-call]
+        image = Nifti1Image(data, self.grid.affine, dtype=data.dtype)  # type: ignore[no-untyped-call]
         image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
         image.header["descrip"] = descrip.encode()[:_DESCRIP_BYTES]
         return image
