@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groupglm._core import build_info
     from groupglm.design import make_second_level_design_matrix
+    from groupglm.inference.cluster_table import get_clusters_table
     from groupglm.inference.thresholds import threshold_stats_img
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
@@ -23,6 +24,7 @@ __all__ = [
     "__version__",
     "build_info",
     "fit_ols",
+    "get_clusters_table",
     "make_second_level_design_matrix",
     "threshold_stats_img",
 ]
@@ -31,6 +33,7 @@ _HOME = {
     "SecondLevelModel": "groupglm.second_level",
     "build_info": "groupglm._core",
     "fit_ols": "groupglm.ols",
+    "get_clusters_table": "groupglm.inference.cluster_table",
     "make_second_level_design_matrix": "groupglm.design",
     "threshold_stats_img": "groupglm.inference.thresholds",
 }

@@ -117,7 +117,7 @@ def check_z_scale(stat_map: StatMap) -> None:
         )
 
 
-def warn_of_scale(name: str, threshold: float, stat_map: StatMap, *, example: str) -> None:
+def warn_of_scale(name: str, threshold: float, stat_map: StatMap, *, remedy: str) -> None:
     """Warn of a threshold that is probably not on the scale of the map.
 
     Parameters
@@ -128,8 +128,8 @@ def warn_of_scale(name: str, threshold: float, stat_map: StatMap, *, example: st
         Its value.
     stat_map : StatMap
         The map that it is compared with.
-    example : str
-        How to threshold by p-value.
+    remedy : str
+        How to threshold by that p-value; ``{p}`` and ``{z}`` are filled in.
     """
     if not 0 < abs(threshold) <= _LARGEST_LIKELY_P:
         return
@@ -140,11 +140,12 @@ def warn_of_scale(name: str, threshold: float, stat_map: StatMap, *, example: st
             "z-scores"
         )
     elif stat_map.largest > 1:
-        z = -special.ndtri(abs(threshold))
+        p = abs(threshold)
+        z = float(np.copysign(special.ndtri(p), threshold))
         warn_caller(
             f"{name}={threshold:g} is compared with the map's own values, which reach "
-            f"{stat_map.largest:.3g}; if it is a p-value, the z of that (one-sided) is {z:.3g}: "
-            f"give {example}"
+            f"{stat_map.largest:.3g}; if it is a p-value, the z of that (one-sided) is "
+            f"{z:.3g}: give {remedy.format(p=p, z=z)}"
         )
 
 

@@ -189,9 +189,7 @@ def threshold_stats_img(
     if height_control is None:
         assert given is not None  # noqa: S101  (set above; for the types)
         used = given
-        warn_of_scale(
-            "threshold", used, stat_map, example=f"alpha={abs(used):g}, height_control='fpr'"
-        )
+        warn_of_scale("threshold", used, stat_map, remedy="alpha={p:g} and height_control='fpr'")
     else:
         check_z_scale(stat_map)
         used = threshold_of(stat_map.tests, alpha, height_control, two_sided=two_sided)
