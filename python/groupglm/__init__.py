@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groupglm._core import build_info
     from groupglm.design import make_second_level_design_matrix
+    from groupglm.inference.cluster_table import get_clusters_table
+    from groupglm.inference.permutation_arrays import permuted_ols
+    from groupglm.inference.permutation_images import non_parametric_inference
+    from groupglm.inference.thresholds import threshold_stats_img
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
     from groupglm.spaces.smoothing import smooth_img
@@ -24,20 +28,28 @@ __all__ = [
     "__version__",
     "build_info",
     "fit_ols",
+    "get_clusters_table",
     "make_second_level_design_matrix",
-    "smooth_img",
+    "non_parametric_inference",
+    "permuted_ols",
     "resample_img",
     "resample_to",
+    "smooth_img",
+    "threshold_stats_img",
 ]
 
 _HOME = {
     "SecondLevelModel": "groupglm.second_level",
     "build_info": "groupglm._core",
     "fit_ols": "groupglm.ols",
+    "get_clusters_table": "groupglm.inference.cluster_table",
     "make_second_level_design_matrix": "groupglm.design",
     "smooth_img": "groupglm.spaces.smoothing",
+    "non_parametric_inference": "groupglm.inference.permutation_images",
+    "permuted_ols": "groupglm.inference.permutation_arrays",
     "resample_img": "groupglm.spaces.regridding",
     "resample_to": "groupglm.spaces.regridding",
+    "threshold_stats_img": "groupglm.inference.thresholds",
 }
 
 

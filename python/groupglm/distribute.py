@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Integral
 from typing import Any, TypeVar
 
 import joblib
 from joblib import parallel
 
-__all__ = ["is_remote", "run_remotely", "worker_name"]
+__all__ = ["check_jobs", "is_remote", "run_remotely", "worker_name"]
 
 T = TypeVar("T")
 
@@ -60,3 +61,12 @@ def worker_name() -> str:
         return f"{get_worker().name} at {get_worker().address}"
     except (ImportError, ValueError):  # not there, or not called from a worker
         return socket.gethostname()
+
+
+def check_jobs(n_jobs: int | None) -> int:
+    """Return the number of threads that ``n_jobs`` stands for."""
+    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral)):
+        raise TypeError(f"n_jobs is {n_jobs!r}; it must be a whole number or None")
+    if n_jobs == 0:
+        raise ValueError("n_jobs is 0; give the number of threads, or -1 for all of them")
+    return min(int(joblib.effective_n_jobs(n_jobs)), 256)

@@ -6,10 +6,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Hashable, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -18,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from groupglm.caching import check_memory
 from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix, report_collinearity
+from groupglm.distribute import check_jobs
 from groupglm.fitted import MISSING, FittedGroup, Missing, VolumeMasker
 from groupglm.fitting import FitOptions, fit_group
 from groupglm.inputs import make_cohort, maps_of_one_kind
@@ -400,12 +399,3 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
                 f"not yet available: {', '.join(missing)}; leave it out, and resample or smooth "
                 "the images beforehand"
             )
-
-
-def check_jobs(n_jobs: int | None) -> int:
-    """Return the number of threads that ``n_jobs`` stands for."""
-    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral)):
-        raise TypeError(f"n_jobs is {n_jobs!r}; it must be a whole number or None")
-    if n_jobs == 0:
-        raise ValueError("n_jobs is 0; give the number of threads, or -1 for all of them")
-    return min(int(joblib.effective_n_jobs(n_jobs)), 256)
