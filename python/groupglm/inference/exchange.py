@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-__all__ = ["DRAWN_TOGETHER", "Exchange", "make_exchange"]
+__all__ = ["DRAWN_TOGETHER", "Exchange", "Rearrangements", "check_labels", "make_exchange"]
 
 DRAWN_TOGETHER = 256
 """Rearrangements that are drawn from one seed: any of them can be drawn again by its number."""
@@ -296,4 +296,38 @@ def _next_word(word: list[int]) -> None:
     j = rises[-1]
     m = max(i for i in range(j + 1, len(word)) if word[i] > word[j])
     word[j], word[m] = word[m], word[j]
-    word[j + 1 :] = word[: j : -1]
+    word[j + 1 :] = word[:j:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Rearrangements:
+    """The rearrangements of one test: drawn at random, or all that there are.
+
+    Parameters
+    ----------
+    exchange : Exchange
+        What may be exchanged.
+    n : int
+        How many, without the identity.
+    seed : tuple of int
+        Of those that are drawn.
+    listed : pair of arrays, optional
+        All of them, as `Exchange.every` lists them.
+    """
+
+    exchange: Exchange
+    n: int
+    seed: tuple[int, ...]
+    listed: tuple[Integers, NDArray[np.float64]] | None = None
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether these are all that there are."""
+        return self.listed is not None
+
+    def take(self, first: int, last: int) -> tuple[Integers, NDArray[np.float64]]:
+        """Return rearrangements number `first` to `last` - 1, as `Exchange.draw` does."""
+        if self.listed is None:
+            return self.exchange.draw(self.seed, first, last)
+        order, signs = self.listed
+        return order[first:last], signs[first:last]
