@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from groupglm.design import make_second_level_design_matrix
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
-    from groupglm.spaces.smoothing import smooth_img
     from groupglm.spaces.regridding import resample_img, resample_to
+    from groupglm.spaces.smoothing import smooth_img
 
 __version__ = "0.1.0"
 
@@ -25,9 +25,9 @@ __all__ = [
     "build_info",
     "fit_ols",
     "make_second_level_design_matrix",
-    "smooth_img",
     "resample_img",
     "resample_to",
+    "smooth_img",
 ]
 
 _HOME = {
