@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -202,6 +203,24 @@ class VolumeSpace:
         indices = kept if self.indices is None else self.indices[kept]
         return VolumeSpace(self.grid, indices, self.preparation)
 
+    @cached_property
+    def _box(self) -> tuple[Grid, NDArray[np.int64] | None]:
+        """The grid that volumes are prepared on, and the mask's places there.
+
+        Images that are resampled are so to the mask's box only, with one voxel around it: the rest
+        is never seen. It is also where nilearn smooths them.
+        """
+        if self.indices is None or self.preparation is None or not self.preparation.resamples:
+            return self.grid, self.indices
+        where = np.array(np.unravel_index(self.indices, self.grid.shape, order="F"))
+        low = np.maximum(where.min(axis=1) - 1, 0)
+        high = np.minimum(where.max(axis=1) + 2, self.grid.shape)
+        affine = self.grid.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ low
+        shape = tuple(int(length) for length in high - low)
+        places = np.ravel_multi_index(tuple(where - low[:, None]), shape, order="F")
+        return Grid((shape[0], shape[1], shape[2]), affine), places.astype(np.int64)
+
     def read_row(
         self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
     ) -> None:
@@ -232,8 +251,9 @@ class VolumeSpace:
         if self.preparation is None:
             source.read_into(out, self.indices)
         else:
-            values = self.preparation.volume(source, self.grid, out.dtype)
-            out[...] = values if self.indices is None else values[self.indices]
+            grid, places = self._box
+            values = self.preparation.volume(source, grid, out.dtype)
+            out[...] = values if places is None else values[places]
         # Nearly every image begins with a finite value: then there is nothing to search.
         if not np.isfinite(out[0]) and not np.isfinite(out).any():
             where = "of the image" if self.indices is None else "inside the mask"
