@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from groupglm.budget import check_memory_budget
 from groupglm.caching import check_memory
 from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix
@@ -269,7 +270,7 @@ def _fit(
     values = contrast_matrix(second_level_contrast, list(frame.columns))
     if values.ndim == 2 and len(values) == 1:
         values = values[0]  # one row is one contrast, as for the estimator
-    sources = cohort.open(first_level_contrast, same_grid=True)
+    sources = cohort.open(first_level_contrast, same_grid=not masking.resamples)
     X = np.ascontiguousarray(check_design_matrix(frame, len(sources)))
     names = tuple(str(name) for name in frame.columns)
     if model_intercept:
@@ -286,6 +287,7 @@ def _fit(
             n_threads=options.n_threads,
             memory=check_memory(None, 0),
             progress=options.progress,
+            memory_budget=check_memory_budget(None),
         ),
     )
     if missing == "raise":
