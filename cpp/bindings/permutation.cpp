@@ -3,9 +3,12 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <optional>
 
 #include "bindings.hpp"
+#include "groupglm/permutation_groups.hpp"
 
 namespace groupglm {
 
@@ -55,6 +58,39 @@ Matrix statistics(const py::array_t<Scalar>& y, const Matrix& basis, const Matri
   return best;
 }
 
+bool has_shape(const Matrix& array, std::initializer_list<Index> shape) {
+  return array.ndim() == static_cast<Index>(shape.size()) &&
+         std::equal(shape.begin(), shape.end(), array.shape());
+}
+
+template <typename Scalar>
+Matrix g_statistics(const py::array_t<Scalar>& y, const Matrix& basis, const Matrix& rows,
+                    const Matrix& members, const Matrix& gram, const Matrix& freedom,
+                    const Matrix& sizes, Index n_effect, bool two_sided, std::optional<Matrix> maps,
+                    int n_threads) {
+  const DataView<Scalar> data = checked_data(y, basis);
+  check(rows.ndim() == 4 && rows.shape(3) == data.n_rows,
+        "the rows must have the shape (n_permutations, groups, rank, rows of the data)");
+  const Index n = rows.shape(0);
+  const Index n_groups = rows.shape(1);
+  const Index rank = rows.shape(2);
+  check(n_groups >= 1 && n_effect >= 1 && n_effect <= rank, "n_effect is not from 1 to the rank");
+  check(has_shape(members, {n, n_groups, data.n_rows}) && has_shape(gram, {n_groups, rank, rank}) &&
+            has_shape(freedom, {n_groups}) && has_shape(sizes, {n_groups}),
+        "the groups' arrays do not match the rows");
+  double* const map = checked_maps(maps, n, data.n_voxels);
+  Matrix best(n);
+  const PermutedModel permuted{matrix_of(basis), n_effect, 1.0, two_sided};
+  const GroupedModel model{permuted, gram.data(), freedom.data(), sizes.data(), n_groups, rank};
+  const GroupedRows grouped{rows.data(), members.data(), n};
+  const PermutedOutputs out{best.mutable_data(), map};
+  {
+    const py::gil_scoped_release unlocked;
+    permuted_g_statistics(data, model, grouped, out, n_threads);
+  }
+  return best;
+}
+
 template <typename Scalar>
 py::array_t<bool> varying(const py::array_t<Scalar>& y, const Matrix& basis, int n_threads) {
   const DataView<Scalar> data = checked_data(y, basis);
@@ -77,6 +113,10 @@ void register_data(py::module_& module) {
   module.def("permuted_statistics", &statistics<Scalar>, y, basis, py::arg("rows").noconvert(),
              py::arg("n_effect"), py::arg("df"), py::arg("two_sided"),
              py::arg("maps").noconvert().none(true), threads);
+  module.def("permuted_g_statistics", &g_statistics<Scalar>, y, basis, py::arg("rows").noconvert(),
+             py::arg("members").noconvert(), py::arg("gram").noconvert(),
+             py::arg("freedom").noconvert(), py::arg("sizes").noconvert(), py::arg("n_effect"),
+             py::arg("two_sided"), py::arg("maps").noconvert().none(true), threads);
   module.def("varying_voxels", &varying<Scalar>, y, basis, threads);
 }
 

@@ -2,28 +2,17 @@
 #include "groupglm/permutation.hpp"
 
 #include <limits>
-#include <optional>
 
-#include "groupglm/parallel.hpp"
 #include "permutation_panel.hpp"
 
 namespace groupglm {
 
 namespace {
 
-using Panel = Eigen::Array<double, kPanel, 1>;
 using PanelMap = Eigen::Map<const Panel>;
 
 // Products held at a time: 512 rows of a panel (128 KB) stay in the second-level cache.
 constexpr Index kProducts = 512;
-
-// Panels a task: enough that handing one out costs nothing beside its work.
-constexpr Index kTaskPanels = 8;
-
-constexpr double kNone = -std::numeric_limits<double>::infinity();
-
-// Below this share of the total a residual sum of squares is rounding.
-constexpr double kSmallestRss = 1e-15;
 
 // One permutation's numbers at the voxels of a panel.
 struct Scores {
@@ -98,24 +87,6 @@ class Permuted {
   double* maps_;
 };
 
-// Calls body(first voxel, count, thread) for every panel.
-template <typename Body>
-void for_each_panel(Index n_voxels, int n_threads, const Body& body) {
-  constexpr Index task_voxels = kTaskPanels * kPanel;
-  const Index n_tasks = (n_voxels + task_voxels - 1) / task_voxels;
-  parallel_for(n_tasks, n_threads, [&](Index task, int thread) {
-    const Index end = std::min(n_voxels, (task + 1) * task_voxels);
-    for (Index first = task * task_voxels; first < end; first += kPanel) {
-      body(first, std::min(kPanel, end - first), thread);
-    }
-  });
-}
-
-std::vector<std::optional<PermutationWorkspace>> workspaces_for(int n_threads) {
-  return std::vector<std::optional<PermutationWorkspace>>(
-      static_cast<std::size_t>(resolve_threads(n_threads)));
-}
-
 }  // namespace
 
 template <typename Scalar>
@@ -123,28 +94,10 @@ void permuted_statistics(const DataView<Scalar>& y, const PermutedModel& model,
                          const PermutedRows& rows, const PermutedOutputs& out, int n_threads) {
   const Index n_products = std::max({kProducts, rows.n_rows, model.basis.rows()});
   const Permuted permuted(model, rows, y.n_rows, y.n_voxels, out.maps);
-  auto workspaces = workspaces_for(n_threads);
-  std::vector<std::vector<double>> best(workspaces.size());
-  for_each_panel(y.n_voxels, n_threads, [&](Index first, Index count, int thread) {
-    const auto at = static_cast<std::size_t>(thread);
-    if (!workspaces[at]) {
-      // Made where it is used, so that its memory is the thread's own.
-      workspaces[at].emplace(y.n_rows, n_products);
-      best[at].assign(static_cast<std::size_t>(rows.n_permutations), kNone);
-    }
-    if (load_panel(y, model, first, count, *workspaces[at])) {
-      permuted.work(first, count, *workspaces[at], best[at].data());
-    } else if (out.maps != nullptr) {
-      for (Index b = 0; b < rows.n_permutations; ++b) {
-        std::fill_n(out.maps + b * y.n_voxels + first, count, 0.0);
-      }
-    }
-  });
-  // A maximum is the same whoever found it.
-  std::fill_n(out.best, rows.n_permutations, kNone);
-  for (const auto& found : best) {
-    for (std::size_t b = 0; b < found.size(); ++b) out.best[b] = std::max(out.best[b], found[b]);
-  }
+  permute_panels(y, model, rows.n_permutations, out, n_products, n_threads,
+                 [&](Index first, Index count, PermutationWorkspace& workspace, double* best) {
+                   permuted.work(first, count, workspace, best);
+                 });
 }
 
 template <typename Scalar>

@@ -6,15 +6,26 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
+#include "groupglm/parallel.hpp"
 #include "groupglm/permutation.hpp"
 #include "lanes.hpp"
 #include "voxel_runs.hpp"
 
 namespace groupglm {
 
+using Panel = Eigen::Array<double, kPanel, 1>;
 using PanelColumns = std::array<bool, kPanel>;
+
+// Panels a task: enough that handing one out costs nothing beside its work.
+inline constexpr Index kTaskPanels = 8;
+
+inline constexpr double kNone = -std::numeric_limits<double>::infinity();
+
+// Below this share of the total a residual sum of squares is rounding.
+inline constexpr double kSmallestRss = 1e-15;
 
 /// A thread's memory: y (n, kPanel), and products (n_products, kPanel).
 struct PermutationWorkspace {
@@ -62,7 +73,6 @@ inline void multiply_panel(const double* rows, Index n_rows, Index n, const doub
 /// off by the second.
 inline void take_off(const Eigen::Map<const RowMatrix>& basis, double* y, double* products) {
   if (basis.rows() == 0) return;
-  using Panel = Eigen::Array<double, kPanel, 1>;
   for (int pass = 0; pass < 2; ++pass) {
     multiply_panel(basis.data(), basis.rows(), basis.cols(), y, products);
     for (Index i = 0; i < basis.cols(); ++i) {
@@ -118,6 +128,53 @@ bool load_panel(const DataView<Scalar>& data, const PermutedModel& model, Index 
     }
   }
   return true;
+}
+
+// Calls body(first voxel, count, thread) for every panel.
+template <typename Body>
+void for_each_panel(Index n_voxels, int n_threads, const Body& body) {
+  constexpr Index task_voxels = kTaskPanels * kPanel;
+  const Index n_tasks = (n_voxels + task_voxels - 1) / task_voxels;
+  parallel_for(n_tasks, n_threads, [&](Index task, int thread) {
+    const Index end = std::min(n_voxels, (task + 1) * task_voxels);
+    for (Index first = task * task_voxels; first < end; first += kPanel) {
+      body(first, std::min(kPanel, end - first), thread);
+    }
+  });
+}
+
+inline std::vector<std::optional<PermutationWorkspace>> workspaces_for(int n_threads) {
+  return std::vector<std::optional<PermutationWorkspace>>(
+      static_cast<std::size_t>(resolve_threads(n_threads)));
+}
+
+/// Takes every panel through work(first voxel, count, workspace, best), which raises best (B), and
+/// joins what the threads have found. work fills the maps of a panel that has a voxel.
+template <typename Scalar, typename Work>
+void permute_panels(const DataView<Scalar>& y, const PermutedModel& model, Index n_permutations,
+                    const PermutedOutputs& out, Index n_products, int n_threads, const Work& work) {
+  auto workspaces = workspaces_for(n_threads);
+  std::vector<std::vector<double>> best(workspaces.size());
+  for_each_panel(y.n_voxels, n_threads, [&](Index first, Index count, int thread) {
+    const auto at = static_cast<std::size_t>(thread);
+    if (!workspaces[at]) {
+      // Made where it is used, so that its memory is the thread's own.
+      workspaces[at].emplace(y.n_rows, n_products);
+      best[at].assign(static_cast<std::size_t>(n_permutations), kNone);
+    }
+    if (load_panel(y, model, first, count, *workspaces[at])) {
+      work(first, count, *workspaces[at], best[at].data());
+    } else if (out.maps != nullptr) {
+      for (Index b = 0; b < n_permutations; ++b) {
+        std::fill_n(out.maps + b * y.n_voxels + first, count, 0.0);
+      }
+    }
+  });
+  // A maximum is the same whoever found it.
+  std::fill_n(out.best, n_permutations, kNone);
+  for (const auto& found : best) {
+    for (std::size_t b = 0; b < found.size(); ++b) out.best[b] = std::max(out.best[b], found[b]);
+  }
 }
 
 }  // namespace groupglm

@@ -213,7 +213,7 @@ def make_exchange(
 
 
 def check_labels(labels: Any, n: int, name: str) -> Integers:
-    """Number the different labels of rows from 0.
+    """Replace the labels of rows by numbers from 0.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def check_labels(labels: Any, n: int, name: str) -> Integers:
 
 
 def _kinds(rows: NDArray[np.float64]) -> Integers:
-    """Number columns (of a basis, so of size one at most) that are equal up to rounding."""
+    """Give numbers to columns (of a basis, so of size one at most) that are equal up to rounding."""
     kinds: Integers = np.empty(rows.shape[1], dtype=np.int64)
     seen = np.empty_like(rows)
     n_seen = 0

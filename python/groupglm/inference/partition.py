@@ -40,7 +40,7 @@ class Partition:
     @property
     def n_images(self) -> int:
         """Number of images."""
-        return self.effect.shape[1]
+        return int(self.effect.shape[1])
 
     @property
     def df_residual(self) -> int:

@@ -232,9 +232,9 @@ def _check_groups(parts: Partition, groups: NDArray[np.int64]) -> None:
     if (free < 1e-8).any():
         group = int(np.argmin(free))
         raise ValueError(
-            f"variance_groups: the {np.count_nonzero(groups == group)} images of a group are fitted "
-            "without error, so that their variance is unknown; join groups, or drop columns that "
-            "are particular to one image"
+            f"variance_groups: the {np.count_nonzero(groups == group)} images of a group are "
+            "fitted without error, so that their variance is unknown; join groups, or drop columns "
+            "that are particular to one image"
         )
 
 
@@ -320,8 +320,8 @@ def _rearrangements(
     if 1 / (1 + options.n_perm) > _LIKELY_ALPHA:
         warn_caller(
             f"n_perm={options.n_perm} gives no p-value below {1 / (1 + options.n_perm):.2g}, so "
-            f"that nothing can be significant at {_LIKELY_ALPHA:g}; there are {count:.3g} different "
-            f"{kind}: ask for more"
+            f"that nothing can be significant at {_LIKELY_ALPHA:g}; there are {count:.3g} "
+            f"different {kind}: ask for more"
         )
     return Rearrangements(exchange, options.n_perm, (seed,))
 

@@ -318,9 +318,9 @@ def _refuse_missing(group: FittedGroup) -> None:
     listed = ", ".join(str(tuple(map(int, place))) for place in places)
     raise ValueError(
         f"{len(lacking)} of {group.space.n_values} voxels lack a value in some image (voxels "
-        f"{listed}{', ...' if len(lacking) > 5 else ''}), and images cannot be exchanged where some "
-        "are missing; give missing='intersect' to leave these voxels out, or 'zero' to take NaN "
-        "for zero"
+        f"{listed}{', ...' if len(lacking) > 5 else ''}), and images cannot be exchanged where "
+        "some are missing; give missing='intersect' to leave these voxels out, or 'zero' to take "
+        "NaN for zero"
     )
 
 

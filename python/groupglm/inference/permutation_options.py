@@ -71,8 +71,9 @@ def check_options(
 
     Parameters
     ----------
-    n_perm, two_sided, random_state, threshold, cluster_threshold_scale, tfce, tfce_powers, method, \
-sign_flip, tail
+    n_perm, two_sided, random_state, threshold, cluster_threshold_scale, tfce
+        As `groupglm.non_parametric_inference` has them.
+    tfce_powers, method, sign_flip, tail
         As `groupglm.non_parametric_inference` has them.
     **others
         Further fields of `PermutationOptions`.
@@ -151,7 +152,8 @@ def _check_tfce(tfce: Any, powers: Any) -> TfceOptions | None:
         )
     if tfce is False:
         return None
-    return TfceOptions(*values.tolist(), n_steps=100 if tfce == "steps" else 0)
+    extent, height = values.tolist()
+    return TfceOptions(extent, height, n_steps=100 if tfce == "steps" else 0)
 
 
 def _seed_of(random_state: Any) -> int | None:

@@ -137,8 +137,10 @@ class OlsKernel:
         )
         rest = np.maximum(1 - np.abs(share), _SMALLEST_RSS)
         if self.letter == "t":
-            return np.copysign(np.sqrt(self.df * np.abs(share) / rest), share)
-        return self.df / len(self.effect) * share / rest
+            t: Floats = np.copysign(np.sqrt(self.df * np.abs(share) / rest), share)
+            return t
+        f: Floats = self.df / len(self.effect) * share / rest
+        return f
 
     def _rows(self, order: NDArray[np.int64], signs: Floats) -> Floats:
         basis = np.concatenate([self.effect, self.moving])

@@ -95,13 +95,9 @@ class PermutationState:
         partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with partial.open("wb") as file:
-                np.savez(
-                    file,
-                    seed=np.array(str(self.seed)),
-                    test=np.array(self.test),
-                    sample=self.sample,
-                    **{f"null_{name}": values for name, values in self.null.items()},
-                )
+                null: dict[str, Any] = {f"null_{name}": x for name, x in self.null.items()}
+                seed, test = np.array(str(self.seed)), np.array(self.test)
+                np.savez(file, seed=seed, test=test, sample=self.sample, **null)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)

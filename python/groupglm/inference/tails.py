@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import stats
@@ -49,8 +49,8 @@ def corrected_p(observed: Floats, null: Floats) -> Floats:
     ordered = np.sort(null)
     reached = observed - _TIE * np.abs(observed)
     below = np.searchsorted(ordered, np.where(np.isnan(reached), -np.inf, reached), side="left")
-    p: Floats = (1.0 + len(null) - below) / (1.0 + len(null))
-    return np.where(np.isnan(reached), 1.0, p)
+    p = (1.0 + len(null) - below) / (1.0 + len(null))
+    return np.where(np.isnan(reached), 1.0, p).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,11 @@ def _gpd_moments(excess: Floats) -> tuple[Floats, Floats]:
     return shape, mean * (1 - shape)
 
 
-def _gpd(parameters: dict[str, float]) -> stats.rv_frozen:
+def _gpd(parameters: dict[str, float]) -> Any:
     return stats.genpareto(parameters["shape"], 0, parameters["scale"])
 
 
-def _gamma(parameters: dict[str, float]) -> stats.rv_frozen:
+def _gamma(parameters: dict[str, float]) -> Any:
     return stats.pearson3(parameters["skewness"], parameters["mean"], parameters["sd"])
 
 
