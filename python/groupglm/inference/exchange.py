@@ -247,7 +247,7 @@ def check_labels(labels: Any, n: int, name: str) -> Integers:
 
 
 def _kinds(rows: NDArray[np.float64]) -> Integers:
-    """Give equal numbers to columns (of a basis, so of size one at most) that are equal but for rounding."""
+    """Label the columns of a basis; those that are equal up to rounding share a label."""
     kinds: Integers = np.empty(rows.shape[1], dtype=np.int64)
     seen = np.empty_like(rows)
     n_seen = 0

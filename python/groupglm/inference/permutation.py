@@ -228,13 +228,14 @@ def _refuse_constant(live: NDArray[np.bool_]) -> None:
 
 def _check_groups(parts: Partition, groups: NDArray[np.int64]) -> None:
     design = np.concatenate([parts.effect, parts.nuisance])
+    sizes = np.bincount(groups)
     free = np.bincount(groups, 1 - np.sum(design**2, axis=0))
-    if (free < 1e-8).any():
-        group = int(np.argmin(free))
+    unknown = (free < 1e-8) | (sizes < 2)
+    if unknown.any():
         raise ValueError(
-            f"variance_groups: the {np.count_nonzero(groups == group)} images of a group are "
-            "fitted without error, so that their variance is unknown; join groups, or drop columns "
-            "that are particular to one image"
+            f"variance_groups: a group of {sizes[np.argmax(unknown)]} images leaves no residuals "
+            "of its own, so that its variance is unknown; join groups, or drop columns that are "
+            "particular to one image"
         )
 
 
