@@ -257,6 +257,16 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
         ValueError,
         "need method='freedman-lane'",
     ),
+    (
+        {
+            "design_matrix": GROUPS,
+            "second_level_contrast": "a - b",
+            "variance_groups": np.repeat([0, 1], 6),
+            "sign_flip": False,
+        },
+        ValueError,
+        "different variance_groups cannot .* sign_flip=True",
+    ),
     ({"tail": "gpd", "n_perm": 60}, ValueError, "at least 100 .*raise n_perm"),
     ({"resume": 3}, TypeError, "resume is a int"),
     (

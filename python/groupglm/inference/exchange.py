@@ -170,6 +170,7 @@ def make_exchange(
     block_permutation: Literal["within", "whole"],
     *,
     flips: bool,
+    kinds: Integers | None = None,
 ) -> Exchange:
     """Say what may be exchanged.
 
@@ -184,6 +185,8 @@ def make_exchange(
         order.
     flips : bool
         Flip signs (of each row, or of whole blocks) rather than permute.
+    kinds : array of int, shape (n,), optional
+        Rows take each other's place only if they are of one kind.
 
     Returns
     -------
@@ -199,17 +202,23 @@ def make_exchange(
         raise ValueError(
             f"block_permutation is {block_permutation!r}; it must be 'within' or 'whole'"
         )
-    if blocks is None:
+    kinds = np.zeros(n, dtype=np.int64) if kinds is None else kinds
+    if blocks is None and block_permutation == "whole":
+        raise ValueError("block_permutation='whole' needs exchangeability_blocks")
+    labels = (
+        np.zeros(n, dtype=np.int64)
+        if blocks is None
+        else check_labels(blocks, n, "exchangeability_blocks")
+    )
+    units: dict[object, list[Integers]] = {}
+    for block in range(labels.max() + 1):
+        rows = np.flatnonzero(labels == block)
         if block_permutation == "whole":
-            raise ValueError("block_permutation='whole' needs exchangeability_blocks")
-        return Exchange(n, (np.arange(n)[:, None],), flips)
-    labels = check_labels(blocks, n, "exchangeability_blocks")
-    members = [np.flatnonzero(labels == block) for block in range(labels.max() + 1)]
-    if block_permutation == "within":
-        return Exchange(n, tuple(rows[:, None] for rows in members), flips)
-    sizes = sorted({len(rows) for rows in members})
-    groups = tuple(np.stack([rows for rows in members if len(rows) == size]) for size in sizes)
-    return Exchange(n, groups, flips)
+            units.setdefault(tuple(kinds[rows].tolist()), []).append(rows)
+        else:
+            for row in rows:
+                units.setdefault((block, int(kinds[row])), []).append(np.array([row]))
+    return Exchange(n, tuple(np.stack(rows) for rows in units.values()), flips)
 
 
 def check_labels(labels: Any, n: int, name: str) -> Integers:

@@ -159,19 +159,40 @@ def permutation_test(
 
 
 def _choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
-    """Decide between permutations and sign flips, and refuse what leaves the effect as it is."""
+    """Decide between permutations and sign flips, and refuse what leaves the effect as it is.
+
+    Errors of different variance are not exchangeable, but those of one group are; their signs can
+    be flipped when they are symmetric (Winkler et al. 2014, section 2.5).
+    """
+    kinds = None
+    if options.variance_groups is not None:
+        kinds = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+
+    def make(flips: bool) -> Exchange:
+        return make_exchange(
+            parts.n_images,
+            options.exchangeability_blocks,
+            options.block_permutation,
+            flips=flips,
+            kinds=kinds,
+        )
+
+    permutations = make(flips=False)
+    possible = len(permutations.varying(parts.effect)) > 0
     flips = options.sign_flip
     if flips is None:
-        flips = not parts.leaves_mean_free
-    exchange = make_exchange(
-        parts.n_images,
-        options.exchangeability_blocks,
-        options.block_permutation,
-        flips=flips,
-    )
-    if len(exchange.varying(parts.effect)):
-        return exchange
-    if options.exchangeability_blocks is None or parts.n_images == 1:
+        flips = not parts.leaves_mean_free or (kinds is not None and not possible)
+    if flips:
+        return make(flips=True)
+    if possible:
+        return permutations
+    if kinds is not None:
+        raise ValueError(
+            "images of different variance_groups cannot take each other's place, and the tested "
+            "effect does not vary within them, so that no permutation can test it; give "
+            "sign_flip=True if errors are symmetric"
+        )
+    if options.exchangeability_blocks is None:
         raise ValueError(
             "the tested effect is the same whatever the order of the images (an intercept, say), "
             "so that no permutation can test it; give sign_flip=True if errors are symmetric"

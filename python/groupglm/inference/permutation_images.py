@@ -145,10 +145,13 @@ def non_parametric_inference(
     block_permutation : {"within", "whole"}, default="within"
         Exchange images within a block, or whole blocks of the same size.
     variance_groups : array_like of labels, shape (n_images,), optional
-        Groups whose variances may differ. The statistic is then Welch's, or G for F contrasts.
+        Groups whose variances may differ. The statistic is then Welch's, or G for F contrasts, and
+        images are exchanged within a group only; where that leaves the tested effect as it is (a
+        difference of the groups), signs are flipped instead.
     sign_flip : bool, optional
         Flip signs, which needs symmetric errors, rather than permute. By default just when the null
-        hypothesis fixes the mean of all images, as in a one-sample test.
+        hypothesis fixes the mean of all images, as in a one-sample test, or `variance_groups` need
+        it.
     method : {"freedman-lane", "ter-braak", "smith"}, default="freedman-lane"
         What is permuted: residuals of the nuisance, of the full model, or the tested columns.
     cluster_threshold_scale : {"p", "z"}, default="p"
