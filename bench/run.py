@@ -11,6 +11,7 @@ import bench_estimator
 import bench_images
 import bench_import
 import bench_ols
+import bench_permutation
 from make_maps import default_folder
 from measure import HEAD, machine
 
@@ -38,6 +39,7 @@ def main() -> int:
         *bench_images.bench(options.dir, quick=options.quick),
         *bench_estimator.bench(options.dir, quick=options.quick),
         *bench_ols.bench(quick=options.quick),
+        *bench_permutation.bench(quick=options.quick),
         *bench_import.bench(quick=options.quick),
     ]
     table = "\n".join([f"Machine: {machine()}.", "", HEAD, *map(str, rows)])
