@@ -61,11 +61,11 @@ def test_all_permutations_of_whole_blocks(case: tuple[Floats, list[int]]) -> Non
     allowed = []
     for shuffled in itertools.permutations(names):
         if all(len(members[a]) == len(members[b]) for a, b in zip(names, shuffled, strict=True)):
-            order = [0] * len(labels)
+            place = [0] * len(labels)
             for a, b in zip(names, shuffled, strict=True):
                 for to, come in zip(members[a], members[b], strict=True):
-                    order[to] = come
-            allowed.append(tuple(order))
+                    place[to] = come
+            allowed.append(tuple(place))
     assert exchange.count(rows) == different_orders(rows, allowed)
     order, signs = exchange.every(rows)
     wanted = {(rows[:, list(o)] + 0.0).tobytes() for o in allowed} - {(rows + 0.0).tobytes()}
@@ -182,7 +182,7 @@ def test_blocks_are_checked() -> None:
     with pytest.raises(ValueError, match=r"exchangeability_blocks has shape \(3,\).*\(4,\)"):
         make_exchange(4, [1, 2, 3], "within", flips=False)
     with pytest.raises(ValueError, match="missing label in row 1"):
-        make_exchange(2, ["a", None], "within", flips=False)
+        make_exchange(2, np.array(["a", None]), "within", flips=False)
     with pytest.raises(ValueError, match="must be 'within' or 'whole'"):
         make_exchange(2, [1, 1], "between", flips=False)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="needs exchangeability_blocks"):

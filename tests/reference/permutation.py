@@ -78,7 +78,8 @@ def g_statistic(X: FloatArray, C: FloatArray, y: FloatArray, groups: IntArray) -
     scale = 1 + 2 * (s - 1) / (s * (s + 2)) * spread
     effect = C @ beta
     value = float(effect @ inverse @ effect) / (scale * s)
-    return float(np.sign(effect[0])) * value**0.5 if s == 1 else value
+    root: float = np.sqrt(value)
+    return float(np.copysign(root, effect[0])) if s == 1 else value
 
 
 def different_orders(rows: FloatArray, allowed: list[tuple[int, ...]]) -> int:

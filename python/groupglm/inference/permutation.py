@@ -44,7 +44,8 @@ class PermutationResult:
     letter : {"t", "F"}
         Name of the statistic.
     observed : dict of array, shape (n_voxels,)
-        The statistic of the data as they are and, if asked for, the size and mass of each voxel's
+        The statistic of the data as they are (zero, and a p-value of one, where they do not vary)
+        and, if asked for, the size and mass of each voxel's
         cluster and the enhanced statistic.
     p_value : dict of array, shape (n_voxels,)
         Corrected for all voxels, by the same names; empty without rearrangements.
@@ -147,6 +148,7 @@ def permutation_test(
     state = _run(task, state, options, resume if isinstance(resume, Path) else None)
     maps = {kernel.letter: observed, **_observed_maps(finite, corrections)}
     p_value, tail_fit = _p_values(maps, state, corrections.two_sided, options.tail)
+    maps[kernel.letter] = np.nan_to_num(observed, posinf=np.inf, neginf=-np.inf)
     return PermutationResult(
         letter=kernel.letter,
         observed=maps,

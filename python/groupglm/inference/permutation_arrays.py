@@ -126,7 +126,8 @@ def permuted_ols(
 cluster_threshold_scale, connectivity, tfce_powers, tail
         As `groupglm.non_parametric_inference` has them.
     missing : {"raise", "zero", "intersect"}, default="raise"
-        What to do about NaN: refuse, take it for zero, or leave the voxel out (NaN in ``t``).
+        What to do about NaN: refuse, take it for zero, or leave the voxel out: its statistic is
+        zero and its p-value one.
     resume : result of this function, or path, optional
         Goes on from there to `n_perm` permutations in all. A file is read if it exists and written
         at the end and when interrupted; for one tested variable.
