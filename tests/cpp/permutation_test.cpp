@@ -127,12 +127,12 @@ TEST_CASE("v of two groups is Welch's t, for any number of threads") {
   for (Index i = 0; i < n; ++i) {
     effect[static_cast<std::size_t>(i)] = (i < 3 ? 1.0 / 3 : -0.25) / std::sqrt(7.0 / 12);
   }
-  const std::vector<double> mean(7, 1 / std::sqrt(7.0));
+  std::vector<double> mean(7, 1 / std::sqrt(7.0));
   std::vector<double> rows;
   std::vector<double> members;
   std::vector<double> gram;
   for (int g = 0; g < 2; ++g) {
-    for (const auto* column : {&effect, &mean}) {
+    for (const std::vector<double>* column : {&effect, &mean}) {
       for (Index i = 0; i < n; ++i) {
         rows.push_back((i < 3) == (g == 0) ? (*column)[static_cast<std::size_t>(i)] : 0);
       }

@@ -313,3 +313,17 @@ def test_no_voxel_varies() -> None:
     constant = [image(INSIDE.astype(np.float32)) for _ in range(12)]
     with pytest.raises(ValueError, match="no voxel varies"):
         non_parametric_inference(**base(second_level_input=constant))
+
+
+def test_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    non_parametric_inference(**base(verbose=2))
+    assert "The mask has" in capsys.readouterr().out
+
+
+def test_few_of_very_many_permutations() -> None:
+    # 400! has no place in a float.
+    n = 400
+    x = np.arange(n, dtype=float)
+    Y = np.random.default_rng(0).normal(size=(n, 3))
+    with pytest.warns(UserWarning, match=r"n_perm=5 .* there are 1e\+300 different permutations"):
+        permuted_ols(x, Y, n_perm=5)

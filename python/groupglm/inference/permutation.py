@@ -18,7 +18,7 @@ from groupglm.inference.null import Corrections, DataSource, NullTask, null_dist
 from groupglm.inference.partition import Partition, partition
 from groupglm.inference.permuted_kernels import GroupedKernel, Kernel, make_ols_kernel
 from groupglm.inference.resuming import PermutationState, load_state
-from groupglm.inference.tails import Tail, TailFit, corrected_p, fit_tail
+from groupglm.inference.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +144,8 @@ def permutation_test(
             f"resume has {state.n_done} rearrangements already, more than n_perm={options.n_perm}; "
             "ask for more of them, all in all"
         )
+    if options.tail is not None and options.n_perm > 0:
+        check_enough(rearrangements.n)
     task = NullTask(source, kernel, corrections, rearrangements, state.n_done, rearrangements.n)
     state = _run(task, state, options, resume if isinstance(resume, Path) else None)
     maps = {kernel.letter: observed, **_observed_maps(finite, corrections)}
@@ -344,8 +346,8 @@ def _rearrangements(
     if 1 / (1 + options.n_perm) > _LIKELY_ALPHA:
         warn_caller(
             f"n_perm={options.n_perm} gives no p-value below {1 / (1 + options.n_perm):.2g}, so "
-            f"that nothing can be significant at {_LIKELY_ALPHA:g}; there are {count:.3g} "
-            f"different {kind}: ask for more"
+            f"that nothing can be significant at {_LIKELY_ALPHA:g}; there are "
+            f"{min(count, 10**300):.3g} different {kind}: ask for more"
         )
     return Rearrangements(exchange, options.n_perm, (seed,))
 

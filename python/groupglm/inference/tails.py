@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["TAILS", "Tail", "TailFit", "corrected_p", "fit_tail"]
+__all__ = ["TAILS", "Tail", "TailFit", "check_enough", "corrected_p", "fit_tail"]
 
 Tail = Literal["gpd", "gamma"]
 TAILS: tuple[Tail, ...] = ("gpd", "gamma")
@@ -93,6 +93,15 @@ class TailFit:
         return np.where(observed > self.threshold, curve, counted)
 
 
+def check_enough(n_perm: int) -> None:
+    """Refuse to fit a tail to too few rearrangements."""
+    if n_perm < 4 * _FEWEST:
+        raise ValueError(
+            f"a tail cannot be fitted to {n_perm} rearrangements: at least {4 * _FEWEST} are "
+            "needed; raise n_perm if there are more, or give tail=None"
+        )
+
+
 def fit_tail(null: Floats, kind: Tail) -> TailFit:
     """Fit a curve to a null distribution of maxima.
 
@@ -121,11 +130,10 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
     would end at a point beyond which p-values are zero, which no permutation test can give. That
     errs on the side of larger p-values.
     """
-    if len(null) < 4 * _FEWEST or np.ptp(null) == 0:
+    check_enough(len(null))
+    if np.ptp(null) == 0:
         raise ValueError(
-            f"a tail cannot be fitted to {len(null)} rearrangements with maxima from "
-            f"{null.min():g} to {null.max():g}; at least {4 * _FEWEST} that vary are needed: raise "
-            "n_perm, or give tail=None"
+            f"a tail cannot be fitted: all {len(null)} maxima are {null[0]:g}; give tail=None"
         )
     if kind == "gamma":
         parameters = {
