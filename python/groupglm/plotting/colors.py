@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["INK", "ORANGE", "BLUE", "GREY", "ON_DARK", "ON_LIGHT", "count_map", "diverging"]
+__all__ = ["INK", "ORANGE", "BLUE", "GREY", "ON_DARK", "ON_LIGHT", "count_map", "diverging", "lookup_table"]
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"  # of Okabe and Ito's set
 INK = "#1a1a1a"
@@ -37,10 +38,13 @@ def diverging(*, dark: bool) -> Colormap:
 
 
 def count_map() -> Colormap:
-    """Return the map for counts, dark to light, even to the eye (matplotlib's cividis)."""
-    import matplotlib as mpl
+    """Return the map for counts from zero on, dark to light, even to the eye.
 
-    return mpl.colormaps["cividis"]
+    It is matplotlib's cividis, in the upper half, where a scale from -vmax to vmax has its positive
+    values.
+    """
+    cividis = mpl.colormaps["cividis"](np.linspace(0.0, 1.0, 256))
+    return ListedColormap(np.vstack([np.tile(cividis[0], (256, 1)), cividis]), "groupglm_counts")
 
 
 def lookup_table(n: int = 256) -> NDArray[np.uint8]:

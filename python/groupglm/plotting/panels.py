@@ -16,7 +16,19 @@ from groupglm.plotting.volumes import IN_PLANE, Bounds, Volume
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["GLASS_MODES", "SLICE_MODES", "Panel", "choose_cuts", "lay_out"]
+__all__ = [
+    "DARK",
+    "GLASS_MODES",
+    "LIGHT",
+    "SLICE_MODES",
+    "Look",
+    "Panel",
+    "check_cuts",
+    "check_mode",
+    "choose_cuts",
+    "glass_panels",
+    "lay_out",
+]
 
 SLICE_MODES = ("ortho", "x", "y", "z", "xz", "yx", "yz")
 GLASS_MODES = ("ortho", "x", "y", "z", "xz", "yx", "yz", "l", "r", "lr", "lzr", "lyr")
@@ -79,6 +91,12 @@ def check_mode(display_mode: object, modes: Sequence[str]) -> None:
     if display_mode in GLASS_MODES:
         hint = "; views of a hemisphere need a glass brain (plot_type='glass')"
     raise ValueError(f"display_mode is {display_mode!r}; it must be one of {', '.join(modes)}{hint}")
+
+
+def check_cuts(display_mode: str, cut_coords: Any) -> None:
+    """Refuse places to cut that do not fit a display mode, before there is a map to cut."""
+    nothing = Volume(np.zeros((2, 2, 2)), np.eye(4))
+    choose_cuts(display_mode, cut_coords, nothing, nothing.bounds())
 
 
 def choose_cuts(

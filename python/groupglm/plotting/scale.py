@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import Colormap, Normalize
 
-from groupglm.plotting.colors import diverging
+from groupglm.plotting.colors import count_map, diverging
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,12 +35,15 @@ class Scale:
         Whether the map has values of both signs; otherwise the bar shows the positive half.
     cmap : matplotlib.colors.Colormap
         From -vmax to vmax.
+    opacity : int, default=255
+        Of what is drawn, up to 255.
     """
 
     vmax: float
     threshold: float
     signed: bool
     cmap: Colormap
+    opacity: int = 255
 
     @classmethod
     def of(
@@ -78,6 +81,11 @@ class Scale:
         signed = bool((values < 0).any())
         return cls(top, limit, signed, diverging(dark=dark))
 
+    @classmethod
+    def of_counts(cls, largest: int) -> Scale:
+        """Choose the colours for a map of numbers of images, which lets the brain show through."""
+        return cls(float(max(largest, 1)), 0.0, False, count_map(), opacity=170)
+
     @property
     def norm(self) -> Normalize:
         """From values to 0..1."""
@@ -97,7 +105,7 @@ class Scale:
             The colours.
         """
         colours: NDArray[np.uint8] = self.cmap(self.norm(values), bytes=True)  # type: ignore[assignment]
-        colours[..., 3] = np.where(np.abs(values) > self.threshold, 255, 0)
+        colours[..., 3] = np.where(np.abs(values) > self.threshold, self.opacity, 0)
         return colours
 
     def draw_bar(self, ax: Axes, look: Look, label: str) -> None:
