@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["despine", "label_columns", "new_chart", "plain", "shortened"]
+__all__ = ["despine", "label_columns", "legend_below", "new_chart", "plain", "shortened"]
 
 _MAX_NAME = 28
 _MAX_LABELS = 60
@@ -42,6 +42,11 @@ def new_chart(width: float, height: float, title: str | None) -> tuple[Figure, A
 def despine(ax: Axes) -> None:
     """Take away the lines at the top and on the right, which say nothing."""
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def legend_below(figure: Figure) -> None:
+    """Explain the signs below the axes, where no data can hide them."""
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8, columnspacing=1.2)
 
 
 def plain(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.plotting.charts import despine, new_chart
+from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def plot_histogram(
     if values.size == 0:
         raise ValueError("z holds no finite value; give the z scores of a map")
     low, high = min(-4.5, float(values.min())), max(4.5, float(values.max()))
-    figure, ax = new_chart(5.2, 2.9, title)
+    figure, ax = new_chart(4.6, 3.2, title)
     ax.hist(
         values, bins=_N_BINS, range=(low, high), density=True, color=BLUE, alpha=0.6,
         histtype="stepfilled", label=f"{values.size:,} voxels",
@@ -81,5 +81,5 @@ def plot_histogram(
     ax.set_ylabel("density")
     ax.set_xlim(low, high)
     despine(ax)
-    ax.legend(frameon=False, fontsize=8)
+    legend_below(figure)
     return figure

@@ -268,9 +268,9 @@ def lay_out(
     sizes = [[spans[list(IN_PLANE[panel.axis])] for panel in row] for row in rows]
     width = max(sum(size[0] for size in row) for row in sizes)
     heights = [max(size[1] for size in row) for row in sizes]
-    inches = min(10.0, 3.2 * n_columns) / width  # of one mm
+    inches = min(8.0, 2.6 * n_columns) / width  # of one mm
     above = 0.45 if title else 0.1
-    below = 0.85 if colorbar else 0.1
+    below = 1.0 if colorbar else 0.1
     gap = 0.1
     total_width = width * inches + 0.2
     total_height = sum(heights) * inches + gap * len(rows) + above + below
@@ -290,8 +290,8 @@ def lay_out(
         top -= height * inches + gap
     bar = None
     if colorbar:
-        length = min(4.0, total_width - 0.6)
-        box = ((total_width - length) / 2, 0.5, length, 0.16)
+        length = min(4.5, total_width - 0.6)
+        box = ((total_width - length) / 2, 0.62, length, 0.16)
         bar = figure.add_axes(_relative(figure, box))
     return figure, axes, bar
 
@@ -312,11 +312,11 @@ def _view(
     # From the left, the front of the head is on the left.
     ax.set_xlim(*(sides[::-1] if panel.view == "l" else sides))
     ax.set_ylim(bounds.low[second], bounds.high[second])
-    ax.text(0.03, 0.02, panel.label, transform=ax.transAxes, color=look.ink, size=9, va="bottom")
+    ax.text(0.03, 0.02, panel.label, transform=ax.transAxes, color=look.ink, size=12, va="bottom")
     if panel.axis != "x":
         for place, side in ((0.03, "L"), (0.97, "R")):
             align: Any = "left" if side == "L" else "right"
             ax.text(
-                place, 0.97, side, transform=ax.transAxes, color=look.ink, size=9, va="top", ha=align
+                place, 0.97, side, transform=ax.transAxes, color=look.ink, size=12, va="top", ha=align
             )
     return ax

@@ -12,7 +12,7 @@ from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.images import open_images
 from groupglm.plotting.adjusted import Adjusted, adjust
-from groupglm.plotting.charts import despine, new_chart, shortened
+from groupglm.plotting.charts import despine, legend_below, new_chart, shortened
 from groupglm.plotting.colors import BLUE, INK, ORANGE
 
 if TYPE_CHECKING:
@@ -91,13 +91,14 @@ def plot_peak(
 
 def draw_peak(data: Adjusted, level: float, title: str | None, label: str) -> Figure:
     """Draw data that have been adjusted; see `plot_peak`."""
-    figure, ax = new_chart(4.4, 3.2, title)
+    figure, ax = new_chart(3.8, 3.2, title)
     if data.kind == "groups":
         _draw_groups(ax, data, level)
     else:
         _draw_line(ax, data, level)
     ax.set_ylabel(label)
     despine(ax)
+    legend_below(figure)
     return figure
 
 
@@ -144,7 +145,6 @@ def _draw_groups(ax: Axes, data: Adjusted, level: float) -> None:
     ax.axhline(0, color=INK, lw=0.8, ls=":")
     ax.set_xticks(range(len(data.groups)), [shortened(group.name) for group in data.groups])
     ax.set_xlim(-0.6, len(data.groups) - 0.4)
-    ax.legend(frameon=False, fontsize=8)
 
 
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -166,4 +166,3 @@ def _draw_line(ax: Axes, data: Adjusted, level: float) -> None:
             label=f"{level:.0%} interval of the fit",
         )  # fmt: skip
     ax.set_xlabel(shortened(data.label))
-    ax.legend(frameon=False, fontsize=8)

@@ -116,13 +116,13 @@ class Scale:
         colours[colours[..., 3] == 0] = (128, 128, 128, 255)
         ax.imshow(colours, extent=(low, self.vmax, 0.0, 1.0), aspect="auto", origin="lower")
         ax.set_yticks([])
-        ax.tick_params(colors=look.ink, labelsize=9)
+        ax.tick_params(colors=look.ink, labelsize=11)
         for spine in ax.spines.values():
             spine.set_color(look.ink)
         limits = {self.threshold, -self.threshold} if self.signed else {self.threshold}
         for limit in limits if self.threshold > 0 else ():
             ax.plot([limit, limit], [-0.25, 1.25], color=look.ink, lw=1.5, clip_on=False)
         note = f"{label}; grey: not shown, up to {self.threshold:.2f}" if self.threshold else label
-        ax.set_xlabel(note, color=look.ink, fontsize=9)
+        ax.set_xlabel(note, color=look.ink, fontsize=11)
         ax.set_xlim(low, self.vmax)
         ax.set_ylim(0.0, 1.0)

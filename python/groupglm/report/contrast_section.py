@@ -148,8 +148,8 @@ def _peak_picture(
     caption = f"{what.capitalize()}: {words.peak(peak)}."
     if adjusted.kind == "groups":
         facts = [
-            f"{group_.name} {words.number(group_.fitted)} ± {group_.half_width:.2f}"
-            for group_ in adjusted.groups
+            f"{level.name}: {words.number(level.fitted)} ± {level.half_width:.2f}"
+            for level in adjusted.groups
         ]
         detail = f"Fitted: {'; '.join(facts)} ({_LEVEL:.0%} interval)."
     else:

@@ -29,6 +29,11 @@ Outliers, 1993)."""
 
 _MAD_TO_SD = 0.6745  # of a normal distribution
 
+# Means over a hundred thousand voxels hardly differ by chance: without a floor the least difference
+# would stand out. With this one an image is flagged from a tenth on: of a standard deviation for
+# the mean, of their size for standard deviation and distance, and 0.1 in Fisher's z.
+_LEAST_SPREAD = 0.02
+
 
 @dataclass(frozen=True)
 class ImageQuality:
@@ -209,8 +214,9 @@ def _flagged(images: Sequence[ImageQuality]) -> tuple[ImageQuality, ...]:
     from dataclasses import replace
 
     with np.errstate(divide="ignore", invalid="ignore"):
+        typical_sd = np.median([image.sd for image in images])
         scores = {
-            "mean": _robust_z([image.mean for image in images]),
+            "mean": _robust_z([image.mean / typical_sd for image in images]),
             "sd": _robust_z(np.log([image.sd for image in images])),
             "correlation": _robust_z(np.arctanh([image.correlation for image in images])),
             "distance": _robust_z(np.log([image.distance for image in images])),
@@ -235,9 +241,8 @@ def _robust_z(values: Any) -> NDArray[np.float64]:
     if np.count_nonzero(finite) < 4:
         return scores
     centred = numbers[finite] - np.median(numbers[finite])
-    spread = np.median(np.abs(centred))
-    if spread > 1e-12 * max(1.0, float(np.abs(numbers[finite]).max())):
-        scores[finite] = _MAD_TO_SD * centred / spread
+    spread = max(float(np.median(np.abs(centred))), _LEAST_SPREAD)
+    scores[finite] = _MAD_TO_SD * centred / spread
     return scores
 
 

@@ -75,8 +75,8 @@ def data_section(group: FittedGroup, quality: DataQuality) -> dict[str, Any]:
 def _finding(flagged: list[str], n_images: int) -> str:
     if not flagged:
         return f"None of the {n_images} images is far from the others."
-    verb = "image is" if len(flagged) == 1 else "images are"
-    return f"{len(flagged)} of the {n_images} {verb} far from the others: {listed(flagged)}."
+    verb = "is" if len(flagged) == 1 else "are"
+    return f"{len(flagged)} of the {n_images} images {verb} far from the others: {listed(flagged)}."
 
 
 def short_names(names: list[str]) -> list[str]:

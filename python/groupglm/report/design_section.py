@@ -67,7 +67,7 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
     return {
         "pictures": pictures,
         "columns": [
-            [name, _short(column.min()), _short(column.max()), _short(column.mean()), factor]
+            [name, _short(column.min()), _short(column.max()), _short(_mean(column)), factor]
             for name, column, factor in zip(names, X.T, _factors(inflation, len(names)), strict=True)
         ],
         "facts": [
@@ -78,6 +78,12 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
         "names": names,
         "rows": [[repr(float(value)) for value in row] for row in X],
     }
+
+
+def _mean(column: Any) -> float:
+    """Return the mean, zero where it is only rounding that keeps it from zero."""
+    mean = float(column.mean())
+    return mean if abs(mean) > 1e-12 * float(np.abs(column).max()) else 0.0
 
 
 def _short(value: float) -> str:

@@ -7,7 +7,7 @@ import base64
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Picture", "chart", "picture"]
 
-_DPI = 115
+_DPI = 130
+_GREYS = 96  # of 256 colours; the scales have the others
 
 # What the page's style sheet colours, so that charts can be read on a dark ground too.
 _FOLLOW_STYLE = {
@@ -113,8 +114,25 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
-    colours = drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    colours = drawn.convert("RGB").quantize(palette=_palette(), dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     colours.save(buffer, format="PNG", compress_level=9)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     return Picture(Markup(""), alt, caption, f"data:image/png;base64,{data}")
+
+
+def _palette() -> Any:
+    """Return an image of the colours that maps are drawn in: greys, and those of the two scales."""
+    import numpy as np
+    from PIL import Image
+
+    from groupglm.plotting.colors import ON_DARK, ON_LIGHT, count_map
+
+    grey = np.tile(np.linspace(0, 255, _GREYS).round()[:, np.newaxis], (1, 3))
+    scales = [
+        np.asarray(cmap(np.linspace(low, 1, n)))[:, :3] * 255
+        for cmap, low, n in ((ON_DARK, 0.0, 76), (ON_LIGHT, 0.0, 60), (count_map(), 0.5, 24))
+    ]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.vstack([grey, *scales]).round().astype(np.uint8).tobytes())
+    return palette

@@ -45,13 +45,13 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 
 def number(value: float, digits: int = 2) -> str:
     """Write a number with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # and no negative zero
 
 
 def place(position: tuple[float, float, float]) -> str:
     """Write a position in mm."""
     digits = 0 if all(abs(value - round(value)) < 0.05 for value in position) else 1
-    return f"({', '.join(number(value + 0.0, digits) for value in position)}) mm"
+    return f"({', '.join(number(value, digits) for value in position)}) mm"
 
 
 def span(values: int | NDArray[np.int64]) -> str:
