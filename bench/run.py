@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import bench_estimator
 import bench_images
 import bench_import
 import bench_ols
@@ -35,6 +36,7 @@ def main() -> int:
         parser.error("--write-readme records the full sizes; leave out --quick")
     rows = [
         *bench_images.bench(options.dir, quick=options.quick),
+        *bench_estimator.bench(options.dir, quick=options.quick),
         *bench_ols.bench(quick=options.quick),
         *bench_import.bench(quick=options.quick),
     ]

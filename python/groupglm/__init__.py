@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from groupglm.design import make_second_level_design_matrix
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
+    from groupglm.spaces.smoothing import smooth_img
+    from groupglm.spaces.regridding import resample_img, resample_to
 
 __version__ = "0.1.0"
 
@@ -23,6 +25,9 @@ __all__ = [
     "build_info",
     "fit_ols",
     "make_second_level_design_matrix",
+    "smooth_img",
+    "resample_img",
+    "resample_to",
 ]
 
 _HOME = {
@@ -30,6 +35,9 @@ _HOME = {
     "build_info": "groupglm._core",
     "fit_ols": "groupglm.ols",
     "make_second_level_design_matrix": "groupglm.design",
+    "smooth_img": "groupglm.spaces.smoothing",
+    "resample_img": "groupglm.spaces.regridding",
+    "resample_to": "groupglm.spaces.regridding",
 }
 
 

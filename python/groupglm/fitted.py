@@ -99,7 +99,7 @@ class FittedGroup:
 
     def _empty_series(self) -> NDArray[np.float32]:
         shape = (*self.space.grid.shape, len(self.sources))
-        return np.zeros(shape, dtype=np.float32, order="F")
+        return np.empty(shape, dtype=np.float32, order="F")  # every volume will be put
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,7 +122,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, TransformerMixin, BaseEsti
 
     def __init__(
         self,
-        mask_img: ImageLike | None = None,
+        mask_img: Any = None,
         target_affine: Any = None,
         target_shape: Any = None,
         smoothing_fwhm: Any = None,
