@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from groupglm.errors import RankDeficientWarning
 from groupglm.ols import fit_ols
 
 if TYPE_CHECKING:
@@ -76,7 +78,10 @@ class _Voxel:
     def __init__(self, X: FloatArray, values: FloatArray, level: float) -> None:
         from scipy.stats import t
 
-        fit = fit_ols(X, values[:, np.newaxis], n_threads=1)
+        with warnings.catch_warnings():
+            # Columns that depend on each other were reported when the model was fitted.
+            warnings.simplefilter("ignore", RankDeficientWarning)
+            fit = fit_ols(X, values[:, np.newaxis], n_threads=1)
         present = np.isfinite(values)
         self.X, self.values = X[present], values[present]
         self.beta: FloatArray = fit.beta[:, 0]

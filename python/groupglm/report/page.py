@@ -136,18 +136,22 @@ def _all_parameters(options: ReportOptions) -> dict[str, str]:
 
 
 def _render(context: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    folder = importlib.resources.files("groupglm.report") / "templates"
+
+    def read(name: str) -> str:
+        return (folder / name).read_text(encoding="utf-8")
 
     environment = Environment(
-        loader=PackageLoader("groupglm.report", "templates"),
+        loader=FunctionLoader(read),
         autoescape=True,  # whatever a template is called
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    folder = importlib.resources.files("groupglm.report") / "templates"
     parts = {
-        name: Markup((folder / file).read_text(encoding="utf-8"))  # noqa: S704  (our own files)
+        name: Markup(read(file))  # noqa: S704  (our own files)
         for name, file in (("style", "style.css"), ("program", "page.js"), ("views", "viewer.js"))
     }
     return environment.get_template("page.html.j2").render(**context, **parts)
