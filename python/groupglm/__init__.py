@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groupglm._core import build_info
     from groupglm.design import make_second_level_design_matrix
+    from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
     from groupglm.inference.cluster_table import get_clusters_table
     from groupglm.inference.thresholds import threshold_stats_img
     from groupglm.ols import fit_ols
@@ -23,10 +24,12 @@ __all__ = [
     "SecondLevelModel",
     "__version__",
     "build_info",
+    "cluster_level_inference",
     "fit_ols",
     "get_clusters_table",
     "make_second_level_design_matrix",
     "threshold_stats_img",
+    "true_discovery_bounds",
 ]
 
 _HOME = {
@@ -34,6 +37,8 @@ _HOME = {
     "build_info": "groupglm._core",
     "fit_ols": "groupglm.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
+    "cluster_level_inference": "groupglm.inference.all_resolution",
+    "true_discovery_bounds": "groupglm.inference.all_resolution",
     "make_second_level_design_matrix": "groupglm.design",
     "threshold_stats_img": "groupglm.inference.thresholds",
 }

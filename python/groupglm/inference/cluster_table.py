@@ -158,7 +158,7 @@ def get_clusters_table(
             _warn_no_cluster(stat_map, sign * abs(threshold), smallest)
         rows += _rows(clusters, stat_map.space.grid, sign, first=len(rows) + 1)
         labels.append(clusters.labels)
-    table = _table(rows)
+    table = _table(rows, stat_map.dtype)
     if not return_label_maps:
         return table
     return table, [_label_map(stat_map, found) for found in labels]
@@ -195,14 +195,15 @@ def _voxel_mm3(grid: Grid) -> float:
     the one that other software finds; by the determinant where the axes are not orthogonal.
     """
     product = float(np.prod(np.linalg.norm(grid.affine[:3, :3], axis=0).astype(np.float32)))
-    exact = float(abs(np.linalg.det(grid.affine[:3, :3])))
+    exact = float(np.float32(abs(np.linalg.det(grid.affine[:3, :3]))))
     return product if abs(product - exact) < 1e-5 * exact else exact
 
 
-def _table(rows: list[list[Any]]) -> pd.DataFrame:
+def _table(rows: list[list[Any]], dtype: np.dtype[Any]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    return table.astype({"Peak Stat": dtype}) if rows else table
 
 
 def _label_map(stat_map: StatMap, labels: NDArray[np.int32]) -> Nifti1Image:
