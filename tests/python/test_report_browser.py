@@ -78,7 +78,8 @@ class Visit:
     """A page that is open, and what went wrong on it."""
 
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        self.context = browser.new_context(**options)
+        # Without gliding: a click would miss what still moves.
+        self.context = browser.new_context(reduced_motion="reduce", **options)
         self.page = self.context.new_page()
         self.troubles: list[str] = []
         self.requests: list[str] = []
