@@ -74,7 +74,7 @@ struct Lines {
   Index step;
 };
 
-// Lanes beyond the last line repeat nothing and are never stored; they only must not be NaN traps.
+// Lanes beyond the last line keep what they held: they are not stored, and no lane feels another.
 template <typename In>
 void load_rows(const In* in, const Lines& lines, Index n, double gain, double* rows) {
   if (lines.lane_stride == 1) {

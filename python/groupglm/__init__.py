@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from groupglm.inference.thresholds import threshold_stats_img
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
-    from groupglm.spaces.smoothing import smooth_img
     from groupglm.spaces.regridding import resample_img, resample_to
+    from groupglm.spaces.smoothing import smooth_img
 
 __version__ = "0.1.0"
 
@@ -30,9 +30,9 @@ __all__ = [
     "fit_ols",
     "get_clusters_table",
     "make_second_level_design_matrix",
-    "smooth_img",
     "resample_img",
     "resample_to",
+    "smooth_img",
     "threshold_stats_img",
     "true_discovery_bounds",
 ]

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 from collections.abc import Sequence
-from typing import Any, TypeAlias, TypedDict
 from typing import Any, TypeAlias, TypedDict, TypeVar
 
 import numpy as np

@@ -6,16 +6,12 @@ are merged in the order of the images: so it does not matter, to the last bit, h
 them, or whether the chunks are worked on here or by the workers of a cluster.
 
 Here, threads read images into a batch of rows; while the next batch is being read, the compiled
-core takes the last one up. Memory is two batches and two states, whatever the number of images:
-
-    2 * batch_bytes  +  2 * 8 * (n_columns + 2) * n_values   bytes
-
-besides one inflated image a thread.
+core takes the last one up. Memory does not depend on the number of images (`groupglm.budget`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,9 +25,7 @@ from groupglm.errors import ImageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.spaces import Space
-
-__all__ = ["BATCH_BYTES", "Source", "fit_state", "read_rows"]
+__all__ = ["BATCH_BYTES", "Reader", "Source", "fit_state", "read_rows", "row_dtype", "value_range"]
 
 BATCH_BYTES = 40 * 2**20
 """One batch of rows: enough that taking it up costs little more than its arithmetic."""
@@ -61,10 +55,27 @@ class Source(Protocol):
         """Bytes that travel when it is sent to another process."""
         ...
 
+    def value_range(self) -> tuple[float, float]:
+        """Read it, and return the least and the largest of its finite values and zero."""
+        ...
+
+
+class Reader(Protocol):
+    """What turns an input into a row: a `groupglm.spaces.Space`, or a cache in front of one."""
+
+    @property
+    def n_values(self) -> int:
+        """Length of a row."""
+        ...
+
+    def read_row(self, source: Any, out: NDArray[Any]) -> None:
+        """Fill a row; called from several threads at once, with a different row each."""
+        ...
+
 
 def fit_state(
     sources: Sequence[Any],
-    space: Space[Any],
+    space: Reader,
     design: _core.Design,
     *,
     n_threads: int,
@@ -78,7 +89,7 @@ def fit_state(
     ----------
     sources : sequence of Source
         Opened inputs that the space can read, in the order of the design's rows.
-    space : Space
+    space : Reader
         Turns an input into a row of values.
     design : _core.Design
         The factorised design, one row an input.
@@ -117,7 +128,7 @@ def fit_state(
 
 def _states_from_threads(
     sources: Sequence[Any],
-    space: Space[Any],
+    space: Reader,
     design: _core.Design,
     fill: float | None,
     advance: Callable[[int], object] | None,
@@ -188,7 +199,7 @@ class _ChunkTask:
 
 def _states_from_workers(
     sources: Sequence[Any],
-    space: Space[Any],
+    space: Reader,
     design: _core.Design,
     fill: float | None,
     advance: Callable[[int], object] | None,
@@ -222,6 +233,52 @@ def _states_from_workers(
         yield state
 
 
+@dataclass(frozen=True, eq=False)
+class _RangeTask:
+    """Finds the range of a chunk of inputs."""
+
+    sources: Sequence[Any]
+
+    def __call__(self) -> tuple[float, float]:
+        return _union(source.value_range() for source in self.sources)
+
+
+def value_range(sources: Sequence[Any], n_threads: int) -> tuple[float, float]:
+    """Read every input, and return the range of all finite values and zero.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Opened inputs.
+    n_threads : int
+        Number of threads, at least 1.
+
+    Returns
+    -------
+    lowest, highest : float
+        The range.
+
+    Raises
+    ------
+    groupglm.errors.ImageError
+        If an input cannot be read.
+    """
+    if is_remote():
+        chunks = (sources[first : first + CHUNK] for first in range(0, len(sources), CHUNK))
+        return _union(run_remotely(_RangeTask(tuple(chunk)) for chunk in chunks))
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            return _union(pool.map(lambda source: source.value_range(), sources))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _union(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    lows, highs = zip(*ranges, strict=True)
+    return min(lows), max(highs)
+
+
 def row_dtype(sources: Sequence[Source]) -> np.dtype[Any]:
     """Return the type that holds the values of all sources exactly."""
     return np.result_type(*{source.dtype for source in sources})
@@ -229,7 +286,7 @@ def row_dtype(sources: Sequence[Source]) -> np.dtype[Any]:
 
 def read_rows(
     sources: Sequence[Any],
-    space: Space[Any],
+    space: Reader,
     *,
     n_threads: int,
     fill: float | None = None,
@@ -243,7 +300,7 @@ def read_rows(
     ----------
     sources : sequence of Source
         Opened inputs that the space can read.
-    space : Space
+    space : Reader
         Turns an input into a row of values.
     n_threads : int
         Number of threads, at least 1.

@@ -118,7 +118,7 @@ def test_an_error_names_the_file_and_the_worker(client: Any, tmp_path: Path) -> 
     factor = _core.Design(np.ascontiguousarray(design.to_numpy()))
     with (
         joblib.parallel_config(backend="dask"),
-        pytest.raises(ImageError, match=r"map3\.nii\.gz: .*\(on worker .* at tcp://"),
+        pytest.raises(ImageError, match=r"map3\.nii\.gz: .*\(on worker \S+, process \d+\)"),
     ):
         fit_state(sources, VolumeSpace(sources[0].grid), factor, n_threads=1)
 

@@ -105,8 +105,9 @@ def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
     sources = open_image_or_series(image, name=name)
     if len(sources) > 1:
         shape = (*sources[0].grid.shape, len(sources))
+        called = _name_of(cast("ImageLike", image), name)
         raise ImageError(
-            f"{_name_of(cast('ImageLike', image), name)}: holds {len(sources)} volumes (shape {shape}), but each "
+            f"{called}: holds {len(sources)} volumes (shape {shape}), but each "
             "image must be 3-D, or 4-D with a single volume; split it into single volumes"
         )
     return sources[0]

@@ -69,6 +69,27 @@ class VolumeSource(ABC):
         """Return what changes whenever the stored values may have changed; None if unknown."""
         return None
 
+    def value_range(self) -> tuple[float, float]:
+        """Read the volume, and return the least and the largest of its finite values and zero.
+
+        Returns
+        -------
+        lowest, highest : float
+            The range.
+
+        Raises
+        ------
+        ImageError
+            If the file cannot be read.
+        """
+        values = np.empty(self.grid.n_voxels, dtype=self.dtype)
+        self.read_into(values)
+        lowest, highest = float(values.min(initial=0)), float(values.max(initial=0))
+        if not (math.isfinite(lowest) and math.isfinite(highest)):
+            finite = values[np.isfinite(values)]
+            lowest, highest = float(finite.min(initial=0)), float(finite.max(initial=0))
+        return lowest, highest
+
     @property
     def nbytes_in_memory(self) -> float:
         """Bytes of values that travel when the source is sent to another process; 0 for a file."""
