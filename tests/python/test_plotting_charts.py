@@ -73,9 +73,9 @@ def test_groups_have_statsmodels_means_and_intervals(
         half = (expected["mean_ci_upper"] - expected["mean_ci_lower"])[0] / 2
         assert group.half_width == pytest.approx(half, rel=1e-9)
         # Least squares with the group's own column: residuals of a group add up to zero.
-        assert group.values.mean() == pytest.approx(group.fitted, rel=1e-9)
+        assert group.y.mean() == pytest.approx(group.fitted, rel=1e-9)
     assert [group.name for group in data.groups] == ["patient", "control"]
-    assert [len(group.values) for group in data.groups] == [8, 16]
+    assert [len(group.y) for group in data.groups] == [8, 16]
 
 
 def test_a_slope_has_statsmodels_line_and_band(
@@ -91,7 +91,7 @@ def test_a_slope_has_statsmodels_line_and_band(
     np.testing.assert_allclose(data.x, design["age"])
     # Distances from the line are the residuals of the whole model.
     line = np.interp(data.x, data.line[0], data.line[1])
-    np.testing.assert_allclose(data.values - line, fit.resid, atol=1e-9)
+    np.testing.assert_allclose(data.y - line, fit.resid, atol=1e-9)
 
 
 def test_the_regressor_of_a_contrast_has_its_effect_as_slope(
@@ -103,7 +103,7 @@ def test_the_regressor_of_a_contrast_has_its_effect_as_slope(
     slope = np.diff(data.line[1][[0, -1]])[0] / np.diff(data.line[0][[0, -1]])[0]
     assert slope == pytest.approx(float(contrast @ fit.params), rel=1e-8)
     line = np.interp(data.x, data.line[0], data.line[1])
-    np.testing.assert_allclose(data.values - line, fit.resid, atol=1e-9)
+    np.testing.assert_allclose(data.y - line, fit.resid, atol=1e-9)
     # A place on the line is the mean row moved along the contrast's regressor.
     gain = np.linalg.inv(design.T @ design) @ contrast
     x = design.to_numpy() @ gain / (contrast @ gain)
@@ -117,7 +117,7 @@ def test_a_one_sample_mean_is_at_zero_of_the_other_columns() -> None:
     data = _adjust(y, design, [1, 0])
     fit = sm.OLS(y, design).fit()
     assert data.groups[0].fitted == pytest.approx(fit.params["intercept"], rel=1e-9)
-    assert data.groups[0].values.mean() == pytest.approx(fit.params["intercept"], rel=1e-9)
+    assert data.groups[0].y.mean() == pytest.approx(fit.params["intercept"], rel=1e-9)
 
 
 def test_a_difference_column_shows_both_its_groups() -> None:
@@ -130,7 +130,7 @@ def test_a_difference_column_shows_both_its_groups() -> None:
 
 def test_a_group_of_its_own_shows_its_images_only(design: pd.DataFrame) -> None:
     data = _adjust(np.arange(N, dtype=float), design, [1, 0, 0, 0])
-    assert [(group.name, len(group.values)) for group in data.groups] == [("patient", 8)]
+    assert [(group.name, len(group.y)) for group in data.groups] == [("patient", 8)]
 
 
 def test_an_f_contrast_is_shown_against_its_fit(
@@ -139,7 +139,7 @@ def test_an_f_contrast_is_shown_against_its_fit(
     data = _adjust(values, design, [[0, 0, 1, 0], [0, 0, 0, 1]])
     fit = sm.OLS(values, design).fit()
     assert data.kind == "fitted"
-    np.testing.assert_allclose(data.values - data.x, fit.resid, atol=1e-9)
+    np.testing.assert_allclose(data.y - data.x, fit.resid, atol=1e-9)
 
 
 def test_missing_values_are_left_out(design: pd.DataFrame, values: NDArray[np.float64]) -> None:
@@ -149,7 +149,7 @@ def test_missing_values_are_left_out(design: pd.DataFrame, values: NDArray[np.fl
     fit = sm.OLS(values[keep], design[keep]).fit()
     slope = np.diff(data.line[1][[0, -1]])[0] / np.diff(data.line[0][[0, -1]])[0]
     assert slope == pytest.approx(fit.params["age"], rel=1e-9)
-    assert len(data.values) == N - 2
+    assert len(data.y) == N - 2
 
 
 def test_a_peak_is_read_from_images_at_its_place(tmp_path: Path) -> None:
@@ -185,7 +185,8 @@ def test_one_column_has_no_correlation() -> None:
 
 def test_a_contrast_has_a_row_of_bars_for_each_of_its_rows(design: pd.DataFrame) -> None:
     figure = plot_contrast_matrix(["patient - control", "0.5*age"], design)
-    heights = [[bar.get_height() for bar in ax.patches] for ax in figure.axes]  # type: ignore[attr-defined]
+    bars: list[list[Any]] = [list(ax.patches) for ax in figure.axes]
+    heights = [[bar.get_height() for bar in row] for row in bars]
     assert heights == [[1, -1, 0, 0], [0, 0, 0.5, 0]]
     many = plot_contrast_matrix(np.tile(np.eye(4), (3, 1)), design, title="many")
     assert len(many.axes) == 8
@@ -196,8 +197,8 @@ def test_the_histogram_is_a_density() -> None:
     z = np.random.default_rng(7).standard_normal(5000)
     figure = plot_histogram(np.append(z, [np.nan, np.inf]), threshold=3.1)
     ax = figure.axes[0]
-    outline = ax.patches[0].get_path().vertices  # type: ignore[attr-defined]
-    density, edges = np.histogram(z, bins=80, range=(-4.5, 4.5), density=True)
+    outline = ax.patches[0].get_path().vertices
+    density, _ = np.histogram(z, bins=80, range=(-4.5, 4.5), density=True)
     assert np.asarray(outline)[:, 1].max() == pytest.approx(density.max())
     lines = [line.get_xdata() for line in ax.lines]
     assert [list(line) for line in lines[1:]] == [[3.1, 3.1], [-3.1, -3.1]]  # type: ignore[arg-type]
@@ -222,7 +223,7 @@ def test_the_bar_states_scale_and_threshold() -> None:
     figure = plot_stat_map(image, bg_img=None, threshold=3.2, label="t")
     bar = figure.axes[-1]
     assert bar.get_xlim() == (-5.0, 5.0)
-    marks = sorted(line.get_xdata()[0] for line in bar.lines)  # type: ignore[index]
+    marks = sorted(float(np.asarray(line.get_xdata())[0]) for line in bar.lines)
     assert marks == [-3.2, 3.2]
     assert bar.get_xlabel() == "t; grey: not shown, up to 3.20"
 
@@ -264,7 +265,7 @@ def test_places_to_cut_that_make_no_sense_are_refused(mode: str, cuts: Any, mess
 
 def test_places_to_cut_of_another_type_are_refused() -> None:
     image = nib.Nifti1Image(np.ones((4, 4, 4)), np.eye(4))  # type: ignore[no-untyped-call]
-    with pytest.raises(TypeError, match="cut_coords is 3.5; it must be None, a number of cuts"):
+    with pytest.raises(TypeError, match=r"cut_coords is 3\.5; it must be None, a number of cuts"):
         plot_stat_map(image, bg_img=None, display_mode="z", cut_coords=3.5)
 
 

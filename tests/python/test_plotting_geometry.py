@@ -73,8 +73,9 @@ def _coloured(figure: Figure, ax: Axes) -> NDArray[np.float64]:
     """Return the places in mm, shape (n, 2), of the coloured pixels of a view."""
     figure.set_dpi(150)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels: Any = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(pixels)[..., :3].astype(int)
     rows, columns = np.nonzero(np.ptp(pixels, axis=-1) > 60)  # neither grey nor a letter
     places = np.column_stack([columns + 0.5, len(pixels) - rows - 0.5])
     box = ax.get_window_extent()
@@ -104,7 +105,7 @@ def test_a_peak_is_drawn_at_its_place_in_slices(mode: str, planted: Planted) -> 
     figure = plot_stat_map(
         planted.image, bg_img=None, mask_img=planted.mask, display_mode=mode, colorbar=False
     )
-    views = {}
+    views: dict[str, int] = {}
     for ax in figure.axes:
         axis, coordinate = str(ax.get_label()).split(" = ")
         found = _coloured(figure, ax)
@@ -181,7 +182,7 @@ def test_looking_up_a_plane_is_looking_up_each_of_its_places(name: str) -> None:
                 continue  # between two voxels: either is right
             voxel = np.round(exact).astype(int)
             inside = (voxel >= 0).all() and (voxel < SHAPE).all()
-            assert picture[row, column] == (volume.values[tuple(voxel)] if inside else 0)
+            assert picture[row, column] == (volume.data[tuple(voxel)] if inside else 0)
 
 
 @pytest.mark.parametrize("name", AFFINES)
@@ -192,9 +193,9 @@ def test_no_voxel_is_lost_in_a_glass_brain(name: str) -> None:
     values[tuple(voxels.T)] = np.arange(1.0, 41.0)
     volume = Volume(values, AFFINES[name])
     coarse = volume.upright(volume.bounds(), 2.0)
-    assert set(np.unique(values)) <= set(np.unique(coarse.values))
+    assert set(np.unique(values)) <= set(np.unique(coarse.data))
     # A view of samples coarser than the voxels keeps the largest of each sample.
-    assert volume.upright(volume.bounds(), 15.0).values.max() == 40.0
+    assert volume.upright(volume.bounds(), 15.0).data.max() == 40.0
 
 
 def test_bounds_hold_the_voxels_that_are_not_zero() -> None:

@@ -6,13 +6,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import itertools
 import json
 import re
 import sys
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -28,6 +29,7 @@ from groupglm.plotting import template
 from groupglm.report import HTMLReport
 from groupglm.report.data_quality import leverage, look_at_images
 from groupglm.report.options import describe_weights, named_contrasts
+from groupglm.report.words import MINUS, TIMES
 
 SHAPE = (14, 16, 12)
 AFFINE = np.array([[-4.0, 0, 0, 26], [0, 4.0, 0, -30], [0, 0, 5.0, -28], [0, 0, 0, 1]])
@@ -106,7 +108,7 @@ def test_the_page_says_what_was_fitted(page: Page, model: SecondLevelModel) -> N
     ) in page.text
     assert "familywise error rate is controlled at 0.05 by Bonferroni's correction" in page.text
     assert "with the regressors group, age and intercept, leaving 13 residual" in page.text
-    assert "(4 × 4 × 5 mm voxels)" in page.text
+    assert f"(4 {TIMES} 4 {TIMES} 5 mm voxels)" in page.text
     assert "patients minus controls [group; t(13)]" in page.text
 
 
@@ -115,7 +117,7 @@ def test_the_page_states_the_peak_of_the_map(page: Page, model: SecondLevelModel
     values = np.asarray(z_map.dataobj)
     voxel = np.unravel_index(np.argmax(np.abs(values)), values.shape)
     x, y, z = (AFFINE @ [*voxel, 1])[:3].round().astype(int)
-    place = f"({x}, {y}, {z})".replace("-", "−")
+    place = f"({x}, {y}, {z})".replace("-", MINUS)
     assert f"The highest peak is z = {values[voxel]:.2f} at {place} mm." in page.text
 
 
@@ -127,12 +129,15 @@ def test_nothing_survived_is_said_plainly(page: Page, model: SecondLevelModel) -
     highest = values.ravel()[np.argmax(np.abs(values))]
     threshold = norm.isf(0.05 / 2 / model.n_elements_)
     assert abs(highest) < threshold  # or there is nothing to test here
-    assert f"Nothing survived. The highest peak is z = {highest:.2f}".replace("-", "−") in page.text
+    sentence = f"Nothing survived. The highest peak is z = {highest:.2f}"
+    assert sentence.replace("-", MINUS) in page.text
     assert f"; the threshold is {threshold:.2f}." in page.text
 
 
 def test_a_false_discovery_rate_that_no_threshold_holds_is_said(model: SecondLevelModel) -> None:
-    text = Page(model.generate_report("age", height_control="fdr", alpha=0.001).get_standalone()).text
+    text = Page(
+        model.generate_report("age", height_control="fdr", alpha=0.001).get_standalone()
+    ).text
     assert "Nothing survived." in text
     assert "Benjamini Y, Hochberg Y." in text
 
@@ -159,19 +164,21 @@ def test_headings_follow_each_other_and_pictures_have_texts(page: Page) -> None:
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:], strict=False))
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
     alts = [image["alt"] or "" for image in page.named("img")]
     alts += [part["aria-label"] or "" for part in page.named("div") if part.get("role") == "img"]
     assert len(alts) >= 9
     assert all(len(alt) > 20 for alt in alts)
     # A map's text states its finding.
     assert any("Slices of the map of age. Nothing survived." in alt for alt in alts)
-    assert any("of the map of patients minus controls. " in alt and "cluster" in alt for alt in alts)
+    assert any(
+        "of the map of patients minus controls. " in alt and "cluster" in alt for alt in alts
+    )
     assert page.named("html")[0]["lang"] == "en"
 
 
 def test_the_clusters_are_those_of_the_table(model: SecondLevelModel) -> None:
-    from groupglm.inference import get_clusters_table, threshold_stats_img
+    from groupglm import get_clusters_table, threshold_stats_img
 
     text = model.generate_report("group").get_standalone()
     body = re.search(r'<div class="table" id="clusters-1">.*?</table>', text, re.DOTALL)
@@ -274,9 +281,10 @@ def test_outliers_are_flagged_and_others_are_not() -> None:
     assert "2 of the 16 images are far from the others: image 4 in memory and image 9" in text
     assert "No contrast was asked for" in text
     clean = SecondLevelModel().fit(_data()[0], design_matrix=design)
-    assert "None of the 16 images is far from the others." in Page(
-        clean.generate_report(None).get_standalone()
-    ).text
+    assert (
+        "None of the 16 images is far from the others."
+        in Page(clean.generate_report(None).get_standalone()).text
+    )
 
 
 def test_missing_values_are_counted(tmp_path: Path) -> None:
@@ -297,7 +305,9 @@ def test_leverage_is_statsmodels() -> None:
     expected = sm.OLS(np.zeros(20), X).fit().get_influence().hat_matrix_diag
     np.testing.assert_allclose(leverage(X), expected, rtol=1e-10)
     # Depending columns add nothing.
-    np.testing.assert_allclose(leverage(np.column_stack([X, X @ [1, 2, 3, 4]])), expected, rtol=1e-8)
+    np.testing.assert_allclose(
+        leverage(np.column_stack([X, X @ [1, 2, 3, 4]])), expected, rtol=1e-8
+    )
 
 
 @pytest.mark.parametrize(
@@ -377,7 +387,10 @@ def test_options_of_another_type_are_refused(
     [
         ({"threshold": 2.5}, "threshold=2.5 has no effect beside height_control='fpr'"),
         ({"alpha": 0.05, "height_control": None}, "alpha=0.05 has no effect with height_control="),
-        ({"plot_type": "glass", "cut_coords": 3}, "cut_coords has no effect with plot_type='glass'"),
+        (
+            {"plot_type": "glass", "cut_coords": 3},
+            "cut_coords has no effect with plot_type='glass'",
+        ),
     ],
 )
 def test_what_has_no_effect_is_said(
@@ -406,12 +419,17 @@ def test_a_contrast_that_cannot_be_estimated_is_refused() -> None:
 
 
 @pytest.mark.parametrize("plot_type", ["slice", "glass"])
-def test_every_view_makes_a_report(model: SecondLevelModel, plot_type: str) -> None:
+def test_every_view_makes_a_report(
+    model: SecondLevelModel, plot_type: Literal["slice", "glass"]
+) -> None:
     from groupglm.plotting.panels import GLASS_MODES, SLICE_MODES
 
     for mode in SLICE_MODES if plot_type == "slice" else GLASS_MODES:
         report = model.generate_report(
-            "group", bg_img=None, plot_type=plot_type, display_mode=mode  # type: ignore[arg-type]
+            "group",
+            bg_img=None,
+            plot_type=plot_type,
+            display_mode=mode,
         )
         assert f"'{mode}'" in Page(report.get_standalone()).text
 
@@ -462,7 +480,7 @@ def test_the_call_on_the_page_makes_the_page_again(model: SecondLevelModel) -> N
 
 def _no_template(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("TEMPLATEFLOW_HOME", str(home))
-    monkeypatch.setattr(template.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
 
 def test_without_the_template_the_outline_is_drawn_and_the_page_says_so(
@@ -493,7 +511,8 @@ def test_templateflow_comes_first(
 def test_a_background_of_ones_own(model: SecondLevelModel, tmp_path: Path) -> None:
     path = tmp_path / "mine.nii.gz"
     nib.Nifti1Image(np.ones(SHAPE), AFFINE).to_filename(path)  # type: ignore[no-untyped-call]
-    for image in (path, nib.load(path)):
+    images: list[Any] = [path, nib.load(path)]
+    for image in images:
         text = Page(model.generate_report("group", bg_img=image).get_standalone()).text
         assert "The background is the image mine.nii.gz, given." in text
 

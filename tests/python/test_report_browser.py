@@ -20,6 +20,7 @@ import pytest
 
 from groupglm import SecondLevelModel
 from groupglm.report import HTMLReport
+from groupglm.report.words import MINUS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None and not os.environ.get("CI"):
@@ -155,7 +156,9 @@ def test_dark_mode_is_dark_and_its_letters_can_be_read(browser: Any, address: st
 
 
 def test_a_table_sorts_by_a_click(visit: Visit) -> None:
-    column = "[...document.querySelectorAll('#images tbody tr')].map((row) => row.cells[2].textContent)"
+    column = (
+        "[...document.querySelectorAll('#images tbody tr')].map((row) => row.cells[2].textContent)"
+    )
     before = [float(text) for text in visit.page.evaluate(column)]
     header = visit.page.locator("#images th").nth(2)
     header.locator("button").click()
@@ -167,7 +170,8 @@ def test_a_table_sorts_by_a_click(visit: Visit) -> None:
     # Clusters have no size where they are further peaks: those stay at the end.
     visit.page.locator("#clusters-1 th").nth(4).locator("button").click()
     peaks = visit.page.evaluate(
-        "[...document.querySelectorAll('#clusters-1 tbody tr')].map((row) => row.cells[4].textContent)"
+        """[...document.querySelectorAll('#clusters-1 tbody tr')].map(
+             (row) => row.cells[4].textContent)"""
     )
     assert [float(text) for text in peaks] == sorted(float(text) for text in peaks)
 
@@ -213,7 +217,7 @@ def test_a_table_and_a_paragraph_are_copied(browser: Any, address: str) -> None:
 
 
 def _readout(visit: Visit) -> tuple[list[float], str]:
-    text = visit.page.locator("#viewer-readout").text_content().replace("−", "-")
+    text = visit.page.locator("#viewer-readout").text_content().replace(MINUS, "-")
     place, what = text.split(" mm: ")
     return [float(number) for number in place.strip("()").split(",")], what
 
@@ -261,8 +265,9 @@ def test_the_planted_voxel_is_drawn_where_it_lies(visit: Visit) -> None:
     _, what = _readout(visit)
     visit.page.locator("#viewer-threshold").fill(str(float(what.split()[2].rstrip(",")) - 0.02))
     low, high = visit.page.evaluate(
-        """(() => { const data = JSON.parse(document.getElementById('viewer-background').textContent);
-           return [data.low, data.high]; })()"""
+        """(() => {
+             const data = JSON.parse(document.getElementById('viewer-background').textContent);
+             return [data.low, data.high]; })()"""
     )
     visit.page.wait_for_timeout(200)
     peak = (AFFINE @ [*PEAK, 1])[:3]
@@ -274,8 +279,9 @@ def test_the_planted_voxel_is_drawn_where_it_lies(visit: Visit) -> None:
               const { width, height } = canvas;
               const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
               const box = [1e9, -1e9, 1e9, -1e9];
-              for (let row = 0; row < height; row++) for (let column = 0; column < width; column++) {
-                const at = 4 * (row * width + column);
+              for (let pixel = 0; pixel < width * height; pixel++) {
+                const [row, column] = [Math.floor(pixel / width), pixel % width];
+                const at = 4 * pixel;
                 // Orange to yellow, which no grey and no green line is.
                 if (data[at] > 180 && data[at] > data[at + 2] + 40) {
                   box[0] = Math.min(box[0], column); box[1] = Math.max(box[1], column + 1);
@@ -328,7 +334,7 @@ def test_a_cluster_leads_to_the_viewer(visit: Visit) -> None:
     row = visit.page.locator("#clusters-1 tbody tr").nth(1)
     cells = row.locator("td").all_text_contents()
     row.locator("button").click()
-    start = f"({float(cells[1]):.1f},".replace("-", "−")
+    start = f"({float(cells[1]):.1f},".replace("-", MINUS)
     sync_api.expect(visit.page.locator("#viewer-readout")).to_contain_text(start)
     place, _ = _readout(visit)
     np.testing.assert_allclose(place, [float(cell) for cell in cells[1:4]], atol=0.051)

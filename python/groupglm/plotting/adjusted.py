@@ -33,14 +33,14 @@ class Group:
     ----------
     name : str
         What they are.
-    values : array, shape (k,)
+    y : array, shape (k,)
         Their adjusted values.
     fitted, half_width : float
         The fitted value and half of its confidence interval.
     """
 
     name: str
-    values: FloatArray
+    y: FloatArray
     fitted: float
     half_width: float
 
@@ -55,7 +55,7 @@ class Adjusted:
         Values by group; values against a regressor, with a line; or against the fitted values.
     groups : tuple of Group
         With "groups".
-    x, values : arrays, shape (n,)
+    x, y : arrays, shape (n,)
         With the others: the regressor (or fitted values), and the adjusted values.
     line : array, shape (3, k)
         Places, fitted values and half widths of the confidence band; the widths are NaN with
@@ -67,7 +67,7 @@ class Adjusted:
     kind: Literal["groups", "regressor", "fitted"]
     groups: tuple[Group, ...]
     x: FloatArray
-    values: FloatArray
+    y: FloatArray
     line: FloatArray
     label: str
 
@@ -83,7 +83,7 @@ class _Voxel:
             warnings.simplefilter("ignore", RankDeficientWarning)
             fit = fit_ols(X, values[:, np.newaxis], n_threads=1)
         present = np.isfinite(values)
-        self.X, self.values = X[present], values[present]
+        self.X, self.y = X[present], values[present]
         self.beta: FloatArray = fit.beta[:, 0]
         df = int(np.ravel(fit.df_residual)[0])
         self._cov = np.linalg.pinv(self.X.T @ self.X) * float(fit.rss[0]) / max(df, 1)
@@ -184,7 +184,7 @@ def _without(
     mean = np.zeros(voxel.X.shape[1])
     if shown.any():
         mean[others] = voxel.X[shown][:, others].mean(axis=0)
-    return voxel.values - (voxel.X[:, others] - mean[others]) @ voxel.beta[others], mean
+    return voxel.y - (voxel.X[:, others] - mean[others]) @ voxel.beta[others], mean
 
 
 def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str]) -> Adjusted:
@@ -197,7 +197,7 @@ def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str
     others = np.setdiff1d(np.arange(voxel.X.shape[1]), involved)
     adjusted, mean = _without(voxel, others, np.logical_or.reduce(members))
     if len(involved) == 1 and members[0].all():
-        adjusted, mean = voxel.values - voxel.X[:, others] @ voxel.beta[others], np.zeros_like(mean)
+        adjusted, mean = voxel.y - voxel.X[:, others] @ voxel.beta[others], np.zeros_like(mean)
     points = np.tile(mean, (len(involved), 1))
     for place, (column, inside) in enumerate(zip(involved, members, strict=True)):
         points[place, column] = columns[inside, place][0] if inside.any() else 1.0
@@ -237,7 +237,7 @@ def _against_regressor(
     # The rest of the fit is X - x c', whose mean stays; a place on the line is that mean + x c'.
     rest = X - np.outer(x, direction)
     mean = rest.mean(axis=0)
-    adjusted = voxel.values - (rest - mean) @ voxel.beta
+    adjusted = voxel.y - (rest - mean) @ voxel.beta
     places = np.linspace(x.min(), x.max(), _N_LINE)
     fitted, half = voxel.interval(mean + np.outer(places, direction))
     return Adjusted("regressor", (), x, adjusted, np.stack([places, fitted, half]), label)

@@ -16,7 +16,17 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["INK", "ORANGE", "BLUE", "GREY", "ON_DARK", "ON_LIGHT", "count_map", "diverging", "lookup_table"]
+__all__ = [
+    "BLUE",
+    "GREY",
+    "INK",
+    "ON_DARK",
+    "ON_LIGHT",
+    "ORANGE",
+    "count_map",
+    "diverging",
+    "lookup_table",
+]
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"  # of Okabe and Ito's set
 INK = "#1a1a1a"

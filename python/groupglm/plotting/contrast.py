@@ -56,7 +56,8 @@ def plot_contrast_matrix(
     >>> import pandas as pd
     >>> from groupglm.plotting import plot_contrast_matrix
     >>> design = pd.DataFrame({"patient": [1, 0, 1], "control": [0, 1, 0]})
-    >>> [bar.get_height() for bar in plot_contrast_matrix("patient - control", design).axes[0].patches]
+    >>> figure = plot_contrast_matrix("patient - control", design)
+    >>> [bar.get_height() for bar in figure.axes[0].patches]
     [1.0, -1.0]
     """
     frame = load_design_matrix(design_matrix)

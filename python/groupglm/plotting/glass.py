@@ -92,7 +92,7 @@ def plot_glass_brain(
     values = Volume.of(stat_map_img, "stat_map_img")
     mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
     background = find_background(bg_img, mask)
-    scale = Scale.of(values.values, threshold, vmax, dark=False)
+    scale = Scale.of(values.data, threshold, vmax, dark=False)
     return draw_glass(values, background, mask, scale, panels, title, label if colorbar else "")
 
 
@@ -134,7 +134,7 @@ def draw_glass(
     brain = None
     if background is not None:
         brain = background.volume.upright(bounds, _BRAIN_STEP, keep_peaks=False)
-    large = np.where(np.abs(values.values) > scale.threshold, values.values, 0)
+    large = np.where(np.abs(values.data) > scale.threshold, values.data, 0)
     shown = Volume(large, values.affine)
     upright = None
     if large.any():
@@ -163,17 +163,19 @@ def draw_glass(
 def _hemisphere(volume: Volume, view: str) -> NDArray[Any]:
     """Return the values of an upright volume, zero in the hemisphere that the view leaves out."""
     if view not in ("l", "r"):
-        return volume.values
-    x = volume.affine[0, 3] + volume.affine[0, 0] * np.arange(volume.values.shape[0])
+        return volume.data
+    x = volume.affine[0, 3] + volume.affine[0, 0] * np.arange(volume.data.shape[0])
     keep = x <= 0 if view == "l" else x >= 0
-    return volume.values * keep[:, np.newaxis, np.newaxis]
+    kept: NDArray[Any] = volume.data * keep[:, np.newaxis, np.newaxis]
+    return kept
 
 
 def _strongest_along(values: NDArray[Any], axis: str) -> NDArray[Any]:
     """Project the value of largest size along an axis; the picture's rows go upwards."""
     number = "xyz".index(axis)
     high, low = values.max(axis=number), values.min(axis=number)
-    return np.where(high >= -low, high, low).T
+    strongest: NDArray[Any] = np.where(high >= -low, high, low).T
+    return strongest
 
 
 def _extent(volume: Volume, axis: str) -> tuple[float, float, float, float]:
@@ -181,7 +183,7 @@ def _extent(volume: Volume, axis: str) -> tuple[float, float, float, float]:
     edges = []
     for number in IN_PLANE[axis]:
         step, first = volume.affine[number, number], volume.affine[number, 3]
-        edges += [first - step / 2, first + step * (volume.values.shape[number] - 0.5)]
+        edges += [first - step / 2, first + step * (volume.data.shape[number] - 0.5)]
     return edges[0], edges[1], edges[2], edges[3]
 
 

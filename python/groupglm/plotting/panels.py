@@ -31,8 +31,7 @@ __all__ = [
 ]
 
 SLICE_MODES = ("ortho", "x", "y", "z", "xz", "yx", "yz")
-GLASS_MODES = ("ortho", "x", "y", "z", "xz", "yx", "yz", "l", "r", "lr", "lzr", "lyr")
-GLASS_MODES += ("lzry", "lyrz")
+GLASS_MODES = (*SLICE_MODES, "l", "r", "lr", "lzr", "lyr", "lzry", "lyrz")
 """Views of nilearn's names: planes by the axis they are perpendicular to, l and r the hemispheres
 seen from outside."""
 
@@ -90,7 +89,9 @@ def check_mode(display_mode: object, modes: Sequence[str]) -> None:
     hint = ""
     if display_mode in GLASS_MODES:
         hint = "; views of a hemisphere need a glass brain (plot_type='glass')"
-    raise ValueError(f"display_mode is {display_mode!r}; it must be one of {', '.join(modes)}{hint}")
+    raise ValueError(
+        f"display_mode is {display_mode!r}; it must be one of {', '.join(modes)}{hint}"
+    )
 
 
 def check_cuts(display_mode: str, cut_coords: Any) -> None:
@@ -99,9 +100,7 @@ def check_cuts(display_mode: str, cut_coords: Any) -> None:
     choose_cuts(display_mode, cut_coords, nothing, nothing.bounds())
 
 
-def choose_cuts(
-    display_mode: str, cut_coords: Any, values: Volume, bounds: Bounds
-) -> list[Panel]:
+def choose_cuts(display_mode: str, cut_coords: Any, values: Volume, bounds: Bounds) -> list[Panel]:
     """Decide where to cut.
 
     Parameters
@@ -181,9 +180,9 @@ def _places_along(axis: str, cut_coords: Any, values: Volume, bounds: Bounds) ->
 
 
 def _voxel_places(values: Volume) -> tuple[Any, Any]:
-    voxels = np.argwhere(values.values != 0)
+    voxels = np.argwhere(values.data != 0)
     places = voxels @ values.affine[:3, :3].T + values.affine[:3, 3]
-    return places, np.abs(values.values[tuple(voxels.T)])
+    return places, np.abs(values.data[tuple(voxels.T)])
 
 
 def _peak(values: Volume, bounds: Bounds) -> tuple[float, float, float]:
@@ -317,6 +316,13 @@ def _view(
         for place, side in ((0.03, "L"), (0.97, "R")):
             align: Any = "left" if side == "L" else "right"
             ax.text(
-                place, 0.97, side, transform=ax.transAxes, color=look.ink, size=12, va="top", ha=align
+                place,
+                0.97,
+                side,
+                transform=ax.transAxes,
+                color=look.ink,
+                size=12,
+                va="top",
+                ha=align,
             )
     return ax

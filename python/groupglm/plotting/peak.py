@@ -135,7 +135,7 @@ def _read_voxel(images: Any, position: tuple[float, float, float]) -> NDArray[np
 def _draw_groups(ax: Axes, data: Adjusted, level: float) -> None:
     for place, group in enumerate(data.groups):
         ax.scatter(
-            place + _spread(group.values), group.values, s=18, color=BLUE, alpha=0.65, lw=0,
+            place + _spread(group.y), group.y, s=18, color=BLUE, alpha=0.65, lw=0,
             label="one image, adjusted" if place == 0 else None,
         )  # fmt: skip
         ax.errorbar(
@@ -155,9 +155,7 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _draw_line(ax: Axes, data: Adjusted, level: float) -> None:
-    ax.scatter(
-        data.x, data.values, s=18, color=BLUE, alpha=0.65, lw=0, label="one image, adjusted"
-    )
+    ax.scatter(data.x, data.y, s=18, color=BLUE, alpha=0.65, lw=0, label="one image, adjusted")
     places, fitted, half = data.line
     ax.plot(places, fitted, color=ORANGE, lw=2, label="fit")
     if np.isfinite(half).all():

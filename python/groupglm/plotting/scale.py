@@ -77,7 +77,7 @@ class Scale:
         if vmax is not None and (not math.isfinite(top) or top <= limit):
             raise ValueError(f"vmax is {vmax!r}; it must be finite and above the threshold {limit}")
         # An empty map still gets a bar, which shows where the threshold would be.
-        top = max(top, limit * 1.25, np.finfo(np.float32).tiny) or 1.0
+        top = max(top, limit * 1.25, float(np.finfo(np.float32).tiny))
         signed = bool((values < 0).any())
         return cls(top, limit, signed, diverging(dark=dark))
 
@@ -104,7 +104,7 @@ class Scale:
         array of uint8, shape (n_v, n_u, 4)
             The colours.
         """
-        colours: NDArray[np.uint8] = self.cmap(self.norm(values), bytes=True)  # type: ignore[assignment]
+        colours: NDArray[np.uint8] = self.cmap(self.norm(values), bytes=True)
         colours[..., 3] = np.where(np.abs(values) > self.threshold, self.opacity, 0)
         return colours
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from groupglm.plotting.panels import DARK, Panel, check_mode, choose_cuts, lay_out, SLICE_MODES
+from groupglm.plotting.panels import DARK, SLICE_MODES, Panel, check_mode, choose_cuts, lay_out
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.template import MNI, Background, find_background
 from groupglm.plotting.volumes import Bounds, Volume
@@ -91,7 +91,7 @@ def plot_stat_map(
     values = Volume.of(stat_map_img, "stat_map_img")
     mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
     background = find_background(bg_img, mask)
-    scale = Scale.of(values.values, threshold, vmax, dark=True)
+    scale = Scale.of(values.data, threshold, vmax, dark=True)
     return draw_slices(
         values, background, mask, scale, display_mode, cut_coords, title, label if colorbar else ""
     )
@@ -148,7 +148,7 @@ def draw_slices(
 def _above(values: Volume, threshold: float) -> Any:
     import numpy as np
 
-    return np.where(np.abs(values.values) > threshold, values.values, 0)
+    return np.where(np.abs(values.data) > threshold, values.data, 0)
 
 
 def _place(panel: Panel) -> float:
@@ -172,9 +172,7 @@ def _keep_limits(ax: Axes, panel: Panel, bounds: Bounds) -> None:
     ax.set_ylim(bounds.low[second], bounds.high[second])
 
 
-def _draw_background(
-    ax: Axes, panel: Panel, background: Background | None, bounds: Bounds
-) -> None:
+def _draw_background(ax: Axes, panel: Panel, background: Background | None, bounds: Bounds) -> None:
     if background is None:
         return
     picture, extent = background.volume.plane(

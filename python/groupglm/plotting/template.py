@@ -92,7 +92,7 @@ def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background
 def _outline(mask: Volume | None, description: str) -> Background | None:
     if mask is None:
         return None
-    inside = (mask.values != 0).astype(np.float32)
+    inside = (mask.data != 0).astype(np.float32)
     return Background(Volume(inside, mask.affine), True, description)
 
 
@@ -121,7 +121,7 @@ def _default_templateflow() -> Path | None:
 
 def _shades(volume: Volume) -> Volume:
     """Scale to 0..1 by the brightest hundredth, which is often an artefact or fat."""
-    values = volume.values.astype(np.float32)
+    values = volume.data.astype(np.float32)
     # Every seventh voxel: a percentile of millions of values costs more than it tells.
     sample: Any = values.ravel(order="K")[::7]
     sample = sample[sample > 0]

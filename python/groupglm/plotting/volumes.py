@@ -49,7 +49,7 @@ class Bounds:
     def ticks(self, axis: int, step: float) -> FloatArray:
         """Return places along an axis, `step` apart, from one face to the other."""
         count = max(2, int(np.ceil((self.high[axis] - self.low[axis]) / step)) + 1)
-        return self.low[axis] + step * np.arange(count)
+        return np.asarray(self.low[axis] + step * np.arange(count), dtype=np.float64)
 
 
 def _triple(values: Any) -> tuple[float, float, float]:
@@ -63,8 +63,8 @@ class Volume:
 
     Parameters
     ----------
-    values : array, shape (n_x, n_y, n_z)
-        The values; NaN counts as nothing there.
+    data : array, shape (n_x, n_y, n_z)
+        The values; zero where there is nothing.
     affine : array, shape (4, 4)
         From voxel indices to millimetres.
 
@@ -78,7 +78,7 @@ class Volume:
     5.0
     """
 
-    values: NDArray[Any]
+    data: NDArray[Any]
     affine: NDArray[np.float64]
 
     @classmethod
@@ -107,23 +107,23 @@ class Volume:
     @property
     def grid(self) -> Grid:
         """Where the voxels lie."""
-        x, y, z = self.values.shape
+        x, y, z = self.data.shape
         return Grid((x, y, z), self.affine)
 
     @property
     def edges(self) -> FloatArray:
         """Lengths of a voxel's edges in mm, shape (3,)."""
-        lengths: FloatArray = np.linalg.norm(self.affine[:3, :3], axis=0)
+        lengths: FloatArray = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
         return lengths
 
     def bounds(self) -> Bounds:
         """Return a box that holds every voxel that is not zero, or the grid if all are."""
-        inside = self.values != 0
+        inside = self.data != 0
         faces = []
         for axis in range(3):
             others = tuple(other for other in range(3) if other != axis)
             found = np.flatnonzero(inside.any(axis=others))
-            ends = (found[0], found[-1]) if len(found) else (0, self.values.shape[axis] - 1)
+            ends = (found[0], found[-1]) if len(found) else (0, self.data.shape[axis] - 1)
             faces.append((ends[0] - 0.5, ends[1] + 0.5))
         corners = np.stack(np.meshgrid(*faces, indexing="ij"), axis=-1).reshape(-1, 3)
         places = corners @ self.affine[:3, :3].T + self.affine[:3, 3]
@@ -147,14 +147,16 @@ class Volume:
         array
             Zero outside the grid.
         """
-        inside: NDArray[np.bool_] = np.ones((1, 1, 1)[: max(x.ndim, y.ndim, z.ndim)], dtype=np.bool_)
+        inside: NDArray[np.bool_] = np.ones(
+            (1, 1, 1)[: max(x.ndim, y.ndim, z.ndim)], dtype=np.bool_
+        )
         indices = []
-        for place, length in zip(self._indices(x, y, z), self.values.shape, strict=True):
+        for place, length in zip(self._indices(x, y, z), self.data.shape, strict=True):
             index = np.floor(place + 0.5)
             inside = inside & (index >= 0) & (index < length)
             indices.append(np.clip(index, 0, length - 1).astype(np.intp))
         i, j, k = indices
-        found: NDArray[Any] = np.where(inside, self.values[i, j, k], self.values.dtype.type(0))
+        found: NDArray[Any] = np.where(inside, self.data[i, j, k], self.data.dtype.type(0))
         return found
 
     def linear(self, x: FloatArray, y: FloatArray, z: FloatArray) -> NDArray[Any]:
@@ -174,7 +176,7 @@ class Volume:
 
         places = np.stack(np.broadcast_arrays(*self._indices(x, y, z)))
         values: NDArray[Any] = map_coordinates(
-            self.values, places, order=1, mode="grid-constant", output=np.float32
+            self.data, places, order=1, mode="grid-constant", output=np.float32
         )
         return values
 
@@ -226,7 +228,6 @@ class Volume:
     def upright(self, bounds: Bounds, step: float, *, keep_peaks: bool = True) -> Volume:
         """Bring the volume to a grid along the axes of the world, by the voxel at each place.
 
-
         Parameters
         ----------
         bounds : Bounds
@@ -256,8 +257,8 @@ class Volume:
 
     def _put_centres(self, values: NDArray[Any], affine: FloatArray) -> None:
         """Write each voxel's value at the place of its centre, larger ones over smaller ones."""
-        voxels = np.argwhere(self.values != 0)
-        found = self.values[tuple(voxels.T)]
+        voxels = np.argwhere(self.data != 0)
+        found = self.data[tuple(voxels.T)]
         places = voxels @ self.affine[:3, :3].T + self.affine[:3, 3]
         targets = np.floor((places - affine[:3, 3]) / affine[0, 0] + 0.5).astype(np.intp)
         inside = ((targets >= 0) & (targets < values.shape)).all(axis=1)

@@ -81,7 +81,7 @@ def contrast_section(
             "Weight of each column.",
         ),
         "map": _map(finding, options, background, mask, headline),
-        "histogram": _histogram(finding, group),
+        "histogram": _histogram(finding),
         "peaks": [
             _peak_picture(finding, peak, data, group)
             for peak, data in zip(finding.peaks, at_peaks.T, strict=True)
@@ -105,7 +105,7 @@ def _map(
     # Survivors are above the threshold and in clusters that are large enough; the scale marks it.
     limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
     shown = finding.thresholded
-    scale = Scale.of(shown.values, np.nextafter(limit, 0), None, dark=not glass)
+    scale = Scale.of(shown.data, np.nextafter(limit, 0), None, dark=not glass)
     if glass:
         panels = glass_panels(options.display_mode)
         figure = draw_glass(shown, background, mask, scale, panels, None, "z")
@@ -120,7 +120,7 @@ def _map(
     return picture(figure, alt, f"Shown: {_threshold(finding)}; {note}.")
 
 
-def _histogram(finding: Finding, group: FittedGroup) -> Picture | None:
+def _histogram(finding: Finding) -> Picture | None:
     z = finding.result.z_score
     finite = z[np.isfinite(z)]
     if finite.size == 0:

@@ -139,12 +139,12 @@ def mask_picture(group: FittedGroup, background: Background, mask: Volume) -> Pi
     )  # fmt: skip
     how_many = span(group.result.n_observations)
     alt = (
-        f"Three slices of the mask, {group.space.n_values:,} voxels; each voxel is in {how_many} of "
-        f"the {len(group.sources)} images."
+        f"Three slices of the mask, {group.space.n_values:,} voxels; each voxel is in {how_many} "
+        f"of the {len(group.sources)} images."
     )
     return picture(figure, alt, f"Mask, and number of images at each voxel: {how_many}.")
 
 
 def _middle(mask: Volume) -> list[float]:
-    places = np.argwhere(mask.values != 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+    places = np.argwhere(mask.data != 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
     return [float(value) for value in places.mean(axis=0)]

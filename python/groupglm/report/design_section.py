@@ -44,7 +44,7 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
         For the template.
     """
     X, names = group.result.X, list(group.result.column_names)
-    rank = int(round(float(leverage(X).sum())))
+    rank = round(float(leverage(X).sum()))
     full = rank == X.shape[1]
     inflation = variance_inflation(X) if full else None
     pictures = [
@@ -68,7 +68,9 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
         "pictures": pictures,
         "columns": [
             [name, _short(column.min()), _short(column.max()), _short(_mean(column)), factor]
-            for name, column, factor in zip(names, X.T, _factors(inflation, len(names)), strict=True)
+            for name, column, factor in zip(
+                names, X.T, _factors(inflation, len(names)), strict=True
+            )
         ],
         "facts": [
             ("rank", f"{rank} of {len(names)} columns"),
@@ -108,7 +110,9 @@ def _about_dependence(X: Any, names: list[str], full: bool, inflation: Any) -> s
             f"The design has not full rank: {describe_dependence(X, names)}. Contrasts of these "
             "columns may not be estimable."
         )
-    large = [name for name, factor in zip(names, inflation, strict=True) if factor > _LARGE_INFLATION]
+    large = [
+        name for name, factor in zip(names, inflation, strict=True) if factor > _LARGE_INFLATION
+    ]
     if large:
         return (
             f"Nearly determined by the other columns (variance inflation above "

@@ -112,8 +112,9 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
 
     figure.set_dpi(_DPI)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), pixels)
     colours = drawn.convert("RGB").quantize(palette=_palette(), dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     colours.save(buffer, format="PNG", compress_level=9)

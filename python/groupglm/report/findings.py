@@ -6,11 +6,12 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from groupglm.inference import get_clusters_table, threshold_stats_img
+from groupglm.inference.cluster_table import get_clusters_table
+from groupglm.inference.thresholds import threshold_stats_img
 from groupglm.plotting.volumes import Volume
 from groupglm.report.options import describe_weights
 
@@ -96,7 +97,7 @@ class Finding:
     @property
     def survived(self) -> bool:
         """Whether any voxel is above the threshold and in a cluster that is large enough."""
-        return bool(self.thresholded.values.any())
+        return bool(self.thresholded.data.any())
 
     @property
     def n_clusters(self) -> int:
@@ -135,19 +136,11 @@ def find(
     two_sided = options.two_sided and result.stat_type == "t"
     z = np.where(np.isfinite(result.z_score), result.z_score, 0.0)
     image = group.space.to_image(z, f"z of {name}")
-    by_alpha = options.height_control is not None
-    thresholded, threshold = threshold_stats_img(
-        image,
-        mask_img=group.space.mask_image(),
-        alpha=options.alpha,
-        threshold=None if by_alpha else options.threshold,
-        height_control=options.height_control,
-        cluster_threshold=options.cluster_threshold,
-        two_sided=two_sided,
-    )
-    limit = float(threshold)
-    survivors = Volume.of(thresholded, "thresholded map")
-    table = _clusters(image, limit, survivors, options, two_sided)
+    with warnings.catch_warnings():
+        # That nothing survived, on one side or both, is what the page says.
+        warnings.simplefilter("ignore", UserWarning)
+        survivors, limit = _survivors(image, group, options, two_sided)
+        table = _clusters(image, limit, survivors, options, two_sided)
     top = int(np.argmax(np.abs(z) if two_sided else z))
     top_peak = Peak(_position(group, top), float(z[top]), top, "")
     return Finding(
@@ -165,6 +158,23 @@ def find(
     )
 
 
+def _survivors(
+    image: Nifti1Image, group: FittedGroup, options: ReportOptions, two_sided: bool
+) -> tuple[Volume, float]:
+    by_alpha = options.height_control is not None
+    thresholded, threshold = threshold_stats_img(
+        image,
+        mask_img=group.space.mask_image(),
+        alpha=options.alpha,
+        threshold=None if by_alpha else options.threshold,
+        height_control=options.height_control,
+        cluster_threshold=options.cluster_threshold,
+        two_sided=two_sided,
+    )
+    # There is an image because one was given.
+    return Volume.of(cast("Nifti1Image", thresholded), "thresholded map"), float(threshold)
+
+
 def _clusters(
     image: Nifti1Image,
     threshold: float,
@@ -174,22 +184,21 @@ def _clusters(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    if not survivors.values.any() or not math.isfinite(threshold):
+    if not survivors.data.any() or not math.isfinite(threshold):
         return pd.DataFrame(columns=list(_COLUMNS))
-    with warnings.catch_warnings():
-        # That one side of a two-sided test has no cluster is in the table already.
-        warnings.simplefilter("ignore", UserWarning)
-        table: pd.DataFrame = get_clusters_table(
-            image,
-            threshold,
-            cluster_threshold=options.cluster_threshold,
-            two_sided=two_sided,
-            min_distance=options.min_distance,
-        )
+    table: pd.DataFrame = get_clusters_table(
+        image,
+        threshold,
+        cluster_threshold=options.cluster_threshold,
+        two_sided=two_sided,
+        min_distance=options.min_distance,
+    )
     return table
 
 
-def _main_peaks(table: pd.DataFrame, group: FittedGroup, z: NDArray[np.float64]) -> tuple[Peak, ...]:
+def _main_peaks(
+    table: pd.DataFrame, group: FittedGroup, z: NDArray[np.float64]
+) -> tuple[Peak, ...]:
     """Return the highest peaks of clusters, the highest first."""
     peaks = []
     for row in table.itertuples(index=False, name=None):

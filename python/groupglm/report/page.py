@@ -16,8 +16,8 @@ from groupglm.plotting.template import find_background
 from groupglm.plotting.volumes import Volume
 from groupglm.report import redo, words
 from groupglm.report.contrast_section import contrast_section
-from groupglm.report.data_section import data_section, mask_picture
 from groupglm.report.data_quality import look_at_images
+from groupglm.report.data_section import data_section, mask_picture
 from groupglm.report.design_section import design_section
 from groupglm.report.findings import find
 from groupglm.report.viewer import background_payload, map_payload
@@ -73,11 +73,11 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         HTML, complete.
     """
     options = request.options
-    findings = [find(name, weights, group, options) for name, weights in request.contrasts.items()]
     mask = Volume(group.space.mask.astype(np.uint8), group.space.grid.affine)
     background = find_background(options.bg_img, mask)
     if background is None:  # there is always a mask
         raise AssertionError
+    findings = [find(name, weights, group, options) for name, weights in request.contrasts.items()]
     voxels = [peak.place for finding in findings for peak in finding.peaks]
     quality = look_at_images(group, np.array(voxels, dtype=np.intp))
     sections, taken = [], 0
@@ -120,7 +120,7 @@ def _background_note(background: Background, mask: Volume) -> str:
     note = background.description
     if background.is_outline:
         return note
-    places = np.argwhere(mask.values != 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+    places = np.argwhere(mask.data != 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
     x, y, z = places.T
     outside = float(np.mean(background.volume.nearest(x, y, z) <= 0))
     if outside > _MUCH_OUTSIDE:

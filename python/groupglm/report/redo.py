@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import platform
 import sys
@@ -11,19 +12,22 @@ from typing import Any
 
 import numpy as np
 
-import groupglm
-
-__all__ = ["call", "shown", "versions"]
+__all__ = ["call", "own_version", "shown", "versions"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "nibabel", "scikit-learn", "matplotlib", "jinja2")
 _MAX_LENGTH = 400
+
+
+def own_version() -> str:
+    """Return the version of this package, whose names are in a layer above this module."""
+    return str(importlib.import_module("groupglm").__version__)
 
 
 def versions() -> dict[str, str]:
     """Return the version of each part that the numbers and pictures come from."""
     from groupglm import _core
 
-    found = {"groupglm": f"{groupglm.__version__} (core: {_core.build_info()['level']})"}
+    found = {"groupglm": own_version(), "compiled core": str(_core.build_info()["level"])}
     found["Python"] = sys.version.split()[0]
     for name in _PACKAGES:
         found[name] = importlib.metadata.version(name)

@@ -46,7 +46,7 @@ def background_payload(background: Background, mask: Volume) -> dict[str, Any]:
     """
     bounds = drawn_bounds(mask, background)
     volume = _halved(background.volume)
-    shades = volume.values * (80 if background.is_outline else 230)
+    shades = volume.data * (80 if background.is_outline else 230)
     colours = lookup_table()
     return {
         "low": list(bounds.low),
@@ -74,8 +74,8 @@ def map_payload(finding: Finding, mask: Volume) -> dict[str, Any]:
         fastest; a value times ``step`` is z, and -32768 is outside the mask.
     """
     box, affine = _box(mask)
-    values = finding.z_map.values[box]
-    inside = mask.values[box] != 0
+    values = finding.z_map.data[box]
+    inside = mask.data[box] != 0
     largest = float(np.abs(values).max(initial=0.0))
     step = max(_RESOLUTION, largest / 32000)
     whole = np.where(inside, np.round(values / step), OUTSIDE).astype("<i2")
@@ -105,7 +105,7 @@ def _packed(values: NDArray[Any], affine: NDArray[np.float64]) -> dict[str, Any]
 
 def _box(mask: Volume) -> tuple[tuple[slice, ...], NDArray[np.float64]]:
     """Return the box that holds the mask, and the affine of what is cut out by it."""
-    inside = mask.values != 0
+    inside = mask.data != 0
     box, first = [], []
     for axis in range(3):
         found = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
@@ -120,8 +120,8 @@ def _halved(volume: Volume) -> Volume:
     """Average blocks of two voxels a side, where voxels are finer than the viewer shows."""
     if float(volume.edges.min()) >= _BACKGROUND_STEP:
         return volume
-    even = tuple(slice(0, length - length % 2) for length in volume.values.shape)
-    values = volume.values[even]
+    even = tuple(slice(0, length - length % 2) for length in volume.data.shape)
+    values = volume.data[even]
     x, y, z = (length // 2 for length in values.shape)
     blocks = values.reshape(x, 2, y, 2, z, 2).mean(axis=(1, 3, 5))
     affine = np.array(volume.affine)

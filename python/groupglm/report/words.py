@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import groupglm
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,7 +18,16 @@ if TYPE_CHECKING:
     from groupglm.report.findings import Finding, Peak
     from groupglm.report.options import ReportOptions
 
-__all__ = ["correction", "degrees", "headline", "listed", "methods", "place", "references", "summary"]
+__all__ = [
+    "correction",
+    "degrees",
+    "headline",
+    "listed",
+    "methods",
+    "place",
+    "references",
+    "summary",
+]
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
@@ -71,7 +78,9 @@ def degrees(finding: Finding) -> str:
 def summary(group: FittedGroup, quality: DataQuality) -> str:
     """Say in plain words what was fitted, on how many images, with which design."""
     result, names = group.result, list(group.result.column_names)
-    columns = f"{len(names)} columns: {listed(names)}" if len(names) > 1 else f"one column, {names[0]}"
+    columns = (
+        f"{len(names)} columns: {listed(names)}" if len(names) > 1 else f"one column, {names[0]}"
+    )
     missing = {
         "omit": "left out voxel by voxel",
         "zero": "taken for zero",
@@ -133,10 +142,10 @@ def headline(finding: Finding) -> str:
         return f"Nothing survived. The highest peak is {peak(top)}; {missed}."
     count = finding.n_clusters
     clusters = "One cluster" if count == 1 else f"{count:,} clusters"
-    n_voxels = int(np.count_nonzero(finding.thresholded.values))
+    n_voxels = int(np.count_nonzero(finding.thresholded.data))
     sign = ""
     if finding.two_sided:
-        n_below = int(np.count_nonzero(finding.thresholded.values < 0))
+        n_below = int(np.count_nonzero(finding.thresholded.data < 0))
         sign = f" ({n_voxels - n_below:,} with a positive effect, {n_below:,} with a negative one)"
     return f"{clusters}, {n_voxels:,} voxels{sign}. The highest peak is {peak(finding.peaks[0])}."
 
@@ -147,14 +156,17 @@ def peak(found: Peak) -> str:
 
 
 def methods(
-    group: FittedGroup, findings: Sequence[Finding], options: ReportOptions, versions: dict[str, str]
+    group: FittedGroup,
+    findings: Sequence[Finding],
+    options: ReportOptions,
+    versions: dict[str, str],
 ) -> str:
     """Return a paragraph for a paper, numbers filled in."""
     result = group.result
     zooms = f" {TIMES} ".join(f"{edge:g}" for edge in _edges(group))
     text = (
         f"Group analysis was a mass-univariate general linear model, fitted by ordinary least "
-        f"squares (Searle, 1971) with groupglm {groupglm.__version__} (Python "
+        f"squares (Searle, 1971) with groupglm {versions['groupglm']} (Python "
         f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
         f"images of {len(group.sources)} inputs ({zooms} mm voxels) were modelled at "
         f"{group.space.n_values:,} voxels with the regressors {listed(result.column_names, 40)}, "
@@ -162,7 +174,8 @@ def methods(
     )
     if findings:
         tests = listed(
-            [f"{finding.name} [{finding.expression}; {degrees(finding)}]" for finding in findings], 40
+            [f"{finding.name} [{finding.expression}; {degrees(finding)}]" for finding in findings],
+            40,
         )
         text += f" We tested {tests}. Statistics were turned into z scores of equal tail area."
         text += f" {_threshold_for_paper(findings, options)}"
