@@ -241,7 +241,7 @@ def test_the_viewer_moves_on_a_click_and_tells_the_value_there(
     visit: Visit, model: SecondLevelModel
 ) -> None:
     seen = set()
-    for axis, across, down in [("z", 0.4, 0.45), ("x", 0.55, 0.5), ("y", 0.5, 0.6)]:
+    for axis, across, down in [("z", 0.4, 0.45), ("x", 0.62, 0.5), ("y", 0.5, 0.6)]:
         before, _ = _readout(visit)
         canvas = visit.page.locator(f"canvas[data-axis={axis}]")
         canvas.scroll_into_view_if_needed()
