@@ -204,6 +204,7 @@ def test_the_histogram_is_a_density() -> None:
     assert [list(line) for line in lines[1:]] == [[3.1, 3.1], [-3.1, -3.1]]  # type: ignore[arg-type]
     curve = np.asarray(ax.lines[0].get_ydata())
     assert curve.max() == pytest.approx(1 / np.sqrt(2 * np.pi), rel=1e-3)
+    assert plot_histogram(z, threshold=8.0).axes[0].get_xlim()[1] > 8.0
     with pytest.raises(ValueError, match="z holds no finite value"):
         plot_histogram([np.nan])
 

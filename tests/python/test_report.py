@@ -9,11 +9,9 @@ import html
 import itertools
 import json
 import re
-import sys
 import zlib
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -21,66 +19,20 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
-from sklearn.exceptions import NotFittedError
 
 from groupglm import SecondLevelModel
-from groupglm.errors import NotEstimableError
-from groupglm.plotting import template
 from groupglm.report import HTMLReport
 from groupglm.report.data_quality import leverage, look_at_images
-from groupglm.report.options import describe_weights, named_contrasts
 from groupglm.report.words import MINUS, TIMES
+from reference.pages import AFFINE, N, Page, small_study
 
-SHAPE = (14, 16, 12)
-AFFINE = np.array([[-4.0, 0, 0, 26], [0, 4.0, 0, -30], [0, 0, 5.0, -28], [0, 0, 0, 1]])
-N = 16
 SCRIPT = "<script>alert(1)</script>"
-
-
-class Page(HTMLParser):
-    """What a browser would make of a page: its elements, and the text outside of scripts."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._within = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._within = tag
-
-    def handle_endtag(self, tag: str) -> None:
-        self._within = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._within not in ("script", "style"):
-            self.text += data
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def _data() -> tuple[list[Any], pd.DataFrame]:
-    rng = np.random.default_rng(11)
-    design = pd.DataFrame(
-        {"group": np.arange(N) % 2.0, "age": rng.normal(0, 10, N), "intercept": 1.0}
-    )
-    brain = np.zeros(SHAPE)
-    brain[2:-2, 2:-2, 2:-2] = 1
-    images = []
-    for row in range(N):
-        values = rng.standard_normal(SHAPE)
-        values[4:7, 5:8, 4:7] += 4 * design["group"][row]
-        images.append(nib.Nifti1Image((values * brain).astype(np.float32), AFFINE))  # type: ignore[no-untyped-call]
-    return images, design
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> SecondLevelModel:
     """Return a model fitted to files, with an effect of the group in one place."""
-    images, design = _data()
+    images, design = small_study()
     folder = tmp_path_factory.mktemp("images")
     paths = [folder / f"sub-{row + 1:02d}.nii.gz" for row in range(N)]
     for image, path in zip(images, paths, strict=True):
@@ -198,7 +150,7 @@ def test_the_clusters_are_those_of_the_table(model: SecondLevelModel) -> None:
 
 @pytest.mark.parametrize("place", ["contrast", "column", "title", "file"])
 def test_names_are_text_wherever_they_stand(place: str, tmp_path: Path) -> None:
-    images, design = _data()
+    images, design = small_study()
     given: list[Any] = images
     column, contrasts, title = "group", {SCRIPT: "group"}, None
     if place == "column":
@@ -272,7 +224,7 @@ def test_images_are_compared_with_the_fit_and_with_each_other(model: SecondLevel
 
 
 def test_outliers_are_flagged_and_others_are_not() -> None:
-    images, design = _data()
+    images, design = small_study()
     data = np.asarray(images[4].dataobj)
     images[4] = nib.Nifti1Image(data * 3, AFFINE)  # type: ignore[no-untyped-call]
     images[9] = nib.Nifti1Image(data + 2.0 * (data != 0), AFFINE)  # type: ignore[no-untyped-call]
@@ -280,7 +232,7 @@ def test_outliers_are_flagged_and_others_are_not() -> None:
     text = Page(model.generate_report(None).get_standalone()).text
     assert "2 of the 16 images are far from the others: image 4 in memory and image 9" in text
     assert "No contrast was asked for" in text
-    clean = SecondLevelModel().fit(_data()[0], design_matrix=design)
+    clean = SecondLevelModel().fit(small_study()[0], design_matrix=design)
     assert (
         "None of the 16 images is far from the others."
         in Page(clean.generate_report(None).get_standalone()).text
@@ -288,7 +240,7 @@ def test_outliers_are_flagged_and_others_are_not() -> None:
 
 
 def test_missing_values_are_counted(tmp_path: Path) -> None:
-    images, design = _data()
+    images, design = small_study()
     data: NDArray[Any] = np.array(images[2].dataobj)
     data[5, 6, 4:8] = np.nan
     images[2] = nib.Nifti1Image(data, AFFINE)  # type: ignore[no-untyped-call]
@@ -310,159 +262,6 @@ def test_leverage_is_statsmodels() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("contrasts", "expected"),
-    [
-        (None, {}),
-        ("a", {"a": [1, 0]}),
-        ("a - b", {"a - b": [1, -1]}),
-        (["a", "b"], {"a": [1, 0], "b": [0, 1]}),
-        ([1, -1], {"a - b": [1, -1]}),
-        (np.array([0.5, 0]), {"0.5*a": [0.5, 0]}),
-        ([np.array([1, 0]), [0, 2]], {"a": [1, 0], "2*b": [0, 2]}),
-        (np.eye(2), {"a; b": [[1, 0], [0, 1]]}),
-        (np.array([[1, 0]]), {"a": [1, 0]}),
-        ({"mine": "b", "both": ["a", "b"]}, {"mine": [0, 1], "both": [[1, 0], [0, 1]]}),
-        ([[1, 0.1234567], [1, 0.1234568]], {"a + 0.123457*b": [1, 0.1234567],
-                                            "a + 0.123457*b (2)": [1, 0.1234568]}),
-    ],
-)  # fmt: skip
-def test_contrasts_in_every_form(contrasts: Any, expected: dict[str, Any]) -> None:
-    found = named_contrasts(contrasts, ["a", "b"])
-    assert {name: weights.tolist() for name, weights in found.items()} == expected
-
-
-def test_expressions_of_weights() -> None:
-    assert describe_weights(np.array([-1.0, 0, 2.5]), ["a", "b", "c"]) == "-a + 2.5*c"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"contrasts": "weight"}, "contrast 'weight': .*weight"),
-        ({"contrasts": {"x": [1, 2]}}, "contrast x: .*3 columns"),
-        ({"contrasts": []}, "contrasts is empty"),
-        ({"contrasts": {}}, "contrasts is an empty mapping"),
-        ({"alpha": 3.0}, "alpha is 3.0; it is a probability"),
-        ({"alpha": 0}, "alpha is 0.0; it is a probability"),
-        ({"alpha": "0.05"}, "alpha is '0.05'; it must be a finite number"),
-        ({"threshold": -3.0, "height_control": None}, "threshold is -3.0; it is a z score"),
-        ({"threshold": np.nan, "height_control": None}, "threshold is nan; it must be a finite"),
-        ({"height_control": "FDR"}, "height_control is 'FDR'; it must be one of 'fpr', 'fdr'"),
-        ({"cluster_threshold": -1}, "cluster_threshold is -1; it must be a number of voxels"),
-        ({"cluster_threshold": 2.5}, "cluster_threshold is 2.5; it must be a number of voxels"),
-        ({"min_distance": 0}, "min_distance is 0.0; it must be a distance in mm"),
-        ({"plot_type": "surface"}, "plot_type is 'surface'; it must be one of 'slice', 'glass'"),
-        ({"display_mode": "lr"}, "views of a hemisphere need a glass brain"),
-        ({"display_mode": "q", "plot_type": "glass"}, "display_mode is 'q'"),
-        ({"report_dims": (800,)}, "report_dims is .800,.; it must be"),
-        ({"report_dims": (800, 0)}, r"report_dims\[1\] is 0; it must be a whole number"),
-        ({"cut_coords": [1, 2], "display_mode": "ortho"}, "cut_coords has 2 numbers"),
-        ({"bg_img": "/no/such.nii"}, "/no/such.nii: there is no such file"),
-    ],
-)
-def test_nonsense_is_refused(
-    model: SecondLevelModel, options: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        model.generate_report(**{"contrasts": "age", **options})
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"title": 3}, "title is a int; it must be a str or None"),
-        ({"two_sided": "yes"}, "two_sided is 'yes'; it must be True or False"),
-    ],
-)
-def test_options_of_another_type_are_refused(
-    model: SecondLevelModel, options: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(TypeError, match=message):
-        model.generate_report("age", **options)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"threshold": 2.5}, "threshold=2.5 has no effect beside height_control='fpr'"),
-        ({"alpha": 0.05, "height_control": None}, "alpha=0.05 has no effect with height_control="),
-        (
-            {"plot_type": "glass", "cut_coords": 3},
-            "cut_coords has no effect with plot_type='glass'",
-        ),
-    ],
-)
-def test_what_has_no_effect_is_said(
-    model: SecondLevelModel, options: dict[str, Any], message: str
-) -> None:
-    with pytest.warns(UserWarning, match=message) as record:
-        model.generate_report("age", bg_img=None, **options)
-    assert [Path(warning.filename) for warning in record] == [Path(__file__)] * len(record)
-
-
-def test_a_model_that_is_not_fitted_is_refused() -> None:
-    with pytest.raises(NotFittedError):
-        SecondLevelModel().generate_report("age")
-
-
-def test_a_contrast_that_cannot_be_estimated_is_refused() -> None:
-    images, design = _data()
-    design = design.assign(twin=design["group"])
-    with pytest.warns(UserWarning, match="linearly dependent"):
-        model = SecondLevelModel().fit(images, design_matrix=design)
-    with pytest.raises(NotEstimableError, match="'group'"):
-        model.generate_report("group")
-    text = Page(model.generate_report("age").get_standalone()).text
-    assert "The design has not full rank: columns 'group' and 'twin'" in text
-    assert "rank3 of 4 columns" in text
-
-
-@pytest.mark.parametrize("plot_type", ["slice", "glass"])
-def test_every_view_makes_a_report(
-    model: SecondLevelModel, plot_type: Literal["slice", "glass"]
-) -> None:
-    from groupglm.plotting.panels import GLASS_MODES, SLICE_MODES
-
-    for mode in SLICE_MODES if plot_type == "slice" else GLASS_MODES:
-        report = model.generate_report(
-            "group",
-            bg_img=None,
-            plot_type=plot_type,
-            display_mode=mode,
-        )
-        assert f"'{mode}'" in Page(report.get_standalone()).text
-
-
-def test_one_tail_is_one_tail(model: SecondLevelModel) -> None:
-    from scipy.stats import norm
-
-    one = Page(model.generate_report("-group", two_sided=False).get_standalone()).text
-    assert f"shown where z > {norm.isf(0.001):.3f}." in one
-    two = Page(model.generate_report("-group").get_standalone()).text
-    assert f"shown where |z| > {norm.isf(0.0005):.3f}." in two
-    # The F statistic has all directions in one tail, so that it is never split.
-    both = Page(model.generate_report(np.eye(3)[:2]).get_standalone()).text
-    assert f"group; age; F(2, 13); shown where z > {norm.isf(0.001):.3f}." in both
-
-
-def test_maps_of_several_kinds_are_chosen(tmp_path: Path) -> None:
-    images, design = _data()
-    rows = []
-    for number, image in enumerate(images):
-        for kind, factor in (("one", 1.0), ("two", 2.0)):
-            path = tmp_path / f"{number:02d}_{kind}.nii"
-            nib.Nifti1Image(np.asarray(image.dataobj) * factor, AFFINE).to_filename(path)  # type: ignore[no-untyped-call]
-            rows.append((f"sub-{number:02d}", kind, str(path)))
-    table = pd.DataFrame(rows, columns=["subject_label", "map_name", "effects_map_path"])
-    labelled = design.assign(subject_label=[f"sub-{number:02d}" for number in range(N)])
-    model = SecondLevelModel().fit(table, design_matrix=labelled)
-    text = model.generate_report("group", first_level_contrast="two").get_standalone()
-    assert "15_two.nii" in text
-    assert "15_one.nii" not in text
-    assert "first_level_contrast=&#39;two&#39;" in text
-
-
 def test_the_call_on_the_page_makes_the_page_again(model: SecondLevelModel) -> None:
     options: dict[str, Any] = {"title": "Mine", "cluster_threshold": 3, "bg_img": None}
     text = model.generate_report({"a": [1, 0, 0]}, **options).get_standalone()
@@ -476,58 +275,6 @@ def test_the_call_on_the_page_makes_the_page_again(model: SecondLevelModel) -> N
     again: Any = names["report"]
     without_time = [re.sub(r"on \d{4}-.*? UTC", "", page) for page in (text, str(again))]
     assert without_time[0] == without_time[1]
-
-
-def _no_template(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(home))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-
-
-def test_without_the_template_the_outline_is_drawn_and_the_page_says_so(
-    model: SecondLevelModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    _no_template(monkeypatch, tmp_path / "nothing")
-    text = Page(model.generate_report("group").get_standalone()).text
-    assert "The MNI template is not on this machine, so that the outline of the mask" in text
-
-
-def test_templateflow_comes_first(
-    model: SecondLevelModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    path = tmp_path / template._TEMPLATEFLOW.format(res="01")
-    path.parent.mkdir(parents=True)
-    (path.parent / path.name.replace("res-01", "res-02")).touch()  # announced, not downloaded
-    head = nib.Nifti1Image(np.ones((60, 60, 60), np.float32), np.diag([4.0, 4, 4, 1]))  # type: ignore[no-untyped-call]
-    head.to_filename(path)
-    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(tmp_path))
-    text = Page(model.generate_report("group").get_standalone()).text
-    assert "The background is the MNI152NLin2009cAsym brain template of TemplateFlow's" in text
-    # That picture's brain begins at the origin, and most of the mask does not.
-    assert "of the mask lies outside the brain in that picture" in text
-    path.write_bytes(path.read_bytes()[:200])  # cut short while it was downloaded
-    assert "ICBM 2009a" in Page(model.generate_report("group").get_standalone()).text
-
-
-def test_a_background_of_ones_own(model: SecondLevelModel, tmp_path: Path) -> None:
-    path = tmp_path / "mine.nii.gz"
-    nib.Nifti1Image(np.ones(SHAPE), AFFINE).to_filename(path)  # type: ignore[no-untyped-call]
-    images: list[Any] = [path, nib.load(path)]
-    for image in images:
-        text = Page(model.generate_report("group", bg_img=image).get_standalone()).text
-        assert "The background is the image mine.nii.gz, given." in text
-
-
-def test_nilearn_is_looked_at_but_not_imported() -> None:
-    import subprocess
-
-    code = (
-        "import sys\n"
-        "from groupglm.plotting.template import find_background\n"
-        "found = find_background('MNI152TEMPLATE', None)\n"
-        "assert found is not None and not found.is_outline\n"
-        "assert 'nilearn' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)  # noqa: S603
 
 
 def test_a_report_is_saved_whole_or_not_at_all(

@@ -64,7 +64,8 @@ def plot_histogram(
     values = values[np.isfinite(values)]
     if values.size == 0:
         raise ValueError("z holds no finite value; give the z scores of a map")
-    low, high = min(-4.5, float(values.min())), max(4.5, float(values.max()))
+    farthest = max(4.5, 1.1 * (threshold or 0.0))  # the threshold is in the picture
+    low, high = min(-farthest, float(values.min())), max(farthest, float(values.max()))
     figure, ax = new_chart(4.6, 3.2, title)
     ax.hist(
         values, bins=_N_BINS, range=(low, high), density=True, color=BLUE, alpha=0.6,

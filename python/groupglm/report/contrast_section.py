@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,6 +107,7 @@ def _map(
     limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
     shown = finding.thresholded
     scale = Scale.of(shown.data, np.nextafter(limit, 0), None, dark=not glass)
+    scale = replace(scale, signed=finding.two_sided)  # whichever signs survived
     if glass:
         panels = glass_panels(options.display_mode)
         figure = draw_glass(shown, background, mask, scale, panels, None, "z")
