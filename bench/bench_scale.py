@@ -30,13 +30,13 @@ def listed(paths: list[str], n: int) -> list[str]:
     return [paths[i % len(paths)] for i in range(n)]
 
 
-def fit(paths: list[str], mask: str) -> float:
+def fit(paths: list[str], mask: str, n_jobs: int = N_THREADS) -> float:
     from groupglm import SecondLevelModel
 
     rng = np.random.default_rng(0)
     design = pd.DataFrame({"intercept": 1.0, "age": rng.normal(size=len(paths))})
     start = time.perf_counter()
-    SecondLevelModel(mask_img=mask, n_jobs=N_THREADS).fit(paths, design_matrix=design)
+    SecondLevelModel(mask_img=mask, n_jobs=n_jobs).fit(paths, design_matrix=design)
     return time.perf_counter() - start
 
 
