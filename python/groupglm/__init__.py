@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groupglm._core import build_info
-    from groupglm.design import make_second_level_design_matrix
+    from groupglm.confounds import make_second_level_design_matrix
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
     from groupglm.spaces.regridding import resample_img, resample_to
@@ -34,7 +34,7 @@ _HOME = {
     "SecondLevelModel": "groupglm.second_level",
     "build_info": "groupglm._core",
     "fit_ols": "groupglm.ols",
-    "make_second_level_design_matrix": "groupglm.design",
+    "make_second_level_design_matrix": "groupglm.confounds",
     "smooth_img": "groupglm.spaces.smoothing",
     "resample_img": "groupglm.spaces.regridding",
     "resample_to": "groupglm.spaces.regridding",
