@@ -116,6 +116,11 @@ def _confound_names(confounds: object) -> list[Any]:
             f"its columns are {quote_names(names)}. Rename the one that holds the labels."
         )
     names.remove(_LABEL)
+    if not names:
+        raise ValueError(
+            "confounds should contain at least 2 columns, 'subject_label' and a confound, but has "
+            "only the first; leave confounds out for a design of an intercept alone."
+        )
     _refuse_repeated([*names, "intercept"])
     missing = confounds.isna().to_numpy()
     if missing.any():
@@ -243,8 +248,6 @@ def _is_number(level: str) -> bool:
 
 
 def _confound_values(table: pd.DataFrame) -> NDArray[np.float64]:
-    if table.shape[1] == 0:
-        return np.empty((len(table), 0))
     try:
         return check_design_matrix(table)
     except ValueError as error:

@@ -46,28 +46,6 @@ class TestMakeSecondLevelDesignMatrix:
         found = make_second_level_design_matrix(labels, confounds)
         pd.testing.assert_frame_equal(found, expected)
 
-    @pytest.mark.parametrize(
-        ("labels", "change", "message"),
-        [
-            (["01", "09"], {}, "confounds not specified for subject 09"),
-            (
-                ["01", "02"],
-                {"subject_label": ["01", "01", "02", "04"]},
-                "confounds contain more than one row for subject 01",
-            ),
-            (["01"], {"age": [1.0, np.nan, 2.0, 3.0]}, "Confounds contain NaN values"),
-            (["01", "02"], {"intercept": [1, 1, 1, 1]}, "columns do not have unique names"),
-        ],
-    )
-    def test_what_nilearn_refuses_is_refused_in_its_words(
-        self, labels: list[str], change: dict[str, Any], message: str
-    ) -> None:
-        confounds = _confounds().assign(**change)
-        with pytest.raises(ValueError, match=message):
-            make_second_level_design_matrix(labels, confounds)
-        with pytest.raises(ValueError, match=message):
-            nilearn_design(labels, confounds)
-
     def test_labels_read_as_numbers_get_a_hint(self) -> None:
         confounds = _confounds().assign(subject_label=[3, 1, 2, 4])
         with pytest.raises(
