@@ -54,8 +54,9 @@ def make_second_level_design_matrix(
     TypeError
         If ``subjects_label`` is one string, or ``confounds`` is not a table.
     ValueError
-        If a subject has no row of confounds or several, a confound is missing, infinite, of another
-        type or numbers written as text, or a category has one level or as many as subjects.
+        If there is no confound beside the labels, a subject has no row or several, a confound is
+        missing, infinite, of another type or numbers written as text, or a category has one level
+        or as many as subjects.
 
     Warns
     -----

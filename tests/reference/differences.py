@@ -168,14 +168,14 @@ DIFFERENCES = (
     Difference(
         "no_residual_degree_of_freedom",
         "no residual degree of freedom",
-        "NaN or an infinite variance",
+        "z is NaN, the variance infinite",
         "an error",
         "there is nothing to estimate the variance from",
     ),
     Difference(
         "r_square_without_intercept",
         "a design without an intercept",
-        "R-squared about the mean, above 1 or below 0 at will",
+        "R-squared about the mean, which may exceed 1",
         "R-squared about zero, as R does",
         "the model without effects predicts zero, not the mean",
     ),
@@ -196,7 +196,7 @@ DIFFERENCES = (
     Difference(
         "results",
         "`results_`",
-        "a dictionary by autocorrelation label, next to `labels_`",
+        "a dictionary by autocorrelation label, beside `labels_`",
         "one `OlsFit` of all voxels",
         "group-level data have no autocorrelation",
     ),
@@ -211,7 +211,7 @@ DIFFERENCES = (
     Difference(
         "contrast_expressions",
         "an expression that is no linear combination, such as `age + 1` or `age > 0`",
-        "evaluated to some contrast or other",
+        "evaluated: to `[1, 2]` and `[0, 1]` for the columns `intercept` and `age`",
         "an error; expressions are parsed, never executed",
         "the 1 would be added to the weight of every column",
     ),
