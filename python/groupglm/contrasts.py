@@ -223,11 +223,9 @@ class _Reader:
             self._quoted[key] = match[0] if match[1] is None else match[1]
             return f" {key} "
 
-        pattern = r"`([^`]*)`"
         # A level of a category, sex[T.M]. The longest first: one may begin like another.
         bracketed = sorted({n for n in self._names if "[" in n}, key=len, reverse=True)
-        if bracketed:
-            pattern += rf"|(?<!\w)(?:{'|'.join(map(re.escape, bracketed))})(?!\w)"
+        pattern = "|".join([r"`([^`]*)`", *map(re.escape, bracketed)])
         return re.sub(pattern, stand_in, self._expression).strip()
 
     def _value(self, node: ast.expr) -> _Affine:

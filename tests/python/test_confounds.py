@@ -174,10 +174,12 @@ class TestCategories:
             ("site[T.b] - 2*site[T.b c]", [1, -2, 0, 0, 0]),
             ("-(`site[T.b]` + age)/2", [-0.5, 0, 0, -0.5, 0]),
             ("intercept+0.5*site[T.d-1]", [0, 0, 0.5, 0, 1]),
+            ("site[T.b] - site[T.b]:age", [1, 0, 0, 0, 0, -1]),
         ],
     )
     def test_contrasts_understand_the_names(self, contrast: str, wanted: list[float]) -> None:
-        names = ["site[T.b]", "site[T.b c]", "site[T.d-1]", "age", "intercept"]
+        names = ["site[T.b]", "site[T.b c]", "site[T.d-1]", "age", "intercept", "site[T.b]:age"]
+        wanted = [*wanted, 0][: len(names)]
         np.testing.assert_array_equal(contrast_matrix(contrast, names), wanted)
         with pytest.raises(ValueError, match="is not valid"):
             contrast_matrix("site[T.e]", names)
