@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groupglm._core import build_info
-    from groupglm.design import make_second_level_design_matrix
+    from groupglm.confounds import make_second_level_design_matrix
     from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
     from groupglm.inference.cluster_table import get_clusters_table
     from groupglm.inference.thresholds import threshold_stats_img
@@ -44,7 +44,7 @@ _HOME = {
     "get_clusters_table": "groupglm.inference.cluster_table",
     "cluster_level_inference": "groupglm.inference.all_resolution",
     "true_discovery_bounds": "groupglm.inference.all_resolution",
-    "make_second_level_design_matrix": "groupglm.design",
+    "make_second_level_design_matrix": "groupglm.confounds",
     "smooth_img": "groupglm.spaces.smoothing",
     "resample_img": "groupglm.spaces.regridding",
     "resample_to": "groupglm.spaces.regridding",
