@@ -18,6 +18,12 @@ function(groupglm_set_sanitizers target)
   endif()
 endfunction()
 
+# Points of a resampling must not hang on whether the processor fuses multiply and add.
+if(NOT MSVC)
+  set_source_files_properties("${CMAKE_CURRENT_LIST_DIR}/../cpp/src/resampling_map.cpp"
+                              PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+endif()
+
 # A static library with the core, compiled with the given flags.
 function(groupglm_add_core target flags)
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/src/*.cpp")

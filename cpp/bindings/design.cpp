@@ -5,6 +5,42 @@
 
 namespace groupglm {
 
+namespace {
+
+// The design as seen by some of its rows: columns keep the lengths that all rows gave them.
+Design rows_of(const Design& design, Index first, Index count) {
+  if (first < 0 || count < 1 || first > design.n_rows() - count) {
+    throw py::index_error("no such rows");
+  }
+  Design part = design;
+  part.working = design.working.middleRows(first, count);
+  return part;
+}
+
+py::tuple get_state(const Design& design) {
+  return py::make_tuple(design.working, design.scale, design.intercept, design.n_columns,
+                        design.rank, design.has_intercept);
+}
+
+Design set_state(const py::tuple& parts) {
+  if (parts.size() != 6) throw py::value_error("not a pickled design");
+  Design design;
+  design.working = parts[0].cast<RowMatrix>();
+  design.scale = parts[1].cast<VectorXd>();
+  design.intercept = parts[2].cast<VectorXd>();
+  design.n_columns = parts[3].cast<Index>();
+  design.rank = parts[4].cast<Index>();
+  design.has_intercept = parts[5].cast<bool>();
+  const Index q = design.n_working();
+  if (design.scale.size() != design.n_columns || design.intercept.size() != q ||
+      q < design.n_columns || q > design.n_columns + 1 || design.n_rows() == 0) {
+    throw py::value_error("not a pickled design");
+  }
+  return design;
+}
+
+}  // namespace
+
 void register_design(py::module_& module) {
   // module_local: the modules of several levels may be loaded into one process.
   py::class_<Design>(module, "Design", py::module_local())
@@ -17,6 +53,8 @@ void register_design(py::module_& module) {
              return make_design(view);
            }),
            py::arg("x").noconvert())
+      .def("rows", &rows_of, py::arg("first"), py::arg("count"))
+      .def(py::pickle(&get_state, &set_state))
       .def_readonly("n_columns", &Design::n_columns)
       .def_readonly("rank", &Design::rank)
       .def_property_readonly("n_rows", &Design::n_rows)

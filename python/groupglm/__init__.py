@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from groupglm.inference.thresholds import threshold_stats_img
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
+    from groupglm.spaces.regridding import resample_img, resample_to
+    from groupglm.spaces.smoothing import smooth_img
 
 __version__ = "0.1.0"
 
@@ -28,6 +30,9 @@ __all__ = [
     "fit_ols",
     "get_clusters_table",
     "make_second_level_design_matrix",
+    "resample_img",
+    "resample_to",
+    "smooth_img",
     "threshold_stats_img",
     "true_discovery_bounds",
 ]
@@ -35,12 +40,15 @@ __all__ = [
 _HOME = {
     "SecondLevelModel": "groupglm.second_level",
     "build_info": "groupglm._core",
+    "cluster_level_inference": "groupglm.inference.all_resolution",
     "fit_ols": "groupglm.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
-    "cluster_level_inference": "groupglm.inference.all_resolution",
-    "true_discovery_bounds": "groupglm.inference.all_resolution",
     "make_second_level_design_matrix": "groupglm.design",
+    "resample_img": "groupglm.spaces.regridding",
+    "resample_to": "groupglm.spaces.regridding",
+    "smooth_img": "groupglm.spaces.smoothing",
     "threshold_stats_img": "groupglm.inference.thresholds",
+    "true_discovery_bounds": "groupglm.inference.all_resolution",
 }
 
 

@@ -108,10 +108,6 @@ class CachedSpace:
             return
         out[...] = self._masked_row(fingerprint, self._identity, out.dtype.str, self._space, source)
 
-    def to_image(self, values: NDArray[Any], descrip: str = "") -> Any:
-        """Turn results into an image, as the space does."""
-        return self._space.to_image(values, descrip)
-
 
 def masked_row(
     fingerprint: Hashable, identity: str, dtype: str, space: VolumeSpace, source: VolumeSource

@@ -1,35 +1,40 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The one engine: a map-reduce of images into an OLS state.
 
-Threads read images into a batch of rows; while the next batch is being read, the compiled core
-takes the last one up into the state. Memory is two batches and the state, whatever the number of
-images:
+The images are taken in chunks of a fixed number. Each chunk gives a state of its own, and states
+are merged in the order of the images: so it does not matter, to the last bit, how many threads read
+them, or whether the chunks are worked on here or by the workers of a cluster.
 
-    2 * min(n_images, batch) * n_values * itemsize  +  8 * (n_columns + 2) * n_values   bytes
-
-besides one inflated image a thread.
+Here, threads read images into a batch of rows; while the next batch is being read, the compiled
+core takes the last one up. Memory does not depend on the number of images (`groupglm.budget`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from groupglm import _core
+from groupglm.distribute import is_remote, run_remotely, worker_name
 from groupglm.errors import ImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.spaces import Space
+__all__ = ["BATCH_BYTES", "Reader", "Source", "fit_state", "read_rows", "row_dtype", "value_range"]
 
-__all__ = ["Source", "fit_state", "read_rows"]
+BATCH_BYTES = 40 * 2**20
+"""One batch of rows: enough that taking it up costs little more than its arithmetic."""
 
-# One batch of rows: enough rows that taking up a batch costs little more than its arithmetic.
-_BATCH_BYTES = 40 * 2**20
+CHUNK = 64
+"""Images that give one state: enough that merging costs little, few enough to spread over workers.
+"""
+
+_MAX_SENT = 64 * 2**20  # bytes of images in memory that may travel to workers
 
 
 class Source(Protocol):
@@ -45,15 +50,38 @@ class Source(Protocol):
         """The narrowest of float32 and float64 that holds its values exactly."""
         ...
 
+    @property
+    def nbytes_in_memory(self) -> float:
+        """Bytes that travel when it is sent to another process."""
+        ...
+
+    def value_range(self) -> tuple[float, float]:
+        """Read it, and return the least and the largest of its finite values and zero."""
+        ...
+
+
+class Reader(Protocol):
+    """What turns an input into a row: a `groupglm.spaces.Space`, or a cache in front of one."""
+
+    @property
+    def n_values(self) -> int:
+        """Length of a row."""
+        ...
+
+    def read_row(self, source: Any, out: NDArray[Any]) -> None:
+        """Fill a row; called from several threads at once, with a different row each."""
+        ...
+
 
 def fit_state(
     sources: Sequence[Any],
-    space: Space[Any],
+    space: Reader,
     design: _core.Design,
     *,
     n_threads: int,
     fill: float | None = None,
     advance: Callable[[int], object] | None = None,
+    batch_bytes: int = BATCH_BYTES,
 ) -> _core.OlsState:
     """Read every input once and take it up into a state.
 
@@ -61,7 +89,7 @@ def fit_state(
     ----------
     sources : sequence of Source
         Opened inputs that the space can read, in the order of the design's rows.
-    space : Space
+    space : Reader
         Turns an input into a row of values.
     design : _core.Design
         The factorised design, one row an input.
@@ -71,30 +99,200 @@ def fit_state(
         Put in the place of missing values.
     advance : callable, optional
         Called with the number of inputs that have just been read.
+    batch_bytes : int, optional
+        Size of one batch of rows; at least one row is read.
 
     Returns
     -------
     _core.OlsState
-        The same bits for any number of threads.
+        The same bits for any number of threads, and on a cluster.
 
     Raises
     ------
     groupglm.errors.ImageError
         If an input cannot be read, or holds infinite values.
+    ValueError
+        If the inputs are in memory and too large to be sent to a cluster.
     """
+    if is_remote():
+        states = _states_from_workers(sources, space, design, fill, advance, batch_bytes)
+    else:
+        states = _states_from_threads(
+            sources, space, design, fill, advance, batch_bytes, n_threads=n_threads
+        )
+    total = next(states)
+    for state in states:
+        total.merge(state, n_threads)
+    return total
+
+
+def _states_from_threads(
+    sources: Sequence[Any],
+    space: Reader,
+    design: _core.Design,
+    fill: float | None,
+    advance: Callable[[int], object] | None,
+    batch_bytes: int,
+    *,
+    n_threads: int,
+    dtype: np.dtype[Any] | None = None,
+) -> Iterator[_core.OlsState]:
+    """Yield the state of each chunk in turn; the next chunk is being read meanwhile."""
     state = _core.OlsState(design.n_working, space.n_values)
-    for first, rows in read_rows(sources, space, n_threads=n_threads, fill=fill, advance=advance):
-        _take_up(state, design, first, rows, sources, n_threads)
-    return state
+    for first, rows in read_rows(
+        sources,
+        space,
+        n_threads=n_threads,
+        fill=fill,
+        advance=advance,
+        batch_bytes=batch_bytes,
+        dtype=dtype,
+    ):
+        if first > 0 and first % CHUNK == 0:
+            yield state
+            state = _core.OlsState(design.n_working, space.n_values)
+        try:
+            state.update(design, first, rows, n_threads)
+        except _core.InfiniteValueError as error:
+            row, count = error.args
+            raise ImageError(
+                f"{sources[first + row].name}: {count} values are infinite; replace them by NaN to "
+                "treat them as missing, or give a mask that leaves them out"
+            ) from None
+    yield state
+
+
+@dataclass(frozen=True, eq=False)
+class _ChunkTask:
+    """The work on one chunk, as it travels to a worker; images travel as the names of their files.
+
+    Compiled objects travel as the arrays they are made of: the worker's processor may run the core
+    of another level.
+    """
+
+    sources: Sequence[Any]
+    space: Any
+    design: tuple[Any, ...]
+    fill: float | None
+    batch_bytes: int
+    dtype: np.dtype[Any]
+
+    def __call__(self) -> tuple[Any, ...]:
+        design = _core.Design.__new__(_core.Design)
+        design.__setstate__(self.design)
+        states = _states_from_threads(
+            self.sources,
+            self.space,
+            design,
+            self.fill,
+            None,
+            self.batch_bytes,
+            n_threads=1,
+            dtype=self.dtype,
+        )
+        try:
+            (state,) = states
+        except ImageError as error:
+            raise ImageError(f"{error} (on worker {worker_name()})") from error
+        return state.__getstate__()
+
+
+def _states_from_workers(
+    sources: Sequence[Any],
+    space: Reader,
+    design: _core.Design,
+    fill: float | None,
+    advance: Callable[[int], object] | None,
+    batch_bytes: int,
+) -> Iterator[_core.OlsState]:
+    """Yield the state of each chunk in turn, computed by the workers of joblib's backend."""
+    sent = sum(source.nbytes_in_memory for source in sources)
+    if sent > _MAX_SENT:
+        raise ValueError(
+            f"the images are in memory and would be sent to the workers ({sent / 1e6:.0f} MB): "
+            "save them to files that the workers can read, and give the file names"
+        )
+    chunks = [(first, sources[first : first + CHUNK]) for first in range(0, len(sources), CHUNK)]
+    dtype = row_dtype(sources)
+    results = run_remotely(
+        _ChunkTask(
+            tuple(chunk),
+            space,
+            design.rows(first, len(chunk)).__getstate__(),
+            fill,
+            batch_bytes,
+            dtype,
+        )
+        for first, chunk in chunks
+    )
+    for (_, chunk), parts in zip(chunks, results, strict=True):
+        state = _core.OlsState.__new__(_core.OlsState)
+        state.__setstate__(parts)
+        if advance is not None:
+            advance(len(chunk))
+        yield state
+
+
+@dataclass(frozen=True, eq=False)
+class _RangeTask:
+    """Finds the range of a chunk of inputs."""
+
+    sources: Sequence[Any]
+
+    def __call__(self) -> tuple[float, float]:
+        return _union(source.value_range() for source in self.sources)
+
+
+def value_range(sources: Sequence[Any], n_threads: int) -> tuple[float, float]:
+    """Read every input, and return the range of all finite values and zero.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Opened inputs.
+    n_threads : int
+        Number of threads, at least 1.
+
+    Returns
+    -------
+    lowest, highest : float
+        The range.
+
+    Raises
+    ------
+    groupglm.errors.ImageError
+        If an input cannot be read.
+    """
+    if is_remote():
+        chunks = (sources[first : first + CHUNK] for first in range(0, len(sources), CHUNK))
+        return _union(run_remotely(_RangeTask(tuple(chunk)) for chunk in chunks))
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            return _union(pool.map(lambda source: source.value_range(), sources))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _union(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    lows, highs = zip(*ranges, strict=True)
+    return min(lows), max(highs)
+
+
+def row_dtype(sources: Sequence[Source]) -> np.dtype[Any]:
+    """Return the type that holds the values of all sources exactly."""
+    return np.result_type(*{source.dtype for source in sources})
 
 
 def read_rows(
     sources: Sequence[Any],
-    space: Space[Any],
+    space: Reader,
     *,
     n_threads: int,
     fill: float | None = None,
     advance: Callable[[int], object] | None = None,
+    batch_bytes: int = BATCH_BYTES,
+    dtype: np.dtype[Any] | None = None,
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Read inputs in parallel, a batch ahead of the caller.
 
@@ -102,7 +300,7 @@ def read_rows(
     ----------
     sources : sequence of Source
         Opened inputs that the space can read.
-    space : Space
+    space : Reader
         Turns an input into a row of values.
     n_threads : int
         Number of threads, at least 1.
@@ -110,6 +308,10 @@ def read_rows(
         Put in the place of missing values.
     advance : callable, optional
         Called with the number of inputs that have just been read.
+    batch_bytes : int, optional
+        Size of one batch of rows; at least one row is read.
+    dtype : numpy.dtype, optional
+        Of the rows; by default what holds the values of all sources exactly.
 
     Yields
     ------
@@ -123,9 +325,15 @@ def read_rows(
     groupglm.errors.ImageError
         If an input cannot be read.
     """
-    dtype = np.result_type(*{source.dtype for source in sources})
+    dtype = dtype or row_dtype(sources)
     row_bytes = max(1, space.n_values * dtype.itemsize)
-    n_rows = int(np.clip(_BATCH_BYTES // row_bytes, 1, len(sources)))
+    n_rows = int(np.clip(batch_bytes // row_bytes, 1, min(CHUNK, len(sources))))
+    # No batch reaches over the end of a chunk.
+    batches = [
+        sources[first : min(first + n_rows, chunk + CHUNK)]
+        for chunk in range(0, len(sources), CHUNK)
+        for first in range(chunk, min(chunk + CHUNK, len(sources)), n_rows)
+    ]
     buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
 
     def read(source: Any, row: NDArray[Any]) -> None:
@@ -133,40 +341,23 @@ def read_rows(
         if fill is not None:
             row[np.isnan(row)] = fill
 
-    def submit(first: int, buffer: NDArray[Any]) -> list[Future[None]]:
-        batch = sources[first : first + n_rows]
-        return [pool.submit(read, source, row) for source, row in zip(batch, buffer, strict=False)]
+    def submit(number: int) -> list[Future[None]]:
+        batch = batches[number] if number < len(batches) else ()
+        rows = buffers[number % 2][: len(batch)]
+        return [pool.submit(read, source, row) for source, row in zip(batch, rows, strict=True)]
 
     with ThreadPoolExecutor(n_threads) as pool:
         try:
-            pending = submit(0, buffers[0])
-            for number, first in enumerate(range(0, len(sources), n_rows)):
+            first, pending = 0, submit(0)
+            for number, batch in enumerate(batches):
                 for row in pending:
                     row.result()
                     if advance is not None:
                         advance(1)
-                count = len(pending)
-                pending = submit(first + n_rows, buffers[(number + 1) % 2])
-                yield first, buffers[number % 2][:count]
+                pending = submit(number + 1)
+                yield first, buffers[number % 2][: len(batch)]
+                first += len(batch)
         except BaseException:
             # Also when interrupted: what has not begun is not begun.
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _take_up(
-    state: _core.OlsState,
-    design: _core.Design,
-    first: int,
-    rows: NDArray[Any],
-    sources: Sequence[Source],
-    n_threads: int,
-) -> None:
-    try:
-        state.update(design, first, rows, n_threads)
-    except _core.InfiniteValueError as error:
-        row, count = error.args
-        raise ImageError(
-            f"{sources[first + row].name}: {count} values are infinite; replace them by NaN to "
-            "treat them as missing, or give a mask that leaves them out"
-        ) from None

@@ -128,7 +128,7 @@ class VolumeMasker:
         Parameters
         ----------
         imgs : list or pandas.Series of images, or one image (3-D or 4-D)
-            On the grid of the fit.
+            On the grid of the fit, unless the fit resamples; they are smoothed as its images.
 
         Returns
         -------
@@ -143,7 +143,9 @@ class VolumeMasker:
             If the images are on another grid.
         """
         sources = open_images(imgs, argument="imgs", at_least=1)
-        difference = sources[0].grid.difference(self.space.grid)
+        preparation = self.space.preparation
+        resamples = preparation is not None and preparation.resamples
+        difference = None if resamples else sources[0].grid.difference(self.space.grid)
         if difference is not None:
             raise GridMismatchError(
                 f"{sources[0].name}: the image is not on the grid of the fit: {difference}; "

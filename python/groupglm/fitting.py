@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
+from groupglm.budget import batch_bytes_within
 from groupglm.caching import CachedSpace
-from groupglm.engine import fit_state
+from groupglm.engine import BATCH_BYTES, fit_state, row_dtype, value_range
 from groupglm.fitted import FittedGroup, Missing
 from groupglm.results import OlsFit
 from groupglm.spaces.background import background_mask
+from groupglm.spaces.preparing import Preparation
 from groupglm.spaces.volume import VolumeSpace
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class FitOptions:
         Keeps masked rows, if it has a location.
     progress : Progress
         Tells the user.
+    memory_budget : int
+        Bytes that reading may take.
     """
 
     masking: Masking
@@ -53,6 +57,12 @@ class FitOptions:
     n_threads: int
     memory: joblib.Memory
     progress: Progress
+    memory_budget: int
+
+    @property
+    def fill(self) -> float | None:
+        """What takes the place of missing values."""
+        return 0.0 if self.missing == "zero" else None
 
 
 def fit_group(
@@ -89,14 +99,19 @@ def fit_group(
     ValueError
         If the mask is empty, or values are missing and that is not allowed.
     """
-    mask, grid = options.masking.mask, sources[0].grid
-    options.progress.stage(f"Reading {len(sources)} images of {grid.shape} voxels.")
-    if mask is not None:
-        space = VolumeSpace.from_mask(mask, grid)
+    masking, fill = options.masking, options.fill
+    grid = masking.grid(sources[0].grid)
+    n_inside = max(1, options.n_threads // len(sources))
+    # As nilearn, which resamples all images as one: a spline may not leave their common range.
+    clip = value_range(sources, options.n_threads) if masking.resamples else None
+    preparation = masking.preparation(grid, clip, fill, n_inside)
+    options.progress.stage(f"Reading {len(sources)} images of {sources[0].grid.shape} voxels.")
+    if masking.mask is not None:
+        space = VolumeSpace.from_mask(masking.mask, grid, preparation)
         state = _read(sources, space, design, options)
-    elif options.memory.location is not None:
-        # Rows are kept for the mask's voxels only, so that it comes first.
-        space = VolumeSpace(grid).restrict(_find_mask_once(sources, design.rank, options))
+    elif preparation is not None or options.memory.location is not None:
+        # The mask comes first: it is that of the images as they are, and rows are kept inside it.
+        space = _find_mask_once(sources, design.rank, options).moved_to(grid, preparation)
         state = _read(sources, space, design, options)
     else:
         whole = VolumeSpace(grid)
@@ -127,21 +142,43 @@ def _read(
             CachedSpace(space, options.memory) if cached else space,
             design,
             n_threads=options.n_threads,
-            fill=0.0 if options.missing == "zero" else None,
+            fill=options.fill,
             advance=advance,
+            batch_bytes=_batch_bytes(sources, space, design, options),
         )
 
 
-def _find_mask_once(
-    sources: Sequence[VolumeSource], rank: int, options: FitOptions
-) -> NDArray[np.bool_]:
-    """Find the mask on the images' own grid; their mean is taken from the cache if it is there."""
+def _batch_bytes(
+    sources: Sequence[VolumeSource],
+    space: VolumeSpace,
+    design: _core.Design,
+    options: FitOptions,
+) -> int:
+    """Return how large a batch of rows may be; refuse a budget that has no room for one row."""
+    image_bytes = 8 * sources[0].grid.n_voxels
+    if space.preparation is not None:
+        image_bytes += 16 * (sources[0].grid.n_voxels + space.grid.n_voxels)
+    return batch_bytes_within(
+        options.memory_budget,
+        BATCH_BYTES,
+        n_values=space.n_values,
+        n_columns=design.n_columns,
+        row_bytes=row_dtype(sources).itemsize * space.n_values,
+        n_threads=options.n_threads,
+        image_bytes=image_bytes,
+    )
+
+
+def _find_mask_once(sources: Sequence[VolumeSource], rank: int, options: FitOptions) -> VolumeSpace:
+    """Find the mask of the images as they are; their mean comes from the cache if it is there."""
     mean = mean_image
     fingerprints = [source.fingerprint() for source in sources]
     if None not in fingerprints:
         mean = options.memory.cache(mean_image, ignore=["sources", "options"])
     values, n_observations = mean((fingerprints, options.missing), sources, options)
-    return _background(sources[0].grid, values, n_observations, len(sources), rank)
+    grid = sources[0].grid
+    keep = _background(grid, values, n_observations, len(sources), rank)
+    return VolumeSpace(grid).restrict(keep)
 
 
 def mean_image(
@@ -165,9 +202,18 @@ def mean_image(
     """
     del identity
     constant = _core.Design(np.ones((len(sources), 1)))
-    fill = 0.0 if options.missing == "zero" else None
-    space = VolumeSpace(sources[0].grid)
-    state = fit_state(sources, space, constant, n_threads=options.n_threads, fill=fill)
+    # Images on several grids are brought to the first one's.
+    space = VolumeSpace(sources[0].grid, preparation=Preparation(resamples=True))
+    if all(source.grid.difference(space.grid) is None for source in sources):
+        space = VolumeSpace(sources[0].grid)
+    state = fit_state(
+        sources,
+        space,
+        constant,
+        n_threads=options.n_threads,
+        fill=options.fill,
+        batch_bytes=_batch_bytes(sources, space, constant, options),
+    )
     return _mean_of(state, constant, options.n_threads)
 
 

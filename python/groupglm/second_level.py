@@ -6,18 +6,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Hashable, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from groupglm.budget import check_memory_budget
 from groupglm.caching import check_memory
 from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix, report_collinearity
+from groupglm.distribute import check_jobs
 from groupglm.fitted import MISSING, FittedGroup, Missing, VolumeMasker
 from groupglm.fitting import FitOptions, fit_group
 from groupglm.inputs import make_cohort, maps_of_one_kind
@@ -55,10 +55,17 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         not; they override the model's own with a warning. By default everything that
         differs from the background of the mean image, where the background is its median within two
         voxels of the box's faces (NaN, if the images are NaN there).
-    target_affine, target_shape : optional
-        Resampling; not yet available.
-    smoothing_fwhm : float, optional
-        Smoothing in mm; not yet available: only None and 0, no smoothing.
+    target_affine : array, shape (3, 3) or (4, 4), optional
+        Images and mask are brought to this grid (voxel indices to mm): a 3 x 3 matrix gives the
+        axes, and the grid covers the first image's box. Images may then be on different grids. The
+        mask is resampled by nearest neighbour, images by a cubic spline, each clipped to its own
+        range.
+    target_shape : three ints, optional
+        Number of voxels of that grid; needs a 4 x 4 `target_affine`.
+    smoothing_fwhm : float or three floats, optional
+        Full width at half maximum of a Gaussian, in mm, for all axes or each; None and 0 are no
+        smoothing. It follows resampling. Missing values stay missing, and a voxel beside them gets
+        the weighted mean of those that are present.
     memory : str, os.PathLike or joblib.Memory, optional
         Folder of a cache for the masked rows of images, 4 or 8 bytes a voxel and image: another
         model of the same images and mask then reads no image. A file that has changed is read
@@ -76,6 +83,11 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
     missing : {"omit", "zero", "raise", "intersect"}, default="omit"
         What to do about NaN: leave the value out voxel by voxel, take it for zero, refuse, or leave
         the voxel out.
+
+    memory_budget : float, optional
+        Bytes that reading images may take, by default half of what is free: batches of rows are
+        made that small. A fit takes 16 (n_columns + 2) bytes a voxel, two batches of at most 40 MB,
+        and an image a thread, whatever the number of images.
 
     Attributes
     ----------
@@ -132,6 +144,7 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         minimize_memory: bool = True,
         *,
         missing: Missing = "omit",
+        memory_budget: float | None = None,
     ) -> None:
         self.mask_img = mask_img
         self.target_affine = target_affine
@@ -143,6 +156,7 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         self.n_jobs = n_jobs
         self.minimize_memory = minimize_memory
         self.missing = missing
+        self.memory_budget = memory_budget
 
     def fit(
         self,
@@ -198,7 +212,6 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         self._forget()
         if self.missing not in MISSING:
             raise ValueError(f"missing is {self.missing!r}; it must be one of {', '.join(MISSING)}")
-        self._refuse_unavailable()
         self._options = FitOptions(
             masking=Masking.resolve(
                 self.mask_img, self.target_affine, self.target_shape, self.smoothing_fwhm
@@ -207,6 +220,7 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
             n_threads=check_jobs(self.n_jobs),
             memory=check_memory(self.memory, self.memory_level),
             progress=Progress(self.verbose),
+            memory_budget=check_memory_budget(self.memory_budget),
         )
         self._cohort = make_cohort(second_level_input, confounds, design_matrix)
         self._fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] = {}
@@ -228,7 +242,9 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
 
     def _fit_kind(self, first_level_contrast: Any) -> tuple[FittedGroup, pd.DataFrame]:
         start = time.perf_counter()
-        sources = self._cohort.open(first_level_contrast, same_grid=True)
+        sources = self._cohort.open(
+            first_level_contrast, same_grid=not self._options.masking.resamples
+        )
         frame = self._cohort.design(first_level_contrast)
         matrix = check_design_matrix(frame, len(sources))
         names = tuple(str(name) for name in frame.columns)
@@ -387,25 +403,3 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
     def _forget(self) -> None:
         for name in [name for name in vars(self) if name.endswith("_") or name in _PRIVATE]:
             delattr(self, name)
-
-    def _refuse_unavailable(self) -> None:
-        wanted = {
-            "target_affine": self.target_affine is not None,
-            "target_shape": self.target_shape is not None,
-            "smoothing_fwhm": self.smoothing_fwhm is not None and np.any(self.smoothing_fwhm),
-        }
-        missing = [name for name, is_wanted in wanted.items() if is_wanted]
-        if missing:
-            raise NotImplementedError(
-                f"not yet available: {', '.join(missing)}; leave it out, and resample or smooth "
-                "the images beforehand"
-            )
-
-
-def check_jobs(n_jobs: int | None) -> int:
-    """Return the number of threads that ``n_jobs`` stands for."""
-    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral)):
-        raise TypeError(f"n_jobs is {n_jobs!r}; it must be a whole number or None")
-    if n_jobs == 0:
-        raise ValueError("n_jobs is 0; give the number of threads, or -1 for all of them")
-    return min(int(joblib.effective_n_jobs(n_jobs)), 256)

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
-from groupglm.second_level import check_jobs
+from groupglm.distribute import check_jobs
 
 N = 6
 DESIGN = pd.DataFrame({"intercept": np.ones(N)})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,11 @@ class ComputedVolume(VolumeSource):
             grid = self._ready.grid
         # float64 holds whatever type the image will have.
         super().__init__(name=name, grid=grid, stored=np.dtype(np.float64), slope=1.0, inter=0.0)
+
+    @property
+    def nbytes_in_memory(self) -> float:
+        """Unknown, and large: whoever computes the image would have to travel."""
+        return math.inf
 
     def _stored_values(self) -> NDArray[Any]:
         with _ONE_AT_A_TIME:

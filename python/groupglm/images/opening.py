@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import nibabel as nib
 import numpy as np
@@ -16,7 +16,7 @@ from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images.header import layout_of_proxy, read_layout
 from groupglm.images.source import VolumeSource, volumes_of_file, volumes_of_image
 
-__all__ = ["ImageLike", "open_image", "open_images"]
+__all__ = ["ImageLike", "open_image", "open_image_or_series", "open_images"]
 
 ImageLike: TypeAlias = str | os.PathLike[str] | SpatialImage
 """A file name or a nibabel image."""
@@ -102,18 +102,44 @@ def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
         If the image is missing, unreadable, not 3-D, not of real numbers, or its file is too small
         for what its header declares.
     """
+    sources = open_image_or_series(image, name=name)
+    if len(sources) > 1:
+        shape = (*sources[0].grid.shape, len(sources))
+        called = _name_of(cast("ImageLike", image), name)
+        raise ImageError(
+            f"{called}: holds {len(sources)} volumes (shape {shape}), but each "
+            "image must be 3-D, or 4-D with a single volume; split it into single volumes"
+        )
+    return sources[0]
+
+
+def open_image_or_series(image: object, *, name: str = "image in memory") -> list[VolumeSource]:
+    """Open every volume of one image, 3-D or 4-D; only its header is read.
+
+    Parameters
+    ----------
+    image : str, os.PathLike or nibabel image
+        An image.
+    name : str, default="image in memory"
+        How error messages call an image that has no file.
+
+    Returns
+    -------
+    list of VolumeSource
+        One for a 3-D image; as many as volumes for a 4-D image.
+
+    Raises
+    ------
+    TypeError
+        If `image` is of another type.
+    ImageError
+        As of `open_image`, but for the number of volumes.
+    """
     if not isinstance(image, str | os.PathLike | SpatialImage):
         raise TypeError(
             f"{name} must be a file name or a nibabel image, but is a {type(image).__name__}"
         )
-    sources = _open_volumes(image, name)
-    if len(sources) > 1:
-        shape = (*sources[0].grid.shape, len(sources))
-        raise ImageError(
-            f"{_name_of(image, name)}: holds {len(sources)} volumes (shape {shape}), but each "
-            "image must be 3-D, or 4-D with a single volume; split it into single volumes"
-        )
-    return sources[0]
+    return _open_volumes(image, name)
 
 
 def _open_item(item: object, place: int) -> VolumeSource:

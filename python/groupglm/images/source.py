@@ -40,6 +40,9 @@ class VolumeSource(ABC):
     dtype : numpy.dtype
         The type a row needs to hold every value: float32 when that loses nothing (stored as
         float16, float32, or integers of 8 or 16 bits, and not scaled), else float64.
+    value_dtype : numpy.dtype
+        The type of the values themselves: the stored one in native byte order, or float64 when they
+        are scaled.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class VolumeSource(ABC):
         self._slope = slope
         self._inter = inter
         self._scaled = (slope, inter) != (1.0, 0.0)
+        self.value_dtype = np.dtype(np.float64) if self._scaled else stored.newbyteorder("=")
         self.dtype: np.dtype[np.float32] | np.dtype[np.float64] = np.dtype(np.float64)
         if not self._scaled and np.can_cast(stored, np.float32, "safe"):
             self.dtype = np.dtype(np.float32)
@@ -64,6 +68,32 @@ class VolumeSource(ABC):
     def _origin(self) -> Hashable:
         """Return what changes whenever the stored values may have changed; None if unknown."""
         return None
+
+    def value_range(self) -> tuple[float, float]:
+        """Read the volume, and return the least and the largest of its finite values and zero.
+
+        Returns
+        -------
+        lowest, highest : float
+            The range.
+
+        Raises
+        ------
+        ImageError
+            If the file cannot be read.
+        """
+        values = np.empty(self.grid.n_voxels, dtype=self.dtype)
+        self.read_into(values)
+        lowest, highest = float(values.min(initial=0)), float(values.max(initial=0))
+        if not (math.isfinite(lowest) and math.isfinite(highest)):
+            finite = values[np.isfinite(values)]
+            lowest, highest = float(finite.min(initial=0)), float(finite.max(initial=0))
+        return lowest, highest
+
+    @property
+    def nbytes_in_memory(self) -> float:
+        """Bytes of values that travel when the source is sent to another process; 0 for a file."""
+        return 0.0
 
     def fingerprint(self) -> Hashable:
         """Identify the values that a reading would give now.
@@ -217,6 +247,11 @@ class _ImageVolume(VolumeSource):
 
     def _origin(self) -> Hashable:
         return str(joblib.hash(self._stored_values()))
+
+    @property
+    def nbytes_in_memory(self) -> float:
+        data = self._image.dataobj
+        return float(data.nbytes) if isinstance(data, np.ndarray) else 0.0
 
     def _stored_values(self) -> NDArray[Any]:
         # The data object itself: get_fdata would keep a float64 copy of every image.

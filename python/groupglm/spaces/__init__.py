@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from groupglm._core import Neighbours
+
 __all__ = ["Space"]
 
 SourceT_contra = TypeVar("SourceT_contra", contravariant=True)
@@ -64,5 +66,25 @@ class Space(Protocol[SourceT_contra]):
         -------
         image
             Of the space's own kind, with zero outside the mask.
+        """
+        ...
+
+    def neighbours(self, connectivity: int) -> Neighbours:
+        """Say who is neighbour of whom, for clusters.
+
+        Parameters
+        ----------
+        connectivity : int
+            Which places count as neighbours; among voxels, how many an inner one has: 6, 18 or 26.
+
+        Returns
+        -------
+        Neighbours
+            The lists of neighbours, in the numbering of a row.
+
+        Raises
+        ------
+        ValueError
+            If the space has no such connectivity.
         """
         ...

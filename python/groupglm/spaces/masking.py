@@ -11,9 +11,12 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import warn_caller
+from groupglm.spaces.preparing import Preparation
+from groupglm.spaces.resampling import target_grid
+from groupglm.spaces.smoothing import sigma_voxels
 
 if TYPE_CHECKING:
-    from groupglm.images import ImageLike
+    from groupglm.images import Grid, ImageLike
 
 __all__ = ["Masking"]
 
@@ -91,6 +94,56 @@ class Masking:
             _refuse_strategy(mask_img)
         _report_conflicts(own, given)
         return cls(mask, **own)
+
+    @property
+    def resamples(self) -> bool:
+        """Whether images are brought to a grid of the user's."""
+        return self.target_affine is not None or self.target_shape is not None
+
+    def grid(self, grid: Grid) -> Grid:
+        """Return the grid that the images of a grid are brought to.
+
+        Parameters
+        ----------
+        grid : Grid
+            The images'.
+
+        Returns
+        -------
+        Grid
+            The same, unless the user wants another.
+        """
+        return target_grid(grid, self.target_affine, self.target_shape)
+
+    def preparation(
+        self, grid: Grid, clip: tuple[float, float] | None, fill: float | None, n_threads: int
+    ) -> Preparation | None:
+        """Return what is done to volumes, once they are on a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+            As `grid` returns it.
+        clip : two floats or None
+            Range of the images' values.
+        fill : float or None
+            Takes the place of missing values.
+        n_threads : int
+            Threads inside one image.
+
+        Returns
+        -------
+        Preparation or None
+            None when nothing is done, so that a row can be gathered as it is read.
+
+        Raises
+        ------
+        ValueError
+            If the width of the smoothing makes no sense.
+        """
+        if not self.resamples and not any(sigma_voxels(grid, self.smoothing_fwhm)):
+            return None
+        return Preparation(self.resamples, clip, self.smoothing_fwhm, fill, n_threads)
 
 
 def _refuse_series(masker: object) -> None:

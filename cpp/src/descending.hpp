@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The places of one sign of a map, in descending order of magnitude.
+#pragma once
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+namespace groupglm {
+
+/// A sort key in the upper half, which is smaller the larger the value, and a place in the lower.
+using Entry = std::uint64_t;
+
+inline std::int32_t place_of(Entry entry) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(entry));
+}
+
+/// Positive floats are ordered like their bits. Doubles are rounded to float, which keeps the order
+/// but for equal keys; `order_equal_keys` sees to those.
+template <typename Scalar>
+Entry entry_of(Scalar value, Eigen::Index place) {
+  const auto rounded =
+      static_cast<float>(std::min(value, Scalar{std::numeric_limits<float>::max()}));
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &rounded, sizeof bits);
+  return (Entry{0x7fffffffU - bits} << 32U) | static_cast<Entry>(place);
+}
+
+/// Writes the entries of the places with sign * stat > 0 (room for n + 1); returns how many.
+template <typename Scalar>
+Eigen::Index collect(const Scalar* stat, Eigen::Index n, Scalar sign, Entry* entries) {
+  Eigen::Index count = 0;
+  for (Eigen::Index i = 0; i < n; ++i) {
+    // Written always and kept if wanted: signs are not predictable.
+    const Scalar value = sign * stat[i];
+    entries[count] = entry_of(value > 0 ? value : Scalar{0}, i);
+    count += static_cast<Eigen::Index>(value > 0);
+  }
+  return count;
+}
+
+/// Sorts by key, equal keys in their old order: radix sort from the lowest digit. Returns where the
+/// sorted entries are, in `entries` or `spare`.
+inline Entry* sort_by_key(Entry* entries, Entry* spare, Eigen::Index n) {
+  constexpr unsigned kBits = 11;
+  constexpr std::size_t kBuckets = std::size_t{1} << kBits;
+  constexpr std::size_t kPasses = 3;
+  const auto digit = [](Entry entry, std::size_t pass) {
+    return static_cast<std::size_t>(entry >> (32U + kBits * static_cast<unsigned>(pass))) &
+           (kBuckets - 1);
+  };
+  std::array<std::array<std::uint32_t, kBuckets>, kPasses> starts{};
+  for (Eigen::Index i = 0; i < n; ++i) {
+    for (std::size_t pass = 0; pass < kPasses; ++pass) ++starts[pass][digit(entries[i], pass)];
+  }
+  for (std::size_t pass = 0; pass < kPasses; ++pass) {
+    std::uint32_t total = 0;
+    for (std::uint32_t& start : starts[pass]) total += std::exchange(start, total);
+    for (Eigen::Index i = 0; i < n; ++i) {
+      spare[starts[pass][digit(entries[i], pass)]++] = entries[i];
+    }
+    std::swap(entries, spare);
+  }
+  return entries;
+}
+
+/// Brings entries of equal keys into the order of their doubles, equal ones in that of their
+/// places.
+inline void order_equal_keys(const double* stat, double sign, Entry* entries, Eigen::Index n) {
+  const auto above = [&](Entry a, Entry b) {
+    const double first = sign * stat[place_of(a)];
+    const double second = sign * stat[place_of(b)];
+    return first > second || (first == second && place_of(a) < place_of(b));
+  };
+  for (Eigen::Index begin = 0; begin < n;) {
+    Eigen::Index end = begin + 1;
+    while (end < n && entries[end] >> 32U == entries[begin] >> 32U) ++end;
+    if (end > begin + 1) std::sort(entries + begin, entries + end, above);
+    begin = end;
+  }
+}
+
+inline void order_equal_keys(const float*, float, Entry*, Eigen::Index) {}
+
+}  // namespace groupglm

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From output voxels to points of the source. Whether a point is inside, and which voxel is
+// nearest, hangs on the last bit where a point falls on the outermost voxels or between two.
+// resampling_map.cpp is therefore compiled without fused multiply-add, in scipy's order of
+// operations: every build gives the same points, and the ones scipy gives.
+#pragma once
+
+#include <vector>
+
+#include "groupglm/resampling.hpp"
+
+namespace groupglm {
+
+/// Points along one axis of a diagonal map: those inside the source are a run of output voxels.
+struct AxisPoints {
+  Eigen::Index first = 0;      // the first output voxel inside
+  std::vector<double> points;  // of the voxels inside, in order
+};
+
+bool is_diagonal(const VoxelMap& map);
+
+AxisPoints axis_points(double scale, double offset, Eigen::Index n_source, Eigen::Index n_out);
+
+/// Points of the output voxels (first, j, k) to (first + n - 1, j, k); each array has n places.
+void row_points(const VoxelMap& map, Eigen::Index first, Eigen::Index j, Eigen::Index k,
+                Eigen::Index n, const std::array<double*, 3>& points);
+
+inline bool is_inside(double point, Eigen::Index n) {
+  return point >= 0.0 && point <= static_cast<double>(n - 1);  // false for NaN
+}
+
+/// The voxel nearest to a point inside; of two equally near, the higher.
+Eigen::Index nearest_voxel(double point);
+
+}  // namespace groupglm

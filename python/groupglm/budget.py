@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How much memory a fit takes, and how it is kept within a budget."""
+
+from __future__ import annotations
+
+from numbers import Real
+from pathlib import Path
+
+__all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes"]
+
+_SHARE = 0.5  # of what is free, unless the user says otherwise
+_UNKNOWN = 2 * 2**30  # bytes free where the system does not say
+_MEMINFO = Path("/proc/meminfo")
+
+
+def check_memory_budget(memory_budget: object) -> int:
+    """Return the bytes that a fit may take.
+
+    Parameters
+    ----------
+    memory_budget : number or None
+        Bytes; None for half of what is free now.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is not positive.
+    """
+    if memory_budget is None:
+        return int(_SHARE * free_bytes())
+    if isinstance(memory_budget, bool) or not isinstance(memory_budget, Real):
+        raise TypeError(
+            f"memory_budget is {memory_budget!r}; it must be a number of bytes, such as 2e9, or "
+            "None for half of what is free"
+        )
+    if not 0 < float(memory_budget) < 2**62:
+        raise ValueError(f"memory_budget is {memory_budget!r} bytes; it must be positive")
+    return int(float(memory_budget))
+
+
+def free_bytes() -> int:
+    """Return the bytes of memory that are available, page cache included."""
+    if _MEMINFO.exists():
+        for line in _MEMINFO.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return _UNKNOWN
+
+
+def fit_bytes(
+    n_values: int, n_columns: int, batch_bytes: int, n_threads: int, image_bytes: int
+) -> int:
+    """Return the bytes a fit takes, whatever the number of images.
+
+    Two states (the total, and that of the chunk being read), two batches of rows (one is read while
+    the other is taken up), and the images that the threads are reading:
+
+        16 * (n_columns + 2) * n_values  +  2 * batch_bytes  +  n_threads * image_bytes
+
+    Parameters
+    ----------
+    n_values : int
+        Voxels of a row; of the whole grid as long as no mask is known.
+    n_columns : int
+        Columns of the design.
+    batch_bytes : int
+        Size of a batch of rows.
+    n_threads : int
+        Threads.
+    image_bytes : int
+        What one image takes while it is read: the inflated file, and the volume that is prepared.
+
+    Returns
+    -------
+    int
+        Bytes, besides Python and the packages.
+    """
+    return 16 * (n_columns + 2) * n_values + 2 * batch_bytes + n_threads * image_bytes
+
+
+def batch_bytes_within(
+    budget: int,
+    wanted: int,
+    *,
+    n_values: int,
+    n_columns: int,
+    row_bytes: int,
+    n_threads: int,
+    image_bytes: int,
+) -> int:
+    """Return how large a batch of rows may be.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes that the fit may take.
+    wanted : int
+        Bytes of a batch if there is room.
+    n_values, n_columns, n_threads, image_bytes : int
+        As for `fit_bytes`.
+    row_bytes : int
+        Bytes of one row: the least a batch can be.
+
+    Returns
+    -------
+    int
+        Bytes of a batch, at least one row.
+
+    Raises
+    ------
+    ValueError
+        If not even single rows fit.
+    """
+    least = fit_bytes(n_values, n_columns, row_bytes, n_threads, image_bytes)
+    if least > budget:
+        raise ValueError(
+            f"memory_budget is {budget / 1e6:.0f} MB, but a fit of {n_values} voxels and "
+            f"{n_columns} columns on {n_threads} threads takes {least / 1e6:.0f} MB; give a larger "
+            "budget, fewer threads (n_jobs), or a mask"
+        )
+    return min(wanted, row_bytes + (budget - least) // 2)

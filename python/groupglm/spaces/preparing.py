@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is done to a volume before its row is gathered: `Preparation`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm import _core
+from groupglm.errors import ImageError
+from groupglm.spaces.resampling import Resampler
+from groupglm.spaces.smoothing import Fwhm, sigma_voxels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.images.grid import Grid
+    from groupglm.images.source import VolumeSource
+
+__all__ = ["Preparation"]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Bring volumes to a grid and smooth them there, in that order.
+
+    Parameters
+    ----------
+    resamples : bool, default=False
+        Whether images on another grid are resampled (by a cubic spline); they are refused if not.
+    clip : two floats, optional
+        Resampled values are kept within this range, which a spline may overshoot; by default within
+        each image's own, zero included.
+    smoothing_fwhm : float, three floats or None
+        Full width at half maximum, in mm.
+    fill : float, optional
+        Put in the place of missing values before smoothing, which leaves them out otherwise.
+    n_threads : int, default=1
+        Threads inside one image, for when images are fewer than threads.
+    """
+
+    resamples: bool = False
+    clip: tuple[float, float] | None = None
+    smoothing_fwhm: Fwhm = None
+    fill: float | None = None
+    n_threads: int = 1
+
+    def volume(
+        self, source: VolumeSource, grid: Grid, dtype: np.dtype[Any]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Read a volume and prepare it.
+
+        Parameters
+        ----------
+        source : VolumeSource
+            The image.
+        grid : Grid
+            Where it is wanted.
+        dtype : numpy.dtype
+            float32 or float64: the precision of the arithmetic's results.
+
+        Returns
+        -------
+        array, shape (n_voxels,)
+            The grid's values in file order; NaN where the image has none.
+
+        Raises
+        ------
+        ImageError
+            If the image cannot be read, or holds infinite values, which would spread.
+        """
+        values = np.empty(source.grid.n_voxels, dtype=dtype)
+        source.read_into(values)
+        infinite = np.count_nonzero(np.isinf(values))
+        if infinite:
+            raise ImageError(
+                f"{source.name}: {infinite} values are infinite, and smoothing or resampling would "
+                "spread them; replace them by NaN to treat them as missing"
+            )
+        if self.resamples and source.grid.difference(grid) is not None:
+            resample = Resampler(source.grid, grid, clip=self.clip is None)
+            volume = values.reshape(source.grid.shape, order="F")
+            values = resample(volume, self.n_threads).reshape(-1, order="F")
+            if self.clip is not None:
+                np.clip(values, *self.clip, out=values)  # NaN stays
+        if self.fill is not None:
+            values[np.isnan(values)] = self.fill
+        sigma = sigma_voxels(grid, self.smoothing_fwhm)
+        if any(sigma):
+            _core.smooth_volume(values, grid.shape, sigma, self.n_threads)
+        return values

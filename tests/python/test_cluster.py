@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A fit on a real dask.distributed cluster of processes: the same bits, whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from groupglm import SecondLevelModel, _core
+from groupglm.engine import CHUNK, fit_state
+from groupglm.errors import ImageError
+from groupglm.images import open_images
+from groupglm.spaces.volume import VolumeSpace
+
+distributed = pytest.importorskip("distributed")
+
+SHAPE = (12, 13, 14)
+N_FILES = 10
+N = 3 * CHUNK + 17
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as connected,
+    ):
+        yield connected
+
+
+def image(values: Any) -> Any:
+    return nib.Nifti1Image(values, np.eye(4))  # type: ignore[no-untyped-call]
+
+
+def write(folder: Path, *, missing: bool, shape: tuple[int, int, int] = SHAPE) -> list[str]:
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(N_FILES):
+        values = rng.normal(1e4, 1, shape)
+        if missing and i % 2:
+            values[rng.uniform(size=shape) < 0.2] = np.nan
+        values[:3] = values[-3:] = values[:, :3] = values[:, -3:] = 0
+        values[:, :, :3] = values[:, :, -3:] = 0
+        paths.append(str(folder / f"map{i}.nii.gz"))
+        nib.save(image(values.astype(np.float32)), paths[-1])
+    return paths
+
+
+def cohort(paths: list[str], n: int = N) -> tuple[list[str], pd.DataFrame]:
+    rng = np.random.default_rng(1)
+    design = pd.DataFrame({"dose": rng.normal(size=n), "intercept": 1.0})
+    return [paths[i % len(paths)] for i in range(n)], design
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("mask_given", [False, True])
+def test_the_same_bits_as_on_one_machine(
+    client: Any, tmp_path: Path, missing: bool, mask_given: bool
+) -> None:
+    images, design = cohort(write(tmp_path, missing=missing))
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[4:8, 4:9, 4:9] = 1
+    mask = image(inside) if mask_given else None
+
+    def fit() -> SecondLevelModel:
+        return SecondLevelModel(mask_img=mask).fit(images, design_matrix=design)
+
+    here = fit()
+    with joblib.parallel_config(backend="dask"):
+        there = fit()
+    wanted = here.compute_contrast("dose", output_type="all")
+    for name, found in there.compute_contrast("dose", output_type="all").items():
+        np.testing.assert_array_equal(found.get_fdata(), wanted[name].get_fdata(), err_msg=name)
+    np.testing.assert_array_equal(here.results_.beta, there.results_.beta)
+    np.testing.assert_array_equal(here.results_.df_residual, there.results_.df_residual)
+
+
+def test_a_killed_worker_costs_nothing_but_time(client: Any, tmp_path: Path) -> None:
+    images, design = cohort(write(tmp_path, missing=False, shape=(60, 60, 60)), 12 * CHUNK)
+    mask = image(np.pad(np.ones((20, 20, 20), np.uint8), 20))
+    wanted = SecondLevelModel(mask_img=mask).fit(images, design_matrix=design)
+    victim = min(client.run(os.getpid).values())
+    done: list[int] = []
+
+    def kill() -> None:
+        time.sleep(0.3)
+        os.kill(victim, signal.SIGKILL)
+        done.append(victim)
+
+    killer = threading.Thread(target=kill)
+    with joblib.parallel_config(backend="dask"):
+        killer.start()
+        found = SecondLevelModel(mask_img=mask).fit(images, design_matrix=design)
+    assert done, "the fit was over before the worker was killed"
+    killer.join()
+    assert found.results_.df_residual == wanted.results_.df_residual  # none lost, none twice
+    np.testing.assert_array_equal(found.results_.beta, wanted.results_.beta)
+
+
+def test_an_error_names_the_file_and_the_worker(client: Any, tmp_path: Path) -> None:
+    images, design = cohort(write(tmp_path, missing=False))
+    sources = open_images(images)
+    Path(images[3]).unlink()  # it was there when the headers were read
+    factor = _core.Design(np.ascontiguousarray(design.to_numpy()))
+    with (
+        joblib.parallel_config(backend="dask"),
+        pytest.raises(ImageError, match=r"map3\.nii\.gz: .*\(on worker \S+, process \d+\)"),
+    ):
+        fit_state(sources, VolumeSpace(sources[0].grid), factor, n_threads=1)
+
+
+def test_images_in_memory_are_not_sent_by_the_gigabyte(client: Any) -> None:
+    large = image(np.ones((100, 100, 100), np.float32))
+    design = pd.DataFrame({"intercept": np.ones(20)})
+    model = SecondLevelModel(mask_img=image(np.ones((100, 100, 100), np.uint8)))
+    with (
+        joblib.parallel_config(backend="dask"),
+        pytest.raises(ValueError, match=r"in memory and would be sent to the workers \(80 MB\)"),
+    ):
+        model.fit([large] * 20, design_matrix=design)
+
+
+def test_what_travels_is_small(tmp_path: Path) -> None:
+    """Names of files and the runs of the mask, not pixels and not a number a voxel."""
+    paths = write(tmp_path, missing=False)
+    sources = open_images(paths)
+    assert len(pickle.dumps(sources)) < 1000 * len(paths)
+    inside = np.zeros((91, 109, 91), bool)
+    inside[20:70, 20:90, 20:70] = True
+    grid = type(sources[0].grid)(inside.shape, np.eye(4))
+    space = VolumeSpace(grid, np.flatnonzero(inside.ravel(order="F")))
+    stored = pickle.dumps(space)
+    assert len(stored) < 100_000
+    again = pickle.loads(stored)  # noqa: S301
+    np.testing.assert_array_equal(again.indices, space.indices)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Peak memory of a fit: as the formula says, and the same for any number of images."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from groupglm import SecondLevelModel
+from groupglm.budget import batch_bytes_within, check_memory_budget, fit_bytes
+
+SIDE = 64
+N_FILES = 4
+
+JOB = """
+import sys, numpy as np, pandas as pd, nibabel as nib
+from groupglm import SecondLevelModel
+
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+
+n, budget, side, paths = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
+mask = nib.Nifti1Image(np.ones((side,) * 3, np.uint8), np.eye(4))
+tiny = nib.Nifti1Image(np.ones((5, 5, 5), np.uint8), np.eye(4))
+few = [nib.Nifti1Image(np.random.rand(5, 5, 5), np.eye(4)) for _ in range(4)]
+SecondLevelModel(mask_img=tiny).fit(few, design_matrix=pd.DataFrame({"i": np.ones(4)}))
+before = peak()
+images = [paths[i % len(paths)] for i in range(n)]
+design = pd.DataFrame({"dose": np.linspace(-1, 1, n), "intercept": 1.0})
+SecondLevelModel(mask_img=mask, n_jobs=2, memory_budget=budget).fit(images, design_matrix=design)
+print(peak() - before)
+"""
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("maps")
+    rng = np.random.default_rng(0)
+    names = []
+    for i in range(N_FILES):
+        values = rng.normal(size=(SIDE,) * 3).astype(np.float32)
+        names.append(str(folder / f"map{i}.nii.gz"))
+        nib.save(nib.Nifti1Image(values, np.eye(4)), names[-1])  # type: ignore[no-untyped-call]
+    return names
+
+
+def peak(paths: list[str], n: int, budget: float) -> int:
+    output = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", JOB, str(n), str(budget), str(SIDE), *paths],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    return int(output.stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_peak_memory_is_flat_and_as_stated(paths: list[str]) -> None:
+    row_bytes = 4 * SIDE**3
+    budgets = {"roomy": 1e9, "tight": 40e6}
+    for name, budget in budgets.items():
+        common: dict[str, Any] = {
+            "n_values": SIDE**3,
+            "n_columns": 2,
+            "n_threads": 2,
+            "image_bytes": 8 * SIDE**3,
+        }
+        batch = batch_bytes_within(int(budget), 40 * 2**20, row_bytes=row_bytes, **common)
+        stated = fit_bytes(batch_bytes=batch, **common)
+        assert stated <= budget
+        few, many = peak(paths, 130, budget), peak(paths, 1000, budget)
+        # The allocator's own: a few MB, and some arrays of a number a voxel in between.
+        assert many <= 1.1 * stated + 12e6, name
+        assert many <= 1.1 * few + 6e6, name
+
+
+def test_a_small_budget_gives_the_same_numbers(paths: list[str]) -> None:
+    design = pd.DataFrame({"dose": np.linspace(-1, 1, 100), "intercept": 1.0})
+    images = [paths[i % N_FILES] for i in range(100)]
+    mask = nib.Nifti1Image(np.ones((SIDE,) * 3, np.uint8), np.eye(4))  # type: ignore[no-untyped-call]
+    one, many = (
+        SecondLevelModel(mask_img=mask, memory_budget=budget)
+        .fit(images, design_matrix=design)
+        .results_
+        for budget in (1e9, 30e6)
+    )
+    scale = np.abs(one.beta).max()
+    np.testing.assert_allclose(one.beta, many.beta, rtol=1e-10, atol=1e-12 * scale)
+    np.testing.assert_allclose(one.rss, many.rss, rtol=1e-10)
+
+
+def test_an_impossible_budget_is_refused_with_what_it_would_take(paths: list[str]) -> None:
+    design = pd.DataFrame({"intercept": np.ones(N_FILES)})
+    with pytest.raises(
+        ValueError, match=r"memory_budget is 1 MB, but a fit of 262144 voxels and 1"
+    ):
+        SecondLevelModel(memory_budget=1e6).fit(paths, design_matrix=design)
+
+
+@pytest.mark.parametrize("bad", ["1GB", True, [1e9]])
+def test_what_is_not_a_number_of_bytes(bad: Any) -> None:
+    with pytest.raises(TypeError, match="memory_budget is"):
+        check_memory_budget(bad)
+
+
+@pytest.mark.parametrize("bad", [0, -1.0, float("nan"), float("inf")])
+def test_what_is_no_amount(bad: float) -> None:
+    with pytest.raises(ValueError, match="memory_budget is"):
+        check_memory_budget(bad)
+
+
+def test_by_default_half_of_what_is_free() -> None:
+    assert 0 < check_memory_budget(None) < 2**45
