@@ -63,11 +63,11 @@ def keep_large_clusters(
     """
     kept = volume.copy()
     largest = 0
-    for sign in (1.0, -1.0):
-        labels, _ = label_clusters(volume * sign > 0)
-        sizes = np.bincount(labels.ravel())
-        small = sizes < smallest
-        small[0] = False
-        kept[small[labels]] = 0
-        largest = max(largest, int(sizes[1:].max(initial=0)))
+    for sign in (1, -1):
+        inside = volume > 0 if sign > 0 else volume < 0
+        members = np.flatnonzero(inside)
+        labels = label_clusters(inside)[0].ravel()[members]
+        sizes = np.bincount(labels)
+        kept.ravel()[members[sizes[labels] < smallest]] = 0
+        largest = max(largest, int(sizes.max(initial=0)))
     return kept, largest
