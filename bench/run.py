@@ -10,6 +10,7 @@ from pathlib import Path
 import bench_estimator
 import bench_images
 import bench_import
+import bench_inference
 import bench_ols
 import bench_prepared
 import bench_scale
@@ -42,6 +43,7 @@ def main() -> int:
         *bench_ols.bench(quick=options.quick),
         *bench_prepared.bench(options.dir, quick=options.quick),
         *bench_scale.bench(options.dir, quick=options.quick),
+        *bench_inference.bench(quick=options.quick),
         *bench_import.bench(quick=options.quick),
     ]
     table = "\n".join([f"Machine: {machine()}.", "", HEAD, *map(str, rows)])

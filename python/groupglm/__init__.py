@@ -40,6 +40,7 @@ __all__ = [
 _HOME = {
     "SecondLevelModel": "groupglm.second_level",
     "build_info": "groupglm._core",
+    "cluster_level_inference": "groupglm.inference.all_resolution",
     "fit_ols": "groupglm.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "cluster_level_inference": "groupglm.inference.all_resolution",
@@ -49,6 +50,11 @@ _HOME = {
     "resample_img": "groupglm.spaces.regridding",
     "resample_to": "groupglm.spaces.regridding",
     "threshold_stats_img": "groupglm.inference.thresholds",
+    "resample_img": "groupglm.spaces.regridding",
+    "resample_to": "groupglm.spaces.regridding",
+    "smooth_img": "groupglm.spaces.smoothing",
+    "threshold_stats_img": "groupglm.inference.thresholds",
+    "true_discovery_bounds": "groupglm.inference.all_resolution",
 }
 
 
