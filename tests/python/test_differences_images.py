@@ -75,7 +75,7 @@ def test_infinite_values_resampled() -> None:
 
 def test_fast_smoothing() -> None:
     with pytest.raises(ValueError, match=r"fwhm is 'fast', but must be a width in mm"):
-        smooth_img(spoilt(20.0), "fast")  # type: ignore[call-overload]
+        smooth_img(spoilt(20.0), "fast")  # type: ignore[arg-type]
     coarse = np.diag([*2 * np.diag(AFFINE)[:3], 1.0])
     one, two = (image(spoilt(20.0).get_fdata(), affine) for affine in (AFFINE, coarse))
     with quiet():
