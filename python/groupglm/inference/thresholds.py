@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from groupglm.images import ImageLike
 
-__all__ = ["HeightControl", "threshold_of", "threshold_stats_img"]
+__all__ = ["HeightControl", "passes_threshold", "threshold_of", "threshold_stats_img"]
 
 HeightControl = Literal["fpr", "fdr", "bonferroni"]
 
