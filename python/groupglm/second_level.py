@@ -211,6 +211,14 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, TransformerMixin, BaseEsti
             If columns of the design depend on each other, entirely or nearly.
         """
         self._forget()
+        try:
+            self._fit(second_level_input, confounds, design_matrix)
+        except BaseException:
+            self._forget()  # also when interrupted: half a fit is none
+            raise
+        return self
+
+    def _fit(self, second_level_input: Any, confounds: Any, design_matrix: Any) -> None:
         if self.missing not in MISSING:
             raise ValueError(f"missing is {self.missing!r}; it must be one of {', '.join(MISSING)}")
         self._options = FitOptions(
@@ -231,7 +239,6 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, TransformerMixin, BaseEsti
         self.memory_ = self._options.memory
         self.confounds_ = confounds
         self.second_level_input_ = self._cohort.given
-        return self
 
     def _fitted_for(self, first_level_contrast: Any) -> FittedGroup:
         """Make the fit of a kind of maps the current one; it is made when first asked for."""
