@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groupglm._core import build_info
-    from groupglm.design import make_second_level_design_matrix
+    from groupglm.confounds import make_second_level_design_matrix
+    from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
     from groupglm.inference.cluster_table import get_clusters_table
     from groupglm.inference.permutation_arrays import permuted_ols
     from groupglm.inference.permutation_images import non_parametric_inference
@@ -27,6 +28,7 @@ __all__ = [
     "SecondLevelModel",
     "__version__",
     "build_info",
+    "cluster_level_inference",
     "fit_ols",
     "get_clusters_table",
     "make_second_level_design_matrix",
@@ -36,20 +38,23 @@ __all__ = [
     "resample_to",
     "smooth_img",
     "threshold_stats_img",
+    "true_discovery_bounds",
 ]
 
 _HOME = {
     "SecondLevelModel": "groupglm.second_level",
     "build_info": "groupglm._core",
+    "cluster_level_inference": "groupglm.inference.all_resolution",
     "fit_ols": "groupglm.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
-    "make_second_level_design_matrix": "groupglm.design",
-    "smooth_img": "groupglm.spaces.smoothing",
+    "make_second_level_design_matrix": "groupglm.confounds",
     "non_parametric_inference": "groupglm.inference.permutation_images",
     "permuted_ols": "groupglm.inference.permutation_arrays",
     "resample_img": "groupglm.spaces.regridding",
     "resample_to": "groupglm.spaces.regridding",
+    "smooth_img": "groupglm.spaces.smoothing",
     "threshold_stats_img": "groupglm.inference.thresholds",
+    "true_discovery_bounds": "groupglm.inference.all_resolution",
 }
 
 

@@ -35,7 +35,8 @@ def contrast_matrix(
         - a column's name, whatever characters it has;
         - a linear combination of columns, as in ``"patient - control"`` or
           ``"(a + b) / 2 - `dose (mg)`"``: names, numbers, ``+ - * /`` and parentheses, with
-          backticks around a name that is not a Python identifier. It is parsed, never executed;
+          backticks around a name that is not a Python identifier. A name with a bracket, such as
+          ``sex[T.M]``, needs none. It is parsed, never executed;
         - a vector with one number a column: a t contrast;
         - a matrix with one row a constraint, or a list of names and expressions: an F contrast;
         - None, when there is a single column.
@@ -116,7 +117,7 @@ def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
     if values.ndim not in (1, 2) or values.shape[-1] != len(names):
         raise ValueError(
             f"A contrast of shape {values.shape} does not fit the {len(names)} columns of the "
-            f"design matrix; give {_wanted(names)}."
+            f"design matrix: it should be of length {len(names)}; give {_wanted(names)}."
         )
     return values
 
@@ -213,16 +214,19 @@ class _Reader:
             raise self._invalid(error) from error
 
     def _plain(self) -> str:
-        """Return the expression with identifiers in place of the names in backticks."""
+        """Return the expression with identifiers for names in backticks or with brackets."""
 
         def stand_in(match: re.Match[str]) -> str:
             key = f"_quoted_{len(self._quoted)}_"
             while key in self._expression or key in self._names:
                 key += "_"
-            self._quoted[key] = match[1]
+            self._quoted[key] = match[0] if match[1] is None else match[1]
             return f" {key} "
 
-        return re.sub(r"`([^`]*)`", stand_in, self._expression).strip()
+        # A level of a category, sex[T.M]. The longest first: one may begin like another.
+        bracketed = sorted({n for n in self._names if "[" in n}, key=len, reverse=True)
+        pattern = "|".join([r"`([^`]*)`", *map(re.escape, bracketed)])
+        return re.sub(pattern, stand_in, self._expression).strip()
 
     def _value(self, node: ast.expr) -> _Affine:
         if isinstance(node, ast.BinOp):
