@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images import SAME_PLACE_MM, Grid, VolumeSource, open_image, open_images
-from groupglm.images.inflate import GzipSeries, GzipStream, SeriesLayout
+from groupglm.images.inflate import CompressedSeries, CompressedStream, Compression, SeriesLayout
 
 nib: Any = nibabel  # typed only in part
 
@@ -234,7 +234,7 @@ def test_volumes_of_a_gzip_file_in_any_order(
 ) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(b"head" + bytes(range(40))))
-    series = GzipSeries(SeriesLayout(str(path), 4, 10, 4, "a.gz"), max_kept)
+    series = CompressedSeries(SeriesLayout(str(path), 4, 10, 4, "a.gz", "gzip"), max_kept)
     for volume in order:
         assert series.volume(volume) == bytes(range(10 * volume, 10 * volume + 10))
 
@@ -248,11 +248,11 @@ def test_threads_share_one_pass_over_a_gzip_file(
     sources = open_images(tmp_path / "a.nii.gz")
     passes = []
 
-    def started(raw: BinaryIO, name: str) -> GzipStream:
+    def started(raw: BinaryIO, name: str, compression: Compression) -> CompressedStream:
         passes.append(name)
-        return GzipStream(raw, name)
+        return CompressedStream(raw, name, compression)
 
-    monkeypatch.setattr("groupglm.images.inflate.GzipStream", started)
+    monkeypatch.setattr("groupglm.images.inflate.CompressedStream", started)
     with ThreadPoolExecutor(8) as pool:
         rows = list(pool.map(row, sources))
     np.testing.assert_array_equal(rows, data.reshape(-1, n_volumes, order="F").T)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Inflate gzip files quickly, but never further than the image inside needs.
+"""Inflate gzip and bzip2 files quickly, but never further than the image inside needs.
 
 A file is untrusted: its trailer's length, its header's dimensions and its checksum are all checked,
 and memory is bounded by what the image's header declares (itself bounded by `MAX_RATIO`).
@@ -7,31 +7,40 @@ and memory is bounded by what the image's header declares (itself bounded by `MA
 
 from __future__ import annotations
 
-import io
+import bz2
+import os
 import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Literal, Self, TypeAlias
 
 import deflate
 
 from groupglm.errors import ImageError
 
 __all__ = [
-    "GZIP_MAGIC",
+    "MAGIC",
     "MAX_RATIO",
     "SURPLUS",
-    "GzipSeries",
-    "GzipStream",
+    "CompressedSeries",
+    "CompressedStream",
+    "Compression",
     "SeriesLayout",
+    "holds_at_least",
     "inflate_file",
 ]
 
-GZIP_MAGIC = b"\x1f\x8b"
+Compression: TypeAlias = Literal["gzip", "bzip2"]
+
+MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh"}
+"""How each member of a compressed file begins."""
 
 MAX_RATIO = 1032
-"""No deflate stream expands by more: its longest match, 258 bytes, costs at least two bits."""
+"""No deflate stream expands by more: its longest match, 258 bytes, costs at least two bits.
+
+A bzip2 stream may expand a thousand times as much.
+"""
 
 SURPLUS = 1 << 20
 """Bytes that may follow the image inside the stream; they are inflated only to check the sum."""
@@ -40,8 +49,33 @@ _CHUNK = 1 << 16
 _DAMAGED = "copy the file again from its source, or make it again"
 
 
-class GzipStream:
-    """Inflate a gzip file forward, checking the sum of every member.
+class _Bzip2Inflater:
+    """The standard library's bzip2 decompressor, used as that of zlib is."""
+
+    unconsumed_tail = b""  # it keeps by itself what it has not used yet
+
+    def __init__(self) -> None:
+        self._inner = bz2.BZ2Decompressor()
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, limit: int) -> bytes:
+        return b"" if self._inner.eof else self._inner.decompress(data, limit)
+
+
+def _inflater(compression: Compression) -> zlib._Decompress | _Bzip2Inflater:
+    # 31: a gzip wrapper, verified by zlib itself; bzip2 verifies every block.
+    return zlib.decompressobj(31) if compression == "gzip" else _Bzip2Inflater()
+
+
+class CompressedStream:
+    """Inflate a compressed file forward, checking the sum of every member.
 
     Members may follow each other, and zeros may pad the end; anything else after a member is an
     error.
@@ -52,12 +86,15 @@ class GzipStream:
         Positioned at the start of the first member. Not closed by this class.
     name : str
         How error messages call the file.
+    compression : {"gzip", "bzip2"}
+        What the file is.
     """
 
-    def __init__(self, raw: BinaryIO, name: str) -> None:
+    def __init__(self, raw: BinaryIO, name: str, compression: Compression) -> None:
         self._raw = raw
         self._name = name
-        self._inflater = zlib.decompressobj(31)  # 31: a gzip wrapper, verified by zlib itself
+        self._compression: Compression = compression
+        self._inflater = _inflater(compression)
         self._pending = b""
         self._ended = False
 
@@ -93,7 +130,7 @@ class GzipStream:
         while not self._ended:
             try:
                 piece = self._inflater.decompress(self._pending, limit)
-            except zlib.error as error:
+            except (zlib.error, OSError) as error:  # bzip2's is an OSError
                 raise ImageError(
                     f"{self._name}: the compressed data are damaged ({error}); {_DAMAGED}"
                 ) from error
@@ -119,16 +156,29 @@ class GzipStream:
                 self._ended = True
                 return
             rest = chunk.lstrip(b"\0")
-        if rest[:1] != GZIP_MAGIC[:1]:
+        if rest[:1] != MAGIC[self._compression][:1]:
             raise ImageError(
-                f"{self._name}: bytes that are not gzip follow the compressed data; {_DAMAGED}"
+                f"{self._name}: bytes that are not {self._compression} follow the compressed data; "
+                f"{_DAMAGED}"
             )
-        self._inflater = zlib.decompressobj(31)
+        self._inflater = _inflater(self._compression)
         self._pending = rest
 
 
-def inflate_file(path: str, n_bytes: int, name: str) -> bytearray:
-    """Inflate the image inside a gzip file.
+def holds_at_least(path: str, n_bytes: int, name: str, compression: Compression) -> bool:
+    """Inflate a file in pieces that are thrown away, and tell whether it holds so many bytes."""
+    with Path(path).open("rb") as file:
+        stream = CompressedStream(file, name, compression)
+        while n_bytes > 0:
+            piece = stream.read(min(n_bytes, SURPLUS))
+            if not piece:
+                return False
+            n_bytes -= len(piece)
+    return True
+
+
+def inflate_file(path: str, n_bytes: int, name: str, compression: Compression) -> bytearray:
+    """Inflate the image inside a compressed file.
 
     Parameters
     ----------
@@ -138,6 +188,8 @@ def inflate_file(path: str, n_bytes: int, name: str) -> bytearray:
         Bytes that the image needs, its header included.
     name : str
         How error messages call the file.
+    compression : {"gzip", "bzip2"}
+        What the file is.
 
     Returns
     -------
@@ -149,28 +201,36 @@ def inflate_file(path: str, n_bytes: int, name: str) -> bytearray:
     ImageError
         If the stream is truncated or damaged, or holds less than `n_bytes` or far more.
     """
-    data = Path(path).read_bytes()
-    # One call inflates a whole file several times faster than a stream, but it must know the size
-    # beforehand. The trailer tells it, except for several members, padding or damage: those
-    # take the stream, which also knows what to say.
-    size = int.from_bytes(data[-4:], "little")
-    if data[:2] == GZIP_MAGIC and n_bytes <= size <= n_bytes + SURPLUS:
-        try:
-            whole: bytearray = deflate.gzip_decompress(data, size)
-        except (deflate.DeflateError, ValueError):
-            pass
-        else:
-            if len(whole) >= n_bytes:
+    with Path(path).open("rb") as file:
+        # A file that is larger than its image is read in pieces, and so is never in memory.
+        if compression == "gzip" and os.fstat(file.fileno()).st_size <= n_bytes + SURPLUS:
+            whole = _inflate_at_once(file.read(), n_bytes)
+            if whole is not None:
                 return whole
-    stream = GzipStream(io.BytesIO(data), name)
-    out = stream.read_exactly(n_bytes, n_bytes)
-    stream.finish()
+            file.seek(0)
+        stream = CompressedStream(file, name, compression)
+        out = stream.read_exactly(n_bytes, n_bytes)
+        stream.finish()
     return out
+
+
+def _inflate_at_once(data: bytes, n_bytes: int) -> bytearray | None:
+    """Inflate a whole gzip file in one call; None when only a stream can do it, or say why not."""
+    # One call is several times faster than a stream, but it must know the size beforehand. The
+    # trailer tells it, except for several members, padding or damage.
+    size = int.from_bytes(data[-4:], "little")
+    if data[:2] != MAGIC["gzip"] or not n_bytes <= size <= n_bytes + SURPLUS:
+        return None
+    try:
+        whole: bytearray = deflate.gzip_decompress(data, size)
+    except (deflate.DeflateError, ValueError):
+        return None
+    return whole if len(whole) >= n_bytes else None
 
 
 @dataclass(frozen=True)
 class SeriesLayout:
-    """Where a gzip file keeps its volumes.
+    """Where a compressed file keeps its volumes.
 
     Attributes
     ----------
@@ -184,6 +244,8 @@ class SeriesLayout:
         Number of volumes.
     name : str
         How error messages call the file.
+    compression : {"gzip", "bzip2"}
+        What the file is.
     """
 
     path: str
@@ -191,6 +253,7 @@ class SeriesLayout:
     volume_bytes: int
     n_volumes: int
     name: str
+    compression: Compression
 
     @property
     def n_bytes(self) -> int:
@@ -198,8 +261,8 @@ class SeriesLayout:
         return self.offset + self.volume_bytes * self.n_volumes
 
 
-class GzipSeries:
-    """Volumes of one gzip file, inflated one after the other with bounded memory.
+class CompressedSeries:
+    """Volumes of one compressed file, inflated one after the other with bounded memory.
 
     Threads may ask for volumes in any order; increasing order costs one pass over the file.
     Threads that take turns overtake each other by a few volumes: those passed over are
@@ -219,7 +282,7 @@ class GzipSeries:
         self._lock = threading.Lock()
         self._kept: dict[int, bytearray] = {}
         self._file: BinaryIO | None = None
-        self._stream: GzipStream | None = None
+        self._stream: CompressedStream | None = None
         self._position = 0
 
     def __reduce__(self) -> tuple[type[Self], tuple[SeriesLayout, int]]:
@@ -248,16 +311,16 @@ class GzipSeries:
         if len(self._kept) > self._max_kept:
             self._kept.pop(min(self._kept))  # the one that has been passed over the longest
 
-    def _stream_before(self, index: int) -> GzipStream:
+    def _stream_before(self, index: int) -> CompressedStream:
         """Return the stream, started again if it is already past a volume."""
         if self._stream is None or index < self._position:
             self._close()
             self._file = Path(self._layout.path).open("rb")  # noqa: SIM115 (closed by _close)
-            self._stream = GzipStream(self._file, self._layout.name)
+            self._stream = CompressedStream(self._file, self._layout.name, self._layout.compression)
             self._stream.read_exactly(self._layout.offset, self._layout.n_bytes)
         return self._stream
 
-    def _next(self, stream: GzipStream) -> bytearray:
+    def _next(self, stream: CompressedStream) -> bytearray:
         data = stream.read_exactly(self._layout.volume_bytes, self._layout.n_bytes)
         self._position += 1
         if self._position == self._layout.n_volumes:

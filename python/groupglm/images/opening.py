@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from typing import TypeAlias, cast
@@ -199,6 +200,7 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
     try:
         if isinstance(image, SpatialImage):
             return _volumes_of_nibabel_image(image, name)
+        _refuse_pipe(name)
         layout = read_layout(name)
         if layout is not None:
             return volumes_of_file(layout)
@@ -217,6 +219,12 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
 def _volumes_of_nibabel_image(image: SpatialImage, name: str) -> list[VolumeSource]:
     layout = layout_of_proxy(image.dataobj, image.affine, name)
     return volumes_of_image(image, name) if layout is None else volumes_of_file(layout)
+
+
+def _refuse_pipe(path: str) -> None:
+    # To open it would wait for a writer, perhaps for ever.
+    if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116
+        raise ImageError(f"{path}: is a pipe, which can be read only once; give a file")
 
 
 def _load(path: str) -> SpatialImage:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -14,7 +15,13 @@ import numpy as np
 from groupglm.errors import ImageError
 from groupglm.images.grid import Grid
 from groupglm.images.header import Layout, check_is_real
-from groupglm.images.inflate import GzipSeries, SeriesLayout, inflate_file
+from groupglm.images.inflate import (
+    MAX_RATIO,
+    CompressedSeries,
+    Compression,
+    SeriesLayout,
+    inflate_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -23,6 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["VolumeSource", "volumes_of_file", "volumes_of_image"]
+
+_MANY_VOLUMES = 32768  # more than NIfTI-1 can count
+_LEAST_VOLUME_BYTES = 512  # of a volume in a file; about what one source takes in memory
 
 
 class VolumeSource(ABC):
@@ -186,14 +196,15 @@ class _PlainVolume(VolumeSource):
         return values
 
 
-class _GzipVolume(VolumeSource):
-    """The only volume of a gzip file."""
+class _CompressedVolume(VolumeSource):
+    """The only volume of a compressed file."""
 
-    def __init__(self, layout: Layout, grid: Grid) -> None:
+    def __init__(self, layout: Layout, grid: Grid, compression: Compression) -> None:
         super().__init__(
             name=layout.name, grid=grid, stored=layout.dtype, slope=layout.slope, inter=layout.inter
         )
         self._layout = layout
+        self._compression: Compression = compression
 
     def _origin(self) -> Hashable:
         layout = self._layout
@@ -203,14 +214,14 @@ class _GzipVolume(VolumeSource):
         layout = self._layout
         n_voxels = self.grid.n_voxels
         needed = layout.offset + n_voxels * layout.dtype.itemsize
-        inflated = inflate_file(layout.path, needed, layout.name)
+        inflated = inflate_file(layout.path, needed, layout.name, self._compression)
         return np.frombuffer(inflated, layout.dtype, n_voxels, layout.offset)
 
 
-class _GzipSeriesVolume(VolumeSource):
-    """One of several volumes of a gzip file, inflated one after the other."""
+class _CompressedSeriesVolume(VolumeSource):
+    """One of several volumes of a compressed file, inflated one after the other."""
 
-    def __init__(self, layout: Layout, grid: Grid, volume: int, series: GzipSeries) -> None:
+    def __init__(self, layout: Layout, grid: Grid, volume: int, series: CompressedSeries) -> None:
         super().__init__(
             name=f"{layout.name}, volume {volume}",
             grid=grid,
@@ -286,21 +297,24 @@ def volumes_of_file(layout: Layout) -> list[VolumeSource]:
     grid = _grid(shape, layout.affine, layout.name)
     if len(shape) == 3:
         return [
-            _GzipVolume(layout, grid)
-            if layout.compressed
-            else _PlainVolume(layout, grid, 0, layout.name)
+            _PlainVolume(layout, grid, 0, layout.name)
+            if layout.compression is None
+            else _CompressedVolume(layout, grid, layout.compression)
         ]
     n_volumes = shape[3]
-    if not layout.compressed:
+    _check_n_volumes(n_volumes, Path(layout.path).stat().st_size, layout.name)
+    if layout.compression is None:
         return [
             _PlainVolume(layout, grid, volume, f"{layout.name}, volume {volume}")
             for volume in range(n_volumes)
         ]
     volume_bytes = grid.n_voxels * layout.dtype.itemsize
-    series = GzipSeries(
-        SeriesLayout(layout.path, layout.offset, volume_bytes, n_volumes, layout.name)
+    series = CompressedSeries(
+        SeriesLayout(
+            layout.path, layout.offset, volume_bytes, n_volumes, layout.name, layout.compression
+        )
     )
-    return [_GzipSeriesVolume(layout, grid, volume, series) for volume in range(n_volumes)]
+    return [_CompressedSeriesVolume(layout, grid, volume, series) for volume in range(n_volumes)]
 
 
 def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
@@ -331,6 +345,7 @@ def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
     stored = np.dtype(getattr(data, "dtype", np.float64))
     check_is_real(stored, name)
     if not isinstance(data, np.ndarray):
+        _check_is_possible(image, shape, name)
         stored = np.dtype(np.float64)  # a reader of nibabel's scales, whatever the stored type
     grid = _grid(shape, image.affine, name)
     if len(shape) == 3:
@@ -341,6 +356,28 @@ def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
         _ImageVolume(image, stored, grid, (*box, volume, *ones), f"{name}, volume {volume}")
         for volume in range(shape[3])
     ]
+
+
+def _check_is_possible(image: SpatialImage, shape: tuple[int, ...], name: str) -> None:
+    """Refuse what cannot come out of the image's files, before a reader allocates it."""
+    files = {os.fspath(holder.filename) for holder in image.file_map.values() if holder.filename}
+    size = sum(Path(file).stat().st_size for file in files if Path(file).exists())
+    if files and math.prod(shape) > size * MAX_RATIO:
+        raise ImageError(
+            f"{name}: the header declares the shape {shape}, which cannot come out of a file of "
+            f"{size} bytes; the file is damaged"
+        )
+    if files and len(shape) == 4:
+        _check_n_volumes(shape[3], size, name)
+
+
+def _check_n_volumes(n_volumes: int, size: int, name: str) -> None:
+    """Refuse volumes of next to nothing: what stands for each of them takes memory too."""
+    if n_volumes > _MANY_VOLUMES + size // _LEAST_VOLUME_BYTES:
+        raise ImageError(
+            f"{name}: the header declares {n_volumes} volumes in a file of {size} bytes, which are "
+            "too small to be volumes of a brain; the file is damaged"
+        )
 
 
 def _shape_without_trailing_ones(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
