@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groupglm._core import build_info
     from groupglm.design import make_second_level_design_matrix
+    from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
+    from groupglm.inference.cluster_table import get_clusters_table
+    from groupglm.inference.thresholds import threshold_stats_img
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
     from groupglm.spaces.regridding import resample_img, resample_to
@@ -23,21 +26,29 @@ __all__ = [
     "SecondLevelModel",
     "__version__",
     "build_info",
+    "cluster_level_inference",
     "fit_ols",
+    "get_clusters_table",
     "make_second_level_design_matrix",
     "resample_img",
     "resample_to",
     "smooth_img",
+    "threshold_stats_img",
+    "true_discovery_bounds",
 ]
 
 _HOME = {
     "SecondLevelModel": "groupglm.second_level",
     "build_info": "groupglm._core",
     "fit_ols": "groupglm.ols",
+    "get_clusters_table": "groupglm.inference.cluster_table",
+    "cluster_level_inference": "groupglm.inference.all_resolution",
+    "true_discovery_bounds": "groupglm.inference.all_resolution",
     "make_second_level_design_matrix": "groupglm.design",
     "smooth_img": "groupglm.spaces.smoothing",
     "resample_img": "groupglm.spaces.regridding",
     "resample_to": "groupglm.spaces.regridding",
+    "threshold_stats_img": "groupglm.inference.thresholds",
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["background_mask"]
+__all__ = ["background_mask", "border_values"]
 
 _BORDER = 2  # voxels on each face
 
@@ -72,7 +72,7 @@ def background_mask(
             f"most is {int(n_observations.max())}), so no mask can be found; leave out images that "
             f"cover little, or {_REMEDY}"
         )
-    border = _border_values(mean)
+    border = border_values(mean)
     if np.isnan(border).any():
         return observed
     background = np.median(border)
@@ -85,7 +85,7 @@ def background_mask(
     return mask
 
 
-def _border_values(mean: NDArray[np.float64]) -> NDArray[np.float64]:
+def border_values(mean: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the values near the faces, one slab a face; edges count for each of their faces."""
     faces = []
     for axis in range(3):

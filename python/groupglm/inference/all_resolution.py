@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How much of a cluster, or of any region, is truly active: all-resolution inference on images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import warn_caller
+from groupglm.inference.arguments import (
+    check_probability,
+    check_z_scale,
+    real_number,
+    warn_of_scale,
+)
+from groupglm.inference.discoveries import Discoveries, p_values
+from groupglm.inference.labelling import label_clusters
+from groupglm.inference.regions import places_of_regions
+from groupglm.inference.stat_map import StatMap, read_stat_map
+from groupglm.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import NDArray
+
+    from groupglm.images import ImageLike
+
+__all__ = ["cluster_level_inference", "true_discovery_bounds"]
+
+
+def cluster_level_inference(
+    stat_img: ImageLike,
+    mask_img: Any = None,
+    threshold: float | Sequence[float] = 3.0,
+    alpha: float = 0.05,
+    verbose: int = 0,
+    *,
+    two_sided: bool = False,
+) -> Nifti1Image:
+    """Bound from below the proportion of truly active voxels in each cluster.
+
+    Parameters
+    ----------
+    stat_img : str, os.PathLike or nibabel image
+        A 3-D map of z-values.
+    mask_img : str, os.PathLike, nibabel image or masker, optional
+        The voxels that are tested, on the grid of the map. By default those that differ from the
+        background of the map (what is found within two voxels of the faces of its box).
+    threshold : float or sequence of floats, default=3.0
+        The cluster-forming threshold, as z, not negative. With several, each voxel gets the bound
+        of its cluster at the highest threshold that it passes: looking at several costs nothing,
+        because all bounds hold at once.
+    alpha : float, default=0.05
+        The bounds of all clusters hold together with probability ``1 - alpha`` at least.
+    verbose : int, default=0
+        From 1 on: print Hommel's value and the number of clusters.
+    two_sided : bool, default=False
+        Whether to test both tails, with two-sided p-values, and form clusters of either sign.
+
+    Returns
+    -------
+    nibabel.nifti1.Nifti1Image
+        At each voxel of a cluster the lower bound of the proportion of the cluster's voxels that
+        are truly active; zero in no cluster; NaN at voxels of the mask where the map has no finite
+        value.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, the map's values all lie between 0 and 1 as p-values do, or the
+        mask is empty.
+    ImageError
+        If the map or the mask cannot be read, or nothing inside the mask is finite.
+    GridMismatchError
+        If the mask is on another grid.
+
+    Warns
+    -----
+    UserWarning
+        If voxels of the mask are not finite (they are not tested), or no voxel passes.
+
+    See Also
+    --------
+    true_discovery_bounds : The same for regions of your own.
+
+    Notes
+    -----
+    All-resolution inference (Rosenblatt, Finos, Weeda, Solari & Goeman 2018, NeuroImage 181,
+    786-796). It assumes that Simes' inequality holds, as it does for independent and for positively
+    dependent tests.
+
+    Examples
+    --------
+    >>> import nibabel, numpy as np
+    >>> z = np.random.default_rng(0).normal(size=(10, 10, 10))
+    >>> z[3:6, 3:6, 3:6] += 6.0
+    >>> proportions = cluster_level_inference(nibabel.Nifti1Image(z, np.eye(4)))
+    >>> round(float(proportions.get_fdata()[4, 4, 4]), 3)
+    1.0
+    """
+    thresholds = _thresholds(threshold)
+    alpha = check_probability("alpha", alpha)
+    stat_map = read_stat_map(stat_img, mask_img)
+    check_z_scale(stat_map)
+    warn_of_scale("threshold", thresholds[0], stat_map, remedy="threshold={z:.3g}")
+    found = _discoveries(stat_map, alpha, two_sided=two_sided)
+    progress = Progress(verbose)
+    progress.result(f"Hommel's value: {found.hommel} of {stat_map.n_tested} voxels")
+    row = np.zeros(stat_map.space.n_values)
+    volume = stat_map.volume()
+    for height in thresholds:
+        n_clusters = 0
+        for sign in (1, -1) if two_sided else (1,):
+            labels, n_labels = label_clusters(volume * sign > height)
+            _fill(row, stat_map.row(labels), n_labels, found)
+            n_clusters += n_labels
+        progress.result(f"clusters beyond {height:g}: {n_clusters}")
+    if not row.any():
+        _report_nothing(stat_map, thresholds[0], two_sided=two_sided)
+    return stat_map.image(row, f"true discovery proportion, alpha {alpha:g}")
+
+
+def true_discovery_bounds(
+    stat_img: ImageLike,
+    regions: Any,
+    mask_img: Any = None,
+    alpha: float = 0.05,
+    *,
+    two_sided: bool = False,
+) -> pd.DataFrame:
+    """Bound from below how many voxels of regions of your own are truly active.
+
+    The regions may be chosen after looking at the map, as often as you like: with probability
+    ``1 - alpha`` at least the bounds of all possible regions hold together.
+
+    Parameters
+    ----------
+    stat_img : str, os.PathLike or nibabel image
+        A 3-D map of z-values.
+    regions : image, or mapping or sequence of images
+        On the grid of the map. One image is an atlas, or a mask: a whole number a region, zero
+        (or NaN) outside. A mapping gives each region's mask by its name, a sequence by its place;
+        these may overlap, and a mask is whatever is not zero.
+    mask_img : str, os.PathLike, nibabel image or masker, optional
+        The voxels that are tested, on the grid of the map. By default those that differ from the
+        background of the map (what is found within two voxels of the faces of its box).
+    alpha : float, default=0.05
+        The bounds hold together with probability ``1 - alpha`` at least.
+    two_sided : bool, default=False
+        Whether to test both tails, with two-sided p-values.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a region, with the columns
+
+        - ``Region``: its number in the image, its name or its place;
+        - ``Voxels``: how many of its voxels are tested;
+        - ``True Discoveries``: at least so many of them are active;
+        - ``True Discovery Proportion``: the same as a proportion; NaN where none is tested.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is out of range, the map's values all lie between 0 and 1 as p-values do, the
+        mask is empty, no region has a tested voxel, or an atlas has values that are not whole.
+    ImageError
+        If an image cannot be read, or nothing inside the mask is finite.
+    GridMismatchError
+        If the mask or a region is on another grid.
+
+    Warns
+    -----
+    UserWarning
+        If voxels of the mask, or of a region, are not tested.
+
+    See Also
+    --------
+    cluster_level_inference : The same for clusters of the map.
+
+    Notes
+    -----
+    All-resolution inference (Rosenblatt, Finos, Weeda, Solari & Goeman 2018, NeuroImage 181,
+    786-796). It assumes that Simes' inequality holds, as it does for independent and for positively
+    dependent tests.
+
+    Examples
+    --------
+    >>> import nibabel, numpy as np
+    >>> z = np.random.default_rng(0).normal(size=(10, 10, 10))
+    >>> z[3:6, 3:6, 3:6] += 4.0
+    >>> blob = np.zeros(z.shape, np.uint8)
+    >>> blob[2:6, 3:6, 3:6] = 1
+    >>> image, region = (nibabel.Nifti1Image(a, np.eye(4)) for a in (z, blob))
+    >>> true_discovery_bounds(image, {"my blob": region})
+        Region  Voxels  True Discoveries  True Discovery Proportion
+    0  my blob      36                20                   0.555556
+    """
+    import pandas as pd
+
+    alpha = check_probability("alpha", alpha)
+    stat_map = read_stat_map(stat_img, mask_img)
+    check_z_scale(stat_map)
+    places = places_of_regions(regions, stat_map)
+    found = _discoveries(stat_map, alpha, two_sided=two_sided)
+    rows = []
+    for name, members in places.items():
+        bound = found.bound(members)
+        proportion = bound / len(members) if len(members) else np.nan
+        rows.append([name, len(members), bound, proportion])
+    columns = ["Region", "Voxels", "True Discoveries", "True Discovery Proportion"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _thresholds(threshold: Any) -> list[float]:
+    """Return the cluster-forming thresholds, increasing."""
+    given = threshold if isinstance(threshold, list | tuple | np.ndarray) else [threshold]
+    thresholds = sorted(real_number("threshold", each) for each in given)
+    if not thresholds:
+        raise ValueError("threshold is an empty list; give a z, or several, such as [2.3, 3.1]")
+    if thresholds[0] < 0:
+        raise ValueError(
+            f"threshold={thresholds[0]:g} is negative, but clusters are formed by how extreme z "
+            "is: give it without the sign, and two_sided=True for clusters of both tails"
+        )
+    return thresholds
+
+
+def _discoveries(stat_map: StatMap, alpha: float, *, two_sided: bool) -> Discoveries:
+    """Prepare bounds for sets of the map's voxels, by their places in its row."""
+    found = Discoveries.of(p_values(stat_map.tests, two_sided=two_sided), alpha)
+    if stat_map.tested.all():
+        return found
+    steps = np.zeros(stat_map.space.n_values, np.int64)
+    steps[stat_map.tested] = found.steps
+    return Discoveries(found.hommel, steps)
+
+
+def _fill(
+    row: NDArray[np.float64], labels: NDArray[np.int32], n_labels: int, found: Discoveries
+) -> None:
+    """Write the proportion of each cluster at its voxels."""
+    members = np.flatnonzero(labels)
+    own = labels[members]
+    bounds = found.bounds(members, own, n_labels)
+    sizes = np.bincount(own, minlength=n_labels + 1)[1:]
+    row[members] = (bounds / sizes)[own - 1]
+
+
+def _report_nothing(stat_map: StatMap, threshold: float, *, two_sided: bool) -> None:
+    largest = stat_map.largest if two_sided else float(stat_map.tests.max())
+    if largest > threshold:
+        warn_caller(
+            f"{stat_map.name}: no cluster has a true discovery that can be shown at this alpha; "
+            "the image is all zero"
+        )
+        return
+    warn_caller(
+        f"{stat_map.name}: no voxel is beyond threshold={threshold:g} (the most extreme of "
+        f"{stat_map.n_tested} is {largest:.4g}), so there is no cluster and the image is all zero; "
+        "give a lower threshold: the bounds hold whatever it is"
+    )

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Check numbers that the caller gives, and whether they fit the scale of the map."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special
+
+from groupglm.errors import warn_caller
+
+if TYPE_CHECKING:
+    from groupglm.inference.stat_map import StatMap
+
+__all__ = [
+    "check_cluster_threshold",
+    "check_probability",
+    "check_z_scale",
+    "real_number",
+    "signed_threshold",
+    "warn_of_scale",
+]
+
+_LARGEST_LIKELY_P = 0.1
+# Of so many z-values, all between 0 and 1 by chance has a probability of 0.34**20 = 5e-10.
+_FEWEST_TO_TELL = 20
+
+
+def real_number(name: str, value: Any) -> float:
+    """Return a finite real number, or raise an error that names it.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls it.
+    value : object
+        What was given.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is NaN or infinite.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, but is {value!r}, a {type(value).__name__}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a finite number, but is {number}")
+    return number
+
+
+def check_probability(name: str, value: Any) -> float:
+    """Return a number strictly between zero and one."""
+    number = real_number(name, value)
+    if 0 < number < 1:
+        return number
+    remedy = f"give a level such as {name}=0.05"
+    if number >= 1:
+        remedy += (
+            f"; to threshold a map at {number:g} on its own scale, use "
+            f"threshold_stats_img(..., threshold={number:g}, height_control=None)"
+        )
+    raise ValueError(
+        f"{name}={number:g} is not a level of error: it must lie between 0 and 1; {remedy}"
+    )
+
+
+def check_cluster_threshold(value: Any) -> float:
+    """Return the least number of voxels of a cluster."""
+    number = real_number("cluster_threshold", value)
+    if number < 0:
+        raise ValueError(
+            f"cluster_threshold={number:g} must be a number of voxels, zero or more; clusters that "
+            "are smaller are removed"
+        )
+    return number
+
+
+def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
+    """Return a threshold, which may be negative for the negative tail alone."""
+    number = real_number(name, value)
+    if two_sided and number < 0:
+        raise ValueError(
+            f"{name}={number:g} is negative, but two_sided=True looks at both tails: give "
+            f"{name}={-number:g}, or two_sided=False for the negative tail alone"
+        )
+    return number
+
+
+def check_z_scale(stat_map: StatMap) -> None:
+    """Refuse a map that cannot be of z-values.
+
+    Parameters
+    ----------
+    stat_map : StatMap
+        A map that is about to be turned into p-values.
+
+    Raises
+    ------
+    ValueError
+        If all its values lie between 0 and 1, as p-values do.
+    """
+    if stat_map.looks_like_p:
+        raise ValueError(
+            f"{stat_map.name}: all {stat_map.n_tested} values lie between 0 and 1, as p-values do, "
+            "but z-values are needed; give the map of z-scores (output_type='z_score')"
+        )
+
+
+def warn_of_scale(name: str, threshold: float, stat_map: StatMap, *, remedy: str) -> None:
+    """Warn of a threshold that is probably not on the scale of the map.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the threshold.
+    threshold : float
+        Its value.
+    stat_map : StatMap
+        The map that it is compared with.
+    remedy : str
+        How to threshold by that p-value; ``{p}`` and ``{z}`` are filled in.
+    """
+    if not 0 < abs(threshold) <= _LARGEST_LIKELY_P:
+        return
+    if stat_map.looks_like_p and stat_map.largest > 0.5 and stat_map.n_distinct > 2:
+        warn_caller(
+            f"{stat_map.name}: all values lie between 0 and 1, as p-values do; what is above "
+            f"{name}={threshold:g} would then be what is *not* significant; give the map of "
+            "z-scores"
+        )
+    elif stat_map.largest > 1:
+        p = abs(threshold)
+        z = float(np.copysign(special.ndtri(p), threshold))
+        warn_caller(
+            f"{name}={threshold:g} is compared with the map's own values, which reach "
+            f"{stat_map.largest:.3g}; if it is a p-value, the z of that (one-sided) is "
+            f"{z:.3g}: give {remedy.format(p=p, z=z)}"
+        )
+
+
+def enough_to_tell(n: int) -> bool:
+    """Tell whether so many values between 0 and 1 cannot be z-values by chance."""
+    return n >= _FEWEST_TO_TELL

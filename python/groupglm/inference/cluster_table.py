@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The table of clusters, with their peaks and subpeaks."""
+
+from __future__ import annotations
+
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+
+from groupglm.errors import warn_caller
+from groupglm.inference.arguments import (
+    check_cluster_threshold,
+    real_number,
+    signed_threshold,
+    warn_of_scale,
+)
+from groupglm.inference.labelling import keep_large_clusters
+from groupglm.inference.peaks import Clusters, Peaks, find_clusters, to_mm
+from groupglm.inference.stat_map import StatMap, read_stat_map
+from groupglm.inference.thresholds import passes_threshold
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import NDArray
+
+    from groupglm.images import Grid, ImageLike
+
+__all__ = ["get_clusters_table"]
+
+_COLUMNS = ["Cluster ID", "X", "Y", "Z", "Peak Stat", "Cluster Size (mm3)"]
+_MOST_PEAKS = 4  # the peak and three subpeaks
+
+
+@overload
+def get_clusters_table(
+    stat_img: ImageLike,
+    stat_threshold: float,
+    cluster_threshold: float = ...,
+    two_sided: bool = ...,
+    min_distance: float = ...,
+    return_label_maps: Literal[False] = ...,
+) -> pd.DataFrame: ...
+
+
+@overload
+def get_clusters_table(
+    stat_img: ImageLike,
+    stat_threshold: float,
+    cluster_threshold: float = ...,
+    two_sided: bool = ...,
+    min_distance: float = ...,
+    *,
+    return_label_maps: Literal[True],
+) -> tuple[pd.DataFrame, list[Nifti1Image]]: ...
+
+
+def get_clusters_table(
+    stat_img: ImageLike,
+    stat_threshold: float,
+    cluster_threshold: float = 0,
+    two_sided: bool = False,
+    min_distance: float = 8.0,
+    return_label_maps: bool = False,
+) -> pd.DataFrame | tuple[pd.DataFrame, list[Nifti1Image]]:
+    """Tabulate the clusters of a statistical map, with their peaks and subpeaks.
+
+    Parameters
+    ----------
+    stat_img : str, os.PathLike or nibabel image
+        A 3-D map in which extreme values are the interesting ones: z, t or -log10(p), not p.
+    stat_threshold : float
+        The cluster-forming threshold, on the scale of the map: voxels beyond it are in a cluster.
+        Negative, with ``two_sided=False``: clusters of the negative tail.
+    cluster_threshold : float, default=0
+        Clusters of fewer voxels are left out.
+    two_sided : bool, default=False
+        Whether the negative tail is tabulated too, after the positive one.
+    min_distance : float, default=8.0
+        How far apart, in mm, a subpeak must be from the one listed before it.
+    return_label_maps : bool, default=False
+        Whether to return images of the clusters' numbers too.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        A row a peak, clusters in the order of their most extreme value, at most three subpeaks
+        each. Columns:
+
+        - ``Cluster ID``: the cluster's number; a subpeak has a letter after it. Numbers of the
+          negative tail begin after as many as there are rows of the positive one.
+        - ``X``, ``Y``, ``Z``: mm, by the affine of the map.
+        - ``Peak Stat``: the value there.
+        - ``Cluster Size (mm3)``: without its fraction; empty for subpeaks.
+    label_maps : list of nibabel.nifti1.Nifti1Image
+        One for the tail asked for, or two, positive and negative: int32, zero outside clusters,
+        then 1, 2, ... in the order of the table. Only with `return_label_maps`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or the map is constant.
+    ImageError
+        If the map cannot be read or has no finite value.
+
+    Warns
+    -----
+    UserWarning
+        If a tail has no cluster, the threshold is probably a p-value, or there are voxels without
+        a finite value (they are in no cluster).
+
+    Notes
+    -----
+    Voxels of one sign that share a face are in one cluster. A peak is a voxel that none of its 26
+    neighbours in the cluster exceeds. Connected peaks of the same value are one, at the voxel
+    nearest to their middle. Subpeaks are taken in decreasing order; each is compared with the one
+    listed just before it, as nilearn does, so that the first and the third may be closer than
+    `min_distance`.
+
+    Examples
+    --------
+    >>> import nibabel, numpy as np
+    >>> z = np.zeros((7, 7, 7))
+    >>> z[3, 3, 2:5] = 3.5, 4.0, 3.2
+    >>> z[1, 1, 1] = -5.0
+    >>> image = nibabel.Nifti1Image(z, np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> get_clusters_table(image, 3.0, two_sided=True)
+       Cluster ID    X    Y    Z  Peak Stat  Cluster Size (mm3)
+    0           1  6.0  6.0  6.0        4.0                  24
+    1           2  2.0  2.0  2.0       -5.0                   8
+    """
+    threshold = signed_threshold("stat_threshold", stat_threshold, two_sided=two_sided)
+    smallest = check_cluster_threshold(cluster_threshold)
+    distance = real_number("min_distance", min_distance)
+    if distance <= 0:
+        raise ValueError(
+            f"min_distance={distance:g} must be positive: it is the distance between subpeaks in mm"
+        )
+    stat_map = read_stat_map(stat_img, whole_grid=True)
+    warn_of_scale("stat_threshold", threshold, stat_map, remedy="stat_threshold={z:.3g}")
+    volume = stat_map.volume()
+    if smallest > 1:
+        passing = passes_threshold(volume, threshold, two_sided=two_sided)
+        volume, _ = keep_large_clusters(np.where(passing, volume, 0.0), smallest)
+    signs = (1, -1) if two_sided else (-1 if threshold < 0 else 1,)
+    rows: list[list[Any]] = []
+    labels = []
+    for sign in signs:
+        clusters = find_clusters(
+            volume * sign,
+            abs(threshold),
+            stat_map.space.grid.affine,
+            min_distance=distance,
+            most=_MOST_PEAKS,
+        )
+        if not clusters.peaks:
+            _warn_no_cluster(stat_map, sign * abs(threshold), smallest)
+        rows += _rows(clusters, stat_map.space.grid, sign, first=len(rows) + 1)
+        labels.append(clusters.labels)
+    table = _table(rows, stat_map.dtype)
+    if not return_label_maps:
+        return table
+    return table, [_label_map(stat_map, found) for found in labels]
+
+
+def _rows(clusters: Clusters, grid: Grid, sign: int, first: int) -> list[list[Any]]:
+    """Make the rows of one tail."""
+    voxel_mm3 = _voxel_mm3(grid)
+    rows = []
+    for number, (peaks, size) in enumerate(
+        zip(clusters.peaks, clusters.sizes.tolist(), strict=True), start=first
+    ):
+        rows += _rows_of_cluster(peaks, grid, sign, number, int(size * voxel_mm3))
+    return rows
+
+
+def _rows_of_cluster(
+    peaks: Peaks, grid: Grid, sign: int, number: int, size_mm3: int
+) -> list[list[Any]]:
+    places = to_mm(peaks.voxels, grid.affine).tolist()
+    names = [number, *(f"{number}{letter}" for letter in ascii_lowercase)]
+    return [
+        [name, *place, sign * value, "" if rank else size_mm3]
+        for rank, (name, place, value) in enumerate(
+            zip(names, places, peaks.heights.tolist(), strict=False)
+        )
+    ]
+
+
+def _voxel_mm3(grid: Grid) -> float:
+    """Return the volume of a voxel.
+
+    As the product of a header's voxel sizes, which are float32, so that the whole number of mm3 is
+    the one that other software finds; by the determinant where the axes are not orthogonal.
+    """
+    product = float(np.prod(np.linalg.norm(grid.affine[:3, :3], axis=0).astype(np.float32)))
+    exact = float(np.float32(abs(np.linalg.det(grid.affine[:3, :3]))))
+    return product if abs(product - exact) < 1e-5 * exact else exact
+
+
+def _table(rows: list[list[Any]], dtype: np.dtype[Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    return table.astype({"Peak Stat": dtype}) if rows else table
+
+
+def _label_map(stat_map: StatMap, labels: NDArray[np.int32]) -> Nifti1Image:
+    return stat_map.space.to_image(stat_map.row(labels), "cluster labels", dtype=np.int32)
+
+
+def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> None:
+    beyond = "above" if threshold >= 0 else "below"
+    extreme = stat_map.tests.max() if threshold >= 0 else stat_map.tests.min()
+    of_size = f" of {smallest:g} voxels or more" if smallest > 1 else ""
+    scale = "; all its values lie between 0 and 1, as p-values do: give the map of z-scores"
+    warn_caller(
+        f"{stat_map.name}: no cluster{of_size} {beyond} {threshold:g}: the most extreme value is "
+        f"{extreme:.4g}{scale if stat_map.looks_like_p else ''}; give a threshold on the scale of "
+        "the map, or take it that there is none"
+    )

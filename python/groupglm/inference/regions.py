@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Regions that the user gives, as places in the row of a map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import GridMismatchError, warn_caller
+from groupglm.images import open_image
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from numpy.typing import NDArray
+
+    from groupglm.inference.stat_map import StatMap
+
+__all__ = ["places_of_regions"]
+
+_MOST_NAMED = 5  # regions that a warning names
+
+
+def places_of_regions(regions: Any, stat_map: StatMap) -> dict[Hashable, NDArray[np.intp]]:
+    """Find the tested voxels of each region.
+
+    Parameters
+    ----------
+    regions : image, or mapping or sequence of images
+        An atlas or a mask, or masks by name or by place.
+    stat_map : StatMap
+        The map, whose grid they must be on.
+
+    Returns
+    -------
+    dict
+        By name, the region's tested voxels as increasing places in the map's row; one without any
+        is empty.
+
+    Raises
+    ------
+    ImageError
+        If an image cannot be read.
+    GridMismatchError
+        If an image is on another grid.
+    ValueError
+        If there is no region, none has a tested voxel, or an atlas has values that are not whole.
+
+    Warns
+    -----
+    UserWarning
+        If regions have voxels that are not tested.
+    """
+    if isinstance(regions, Mapping):
+        sizes, places = _from_masks(regions, stat_map)
+    elif isinstance(regions, Sequence) and not isinstance(regions, str):
+        sizes, places = _from_masks(dict(enumerate(regions)), stat_map)
+    else:
+        sizes, places = _from_atlas(regions, stat_map)
+    if not any(size for size in sizes.values()):
+        raise ValueError(
+            "regions holds no voxel: everything is zero or NaN; give an image of whole numbers, or "
+            "masks, that are not zero inside the regions"
+        )
+    _report_untested(sizes, places)
+    return places
+
+
+_Regions = tuple[dict[Any, int], dict[Any, "NDArray[np.intp]"]]
+
+
+def _from_masks(masks: Mapping[Any, Any], stat_map: StatMap) -> _Regions:
+    sizes, places = {}, {}
+    for name, mask in masks.items():
+        inside = _read(mask, f"regions[{name!r}]", stat_map) != 0
+        sizes[name] = int(np.count_nonzero(inside))
+        places[name] = np.flatnonzero(_row(inside, stat_map) & stat_map.tested)
+    return sizes, places
+
+
+def _from_atlas(atlas: Any, stat_map: StatMap) -> _Regions:
+    numbers = _read(atlas, "regions", stat_map)
+    broken = numbers[numbers != np.rint(numbers)]
+    if broken.size:
+        raise ValueError(
+            f"regions has values such as {broken[0]:g}, but an image of regions needs a whole "
+            "number a region and zero outside; threshold it first, or resample an atlas to the "
+            "nearest voxel"
+        )
+    names, counts = np.unique(numbers[numbers != 0], return_counts=True)
+    row = _row(numbers, stat_map)
+    members = np.flatnonzero((row != 0) & stat_map.tested)
+    order = members[np.argsort(row[members], kind="stable")]
+    parts = np.split(order, np.searchsorted(row[order], names)[1:])
+    keys = [int(name) for name in names]
+    return dict(zip(keys, counts.tolist(), strict=True)), dict(zip(keys, parts, strict=False))
+
+
+def _read(image: Any, name: str, stat_map: StatMap) -> NDArray[np.float64]:
+    """Return an image's values in file order, zero for NaN."""
+    source = open_image(image, name=name)
+    difference = source.grid.difference(stat_map.space.grid)
+    if difference is not None:
+        raise GridMismatchError(
+            f"{source.name}: the region is not on the grid of {stat_map.name}: {difference}; "
+            "resample it to that grid (to the nearest voxel)"
+        )
+    values = np.empty(source.grid.n_voxels)
+    source.read_into(values)
+    values[~np.isfinite(values)] = 0
+    return values
+
+
+def _row(values: NDArray[Any], stat_map: StatMap) -> NDArray[Any]:
+    indices = stat_map.space.indices
+    return values if indices is None else values[indices]
+
+
+def _report_untested(sizes: dict[Any, int], places: dict[Any, NDArray[np.intp]]) -> None:
+    lost = {name: size - len(places[name]) for name, size in sizes.items()}
+    partly = {name: n for name, n in lost.items() if 0 < n < sizes[name]}
+    if not any(len(place) for place in places.values()):
+        raise ValueError(
+            "no region has a tested voxel: they lie outside the mask, or where the map is NaN; "
+            "give regions inside the mask, or a mask_img that covers them"
+        )
+    empty = [name for name, place in places.items() if len(place) == 0]
+    if partly:
+        warn_caller(
+            f"{len(partly)} regions have voxels that are not tested, because they lie outside the "
+            "mask or the map is NaN there; the bounds are of the others: "
+            + _listed([f"{name!r} ({n} of {sizes[name]})" for name, n in partly.items()])
+        )
+    if empty:
+        warn_caller(
+            f"{len(empty)} regions have no tested voxel, so nothing is known of them: "
+            + _listed([repr(name) for name in empty])
+        )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A statistical map, read once: its values, and which of them are tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import ImageError, warn_caller
+from groupglm.images import open_image
+from groupglm.inference.arguments import enough_to_tell
+from groupglm.spaces.background import background_mask, border_values
+from groupglm.spaces.masking import Masking
+from groupglm.spaces.volume import VolumeSpace
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import NDArray
+
+    from groupglm.images import ImageLike, VolumeSource
+
+__all__ = ["StatMap", "read_stat_map"]
+
+
+@dataclass(frozen=True, eq=False)
+class StatMap:
+    """The values of a statistical map inside a mask.
+
+    Attributes
+    ----------
+    name : str
+        The file's name, or ``stat_img``.
+    space : VolumeSpace
+        The voxels inside the mask.
+    values : array of float64, shape (n_values,)
+        The statistic; NaN where it has none.
+    tested : array of bool, shape (n_values,)
+        Where it is finite: a voxel without a statistic is not a test.
+    dtype : numpy.dtype
+        Type of the values in the file, for images made of them.
+    """
+
+    name: str
+    space: VolumeSpace
+    values: NDArray[np.float64]
+    tested: NDArray[np.bool_]
+    dtype: np.dtype[np.float32] | np.dtype[np.float64]
+
+    @cached_property
+    def tests(self) -> NDArray[np.float64]:
+        """The values that are tests, shape (n_tested,)."""
+        return self.values if self.tested.all() else self.values[self.tested]
+
+    @property
+    def n_tested(self) -> int:
+        """How many voxels are tested."""
+        return len(self.tests)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest absolute value."""
+        return float(max(self.tests.max(), -self.tests.min()))
+
+    @cached_property
+    def n_distinct(self) -> int:
+        """How many distinct values there are."""
+        return len(np.unique(self.tests))
+
+    @cached_property
+    def looks_like_p(self) -> bool:
+        """Whether all values lie between 0 and 1, and are too many for z-values to do so."""
+        tests = self.tests
+        return enough_to_tell(len(tests)) and bool(tests.min() >= 0 and tests.max() <= 1)
+
+    def volume(self) -> NDArray[np.float64]:
+        """Return the values as a volume in C order; zero outside the mask and where untested."""
+        values = self.values if self.tested.all() else np.where(self.tested, self.values, 0.0)
+        out = np.zeros(self.space.grid.n_voxels)
+        out[slice(None) if self.space.indices is None else self.space.indices] = values
+        return np.ascontiguousarray(out.reshape(self.space.grid.shape, order="F"))
+
+    def row(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """Return what a volume holds at the map's voxels, in the order of `values`."""
+        flat = volume.ravel(order="F")
+        return flat if self.space.indices is None else flat[self.space.indices]
+
+    def image(self, row: NDArray[np.float64], descrip: str) -> Nifti1Image:
+        """Make an image of a row; NaN where nothing was tested, zero outside the mask."""
+        if not self.tested.all():
+            row = np.where(self.tested, row, np.nan)
+        return self.space.to_image(row, descrip, dtype=self.dtype)
+
+
+def read_stat_map(
+    stat_img: ImageLike, mask_img: Any = None, *, whole_grid: bool = False
+) -> StatMap:
+    """Read a statistical map.
+
+    Parameters
+    ----------
+    stat_img : str, os.PathLike or nibabel image
+        The map, 3-D.
+    mask_img : image, path, masker or None
+        The voxels to test. None: all that differ from the background of the map.
+    whole_grid : bool, default=False
+        Take all voxels of the grid instead.
+
+    Returns
+    -------
+    StatMap
+        Its values inside the mask.
+
+    Raises
+    ------
+    ImageError
+        If the map cannot be read, or has no finite value inside the mask.
+    GridMismatchError
+        If the mask is on another grid.
+    ValueError
+        If the mask is empty, or no mask is given and the map is constant.
+
+    Warns
+    -----
+    UserWarning
+        If voxels inside the mask have no finite value: they are not tested.
+    """
+    source = open_image(stat_img, name="stat_img")
+    mask = Masking.resolve(mask_img, None, None, None).mask
+    # A wrong mask is told before the map is read.
+    space = None if mask is None else VolumeSpace.from_mask(mask, source.grid)
+    whole = _read_whole(source)
+    if space is None:
+        space = VolumeSpace(source.grid)
+        inside = _differs_from_background(source, whole)
+        n_lost = int((inside & ~np.isfinite(whole)).sum())
+        if not whole_grid:
+            space = space.restrict(inside)
+    else:
+        n_lost = int((~np.isfinite(whole[space.indices])).sum())
+    values = whole if space.indices is None else whole[space.indices]
+    tested = np.isfinite(values)
+    _report_untested(source.name, n_lost, tested)
+    return StatMap(source.name, space, values, tested, source.dtype)
+
+
+def _read_whole(source: VolumeSource) -> NDArray[np.float64]:
+    """Return all values of the image, NaN where it has no finite one."""
+    values = np.empty(source.grid.n_voxels)
+    source.read_into(values)
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise ImageError(
+            f"{source.name}: all {values.size} values are NaN or infinite, so there is nothing to "
+            "test; check how the map was made"
+        )
+    values[~finite] = np.nan
+    return values
+
+
+def _differs_from_background(
+    source: VolumeSource, values: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Find what is not background, missing values inside included."""
+    finite = np.isfinite(values)
+    kept = values[finite]
+    if kept.min() == kept.max():
+        raise ValueError(
+            f"{source.name}: the map is {kept[0]:g} at every voxel, so there is nothing to test; "
+            "check how it was made"
+        )
+    volume = values.reshape(source.grid.shape, order="F")
+    # Where NaN is the background itself, the voxels with NaN are outside; else they are inside.
+    known = finite if np.isnan(border_values(volume)).any() else np.ones_like(finite)
+    mask = background_mask(
+        volume,
+        known.reshape(source.grid.shape, order="F").astype(np.int8),
+        n_images=1,
+        min_observations=1,
+    )
+    return mask.ravel(order="F")
+
+
+def _report_untested(name: str, n_lost: int, tested: NDArray[np.bool_]) -> None:
+    if not tested.any():
+        raise ImageError(
+            f"{name}: all {tested.size} values inside the mask are NaN or infinite, so there is "
+            "nothing to test; check that the mask belongs to the map"
+        )
+    if n_lost:
+        warn_caller(
+            f"{name}: {n_lost} voxels inside the mask are NaN or infinite; they are not tested: "
+            "they do not count among the tests, belong to no cluster, and are NaN in images made "
+            "from the map; leave them out of the mask to be rid of this warning"
+        )

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Thresholds of a map of z-values: which voxels are significant, one by one."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy import special
+
+from groupglm.errors import warn_caller
+from groupglm.inference.arguments import (
+    check_cluster_threshold,
+    check_probability,
+    check_z_scale,
+    signed_threshold,
+    warn_of_scale,
+)
+from groupglm.inference.labelling import keep_large_clusters
+from groupglm.inference.stat_map import StatMap, read_stat_map
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import NDArray
+
+    from groupglm.images import ImageLike
+
+__all__ = ["HeightControl", "threshold_of", "threshold_stats_img"]
+
+HeightControl = Literal["fpr", "fdr", "bonferroni"]
+
+_CONTROLS = ("fpr", "fdr", "bonferroni", None)
+_DEFAULT_THRESHOLD = 3.0
+
+
+def threshold_of(
+    z: NDArray[np.floating],
+    alpha: float,
+    height_control: HeightControl,
+    *,
+    two_sided: bool = True,
+) -> float:
+    """Find the z from which on a voxel is significant.
+
+    Parameters
+    ----------
+    z : array, shape (n,)
+        The z-values of all tests, each finite.
+    alpha : float
+        The level, between 0 and 1.
+    height_control : {"fpr", "fdr", "bonferroni"}
+        What stays below `alpha`: the false positive rate of each test; the expected proportion of
+        false discoveries (Benjamini & Hochberg 1995, Journal of the Royal Statistical Society B 57,
+        289-300); or the probability of any false positive.
+    two_sided : bool, default=True
+        Whether both tails are looked at: `z` then stands for its absolute value, and its p-value is
+        that of both tails.
+
+    Returns
+    -------
+    float
+        A test is significant if its z (two-sided: absolute z) is this or more. Infinite for "fdr"
+        when none is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> z = np.array([4.0, -3.5, 2.8, 2.5, 1.9, 1.2])
+    >>> round(threshold_of(z, 0.001, "fpr"), 4)
+    3.2905
+    >>> round(threshold_of(z, 0.05, "bonferroni"), 4)
+    2.6383
+    >>> round(threshold_of(z, 0.05, "fdr"), 4)
+    2.5
+    """
+    tail = alpha / 2 if two_sided else alpha
+    if height_control == "bonferroni":
+        tail /= len(z)
+    level = -float(special.ndtri(tail))
+    if height_control != "fdr":
+        return level
+    # A discovery has p <= alpha k / n <= alpha: only those need sorting.
+    values = np.abs(z) if two_sided else z
+    candidates = np.sort(values[values >= level].astype(np.float64))[::-1]
+    ranks = np.arange(1, len(candidates) + 1)
+    found = np.flatnonzero(special.ndtr(-candidates) <= tail * ranks / len(z))
+    if found.size == 0:
+        return math.inf
+    # The last double below the least discovery, so that it passes ">" as well as ">=".
+    return float(np.nextafter(candidates[found[-1]], -math.inf))
+
+
+def threshold_stats_img(
+    stat_img: ImageLike | None = None,
+    mask_img: Any = None,
+    alpha: float = 0.001,
+    threshold: float | None = None,
+    height_control: HeightControl | None = "fpr",
+    cluster_threshold: float = 0,
+    two_sided: bool = True,
+) -> tuple[Nifti1Image | None, float]:
+    """Keep the significant voxels of a map of z-values.
+
+    Parameters
+    ----------
+    stat_img : str, os.PathLike or nibabel image, optional
+        A 3-D map of z-values. May be left out when the threshold does not depend on it
+        (`height_control` "fpr" or None).
+    mask_img : str, os.PathLike, nibabel image or masker, optional
+        The voxels that are tested, on the grid of the map. By default those that differ from the
+        background of the map (what is found within two voxels of the faces of its box).
+    alpha : float, default=0.001
+        The level that `height_control` keeps to; of both tails together if `two_sided`.
+    threshold : float, optional
+        A threshold on the map's own scale, for ``height_control=None``; 3.0 by default. Negative,
+        with ``two_sided=False``: keeps the values at or below it.
+    height_control : {"fpr", "fdr", "bonferroni"} or None, default="fpr"
+        "fpr": `alpha` is the false positive rate of each voxel. "fdr": the expected proportion of
+        false discoveries (Benjamini-Hochberg). "bonferroni": the probability of any false
+        positive. None: `threshold` is used as it is.
+    cluster_threshold : float, default=0
+        Clusters of fewer voxels are removed. Voxels of one sign that share a face are in one
+        cluster.
+    two_sided : bool, default=True
+        Whether large negative values are kept too.
+
+    Returns
+    -------
+    image : nibabel.nifti1.Nifti1Image or None
+        The values that reach the threshold, zero elsewhere; NaN at voxels of the mask where the map
+        has no finite value. None without `stat_img`.
+    threshold : float
+        The threshold used; infinite if "fdr" finds no discovery.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, the map's values all lie between 0 and 1 as p-values do, or the
+        mask is empty.
+    ImageError
+        If the map or the mask cannot be read, or nothing inside the mask is finite.
+    GridMismatchError
+        If the mask is on another grid.
+
+    Warns
+    -----
+    UserWarning
+        If voxels of the mask are not finite (they are not tested), `threshold` has no effect or
+        is probably a p-value, or nothing survives.
+
+    Notes
+    -----
+    The threshold is computed in double precision from all tested voxels, those of the mask that
+    are finite.
+
+    Examples
+    --------
+    >>> import nibabel, numpy as np
+    >>> z = np.zeros((7, 7, 7))
+    >>> z[3, 3, 2:5] = 2.0, 4.0, -5.0
+    >>> image, threshold = threshold_stats_img(nibabel.Nifti1Image(z, np.eye(4)), alpha=0.001)
+    >>> round(threshold, 3)
+    3.291
+    >>> image.get_fdata()[3, 3, 2:5]
+    array([ 0.,  4., -5.])
+    """
+    if height_control not in _CONTROLS:
+        raise ValueError(
+            f"height_control={height_control!r} is not known; choose one of "
+            f"{', '.join(map(repr, _CONTROLS))}"
+        )
+    smallest = check_cluster_threshold(cluster_threshold)
+    given = None if threshold is None else signed_threshold("threshold", threshold, two_sided=False)
+    if height_control is None:
+        given = signed_threshold(
+            "threshold", _DEFAULT_THRESHOLD if given is None else given, two_sided=two_sided
+        )
+    else:
+        alpha = check_probability("alpha", alpha)
+        if given is not None:
+            warn_caller(
+                f"threshold={given:g} is ignored, because height_control={height_control!r} "
+                "computes the threshold from alpha; give height_control=None to use it"
+            )
+    if stat_img is None:
+        return None, _threshold_without_map(alpha, given, height_control, two_sided)
+    stat_map = read_stat_map(stat_img, mask_img)
+    if height_control is None:
+        assert given is not None  # noqa: S101  (set above; for the types)
+        used = given
+        warn_of_scale("threshold", used, stat_map, remedy="alpha={p:g} and height_control='fpr'")
+    else:
+        check_z_scale(stat_map)
+        used = threshold_of(stat_map.tests, alpha, height_control, two_sided=two_sided)
+    row = _survivors(stat_map, used, smallest, two_sided=two_sided)
+    control = "given" if height_control is None else f"{height_control}, alpha {alpha:g}"
+    return stat_map.image(row, f"thresholded at {used:.6g} ({control})"), used
+
+
+def _threshold_without_map(
+    alpha: float, given: float | None, height_control: HeightControl | None, two_sided: bool
+) -> float:
+    if height_control is None:
+        assert given is not None  # noqa: S101  (the caller has set it)
+        return given
+    if height_control == "fpr":
+        return threshold_of(np.empty(0), alpha, "fpr", two_sided=two_sided)
+    raise ValueError(
+        f"stat_img is None, but height_control={height_control!r} depends on the map: give "
+        "stat_img, or height_control='fpr' or None"
+    )
+
+
+def _survivors(
+    stat_map: StatMap, threshold: float, smallest: float, *, two_sided: bool
+) -> NDArray[np.float64]:
+    """Return the map's row with zero where it does not pass."""
+    values = np.where(stat_map.tested, stat_map.values, 0.0)
+    passes = passes_threshold(values, threshold, two_sided=two_sided)
+    row: NDArray[np.float64] = np.where(passes, values, 0.0)
+    n_passed = int(np.count_nonzero(row))
+    if n_passed == 0:
+        _warn_nothing_survives(stat_map, threshold, two_sided=two_sided)
+        return row
+    if smallest <= 1:
+        return row
+    single = StatMap(stat_map.name, stat_map.space, row, stat_map.tested, stat_map.dtype)
+    kept, largest = keep_large_clusters(single.volume(), smallest)
+    if largest < smallest:
+        warn_caller(
+            f"{stat_map.name}: nothing survives: {n_passed} voxels reach {threshold:.4g}, but the "
+            f"largest cluster has {largest} voxels, fewer than cluster_threshold={smallest:g}; "
+            "the image is all zero"
+        )
+    return np.asarray(stat_map.row(kept), np.float64)
+
+
+def passes_threshold(
+    values: NDArray[np.float64], threshold: float, *, two_sided: bool
+) -> NDArray[np.bool_]:
+    """Tell which values reach a threshold; a negative one is that of the negative tail."""
+    if two_sided:
+        return np.asarray(np.abs(values) >= threshold)
+    return np.asarray(values >= threshold if threshold >= 0 else values <= threshold)
+
+
+def _warn_nothing_survives(stat_map: StatMap, threshold: float, *, two_sided: bool) -> None:
+    if two_sided:
+        extreme = f"the largest absolute value is {stat_map.largest:.4g}"
+    elif threshold >= 0:
+        extreme = f"the largest value is {stat_map.tests.max():.4g}"
+    else:
+        extreme = f"the smallest value is {stat_map.tests.min():.4g}"
+    needed = (
+        "no voxel is a discovery" if math.isinf(threshold) else f"the threshold is {threshold:.4g}"
+    )
+    scale = (
+        "; all values lie between 0 and 1, as p-values do: give the map of z-scores"
+        if stat_map.looks_like_p
+        else ""
+    )
+    warn_caller(
+        f"{stat_map.name}: nothing survives: {needed}, and {extreme} of {stat_map.n_tested} "
+        f"voxels{scale}; the image is all zero. Check that the map is of z-values; if it is, there "
+        "is no evidence at this level"
+    )
