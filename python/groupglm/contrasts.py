@@ -19,6 +19,8 @@ __all__ = ["contrast_matrix"]
 
 FloatArray = NDArray[np.float64]
 
+# What no expression over plain names holds: such a column's name needs no backticks.
+_UNMISTAKABLE = re.compile(r"[^\w\s+\-*/().`]|\w\(")
 _MAX_EXPRESSION = 20_000  # characters; far above any real contrast, far below a parser's limits
 
 
@@ -35,7 +37,8 @@ def contrast_matrix(
         - a column's name, whatever characters it has;
         - a linear combination of columns, as in ``"patient - control"`` or
           ``"(a + b) / 2 - `dose (mg)`"``: names, numbers, ``+ - * /`` and parentheses, with
-          backticks around a name that is not a Python identifier. It is parsed, never executed;
+          backticks around a name that is not a Python identifier, unless it can be nothing else
+          than a name, as ``group[T.patient]``. It is parsed, never executed;
         - a vector with one number a column: a t contrast;
         - a matrix with one row a constraint, or a list of names and expressions: an F contrast;
         - None, when there is a single column.
@@ -213,16 +216,18 @@ class _Reader:
             raise self._invalid(error) from error
 
     def _plain(self) -> str:
-        """Return the expression with identifiers in place of the names in backticks."""
+        """Return the expression with identifiers in place of names that are none."""
+        unmistakable = sorted(filter(_UNMISTAKABLE.search, self._names), key=len, reverse=True)
+        verbatim = "".join(rf"|(?<!\w){re.escape(name)}(?!\w)" for name in unmistakable)
 
         def stand_in(match: re.Match[str]) -> str:
             key = f"_quoted_{len(self._quoted)}_"
             while key in self._expression or key in self._names:
                 key += "_"
-            self._quoted[key] = match[1]
+            self._quoted[key] = match[0] if match[1] is None else match[1]
             return f" {key} "
 
-        return re.sub(r"`([^`]*)`", stand_in, self._expression).strip()
+        return re.sub(rf"`([^`]*)`{verbatim}", stand_in, self._expression).strip()
 
     def _value(self, node: ast.expr) -> _Affine:
         if isinstance(node, ast.BinOp):

@@ -24,6 +24,7 @@ from groupglm.inputs import make_cohort, maps_of_one_kind
 from groupglm.ols import prepare_design
 from groupglm.progress import Progress
 from groupglm.results import ContrastResult, OlsFit, StatType
+from groupglm.saving import SavingMixin
 from groupglm.spaces.masking import Masking
 from groupglm.voxelwise import VoxelwiseMaps
 
@@ -41,7 +42,7 @@ _PRIVATE = ("_cohort", "_fits", "_group", "_options")  # what a fit leaves besid
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SecondLevelModel(VoxelwiseMaps, SavingMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads every image once and keeps a few numbers a voxel; a contrast is then a matter of

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import deflate
+
+from groupglm.writing import write_whole
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -55,15 +56,4 @@ def save_image(image: Nifti1Image, path: str | os.PathLike[str], *, level: int =
     data: bytes | bytearray = image.to_bytes()
     if name.endswith(".gz"):
         data = deflate.gzip_compress(data, level)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, because a rename is atomic only within one file system; opened by name
-    # and not by tempfile, whose files nobody else may read.
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with draft.open("xb") as file:
-            file.write(data)
-        draft.replace(target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    return target
+    return write_whole(target, data)
