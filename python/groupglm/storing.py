@@ -33,6 +33,7 @@ import hashlib
 import io
 import json
 import platform
+import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -88,13 +89,11 @@ def write_archive(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDA
         The file written.
     """
     members = {f"{name}.npy": _to_npy(array) for name, array in arrays.items()}
-    import groupglm
-
     header = {
         "format": FORMAT,
         "version": VERSION,
         "software": {
-            "groupglm": groupglm.__version__,
+            "groupglm": sys.modules["groupglm"].__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
