@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groupglm._core import build_info
-    from groupglm.design import make_second_level_design_matrix
+    from groupglm.confounds import make_second_level_design_matrix
     from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
     from groupglm.inference.cluster_table import get_clusters_table
     from groupglm.inference.thresholds import threshold_stats_img
@@ -40,15 +40,15 @@ __all__ = [
 _HOME = {
     "SecondLevelModel": "groupglm.second_level",
     "build_info": "groupglm._core",
+    "cluster_level_inference": "groupglm.inference.all_resolution",
     "fit_ols": "groupglm.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
-    "cluster_level_inference": "groupglm.inference.all_resolution",
-    "true_discovery_bounds": "groupglm.inference.all_resolution",
-    "make_second_level_design_matrix": "groupglm.design",
-    "smooth_img": "groupglm.spaces.smoothing",
+    "make_second_level_design_matrix": "groupglm.confounds",
     "resample_img": "groupglm.spaces.regridding",
     "resample_to": "groupglm.spaces.regridding",
+    "smooth_img": "groupglm.spaces.smoothing",
     "threshold_stats_img": "groupglm.inference.thresholds",
+    "true_discovery_bounds": "groupglm.inference.all_resolution",
 }
 
 

@@ -119,7 +119,7 @@ def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
     if values.ndim not in (1, 2) or values.shape[-1] != len(names):
         raise ValueError(
             f"A contrast of shape {values.shape} does not fit the {len(names)} columns of the "
-            f"design matrix; give {_wanted(names)}."
+            f"design matrix: it should be of length {len(names)}; give {_wanted(names)}."
         )
     return values
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Design matrices: reading, checking, making them, and naming their dependent columns."""
+"""Design matrices: reading and checking them, and naming their dependent columns."""
 
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from groupglm._dependence import (
     quote_names,
     variance_inflation,
 )
-from groupglm.errors import CollinearityWarning, RankDeficientWarning, warn_caller
+from groupglm.errors import CollinearityWarning, warn_caller
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +28,6 @@ __all__ = [
     "confounded_columns",
     "describe_dependence",
     "load_design_matrix",
-    "make_second_level_design_matrix",
     "report_collinearity",
     "variance_inflation",
 ]
@@ -37,6 +35,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_SEPARATOR_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
+_MAX_LINE = 100_000  # characters; a header that is longer is not looked into
 _MAX_LISTED = 8
 _LARGE_INFLATION = 100.0  # the others explain 99 % of the column
 
@@ -91,6 +91,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"'design_matrix' is '{path}', and there is no such file; "
             f"give an existing path (the working directory is '{Path.cwd()}')."
         )
+    _refuse_other_separator(path, separator)
     try:
         # Labels keep their leading zeros.
         frame = pd.read_csv(path, sep=separator, dtype={"subject_label": str})
@@ -120,6 +121,22 @@ def _read_table(path: Path) -> pd.DataFrame:
             "name the column."
         )
     return frame
+
+
+def _refuse_other_separator(path: Path, separator: str) -> None:
+    """Refuse a file whose first two lines agree on another separator than its suffix says."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header, first = file.readline(_MAX_LINE), file.readline(_MAX_LINE)
+    if separator in header:
+        return
+    for other, others_name in _SEPARATOR_NAMES.items():
+        if 0 < header.count(other) == first.count(other):
+            raise ValueError(
+                f"'design_matrix' file '{path}' is separated by {others_name}, but its "
+                f"suffix {path.suffix} stands for {_SEPARATOR_NAMES[separator]}; save it with "
+                f"to_csv(..., sep={separator!r}, index=False), or read it with "
+                f"pandas.read_csv(..., sep={other!r}) and give the table."
+            )
 
 
 def check_design_matrix(frame: pd.DataFrame, n_images: int | None = None) -> FloatArray:
@@ -206,8 +223,9 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame) -> None:
     bad = np.argwhere(~np.isfinite(values))
     if len(bad) == 0:
         return
+    labels = frame.index.tolist()  # as Python's own numbers, which print as such
     found = [
-        f"{values[i, j]} in column '{frame.columns[j]}', row {i} (labelled {frame.index[i]!r})"
+        f"{values[i, j]} in column '{frame.columns[j]}', row {i} (labelled {labels[i]!r})"
         for i, j in bad[:_MAX_LISTED]
     ]
     more = f" and {len(bad) - _MAX_LISTED} more" if len(bad) > _MAX_LISTED else ""
@@ -243,147 +261,4 @@ def report_collinearity(X: FloatArray, names: Sequence[str]) -> None:
             f"factors: {', '.join(found)}. Their effects are estimated with that much more "
             "variance: centre what is a power or a product of others, or leave one out",
             CollinearityWarning,
-        )
-
-
-def make_second_level_design_matrix(
-    subjects_label: Iterable[str], confounds: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Make a design matrix of an intercept and each subject's confounds.
-
-    Parameters
-    ----------
-    subjects_label : sequence of str, length n_images
-        The subject of each image, in the order of the images.
-    confounds : pandas.DataFrame, optional
-        A column ``subject_label``, and a numeric column for each confound; one row a subject, in
-        any order. Subjects that are not in ``subjects_label`` are left out.
-
-    Returns
-    -------
-    pandas.DataFrame of float64, shape (n_images, n_confounds + 1)
-        The confounds in their order, then ``intercept``.
-
-    Raises
-    ------
-    TypeError
-        If ``subjects_label`` is one string, or ``confounds`` is not a table.
-    ValueError
-        If a subject has no row of confounds or several, or a confound is missing, infinite or not
-        a number.
-
-    Warns
-    -----
-    RankDeficientWarning
-        If columns depend on each other linearly; names them.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> ages = pd.DataFrame({"subject_label": ["02", "01"], "age": [31.0, 24.0]})
-    >>> make_second_level_design_matrix(["01", "02", "01"], ages)
-        age  intercept
-    0  24.0        1.0
-    1  31.0        1.0
-    2  24.0        1.0
-    """
-    import pandas as pd
-
-    if isinstance(subjects_label, str):
-        raise TypeError(
-            f"'subjects_label' must be a list of labels, one for each image, not the string "
-            f"{subjects_label!r}; for a single subject give [{subjects_label!r}]."
-        )
-    labels = list(subjects_label)
-    if not labels:
-        raise ValueError("'subjects_label' is empty; give the subject of each image.")
-    values = np.ones((len(labels), 1))
-    columns = ["intercept"]
-    if confounds is not None:
-        names = _confound_names(confounds)
-        rows = _confound_rows(labels, confounds)
-        table = confounds[names].iloc[rows]
-        columns = [*names, "intercept"]
-        values = np.column_stack([_confound_values(table), values])
-    _warn_if_dependent(values, columns)
-    return pd.DataFrame(values, columns=columns)
-
-
-def _confound_names(confounds: object) -> list[str]:
-    import pandas as pd
-
-    if not isinstance(confounds, pd.DataFrame):
-        raise TypeError(
-            f"confounds must be a pandas DataFrame, not {type(confounds).__name__}; "
-            "read a file with pandas.read_csv(path, sep='\\t', dtype={'subject_label': str})."
-        )
-    names = confounds.columns.tolist()
-    if "subject_label" not in names:
-        raise ValueError(
-            "confounds DataFrame must contain column 'subject_label'; "
-            f"its columns are {quote_names(names)}. Rename the one that holds the labels."
-        )
-    names.remove("subject_label")
-    columns = [*names, "intercept"]
-    repeated = sorted({str(name) for name in columns if columns.count(name) > 1})
-    if repeated:
-        raise ValueError(
-            f"Design matrix columns do not have unique names: {quote_names(repeated)} is repeated. "
-            "Rename it in confounds; 'intercept' is added and must not be among them."
-        )
-    missing = confounds.isna()
-    if missing.to_numpy().any():
-        i, j = np.argwhere(missing.to_numpy())[0]
-        raise ValueError(
-            f"Confounds contain NaN values: {int(missing.to_numpy().sum())}, the first in column "
-            f"'{confounds.columns[j]}' for subject {confounds['subject_label'].iloc[i]}. "
-            "Fill them in, or leave those subjects out."
-        )
-    return names
-
-
-def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[int]:
-    """Return the position of each label's row, refusing none and several."""
-    positions: dict[object, list[int]] = {}
-    for i, label in enumerate(confounds["subject_label"]):
-        positions.setdefault(label, []).append(i)
-    absent = [label for label in labels if label not in positions]
-    if absent:
-        kinds = {type(label).__name__ for label in positions}
-        hint = ""
-        if kinds != {"str"}:  # a label like 01 is a number unless the reader is told otherwise
-            hint = (
-                f" Its labels there are of type {', '.join(sorted(kinds))}: read the table with "
-                "dtype={'subject_label': str}."
-            )
-        raise ValueError(
-            f"confounds not specified for subject {absent[0]} ({len(absent)} of {len(labels)} "
-            f"labels have no row); add a row for it to confounds.{hint}"
-        )
-    several = [label for label in labels if len(positions[label]) > 1]
-    if several:
-        raise ValueError(
-            f"confounds contain more than one row for subject {several[0]} "
-            f"(rows {positions[several[0]]}); keep one."
-        )
-    return [positions[label][0] for label in labels]
-
-
-def _confound_values(table: pd.DataFrame) -> FloatArray:
-    if table.shape[1] == 0:
-        return np.empty((len(table), 0))
-    try:
-        return check_design_matrix(table)
-    except ValueError as error:
-        raise ValueError(str(error).replace("'design_matrix'", "'confounds'")) from error
-
-
-def _warn_if_dependent(values: FloatArray, columns: Sequence[str]) -> None:
-    sentence = describe_dependence(values, columns)
-    if sentence:
-        warnings.warn(
-            f"The design matrix is rank-deficient: {sentence}. Contrasts that depend on how these "
-            "columns share their effect cannot be estimated; leave one of them out.",
-            RankDeficientWarning,
-            stacklevel=3,
         )

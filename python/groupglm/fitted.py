@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import nibabel as nib
 import numpy as np
 
 from groupglm import _core
 from groupglm.engine import read_rows
 from groupglm.errors import GridMismatchError
-from groupglm.images import open_images
+from groupglm.images import open_images, save_series
 from groupglm.results import OlsFit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import ArrayLike, NDArray
 
@@ -64,29 +68,49 @@ class FittedGroup:
         """Return R-squared of each voxel."""
         return self.space.to_image(self.result.r_square, "r_square")
 
-    def predicted_image(self) -> Nifti1Image:
+    def predicted_image(self, out: Path | None = None) -> Nifti1Image:
         """Return the fitted values, 4-D: one volume an image. The images are not read."""
-        beta = self.result.beta
-        series = self._empty_series()
-        for volume in range(len(self.sources)):
-            self.space.put(self._predict(volume, beta), series[..., volume])
-        return self.space.image_of(series, "predicted")
+        return self._series(self._predicted_rows(), "predicted", out)
 
-    def residuals_image(self) -> Nifti1Image:
+    def residuals_image(self, out: Path | None = None) -> Nifti1Image:
         """Return the residuals, 4-D: one volume an image; NaN where an image has no value.
 
         The images are read again, a batch at a time.
         """
+        return self._series(self._residual_rows(), "residuals", out)
+
+    def _predicted_rows(self) -> Iterator[NDArray[np.float64]]:
         beta = self.result.beta
-        series = self._empty_series()
+        for volume in range(len(self.sources)):
+            yield self._predict(volume, beta)
+
+    def _residual_rows(self) -> Iterator[NDArray[np.float64]]:
+        beta = self.result.beta
         batches = read_rows(
             self.sources, self.space, n_threads=self.result.n_threads, fill=self._fill
         )
         for first, rows in batches:
             for row, values in enumerate(rows):
-                volume = first + row
-                self.space.put(values - self._predict(volume, beta), series[..., volume])
-        return self.space.image_of(series, "residuals")
+                yield values - self._predict(first + row, beta)
+
+    def _series(
+        self, rows: Iterator[NDArray[np.float64]], descrip: str, out: Path | None
+    ) -> Nifti1Image:
+        """Make a 4-D image of rows: in memory, or a volume at a time in a file."""
+        shape, n_volumes = self.space.grid.shape, len(self.sources)
+        if out is not None:
+            volume = np.empty(shape, dtype=np.float32, order="F")
+            volumes = (self._put(row, volume) for row in rows)
+            save_series(volumes, n_volumes, self.space.grid, out, descrip=descrip)
+            return nib.load(out)  # type: ignore[return-value]
+        series = np.empty((*shape, n_volumes), dtype=np.float32, order="F")
+        for number, row in enumerate(rows):
+            self._put(row, series[..., number])
+        return self.space.image_of(series, descrip)
+
+    def _put(self, row: NDArray[np.float64], volume: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.space.put(row, volume)
+        return volume
 
     @property
     def _fill(self) -> float | None:
@@ -96,10 +120,6 @@ class FittedGroup:
         row = np.ascontiguousarray(self.result.X[volume : volume + 1])
         fitted = _core.predict(row, beta, self.result.n_threads)
         return fitted.reshape(-1)
-
-    def _empty_series(self) -> NDArray[np.float32]:
-        shape = (*self.space.grid.shape, len(self.sources))
-        return np.empty(shape, dtype=np.float32, order="F")  # every volume will be put
 
 
 @dataclass(frozen=True, eq=False)

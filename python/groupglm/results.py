@@ -150,6 +150,11 @@ class OlsFit:
         return _core.beta(self._state, self._design, self.n_threads)
 
     @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of the images that have the voxel, shape (n_voxels,); NaN where none has it."""
+        return _core.mean(self._state, self._design, self.n_threads)
+
+    @property
     def rss(self) -> NDArray[np.float64]:
         """Residual sum of squares, shape (n_voxels,)."""
         return _core.rss(self._state, self._design, self.n_threads)

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import os
+
     from nibabel.nifti1 import Nifti1Image
 
     from groupglm.fitted import FittedGroup
@@ -60,13 +63,51 @@ class VoxelwiseMaps(ABC):
         """Return a list holding `r_square_`."""
         return [self.r_square_]
 
-    def predicted(self) -> list[Nifti1Image]:
-        """Return a list holding `predicted_`."""
-        return [self.predicted_]
+    def predicted(self, *, out: str | os.PathLike[str] | None = None) -> list[Nifti1Image]:
+        """Return a list holding `predicted_`.
 
-    def residuals(self) -> list[Nifti1Image]:
-        """Return a list holding `residuals_`."""
-        return [self.residuals_]
+        Parameters
+        ----------
+        out : str or os.PathLike, optional
+            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
+            fit into memory; the image returned is that file's.
+
+        Returns
+        -------
+        list of one nibabel.nifti1.Nifti1Image
+            float32, one volume an image.
+
+        Raises
+        ------
+        AttributeError
+            With ``minimize_memory=True``.
+        ValueError
+            If the file's name ends otherwise.
+        """
+        return [self._voxelwise().predicted_image(None if out is None else Path(out))]
+
+    def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Nifti1Image]:
+        """Return a list holding `residuals_`.
+
+        Parameters
+        ----------
+        out : str or os.PathLike, optional
+            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
+            fit into memory; the image returned is that file's.
+
+        Returns
+        -------
+        list of one nibabel.nifti1.Nifti1Image
+            float32, one volume an image; NaN where an image has no value.
+
+        Raises
+        ------
+        AttributeError
+            With ``minimize_memory=True``.
+        ValueError
+            If the file's name ends otherwise.
+        """
+        return [self._voxelwise().residuals_image(None if out is None else Path(out))]
 
     def _voxelwise(self) -> FittedGroup:
         if self.minimize_memory:

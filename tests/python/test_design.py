@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nilearn.glm.second_level import make_second_level_design_matrix as nilearn_design
 
 from groupglm.design import (
     check_design_matrix,
     confounded_columns,
     describe_dependence,
     load_design_matrix,
-    make_second_level_design_matrix,
     variance_inflation,
 )
-from groupglm.errors import RankDeficientWarning
 
 
 def _design() -> pd.DataFrame:
@@ -63,6 +59,28 @@ class TestLoad:
         path.write_text("")
         with pytest.raises(ValueError, match=r"design\.csv' cannot be read as a table"):
             load_design_matrix(path)
+
+    @pytest.mark.parametrize(
+        ("suffix", "text", "words"),
+        [
+            (".csv", "age\tintercept\n31\t1\n24\t1\n", r"separated by tabs, but its suffix \.csv"),
+            (".csv", "age\tintercept\n31,5\t1\n24,0\t1\n", "separated by tabs"),
+            (".csv", "age;intercept\n31,5;1\n24,0;1\n", "separated by semicolons"),
+            (".tsv", "age,intercept\n31,1\n24,1\n", r"separated by commas.*stands for tabs"),
+        ],
+    )
+    def test_a_separator_that_the_suffix_does_not_promise(
+        self, tmp_path: Path, suffix: str, text: str, words: str
+    ) -> None:
+        path = tmp_path / f"design{suffix}"
+        path.write_text(text)
+        with pytest.raises(ValueError, match=words):
+            load_design_matrix(path)
+
+    def test_one_column_may_have_any_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "design.tsv"
+        path.write_text("dose, mg\n1\n2\n")
+        assert load_design_matrix(path).columns.tolist() == ["dose, mg"]
 
     def test_a_saved_row_index_is_no_regressor(self, tmp_path: Path) -> None:
         path = tmp_path / "design.csv"
@@ -126,6 +144,11 @@ class TestCheck:
         with pytest.raises(ValueError, match=rf"{value} in column 'age', row 2 \(.*'sub-3'\)"):
             check_design_matrix(frame, 4)
 
+    def test_a_row_number_is_shown_as_a_number(self) -> None:
+        frame = pd.DataFrame({"a": [1.0, np.nan]}, index=np.array([5, 1]))
+        with pytest.raises(ValueError, match=r"row 1 \(labelled 1\)"):
+            check_design_matrix(frame)
+
     def test_a_missing_nullable_entry_is_located(self) -> None:
         frame = pd.DataFrame({"a": pd.array([1, None], dtype="Int64")})
         with pytest.raises(ValueError, match=r"nan in column 'a', row 1"):
@@ -146,79 +169,6 @@ class TestCheck:
             check_design_matrix(pd.DataFrame(index=range(3)), 3)
         with pytest.raises(ValueError, match="has no rows"):
             check_design_matrix(_design().iloc[:0], None)
-
-
-def _confounds() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "age": [31, 24, 58, 40],
-            "subject_label": ["03", "01", "02", "04"],
-            "score": [0.5, -1.25, 3.0, 7.5],
-        }
-    )
-
-
-class TestMakeSecondLevelDesignMatrix:
-    @pytest.mark.parametrize(
-        "labels", [["01", "02", "03", "04"], ["04", "01", "02", "03"], ["01", "01", "02", "03"]]
-    )
-    @pytest.mark.parametrize("with_confounds", [False, True])
-    def test_against_nilearn(self, labels: list[str], with_confounds: bool) -> None:
-        confounds = _confounds() if with_confounds else None
-        with warnings.catch_warnings():
-            # Its singularity rule is a condition number above n * p, which these ages meet.
-            warnings.filterwarnings("ignore", message="Attention: Design matrix is singular")
-            expected = nilearn_design(labels, confounds)
-        found = make_second_level_design_matrix(labels, confounds)
-        pd.testing.assert_frame_equal(found, expected)
-
-    @pytest.mark.parametrize(
-        ("labels", "change", "message"),
-        [
-            (["01", "09"], {}, "confounds not specified for subject 09"),
-            (
-                ["01", "02"],
-                {"subject_label": ["01", "01", "02", "04"]},
-                "confounds contain more than one row for subject 01",
-            ),
-            (["01"], {"age": [1.0, np.nan, 2.0, 3.0]}, "Confounds contain NaN values"),
-            (["01", "02"], {"intercept": [1, 1, 1, 1]}, "columns do not have unique names"),
-        ],
-    )
-    def test_what_nilearn_refuses_is_refused_in_its_words(
-        self, labels: list[str], change: dict[str, Any], message: str
-    ) -> None:
-        confounds = _confounds().assign(**change)
-        with pytest.raises(ValueError, match=message):
-            make_second_level_design_matrix(labels, confounds)
-        with pytest.raises(ValueError, match=message):
-            nilearn_design(labels, confounds)
-
-    def test_labels_read_as_numbers_get_a_hint(self) -> None:
-        confounds = _confounds().assign(subject_label=[3, 1, 2, 4])
-        with pytest.raises(ValueError, match=r"of type int.*dtype=\{'subject_label': str\}"):
-            make_second_level_design_matrix(["01", "02"], confounds)
-
-    def test_a_confound_in_words_is_refused_by_name(self) -> None:
-        confounds = _confounds().assign(site=["x", "y", "x", "y"])
-        with pytest.raises(ValueError, match=r"'confounds' has non-numeric columns: 'site'"):
-            make_second_level_design_matrix(["01", "02"], confounds)
-
-    def test_dependent_confounds_are_named(self) -> None:
-        confounds = _confounds().assign(months=lambda table: 12 * table["age"])
-        with pytest.warns(RankDeficientWarning, match=r"columns 'age' and 'months' are linearly"):
-            make_second_level_design_matrix(["01", "02", "03", "04"], confounds)
-
-    def test_wrong_types(self) -> None:
-        with pytest.raises(TypeError, match="list of labels"):
-            make_second_level_design_matrix("sub-01")
-        wrong: Any = _confounds().to_dict()
-        with pytest.raises(TypeError, match="confounds must be a pandas DataFrame"):
-            make_second_level_design_matrix(["01"], wrong)
-        with pytest.raises(ValueError, match="must contain column 'subject_label'"):
-            make_second_level_design_matrix(["01"], _confounds().drop(columns="subject_label"))
-        with pytest.raises(ValueError, match="is empty"):
-            make_second_level_design_matrix([])
 
 
 TWO_GROUPS = np.array([[1, 0, 1], [1, 0, 1], [0, 1, 1], [0, 1, 1]], dtype=float)

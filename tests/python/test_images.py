@@ -16,7 +16,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -301,7 +301,7 @@ def test_an_item_of_the_wrong_type() -> None:
 
 @pytest.mark.parametrize("few", [[], [image()], image(), image(shape=(*SHAPE, 1))])
 def test_fewer_than_two_images(few: object) -> None:
-    with pytest.raises(ValueError, match="two or more"):
+    with pytest.raises(ValueError, match="at least two"):
         open_images(few)
 
 
@@ -335,6 +335,7 @@ def test_images_on_different_grids_are_refused(tmp_path: Path) -> None:
 def test_displacement_is_the_largest_over_all_voxels(offset: float, axis: int, column: int) -> None:
     other = AFFINE.copy()
     other[axis, column] += offset
+    assume(abs(np.linalg.det(other)) > 1e-3)  # a singular affine is refused
     one, two = Grid(SHAPE, AFFINE), Grid(SHAPE, other)
     voxels = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), -1)
     apart = nib.affines.apply_affine(AFFINE, voxels) - nib.affines.apply_affine(other, voxels)

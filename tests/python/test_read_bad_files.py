@@ -251,7 +251,7 @@ def test_what_is_no_image(tmp_path: Path, name: str, content: bytes) -> None:
     path.write_bytes(content)
     if name == "a.img":
         path.with_suffix(".hdr").write_bytes(content)
-    refused(path, "not an image of a known format|header cannot be read|there is no such file")
+    refused(path, "not an image of a known format|header cannot be read|file not found")
 
 
 def test_a_mesh_is_no_volume(tmp_path: Path) -> None:
@@ -264,12 +264,12 @@ def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
     folder = tmp_path / "a.nii.gz"
     folder.mkdir()
     refused(folder, "cannot be opened: Is a directory")
-    refused(tmp_path / "b.nii.gz", "there is no such file")
+    refused(tmp_path / "b.nii.gz", "file not found")
     nib.save(nib.Nifti1Pair(DATA, np.eye(4)), tmp_path / "c.img")
     (tmp_path / "c.img").unlink()
-    refused(tmp_path / "c.img", "there is no such file")
+    refused(tmp_path / "c.img", "file not found")
     nib.save(nib.Nifti1Image(DATA, np.eye(4)), tmp_path / "d.nii")
-    with pytest.raises(ImageError, match=r"e\.nii: there is no such file.*\(item 1 of the list\)"):
+    with pytest.raises(ImageError, match=r"e\.nii: file not found.*\(item 1 of the list\)"):
         open_images([tmp_path / "d.nii", tmp_path / "e.nii"])
 
 

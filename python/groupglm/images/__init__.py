@@ -9,7 +9,7 @@ statistics.
 from groupglm.images.computed import ComputedVolume
 from groupglm.images.grid import SAME_PLACE_MM, Grid
 from groupglm.images.opening import ImageLike, open_image, open_images
-from groupglm.images.save import save_image
+from groupglm.images.save import save_image, save_series
 from groupglm.images.source import VolumeSource
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "open_image",
     "open_images",
     "save_image",
+    "save_series",
 ]

@@ -68,8 +68,8 @@ def open_images(
         sources = _open_volumes(images, f"{argument} in memory")
         if len(sources) < at_least:
             raise ValueError(
-                f"{argument} is one image of one volume ({sources[0].name}), but a model needs two "
-                "or more; give a list of images, or a 4-D image"
+                f"{argument} is one image of one volume ({sources[0].name}), but a model needs at "
+                "least two; give a list of images, or a 4-D image"
             )
         return sources
     items = _items(images, argument, at_least)
@@ -165,11 +165,12 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
             )
         if isinstance(item, SpatialImage) != isinstance(items[0], SpatialImage):
             raise TypeError(
-                f"{argument} mixes file names with images in memory: item 0 is a "
-                f"{type(items[0]).__name__}, item {place} a {type(item).__name__}; give one kind"
+                f"elements of {argument} must be of the same type, but it mixes file names with "
+                f"images in memory: item 0 is a {type(items[0]).__name__}, item {place} a "
+                f"{type(item).__name__}; give one kind"
             )
     if len(items) < at_least:
-        wanted = "two or more images" if at_least > 1 else "an image"
+        wanted = "at least two images" if at_least > 1 else "an image"
         raise ValueError(
             f"{argument} must hold {wanted}, but holds {len(items)}; a 4-D image is given by "
             "itself, not in a list"
@@ -206,7 +207,7 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
         raise
     except FileNotFoundError as error:
         missing = error.filename or name
-        raise ImageError(f"{missing}: there is no such file; check the name") from error
+        raise ImageError(f"{missing}: file not found; check the name") from error
     except OSError as error:
         raise ImageError(f"{name}: cannot be opened: {error.strerror or error}") from error
     except Exception as error:  # whatever nibabel raises on a damaged header
@@ -244,7 +245,10 @@ def _check_same_grid(sources: list[VolumeSource], argument: str) -> None:
     for place, source in enumerate(sources):
         difference = source.grid.difference(first.grid)
         if difference is not None:
+            called = f"image {place} of {argument}"
+            if not source.name.startswith("image "):  # a file
+                called = f"{source.name}: {called}"
             raise GridMismatchError(
-                f"{source.name}: image {place} of {argument} is not on the grid of image 0 "
+                f"{called} is not on the grid of image 0 "
                 f"({first.name}): {difference}; resample it to the first image's grid"
             )

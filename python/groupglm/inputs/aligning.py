@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from groupglm.design import load_design_matrix, make_second_level_design_matrix
+from groupglm.confounds import make_second_level_design_matrix
+from groupglm.design import load_design_matrix
 
 if TYPE_CHECKING:
     import os

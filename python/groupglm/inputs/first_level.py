@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from groupglm.design import check_design_matrix
 from groupglm.errors import ImageError
 from groupglm.images import ComputedVolume
 from groupglm.images.grid import SAME_PLACE_MM
@@ -109,6 +110,7 @@ class FirstLevelCohort:
             for place, model in enumerate(models)
         ]
         self.first_design = self._align(confounds, design_matrix)
+        check_design_matrix(self.first_design, len(models))
 
     def _align(self, confounds: Any, design_matrix: Any) -> pd.DataFrame:
         labels = [model.subject_label for model in self.given]

@@ -347,6 +347,10 @@ class VolumeSpace:
                 self.put(row, data[..., volume])
         return self.image_of(data, descrip)
 
+    def places(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return where some values of a row lie in the grid, in file order, shape (n,)."""
+        return members if self.indices is None else self.indices[members]
+
     def neighbours(self, connectivity: int) -> Neighbours:
         """Say which of the mask's voxels are neighbours of which, for clusters.
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Ever more images: peak memory, time, and throughput against reading and inflating alone.
+
+The same 100 files are listed over and over. Each size runs in a fresh process; what is inflated
+alone goes through the same threads and the same library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from bench_images import peak_megabytes
+from make_maps import FULL, QUICK, default_folder, make_maps
+from measure import HEAD, N_THREADS, Row, pretty
+
+SIZES = (100, 1000, 10_000)
+PEAK_TARGET = 700.0  # MB
+FLAT_TARGET = 1.15
+THROUGHPUT_TARGET = 1.3
+
+
+def listed(paths: list[str], n: int) -> list[str]:
+    return [paths[i % len(paths)] for i in range(n)]
+
+
+def fit(paths: list[str], mask: str, n_jobs: int = N_THREADS) -> float:
+    from groupglm import SecondLevelModel
+
+    rng = np.random.default_rng(0)
+    design = pd.DataFrame({"intercept": 1.0, "age": rng.normal(size=len(paths))})
+    start = time.perf_counter()
+    SecondLevelModel(mask_img=mask, n_jobs=n_jobs).fit(paths, design_matrix=design)
+    return time.perf_counter() - start
+
+
+def inflate_alone(paths: list[str]) -> float:
+    """Read and inflate every file, and do nothing with it."""
+    import deflate
+
+    def one(path: str) -> None:
+        data = Path(path).read_bytes()
+        size = int.from_bytes(data[-4:], "little")  # what the gzip trailer says
+        deflate.gzip_decompress(data, size)
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        list(pool.map(one, paths))
+    return time.perf_counter() - start
+
+
+def measure(folder: Path, n: int, *, quick: bool) -> tuple[float, float, float]:
+    """Return seconds of the fit, seconds of inflating alone, and the fit's peak memory in MB."""
+    command = [sys.executable, __file__, "--one", str(n), "--dir", str(folder)]
+    output = subprocess.run(
+        [*command, *(["--quick"] if quick else [])], capture_output=True, text=True, check=True
+    )
+    seconds, alone, peak = map(float, output.stdout.split()[-3:])
+    return seconds, alone, peak
+
+
+def bench(folder: Path, *, quick: bool) -> list[Row]:
+    sizes = (10, 40) if quick else SIZES
+    rows, first = [], None
+    for n in sizes:
+        seconds, alone, peak = measure(folder, n, quick=quick)
+        first = first or peak
+        ratio = seconds / alone
+        rows.append(
+            Row(
+                f"{n:,} maps: fit, {n / seconds:.0f} maps/s (inflating alone {n / alone:.0f})",
+                pretty(seconds),
+                "",
+                f"{ratio:.2f}x inflating",
+                f"at most {THROUGHPUT_TARGET}x",
+                ratio <= THROUGHPUT_TARGET,
+            )
+        )
+        rows.append(
+            Row(
+                f"{n:,} maps: peak memory",
+                f"{peak:.0f} MB",
+                "",
+                f"{peak / first:.2f}x the first",
+                f"under {PEAK_TARGET:.0f} MB, flat within 15 %",
+                peak < PEAK_TARGET and peak <= FLAT_TARGET * first,
+            )
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dir", type=Path, default=default_folder(), help="where to keep the maps")
+    parser.add_argument("--quick", action="store_true", help="a few small maps")
+    parser.add_argument("--one", type=int, help="fit so many maps, print times and peak memory")
+    options = parser.parse_args()
+    if options.one:
+        maps, mask = make_maps(options.dir, QUICK if options.quick else FULL)
+        paths = listed([str(path) for path in maps], options.one)
+        fit(paths[:4], str(mask))  # imports, and the files' pages
+        seconds = fit(paths, str(mask))
+        peak = peak_megabytes()
+        print(seconds, inflate_alone(paths), peak)
+        return
+    print(HEAD)
+    for row in bench(options.dir, quick=options.quick):
+        print(row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Design matrices made from subjects and their confounds, categories included."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupglm._dependence import describe_dependence, quote_names
+from groupglm.design import check_design_matrix
+from groupglm.errors import RankDeficientWarning, warn_caller
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["make_second_level_design_matrix"]
+
+_LABEL = "subject_label"
+
+# The application decides what becomes of the records; without its say nothing is printed.
+_LOGGER = logging.getLogger("groupglm")
+_LOGGER.addHandler(logging.NullHandler())
+
+
+def make_second_level_design_matrix(
+    subjects_label: Iterable[str], confounds: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Make a design matrix of an intercept and each subject's confounds.
+
+    Parameters
+    ----------
+    subjects_label : sequence of str, length n_images
+        The subject of each image, in the order of the images.
+    confounds : pandas.DataFrame, optional
+        A column ``subject_label``, and a column for each confound; one row a subject, in any order.
+        Subjects that are not in ``subjects_label`` are left out. Numbers are taken as they are,
+        booleans as 0 and 1. Text and ``pandas.Categorical`` columns are coded as treatments: one
+        column of 0 and 1 for each level but the reference, which is the first declared category
+        that occurs, or the first in sorted order.
+
+    Returns
+    -------
+    pandas.DataFrame of float64, shape (n_images, n_columns)
+        The confounds in their order, then ``intercept``. The columns of a category ``sex`` are
+        named ``sex[T.M]``, which contrasts understand, in expressions too. The intercept is then
+        the mean of the reference levels where the other confounds are zero.
+
+    Raises
+    ------
+    TypeError
+        If ``subjects_label`` is one string, or ``confounds`` is not a table.
+    ValueError
+        If there is no confound beside the labels, a subject has no row or several, a confound is
+        missing, infinite, of another type or numbers written as text, or a category has one level
+        or as many as subjects.
+
+    Warns
+    -----
+    RankDeficientWarning
+        If columns depend on each other linearly; names them.
+
+    Notes
+    -----
+    The reference level of each category is reported by the logger ``groupglm`` at level INFO;
+    ``logging.basicConfig(level=logging.INFO)`` shows it. To choose another one, declare it first:
+    ``pandas.Categorical(values, categories=["M", "F"])``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> confounds = pd.DataFrame({"subject_label": ["03", "02", "01"], "age": [45.0, 31.0, 24.0],
+    ...                           "sex": ["F", "M", "F"]})
+    >>> make_second_level_design_matrix(["01", "02", "03"], confounds)
+        age  sex[T.M]  intercept
+    0  24.0       0.0        1.0
+    1  31.0       1.0        1.0
+    2  45.0       0.0        1.0
+    """
+    import pandas as pd
+
+    if isinstance(subjects_label, str):
+        raise TypeError(
+            f"'subjects_label' must be a list of labels, one for each image, not the string "
+            f"{subjects_label!r}; for a single subject give [{subjects_label!r}]."
+        )
+    labels = list(subjects_label)
+    if not labels:
+        raise ValueError("'subjects_label' is empty; give the subject of each image.")
+    design = pd.DataFrame({"intercept": np.ones(len(labels))})
+    if confounds is not None:
+        names = _confound_names(confounds)
+        table = confounds[names].iloc[_confound_rows(labels, confounds)]
+        coded = _coded(table.set_axis(labels, axis="index"), n_subjects=len(set(labels)))
+        _refuse_repeated([*coded.columns, "intercept"])
+        values = _confound_values(coded)
+        design = pd.DataFrame(values, columns=coded.columns).assign(**design)
+    _warn_if_dependent(design)
+    return design
+
+
+def _confound_names(confounds: object) -> list[Any]:
+    import pandas as pd
+
+    if not isinstance(confounds, pd.DataFrame):
+        raise TypeError(
+            f"confounds must be a pandas DataFrame, not {type(confounds).__name__}; "
+            "read a file with pandas.read_csv(path, sep='\\t', dtype={'subject_label': str})."
+        )
+    names = confounds.columns.tolist()
+    if _LABEL not in names:
+        raise ValueError(
+            "confounds DataFrame must contain column 'subject_label'; "
+            f"its columns are {quote_names(names)}. Rename the one that holds the labels."
+        )
+    names.remove(_LABEL)
+    if not names:
+        raise ValueError(
+            "confounds should contain at least 2 columns, 'subject_label' and a confound, but has "
+            "only the first; leave confounds out for a design of an intercept alone."
+        )
+    _refuse_repeated([*names, "intercept"])
+    missing = confounds.isna().to_numpy()
+    if missing.any():
+        i, j = np.argwhere(missing)[0]
+        raise ValueError(
+            f"Confounds contain NaN values: {int(missing.sum())}, the first in column "
+            f"'{confounds.columns[j]}' for subject {confounds[_LABEL].iloc[i]}. "
+            "Fill them in, or leave those subjects out."
+        )
+    return names
+
+
+def _refuse_repeated(columns: Sequence[object]) -> None:
+    repeated = sorted({str(name) for name in columns if columns.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f"Design matrix columns do not have unique names: {quote_names(repeated)} is repeated. "
+            "Rename it in confounds; 'intercept' is added and must not be among them."
+        )
+
+
+def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[int]:
+    """Return the position of each label's row, refusing none and several."""
+    positions: dict[object, list[int]] = {}
+    for i, label in enumerate(confounds[_LABEL]):
+        positions.setdefault(label, []).append(i)
+    absent = [label for label in labels if label not in positions]
+    if absent:
+        kinds = {type(label).__name__ for label in positions}
+        hint = ""
+        if kinds != {"str"}:  # a label like 01 is a number unless the reader is told otherwise
+            hint = (
+                f" The subject_label column must contain only strings, but holds "
+                f"{', '.join(sorted(kinds))}: read the table with dtype={{'subject_label': str}}."
+            )
+        raise ValueError(
+            f"confounds not specified for subject {absent[0]} ({len(absent)} of {len(labels)} "
+            f"labels have no row); add a row for it to confounds.{hint}"
+        )
+    several = [label for label in labels if len(positions[label]) > 1]
+    if several:
+        raise ValueError(
+            f"confounds contain more than one row for subject {several[0]} "
+            f"(rows {positions[several[0]]}); keep one."
+        )
+    return [positions[label][0] for label in labels]
+
+
+def _coded(table: pd.DataFrame, *, n_subjects: int) -> pd.DataFrame:
+    """Replace each category by its treatment columns."""
+    import pandas as pd
+
+    parts: list[Any] = [pd.DataFrame(index=table.index)]
+    for name in table.columns:
+        column = table[name]
+        if not _is_category(column):
+            parts.append(column)
+            continue
+        levels = _levels(column)
+        _check_levels(name, column, levels, n_subjects)
+        dummies = pd.DataFrame(
+            {f"{name}[T.{level}]": (column == level).astype(np.float64) for level in levels[1:]}
+        )
+        _LOGGER.info(
+            "confounds: the reference level of '%s' is '%s', and the intercept its mean; "
+            "columns %s are the differences from it.",
+            name,
+            levels[0],
+            quote_names(dummies.columns.tolist()),
+        )
+        parts.append(dummies)
+    coded: pd.DataFrame = pd.concat(parts, axis="columns")
+    return coded
+
+
+def _is_category(column: pd.Series[Any]) -> bool:
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype | pd.StringDtype):
+        return True
+    return pd.api.types.is_object_dtype(column.dtype) and all(isinstance(v, str) for v in column)
+
+
+def _levels(column: pd.Series[Any]) -> list[Any]:
+    """Return the levels that occur, the reference first."""
+    import pandas as pd
+
+    occurring = set(column)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return [level for level in column.cat.categories.tolist() if level in occurring]
+    return sorted(occurring)
+
+
+def _check_levels(
+    name: object, column: pd.Series[Any], levels: Sequence[Any], n_subjects: int
+) -> None:
+    import pandas as pd
+
+    is_declared = isinstance(column.dtype, pd.CategoricalDtype)
+    if not is_declared and all(_is_number(level) for level in levels):
+        raise ValueError(
+            f"'confounds' column '{name}' holds numbers written as text, such as {levels[0]!r}; "
+            f"if they are measurements, convert them with pandas.to_numeric(confounds['{name}']), "
+            f"if they are codes of a category, with confounds['{name}'].astype('category')."
+        )
+    if len(levels) == 1:
+        raise ValueError(
+            f"'confounds' column '{name}' has one level, {levels[0]!r}, among the {n_subjects} "
+            "subjects, so that it says nothing the intercept does not; leave the column out."
+        )
+    if len(levels) >= n_subjects:
+        raise ValueError(
+            f"'confounds' column '{name}' has {len(levels)} levels for {n_subjects} subjects: "
+            "coded as a category it would explain every image perfectly. If it names the "
+            "subjects, leave it out; if it is a measurement, convert it with pandas.to_numeric."
+        )
+
+
+def _is_number(level: str) -> bool:
+    try:
+        float(level)
+    except ValueError:
+        return False
+    return True
+
+
+def _confound_values(table: pd.DataFrame) -> NDArray[np.float64]:
+    try:
+        return check_design_matrix(table)
+    except ValueError as error:
+        raise ValueError(str(error).replace("'design_matrix'", "'confounds'")) from error
+
+
+def _warn_if_dependent(design: pd.DataFrame) -> None:
+    columns = [str(name) for name in design.columns]
+    sentence = describe_dependence(design.to_numpy(), columns)
+    if sentence:
+        warn_caller(
+            f"The design matrix is rank-deficient: {sentence}. Contrasts that depend on how these "
+            "columns share their effect cannot be estimated; leave one of them out.",
+            RankDeficientWarning,
+        )

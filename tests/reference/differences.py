@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where we differ from nilearn 0.14.1 on purpose: the one list of it.
+
+Each entry has a test of its name in tests/python/test_differences_*.py, which shows both answers on
+the same input, and a row in docs/coming-from-nilearn.md. Run this file to print the rows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Difference(NamedTuple):
+    """A deliberate difference: on what input, what each package does, and why ours does."""
+
+    name: str
+    given: str
+    nilearn: str
+    groupglm: str
+    why: str
+
+
+DIFFERENCES = (
+    # Data
+    Difference(
+        "missing_values",
+        "NaN in some images",
+        "taken for zero",
+        'left out voxel by voxel, with maps of n and of degrees of freedom; `missing="zero"` does '
+        "as nilearn",
+        "a value that was not measured is not a measurement of zero",
+    ),
+    Difference(
+        "found_mask_of_incomplete_images",
+        "a mask found where an image has NaN up to its faces",
+        "every voxel without NaN: the background is in, what the image lacks is out",
+        "the brain, where enough images have it to leave a residual degree of freedom",
+        "one cropped image should not take its voxels from all the others",
+    ),
+    Difference(
+        "found_mask_of_a_table",
+        "a mask found from a table of maps",
+        "that of the first map",
+        "that of the mean of all maps, as for a list",
+        "which map comes first says nothing",
+    ),
+    Difference(
+        "infinite_values",
+        "infinite values in an image",
+        "taken for zero",
+        "an error that says which image and how many",
+        "they are the mark of a division by zero upstream",
+    ),
+    Difference(
+        "constant_voxel",
+        "a voxel with one and the same value in all images",
+        "a statistic of rounding errors: large for an effect that is zero",
+        "0 for an effect that is zero, infinite for one that is not",
+        "there is no variance to divide by, and rounding is no evidence",
+    ),
+    Difference(
+        "images_on_other_grids",
+        "images on different grids",
+        "an error that lists the pairs that differ",
+        "an error that names the first image that differs, and by how many mm",
+        "the image to repair is named, and the size tells rounding from another space",
+    ),
+    Difference(
+        "mask_on_another_grid",
+        "a mask on another grid than the images",
+        "images resampled to the mask, with a warning about memory",
+        "an error that says by how much they differ",
+        "resampling changes every number, so it is done when asked for",
+    ),
+    Difference(
+        "masker_for_time_series",
+        "a masker that standardises or detrends",
+        "standardised or detrended across subjects",
+        "an error",
+        "across subjects that removes the very effects under test",
+    ),
+    # Inputs
+    Difference(
+        "unsorted_table",
+        "an unsorted table of maps and a design matrix",
+        "maps are sorted, the design is not: rows meet other subjects' maps",
+        "matched by label; refused without labels",
+        "a subject must not get another one's row",
+    ),
+    Difference(
+        "table_with_one_kind_of_map",
+        "a table with one map name and no `first_level_contrast`",
+        "an error about 0 maps",
+        "fitted",
+        "there is nothing to choose",
+    ),
+    Difference(
+        "series_with_an_index",
+        "a Series of paths whose index does not begin with 0",
+        "`KeyError: 0`",
+        "taken in its order",
+        "such is the column of a filtered table",
+    ),
+    Difference(
+        "path_of_a_4d_image",
+        "the path of one 4-D image",
+        "an error when a contrast is computed",
+        "fitted, as the image itself is",
+        "a path stands for its image everywhere else",
+    ),
+    Difference(
+        "mixed_series",
+        "a Series of file names and images in memory together",
+        "fitted, while the same list is refused",
+        "refused in every form",
+        "one rule for lists and Series",
+    ),
+    Difference(
+        "nameless_column",
+        "a design file with a nameless column (a saved row index)",
+        "a regressor that counts the images",
+        "an error",
+        "nobody means it, and it takes a degree of freedom and part of the effect",
+    ),
+    Difference(
+        "categorical_confounds",
+        "confounds in words, categories or booleans",
+        "an error about float64; categories that are numbers are taken for measurements",
+        "coded as treatments, the reference level logged; booleans as 0 and 1",
+        "sex, site and group are the usual confounds",
+    ),
+    Difference(
+        "singular_warning",
+        "confounds in units of different size",
+        "a warning that the design is singular",
+        "a warning when columns do depend on each other, with their names",
+        "units change the condition number, but not the fit",
+    ),
+    Difference(
+        "repeated_columns",
+        "a design with two columns of one name",
+        "a contrast by that name tests the first",
+        "an error",
+        "which of them is meant cannot be known",
+    ),
+    Difference(
+        "boolean_columns",
+        "a design matrix with columns of booleans beside numbers",
+        "`object arrays are not supported`",
+        "booleans count as 0 and 1",
+        "that is what pandas' `get_dummies` makes",
+    ),
+    Difference(
+        "option_without_effect",
+        "an option without effect, such as `confounds` beside a design matrix",
+        "ignored",
+        "a warning; confounds of a list of images are an error",
+        "who gives confounds believes that they are in the model",
+    ),
+    # Smoothing and resampling
+    Difference(
+        "missing_values_smoothed",
+        "NaN in an image to be smoothed",
+        "taken for zero, which pulls its neighbours towards zero",
+        "stays missing; its neighbours are averages of what is present",
+        "as above: missing is not zero",
+    ),
+    Difference(
+        "infinite_values_smoothed",
+        "infinite values in an image to be smoothed",
+        "taken for zero",
+        "an error",
+        "a Gaussian would spread them, and zero is made up",
+    ),
+    Difference(
+        "infinite_values_resampled",
+        "infinite values in an image to be resampled",
+        "become NaN",
+        "stay infinite, without an effect on others",
+        "resampling should not hide what a fit would refuse",
+    ),
+    Difference(
+        "fast_smoothing",
+        '`fwhm="fast"`',
+        "a fixed filter of neighbouring voxels",
+        "an error",
+        "its width in mm depends on the image",
+    ),
+    Difference(
+        "width_of_each_axis",
+        "`smoothing_fwhm` with a width for each axis",
+        "refused by the model, taken by `smooth_img`",
+        "taken by both",
+        "one argument, one meaning",
+    ),
+    Difference(
+        "other_grids_with_a_target",
+        "images on different grids, and a `target_affine`",
+        "an error",
+        "each is resampled to the target",
+        "here resampling has been asked for",
+    ),
+    # Model
+    Difference(
+        "rank_deficient_design",
+        "linearly dependent columns",
+        "variance over n - columns",
+        "variance over n - rank, and a warning that names the columns",
+        "a redundant column costs no degree of freedom",
+    ),
+    Difference(
+        "no_residual_degree_of_freedom",
+        "no residual degree of freedom",
+        "z is NaN, the variance infinite",
+        "an error",
+        "there is nothing to estimate the variance from",
+    ),
+    Difference(
+        "r_square_without_intercept",
+        "a design without an intercept",
+        "R-squared about the mean, which may exceed 1",
+        "R-squared about zero, as R does",
+        "the model without effects predicts zero, not the mean",
+    ),
+    Difference(
+        "fit_that_fits",
+        "`fit`",
+        "checks and makes the mask; each contrast reads all images and fits again",
+        "reads the images once; residuals and R-squared work right after it",
+        "a further contrast costs milliseconds, and the files may go",
+    ),
+    Difference(
+        "refit",
+        "a fit that fails after one that worked",
+        "a contrast still comes, from the old design and the new data",
+        "not fitted",
+        "a map must not be a mixture of two fits",
+    ),
+    Difference(
+        "results",
+        "`results_`",
+        "a dictionary by autocorrelation label, beside `labels_`",
+        "one `OlsFit` of all voxels",
+        "group-level data have no autocorrelation",
+    ),
+    # Contrasts
+    Difference(
+        "not_estimable_contrast",
+        "a contrast that the design cannot estimate",
+        "a number",
+        "`NotEstimableError`, with the columns that it confounds",
+        "the number depends on the solver, not on the data",
+    ),
+    Difference(
+        "contrast_expressions",
+        "an expression that is no linear combination, such as `age + 1` or `age > 0`",
+        "evaluated: to `[1, 2]` and `[0, 1]` for the columns `intercept` and `age`",
+        "an error; expressions are parsed, never executed",
+        "the 1 would be added to the weight of every column",
+    ),
+    Difference(
+        "contrast_too_short",
+        "a contrast with fewer numbers than columns",
+        "padded with zeros, with a warning",
+        "an error that names the columns",
+        "the design may have got its column at the front",
+    ),
+    Difference(
+        "labelled_contrast",
+        "a contrast as a Series with the columns in another order",
+        "taken by position",
+        "an error",
+        "its labels say that it means something else",
+    ),
+    Difference(
+        "list_of_expressions",
+        "a list of names or expressions",
+        "an error",
+        "an F contrast, one row each",
+        "rows are easier to read by name",
+    ),
+    Difference(
+        "effect_size_of_f",
+        "`effect_size` of an F contrast",
+        "whitened effects",
+        "the contrast rows' own effects, a 4-D image as well",
+        "effects are in the units of the images",
+    ),
+    Difference(
+        "p_underflow",
+        "p below 1e-300",
+        "z stops at 37",
+        "z exact",
+        "large studies do get there, and peaks must not be ties",
+    ),
+    Difference(
+        "maps_are_float32",
+        "type and shape of maps",
+        "float64, also smoothed images of float64; R-squared is 4-D with one volume",
+        "float32; R-squared is 3-D",
+        "half the size, with more digits than any image has",
+    ),
+)
+
+HEADER = "| on this input | nilearn 0.14.1 | groupglm | because |\n|---|---|---|---|"
+
+
+def table() -> str:
+    """Return the list as the table of the page "Coming from nilearn"."""
+    rows = (f"| {d.given} | {d.nilearn} | {d.groupglm} | {d.why} |" for d in DIFFERENCES)
+    return "\n".join([HEADER, *rows])
+
+
+if __name__ == "__main__":
+    print(table())  # noqa: T201
