@@ -158,6 +158,10 @@ class _AbsentVolume(VolumeSource):
         super().__init__(name=name, grid=grid, stored=np.dtype(np.float32), slope=1.0, inter=0.0)
         self._file = file
 
+    @property
+    def is_readable(self) -> bool:
+        return False
+
     def _stored_values(self) -> NDArray[Any]:
         raise ImageError(
             f"{self.name}: its values are not in '{self._file}', which this model was loaded from; "

@@ -492,3 +492,15 @@ def test_an_interrupt_leaves_whole_files_or_none(study: Path, tmp_path: Path) ->
     resumed = _run(*arguments)
     assert resumed.exit_code == 0, resumed.output
     assert len(list(out.glob("contrast*.nii.gz"))) == 10
+
+
+def test_a_report_of_the_study(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = _run(*_basic(study, out, "--report"))
+    assert result.exit_code == 0, result.output
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "patients&gt;controls" in page
+    before = (out / "report.html").stat().st_mtime_ns
+    again = _run(*_basic(study, out, "--report"))
+    assert "Report: skipped" in again.output
+    assert (out / "report.html").stat().st_mtime_ns == before

@@ -10,9 +10,12 @@ from typing import Any
 
 import click
 
+from groupglm.cli.clusters import clusters
 from groupglm.cli.demo import demo
 from groupglm.cli.fit import fit
 from groupglm.cli.info import info
+from groupglm.cli.report import report
+from groupglm.cli.threshold import threshold
 
 __all__ = ["main"]
 
@@ -57,6 +60,5 @@ def main() -> None:
     """
 
 
-main.add_command(demo)
-main.add_command(fit)
-main.add_command(info)
+for command in (clusters, demo, fit, info, report, threshold):
+    main.add_command(command)

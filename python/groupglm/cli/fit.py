@@ -70,6 +70,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--map-name", help="Which maps of a table that has several kinds.")
 @click.option("--allow-partial", is_flag=True, help="Leave out subjects without a map or a row.")
 @click.option("--save-model", is_flag=True, help="Keep the fitted model: OUTPUT/model.groupglm.")
+@click.option("--report", is_flag=True, help="Write a page with all of it: OUTPUT/report.html.")
 @click.option("--dry-run", is_flag=True, help="Show the design and stop; no image is read.")
 @n_jobs
 @as_json
@@ -112,6 +113,7 @@ def fit(
     Writes, each whole or not at all
       contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, each with a .json
       design_matrix.tsv, mask.nii.gz, log.txt, n_observations.nii.gz if values are missing
+      report.html with --report, model.groupglm with --save-model
       contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and ..._clusters.tsv with --correct
 
     Run again with the same input, it skips what is done.

@@ -13,6 +13,7 @@ import numpy as np
 from groupglm.cli.corrected import correct_contrast
 from groupglm.cli.outputs import Contrast, Outputs, write_table
 from groupglm.cli.provenance import design_hash, file_facts, input_list_hash, software_versions
+from groupglm.cli.report import write_report
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -36,6 +37,7 @@ class Settings:
     missing: Any
     correct: Correction | None
     save_model: bool
+    report: bool
     n_jobs: int
     overwrite: bool
 
@@ -143,7 +145,24 @@ def run(study: Study, output: Path, settings: Settings, journal: Journal) -> dic
             facts["corrected"] = correct_contrast(
                 contrast, settings.correct, outputs, journal, overwrite=settings.overwrite
             )
-    return {"contrasts": done}
+    summary: dict[str, Any] = {"contrasts": done}
+    if settings.report:
+        summary["report"] = _report(study, output, fitted, settings, journal, redo=bool(todo))
+    return summary
+
+
+def _report(
+    study: Study, output: Path, fitted: _Fit, settings: Settings, journal: Journal, *, redo: bool
+) -> str:
+    """Write the page, unless it is there and no contrast is newer."""
+    path = output / "report.html"
+    if redo or not path.is_file():
+        weights = {contrast.name: contrast.weights for contrast in study.contrasts}
+        write_report(fitted.model, weights, settings.correct, None, path)
+        journal.say(f"Report: {path}")
+    else:
+        journal.say(f"Report: skipped, it is there already: {path}")
+    return str(path)
 
 
 def _what_to_do(study: Study, outputs: Outputs, settings: Settings) -> list[Contrast]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from groupglm.cli.options import NamedContrast
 
-__all__ = ["Study", "collect_maps", "prepare_study"]
+__all__ = ["Study", "collect_maps", "prepare_study", "read_contrasts"]
 
 _TABLES = (".tsv", ".csv")
 
@@ -119,7 +119,7 @@ def prepare_study(
     prepared = prepare_design(matrix, names)
     if prepared.rank == prepared.n_columns:
         report_collinearity(matrix, names)
-    read = [_contrast(contrast, design) for contrast in contrasts]
+    read = read_contrasts(contrasts, design)
     check_labels(read)
     return Study(
         maps=matched.maps,
@@ -129,6 +129,36 @@ def prepare_study(
         contrasts=read,
         left_out=matched.left_out,
     )
+
+
+def read_contrasts(given: Sequence[NamedContrast], design: pd.DataFrame) -> list[Contrast]:
+    """Read contrasts over a design's columns.
+
+    Parameters
+    ----------
+    given : sequence of NamedContrast
+        As the user wrote them.
+    design : pandas.DataFrame
+        The design matrix.
+
+    Returns
+    -------
+    list of Contrast
+        In the same order.
+
+    Raises
+    ------
+    ValueError
+        If one is none, or two have the same name.
+    groupglm.errors.NotEstimableError
+        If the design cannot estimate one.
+    """
+    read = [_contrast(contrast, design) for contrast in given]
+    names = [contrast.name for contrast in read]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"several contrasts are called {twice[0]!r}; name them apart: NAME=EXPR")
+    return read
 
 
 def _contrast(given: NamedContrast, design: pd.DataFrame) -> Contrast:
