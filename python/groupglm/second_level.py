@@ -25,6 +25,7 @@ from groupglm.ols import prepare_design
 from groupglm.progress import Progress
 from groupglm.report import ReportingMixin
 from groupglm.results import ContrastResult, OlsFit, StatType
+from groupglm.saving import SavingMixin
 from groupglm.spaces.masking import Masking
 from groupglm.voxelwise import VoxelwiseMaps
 
@@ -42,7 +43,9 @@ _PRIVATE = ("_cohort", "_fits", "_group", "_options")  # what a fit leaves besid
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class SecondLevelModel(VoxelwiseMaps, ReportingMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SecondLevelModel(  # type: ignore[misc]
+    VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMixin, BaseEstimator
+):
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads every image once and keeps a few numbers a voxel; a contrast is then a matter of

@@ -37,7 +37,7 @@ _LEVEL = 0.95
 
 def contrast_section(
     finding: Finding,
-    at_peaks: NDArray[np.float64],
+    at_peaks: NDArray[np.float64] | None,
     group: FittedGroup,
     design: pd.DataFrame,
     options: ReportOptions,
@@ -51,7 +51,7 @@ def contrast_section(
     finding : Finding
         What was found.
     at_peaks : array, shape (n_images, n_peaks)
-        The data at the finding's peaks.
+        The data at the finding's peaks; None when the images could not be read.
     group : FittedGroup
         The fit.
     design : pandas.DataFrame
@@ -83,7 +83,9 @@ def contrast_section(
         ),
         "map": _map(finding, options, background, mask, headline),
         "histogram": _histogram(finding),
-        "peaks": [
+        "peaks": []
+        if at_peaks is None
+        else [
             _peak_picture(finding, peak, data, group)
             for peak, data in zip(finding.peaks, at_peaks.T, strict=True)
         ],

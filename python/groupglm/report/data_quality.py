@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -82,11 +83,12 @@ class DataQuality:
     images : tuple of ImageQuality
         In the order of the design's rows.
     at_voxels : array, shape (n_images, k)
-        The values at the voxels asked for; NaN where missing.
+        The values at the voxels asked for; NaN where missing. None when the images could not be
+        read: of them only the name and the leverage are known then.
     """
 
     images: tuple[ImageQuality, ...]
-    at_voxels: NDArray[np.float64]
+    at_voxels: NDArray[np.float64] | None
 
     @property
     def outliers(self) -> tuple[ImageQuality, ...]:
@@ -112,6 +114,8 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
         What was found.
     """
     result = group.result
+    if not group.has_images:
+        return _without_images(group)
     fit = _Fit(result.beta, result.residual_variance, result.mean, result.n_observations)
     hat = leverage(result.X)
     at_voxels = np.full((len(group.sources), len(voxels)), np.nan)
@@ -136,6 +140,18 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
                 )
             )
     return DataQuality(_flagged(found), at_voxels)
+
+
+def _without_images(group: FittedGroup) -> DataQuality:
+    """Return what is known of images that cannot be read: names, and leverages of the design."""
+    unknown = dict.fromkeys(("mean", "sd", "correlation", "distance"), math.nan)
+    images = [
+        ImageQuality(
+            source.name, n_missing=0, leverage=float(own), sha256="", is_file=False, **unknown
+        )
+        for source, own in zip(group.sources, leverage(group.result.X), strict=True)
+    ]
+    return DataQuality(tuple(images), None)
 
 
 class _Fit:

@@ -17,9 +17,14 @@ from groupglm.report.words import TIMES, listed, span
 if TYPE_CHECKING:
     from groupglm.fitted import FittedGroup
     from groupglm.plotting.template import Background
-    from groupglm.report.data_quality import DataQuality
+    from groupglm.report.data_quality import DataQuality, ImageQuality
 
 __all__ = ["data_section", "mask_picture"]
+
+_NOT_READ = (
+    "The model was loaded from a file, and its images were not read: they are not compared with "
+    "each other here, and the data at the peaks are not shown."
+)
 
 
 def data_section(group: FittedGroup, quality: DataQuality) -> dict[str, Any]:
@@ -38,16 +43,13 @@ def data_section(group: FittedGroup, quality: DataQuality) -> dict[str, Any]:
         For the template.
     """
     names = short_names([image.name for image in quality.images])
+    read = quality.at_voxels is not None
     rows = [
         {
             "cells": [
                 str(number),
                 name,
-                f"{image.mean:.4g}",
-                f"{image.sd:.4g}",
-                str(image.n_missing),
-                f"{image.correlation:.3f}",
-                f"{image.distance:.2f}",
+                *(_measured(image) if read else ["n/a"] * 5),
                 f"{image.leverage:.3f}",
                 ", ".join(image.flags),
             ],
@@ -62,14 +64,25 @@ def data_section(group: FittedGroup, quality: DataQuality) -> dict[str, Any]:
             "#", "image", "mean", "sd", "missing", "correlation", "distance", "leverage", "flagged",
         ],
         "rows": rows,
-        "finding": _finding(flagged, len(names)),
+        "finding": _finding(flagged, len(names)) if read else _NOT_READ,
         "grid": _grid(group),
         "n_observations": span(group.result.n_observations),
         "hashes": [
             (name, image.sha256, "file" if image.is_file else "values in the mask")
             for name, image in zip(names, quality.images, strict=True)
+            if image.sha256
         ],
     }  # fmt: skip
+
+
+def _measured(image: ImageQuality) -> list[str]:
+    return [
+        f"{image.mean:.4g}",
+        f"{image.sd:.4g}",
+        str(image.n_missing),
+        f"{image.correlation:.3f}",
+        f"{image.distance:.2f}",
+    ]
 
 
 def _finding(flagged: list[str], n_images: int) -> str:

@@ -82,7 +82,9 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
     quality = look_at_images(group, np.array(voxels, dtype=np.intp))
     sections, taken = [], 0
     for finding in findings:
-        data = quality.at_voxels[:, taken : taken + len(finding.peaks)]
+        data = quality.at_voxels
+        if data is not None:
+            data = data[:, taken : taken + len(finding.peaks)]
         taken += len(finding.peaks)
         sections.append(contrast_section(finding, data, group, design, options, background, mask))
     versions = redo.versions()

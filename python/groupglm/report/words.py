@@ -88,6 +88,8 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
         "raise": "refused",
     }[group.missing]
     n_missing = sum(image.n_missing for image in quality.images)
+    if quality.at_voxels is None:  # what was missing at the fit is known from its counts
+        n_missing = int((len(group.sources) - np.asarray(result.n_observations)).sum())
     gaps = f" Missing values were {missing} ({n_missing:,} in all)." if n_missing else ""
     return (
         f"At each of {group.space.n_values:,} voxels, the values of {len(group.sources)} images "
