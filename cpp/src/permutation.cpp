@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "groupglm/permutation.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "permutation_panel.hpp"
@@ -77,7 +78,15 @@ class Permuted {
     } else {
       stat = scores.effect / rss * (model_.df / static_cast<double>(model_.n_effect));
     }
-    for (Index v = 0; v < count; ++v) map[v] = live[static_cast<std::size_t>(v)] ? stat[v] : 0.0;
+    if (count == kPanel) {
+      Eigen::Map<Panel> whole(map);
+      whole = stat;
+    } else {
+      std::copy_n(stat.data(), count, map);
+    }
+    for (Index v = 0; v < count; ++v) {
+      if (!live[static_cast<std::size_t>(v)]) map[v] = 0;
+    }
   }
 
   const PermutedModel& model_;

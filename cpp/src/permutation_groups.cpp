@@ -22,13 +22,13 @@ struct GroupWorkspace {
         schur(model.model.n_effect, model.model.n_effect),
         cross(model.rank - model.model.n_effect, model.model.n_effect),
         nuisance(model.rank - model.model.n_effect) {}
-  MatrixXd by_group;  // (r, groups): b_g
-  VectorXd weights;   // (groups): w_g
-  VectorXd b;         // (r)
-  VectorXd times;     // (r): a matrix times b
-  MatrixXd gram;      // (r, r): M'W M
-  MatrixXd schur;     // (k, k)
-  MatrixXd cross;     // (q, k)
+  MatrixXd by_group;               // (r, groups): b_g
+  VectorXd weights;                // (groups): w_g
+  VectorXd b;                      // (r)
+  VectorXd times;                  // (r): a matrix times b
+  MatrixXd gram;                   // (r, r): M'W M
+  MatrixXd schur;                  // (k, k)
+  MatrixXd cross;                  // (q, k)
   Eigen::LDLT<MatrixXd> nuisance;  // (q, q)
 };
 

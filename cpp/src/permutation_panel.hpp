@@ -84,6 +84,19 @@ inline void take_off(const Eigen::Map<const RowMatrix>& basis, double* y, double
   }
 }
 
+/// One row of a panel: `count` values, then zeros.
+template <typename Scalar>
+Panel read_row(const DataView<Scalar>& data, Index row, Index first, Index count) {
+  if (count == kPanel && data.voxel_stride == 1) {
+    using Stored = Eigen::Array<Scalar, kPanel, 1>;
+    const Scalar* const values = data.data + row * data.row_stride + first;
+    return Eigen::Map<const Stored>(values).template cast<double>();
+  }
+  Panel values = Panel::Zero();
+  for (Index v = 0; v < count; ++v) values[v] = static_cast<double>(data(row, first + v));
+  return values;
+}
+
 /// Reads `count` voxels from the first, takes the basis off and brings them to unit length. Columns
 /// without a voxel, or whose voxel does not vary, become copies of one that does, so that they
 /// change no maximum; false when there is none. products needs room for the rows of the basis.
@@ -92,41 +105,31 @@ bool load_panel(const DataView<Scalar>& data, const PermutedModel& model, Index 
                 PermutationWorkspace& workspace) {
   double* const y = workspace.y.data();
   const Index n = data.n_rows;
-  std::array<double, kPanel> total{};
+  using Row = Eigen::Map<Panel>;
+  Panel total = Panel::Zero();
   for (Index i = 0; i < n; ++i) {
-    for (Index v = 0; v < kPanel; ++v) {
-      const double value = v < count ? static_cast<double>(data(i, first + v)) : 0.0;
-      y[i * kPanel + v] = value;
-      total[static_cast<std::size_t>(v)] += value * value;
-    }
+    const Panel values = read_row(data, i, first, count);
+    total += values.square();
+    Row(y + i * kPanel) = values;
   }
   take_off(model.basis, y, workspace.products.data());
-  std::array<double, kPanel> square{};
-  for (Index i = 0; i < n; ++i) {
-    for (Index v = 0; v < kPanel; ++v) {
-      square[static_cast<std::size_t>(v)] += y[i * kPanel + v] * y[i * kPanel + v];
-    }
-  }
+  Panel square = Panel::Zero();
+  for (Index i = 0; i < n; ++i) square += Row(y + i * kPanel).square();
   const double share = rounding_share(n);
   Index source = -1;
   for (Index v = 0; v < kPanel; ++v) {
-    const auto at = static_cast<std::size_t>(v);
-    workspace.live[at] = v < count && square[at] > share * share * total[at];
-    if (workspace.live[at] && source < 0) source = v;
+    const bool live = v < count && square[v] > share * share * total[v];
+    workspace.live[static_cast<std::size_t>(v)] = live;
+    if (live && source < 0) source = v;
   }
   if (source < 0) return false;
-  std::array<double, kPanel> scale{};
-  for (std::size_t v = 0; v < scale.size(); ++v) {
-    scale[v] = 1 / std::sqrt(square[workspace.live[v] ? v : static_cast<std::size_t>(source)]);
+  for (Index v = 0; v < kPanel; ++v) {
+    if (workspace.live[static_cast<std::size_t>(v)]) continue;
+    square[v] = square[source];
+    for (Index i = 0; i < n; ++i) y[i * kPanel + v] = y[i * kPanel + source];
   }
-  for (Index i = 0; i < n; ++i) {
-    double* const row = y + i * kPanel;
-    const double copied = row[source];
-    for (Index v = 0; v < kPanel; ++v) {
-      const auto at = static_cast<std::size_t>(v);
-      row[v] = (workspace.live[at] ? row[v] : copied) * scale[at];
-    }
-  }
+  const Panel scale = square.sqrt().inverse();
+  for (Index i = 0; i < n; ++i) Row(y + i * kPanel) *= scale;
   return true;
 }
 
