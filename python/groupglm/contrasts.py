@@ -19,6 +19,8 @@ __all__ = ["contrast_matrix"]
 
 FloatArray = NDArray[np.float64]
 
+# What no expression over plain names holds: such a column's name needs no backticks.
+_UNMISTAKABLE = re.compile(r"[^\w\s+\-*/().`]|\w\(")
 _MAX_EXPRESSION = 20_000  # characters; far above any real contrast, far below a parser's limits
 
 
@@ -35,8 +37,8 @@ def contrast_matrix(
         - a column's name, whatever characters it has;
         - a linear combination of columns, as in ``"patient - control"`` or
           ``"(a + b) / 2 - `dose (mg)`"``: names, numbers, ``+ - * /`` and parentheses, with
-          backticks around a name that is not a Python identifier. A name with a bracket, such as
-          ``sex[T.M]``, needs none. It is parsed, never executed;
+          backticks around a name that is not a Python identifier, unless it can be nothing else
+          than a name, as ``group[T.patient]``. It is parsed, never executed;
         - a vector with one number a column: a t contrast;
         - a matrix with one row a constraint, or a list of names and expressions: an F contrast;
         - None, when there is a single column.
@@ -214,7 +216,9 @@ class _Reader:
             raise self._invalid(error) from error
 
     def _plain(self) -> str:
-        """Return the expression with identifiers for names in backticks or with brackets."""
+        """Return the expression with identifiers in place of names that are none."""
+        unmistakable = sorted(filter(_UNMISTAKABLE.search, self._names), key=len, reverse=True)
+        verbatim = "".join(rf"|(?<!\w){re.escape(name)}(?!\w)" for name in unmistakable)
 
         def stand_in(match: re.Match[str]) -> str:
             key = f"_quoted_{len(self._quoted)}_"
@@ -223,10 +227,7 @@ class _Reader:
             self._quoted[key] = match[0] if match[1] is None else match[1]
             return f" {key} "
 
-        # A level of a category, sex[T.M]. The longest first: one may begin like another.
-        bracketed = sorted({n for n in self._names if "[" in n}, key=len, reverse=True)
-        pattern = "|".join([r"`([^`]*)`", *map(re.escape, bracketed)])
-        return re.sub(pattern, stand_in, self._expression).strip()
+        return re.sub(rf"`([^`]*)`{verbatim}", stand_in, self._expression).strip()
 
     def _value(self, node: ast.expr) -> _Affine:
         if isinstance(node, ast.BinOp):

@@ -53,6 +53,11 @@ class FittedGroup:
     sources: tuple[VolumeSource, ...]
     missing: Missing
 
+    @property
+    def has_images(self) -> bool:
+        """Whether the images can be read again; not those of a model loaded from a file."""
+        return all(source.is_readable for source in self.sources)
+
     def n_observations_image(self) -> Nifti1Image:
         """Return the number of images that have each voxel."""
         return self._count_image(self.result.n_observations, "number of images")

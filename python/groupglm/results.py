@@ -79,8 +79,62 @@ class OlsFit:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Without naming the compiled module: it is another one on a processor of another level.
-        state = self._state.__getstate__()
-        return _restore, (self.X, self.column_names, self.n_threads, state)
+        parts = self.state_parts()
+        return OlsFit.from_parts, (self.X, self.column_names, self.n_threads, parts)
+
+    def state_parts(self) -> tuple[Any, ...]:
+        """Take the state apart into a number and arrays, for storage.
+
+        Returns
+        -------
+        tuple
+            What `from_parts` takes: number of images; factor of the rows; coordinates of the data
+            in the design's space; residual sums of squares; and of voxels with missing values the
+            slot, the factors and the numbers of rows.
+        """
+        return self._state.__getstate__()
+
+    @classmethod
+    def from_parts(
+        cls,
+        X: NDArray[np.float64],
+        column_names: tuple[str, ...],
+        n_threads: int,
+        parts: tuple[Any, ...],
+    ) -> OlsFit:
+        """Put a fit together again.
+
+        Parameters
+        ----------
+        X : array, shape (n_images, n_columns)
+            The design matrix.
+        column_names : tuple of str
+            Names of its columns.
+        n_threads : int
+            Number of threads.
+        parts : tuple
+            As `state_parts` returns them.
+
+        Returns
+        -------
+        OlsFit
+            Equal to the one that was taken apart.
+
+        Raises
+        ------
+        ValueError
+            If the parts do not fit each other or the design.
+        """
+        state = _core.OlsState.__new__(_core.OlsState)
+        state.__setstate__(parts)
+        matrix = np.array(X, order="C")
+        matrix.setflags(write=False)
+        design = _core.Design(matrix)
+        if len(parts[1]) != design.n_working:
+            raise ValueError(
+                f"a state of {len(parts[1])} dimensions does not fit a design of {design.n_working}"
+            )
+        return cls(matrix, column_names, n_threads, state, design)
 
     @property
     def n_voxels(self) -> int:
@@ -94,6 +148,11 @@ class OlsFit:
         Of minimum norm when the columns are linearly dependent; NaN where a voxel has no data.
         """
         return _core.beta(self._state, self._design, self.n_threads)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of the images that have the voxel, shape (n_voxels,); NaN where none has it."""
+        return _core.mean(self._state, self._design, self.n_threads)
 
     @property
     def rss(self) -> NDArray[np.float64]:
@@ -293,22 +352,6 @@ def _real_array(values: ArrayLike, name: str) -> NDArray[np.float64]:
     if raw.dtype.kind not in "biuf":
         raise TypeError(f"{name} is an array of {raw.dtype}; it must hold real numbers")
     return raw.astype(np.float64)
-
-
-def _restore(
-    X: NDArray[np.float64], column_names: tuple[str, ...], n_threads: int, parts: tuple[Any, ...]
-) -> OlsFit:
-    state = _core.OlsState.__new__(_core.OlsState)
-    state.__setstate__(parts)
-    matrix = np.array(X, order="C")
-    matrix.setflags(write=False)
-    return OlsFit(
-        X=matrix,
-        column_names=column_names,
-        n_threads=n_threads,
-        _state=state,
-        _design=_core.Design(matrix),
-    )
 
 
 def _choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) -> StatType:

@@ -23,7 +23,9 @@ from groupglm.fitting import FitOptions, fit_group
 from groupglm.inputs import make_cohort, maps_of_one_kind
 from groupglm.ols import prepare_design
 from groupglm.progress import Progress
+from groupglm.report import ReportingMixin
 from groupglm.results import ContrastResult, OlsFit, StatType
+from groupglm.saving import SavingMixin
 from groupglm.spaces.masking import Masking
 from groupglm.voxelwise import VoxelwiseMaps
 
@@ -41,7 +43,9 @@ _PRIVATE = ("_cohort", "_fits", "_group", "_options")  # what a fit leaves besid
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SecondLevelModel(  # type: ignore[misc]
+    VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMixin, BaseEstimator
+):
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads every image once and keeps a few numbers a voxel; a contrast is then a matter of
@@ -210,6 +214,14 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
             If columns of the design depend on each other, entirely or nearly.
         """
         self._forget()
+        try:
+            self._fit(second_level_input, confounds, design_matrix)
+        except BaseException:
+            self._forget()  # also when interrupted: half a fit is none
+            raise
+        return self
+
+    def _fit(self, second_level_input: Any, confounds: Any, design_matrix: Any) -> None:
         if self.missing not in MISSING:
             raise ValueError(f"missing is {self.missing!r}; it must be one of {', '.join(MISSING)}")
         self._options = FitOptions(
@@ -226,13 +238,12 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
         self._fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] = {}
         self.design_matrix_ = self._cohort.first_design
         if self._cohort.has_one_kind:
-            self._choose(None)
+            self._fitted_for(None)
         self.memory_ = self._options.memory
         self.confounds_ = confounds
         self.second_level_input_ = self._cohort.given
-        return self
 
-    def _choose(self, first_level_contrast: Any) -> FittedGroup:
+    def _fitted_for(self, first_level_contrast: Any) -> FittedGroup:
         """Make the fit of a kind of maps the current one; it is made when first asked for."""
         kind = self._cohort.kind(first_level_contrast)
         if kind not in self._fits:
@@ -383,7 +394,7 @@ class SecondLevelModel(VoxelwiseMaps, TransformerMixin, BaseEstimator):  # type:
             raise ValueError(
                 f"output_type is {output_type!r}; it must be one of {', '.join(OUTPUT_TYPES)}, all"
             )
-        group = self._choose(first_level_contrast)
+        group = self._fitted_for(first_level_contrast)
         values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
         stat_type = second_level_stat_type
         if stat_type is None and values.ndim == 2 and len(values) == 1:

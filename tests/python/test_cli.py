@@ -52,6 +52,7 @@ def test_the_demo_writes_what_it_says(demo: tuple[Path, str]) -> None:
         "maps",
         "mask.nii.gz",
         "participants.tsv",
+        "report.html",
     }
     assert len(list((output / "images").iterdir())) == 24
     design = pd.read_csv(output / "design_matrix.tsv", sep="\t")
@@ -99,6 +100,18 @@ def test_the_demo_reports_the_peaks_of_its_maps(demo: tuple[Path, str]) -> None:
         assert apart <= 9.0
 
 
+def test_the_demos_report_states_what_was_printed(demo: tuple[Path, str]) -> None:
+    output, printed = demo
+    text = (output / "report.html").read_text(encoding="utf-8")
+    assert "A simulated group study" in text
+    assert str(output / "report.html") in printed
+    for name in CONTRASTS:
+        match = re.search(rf"^{name}\s+([\d.]+)\s+\(([-\d, ]+)\)", printed, flags=re.MULTILINE)
+        assert match is not None, printed
+        place = match[2].replace("-", "\N{MINUS SIGN}")
+        assert f"The highest peak is z = {match[1]} at ({place}) mm" in text
+
+
 def test_the_demo_reports_the_study(demo: tuple[Path, str]) -> None:
     output, printed = demo
     n_voxels = int(_values(output / "mask.nii.gz").sum())
@@ -106,7 +119,7 @@ def test_the_demo_reports_the_study(demo: tuple[Path, str]) -> None:
     assert re.search(r"^subjects\s+24$", printed, flags=re.MULTILINE)
     assert "group, age, intercept" in printed
     assert "21 residual" in printed
-    for step in ("simulate", "fit", "contrasts", "write"):
+    for step in ("simulate", "fit", "contrasts", "write", "report"):
         assert re.search(rf"\b{step} \d+\.\d\d", printed)
 
 
@@ -194,7 +207,9 @@ def test_info_prints_every_fact_of_the_build() -> None:
     result = _run("info")
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert [line.split()[0] for line in lines] == [str(name) for name in groupglm.build_info()]
+    shown = [line.split()[0] for line in lines]
+    assert set(shown) > {str(name) for name in groupglm.build_info()}
+    assert {"groupglm", "python", "processors", "free_memory"} < set(shown)
 
 
 def test_version() -> None:

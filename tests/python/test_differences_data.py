@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from nilearn.glm.second_level import make_second_level_design_matrix as nilearn_design
+from nilearn.image import smooth_img as nilearn_smooth
 from nilearn.maskers import NiftiMasker
 
-from groupglm import SecondLevelModel, make_second_level_design_matrix
+from groupglm import SecondLevelModel, make_second_level_design_matrix, smooth_img
 from groupglm.errors import GridMismatchError, ImageError, RankDeficientWarning
 from reference import ols
 from reference.oracle import (
@@ -294,4 +295,7 @@ def test_maps_are_float32() -> None:
     theirs = nilearn_fit(images(), DESIGN, **options)
     assert ours.compute_contrast("age").get_data_dtype() == np.float32
     assert nilearn_contrast(theirs, "age").get_data_dtype() == np.float64
+    smoothed: Any = smooth_img(images()[0], 6.0)
+    assert smoothed.get_data_dtype() == np.float32
+    assert nilearn_smooth(images()[0], 6.0).get_data_dtype() == np.float64
     assert (ours.r_square_.shape, theirs.r_square_.shape) == (SHAPE, (*SHAPE, 1))

@@ -127,6 +127,7 @@ def test_refit() -> None:
     ours, theirs = models
     with pytest.raises(ValueError, match="not fitted"):
         ours.compute_contrast("age")
+    assert not hasattr(ours, "design_matrix_")
     mixture = values(nilearn_contrast(theirs, "age", output_type="effect_size"))
     np.testing.assert_allclose(mixture, 2 * wanted, rtol=1e-6)
 

@@ -250,3 +250,11 @@ def test_nothing_at_all_is_still_an_answer() -> None:
     found = fit.contrast([1.0, -1.0, 0.0])
     for name in CONTRAST_FIELDS:
         assert np.all(np.isnan(getattr(found, name)))
+
+
+def test_the_mean_is_that_of_the_rows_present() -> None:
+    rng = np.random.default_rng(17)
+    X = np.column_stack([np.arange(9.0), rng.standard_normal(9)])  # no constant in its span
+    Y = 1e4 + at_random(rng.standard_normal((9, 40)), rng)
+    # Sums of nine values of 1e4 in double: nine roundings of 1e-16 relative.
+    np.testing.assert_allclose(fit_ols(X, Y).mean, np.nanmean(Y, axis=0), rtol=1e-14)

@@ -48,6 +48,7 @@ def test_images(
     t = names["model"].compute_contrast("group", output_type="stat").get_fdata()
     assert (names["joint"].get_fdata() >= (1 - 1e-5) * t**2 / 2)[t != 0].all()
     assert set(names["maps"]) == {"z_score", "stat", "p_value", "effect_size", "effect_variance"}
+    assert "<h1>Group analysis of 16 images</h1>" in (tmp_path / "report.html").read_text("utf-8")
     assert "'z_score': (30, 36, 30)" in capsys.readouterr().out
 
 

@@ -144,3 +144,11 @@ def test_a_nearly_collinear_column_is_reported(table: pd.DataFrame, mask: Any) -
         SecondLevelModel(mask_img=mask).fit(paths, design_matrix=design)
     centred = design.assign(age=age - 65, age2=(age - 65) ** 2)
     SecondLevelModel(mask_img=mask).fit(paths, design_matrix=centred)
+
+
+def test_a_design_of_the_wrong_length_is_refused_at_once_for_every_kind(
+    table: pd.DataFrame, mask: Any
+) -> None:
+    design = pd.DataFrame({"intercept": np.ones(N - 1)})
+    with pytest.raises(ValueError, match="7 rows in design matrix do not match with 8 maps"):
+        SecondLevelModel(mask_img=mask).fit(table, design_matrix=design)

@@ -157,6 +157,49 @@ DIFFERENCES = (
         "a warning; confounds of a list of images are an error",
         "who gives confounds believes that they are in the model",
     ),
+    # Smoothing and resampling
+    Difference(
+        "missing_values_smoothed",
+        "NaN in an image to be smoothed",
+        "taken for zero, which pulls its neighbours towards zero",
+        "stays missing; its neighbours are averages of what is present",
+        "as above: missing is not zero",
+    ),
+    Difference(
+        "infinite_values_smoothed",
+        "infinite values in an image to be smoothed",
+        "taken for zero",
+        "an error",
+        "a Gaussian would spread them, and zero is made up",
+    ),
+    Difference(
+        "infinite_values_resampled",
+        "infinite values in an image to be resampled",
+        "become NaN",
+        "stay infinite, without an effect on others",
+        "resampling should not hide what a fit would refuse",
+    ),
+    Difference(
+        "fast_smoothing",
+        '`fwhm="fast"`',
+        "a fixed filter of neighbouring voxels",
+        "an error",
+        "its width in mm depends on the image",
+    ),
+    Difference(
+        "width_of_each_axis",
+        "`smoothing_fwhm` with a width for each axis",
+        "refused by the model, taken by `smooth_img`",
+        "taken by both",
+        "one argument, one meaning",
+    ),
+    Difference(
+        "other_grids_with_a_target",
+        "images on different grids, and a `target_affine`",
+        "an error",
+        "each is resampled to the target",
+        "here resampling has been asked for",
+    ),
     # Model
     Difference(
         "rank_deficient_design",
@@ -253,7 +296,7 @@ DIFFERENCES = (
     Difference(
         "maps_are_float32",
         "type and shape of maps",
-        "float64; R-squared is 4-D with one volume",
+        "float64, also smoothed images of float64; R-squared is 4-D with one volume",
         "float32; R-squared is 3-D",
         "half the size, with more digits than any image has",
     ),

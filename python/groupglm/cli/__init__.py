@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line: ``groupglm demo`` and ``groupglm info``.
+"""The command line, ``groupglm``: a command a module.
 
 Only click is imported here; a command imports what it needs when it runs.
 """
@@ -10,8 +10,12 @@ from typing import Any
 
 import click
 
+from groupglm.cli.clusters import clusters
 from groupglm.cli.demo import demo
+from groupglm.cli.fit import fit
 from groupglm.cli.info import info
+from groupglm.cli.report import report
+from groupglm.cli.threshold import threshold
 
 __all__ = ["main"]
 
@@ -22,6 +26,9 @@ class _OneLineErrors(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted; files that were written are complete.", err=True)
+            ctx.exit(130)
         except BrokenPipeError:  # the reader of our output went away: click ends quietly
             raise
         except (ValueError, OSError) as error:
@@ -47,8 +54,11 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
     help="Show the version and exit.",
 )
 def main() -> None:
-    """Group-level general linear models for brain images."""
+    """Group-level general linear models for brain images.
+
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    """
 
 
-main.add_command(demo)
-main.add_command(info)
+for command in (clusters, demo, fit, info, report, threshold):
+    main.add_command(command)

@@ -67,8 +67,8 @@ def demo(
 ) -> None:
     """Simulate a group study, fit it, and compare with the truth.
 
-    Writes the subjects' images, the mask, the design, and for each contrast (group, age,
-    intercept) the maps maps/CONTRAST_{effect,t,z,p}.nii.gz.
+    Writes the subjects' images, the mask, the design, for each contrast (group, age,
+    intercept) the maps maps/CONTRAST_{effect,t,z,p}.nii.gz, and the page report.html.
     """
     if n_jobs == 0:
         raise ValueError("--n-jobs is 0; give the number of threads, or -1 for all of them.")
@@ -90,6 +90,9 @@ def demo(
         maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
     with _timed(seconds, "write"):
         _write(output, study, maps)
+    with _timed(seconds, "report"):
+        report = model.generate_report(list(study.effects), title="A simulated group study")
+        report.save_as_html(output / "report.html")
     _echo_summary(study, maps, int(model.results_.df_residual))
     _echo_times(seconds)
     _echo_next_steps(output, study)
@@ -185,7 +188,9 @@ def _echo_next_steps(output: Path, study: GroupStudy) -> None:
     width = max(2, len(str(n)))
     click.echo(f"written to          {output}")
     click.echo("")
-    click.echo("Next: open a map in a viewer such as FSLeyes or MRIcroGL, for instance")
+    click.echo("Next: open the report in a browser")
+    click.echo(f"    {output / 'report.html'}")
+    click.echo("or a map in a viewer such as FSLeyes or MRIcroGL, for instance")
     click.echo(f"    {output / 'maps' / 'group_z.nii.gz'}")
     click.echo("or go on in Python:")
     click.echo(f"""

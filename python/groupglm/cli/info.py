@@ -1,24 +1,76 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""``groupglm info``: what this installation is built of."""
+"""``groupglm info``: what this installation is built of, and what it runs on."""
 
 from __future__ import annotations
 
+import os
+import platform
+import sys
 from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import click
 
+from groupglm.cli.options import as_json
+
 __all__ = ["info"]
+
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "nibabel",
+    "scikit-learn",
+    "joblib",
+    "formulaic",
+    "deflate",
+)
 
 
 @click.command()
-def info() -> None:
-    """Print versions and how the compiled core was built, for a bug report."""
-    from groupglm import build_info
+@as_json
+def info(*, as_json: bool) -> None:
+    r"""Print versions, the processor's level, threads and memory, for a bug report.
 
-    facts = build_info()
-    width = max((len(str(name)) for name in facts), default=0)
+    \b
+    Examples
+      groupglm info
+      groupglm info --json
+    """
+    import json
+
+    facts = _facts()
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    width = max(len(name) for name in facts)
     for name, value in facts.items():
-        click.echo(f"{name!s:<{width}}  {_plain(value)}")
+        click.echo(f"{name:<{width}}  {_plain(value)}")
+
+
+def _facts() -> dict[str, Any]:
+    import groupglm
+    from groupglm.budget import free_bytes
+
+    built = groupglm.build_info()
+    return {
+        "groupglm": groupglm.__version__,
+        **built,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "executable": sys.executable,
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "processors": os.cpu_count(),
+        "free_memory": f"{free_bytes() / 2**30:.1f} GiB",
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
 
 
 def _plain(value: object) -> str:

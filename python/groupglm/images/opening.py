@@ -253,7 +253,10 @@ def _check_same_grid(sources: list[VolumeSource], argument: str) -> None:
     for place, source in enumerate(sources):
         difference = source.grid.difference(first.grid)
         if difference is not None:
+            called = f"image {place} of {argument}"
+            if not source.name.startswith("image "):  # a file
+                called = f"{source.name}: {called}"
             raise GridMismatchError(
-                f"{source.name}: image {place} of {argument} is not on the grid of image 0 "
+                f"{called} is not on the grid of image 0 "
                 f"({first.name}): {difference}; resample it to the first image's grid"
             )

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import deflate
 import nibabel as nib
 import numpy as np
+
+from groupglm.writing import whole_or_not
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -58,7 +58,7 @@ def save_image(image: Nifti1Image, path: str | os.PathLike[str], *, level: int =
     data: bytes | bytearray = image.to_bytes()
     if target.name.lower().endswith(".gz"):
         data = deflate.gzip_compress(data, level)
-    with _whole_or_not(target) as file:
+    with whole_or_not(target) as file:
         file.write(data)
     return target
 
@@ -107,7 +107,7 @@ def save_series(
     target = _target(path)
     compressed = target.name.lower().endswith(".gz")
     written = 0
-    with _whole_or_not(target) as file:
+    with whole_or_not(target) as file:
         start = _series_header(grid, n_volumes, descrip)
         file.write(deflate.gzip_compress(start, level) if compressed else start)
         for volume in volumes:
@@ -141,18 +141,3 @@ def _target(path: str | os.PathLike[str]) -> Path:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
-
-
-@contextmanager
-def _whole_or_not(target: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes the target's place once all is written."""
-    # Beside the target, because a rename is atomic only within one file system; opened by name
-    # and not by tempfile, whose files nobody else may read.
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with draft.open("xb") as file:
-            yield file
-        draft.replace(target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise

@@ -101,6 +101,11 @@ class VolumeSource(ABC):
         return lowest, highest
 
     @property
+    def is_readable(self) -> bool:
+        """Whether the values can be had; False for images of which only the name is known."""
+        return True
+
+    @property
     def nbytes_in_memory(self) -> float:
         """Bytes of values that travel when the source is sent to another process; 0 for a file."""
         return 0.0
@@ -258,6 +263,11 @@ class _ImageVolume(VolumeSource):
 
     def _origin(self) -> Hashable:
         return str(joblib.hash(self._stored_values()))
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the values can be had; False for images of which only the name is known."""
+        return True
 
     @property
     def nbytes_in_memory(self) -> float:

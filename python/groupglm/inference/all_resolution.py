@@ -110,13 +110,14 @@ def cluster_level_inference(
     found = _discoveries(stat_map, alpha, two_sided=two_sided)
     progress = Progress(verbose)
     progress.result(f"Hommel's value: {found.hommel} of {stat_map.n_tested} voxels")
-    row = np.zeros(stat_map.space.n_values)
-    volume = stat_map.volume()
+    space = stat_map.space
+    row = np.zeros(space.n_values)
     for height in thresholds:
         n_clusters = 0
         for sign in (1, -1) if two_sided else (1,):
-            labels, n_labels = label_clusters(volume * sign > height)
-            _fill(row, stat_map.row(labels), n_labels, found)
+            members = np.flatnonzero(stat_map.values_or_zero() * sign > height)
+            labels, n_labels = label_clusters(space.places(members), space.grid.shape)
+            _fill(row, members, labels, n_labels, found)
             n_clusters += n_labels
         progress.result(f"clusters beyond {height:g}: {n_clusters}")
     if not row.any():
@@ -241,14 +242,16 @@ def _discoveries(stat_map: StatMap, alpha: float, *, two_sided: bool) -> Discove
 
 
 def _fill(
-    row: NDArray[np.float64], labels: NDArray[np.int32], n_labels: int, found: Discoveries
+    row: NDArray[np.float64],
+    members: NDArray[np.intp],
+    labels: NDArray[np.int32],
+    n_labels: int,
+    found: Discoveries,
 ) -> None:
     """Write the proportion of each cluster at its voxels."""
-    members = np.flatnonzero(labels)
-    own = labels[members]
-    bounds = found.bounds(members, own, n_labels)
-    sizes = np.bincount(own, minlength=n_labels + 1)[1:]
-    row[members] = (bounds / sizes)[own - 1]
+    bounds = found.bounds(members, labels, n_labels)
+    sizes = np.bincount(labels, minlength=n_labels + 1)[1:]
+    row[members] = (bounds / sizes)[labels - 1]
 
 
 def _report_nothing(stat_map: StatMap, threshold: float, *, two_sided: bool) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "check_cluster_threshold",
     "check_probability",
     "check_z_scale",
+    "enough_to_tell",
     "real_number",
     "signed_threshold",
     "warn_of_scale",

@@ -139,10 +139,12 @@ def get_clusters_table(
         )
     stat_map = read_stat_map(stat_img, whole_grid=True)
     warn_of_scale("stat_threshold", threshold, stat_map, remedy="stat_threshold={z:.3g}")
-    volume = stat_map.volume()
+    space = stat_map.space
+    row = stat_map.values_or_zero()
     if smallest > 1:
-        passing = passes_threshold(volume, threshold, two_sided=two_sided)
-        volume, _ = keep_large_clusters(np.where(passing, volume, 0.0), smallest)
+        passing = passes_threshold(row, threshold, two_sided=two_sided)
+        row, _ = keep_large_clusters(np.where(passing, row, 0.0), space, smallest)
+    volume = np.ascontiguousarray(row.reshape(space.grid.shape, order="F"))
     signs = (1, -1) if two_sided else (-1 if threshold < 0 else 1,)
     rows: list[list[Any]] = []
     labels = []
@@ -150,13 +152,13 @@ def get_clusters_table(
         clusters = find_clusters(
             volume * sign,
             abs(threshold),
-            stat_map.space.grid.affine,
+            space.grid.affine,
             min_distance=distance,
             most=_MOST_PEAKS,
         )
         if not clusters.peaks:
             _warn_no_cluster(stat_map, sign * abs(threshold), smallest)
-        rows += _rows(clusters, stat_map.space.grid, sign, first=len(rows) + 1)
+        rows += _rows(clusters, space.grid, sign, first=len(rows) + 1)
         labels.append(clusters.labels)
     table = _table(rows, stat_map.dtype)
     if not return_label_maps:
@@ -207,7 +209,7 @@ def _table(rows: list[list[Any]], dtype: np.dtype[Any]) -> pd.DataFrame:
 
 
 def _label_map(stat_map: StatMap, labels: NDArray[np.int32]) -> Nifti1Image:
-    return stat_map.space.to_image(stat_map.row(labels), "cluster labels", dtype=np.int32)
+    return stat_map.space.to_image(labels.ravel(order="F"), "cluster labels", dtype=np.int32)
 
 
 def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> None:

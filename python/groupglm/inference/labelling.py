@@ -6,51 +6,64 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
+
+from groupglm import _core
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from groupglm.spaces.volume import VolumeSpace
+
 __all__ = ["keep_large_clusters", "label_clusters"]
 
+_CONNECTIVITY = 6  # voxels that share a face, as in nilearn
 
-def label_clusters(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Label the clusters of a volume: voxels that share a face are connected.
+
+def label_clusters(
+    places: NDArray[np.intp], shape: tuple[int, ...]
+) -> tuple[NDArray[np.int32], int]:
+    """Label the clusters that some voxels form: those that share a face are connected.
 
     Parameters
     ----------
-    inside : array of bool, shape (n_x, n_y, n_z)
-        Which voxels are in a cluster.
+    places : array of int, shape (n,)
+        The voxels, as increasing places in a grid whose first axis varies fastest.
+    shape : tuple of 3 ints
+        Of the grid.
 
     Returns
     -------
-    labels : array of int32, same shape
-        Zero outside, then 1 to k, in the order of the first voxel of each cluster where the last
-        axis varies fastest.
+    labels : array of int32, shape (n,)
+        From 1 to k, in the order of the first voxel of each cluster.
     k : int
         How many clusters there are.
 
     Examples
     --------
     >>> import numpy as np
-    >>> labels, k = label_clusters(np.array([[[True, False, True, True]]]))
+    >>> labels, k = label_clusters(np.array([0, 2, 3]), (4, 1, 1))
     >>> labels.tolist(), k
-    ([[[1, 0, 2, 2]]], 2)
+    ([1, 2, 2], 2)
     """
-    labels = np.empty(inside.shape, np.int32)
-    n_clusters = int(ndimage.label(inside, output=labels))
-    return labels, n_clusters
+    if len(places) == 0:
+        return np.zeros(0, np.int32), 0
+    neighbours = _core.Neighbours.of_volume(shape, places.astype(np.int64), _CONNECTIVITY)
+    ones = np.ones(len(places), np.float32)
+    labels, sizes, _, _ = _core.label_clusters(ones, neighbours, 0.0, False)
+    return labels, len(sizes)
 
 
 def keep_large_clusters(
-    volume: NDArray[np.float64], smallest: float
+    row: NDArray[np.float64], space: VolumeSpace, smallest: float
 ) -> tuple[NDArray[np.float64], int]:
     """Set to zero the clusters of either sign that are too small.
 
     Parameters
     ----------
-    volume : array of float64, shape (n_x, n_y, n_z)
+    row : array of float64, shape (n_values,)
         A thresholded map: zero outside clusters.
+    space : VolumeSpace
+        Where its voxels are.
     smallest : float
         Clusters of fewer voxels are removed.
 
@@ -61,13 +74,12 @@ def keep_large_clusters(
     largest : int
         Number of voxels of the largest cluster before that.
     """
-    kept = volume.copy()
+    kept = row.copy()
     largest = 0
-    for sign in (1.0, -1.0):
-        labels, _ = label_clusters(volume * sign > 0)
-        sizes = np.bincount(labels.ravel())
-        small = sizes < smallest
-        small[0] = False
-        kept[small[labels]] = 0
-        largest = max(largest, int(sizes[1:].max(initial=0)))
+    for inside in (row > 0, row < 0):
+        members = np.flatnonzero(inside)
+        labels, _ = label_clusters(space.places(members), space.grid.shape)
+        sizes = np.bincount(labels)
+        kept[members[sizes[labels] < smallest]] = 0
+        largest = max(largest, int(sizes.max(initial=0)))
     return kept, largest

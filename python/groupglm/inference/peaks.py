@@ -82,10 +82,11 @@ def find_clusters(
     Clusters
         In decreasing order of their largest value; equal ones in the order of their first voxel.
     """
-    inside = volume > threshold
-    labels, n_clusters = label_clusters(inside)
-    flat = np.flatnonzero(inside)
-    members = labels.ravel()[flat]
+    flat = np.flatnonzero(volume > threshold)
+    # In C order the last axis varies fastest, which is the first one of the shape turned round.
+    members, n_clusters = label_clusters(flat, volume.shape[::-1])
+    labels = np.zeros(volume.shape, np.int32)
+    labels.ravel()[flat] = members
     values = volume.ravel()[flat]
     largest = np.full(n_clusters + 1, -np.inf)
     smallest = np.full(n_clusters + 1, np.inf)
@@ -152,10 +153,8 @@ def _plateaus(
     owners : array of int32, shape (n_peaks,)
         Labels of their clusters.
     """
-    is_maximum = np.zeros(volume.shape, np.bool_)
-    is_maximum.ravel()[flat] = True
-    plateau_of, n_peaks = label_clusters(is_maximum)
-    member = plateau_of.ravel()[flat] - 1
+    plateau_of, n_peaks = label_clusters(flat, volume.shape[::-1])
+    member = plateau_of - 1
     places = np.stack(np.unravel_index(flat, volume.shape), axis=1)
     height = volume.ravel()[flat]
     # Weighted by the (equal) values: a middle between two voxels then rounds as centres of mass do.
@@ -164,8 +163,10 @@ def _plateaus(
         [np.bincount(member, height * axis, n_peaks) / weight for axis in places.T], axis=1
     )
     voxels = np.rint(middle).astype(np.int64)
-    outside = plateau_of[tuple(voxels.T)] != np.arange(1, n_peaks + 1)
-    for peak in np.flatnonzero(outside):
+    middle_at = np.ravel_multi_index(tuple(voxels.T), volume.shape)
+    found = np.minimum(np.searchsorted(flat, middle_at), len(flat) - 1)
+    inside = (flat[found] == middle_at) & (member[found] == np.arange(n_peaks))
+    for peak in np.flatnonzero(~inside):
         own = places[member == peak]
         voxels[peak] = own[np.argmin(np.linalg.norm(own - voxels[peak], axis=1))]
     at = tuple(voxels.T)

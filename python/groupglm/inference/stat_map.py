@@ -75,17 +75,9 @@ class StatMap:
         tests = self.tests
         return enough_to_tell(len(tests)) and bool(tests.min() >= 0 and tests.max() <= 1)
 
-    def volume(self) -> NDArray[np.float64]:
-        """Return the values as a volume in C order; zero outside the mask and where untested."""
-        values = self.values if self.tested.all() else np.where(self.tested, self.values, 0.0)
-        out = np.zeros(self.space.grid.n_voxels)
-        out[slice(None) if self.space.indices is None else self.space.indices] = values
-        return np.ascontiguousarray(out.reshape(self.space.grid.shape, order="F"))
-
-    def row(self, volume: NDArray[Any]) -> NDArray[Any]:
-        """Return what a volume holds at the map's voxels, in the order of `values`."""
-        flat = volume.ravel(order="F")
-        return flat if self.space.indices is None else flat[self.space.indices]
+    def values_or_zero(self) -> NDArray[np.float64]:
+        """Return the values, zero where nothing was tested, shape (n_values,)."""
+        return self.values if self.tested.all() else np.where(self.tested, self.values, 0.0)
 
     def image(self, row: NDArray[np.float64], descrip: str) -> Nifti1Image:
         """Make an image of a row; NaN where nothing was tested, zero outside the mask."""

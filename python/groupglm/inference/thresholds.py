@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from groupglm.images import ImageLike
 
-__all__ = ["HeightControl", "threshold_of", "threshold_stats_img"]
+__all__ = ["HeightControl", "passes_threshold", "threshold_of", "threshold_stats_img"]
 
 HeightControl = Literal["fpr", "fdr", "bonferroni"]
 
@@ -216,7 +216,7 @@ def _survivors(
     stat_map: StatMap, threshold: float, smallest: float, *, two_sided: bool
 ) -> NDArray[np.float64]:
     """Return the map's row with zero where it does not pass."""
-    values = np.where(stat_map.tested, stat_map.values, 0.0)
+    values = stat_map.values_or_zero()
     passes = passes_threshold(values, threshold, two_sided=two_sided)
     row: NDArray[np.float64] = np.where(passes, values, 0.0)
     n_passed = int(np.count_nonzero(row))
@@ -225,15 +225,14 @@ def _survivors(
         return row
     if smallest <= 1:
         return row
-    single = StatMap(stat_map.name, stat_map.space, row, stat_map.tested, stat_map.dtype)
-    kept, largest = keep_large_clusters(single.volume(), smallest)
+    kept, largest = keep_large_clusters(row, stat_map.space, smallest)
     if largest < smallest:
         warn_caller(
             f"{stat_map.name}: nothing survives: {n_passed} voxels reach {threshold:.4g}, but the "
             f"largest cluster has {largest} voxels, fewer than cluster_threshold={smallest:g}; "
             "the image is all zero"
         )
-    return np.asarray(stat_map.row(kept), np.float64)
+    return kept
 
 
 def passes_threshold(

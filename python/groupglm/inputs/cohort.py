@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from groupglm.design import load_design_matrix
+from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.errors import warn_caller
 from groupglm.images import open_images
 from groupglm.inputs.aligning import align_design
@@ -180,6 +180,8 @@ class TableCohort:
             )
             for name in self._table.map_names
         }
+        for name, design in self._designs.items():
+            check_design_matrix(design, len(self._table.select(name)))
         self.given = self._table.frame
         self.first_design = self._designs[self._table.map_names[0]]
         self.has_one_kind = len(self._designs) == 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from groupglm.design import check_design_matrix
 from groupglm.errors import ImageError
 from groupglm.images import ComputedVolume
 from groupglm.images.grid import SAME_PLACE_MM
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from groupglm.images import VolumeSource
 
-__all__ = ["FirstLevelCohort", "FirstLevelModel", "are_first_level_models"]
+__all__ = ["FirstLevelCohort", "FirstLevelModel", "are_first_level_models", "plain_contrast"]
 
 
 @runtime_checkable
@@ -109,6 +110,7 @@ class FirstLevelCohort:
             for place, model in enumerate(models)
         ]
         self.first_design = self._align(confounds, design_matrix)
+        check_design_matrix(self.first_design, len(models))
 
     def _align(self, confounds: Any, design_matrix: Any) -> pd.DataFrame:
         labels = [model.subject_label for model in self.given]
@@ -130,7 +132,7 @@ class FirstLevelCohort:
                 "mandatory: it corresponds to the contrast argument of their compute_contrast; "
                 "give for instance the name of a condition"
             )
-        return json.dumps(_plain(first_level_contrast))
+        return json.dumps(plain_contrast(first_level_contrast))
 
     def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
         """Prepare each model's effect map; only the first is computed now."""
@@ -147,10 +149,10 @@ class FirstLevelCohort:
         return self.first_design
 
 
-def _plain(contrast: Any) -> Any:
+def plain_contrast(contrast: Any) -> Any:
     """Turn arrays within a contrast into lists."""
     if isinstance(contrast, list | tuple):
-        return [_plain(item) for item in contrast]
+        return [plain_contrast(item) for item in contrast]
     if isinstance(contrast, np.ndarray | np.generic):
         return contrast.tolist()
     if isinstance(contrast, str | int | float):

@@ -78,9 +78,55 @@ class VolumeSpace:
         # A mask is made of runs along the first axis: they travel in a fraction of its size.
         if self.indices is None:
             return type(self), (self.grid, None, self.preparation)
+        return VolumeSpace.from_runs, (self.grid, self.runs(), self.preparation)
+
+    def runs(self) -> NDArray[np.int64]:
+        """Return the mask as runs of voxels that follow each other in file order.
+
+        Returns
+        -------
+        array of int64, shape (n_runs, 2)
+            First place and length of each.
+        """
+        if self.indices is None:
+            return np.array([[0, self.grid.n_voxels]], dtype=np.int64)
         starts = np.flatnonzero(np.diff(self.indices, prepend=-2) != 1)
         lengths = np.diff(starts, append=len(self.indices))
-        return _from_runs, (self.grid, self.indices[starts], lengths, self.preparation)
+        return np.stack([self.indices[starts], lengths], axis=1)
+
+    @classmethod
+    def from_runs(
+        cls, grid: Grid, runs: NDArray[np.int64], preparation: Preparation | None = None
+    ) -> VolumeSpace:
+        """Make the space of the voxels in runs, as `runs` returns them.
+
+        Parameters
+        ----------
+        grid : Grid
+            Where the voxels lie.
+        runs : array of int64, shape (n_runs, 2)
+            First place and length of each, in increasing order.
+        preparation : Preparation, optional
+            Of the volumes.
+
+        Returns
+        -------
+        VolumeSpace
+            The voxels inside.
+
+        Raises
+        ------
+        ValueError
+            If the runs are not within the grid, or overlap.
+        """
+        first, lengths = runs[:, 0], runs[:, 1]
+        ends = first + lengths
+        inside = len(runs) > 0 and first[0] >= 0 and ends[-1] <= grid.n_voxels
+        if not inside or (lengths < 1).any() or (first[1:] < ends[:-1]).any():
+            raise ValueError("the runs of a mask must increase and be within the grid")
+        before = np.cumsum(lengths) - lengths
+        places = np.arange(lengths.sum()) + np.repeat(first - before, lengths)
+        return cls(grid, places, preparation)
 
     @classmethod
     def from_mask(
@@ -301,6 +347,10 @@ class VolumeSpace:
                 self.put(row, data[..., volume])
         return self.image_of(data, descrip)
 
+    def places(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return where some values of a row lie in the grid, in file order, shape (n,)."""
+        return members if self.indices is None else self.indices[members]
+
     def neighbours(self, connectivity: int) -> Neighbours:
         """Say which of the mask's voxels are neighbours of which, for clusters.
 
@@ -372,16 +422,3 @@ class VolumeSpace:
     def mask_image(self) -> Nifti1Image:
         """Return the mask as a uint8 image, one inside and zero outside."""
         return self.to_image(np.ones(self.n_values, np.uint8), "mask", dtype=np.uint8)
-
-
-def _from_runs(
-    grid: Grid,
-    first: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-    preparation: Preparation | None,
-) -> VolumeSpace:
-    ends = np.cumsum(lengths)
-    steps = np.ones(ends[-1], dtype=np.int64)
-    steps[0] = first[0]
-    steps[ends[:-1]] = first[1:] - (first[:-1] + lengths[:-1] - 1)
-    return VolumeSpace(grid, np.cumsum(steps), preparation)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm clusters``: the clusters of a map and their peaks, as a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.options import as_json, overwrite
+from groupglm.cli.threshold import check_new_file
+
+__all__ = ["clusters"]
+
+
+@click.command(short_help="Tabulate the clusters of a map with their peaks.")
+@click.argument("stat_map", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--threshold", type=float, required=True, help="On the scale of the map.")
+@click.option(
+    "--cluster-threshold",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Smallest size of a cluster, in voxels.",
+)
+@click.option("--two-sided", is_flag=True, help="Negative clusters too.")
+@click.option(
+    "--min-distance",
+    type=click.FloatRange(min=0),
+    default=8.0,
+    show_default=True,
+    help="Between a peak and the next subpeak, in mm.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="A .tsv file to write."
+)
+@as_json
+@overwrite
+def clusters(
+    *,
+    stat_map: Path,
+    threshold: float,
+    cluster_threshold: int,
+    two_sided: bool,
+    min_distance: float,
+    output: Path | None,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    r"""Tabulate the clusters of a statistical map, with their peaks in mm and sizes in mm3.
+
+    \b
+    Examples
+      groupglm clusters results/contrast-age_stat-z_statmap.nii.gz --threshold 3.1
+      groupglm clusters z.nii.gz --threshold 2.3 --two-sided --cluster-threshold 20 \
+          --output clusters.tsv
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    """
+    if output is not None:
+        check_new_file(output, overwrite=overwrite, suffixes=(".tsv",))
+    journal = Journal(as_json=as_json)
+    with journal.listening():
+        from groupglm import get_clusters_table
+        from groupglm.cli.outputs import write_table
+
+        table = get_clusters_table(
+            stat_map,
+            threshold,
+            cluster_threshold=cluster_threshold,
+            two_sided=two_sided,
+            min_distance=min_distance,
+        )
+        if output is not None:
+            write_table(output, table)
+        journal.say(table.to_string(index=False) if len(table) else "No cluster.")
+    rows = json.loads(table.astype({"Cluster ID": str}).to_json(orient="records"))
+    journal.summary({"input": str(stat_map), "threshold": threshold, "clusters": rows})

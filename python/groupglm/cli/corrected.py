@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A contrast's map of z, thresholded, and the table of its clusters."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar, write_table
+
+if TYPE_CHECKING:
+    from groupglm.cli.journal import Journal
+    from groupglm.cli.options import Correction
+
+__all__ = ["correct_contrast"]
+
+
+def correct_contrast(
+    contrast: Contrast,
+    correction: Correction,
+    outputs: Outputs,
+    journal: Journal,
+    *,
+    overwrite: bool,
+) -> dict[str, Any]:
+    """Threshold a contrast's map of z, which has been written, inside the mask of the fit.
+
+    Parameters
+    ----------
+    contrast : Contrast
+        Which.
+    correction : Correction
+        How.
+    outputs : Outputs
+        Where the map is, and the results go.
+    journal : Journal
+        Tells the user.
+    overwrite : bool
+        Whether to redo what is there.
+
+    Returns
+    -------
+    dict
+        What was found, for a program.
+    """
+    from groupglm import get_clusters_table, threshold_stats_img
+
+    stem = f"contrast-{contrast.label}_stat-z_desc-{correction.label}"
+    path = outputs.folder / f"{stem}_statmap.nii.gz"
+    table_path = outputs.folder / f"{stem}_clusters.tsv"
+    two_sided = contrast.stat_type == "t"
+    said = {
+        "Correction": {
+            "HeightControl": correction.control,
+            "Alpha": correction.alpha,
+            "TwoSided": two_sided,
+        },
+        "Contrast": contrast.facts(),
+    }
+    files = {"map": str(path), "clusters": str(table_path)}
+    if not overwrite and outputs.state_of(path, said) == "done" and table_path.is_file():
+        found = read_json(sidecar(path)) or {}
+        journal.say(f"{contrast.name}: {correction} skipped, it is there already")
+        return {"threshold": found.get("Threshold"), "status": "skipped", "files": files}
+    z_map = outputs.image_path(contrast, "z")
+    image, threshold = threshold_stats_img(
+        z_map,
+        mask_img=outputs.folder / "mask.nii.gz",
+        alpha=correction.alpha,
+        height_control=correction.control,
+        two_sided=two_sided,
+    )
+    assert image is not None  # noqa: S101  (a map was given)
+    finite = threshold if math.isfinite(threshold) else None
+    # An infinite threshold has no cluster, and the table its columns.
+    table = get_clusters_table(z_map, min(threshold, 1e30), two_sided=two_sided)
+    write_table(table_path, table)
+    outputs.write_image(
+        image,
+        path,
+        {"Description": f"z score where it survives {correction}", **said, "Threshold": finite},
+    )
+    n_clusters = int(table["Cluster ID"].astype(str).str.fullmatch(r"\d+").sum())
+    shown = (
+        "no voxel survives"
+        if finite is None
+        else f"{'|z|' if two_sided else 'z'} >= {threshold:.3f}"
+    )
+    journal.say(f"{contrast.name}: {correction}: {shown}, {n_clusters} clusters")
+    return {"threshold": finite, "n_clusters": n_clusters, "status": "written", "files": files}

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a command says: on the terminal, and in a log."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from groupglm.writing import write_whole
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Lines for the user and for the log, and at the end one summary for a program.
+
+    Parameters
+    ----------
+    as_json : bool
+        Whether the output is for a program: lines then go to the error output, so that the output
+        holds the summary and nothing else.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        # As they are now: `listening` puts itself in the place of the standard output.
+        self._output = sys.stdout
+        self._stream = sys.stderr if as_json else sys.stdout
+        self._log: list[str] = []
+
+    def say(self, text: str = "") -> None:
+        """Show lines, and keep them for the log."""
+        click.echo(text, file=self._stream)
+        self._keep(text)
+
+    def warn(self, text: str) -> None:
+        """Show a warning on the error output, and keep it for the log."""
+        line = f"Warning: {' '.join(text.split())}"
+        click.echo(line, err=True)
+        self._keep(line)
+
+    def _keep(self, text: str) -> None:
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        self._log.extend(f"{now}  {line}" for line in text.splitlines() or [""])
+
+    def summary(self, facts: dict[str, Any]) -> None:
+        """Print the summary, if it is for a program."""
+        if self.as_json:
+            click.echo(json.dumps(facts, indent=2, allow_nan=False), file=self._output)
+
+    @contextlib.contextmanager
+    def listening(self, log: Path | None = None) -> Iterator[None]:
+        """Take up what the package prints and warns of; append all to a log, whatever happens.
+
+        Parameters
+        ----------
+        log : pathlib.Path, optional
+            Only written if its folder exists by then.
+        """
+        said = cast("Any", _Lines(self))
+        try:
+            with warnings.catch_warnings(), contextlib.redirect_stdout(said):
+                warnings.simplefilter("always", UserWarning)
+                warnings.showwarning = lambda message, *_args, **_options: self.warn(str(message))
+                yield
+        except BaseException as error:
+            self._keep(f"Stopped: {type(error).__name__} {' '.join(str(error).split())}".rstrip())
+            raise
+        finally:
+            if log is not None and log.parent.is_dir():
+                before = log.read_text(encoding="utf-8") if log.is_file() else ""
+                text = before + "\n".join(self._log) + "\n"
+                write_whole(log, text.encode())
+
+
+class _Lines(io.TextIOBase):
+    """Standard output while the package works: each line goes to the journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._open = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *whole, self._open = (self._open + text).split("\n")
+        for line in whole:
+            self._journal.say(line)
+        return len(text)

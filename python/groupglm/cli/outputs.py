@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The files of a fitted study: maps and their sidecars, whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from groupglm.writing import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from nibabel.nifti1 import Nifti1Image
+
+State = Literal["done", "absent", "other"]
+
+__all__ = [
+    "Contrast",
+    "Outputs",
+    "check_labels",
+    "read_json",
+    "sidecar",
+    "slug",
+    "write_json",
+    "write_table",
+]
+
+_IDENTITY = ("Contrast", "Correction", "DesignHash", "InputListHash", "Settings")
+_WORDS = {">": "Gt", "<": "Lt", "-": "Minus", "+": "Plus", "*": "Times", "/": "Over", "=": "Eq"}
+_STATES: tuple[State, ...] = ("done", "absent", "other")  # the worst last
+_KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
+_MEANING = {
+    "effect": "effect size, in the units of the maps",
+    "variance": "variance of the effect, or for F the residual variance",
+    "t": "t statistic",
+    "F": "F statistic",
+    "z": "z score with the same upper tail as the statistic",
+    "p": "p value, not corrected; one-sided for t",
+}
+
+
+def slug(name: str) -> str:
+    """Return a contrast's name as a label of BIDS, letters and digits only.
+
+    Examples
+    --------
+    >>> slug("patients>controls"), slug("age"), slug("C(group)[T.b] - age")
+    ('patientsGtControls', 'age', 'cGroupTBMinusAge')
+    """
+    spoken = re.sub(r"[><\-+*/=]", lambda match: f" {_WORDS[match[0]]} ", name)
+    words = re.findall(r"[A-Za-z0-9]+", spoken)
+    first = "".join(word[:1].upper() + word[1:] for word in words)
+    return first[:1].lower() + first[1:]
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """One contrast of a study.
+
+    Parameters
+    ----------
+    name : str
+        The user's.
+    expression : str
+        As it was understood; rows of an F contrast are separated by ``;``.
+    weights : list
+        A vector for t, a matrix for F, over the design's columns.
+    columns : list of str
+        Their names.
+    """
+
+    name: str
+    expression: str
+    weights: list[Any]
+    columns: list[str] = field(repr=False)
+
+    @property
+    def stat_type(self) -> str:
+        """Which statistic: t or F."""
+        return "F" if isinstance(self.weights[0], list) else "t"
+
+    @property
+    def label(self) -> str:
+        """The name within file names."""
+        return slug(self.name)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the sidecar says."""
+        return {
+            "Name": self.name,
+            "Expression": self.expression,
+            "Columns": self.columns,
+            "Weights": self.weights,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """The folder of a study's results.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where they go.
+    facts : mapping
+        What all sidecars say of design, inputs, settings and software.
+    """
+
+    folder: Path
+    facts: Mapping[str, Any]
+
+    def image_path(self, contrast: Contrast, kind: str) -> Path:
+        """Return the file of one map of a contrast."""
+        return self.folder / f"contrast-{contrast.label}_stat-{kind}_statmap.nii.gz"
+
+    def paths(self, contrast: Contrast) -> dict[str, Path]:
+        """Return the files of a contrast's maps by kind."""
+        kinds = ("effect", "variance", contrast.stat_type, "z", "p")
+        return {kind: self.image_path(contrast, kind) for kind in kinds}
+
+    def state(self, contrast: Contrast) -> State:
+        """Tell whether a contrast's maps are there."""
+        said = {"Contrast": contrast.facts()}
+        states = {self.state_of(path, said) for path in self.paths(contrast).values()}
+        return max(states, key=_STATES.index)
+
+    def state_of(self, path: Path, facts: Mapping[str, Any]) -> State:
+        """Tell whether an image is there: made from the same, from something else, or not at all.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The image.
+        facts : mapping
+            What its sidecar would say besides what all say.
+
+        Returns
+        -------
+        {"done", "absent", "other"}
+            An image without a sidecar was interrupted, and is as good as absent.
+        """
+        found = read_json(sidecar(path))
+        if found is None:
+            return "absent"
+        wanted = json.loads(json.dumps({**facts, **self.facts}))
+        same = all(found.get(key) == wanted.get(key) for key in _IDENTITY)
+        if not same or _our_version(found) != _our_version(wanted):
+            return "other"
+        return "done" if path.exists() else "absent"
+
+    def write(
+        self, contrast: Contrast, maps: Mapping[str, Nifti1Image], facts: Mapping[str, Any]
+    ) -> dict[str, Path]:
+        """Write a contrast's maps.
+
+        Parameters
+        ----------
+        contrast : Contrast
+            Which.
+        maps : mapping of str to nibabel.nifti1.Nifti1Image
+            As ``compute_contrast(..., output_type="all")`` returns them.
+        facts : mapping
+            What its sidecars say besides.
+
+        Returns
+        -------
+        dict of str to pathlib.Path
+            The files.
+        """
+        paths = self.paths(contrast)
+        for kind, path in paths.items():
+            image = maps[_KINDS.get(kind, "stat")]
+            said = {"Description": _MEANING[kind], "Contrast": contrast.facts(), **facts}
+            self.write_image(image, path, said)
+        return paths
+
+    def write_image(self, image: Nifti1Image, path: Path, facts: Mapping[str, Any]) -> None:
+        """Write an image and then its sidecar, which thereby says that the image is complete."""
+        from groupglm.images.save import save_image
+
+        sidecar(path).unlink(missing_ok=True)
+        save_image(image, path)
+        write_json(sidecar(path), {**facts, **self.facts})
+
+
+def sidecar(path: Path) -> Path:
+    """Return the JSON file beside an image."""
+    return path.with_name(path.name.removesuffix(".nii.gz").removesuffix(".nii") + ".json")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a sidecar; None if there is none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _our_version(facts: Mapping[str, Any]) -> Any:
+    versions = facts.get("SoftwareVersions")
+    return versions.get("groupglm") if isinstance(versions, dict) else None
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write a sidecar."""
+    text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, (text + "\n").encode())
+
+
+def write_table(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
+    """Write a table with tabs; a missing value is ``n/a``, as in BIDS."""
+    text: str = table.to_csv(sep="\t", index=index, na_rep="n/a", lineterminator="\n")
+    write_whole(path, text.encode())
+
+
+def _unique(labels: list[str]) -> Iterator[str]:
+    for label in sorted(set(labels)):
+        if labels.count(label) > 1:
+            yield label
+
+
+def check_labels(contrasts: list[Contrast]) -> None:
+    """Refuse contrasts whose files would have the same names, or none.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
+    for contrast in contrasts:
+        if not contrast.label:
+            raise ValueError(
+                f"contrast {contrast.name!r} has no letter or digit to name its files by; write "
+                "NAME=EXPRESSION"
+            )
+    for label in _unique([contrast.label.lower() for contrast in contrasts]):
+        names = [repr(c.name) for c in contrasts if c.label.lower() == label]
+        raise ValueError(
+            f"the contrasts {' and '.join(names)} would be written to the same files "
+            f"(contrast-{label}_...); name them apart: NAME=EXPRESSION"
+        )

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm report``: a page about a saved model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.options import (
+    CONTRAST,
+    CORRECTION,
+    Correction,
+    NamedContrast,
+    as_json,
+    overwrite,
+)
+from groupglm.cli.threshold import check_new_file
+
+if TYPE_CHECKING:
+    from groupglm.second_level import SecondLevelModel
+
+__all__ = ["report", "write_report"]
+
+
+@click.command(short_help="Write a page about a saved model.")
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--contrast",
+    "contrasts",
+    type=CONTRAST,
+    multiple=True,
+    help="A column or expression, NAME=EXPR to name it, 'NAME=EXPR; EXPR' for F. Repeatable.",
+)
+@click.option(
+    "--correct",
+    type=CORRECTION,
+    default="fpr:0.001",
+    show_default=True,
+    help="fdr:0.05, bonferroni:0.05 or fpr:0.001.",
+)
+@click.option("--title", help="Heading of the page.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@as_json
+@overwrite
+def report(
+    *,
+    model: Path,
+    contrasts: tuple[NamedContrast, ...],
+    correct: Correction,
+    title: str | None,
+    output: Path,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    r"""Write a page about a model that "groupglm fit --save-model" or model.save() has saved.
+
+    The page is one file that loads nothing. The images of the subjects are not needed; what is
+    computed from them (their comparison, and the data at the peaks) is then left out.
+
+    \b
+    Examples
+      groupglm report results/model.groupglm --contrast age --output report.html
+      groupglm report results/model.groupglm --correct fdr:0.05 \
+          --contrast 'patients>controls=group[T.patient]' --output report.html
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    """
+    check_new_file(output, overwrite=overwrite, suffixes=(".html", ".htm"))
+    journal = Journal(as_json=as_json)
+    with journal.listening():
+        from groupglm import SecondLevelModel
+        from groupglm.cli.study import read_contrasts
+
+        loaded = SecondLevelModel.load(model)
+        read = read_contrasts(contrasts, loaded.design_matrix_)
+        write_report(loaded, {c.name: c.weights for c in read}, correct, title, output)
+        journal.say(f"Report: {output}")
+    names = [contrast.name for contrast in read]
+    journal.summary({"input": str(model), "contrasts": names, "output": str(output)})
+
+
+def write_report(
+    model: SecondLevelModel,
+    contrasts: dict[str, Any],
+    correct: Correction | None,
+    title: str | None,
+    output: Path,
+) -> None:
+    """Write the page of a fitted model.
+
+    Parameters
+    ----------
+    model : SecondLevelModel
+        Fitted.
+    contrasts : dict
+        Weights by name.
+    correct : Correction or None
+        How maps are thresholded; by default fpr:0.001.
+    title : str or None
+        Heading.
+    output : pathlib.Path
+        The file, written whole or not at all.
+    """
+    page = model.generate_report(
+        contrasts or None,
+        title=title,
+        alpha=0.001 if correct is None else correct.alpha,
+        height_control="fpr" if correct is None else correct.control,
+    )
+    page.save_as_html(output)

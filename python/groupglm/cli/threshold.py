@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm threshold``: the significant voxels of a map."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.options import CORRECTION, Correction, as_json, overwrite
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
+
+__all__ = ["threshold"]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(short_help="Keep the significant voxels of a map of z.")
+@click.argument("z_map", type=_FILE)
+@click.option("--correct", type=CORRECTION, help="fdr:0.05, bonferroni:0.05 or fpr:0.001.")
+@click.option("--at", type=float, help="A threshold on the map's own scale instead.")
+@click.option("--mask", type=_FILE, help="Voxels that are tested; found from the map by default.")
+@click.option("--one-sided", is_flag=True, help="Positive values only, as for F.")
+@click.option(
+    "--cluster-threshold",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Smallest size of a cluster, in voxels.",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@as_json
+@overwrite
+def threshold(
+    *,
+    z_map: Path,
+    correct: Correction | None,
+    at: float | None,
+    mask: Path | None,
+    one_sided: bool,
+    cluster_threshold: int,
+    output: Path,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    r"""Keep the significant voxels of a map of z values, and write them with a JSON sidecar.
+
+    \b
+    Examples
+      groupglm threshold results/contrast-age_stat-z_statmap.nii.gz \
+          --mask results/mask.nii.gz --correct fdr:0.05 --output age_fdr.nii.gz
+      groupglm threshold z.nii.gz --at 3.1 --cluster-threshold 10 --output z_3p1.nii.gz
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    """
+    if (correct is None) == (at is None):
+        raise click.UsageError("Give either --correct HOW:ALPHA or --at THRESHOLD.")
+    check_new_file(output, overwrite=overwrite, suffixes=(".nii", ".nii.gz"))
+    journal = Journal(as_json=as_json)
+    with journal.listening():
+        from groupglm import threshold_stats_img
+
+        image, limit = threshold_stats_img(
+            z_map,
+            mask_img=mask,
+            alpha=0.001 if correct is None else correct.alpha,
+            threshold=at,
+            height_control=None if correct is None else correct.control,
+            cluster_threshold=cluster_threshold,
+            two_sided=not one_sided,
+        )
+        assert image is not None  # noqa: S101  (a map was given)
+        facts = {
+            "input": str(z_map),
+            "mask": None if mask is None else str(mask),
+            "correction": None if correct is None else str(correct),
+            "threshold": limit if math.isfinite(limit) else None,
+            "two_sided": not one_sided,
+            "cluster_threshold": cluster_threshold,
+            "n_voxels": _count(image),
+            "output": str(output),
+        }
+        _write(image, output, facts)
+        sign = "z" if one_sided else "|z|"
+        found = f"{sign} >= {limit:.4g}" if math.isfinite(limit) else "no threshold serves"
+        journal.say(f"{found}: {facts['n_voxels']} voxels, written to {output}")
+    journal.summary(facts)
+
+
+def check_new_file(path: Path, *, overwrite: bool, suffixes: tuple[str, ...]) -> None:
+    """Refuse a file that is there already or has another ending, before anything long begins.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What will be written.
+    overwrite : bool
+        Whether it may be replaced.
+    suffixes : tuple of str
+        How its name may end.
+
+    Raises
+    ------
+    ValueError
+        If it may not be written.
+    """
+    if not path.name.lower().endswith(suffixes):
+        raise ValueError(f"--output '{path}' must end in {' or '.join(suffixes)}")
+    if path.exists() and not overwrite:
+        raise ValueError(f"--output '{path}' exists already; add --overwrite to replace it")
+
+
+def _count(image: Nifti1Image) -> int:
+    import numpy as np
+
+    return int(np.count_nonzero(np.nan_to_num(np.asanyarray(image.dataobj))))
+
+
+def _write(image: Nifti1Image, output: Path, facts: dict[str, Any]) -> None:
+    from groupglm.cli.outputs import Outputs
+    from groupglm.cli.provenance import software_versions
+
+    names = {
+        "input": "Input",
+        "mask": "Mask",
+        "correction": "Correction",
+        "threshold": "Threshold",
+        "two_sided": "TwoSided",
+        "cluster_threshold": "ClusterThreshold",
+    }
+    said = {names[key]: value for key, value in facts.items() if key in names}
+    versions = {"SoftwareVersions": software_versions()}
+    Outputs(output.parent, versions).write_image(image, output, said)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Match files of maps with the rows of a participants table, by subject label, never by order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groupglm.inputs.aligning import LABEL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Matched", "label_paths", "match_subjects", "read_participants"]
+
+SUBJECT_PATTERN = r"sub-([0-9A-Za-z]+)"
+_ID_COLUMNS = ("participant_id", LABEL)
+_SEPARATORS = {".tsv": "\t", ".csv": ","}
+_MAX_SHOWN = 20
+
+
+def read_participants(path: Path) -> pd.DataFrame:
+    """Read a participants table.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``.tsv`` or ``.csv`` with a column ``participant_id`` (as in BIDS) or ``subject_label``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The other columns, indexed by subject label without ``sub-``; missing where the file has
+        ``n/a`` or nothing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no such table, or a subject has several rows or no label.
+    """
+    import pandas as pd
+
+    separator = _SEPARATORS.get(path.suffix.lower())
+    if separator is None:
+        raise ValueError(f"participants table '{path}' must be a .tsv (tabs) or .csv (commas) file")
+    if not path.is_file():
+        raise FileNotFoundError(f"participants table '{path}' does not exist; give its path")
+    try:
+        frame = pd.read_csv(
+            path, sep=separator, dtype=dict.fromkeys(_ID_COLUMNS, str), encoding="utf-8-sig"
+        )
+    except ValueError as error:  # pandas' parser errors and Unicode errors are ValueErrors
+        raise ValueError(
+            f"participants table '{path}' cannot be read: {error}; it needs a header line and then "
+            "one line a subject"
+        ) from error
+    column = next((name for name in _ID_COLUMNS if name in frame.columns), None)
+    if column is None:
+        raise ValueError(
+            f"participants table '{path}' has no column 'participant_id' (or 'subject_label'); its "
+            f"columns are {', '.join(repr(str(name)) for name in frame.columns)}"
+        )
+    if frame[column].isna().any():
+        row = int(frame[column].isna().to_numpy().argmax())
+        raise ValueError(f"participants table '{path}': line {row + 2} has no {column}")
+    labels = [plain_label(label) for label in frame[column]]
+    repeated = sorted({label for label in labels if labels.count(label) > 1})
+    if repeated:
+        raise ValueError(
+            f"participants table '{path}' has several rows for {_listed(repeated)}; keep one row a "
+            "subject"
+        )
+    return frame.drop(columns=column).set_axis(pd.Index(labels, name=LABEL), axis=0)
+
+
+def plain_label(label: str) -> str:
+    """Return a subject's label without ``sub-``."""
+    return label.strip().removeprefix("sub-")
+
+
+def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[str, Path]:
+    """Find the subject of each file.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        The maps.
+    pattern : str
+        Regular expression, searched in the file's name and then in its folders, the nearest first.
+        Its first group is the label, or the whole match if it has none.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        The map of each subject, sorted by label.
+
+    Raises
+    ------
+    ValueError
+        If a path has no label, two have the same, or the pattern cannot be used.
+    """
+    try:
+        search = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"the subject pattern {pattern!r} is not a regular expression: {error}"
+        ) from error
+    found: dict[str, list[Path]] = {}
+    without = []
+    for path in paths:
+        label = _label(path, search)
+        if label:
+            found.setdefault(label, []).append(path)
+        else:
+            without.append(str(path))
+    if without:
+        raise ValueError(
+            f"no subject label is in {_listed(without)}; the pattern is {pattern!r}: give another "
+            "one, with the label in parentheses, by --subject-pattern"
+        )
+    several = {label: files for label, files in found.items() if len(files) > 1}
+    if several:
+        label, files = next(iter(sorted(several.items())))
+        raise ValueError(
+            f"{len(several)} subject(s) have several maps, such as {label}: "
+            f"{_listed([str(file) for file in files])}; give one map a subject (a narrower glob), "
+            "or a --subject-pattern that tells them apart"
+        )
+    return {label: found[label][0] for label in sorted(found)}
+
+
+def _label(path: Path, search: re.Pattern[str]) -> str | None:
+    for part in reversed(path.absolute().parts):
+        match = search.search(part)
+        if match is not None:
+            return plain_label((match[1] if search.groups else match[0]) or "")
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """Maps and rows that belong together.
+
+    Parameters
+    ----------
+    maps : dict of str to pathlib.Path
+        The map of each subject, sorted by label.
+    participants : pandas.DataFrame
+        The row of each of these subjects, in the same order.
+    left_out : tuple of str
+        What was left out, in words.
+    """
+
+    maps: dict[str, Path]
+    participants: pd.DataFrame
+    left_out: tuple[str, ...]
+
+
+def match_subjects(
+    maps: dict[str, Path], participants: pd.DataFrame, *, allow_partial: bool = False
+) -> Matched:
+    """Bring maps and rows together.
+
+    Parameters
+    ----------
+    maps : dict of str to pathlib.Path
+        As `label_paths` returns them.
+    participants : pandas.DataFrame
+        As `read_participants` returns them.
+    allow_partial : bool, default=False
+        Whether maps without a row and rows without a map are left out.
+
+    Returns
+    -------
+    Matched
+        Sorted by label.
+
+    Raises
+    ------
+    ValueError
+        If something has no counterpart, and that is not allowed, or nothing has one.
+    """
+    rows = [str(label) for label in participants.index]
+    maps_alone = sorted(set(maps) - set(rows))
+    rows_alone = sorted(set(rows) - set(maps))
+    both = sorted(set(maps) & set(rows))
+    told = []
+    if maps_alone:
+        told.append(f"maps without a row in the participants table: {_listed(maps_alone)}")
+    if rows_alone:
+        told.append(f"rows of the participants table without a map: {_listed(rows_alone)}")
+    if not both:
+        raise ValueError(
+            f"no map belongs to a row of the participants table; {'; '.join(told)}; check the "
+            "labels, or give a --subject-pattern"
+        )
+    if told and not allow_partial:
+        raise ValueError(f"{'; '.join(told)}; complete them, or add --allow-partial")
+    return Matched({label: maps[label] for label in both}, participants.loc[both], tuple(told))
+
+
+def _listed(items: Iterable[str]) -> str:
+    shown = list(items)
+    more = f" and {len(shown) - _MAX_SHOWN} more" if len(shown) > _MAX_SHOWN else ""
+    return ", ".join(shown[:_MAX_SHOWN]) + more

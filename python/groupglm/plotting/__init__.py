@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pictures of group models: maps, designs, contrasts and the data at a peak.
+
+Each function returns a `matplotlib.figure.Figure` of its own. None touches pyplot, so that nothing
+is shown, kept or reconfigured behind the caller's back; ``figure.savefig(path)`` writes the
+picture. Axes of maps are in millimetres.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groupglm.plotting.contrast import plot_contrast_matrix
+    from groupglm.plotting.design import plot_design_correlation, plot_design_matrix
+    from groupglm.plotting.glass import plot_glass_brain
+    from groupglm.plotting.histogram import plot_histogram
+    from groupglm.plotting.peak import plot_peak
+    from groupglm.plotting.stat_map import plot_stat_map
+
+__all__ = [
+    "plot_contrast_matrix",
+    "plot_design_correlation",
+    "plot_design_matrix",
+    "plot_glass_brain",
+    "plot_histogram",
+    "plot_peak",
+    "plot_stat_map",
+]
+
+_HOME = {
+    "plot_contrast_matrix": "contrast",
+    "plot_design_correlation": "design",
+    "plot_design_matrix": "design",
+    "plot_glass_brain": "glass",
+    "plot_histogram": "histogram",
+    "plot_peak": "peak",
+    "plot_stat_map": "stat_map",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'groupglm.plotting' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"groupglm.plotting.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

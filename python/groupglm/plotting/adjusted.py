@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One voxel's data as a contrast sees them: each image's value, adjusted, and the fit beside it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from groupglm.errors import RankDeficientWarning
+from groupglm.ols import fit_ols
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+FloatArray: TypeAlias = "NDArray[np.float64]"
+
+__all__ = ["Adjusted", "Group", "adjust"]
+
+_N_LINE = 60
+_SPAN_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Images that a contrast treats alike.
+
+    Parameters
+    ----------
+    name : str
+        What they are.
+    y : array, shape (k,)
+        Their adjusted values.
+    fitted, half_width : float
+        The fitted value and half of its confidence interval.
+    """
+
+    name: str
+    y: FloatArray
+    fitted: float
+    half_width: float
+
+
+@dataclass(frozen=True, eq=False)
+class Adjusted:
+    """One voxel's data as a contrast sees them.
+
+    Parameters
+    ----------
+    kind : {"groups", "regressor", "fitted"}
+        Values by group; values against a regressor, with a line; or against the fitted values.
+    groups : tuple of Group
+        With "groups".
+    x, y : arrays, shape (n,)
+        With the others: the regressor (or fitted values), and the adjusted values.
+    line : array, shape (3, k)
+        Places, fitted values and half widths of the confidence band; the widths are NaN with
+        "fitted".
+    label : str
+        What x is.
+    """
+
+    kind: Literal["groups", "regressor", "fitted"]
+    groups: tuple[Group, ...]
+    x: FloatArray
+    y: FloatArray
+    line: FloatArray
+    label: str
+
+
+class _Voxel:
+    """The fit of one voxel, and intervals of its fitted values."""
+
+    def __init__(self, X: FloatArray, values: FloatArray, level: float) -> None:
+        from scipy.stats import t
+
+        with warnings.catch_warnings():
+            # Columns that depend on each other were reported when the model was fitted.
+            warnings.simplefilter("ignore", RankDeficientWarning)
+            fit = fit_ols(X, values[:, np.newaxis], n_threads=1)
+        present = np.isfinite(values)
+        self.X, self.y = X[present], values[present]
+        self.beta: FloatArray = fit.beta[:, 0]
+        df = int(np.ravel(fit.df_residual)[0])
+        self._cov = np.linalg.pinv(self.X.T @ self.X) * float(fit.rss[0]) / max(df, 1)
+        self._quantile = float(t.ppf(0.5 + level / 2, df)) if df > 0 else np.nan
+
+    def interval(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return fitted values of rows, shape (k, n_columns), and half widths of intervals."""
+        variance = np.einsum("ij,jk,ik->i", rows, self._cov, rows)
+        return rows @ self.beta, self._quantile * np.sqrt(np.maximum(variance, 0.0))
+
+
+def adjust(
+    values: FloatArray, X: FloatArray, names: Sequence[str], contrast: FloatArray, level: float
+) -> Adjusted:
+    """Take from one voxel's data what a contrast does not ask about.
+
+    The part of the fit that belongs to the other columns is replaced by its mean over the images
+    shown, so that values stay on the scale of the data.
+
+    Parameters
+    ----------
+    values : array, shape (n_images,)
+        The voxel's data; NaN is missing.
+    X : array, shape (n_images, n_columns)
+        The design matrix.
+    names : sequence of str
+        Its columns.
+    contrast : array, shape (n_columns,) or (n_rows, n_columns)
+        The contrast.
+    level : float
+        Of the confidence intervals.
+
+    Returns
+    -------
+    Adjusted
+        By group, where the contrast's columns are zero and one and no image has two of them, or
+        where its only column has at most two values; against the regressor, for another t contrast;
+        against the fitted values, for another F contrast.
+
+    Notes
+    -----
+    The regressor of a contrast c of several columns is X (X'X)^- c / (c'(X'X)^- c), whose
+    coefficient is c'b (Smith and others, NeuroImage 34, 2007, appendix A).
+    """
+    voxel = _Voxel(X, values, level)
+    rows = np.atleast_2d(contrast)
+    involved = np.flatnonzero(rows.any(axis=0))
+    columns = voxel.X[:, involved]
+    if len(involved) == 1:
+        found = _one_column(voxel, int(involved[0]), names)
+        if found is not None:
+            return found
+    if _are_indicators(columns):
+        return _by_indicator(voxel, involved, names)
+    if len(rows) == 1:
+        return _against_regressor(voxel, rows[0], involved, names)
+    return _against_fit(voxel, involved)
+
+
+def _one_column(voxel: _Voxel, column: int, names: Sequence[str]) -> Adjusted | None:
+    levels = np.unique(voxel.X[:, column])
+    is_indicator = set(levels) <= {0.0, 1.0}
+    if len(levels) == 1 or (is_indicator and not _others_hold_constant(voxel.X, column)):
+        return _by_indicator(voxel, np.array([column]), names)
+    if len(levels) > 2:
+        return None
+    others = np.delete(np.arange(voxel.X.shape[1]), column)
+    adjusted, mean = _without(voxel, others, np.ones(len(voxel.X), dtype=np.bool_))
+    points = np.tile(mean, (2, 1))
+    points[:, column] = levels
+    return _groups(
+        voxel,
+        [f"{names[column]} = {value:g}" for value in levels],
+        [voxel.X[:, column] == value for value in levels],
+        points,
+        adjusted,
+    )
+
+
+def _others_hold_constant(X: FloatArray, column: int) -> bool:
+    """Tell whether the columns but one add up to the constant: then that one is a difference."""
+    others = np.delete(X, column, axis=1)
+    if others.shape[1] == 0:
+        return False
+    ones = np.ones(len(X))
+    rest = ones - others @ np.linalg.lstsq(others, ones, rcond=None)[0]
+    return bool(np.linalg.norm(rest) < _SPAN_TOLERANCE * np.sqrt(len(X)))
+
+
+def _are_indicators(columns: FloatArray) -> bool:
+    return bool(np.isin(columns, (0.0, 1.0)).all() and (columns.sum(axis=1) <= 1).all())
+
+
+def _without(
+    voxel: _Voxel, others: NDArray[np.intp], shown: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the values with the other columns at their mean over the images shown; that mean."""
+    mean = np.zeros(voxel.X.shape[1])
+    if shown.any():
+        mean[others] = voxel.X[shown][:, others].mean(axis=0)
+    return voxel.y - (voxel.X[:, others] - mean[others]) @ voxel.beta[others], mean
+
+
+def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str]) -> Adjusted:
+    """Show the images that have each column; a constant column has all of them.
+
+    The other columns are at zero where the only column is constant: that is what it means.
+    """
+    columns = voxel.X[:, involved]
+    members = [columns[:, place] != 0 for place in range(len(involved))]
+    others = np.setdiff1d(np.arange(voxel.X.shape[1]), involved)
+    adjusted, mean = _without(voxel, others, np.logical_or.reduce(members))
+    if len(involved) == 1 and members[0].all():
+        adjusted, mean = voxel.y - voxel.X[:, others] @ voxel.beta[others], np.zeros_like(mean)
+    points = np.tile(mean, (len(involved), 1))
+    for place, (column, inside) in enumerate(zip(involved, members, strict=True)):
+        points[place, column] = columns[inside, place][0] if inside.any() else 1.0
+    return _groups(voxel, [names[column] for column in involved], members, points, adjusted)
+
+
+def _groups(
+    voxel: _Voxel,
+    titles: Sequence[str],
+    members: Sequence[NDArray[np.bool_]],
+    points: FloatArray,
+    adjusted: FloatArray,
+) -> Adjusted:
+    fitted, half = voxel.interval(points)
+    groups = tuple(
+        Group(title, adjusted[inside], float(middle), float(width))
+        for title, inside, middle, width in zip(titles, members, fitted, half, strict=True)
+        if inside.any()
+    )
+    empty = np.empty(0)
+    return Adjusted("groups", groups, empty, empty, np.empty((3, 0)), "")
+
+
+def _against_regressor(
+    voxel: _Voxel, row: FloatArray, involved: NDArray[np.intp], names: Sequence[str]
+) -> Adjusted:
+    X = voxel.X
+    if len(involved) == 1:
+        column = int(involved[0])
+        direction = np.zeros(X.shape[1])
+        direction[column] = 1.0
+        x, label = X[:, column], names[column]
+    else:
+        gain = np.linalg.pinv(X.T @ X) @ row
+        direction, label = row, "regressor of the contrast"
+        x = X @ gain / (row @ gain)
+    # The rest of the fit is X - x c', whose mean stays; a place on the line is that mean + x c'.
+    rest = X - np.outer(x, direction)
+    mean = rest.mean(axis=0)
+    adjusted = voxel.y - (rest - mean) @ voxel.beta
+    places = np.linspace(x.min(), x.max(), _N_LINE)
+    fitted, half = voxel.interval(mean + np.outer(places, direction))
+    return Adjusted("regressor", (), x, adjusted, np.stack([places, fitted, half]), label)
+
+
+def _against_fit(voxel: _Voxel, involved: NDArray[np.intp]) -> Adjusted:
+    others = np.setdiff1d(np.arange(voxel.X.shape[1]), involved)
+    adjusted, mean = _without(voxel, others, np.ones(len(voxel.X), dtype=np.bool_))
+    fitted = voxel.X[:, involved] @ voxel.beta[involved] + mean @ voxel.beta
+    places: Any = np.array([fitted.min(), fitted.max()])
+    line = np.stack([places, places, np.full(2, np.nan)])
+    return Adjusted("fitted", (), fitted, adjusted, line, "fitted value of the tested columns")

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What all charts share: a figure without pyplot, and names that fit under columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["despine", "label_columns", "legend_below", "new_chart", "plain", "shortened"]
+
+_MAX_NAME = 28
+_MAX_LABELS = 60
+
+
+def new_chart(width: float, height: float, title: str | None) -> tuple[Figure, Axes]:
+    """Make a figure of one axes, which keeps its labels inside.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+    title : str, optional
+        Written above.
+
+    Returns
+    -------
+    figure, ax
+        The figure and its axes.
+    """
+    figure = Figure(figsize=(min(width, 14.0), height), layout="constrained", facecolor="white")
+    ax = figure.add_subplot()
+    if title:
+        ax.set_title(plain(title), loc="left", fontsize=11)
+    return figure, ax
+
+
+def despine(ax: Axes) -> None:
+    """Take away the lines at the top and on the right, which say nothing."""
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def legend_below(figure: Figure) -> None:
+    """Explain the signs below the axes, where no data can hide them."""
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8, columnspacing=1.2)
+
+
+def plain(text: str) -> str:
+    """Escape what matplotlib would take for a formula."""
+    return text.replace("\\", "\\\\").replace("$", r"\$") if "$" in text else text
+
+
+def shortened(text: str, length: int = _MAX_NAME) -> str:
+    """Cut a name that is too long for a label."""
+    return plain(text if len(text) <= length else text[: length - 1] + "…")
+
+
+def label_columns(ax: Axes, names: Sequence[str]) -> None:
+    """Write names under columns, slanted unless they are short and few."""
+    every = -(-len(names) // _MAX_LABELS)
+    shown = range(0, len(names), every)
+    ax.set_xticks(shown, [shortened(names[place]) for place in shown])
+    if sum(len(name) for name in names) > 24:
+        for label in ax.get_xticklabels():
+            label.set(rotation=40, ha="right", rotation_mode="anchor")

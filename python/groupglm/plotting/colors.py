@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Colours that readers with any colour vision tell apart.
+
+Sign is told by hue along the blue to orange axis, which red-green blindness leaves intact, and size
+by lightness, which prints in grey.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "BLUE",
+    "GREY",
+    "INK",
+    "ON_DARK",
+    "ON_LIGHT",
+    "ORANGE",
+    "count_map",
+    "diverging",
+    "lookup_table",
+]
+
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"  # of Okabe and Ito's set
+INK = "#1a1a1a"
+
+# From the most negative to the most positive value; lightness grows with size on a dark ground...
+_DARK_GROUND = ["#e0f7ff", "#74c7f5", "#2a86d8", "#173f8f", "#101840"]
+_DARK_GROUND += ["#401008", "#9c2110", "#e8590c", "#ffab2e", "#fff3b0"]
+# ... and falls with it on a light one.
+_LIGHT_GROUND = ["#08306b", "#2171b5", "#6baed6", "#c6dbef", "#f2f2f2"]
+_LIGHT_GROUND += ["#fdd9b5", "#fd8d3c", "#d94801", "#7f2704"]
+
+ON_DARK: Colormap = LinearSegmentedColormap.from_list("groupglm_on_dark", _DARK_GROUND, N=512)
+ON_LIGHT: Colormap = LinearSegmentedColormap.from_list("groupglm_on_light", _LIGHT_GROUND, N=512)
+
+
+def diverging(*, dark: bool) -> Colormap:
+    """Return the map for signed values on a dark or light ground."""
+    return ON_DARK if dark else ON_LIGHT
+
+
+def count_map() -> Colormap:
+    """Return the map for counts from zero on, dark to light, even to the eye.
+
+    It is matplotlib's cividis, in the upper half, where a scale from -vmax to vmax has its positive
+    values.
+    """
+    cividis = mpl.colormaps["cividis"](np.linspace(0.0, 1.0, 256))
+    return ListedColormap(np.vstack([np.tile(cividis[0], (256, 1)), cividis]), "groupglm_counts")
+
+
+def lookup_table(n: int = 256) -> NDArray[np.uint8]:
+    """Return the colours for signed values on a dark ground, shape (n, 3), 0 to 255."""
+    colours = ON_DARK(np.linspace(0.0, 1.0, n))
+    return np.round(np.asarray(colours)[:, :3] * 255).astype(np.uint8)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A statistic map seen through the brain: `plot_glass_brain`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.plotting.panels import LIGHT, Panel, glass_panels, lay_out
+from groupglm.plotting.scale import Scale
+from groupglm.plotting.stat_map import drawn_bounds
+from groupglm.plotting.template import MNI, Background, find_background
+from groupglm.plotting.volumes import IN_PLANE, Volume
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from groupglm.images import ImageLike
+
+__all__ = ["draw_glass", "plot_glass_brain"]
+
+_BRAIN_STEP = 2.0  # mm; the shades of the brain need no more
+_MAP_STEP = 1.0  # mm at least
+
+
+def plot_glass_brain(
+    stat_map_img: ImageLike,
+    *,
+    bg_img: ImageLike | None = MNI,
+    mask_img: ImageLike | None = None,
+    threshold: float | None = None,
+    display_mode: str = "ortho",
+    vmax: float | None = None,
+    title: str | None = None,
+    colorbar: bool = True,
+    label: str = "z",
+) -> Figure:
+    """Draw a statistic map as if the brain were of glass.
+
+    Each place shows the value of largest size along the line of sight, of either sign. The views
+    "l" and "r" show one hemisphere (x below and above zero) from outside.
+
+    Parameters
+    ----------
+    stat_map_img : str, os.PathLike or nibabel image
+        The map, 3-D; zero and NaN are not drawn.
+    bg_img : image or None, default="MNI152TEMPLATE"
+        Its shadow is drawn. The default is the MNI template if TemplateFlow's folder or an
+        installed nilearn has it, else `mask_img`; it is never downloaded.
+    mask_img : image, optional
+        The mask. By default the voxels where the map is not zero.
+    threshold : float, optional
+        Values up to this size are not drawn. By default every value but zero is.
+    display_mode : str, default="ortho"
+        "ortho", "x", "y", "z", "xz", "yx", "yz", "l", "r", "lr", "lzr", "lyr", "lzry" or "lyrz".
+    vmax : float, optional
+        Value of the last colour; by default the largest size in the map.
+    title : str, optional
+        Written above.
+    colorbar : bool, default=True
+        Whether to draw the scale.
+    label : str, default="z"
+        What the values are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One axes a view, in mm, and one for the colour bar.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has none of the values above.
+    groupglm.errors.ImageError
+        If an image cannot be read.
+
+    Examples
+    --------
+    >>> import nibabel as nib, numpy as np
+    >>> from groupglm.plotting import plot_glass_brain
+    >>> values = np.zeros((9, 9, 9))
+    >>> values[6, 4, 2] = 5.0
+    >>> img = nib.Nifti1Image(values, np.diag([4.0, 4.0, 4.0, 1.0]))
+    >>> figure = plot_glass_brain(img, bg_img=None, display_mode="lzr")
+    >>> [ax.get_label() for ax in figure.axes[:3]]
+    ['left', 'top', 'right']
+    """
+    panels = glass_panels(display_mode)
+    values = Volume.of(stat_map_img, "stat_map_img")
+    mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
+    background = find_background(bg_img, mask)
+    scale = Scale.of(values.data, threshold, vmax, dark=False)
+    return draw_glass(values, background, mask, scale, panels, title, label if colorbar else "")
+
+
+def draw_glass(
+    values: Volume,
+    background: Background | None,
+    mask: Volume,
+    scale: Scale,
+    panels: list[Panel],
+    title: str | None,
+    label: str,
+) -> Figure:
+    """Draw a glass brain of a map that has been read; see `plot_glass_brain`.
+
+    Parameters
+    ----------
+    values : Volume
+        The map.
+    background : Background or None
+        The brain.
+    mask : Volume
+        The part of the world that is drawn, with that of the brain.
+    scale : Scale
+        The colours.
+    panels : list of Panel
+        The views.
+    title : str or None
+        Written above.
+    label : str
+        What the values are; empty for no colour bar.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+    """
+    bounds = drawn_bounds(mask, background)
+    figure, axes, bar = lay_out(panels, bounds, LIGHT, title=title, colorbar=bool(label))
+    brain = None
+    if background is not None:
+        brain = background.volume.upright(bounds, _BRAIN_STEP, keep_peaks=False)
+    large = np.where(np.abs(values.data) > scale.threshold, values.data, 0)
+    shown = Volume(large, values.affine)
+    upright = None
+    if large.any():
+        upright = shown.upright(shown.bounds(), max(_MAP_STEP, float(values.edges.min()) / 2))
+    for ax, panel in zip(axes, panels, strict=True):
+        limits = ax.get_xlim(), ax.get_ylim()
+        if brain is not None:
+            _draw_brain(ax, panel, brain)
+        if upright is not None:
+            picture = _strongest_along(_hemisphere(upright, panel.view), panel.axis)
+            ax.imshow(
+                scale.rgba(picture),
+                extent=_extent(upright, panel.axis),
+                origin="lower",
+                aspect="auto",
+                interpolation="nearest",
+                zorder=2,
+            )
+        ax.set_xlim(*limits[0])
+        ax.set_ylim(*limits[1])
+    if bar is not None:
+        scale.draw_bar(bar, LIGHT, label)
+    return figure
+
+
+def _hemisphere(volume: Volume, view: str) -> NDArray[Any]:
+    """Return the values of an upright volume, zero in the hemisphere that the view leaves out."""
+    if view not in ("l", "r"):
+        return volume.data
+    x = volume.affine[0, 3] + volume.affine[0, 0] * np.arange(volume.data.shape[0])
+    keep = x <= 0 if view == "l" else x >= 0
+    kept: NDArray[Any] = volume.data * keep[:, np.newaxis, np.newaxis]
+    return kept
+
+
+def _strongest_along(values: NDArray[Any], axis: str) -> NDArray[Any]:
+    """Project the value of largest size along an axis; the picture's rows go upwards."""
+    number = "xyz".index(axis)
+    high, low = values.max(axis=number), values.min(axis=number)
+    strongest: NDArray[Any] = np.where(high >= -low, high, low).T
+    return strongest
+
+
+def _extent(volume: Volume, axis: str) -> tuple[float, float, float, float]:
+    """Return the edges of an upright volume's projection, in mm."""
+    edges = []
+    for number in IN_PLANE[axis]:
+        step, first = volume.affine[number, number], volume.affine[number, 3]
+        edges += [first - step / 2, first + step * (volume.data.shape[number] - 0.5)]
+    return edges[0], edges[1], edges[2], edges[3]
+
+
+def _draw_brain(ax: Axes, panel: Panel, brain: Volume) -> None:
+    """Draw the shadow of the brain and its outline."""
+    inside = _hemisphere(brain, panel.view)
+    number = "xyz".index(panel.axis)
+    shadow = inside.sum(axis=number).T
+    extent = _extent(brain, panel.axis)
+    if not shadow.any():
+        return
+    ax.imshow(
+        shadow, extent=extent, origin="lower", aspect="auto", cmap="Greys", vmin=0,
+        vmax=2.5 * float(shadow.max()), interpolation="bilinear",
+    )  # fmt: skip
+    outline = (inside > 0.05).any(axis=number).T.astype(np.float32)
+    ax.contour(
+        outline, levels=[0.5], extent=extent, origin="lower", colors="#777777", linewidths=1.0
+    )

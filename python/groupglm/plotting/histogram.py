@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The z scores of a map beside what chance would give: `plot_histogram`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.plotting.charts import despine, legend_below, new_chart
+from groupglm.plotting.colors import BLUE, INK, ORANGE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+__all__ = ["plot_histogram"]
+
+_N_BINS = 80
+
+
+def plot_histogram(
+    z: ArrayLike,
+    *,
+    threshold: float | None = None,
+    two_sided: bool = True,
+    title: str | None = None,
+) -> Figure:
+    """Draw a histogram of z scores with the standard normal density.
+
+    Where there is no effect anywhere and the model holds, the two agree. A histogram that is wider
+    than the curve shows effects in many places, or a model that does not hold.
+
+    Parameters
+    ----------
+    z : array_like
+        z scores of the voxels in the mask; NaN and infinite ones are left out.
+    threshold : float, optional
+        Marked by a line, two if `two_sided`.
+    two_sided : bool, default=True
+        Whether both tails are tested.
+    title : str, optional
+        Written above.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The histogram, in density.
+
+    Raises
+    ------
+    ValueError
+        If no value is finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from groupglm.plotting import plot_histogram
+    >>> figure = plot_histogram(np.linspace(-3, 3, 1000), threshold=2.0)
+    >>> figure.axes[0].get_xlabel()
+    'z'
+    """
+    values: Any = np.ravel(np.asarray(z, dtype=np.float64))
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        raise ValueError("z holds no finite value; give the z scores of a map")
+    farthest = max(4.5, 1.1 * (threshold or 0.0))  # the threshold is in the picture
+    low, high = min(-farthest, float(values.min())), max(farthest, float(values.max()))
+    figure, ax = new_chart(4.6, 3.2, title)
+    ax.hist(
+        values, bins=_N_BINS, range=(low, high), density=True, color=BLUE, alpha=0.6,
+        histtype="stepfilled", label=f"{values.size:,} voxels",
+    )  # fmt: skip
+    places = np.linspace(low, high, 400)
+    density = np.exp(-(places**2) / 2) / np.sqrt(2 * np.pi)
+    ax.plot(places, density, color=INK, lw=1.4, label="standard normal")
+    if threshold is not None:
+        for number, limit in enumerate([threshold, -threshold][: 2 if two_sided else 1]):
+            label = f"threshold {threshold:.2f}" if number == 0 else None
+            ax.axvline(limit, color=ORANGE, lw=1.4, ls="--", label=label)
+    ax.set_xlabel("z")
+    ax.set_ylabel("density")
+    ax.set_xlim(low, high)
+    despine(ax)
+    legend_below(figure)
+    return figure

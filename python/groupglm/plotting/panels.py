@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which views of the brain to draw, where to cut, and where on the page: `Panel`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from groupglm.plotting.volumes import IN_PLANE, Bounds, Volume
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "DARK",
+    "GLASS_MODES",
+    "LIGHT",
+    "SLICE_MODES",
+    "Look",
+    "Panel",
+    "check_cuts",
+    "check_mode",
+    "choose_cuts",
+    "glass_panels",
+    "lay_out",
+]
+
+SLICE_MODES = ("ortho", "x", "y", "z", "xz", "yx", "yz")
+GLASS_MODES = (*SLICE_MODES, "l", "r", "lr", "lzr", "lyr", "lzry", "lyrz")
+"""Views of nilearn's names: planes by the axis they are perpendicular to, l and r the hemispheres
+seen from outside."""
+
+_ORTHO = "yxz"  # front, side, top
+_N_CUTS = 8
+_MAX_CUTS = 60
+_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One view.
+
+    Parameters
+    ----------
+    view : {"x", "y", "z", "l", "r"}
+        The axis that the picture is perpendicular to; "l" and "r" are "x" of one hemisphere.
+    coordinate : float, optional
+        Where the brain is cut, in mm; None for a projection.
+    """
+
+    view: str
+    coordinate: float | None = None
+
+    @property
+    def axis(self) -> str:
+        """The axis of the world that the picture is perpendicular to."""
+        return "x" if self.view in "lr" else self.view
+
+    @property
+    def label(self) -> str:
+        """What is written on the view."""
+        names = {"l": "left", "r": "right", "x": "side", "y": "front", "z": "top"}
+        if self.coordinate is None:
+            return names[self.view]
+        return f"{self.view} = {self.coordinate:.0f}"
+
+
+def glass_panels(display_mode: str) -> list[Panel]:
+    """Return the views of a glass brain.
+
+    Raises
+    ------
+    ValueError
+        If there is no such mode.
+    """
+    check_mode(display_mode, GLASS_MODES)
+    return [Panel(view) for view in (_ORTHO if display_mode == "ortho" else display_mode)]
+
+
+def check_mode(display_mode: object, modes: Sequence[str]) -> None:
+    """Refuse a display mode that is not among those of a kind of picture."""
+    if display_mode in modes:
+        return
+    hint = ""
+    if display_mode in GLASS_MODES:
+        hint = "; views of a hemisphere need a glass brain (plot_type='glass')"
+    raise ValueError(
+        f"display_mode is {display_mode!r}; it must be one of {', '.join(modes)}{hint}"
+    )
+
+
+def check_cuts(display_mode: str, cut_coords: Any) -> None:
+    """Refuse places to cut that do not fit a display mode, before there is a map to cut."""
+    nothing = Volume(np.zeros((2, 2, 2)), np.eye(4))
+    choose_cuts(display_mode, cut_coords, nothing, nothing.bounds())
+
+
+def choose_cuts(display_mode: str, cut_coords: Any, values: Volume, bounds: Bounds) -> list[Panel]:
+    """Decide where to cut.
+
+    Parameters
+    ----------
+    display_mode : str
+        One of `SLICE_MODES`.
+    cut_coords : None, int, sequence of floats or mapping
+        None cuts where the map is strongest. For x, y and z a number of cuts or their places in mm;
+        for ortho the place (x, y, z); for two planes one place each in the mode's order;
+        a mapping has the planes as keys.
+    values : Volume
+        What is shown; zero where nothing is.
+    bounds : Bounds
+        The part of the world that is drawn.
+
+    Returns
+    -------
+    list of Panel
+        In the order in which they are drawn.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `display_mode` or `cut_coords` is none of these.
+    """
+    check_mode(display_mode, SLICE_MODES)
+    if len(display_mode) == 1:
+        places = _places_along(display_mode, cut_coords, values, bounds)
+        return [Panel(display_mode, place) for place in places]
+    planes = _ORTHO if display_mode == "ortho" else display_mode
+    if cut_coords is None:
+        peak = dict(zip("xyz", _peak(values, bounds), strict=True))
+        return [Panel(plane, peak[plane]) for plane in planes]
+    order = "xyz" if display_mode == "ortho" else display_mode
+    chosen = _by_plane(cut_coords, order, display_mode)
+    return [Panel(plane, chosen[plane]) for plane in planes]
+
+
+def _by_plane(cut_coords: Any, order: str, display_mode: str) -> dict[str, float]:
+    if isinstance(cut_coords, Mapping):
+        missing = [plane for plane in order if plane not in cut_coords]
+        if missing:
+            raise ValueError(f"cut_coords has no place for {', '.join(missing)}; give one, in mm")
+        return {plane: float(np.ravel(cut_coords[plane])[0]) for plane in order}
+    numbers = _numbers(cut_coords)
+    if len(numbers) != len(order):
+        raise ValueError(
+            f"cut_coords has {len(numbers)} numbers; display_mode={display_mode!r} needs "
+            f"{len(order)}: {', '.join(order)} in mm"
+        )
+    return dict(zip(order, numbers, strict=True))
+
+
+def _numbers(cut_coords: Any) -> list[float]:
+    try:
+        numbers = [float(value) for value in cut_coords]
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"cut_coords is {cut_coords!r}; it must be None, a number of cuts, or places in mm"
+        ) from error
+    if not numbers or not np.isfinite(numbers).all():
+        raise ValueError(f"cut_coords is {cut_coords!r}; it must hold finite places in mm")
+    if len(numbers) > _MAX_CUTS:
+        raise ValueError(f"cut_coords has {len(numbers)} places; {_MAX_CUTS} are the most")
+    return numbers
+
+
+def _places_along(axis: str, cut_coords: Any, values: Volume, bounds: Bounds) -> list[float]:
+    if isinstance(cut_coords, Mapping):
+        cut_coords = cut_coords.get(axis)
+    if cut_coords is not None and not isinstance(cut_coords, Integral):
+        return _numbers(cut_coords)
+    n_cuts = _N_CUTS if cut_coords is None else int(cut_coords)
+    if isinstance(cut_coords, bool) or not 1 <= n_cuts <= _MAX_CUTS:
+        raise ValueError(f"cut_coords is {cut_coords!r}; give 1 to {_MAX_CUTS} cuts, or places")
+    return _strongest(axis, n_cuts, values, bounds)
+
+
+def _voxel_places(values: Volume) -> tuple[Any, Any]:
+    voxels = np.argwhere(values.data != 0)
+    places = voxels @ values.affine[:3, :3].T + values.affine[:3, 3]
+    return places, np.abs(values.data[tuple(voxels.T)])
+
+
+def _peak(values: Volume, bounds: Bounds) -> tuple[float, float, float]:
+    """Return the place of the largest value, or the middle if there is none."""
+    places, sizes = _voxel_places(values)
+    found = places[np.argmax(sizes)] if len(sizes) else np.add(bounds.low, bounds.high) / 2
+    return float(found[0]), float(found[1]), float(found[2])
+
+
+def _strongest(axis: str, n_cuts: int, values: Volume, bounds: Bounds) -> list[float]:
+    """Choose cuts through the highest peak and then through what else is most, well apart."""
+    number = "xyz".index(axis)
+    low, high = bounds.low[number], bounds.high[number]
+    spread = np.linspace(low, high, n_cuts + 2)[1:-1]
+    places, sizes = _voxel_places(values)
+    if len(sizes) == 0:
+        return [float(place) for place in spread]
+    along = places[:, number]
+    chosen = [float(along[np.argmax(sizes)])]
+    # Half the distance of evenly spread cuts: near ones would show the same twice.
+    apart = (high - low) / (n_cuts + 1) / 2
+    levels, which = np.unique(np.round(along, 1), return_inverse=True)
+    mass = np.bincount(which.ravel(), weights=sizes)
+    while len(chosen) < n_cuts:
+        mass[np.abs(levels - chosen[-1]) < apart] = 0
+        if not mass.any():
+            break
+        chosen.append(float(levels[np.argmax(mass)]))
+    while len(chosen) < n_cuts:  # the rest where the gaps are widest
+        gaps = [min(abs(place - other) for other in chosen) for place in spread]
+        chosen.append(float(spread[int(np.argmax(gaps))]))
+    return sorted(chosen)
+
+
+@dataclass(frozen=True)
+class Look:
+    """The colours of a figure of maps.
+
+    Parameters
+    ----------
+    ground, ink : str
+        Colours of the ground and of the writing on it.
+    """
+
+    ground: str
+    ink: str
+
+
+DARK, LIGHT = Look("#000000", "#f2f2f2"), Look("#ffffff", "#1a1a1a")
+
+
+def lay_out(
+    panels: Sequence[Panel], bounds: Bounds, look: Look, *, title: str | None, colorbar: bool
+) -> tuple[Figure, list[Axes], Axes | None]:
+    """Make a figure with an axes for each view, all at one scale, in mm.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        The views, drawn in rows of at most four.
+    bounds : Bounds
+        The part of the world that each view shows.
+    look : Look
+        The colours.
+    title : str, optional
+        Written above.
+    colorbar : bool
+        Whether to leave room for a colour bar.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        The figure.
+    axes : list of matplotlib.axes.Axes
+        One a view.
+    bar : matplotlib.axes.Axes or None
+        For the colour bar.
+    """
+    spans = np.subtract(bounds.high, bounds.low)
+    n_columns = len(panels) if len(panels) <= _COLUMNS else min(_COLUMNS, (len(panels) + 1) // 2)
+    rows = [panels[start : start + n_columns] for start in range(0, len(panels), n_columns)]
+    sizes = [[spans[list(IN_PLANE[panel.axis])] for panel in row] for row in rows]
+    width = max(sum(size[0] for size in row) for row in sizes)
+    heights = [max(size[1] for size in row) for row in sizes]
+    inches = min(8.0, 2.6 * n_columns) / width  # of one mm
+    above = 0.45 if title else 0.1
+    below = 1.0 if colorbar else 0.1
+    gap = 0.1
+    total_width = width * inches + 0.2
+    total_height = sum(heights) * inches + gap * len(rows) + above + below
+    figure = Figure(figsize=(total_width, total_height), facecolor=look.ground)
+    if title:
+        figure.text(
+            0.1 / total_width, 1 - 0.12 / total_height, title, color=look.ink, va="top", size=13
+        )
+    axes = []
+    top = total_height - above
+    for row, height, row_sizes in zip(rows, heights, sizes, strict=True):
+        left = (total_width - inches * sum(size[0] for size in row_sizes)) / 2
+        for panel, size in zip(row, row_sizes, strict=True):
+            place = (left, top - size[1] * inches, size[0] * inches, size[1] * inches)
+            left += size[0] * inches
+            axes.append(_view(figure, panel, bounds, place, look))
+        top -= height * inches + gap
+    bar = None
+    if colorbar:
+        length = min(4.5, total_width - 0.6)
+        box = ((total_width - length) / 2, 0.62, length, 0.16)
+        bar = figure.add_axes(_relative(figure, box))
+    return figure, axes, bar
+
+
+def _relative(figure: Figure, box: tuple[float, float, float, float]) -> Any:
+    width, height = figure.get_size_inches()
+    return (box[0] / width, box[1] / height, box[2] / width, box[3] / height)
+
+
+def _view(
+    figure: Figure, panel: Panel, bounds: Bounds, box: tuple[float, float, float, float], look: Look
+) -> Axes:
+    first, second = IN_PLANE[panel.axis]
+    ax = figure.add_axes(_relative(figure, box))
+    ax.set_axis_off()
+    ax.set_label(panel.label)
+    sides = (bounds.low[first], bounds.high[first])
+    # From the left, the front of the head is on the left.
+    ax.set_xlim(*(sides[::-1] if panel.view == "l" else sides))
+    ax.set_ylim(bounds.low[second], bounds.high[second])
+    ax.text(0.03, 0.02, panel.label, transform=ax.transAxes, color=look.ink, size=12, va="bottom")
+    if panel.axis != "x":
+        for place, side in ((0.03, "L"), (0.97, "R")):
+            align: Any = "left" if side == "L" else "right"
+            ax.text(
+                place,
+                0.97,
+                side,
+                transform=ax.transAxes,
+                color=look.ink,
+                size=12,
+                va="top",
+                ha=align,
+            )
+    return ax

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The data behind a peak: `plot_peak`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from groupglm.contrasts import contrast_matrix
+from groupglm.design import check_design_matrix, load_design_matrix
+from groupglm.images import open_images
+from groupglm.plotting.adjusted import Adjusted, adjust
+from groupglm.plotting.charts import despine, legend_below, new_chart, shortened
+from groupglm.plotting.colors import BLUE, INK, ORANGE
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+__all__ = ["plot_peak"]
+
+
+def plot_peak(
+    values: Any,
+    design_matrix: pd.DataFrame | str | PathLike[str],
+    contrast_def: Any = None,
+    *,
+    position: tuple[float, float, float] | None = None,
+    level: float = 0.95,
+    title: str | None = None,
+    label: str = "value",
+) -> Figure:
+    """Draw each image's value at one voxel as a contrast sees it.
+
+    By group with the fitted mean and its interval, where the contrast compares groups; against the
+    regressor with the fitted line and its band, where it tests a slope. What the other columns of
+    the design explain is replaced by its mean.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n_images,), or images
+        The voxel's value in each image, NaN where it is missing; or, with `position`, the images
+        themselves, as `SecondLevelModel.fit` takes them. One voxel an image is kept.
+    design_matrix : pandas.DataFrame, or path of a .csv or .tsv file
+        One row an image.
+    contrast_def : str, array_like, list or None
+        A contrast as `SecondLevelModel.compute_contrast` takes it.
+    position : tuple of 3 floats, optional
+        Place in mm; the voxel that holds it is read.
+    level : float, default=0.95
+        Of the confidence intervals, pointwise.
+    title : str, optional
+        Written above.
+    label : str, default="value"
+        What the values are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture. The images are shown as points.
+
+    Raises
+    ------
+    ValueError
+        If the values do not fit the design, `position` is outside the images, or `level` is not
+        between 0 and 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from groupglm.plotting import plot_peak
+    >>> design = pd.DataFrame({"patient": [1, 1, 0, 0], "control": [0, 0, 1, 1]})
+    >>> figure = plot_peak([3.0, 5.0, 1.0, 2.0], design, "patient - control")
+    >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    ['patient', 'control']
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level!r}; it must be between 0 and 1, for instance 0.95")
+    data = _read_voxel(values, position) if position is not None else _numbers(values)
+    frame = load_design_matrix(design_matrix)
+    X = check_design_matrix(frame, len(data))
+    names = [str(name) for name in frame.columns]
+    contrast = contrast_matrix(contrast_def, names)
+    return draw_peak(adjust(data, X, names, contrast, level), level, title, label)
+
+
+def draw_peak(data: Adjusted, level: float, title: str | None, label: str) -> Figure:
+    """Draw data that have been adjusted; see `plot_peak`."""
+    figure, ax = new_chart(3.8, 3.2, title)
+    if data.kind == "groups":
+        _draw_groups(ax, data, level)
+    else:
+        _draw_line(ax, data, level)
+    ax.set_ylabel(label)
+    despine(ax)
+    legend_below(figure)
+    return figure
+
+
+def _numbers(values: Any) -> NDArray[np.float64]:
+    data = np.asarray(values, dtype=np.float64)
+    if data.ndim != 1:
+        raise ValueError(
+            f"values has shape {data.shape}; give one number for each image, or images and a "
+            "position"
+        )
+    if np.isinf(data).any():
+        raise ValueError("values holds infinite numbers; give NaN where a value is missing")
+    return data
+
+
+def _read_voxel(images: Any, position: tuple[float, float, float]) -> NDArray[np.float64]:
+    sources = open_images(images, argument="values")
+    grid = sources[0].grid
+    place = np.linalg.inv(grid.affine) @ [*position, 1.0]
+    voxel = np.floor(place[:3] + 0.5).astype(int)
+    if (voxel < 0).any() or (voxel >= grid.shape).any():
+        raise ValueError(
+            f"position {tuple(position)} is outside the images, whose {grid.shape} voxels begin at "
+            f"{np.round(grid.affine[:3, 3], 1).tolist()} mm; give a place in mm"
+        )
+    index = np.array([np.ravel_multi_index(tuple(voxel), grid.shape, order="F")], dtype=np.intp)
+    data = np.empty((len(sources), 1))
+    for row, source in zip(data, sources, strict=True):
+        source.read_into(row, index)
+    data[~np.isfinite(data)] = np.nan
+    return data[:, 0]
+
+
+def _draw_groups(ax: Axes, data: Adjusted, level: float) -> None:
+    for place, group in enumerate(data.groups):
+        ax.scatter(
+            place + _spread(group.y), group.y, s=18, color=BLUE, alpha=0.65, lw=0,
+            label="one image, adjusted" if place == 0 else None,
+        )  # fmt: skip
+        ax.errorbar(
+            [place + 0.32], [group.fitted], [group.half_width], fmt="D", ms=5, color=ORANGE, lw=2,
+            capsize=4, label=f"mean, {level:.0%} interval" if place == 0 else None,
+        )  # fmt: skip
+    ax.axhline(0, color=INK, lw=0.8, ls=":")
+    ax.set_xticks(range(len(data.groups)), [shortened(group.name) for group in data.groups])
+    ax.set_xlim(-0.6, len(data.groups) - 0.4)
+
+
+def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shift points sideways, neighbours in value to different sides, the same way every time."""
+    shifts = np.empty(len(values))
+    shifts[np.argsort(values, kind="stable")] = (np.arange(len(values)) * 0.618) % 1
+    return (shifts - 0.5) * 0.36
+
+
+def _draw_line(ax: Axes, data: Adjusted, level: float) -> None:
+    ax.scatter(data.x, data.y, s=18, color=BLUE, alpha=0.65, lw=0, label="one image, adjusted")
+    places, fitted, half = data.line
+    ax.plot(places, fitted, color=ORANGE, lw=2, label="fit")
+    if np.isfinite(half).all():
+        ax.fill_between(
+            places, fitted - half, fitted + half, color=ORANGE, alpha=0.22, lw=0,
+            label=f"{level:.0%} interval of the fit",
+        )  # fmt: skip
+    ax.set_xlabel(shortened(data.label))

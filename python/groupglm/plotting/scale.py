@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What colour a value has, and the bar that says so: `Scale`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.colors import Colormap, Normalize
+
+from groupglm.plotting.colors import count_map, diverging
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from groupglm.plotting.panels import Look
+
+__all__ = ["Scale"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """The colours of a signed map.
+
+    Parameters
+    ----------
+    vmax : float
+        The value of the last colour; smaller than -vmax has the first.
+    threshold : float
+        Values up to this size are not drawn.
+    signed : bool
+        Whether the map has values of both signs; otherwise the bar shows the positive half.
+    cmap : matplotlib.colors.Colormap
+        From -vmax to vmax.
+    opacity : int, default=255
+        Of what is drawn, up to 255.
+    """
+
+    vmax: float
+    threshold: float
+    signed: bool
+    cmap: Colormap
+    opacity: int = 255
+
+    @classmethod
+    def of(
+        cls, values: NDArray[Any], threshold: float | None, vmax: float | None, *, dark: bool
+    ) -> Scale:
+        """Choose the colours for a map.
+
+        Parameters
+        ----------
+        values : array
+            The map.
+        threshold : float, optional
+            Values up to this size are not drawn; zero by default.
+        vmax : float, optional
+            The value of the last colour; the map's largest size by default.
+        dark : bool
+            Whether the ground is dark.
+
+        Raises
+        ------
+        ValueError
+            If `threshold` is negative or not finite, or `vmax` not above it.
+        """
+        limit = 0.0 if threshold is None else float(threshold)
+        if not math.isfinite(limit) or limit < 0:
+            raise ValueError(
+                f"threshold is {threshold!r}; it must be a size, zero or more (both signs count)"
+            )
+        largest = float(np.abs(values).max(initial=0.0))
+        top = largest if vmax is None else float(vmax)
+        if vmax is not None and (not math.isfinite(top) or top <= limit):
+            raise ValueError(f"vmax is {vmax!r}; it must be finite and above the threshold {limit}")
+        # An empty map still gets a bar, which shows where the threshold would be.
+        top = max(top, limit * 1.25, float(np.finfo(np.float32).tiny))
+        signed = bool((values < 0).any())
+        return cls(top, limit, signed, diverging(dark=dark))
+
+    @classmethod
+    def of_counts(cls, largest: int) -> Scale:
+        """Choose the colours for a map of numbers of images, which lets the brain show through."""
+        return cls(float(max(largest, 1)), 0.0, False, count_map(), opacity=170)
+
+    @property
+    def norm(self) -> Normalize:
+        """From values to 0..1."""
+        return Normalize(-self.vmax, self.vmax)
+
+    def rgba(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Colour a picture; what is not drawn is transparent.
+
+        Parameters
+        ----------
+        values : array, shape (n_v, n_u)
+            Values.
+
+        Returns
+        -------
+        array of uint8, shape (n_v, n_u, 4)
+            The colours.
+        """
+        colours: NDArray[np.uint8] = self.cmap(self.norm(values), bytes=True)
+        colours[..., 3] = np.where(np.abs(values) > self.threshold, self.opacity, 0)
+        return colours
+
+    def draw_bar(self, ax: Axes, look: Look, label: str) -> None:
+        """Draw the colour bar: a scale in numbers, and the threshold marked."""
+        low = -self.vmax if self.signed else 0.0
+        shown = np.linspace(low, self.vmax, 256)[np.newaxis, :]
+        colours = self.rgba(shown)
+        colours[colours[..., 3] == 0] = (128, 128, 128, 255)
+        ax.imshow(colours, extent=(low, self.vmax, 0.0, 1.0), aspect="auto", origin="lower")
+        ax.set_yticks([])
+        ax.tick_params(colors=look.ink, labelsize=11)
+        for spine in ax.spines.values():
+            spine.set_color(look.ink)
+        limits = {self.threshold, -self.threshold} if self.signed else {self.threshold}
+        for limit in limits if self.threshold > 0 else ():
+            ax.plot([limit, limit], [-0.25, 1.25], color=look.ink, lw=1.5, clip_on=False)
+        note = f"{label}; grey: not shown, up to {self.threshold:.2f}" if self.threshold else label
+        ax.set_xlabel(note, color=look.ink, fontsize=11)
+        ax.set_xlim(low, self.vmax)
+        ax.set_ylim(0.0, 1.0)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A statistic map over the brain, in slices: `plot_stat_map`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from groupglm.plotting.panels import DARK, SLICE_MODES, Panel, check_mode, choose_cuts, lay_out
+from groupglm.plotting.scale import Scale
+from groupglm.plotting.template import MNI, Background, find_background
+from groupglm.plotting.volumes import Bounds, Volume
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from groupglm.images import ImageLike
+
+__all__ = ["draw_slices", "plot_stat_map"]
+
+_MARGIN = 3.0  # mm around the brain
+
+
+def plot_stat_map(
+    stat_map_img: ImageLike,
+    *,
+    bg_img: ImageLike | None = MNI,
+    mask_img: ImageLike | None = None,
+    threshold: float | None = None,
+    display_mode: str = "ortho",
+    cut_coords: Any = None,
+    vmax: float | None = None,
+    title: str | None = None,
+    colorbar: bool = True,
+    label: str = "z",
+) -> Figure:
+    """Draw a statistic map in slices over a picture of the brain.
+
+    Each place shows the value of the voxel that holds it, by the image's affine: nothing is
+    interpolated, so that what is drawn is above the threshold and nothing else.
+
+    Parameters
+    ----------
+    stat_map_img : str, os.PathLike or nibabel image
+        The map, 3-D; zero and NaN are not drawn.
+    bg_img : image or None, default="MNI152TEMPLATE"
+        The picture. The default is the MNI template if TemplateFlow's folder or an installed
+        nilearn has it, else the outline of `mask_img`; it is never downloaded. None: the outline.
+    mask_img : image, optional
+        The mask, for the outline. By default the voxels where the map is not zero.
+    threshold : float, optional
+        Values up to this size are not drawn. By default every value but zero is.
+    display_mode : {"ortho", "x", "y", "z", "xz", "yx", "yz"}, default="ortho"
+        The planes, by the axis they are perpendicular to.
+    cut_coords : int, sequence of float or mapping, optional
+        Where to cut, in mm: (x, y, z) for "ortho"; places or their number for one plane; one each
+        for two planes; a mapping has the planes as keys. By default through the strongest values.
+    vmax : float, optional
+        Value of the last colour; by default the largest size in the map.
+    title : str, optional
+        Written above.
+    colorbar : bool, default=True
+        Whether to draw the scale.
+    label : str, default="z"
+        What the values are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One axes a slice, in mm, labelled with its place, and one for the colour bar.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has none of the values above.
+    groupglm.errors.ImageError
+        If an image cannot be read.
+
+    Examples
+    --------
+    >>> import nibabel as nib, numpy as np
+    >>> from groupglm.plotting import plot_stat_map
+    >>> values = np.zeros((9, 9, 9))
+    >>> values[6, 4, 2] = 5.0
+    >>> img = nib.Nifti1Image(values, np.diag([4.0, 4.0, 4.0, 1.0]))
+    >>> figure = plot_stat_map(img, bg_img=None, threshold=3)
+    >>> [ax.get_label() for ax in figure.axes[:3]]
+    ['y = 16', 'x = 24', 'z = 8']
+    """
+    check_mode(display_mode, SLICE_MODES)
+    values = Volume.of(stat_map_img, "stat_map_img")
+    mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
+    background = find_background(bg_img, mask)
+    scale = Scale.of(values.data, threshold, vmax, dark=True)
+    return draw_slices(
+        values, background, mask, scale, display_mode, cut_coords, title, label if colorbar else ""
+    )
+
+
+def draw_slices(
+    values: Volume,
+    background: Background | None,
+    mask: Volume,
+    scale: Scale,
+    display_mode: str,
+    cut_coords: Any,
+    title: str | None,
+    label: str,
+) -> Figure:
+    """Draw slices of a map that has been read; see `plot_stat_map`.
+
+    Parameters
+    ----------
+    values : Volume
+        The map.
+    background : Background or None
+        The picture behind it.
+    mask : Volume
+        The part of the world that is drawn, with that of the picture.
+    scale : Scale
+        The colours.
+    display_mode, cut_coords
+        As in `plot_stat_map`.
+    title : str or None
+        Written above.
+    label : str
+        What the values are; empty for no colour bar.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+    """
+    bounds = drawn_bounds(mask, background)
+    shown = Volume(_above(values, scale.threshold), values.affine)
+    panels = choose_cuts(display_mode, cut_coords, shown, bounds)
+    figure, axes, bar = lay_out(panels, bounds, DARK, title=title, colorbar=bool(label))
+    for ax, panel in zip(axes, panels, strict=True):
+        _draw_background(ax, panel, background, bounds)
+        picture, extent = values.plane(panel.axis, _place(panel), bounds)
+        ax.imshow(scale.rgba(picture), extent=extent, origin="lower", aspect="auto", zorder=2)
+        _keep_limits(ax, panel, bounds)
+    if bar is not None:
+        scale.draw_bar(bar, DARK, label)
+    return figure
+
+
+def _above(values: Volume, threshold: float) -> Any:
+    import numpy as np
+
+    return np.where(np.abs(values.data) > threshold, values.data, 0)
+
+
+def _place(panel: Panel) -> float:
+    return 0.0 if panel.coordinate is None else panel.coordinate
+
+
+def drawn_bounds(mask: Volume, background: Background | None) -> Bounds:
+    """Return the part of the world that is drawn: the mask and the picture behind it."""
+    bounds = mask.bounds()
+    if background is not None:
+        bounds = bounds.union(background.volume.bounds())
+    return bounds.grown(_MARGIN)
+
+
+def _keep_limits(ax: Axes, panel: Panel, bounds: Bounds) -> None:
+    """Set the view again, which drawing a picture may have moved."""
+    from groupglm.plotting.volumes import IN_PLANE
+
+    first, second = IN_PLANE[panel.axis]
+    ax.set_xlim(bounds.low[first], bounds.high[first])
+    ax.set_ylim(bounds.low[second], bounds.high[second])
+
+
+def _draw_background(ax: Axes, panel: Panel, background: Background | None, bounds: Bounds) -> None:
+    if background is None:
+        return
+    picture, extent = background.volume.plane(
+        panel.axis, _place(panel), bounds, linear=not background.is_outline
+    )
+    if not background.is_outline:
+        ax.imshow(
+            picture, extent=extent, origin="lower", aspect="auto", cmap="gray", vmin=0, vmax=1.1
+        )
+        return
+    ax.imshow(picture, extent=extent, origin="lower", aspect="auto", cmap="gray", vmin=0, vmax=4)
+    if picture.any() and not picture.all():
+        ax.contour(
+            picture, levels=[0.5], extent=extent, origin="lower", colors="#b0b0b0", linewidths=0.8
+        )

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The picture behind a map: the MNI template if this machine has it, never a download."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import ImageError
+from groupglm.plotting.volumes import Volume
+
+if TYPE_CHECKING:
+    from groupglm.images import ImageLike
+
+__all__ = ["MNI", "Background", "find_background"]
+
+MNI = "MNI152TEMPLATE"
+"""What asks for the MNI template, as in nilearn."""
+
+_TEMPLATEFLOW = "tpl-MNI152NLin2009cAsym/tpl-MNI152NLin2009cAsym_res-{res}_desc-brain_T1w.nii.gz"
+_NILEARN = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """The picture behind a map.
+
+    Parameters
+    ----------
+    volume : Volume
+        Values from 0 to 1, zero outside the head or brain.
+    is_outline : bool
+        Whether it is only a mask, to be drawn as an outline.
+    description : str
+        Where it is from, in words, as a sentence.
+    """
+
+    volume: Volume
+    is_outline: bool
+    description: str
+
+
+def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background | None:
+    """Find the picture to draw behind a map.
+
+    Parameters
+    ----------
+    bg_img : str, os.PathLike, nibabel image or None
+        "MNI152TEMPLATE" looks for the template in TemplateFlow's folder (``$TEMPLATEFLOW_HOME``,
+        else ``~/.cache/templateflow``), then among the files of an installed nilearn; nothing is
+        downloaded and nothing imported. None asks for no picture.
+    mask : Volume, optional
+        Drawn as an outline where there is no picture.
+
+    Returns
+    -------
+    Background or None
+        None without a picture and without a mask.
+
+    Raises
+    ------
+    groupglm.errors.ImageError
+        If the image given cannot be read.
+    """
+    if isinstance(bg_img, str) and bg_img == MNI:
+        for path, place in _candidates():
+            try:
+                volume = Volume.of(path, "bg_img")
+            except ImageError:  # such as a file that a download left half written
+                continue
+            return Background(_shades(volume), False, f"The background is the {place}.")
+        missing = (
+            "The MNI template is not on this machine, so that the outline of the mask is drawn in "
+            "its place; install the extra groupglm[templates], or give bg_img."
+        )
+        return _outline(mask, missing)
+    if bg_img is None:
+        return _outline(mask, "The outline is that of the mask: no background was asked for.")
+    name = bg_img if isinstance(bg_img, str | os.PathLike) else bg_img.get_filename()
+    origin = "given" if name is None else f"{Path(name).name}, given"
+    return Background(
+        _shades(Volume.of(bg_img, "bg_img")), False, f"The background is the image {origin}."
+    )
+
+
+def _outline(mask: Volume | None, description: str) -> Background | None:
+    if mask is None:
+        return None
+    inside = (mask.data != 0).astype(np.float32)
+    return Background(Volume(inside, mask.affine), True, description)
+
+
+def _candidates() -> Iterator[tuple[Path, str]]:
+    """Yield files that may hold the template, with what they are."""
+    home = os.environ.get("TEMPLATEFLOW_HOME")
+    folder = Path(home).expanduser() if home else _default_templateflow()
+    for res in ("02", "01"):
+        path = folder / _TEMPLATEFLOW.format(res=res) if folder else None
+        # A file that TemplateFlow only announces is empty until it is asked for.
+        if path is not None and path.is_file() and path.stat().st_size > 0:
+            yield path, "MNI152NLin2009cAsym brain template of TemplateFlow's folder"
+    spec = importlib.util.find_spec("nilearn")
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(location) / _NILEARN
+        if path.is_file():
+            yield path, "ICBM 2009a symmetric MNI template of an installed nilearn"
+
+
+def _default_templateflow() -> Path | None:
+    try:
+        return Path.home() / ".cache" / "templateflow"
+    except RuntimeError:  # an account without a home
+        return None
+
+
+def _shades(volume: Volume) -> Volume:
+    """Scale to 0..1 by the brightest hundredth, which is often an artefact or fat."""
+    values = volume.data.astype(np.float32)
+    # Every seventh voxel: a percentile of millions of values costs more than it tells.
+    sample: Any = values.ravel(order="K")[::7]
+    sample = sample[sample > 0]
+    top = float(np.percentile(sample, 99.5)) if sample.size else float(values.max())
+    if top > 0:
+        values /= top
+    return Volume(np.clip(values, 0.0, 1.0, out=values), volume.affine)

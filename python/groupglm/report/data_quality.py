@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Each image beside the others, and every image at a few voxels, in one reading."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.engine import read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from groupglm.fitted import FittedGroup
+
+__all__ = ["DataQuality", "ImageQuality", "leverage", "look_at_images"]
+
+OUTLYING = 3.5
+"""Robust z score beyond which an image is flagged (Iglewicz and Hoaglin, How to Detect and Handle
+Outliers, 1993)."""
+
+_MAD_TO_SD = 0.6745  # of a normal distribution
+
+# Means over a hundred thousand voxels hardly differ by chance: without a floor the least difference
+# would stand out. With this one an image is flagged from a tenth on: of a standard deviation for
+# the mean, of their size for standard deviation and distance, and 0.1 in Fisher's z.
+_LEAST_SPREAD = 0.02
+
+
+@dataclass(frozen=True)
+class ImageQuality:
+    """One image beside the others.
+
+    Parameters
+    ----------
+    name : str
+        The file's name, or the image's place in the input.
+    mean, sd : float
+        Over the voxels of the mask where the image has a value.
+    n_missing : int
+        Voxels of the mask where it has none.
+    correlation : float
+        With the mean of the other images, over those voxels.
+    distance : float
+        Root mean square of its standardised residuals: 1 is expected.
+    leverage : float
+        How much its own value counts in its fitted value, 0 to 1.
+    sha256 : str
+        Of the file, or of the values in the mask for an image in memory.
+    is_file : bool
+        Which of the two.
+    flags : tuple of str
+        Why it is an outlier; empty if it is not.
+    """
+
+    name: str
+    mean: float
+    sd: float
+    n_missing: int
+    correlation: float
+    distance: float
+    leverage: float
+    sha256: str
+    is_file: bool
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class DataQuality:
+    """Every image beside the others, and at the voxels asked for.
+
+    Parameters
+    ----------
+    images : tuple of ImageQuality
+        In the order of the design's rows.
+    at_voxels : array, shape (n_images, k)
+        The values at the voxels asked for; NaN where missing. None when the images could not be
+        read: of them only the name and the leverage are known then.
+    """
+
+    images: tuple[ImageQuality, ...]
+    at_voxels: NDArray[np.float64] | None
+
+    @property
+    def outliers(self) -> tuple[ImageQuality, ...]:
+        """The images that are flagged."""
+        return tuple(image for image in self.images if image.flags)
+
+
+def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
+    """Read the images once more and compare each with the others and with the fit.
+
+    Memory is that of two batches of rows and the fit's coefficients.
+
+    Parameters
+    ----------
+    group : FittedGroup
+        The fit.
+    voxels : array of int, shape (k,)
+        Places in a row whose values are kept.
+
+    Returns
+    -------
+    DataQuality
+        What was found.
+    """
+    result = group.result
+    if not group.has_images:
+        return _without_images(group)
+    fit = _Fit(result.beta, result.residual_variance, result.mean, result.n_observations)
+    hat = leverage(result.X)
+    at_voxels = np.full((len(group.sources), len(voxels)), np.nan)
+    found: list[ImageQuality] = []
+    fill = 0.0 if group.missing == "zero" else None
+    hashes = _file_hashes([source.name for source in group.sources], result.n_threads)
+    rows_read = read_rows(group.sources, group.space, n_threads=result.n_threads, fill=fill)
+    for first, rows in rows_read:
+        for offset, row in enumerate(rows):
+            place = first + offset
+            name = group.sources[place].name
+            at_voxels[place] = row[voxels]
+            digest = hashes[name]
+            numbers = fit.compare(row, result.X[place], hat[place])
+            found.append(
+                ImageQuality(
+                    name,
+                    *numbers,
+                    leverage=float(hat[place]),
+                    sha256=digest or hashlib.sha256(row.tobytes()).hexdigest(),
+                    is_file=digest is not None,
+                )
+            )
+    return DataQuality(_flagged(found), at_voxels)
+
+
+def _without_images(group: FittedGroup) -> DataQuality:
+    """Return what is known of images that cannot be read: names, and leverages of the design."""
+    unknown = dict.fromkeys(("mean", "sd", "correlation", "distance"), math.nan)
+    images = [
+        ImageQuality(
+            source.name, n_missing=0, leverage=float(own), sha256="", is_file=False, **unknown
+        )
+        for source, own in zip(group.sources, leverage(group.result.X), strict=True)
+    ]
+    return DataQuality(tuple(images), None)
+
+
+class _Fit:
+    """What each image is compared with."""
+
+    def __init__(self, beta: Any, variance: Any, mean: Any, n_observations: Any) -> None:
+        self._beta = beta
+        with np.errstate(divide="ignore"):
+            self._weight = 1 / variance
+        self._weight[~np.isfinite(self._weight)] = 0.0
+        self._sum = mean * n_observations
+        self._n_others = np.maximum(np.asarray(n_observations, dtype=np.float64) - 1, 1)
+
+    def compare(
+        self, row: NDArray[Any], x: NDArray[np.float64], hat: float
+    ) -> tuple[float, float, int, float, float]:
+        """Return mean, sd, missing count, correlation with the others and distance of an image."""
+        values = row.astype(np.float64)
+        present = np.isfinite(values)
+        others = (self._sum - values) / self._n_others
+        residual = values - x @ self._beta
+        weight = self._weight
+        if not present.all():
+            values, others, residual = values[present], others[present], residual[present]
+            weight = weight[present]
+        usable = weight > 0
+        count = int(np.count_nonzero(usable))
+        squares = float(np.nansum(residual[usable] ** 2 * weight[usable]))
+        expected = count * max(1 - hat, np.finfo(np.float64).eps)
+        distance = float(np.sqrt(squares / expected)) if count and hat < 1 - 1e-9 else np.nan
+        n_missing = int(row.size - np.count_nonzero(present))
+        return (
+            float(values.mean()),
+            float(values.std()),
+            n_missing,
+            _correlation(values, others),
+            distance,
+        )
+
+
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return Pearson's correlation; NaN where one of the two does not vary."""
+    one, two = first - first.mean(), second - second.mean()
+    size = float(np.sqrt((one @ one) * (two @ two)))
+    return float(one @ two) / size if size > 0 else np.nan
+
+
+def leverage(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the diagonal of the hat matrix of a design.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        The design; its columns may depend on each other.
+
+    Returns
+    -------
+    array, shape (n_images,)
+        Between 0 and 1; they add up to the rank.
+
+    Examples
+    --------
+    >>> leverage(np.array([[1.0, 0], [1, 1], [1, 2]])).round(4).tolist()
+    [0.8333, 0.3333, 0.8333]
+    """
+    lengths = np.linalg.norm(X, axis=0)
+    unit = X / np.where(lengths > 0, lengths, 1.0)
+    left, singular, _ = np.linalg.svd(unit, full_matrices=False)
+    basis = left[:, singular > singular.max(initial=0.0) * 1e-10]
+    diagonal: NDArray[np.float64] = (basis**2).sum(axis=1)
+    return np.clip(diagonal, 0.0, 1.0)
+
+
+def _flagged(images: Sequence[ImageQuality]) -> tuple[ImageQuality, ...]:
+    """Flag images that lie far from the others, by median and median absolute deviation."""
+    from dataclasses import replace
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        typical_sd = np.median([image.sd for image in images])
+        scores = {
+            "mean": _robust_z([image.mean / typical_sd for image in images]),
+            "sd": _robust_z(np.log([image.sd for image in images])),
+            "correlation": _robust_z(np.arctanh([image.correlation for image in images])),
+            "distance": _robust_z(np.log([image.distance for image in images])),
+        }
+    # Only a low correlation and a large distance are a reason to look.
+    scores["correlation"] = np.minimum(scores["correlation"], 0)
+    scores["distance"] = np.maximum(scores["distance"], 0)
+    return tuple(
+        replace(
+            image,
+            flags=tuple(name for name, score in scores.items() if abs(score[place]) > OUTLYING),
+        )
+        for place, image in enumerate(images)
+    )
+
+
+def _robust_z(values: Any) -> NDArray[np.float64]:
+    """Return modified z scores; zero where a value or the spread is undefined."""
+    numbers = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(numbers)
+    scores = np.zeros(len(numbers))
+    if np.count_nonzero(finite) < 4:
+        return scores
+    centred = numbers[finite] - np.median(numbers[finite])
+    spread = max(float(np.median(np.abs(centred))), _LEAST_SPREAD)
+    scores[finite] = _MAD_TO_SD * centred / spread
+    return scores
+
+
+def _file_hashes(names: Sequence[str], n_threads: int) -> dict[str, str | None]:
+    """Return the SHA-256 of each file, None for what is not a file; a file is read once."""
+    files = {name: _file_of(name) for name in names}
+    distinct = sorted({path for path in files.values() if path is not None})
+    with ThreadPoolExecutor(max(n_threads, 1)) as pool:
+        digests = dict(zip(distinct, pool.map(_sha256, distinct), strict=True))
+    return {name: None if path is None else digests[path] for name, path in files.items()}
+
+
+def _file_of(name: str) -> Path | None:
+    for candidate in (name, re.sub(r", volume \d+$", "", name)):
+        try:
+            if Path(candidate).is_file():
+                return Path(candidate)
+        except (OSError, ValueError):  # a name that no file can have
+            continue
+    return None
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

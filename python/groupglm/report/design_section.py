@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the page says about the design."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.design import describe_dependence, variance_inflation
+from groupglm.plotting.design import (
+    design_correlation,
+    plot_design_correlation,
+    plot_design_matrix,
+)
+from groupglm.report.data_quality import leverage
+from groupglm.report.figures import chart
+from groupglm.report.words import listed, span
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from groupglm.fitted import FittedGroup
+
+__all__ = ["design_section"]
+
+_LARGE_INFLATION = 10.0
+_LARGE_LEVERAGE = 3.0  # times the mean, a common rule of thumb
+
+
+def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
+    """Return pictures and tables of the design.
+
+    Parameters
+    ----------
+    group : FittedGroup
+        The fit.
+    design : pandas.DataFrame
+        The design matrix.
+
+    Returns
+    -------
+    dict
+        For the template.
+    """
+    X, names = group.result.X, list(group.result.column_names)
+    rank = round(float(leverage(X).sum()))
+    full = rank == X.shape[1]
+    inflation = variance_inflation(X) if full else None
+    pictures = [
+        chart(
+            plot_design_matrix(design),
+            f"Heat map of the design matrix: {len(X)} images by {len(names)} columns.",
+            "Design matrix, one row an image; each column over its largest size.",
+        )
+    ]
+    varying, correlation = design_correlation(design)
+    if len(varying) > 1:
+        worst, pair = _strongest(varying, correlation)
+        pictures.append(
+            chart(
+                plot_design_correlation(design),
+                f"Correlations of the columns; the strongest is {worst:.2f}, of {listed(pair)}.",
+                f"Correlation of columns; the strongest is {worst:.2f}, of {listed(pair)}.",
+            )
+        )
+    return {
+        "pictures": pictures,
+        "columns": [
+            [name, _short(column.min()), _short(column.max()), _short(_mean(column)), factor]
+            for name, column, factor in zip(
+                names, X.T, _factors(inflation, len(names)), strict=True
+            )
+        ],
+        "facts": [
+            ("rank", f"{rank} of {len(names)} columns"),
+            ("residual degrees of freedom", span(group.result.df_residual)),
+        ],
+        "findings": [_about_dependence(X, names, full, inflation), _about_leverage(X, rank)],
+        "names": names,
+        "rows": [[repr(float(value)) for value in row] for row in X],
+    }
+
+
+def _mean(column: Any) -> float:
+    """Return the mean, zero where it is only rounding that keeps it from zero."""
+    mean = float(column.mean())
+    return mean if abs(mean) > 1e-12 * float(np.abs(column).max()) else 0.0
+
+
+def _short(value: float) -> str:
+    return f"{float(value):.4g}"
+
+
+def _factors(inflation: Any, n_columns: int) -> list[str]:
+    if inflation is None:
+        return ["not defined"] * n_columns
+    return [f"{factor:.2f}" for factor in inflation]
+
+
+def _strongest(names: list[str], correlation: Any) -> tuple[float, list[str]]:
+    sizes = np.abs(np.triu(correlation, 1))
+    row, column = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
+    return float(correlation[row, column]), [names[row], names[column]]
+
+
+def _about_dependence(X: Any, names: list[str], full: bool, inflation: Any) -> str:
+    if not full:
+        return (
+            f"The design has not full rank: {describe_dependence(X, names)}. Contrasts of these "
+            "columns may not be estimable."
+        )
+    large = [
+        name for name, factor in zip(names, inflation, strict=True) if factor > _LARGE_INFLATION
+    ]
+    if large:
+        return (
+            f"Nearly determined by the other columns (variance inflation above "
+            f"{_LARGE_INFLATION:g}): {listed(large)}."
+        )
+    return (
+        "No column is nearly determined by the others: the largest variance inflation is "
+        f"{float(np.max(inflation)):.2f}."
+    )
+
+
+def _about_leverage(X: Any, rank: int) -> str:
+    values = leverage(X)
+    mean = rank / len(X)
+    high = [str(row + 1) for row in np.flatnonzero(values > _LARGE_LEVERAGE * mean)]
+    if not high:
+        return (
+            f"No image has a leverage above three times the mean of {mean:.3f}; the largest is "
+            f"{float(values.max()):.3f}, of image {int(np.argmax(values)) + 1}."
+        )
+    return (
+        f"The leverage of {'image' if len(high) == 1 else 'images'} {listed(high)} is above three "
+        f"times the mean of {mean:.3f}: the fit hangs on them."
+    )

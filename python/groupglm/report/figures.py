@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Figures as parts of a page: charts as SVG that follow dark mode, maps as compressed PNG."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Picture", "chart", "picture"]
+
+_DPI = 130
+_GREYS = 96  # of 256 colours; the scales have the others
+
+# What the page's style sheet colours, so that charts can be read on a dark ground too.
+_FOLLOW_STYLE = {
+    "stroke: #000000": "stroke: currentColor",
+    "stroke: #1a1a1a": "stroke: currentColor",
+    "fill: #000000": "fill: currentColor",
+    "#0072b2": "var(--blue)",
+    "#d55e00": "var(--orange)",
+    "'DejaVu Sans'": "system-ui, 'DejaVu Sans'",
+}
+_DRAWING_ID = re.compile(r' id="[A-Za-z.0-9]+_\d+"')  # names of parts, not what is referred to
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a part of a page.
+
+    Parameters
+    ----------
+    markup : markupsafe.Markup
+        An ``svg`` or ``img`` element without its text.
+    alt : str
+        What there is to see, for readers who do not see it.
+    caption : str
+        Written below; may be empty.
+    source : str
+        Address of a picture's bytes; empty for a chart.
+    """
+
+    markup: Markup
+    alt: str
+    caption: str = ""
+    source: str = ""
+
+
+def chart(figure: Figure, alt: str, caption: str = "") -> Picture:
+    """Make a chart a part of a page.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        A chart.
+    alt, caption : str
+        What goes with it.
+
+    Returns
+    -------
+    Picture
+        With SVG: text stays text, and lines and letters have the colour of the page's.
+    """
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    # The salt makes equal figures equal; without it each run of the program has other names.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "groupglm"}):
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = _DRAWING_ID.sub("", text)
+    # Only what matplotlib writes as a style: a column may be called "#0072b2".
+    text = re.sub(r' style="[^"]*"', lambda match: _restyle(match[0]), text)
+    text = text.replace("<svg ", '<svg aria-hidden="true" ', 1)
+    return Picture(Markup(text), alt, caption)  # noqa: S704  (matplotlib has escaped the names)
+
+
+def _restyle(style: str) -> str:
+    for found, wanted in _FOLLOW_STYLE.items():
+        style = style.replace(found, wanted)
+    return style
+
+
+def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
+    """Make a figure of maps a part of a page.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Slices or glass brains.
+    alt, caption : str
+        What goes with it.
+
+    Returns
+    -------
+    Picture
+        With a PNG of at most 256 colours.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    figure.set_dpi(_DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), pixels)
+    colours = drawn.convert("RGB").quantize(palette=_palette(), dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    colours.save(buffer, format="PNG", compress_level=9)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Picture(Markup(""), alt, caption, f"data:image/png;base64,{data}")
+
+
+def _palette() -> Any:
+    """Return an image of the colours that maps are drawn in: greys, and those of the two scales."""
+    import numpy as np
+    from PIL import Image
+
+    from groupglm.plotting.colors import ON_DARK, ON_LIGHT, count_map
+
+    grey = np.tile(np.linspace(0, 255, _GREYS).round()[:, np.newaxis], (1, 3))
+    scales = [
+        np.asarray(cmap(np.linspace(low, 1, n)))[:, :3] * 255
+        for cmap, low, n in ((ON_DARK, 0.0, 76), (ON_LIGHT, 0.0, 60), (count_map(), 0.5, 24))
+    ]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.vstack([grey, *scales]).round().astype(np.uint8).tobytes())
+    return palette

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a contrast found: map, threshold, clusters and peaks; no words and no pictures yet."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from groupglm.inference.cluster_table import get_clusters_table
+from groupglm.inference.thresholds import threshold_stats_img
+from groupglm.plotting.volumes import Volume
+from groupglm.report.options import describe_weights
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import NDArray
+
+    from groupglm.fitted import FittedGroup
+    from groupglm.report.options import ReportOptions
+    from groupglm.results import ContrastResult
+
+__all__ = ["Finding", "Peak", "find"]
+
+_MAX_PEAKS = 3
+_COLUMNS = ("Cluster ID", "X", "Y", "Z", "Peak Stat", "Cluster Size (mm3)")
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A voxel of interest.
+
+    Parameters
+    ----------
+    position : tuple of 3 floats
+        In mm.
+    z : float
+        Its z score.
+    place : int
+        Its place in a row of the space's values.
+    cluster : str
+        The cluster it is the peak of; empty for a peak that did not survive.
+    """
+
+    position: tuple[float, float, float]
+    z: float
+    place: int
+    cluster: str
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What a contrast found.
+
+    Parameters
+    ----------
+    name : str
+        What the user calls the contrast.
+    expression : str
+        The contrast as an expression over the columns.
+    weights : array, shape (n_columns,) or (n_rows, n_columns)
+        The contrast.
+    result : ContrastResult
+        Its statistics.
+    two_sided : bool
+        Whether both tails were tested; never for F.
+    threshold : float
+        Of z; infinite where none controls the error rate asked for.
+    thresholded : Volume
+        The map with zero where nothing survived.
+    z_map : Volume
+        The map, zero outside the mask.
+    table : pandas.DataFrame
+        The clusters and their peaks.
+    top : Peak
+        The voxel of the largest z score, or of the largest size if two-sided.
+    peaks : tuple of Peak
+        Of the first clusters; the highest voxel if there is none.
+    """
+
+    name: str
+    expression: str
+    weights: NDArray[np.float64]
+    result: ContrastResult
+    two_sided: bool
+    threshold: float
+    thresholded: Volume
+    z_map: Volume
+    table: pd.DataFrame
+    top: Peak
+    peaks: tuple[Peak, ...]
+
+    @property
+    def survived(self) -> bool:
+        """Whether any voxel is above the threshold and in a cluster that is large enough."""
+        return bool(self.thresholded.data.any())
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters; the table has rows for subpeaks too."""
+        return sum(str(label).isdigit() for label in self.table["Cluster ID"])
+
+
+def find(
+    name: str, weights: NDArray[np.float64], group: FittedGroup, options: ReportOptions
+) -> Finding:
+    """Compute a contrast, threshold it and list its clusters.
+
+    Parameters
+    ----------
+    name : str
+        What the user calls it.
+    weights : array
+        The contrast.
+    group : FittedGroup
+        The fit.
+    options : ReportOptions
+        Thresholds.
+
+    Returns
+    -------
+    Finding
+        All of it.
+
+    Raises
+    ------
+    groupglm.errors.NotEstimableError
+        If the design cannot estimate the contrast.
+    """
+    result = group.result.contrast(weights)
+    # The z scores of an F statistic are large for effects in any direction: one tail holds all.
+    two_sided = options.two_sided and result.stat_type == "t"
+    z = np.where(np.isfinite(result.z_score), result.z_score, 0.0)
+    image = group.space.to_image(z, f"z of {name}")
+    with warnings.catch_warnings():
+        # That nothing survived, on one side or both, is what the page says.
+        warnings.simplefilter("ignore", UserWarning)
+        survivors, limit = _survivors(image, group, options, two_sided)
+        table = _clusters(image, limit, survivors, options, two_sided)
+    top = int(np.argmax(np.abs(z) if two_sided else z))
+    top_peak = Peak(_position(group, top), float(z[top]), top, "")
+    return Finding(
+        name=name,
+        expression=describe_weights(weights, list(group.result.column_names)),
+        weights=weights,
+        result=result,
+        two_sided=two_sided,
+        threshold=limit,
+        thresholded=survivors,
+        z_map=Volume.of(image, "z map"),
+        table=table,
+        top=top_peak,
+        peaks=_main_peaks(table, group, z) or (top_peak,),
+    )
+
+
+def _survivors(
+    image: Nifti1Image, group: FittedGroup, options: ReportOptions, two_sided: bool
+) -> tuple[Volume, float]:
+    by_alpha = options.height_control is not None
+    thresholded, threshold = threshold_stats_img(
+        image,
+        mask_img=group.space.mask_image(),
+        alpha=options.alpha,
+        threshold=None if by_alpha else options.threshold,
+        height_control=options.height_control,
+        cluster_threshold=options.cluster_threshold,
+        two_sided=two_sided,
+    )
+    # There is an image because one was given.
+    return Volume.of(cast("Nifti1Image", thresholded), "thresholded map"), float(threshold)
+
+
+def _clusters(
+    image: Nifti1Image,
+    threshold: float,
+    survivors: Volume,
+    options: ReportOptions,
+    two_sided: bool,
+) -> pd.DataFrame:
+    import pandas as pd
+
+    if not survivors.data.any() or not math.isfinite(threshold):
+        return pd.DataFrame(columns=list(_COLUMNS))
+    table: pd.DataFrame = get_clusters_table(
+        image,
+        threshold,
+        cluster_threshold=options.cluster_threshold,
+        two_sided=two_sided,
+        min_distance=options.min_distance,
+    )
+    return table
+
+
+def _main_peaks(
+    table: pd.DataFrame, group: FittedGroup, z: NDArray[np.float64]
+) -> tuple[Peak, ...]:
+    """Return the highest peaks of clusters, the highest first."""
+    peaks = []
+    for row in table.itertuples(index=False, name=None):
+        label, position = str(row[0]), (float(row[1]), float(row[2]), float(row[3]))
+        place = _place(group, position)
+        if label.isdigit() and place is not None:
+            peaks.append(Peak(position, float(z[place]), place, label))
+    peaks.sort(key=lambda peak: -abs(peak.z))
+    return tuple(peaks[:_MAX_PEAKS])
+
+
+def _indices(group: FittedGroup) -> Any:
+    space = group.space
+    return np.arange(space.n_values) if space.indices is None else space.indices
+
+
+def _position(group: FittedGroup, place: int) -> tuple[float, float, float]:
+    grid = group.space.grid
+    voxel = np.unravel_index(int(_indices(group)[place]), grid.shape, order="F")
+    x, y, z = (grid.affine @ [*voxel, 1])[:3]
+    return float(x), float(y), float(z)
+
+
+def _place(group: FittedGroup, position: tuple[float, float, float]) -> int | None:
+    """Return the place in a row of the voxel that holds a position; None outside the mask."""
+    grid = group.space.grid
+    voxel = np.floor((np.linalg.inv(grid.affine) @ [*position, 1.0])[:3] + 0.5).astype(int)
+    if (voxel < 0).any() or (voxel >= grid.shape).any():
+        return None
+    flat = int(np.ravel_multi_index(tuple(voxel), grid.shape, order="F"))
+    indices = _indices(group)
+    place = int(np.searchsorted(indices, flat))
+    return place if place < len(indices) and indices[place] == flat else None

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The estimator's ``generate_report``: `ReportingMixin`."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from groupglm.report.html_report import HTMLReport, check_dims
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from groupglm.fitted import FittedGroup
+    from groupglm.images import ImageLike
+    from groupglm.report.options import HeightControl, PlotType
+
+__all__ = ["ReportingMixin"]
+
+
+class ReportingMixin(ABC):
+    """The part of the estimator that reports on a fit."""
+
+    design_matrix_: pd.DataFrame
+
+    @abstractmethod
+    def _fitted_for(self, first_level_contrast: Any) -> FittedGroup:
+        """Return the fit of a kind of maps, and make it the current one."""
+
+    def generate_report(
+        self,
+        contrasts: Any = None,
+        title: str | None = None,
+        bg_img: ImageLike | None = "MNI152TEMPLATE",
+        threshold: float = 3.09,
+        alpha: float = 0.001,
+        cluster_threshold: int = 0,
+        height_control: HeightControl | None = "fpr",
+        min_distance: float = 8.0,
+        plot_type: PlotType = "slice",
+        display_mode: str | None = None,
+        report_dims: tuple[int, int] = (1600, 800),
+        *,
+        first_level_contrast: Any = None,
+        two_sided: bool = True,
+        cut_coords: Any = None,
+    ) -> HTMLReport:
+        """Write a page about the fit: data, design, and for each contrast map, clusters and peaks.
+
+        The page is one file that loads nothing. The images are read once more, in batches, to
+        compare them with each other and to show the data behind the peaks.
+
+        Parameters
+        ----------
+        contrasts : str, array_like, list of them, dict or None
+            One contrast as `compute_contrast` takes it, a list of them, or a dict of them by name.
+            A flat list of numbers is one contrast, an array of two axes one F contrast. None: a
+            page about data and design only.
+        title : str, optional
+            Heading of the page.
+        bg_img : image or None, default="MNI152TEMPLATE"
+            Picture behind the maps. The default is the MNI template if TemplateFlow's folder
+            (``$TEMPLATEFLOW_HOME``) or an installed nilearn has it, else the outline of the mask,
+            and the page says so. Nothing is downloaded. None: the outline.
+        threshold : float, default=3.09
+            Of z, with ``height_control=None``; else it has no effect.
+        alpha : float, default=0.001
+            Error rate that `height_control` is to hold.
+        cluster_threshold : int, default=0
+            Smallest size of a cluster, in voxels.
+        height_control : {"fpr", "fdr", "bonferroni", None}, default="fpr"
+            How the threshold is set: by the p-value of each voxel, by the false discovery rate, by
+            Bonferroni's correction, or not at all.
+        min_distance : float, default=8.0
+            Smallest distance of peaks within a cluster, in mm.
+        plot_type : {"slice", "glass"}, default="slice"
+            Slices, or a glass brain.
+        display_mode : str, optional
+            "ortho", "x", "y", "z", "xz", "yx" or "yz", for a glass brain also "l", "r", "lr",
+            "lzr", "lyr", "lzry" or "lyrz". By default "z" for slices and "lzry" for a glass brain.
+        report_dims : tuple of 2 ints, default=(1600, 800)
+            Width and height of the frame in a notebook, in pixels; it is never wider than that.
+        first_level_contrast : str, array or list of them, optional
+            The kind of maps, as in `compute_contrast`.
+        two_sided : bool, default=True
+            Whether effects of both signs are looked for, each with half of alpha. An F contrast
+            has one tail.
+        cut_coords : int, sequence of float or mapping, optional
+            Where slices are, in mm, as in `groupglm.plotting.plot_stat_map`.
+
+        Returns
+        -------
+        groupglm.report.HTMLReport
+            Has ``save_as_html(path)``, ``open_in_browser()`` and ``get_standalone()``, and shows
+            itself in a notebook.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If a parameter has none of the values above, or a contrast is not one of the design.
+        groupglm.errors.ImageError
+            If an image cannot be read.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter that was given has no effect beside another.
+        """
+        given = {name: value for name, value in locals().items() if name != "self"}
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        from groupglm.report.options import ReportOptions, named_contrasts
+        from groupglm.report.page import Request, build_page
+
+        dims = check_dims(report_dims)
+        aside = ("contrasts", "report_dims", "first_level_contrast")
+        options = ReportOptions.check(**{k: v for k, v in given.items() if k not in aside})
+        columns = [str(name) for name in self.design_matrix_.columns]
+        named = named_contrasts(contrasts, columns)
+        group = self._fitted_for(first_level_contrast)
+        request = Request(
+            options=options,
+            contrasts=named,
+            model_parameters=_changed(type(self).__init__, vars(self)),
+            report_parameters=_changed(ReportingMixin.generate_report, given),
+        )
+        return HTMLReport(build_page(group, self.design_matrix_, request), dims)
+
+
+def _changed(function: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are not the function's defaults, in its order."""
+    parameters = inspect.signature(function).parameters
+    return {
+        name: given[name]
+        for name, parameter in parameters.items()
+        if name in given and given[name] is not parameter.default
+        and not _equal(given[name], parameter.default)
+    }  # fmt: skip
+
+
+def _equal(first: Any, second: Any) -> bool:
+    simple = (str, int, float, bool, tuple)
+    return isinstance(first, simple) and isinstance(second, simple) and first == second

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A page that can be saved, opened and shown in a notebook: `HTMLReport`."""
+
+from __future__ import annotations
+
+import html
+import os
+import secrets
+import tempfile
+import webbrowser
+from numbers import Integral
+from pathlib import Path
+
+__all__ = ["HTMLReport", "check_dims"]
+
+
+class HTMLReport:
+    """A page of HTML that needs no other file.
+
+    Parameters
+    ----------
+    page : str
+        The whole page.
+    report_dims : tuple of 2 ints, default=(1600, 800)
+        Width and height in pixels of the frame in a notebook; never wider than the notebook.
+
+    Attributes
+    ----------
+    width, height : int
+        The frame's size in pixels; may be set.
+
+    Examples
+    --------
+    >>> from groupglm.report import HTMLReport
+    >>> report = HTMLReport("<!doctype html><title>A</title><p>B", (800, 400))
+    >>> report.width = 600
+    >>> report._repr_html_()[:66]
+    '<iframe srcdoc="&lt;!doctype html&gt;&lt;title&gt;A&lt;/title&gt;&'
+    """
+
+    def __init__(self, page: str, report_dims: tuple[int, int] = (1600, 800)) -> None:
+        self._page = page
+        self.width, self.height = report_dims
+
+    @property
+    def width(self) -> int:
+        """Width of the frame in a notebook, in pixels."""
+        return self._width
+
+    @width.setter
+    def width(self, value: int) -> None:
+        self._width = _check_pixels(value, "width")
+
+    @property
+    def height(self) -> int:
+        """Height of the frame in a notebook, in pixels."""
+        return self._height
+
+    @height.setter
+    def height(self, value: int) -> None:
+        self._height = _check_pixels(value, "height")
+
+    def get_standalone(self) -> str:
+        """Return the page.
+
+        Returns
+        -------
+        str
+            HTML, complete.
+        """
+        return self._page
+
+    def __str__(self) -> str:
+        return self._page
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, {len(self._page) / 1e6:.1f} MB; save_as_html(path) saves>"
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame, as notebooks ask for it."""
+        return (
+            f'<iframe srcdoc="{html.escape(self._page)}" width="{self.width}" '
+            f'height="{self.height}" style="border:0;max-width:100%" title="Report"></iframe>'
+        )
+
+    def save_as_html(self, path: str | os.PathLike[str]) -> Path:
+        """Save the page.
+
+        It goes to a temporary file beside `path`, which is then renamed: a reader sees the old file
+        or the new one.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Folders that do not exist are created; a file that does is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file written.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        target = Path(path).expanduser()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+        try:
+            with draft.open("x", encoding="utf-8") as file:
+                file.write(self._page)
+            draft.replace(target)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        return target
+
+    def open_in_browser(self, file_name: str | os.PathLike[str] | None = None) -> Path:
+        """Save the page and show it in the default browser.
+
+        Parameters
+        ----------
+        file_name : str or os.PathLike, optional
+            Where to save it. By default a temporary folder, which is left there: a browser reads it
+            again when the page is reloaded.
+
+        Returns
+        -------
+        pathlib.Path
+            The file shown.
+        """
+        if file_name is None:
+            file_name = Path(tempfile.mkdtemp(prefix="groupglm-")) / "report.html"
+        saved = self.save_as_html(file_name)
+        webbrowser.open(saved.resolve().as_uri())
+        return saved
+
+
+def check_dims(report_dims: object) -> tuple[int, int]:
+    """Return a report's width and height, refusing what is not two numbers of pixels."""
+    if not isinstance(report_dims, tuple | list) or len(report_dims) != 2:
+        raise ValueError(
+            f"report_dims is {report_dims!r}; it must be (width, height) in pixels, for instance "
+            "(1600, 800)"
+        )
+    width, height = report_dims
+    return _check_pixels(width, "report_dims[0]"), _check_pixels(height, "report_dims[1]")
+
+
+def _check_pixels(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of pixels, at least 1")
+    return int(value)

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a user asks of a report, checked: `ReportOptions`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupglm.contrasts import contrast_matrix
+from groupglm.errors import warn_caller
+
+__all__ = ["HeightControl", "PlotType", "ReportOptions", "describe_weights", "named_contrasts"]
+
+HeightControl: TypeAlias = Literal["fpr", "fdr", "bonferroni"]
+PlotType: TypeAlias = Literal["slice", "glass"]
+
+DEFAULT_THRESHOLD, DEFAULT_ALPHA = 3.09, 0.001
+
+
+@dataclass(frozen=True, eq=False)
+class ReportOptions:
+    """What a user asks of a report; the parameters are those of ``generate_report``."""
+
+    title: str | None
+    bg_img: Any
+    threshold: float
+    alpha: float
+    cluster_threshold: int
+    height_control: HeightControl | None
+    min_distance: float
+    plot_type: PlotType
+    display_mode: str
+    two_sided: bool
+    cut_coords: Any
+
+    @classmethod
+    def check(cls, **given: Any) -> ReportOptions:
+        """Refuse nonsense, and say what has no effect.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an option has none of the values allowed.
+
+        Warns
+        -----
+        UserWarning
+            If an option that was given has no effect beside another.
+        """
+        title = given["title"]
+        if title is not None and not isinstance(title, str):
+            raise TypeError(f"title is a {type(title).__name__}; it must be a str or None")
+        _check_choice("height_control", given["height_control"], (*get_args(HeightControl), None))
+        _check_choice("plot_type", given["plot_type"], get_args(PlotType))
+        _check_thresholds(given)
+        if not isinstance(given["two_sided"], bool | np.bool_):
+            raise TypeError(f"two_sided is {given['two_sided']!r}; it must be True or False")
+        if given["display_mode"] is None:
+            given["display_mode"] = "z" if given["plot_type"] == "slice" else "lzry"
+        _check_views(given)
+        return cls(**given)
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if not any(value is choice or value == choice for choice in choices):
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} is {value!r}; it must be one of {listed}")
+
+
+def _check_thresholds(given: dict[str, Any]) -> None:
+    control = given["height_control"]
+    alpha = _number("alpha", given["alpha"])
+    if not 0 < alpha < 1:
+        raise ValueError(
+            f"alpha is {alpha}; it is a probability, between 0 and 1; a threshold of z is given as "
+            "threshold with height_control=None"
+        )
+    if given["threshold"] is None:
+        given["threshold"] = DEFAULT_THRESHOLD
+    threshold = _number("threshold", given["threshold"])
+    if threshold <= 0:
+        raise ValueError(
+            f"threshold is {threshold}; it is a z score and must be above zero; for effects in the "
+            "other direction give the contrast with its sign changed, or two_sided=True"
+        )
+    if control is not None and threshold != DEFAULT_THRESHOLD:
+        warn_caller(
+            f"threshold={threshold} has no effect beside height_control={control!r}, which sets "
+            "the threshold by alpha; give height_control=None to use it"
+        )
+    if control is None and alpha != DEFAULT_ALPHA:
+        warn_caller(
+            f"alpha={alpha} has no effect with height_control=None: the threshold is z = "
+            f"{threshold}; give height_control='fpr', 'fdr' or 'bonferroni' to use it"
+        )
+    extent = given["cluster_threshold"]
+    if isinstance(extent, bool) or not isinstance(extent, Integral) or extent < 0:
+        raise ValueError(
+            f"cluster_threshold is {extent!r}; it must be a number of voxels, zero or more"
+        )
+    distance = _number("min_distance", given["min_distance"])
+    if distance <= 0:
+        raise ValueError(f"min_distance is {distance}; it must be a distance in mm, above zero")
+    given.update(
+        alpha=alpha, threshold=threshold, cluster_threshold=int(extent), min_distance=distance
+    )
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f"{name} is {value!r}; it must be a finite number")
+    return float(value)
+
+
+def _check_views(given: dict[str, Any]) -> None:
+    from groupglm.plotting.panels import GLASS_MODES, SLICE_MODES, check_cuts, check_mode
+
+    slices = given["plot_type"] == "slice"
+    check_mode(given["display_mode"], SLICE_MODES if slices else GLASS_MODES)
+    if given["cut_coords"] is None:
+        return
+    if slices:
+        check_cuts(given["display_mode"], given["cut_coords"])
+    else:
+        warn_caller(
+            "cut_coords has no effect with plot_type='glass': a glass brain is not cut; give "
+            "plot_type='slice'"
+        )
+
+
+def named_contrasts(contrasts: Any, columns: list[str]) -> dict[str, NDArray[np.float64]]:
+    """Return each contrast as numbers, by its name.
+
+    Parameters
+    ----------
+    contrasts : str, array_like, list of them, mapping or None
+        One contrast, several, or contrasts by name. A flat list or array of numbers is one
+        contrast; an array of two axes is one F contrast; in a list each item is a contrast; None
+        is none.
+    columns : list of str
+        The columns of the design.
+
+    Returns
+    -------
+    dict of str to arrays of shape (n_columns,) or (n_rows, n_columns)
+        Unnamed vectors are named by their expression.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is not a contrast; the message names it.
+    """
+    if contrasts is None:
+        return {}
+    if isinstance(contrasts, Mapping):
+        if not contrasts:
+            raise ValueError("contrasts is an empty mapping; give at least one contrast, or None")
+        return {str(name): _weights(str(name), item, columns) for name, item in contrasts.items()}
+    found: dict[str, NDArray[np.float64]] = {}
+    for item in _items(contrasts):
+        weights = _weights(repr(item), item, columns)
+        name = item if isinstance(item, str) else describe_weights(weights, columns)
+        if name in found and not np.array_equal(found[name], weights):
+            name = f"{name} ({len(found) + 1})"  # weights that only differ in further digits
+        found[name] = weights
+    return found
+
+
+def _items(contrasts: Any) -> list[Any]:
+    if isinstance(contrasts, str | np.ndarray) or not isinstance(contrasts, list | tuple):
+        return [contrasts]
+    if len(contrasts) == 0:
+        raise ValueError("contrasts is empty; give at least one contrast, or None for none")
+    if any(isinstance(item, Real) for item in contrasts):
+        return [contrasts]
+    return list(contrasts)
+
+
+def _weights(name: str, contrast: Any, columns: list[str]) -> NDArray[np.float64]:
+    try:
+        weights = contrast_matrix(contrast, columns)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"contrast {name}: {error}") from error
+    return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
+
+
+def describe_weights(weights: NDArray[np.float64], columns: list[str]) -> str:
+    """Write a contrast as an expression over the columns.
+
+    Parameters
+    ----------
+    weights : array, shape (n_columns,) or (n_rows, n_columns)
+        The contrast.
+    columns : list of str
+        The columns.
+
+    Returns
+    -------
+    str
+        Rows are separated by semicolons.
+
+    Examples
+    --------
+    >>> describe_weights(np.array([1.0, -1.0, 0.0]), ["patient", "control", "age"])
+    'patient - control'
+    >>> describe_weights(np.array([[0.5, 0.0], [0.0, -1.0]]), ["a", "b"])
+    '0.5*a; -b'
+    """
+    return "; ".join(_expression(row, columns) for row in np.atleast_2d(weights))
+
+
+def _expression(row: NDArray[np.float64], columns: list[str]) -> str:
+    text = ""
+    for weight, name in zip(row, columns, strict=True):
+        if weight == 0:
+            continue
+        size = "" if abs(weight) == 1 else f"{abs(weight):g}*"
+        sign = "-" if weight < 0 else "+"
+        joined = f" {sign} " if text else ("-" if weight < 0 else "")
+        text += f"{joined}{size}{name}"
+    return text

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the page's viewer needs: maps as whole numbers, compressed, as text."""
+
+from __future__ import annotations
+
+import base64
+import math
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.plotting.colors import lookup_table
+from groupglm.plotting.stat_map import drawn_bounds
+from groupglm.plotting.volumes import Volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.plotting.template import Background
+    from groupglm.report.findings import Finding
+
+__all__ = ["background_payload", "map_payload"]
+
+OUTSIDE = -32768
+"""The number that stands for "not in the mask"."""
+
+_RESOLUTION = 0.01  # of z: what the readout shows
+_BACKGROUND_STEP = 1.8  # mm; a finer picture is halved
+
+
+def background_payload(background: Background, mask: Volume) -> dict[str, Any]:
+    """Return the picture behind the maps, and the part of the world to show.
+
+    Parameters
+    ----------
+    background : Background
+        The picture.
+    mask : Volume
+        The mask.
+
+    Returns
+    -------
+    dict
+        To be written as JSON. ``data`` is base64 of zlib of uint8, the first axis fastest.
+    """
+    bounds = drawn_bounds(mask, background)
+    volume = _halved(background.volume)
+    shades = volume.data * (80 if background.is_outline else 230)
+    colours = lookup_table()
+    return {
+        "low": list(bounds.low),
+        "high": list(bounds.high),
+        "colours": base64.b64encode(colours.tobytes()).decode("ascii"),
+        "smooth": not background.is_outline,
+        **_packed(np.round(shades).astype(np.uint8), volume.affine),
+    }
+
+
+def map_payload(finding: Finding, mask: Volume) -> dict[str, Any]:
+    """Return a map of z scores for the viewer.
+
+    Parameters
+    ----------
+    finding : Finding
+        The contrast.
+    mask : Volume
+        The mask; the map's grid is cut to its box.
+
+    Returns
+    -------
+    dict
+        To be written as JSON. ``data`` is base64 of zlib of little-endian int16, the first axis
+        fastest; a value times ``step`` is z, and -32768 is outside the mask.
+    """
+    box, affine = _box(mask)
+    values = finding.z_map.data[box]
+    inside = mask.data[box] != 0
+    largest = float(np.abs(values).max(initial=0.0))
+    step = max(_RESOLUTION, largest / 32000)
+    whole = np.where(inside, np.round(values / step), OUTSIDE).astype("<i2")
+    threshold = finding.threshold if math.isfinite(finding.threshold) else largest
+    return {
+        "name": finding.name,
+        "step": step,
+        "outside": OUTSIDE,
+        "largest": largest,
+        "threshold": threshold,
+        "signed": finding.two_sided,
+        "peak": list(finding.peaks[0].position),
+        **_packed(whole, affine),
+    }
+
+
+def _packed(values: NDArray[Any], affine: NDArray[np.float64]) -> dict[str, Any]:
+    raw = values.tobytes(order="F")
+    return {
+        "shape": list(values.shape),
+        # From mm to voxels, row by row.
+        "inverse": np.linalg.inv(affine)[:3].tolist(),
+        "edges": np.linalg.norm(affine[:3, :3], axis=0).tolist(),
+        "data": base64.b64encode(zlib.compress(raw, 6)).decode("ascii"),
+    }
+
+
+def _box(mask: Volume) -> tuple[tuple[slice, ...], NDArray[np.float64]]:
+    """Return the box that holds the mask, and the affine of what is cut out by it."""
+    inside = mask.data != 0
+    box, first = [], []
+    for axis in range(3):
+        found = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
+        box.append(slice(int(found[0]), int(found[-1]) + 1))
+        first.append(int(found[0]))
+    affine = np.array(mask.affine)
+    affine[:3, 3] = (mask.affine @ [*first, 1])[:3]
+    return tuple(box), affine
+
+
+def _halved(volume: Volume) -> Volume:
+    """Average blocks of two voxels a side, where voxels are finer than the viewer shows."""
+    if float(volume.edges.min()) >= _BACKGROUND_STEP:
+        return volume
+    even = tuple(slice(0, length - length % 2) for length in volume.data.shape)
+    values = volume.data[even]
+    x, y, z = (length // 2 for length in values.shape)
+    blocks = values.reshape(x, 2, y, 2, z, 2).mean(axis=(1, 3, 5))
+    affine = np.array(volume.affine)
+    affine[:3, 3] = (volume.affine @ [0.5, 0.5, 0.5, 1])[:3]
+    affine[:3, :3] *= 2
+    return Volume(blocks, affine)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the report says in sentences; every number in them is one of the results."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from groupglm.fitted import FittedGroup
+    from groupglm.report.data_quality import DataQuality
+    from groupglm.report.findings import Finding, Peak
+    from groupglm.report.options import ReportOptions
+
+__all__ = [
+    "correction",
+    "degrees",
+    "headline",
+    "listed",
+    "methods",
+    "place",
+    "references",
+    "summary",
+]
+
+MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+
+_REFERENCES = {
+    "ols": "Searle SR. Linear Models. New York: Wiley; 1971.",
+    "fdr": (
+        "Benjamini Y, Hochberg Y. Controlling the false discovery rate: a practical and powerful "
+        "approach to multiple testing. J R Stat Soc B. 1995;57:289-300."
+    ),
+    "outliers": "Iglewicz B, Hoaglin DC. How to Detect and Handle Outliers. ASQC; 1993.",
+    "vif": "Belsley DA, Kuh E, Welsch RE. Regression Diagnostics. New York: Wiley; 1980.",
+}
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Join names as in a sentence; of a long list the first ones."""
+    shown = list(names[:most])
+    if len(names) > most:
+        shown.append(f"{len(names) - most} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Write a number with a true minus sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # and no negative zero
+
+
+def place(position: tuple[float, float, float]) -> str:
+    """Write a position in mm."""
+    digits = 0 if all(abs(value - round(value)) < 0.05 for value in position) else 1
+    return f"({', '.join(number(value, digits) for value in position)}) mm"
+
+
+def span(values: int | NDArray[np.int64]) -> str:
+    """Write a count that may differ from voxel to voxel."""
+    low, high = int(np.min(values)), int(np.max(values))
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def degrees(finding: Finding) -> str:
+    """Write the degrees of freedom of a contrast, as ``t(17)`` or ``F(2, 17)``."""
+    df = finding.result.df
+    if isinstance(df, tuple):
+        return f"F({df[0]}, {span(df[1])})"
+    return f"t({span(df)})"
+
+
+def summary(group: FittedGroup, quality: DataQuality) -> str:
+    """Say in plain words what was fitted, on how many images, with which design."""
+    result, names = group.result, list(group.result.column_names)
+    columns = (
+        f"{len(names)} columns: {listed(names)}" if len(names) > 1 else f"one column, {names[0]}"
+    )
+    missing = {
+        "omit": "left out voxel by voxel",
+        "zero": "taken for zero",
+        "intersect": "reason to leave the voxel out",
+        "raise": "refused",
+    }[group.missing]
+    n_missing = sum(image.n_missing for image in quality.images)
+    if quality.at_voxels is None:  # what was missing at the fit is known from its counts
+        n_missing = int((len(group.sources) - np.asarray(result.n_observations)).sum())
+    gaps = f" Missing values were {missing} ({n_missing:,} in all)." if n_missing else ""
+    return (
+        f"At each of {group.space.n_values:,} voxels, the values of {len(group.sources)} images "
+        f"were explained by a linear model with {columns}, fitted by ordinary least squares. That "
+        f"leaves {span(result.df_residual)} degrees of freedom for the error.{gaps}"
+    )
+
+
+def correction(options: ReportOptions) -> str:
+    """Say what the threshold controls, and what it does not."""
+    sides = "two-sided" if options.two_sided else "one-sided"
+    extent = ""
+    if options.cluster_threshold:
+        extent = (
+            f" Clusters of fewer than {options.cluster_threshold} voxels are left out, which does "
+            "not by itself control any error rate."
+        )
+    if options.height_control == "fpr":
+        text = (
+            f"Each voxel is tested by itself at p < {options.alpha:g} ({sides}); nothing is "
+            "corrected for the number of voxels, so that some of what is shown is expected by "
+            "chance."
+        )
+    elif options.height_control == "fdr":
+        text = (
+            f"The false discovery rate is controlled at {options.alpha:g} ({sides}): of the voxels "
+            "shown, about that share is expected to be by chance."
+        )
+    elif options.height_control == "bonferroni":
+        text = (
+            f"The familywise error rate is controlled at {options.alpha:g} by Bonferroni's "
+            f"correction ({sides}): the chance of any false voxel in a map is at most that."
+        )
+    else:
+        text = (
+            f"The threshold is z = {options.threshold:g} ({sides}), as given; nothing is corrected "
+            "for the number of voxels."
+        )
+    return text + extent
+
+
+def headline(finding: Finding) -> str:
+    """State the finding of a contrast in a sentence."""
+    top = finding.top
+    if not finding.survived:
+        if not math.isfinite(finding.threshold):
+            missed = "no threshold controls the error rate asked for"
+        elif abs(top.z) > finding.threshold:
+            missed = f"its threshold is {finding.threshold:.2f}, but its cluster is too small"
+        else:
+            missed = f"the threshold is {finding.threshold:.2f}"
+        return f"Nothing survived. The highest peak is {peak(top)}; {missed}."
+    count = finding.n_clusters
+    clusters = "One cluster" if count == 1 else f"{count:,} clusters"
+    n_voxels = int(np.count_nonzero(finding.thresholded.data))
+    sign = ""
+    if finding.two_sided:
+        n_below = int(np.count_nonzero(finding.thresholded.data < 0))
+        sign = f" ({n_voxels - n_below:,} with a positive effect, {n_below:,} with a negative one)"
+    return f"{clusters}, {n_voxels:,} voxels{sign}. The highest peak is {peak(finding.peaks[0])}."
+
+
+def peak(found: Peak) -> str:
+    """Write a peak's z and place."""
+    return f"z = {number(found.z)} at {place(found.position)}"
+
+
+def methods(
+    group: FittedGroup,
+    findings: Sequence[Finding],
+    options: ReportOptions,
+    versions: dict[str, str],
+) -> str:
+    """Return a paragraph for a paper, numbers filled in."""
+    result = group.result
+    zooms = f" {TIMES} ".join(f"{edge:g}" for edge in _edges(group))
+    text = (
+        f"Group analysis was a mass-univariate general linear model, fitted by ordinary least "
+        f"squares (Searle, 1971) with groupglm {versions['groupglm']} (Python "
+        f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
+        f"images of {len(group.sources)} inputs ({zooms} mm voxels) were modelled at "
+        f"{group.space.n_values:,} voxels with the regressors {listed(result.column_names, 40)}, "
+        f"leaving {span(result.df_residual)} residual degrees of freedom."
+    )
+    if findings:
+        tests = listed(
+            [f"{finding.name} [{finding.expression}; {degrees(finding)}]" for finding in findings],
+            40,
+        )
+        text += f" We tested {tests}. Statistics were turned into z scores of equal tail area."
+        text += f" {_threshold_for_paper(findings, options)}"
+    return text
+
+
+def _edges(group: FittedGroup) -> list[float]:
+    edges = np.linalg.norm(group.space.grid.affine[:3, :3], axis=0)
+    return [round(float(edge), 3) for edge in edges]
+
+
+def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions) -> str:
+    limits = sorted({f"{finding.threshold:.2f}" for finding in findings if finding.threshold < 1e3})
+    sides = {"two-sided" if finding.two_sided else "one-sided" for finding in findings}
+    how = {
+        "fpr": f"at p < {options.alpha:g}, uncorrected for multiple comparisons",
+        "fdr": f"at a false discovery rate of {options.alpha:g} (Benjamini and Hochberg, 1995)",
+        "bonferroni": f"at a familywise error rate of {options.alpha:g} (Bonferroni)",
+        None: "uncorrected for multiple comparisons",
+    }[options.height_control]
+    at = f" (z > {listed(limits)})" if limits else ""
+    extent = ""
+    if options.cluster_threshold:
+        extent = f" and a cluster extent of at least {options.cluster_threshold} voxels"
+    return f"Maps were thresholded {how}{at}{extent}; tests were {listed(sorted(sides))}."
+
+
+def references(options: ReportOptions) -> list[str]:
+    """Return what the methods and the report rest on."""
+    keys = ["ols", "vif", "outliers"] + (["fdr"] if options.height_control == "fdr" else [])
+    return [_REFERENCES[key] for key in keys]

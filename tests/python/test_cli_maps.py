@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm threshold``, ``clusters``, ``report`` and ``info``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from nilearn.glm.thresholding import threshold_stats_img as nilearn_threshold
+from nilearn.reporting import get_clusters_table as nilearn_table
+
+import groupglm
+from groupglm import SecondLevelModel
+from groupglm.cli import main
+from groupglm.datasets import simulate_group_study
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+def _values(path: Path) -> Any:
+    image: Any = nib.load(path)
+    return np.asarray(image.dataobj, dtype=np.float64)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with z.nii.gz, mask.nii.gz and model.groupglm; the images are gone."""
+    folder = tmp_path_factory.mktemp("fitted")
+    study = simulate_group_study(folder / "maps", n_subjects=16, voxel_size=6.0, seed=2)
+    model = SecondLevelModel(mask_img=study.mask_img).fit(
+        [str(path) for path in study.paths], design_matrix=study.design_matrix
+    )
+    nib.save(model.compute_contrast("intercept"), folder / "z.nii.gz")
+    nib.save(study.mask_img, folder / "mask.nii.gz")
+    model.save(folder / "model.groupglm")
+    (folder / "with_images.html").write_text(str(model.generate_report("age")))
+    for path in study.paths:
+        path.unlink()
+    return folder
+
+
+def test_threshold(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.nii.gz"
+    arguments = [
+        "threshold", fitted / "z.nii.gz", "--mask", fitted / "mask.nii.gz", "--correct",
+        "fdr:0.05", "--output", out, "--json",
+    ]  # fmt: skip
+    result = CliRunner().invoke(main, [*map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    _, wanted = nilearn_threshold(
+        str(fitted / "z.nii.gz"),
+        mask_img=str(fitted / "mask.nii.gz"),
+        alpha=0.05,
+        height_control="fdr",
+        two_sided=True,
+    )
+    assert facts["threshold"] == pytest.approx(wanted, rel=1e-6)
+    z = _values(fitted / "z.nii.gz")
+    kept = (_values(fitted / "mask.nii.gz") > 0) & (np.abs(z) >= facts["threshold"])
+    np.testing.assert_array_equal(_values(out), np.where(kept, z, 0))
+    assert facts["n_voxels"] == kept.sum() > 0
+    sidecar = json.loads((tmp_path / "out.json").read_text())
+    assert sidecar["Threshold"] == facts["threshold"]
+    assert sidecar["SoftwareVersions"]["groupglm"] == groupglm.__version__
+    refused = _run(*arguments)
+    assert refused.exit_code == 1
+    assert "exists already; add --overwrite" in refused.output
+    assert _run(*arguments, "--overwrite").exit_code == 0
+
+
+def test_a_threshold_of_ones_own(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.nii"
+    result = _run(
+        "threshold", fitted / "z.nii.gz", "--mask", fitted / "mask.nii.gz", "--at", "3",
+        "--one-sided", "--cluster-threshold", "5", "--output", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("z >= 3: ")
+    values = _values(out)
+    assert values.min() == 0
+    assert values[values > 0].min() >= 3
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--at", "3", "--correct", "fdr:0.05"], ["--correct", "fdr"], ["--at", "x"]]
+)
+def test_a_threshold_must_be_one(fitted: Path, tmp_path: Path, more: list[str]) -> None:
+    result = _run("threshold", fitted / "z.nii.gz", "--output", tmp_path / "o.nii", *more)
+    assert result.exit_code == 2, result.output
+
+
+def test_outputs_of_other_kinds_are_refused(fitted: Path, tmp_path: Path) -> None:
+    z = fitted / "z.nii.gz"
+    for arguments in (
+        ["threshold", z, "--at", "3", "--output", tmp_path / "o.txt"],
+        ["clusters", z, "--threshold", "3", "--output", tmp_path / "o.csv"],
+        ["report", fitted / "model.groupglm", "--output", tmp_path / "o.pdf"],
+    ):
+        result = _run(*arguments)
+        assert result.exit_code == 1
+        assert "must end in" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:nilearn")
+def test_clusters(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "table.tsv"
+    arguments = ["clusters", fitted / "z.nii.gz", "--threshold", "2.5", "--output", out, "--json"]
+    result = CliRunner().invoke(main, [*map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    wanted = nilearn_table(str(fitted / "z.nii.gz"), 2.5, two_sided=False)
+    found = pd.read_csv(out, sep="\t")
+    places = ["X", "Y", "Z", "Peak Stat"]
+    # The table is in decimal, and nilearn's places of float32 affines are whole millimetres here.
+    np.testing.assert_allclose(found[places], wanted[places].astype(float), rtol=1e-6)
+    rows = json.loads(result.stdout)["clusters"]
+    assert [row["Peak Stat"] for row in rows] == pytest.approx(found["Peak Stat"].tolist())
+    shown = _run("clusters", fitted / "z.nii.gz", "--threshold", "2.5")
+    assert "Peak Stat" in shown.output
+    none = _run("clusters", fitted / "z.nii.gz", "--threshold", "99")
+    assert none.exit_code == 0
+    assert "No cluster." in none.output
+
+
+def test_a_report_of_a_saved_model_needs_no_image(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    result = _run(
+        "report", fitted / "model.groupglm", "--contrast", "age", "--contrast",
+        "older or patient=age; group", "--correct", "fdr:0.05", "--title", "Ours", "--output", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    page = out.read_text(encoding="utf-8")
+    assert "<title>Ours" in page
+    assert "older or patient" in page
+    assert "images were not read" in page
+    assert "The data at the peaks" not in page
+    assert "sub-01_effect.nii.gz" in page
+    assert "nan" not in page.split("The images")[1].split("What the columns mean")[0]
+    # What the other page says of map, clusters and design does not depend on the images.
+    whole = (fitted / "with_images.html").read_text(encoding="utf-8")
+    assert "The data at the peaks" in whole
+    assert "images were not read" not in whole
+
+
+def test_a_report_of_something_else_is_refused(fitted: Path, tmp_path: Path) -> None:
+    result = _run("report", fitted / "z.nii.gz", "--output", tmp_path / "report.html")
+    assert result.exit_code == 1
+    assert "not a saved model" in result.output
+    unknown = _run(
+        "report", fitted / "model.groupglm", "--contrast", "ages", "--output", tmp_path / "r.html"
+    )
+    assert unknown.exit_code == 1
+    assert "Did you mean 'age'" in unknown.output
+
+
+def test_info_for_a_program() -> None:
+    result = _run("info", "--json")
+    facts = json.loads(result.output)
+    assert facts["groupglm"] == groupglm.__version__
+    assert facts["level"] in ("baseline", "v3", "v4")
+    assert facts["openmp_threads"] >= 1
+    assert facts["python"] == platform.python_version()
+    assert facts["packages"]["numpy"] == np.__version__
+    assert facts["processors"] == os.cpu_count()
+    assert float(facts["free_memory"].removesuffix(" GiB")) > 0
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_help_has_examples_and_the_exit_codes(command: str) -> None:
+    result = _run(command, "--help")
+    assert result.exit_code == 0
+    if command != "demo":
+        assert f"groupglm {command}" in result.output
+    if command not in ("demo", "info"):
+        assert "Exit codes: 0 done, 1 input" in result.output

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""nilearn 0.14.1 and groupglm on the same input, where they differ on purpose: prepared images.
+
+One test an entry of reference.differences, of its name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from nilearn.image import resample_img as nilearn_resample
+from nilearn.image import smooth_img as nilearn_smooth
+
+from groupglm import SecondLevelModel, resample_img, resample_to, smooth_img
+from groupglm.errors import ImageError
+from reference.oracle import (
+    AFFINE,
+    N_IMAGES,
+    SHAPE,
+    image,
+    mask_image,
+    nilearn_fit,
+    quiet,
+    volumes,
+)
+
+DESIGN = pd.DataFrame({"intercept": np.ones(N_IMAGES)})
+HOLE = (4, 5, 4)
+BESIDE = (4, 5, 5)
+EVERYWHERE = mask_image(np.ones(SHAPE, bool))
+
+
+def images() -> list[Any]:
+    return [image(volume) for volume in volumes()]
+
+
+def spoilt(value: float) -> Any:
+    """An image of tens, but for one voxel."""
+    data = np.full(SHAPE, 10.0)
+    data[HOLE] = value
+    return image(data)
+
+
+def test_missing_values_smoothed() -> None:
+    ours: Any = smooth_img(spoilt(np.nan), 6.0)
+    theirs = nilearn_smooth(spoilt(np.nan), 6.0)
+    assert np.isnan(ours.get_fdata()[HOLE])
+    # The mean of tens is ten; with one zero among them it is less.
+    assert ours.get_fdata()[BESIDE] == pytest.approx(10.0, rel=1e-6)
+    assert theirs.get_fdata()[BESIDE] < 9.6
+    zero = nilearn_smooth(spoilt(0.0), 6.0).get_fdata()
+    np.testing.assert_array_equal(theirs.get_fdata(), zero)
+
+
+def test_infinite_values_smoothed() -> None:
+    with pytest.raises(ImageError, match="infinite"):
+        smooth_img(spoilt(np.inf), 6.0)
+    zero = nilearn_smooth(spoilt(0.0), 6.0).get_fdata()
+    np.testing.assert_array_equal(nilearn_smooth(spoilt(np.inf), 6.0).get_fdata(), zero)
+
+
+def test_infinite_values_resampled() -> None:
+    finer = AFFINE.copy()
+    finer[:3, :3] /= 2
+    ours: Any = resample_img(spoilt(np.inf), finer, interpolation="linear")
+    with quiet():
+        theirs = nilearn_resample(spoilt(np.inf), finer, interpolation="linear").get_fdata()
+    assert np.isinf(ours.get_fdata()).any()
+    assert not np.isinf(theirs).any()
+    np.testing.assert_array_equal(np.isinf(ours.get_fdata()), np.isnan(theirs))
+
+
+def test_fast_smoothing() -> None:
+    with pytest.raises(ValueError, match=r"fwhm is 'fast', but must be a width in mm"):
+        smooth_img(spoilt(20.0), "fast")  # type: ignore[arg-type]
+    coarse = np.diag([*2 * np.diag(AFFINE)[:3], 1.0])
+    one, two = (image(spoilt(20.0).get_fdata(), affine) for affine in (AFFINE, coarse))
+    with quiet():
+        same = [nilearn_smooth(img, "fast").get_fdata() for img in (one, two)]
+    np.testing.assert_array_equal(same[0], same[1])  # in voxels, whatever their size
+
+
+def test_width_of_each_axis() -> None:
+    widths = [4.0, 6.0, 8.0]
+    model = SecondLevelModel(mask_img=EVERYWHERE, smoothing_fwhm=widths)
+    rows = model.fit(images(), design_matrix=DESIGN).transform(images())
+    wanted = nilearn_smooth(images()[0], widths).get_fdata().ravel(order="F")
+    # float32 kernels and values of about 10.
+    np.testing.assert_allclose(rows[0], wanted, rtol=0, atol=1e-5)
+    with pytest.raises(TypeError, match="smoothing_fwhm"):
+        nilearn_fit(images(), DESIGN, mask_img=EVERYWHERE, smoothing_fwhm=widths)
+
+
+def test_other_grids_with_a_target() -> None:
+    finer = AFFINE.copy()
+    finer[:3, :3] *= 0.75
+    given: Any = [*images()[:-1], resample_img(images()[-1], finer)]
+    target = np.diag([4.0, 4.0, 4.0])
+    ours: Any = SecondLevelModel(target_affine=target).fit(given, design_matrix=DESIGN)
+    effect = ours.compute_contrast(output_type="effect_size").get_fdata()
+    there = [resample_to(img, ours.mask_img_).get_fdata() for img in given]
+    inside = ours.mask_img_.get_fdata() > 0
+    # Away from the edges, where the model clips splines into the range of all images.
+    clipped = np.any([(volume < 0.5) | (volume > 9) for volume in there], axis=0)
+    assert (inside & ~clipped).sum() > 20
+    mean = np.mean(there, axis=0)[inside & ~clipped]
+    np.testing.assert_allclose(effect[inside & ~clipped], mean, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"do not have the same (affine|shape)"):
+        nilearn_fit(given, DESIGN, target_affine=target)

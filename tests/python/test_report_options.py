@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What can be asked of a report, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from groupglm import SecondLevelModel
+from groupglm.errors import NotEstimableError
+from groupglm.plotting import template
+from groupglm.report.options import describe_weights, named_contrasts
+from reference.pages import AFFINE, SHAPE, N, Page, small_study
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> SecondLevelModel:
+    """Return a model fitted to files, with an effect of the group in one place."""
+    images, design = small_study()
+    folder = tmp_path_factory.mktemp("images")
+    paths = [folder / f"sub-{row + 1:02d}.nii.gz" for row in range(N)]
+    for image, path in zip(images, paths, strict=True):
+        image.to_filename(path)
+    return SecondLevelModel().fit(paths, design_matrix=design)
+
+
+@pytest.mark.parametrize(
+    ("contrasts", "expected"),
+    [
+        (None, {}),
+        ("a", {"a": [1, 0]}),
+        ("a - b", {"a - b": [1, -1]}),
+        (["a", "b"], {"a": [1, 0], "b": [0, 1]}),
+        ([1, -1], {"a - b": [1, -1]}),
+        (np.array([0.5, 0]), {"0.5*a": [0.5, 0]}),
+        ([np.array([1, 0]), [0, 2]], {"a": [1, 0], "2*b": [0, 2]}),
+        (np.eye(2), {"a; b": [[1, 0], [0, 1]]}),
+        (np.array([[1, 0]]), {"a": [1, 0]}),
+        ({"mine": "b", "both": ["a", "b"]}, {"mine": [0, 1], "both": [[1, 0], [0, 1]]}),
+        ([[1, 0.1234567], [1, 0.1234568]], {"a + 0.123457*b": [1, 0.1234567],
+                                            "a + 0.123457*b (2)": [1, 0.1234568]}),
+    ],
+)  # fmt: skip
+def test_contrasts_in_every_form(contrasts: Any, expected: dict[str, Any]) -> None:
+    found = named_contrasts(contrasts, ["a", "b"])
+    assert {name: weights.tolist() for name, weights in found.items()} == expected
+
+
+def test_expressions_of_weights() -> None:
+    assert describe_weights(np.array([-1.0, 0, 2.5]), ["a", "b", "c"]) == "-a + 2.5*c"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"contrasts": "weight"}, "contrast 'weight': .*weight"),
+        ({"contrasts": {"x": [1, 2]}}, "contrast x: .*3 columns"),
+        ({"contrasts": []}, "contrasts is empty"),
+        ({"contrasts": {}}, "contrasts is an empty mapping"),
+        ({"alpha": 3.0}, "alpha is 3.0; it is a probability"),
+        ({"alpha": 0}, "alpha is 0.0; it is a probability"),
+        ({"alpha": "0.05"}, "alpha is '0.05'; it must be a finite number"),
+        ({"threshold": -3.0, "height_control": None}, "threshold is -3.0; it is a z score"),
+        ({"threshold": np.nan, "height_control": None}, "threshold is nan; it must be a finite"),
+        ({"height_control": "FDR"}, "height_control is 'FDR'; it must be one of 'fpr', 'fdr'"),
+        ({"cluster_threshold": -1}, "cluster_threshold is -1; it must be a number of voxels"),
+        ({"cluster_threshold": 2.5}, "cluster_threshold is 2.5; it must be a number of voxels"),
+        ({"min_distance": 0}, "min_distance is 0.0; it must be a distance in mm"),
+        ({"plot_type": "surface"}, "plot_type is 'surface'; it must be one of 'slice', 'glass'"),
+        ({"display_mode": "lr"}, "views of a hemisphere need a glass brain"),
+        ({"display_mode": "q", "plot_type": "glass"}, "display_mode is 'q'"),
+        ({"report_dims": (800,)}, "report_dims is .800,.; it must be"),
+        ({"report_dims": (800, 0)}, r"report_dims\[1\] is 0; it must be a whole number"),
+        ({"cut_coords": [1, 2], "display_mode": "ortho"}, "cut_coords has 2 numbers"),
+        ({"bg_img": "/no/such.nii"}, "/no/such.nii: there is no such file"),
+    ],
+)
+def test_nonsense_is_refused(
+    model: SecondLevelModel, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        model.generate_report(**{"contrasts": "age", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"title": 3}, "title is a int; it must be a str or None"),
+        ({"two_sided": "yes"}, "two_sided is 'yes'; it must be True or False"),
+    ],
+)
+def test_options_of_another_type_are_refused(
+    model: SecondLevelModel, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        model.generate_report("age", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 2.5}, "threshold=2.5 has no effect beside height_control='fpr'"),
+        ({"alpha": 0.05, "height_control": None}, "alpha=0.05 has no effect with height_control="),
+        (
+            {"plot_type": "glass", "cut_coords": 3},
+            "cut_coords has no effect with plot_type='glass'",
+        ),
+    ],
+)
+def test_what_has_no_effect_is_said(
+    model: SecondLevelModel, options: dict[str, Any], message: str
+) -> None:
+    with pytest.warns(UserWarning, match=message) as record:
+        model.generate_report("age", bg_img=None, **options)
+    assert [Path(warning.filename) for warning in record] == [Path(__file__)] * len(record)
+
+
+def test_a_model_that_is_not_fitted_is_refused() -> None:
+    with pytest.raises(NotFittedError):
+        SecondLevelModel().generate_report("age")
+
+
+def test_a_contrast_that_cannot_be_estimated_is_refused() -> None:
+    images, design = small_study()
+    design = design.assign(twin=design["group"])
+    with pytest.warns(UserWarning, match="linearly dependent"):
+        model = SecondLevelModel().fit(images, design_matrix=design)
+    with pytest.raises(NotEstimableError, match="'group'"):
+        model.generate_report("group")
+    text = Page(model.generate_report("age").get_standalone()).text
+    assert "The design has not full rank: columns 'group' and 'twin'" in text
+    assert "rank3 of 4 columns" in text
+
+
+@pytest.mark.parametrize("plot_type", ["slice", "glass"])
+def test_every_view_makes_a_report(
+    model: SecondLevelModel, plot_type: Literal["slice", "glass"]
+) -> None:
+    from groupglm.plotting.panels import GLASS_MODES, SLICE_MODES
+
+    for mode in SLICE_MODES if plot_type == "slice" else GLASS_MODES:
+        report = model.generate_report(
+            "group",
+            bg_img=None,
+            plot_type=plot_type,
+            display_mode=mode,
+        )
+        assert f"'{mode}'" in Page(report.get_standalone()).text
+
+
+def test_one_tail_is_one_tail(model: SecondLevelModel) -> None:
+    from scipy.stats import norm
+
+    one = Page(model.generate_report("-group", two_sided=False).get_standalone()).text
+    assert f"shown where z > {norm.isf(0.001):.3f}." in one
+    two = Page(model.generate_report("-group").get_standalone()).text
+    assert f"shown where |z| > {norm.isf(0.0005):.3f}." in two
+    # The F statistic has all directions in one tail, so that it is never split.
+    both = Page(model.generate_report(np.eye(3)[:2]).get_standalone()).text
+    assert f"group; age; F(2, 13); shown where z > {norm.isf(0.001):.3f}." in both
+
+
+def test_maps_of_several_kinds_are_chosen(tmp_path: Path) -> None:
+    images, design = small_study()
+    rows = []
+    for number, image in enumerate(images):
+        for kind, factor in (("one", 1.0), ("two", 2.0)):
+            path = tmp_path / f"{number:02d}_{kind}.nii"
+            nib.Nifti1Image(np.asarray(image.dataobj) * factor, AFFINE).to_filename(path)  # type: ignore[no-untyped-call]
+            rows.append((f"sub-{number:02d}", kind, str(path)))
+    table = pd.DataFrame(rows, columns=["subject_label", "map_name", "effects_map_path"])
+    labelled = design.assign(subject_label=[f"sub-{number:02d}" for number in range(N)])
+    model = SecondLevelModel().fit(table, design_matrix=labelled)
+    text = model.generate_report("group", first_level_contrast="two").get_standalone()
+    assert "15_two.nii" in text
+    assert "15_one.nii" not in text
+    assert "first_level_contrast=&#39;two&#39;" in text
+
+
+def _no_template(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(home))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+
+def test_without_the_template_the_outline_is_drawn_and_the_page_says_so(
+    model: SecondLevelModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _no_template(monkeypatch, tmp_path / "nothing")
+    text = Page(model.generate_report("group").get_standalone()).text
+    assert "The MNI template is not on this machine, so that the outline of the mask" in text
+
+
+def test_templateflow_comes_first(
+    model: SecondLevelModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / template._TEMPLATEFLOW.format(res="01")
+    path.parent.mkdir(parents=True)
+    (path.parent / path.name.replace("res-01", "res-02")).touch()  # announced, not downloaded
+    head = nib.Nifti1Image(np.ones((60, 60, 60), np.float32), np.diag([4.0, 4, 4, 1]))  # type: ignore[no-untyped-call]
+    head.to_filename(path)
+    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(tmp_path))
+    text = Page(model.generate_report("group").get_standalone()).text
+    assert "The background is the MNI152NLin2009cAsym brain template of TemplateFlow's" in text
+    # That picture's brain begins at the origin, and most of the mask does not.
+    assert "of the mask lies outside the brain in that picture" in text
+    path.write_bytes(path.read_bytes()[:200])  # cut short while it was downloaded
+    assert "ICBM 2009a" in Page(model.generate_report("group").get_standalone()).text
+
+
+def test_a_background_of_ones_own(model: SecondLevelModel, tmp_path: Path) -> None:
+    path = tmp_path / "mine.nii.gz"
+    nib.Nifti1Image(np.ones(SHAPE), AFFINE).to_filename(path)  # type: ignore[no-untyped-call]
+    images: list[Any] = [path, nib.load(path)]
+    for image in images:
+        text = Page(model.generate_report("group", bg_img=image).get_standalone()).text
+        assert "The background is the image mine.nii.gz, given." in text
+
+
+def test_nilearn_is_looked_at_but_not_imported() -> None:
+    import subprocess
+
+    code = (
+        "import sys\n"
+        "from groupglm.plotting.template import find_background\n"
+        "found = find_background('MNI152TEMPLATE', None)\n"
+        "assert found is not None and not found.is_outline\n"
+        "assert 'nilearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)  # noqa: S603
