@@ -11,8 +11,9 @@ core takes the last one up. Memory does not depend on the number of images (`gro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -120,9 +121,11 @@ def fit_state(
         states = _states_from_threads(
             sources, space, design, fill, advance, batch_bytes, n_threads=n_threads
         )
-    total = next(states)
-    for state in states:
-        total.merge(state, n_threads)
+    # Closed by name: an error's traceback would keep the threads until it is gone.
+    with closing(states):
+        total = next(states)
+        for state in states:
+            total.merge(state, n_threads)
     return total
 
 
@@ -136,10 +139,10 @@ def _states_from_threads(
     *,
     n_threads: int,
     dtype: np.dtype[Any] | None = None,
-) -> Iterator[_core.OlsState]:
+) -> Generator[_core.OlsState, None, None]:
     """Yield the state of each chunk in turn; the next chunk is being read meanwhile."""
     state = _core.OlsState(design.n_working, space.n_values)
-    for first, rows in read_rows(
+    batches = read_rows(
         sources,
         space,
         n_threads=n_threads,
@@ -147,18 +150,20 @@ def _states_from_threads(
         advance=advance,
         batch_bytes=batch_bytes,
         dtype=dtype,
-    ):
-        if first > 0 and first % CHUNK == 0:
-            yield state
-            state = _core.OlsState(design.n_working, space.n_values)
-        try:
-            state.update(design, first, rows, n_threads)
-        except _core.InfiniteValueError as error:
-            row, count = error.args
-            raise ImageError(
-                f"{sources[first + row].name}: {count} values are infinite; replace them by NaN to "
-                "treat them as missing, or give a mask that leaves them out"
-            ) from None
+    )
+    with closing(batches):
+        for first, rows in batches:
+            if first > 0 and first % CHUNK == 0:
+                yield state
+                state = _core.OlsState(design.n_working, space.n_values)
+            try:
+                state.update(design, first, rows, n_threads)
+            except _core.InfiniteValueError as error:
+                row, count = error.args
+                raise ImageError(
+                    f"{sources[first + row].name}: {count} values are infinite; replace them by "
+                    "NaN to treat them as missing, or give a mask that leaves them out"
+                ) from None
     yield state
 
 
@@ -204,7 +209,7 @@ def _states_from_workers(
     fill: float | None,
     advance: Callable[[int], object] | None,
     batch_bytes: int,
-) -> Iterator[_core.OlsState]:
+) -> Generator[_core.OlsState, None, None]:
     """Yield the state of each chunk in turn, computed by the workers of joblib's backend."""
     sent = sum(source.nbytes_in_memory for source in sources)
     if sent > _MAX_SENT:
@@ -293,7 +298,7 @@ def read_rows(
     advance: Callable[[int], object] | None = None,
     batch_bytes: int = BATCH_BYTES,
     dtype: np.dtype[Any] | None = None,
-) -> Iterator[tuple[int, NDArray[Any]]]:
+) -> Generator[tuple[int, NDArray[Any]], None, None]:
     """Read inputs in parallel, a batch ahead of the caller.
 
     Parameters

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,24 +85,32 @@ class FittedGroup:
         """
         return self._series(self._residual_rows(), "residuals", out)
 
-    def _predicted_rows(self) -> Iterator[NDArray[np.float64]]:
+    def _predicted_rows(self) -> Generator[NDArray[np.float64], None, None]:
         beta = self.result.beta
         for volume in range(len(self.sources)):
             yield self._predict(volume, beta)
 
-    def _residual_rows(self) -> Iterator[NDArray[np.float64]]:
+    def _residual_rows(self) -> Generator[NDArray[np.float64], None, None]:
         beta = self.result.beta
         batches = read_rows(
             self.sources, self.space, n_threads=self.result.n_threads, fill=self._fill
         )
-        for first, rows in batches:
-            for row, values in enumerate(rows):
-                yield values - self._predict(first + row, beta)
+        with closing(batches):
+            for first, rows in batches:
+                for row, values in enumerate(rows):
+                    yield values - self._predict(first + row, beta)
 
     def _series(
-        self, rows: Iterator[NDArray[np.float64]], descrip: str, out: Path | None
+        self, rows: Generator[NDArray[np.float64], None, None], descrip: str, out: Path | None
     ) -> Nifti1Image:
         """Make a 4-D image of rows: in memory, or a volume at a time in a file."""
+        # Closed by name: an error's traceback would keep the threads that read until it is gone.
+        with closing(rows):
+            return self._image_of_rows(rows, descrip, out)
+
+    def _image_of_rows(
+        self, rows: Iterable[NDArray[np.float64]], descrip: str, out: Path | None
+    ) -> Nifti1Image:
         shape, n_volumes = self.space.grid.shape, len(self.sources)
         if out is not None:
             volume = np.empty(shape, dtype=np.float32, order="F")
@@ -181,8 +190,9 @@ class VolumeMasker:
             (len(sources), self.space.n_values),
             dtype=np.result_type(*{source.dtype for source in sources}),
         )
-        for first, rows in batches:
-            matrix[first : first + len(rows)] = rows
+        with closing(batches):
+            for first, rows in batches:
+                matrix[first : first + len(rows)] = rows
         return matrix
 
     def inverse_transform(self, X: ArrayLike) -> Nifti1Image:

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Ctrl-C ends a fit or a save within a second, and leaves no thread, file or memory behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+SIDE = 96
+SECONDS = 1.0
+
+# Prints "begun" when the work is under way, and what is left once it has been interrupted.
+CHILD = """
+import json, os, sys, threading, time
+import nibabel as nib, numpy as np, pandas as pd
+from groupglm import SecondLevelModel
+
+def rss():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmRSS"))
+
+def begin():
+    print("begun", flush=True)
+
+{setup}
+before = rss()
+try:
+    {work}
+except KeyboardInterrupt as error:
+    ended = time.time()
+    # While the error is still held, as an interactive session holds the last one.
+    # A thread that was just being started is not waited for, but ends at once by itself.
+    while threading.active_count() > 1 and time.time() < ended + 0.5:
+        time.sleep(0.01)
+    left = [thread.name for thread in threading.enumerate()]
+else:
+    sys.exit("was not interrupted")
+held = rss() - before
+print(json.dumps(dict(ended=ended, left=left, held=held)), flush=True)
+"""
+
+FIT = """
+import groupglm.engine as engine
+paths = [sys.argv[1]] * 1000
+mask = nib.Nifti1Image(np.ones((96,) * 3, np.uint8), np.eye(4))
+design = pd.DataFrame({"intercept": np.ones(len(paths))})
+tiny = [nib.Nifti1Image(np.random.rand(5, 5, 5), np.eye(4)) for _ in range(4)]
+options = json.loads(sys.argv[2])
+if "target_affine" in options:
+    options["target_affine"] = np.array(options["target_affine"])
+model = SecondLevelModel(n_jobs=2, **options)
+SecondLevelModel(n_jobs=2).fit(tiny, design_matrix=design[:4])
+class Pool(engine.ThreadPoolExecutor):
+    def __init__(self, *args):
+        super().__init__(*args)
+        begin()
+engine.ThreadPoolExecutor = Pool
+"""
+FIT_WORK = "model.set_params(mask_img=mask).fit(paths, design_matrix=design)"
+
+RESIDUALS = """
+paths = [sys.argv[1]] * 60
+mask = nib.Nifti1Image(np.ones((96,) * 3, np.uint8), np.eye(4))
+design = pd.DataFrame({"intercept": np.ones(len(paths))})
+model = SecondLevelModel(mask_img=mask, n_jobs=2, minimize_memory=False)
+model.fit(paths, design_matrix=design)
+import groupglm.images.save as save
+series_header = save._series_header
+def begun(*args):
+    begin()
+    return series_header(*args)
+import groupglm.fitted
+save._series_header = begun
+"""
+RESIDUALS_WORK = "model.residuals(out=sys.argv[2])"
+
+SAVE = """
+from groupglm.images import save_image
+image = nib.Nifti1Image(np.random.rand(160, 160, 160).astype("f4"), np.eye(4))
+save_image(image, sys.argv[1], level=1)
+def save_for_ever():
+    begin()
+    while True:
+        save_image(image, sys.argv[1], level=1)
+"""
+
+
+def interrupt(setup: str, work: str, *args: str, after: float) -> dict[str, Any]:
+    """Run a child, send it SIGINT some time after it has begun, and return what it reports."""
+    code = CHILD.replace("{setup}", setup).replace("{work}", work)
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", code, *args],
+        stdout=subprocess.PIPE,
+        text=True,
+        # glibc keeps freed blocks of up to 32 MB for later; so it gives back all that we free.
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "500000"},
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "begun\n"
+            time.sleep(after)
+            sent = time.time()
+            child.send_signal(signal.SIGINT)
+            report: dict[str, Any] = json.loads(child.stdout.readlines()[-1])
+            assert child.wait(timeout=60) == 0
+            gone = time.time()
+        finally:
+            child.kill()
+    # The report's clock, and the process's own end, which waits for every thread.
+    report["seconds"] = report["ended"] - sent
+    report["seconds_to_the_end"] = gone - sent
+    return report
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+@pytest.mark.parametrize("after", [0.0, 0.7])
+@pytest.mark.parametrize(
+    "options", [{}, {"smoothing_fwhm": 8}, {"target_affine": np.diag([3.0] * 3).tolist()}]
+)
+def test_an_interrupted_fit_leaves_nothing(
+    tmp_path: Path, after: float, options: dict[str, Any]
+) -> None:
+    path = tmp_path / "map.nii.gz"
+    values = np.random.default_rng(0).normal(size=(SIDE,) * 3).astype("f4")
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)  # type: ignore[no-untyped-call]
+    report = interrupt(FIT, FIT_WORK, str(path), json.dumps(options), after=after)
+    assert report["seconds"] < SECONDS
+    assert report["left"] == ["MainThread"]
+    # Two batches of rows are 80 MB, two states 80 MB; what stays is code that was loaded.
+    assert report["held"] < 30e6
+    assert os.listdir(tmp_path) == ["map.nii.gz"]  # noqa: PTH208
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+@pytest.mark.parametrize("after", [0.0, 0.2])
+def test_interrupted_residuals_leave_nothing(tmp_path: Path, after: float) -> None:
+    path, out = tmp_path / "map.nii.gz", tmp_path / "residuals.nii.gz"
+    values = np.random.default_rng(0).normal(size=(SIDE,) * 3).astype("f4")
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)  # type: ignore[no-untyped-call]
+    report = interrupt(RESIDUALS, RESIDUALS_WORK, str(path), str(out), after=after)
+    assert report["seconds"] < SECONDS
+    assert report["left"] == ["MainThread"]
+    assert report["held"] < 30e6
+    assert os.listdir(tmp_path) == ["map.nii.gz"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.2, 0.4])
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+def test_an_interrupted_save_leaves_a_whole_file(tmp_path: Path, after: float) -> None:
+    path = tmp_path / "a.nii.gz"
+    report = interrupt(SAVE, "save_for_ever()", str(path), after=after)
+    assert report["seconds"] < SECONDS
+    assert os.listdir(tmp_path) == ["a.nii.gz"]  # noqa: PTH208
+    assert nib.load(path).get_fdata().shape == (160, 160, 160)  # type: ignore[attr-defined]
