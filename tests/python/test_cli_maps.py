@@ -23,7 +23,7 @@ from groupglm.cli import main
 from groupglm.datasets import simulate_group_study
 
 
-def _run(*arguments: str | Path) -> Result:
+def _run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [*map(str, arguments)])
 
 
