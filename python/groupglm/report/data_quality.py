@@ -144,10 +144,17 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
 
 def _without_images(group: FittedGroup) -> DataQuality:
     """Return what is known of images that cannot be read: names, and leverages of the design."""
-    unknown = dict.fromkeys(("mean", "sd", "correlation", "distance"), math.nan)
     images = [
         ImageQuality(
-            source.name, n_missing=0, leverage=float(own), sha256="", is_file=False, **unknown
+            source.name,
+            mean=math.nan,
+            sd=math.nan,
+            n_missing=0,
+            correlation=math.nan,
+            distance=math.nan,
+            leverage=float(own),
+            sha256="",
+            is_file=False,
         )
         for source, own in zip(group.sources, leverage(group.result.X), strict=True)
     ]
