@@ -12,7 +12,9 @@ import bench_images
 import bench_import
 import bench_inference
 import bench_ols
+import bench_permutation
 import bench_prepared
+import bench_report
 import bench_scale
 from make_maps import default_folder
 from measure import HEAD, machine
@@ -41,9 +43,11 @@ def main() -> int:
         *bench_images.bench(options.dir, quick=options.quick),
         *bench_estimator.bench(options.dir, quick=options.quick),
         *bench_ols.bench(quick=options.quick),
+        *bench_permutation.bench(quick=options.quick),
         *bench_prepared.bench(options.dir, quick=options.quick),
         *bench_scale.bench(options.dir, quick=options.quick),
         *bench_inference.bench(quick=options.quick),
+        *bench_report.bench(options.dir, quick=options.quick),
         *bench_import.bench(quick=options.quick),
     ]
     table = "\n".join([f"Machine: {machine()}.", "", HEAD, *map(str, rows)])

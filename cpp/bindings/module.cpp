@@ -11,4 +11,5 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_smoothing(module);
   groupglm::register_clusters(module);
   groupglm::register_resampling(module);
+  groupglm::register_permutation(module);
 }

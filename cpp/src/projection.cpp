@@ -4,42 +4,13 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "lanes.hpp"
+
 namespace groupglm {
 
 namespace {
 
 using Eigen::Index;
-
-// One SIMD register of doubles and how many of them a block holds: the accumulators of four columns
-// and of the squares, the data and a broadcast must fit the register file (32 with AVX-512, else
-// 16).
-#if defined(__AVX512F__)
-constexpr int kLane = 8;
-constexpr int kLanes = 4;
-#elif defined(__AVX__)
-constexpr int kLane = 4;
-constexpr int kLanes = 2;
-#else
-constexpr int kLane = 2;
-constexpr int kLanes = 2;
-#endif
-constexpr int kBlock = kLane * kLanes;
-static_assert(kPanel % kBlock == 0);
-
-using Lane = Eigen::Array<double, kLane, 1>;
-using LaneMap = Eigen::Map<const Lane>;
-using LaneOut = Eigen::Map<Lane>;
-
-#if defined(__clang__)
-#define GROUPGLM_INLINE [[gnu::always_inline]] inline
-#define GROUPGLM_UNROLL _Pragma("unroll 4")
-#elif defined(__GNUC__)
-#define GROUPGLM_INLINE [[gnu::always_inline]] inline
-#define GROUPGLM_UNROLL _Pragma("GCC unroll 4")
-#else
-#define GROUPGLM_INLINE inline
-#define GROUPGLM_UNROLL
-#endif
 
 #if defined(__GNUC__)
 // Inlined by force: a function that only prefetches has no effect in the compiler's eyes, and calls

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from groupglm.confounds import make_second_level_design_matrix
     from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
     from groupglm.inference.cluster_table import get_clusters_table
+    from groupglm.inference.permutation_arrays import permuted_ols
+    from groupglm.inference.permutation_images import non_parametric_inference
     from groupglm.inference.thresholds import threshold_stats_img
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
@@ -30,6 +32,8 @@ __all__ = [
     "fit_ols",
     "get_clusters_table",
     "make_second_level_design_matrix",
+    "non_parametric_inference",
+    "permuted_ols",
     "resample_img",
     "resample_to",
     "smooth_img",
@@ -44,6 +48,8 @@ _HOME = {
     "fit_ols": "groupglm.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "make_second_level_design_matrix": "groupglm.confounds",
+    "non_parametric_inference": "groupglm.inference.permutation_images",
+    "permuted_ols": "groupglm.inference.permutation_arrays",
     "resample_img": "groupglm.spaces.regridding",
     "resample_to": "groupglm.spaces.regridding",
     "smooth_img": "groupglm.spaces.smoothing",

@@ -116,3 +116,27 @@ def tfce_maxima(
     n_steps: int,
     n_threads: int,
 ) -> _Floats: ...
+def permuted_statistics(
+    y: _Data,
+    basis: _Floats,
+    rows: _Floats,
+    n_effect: int,
+    df: float,
+    two_sided: bool,
+    maps: _Floats | None,
+    n_threads: int,
+) -> _Floats: ...
+def permuted_g_statistics(
+    y: _Data,
+    basis: _Floats,
+    rows: _Floats,
+    members: _Floats,
+    gram: _Floats,
+    freedom: _Floats,
+    sizes: _Floats,
+    n_effect: int,
+    two_sided: bool,
+    maps: _Floats | None,
+    n_threads: int,
+) -> _Floats: ...
+def varying_voxels(y: _Data, basis: _Floats, n_threads: int) -> NDArray[np.bool_]: ...

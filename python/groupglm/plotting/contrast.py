@@ -57,7 +57,7 @@ def plot_contrast_matrix(
     >>> from groupglm.plotting import plot_contrast_matrix
     >>> design = pd.DataFrame({"patient": [1, 0, 1], "control": [0, 1, 0]})
     >>> figure = plot_contrast_matrix("patient - control", design)
-    >>> [bar.get_height() for bar in figure.axes[0].patches]
+    >>> [float(bar.get_height()) for bar in figure.axes[0].patches]
     [1.0, -1.0]
     """
     frame = load_design_matrix(design_matrix)

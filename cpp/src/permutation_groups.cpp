@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "groupglm/permutation_groups.hpp"
+
+#include <Eigen/Cholesky>
+
+#include "permutation_panel.hpp"
+
+namespace groupglm {
+
+namespace {
+
+using Eigen::Map;
+
+// A voxel's small matrices.
+struct GroupWorkspace {
+  explicit GroupWorkspace(const GroupedModel& model)
+      : by_group(model.rank, model.n_groups),
+        weights(model.n_groups),
+        b(model.rank),
+        times(model.rank),
+        gram(model.rank, model.rank),
+        schur(model.model.n_effect, model.model.n_effect),
+        cross(model.rank - model.model.n_effect, model.model.n_effect),
+        nuisance(model.rank - model.model.n_effect) {}
+  MatrixXd by_group;  // (r, groups): b_g
+  VectorXd weights;   // (groups): w_g
+  VectorXd b;         // (r)
+  VectorXd times;     // (r): a matrix times b
+  MatrixXd gram;      // (r, r): M'W M
+  MatrixXd schur;     // (k, k)
+  MatrixXd cross;     // (q, k)
+  Eigen::LDLT<MatrixXd> nuisance;  // (q, q)
+};
+
+class Grouped {
+ public:
+  Grouped(const GroupedModel& model, const GroupedRows& rows, Index n, Index n_voxels, double* maps)
+      : model_(model), rows_(rows), n_(n), n_voxels_(n_voxels), maps_(maps) {}
+
+  Index n_products() const { return model_.n_groups * (model_.rank + 1); }
+
+  void work(Index first, Index count, PermutationWorkspace& workspace, double* best) const {
+    GroupWorkspace small(model_);
+    std::vector<double> squares(workspace.y.size());
+    for (std::size_t i = 0; i < squares.size(); ++i) {
+      squares[i] = workspace.y[i] * workspace.y[i];
+    }
+    double* const sums = workspace.products.data() + model_.n_groups * model_.rank * kPanel;
+    for (Index b = 0; b < rows_.n_permutations; ++b) {
+      const Index n_rows = model_.n_groups * model_.rank;
+      multiply_panel(rows_.products + b * n_rows * n_, n_rows, n_, workspace.y.data(),
+                     workspace.products.data());
+      multiply_panel(rows_.members + b * model_.n_groups * n_, model_.n_groups, n_, squares.data(),
+                     sums);
+      double* const map = maps_ == nullptr ? nullptr : maps_ + b * n_voxels_ + first;
+      for (Index v = 0; v < count; ++v) {
+        const bool live = workspace.live[static_cast<std::size_t>(v)];
+        const double value = live ? statistic(workspace.products.data() + v, sums + v, small) : 0;
+        if (map != nullptr) map[v] = value;
+        const bool unsigned_t = model_.model.n_effect == 1 && model_.model.two_sided;
+        if (live) best[b] = std::max(best[b], unsigned_t ? std::abs(value) : value);
+      }
+    }
+  }
+
+ private:
+  // The statistic of one voxel; products (groups, r) and sums (groups) are kPanel apart.
+  double statistic(const double* products, const double* sums, GroupWorkspace& small) const {
+    const Index r = model_.rank;
+    for (Index g = 0; g < model_.n_groups; ++g) {
+      for (Index j = 0; j < r; ++j) small.by_group(j, g) = products[(g * r + j) * kPanel];
+    }
+    small.b = small.by_group.rowwise().sum();
+    double trace = 0;
+    small.gram.setZero();
+    for (Index g = 0; g < model_.n_groups; ++g) {
+      const Map<const MatrixXd> gram(model_.gram + g * r * r, r, r);
+      const double total = sums[g * kPanel];
+      const double rss =
+          total - 2 * small.b.dot(small.by_group.col(g)) + small.b.dot((gram * small.b).eval());
+      // A group without error would weigh infinitely: rounding keeps it finite.
+      small.weights[g] = model_.freedom[g] / std::max(rss, kSmallestRss);
+      small.gram += small.weights[g] * gram;
+      trace += small.weights[g] * model_.sizes[g];
+    }
+    return value_of(small, trace);
+  }
+
+  double value_of(GroupWorkspace& small, double trace) const {
+    const Index k = model_.model.n_effect;
+    const Index q = model_.rank - k;
+    small.schur = small.gram.topLeftCorner(k, k);
+    if (q > 0) {
+      small.nuisance.compute(small.gram.bottomRightCorner(q, q));
+      small.cross = small.gram.bottomLeftCorner(q, k);
+      small.nuisance.solveInPlace(small.cross);
+      small.schur -= small.gram.topRightCorner(k, q).lazyProduct(small.cross);
+    }
+    const auto effect = small.b.head(k);
+    if (k == 1) return effect[0] * std::sqrt(std::max(0.0, small.schur(0, 0)));
+    double lambda = 0;
+    for (Index g = 0; g < model_.n_groups; ++g) {
+      const double share = 1 - model_.sizes[g] * small.weights[g] / trace;
+      lambda += share * share / model_.freedom[g];
+    }
+    const auto rank = static_cast<double>(k);
+    lambda = 1 + 2 * (rank - 1) / (rank * (rank + 2)) * lambda;
+    small.times.head(k).noalias() = small.schur.lazyProduct(effect);
+    return effect.dot(small.times.head(k)) / (lambda * rank);
+  }
+
+  const GroupedModel& model_;
+  const GroupedRows& rows_;
+  Index n_;
+  Index n_voxels_;
+  double* maps_;
+};
+
+}  // namespace
+
+template <typename Scalar>
+void permuted_g_statistics(const DataView<Scalar>& y, const GroupedModel& model,
+                           const GroupedRows& rows, const PermutedOutputs& out, int n_threads) {
+  const Grouped grouped(model, rows, y.n_rows, y.n_voxels, out.maps);
+  const Index n_products = std::max(grouped.n_products(), model.model.basis.rows());
+  permute_panels(y, model.model, rows.n_permutations, out, n_products, n_threads,
+                 [&](Index first, Index count, PermutationWorkspace& workspace, double* best) {
+                   grouped.work(first, count, workspace, best);
+                 });
+}
+
+template void permuted_g_statistics(const DataView<float>&, const GroupedModel&, const GroupedRows&,
+                                    const PermutedOutputs&, int);
+template void permuted_g_statistics(const DataView<double>&, const GroupedModel&,
+                                    const GroupedRows&, const PermutedOutputs&, int);
+
+}  // namespace groupglm

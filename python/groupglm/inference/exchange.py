@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which rearrangements of the data the null hypothesis allows: `Exchange`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Integers = NDArray[np.int64]
+
+__all__ = ["DRAWN_TOGETHER", "Exchange", "Rearrangements", "check_labels", "make_exchange"]
+
+DRAWN_TOGETHER = 256
+"""Rearrangements that are drawn from one seed: any of them can be drawn again by its number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """Permutations of rows, or flips of their signs.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    groups : tuple of array of int, shape (n_units, unit_size)
+        Units that may take each other's place; a unit is some rows that stay together. Every row is
+        in one unit.
+    flips : bool
+        Whether signs of units are flipped, rather than units permuted.
+    """
+
+    n: int
+    groups: tuple[Integers, ...]
+    flips: bool
+
+    def orbits(self) -> Integers:
+        """Label rows that can take each other's place alike; shape (n,)."""
+        labels = np.empty(self.n, dtype=np.int64)
+        first = 0
+        for units in self.groups:
+            labels[units] = first + np.arange(units.shape[1])
+            first += units.shape[1]
+        return labels
+
+    def varying(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Find what rearrangements change in the span of some rows.
+
+        Parameters
+        ----------
+        basis : array, shape (q, n)
+            Orthonormal rows.
+
+        Returns
+        -------
+        array, shape (at most q, n)
+            Orthonormal rows; what is orthogonal to them in the span is the same in any order.
+        """
+        if self.flips or not len(basis):
+            return basis
+        labels = self.orbits()
+        counts = np.bincount(labels)
+        means = np.stack([np.bincount(labels, row) / counts for row in basis])
+        left, size, _ = np.linalg.svd(basis - means[:, labels], full_matrices=False)
+        return np.ascontiguousarray(left[:, size > 1e-8].T @ basis)
+
+    def count(self, rows: NDArray[np.float64]) -> int:
+        """Count the different rearrangements of the columns of `rows`, shape (m, n)."""
+        kinds = _kinds(rows)
+        if self.flips:
+            return int(2 ** len(self._flippable(rows)))
+        total = 1
+        for units in self.groups:
+            counts = np.unique(_unit_kinds(units, kinds), return_counts=True)[1]
+            ways = math.factorial(len(units))
+            for count in counts.tolist():
+                ways //= math.factorial(count)
+            total *= ways
+        return total
+
+    def _flippable(self, rows: NDArray[np.float64]) -> list[Integers]:
+        return [
+            unit
+            for units in self.groups
+            for unit in units
+            if np.abs(rows[:, unit]).max(initial=0) > 1e-12
+        ]
+
+    def every(self, rows: NDArray[np.float64]) -> tuple[Integers, NDArray[np.float64]]:
+        """List the different rearrangements of the columns of `rows`, but for the identity.
+
+        Parameters
+        ----------
+        rows : array, shape (m, n)
+            What is rearranged.
+
+        Returns
+        -------
+        order : array of int, shape (count - 1, n)
+            Which column comes to each place.
+        signs : array, shape (count - 1, n)
+            Its sign.
+        """
+        if self.flips:
+            flippable = self._flippable(rows)
+            patterns = np.array(list(itertools.product((1.0, -1.0), repeat=len(flippable))))[1:]
+            signs = np.ones((len(patterns), self.n))
+            for pattern, unit in zip(patterns.T, flippable, strict=True):
+                signs[:, unit] = pattern[:, None]
+            return np.tile(np.arange(self.n), (len(patterns), 1)), signs
+        kinds = _kinds(rows)
+        choices = [list(_arrangements(_unit_kinds(units, kinds))) for units in self.groups]
+        order = np.empty((math.prod(map(len, choices)), self.n), dtype=np.int64)
+        for row, chosen in zip(order, itertools.product(*choices), strict=True):
+            for units, places in zip(self.groups, chosen, strict=True):
+                row[units] = units[places]
+        return order[1:], np.ones((len(order) - 1, self.n))
+
+    def draw(
+        self, seed: tuple[int, ...], first: int, last: int
+    ) -> tuple[Integers, NDArray[np.float64]]:
+        """Draw rearrangements number `first` to `last` - 1 at random.
+
+        Parameters
+        ----------
+        seed : tuple of int
+            Each rearrangement depends on it and on its own number only.
+        first, last : int
+            Which.
+
+        Returns
+        -------
+        order : array of int, shape (last - first, n)
+            Which column comes to each place.
+        signs : array, shape (last - first, n)
+            Its sign.
+        """
+        drawn = [
+            self._draw_together((*seed, chunk))
+            for chunk in range(first // DRAWN_TOGETHER, (last - 1) // DRAWN_TOGETHER + 1)
+        ]
+        offset = first % DRAWN_TOGETHER
+        chosen = slice(offset, offset + last - first)
+        order, signs = (np.concatenate(parts)[chosen] for parts in zip(*drawn, strict=True))
+        return order, signs
+
+    def _draw_together(self, seed: tuple[int, ...]) -> tuple[Integers, NDArray[np.float64]]:
+        rng = np.random.default_rng(seed)
+        order = np.tile(np.arange(self.n), (DRAWN_TOGETHER, 1))
+        signs = np.ones((DRAWN_TOGETHER, self.n))
+        for units in self.groups:
+            numbers = rng.random((DRAWN_TOGETHER, len(units)))
+            if self.flips:
+                signs[:, units] = np.where(numbers < 0.5, -1.0, 1.0)[:, :, None]
+            else:
+                order[:, units] = units[np.argsort(numbers, axis=1, kind="stable")]
+        return order, signs
+
+
+def make_exchange(
+    n: int,
+    blocks: ArrayLike | None,
+    block_permutation: Literal["within", "whole"],
+    *,
+    flips: bool,
+    kinds: Integers | None = None,
+) -> Exchange:
+    """Say what may be exchanged.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    blocks : array_like of labels, shape (n,), or None
+        Exchangeability blocks.
+    block_permutation : {"within", "whole"}
+        Rows are exchanged within their block, or blocks of equal size as wholes, their rows in
+        order.
+    flips : bool
+        Flip signs (of each row, or of whole blocks) rather than permute.
+    kinds : array of int, shape (n,), optional
+        Rows take each other's place only if they are of one kind.
+
+    Returns
+    -------
+    Exchange
+        The rearrangements.
+
+    Raises
+    ------
+    ValueError
+        If the blocks have another length or hold missing labels.
+    """
+    if block_permutation not in ("within", "whole"):
+        raise ValueError(
+            f"block_permutation is {block_permutation!r}; it must be 'within' or 'whole'"
+        )
+    kinds = np.zeros(n, dtype=np.int64) if kinds is None else kinds
+    if blocks is None and block_permutation == "whole":
+        raise ValueError("block_permutation='whole' needs exchangeability_blocks")
+    labels = (
+        np.zeros(n, dtype=np.int64)
+        if blocks is None
+        else check_labels(blocks, n, "exchangeability_blocks")
+    )
+    units: dict[object, list[Integers]] = {}
+    for block in range(labels.max() + 1):
+        rows = np.flatnonzero(labels == block)
+        if block_permutation == "whole":
+            units.setdefault(tuple(kinds[rows].tolist()), []).append(rows)
+        else:
+            for row in rows:
+                units.setdefault((block, int(kinds[row])), []).append(np.array([row]))
+    return Exchange(n, tuple(np.stack(rows) for rows in units.values()), flips)
+
+
+def check_labels(labels: Any, n: int, name: str) -> Integers:
+    """Replace the labels of rows by numbers from 0.
+
+    Parameters
+    ----------
+    labels : array_like, shape (n,)
+        One label a row.
+    n : int
+        Number of rows.
+    name : str
+        Of the argument, for messages.
+
+    Returns
+    -------
+    array of int, shape (n,)
+        The numbers.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label a row.
+    """
+    import pandas as pd
+
+    values = pd.Series(labels) if np.ndim(labels) == 1 else None
+    if values is None or len(values) != n:
+        raise ValueError(
+            f"{name} has shape {np.shape(labels)}; it must be ({n},), one label for each image"
+        )
+    if values.isna().any():
+        raise ValueError(f"{name} has a missing label in row {int(np.argmax(values.isna()))}")
+    return np.asarray(pd.factorize(values)[0], dtype=np.int64)
+
+
+def _kinds(rows: NDArray[np.float64]) -> Integers:
+    """Label the columns of a basis; those that are equal up to rounding share a label."""
+    kinds: Integers = np.empty(rows.shape[1], dtype=np.int64)
+    seen = np.empty_like(rows)
+    n_seen = 0
+    for place, column in enumerate(rows.T):
+        gap = np.abs(seen[:, :n_seen] - column[:, None]).max(axis=0, initial=0)
+        same = np.flatnonzero(gap < 1e-10)
+        if len(same):
+            kinds[place] = same[0]
+        else:
+            kinds[place] = n_seen
+            seen[:, n_seen] = column
+            n_seen += 1
+    return kinds
+
+
+def _unit_kinds(units: Integers, kinds: Integers) -> Integers:
+    found: dict[bytes, int] = {}
+    return np.array([found.setdefault(kinds[unit].tobytes(), len(found)) for unit in units])
+
+
+def _arrangements(kinds: Integers) -> Iterator[Integers]:
+    """Yield for each different order of the kinds which unit comes to each place; as is first.
+
+    The orders follow each other as words in a dictionary (Knuth, *The Art of Computer Programming*
+    4A, 7.2.1.2, algorithm L), beginning anew after the last one.
+    """
+    waiting = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
+    word = kinds.tolist()
+    while True:
+        used = [0] * len(waiting)
+        places = np.empty(len(word), dtype=np.int64)
+        for place, kind in enumerate(word):
+            places[place] = waiting[kind][used[kind]]
+            used[kind] += 1
+        yield places
+        _next_word(word)
+        if word == kinds.tolist():
+            return
+
+
+def _next_word(word: list[int]) -> None:
+    rises = [j for j in range(len(word) - 1) if word[j] < word[j + 1]]
+    if not rises:
+        word.reverse()
+        return
+    j = rises[-1]
+    m = max(i for i in range(j + 1, len(word)) if word[i] > word[j])
+    word[j], word[m] = word[m], word[j]
+    word[j + 1 :] = word[:j:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Rearrangements:
+    """The rearrangements of one test: drawn at random, or all that there are.
+
+    Parameters
+    ----------
+    exchange : Exchange
+        What may be exchanged.
+    n : int
+        How many, without the identity.
+    seed : tuple of int
+        Of those that are drawn.
+    listed : pair of arrays, optional
+        All of them, as `Exchange.every` lists them.
+    """
+
+    exchange: Exchange
+    n: int
+    seed: tuple[int, ...]
+    listed: tuple[Integers, NDArray[np.float64]] | None = None
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether these are all that there are."""
+        return self.listed is not None
+
+    def take(self, first: int, last: int) -> tuple[Integers, NDArray[np.float64]]:
+        """Return rearrangements number `first` to `last` - 1, as `Exchange.draw` does."""
+        if self.listed is None:
+            return self.exchange.draw(self.seed, first, last)
+        order, signs = self.listed
+        return order[first:last], signs[first:last]

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Split a design into what a contrast tests and what it leaves alone: `Partition`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from groupglm import _core
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Partition", "partition"]
+
+# Directions of the unit-length columns that are shorter than this are rounding.
+_ZERO = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """Orthonormal bases of the tested effect and of the nuisance, as rows.
+
+    Parameters
+    ----------
+    effect : array, shape (k, n_images)
+        Of the part of the design that the null hypothesis forbids, orthogonal to the nuisance. With
+        one row, the contrast's estimate is a positive multiple of its product with the data.
+    nuisance : array, shape (q, n_images)
+        Of the part that the null hypothesis allows.
+    """
+
+    effect: Floats
+    nuisance: Floats
+
+    @property
+    def n_images(self) -> int:
+        """Number of images."""
+        return int(self.effect.shape[1])
+
+    @property
+    def df_residual(self) -> int:
+        """Residual degrees of freedom."""
+        return self.n_images - len(self.effect) - len(self.nuisance)
+
+    @property
+    def leaves_mean_free(self) -> bool:
+        """Whether the null hypothesis says nothing of the images' overall mean."""
+        constant = np.full(self.n_images, self.n_images**-0.5)
+        return bool(np.linalg.norm(self.nuisance @ constant) > 1 - _ZERO) or not self._has(constant)
+
+    def _has(self, constant: Floats) -> bool:
+        share = np.sum((self.nuisance @ constant) ** 2) + np.sum((self.effect @ constant) ** 2)
+        return bool(share > 1 - _ZERO)
+
+
+def partition(X: Floats, contrast: Floats) -> Partition:
+    r"""Split a design by a contrast that it can estimate.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        The design matrix, of any rank.
+    contrast : array, shape (n_rows, n_columns)
+        The contrast.
+
+    Returns
+    -------
+    Partition
+        The two bases; together they span the columns of the design.
+
+    Notes
+    -----
+    Under :math:`C\beta = 0` the model is :math:`X N\gamma` with :math:`N` a basis of the null space
+    of :math:`C`: the nuisance. What is left of the column space is the span of
+    :math:`X (X'X)^- C'`, since :math:`N'X'X(X'X)^-C' = N'C' = 0` for an estimable contrast. This is
+    the partition of Guttman (*Linear Models*, 1982) as Ridgway and Winkler et al. (2014, NeuroImage
+    92, 381-397, appendix) have it, up to the choice of bases, on which no statistic depends.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.column_stack([np.ones(4), [0.0, 0.0, 1.0, 1.0]])
+    >>> parts = partition(X, np.array([[0.0, 1.0]]))
+    >>> parts.effect.round(3) + 0.0, np.abs(parts.nuisance.round(3))
+    (array([[-0.5, -0.5,  0.5,  0.5]]), array([[0.5, 0.5, 0.5, 0.5]]))
+    """
+    length = np.linalg.norm(X, axis=0)
+    length[length == 0] = 1.0
+    rank = _core.Design(np.ascontiguousarray(X)).rank
+    left, size, right = np.linalg.svd(X / length, full_matrices=False)
+    left, size, right = left[:, :rank], size[:rank], right[:rank]
+    scaled = contrast / length
+    scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
+    inside = right @ scaled.T / size[:, None]  # of the estimates, in the basis `left`
+    if len(contrast) == 1:
+        effect = inside / np.linalg.norm(inside)
+    else:
+        directions, strength, _ = np.linalg.svd(inside / np.linalg.norm(inside, axis=0))
+        effect = directions[:, : np.count_nonzero(strength > _ZERO)]
+    k = effect.shape[1]
+    # A full basis of the coordinates whose first k vectors span the effect.
+    nuisance = np.linalg.qr(effect, mode="complete")[0][:, k:]
+    return Partition(
+        effect=np.ascontiguousarray((left @ effect).T),
+        nuisance=np.ascontiguousarray((left @ nuisance).T),
+    )

@@ -1,0 +1,412 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The permutation test of a contrast: what both doors, arrays and images, lead to."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from groupglm import _core
+from groupglm.errors import warn_caller
+from groupglm.inference.exchange import Exchange, Rearrangements, check_labels, make_exchange
+from groupglm.inference.null import Corrections, DataSource, NullTask, null_distribution
+from groupglm.inference.partition import Partition, partition
+from groupglm.inference.permuted_kernels import GroupedKernel, Kernel, make_ols_kernel
+from groupglm.inference.resuming import PermutationState, load_state
+from groupglm.inference.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from groupglm._core import Neighbours
+    from groupglm.inference.permutation_options import PermutationOptions
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["PermutationResult", "permutation_test"]
+
+_LIKELY_ALPHA = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationResult:
+    """What a permutation test yields.
+
+    Parameters
+    ----------
+    letter : {"t", "F"}
+        Name of the statistic.
+    observed : dict of array, shape (n_voxels,)
+        The statistic of the data as they are (zero, and a p-value of one, where they do not vary)
+        and, if asked for, the size and mass of each voxel's
+        cluster and the enhanced statistic.
+    p_value : dict of array, shape (n_voxels,)
+        Corrected for all voxels, by the same names; empty without rearrangements.
+    state : PermutationState
+        The null distributions, from which the test can be continued.
+    exhaustive : bool
+        Whether all rearrangements that there are have been done.
+    sign_flip : bool
+        Whether signs were flipped, rather than rows permuted.
+    tail_fit : dict of TailFit
+        By the same names, if asked for.
+    """
+
+    letter: str
+    observed: dict[str, Floats]
+    p_value: dict[str, Floats]
+    state: PermutationState
+    exhaustive: bool
+    sign_flip: bool
+    tail_fit: dict[str, TailFit] = field(default_factory=dict)
+
+    @property
+    def n_perm(self) -> int:
+        """Number of rearrangements."""
+        return self.state.n_done
+
+    def logp(self, name: str) -> Floats:
+        """Return -log10 of the corrected p-values."""
+        return -np.log10(self.p_value[name])
+
+
+def permutation_test(
+    X: Floats,
+    contrast: Floats,
+    source: DataSource,
+    statistic: Floats,
+    options: PermutationOptions,
+    *,
+    neighbours: Callable[[], Neighbours] | None = None,
+    resume: PermutationState | Path | None = None,
+) -> PermutationResult:
+    """Test a contrast by rearranging the data.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        The design matrix.
+    contrast : array, shape (n_columns,) or (n_rows, n_columns)
+        A contrast that it can estimate; a vector for t, a matrix for F.
+    source : DataSource
+        The data, without missing values.
+    statistic : array, shape (n_voxels,)
+        The parametric statistic of the contrast, to be reported.
+    options : PermutationOptions
+        How.
+    neighbours : callable, optional
+        Makes the lists of neighbours; needed for clusters and TFCE.
+    resume : PermutationState or pathlib.Path, optional
+        A test to be continued, or a file that keeps one: it is read if it exists, and written at
+        the end and when interrupted.
+
+    Returns
+    -------
+    PermutationResult
+        Statistics and corrected p-values.
+
+    Raises
+    ------
+    ValueError
+        If no rearrangement changes the statistic, or `resume` is of another test.
+
+    Warns
+    -----
+    UserWarning
+        If there are fewer different rearrangements than were asked for, or too few for p-values of
+        0.05.
+    """
+    parts = partition(X, np.atleast_2d(contrast))
+    exchange = _choose_exchange(parts, options)
+    kernel, observed = _kernel_and_statistic(parts, exchange, source, statistic, options)
+    # The largest that the core's maps reach: TFCE takes no infinite values.
+    bound = 1e15 * parts.df_residual
+    bound = bound**0.5 if kernel.letter == "t" else bound
+    finite = np.clip(np.nan_to_num(observed, posinf=bound, neginf=-bound), -bound, bound)
+    corrections = Corrections(
+        letter=kernel.letter,
+        two_sided=options.two_sided and kernel.letter == "t",
+        threshold=_statistic_threshold(parts, options),
+        tfce=options.tfce,
+        neighbours=neighbours() if neighbours is not None and options.need_neighbours else None,
+    )
+    state = _begin(parts, contrast, observed, options, resume)
+    rearrangements = _rearrangements(parts, exchange, options, state.seed)
+    if rearrangements.n < state.n_done:
+        raise ValueError(
+            f"resume has {state.n_done} rearrangements already, more than n_perm={options.n_perm}; "
+            "ask for more of them, all in all"
+        )
+    if options.tail is not None and options.n_perm > 0:
+        check_enough(rearrangements.n)
+    task = NullTask(source, kernel, corrections, rearrangements, state.n_done, rearrangements.n)
+    state = _run(task, state, options, resume if isinstance(resume, Path) else None)
+    maps = {kernel.letter: observed, **_observed_maps(finite, corrections)}
+    p_value, tail_fit = _p_values(maps, state, corrections.two_sided, options.tail)
+    maps[kernel.letter] = np.nan_to_num(observed, posinf=np.inf, neginf=-np.inf)
+    return PermutationResult(
+        letter=kernel.letter,
+        observed=maps,
+        p_value=p_value,
+        state=state,
+        exhaustive=rearrangements.exhaustive,
+        sign_flip=exchange.flips,
+        tail_fit=tail_fit,
+    )
+
+
+def _choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
+    """Decide between permutations and sign flips, and refuse what leaves the effect as it is.
+
+    Errors of different variance are not exchangeable, but those of one group are; their signs can
+    be flipped when they are symmetric (Winkler et al. 2014, section 2.5).
+    """
+    kinds = None
+    if options.variance_groups is not None:
+        kinds = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+
+    def make(flips: bool) -> Exchange:
+        return make_exchange(
+            parts.n_images,
+            options.exchangeability_blocks,
+            options.block_permutation,
+            flips=flips,
+            kinds=kinds,
+        )
+
+    permutations = make(flips=False)
+    possible = len(permutations.varying(parts.effect)) > 0
+    flips = options.sign_flip
+    if flips is None:
+        flips = not parts.leaves_mean_free or (kinds is not None and not possible)
+    if flips:
+        return make(flips=True)
+    if possible:
+        return permutations
+    if kinds is not None:
+        raise ValueError(
+            "images of different variance_groups cannot take each other's place, and the tested "
+            "effect does not vary within them, so that no permutation can test it; give "
+            "sign_flip=True if errors are symmetric"
+        )
+    if options.exchangeability_blocks is None:
+        raise ValueError(
+            "the tested effect is the same whatever the order of the images (an intercept, say), "
+            "so that no permutation can test it; give sign_flip=True if errors are symmetric"
+        )
+    within = options.block_permutation == "within"
+    raise ValueError(
+        "exchangeability_blocks make the test impossible: the tested effect does not vary "
+        + (
+            "within any block; give block_permutation='whole' to permute whole blocks"
+            if within
+            else "between blocks of the same size; give block_permutation='within'"
+        )
+        + ", or sign_flip=True if errors are symmetric"
+    )
+
+
+def _kernel_and_statistic(
+    parts: Partition,
+    exchange: Exchange,
+    source: DataSource,
+    statistic: Floats,
+    options: PermutationOptions,
+) -> tuple[Kernel, Floats]:
+    """Make the kernel, and the statistic that it tests in place of the parametric one."""
+    if options.variance_groups is None:
+        kernel = make_ols_kernel(parts, exchange, options.method, two_sided=options.two_sided)
+        data = source.load(options.n_threads)
+        live = kernel.varying(data, options.n_threads)
+        _refuse_constant(live)
+        return kernel, np.where(live, statistic, np.nan)
+    if options.method != "freedman-lane":
+        raise ValueError(
+            f"variance_groups need method='freedman-lane', but method is {options.method!r}"
+        )
+    groups = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+    _check_groups(parts, groups)
+    grouped = GroupedKernel(parts, groups, options.two_sided)
+    data = source.load(options.n_threads)
+    live = grouped.varying(data, options.n_threads)
+    _refuse_constant(live)
+    maps = np.empty((1, data.shape[1]))
+    order, signs = np.arange(parts.n_images)[None], np.ones((1, parts.n_images))
+    grouped.statistics(data, order, signs, maps, options.n_threads)
+    return grouped, np.where(live, maps[0], np.nan)
+
+
+def _refuse_constant(live: NDArray[np.bool_]) -> None:
+    if not live.any():
+        raise ValueError(
+            "no voxel varies beyond what the nuisance columns explain, so there is nothing to "
+            "test; check the images and the mask"
+        )
+
+
+def _check_groups(parts: Partition, groups: NDArray[np.int64]) -> None:
+    design = np.concatenate([parts.effect, parts.nuisance])
+    sizes = np.bincount(groups)
+    free = np.bincount(groups, 1 - np.sum(design**2, axis=0))
+    unknown = (free < 1e-8) | (sizes < 2)
+    if unknown.any():
+        raise ValueError(
+            f"variance_groups: a group of {sizes[np.argmax(unknown)]} images leaves no residuals "
+            "of its own, so that its variance is unknown; join groups, or drop columns that are "
+            "particular to one image"
+        )
+
+
+def _statistic_threshold(parts: Partition, options: PermutationOptions) -> float | None:
+    """Bring the cluster-forming threshold to the scale of the statistic.
+
+    With groups of unequal variance the degrees of freedom differ from voxel to voxel; those of
+    equal variance stand for them: any threshold gives a valid test.
+    """
+    if options.threshold is None:
+        return None
+    k, df = len(parts.effect), parts.df_residual
+    two_sided = options.two_sided and k == 1
+    p = options.threshold
+    if options.cluster_threshold_scale == "z":
+        p = float(stats.norm.sf(options.threshold)) * (2 if two_sided else 1)
+    if k > 1:
+        return float(stats.f.isf(p, k, df))
+    return max(0.0, float(stats.t.isf(p / 2 if two_sided else p, df)))
+
+
+def _begin(
+    parts: Partition,
+    contrast: Floats,
+    observed: Floats,
+    options: PermutationOptions,
+    resume: PermutationState | Path | None,
+) -> PermutationState:
+    blocks, groups = options.exchangeability_blocks, options.variance_groups
+    test = (
+        # Projections: unlike bases, they do not hang on the linear algebra's choices.
+        np.round(parts.effect.T @ parts.effect, 6) + 0.0,
+        np.round(parts.nuisance.T @ parts.nuisance, 6) + 0.0,
+        np.ndim(contrast),
+        options.two_sided,
+        (options.threshold, options.cluster_threshold_scale, options.tfce),
+        None if blocks is None else np.asarray(blocks).tolist(),
+        options.block_permutation,
+        None if groups is None else np.asarray(groups).tolist(),
+        (options.sign_flip, options.method),
+    )
+    seed = secrets.randbits(31) if options.seed is None else options.seed
+    fresh = PermutationState.begin(seed, test, observed)
+    previous = resume
+    if isinstance(resume, Path):
+        previous = load_state(resume) if resume.exists() else None
+    if not isinstance(previous, PermutationState):
+        return fresh
+    previous.check_same(fresh)
+    if options.seed not in (None, previous.seed):
+        raise ValueError(
+            f"random_state is {options.seed}, but resume was made with {previous.seed}; give that "
+            "one, or None to go on with it"
+        )
+    return previous
+
+
+def _rearrangements(
+    parts: Partition, exchange: Exchange, options: PermutationOptions, seed: int
+) -> Rearrangements:
+    """Draw as many as were asked for, or list all that there are."""
+    if options.n_perm == 0:
+        return Rearrangements(exchange, 0, (seed,))
+    # Columns of the design that are equal make rearrangements equal.
+    rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
+    if options.variance_groups is not None:
+        labels = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+        rows = np.concatenate([rows, parts.nuisance, labels[None] / (1 + labels.max())])
+    count = exchange.count(rows)
+    kind = "sign flips" if exchange.flips else "permutations"
+    if count - 1 <= options.n_perm:
+        told = f"all {count} different {kind} of this design are used"
+        if count - 1 < options.n_perm:
+            told += f" instead of n_perm={options.n_perm} random ones"
+        if 1 / count > _LIKELY_ALPHA:
+            told += (
+                f", so that no p-value can be below {1 / count:.2g}, and nothing significant at "
+                f"{_LIKELY_ALPHA:g}; add images" + _looser_blocks(options)
+            )
+        if count - 1 < options.n_perm:
+            warn_caller(told)
+        return Rearrangements(exchange, count - 1, (seed,), exchange.every(rows))
+    if 1 / (1 + options.n_perm) > _LIKELY_ALPHA:
+        warn_caller(
+            f"n_perm={options.n_perm} gives no p-value below {1 / (1 + options.n_perm):.2g}, so "
+            f"that nothing can be significant at {_LIKELY_ALPHA:g}; there are "
+            f"{min(count, 10**300):.3g} different {kind}: ask for more"
+        )
+    return Rearrangements(exchange, options.n_perm, (seed,))
+
+
+def _looser_blocks(options: PermutationOptions) -> str:
+    return ", or give larger blocks" if options.exchangeability_blocks is not None else ""
+
+
+def _run(
+    task: NullTask, state: PermutationState, options: PermutationOptions, path: Path | None
+) -> PermutationState:
+    found: list[dict[str, Floats]] = []
+    try:
+        with options.progress.bar(task.last - task.first, "permutations") as advance:
+            for part in null_distribution(task, options.n_threads, advance):
+                found.append(part)  # noqa: PERF402 - kept when interrupted
+    finally:
+        state = state.extended(found)
+        if path is not None and found:
+            state.save(path)
+    return state
+
+
+def _observed_maps(statistic: Floats, corrections: Corrections) -> dict[str, Floats]:
+    """Return each voxel's cluster size and mass and its enhanced statistic, as asked for."""
+    maps: dict[str, Floats] = {}
+    if corrections.neighbours is None:
+        return maps
+    if corrections.threshold is not None:
+        labels, sizes, masses, _ = _core.label_clusters(
+            statistic, corrections.neighbours, corrections.threshold, corrections.two_sided
+        )
+        maps["size"] = np.append(0.0, sizes)[labels]
+        maps["mass"] = np.append(0.0, masses)[labels]
+    if corrections.tfce is not None:
+        rule = corrections.tfce
+        maps["tfce"] = _core.tfce(
+            statistic,
+            corrections.neighbours,
+            rule.extent_power,
+            rule.height_power,
+            corrections.two_sided,
+            rule.n_steps,
+        )
+    return maps
+
+
+def _p_values(
+    maps: dict[str, Floats], state: PermutationState, two_sided: bool, tail: Tail | None
+) -> tuple[dict[str, Floats], dict[str, TailFit]]:
+    p_value: dict[str, Floats] = {}
+    tail_fit: dict[str, TailFit] = {}
+    for name, null in state.null.items():
+        values = np.abs(maps[name]) if two_sided else maps[name]
+        if tail is None:
+            p_value[name] = corrected_p(values, null)
+        else:
+            tail_fit[name] = fit_tail(null, tail)
+            p_value[name] = tail_fit[name].p(values, null)
+        if name in ("size", "mass"):
+            p_value[name][maps[name] == 0] = 1.0
+    return p_value, tail_fit

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Permutation tests on arrays: `permuted_ols`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from groupglm._core import Neighbours
+from groupglm.distribute import check_jobs, is_remote
+from groupglm.errors import warn_caller
+from groupglm.inference.permutation import PermutationResult, permutation_test
+from groupglm.inference.permutation_options import PermutationOptions, Scale, check_options
+from groupglm.inference.resuming import PermutationState
+from groupglm.ols import fit_ols
+from groupglm.progress import Progress
+from groupglm.spaces.volume import VolumeSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from groupglm.inference.permuted_kernels import Method
+    from groupglm.inference.tails import Tail
+
+    Floats = NDArray[np.float64]
+    Data = NDArray[np.float32] | NDArray[np.float64]
+
+__all__ = ["ArraySource", "PermutationOutputs", "permuted_ols", "resumable"]
+
+_MAX_SENT = 64 * 2**20  # bytes of data that may travel to each worker
+
+Missing = Literal["raise", "zero", "intersect"]
+
+
+class PermutationOutputs(dict[str, Any]):
+    """Arrays or images by name, and what they were made from.
+
+    Attributes
+    ----------
+    results : tuple of PermutationResult
+        One a tested variable: null distributions, number of permutations, fits of tails.
+    """
+
+    def __init__(self, values: dict[str, Any], results: tuple[PermutationResult, ...]) -> None:
+        super().__init__(values)
+        self.results = results
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource:
+    """Data in memory."""
+
+    data: Data
+
+    def load(self, n_threads: int) -> Data:
+        """Return the data."""
+        del n_threads
+        return self.data
+
+
+def permuted_ols(
+    tested_vars: ArrayLike,
+    target_vars: ArrayLike,
+    confounding_vars: ArrayLike | None = None,
+    model_intercept: bool = True,
+    n_perm: int = 10000,
+    two_sided_test: bool = True,
+    random_state: Any = None,
+    n_jobs: int | None = 1,
+    verbose: int = 0,
+    masker: Any = None,
+    tfce: bool | Literal["exact", "steps"] = False,
+    threshold: float | None = None,
+    *,
+    exchangeability_blocks: ArrayLike | None = None,
+    block_permutation: Literal["within", "whole"] = "within",
+    variance_groups: ArrayLike | None = None,
+    sign_flip: bool | None = None,
+    method: Method = "freedman-lane",
+    cluster_threshold_scale: Scale = "p",
+    connectivity: Literal[6, 18, 26] = 6,
+    tfce_powers: tuple[float, float] = (0.5, 2.0),
+    tail: Tail | None = None,
+    missing: Missing = "raise",
+    resume: PermutationOutputs | str | os.PathLike[str] | None = None,
+) -> PermutationOutputs:
+    """Test variables one by one at many voxels, by permutation.
+
+    Each tested variable is a model of its own, with the confounds and the intercept as nuisance.
+
+    Parameters
+    ----------
+    tested_vars : array_like, shape (n_images,) or (n_images, n_tested)
+        Variables to test, independently of each other.
+    target_vars : array_like, shape (n_images, n_voxels)
+        The data; float32 is taken as it is.
+    confounding_vars : array_like, shape (n_images, n_confounds), optional
+        Fitted, not tested.
+    model_intercept : bool, default=True
+        Add a constant to the confounds, unless the tested variable or a confound is one.
+    n_perm : int, default=10000
+        Number of permutations; 0: statistics only. All that there are, with a warning, when they
+        are fewer.
+    two_sided_test : bool, default=True
+        Whether negative effects count: the larger of both tails is taken.
+    random_state : int, numpy.random.RandomState, numpy.random.Generator or None
+        Seed. The same one gives the same bits for any `n_jobs`, and on a cluster.
+    n_jobs : int, default=1
+        Number of threads; -1 means all.
+    verbose : int, default=0
+        1: a progress bar, if the error output is a terminal.
+    masker : object with ``mask_img_``, optional
+        Says where the voxels lie, for clusters and TFCE. Columns are in the order of its own
+        ``transform``: C order of the mask for nilearn's, file order for ours.
+    tfce : bool, "exact" or "steps", default=False
+        Threshold-free cluster enhancement: its exact integral, or the sum over 100 heights.
+    threshold : float, optional
+        Forms clusters; see `cluster_threshold_scale`.
+    exchangeability_blocks, block_permutation, variance_groups, sign_flip, method, \
+cluster_threshold_scale, connectivity, tfce_powers, tail
+        As `groupglm.non_parametric_inference` has them.
+    missing : {"raise", "zero", "intersect"}, default="raise"
+        What to do about NaN: refuse, take it for zero, or leave the voxel out: its statistic is
+        zero and its p-value one.
+    resume : result of this function, or path, optional
+        Goes on from there to `n_perm` permutations in all. A file is read if it exists and written
+        at the end and when interrupted; for one tested variable.
+
+    Returns
+    -------
+    dict
+        ``t``, ``logp_max_t`` (n_tested, n_voxels): statistic and -log10 of the p-value corrected
+        for all voxels; ``h0_max_t`` (n_tested, n_perm): maxima, in order of the permutations; with
+        a threshold ``size`` (voxels), ``mass``, with TFCE ``tfce``, their ``logp_max_`` and
+        ``h0_max_`` besides. Its attribute ``results`` has more.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If arguments do not fit, values are missing, the variable cannot be estimated, or no
+        permutation can test it.
+
+    Notes
+    -----
+    As nilearn's function of this name; but data are permuted, not sign-flipped, when a confound is
+    a constant, and each variable has the residual degrees of freedom of its own model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from groupglm import permuted_ols
+    >>> rng = np.random.default_rng(0)
+    >>> group = np.repeat([0.0, 1.0], 10)
+    >>> data = rng.standard_normal((20, 50))
+    >>> data[:, 0] += 3 * group
+    >>> out = permuted_ols(group, data, n_perm=999, random_state=0)
+    >>> out["t"].shape, int(np.argmax(out["logp_max_t"])), round(float(out["logp_max_t"].max()), 1)
+    ((1, 50), 0, 3.0)
+    """
+    options = check_options(
+        n_perm=n_perm,
+        two_sided=two_sided_test,
+        random_state=random_state,
+        threshold=threshold,
+        cluster_threshold_scale=cluster_threshold_scale,
+        tfce=tfce,
+        tfce_powers=tfce_powers,
+        method=method,
+        sign_flip=sign_flip,
+        tail=tail,
+        n_threads=check_jobs(n_jobs),
+        progress=Progress(verbose),
+        exchangeability_blocks=exchangeability_blocks,
+        block_permutation=block_permutation,
+        variance_groups=variance_groups,
+    )
+    tested = _columns(tested_vars, "tested_vars", None)
+    data = _check_missing(_data(target_vars, len(tested)), missing)
+    confounds = _columns(confounding_vars, "confounding_vars", len(tested))
+    neighbours = _neighbours_of(masker, data.shape[1], connectivity, options)
+    if is_remote() and data.nbytes > _MAX_SENT:
+        raise ValueError(
+            f"target_vars would be sent to each worker ({data.nbytes / 1e6:.0f} MB); save the "
+            "images to files that the workers can read, and use non_parametric_inference"
+        )
+    previous = resumable(resume, tested.shape[1])
+    results = []
+    for column, state in zip(tested.T, previous, strict=True):
+        X = _design(column, confounds, model_intercept)
+        contrast = np.eye(X.shape[1])[0]
+        statistic = fit_ols(X, data, n_threads=options.n_threads).contrast(contrast).stat
+        results.append(
+            permutation_test(
+                X,
+                contrast,
+                ArraySource(data),
+                statistic,
+                options,
+                neighbours=neighbours,
+                resume=state,
+            )
+        )
+    return _outputs(tuple(results))
+
+
+def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None]:
+    """Return what each test goes on from.
+
+    Parameters
+    ----------
+    resume : PermutationOutputs, path or None
+        What the user gave.
+    n_tested : int
+        Number of tests.
+
+    Returns
+    -------
+    list of PermutationState, pathlib.Path or None
+        One a test.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else, or of another number of tests.
+    """
+    if resume is None:
+        return [None] * n_tested
+    if isinstance(resume, PermutationOutputs):
+        if len(resume.results) != n_tested:
+            raise ValueError(
+                f"resume has {len(resume.results)} tested variables, but {n_tested} are given"
+            )
+        return [result.state for result in resume.results]
+    if not isinstance(resume, str | os.PathLike):
+        raise TypeError(
+            f"resume is a {type(resume).__name__}; it must be a result of this function, a file "
+            "name, or None"
+        )
+    if n_tested != 1:
+        raise ValueError(
+            f"a file for resume keeps one test, but {n_tested} variables are tested; test them one "
+            "by one"
+        )
+    return [Path(resume)]
+
+
+def _columns(values: Any, name: str, n: int | None) -> Floats:
+    if values is None:
+        return np.empty((n or 0, 0))
+    raw = np.asarray(values)
+    if raw.dtype.kind not in "biuf":
+        raise TypeError(f"{name} is an array of {raw.dtype}; it must hold real numbers")
+    columns = raw.astype(np.float64)[:, None] if raw.ndim == 1 else raw.astype(np.float64)
+    if columns.ndim != 2 or 0 in columns.shape or n not in (None, len(columns)):
+        raise ValueError(
+            f"{name} has shape {raw.shape}; it must be ({n or 'n_images'}, n_columns), one row for "
+            "each image"
+        )
+    return columns
+
+
+def _data(target_vars: Any, n: int) -> Data:
+    data = np.asarray(target_vars)
+    if data.dtype.kind not in "biuf":
+        raise TypeError(f"target_vars is an array of {data.dtype}; it must hold real numbers")
+    if data.ndim != 2 or len(data) != n or data.shape[1] == 0:
+        raise ValueError(
+            f"target_vars has shape {data.shape}; it must be ({n}, n_voxels), one row for each row "
+            "of tested_vars"
+        )
+    if data.dtype not in (np.float32, np.float64):
+        return data.astype(np.float64)
+    return data
+
+
+def _check_missing(data: Data, missing: Any) -> Data:
+    if missing not in ("raise", "zero", "intersect"):
+        raise ValueError(f"missing is {missing!r}; it must be 'raise', 'zero' or 'intersect'")
+    holes = np.isnan(data)
+    if not holes.any():
+        return data
+    lacking = np.flatnonzero(holes.any(axis=0))
+    if missing == "raise":
+        listed = ", ".join(map(str, lacking[:5])) + (", ..." if len(lacking) > 5 else "")
+        raise ValueError(
+            f"{len(lacking)} of {data.shape[1]} voxels lack a value in some image (columns "
+            f"{listed}), and images cannot be exchanged where some are missing; give "
+            "missing='intersect' to leave these voxels out, or 'zero' to take NaN for zero"
+        )
+    data = data.copy()
+    if missing == "zero":
+        data[holes] = 0
+    elif len(lacking) == data.shape[1]:
+        raise ValueError("missing='intersect' leaves no voxel: none has a value in every image")
+    else:
+        data[:, lacking] = 0  # such a voxel does not vary, and has no statistic
+    return data
+
+
+def _design(column: Floats, confounds: Floats, model_intercept: bool) -> Floats:
+    constant = np.ptp(confounds, axis=0) == 0 if confounds.size else np.zeros(0, dtype=bool)
+    is_intercept = np.ptp(column) == 0
+    if is_intercept and constant.any():
+        warn_caller(
+            "tested_vars is a constant, and so are columns of confounding_vars: these are left out"
+        )
+        confounds = confounds[:, ~constant]
+    columns = [column[:, None], confounds]
+    if model_intercept and not is_intercept and not constant.any():
+        columns.append(np.ones((len(column), 1)))
+    return np.ascontiguousarray(np.concatenate(columns, axis=1))
+
+
+def _neighbours_of(
+    masker: Any, n_voxels: int, connectivity: int, options: PermutationOptions
+) -> Callable[[], Neighbours] | None:
+    if connectivity not in (6, 18, 26):
+        raise ValueError(f"connectivity is {connectivity!r}; it must be 6, 18 or 26")
+    if not options.need_neighbours:
+        return None
+    if masker is None:
+        what = "tfce" if options.tfce is not None else "threshold"
+        raise ValueError(
+            f"{what} needs to know where the voxels lie: give the masker that read them"
+        )
+    if isinstance(getattr(masker, "space", None), VolumeSpace):
+        space: VolumeSpace = masker.space
+        count, make = space.n_values, lambda: space.neighbours(connectivity)
+    else:
+        mask = getattr(masker, "mask_img_", None)
+        if mask is None:
+            raise TypeError(
+                f"masker is a {type(masker).__name__} without mask_img_; give a fitted masker"
+            )
+        inside = np.asanyarray(mask.dataobj) != 0
+        places = np.flatnonzero(inside.ravel(order="C"))
+        # C order of the mask is file order of its transpose, in which neighbours are the same.
+        shape = inside.shape[::-1]
+        count = len(places)
+        make = lambda: Neighbours.of_volume(shape, places, connectivity)  # noqa: E731
+    if count != n_voxels:
+        raise ValueError(
+            f"target_vars has {n_voxels} columns, but the mask of masker has {count} voxels"
+        )
+    return make
+
+
+def _outputs(results: tuple[PermutationResult, ...]) -> PermutationOutputs:
+    values: dict[str, Any] = {}
+    for name in results[0].observed:
+        observed = np.stack([result.observed[name] for result in results])
+        values[name] = observed.astype(np.int64) if name == "size" else observed
+        if name in results[0].p_value:
+            values[f"logp_max_{name}"] = np.stack([result.logp(name) for result in results])
+            values[f"h0_max_{name}"] = _stack([result.state.null[name] for result in results])
+    return PermutationOutputs(values, results)
+
+
+def _stack(rows: list[Floats]) -> Floats:
+    """Stack null distributions; NaN where a variable has fewer permutations than another."""
+    out = np.full((len(rows), max(map(len, rows))), np.nan)
+    for place, row in zip(out, rows, strict=True):
+        place[: len(row)] = row
+    return out

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Permutation tests on images: `non_parametric_inference`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from groupglm.budget import check_memory_budget
+from groupglm.caching import check_memory
+from groupglm.contrasts import contrast_matrix
+from groupglm.design import check_design_matrix
+from groupglm.distribute import check_jobs
+from groupglm.engine import read_rows, row_dtype
+from groupglm.errors import warn_caller
+from groupglm.fitting import FitOptions, fit_group
+from groupglm.inference.permutation import PermutationResult, permutation_test
+from groupglm.inference.permutation_arrays import PermutationOutputs, resumable
+from groupglm.inference.permutation_options import PermutationOptions, Scale, check_options
+from groupglm.inputs import Cohort, make_cohort
+from groupglm.ols import prepare_design
+from groupglm.progress import Progress
+from groupglm.spaces.masking import Masking
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import ArrayLike, NDArray
+
+    from groupglm.fitted import FittedGroup
+    from groupglm.images import VolumeSource
+    from groupglm.inference.permutation_arrays import Missing
+    from groupglm.inference.permuted_kernels import Method
+    from groupglm.inference.tails import Tail
+    from groupglm.spaces.volume import VolumeSpace
+
+    Floats = NDArray[np.float64]
+    Data = NDArray[np.float32] | NDArray[np.float64]
+
+__all__ = ["ImageRows", "non_parametric_inference"]
+
+
+@dataclass(eq=False)
+class ImageRows:
+    """Rows of images: read once here, and by each worker for itself.
+
+    Parameters
+    ----------
+    sources : tuple of VolumeSource
+        The images.
+    space : VolumeSpace
+        The voxels.
+    fill : float, optional
+        Put in the place of missing values.
+    """
+
+    sources: tuple[VolumeSource, ...]
+    space: VolumeSpace
+    fill: float | None
+    _data: Data | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ImageRows, (self.sources, self.space, self.fill)
+
+    def load(self, n_threads: int) -> Data:
+        """Return the data, shape (n_images, n_voxels)."""
+        if self._data is None:
+            shape = (len(self.sources), self.space.n_values)
+            data: Data = np.empty(shape, row_dtype(self.sources))
+            batches = read_rows(self.sources, self.space, n_threads=n_threads, fill=self.fill)
+            for first, rows in batches:
+                data[first : first + len(rows)] = rows
+            self._data = data
+        return self._data
+
+
+def non_parametric_inference(
+    second_level_input: Any,
+    confounds: pd.DataFrame | None = None,
+    design_matrix: pd.DataFrame | str | os.PathLike[str] | None = None,
+    second_level_contrast: Any = None,
+    first_level_contrast: Any = None,
+    mask: Any = None,
+    smoothing_fwhm: Any = None,
+    model_intercept: bool = True,
+    n_perm: int = 10000,
+    two_sided_test: bool = False,
+    random_state: Any = None,
+    n_jobs: int | None = 1,
+    verbose: int = 0,
+    threshold: float | None = None,
+    tfce: bool | Literal["exact", "steps"] = False,
+    *,
+    exchangeability_blocks: ArrayLike | None = None,
+    block_permutation: Literal["within", "whole"] = "within",
+    variance_groups: ArrayLike | None = None,
+    sign_flip: bool | None = None,
+    method: Method = "freedman-lane",
+    cluster_threshold_scale: Scale = "p",
+    connectivity: Literal[6, 18, 26] = 6,
+    tfce_powers: tuple[float, float] = (0.5, 2.0),
+    tail: Tail | None = None,
+    missing: Missing = "raise",
+    resume: PermutationOutputs | str | os.PathLike[str] | None = None,
+) -> Nifti1Image | PermutationOutputs:
+    """Test a contrast by permutation, corrected for all voxels of the mask.
+
+    The contrast that is tested is the one that `SecondLevelModel.compute_contrast` tests: any t or
+    F contrast, with the rest of the design as nuisance.
+
+    Parameters
+    ----------
+    second_level_input, confounds, design_matrix
+        Images and design, as `SecondLevelModel.fit` takes them.
+    second_level_contrast, first_level_contrast
+        The contrast, as `SecondLevelModel.compute_contrast` takes it.
+    mask : image, path or masker, optional
+        As ``mask_img`` of `SecondLevelModel`.
+    smoothing_fwhm : float, optional
+        As `SecondLevelModel` takes it.
+    model_intercept : bool, default=True
+        Add a constant to the nuisance unless the design contains one.
+    n_perm : int, default=10000
+        Number of permutations; 0: statistics only. All that there are, with a warning, when they
+        are fewer.
+    two_sided_test : bool, default=False
+        Whether negative effects count: the larger of both tails is taken. Has no effect on F.
+    random_state : int, numpy.random.RandomState, numpy.random.Generator or None
+        Seed. The same one gives the same bits for any `n_jobs`, and on a cluster.
+    n_jobs : int, default=1
+        Number of threads; -1 means all. A cluster is used by ``joblib.parallel_config``.
+    verbose : int, default=0
+        1: a progress bar, if the error output is a terminal.
+    threshold : float, optional
+        Forms clusters; see `cluster_threshold_scale`.
+    tfce : bool, "exact" or "steps", default=False
+        Threshold-free cluster enhancement: its exact integral (True), or the sum over 100 heights
+        that fslmaths and nilearn take.
+    exchangeability_blocks : array_like of labels, shape (n_images,), optional
+        Images that may be exchanged, in the order of the design matrix's rows; a Series indexed by
+        subject label with a table of maps.
+    block_permutation : {"within", "whole"}, default="within"
+        Exchange images within a block, or whole blocks of the same size.
+    variance_groups : array_like of labels, shape (n_images,), optional
+        Groups whose variances may differ. The statistic is then Welch's, or G for F contrasts, and
+        images are exchanged within a group only; where that leaves the tested effect as it is (a
+        difference of the groups), signs are flipped instead.
+    sign_flip : bool, optional
+        Flip signs, which needs symmetric errors, rather than permute. By default just when the null
+        hypothesis fixes the mean of all images, as in a one-sample test, or `variance_groups` need
+        it.
+    method : {"freedman-lane", "ter-braak", "smith"}, default="freedman-lane"
+        What is permuted: residuals of the nuisance, of the full model, or the tested columns.
+    cluster_threshold_scale : {"p", "z"}, default="p"
+        Scale of `threshold`: a p-value of one voxel, of both tails in a two-sided test, or a z. The
+        p of a z is one-sided, so that a two-sided test has clusters beyond z and beyond -z.
+    connectivity : {6, 18, 26}, default=6
+        Neighbours of a voxel: by faces, edges or corners.
+    tfce_powers : pair of float, default=(0.5, 2.0)
+        E of the extent and H of the height.
+    tail : {"gpd", "gamma"}, optional
+        Take small p-values from a curve fitted to the null distribution: generalised Pareto for its
+        tail, or gamma for few permutations. The fit is in ``results[0].tail_fit``.
+    missing : {"raise", "zero", "intersect"}, default="raise"
+        What to do about NaN: refuse, take it for zero, or leave the voxel out of the mask.
+    resume : result of this function, or path, optional
+        Goes on from there to `n_perm` permutations in all. A file is read if it exists and written
+        at the end and when interrupted.
+
+    Returns
+    -------
+    nibabel.nifti1.Nifti1Image, or dict of them
+        The image of -log10 of corrected p-values; with clusters or TFCE (or ``n_perm=0``) a dict:
+        ``t``, ``logp_max_t``, ``size`` (voxels), ``logp_max_size``, ``mass``, ``logp_max_mass``,
+        ``tfce``, ``logp_max_tfce``; ``F`` in the place of ``t`` for an F contrast. Its attribute
+        ``results`` has the null distributions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If arguments do not fit, the contrast cannot be estimated, values are missing, or no
+        permutation can test it.
+    groupglm.errors.ImageError, groupglm.errors.GridMismatchError
+        If an image cannot be used.
+
+    Notes
+    -----
+    Permutation is Freedman and Lane's (Winkler et al. 2014, NeuroImage 92, 381-397) by default;
+    p-values are (1 + count) / (1 + n), never zero. Memory: the images' values inside the mask and,
+    with clusters or TFCE, about ten maps.
+
+    Examples
+    --------
+    >>> import nibabel as nib, numpy as np, pandas as pd
+    >>> from groupglm import non_parametric_inference
+    >>> rng = np.random.default_rng(0)
+    >>> brain = nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4))
+    >>> images = [nib.Nifti1Image(rng.standard_normal((4, 4, 4)) + 2, np.eye(4)) for _ in range(12)]
+    >>> design = pd.DataFrame({"intercept": np.ones(12)})
+    >>> logp = non_parametric_inference(images, design_matrix=design, mask=brain, n_perm=999,
+    ...                                 random_state=0)
+    >>> logp.shape, bool(logp.get_fdata().max() > 2)
+    ((4, 4, 4), True)
+    """
+    options = check_options(
+        n_perm=n_perm,
+        two_sided=two_sided_test,
+        random_state=random_state,
+        threshold=threshold,
+        cluster_threshold_scale=cluster_threshold_scale,
+        tfce=tfce,
+        tfce_powers=tfce_powers,
+        method=method,
+        sign_flip=sign_flip,
+        tail=tail,
+        n_threads=check_jobs(n_jobs),
+        progress=Progress(verbose),
+        block_permutation=block_permutation,
+    )
+    if missing not in ("raise", "zero", "intersect"):
+        raise ValueError(f"missing is {missing!r}; it must be 'raise', 'zero' or 'intersect'")
+    if connectivity not in (6, 18, 26):
+        raise ValueError(f"connectivity is {connectivity!r}; it must be 6, 18 or 26")
+    (previous,) = resumable(resume, 1)
+    cohort = make_cohort(second_level_input, confounds, design_matrix)
+    labels = _row_labels(cohort, first_level_contrast)
+    options = replace(
+        options,
+        exchangeability_blocks=_aligned(
+            exchangeability_blocks, labels, second_level_input, "exchangeability_blocks"
+        ),
+        variance_groups=_aligned(variance_groups, labels, second_level_input, "variance_groups"),
+    )
+    masking = Masking.resolve(mask, None, None, smoothing_fwhm)
+    group, values = _fit(
+        cohort,
+        second_level_contrast,
+        first_level_contrast,
+        masking,
+        missing,
+        options,
+        model_intercept=model_intercept,
+    )
+    if values.ndim == 2 and two_sided_test:
+        warn_caller("two_sided_test has no effect on an F contrast, which has one tail")
+    result = permutation_test(
+        group.result.X,
+        values,
+        ImageRows(group.sources, group.space, 0.0 if missing == "zero" else None),
+        group.result.contrast(values).stat,
+        options,
+        neighbours=lambda: group.space.neighbours(connectivity),
+        resume=previous,
+    )
+    return _images(result, group.space, options)
+
+
+def _fit(
+    cohort: Cohort,
+    second_level_contrast: Any,
+    first_level_contrast: Any,
+    masking: Masking,
+    missing: Missing,
+    options: PermutationOptions,
+    *,
+    model_intercept: bool,
+) -> tuple[FittedGroup, Floats]:
+    """Read the images once: the mask, what is missing, and the parametric statistics."""
+    frame = cohort.design(first_level_contrast)
+    values = contrast_matrix(second_level_contrast, list(frame.columns))
+    if values.ndim == 2 and len(values) == 1:
+        values = values[0]  # one row is one contrast, as for the estimator
+    sources = cohort.open(first_level_contrast, same_grid=not masking.resamples)
+    X = np.ascontiguousarray(check_design_matrix(frame, len(sources)))
+    names = tuple(str(name) for name in frame.columns)
+    if model_intercept:
+        X, names, values = _with_intercept(X, names, values)
+    design = prepare_design(X, names)
+    group = fit_group(
+        sources,
+        design,
+        X,
+        names,
+        FitOptions(
+            masking=masking,
+            missing="omit" if missing == "raise" else missing,
+            n_threads=options.n_threads,
+            memory=check_memory(None, 0),
+            progress=options.progress,
+            memory_budget=check_memory_budget(None),
+        ),
+    )
+    if missing == "raise":
+        _refuse_missing(group)
+    return group, values
+
+
+def _with_intercept(
+    X: Floats, names: tuple[str, ...], values: Floats
+) -> tuple[Floats, tuple[str, ...], Floats]:
+    ones = np.ones(len(X))
+    fitted = X @ np.linalg.lstsq(X, ones, rcond=None)[0]
+    if np.allclose(fitted, ones, rtol=0, atol=1e-8):
+        return X, names, values
+    zeros = np.zeros((*values.shape[:-1], 1))
+    X = np.ascontiguousarray(np.column_stack([X, ones]))
+    return X, (*names, "intercept added by model_intercept"), np.concatenate([values, zeros], -1)
+
+
+def _refuse_missing(group: FittedGroup) -> None:
+    n_observations = np.asarray(group.result.n_observations)
+    if n_observations.ndim == 0:
+        return
+    lacking = np.flatnonzero(n_observations < len(group.sources))
+    indices = group.space.indices
+    flat = lacking[:5] if indices is None else indices[lacking[:5]]
+    places = zip(*np.unravel_index(flat, group.space.grid.shape, order="F"), strict=True)
+    listed = ", ".join(str(tuple(map(int, place))) for place in places)
+    raise ValueError(
+        f"{len(lacking)} of {group.space.n_values} voxels lack a value in some image (voxels "
+        f"{listed}{', ...' if len(lacking) > 5 else ''}), and images cannot be exchanged where "
+        "some are missing; give missing='intersect' to leave these voxels out, or 'zero' to take "
+        "NaN for zero"
+    )
+
+
+def _row_labels(cohort: Cohort, first_level_contrast: Any) -> list[str] | None:
+    """Return the subjects of the design's rows, if the input has them."""
+    given = cohort.given
+    if not hasattr(given, "columns"):
+        return None
+    kind = cohort.kind(first_level_contrast)
+    rows = given[given["map_name"].astype(str) == kind]
+    return [str(label) for label in rows["subject_label"]]
+
+
+def _aligned(values: Any, labels: list[str] | None, given: Any, name: str) -> Any:
+    """Bring labels of images into the order of the design's rows."""
+    if values is None or labels is None:
+        return values
+    if hasattr(values, "index") and not callable(values.index):
+        found = {str(label): value for label, value in zip(values.index, values, strict=True)}
+        if set(labels) <= set(found):
+            return [found[label] for label in labels]
+    if [str(label) for label in given["subject_label"]] != labels:
+        raise ValueError(
+            f"second_level_input is sorted by subject_label, but {name} has no labels to be sorted "
+            "by: give a pandas Series indexed by subject label"
+        )
+    return values
+
+
+def _images(
+    result: PermutationResult, space: VolumeSpace, options: PermutationOptions
+) -> Nifti1Image | PermutationOutputs:
+    letter = result.letter
+    if not options.need_neighbours and letter in result.p_value:
+        return space.to_image(result.logp(letter), f"-log10 p corrected, max {letter}")
+    images = {}
+    for name, values in result.observed.items():
+        images[name] = space.to_image(values, name)
+        if name in result.p_value:
+            images[f"logp_max_{name}"] = space.to_image(
+                result.logp(name), f"-log10 p corrected, max {name}"
+            )
+    return PermutationOutputs(images, (result,))

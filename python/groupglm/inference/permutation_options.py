@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The options of a permutation test, checked before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from groupglm.errors import warn_caller
+from groupglm.inference.null import TfceOptions
+from groupglm.inference.permuted_kernels import METHODS, Method
+from groupglm.inference.tails import TAILS, Tail
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from groupglm.progress import Progress
+
+__all__ = ["PermutationOptions", "Scale", "check_options"]
+
+Scale = Literal["p", "z"]
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationOptions:
+    """How a contrast is tested; `check_options` makes one of what the user gave.
+
+    Parameters are those of `groupglm.non_parametric_inference`; `tfce` is None or its options, and
+    `seed` None or a whole number.
+    """
+
+    n_perm: int
+    two_sided: bool
+    seed: int | None
+    n_threads: int
+    progress: Progress
+    threshold: float | None = None
+    cluster_threshold_scale: Scale = "p"
+    tfce: TfceOptions | None = None
+    exchangeability_blocks: ArrayLike | None = None
+    block_permutation: Literal["within", "whole"] = "within"
+    variance_groups: ArrayLike | None = None
+    sign_flip: bool | None = None
+    method: Method = "freedman-lane"
+    tail: Tail | None = None
+
+    @property
+    def need_neighbours(self) -> bool:
+        """Whether clusters are formed."""
+        return self.threshold is not None or self.tfce is not None
+
+
+def check_options(
+    *,
+    n_perm: int,
+    two_sided: bool,
+    random_state: Any,
+    threshold: float | None,
+    cluster_threshold_scale: Scale,
+    tfce: bool | Literal["exact", "steps"],
+    tfce_powers: tuple[float, float],
+    method: Method,
+    sign_flip: bool | None,
+    tail: Tail | None,
+    **others: Any,
+) -> PermutationOptions:
+    """Check what the user gave, before anything is read.
+
+    Parameters
+    ----------
+    n_perm, two_sided, random_state, threshold, cluster_threshold_scale, tfce
+        As `groupglm.non_parametric_inference` has them.
+    tfce_powers, method, sign_flip, tail
+        As `groupglm.non_parametric_inference` has them.
+    **others
+        Further fields of `PermutationOptions`.
+
+    Returns
+    -------
+    PermutationOptions
+        The options.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is not what it must be.
+    """
+    if isinstance(n_perm, bool) or not isinstance(n_perm, Integral):
+        raise TypeError(f"n_perm is {n_perm!r}; it must be a whole number")
+    if n_perm < 0 or n_perm > 2**31:
+        raise ValueError(f"n_perm is {n_perm}; it must be from 0 (statistics only) to 2**31")
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+    if tail is not None and tail not in TAILS:
+        raise ValueError(f"tail is {tail!r}; it must be None or one of {', '.join(TAILS)}")
+    if sign_flip not in (None, False, True):
+        raise ValueError(f"sign_flip is {sign_flip!r}; it must be True, False or None")
+    _check_threshold(threshold, cluster_threshold_scale)
+    return PermutationOptions(
+        n_perm=int(n_perm),
+        two_sided=bool(two_sided),
+        seed=_seed_of(random_state),
+        threshold=None if threshold is None else float(threshold),
+        cluster_threshold_scale=cluster_threshold_scale,
+        tfce=_check_tfce(tfce, tfce_powers),
+        method=method,
+        sign_flip=sign_flip,
+        tail=tail,
+        **others,
+    )
+
+
+def _check_threshold(threshold: Any, scale: Any) -> None:
+    if scale not in ("p", "z"):
+        raise ValueError(f"cluster_threshold_scale is {scale!r}; it must be 'p' or 'z'")
+    if threshold is None:
+        return
+    if isinstance(threshold, bool) or not isinstance(threshold, Real):
+        raise TypeError(f"threshold is {threshold!r}; it must be a number or None")
+    value = float(threshold)
+    if scale == "p" and not 0 < value < 1:
+        raise ValueError(
+            f"threshold is {value:g}, but on the scale of p-values it must lie between 0 and 1; "
+            f"for a z of {value:g} give cluster_threshold_scale='z', or give a p-value such as "
+            "threshold=0.001"
+        )
+    if scale == "z" and not 0 < value < np.inf:
+        raise ValueError(f"threshold is {value:g}; on the scale of z it must be above zero")
+    if scale == "z" and value < 1:
+        warn_caller(
+            f"threshold={value:g} is taken for a z-value, which nearly all of the map passes; if "
+            "it is a p-value, give cluster_threshold_scale='p'"
+        )
+    if scale == "p" and value > 0.5:
+        warn_caller(
+            f"threshold={value:g} is taken for a p-value, which most of the map passes; if it is a "
+            "z-value, give cluster_threshold_scale='z'"
+        )
+
+
+def _check_tfce(tfce: Any, powers: Any) -> TfceOptions | None:
+    if tfce not in (False, True, "exact", "steps"):
+        raise ValueError(f"tfce is {tfce!r}; it must be True, False, 'exact' or 'steps'")
+    values = np.asarray(powers, dtype=np.float64)
+    if values.shape != (2,) or not np.isfinite(values).all() or (values < 0).any():
+        raise ValueError(
+            f"tfce_powers is {powers!r}; it must be two finite numbers, the powers of extent and "
+            "height, at least zero"
+        )
+    if tfce is False:
+        return None
+    extent, height = values.tolist()
+    return TfceOptions(extent, height, n_steps=100 if tfce == "steps" else 0)
+
+
+def _seed_of(random_state: Any) -> int | None:
+    if random_state is None:
+        return None
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31))
+    if isinstance(random_state, bool) or not isinstance(random_state, Integral):
+        raise TypeError(
+            f"random_state is {random_state!r}; it must be a whole number, None, or numpy's "
+            "RandomState or Generator"
+        )
+    if random_state < 0:
+        raise ValueError(f"random_state is {random_state}; it must be at least 0")
+    return int(random_state)

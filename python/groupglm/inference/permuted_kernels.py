@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From rearrangements to statistics: what is handed to the compiled core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from groupglm import _core
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.inference.exchange import Exchange
+    from groupglm.inference.partition import Partition
+
+    Floats = NDArray[np.float64]
+    Data = NDArray[np.float32] | NDArray[np.float64]
+
+__all__ = ["METHODS", "GroupedKernel", "Kernel", "Method", "OlsKernel", "make_ols_kernel"]
+
+Method = Literal["freedman-lane", "ter-braak", "smith"]
+METHODS: tuple[Method, ...] = ("freedman-lane", "ter-braak", "smith")
+
+# As in the core: a residual sum of squares below this share of the total is rounding.
+_SMALLEST_RSS = 1e-15
+
+
+class Kernel(Protocol):
+    """Computes a statistic for rearranged data."""
+
+    @property
+    def n_products(self) -> int:
+        """Rows of the matrix product a rearrangement."""
+        ...
+
+    @property
+    def letter(self) -> Literal["t", "F"]:
+        """Which statistic."""
+        ...
+
+    def varying(self, data: Data, n_threads: int) -> NDArray[np.bool_]:
+        """Tell which voxels have a statistic."""
+        ...
+
+    def statistics(
+        self,
+        data: Data,
+        order: NDArray[np.int64],
+        signs: Floats,
+        maps: Floats | None,
+        n_threads: int,
+    ) -> Floats:
+        """Compute the statistic of rearrangements at every voxel.
+
+        Parameters
+        ----------
+        data : array, shape (n_images, n_voxels)
+            Finite.
+        order, signs : arrays, shape (n_rearrangements, n_images)
+            As `Rearrangements.take` gives them.
+        maps : array, shape (n_rearrangements, n_voxels), optional
+            Filled with the statistic; zero where there is none.
+        n_threads : int
+            Number of threads.
+
+        Returns
+        -------
+        array, shape (n_rearrangements,)
+            The largest statistic; of its absolute value if the test is two-sided.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class OlsKernel:
+    """The t or F statistic of ordinary least squares.
+
+    Parameters
+    ----------
+    basis : array, shape (m, n_images)
+        Taken off the data before they are rearranged.
+    effect : array, shape (k, n_images)
+        Orthonormal basis of the tested effect.
+    moving : array, shape (q, n_images)
+        Orthonormal basis of the nuisance, of which what no rearrangement changes is left out.
+    fixed : array, shape (m2, n_images)
+        Nuisance that the effect is fitted beside after it has been rearranged itself (Smith's
+        method), else of no rows.
+    df : int
+        Residual degrees of freedom.
+    two_sided : bool
+        Of a t statistic.
+    """
+
+    basis: Floats
+    effect: Floats
+    moving: Floats
+    fixed: Floats
+    df: int
+    two_sided: bool
+
+    @property
+    def n_products(self) -> int:
+        """Rows of the matrix product a rearrangement."""
+        return len(self.effect) + len(self.moving)
+
+    @property
+    def letter(self) -> Literal["t", "F"]:
+        """Which statistic."""
+        return "t" if len(self.effect) == 1 else "F"
+
+    def varying(self, data: Data, n_threads: int) -> NDArray[np.bool_]:
+        """Tell which voxels have a statistic."""
+        return _core.varying_voxels(data, self.basis, n_threads)
+
+    def statistics(
+        self,
+        data: Data,
+        order: NDArray[np.int64],
+        signs: Floats,
+        maps: Floats | None,
+        n_threads: int,
+    ) -> Floats:
+        """Compute the statistic of rearrangements at every voxel; see `Kernel`."""
+        share = _core.permuted_statistics(
+            data,
+            self.basis,
+            self._rows(order, signs),
+            len(self.effect),
+            float(self.df),
+            self.two_sided,
+            maps,
+            n_threads,
+        )
+        rest = np.maximum(1 - np.abs(share), _SMALLEST_RSS)
+        if self.letter == "t":
+            t: Floats = np.copysign(np.sqrt(self.df * np.abs(share) / rest), share)
+            return t
+        f: Floats = self.df / len(self.effect) * share / rest
+        return f
+
+    def _rows(self, order: NDArray[np.int64], signs: Floats) -> Floats:
+        basis = np.concatenate([self.effect, self.moving])
+        rows = np.moveaxis(basis[:, order], 0, 1) * signs[:, None, :]
+        if not len(self.fixed):
+            return np.ascontiguousarray(rows)
+        rows = rows - (rows @ self.fixed.T) @ self.fixed
+        if len(self.effect) == 1:
+            length = np.linalg.norm(rows, axis=2, keepdims=True)
+            # An effect that lands inside the nuisance cannot be seen: a statistic of zero.
+            return np.where(length > 1e-8, rows / np.maximum(length, 1e-300), 0.0)
+        _, size, right = np.linalg.svd(rows, full_matrices=False)
+        return np.where(size[:, :, None] > 1e-8, right, 0.0)
+
+
+def make_ols_kernel(
+    parts: Partition, exchange: Exchange, method: Method, *, two_sided: bool
+) -> OlsKernel:
+    """Make the kernel of a method.
+
+    Parameters
+    ----------
+    parts : Partition
+        Of the design.
+    exchange : Exchange
+        What may be exchanged.
+    method : {"freedman-lane", "ter-braak", "smith"}
+        Rearrange the residuals of the nuisance, those of the full model, or the tested effect's
+        own residuals (Winkler et al. 2014, NeuroImage 92, 381-397, table 2).
+    two_sided : bool
+        Of a t statistic.
+
+    Returns
+    -------
+    OlsKernel
+        For data as they are.
+    """
+    none = np.empty((0, parts.n_images))
+    smith = method == "smith"
+    full = np.concatenate([parts.nuisance, parts.effect])
+    return OlsKernel(
+        basis=np.ascontiguousarray(full) if method == "ter-braak" else parts.nuisance,
+        effect=parts.effect,
+        moving=none if smith else exchange.varying(parts.nuisance),
+        fixed=parts.nuisance if smith else none,
+        df=parts.df_residual,
+        two_sided=two_sided,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedKernel:
+    """The G statistic of Winkler et al. (2014), for groups of unequal variance.
+
+    Parameters
+    ----------
+    parts : Partition
+        Of the design.
+    groups : array of int, shape (n_images,)
+        Which group of variance an image is in, from 0.
+    two_sided : bool
+        Of a t statistic.
+    """
+
+    parts: Partition
+    groups: NDArray[np.int64]
+    two_sided: bool
+
+    @property
+    def n_products(self) -> int:
+        """Rows of the matrix product a rearrangement."""
+        rank = len(self.parts.effect) + len(self.parts.nuisance)
+        return int(self.groups.max() + 1) * (rank + 1)
+
+    @property
+    def letter(self) -> Literal["t", "F"]:
+        """Which statistic: v, Welch's t for two groups, or G."""
+        return "t" if len(self.parts.effect) == 1 else "F"
+
+    def varying(self, data: Data, n_threads: int) -> NDArray[np.bool_]:
+        """Tell which voxels have a statistic."""
+        return _core.varying_voxels(data, self.parts.nuisance, n_threads)
+
+    def statistics(
+        self,
+        data: Data,
+        order: NDArray[np.int64],
+        signs: Floats,
+        maps: Floats | None,
+        n_threads: int,
+    ) -> Floats:
+        """Compute the statistic of rearrangements at every voxel; see `Kernel`."""
+        design = np.concatenate([self.parts.effect, self.parts.nuisance])
+        inside = self.groups == np.arange(self.groups.max() + 1)[:, None]  # (groups, n)
+        by_group = inside[:, None, :] * design  # (groups, rank, n)
+        rows = np.moveaxis(by_group[:, :, order], 2, 0) * signs[:, None, None, :]
+        members = np.moveaxis(inside[:, order], 1, 0).astype(np.float64)
+        leverage = np.sum(design**2, axis=0)
+        return _core.permuted_g_statistics(
+            data,
+            self.parts.nuisance,
+            np.ascontiguousarray(rows),
+            np.ascontiguousarray(members),
+            np.ascontiguousarray(by_group @ design.T),
+            inside @ (1 - leverage),
+            inside.sum(axis=1).astype(np.float64),
+            len(self.parts.effect),
+            self.two_sided,
+            maps,
+            n_threads,
+        )

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Curves fitted to null distributions, against the laws that the values were drawn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from groupglm import permuted_ols
+from groupglm.inference.tails import corrected_p, fit_tail
+
+
+def test_pareto_tail_of_maxima() -> None:
+    rng = np.random.default_rng(0)
+    law = stats.gumbel_r(4, 0.4)  # what maxima of many values tend to; its tail is exponential
+    null = law.rvs(2000, random_state=rng)
+    fit = fit_tail(null, "gpd")
+    assert fit.p_fit > 0.05
+    assert fit.n_fitted == np.count_nonzero(null > fit.threshold)
+    far = law.isf([1e-2, 1e-3, 1e-5])
+    found = fit.p(far, null)
+    # The logarithm of a tail of 500 values: its scale and its beginning are known to some 5%.
+    np.testing.assert_allclose(np.log10(found), [-2, -3, -5], rtol=0.12)
+    low = law.isf([0.5, 0.3])
+    np.testing.assert_array_equal(fit.p(low, null), corrected_p(low, null))
+
+
+def test_moments_of_a_pareto() -> None:
+    rng = np.random.default_rng(1)
+    null = stats.genpareto(0.15, 0, 2.0).rvs(40_000, random_state=rng)
+    fit = fit_tail(null, "gpd")
+    # What exceeds u has the same shape, and the scale 2 + 0.15 u.
+    np.testing.assert_allclose(fit.parameters["shape"], 0.15, atol=0.04)
+    np.testing.assert_allclose(fit.parameters["scale"], 2 + 0.15 * fit.threshold, rtol=0.05)
+    assert fit.p_fit > 0.05
+
+
+def test_gamma_of_few_permutations() -> None:
+    rng = np.random.default_rng(2)
+    law = stats.gamma(9, 1.0, 0.3)
+    null = law.rvs(3000, random_state=rng)
+    fit = fit_tail(null, "gamma")
+    assert fit.p_fit > 0.01
+    np.testing.assert_allclose(fit.parameters["mean"], law.mean(), rtol=0.02)
+    np.testing.assert_allclose(fit.parameters["skewness"], 2 / 3, rtol=0.15)
+    x = law.isf([0.5, 0.05, 1e-4])
+    np.testing.assert_allclose(np.log10(fit.p(x, null)), np.log10([0.5, 0.05, 1e-4]), rtol=0.1)
+
+
+def test_a_curve_that_does_not_fit_says_so() -> None:
+    rng = np.random.default_rng(3)
+    two_humps = np.concatenate([rng.normal(0, 0.1, 500), rng.normal(9, 0.1, 500)])
+    assert fit_tail(two_humps, "gamma").p_fit <= 0.01
+
+
+def test_a_short_tail_is_taken_for_an_exponential_one() -> None:
+    null = np.random.default_rng(4).uniform(size=1000)
+    fit = fit_tail(null, "gpd")
+    assert fit.parameters["shape"] == 0
+    assert (fit.p(np.array([2.0, 50.0, 1e6]), null) > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["gpd", "gamma"])
+def test_too_few_or_equal_values(kind: str) -> None:
+    with pytest.raises(ValueError, match="cannot be fitted to 99 rearrangements"):
+        fit_tail(np.random.default_rng(5).normal(size=99), kind)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="all 500 maxima are 1"):
+        fit_tail(np.ones(500), kind)  # type: ignore[arg-type]
+
+
+def test_many_equal_values() -> None:
+    null = np.append(np.ones(980), np.arange(20.0) + 2)
+    with pytest.raises(ValueError, match="too many of the 1000 maxima are equal"):
+        fit_tail(null, "gpd")
+
+
+@pytest.mark.parametrize("kind", ["gpd", "gamma"])
+def test_few_permutations_with_a_tail_are_like_many(kind: str) -> None:
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=20)
+    Y = rng.normal(size=(20, 200))
+    Y[:, :3] += x[:, None]
+    many = permuted_ols(x, Y, n_perm=20_000, random_state=0)
+    few = permuted_ols(x, Y, n_perm=500, random_state=1, tail=kind)  # type: ignore[arg-type]
+    fit = few.results[0].tail_fit["t"]
+    assert fit.kind == kind
+    significant = many["logp_max_t"] > 1
+    assert significant.sum() >= 2
+    # At p = 1e-3, 500 permutations see next to nothing; the curve is right to a third of a decade.
+    np.testing.assert_allclose(
+        np.minimum(few["logp_max_t"], 4)[significant],
+        np.minimum(many["logp_max_t"], 4)[significant],
+        atol=0.6,
+    )
