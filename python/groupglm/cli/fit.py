@@ -32,6 +32,8 @@ __all__ = ["fit"]
     type=CORRECTION,
     help="Threshold too: fdr:0.05, bonferroni:0.05, fpr:0.001 (t: both tails).",
 )
+@click.option("--permute", type=click.IntRange(min=1), help="Test by this many permutations too.")
+@click.option("--tfce", is_flag=True, help="With --permute: threshold-free cluster enhancement.")
 @click.option("--save-model", is_flag=True, help="Keep the fitted model: OUTPUT/model.groupglm.")
 @click.option("--report", is_flag=True, help="Write a page with all of it: OUTPUT/report.html.")
 def fit(
@@ -39,6 +41,8 @@ def fit(
     target_affine: Any,
     missing: Any,
     correct: Correction | None,
+    permute: int | None,
+    tfce: bool,
     save_model: bool,
     report: bool,
     **study_options: Any,
@@ -67,6 +71,7 @@ def fit(
     Writes, each whole or not at all
       contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, each with a .json
       design_matrix.tsv, mask.nii.gz, log.txt, n_observations.nii.gz if values are missing
+      contrast-NAME_stat-logp_desc-max..._statmap.nii.gz and more with --permute
       report.html with --report, model.groupglm with --save-model
       contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and ..._clusters.tsv with --correct
 
@@ -75,6 +80,10 @@ def fit(
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
     """
+    if tfce and permute is None:
+        raise click.UsageError("--tfce has no effect without --permute N.")
+    if permute is not None and target_affine is not None:
+        raise click.UsageError("--permute cannot resample: bring the maps to one grid first.")
     options = StudyOptions(**study_options)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()
@@ -89,6 +98,8 @@ def fit(
                 target_affine=target_affine,
                 missing=missing,
                 correct=correct,
+                permute=permute,
+                tfce=tfce,
                 save_model=save_model,
                 report=report,
             )

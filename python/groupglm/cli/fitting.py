@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from groupglm.cli.corrected import correct_contrast
 from groupglm.cli.outputs import Contrast, Outputs, write_table
+from groupglm.cli.permuted import Permutations, permute_contrast, study_facts
 from groupglm.cli.provenance import design_hash, file_facts, input_list_hash, software_versions
 from groupglm.cli.report import write_report
 
@@ -35,6 +36,8 @@ class Settings:
     target_affine: Any
     missing: Any
     correct: Correction | None
+    permute: int | None
+    tfce: bool
     save_model: bool
     report: bool
 
@@ -141,10 +144,34 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
             facts["corrected"] = correct_contrast(
                 contrast, settings.correct, outputs, journal, overwrite=settings.options.overwrite
             )
+    if settings.permute is not None:
+        for facts, contrast in zip(done, study.contrasts, strict=True):
+            facts["permuted"] = _permute(study, contrast, settings, journal)
     summary: dict[str, Any] = {"contrasts": done}
     if settings.report:
         summary["report"] = _report(study, output, fitted, settings, journal, redo=bool(todo))
     return summary
+
+
+def _permute(
+    study: Study, contrast: Contrast, settings: Settings, journal: Journal
+) -> dict[str, Any]:
+    """Test by permutation what was fitted, in the mask of the fit."""
+    how = Permutations(
+        n_perm=settings.permute or 0,
+        tfce=settings.tfce,
+        cluster_p=None,
+        two_sided=False,
+        seed=0,
+        # Where some values are missing, images cannot be exchanged: it says so.
+        missing="raise" if settings.missing == "omit" else settings.missing,
+    )
+    mask = settings.options.output / "mask.nii.gz"
+    options = replace(settings.options, mask=mask)
+    # The mask is made by the fit, and the same whenever the fit is.
+    facts = study_facts(study, settings.options)
+    outputs = Outputs(settings.options.output, facts)
+    return permute_contrast(study, contrast, how, outputs, options, journal)
 
 
 def _report(
