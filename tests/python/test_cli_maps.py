@@ -51,7 +51,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_threshold(fitted: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.nii.gz"
-    arguments = [
+    arguments: list[str | Path] = [
         "threshold", fitted / "z.nii.gz", "--mask", fitted / "mask.nii.gz", "--correct",
         "fdr:0.05", "--output", out, "--json",
     ]  # fmt: skip
@@ -102,11 +102,12 @@ def test_a_threshold_must_be_one(fitted: Path, tmp_path: Path, more: list[str]) 
 
 def test_outputs_of_other_kinds_are_refused(fitted: Path, tmp_path: Path) -> None:
     z = fitted / "z.nii.gz"
-    for arguments in (
+    cases: list[list[str | Path]] = [
         ["threshold", z, "--at", "3", "--output", tmp_path / "o.txt"],
         ["clusters", z, "--threshold", "3", "--output", tmp_path / "o.csv"],
         ["report", fitted / "model.groupglm", "--output", tmp_path / "o.pdf"],
-    ):
+    ]
+    for arguments in cases:
         result = _run(*arguments)
         assert result.exit_code == 1
         assert "must end in" in result.output

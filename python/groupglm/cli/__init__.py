@@ -14,6 +14,7 @@ from groupglm.cli.clusters import clusters
 from groupglm.cli.demo import demo
 from groupglm.cli.fit import fit
 from groupglm.cli.info import info
+from groupglm.cli.permute import permute
 from groupglm.cli.report import report
 from groupglm.cli.threshold import threshold
 
@@ -60,5 +61,5 @@ def main() -> None:
     """
 
 
-for command in (clusters, demo, fit, info, report, threshold):
+for command in (clusters, demo, fit, info, permute, report, threshold):
     main.add_command(command)

@@ -4,53 +4,19 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from groupglm.cli.journal import Journal
-from groupglm.cli.options import (
-    AFFINE,
-    CONTRAST,
-    CORRECTION,
-    FWHM,
-    NamedContrast,
-    as_json,
-    n_jobs,
-    overwrite,
-)
-
-if TYPE_CHECKING:
-    pass
+from groupglm.cli.options import AFFINE, CORRECTION, Correction
+from groupglm.cli.study_options import StudyOptions, study_options
 
 __all__ = ["fit"]
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command(short_help="Fit a group model to maps of subjects.")
-@click.argument("maps", nargs=-1, required=True)
-@click.option(
-    "--participants",
-    type=_FILE,
-    required=True,
-    help="Table (.tsv, .csv) with participant_id, a row a subject.",
-)
-@click.option("--formula", required=True, help="Design, over the table's columns: '~ age + group'.")
-@click.option(
-    "--contrast",
-    "contrasts",
-    type=CONTRAST,
-    multiple=True,
-    required=True,
-    help="A column or expression, NAME=EXPR to name it, 'NAME=EXPR; EXPR' for F. Repeatable.",
-)
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
-)
-@click.option("--mask", type=_FILE, help="Mask image; found from the maps by default.")
-@click.option("--fwhm", type=FWHM, help="Smoothing, full width at half maximum in mm.")
+@study_options
 @click.option(
     "--target-affine", type=AFFINE, help="Grid to resample to: voxel size, or an image that has it."
 )
@@ -66,28 +32,20 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=CORRECTION,
     help="Threshold too: fdr:0.05, bonferroni:0.05, fpr:0.001 (t: both tails).",
 )
-@click.option("--subject-pattern", help="Regular expression of the label within a path.")
-@click.option("--map-name", help="Which maps of a table that has several kinds.")
-@click.option("--allow-partial", is_flag=True, help="Leave out subjects without a map or a row.")
+@click.option("--permute", type=click.IntRange(min=1), help="Test by this many permutations too.")
+@click.option("--tfce", is_flag=True, help="With --permute: threshold-free cluster enhancement.")
 @click.option("--save-model", is_flag=True, help="Keep the fitted model: OUTPUT/model.groupglm.")
 @click.option("--report", is_flag=True, help="Write a page with all of it: OUTPUT/report.html.")
-@click.option("--dry-run", is_flag=True, help="Show the design and stop; no image is read.")
-@n_jobs
-@as_json
-@overwrite
 def fit(
     *,
-    maps: tuple[str, ...],
-    participants: Path,
-    formula: str,
-    contrasts: tuple[NamedContrast, ...],
-    output: Path,
-    subject_pattern: str | None,
-    map_name: str | None,
-    allow_partial: bool,
-    dry_run: bool,
-    as_json: bool,
-    **rest: Any,
+    target_affine: Any,
+    missing: Any,
+    correct: Correction | None,
+    permute: int | None,
+    tfce: bool,
+    save_model: bool,
+    report: bool,
+    **study_options: Any,
 ) -> None:
     r"""Fit a group model to maps of subjects, and write maps of contrasts.
 
@@ -113,6 +71,7 @@ def fit(
     Writes, each whole or not at all
       contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, each with a .json
       design_matrix.tsv, mask.nii.gz, log.txt, n_observations.nii.gz if values are missing
+      contrast-NAME_stat-logp_desc-max..._statmap.nii.gz and more with --permute
       report.html with --report, model.groupglm with --save-model
       contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and ..._clusters.tsv with --correct
 
@@ -121,28 +80,29 @@ def fit(
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
     """
-    journal = Journal(as_json=as_json)
-    log = None if dry_run else output / "log.txt"
+    if tfce and permute is None:
+        raise click.UsageError("--tfce has no effect without --permute N.")
+    if permute is not None and target_affine is not None:
+        raise click.UsageError("--permute cannot resample: bring the maps to one grid first.")
+    options = StudyOptions(**study_options)
+    journal = Journal(as_json=options.as_json)
     start = time.perf_counter()
-    with journal.listening(log):
-        from groupglm.cli.fitting import Settings, run
-        from groupglm.cli.study import collect_maps, prepare_study
+    with journal.listening(options.log):
+        study = options.study(journal)
+        summary = {"output": str(options.output), **study.facts()}
+        if not options.dry_run:
+            from groupglm.cli.fitting import Settings, run
 
-        study = prepare_study(
-            collect_maps(maps, subject_pattern, map_name),
-            participants,
-            formula,
-            contrasts,
-            allow_partial=allow_partial,
-        )
-        for told in study.left_out:
-            journal.warn(f"left out {told}")
-        journal.say(study.describe())
-        summary = {"output": str(output), **study.facts()}
-        if dry_run:
-            journal.say("Dry run: no image was read.")
-        else:
-            settings = Settings(formula=formula, **rest)
-            summary |= run(study, output, settings, journal)
-            journal.say(f"Done in {time.perf_counter() - start:.1f} s: {output}")
+            settings = Settings(
+                options=options,
+                target_affine=target_affine,
+                missing=missing,
+                correct=correct,
+                permute=permute,
+                tfce=tfce,
+                save_model=save_model,
+                report=report,
+            )
+            summary |= run(study, settings, journal)
+            journal.say(f"Done in {time.perf_counter() - start:.1f} s: {options.output}")
     journal.summary(summary)

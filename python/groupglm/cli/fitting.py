@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from groupglm.cli.corrected import correct_contrast
 from groupglm.cli.outputs import Contrast, Outputs, write_table
+from groupglm.cli.permuted import Permutations, permute_contrast, study_facts
 from groupglm.cli.provenance import design_hash, file_facts, input_list_hash, software_versions
 from groupglm.cli.report import write_report
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.options import Correction
     from groupglm.cli.study import Study
+    from groupglm.cli.study_options import StudyOptions
     from groupglm.second_level import SecondLevelModel
 
 __all__ = ["Settings", "run"]
@@ -30,16 +32,14 @@ MODEL = "model.groupglm"
 class Settings:
     """How a study is fitted, as the options of the command say."""
 
-    formula: str
-    mask: Path | None
-    fwhm: float | tuple[float, ...] | None
+    options: StudyOptions
     target_affine: Any
     missing: Any
     correct: Correction | None
+    permute: int | None
+    tfce: bool
     save_model: bool
     report: bool
-    n_jobs: int
-    overwrite: bool
 
     def model(self) -> SecondLevelModel:
         """Return the estimator that the options ask for."""
@@ -54,12 +54,12 @@ class Settings:
         elif affine is not None:
             affine = np.diag(affine)
         return SecondLevelModel(
-            mask_img=self.mask,
+            mask_img=self.options.mask,
             target_affine=affine,
             target_shape=shape,
-            smoothing_fwhm=self.fwhm,
+            smoothing_fwhm=self.options.fwhm,
             missing=self.missing,
-            n_jobs=self.n_jobs,
+            n_jobs=self.options.n_jobs,
             verbose=1,
         )
 
@@ -67,9 +67,9 @@ class Settings:
         """Return what sidecars say: all that changes the numbers."""
         target = self.target_affine
         return {
-            "Formula": self.formula,
-            "Mask": None if self.mask is None else file_facts(self.mask),
-            "SmoothingFWHM": self.fwhm,
+            "Formula": self.options.formula,
+            "Mask": None if self.options.mask is None else file_facts(self.options.mask),
+            "SmoothingFWHM": self.options.fwhm,
             "TargetGrid": file_facts(target) if isinstance(target, Path) else target,
             "Missing": self.missing,
         }
@@ -98,17 +98,15 @@ class _Fit:
         return facts
 
 
-def run(study: Study, output: Path, settings: Settings, journal: Journal) -> dict[str, Any]:
+def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     """Fit a study and write its results.
 
     Parameters
     ----------
     study : Study
         Maps, design and contrasts.
-    output : pathlib.Path
-        Where to write.
     settings : Settings
-        How to fit.
+        How to fit, and where to write.
     journal : Journal
         Tells the user.
 
@@ -124,6 +122,7 @@ def run(study: Study, output: Path, settings: Settings, journal: Journal) -> dic
     OSError
         If something cannot be read or written.
     """
+    output = settings.options.output
     outputs = Outputs(
         output,
         {
@@ -143,12 +142,36 @@ def run(study: Study, output: Path, settings: Settings, journal: Journal) -> dic
     if settings.correct is not None:
         for facts, contrast in zip(done, study.contrasts, strict=True):
             facts["corrected"] = correct_contrast(
-                contrast, settings.correct, outputs, journal, overwrite=settings.overwrite
+                contrast, settings.correct, outputs, journal, overwrite=settings.options.overwrite
             )
+    if settings.permute is not None:
+        for facts, contrast in zip(done, study.contrasts, strict=True):
+            facts["permuted"] = _permute(study, contrast, settings, journal)
     summary: dict[str, Any] = {"contrasts": done}
     if settings.report:
         summary["report"] = _report(study, output, fitted, settings, journal, redo=bool(todo))
     return summary
+
+
+def _permute(
+    study: Study, contrast: Contrast, settings: Settings, journal: Journal
+) -> dict[str, Any]:
+    """Test by permutation what was fitted, in the mask of the fit."""
+    how = Permutations(
+        n_perm=settings.permute or 0,
+        tfce=settings.tfce,
+        cluster_p=None,
+        two_sided=False,
+        seed=0,
+        # Where some values are missing, images cannot be exchanged: it says so.
+        missing="raise" if settings.missing == "omit" else settings.missing,
+    )
+    mask = settings.options.output / "mask.nii.gz"
+    options = replace(settings.options, mask=mask)
+    # The mask is made by the fit, and the same whenever the fit is.
+    facts = study_facts(study, settings.options)
+    outputs = Outputs(settings.options.output, facts)
+    return permute_contrast(study, contrast, how, outputs, options, journal)
 
 
 def _report(
@@ -166,7 +189,7 @@ def _report(
 
 
 def _what_to_do(study: Study, outputs: Outputs, settings: Settings) -> list[Contrast]:
-    if settings.overwrite:
+    if settings.options.overwrite:
         return list(study.contrasts)
     states = {contrast.name: outputs.state(contrast) for contrast in study.contrasts}
     other = [name for name, state in states.items() if state == "other"]

@@ -29,7 +29,7 @@ __all__ = [
     "write_table",
 ]
 
-_IDENTITY = ("Contrast", "Correction", "DesignHash", "InputListHash", "Settings")
+_IDENTITY = ("Contrast", "Correction", "Permutation", "DesignHash", "InputListHash", "Settings")
 _WORDS = {">": "Gt", "<": "Lt", "-": "Minus", "+": "Plus", "*": "Times", "/": "Over", "=": "Eq"}
 _STATES: tuple[State, ...] = ("done", "absent", "other")  # the worst last
 _KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm permute``: contrasts tested by permutation."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.study_options import StudyOptions, study_options
+
+__all__ = ["permute"]
+
+
+@click.command(short_help="Test contrasts by permutation.")
+@study_options
+@click.option(
+    "--n-perm",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Number of permutations.",
+)
+@click.option("--tfce", is_flag=True, help="Threshold-free cluster enhancement too.")
+@click.option(
+    "--cluster-p",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Sizes and masses of clusters too, formed at this p of a voxel.",
+)
+@click.option("--two-sided", is_flag=True, help="Negative effects count too (t only).")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--missing",
+    type=click.Choice(["raise", "zero", "intersect"]),
+    default="raise",
+    show_default=True,
+    help="What NaN means: refuse, zero, or leave out the voxel.",
+)
+def permute(
+    *,
+    n_perm: int,
+    tfce: bool,
+    cluster_p: float | None,
+    two_sided: bool,
+    seed: int,
+    missing: str,
+    **study_options: Any,
+) -> None:
+    r"""Test contrasts by permutation, corrected for all voxels of the mask.
+
+    Maps, table, formula and contrasts are those of "groupglm fit". Permutations are Freedman and
+    Lane's; signs are flipped where the null hypothesis is that a mean is zero. The same seed gives
+    the same maps for any number of threads.
+
+    \b
+    Examples
+      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \
+          --formula '~ age + C(group)' --contrast age --tfce --output results
+      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \
+          --formula '~ 1' --contrast mean=intercept --mask mask.nii.gz \
+          --n-perm 5000 --cluster-p 0.001 --two-sided --output results
+
+    \b
+    Writes, each whole or not at all
+      contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz: -log10 of corrected p
+      contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz
+      contrast-NAME_permutations.npz: the null distributions, from which an interrupted run, or
+      one with more permutations, goes on
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    """
+    options = StudyOptions(**study_options)
+    journal = Journal(as_json=options.as_json)
+    start = time.perf_counter()
+    with journal.listening(options.log):
+        study = options.study(journal)
+        summary = {"output": str(options.output), **study.facts()}
+        if not options.dry_run:
+            from groupglm.cli.permuted import Permutations, run_permutations
+
+            how = Permutations(
+                n_perm=n_perm,
+                tfce=tfce,
+                cluster_p=cluster_p,
+                two_sided=two_sided,
+                seed=seed,
+                missing=missing,
+            )
+            summary["contrasts"] = run_permutations(study, options, how, journal)
+            journal.say(f"Done in {time.perf_counter() - start:.1f} s: {options.output}")
+    journal.summary(summary)

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A contrast tested by permutation, and its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar, write_table
+from groupglm.cli.provenance import design_hash, file_facts, input_list_hash, software_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from groupglm.cli.journal import Journal
+    from groupglm.cli.study import Study
+    from groupglm.cli.study_options import StudyOptions
+
+__all__ = ["Permutations", "permute_contrast", "run_permutations"]
+
+_MEANING = {
+    "t": "t statistic",
+    "F": "F statistic",
+    "size": "size of the voxel's cluster, in voxels",
+    "mass": "mass of the voxel's cluster",
+    "tfce": "statistic enhanced by threshold-free cluster enhancement",
+    "max_t": "voxels",
+    "max_F": "voxels",
+    "max_size": "sizes of clusters",
+    "max_mass": "masses of clusters",
+    "max_tfce": "enhanced statistics",
+}
+
+
+@dataclass(frozen=True)
+class Permutations:
+    """How a contrast is permuted, as the options say."""
+
+    n_perm: int
+    tfce: bool
+    cluster_p: float | None
+    two_sided: bool
+    seed: int
+    missing: Any
+
+    def facts(self) -> dict[str, Any]:
+        """Return what sidecars say, besides the number."""
+        return {
+            "TFCE": self.tfce,
+            "ClusterFormingP": self.cluster_p,
+            "TwoSided": self.two_sided,
+            "Seed": self.seed,
+            "Missing": self.missing,
+        }
+
+
+def run_permutations(
+    study: Study, options: StudyOptions, how: Permutations, journal: Journal
+) -> list[dict[str, Any]]:
+    """Test all contrasts of a study by permutation.
+
+    Parameters
+    ----------
+    study : Study
+        Maps, design and contrasts.
+    options : StudyOptions
+        Mask, smoothing, threads, and where to write.
+    how : Permutations
+        How.
+    journal : Journal
+        Tells the user.
+
+    Returns
+    -------
+    list of dict
+        What was found, for a program.
+    """
+    outputs = Outputs(options.output, study_facts(study, options))
+    options.output.mkdir(parents=True, exist_ok=True)
+    write_table(options.output / "design_matrix.tsv", study.design, index=True)
+    return [
+        {"name": c.name, **permute_contrast(study, c, how, outputs, options, journal)}
+        for c in study.contrasts
+    ]
+
+
+def study_facts(study: Study, options: StudyOptions) -> dict[str, Any]:
+    """Return what the sidecars of permutations say of design, input and settings."""
+    return {
+        "DesignHash": design_hash(study.design),
+        "InputListHash": input_list_hash(study.maps),
+        "NumberOfSubjects": len(study.design),
+        "Settings": {
+            "Formula": options.formula,
+            "Mask": None if options.mask is None else file_facts(options.mask),
+            "SmoothingFWHM": options.fwhm,
+        },
+        "SoftwareVersions": software_versions(),
+    }
+
+
+def permute_contrast(
+    study: Study,
+    contrast: Contrast,
+    how: Permutations,
+    outputs: Outputs,
+    options: StudyOptions,
+    journal: Journal,
+) -> dict[str, Any]:
+    """Test a contrast by permutation, and write maps of corrected p-values.
+
+    What is there already is skipped; fewer permutations than asked for, or interrupted ones, are
+    gone on with.
+
+    Parameters
+    ----------
+    study : Study
+        Maps and design.
+    contrast : Contrast
+        What is tested.
+    how : Permutations
+        How.
+    outputs : Outputs
+        Where the results go.
+    options : StudyOptions
+        Mask, smoothing, threads, and whether to begin anew.
+    journal : Journal
+        Tells the user.
+
+    Returns
+    -------
+    dict
+        What was found, for a program.
+
+    Raises
+    ------
+    ValueError
+        If the contrast cannot be permuted, or the folder holds results of other input.
+    """
+    names = _names(contrast, how)
+    paths = {name: _path(outputs, contrast, name) for name in names}
+    said = {"Contrast": contrast.facts(), "Permutation": how.facts()}
+    progress = outputs.folder / f"contrast-{contrast.label}_permutations.npz"
+    states = [outputs.state_of(path, said) for path in paths.values()]
+    if options.overwrite:
+        progress.unlink(missing_ok=True)
+    elif "other" in states:
+        raise ValueError(
+            f"--output '{outputs.folder}' holds permutations of {contrast.name!r} made from other "
+            "maps, another design or other settings; add --overwrite to replace them, or give "
+            "another folder"
+        )
+    elif set(states) == {"done"}:
+        found = [read_json(sidecar(path)) or {} for path in paths.values()]
+        if all(facts.get("NumberAskedFor", 0) >= how.n_perm for facts in found):
+            journal.say(f"{contrast.name}: permutations skipped, they are there already")
+            return _summary(paths, found[0]["NumberOfPermutations"], "skipped")
+    images, n_done = _permute(study, contrast, how, options, progress)
+    counted = {"NumberOfPermutations": n_done, "NumberAskedFor": how.n_perm}
+    for name, path in paths.items():
+        key = name.removeprefix("logp_")
+        meaning = _MEANING[key]
+        if key != name:
+            meaning = f"-log10 of p, corrected for all {meaning} by the largest of each permutation"
+        outputs.write_image(images[name], path, {"Description": meaning, **said, **counted})
+    summary = _summary(paths, n_done, "written")
+    for name, p in summary["smallest_p"].items():
+        journal.say(
+            f"{contrast.name}: {name}: smallest corrected p {p:.4g} ({n_done} permutations)"
+        )
+    return summary
+
+
+def _names(contrast: Contrast, how: Permutations) -> list[str]:
+    names = [contrast.stat_type]
+    if how.cluster_p is not None:
+        names += ["size", "mass"]
+    if how.tfce:
+        names.append("tfce")
+    maxima = [f"logp_max_{name}" for name in names]
+    return maxima if len(names) == 1 else names + maxima  # the statistic alone is fit's own map
+
+
+def _path(outputs: Outputs, contrast: Contrast, name: str) -> Path:
+    """Return the file of a map: ``stat-t_desc-permutation``, ``stat-logp_desc-maxTfce``."""
+    what = f"stat-{name}_desc-permutation"
+    if name.startswith("logp_max_"):
+        own = name.removeprefix("logp_max_")
+        what = f"stat-logp_desc-max{own[:1].upper()}{own[1:]}"
+    return outputs.folder / f"contrast-{contrast.label}_{what}_statmap.nii.gz"
+
+
+def _permute(
+    study: Study, contrast: Contrast, how: Permutations, options: StudyOptions, progress: Path
+) -> tuple[Mapping[str, Any], int]:
+    from groupglm import non_parametric_inference
+    from groupglm.inference.resuming import load_state
+
+    outputs = non_parametric_inference(
+        [str(path) for path in study.maps.values()],
+        design_matrix=study.design.reset_index(drop=True),
+        second_level_contrast=np.array(contrast.weights),
+        mask=options.mask,
+        smoothing_fwhm=options.fwhm,
+        model_intercept=False,  # the formula says whether there is one
+        n_perm=how.n_perm,
+        two_sided_test=how.two_sided and contrast.stat_type == "t",
+        random_state=how.seed,
+        n_jobs=options.n_jobs,
+        verbose=1,
+        threshold=how.cluster_p,
+        tfce=how.tfce,
+        missing=how.missing,
+        resume=progress,
+    )
+    images = outputs if isinstance(outputs, dict) else {f"logp_max_{contrast.stat_type}": outputs}
+    return images, load_state(progress).n_done
+
+
+def _summary(paths: Mapping[str, Path], n_done: int, status: str) -> dict[str, Any]:
+    import nibabel as nib
+
+    smallest = {}
+    for name, path in paths.items():
+        if name.startswith("logp_"):
+            image: Any = nib.load(path)
+            smallest[name.removeprefix("logp_max_")] = float(
+                10.0 ** -np.asarray(image.dataobj).max()
+            )
+    return {
+        "status": status,
+        "n_permutations": n_done,
+        "smallest_p": smallest,
+        "files": {name: str(path) for name, path in paths.items()},
+    }

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm permute`` and ``groupglm fit --permute``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from groupglm import non_parametric_inference
+from groupglm.cli import main
+from groupglm.datasets import simulate_group_study
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with maps/sub-XX_effect.nii.gz, participants.tsv and mask.nii.gz."""
+    folder = tmp_path_factory.mktemp("study")
+    made = simulate_group_study(folder / "maps", n_subjects=10, voxel_size=12.0, seed=1)
+    made.participants.to_csv(folder / "participants.tsv", sep="\t", index=False)
+    nib.save(made.mask_img, folder / "mask.nii.gz")
+    return folder
+
+
+def _run(command: str, study: Path, output: Path, *more: str) -> Result:
+    arguments = [
+        command, str(study / "maps" / "*.nii.gz"), "--participants",
+        str(study / "participants.tsv"), "--formula", "~ age + C(group)", "--contrast", "age",
+        "--mask", str(study / "mask.nii.gz"), "--output", str(output), "--n-jobs", "2", *more,
+    ]  # fmt: skip
+    return CliRunner().invoke(main, arguments)
+
+
+def _values(image: Any) -> Any:
+    loaded: Any = nib.load(image) if isinstance(image, Path) else image
+    return np.asarray(loaded.dataobj)
+
+
+def _expected(study: Path, **options: Any) -> Any:
+    table = pd.read_csv(study / "participants.tsv", sep="\t")
+    design = pd.DataFrame(
+        {"Intercept": 1.0, "age": table["age"], "patient": (table["group"] == "patient") * 1.0}
+    )
+    return non_parametric_inference(
+        sorted(str(path) for path in (study / "maps").iterdir()),
+        design_matrix=design,
+        second_level_contrast="age",
+        mask=study / "mask.nii.gz",
+        random_state=0,
+        **options,
+    )
+
+
+def test_maps_are_those_of_the_function(study: Path, tmp_path: Path) -> None:
+    options = ("--n-perm", "60", "--tfce", "--cluster-p", "0.05", "--two-sided", "--json")
+    result = _run("permute", study, tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)["contrasts"][0]
+    expected = _expected(study, n_perm=60, tfce=True, threshold=0.05, two_sided_test=True)
+    assert set(facts["files"]) == set(expected)
+    assert len(expected) == 8
+    for name, image in expected.items():
+        np.testing.assert_array_equal(_values(Path(facts["files"][name])), _values(image))
+    assert facts["n_permutations"] == 60
+    for name, p in facts["smallest_p"].items():
+        assert p == pytest.approx(10.0 ** -_values(expected[f"logp_max_{name}"]).max(), rel=1e-6)
+    sidecar = json.loads(
+        (tmp_path / "contrast-age_stat-logp_desc-maxTfce_statmap.json").read_text()
+    )
+    assert sidecar["Permutation"] == {
+        "TFCE": True,
+        "ClusterFormingP": 0.05,
+        "TwoSided": True,
+        "Seed": 0,
+        "Missing": "raise",
+    }
+    assert sidecar["NumberOfPermutations"] == 60
+
+
+def test_a_second_run_skips_and_more_permutations_go_on(study: Path, tmp_path: Path) -> None:
+    assert _run("permute", study, tmp_path, "--n-perm", "30").exit_code == 0
+    again = _run("permute", study, tmp_path, "--n-perm", "30")
+    assert "permutations skipped, they are there already" in again.output
+    more = _run("permute", study, tmp_path, "--n-perm", "50")
+    assert more.exit_code == 0, more.output
+    assert "(50 permutations)" in more.output
+    path = tmp_path / "contrast-age_stat-logp_desc-maxT_statmap.nii.gz"
+    np.testing.assert_array_equal(_values(path), _values(_expected(study, n_perm=50)))
+    other = _run("permute", study, tmp_path, "--n-perm", "50", "--seed", "3")
+    assert other.exit_code == 1
+    assert "other settings; add --overwrite" in other.output
+    redone = _run("permute", study, tmp_path, "--n-perm", "50", "--seed", "3", "--overwrite")
+    assert redone.exit_code == 0, redone.output
+
+
+def test_a_fit_with_permutations(study: Path, tmp_path: Path) -> None:
+    options = ("--permute", "40", "--tfce")
+    result = _run("fit", study, tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    expected = _expected(study, n_perm=40, tfce=True)
+    path = tmp_path / "contrast-age_stat-logp_desc-maxTfce_statmap.nii.gz"
+    np.testing.assert_array_equal(_values(path), _values(expected["logp_max_tfce"]))
+    # The statistic permuted is the one fitted; both are rounded to float32 from double.
+    np.testing.assert_array_equal(
+        _values(tmp_path / "contrast-age_stat-t_desc-permutation_statmap.nii.gz"),
+        _values(tmp_path / "contrast-age_stat-t_statmap.nii.gz"),
+    )
+    again = _run("fit", study, tmp_path, *options)
+    assert again.output.count("skipped") == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("fit", ["--tfce"]),
+        ("fit", ["--permute", "0"]),
+        ("fit", ["--permute", "10", "--target-affine", "12"]),
+        ("permute", ["--cluster-p", "1"]),
+        ("permute", ["--n-perm", "0"]),
+    ],
+)
+def test_wrong_options_are_usage_errors(
+    study: Path, tmp_path: Path, command: str, more: list[str]
+) -> None:
+    result = _run(command, study, tmp_path, *more)
+    assert result.exit_code == 2
+    assert more[0] in result.output
+
+
+def test_a_dry_run(study: Path, tmp_path: Path) -> None:
+    result = _run("permute", study, tmp_path / "out", "--dry-run")
+    assert result.exit_code == 0
+    assert "Dry run" in result.output
+    assert not (tmp_path / "out").exists()
