@@ -43,13 +43,7 @@ _PRIVATE = ("_cohort", "_fits", "_group", "_options")  # what a fit leaves besid
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class SecondLevelModel(
-    VoxelwiseMaps,
-    ReportingMixin,
-    SavingMixin,
-    TransformerMixin,  # type: ignore[misc]
-    BaseEstimator,  # type: ignore[misc]
-):
+class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads every image once and keeps a few numbers a voxel; a contrast is then a matter of

@@ -182,6 +182,6 @@ def test_help_has_examples_and_the_exit_codes(command: str) -> None:
     result = _run(command, "--help")
     assert result.exit_code == 0
     if command != "demo":
-        assert f"groupglm {command}" in result.output
+        assert f"\n    groupglm {command}" in result.output  # a line of its own, not wrapped
     if command not in ("demo", "info"):
         assert "Exit codes: 0 done, 1 input" in result.output

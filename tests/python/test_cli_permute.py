@@ -94,7 +94,7 @@ def test_a_second_run_skips_and_more_permutations_go_on(study: Path, tmp_path: P
     np.testing.assert_array_equal(_values(path), _values(_expected(study, n_perm=50)))
     other = _run("permute", study, tmp_path, "--n-perm", "50", "--seed", "3")
     assert other.exit_code == 1
-    assert "other settings; add --overwrite" in other.output
+    assert "other settings, or by another version; add --overwrite" in other.output
     redone = _run("permute", study, tmp_path, "--n-perm", "50", "--seed", "3", "--overwrite")
     assert redone.exit_code == 0, redone.output
 

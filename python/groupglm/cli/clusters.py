@@ -49,17 +49,17 @@ def clusters(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    r"""Tabulate the clusters of a statistical map, with their peaks in mm and sizes in mm3.
+    """Tabulate the clusters of a statistical map, with their peaks in mm and sizes in mm3.
 
     \b
     Examples
       groupglm clusters results/contrast-age_stat-z_statmap.nii.gz --threshold 3.1
-      groupglm clusters z.nii.gz --threshold 2.3 --two-sided --cluster-threshold 20 \
+      groupglm clusters z.nii.gz --threshold 2.3 --two-sided --cluster-threshold 20 \\
           --output clusters.tsv
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
-    """
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     if output is not None:
         check_new_file(output, overwrite=overwrite, suffixes=(".tsv",))
     journal = Journal(as_json=as_json)

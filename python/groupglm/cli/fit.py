@@ -47,7 +47,7 @@ def fit(
     report: bool,
     **study_options: Any,
 ) -> None:
-    r"""Fit a group model to maps of subjects, and write maps of contrasts.
+    """Fit a group model to maps of subjects, and write maps of contrasts.
 
     MAPS are image files, globs in quotes, or one table (.tsv) with the columns subject_label,
     map_name and effects_map_path. A map belongs to the row of the participants table that has
@@ -58,13 +58,13 @@ def fit(
 
     \b
     Examples
-      groupglm fit 'maps/sub-*_effect.nii.gz' --participants participants.tsv \
-          --formula '~ age + C(group)' --contrast age \
+      groupglm fit 'maps/sub-*_effect.nii.gz' --participants participants.tsv \\
+          --formula '~ age + C(group)' --contrast age \\
           --contrast 'patients>controls=group[T.patient]' --output results
-      groupglm fit maps.tsv --map-name faces --participants participants.tsv \
+      groupglm fit maps.tsv --map-name faces --participants participants.tsv \\
           --formula '~ 1' --contrast intercept --fwhm 6 --correct fdr:0.05 --output results
-      groupglm fit 'maps/*.nii.gz' --subject-pattern '(S[0-9]+)_' \
-          --participants people.csv --formula '~ center(age) * sex' \
+      groupglm fit 'maps/*.nii.gz' --subject-pattern '(S[0-9]+)_' \\
+          --participants people.csv --formula '~ center(age) * sex' \\
           --contrast 'any=sex[T.m]; center(age):sex[T.m]' --output results --dry-run
 
     \b
@@ -79,7 +79,7 @@ def fit(
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
-    """
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     if tfce and permute is None:
         raise click.UsageError("--tfce has no effect without --permute N.")
     if permute is not None and target_affine is not None:

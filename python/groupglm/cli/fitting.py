@@ -133,6 +133,8 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
             "SoftwareVersions": software_versions(),
         },
     )
+    if not settings.options.overwrite:
+        outputs.check_same_study()
     todo = _what_to_do(study, outputs, settings)
     output.mkdir(parents=True, exist_ok=True)
     fitted = _Fit(study, settings)
@@ -195,8 +197,8 @@ def _what_to_do(study: Study, outputs: Outputs, settings: Settings) -> list[Cont
     other = [name for name, state in states.items() if state == "other"]
     if other:
         raise ValueError(
-            f"--output '{outputs.folder}' holds results of {', '.join(map(repr, other))} made from "
-            "other maps, another design, other settings or another version; add --overwrite to "
+            f"--output '{outputs.folder}' holds results of {', '.join(map(repr, other))} made with "
+            "other settings, or by another version; add --overwrite to "
             "replace them, or give another folder"
         )
     return [contrast for contrast in study.contrasts if states[contrast.name] != "done"]

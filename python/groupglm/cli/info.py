@@ -31,13 +31,13 @@ _PACKAGES = (
 @click.command()
 @as_json
 def info(*, as_json: bool) -> None:
-    r"""Print versions, the processor's level, threads and memory, for a bug report.
+    """Print versions, the processor's level, threads and memory, for a bug report.
 
     \b
     Examples
       groupglm info
       groupglm info --json
-    """
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     import json
 
     facts = _facts()

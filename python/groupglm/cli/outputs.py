@@ -122,6 +122,23 @@ class Outputs:
         kinds = ("effect", "variance", contrast.stat_type, "z", "p")
         return {kind: self.image_path(contrast, kind) for kind in kinds}
 
+    def check_same_study(self) -> None:
+        """Refuse a folder with results of other maps or another design.
+
+        Raises
+        ------
+        ValueError
+            If there are any: two studies in one folder would share mask and design matrix.
+        """
+        for path in sorted(self.folder.glob("contrast-*_statmap.json")):
+            found = read_json(path) or {}
+            for key, what in (("DesignHash", "another design"), ("InputListHash", "other maps")):
+                if key in found and found[key] != self.facts[key]:
+                    raise ValueError(
+                        f"--output '{self.folder}' holds results made from {what} ({path.name}); "
+                        "give another folder, or add --overwrite to write into this one"
+                    )
+
     def state(self, contrast: Contrast) -> State:
         """Tell whether a contrast's maps are there."""
         said = {"Contrast": contrast.facts()}

@@ -48,7 +48,7 @@ def permute(
     missing: str,
     **study_options: Any,
 ) -> None:
-    r"""Test contrasts by permutation, corrected for all voxels of the mask.
+    """Test contrasts by permutation, corrected for all voxels of the mask.
 
     Maps, table, formula and contrasts are those of "groupglm fit". Permutations are Freedman and
     Lane's; signs are flipped where the null hypothesis is that a mean is zero. The same seed gives
@@ -56,10 +56,10 @@ def permute(
 
     \b
     Examples
-      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \
+      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \\
           --formula '~ age + C(group)' --contrast age --tfce --output results
-      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \
-          --formula '~ 1' --contrast mean=intercept --mask mask.nii.gz \
+      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \\
+          --formula '~ 1' --contrast mean=intercept --mask mask.nii.gz \\
           --n-perm 5000 --cluster-p 0.001 --two-sided --output results
 
     \b
@@ -71,7 +71,7 @@ def permute(
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
-    """
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     options = StudyOptions(**study_options)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()

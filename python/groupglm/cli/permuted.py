@@ -79,6 +79,8 @@ def run_permutations(
         What was found, for a program.
     """
     outputs = Outputs(options.output, study_facts(study, options))
+    if not options.overwrite:
+        outputs.check_same_study()
     options.output.mkdir(parents=True, exist_ok=True)
     write_table(options.output / "design_matrix.tsv", study.design, index=True)
     return [
@@ -149,8 +151,8 @@ def permute_contrast(
         progress.unlink(missing_ok=True)
     elif "other" in states:
         raise ValueError(
-            f"--output '{outputs.folder}' holds permutations of {contrast.name!r} made from other "
-            "maps, another design or other settings; add --overwrite to replace them, or give "
+            f"--output '{outputs.folder}' holds permutations of {contrast.name!r} made with "
+            "other settings, or by another version; add --overwrite to replace them, or give "
             "another folder"
         )
     elif set(states) == {"done"}:

@@ -55,7 +55,7 @@ def report(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    r"""Write a page about a model that "groupglm fit --save-model" or model.save() has saved.
+    """Write a page about a model that "groupglm fit --save-model" or model.save() has saved.
 
     The page is one file that loads nothing. The images of the subjects are not needed; what is
     computed from them (their comparison, and the data at the peaks) is then left out.
@@ -63,12 +63,12 @@ def report(
     \b
     Examples
       groupglm report results/model.groupglm --contrast age --output report.html
-      groupglm report results/model.groupglm --correct fdr:0.05 \
+      groupglm report results/model.groupglm --correct fdr:0.05 \\
           --contrast 'patients>controls=group[T.patient]' --output report.html
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
-    """
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     check_new_file(output, overwrite=overwrite, suffixes=(".html", ".htm"))
     journal = Journal(as_json=as_json)
     with journal.listening():

@@ -48,17 +48,17 @@ def threshold(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    r"""Keep the significant voxels of a map of z values, and write them with a JSON sidecar.
+    """Keep the significant voxels of a map of z values, and write them with a JSON sidecar.
 
     \b
     Examples
-      groupglm threshold results/contrast-age_stat-z_statmap.nii.gz \
+      groupglm threshold results/contrast-age_stat-z_statmap.nii.gz \\
           --mask results/mask.nii.gz --correct fdr:0.05 --output age_fdr.nii.gz
       groupglm threshold z.nii.gz --at 3.1 --cluster-threshold 10 --output z_3p1.nii.gz
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
-    """
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     if (correct is None) == (at is None):
         raise click.UsageError("Give either --correct HOW:ALPHA or --at THRESHOLD.")
     check_new_file(output, overwrite=overwrite, suffixes=(".nii", ".nii.gz"))
