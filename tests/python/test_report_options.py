@@ -79,7 +79,7 @@ def test_expressions_of_weights() -> None:
         ({"report_dims": (800,)}, "report_dims is .800,.; it must be"),
         ({"report_dims": (800, 0)}, r"report_dims\[1\] is 0; it must be a whole number"),
         ({"cut_coords": [1, 2], "display_mode": "ortho"}, "cut_coords has 2 numbers"),
-        ({"bg_img": "/no/such.nii"}, "/no/such.nii: there is no such file"),
+        ({"bg_img": "/no/such.nii"}, "/no/such.nii: file not found"),
     ],
 )
 def test_nonsense_is_refused(
