@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
+
+from groupglm.writing import whole_or_not
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,15 +93,10 @@ class PermutationState:
 
     def save(self, path: Path) -> None:
         """Write the state to a .npz file, as a whole or not at all."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with partial.open("wb") as file:
-                null: dict[str, Any] = {f"null_{name}": x for name, x in self.null.items()}
-                seed, test = np.array(str(self.seed)), np.array(self.test)
-                np.savez(file, seed=seed, test=test, sample=self.sample, **null)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        null: dict[str, Any] = {f"null_{name}": x for name, x in self.null.items()}
+        seed, test = np.array(str(self.seed)), np.array(self.test)
+        with whole_or_not(path) as file:
+            np.savez(file, seed=seed, test=test, sample=self.sample, **null)
 
 
 def load_state(path: Path) -> PermutationState:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import html
 import os
-import secrets
 import tempfile
 import webbrowser
 from numbers import Integral
 from pathlib import Path
+
+from groupglm.writing import write_whole
 
 __all__ = ["HTMLReport", "check_dims"]
 
@@ -104,17 +105,7 @@ class HTMLReport:
         OSError
             If the file cannot be written.
         """
-        target = Path(path).expanduser()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-        try:
-            with draft.open("x", encoding="utf-8") as file:
-                file.write(self._page)
-            draft.replace(target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-        return target
+        return write_whole(Path(path).expanduser(), self._page.encode())
 
     def open_in_browser(self, file_name: str | os.PathLike[str] | None = None) -> Path:
         """Save the page and show it in the default browser.
