@@ -61,7 +61,11 @@ def test_no_layer_imports_a_higher_one() -> None:
         ("errors", "import groupglm.ols", "A lower layer never imports a higher one"),
         ("design", "from groupglm import fit_ols", "A lower layer never imports a higher one"),
         ("contrasts", "from groupglm.images import Grid", "Linear models on arrays know no images"),
-        ("datasets", "import groupglm.ols", "Simulated data are made without the models they test"),
+        (
+            "datasets/files",
+            "import groupglm.ols",
+            "Simulated data are made without the models they test",
+        ),
         ("cli/info", "import nilearn", "nilearn is an oracle of the tests, never a dependency"),
     ],
 )

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Simulated studies with a known truth, to try things on without any download.
+
+All share one brain, of ellipsoids in the box of the common standard-space grid, and one kind of
+noise: Gaussian, smooth in space. The same seed gives the same study, to the bit.
+"""
+
+from groupglm.datasets.brain import SimulatedEffect
+from groupglm.datasets.group_study import simulate_group_study
+from groupglm.datasets.study import GroupStudy
+
+__all__ = ["GroupStudy", "SimulatedEffect", "simulate_group_study"]

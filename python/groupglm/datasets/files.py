@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images and tables of the simulated studies: made alike, written whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
+
+__all__ = ["make_image", "subject_labels", "write_image"]
+
+FloatArray = NDArray[np.float64]
+
+
+def subject_labels(n_subjects: int) -> list[str]:
+    """Return sub-01, sub-02, ... with as many digits as sort by name."""
+    width = max(2, len(str(n_subjects)))
+    return [f"sub-{i + 1:0{width}d}" for i in range(n_subjects)]
+
+
+def make_image(
+    values: NDArray[np.float64] | NDArray[np.float32] | NDArray[np.bool_],
+    affine: FloatArray,
+    dtype: type[np.float32 | np.uint8] = np.float32,
+) -> Nifti1Image:
+    """Make an image in mm whose space is called MNI."""
+    from nibabel.nifti1 import Nifti1Image
+
+    make: Any = Nifti1Image  # nibabel's constructor carries no types
+    image: Any = make(values.astype(dtype), affine)
+    image.header.set_xyzt_units("mm")
+    image.header.set_sform(affine, code="mni")
+    image.header.set_qform(affine, code="mni")
+    made: Nifti1Image = image
+    return made
+
+
+def write_image(values: FloatArray, affine: FloatArray, path: Path) -> None:
+    """Write a float32 image, whole."""
+    from groupglm.images.save import save_image
+
+    save_image(make_image(values, affine), path)
