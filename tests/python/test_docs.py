@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The site says what happens: its code runs, and every public object is in the API reference."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import page_code
+import pytest
+
+_API = (page_code.DOCS / "api.rst").read_text(encoding="utf-8")
+_LISTED = set(re.findall(r"^   ([a-zA-Z_][\w.]*)$", _API, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", page_code.pages(), ids=lambda page: page.stem)
+def test_code_of_pages(page: Path, tmp_path: Path) -> None:
+    page_code.run(page, tmp_path)
+    missing = [name for name in page_code.pictures(page) if not (tmp_path / name).is_file()]
+    assert not missing
+
+
+def test_what_a_page_prints_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_code, "DOCS", tmp_path / "docs")
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    page.write_text("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"docs/page\.md, line 1 prints\n2\n"):
+        page_code.run(page, tmp_path)
+    page.write_text("<!-- not run: why -->\n```python\n1 / 0\n```\n", encoding="utf-8")
+    page_code.run(page, tmp_path)
+    page.write_text("```sh\ngroupglm no-such-command\n```\n", encoding="utf-8")
+    with pytest.raises(RuntimeError, match="ended with 2"):
+        page_code.run(page, tmp_path)
+
+
+@pytest.mark.parametrize("module", ["", "plotting", "datasets", "report", "results", "errors"])
+def test_everything_public_is_in_the_api_reference(module: str) -> None:
+    public = set(importlib.import_module(f"groupglm.{module}".rstrip(".")).__all__)
+    # Parts of the estimator, the package's own means to warn, and a type.
+    public -= {"__version__", "ReportingMixin", "warn_caller", "StatType"}
+    assert public
+    assert {f"{module}.{name}".lstrip(".") for name in public} <= _LISTED
+
+
+@pytest.mark.parametrize("name", sorted(_LISTED))
+def test_what_the_api_reference_lists_is_there(name: str) -> None:
+    module, _, attribute = f"groupglm.{name}".rpartition(".")
+    assert getattr(importlib.import_module(module), attribute).__doc__
