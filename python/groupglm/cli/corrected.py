@@ -45,9 +45,8 @@ def correct_contrast(
     """
     from groupglm import get_clusters_table, threshold_stats_img
 
-    stem = f"contrast-{contrast.label}_stat-z_desc-{correction.label}"
-    path = outputs.folder / f"{stem}_statmap.nii.gz"
-    table_path = outputs.folder / f"{stem}_clusters.tsv"
+    path = outputs.image_path(contrast, f"z_desc-{correction.label}")
+    table_path = outputs.contrast_path(contrast, f"stat-z_desc-{correction.label}_clusters.tsv")
     two_sided = contrast.stat_type == "t"
     said = {
         "Correction": {
@@ -65,7 +64,7 @@ def correct_contrast(
     z_map = outputs.image_path(contrast, "z")
     image, threshold = threshold_stats_img(
         z_map,
-        mask_img=outputs.folder / "mask.nii.gz",
+        mask_img=outputs.mask,
         alpha=correction.alpha,
         height_control=correction.control,
         two_sided=two_sided,

@@ -9,44 +9,15 @@ from typing import Any
 import click
 
 from groupglm.cli.journal import Journal
-from groupglm.cli.options import AFFINE, CORRECTION, Correction
-from groupglm.cli.study_options import StudyOptions, study_options
+from groupglm.cli.study_options import FitOptions, StudyOptions, fit_options, study_options
 
 __all__ = ["fit"]
 
 
 @click.command(short_help="Fit a group model to maps of subjects.")
 @study_options
-@click.option(
-    "--target-affine", type=AFFINE, help="Grid to resample to: voxel size, or an image that has it."
-)
-@click.option(
-    "--missing",
-    type=click.Choice(["omit", "zero", "raise", "intersect"]),
-    default="omit",
-    show_default=True,
-    help="What NaN means: leave out by voxel, zero, refuse, or leave out the voxel.",
-)
-@click.option(
-    "--correct",
-    type=CORRECTION,
-    help="Threshold too: fdr:0.05, bonferroni:0.05, fpr:0.001 (t: both tails).",
-)
-@click.option("--permute", type=click.IntRange(min=1), help="Test by this many permutations too.")
-@click.option("--tfce", is_flag=True, help="With --permute: threshold-free cluster enhancement.")
-@click.option("--save-model", is_flag=True, help="Keep the fitted model: OUTPUT/model.groupglm.")
-@click.option("--report", is_flag=True, help="Write a page with all of it: OUTPUT/report.html.")
-def fit(
-    *,
-    target_affine: Any,
-    missing: Any,
-    correct: Correction | None,
-    permute: int | None,
-    tfce: bool,
-    save_model: bool,
-    report: bool,
-    **study_options: Any,
-) -> None:
+@fit_options
+def fit(**given: Any) -> None:
     """Fit a group model to maps of subjects, and write maps of contrasts.
 
     MAPS are image files, globs in quotes, or one table (.tsv) with the columns subject_label,
@@ -80,11 +51,8 @@ def fit(
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
-    if tfce and permute is None:
-        raise click.UsageError("--tfce has no effect without --permute N.")
-    if permute is not None and target_affine is not None:
-        raise click.UsageError("--permute cannot resample: bring the maps to one grid first.")
-    options = StudyOptions(**study_options)
+    how = FitOptions.taken_from(given)
+    options = StudyOptions(**given)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()
     with journal.listening(options.log):
@@ -93,16 +61,6 @@ def fit(
         if not options.dry_run:
             from groupglm.cli.fitting import Settings, run
 
-            settings = Settings(
-                options=options,
-                target_affine=target_affine,
-                missing=missing,
-                correct=correct,
-                permute=permute,
-                tfce=tfce,
-                save_model=save_model,
-                report=report,
-            )
-            summary |= run(study, settings, journal)
+            summary |= run(study, Settings(options, how), journal)
             journal.say(f"Done in {time.perf_counter() - start:.1f} s: {options.output}")
     journal.summary(summary)

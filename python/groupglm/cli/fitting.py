@@ -13,39 +13,30 @@ import numpy as np
 from groupglm.cli.corrected import correct_contrast
 from groupglm.cli.outputs import Contrast, Outputs, write_table
 from groupglm.cli.permuted import Permutations, permute_contrast, study_facts
-from groupglm.cli.provenance import design_hash, file_facts, input_list_hash, software_versions
+from groupglm.cli.provenance import file_facts
 from groupglm.cli.report import write_report
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
-    from groupglm.cli.options import Correction
     from groupglm.cli.study import Study
-    from groupglm.cli.study_options import StudyOptions
+    from groupglm.cli.study_options import FitOptions, RunOptions
     from groupglm.second_level import SecondLevelModel
 
 __all__ = ["Settings", "run"]
-
-MODEL = "model.groupglm"
 
 
 @dataclass(frozen=True, eq=False)
 class Settings:
     """How a study is fitted, as the options of the command say."""
 
-    options: StudyOptions
-    target_affine: Any
-    missing: Any
-    correct: Correction | None
-    permute: int | None
-    tfce: bool
-    save_model: bool
-    report: bool
+    options: RunOptions
+    how: FitOptions
 
     def model(self) -> SecondLevelModel:
         """Return the estimator that the options ask for."""
         from groupglm import SecondLevelModel
 
-        affine, shape = self.target_affine, None
+        affine, shape = self.how.target_affine, None
         if isinstance(affine, Path):
             from groupglm.images import open_image
 
@@ -58,20 +49,20 @@ class Settings:
             target_affine=affine,
             target_shape=shape,
             smoothing_fwhm=self.options.fwhm,
-            missing=self.missing,
+            missing=self.how.missing,
             n_jobs=self.options.n_jobs,
             verbose=1,
         )
 
     def facts(self) -> dict[str, Any]:
         """Return what sidecars say: all that changes the numbers."""
-        target = self.target_affine
+        target = self.how.target_affine
         return {
             "Formula": self.options.formula,
             "Mask": None if self.options.mask is None else file_facts(self.options.mask),
             "SmoothingFWHM": self.options.fwhm,
             "TargetGrid": file_facts(target) if isinstance(target, Path) else target,
-            "Missing": self.missing,
+            "Missing": self.how.missing,
         }
 
 
@@ -123,35 +114,31 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
         If something cannot be read or written.
     """
     output = settings.options.output
-    outputs = Outputs(
-        output,
-        {
-            "DesignHash": design_hash(study.design),
-            "InputListHash": input_list_hash(study.maps),
-            "NumberOfSubjects": len(study.design),
-            "Settings": settings.facts(),
-            "SoftwareVersions": software_versions(),
-        },
-    )
+    facts = {**study.facts_of_sidecars(), "Settings": settings.facts()}
+    outputs = Outputs(output, facts, study.names)
     if not settings.options.overwrite:
         outputs.check_same_study()
     todo = _what_to_do(study, outputs, settings)
     output.mkdir(parents=True, exist_ok=True)
     fitted = _Fit(study, settings)
-    if todo or not _has_common(output, settings):
-        _write_common(study, output, fitted.model, settings, journal)
+    if todo or not _has_common(outputs, settings):
+        _write_common(study, outputs, fitted.model, settings, journal)
     done = [_contrast(c, c in todo, outputs, fitted, journal) for c in study.contrasts]
-    if settings.correct is not None:
+    if settings.how.correct is not None:
         for facts, contrast in zip(done, study.contrasts, strict=True):
             facts["corrected"] = correct_contrast(
-                contrast, settings.correct, outputs, journal, overwrite=settings.options.overwrite
+                contrast,
+                settings.how.correct,
+                outputs,
+                journal,
+                overwrite=settings.options.overwrite,
             )
-    if settings.permute is not None:
+    if settings.how.permute is not None:
         for facts, contrast in zip(done, study.contrasts, strict=True):
             facts["permuted"] = _permute(study, contrast, settings, journal)
     summary: dict[str, Any] = {"contrasts": done}
-    if settings.report:
-        summary["report"] = _report(study, output, fitted, settings, journal, redo=bool(todo))
+    if settings.how.report:
+        summary["report"] = _report(study, outputs, fitted, settings, journal, redo=bool(todo))
     return summary
 
 
@@ -160,30 +147,35 @@ def _permute(
 ) -> dict[str, Any]:
     """Test by permutation what was fitted, in the mask of the fit."""
     how = Permutations(
-        n_perm=settings.permute or 0,
-        tfce=settings.tfce,
+        n_perm=settings.how.permute or 0,
+        tfce=settings.how.tfce,
         cluster_p=None,
         two_sided=False,
         seed=0,
         # Where some values are missing, images cannot be exchanged: it says so.
-        missing="raise" if settings.missing == "omit" else settings.missing,
+        missing="raise" if settings.how.missing == "omit" else settings.how.missing,
     )
-    mask = settings.options.output / "mask.nii.gz"
-    options = replace(settings.options, mask=mask)
     # The mask is made by the fit, and the same whenever the fit is.
     facts = study_facts(study, settings.options)
-    outputs = Outputs(settings.options.output, facts)
+    outputs = Outputs(settings.options.output, facts, study.names)
+    options = replace(settings.options, mask=outputs.mask)
     return permute_contrast(study, contrast, how, outputs, options, journal)
 
 
 def _report(
-    study: Study, output: Path, fitted: _Fit, settings: Settings, journal: Journal, *, redo: bool
+    study: Study,
+    outputs: Outputs,
+    fitted: _Fit,
+    settings: Settings,
+    journal: Journal,
+    *,
+    redo: bool,
 ) -> str:
     """Write the page, unless it is there and no contrast is newer."""
-    path = output / "report.html"
+    path = outputs.folder / outputs.names.report
     if redo or not path.is_file():
         weights = {contrast.name: contrast.weights for contrast in study.contrasts}
-        write_report(fitted.model, weights, settings.correct, None, path)
+        write_report(fitted.model, weights, settings.how.correct, None, path)
         journal.say(f"Report: {path}")
     else:
         journal.say(f"Report: skipped, it is there already: {path}")
@@ -204,19 +196,21 @@ def _what_to_do(study: Study, outputs: Outputs, settings: Settings) -> list[Cont
     return [contrast for contrast in study.contrasts if states[contrast.name] != "done"]
 
 
-def _has_common(output: Path, settings: Settings) -> bool:
-    names = ["design_matrix.tsv", "mask.nii.gz", *([MODEL] if settings.save_model else [])]
-    return all((output / name).is_file() for name in names)
+def _has_common(outputs: Outputs, settings: Settings) -> bool:
+    names = outputs.names
+    wanted = [names.design, names.mask, *([names.model] if settings.how.save_model else [])]
+    return all((outputs.folder / name).is_file() for name in wanted)
 
 
 def _write_common(
-    study: Study, output: Path, model: SecondLevelModel, settings: Settings, journal: Journal
+    study: Study, outputs: Outputs, model: SecondLevelModel, settings: Settings, journal: Journal
 ) -> None:
     from groupglm.images.save import save_image
 
-    write_table(output / "design_matrix.tsv", study.design, index=True)
-    save_image(model.mask_img_, output / "mask.nii.gz")
-    counts = output / "n_observations.nii.gz"
+    folder, names = outputs.folder, outputs.names
+    write_table(folder / names.design, study.design, index=True)
+    save_image(model.mask_img_, outputs.mask)
+    counts = folder / names.n_observations
     n_observations = model.results_.n_observations
     if isinstance(n_observations, np.ndarray):
         save_image(model.n_observations_, counts)
@@ -226,8 +220,8 @@ def _write_common(
         )
     else:
         counts.unlink(missing_ok=True)  # of an earlier fit
-    if settings.save_model:
-        model.save(output / MODEL)
+    if settings.how.save_model:
+        model.save(folder / names.model)
     journal.say(f"Mask: {model.n_elements_} voxels.")
 
 
@@ -236,11 +230,13 @@ def _contrast(
 ) -> dict[str, Any]:
     """Write a contrast's maps unless they are there, and tell of its peak."""
     if needed:
-        maps = fitted.model.compute_contrast(contrast.weights, output_type="all")
+        maps = fitted.model.compute_contrast(
+            contrast.weights, second_level_stat_type=contrast.stat_type, output_type="all"
+        )
         degrees = fitted.degrees_of_freedom(contrast)
         outputs.write(contrast, maps, {"StatType": contrast.stat_type, "DegreesOfFreedom": degrees})
     paths = outputs.paths(contrast)
-    peak = _peak(paths["z"], outputs.folder / "mask.nii.gz")
+    peak = _peak(paths["z"], outputs.mask)
     told = "" if peak is None else f"largest z {peak['z']:.2f} at {tuple(peak['mm'])} mm"
     status = "written" if needed else "skipped"
     done = "" if needed else " skipped, it is there already (--overwrite redoes it);"

@@ -20,6 +20,7 @@ State = Literal["done", "absent", "other"]
 
 __all__ = [
     "Contrast",
+    "Names",
     "Outputs",
     "check_labels",
     "read_json",
@@ -71,22 +72,20 @@ class Contrast:
         A vector for t, a matrix for F, over the design's columns.
     columns : list of str
         Their names.
+    label : str
+        The name within file names: letters and digits.
     """
 
     name: str
     expression: str
     weights: list[Any]
     columns: list[str] = field(repr=False)
+    label: str
 
     @property
-    def stat_type(self) -> str:
+    def stat_type(self) -> Literal["t", "F"]:
         """Which statistic: t or F."""
         return "F" if isinstance(self.weights[0], list) else "t"
-
-    @property
-    def label(self) -> str:
-        """The name within file names."""
-        return slug(self.name)
 
     def facts(self) -> dict[str, Any]:
         """Return what the sidecar says."""
@@ -96,6 +95,18 @@ class Contrast:
             "Columns": self.columns,
             "Weights": self.weights,
         }
+
+
+@dataclass(frozen=True)
+class Names:
+    """How the files of a study are called: those of its contrasts begin with `prefix`."""
+
+    prefix: str = ""
+    design: str = "design_matrix.tsv"
+    mask: str = "mask.nii.gz"
+    n_observations: str = "n_observations.nii.gz"
+    model: str = "model.groupglm"
+    report: str = "report.html"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +119,26 @@ class Outputs:
         Where they go.
     facts : mapping
         What all sidecars say of design, inputs, settings and software.
+    names : Names
+        How the files are called.
     """
 
     folder: Path
     facts: Mapping[str, Any]
+    names: Names = field(default_factory=Names)
+
+    @property
+    def mask(self) -> Path:
+        """The mask of the fit."""
+        return self.folder / self.names.mask
+
+    def contrast_path(self, contrast: Contrast, ending: str) -> Path:
+        """Return a file of a contrast, such as the one that ends in ``stat-z_statmap.nii.gz``."""
+        return self.folder / f"{self.names.prefix}contrast-{contrast.label}_{ending}"
 
     def image_path(self, contrast: Contrast, kind: str) -> Path:
         """Return the file of one map of a contrast."""
-        return self.folder / f"contrast-{contrast.label}_stat-{kind}_statmap.nii.gz"
+        return self.contrast_path(contrast, f"stat-{kind}_statmap.nii.gz")
 
     def paths(self, contrast: Contrast) -> dict[str, Path]:
         """Return the files of a contrast's maps by kind."""
@@ -128,10 +151,13 @@ class Outputs:
         Raises
         ------
         ValueError
-            If there are any: two studies in one folder would share mask and design matrix.
+            If there are any: two studies in one folder would share mask and design matrix. Studies
+            of other first-level contrasts have their own.
         """
-        for path in sorted(self.folder.glob("contrast-*_statmap.json")):
+        for path in sorted(self.folder.glob(f"{self.names.prefix}contrast-*_statmap.json")):
             found = read_json(path) or {}
+            if found.get("FirstLevel") != self.facts.get("FirstLevel"):
+                continue
             for key, what in (("DesignHash", "another design"), ("InputListHash", "other maps")):
                 if key in found and found[key] != self.facts[key]:
                     raise ValueError(

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar, write_table
-from groupglm.cli.provenance import design_hash, file_facts, input_list_hash, software_versions
+from groupglm.cli.provenance import file_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from groupglm.cli.journal import Journal
     from groupglm.cli.study import Study
-    from groupglm.cli.study_options import StudyOptions
+    from groupglm.cli.study_options import RunOptions
 
 __all__ = ["Permutations", "permute_contrast", "run_permutations"]
 
@@ -58,7 +58,7 @@ class Permutations:
 
 
 def run_permutations(
-    study: Study, options: StudyOptions, how: Permutations, journal: Journal
+    study: Study, options: RunOptions, how: Permutations, journal: Journal
 ) -> list[dict[str, Any]]:
     """Test all contrasts of a study by permutation.
 
@@ -66,7 +66,7 @@ def run_permutations(
     ----------
     study : Study
         Maps, design and contrasts.
-    options : StudyOptions
+    options : RunOptions
         Mask, smoothing, threads, and where to write.
     how : Permutations
         How.
@@ -78,29 +78,26 @@ def run_permutations(
     list of dict
         What was found, for a program.
     """
-    outputs = Outputs(options.output, study_facts(study, options))
+    outputs = Outputs(options.output, study_facts(study, options), study.names)
     if not options.overwrite:
         outputs.check_same_study()
     options.output.mkdir(parents=True, exist_ok=True)
-    write_table(options.output / "design_matrix.tsv", study.design, index=True)
+    write_table(options.output / study.names.design, study.design, index=True)
     return [
         {"name": c.name, **permute_contrast(study, c, how, outputs, options, journal)}
         for c in study.contrasts
     ]
 
 
-def study_facts(study: Study, options: StudyOptions) -> dict[str, Any]:
+def study_facts(study: Study, options: RunOptions) -> dict[str, Any]:
     """Return what the sidecars of permutations say of design, input and settings."""
     return {
-        "DesignHash": design_hash(study.design),
-        "InputListHash": input_list_hash(study.maps),
-        "NumberOfSubjects": len(study.design),
+        **study.facts_of_sidecars(),
         "Settings": {
             "Formula": options.formula,
             "Mask": None if options.mask is None else file_facts(options.mask),
             "SmoothingFWHM": options.fwhm,
         },
-        "SoftwareVersions": software_versions(),
     }
 
 
@@ -109,7 +106,7 @@ def permute_contrast(
     contrast: Contrast,
     how: Permutations,
     outputs: Outputs,
-    options: StudyOptions,
+    options: RunOptions,
     journal: Journal,
 ) -> dict[str, Any]:
     """Test a contrast by permutation, and write maps of corrected p-values.
@@ -127,7 +124,7 @@ def permute_contrast(
         How.
     outputs : Outputs
         Where the results go.
-    options : StudyOptions
+    options : RunOptions
         Mask, smoothing, threads, and whether to begin anew.
     journal : Journal
         Tells the user.
@@ -145,7 +142,7 @@ def permute_contrast(
     names = _names(contrast, how)
     paths = {name: _path(outputs, contrast, name) for name in names}
     said = {"Contrast": contrast.facts(), "Permutation": how.facts()}
-    progress = outputs.folder / f"contrast-{contrast.label}_permutations.npz"
+    progress = outputs.contrast_path(contrast, "permutations.npz")
     states = [outputs.state_of(path, said) for path in paths.values()]
     if options.overwrite:
         progress.unlink(missing_ok=True)
@@ -177,7 +174,7 @@ def permute_contrast(
 
 
 def _names(contrast: Contrast, how: Permutations) -> list[str]:
-    names = [contrast.stat_type]
+    names: list[str] = [contrast.stat_type]
     if how.cluster_p is not None:
         names += ["size", "mass"]
     if how.tfce:
@@ -188,15 +185,15 @@ def _names(contrast: Contrast, how: Permutations) -> list[str]:
 
 def _path(outputs: Outputs, contrast: Contrast, name: str) -> Path:
     """Return the file of a map: ``stat-t_desc-permutation``, ``stat-logp_desc-maxTfce``."""
-    what = f"stat-{name}_desc-permutation"
+    kind = f"{name}_desc-permutation"
     if name.startswith("logp_max_"):
         own = name.removeprefix("logp_max_")
-        what = f"stat-logp_desc-max{own[:1].upper()}{own[1:]}"
-    return outputs.folder / f"contrast-{contrast.label}_{what}_statmap.nii.gz"
+        kind = f"logp_desc-max{own[:1].upper()}{own[1:]}"
+    return outputs.image_path(contrast, kind)
 
 
 def _permute(
-    study: Study, contrast: Contrast, how: Permutations, options: StudyOptions, progress: Path
+    study: Study, contrast: Contrast, how: Permutations, options: RunOptions, progress: Path
 ) -> tuple[Mapping[str, Any], int]:
     from groupglm import non_parametric_inference
     from groupglm.inference.resuming import load_state

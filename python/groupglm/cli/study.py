@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groupglm.cli.outputs import Contrast, check_labels
+from groupglm.cli.outputs import Contrast, Names, check_labels, slug
+from groupglm.cli.provenance import design_hash, input_list_hash, software_versions
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from groupglm.cli.journal import Journal
     from groupglm.cli.options import NamedContrast
+    from groupglm.inputs.matching import Matched
 
-__all__ = ["Study", "collect_maps", "prepare_study", "read_contrasts"]
-
-_TABLES = (".tsv", ".csv")
+__all__ = [
+    "Study",
+    "check_estimable",
+    "make_study",
+    "prepare_study",
+    "read_contrasts",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +43,10 @@ class Study:
         What is to be tested.
     left_out : tuple of str
         Maps and rows that have no counterpart, in words.
+    names : Names
+        How its files are called.
+    origin : mapping
+        What its sidecars say of where the maps come from.
     """
 
     maps: dict[str, Path]
@@ -45,6 +55,8 @@ class Study:
     df_residual: int
     contrasts: list[Contrast]
     left_out: tuple[str, ...]
+    names: Names = field(default_factory=Names)
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self, n_rows: int = 5) -> str:
         """Return the design in words: names, first rows, rank, degrees of freedom."""
@@ -53,7 +65,8 @@ class Study:
         more = f"\n... {n - n_rows} more rows" if n > n_rows else ""
         rank = "full rank" if self.rank == p else f"rank {self.rank}: columns depend on each other"
         tests = "\n".join(
-            f"  {c.name}: {c.stat_type} of {c.expression}  ->  contrast-{c.label}_..."
+            f"  {c.name}: {c.stat_type} of {c.expression}  ->  "
+            f"{self.names.prefix}contrast-{c.label}_..."
             for c in self.contrasts
         )
         columns = ", ".join(map(str, self.design.columns))
@@ -61,6 +74,12 @@ class Study:
             f"Design: {n} subjects, {p} columns ({columns}), {rank}, "
             f"{self.df_residual} residual degrees of freedom\n{head}{more}\nContrasts:\n{tests}"
         )
+
+    def show(self, journal: Journal) -> None:
+        """Show the design, and who is left out."""
+        for told in self.left_out:
+            journal.warn(f"left out {told}")
+        journal.say(self.describe())
 
     def facts(self) -> dict[str, Any]:
         """Return the design for a program."""
@@ -71,6 +90,16 @@ class Study:
             "rank": self.rank,
             "df_residual": self.df_residual,
             "left_out": list(self.left_out),
+        }
+
+    def facts_of_sidecars(self) -> dict[str, Any]:
+        """Return what all sidecars say of design, maps and software."""
+        return {
+            "DesignHash": design_hash(self.design),
+            "InputListHash": input_list_hash(self.maps),
+            "NumberOfSubjects": len(self.design),
+            "SoftwareVersions": software_versions(),
+            **self.origin,
         }
 
 
@@ -107,27 +136,66 @@ def prepare_study(
     ValueError
         If anything does not fit.
     """
-    from groupglm.design import check_design_matrix, report_collinearity
     from groupglm.inputs.formula import design_from_formula
     from groupglm.inputs.matching import match_subjects, read_participants
-    from groupglm.ols import prepare_design
 
     matched = match_subjects(maps, read_participants(participants), allow_partial=allow_partial)
     design = design_from_formula(formula, matched.participants)
+    study = make_study(matched, design, read_contrasts(contrasts, design))
+    check_labels(study.contrasts)
+    return study
+
+
+def make_study(
+    matched: Matched,
+    design: pd.DataFrame,
+    contrasts: list[Contrast],
+    *,
+    names: Names | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> Study:
+    """Bring maps and a design together.
+
+    Parameters
+    ----------
+    matched : Matched
+        Maps and rows of the same subjects.
+    design : pandas.DataFrame
+        A row each.
+    contrasts : list of Contrast
+        Over its columns.
+    names : Names, optional
+        How the files are called.
+    origin : mapping, optional
+        What sidecars say of where the maps come from.
+
+    Returns
+    -------
+    Study
+        Nothing of it has needed an image.
+
+    Raises
+    ------
+    ValueError
+        If the design cannot be used.
+    """
+    from groupglm.design import check_design_matrix, report_collinearity
+    from groupglm.ols import prepare_design
+
     matrix = check_design_matrix(design, len(matched.maps))
-    names = tuple(str(name) for name in design.columns)
-    prepared = prepare_design(matrix, names)
+    columns = tuple(str(name) for name in design.columns)
+    prepared = prepare_design(matrix, columns)
     if prepared.rank == prepared.n_columns:
-        report_collinearity(matrix, names)
-    read = read_contrasts(contrasts, design)
-    check_labels(read)
+        report_collinearity(matrix, columns)
     return Study(
         maps=matched.maps,
         design=design,
         rank=prepared.rank,
         df_residual=len(design) - prepared.rank,
-        contrasts=read,
+        contrasts=contrasts,
         left_out=matched.left_out,
+        names=names or Names(),
+        origin=origin or {},
     )
 
 
@@ -163,120 +231,47 @@ def read_contrasts(given: Sequence[NamedContrast], design: pd.DataFrame) -> list
 
 def _contrast(given: NamedContrast, design: pd.DataFrame) -> Contrast:
     from groupglm.contrasts import contrast_matrix
-    from groupglm.design import confounded_columns
-    from groupglm.errors import NotEstimableError
     from groupglm.inputs.formula import expand_aliases
 
     columns = [str(name) for name in design.columns]
     name, rows = given.split(columns)
     matrix = [contrast_matrix(expand_aliases(row, columns), columns) for row in rows]
     for row, weights in zip(rows, matrix, strict=True):
-        confounded = confounded_columns(design.to_numpy(), columns, weights)
-        if confounded:
-            raise NotEstimableError(
-                f"contrast {row!r} cannot be estimated: the design cannot tell apart the columns "
-                f"{', '.join(map(repr, confounded))}; drop one of them from the formula, or test "
-                "a contrast that does not depend on how the effect is shared among them"
-            )
+        check_estimable(row, weights, design)
     weights_of = [weights.tolist() for weights in matrix]
     return Contrast(
         name=name,
         expression="; ".join(rows),
         weights=weights_of[0] if len(weights_of) == 1 else weights_of,
         columns=columns,
+        label=slug(name),
     )
 
 
-def collect_maps(
-    arguments: Sequence[str], pattern: str | None, map_name: str | None
-) -> dict[str, Path]:
-    """Find the maps that the user means, and whose they are.
+def check_estimable(said: str, weights: Any, design: pd.DataFrame) -> None:
+    """Refuse a row of a contrast that the design cannot estimate.
 
     Parameters
     ----------
-    arguments : sequence of str
-        Paths and globs, or one table of maps.
-    pattern : str or None
-        The subject's label within a path.
-    map_name : str or None
-        Which maps of a table.
-
-    Returns
-    -------
-    dict of str to pathlib.Path
-        Sorted by subject.
+    said : str
+        How the user wrote it.
+    weights : numpy.ndarray, shape (n_columns,)
+        What it means.
+    design : pandas.DataFrame
+        The design matrix.
 
     Raises
     ------
-    ValueError
-        If there are none, or it is not known whose they are.
+    groupglm.errors.NotEstimableError
+        If it cannot.
     """
-    from groupglm.inputs.matching import SUBJECT_PATTERN, label_paths
+    from groupglm.design import confounded_columns
+    from groupglm.errors import NotEstimableError
 
-    tables = [text for text in arguments if text.lower().endswith(_TABLES)]
-    if tables:
-        if len(arguments) > 1:
-            raise ValueError(
-                f"MAPS holds the table '{tables[0]}' and {len(arguments) - 1} more; give one table "
-                "of maps, or paths of images"
-            )
-        return _maps_of_table(Path(tables[0]), map_name)
-    if map_name is not None:
-        raise ValueError(f"--map-name {map_name} has no effect on paths; it chooses from a table")
-    paths: dict[Path, None] = {}
-    for text in arguments:
-        paths.update(dict.fromkeys(_files(text)))
-    return label_paths(list(paths), SUBJECT_PATTERN if pattern is None else pattern)
-
-
-def _files(text: str) -> list[Path]:
-    path = Path(text).expanduser()
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        raise ValueError(f"'{text}' is a folder; give files, or a glob such as '{text}/*.nii.gz'")
-    if not glob.has_magic(text):
-        raise ValueError(f"there is no file '{text}'; MAPS are paths, globs, or a table of maps")
-    found = [Path(name) for name in sorted(_expand(str(path)))]
-    files = [path for path in found if path.is_file()]
-    if not files:
-        raise ValueError(f"no file matches '{text}' (the working directory is '{Path.cwd()}')")
-    return files
-
-
-def _expand(pattern: str) -> list[str]:
-    # Path.glob takes no absolute pattern.
-    return glob.glob(pattern, recursive=True)  # noqa: PTH207
-
-
-def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
-    import pandas as pd
-
-    from groupglm.inputs.matching import plain_label
-    from groupglm.inputs.table import MapTable
-
-    if not path.is_file():
-        raise ValueError(f"there is no table '{path}'")
-    try:
-        frame = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str)
-    except ValueError as error:
-        raise ValueError(f"the table of maps '{path}' cannot be read: {error}") from error
-    try:
-        chosen = MapTable.from_frame(frame).select(map_name)
-    except ValueError as error:
-        told = (
-            str(error)
-            .replace("second_level_input", "it")
-            .replace("first_level_contrast", "--map-name")
+    confounded = confounded_columns(design.to_numpy(), [str(c) for c in design.columns], weights)
+    if confounded:
+        raise NotEstimableError(
+            f"contrast {said!r} cannot be estimated: the design cannot tell apart the columns "
+            f"{', '.join(map(repr, confounded))}; drop one of them from the formula, or test "
+            "a contrast that does not depend on how the effect is shared among them"
         )
-        raise ValueError(f"the table of maps '{path}': {told}") from error
-    found: dict[str, Path] = {}
-    for label, name in zip(chosen["subject_label"], chosen["effects_map_path"], strict=True):
-        file = path.parent / str(name)  # an absolute path stays what it is
-        subject = plain_label(str(label))
-        if not isinstance(name, str) or not file.is_file():
-            raise ValueError(f"the table of maps '{path}': subject {subject} has no file '{name}'")
-        if subject in found:
-            raise ValueError(f"the table of maps '{path}': subject {subject} has several maps")
-        found[subject] = file
-    return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The options of the commands that begin with maps, a participants table and a formula."""
+"""The options of the commands that fit a study, or test one by permutation."""
 
 from __future__ import annotations
 
@@ -10,22 +10,51 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from groupglm.cli.options import CONTRAST, FWHM, NamedContrast, as_json, n_jobs, overwrite
+from groupglm.cli.options import (
+    AFFINE,
+    CONTRAST,
+    CORRECTION,
+    FWHM,
+    Correction,
+    NamedContrast,
+    as_json,
+    n_jobs,
+    overwrite,
+)
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.study import Study
 
-__all__ = ["StudyOptions", "study_options"]
+__all__ = [
+    "FILE",
+    "FitOptions",
+    "RunOptions",
+    "StudyOptions",
+    "fit_options",
+    "run_options",
+    "study_options",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_OPTIONS = (
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_RUN = (
+    click.option("--mask", type=FILE, help="Mask image; found from the maps by default."),
+    click.option("--fwhm", type=FWHM, help="Smoothing, full width at half maximum in mm."),
+    click.option(
+        "--allow-partial", is_flag=True, help="Leave out subjects without a map or a row."
+    ),
+    click.option("--dry-run", is_flag=True, help="Show the design and stop; no image is read."),
+    n_jobs,
+    as_json,
+    overwrite,
+)
+_STUDY = (
     click.argument("maps", nargs=-1, required=True),
     click.option(
         "--participants",
-        type=_FILE,
+        type=FILE,
         required=True,
         help="Table (.tsv, .csv) with participant_id, a row a subject.",
     ),
@@ -43,40 +72,62 @@ _OPTIONS = (
     click.option(
         "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
     ),
-    click.option("--mask", type=_FILE, help="Mask image; found from the maps by default."),
-    click.option("--fwhm", type=FWHM, help="Smoothing, full width at half maximum in mm."),
     click.option("--subject-pattern", help="Regular expression of the label within a path."),
     click.option("--map-name", help="Which maps of a table that has several kinds."),
+)
+_FIT = (
     click.option(
-        "--allow-partial", is_flag=True, help="Leave out subjects without a map or a row."
+        "--target-affine",
+        type=AFFINE,
+        help="Grid to resample to: voxel size, or an image that has it.",
     ),
-    click.option("--dry-run", is_flag=True, help="Show the design and stop; no image is read."),
-    n_jobs,
-    as_json,
-    overwrite,
+    click.option(
+        "--missing",
+        type=click.Choice(["omit", "zero", "raise", "intersect"]),
+        default="omit",
+        show_default=True,
+        help="What NaN means: leave out by voxel, zero, refuse, or leave out the voxel.",
+    ),
+    click.option(
+        "--correct",
+        type=CORRECTION,
+        help="Threshold too: fdr:0.05, bonferroni:0.05, fpr:0.001 (t: both tails).",
+    ),
+    click.option(
+        "--permute", type=click.IntRange(min=1), help="Test by this many permutations too."
+    ),
+    click.option(
+        "--tfce", is_flag=True, help="With --permute: threshold-free cluster enhancement."
+    ),
+    click.option("--save-model", is_flag=True, help="Keep the fitted model too."),
+    click.option("--report", is_flag=True, help="Write a page with all of it too."),
 )
 
 
-def study_options(command: Command) -> Command:
-    """Give a command the options of a study; they come in the order of `_OPTIONS`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command options, which come in this order in its help."""
+
+    def give(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return give
+
+
+run_options = _giving(_RUN)
+study_options = _giving((*_STUDY, *_RUN))
+fit_options = _giving(_FIT)
 
 
 @dataclass(frozen=True, eq=False)
-class StudyOptions:
-    """What a study is made of, as the options say."""
+class RunOptions:
+    """How and where, for every command that reads the maps of subjects."""
 
-    maps: tuple[str, ...]
-    participants: Path
-    formula: str
-    contrasts: tuple[NamedContrast, ...]
     output: Path
+    formula: str
     mask: Path | None
     fwhm: float | tuple[float, ...] | None
-    subject_pattern: str | None
-    map_name: str | None
     allow_partial: bool
     dry_run: bool
     n_jobs: int
@@ -88,9 +139,21 @@ class StudyOptions:
         """Where the log goes; a dry run leaves none."""
         return None if self.dry_run else self.output / "log.txt"
 
+
+@dataclass(frozen=True, eq=False)
+class StudyOptions(RunOptions):
+    """What a study is made of too, as the arguments of "fit" and "permute" say."""
+
+    maps: tuple[str, ...]
+    participants: Path
+    contrasts: tuple[NamedContrast, ...]
+    subject_pattern: str | None
+    map_name: str | None
+
     def study(self, journal: Journal) -> Study:
         """Bring it together, and show the design before any image is read."""
-        from groupglm.cli.study import collect_maps, prepare_study
+        from groupglm.cli.maps import collect_maps
+        from groupglm.cli.study import prepare_study
 
         study = prepare_study(
             collect_maps(self.maps, self.subject_pattern, self.map_name),
@@ -99,9 +162,30 @@ class StudyOptions:
             self.contrasts,
             allow_partial=self.allow_partial,
         )
-        for told in study.left_out:
-            journal.warn(f"left out {told}")
-        journal.say(study.describe())
+        study.show(journal)
         if self.dry_run:
             journal.say("Dry run: no image was read.")
         return study
+
+
+@dataclass(frozen=True, eq=False)
+class FitOptions:
+    """How a study is fitted, and what is written besides its contrasts."""
+
+    target_affine: Any
+    missing: Any
+    correct: Correction | None
+    permute: int | None
+    tfce: bool
+    save_model: bool
+    report: bool
+
+    @classmethod
+    def taken_from(cls, given: dict[str, Any]) -> FitOptions:
+        """Take them out of all that a command was given; refuse what cannot be together."""
+        options = cls(**{name: given.pop(name) for name in cls.__dataclass_fields__})
+        if options.tfce and options.permute is None:
+            raise click.UsageError("--tfce has no effect without --permute N.")
+        if options.permute is not None and options.target_affine is not None:
+            raise click.UsageError("--permute cannot resample: bring the maps to one grid first.")
+        return options

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The maps that the arguments of a command mean: paths, globs, or a table."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["collect_maps"]
+
+_TABLES = (".tsv", ".csv")
+
+
+def collect_maps(
+    arguments: Sequence[str], pattern: str | None, map_name: str | None
+) -> dict[str, Path]:
+    """Find the maps that the user means, and whose they are.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Paths and globs, or one table of maps.
+    pattern : str or None
+        The subject's label within a path.
+    map_name : str or None
+        Which maps of a table.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Sorted by subject.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or it is not known whose they are.
+    """
+    from groupglm.inputs.matching import SUBJECT_PATTERN, label_paths
+
+    tables = [text for text in arguments if text.lower().endswith(_TABLES)]
+    if tables:
+        if len(arguments) > 1:
+            raise ValueError(
+                f"MAPS holds the table '{tables[0]}' and {len(arguments) - 1} more; give one table "
+                "of maps, or paths of images"
+            )
+        return _maps_of_table(Path(tables[0]), map_name)
+    if map_name is not None:
+        raise ValueError(f"--map-name {map_name} has no effect on paths; it chooses from a table")
+    paths: dict[Path, None] = {}
+    for text in arguments:
+        paths.update(dict.fromkeys(_files(text)))
+    return label_paths(list(paths), SUBJECT_PATTERN if pattern is None else pattern)
+
+
+def _files(text: str) -> list[Path]:
+    path = Path(text).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        raise ValueError(f"'{text}' is a folder; give files, or a glob such as '{text}/*.nii.gz'")
+    if not glob.has_magic(text):
+        raise ValueError(f"there is no file '{text}'; MAPS are paths, globs, or a table of maps")
+    found = [Path(name) for name in sorted(_expand(str(path)))]
+    files = [path for path in found if path.is_file()]
+    if not files:
+        raise ValueError(f"no file matches '{text}' (the working directory is '{Path.cwd()}')")
+    return files
+
+
+def _expand(pattern: str) -> list[str]:
+    # Path.glob takes no absolute pattern.
+    return glob.glob(pattern, recursive=True)  # noqa: PTH207
+
+
+def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
+    import pandas as pd
+
+    from groupglm.inputs.matching import plain_label
+    from groupglm.inputs.table import MapTable
+
+    if not path.is_file():
+        raise ValueError(f"there is no table '{path}'")
+    try:
+        frame = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str)
+    except ValueError as error:
+        raise ValueError(f"the table of maps '{path}' cannot be read: {error}") from error
+    try:
+        chosen = MapTable.from_frame(frame).select(map_name)
+    except ValueError as error:
+        told = (
+            str(error)
+            .replace("second_level_input", "it")
+            .replace("first_level_contrast", "--map-name")
+        )
+        raise ValueError(f"the table of maps '{path}': {told}") from error
+    found: dict[str, Path] = {}
+    for label, name in zip(chosen["subject_label"], chosen["effects_map_path"], strict=True):
+        file = path.parent / str(name)  # an absolute path stays what it is
+        subject = plain_label(str(label))
+        if not isinstance(name, str) or not file.is_file():
+            raise ValueError(f"the table of maps '{path}': subject {subject} has no file '{name}'")
+        if subject in found:
+            raise ValueError(f"the table of maps '{path}': subject {subject} has several maps")
+        found[subject] = file
+    return found
