@@ -70,14 +70,16 @@ class Brain:
         """Edge of the voxels, in mm."""
         return float(self.affine[0, 0])
 
-    def squared_distance(self, centre: tuple[float, ...], axes: tuple[float, ...]) -> FloatArray:
+    def squared_distance(
+        self, centre: tuple[float, ...], axes: tuple[float, ...] | float
+    ) -> FloatArray:
         """Return each voxel's squared distance from a point in mm, in units of ``axes``."""
-        return _squared_distance(self.shape, self.affine, centre, axes)
+        return _squared_distance(self.shape, self.affine, centre, np.broadcast_to(axes, 3))
 
     def blob(self, effect: SimulatedEffect) -> FloatArray:
         """Return the map of an effect, shape `shape`; zero outside the brain."""
         sigma = effect.fwhm / FWHM_PER_SIGMA
-        distance = self.squared_distance(effect.peak, (sigma, sigma, sigma))
+        distance = self.squared_distance(effect.peak, sigma)
         return np.where(self.mask, effect.height * np.exp(-0.5 * distance), 0.0)
 
     def blobs(self, effects: Mapping[str, SimulatedEffect]) -> dict[str, FloatArray]:
@@ -131,7 +133,10 @@ def make_brain(voxel_size: float, shape: tuple[int, int, int] | None = None) -> 
 
 
 def _squared_distance(
-    shape: tuple[int, ...], affine: FloatArray, centre: tuple[float, ...], axes: tuple[float, ...]
+    shape: tuple[int, ...],
+    affine: FloatArray,
+    centre: tuple[float, ...],
+    axes: tuple[float, ...] | FloatArray,
 ) -> FloatArray:
     # The affine is diagonal, so that the axes of the grid are those of the space.
     total: FloatArray = np.zeros(())

@@ -42,7 +42,8 @@ class GroupStudy:
     participants : pandas.DataFrame
         One row a subject: ``participant_id``, and what is known of each in words and units.
     effects : mapping of str to SimulatedEffect
-        The blob of each column of the design.
+        The blobs: by the column of the design that each belongs to, or by names of their own where
+        a column has several.
     truth : mapping of str to nibabel.nifti1.Nifti1Image
         The map of the true effect of each column of the design; zero outside the mask.
     mask_img : nibabel.nifti1.Nifti1Image

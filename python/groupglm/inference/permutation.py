@@ -70,6 +70,11 @@ class PermutationResult:
         """Number of rearrangements."""
         return self.state.n_done
 
+    @property
+    def null(self) -> dict[str, Floats]:
+        """The largest of each statistic in each rearrangement, shape (n_perm,), by its name."""
+        return self.state.null
+
     def logp(self, name: str) -> Floats:
         """Return -log10 of the corrected p-values."""
         return -np.log10(self.p_value[name])

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The worked examples run as plain scripts, without a warning, and find what was put in."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+Run = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return what runs an example in an empty folder and returns its variables."""
+
+    def run_example(name: str) -> dict[str, Any]:
+        monkeypatch.chdir(tmp_path)
+        names = runpy.run_path(str(EXAMPLES / f"plot_{name}.py"))
+        assert not list(tmp_path.iterdir())  # nothing is left behind
+        return names
+
+    return run_example
+
+
+def test_every_example_is_tested() -> None:
+    tested = {name.removeprefix("test_plot_") for name in globals() if "test_plot_" in name}
+    assert {path.stem.removeprefix("plot_") for path in EXAMPLES.glob("plot_*.py")} == tested
+
+
+def _apart(img: Any, peak: tuple[float, float, float]) -> float:
+    """Return the distance, in mm, of an image's largest value from a place."""
+    values = np.nan_to_num(img.get_fdata())
+    voxel = np.unravel_index(values.argmax(), values.shape)
+    return float(np.linalg.norm((img.affine @ [*voxel, 1])[:3] - peak))
+
+
+def test_plot_thresholds(run: Run) -> None:
+    names = run("thresholds")
+    counts = names["counts"]
+    n_null = int((~names["active"][names["inside"]]).sum())
+    # Neighbouring voxels depend on each other: about one independent test in 12 voxels (noise of
+    # FWHM 8 mm, two voxels), so false positives have a variance 12 times that of a binomial.
+    expected, spread = 0.001 * n_null, np.sqrt(12 * 0.001 * n_null)
+    assert abs(counts["fpr, alpha 0.001"]["of these false"] - expected) < 3 * spread
+    assert counts["bonferroni, alpha 0.05"]["of these false"] == 0
+    found = [counts[name]["voxels found"] for name in counts]
+    assert found[0] > found[1] > found[2] > 0
+    # No peak is farther from the truth than half the width of its effect.
+    for name, effect in names["study"].effects.items():
+        assert names["distances"][name] < effect.fwhm / 2
+
+
+def test_plot_true_discoveries(run: Run) -> None:
+    names = run("true_discoveries")
+    compared = names["compared"]
+    assert (compared["as a proportion"] <= compared["in truth"]).all()
+    assert compared["as a proportion"].max() > 0.9
+    # A sphere about a true peak is active in all of its voxels.
+    regions = names["regions"].set_index("Region")
+    assert (regions["True Discoveries"] <= regions["Voxels"]).all()
+    assert regions.loc["motor", "True Discovery Proportion"] > 0.5
+    n_active = int((names["truth"] != 0).sum())
+    assert 0 < regions.loc["the whole brain", "True Discoveries"] <= n_active
+
+
+def test_plot_one_sample(run: Run) -> None:
+    names = run("one_sample")
+    bars = list(names["bars"].values())
+    assert bars[1] < bars[0]  # permutation knows that the noise is smooth
+    tests, truth = names["tests"], names["truth"]
+    for significant in tests.values():
+        assert significant[truth > 0].any()
+    assert not tests["largest t"][truth <= 0].any()
+    for more, less in (("largest t", "t, Bonferroni"), ("TFCE", "largest t")):
+        assert tests[more].sum() > tests[less].sum()
+    motor = names["study"].effects["motor"]
+    assert _apart(names["permuted"]["t"], motor.peak) < motor.fwhm / 2

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The studies of the worked examples: the truth is where it is said to be, and in the maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from groupglm.datasets import GroupStudy, simulate_one_sample_study
+
+FloatArray = NDArray[np.float64]
+Simulate = Callable[..., GroupStudy]
+
+_SIMULATORS: list[Simulate] = [simulate_one_sample_study]
+_each_simulator = pytest.mark.parametrize("simulate", _SIMULATORS, ids=lambda f: f.__name__)
+
+
+def _values(image: Any) -> FloatArray:
+    return np.asarray(image.dataobj, dtype=np.float64)
+
+
+def _rows(paths: list[Path], inside: NDArray[np.bool_]) -> FloatArray:
+    return np.stack([_values(nib.load(path))[inside] for path in paths])
+
+
+def _at(image: Any, position: tuple[float, float, float]) -> float:
+    """Return an image's value at a place in mm."""
+    voxel = np.rint((np.array(position) - image.affine[:3, 3]) / image.affine[0, 0]).astype(int)
+    return float(_values(image)[tuple(voxel)])
+
+
+@_each_simulator
+def test_the_parts_of_a_study_belong_together(simulate: Simulate, tmp_path: Path) -> None:
+    study = simulate(tmp_path, n_subjects=8, voxel_size=12.0)
+    assert sorted(study.directory.iterdir()) == study.paths
+    labels = [path.name.removesuffix("_effect.nii.gz") for path in study.paths]
+    assert labels == study.participants["participant_id"].tolist()
+    assert len(study.design_matrix) == 8
+    assert list(study.truth) == list(study.design_matrix)
+    outside = _values(study.mask_img) == 0
+    for path in study.paths:
+        image: Any = nib.load(path)
+        assert image.get_data_dtype() == np.float32
+        np.testing.assert_array_equal(image.affine, study.mask_img.affine)
+        assert np.all(_values(image)[outside] == 0)
+    assert all(np.all(_values(truth)[outside] == 0) for truth in study.truth.values())
+
+
+@_each_simulator
+def test_the_same_seed_gives_the_same_study(simulate: Simulate, tmp_path: Path) -> None:
+    first = simulate(tmp_path / "a", n_subjects=8, voxel_size=12.0, seed=3)
+    again = simulate(tmp_path / "b", n_subjects=8, voxel_size=12.0, seed=3)
+    other = simulate(tmp_path / "c", n_subjects=8, voxel_size=12.0, seed=4)
+    inside = _values(first.mask_img) > 0
+    assert first.participants.equals(again.participants)
+    assert first.design_matrix.equals(again.design_matrix)
+    np.testing.assert_array_equal(_rows(first.paths, inside), _rows(again.paths, inside))
+    assert np.all(_rows(first.paths, inside) != _rows(other.paths, inside))
+
+
+@_each_simulator
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_subjects": 1}, "n_subjects is 1"),
+        ({"voxel_size": float("inf")}, "voxel_size is inf"),
+        ({"noise_fwhm": 0.0}, r"noise_fwhm is 0\.0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"voxel_size": 90.0}, "leaves out the peak of the effect of"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_written(
+    simulate: Simulate, tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        simulate(tmp_path / "study", **arguments)
+    assert not (tmp_path / "study").exists()
+
+
+def _standardised_errors(study: GroupStudy, noise_sd: FloatArray | float) -> FloatArray:
+    """Return least-squares estimates less the truth, in standard errors, of each column.
+
+    By numpy alone: with independent noise of a known standard deviation these are standard normal.
+    """
+    inside = _values(study.mask_img) > 0
+    X = study.design_matrix.to_numpy()
+    estimates = np.linalg.lstsq(X, _rows(study.paths, inside), rcond=None)[0]
+    truth = np.stack([_values(image)[inside] for image in study.truth.values()])
+    unit = np.sqrt(np.diag(np.linalg.inv(X.T @ X)))[:, np.newaxis]
+    errors: FloatArray = (estimates - truth) / (unit * noise_sd)
+    return errors
+
+
+def _check_standard_normal(errors: FloatArray) -> None:
+    # Noise of FWHM half a voxel hardly depends on its neighbours (correlation below 0.01), so a row
+    # holds about as many independent values as voxels; float32 maps add 1e-7 of the values.
+    n = errors.shape[1]
+    assert np.abs(errors.mean(axis=1)).max() < 5 / np.sqrt(n)
+    assert np.abs(errors.var(axis=1) - 1).max() < 5 * np.sqrt(2 / n)
+    assert np.abs(errors).max() < 6.5
+
+
+def test_the_one_sample_study_holds_its_truth(tmp_path: Path) -> None:
+    study = simulate_one_sample_study(tmp_path, n_subjects=12, voxel_size=6.0, noise_fwhm=3.0)
+    _check_standard_normal(_standardised_errors(study, 1.0))
+    truth = study.truth["intercept"]
+    for effect in study.effects.values():
+        # Exact up to float32, and the tails of other blobs are cut off before they come here.
+        np.testing.assert_allclose(_at(truth, effect.peak), effect.height, rtol=1e-6)
+    active = _values(truth) != 0
+    volume = sum(4 / 3 * np.pi * (effect.fwhm / 2) ** 3 for effect in study.effects.values())
+    # Spheres of diameter FWHM, up to the layer of voxels through which their surfaces go; the
+    # wide one is cut by the border of the brain.
+    surface = sum(np.pi * effect.fwhm**2 for effect in study.effects.values())
+    assert abs(active.sum() * 6.0**3 - volume) < surface * 6.0 / 2
