@@ -35,6 +35,13 @@ CHUNK = 64
 """Images that give one state: enough that merging costs little, few enough to spread over workers.
 """
 
+_READERS_PER_UPDATER = 4
+"""Threads that read for each that takes rows up.
+
+Taking a row up costs a tenth of reading it. OpenMP's threads spin while they wait for each other
+and for the next batch: as many of them as readers would take the processors from the readers.
+"""
+
 _MAX_SENT = 64 * 2**20  # bytes of images in memory that may travel to workers
 
 
@@ -125,8 +132,12 @@ def fit_state(
     with closing(states):
         total = next(states)
         for state in states:
-            total.merge(state, n_threads)
+            total.merge(state, _n_updaters(n_threads))
     return total
+
+
+def _n_updaters(n_threads: int) -> int:
+    return -(-n_threads // _READERS_PER_UPDATER)
 
 
 def _states_from_threads(
@@ -156,8 +167,11 @@ def _states_from_threads(
             if first > 0 and first % CHUNK == 0:
                 yield state
                 state = _core.OlsState(design.n_working, space.n_values)
+            # After the last batch nothing is left to read.
+            is_last = first + len(rows) == len(sources)
+            n_updaters = n_threads if is_last else _n_updaters(n_threads)
             try:
-                state.update(design, first, rows, n_threads)
+                state.update(design, first, rows, n_updaters)
             except _core.InfiniteValueError as error:
                 row, count = error.args
                 raise ImageError(
@@ -353,14 +367,15 @@ def read_rows(
 
     with ThreadPoolExecutor(n_threads) as pool:
         try:
-            first, pending = 0, submit(0)
+            first, pending = 0, [submit(0), submit(1)]
             for number, batch in enumerate(batches):
-                for row in pending:
+                for row in pending.pop(0):
                     row.result()
                     if advance is not None:
                         advance(1)
-                pending = submit(number + 1)
                 yield first, buffers[number % 2][: len(batch)]
+                # Its buffer is free now. The readers are still at the next batch: none ever waits.
+                pending.append(submit(number + 2))
                 first += len(batch)
         except BaseException:
             # Also when interrupted: what has not begun is not begun.

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+using groupglm::gather;
 using groupglm::scatter;
 
 TEST_CASE_TEMPLATE("scatter puts values at their places and zero elsewhere", Scalar, float,
@@ -20,4 +21,16 @@ TEST_CASE("scatter of nothing clears the volume") {
   std::vector<float> volume(3, 42.0F);
   scatter<double>(nullptr, nullptr, 0, volume.data(), 3);
   CHECK(volume == std::vector<float>{0, 0, 0});
+}
+
+TEST_CASE_TEMPLATE("gather reads what lies at the places", Scalar, float, double) {
+  const std::vector<Scalar> volume{9, 8, 7, 6, 5, 4, 3};
+  for (const auto& places : std::vector<std::vector<std::int64_t>>{
+           {0, 1, 2, 3, 4, 5, 6}, {0, 2, 3, 4, 6}, {1, 3, 5}, {6}, {}}) {
+    std::vector<Scalar> row(places.size(), Scalar(42));
+    gather(volume.data(), places.data(), static_cast<Eigen::Index>(places.size()), row.data());
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      CHECK(row[i] == volume[static_cast<std::size_t>(places[i])]);
+    }
+  }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From a row of results back to a volume.
+// From a volume to a row of the mask's voxels, and back.
 #pragma once
 
 #include <Eigen/Core>
@@ -14,5 +14,11 @@ namespace groupglm {
 template <typename Scalar>
 void scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_places, float* volume,
              Eigen::Index n_volume);
+
+/// Reads a row out of a volume: row[i] = volume[places[i]].
+///
+/// `places` increases; runs of neighbours are copied as one, which is what a mask is made of.
+template <typename Scalar>
+void gather(const Scalar* volume, const std::int64_t* places, Eigen::Index n_places, Scalar* row);
 
 }  // namespace groupglm

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Layout", "check_is_real", "layout_of_proxy", "read_layout"]
 
 _NIFTI2_BYTES = 540
+
+# Fields that say nothing of where the values are, and differ between images of one study.
+_WITHOUT_SAY = ("cal_max", "cal_min", "descrip", "aux_file", "intent_name")
 
 # (magic, header class, is a single file), by the place of the magic in the block
 _MAGIC_AT_344: dict[bytes, tuple[Any, bool]] = {
@@ -162,21 +166,39 @@ def read_layout(path: str) -> Layout | None:
     found = _MAGIC_AT_344.get(block[344:348]) or _MAGIC_AT_4.get(block[4:8])
     if found is None or found[1] == bool(pair):
         return None
-    header_class = found[0]
-    header = header_class(block[: header_class.template_dtype.itemsize])
-    slope, inter = header.get_slope_inter()
+    header = _parse(_without_remarks(block, found[0]), found[0])
     return Layout(
         path=data_path,
         # The values of a pair may begin with any two bytes, so there only the name can tell.
         compression=_compression_by_name(data_path) if pair else compression,
-        offset=int(header.get_data_offset()),
-        dtype=header.get_data_dtype(),
-        shape=tuple(int(length) for length in header.get_data_shape()),
-        slope=1.0 if slope is None else float(slope),
-        inter=0.0 if inter is None else float(inter),
-        affine=header.get_best_affine(),
         name=path,
+        **header,
     )
+
+
+def _without_remarks(block: bytes, header_class: Any) -> bytes:
+    """Return a header's bytes with the fields cleared that have no say in where the values are."""
+    header = np.frombuffer(block, header_class.template_dtype, 1).copy()
+    for field in _WITHOUT_SAY:
+        header[field] = 0
+    return header.tobytes()
+
+
+@lru_cache(maxsize=64)
+def _parse(block: bytes, header_class: Any) -> dict[str, Any]:
+    """Parse a header. Those of a study are mostly equal, and nibabel's checks are slow."""
+    header = header_class(block)
+    slope, inter = header.get_slope_inter()
+    affine = header.get_best_affine()
+    affine.setflags(write=False)
+    return {
+        "offset": int(header.get_data_offset()),
+        "dtype": header.get_data_dtype(),
+        "shape": tuple(int(length) for length in header.get_data_shape()),
+        "slope": 1.0 if slope is None else float(slope),
+        "inter": 0.0 if inter is None else float(inter),
+        "affine": affine,
+    }
 
 
 def layout_of_proxy(proxy: object, affine: NDArray[np.float64], name: str) -> Layout | None:
@@ -219,9 +241,8 @@ def layout_of_proxy(proxy: object, affine: NDArray[np.float64], name: str) -> La
 
 def _pair_of(path: str) -> tuple[str, str] | None:
     """Return the (header, values) files when the name is that of either file of a pair."""
-    suffix = Path(path).suffix
-    packed = suffix if suffix.lower() in (".gz", ".bz2") else ""
-    whole = path.removesuffix(packed)
+    n_packed = next((len(end) for end in (".gz", ".bz2") if path.lower().endswith(end)), 0)
+    whole, packed = path[: len(path) - n_packed], path[len(path) - n_packed :]
     stem, extension = whole[:-4], whole[-4:]
     if extension.lower() not in (".hdr", ".img"):
         return None

@@ -6,12 +6,14 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
 
+from groupglm import _core
 from groupglm.errors import ImageError
 from groupglm.images.grid import Grid
 from groupglm.images.header import Layout, check_is_real
@@ -144,7 +146,7 @@ class VolumeSource(ABC):
         out : array of float32 or float64, shape (n_values,)
             Filled with the values. Converted from float64 if `out` is narrower than `dtype`.
         indices : array of int, shape (n_values,), optional
-            Which voxels, as places in file order (the first axis varies fastest); each must be
+            Which voxels, as increasing places in file order (the first axis varies fastest), all
             within the grid. All voxels of the grid by default.
 
         Raises
@@ -156,10 +158,11 @@ class VolumeSource(ABC):
             stored = self._stored_values()
         except (OSError, EOFError) as error:
             raise ImageError(f"{self.name}: cannot be read: {error}") from error
-        # mode="clip" because "raise" makes numpy gather into a buffer first; both release the GIL.
-        if indices is not None and stored.dtype == out.dtype and not self._scaled:
-            np.take(stored, indices, out=out, mode="clip")
+        plain = stored.dtype == out.dtype and stored.flags.c_contiguous and stored.flags.aligned
+        if indices is not None and plain and not self._scaled:
+            _core.gather(stored, indices, out)
             return
+        # mode="clip" because "raise" makes numpy gather into a buffer first; both release the GIL.
         values = stored if indices is None else np.take(stored, indices, mode="clip")
         if not self._scaled:
             out[...] = values
@@ -407,6 +410,12 @@ def _grid(shape: tuple[int, ...], affine: NDArray[np.float64] | None, name: str)
     if affine is None:
         raise ImageError(f"{name}: has no affine, so the place of its voxels is unknown; set one")
     try:
-        return Grid((shape[0], shape[1], shape[2]), affine)
+        return _shared_grid((shape[0], shape[1], shape[2]), tuple(map(tuple, affine.tolist())))
     except ValueError as error:
         raise ImageError(f"{name}: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _shared_grid(shape: tuple[int, int, int], affine: tuple[tuple[float, ...], ...]) -> Grid:
+    """Make a grid; the images of a study share one, and checking it takes longer than opening."""
+    return Grid(shape, np.array(affine))
