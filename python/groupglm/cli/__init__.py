@@ -6,7 +6,11 @@ Only click is imported here; a command imports what it needs when it runs.
 
 from __future__ import annotations
 
-from typing import Any
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import click
 
@@ -21,15 +25,37 @@ from groupglm.cli.threshold import threshold
 __all__ = ["main"]
 
 
+class Terminated(KeyboardInterrupt):
+    """The system asks the process to end, as a cluster does when the time of a job is up."""
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does: with its files whole and its threads ended."""
+    if threading.current_thread() is not threading.main_thread():  # only there can a signal be had
+        yield
+        return
+
+    def terminate(_signal: int, _frame: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class _OneLineErrors(click.Group):
     """A group whose commands report wrong input and failing files in one line, not a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
+            with _termination_as_interrupt():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as error:
             click.echo("Interrupted; files that were written are complete.", err=True)
-            ctx.exit(130)
+            ctx.exit(143 if isinstance(error, Terminated) else 130)
         except BrokenPipeError:  # the reader of our output went away: click ends quietly
             raise
         except (ValueError, OSError) as error:
@@ -57,7 +83,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 def main() -> None:
     """Group-level general linear models for brain images.
 
-    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143 terminated.
     """
 
 

@@ -58,7 +58,8 @@ def clusters(
           --output clusters.tsv
 
     \b
-    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     if output is not None:
         check_new_file(output, overwrite=overwrite, suffixes=(".tsv",))

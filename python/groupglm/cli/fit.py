@@ -49,7 +49,8 @@ def fit(**given: Any) -> None:
     Run again with the same input, it skips what is done.
 
     \b
-    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     how = FitOptions.taken_from(given)
     options = StudyOptions(**given)

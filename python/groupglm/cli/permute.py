@@ -70,7 +70,8 @@ def permute(
       one with more permutations, goes on
 
     \b
-    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     options = StudyOptions(**study_options)
     journal = Journal(as_json=options.as_json)

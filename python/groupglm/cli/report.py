@@ -67,7 +67,8 @@ def report(
           --contrast 'patients>controls=group[T.patient]' --output report.html
 
     \b
-    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     check_new_file(output, overwrite=overwrite, suffixes=(".html", ".htm"))
     journal = Journal(as_json=as_json)

@@ -57,7 +57,8 @@ def threshold(
       groupglm threshold z.nii.gz --at 3.1 --cluster-threshold 10 --output z_3p1.nii.gz
 
     \b
-    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     if (correct is None) == (at is None):
         raise click.UsageError("Give either --correct HOW:ALPHA or --at THRESHOLD.")
