@@ -82,3 +82,21 @@ def test_plot_one_sample(run: Run) -> None:
         assert tests[more].sum() > tests[less].sum()
     motor = names["study"].effects["motor"]
     assert _apart(names["permuted"]["t"], motor.peak) < motor.fwhm / 2
+
+
+def test_plot_two_samples(run: Run) -> None:
+    names = run("two_samples")
+    compared = names["compared"]
+    assert compared["degrees of freedom"].tolist() == [30, 15]
+    assert (
+        compared.loc["paired", "z at the true peak"]
+        > 1 + compared.loc["unpaired", "z at the true peak"]
+    )
+    # The t maps are float32: two roundings of 2**-24 of the largest t, about 8.
+    assert names["largest_gap"] <= 2 * 2**-24 * 8
+    difference = names["study"].effects["difference"]
+    assert _apart(names["permuted"]["tfce"], difference.peak) < difference.fwhm / 2
+    assert names["permuted"]["logp_max_tfce"].get_fdata().max() > -np.log10(0.05)
+    assert [type(warning.message).__name__ for warning in names["caught"]] == [
+        "RankDeficientWarning"
+    ]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def test_a_difference_column_shows_both_its_groups() -> None:
     design = pd.DataFrame({"group": np.arange(N) % 2.0, "intercept": 1.0})
     y = np.arange(N, dtype=float)
     data = _adjust(y, design, [1, 0])
-    assert [group.name for group in data.groups] == ["group = 0", "group = 1"]
+    assert (data.label, [group.name for group in data.groups]) == ("group", ["0", "1"])
     assert [group.fitted for group in data.groups] == pytest.approx([11.0, 12.0])
 
 
@@ -166,6 +167,32 @@ def test_a_peak_is_read_from_images_at_its_place(tmp_path: Path) -> None:
     np.testing.assert_array_equal(points[:, 1], data[:, 3, 1, 2].astype(float))
     with pytest.raises(ValueError, match=r"position \(6\.0, 0\.0, 0\.0\) is outside the images"):
         plot_peak(paths, design, position=(6.0, 0.0, 0.0))
+
+
+def test_values_of_a_column_stand_below_their_groups_and_its_name_once() -> None:
+    name = "patients_minus_controls_at_the_first_visit"
+    design = pd.DataFrame({name: [0.0, 1, 0, 1], "intercept": 1.0})
+    figure = plot_peak([1.0, 3, 2, 5], design, name)
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1"]
+    # The middle of a long name is left out: names differ at their ends.
+    assert ax.get_xlabel() == "patients_minus_con…rst_visit"
+    boxes = [label.get_window_extent() for label in (*ax.get_xticklabels(), ax.xaxis.label)]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+def test_long_names_of_groups_stay_apart() -> None:
+    names = [f"a_group_of_patients_of_the_{site}_hospital" for site in ("first", "second")]
+    design = pd.DataFrame(np.kron(np.eye(2), np.ones((2, 1))), columns=names)
+    figure = plot_peak([1.0, 3, 2, 5], design, np.eye(2))
+    figure.canvas.draw()
+    labels = figure.axes[0].get_xticklabels()
+    assert all(len(label.get_text()) <= 28 for label in labels)
+    # Texts with the same slant do not meet if their ends are more than a height apart across it.
+    left, right = (label.get_transform().transform(label.get_position())[0] for label in labels)
+    slant = np.deg2rad(labels[0].get_rotation())
+    assert (right - left) * np.sin(slant) > labels[0].get_fontsize() * figure.dpi / 72
 
 
 def test_the_design_is_drawn_as_it_is(design: pd.DataFrame) -> None:

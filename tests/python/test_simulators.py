@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from groupglm.datasets import GroupStudy, simulate_one_sample_study
+from groupglm.datasets import GroupStudy, simulate_one_sample_study, simulate_paired_study
 
 FloatArray = NDArray[np.float64]
 Simulate = Callable[..., GroupStudy]
@@ -119,3 +119,44 @@ def test_the_one_sample_study_holds_its_truth(tmp_path: Path) -> None:
     # wide one is cut by the border of the brain.
     surface = sum(np.pi * effect.fwhm**2 for effect in study.effects.values())
     assert abs(active.sum() * 6.0**3 - volume) < surface * 6.0 / 2
+
+
+def test_the_paired_study_holds_its_truth(tmp_path: Path) -> None:
+    n, correlation = 24, 0.75
+    study = simulate_paired_study(
+        tmp_path, n_subjects=n, correlation=correlation, voxel_size=6.0, noise_fwhm=3.0
+    )
+    inside = _values(study.mask_img) > 0
+    maps = _rows(study.images["path"].tolist(), inside)
+    response, difference = (_values(study.truth[x])[inside] for x in ("response", "difference"))
+    assert study.images["condition"].tolist() == ["vertical", "horizontal"] * n
+    for name, effect in study.effects.items():
+        np.testing.assert_allclose(_at(study.truth[name], effect.peak), effect.height, rtol=1e-6)
+    noise = maps - response
+    noise[::2] -= difference
+    # Within a pair the correlation is as stated: differences and sums of its maps, of variances
+    # 2 (1 - r) and 2 (1 + r), are independent standard normal values when divided by their SDs.
+    for values, spread in (
+        (noise[::2] - noise[1::2], np.sqrt(2 * (1 - correlation))),
+        (noise[::2] + noise[1::2], np.sqrt(2 * (1 + correlation))),
+    ):
+        _check_standard_normal(values / spread)
+
+
+def test_the_same_seed_gives_the_same_pairs(tmp_path: Path) -> None:
+    first, again, other = (
+        simulate_paired_study(tmp_path / name, n_subjects=3, voxel_size=12.0, seed=seed)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    inside = _values(first.mask_img) > 0
+    rows = [_rows(study.images["path"].tolist(), inside) for study in (first, again, other)]
+    np.testing.assert_array_equal(rows[0], rows[1])
+    assert np.all(rows[0] != rows[2])
+    assert sorted(first.directory.iterdir()) == sorted(first.images["path"])
+
+
+@pytest.mark.parametrize("correlation", [-0.1, 1.0, float("nan")])
+def test_a_correlation_out_of_range_is_refused(correlation: float, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"correlation is {correlation}"):
+        simulate_paired_study(tmp_path / "study", correlation=correlation)
+    assert not (tmp_path / "study").exists()

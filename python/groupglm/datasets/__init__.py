@@ -8,6 +8,14 @@ noise: Gaussian, smooth in space. The same seed gives the same study, to the bit
 from groupglm.datasets.brain import SimulatedEffect
 from groupglm.datasets.group_study import simulate_group_study
 from groupglm.datasets.one_sample_study import simulate_one_sample_study
+from groupglm.datasets.paired_study import PairedStudy, simulate_paired_study
 from groupglm.datasets.study import GroupStudy
 
-__all__ = ["GroupStudy", "SimulatedEffect", "simulate_group_study", "simulate_one_sample_study"]
+__all__ = [
+    "GroupStudy",
+    "PairedStudy",
+    "SimulatedEffect",
+    "simulate_group_study",
+    "simulate_one_sample_study",
+    "simulate_paired_study",
+]

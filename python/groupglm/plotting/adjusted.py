@@ -61,7 +61,7 @@ class Adjusted:
         Places, fitted values and half widths of the confidence band; the widths are NaN with
         "fitted".
     label : str
-        What x is.
+        What x is, or of what the groups' names are values; empty where they need no such word.
     """
 
     kind: Literal["groups", "regressor", "fitted"]
@@ -156,10 +156,11 @@ def _one_column(voxel: _Voxel, column: int, names: Sequence[str]) -> Adjusted | 
     points[:, column] = levels
     return _groups(
         voxel,
-        [f"{names[column]} = {value:g}" for value in levels],
+        [f"{value:g}" for value in levels],
         [voxel.X[:, column] == value for value in levels],
         points,
         adjusted,
+        label=names[column],
     )
 
 
@@ -210,6 +211,7 @@ def _groups(
     members: Sequence[NDArray[np.bool_]],
     points: FloatArray,
     adjusted: FloatArray,
+    label: str = "",
 ) -> Adjusted:
     fitted, half = voxel.interval(points)
     groups = tuple(
@@ -218,7 +220,7 @@ def _groups(
         if inside.any()
     )
     empty = np.empty(0)
-    return Adjusted("groups", groups, empty, empty, np.empty((3, 0)), "")
+    return Adjusted("groups", groups, empty, empty, np.empty((3, 0)), label)
 
 
 def _against_regressor(

@@ -55,8 +55,11 @@ def plain(text: str) -> str:
 
 
 def shortened(text: str, length: int = _MAX_NAME) -> str:
-    """Cut a name that is too long for a label."""
-    return plain(text if len(text) <= length else text[: length - 1] + "…")
+    """Leave out the middle of a name that is too long for a label: names differ at their ends."""
+    if len(text) <= length:
+        return plain(text)
+    end = length // 3
+    return plain(f"{text[: length - end - 1]}…{text[-end:]}")
 
 
 def label_columns(ax: Axes, names: Sequence[str]) -> None:

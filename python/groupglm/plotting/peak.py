@@ -12,7 +12,7 @@ from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.images import open_images
 from groupglm.plotting.adjusted import Adjusted, adjust
-from groupglm.plotting.charts import despine, legend_below, new_chart, shortened
+from groupglm.plotting.charts import despine, label_columns, legend_below, new_chart, shortened
 from groupglm.plotting.colors import BLUE, INK, ORANGE
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ def _draw_groups(ax: Axes, data: Adjusted, level: float) -> None:
             capsize=4, label=f"mean, {level:.0%} interval" if place == 0 else None,
         )  # fmt: skip
     ax.axhline(0, color=INK, lw=0.8, ls=":")
-    ax.set_xticks(range(len(data.groups)), [shortened(group.name) for group in data.groups])
+    label_columns(ax, [group.name for group in data.groups])
+    ax.set_xlabel(shortened(data.label))
     ax.set_xlim(-0.6, len(data.groups) - 0.4)
 
 
