@@ -83,7 +83,8 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 def main() -> None:
     """Group-level general linear models for brain images.
 
-    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
     """
 
 
