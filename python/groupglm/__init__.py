@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation_arrays import permuted_ols
     from groupglm.inference.permutation_images import non_parametric_inference
     from groupglm.inference.thresholds import threshold_stats_img
+    from groupglm.inputs.formula import design_from_formula
     from groupglm.ols import fit_ols
     from groupglm.second_level import SecondLevelModel
     from groupglm.spaces.regridding import resample_img, resample_to
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "build_info",
     "cluster_level_inference",
+    "design_from_formula",
     "fit_ols",
     "get_clusters_table",
     "make_second_level_design_matrix",
@@ -45,6 +47,7 @@ _HOME = {
     "SecondLevelModel": "groupglm.second_level",
     "build_info": "groupglm._core",
     "cluster_level_inference": "groupglm.inference.all_resolution",
+    "design_from_formula": "groupglm.inputs.formula",
     "fit_ols": "groupglm.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "make_second_level_design_matrix": "groupglm.confounds",

@@ -100,3 +100,22 @@ def test_plot_two_samples(run: Run) -> None:
     assert [type(warning.message).__name__ for warning in names["caught"]] == [
         "RankDeficientWarning"
     ]
+
+
+def test_plot_covariates(run: Run) -> None:
+    names = run("covariates")
+    effects = names["study"].effects
+    assert np.linalg.norm(np.subtract(names["peak"], effects["reading_speed"].peak)) < 12
+    confounding = names["confounding"].to_numpy()
+    assert confounding[0, 0] > 4  # the effect of speed
+    assert abs(confounding[0, 1]) < 2 < 3 < confounding[1, 1]  # none, unless age is left out
+    centring = names["centring"].to_numpy()
+    assert centring[0, 0] == centring[1, 0]
+    assert centring[0, 1] > 4 > 2 > centring[1, 1]
+    # Each site has 20 subjects: a difference has a standard error of sqrt(2 / 20) at least, more
+    # because the sites differ a little in the covariates; four of them.
+    error = 4 * 1.1 * np.sqrt(2 / 20)
+    np.testing.assert_allclose(names["sites"], [1.5, -1.5, 3.0], atol=error)
+    assert _apart(names["z_site"], effects["site[T.B]"].peak) < 12
+    X, by_label = names["design"], names["by_label"]
+    np.testing.assert_allclose(X.to_numpy()[:, [1, 2, 3, 4, 0]], by_label.to_numpy(), atol=1e-12)

@@ -12,12 +12,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from groupglm.datasets import GroupStudy, simulate_one_sample_study, simulate_paired_study
+from groupglm.datasets import (
+    GroupStudy,
+    simulate_covariate_study,
+    simulate_one_sample_study,
+    simulate_paired_study,
+)
 
 FloatArray = NDArray[np.float64]
 Simulate = Callable[..., GroupStudy]
 
-_SIMULATORS: list[Simulate] = [simulate_one_sample_study]
+_SIMULATORS: list[Simulate] = [simulate_one_sample_study, simulate_covariate_study]
 _each_simulator = pytest.mark.parametrize("simulate", _SIMULATORS, ids=lambda f: f.__name__)
 
 
@@ -160,3 +165,25 @@ def test_a_correlation_out_of_range_is_refused(correlation: float, tmp_path: Pat
     with pytest.raises(ValueError, match=f"correlation is {correlation}"):
         simulate_paired_study(tmp_path / "study", correlation=correlation)
     assert not (tmp_path / "study").exists()
+
+
+def test_the_covariate_study_holds_its_truth(tmp_path: Path) -> None:
+    study = simulate_covariate_study(tmp_path, n_subjects=24, voxel_size=6.0, noise_fwhm=3.0)
+    _check_standard_normal(_standardised_errors(study, 1.0))
+    for name, effect in study.effects.items():
+        np.testing.assert_allclose(_at(study.truth[name], effect.peak), effect.height, rtol=1e-6)
+    design, participants = study.design_matrix, study.participants
+    for name in ("reading_speed", "age"):
+        values = participants[name]
+        np.testing.assert_allclose(design[name], values - values.mean(), atol=1e-12)
+    assert design["site[T.B]"].tolist() == (participants["site"] == "B").astype(float).tolist()
+
+
+def test_older_subjects_read_as_slowly_as_stated(tmp_path: Path) -> None:
+    n = 300
+    study = simulate_covariate_study(tmp_path, n_subjects=n, voxel_size=12.0)
+    age, speed = (study.participants[name].to_numpy() for name in ("age", "reading_speed"))
+    slope, level = np.polyfit(age - 45.0, speed, 1)
+    # Least squares with residuals of SD 20 words a minute; five standard errors.
+    assert abs(slope + 1) < 5 * 20 / (age.std() * np.sqrt(n))
+    assert abs(level - 220) < 5 * 20 / np.sqrt(n) * 1.1
