@@ -21,11 +21,10 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
     "mathml",
     "page_code",
 ]
-if Path(__file__).with_name("examples").exists():
-    extensions.append("sphinx_gallery.gen_gallery")
 exclude_patterns = ["examples", "_templates"]
 templates_path = ["_templates"]
 nitpicky = True
