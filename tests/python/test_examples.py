@@ -119,3 +119,22 @@ def test_plot_covariates(run: Run) -> None:
     assert _apart(names["z_site"], effects["site[T.B]"].peak) < 12
     X, by_label = names["design"], names["by_label"]
     np.testing.assert_allclose(X.to_numpy()[:, [1, 2, 3, 4, 0]], by_label.to_numpy(), atol=1e-12)
+
+
+def test_plot_grey_matter(run: Run) -> None:
+    names = run("grey_matter")
+    age, female = (names["study"].effects[name] for name in ("age", "female"))
+    below = -names["z_age"].get_fdata()
+    assert _apart(type(names["z_age"])(below, names["z_age"].affine), age.peak) < age.fwhm / 2
+    # Bonferroni's bound keeps every voxel that has no effect out, in 95 studies of 100.
+    truth = names["truth"]
+    found = names["age_map"].get_fdata() != 0
+    assert found.sum() > 50
+    assert not (found & (np.abs(truth) < abs(age.height) / 100)).any()
+    # One cluster, of women; without head size men have more nearly everywhere.
+    peaks = names["table"][["X", "Y", "Z"]].to_numpy(dtype=float)
+    assert np.linalg.norm(peaks - female.peak, axis=1).max() < female.fwhm / 2
+    assert abs(names["median_z"]["head size in the model"]) < 0.3
+    assert names["median_z"]["head size left out"] < -3
+    without = names["map_without"].get_fdata()[names["inside"]]
+    assert (without < 0).mean() > 0.5

@@ -169,6 +169,23 @@ def test_a_peak_is_read_from_images_at_its_place(tmp_path: Path) -> None:
         plot_peak(paths, design, position=(6.0, 0.0, 0.0))
 
 
+@pytest.mark.parametrize("vmax", [0.004, 0.75, 6.0, 12345.0, 3.2e-7])
+@pytest.mark.parametrize("signed", [False, True])
+def test_numbers_of_the_colour_bar_stay_apart(vmax: float, signed: bool) -> None:
+    values = np.zeros((9, 9, 9), np.float32)
+    values[4, 4, 4] = vmax
+    values[2, 2, 2] = -vmax / 2 if signed else 0
+    image = nib.Nifti1Image(values, np.eye(4))  # type: ignore[no-untyped-call]
+    figure = plot_stat_map(image, bg_img=None)
+    figure.canvas.draw()
+    bar = figure.axes[-1]
+    boxes = [label.get_window_extent() for label in bar.get_xticklabels() if label.get_text()]
+    low, high = bar.get_window_extent().intervalx
+    shown = [box for box in boxes if low - 1 <= (box.x0 + box.x1) / 2 <= high + 1]
+    assert len(shown) >= 3
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(shown, 2))
+
+
 def test_values_of_a_column_stand_below_their_groups_and_its_name_once() -> None:
     name = "patients_minus_controls_at_the_first_visit"
     design = pd.DataFrame({name: [0.0, 1, 0, 1], "intercept": 1.0})
@@ -192,7 +209,7 @@ def test_long_names_of_groups_stay_apart() -> None:
     # Texts with the same slant do not meet if their ends are more than a height apart across it.
     left, right = (label.get_transform().transform(label.get_position())[0] for label in labels)
     slant = np.deg2rad(labels[0].get_rotation())
-    assert (right - left) * np.sin(slant) > labels[0].get_fontsize() * figure.dpi / 72
+    assert (right - left) * np.sin(slant) > float(labels[0].get_fontsize()) * figure.dpi / 72
 
 
 def test_the_design_is_drawn_as_it_is(design: pd.DataFrame) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from groupglm.datasets import (
     GroupStudy,
     simulate_covariate_study,
+    simulate_grey_matter_study,
     simulate_one_sample_study,
     simulate_paired_study,
 )
@@ -22,7 +23,11 @@ from groupglm.datasets import (
 FloatArray = NDArray[np.float64]
 Simulate = Callable[..., GroupStudy]
 
-_SIMULATORS: list[Simulate] = [simulate_one_sample_study, simulate_covariate_study]
+_SIMULATORS: list[Simulate] = [
+    simulate_one_sample_study,
+    simulate_covariate_study,
+    simulate_grey_matter_study,
+]
 _each_simulator = pytest.mark.parametrize("simulate", _SIMULATORS, ids=lambda f: f.__name__)
 
 
@@ -187,3 +192,23 @@ def test_older_subjects_read_as_slowly_as_stated(tmp_path: Path) -> None:
     # Least squares with residuals of SD 20 words a minute; five standard errors.
     assert abs(slope + 1) < 5 * 20 / (age.std() * np.sqrt(n))
     assert abs(level - 220) < 5 * 20 / np.sqrt(n) * 1.1
+
+
+def test_the_grey_matter_study_holds_its_truth(tmp_path: Path) -> None:
+    study = simulate_grey_matter_study(tmp_path, n_subjects=24, voxel_size=6.0, noise_fwhm=3.0)
+    inside = _values(study.mask_img) > 0
+    mean = _values(study.truth["intercept"])
+    assert mean[inside].min() >= 0.2
+    assert mean.max() < 1
+    _check_standard_normal(_standardised_errors(study, 0.1 * mean[inside]))
+    for name, effect in study.effects.items():
+        np.testing.assert_allclose(_at(study.truth[name], effect.peak), effect.height, rtol=1e-6)
+    assert _rows(study.paths, inside).min() > 0  # a volume; ten standard deviations, all told
+    # Of one sex and age, grey matter is proportional to the volume within the skull.
+    tiv = study.participants["tiv"].mean()
+    np.testing.assert_allclose(_values(study.truth["tiv"]) * tiv, mean, rtol=1e-6)
+    design, participants = study.design_matrix, study.participants
+    for name in ("age", "tiv"):
+        values = participants[name]
+        np.testing.assert_allclose(design[name], values - values.mean(), atol=1e-12)
+    assert design["female"].tolist() == (participants["sex"] == "F").astype(float).tolist()

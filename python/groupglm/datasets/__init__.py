@@ -7,6 +7,7 @@ noise: Gaussian, smooth in space. The same seed gives the same study, to the bit
 
 from groupglm.datasets.brain import SimulatedEffect
 from groupglm.datasets.covariate_study import simulate_covariate_study
+from groupglm.datasets.grey_matter_study import simulate_grey_matter_study
 from groupglm.datasets.group_study import simulate_group_study
 from groupglm.datasets.one_sample_study import simulate_one_sample_study
 from groupglm.datasets.paired_study import PairedStudy, simulate_paired_study
@@ -17,6 +18,7 @@ __all__ = [
     "PairedStudy",
     "SimulatedEffect",
     "simulate_covariate_study",
+    "simulate_grey_matter_study",
     "simulate_group_study",
     "simulate_one_sample_study",
     "simulate_paired_study",

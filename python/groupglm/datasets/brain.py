@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FWHM_PER_SIGMA", "Brain", "SimulatedEffect", "make_brain"]
+__all__ = [
+    "CEREBELLUM",
+    "FWHM_PER_SIGMA",
+    "HEMISPHERES",
+    "Brain",
+    "SimulatedEffect",
+    "make_brain",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -94,9 +101,14 @@ class Brain:
             self._check_peak(name, effect)
         return {name: self.blob(effect) for name, effect in effects.items()}
 
+    def voxel(self, position: tuple[float, float, float]) -> tuple[int, int, int]:
+        """Return the indices of the voxel nearest to a place in mm; it may be off the grid."""
+        offset = (np.array(position) - self.affine[:3, 3]) / self.voxel_size
+        i, j, k = np.rint(offset).astype(int).tolist()
+        return i, j, k
+
     def _check_peak(self, name: str, effect: SimulatedEffect) -> None:
-        offset = (np.array(effect.peak) - self.affine[:3, 3]) / self.voxel_size
-        voxel = np.rint(offset).astype(int)
+        voxel = np.array(self.voxel(effect.peak))
         inside = bool(np.all(voxel >= 0) and np.all(voxel < self.shape))
         if not inside or not self.mask[tuple(voxel)]:
             raise ValueError(

@@ -47,7 +47,7 @@ class GroupStudy:
     truth : mapping of str to nibabel.nifti1.Nifti1Image
         The map of the true effect of each column of the design; zero outside the mask.
     mask_img : nibabel.nifti1.Nifti1Image
-        The brain: 1 inside, 0 outside.
+        The brain, or its grey matter: 1 inside, 0 outside.
     """
 
     directory: Path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import Colormap, Normalize
+from matplotlib.ticker import MaxNLocator
 
 from groupglm.plotting.colors import count_map, diverging
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from groupglm.plotting.panels import Look
 
 __all__ = ["Scale"]
+
+_MAX_TICKS = 6  # numbers such as -0.004 would run into each other if there were more
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +120,7 @@ class Scale:
         ax.imshow(colours, extent=(low, self.vmax, 0.0, 1.0), aspect="auto", origin="lower")
         ax.set_yticks([])
         ax.tick_params(colors=look.ink, labelsize=11)
+        ax.xaxis.set_major_locator(MaxNLocator(_MAX_TICKS))
         for spine in ax.spines.values():
             spine.set_color(look.ink)
         limits = {self.threshold, -self.threshold} if self.signed else {self.threshold}
