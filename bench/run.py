@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Run every bench and print one table; with --write-readme, put it into bench/README.md too."""
+"""Run every bench and print one table; with --write-readme, put it into the READMEs too."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import bench_report
 import bench_scale
 from make_maps import default_folder
 from measure import HEAD, machine
+from short_table import write_short_table
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- table -->", "<!-- /table -->"
@@ -35,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dir", type=Path, default=default_folder(), help="where to keep the maps")
     parser.add_argument("--quick", action="store_true", help="smoke test: small sizes, no targets")
-    parser.add_argument("--write-readme", action="store_true", help="update bench/README.md")
+    parser.add_argument("--write-readme", action="store_true", help="update the READMEs")
     options = parser.parse_args()
     if options.quick and options.write_readme:
         parser.error("--write-readme records the full sizes; leave out --quick")
@@ -54,6 +55,7 @@ def main() -> int:
     print(table)
     if options.write_readme:
         write_readme(table)
+        write_short_table()
     missed = [row.work for row in rows if row.met is False]
     # Small sizes measure overheads, so that only a full run can miss a target.
     return 1 if missed and not options.quick else 0

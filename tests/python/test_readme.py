@@ -4,17 +4,23 @@
 from __future__ import annotations
 
 import re
+import runpy
+import shlex
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import groupglm
 import groupglm.errors
 from groupglm.cli import main
+from groupglm.datasets import simulate_group_study
 
-_README = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+_ROOT = Path(__file__).parents[2]
+_README = _ROOT.joinpath("README.md").read_text(encoding="utf-8")
 
 
 def _run_block(heading: str) -> dict[str, Any]:
@@ -59,6 +65,31 @@ def test_arrays(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.endswith("[17 18]\n")
 
 
+def test_from_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = simulate_group_study("maps", n_subjects=16, voxel_size=6.0)
+    study.participants.to_csv("participants.tsv", sep="\t", index=False)
+    section = _README.split("\n## From the shell\n")[1]
+    block = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)[0]
+    program, *arguments = shlex.split(block.replace("\\\n", ""))
+    assert program == "groupglm"
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "results" / "report.html").is_file()
+    assert (tmp_path / "results" / "contrast-patientsGtControls_stat-t_statmap.json").is_file()
+
+
+def test_figures_are_those_of_the_benches() -> None:
+    figures = runpy.run_path(str(_ROOT / "bench" / "short_table.py"))
+    shown = _README.split("<!-- figures -->\n")[1].split("\n<!-- /figures -->")[0]
+    assert shown == figures["short_table"](), "run python bench/short_table.py"
+
+
+def test_citation_names_this_version() -> None:
+    citation = (_ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {groupglm.__version__}\n" in citation
+
+
 def test_the_commands_are_there() -> None:
     assert "\n    pip install . && groupglm demo\n" in _README
     assert "\n    pip install '.[test]' && pytest\n" in _README
@@ -74,4 +105,4 @@ def test_names_exist(name: str) -> None:
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", _README))
 def test_links_lead_somewhere(target: str) -> None:
-    assert (Path(__file__).parents[2] / target).is_file()
+    assert (_ROOT / target).is_file()
