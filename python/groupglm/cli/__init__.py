@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from groupglm.cli.bids import bids
 from groupglm.cli.clusters import clusters
 from groupglm.cli.demo import demo
 from groupglm.cli.fit import fit
@@ -88,5 +89,5 @@ def main() -> None:
     """
 
 
-for command in (clusters, demo, fit, info, permute, report, threshold):
+for command in (bids, clusters, demo, fit, info, permute, report, threshold):
     main.add_command(command)

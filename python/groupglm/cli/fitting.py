@@ -12,7 +12,12 @@ import numpy as np
 
 from groupglm.cli.corrected import correct_contrast
 from groupglm.cli.outputs import Contrast, Outputs, write_table
-from groupglm.cli.permuted import Permutations, permute_contrast, study_facts
+from groupglm.cli.permuted import (
+    Permutations,
+    check_permutable,
+    permute_contrast,
+    study_facts,
+)
 from groupglm.cli.provenance import file_facts
 from groupglm.cli.report import write_report
 
@@ -114,6 +119,8 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
         If something cannot be read or written.
     """
     output = settings.options.output
+    if settings.how.permute is not None:
+        check_permutable(study.contrasts)
     facts = {**study.facts_of_sidecars(), "Settings": settings.facts()}
     outputs = Outputs(output, facts, study.names)
     if not settings.options.overwrite:

@@ -13,13 +13,13 @@ from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar, write_ta
 from groupglm.cli.provenance import file_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from groupglm.cli.journal import Journal
     from groupglm.cli.study import Study
     from groupglm.cli.study_options import RunOptions
 
-__all__ = ["Permutations", "permute_contrast", "run_permutations"]
+__all__ = ["Permutations", "check_permutable", "permute_contrast", "run_permutations"]
 
 _MEANING = {
     "t": "t statistic",
@@ -99,6 +99,27 @@ def study_facts(study: Study, options: RunOptions) -> dict[str, Any]:
             "SmoothingFWHM": options.fwhm,
         },
     }
+
+
+def check_permutable(contrasts: Sequence[Contrast]) -> None:
+    """Refuse what the permutation test would take for another test, before the long work.
+
+    Parameters
+    ----------
+    contrasts : sequence of Contrast
+        What is to be tested.
+
+    Raises
+    ------
+    ValueError
+        If one is an F test of one row, which permutation takes for t.
+    """
+    for contrast in contrasts:
+        if contrast.stat_type == "F" and len(contrast.weights) == 1:
+            raise ValueError(
+                f"contrast {contrast.name!r} is an F test of one row, which cannot be permuted "
+                "here; make it a t test, which with both tails is the same"
+            )
 
 
 def permute_contrast(

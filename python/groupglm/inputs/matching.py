@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,8 @@ def read_participants(path: Path) -> pd.DataFrame:
 
 def plain_label(label: str) -> str:
     """Return a subject's label without ``sub-``."""
-    return label.strip().removeprefix("sub-")
+    # Tables and file systems differ in how they compose accents.
+    return unicodedata.normalize("NFC", label.strip()).removeprefix("sub-")
 
 
 def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[str, Path]:

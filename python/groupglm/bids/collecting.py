@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The effect maps of subjects in a BIDS derivative, found by their entities."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groupglm.bids.entities import IMAGES, OTHER_IMAGES, NamedFile, read_name, same_value, walk
+from groupglm.errors import warn_caller
+from groupglm.inputs.matching import plain_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["KEYS", "collect_maps", "find_effect_maps", "one_map_a_subject", "select_maps"]
+
+KEYS = {"session": "ses", "subject": "sub", "acquisition": "acq", "reconstruction": "rec"}
+"""Long names of entities, as Stats Models and Python have them, and their short ones."""
+
+_ALIKE = ("task", "contrast", "node", "space", "res", "den", "desc", "hemi")
+_OPTIONS = ("task", "contrast", "space", "session", "run")  # of the command line
+_MAX_SHOWN = 8
+
+
+def collect_maps(
+    derivatives: str | os.PathLike[str],
+    *,
+    task: str | None = None,
+    contrast: str | None = None,
+    space: str | None = None,
+    session: str | None = None,
+    run: str | int | None = None,
+    need_variances: bool = False,
+    **entities: str | int,
+) -> pd.DataFrame:
+    """Find one effect map of each subject in a BIDS derivative.
+
+    Parameters
+    ----------
+    derivatives : path
+        The folder of the derivative, as FitLins, nilearn's ``save_glm_to_bids`` and others write
+        it: ``sub-01/sub-01_task-faces_space-MNI_contrast-a_stat-effect_statmap.nii.gz``, in folders
+        of nodes (``node-subjectLevel``), of subjects and sessions, or beside each other.
+    task, contrast, space, session : str, optional
+        Labels that the maps must have. A contrast may be written with other characters than
+        letters and digits: ``"faces>houses"`` is ``contrast-facesHouses``.
+    run : str or int, optional
+        Its index.
+    need_variances : bool, default=False
+        Whether a map without its variance map is an error.
+    **entities : str
+        Others by their names in the files, such as ``acq="ap"``, or ``node="subjectLevel"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a subject, sorted, with the columns ``subject_label`` (without ``sub-``),
+        ``map_name`` (the contrast), ``effects_map_path`` and ``variances_map_path`` (None where
+        there is none): a table of maps as `SecondLevelModel.fit` takes it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If there is no such map, a subject has several, or the maps are of several tasks,
+        contrasts, nodes or spaces. The message lists what was found, and how to choose.
+
+    Warns
+    -----
+    UserWarning
+        If subjects' maps differ in another entity, such as the session.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for subject in ("01", "02"):
+    ...     name = f"sub-{subject}_task-faces_contrast-a_stat-effect_statmap.nii.gz"
+    ...     (folder / f"sub-{subject}").mkdir()
+    ...     (folder / f"sub-{subject}" / name).touch()
+    >>> maps = collect_maps(folder, task="faces")
+    >>> maps[["subject_label", "map_name"]]
+      subject_label map_name
+    0            01        a
+    1            02        a
+    """
+    import pandas as pd
+
+    given = {"task": task, "contrast": contrast, "space": space, "ses": session, "run": run}
+    given |= {KEYS.get(key, key): value for key, value in entities.items()}
+    wanted = {key: [str(value)] for key, value in given.items() if value is not None}
+    found = find_effect_maps(Path(derivatives))
+    chosen = one_map_a_subject(select_maps(found, wanted))
+    variances = {label: variance_of(file) for label, file in chosen.items()}
+    absent = [label for label, path in variances.items() if path is None]
+    if need_variances and absent:
+        raise ValueError(
+            f"{len(absent)} of {len(chosen)} effect maps have no variance map (stat-variance with "
+            f"the same name): subjects {_listed(absent)}; have the first level write it, or leave "
+            "need_variances out"
+        )
+    return pd.DataFrame(
+        {
+            "subject_label": list(chosen),
+            "map_name": [file.entities.get("contrast", "effect") for file in chosen.values()],
+            "effects_map_path": [str(file.path) for file in chosen.values()],
+            "variances_map_path": [None if p is None else str(p) for p in variances.values()],
+        }
+    )
+
+
+def variance_of(file: NamedFile) -> Path | None:
+    """Return the variance map beside an effect map, if there is one."""
+    path = file.path.with_name(file.path.name.replace("_stat-effect_", "_stat-variance_"))
+    return path if path != file.path and path.is_file() else None
+
+
+def find_effect_maps(root: Path) -> list[NamedFile]:
+    """Find all effect maps of subjects in a derivative.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Its folder.
+
+    Returns
+    -------
+    list of NamedFile
+        By path; ``.nii`` and ``.nii.gz``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If it has none. The message says what there is instead.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"derivatives '{root}': there is no such folder; give its path")
+    statistics: Counter[str] = Counter()
+    found = []
+    for path in walk(root):
+        if "_statmap." not in path.name:
+            continue
+        file = read_name(path, root)
+        if file is None or file.suffix != "statmap":
+            statistics["no entities in the name"] += 1
+        elif file.extension in OTHER_IMAGES:
+            statistics[f"{file.extension}, which is not read yet"] += 1
+        elif file.extension in IMAGES:
+            whose = "of subjects" if "sub" in file.entities else "of no subject"
+            statistics[f"stat-{file.entities.get('stat', '?')} {whose}"] += 1
+            if file.entities.get("stat") == "effect" and "sub" in file.entities:
+                found.append(file)
+    if not found:
+        raise ValueError(
+            f"derivatives '{root}' holds no effect map of a subject (sub-..._stat-effect_statmap"
+            f".nii.gz in it, in sub-* or in node-*/sub-*); {_instead(root, statistics)}"
+        )
+    return sorted(found, key=lambda file: str(file.path))
+
+
+def _instead(root: Path, statistics: Counter[str]) -> str:
+    if statistics:
+        listed = ", ".join(f"{n} {what}" for what, n in statistics.most_common(_MAX_SHOWN))
+        return f"it holds other maps: {listed}"
+    inner = sorted(path.parent.name for path in root.glob("*/dataset_description.json"))
+    if inner:
+        return f"data sets are in its folders {_listed(inner)}: give one of these"
+    return "give the folder that a first-level analysis was written to"
+
+
+def select_maps(
+    files: Sequence[NamedFile],
+    wanted: Mapping[str, Sequence[str]],
+    *,
+    untold: Collection[str] = (),
+) -> list[NamedFile]:
+    """Keep the maps whose entities have one of the values that are wanted.
+
+    Parameters
+    ----------
+    files : sequence of NamedFile
+        The maps.
+    wanted : mapping of str to sequence of str
+        By short names of entities.
+    untold : collection of str
+        Entities by which a map is kept, too, that does not have them in its name.
+
+    Returns
+    -------
+    list of NamedFile
+        In the same order.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message lists what there is of the first entity that fails.
+    """
+    kept = list(files)
+    for key, values in wanted.items():
+        if key == "sub":
+            values = [plain_label(value) for value in values]  # noqa: PLW2901
+        before = kept
+        kept = [
+            file
+            for file in before
+            if _has(file, key, values) or (key in untold and key not in file.entities)
+        ]
+        exact = [file for file in kept if file.entities.get(key) in values]
+        kept = exact if key == "contrast" and len(values) == 1 and exact else kept
+        if not kept:
+            raise ValueError(
+                f"no effect map has {_long(key)} {' or '.join(map(repr, values))}; there is "
+                f"{_counted(before, key)}"
+            )
+    return kept
+
+
+def _has(file: NamedFile, key: str, values: Iterable[str]) -> bool:
+    found = file.entities.get(key)
+    return found is not None and any(same_value(key, value, found) for value in values)
+
+
+def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
+    """Return the map of each subject.
+
+    Parameters
+    ----------
+    files : sequence of NamedFile
+        Maps of one kind.
+
+    Returns
+    -------
+    dict of str to NamedFile
+        Sorted by subject.
+
+    Raises
+    ------
+    ValueError
+        If they are of several kinds, or a subject has several.
+
+    Warns
+    -----
+    UserWarning
+        If the maps of different subjects differ in another entity, such as the session.
+    """
+    mixed = [key for key in _ALIKE if len({file.entities.get(key) for file in files}) > 1]
+    if mixed:
+        raise ValueError(
+            f"the effect maps are of several kinds, by {_names(mixed)}: "
+            f"{'; '.join(_counted(files, key) for key in mixed)}. {_how_to_choose(files, mixed)}"
+        )
+    by_subject: dict[str, list[NamedFile]] = {}
+    for file in files:
+        by_subject.setdefault(file.entities["sub"], []).append(file)
+    several = {label: maps for label, maps in by_subject.items() if len(maps) > 1}
+    keys = {key for file in files for key in file.entities} - {"sub", "stat"}
+    differing = sorted(key for key in keys if len({f.entities.get(key) for f in files}) > 1)
+    if several:
+        label, maps = min(several.items())
+        raise ValueError(
+            f"{len(several)} of {len(by_subject)} subjects have several effect maps, such as "
+            f"{label}: {_listed([file.path.name for file in maps])}; "
+            + (
+                f"they differ in {_names(differing)}. {_how_to_choose(files, differing)}"
+                if differing
+                else "their names have the same entities: keep one of them (.nii or .nii.gz)"
+            )
+        )
+    if differing:
+        warn_caller(
+            "the effect maps of the subjects are not all of the same "
+            f"{'; '.join(_counted(files, key) for key in differing)}"
+        )
+    return {label: by_subject[label][0] for label in sorted(by_subject)}
+
+
+def _how_to_choose(files: Sequence[NamedFile], keys: Sequence[str]) -> str:
+    options, arguments = [], []
+    for key in keys:
+        values = sorted({file.entities.get(key, "") for file in files} - {""})
+        if values:
+            name = _long(key) if _long(key) in _OPTIONS else key
+            is_option = name in _OPTIONS
+            options.append(f"--{name} {values[0]}" if is_option else f"--filter {key}={values[0]}")
+            arguments.append(f"{name}={values[0]!r}")
+    return f"Choose, such as by {' '.join(options)} (in Python, {', '.join(arguments)})"
+
+
+def _counted(files: Sequence[NamedFile], key: str) -> str:
+    """List the values of an entity: ``run 1 (12 maps), 2 (12 maps)``."""
+    counts = Counter(file.entities.get(key, "none") for file in files)
+    shown = [f"{value} ({n} map{'s' if n > 1 else ''})" for value, n in sorted(counts.items())]
+    return f"{_long(key)} {_listed(shown)}"
+
+
+def _long(key: str) -> str:
+    return {short: long for long, short in KEYS.items()}.get(key, key)
+
+
+def _names(keys: Sequence[str]) -> str:
+    return ", ".join(_long(key) for key in keys)
+
+
+def _listed(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _MAX_SHOWN} more" if len(items) > _MAX_SHOWN else ""
+    return ", ".join(items[:_MAX_SHOWN]) + more

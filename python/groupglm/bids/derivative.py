@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The results as a BIDS derivative: its description, and how its files are called."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from groupglm.bids.entities import NamedFile
+from groupglm.bids.json_objects import read_json
+from groupglm.writing import write_whole
+
+__all__ = ["bids_uri", "check_output", "common_entities", "describe", "node_folder", "prefix_of"]
+
+BIDS_VERSION = "1.10.0"
+LINK = "maps"  # how BIDS URIs call the derivative that the maps came from
+# Of FitLins and nilearn; the specification has no names for statistical maps yet.
+_ORDER = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "res", "den")
+_IGNORED = (
+    "*_statmap.nii.gz", "*_statmap.json", "*_design.tsv", "*_design.json", "*_mask.nii.gz",
+    "*_mask.json", "*_clusters.tsv", "*_permutations.npz", "*_model.groupglm", "*_report.html",
+    "log.txt", "node-*",
+)  # fmt: skip
+
+
+def common_entities(files: Sequence[NamedFile]) -> dict[str, str]:
+    """Return the entities that all maps share, but for what they are maps of.
+
+    Parameters
+    ----------
+    files : sequence of NamedFile
+        A map a subject.
+
+    Returns
+    -------
+    dict of str to str
+        Without subject, contrast and statistic.
+    """
+    first, *others = files
+    return {
+        key: value
+        for key, value in first.entities.items()
+        if key not in ("sub", "contrast", "stat", "node")
+        and all(file.entities.get(key) == value for file in others)
+    }
+
+
+def prefix_of(entities: Mapping[str, str]) -> str:
+    """Return how the names of results begin, in the order of BIDS.
+
+    Examples
+    --------
+    >>> prefix_of({"space": "MNI152NLin2009cAsym", "task": "faces"})
+    'task-faces_space-MNI152NLin2009cAsym_'
+    """
+    return "".join(f"{key}-{entities[key]}_" for key in _ORDER if key in entities)
+
+
+def check_output(folder: Path, derivatives: Path) -> None:
+    """Refuse a folder that is another data set, before anything is written.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the results are to go.
+    derivatives : pathlib.Path
+        Where the maps come from.
+
+    Raises
+    ------
+    ValueError
+        If the folder is, or holds, the derivative itself, or a data set that others have made.
+    """
+    inside = derivatives.resolve()
+    if folder.resolve() in (inside, *inside.parents):
+        raise ValueError(
+            f"OUT '{folder}' is or holds the derivative '{derivatives}' that the maps come from; "
+            "give a folder of its own, such as 'derivatives/groupglm'"
+        )
+    path = folder / "dataset_description.json"
+    if not path.is_file():
+        return
+    made_by = read_json(path).get("GeneratedBy")
+    makers = [m.get("Name") for m in made_by or [] if isinstance(m, dict)]
+    if "groupglm" not in makers:
+        names = ", ".join(map(str, makers)) or "no one"
+        raise ValueError(
+            f"OUT '{folder}' is a data set made by {names} already (its dataset_description.json "
+            "says); give a folder of its own"
+        )
+
+
+def describe(folder: Path, derivatives: Path) -> None:
+    """Write what makes a folder a BIDS derivative: its description, and what validators skip.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the results go.
+    derivatives : pathlib.Path
+        Where the maps come from.
+    """
+    import groupglm
+
+    source = derivatives / "dataset_description.json"
+    doi = read_json(source).get("DatasetDOI") if source.is_file() else None
+    facts: dict[str, Any] = {
+        "Name": "Group-level statistics of groupglm",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [
+            {
+                "Name": "groupglm",
+                "Version": groupglm.__version__,
+                "Description": "General linear model over the subjects, by ordinary least squares.",
+            }
+        ],
+        "DatasetLinks": {LINK: _reference(derivatives, folder)},
+    }
+    if isinstance(doi, str):
+        plain = doi.removeprefix("doi:").removeprefix("https://doi.org/")
+        facts["SourceDatasets"] = [{"DOI": f"doi:{plain}", "URL": f"https://doi.org/{plain}"}]
+    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    write_whole(folder / "dataset_description.json", text.encode())
+    write_whole(folder / ".bidsignore", ("\n".join(_IGNORED) + "\n").encode())
+
+
+def _reference(path: Path, start: Path) -> str:
+    """Return a relative reference, which survives that both are moved together."""
+    try:
+        relative = os.path.relpath(path.resolve(), start.resolve())
+    except ValueError:  # on another drive
+        return path.resolve().as_uri()
+    from urllib.parse import quote
+
+    return quote(Path(relative).as_posix())
+
+
+def node_folder(node: str) -> str:
+    """Return the folder of a Stats Model's node, as FitLins calls it.
+
+    Examples
+    --------
+    >>> node_folder("dataset_level")
+    'node-datasetLevel'
+    """
+    first, *words = re.findall(r"[A-Za-z0-9]+", node) or ["dataset"]
+    return f"node-{first}{''.join(word.title() for word in words)}"
+
+
+def bids_uri(path: Path, derivatives: Path) -> str:
+    """Return the BIDS URI of a map.
+
+    Examples
+    --------
+    >>> bids_uri(Path("fitlins/sub-01/a.nii.gz"), Path("fitlins"))
+    'bids:maps:sub-01/a.nii.gz'
+    """
+    return f"bids:{LINK}:{path.relative_to(derivatives).as_posix()}"

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The entities in the names of a derivative's files: ``sub-01_task-x_stat-effect_statmap``.
+
+Why not a package: pybids reads every file into a database before the first question, and packages
+that follow the schema of BIDS do not know `contrast` and `stat`, which are not in it yet.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["NamedFile", "fold", "read_name", "same_value", "walk"]
+
+IMAGES = (".nii.gz", ".nii")
+OTHER_IMAGES = (".dscalar.nii", ".func.gii", ".shape.gii")  # grayordinates, surfaces
+_FOLDERS = ("node-", "sub-", "ses-")  # folders that are entities
+_MAX_DEPTH = 8  # node-x/sub-x/ses-x/func, and some more
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file whose name is made of entities.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    entities : dict of str to str
+        By their short names: ``sub``, ``ses``, ``task``, ``space``, ...; ``node`` is the folder of
+        a FitLins node.
+    suffix : str
+        The last part, such as ``statmap``.
+    extension : str
+        From the first dot on.
+    """
+
+    path: Path
+    entities: dict[str, str]
+    suffix: str
+    extension: str
+
+
+def read_name(path: Path, root: Path) -> NamedFile | None:
+    """Read the entities of a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, somewhere in `root`.
+    root : pathlib.Path
+        The folder of the data set.
+
+    Returns
+    -------
+    NamedFile or None
+        None if its name is not made of entities. What the name lacks is taken from its folders.
+
+    Examples
+    --------
+    >>> root = Path("fitlins")
+    >>> read_name(root / "node-subject" / "sub-01" / "sub-01_contrast-a_stat-t_statmap.nii", root)
+    ... # doctest: +ELLIPSIS
+    NamedFile(path=..., entities={'sub': '01', 'contrast': 'a', 'stat': 't', 'node': 'subject'}, ...
+    """
+    # Systems differ in how they compose accents; labels in tables are compared with these.
+    name = unicodedata.normalize("NFC", path.name)
+    stem, dot, extension = name.partition(".")
+    *parts, suffix = stem.split("_")
+    entities: dict[str, str] = {}
+    for part in parts:
+        key, dash, value = part.partition("-")
+        if not (key.isalnum() and dash and value) or key in entities:
+            return None
+        entities[key] = value
+    for folder in path.relative_to(root).parts[:-1]:
+        key, _, value = unicodedata.normalize("NFC", folder).partition("-")
+        if f"{key}-" in _FOLDERS and value:
+            entities.setdefault(key, value)
+    return NamedFile(path, entities, suffix, dot + extension)
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Walk through the files of a derivative: its own, and those of its nodes and subjects.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The folder of the data set.
+
+    Yields
+    ------
+    pathlib.Path
+        The files, in no order. Folders that are neither a node's nor a subject's are not entered,
+        and no folder twice, so that a link to a folder above ends nowhere.
+    """
+    pending = [(root, 0)]
+    seen: set[tuple[int, int]] = set()
+    while pending:
+        folder, depth = pending.pop()
+        facts = folder.stat()
+        if (facts.st_dev, facts.st_ino) in seen:
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        inside = any(part.startswith("sub-") for part in folder.relative_to(root).parts)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if not _is_folder(entry):
+                    yield Path(entry.path)
+                elif depth < _MAX_DEPTH and (inside or entry.name.startswith(_FOLDERS)):
+                    pending.append((Path(entry.path), depth + 1))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def fold(label: str) -> str:
+    """Return a label as file names hold it: letters and digits, in one case.
+
+    Examples
+    --------
+    >>> fold("faces>houses") == fold("facesHouses"), fold("C(group)[T.b]")
+    (True, 'cgrouptb')
+    """
+    return "".join(letter for letter in label if letter.isalnum()).casefold()
+
+
+def same_value(key: str, wanted: str, found: str) -> bool:
+    """Tell whether a file's entity is the one that is wanted.
+
+    Examples
+    --------
+    >>> same_value("run", "1", "01"), same_value("sub", "1", "01")
+    (True, False)
+    """
+    if key in ("contrast", "node", "task", "space"):
+        return fold(wanted) == fold(found)
+    if key in ("run", "echo") and wanted.isdecimal() and found.isdecimal():
+        return int(wanted) == int(found)  # indices may have leading zeros
+    return wanted == found

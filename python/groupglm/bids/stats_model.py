@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The dataset-level node of a BIDS Stats Model, and what it means for a participants table."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from groupglm.bids.json_objects import quoted
+from groupglm.bids.transformations import transform
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["INTERCEPT", "ModelContrast", "StatsModel"]
+
+INTERCEPT = "intercept"
+
+
+@dataclass(frozen=True)
+class ModelContrast:
+    """A contrast of a Stats Model.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    conditions : tuple of str
+        Columns of the design.
+    weights : tuple of tuple of float
+        A row a constraint, a number a condition.
+    test : {"t", "F"}
+        Which statistic.
+    """
+
+    name: str
+    conditions: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...]
+    test: Literal["t", "F"]
+
+    def over(self, columns: Sequence[str]) -> list[Any]:
+        """Return its weights over a design's columns.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Names of the design's columns.
+
+        Returns
+        -------
+        list
+            A vector for t, a matrix for F, as ``compute_contrast`` takes them.
+
+        Raises
+        ------
+        ValueError
+            If the design has no such column.
+        """
+        from groupglm.inputs.formula import aliases
+
+        known = {**aliases(columns), **{name: name for name in columns}}
+        unknown = [name for name in self.conditions if name not in known]
+        if unknown:
+            raise ValueError(
+                f"contrast {self.name!r}: ConditionList names {quoted(unknown)}, which the design "
+                f"does not have. Its columns are: {quoted(columns)}"
+            )
+        rows = []
+        for weights in self.weights:
+            row = [0.0] * len(columns)
+            for name, weight in zip(self.conditions, weights, strict=True):
+                row[list(columns).index(known[name])] += weight
+            rows.append(row)
+        return rows[0] if self.test == "t" else rows
+
+
+@dataclass(frozen=True)
+class StatsModel:
+    """The dataset-level node of a BIDS Stats Model, and what reaches it.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    node : str
+        Of the dataset-level node.
+    source : str or None
+        The node whose outputs it takes; None if it is the only node.
+    filters : dict of str to tuple of str
+        Which maps it takes, by short names of entities: of ``Input`` and of the edges.
+    group_by_contrast : bool
+        Whether each first-level contrast is a fit of its own. Otherwise there must be one.
+    x : tuple of str
+        The columns of the design; ``"intercept"`` for 1.
+    formula : str or None
+        ``Model.Formula``.
+    instructions : tuple of dict
+        Transformations of the participants table.
+    contrasts : tuple of ModelContrast
+        Those that are written out.
+    dummy_test : {"t", "F"} or None
+        The test of dummy contrasts; None if there are none.
+    dummies : tuple of str or None
+        Their columns; None for all of them.
+    """
+
+    name: str
+    node: str
+    source: str | None
+    filters: dict[str, tuple[str, ...]]
+    group_by_contrast: bool
+    x: tuple[str, ...]
+    formula: str | None
+    instructions: tuple[dict[str, Any], ...]
+    contrasts: tuple[ModelContrast, ...]
+    dummy_test: Literal["t", "F"] | None
+    dummies: tuple[str, ...] | None
+
+    def design_matrix(self, participants: pd.DataFrame) -> pd.DataFrame:
+        """Make the design matrix.
+
+        Parameters
+        ----------
+        participants : pandas.DataFrame
+            A row a subject that has a map, with the subjects' labels as index.
+
+        Returns
+        -------
+        pandas.DataFrame
+            float64, the same rows.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, holds text, or has missing values.
+        """
+        from groupglm.inputs.formula import design_from_formula
+
+        table = transform(participants, self.instructions)
+        if self.formula is not None:
+            return design_from_formula(self.formula, table)
+        names = self._expanded([str(name) for name in table.columns])
+        self._check_numeric(table, names)
+        one = "1" if INTERCEPT in names else "0"
+        terms = [f"`{name}`" for name in names if name != INTERCEPT]
+        design = design_from_formula(" + ".join([f"~ {one}", *terms]), table)
+        # As FitLins calls it.
+        return design.rename(columns={"Intercept": INTERCEPT})[names]
+
+    def _expanded(self, columns: Sequence[str]) -> list[str]:
+        """Replace patterns such as ``motion_*`` by the columns they match."""
+        names: list[str] = []
+        for name in self.x:
+            pattern = name not in columns and re.search(r"[*?\[]", name)
+            found = fnmatch.filter(columns, name) if pattern else [name]
+            names += [each for each in found if each not in names]
+        unknown = [name for name in names if name not in columns and name != INTERCEPT]
+        if unknown:
+            raise ValueError(
+                f"node {self.node!r}: Model.X names {quoted(unknown)}, which the participants "
+                "table, with its Transformations, does not have. Its columns are: "
+                f"{quoted(columns)}"
+            )
+        return names
+
+    def _check_numeric(self, table: pd.DataFrame, names: Sequence[str]) -> None:
+        from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+        for name in names:
+            dtype = table[name].dtype if name != INTERCEPT else None
+            if dtype is not None and not (is_numeric_dtype(dtype) or is_bool_dtype(dtype)):
+                raise ValueError(
+                    f"node {self.node!r}: Model.X names {name!r}, which holds text; code it by the "
+                    f'transformation {{"Name": "Factor", "Input": ["{name}"]}} and name its '
+                    f"levels, such as '{name}.{table[name].dropna().iloc[0]}'"
+                )
+
+    def contrasts_of(self, columns: Sequence[str]) -> list[ModelContrast]:
+        """Return the contrasts over a design: dummy contrasts first.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Names of the design's columns.
+
+        Returns
+        -------
+        list of ModelContrast
+            One that is written out stands for a dummy contrast of the same name.
+        """
+        if self.dummy_test is None:
+            return list(self.contrasts)
+        named = {contrast.name for contrast in self.contrasts}
+        dummies = [
+            ModelContrast(name, (name,), ((1.0,),), self.dummy_test)
+            for name in (columns if self.dummies is None else self.dummies)
+            if name not in named
+        ]
+        return [*dummies, *self.contrasts]
