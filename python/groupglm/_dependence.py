@@ -202,6 +202,6 @@ def quote_names(names: Sequence[object]) -> str:
     quoted = [f"'{name}'" for name in names[:_MAX_LISTED]]
     if len(names) > _MAX_LISTED:
         quoted.append(f"{len(names) - _MAX_LISTED} others")
-    if len(quoted) == 1:
-        return quoted[0]
+    if len(quoted) < 2:
+        return "".join(quoted) or "none"
     return f"{', '.join(quoted[:-1])} and {quoted[-1]}"

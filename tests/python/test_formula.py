@@ -185,3 +185,10 @@ def test_formulaic_is_loaded_by_a_formula_only() -> None:
         text=True,
     )
     assert done.stdout == "False\n"
+
+
+def test_a_table_without_columns_names_none() -> None:
+    table = pd.DataFrame(index=["01", "02"])
+    assert design_from_formula("~ 1", table).shape == (2, 1)
+    with pytest.raises(ValueError, match=r"names 'age', which .* Its columns are: none"):
+        design_from_formula("~ age", table)

@@ -59,7 +59,7 @@ def collect_maps(
     -------
     pandas.DataFrame
         A row a subject, sorted, with the columns ``subject_label`` (without ``sub-``),
-        ``map_name`` (the contrast), ``effects_map_path`` and ``variances_map_path`` (None where
+        ``map_name`` (the contrast), ``effects_map_path`` and ``variances_map_path`` (missing where
         there is none): a table of maps as `SecondLevelModel.fit` takes it.
 
     Raises

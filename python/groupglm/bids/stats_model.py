@@ -155,7 +155,7 @@ class StatsModel:
         names: list[str] = []
         for name in self.x:
             pattern = name not in columns and re.search(r"[*?\[]", name)
-            found = fnmatch.filter(columns, name) if pattern else [name]
+            found = (pattern and fnmatch.filter(columns, name)) or [name]
             names += [each for each in found if each not in names]
         unknown = [name for name in names if name not in columns and name != INTERCEPT]
         if unknown:

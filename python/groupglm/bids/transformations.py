@@ -191,6 +191,12 @@ def _product(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFram
 
 
 def _renamed(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame:
+    taken = [name for name in instruction["Output"] if name in table.columns]
+    if taken:
+        raise ValueError(
+            f"the instruction Rename would make a second column {quoted(taken)} in the "
+            "participants table; choose another name"
+        )
     return table.rename(columns=dict(zip(instruction["Input"], instruction["Output"], strict=True)))
 
 

@@ -93,16 +93,17 @@ def bids(**given: Any) -> None:
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    from groupglm.bids.derivative import check_output
+
     how = FitOptions.taken_from(given)
     journal = Journal(as_json=given["as_json"])
     start = time.perf_counter()
-    root = None if given["dry_run"] else given["out"]
-    with journal.listening(None if root is None else root / "log.txt"):
-        from groupglm.bids.derivative import check_output
+    root = given["out"]
+    check_output(root, given["derivatives"])  # before a log is written into what is not ours
+    with journal.listening(None if given["dry_run"] else root / "log.txt"):
         from groupglm.cli.bids_study import bids_studies
 
         options = _options(given)
-        check_output(options.root, options.derivatives)
         studies = bids_studies(options, journal)
         summary: dict[str, Any] = {
             "output": str(options.output),

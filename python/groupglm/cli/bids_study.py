@@ -55,11 +55,6 @@ class BidsOptions(RunOptions):
     second_level: tuple[NamedContrast, ...]
     model: StatsModel | None
 
-    @property
-    def log(self) -> Path | None:
-        """Where the log goes; a dry run leaves none."""
-        return None if self.dry_run else self.root / "log.txt"
-
     @cached_property
     def table(self) -> pd.DataFrame | None:
         """The participants table; None if there is none."""
@@ -93,6 +88,11 @@ def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
     from groupglm.bids.collecting import find_effect_maps, one_map_a_subject
 
     found = find_effect_maps(options.derivatives)
+    if options.table is None:
+        journal.warn(
+            f"no participants.tsv is in '{options.derivatives}', nor in the data set it was made "
+            "from; all subjects that have a map are taken"
+        )
     studies = []
     for files in _by_contrast(found, options, journal):
         chosen = one_map_a_subject(files)
