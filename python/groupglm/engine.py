@@ -125,9 +125,15 @@ def fit_state(
     if is_remote():
         states = _states_from_workers(sources, space, design, fill, advance, batch_bytes)
     else:
-        states = _states_from_threads(
-            sources, space, design, fill, advance, batch_bytes, n_threads=n_threads
+        batches = read_rows(
+            sources,
+            space,
+            n_threads=n_threads,
+            fill=fill,
+            advance=advance,
+            batch_bytes=batch_bytes,
         )
+        states = _states_from_batches(batches, sources, design, n_threads)
     # Closed by name: an error's traceback would keep the threads until it is gone.
     with closing(states):
         total = next(states)
@@ -140,35 +146,20 @@ def _n_updaters(n_threads: int) -> int:
     return -(-n_threads // _READERS_PER_UPDATER)
 
 
-def _states_from_threads(
-    sources: Sequence[Any],
-    space: Reader,
+def _states_from_batches(
+    batches: Generator[tuple[int, NDArray[Any]], None, None],
+    sources: Sequence[Source],
     design: _core.Design,
-    fill: float | None,
-    advance: Callable[[int], object] | None,
-    batch_bytes: int,
-    *,
     n_threads: int,
-    dtype: np.dtype[Any] | None = None,
 ) -> Generator[_core.OlsState, None, None]:
     """Yield the state of each chunk in turn; the next chunk is being read meanwhile."""
-    state = _core.OlsState(design.n_working, space.n_values)
-    batches = read_rows(
-        sources,
-        space,
-        n_threads=n_threads,
-        fill=fill,
-        advance=advance,
-        batch_bytes=batch_bytes,
-        dtype=dtype,
-    )
     with closing(batches):
         for first, rows in batches:
-            if first > 0 and first % CHUNK == 0:
-                yield state
-                state = _core.OlsState(design.n_working, space.n_values)
+            if first % CHUNK == 0:
+                state = _core.OlsState(design.n_working, rows.shape[1])
+            n_done = first + len(rows)
+            is_last = n_done == len(sources)
             # After the last batch nothing is left to read.
-            is_last = first + len(rows) == len(sources)
             n_updaters = n_threads if is_last else _n_updaters(n_threads)
             try:
                 state.update(design, first, rows, n_updaters)
@@ -178,7 +169,8 @@ def _states_from_threads(
                     f"{sources[first + row].name}: {count} values are infinite; replace them by "
                     "NaN to treat them as missing, or give a mask that leaves them out"
                 ) from None
-    yield state
+            if is_last or n_done % CHUNK == 0:
+                yield state
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,18 +191,16 @@ class _ChunkTask:
     def __call__(self) -> tuple[Any, ...]:
         design = _core.Design.__new__(_core.Design)
         design.__setstate__(self.design)
-        states = _states_from_threads(
+        batches = read_rows(
             self.sources,
             self.space,
-            design,
-            self.fill,
-            None,
-            self.batch_bytes,
             n_threads=1,
+            fill=self.fill,
+            batch_bytes=self.batch_bytes,
             dtype=self.dtype,
         )
         try:
-            (state,) = states
+            (state,) = _states_from_batches(batches, self.sources, design, 1)
         except ImageError as error:
             raise ImageError(f"{error} (on worker {worker_name()})") from error
         return state.__getstate__()
