@@ -35,7 +35,9 @@ def test_what_a_page_prints_is_compared(tmp_path: Path, monkeypatch: pytest.Monk
         page_code.run(page, tmp_path)
 
 
-@pytest.mark.parametrize("module", ["", "plotting", "datasets", "report", "results", "errors"])
+@pytest.mark.parametrize(
+    "module", ["", "bids", "plotting", "datasets", "report", "results", "errors"]
+)
 def test_everything_public_is_in_the_api_reference(module: str) -> None:
     public = set(importlib.import_module(f"groupglm.{module}".rstrip(".")).__all__)
     # Parts of the estimator, the package's own means to warn, and a type.

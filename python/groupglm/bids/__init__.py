@@ -4,6 +4,14 @@
 from groupglm.bids.collecting import collect_maps
 from groupglm.bids.participants import find_participants
 from groupglm.bids.reading import read_stats_model
-from groupglm.bids.stats_model import StatsModel
+from groupglm.bids.stats_model import ModelContrast, StatsModel
+from groupglm.inputs.matching import read_participants
 
-__all__ = ["StatsModel", "collect_maps", "find_participants", "read_stats_model"]
+__all__ = [
+    "ModelContrast",
+    "StatsModel",
+    "collect_maps",
+    "find_participants",
+    "read_participants",
+    "read_stats_model",
+]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -23,12 +24,12 @@ _SEPARATORS = {".tsv": "\t", ".csv": ","}
 _MAX_SHOWN = 20
 
 
-def read_participants(path: Path) -> pd.DataFrame:
-    """Read a participants table.
+def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
+    r"""Read a participants table.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
         ``.tsv`` or ``.csv`` with a column ``participant_id`` (as in BIDS) or ``subject_label``.
 
     Returns
@@ -43,9 +44,18 @@ def read_participants(path: Path) -> pd.DataFrame:
         If there is no such file.
     ValueError
         If it is no such table, or a subject has several rows or no label.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "participants.tsv"
+    >>> _ = path.write_text("participant_id\tage\nsub-01\t31\nsub-02\tn/a\n")
+    >>> read_participants(path)["age"].to_dict()
+    {'01': 31.0, '02': nan}
     """
     import pandas as pd
 
+    path = Path(path)
     separator = _SEPARATORS.get(path.suffix.lower())
     if separator is None:
         raise ValueError(f"participants table '{path}' must be a .tsv (tabs) or .csv (commas) file")
