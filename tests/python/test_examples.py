@@ -138,3 +138,28 @@ def test_plot_grey_matter(run: Run) -> None:
     assert names["median_z"]["head size left out"] < -3
     without = names["map_without"].get_fdata()[names["inside"]]
     assert (without < 0).mean() > 0.5
+
+
+def test_plot_bids(run: Run) -> None:
+    pytest.importorskip("nilearn")
+    names = run("bids")
+    study = names["study"]
+    effects = study.effects
+    assert (
+        _apart(names["z_difference"], effects["difference"].peak) < effects["difference"].fwhm / 2
+    )
+    compared = names["compared"]
+    # A subject's difference has a standard deviation of about 0.5 % in a voxel (0.3 % its own, the
+    # rest from 100 scans), its noise a FWHM of 8 mm: a core of 30 mm holds some 50 independent
+    # values, the group 12 subjects of 14 years from the mean. Five standard errors.
+    error = 0.5 / np.sqrt(12 * 50)
+    np.testing.assert_allclose(
+        compared["estimate"]["difference"], compared["true effect"]["difference"], atol=5 * error
+    )
+    np.testing.assert_allclose(
+        compared["estimate"]["age"], compared["true effect"]["age"], atol=5 * error / 14
+    )
+    assert abs(compared["true effect"]["age"]) > 5 * error / 14
+    # Rows of the design are matched by label: the ages are those of participants.tsv.
+    ages = study.participants["age"] - study.participants["age"].mean()
+    np.testing.assert_allclose(names["group"].design_matrix_["age"], ages)

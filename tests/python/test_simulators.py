@@ -3,22 +3,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
 from groupglm.datasets import (
     GroupStudy,
+    simulate_bids_study,
     simulate_covariate_study,
     simulate_grey_matter_study,
     simulate_one_sample_study,
     simulate_paired_study,
 )
+from groupglm.datasets.bold import block_events, regressor, slow_drifts
 
 FloatArray = NDArray[np.float64]
 Simulate = Callable[..., GroupStudy]
@@ -212,3 +216,106 @@ def test_the_grey_matter_study_holds_its_truth(tmp_path: Path) -> None:
         values = participants[name]
         np.testing.assert_allclose(design[name], values - values.mean(), atol=1e-12)
     assert design["female"].tolist() == (participants["sex"] == "F").astype(float).tolist()
+
+
+def test_the_response_is_that_of_another_package() -> None:
+    from nilearn.glm.first_level import compute_regressor
+
+    events = block_events(("words", "symbols"), 100)
+    words = events[events["trial_type"] == "words"]
+    condition = np.array([words["onset"], words["duration"], np.ones(len(words))])
+    theirs, _ = compute_regressor(condition, "spm", 2.0 * np.arange(100))
+    # Both sample the response, in steps of 0.1 and 0.04 s, and round times to them; a regressor
+    # changes by 0.2 a second at most, the largest density of the response.
+    np.testing.assert_allclose(regressor(words, 100), theirs[:, 0], atol=0.2 * 0.14)
+
+
+def test_the_bids_study_is_laid_out_as_bids_says(tmp_path: Path) -> None:
+    study = simulate_bids_study(tmp_path / "study", n_subjects=3, n_scans=30, voxel_size=12.0)
+    names = {path.relative_to(study.directory).as_posix() for path in study.directory.rglob("*.*")}
+    run = "sub-02/func/sub-02_task-reading"
+    bold = f"derivatives/preproc/{run}_space-MNI152NLin2009cAsym_desc-preproc_bold"
+    assert {
+        "dataset_description.json",
+        "derivatives/preproc/dataset_description.json",
+        "participants.tsv",
+        "participants.json",
+        f"{run}_events.tsv",
+        f"{bold}.json",
+        f"{bold}.nii.gz",
+    } <= names
+    assert len(names) == 4 + 3 * 3
+    for folder, kind in ((study.directory, "raw"), (study.derivatives, "derivative")):
+        description = json.loads((folder / "dataset_description.json").read_text("utf-8"))
+        assert description["DatasetType"] == kind
+        assert {"Name", "BIDSVersion"} <= set(description)
+    assert description["GeneratedBy"][0]["Name"]
+    assert json.loads((study.directory / f"{bold}.json").read_text("utf-8"))["RepetitionTime"] == 2
+    image: Any = nib.load(study.directory / f"{bold}.nii.gz")
+    assert image.shape == (*study.mask_img.shape, 30)
+    assert image.header.get_zooms() == (12.0, 12.0, 12.0, 2.0)
+    assert image.header.get_xyzt_units() == ("mm", "sec")
+    table = pd.read_csv(study.directory / "participants.tsv", sep="\t")
+    assert table.equals(study.participants)
+    events = pd.read_csv(study.directory / f"{run}_events.tsv", sep="\t")
+    assert list(events) == ["onset", "duration", "trial_type"]
+    assert events["trial_type"].tolist() == ["symbols", "words"]  # the other way round in sub-01
+    assert (events["onset"] + events["duration"]).max() <= 60
+
+
+def test_the_bids_study_holds_its_truth(tmp_path: Path) -> None:
+    n, n_scans = 8, 48
+    study = simulate_bids_study(
+        tmp_path, n_subjects=n, n_scans=n_scans, voxel_size=6.0, noise_fwhm=3.0
+    )
+    inside = _values(study.mask_img) > 0
+    truth = {name: _values(image)[inside] for name, image in study.truth.items()}
+    ages = study.participants["age"] - study.participants["age"].mean()
+    errors = []
+    for label, age in zip(study.participants["participant_id"], ages, strict=True):
+        (run,) = study.derivatives.glob(f"{label}/func/*_bold.nii.gz")
+        (table,) = study.directory.glob(f"{label}/func/*_events.tsv")
+        events = pd.read_csv(table, sep="\t")
+        X = np.column_stack(
+            [
+                *(
+                    regressor(events[events["trial_type"] == k], n_scans)
+                    for k in ("words", "symbols")
+                ),
+                np.ones(n_scans),
+                slow_drifts(n_scans),
+            ]
+        )
+        percent = _values(nib.load(run))[inside].T / 100 - 100
+        words, symbols = np.linalg.lstsq(X, percent, rcond=None)[0][:2]
+        # Noise of an autoregression of order one, and the subject's own difference (SD 0.3 %).
+        lag = np.abs(np.subtract.outer(np.arange(n_scans), np.arange(n_scans)))
+        gain = np.linalg.pinv(X)[:2]
+        covariance = gain @ 0.3**lag @ gain.T + np.diag([0.3**2, 0.0])
+        difference = truth["difference"] + age * truth["age"]
+        error = np.stack([words - truth["response"] - difference, symbols - truth["response"]])
+        errors.append(np.linalg.solve(np.linalg.cholesky(covariance), error))
+    # Whitened, the errors of all subjects are standard normal, all independent.
+    _check_standard_normal(np.concatenate(errors))
+
+
+def test_the_same_seed_gives_the_same_data_set(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        simulate_bids_study(tmp_path / name, n_subjects=3, n_scans=24, voxel_size=12.0, seed=seed)
+    files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*")]
+    for file in files:
+        data = [(tmp_path / name / file).read_bytes() for name in "abc"]
+        assert data[0] == data[1]
+        assert (data[0] == data[2]) == (file.suffix == ".json" or file.name.endswith("events.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"n_subjects": 2}, "n_subjects is 2"), ({"n_scans": 23}, "n_scans is 23")],
+)
+def test_a_bids_study_too_small_is_refused(
+    arguments: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        simulate_bids_study(tmp_path / "study", **arguments)
+    assert not (tmp_path / "study").exists()

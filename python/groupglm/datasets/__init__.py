@@ -5,6 +5,7 @@ All share one brain, of ellipsoids in the box of the common standard-space grid,
 noise: Gaussian, smooth in space. The same seed gives the same study, to the bit.
 """
 
+from groupglm.datasets.bids_study import BidsStudy, simulate_bids_study
 from groupglm.datasets.brain import SimulatedEffect
 from groupglm.datasets.covariate_study import simulate_covariate_study
 from groupglm.datasets.grey_matter_study import simulate_grey_matter_study
@@ -14,9 +15,11 @@ from groupglm.datasets.paired_study import PairedStudy, simulate_paired_study
 from groupglm.datasets.study import GroupStudy
 
 __all__ = [
+    "BidsStudy",
     "GroupStudy",
     "PairedStudy",
     "SimulatedEffect",
+    "simulate_bids_study",
     "simulate_covariate_study",
     "simulate_grey_matter_study",
     "simulate_group_study",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
 
-__all__ = ["make_image", "subject_labels", "write_image"]
+__all__ = ["make_image", "subject_labels", "write_image", "write_series"]
 
 FloatArray = NDArray[np.float64]
 
@@ -45,3 +45,20 @@ def write_image(values: FloatArray, affine: FloatArray, path: Path) -> None:
     from groupglm.images.save import save_image
 
     save_image(make_image(values, affine), path)
+
+
+def write_series(
+    volumes: NDArray[np.int16], affine: FloatArray, repetition_time: float, path: Path
+) -> None:
+    """Write a 4-D image of whole numbers, whole; the repetition time in s."""
+    from nibabel.nifti1 import Nifti1Image
+
+    from groupglm.images.save import save_image
+
+    make: Any = Nifti1Image
+    image: Any = make(volumes, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header.set_zooms((*image.header.get_zooms()[:3], repetition_time))
+    image.header.set_sform(affine, code="mni")
+    image.header.set_qform(affine, code="mni")
+    save_image(image, path, level=1)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+From a BIDS data set to the group
+=================================
+
+Preprocessed runs, events and a table of participants are on disk, named as BIDS says. nilearn fits
+each subject's run (the first level), and ``groupglm`` takes the fitted models to the group: does
+reading words activate more than looking at symbols, and does that change with age?
+
+This example needs nilearn; ``groupglm`` itself does not.
+"""
+
+# %%
+# The data set
+# ------------
+# Twelve subjects read words and symbols in blocks. The folder has the shape that fMRIPrep leaves:
+# events beside the subjects, preprocessed runs in a data set of derivatives.
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from nilearn.glm.first_level import first_level_from_bids
+from nilearn.maskers import NiftiMasker
+
+from groupglm import SecondLevelModel, get_clusters_table, threshold_stats_img
+from groupglm.datasets import simulate_bids_study
+from groupglm.plotting import plot_design_matrix, plot_glass_brain, plot_peak, plot_stat_map
+
+folder = tempfile.TemporaryDirectory()
+study = simulate_bids_study(Path(folder.name) / "study", n_subjects=12)
+for path in sorted(study.directory.rglob("*")):
+    if path.is_file() and ("sub-" not in path.name or "sub-01" in path.name):
+        print(path.relative_to(study.directory).as_posix())
+
+# %%
+# What was shown to the first subject, and when (s):
+pd.read_csv(study.directory / "sub-01" / "func" / "sub-01_task-reading_events.tsv", sep="\t").head(
+    4
+)
+
+# %%
+# First level: one model a subject
+# --------------------------------
+# ``first_level_from_bids`` finds runs, events and confounds by their names and makes a model for
+# each subject, which knows its label. The brain mask is given as a fitted masker, so that all
+# subjects have the same voxels.
+models, runs, events, _ = first_level_from_bids(
+    study.directory,
+    task_label="reading",
+    space_label=study.space,
+    derivatives_folder="derivatives/preproc",
+    hrf_model="spm",
+    mask_img=NiftiMasker(study.mask_img).fit(),
+)
+for model, run, event in zip(models, runs, events, strict=True):
+    model.fit(run, events=event)
+[model.subject_label for model in models]
+
+# %%
+# One subject's design: a column for each kind of block, drifts, a constant.
+plot_design_matrix(models[0].design_matrices_[0], title="first level of sub-01: 100 scans")
+
+# %%
+# One subject alone shows the difference dimly.
+plot_stat_map(
+    models[0].compute_contrast("words - symbols"),
+    mask_img=study.mask_img,
+    threshold=3.1,
+    cut_coords=study.effects["difference"].peak,
+    title="words minus symbols, sub-01: z > 3.1",
+)
+
+# %%
+# Second level: the group
+# -----------------------
+# The fitted models go in as they are. Covariates come from ``participants.tsv``. BIDS writes
+# ``sub-01`` there, while the label of the subject is ``01``; rows are then matched by label, not by
+# order. Age is centred, so that the intercept is the difference at mean age.
+participants = pd.read_csv(study.directory / "participants.tsv", sep="\t")
+confounds = pd.DataFrame(
+    {
+        "subject_label": participants["participant_id"].str.removeprefix("sub-"),
+        "age": participants["age"] - participants["age"].mean(),
+    }
+)
+group = SecondLevelModel(mask_img=study.mask_img).fit(models, confounds=confounds)
+
+# %%
+# Which first-level contrast is taken to the group is said when a second-level one is asked for.
+# Each subject's map of it is computed once, and kept for further questions.
+z_difference = group.compute_contrast("intercept", first_level_contrast="words - symbols")
+difference_map, bonferroni = threshold_stats_img(
+    z_difference, mask_img=study.mask_img, height_control="bonferroni", alpha=0.05
+)
+plot_stat_map(
+    difference_map,
+    mask_img=study.mask_img,
+    cut_coords=study.effects["difference"].peak,
+    title=f"words minus symbols, group: |z| > {bonferroni:.2f} (Bonferroni, 0.05)",
+)
+
+# %%
+# Does the difference change with age?
+z_age = group.compute_contrast("age", first_level_contrast="words - symbols")
+plot_glass_brain(
+    z_age,
+    mask_img=study.mask_img,
+    threshold=3.1,
+    title="change of words minus symbols with age: |z| > 3.1",
+)
+
+# %%
+# Against the truth
+# -----------------
+# Effects are in percent of the mean signal, so they can be compared with what was put in: here
+# their mean over the voxels where the true effect is at least half as high as at its peak.
+means = {}
+for name, contrast in {"difference": "intercept", "age": "age"}.items():
+    estimate = group.compute_contrast(
+        contrast, first_level_contrast="words - symbols", output_type="effect_size"
+    )
+    truth = study.truth[name].get_fdata()
+    core = np.abs(truth) >= np.abs(truth).max() / 2
+    means[name] = {"true effect": truth[core].mean(), "estimate": estimate.get_fdata()[core].mean()}
+compared = pd.DataFrame(means).T
+compared.round(3)
+
+# %%
+get_clusters_table(z_difference, bonferroni)
+
+# %%
+# Each subject's difference at the true peak, as the group model sees it:
+maps = [model.compute_contrast("words - symbols", output_type="effect_size") for model in models]
+plot_peak(
+    maps,
+    group.design_matrix_,
+    "intercept",
+    position=study.effects["difference"].peak,
+    title=f"at {study.effects['difference'].peak} mm",
+    label="words minus symbols (% signal)",
+)
+
+# %%
+# Common mistakes
+# ---------------
+# * Taking z or t maps to the group. What is averaged over subjects are *effects*, in one unit;
+#   ``groupglm`` asks the first-level models for those. If you give files, give effect maps.
+# * Counting scans as subjects: all runs in one big first-level model. The differences between
+#   subjects are then not in the error, and the result holds for these twelve people only.
+# * Several runs of a subject as several subjects. Give the runs to *one* first-level model.
+# * Matching covariates by order. A file that is missing, or a table sorted otherwise, moves every
+#   age to somebody else, and nothing looks wrong.
+#
+# On real data: ``nilearn.datasets.fetch_language_localizer_demo_dataset()`` downloads a data set of
+# this shape; its contrast is ``"language - string"``.
+folder.cleanup()

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How a simulated BOLD signal goes in time: blocks of stimuli, the response to them, drifts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["REPETITION_TIME", "block_events", "regressor", "slow_drifts"]
+
+FloatArray = NDArray[np.float64]
+
+REPETITION_TIME = 2.0  # s
+_BLOCK = 12.0  # s, and as long a rest after it
+_STEP = 0.1  # s, of the response
+_RESPONSE_LENGTH = 32.0  # s
+_N_DRIFTS = 2
+
+
+def block_events(kinds: tuple[str, ...], n_scans: int) -> pd.DataFrame:
+    """Return blocks of each kind in turn, as an events table of BIDS.
+
+    Parameters
+    ----------
+    kinds : tuple of str
+        What the blocks are of.
+    n_scans : int
+        How long it goes on; no block begins that would not end.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``onset`` and ``duration`` in s, and ``trial_type``.
+    """
+    import pandas as pd
+
+    onset = np.arange(0.0, n_scans * REPETITION_TIME - 2 * _BLOCK + 1e-9, 2 * _BLOCK)
+    kind = [kinds[i % len(kinds)] for i in range(len(onset))]
+    return pd.DataFrame({"onset": onset, "duration": _BLOCK, "trial_type": kind})
+
+
+def regressor(events: pd.DataFrame, n_scans: int) -> FloatArray:
+    """Return the response to events at the time of each scan; 1 to a stimulus that goes on.
+
+    Parameters
+    ----------
+    events : pandas.DataFrame
+        Onsets and durations in s.
+    n_scans : int
+        Scan i is at i times the repetition time.
+
+    Returns
+    -------
+    array, shape (n_scans,)
+        Stimuli convolved with the difference of two gamma densities.
+    """
+    from scipy.stats import gamma
+
+    every = round(REPETITION_TIME / _STEP)
+    time = _STEP * np.arange(n_scans * every)
+    stimulus = np.zeros(len(time))
+    for onset, duration in zip(events["onset"], events["duration"], strict=True):
+        stimulus[(time >= onset - _STEP / 2) & (time < onset + duration - _STEP / 2)] = 1.0
+    lag = np.arange(0.0, _RESPONSE_LENGTH, _STEP)
+    response = gamma.pdf(lag, 6.0) - gamma.pdf(lag, 16.0) / 6.0
+    convolved: FloatArray = np.convolve(stimulus, response / response.sum())[: len(time)]
+    return convolved[::every]
+
+
+def slow_drifts(n_scans: int) -> FloatArray:
+    """Return the slowest cosines, shape (n_scans, n_drifts), of half a period up and one."""
+    scan = np.arange(n_scans) + 0.5
+    periods = np.arange(1, _N_DRIFTS + 1)
+    drifts: FloatArray = np.cos(np.pi * np.outer(scan / n_scans, periods))
+    return drifts
