@@ -178,6 +178,17 @@ def test_labels_are_compared_whatever_composes_their_accents(tmp_path: Path) -> 
     ]
 
 
+def test_contrasts_of_halfpipe(tmp_path: Path) -> None:
+    for subject in ("01", "02"):
+        folder = f"sub-{subject}/func/task-x/sub-{subject}_task-x_feature-glm_taskcontrast"
+        touch(
+            tmp_path,
+            f"{folder}-a_stat-effect_statmap.nii.gz",
+            f"{folder}-b_stat-effect_statmap.nii",
+        )
+    assert list(collect_maps(tmp_path, contrast="b")["map_name"]) == ["b", "b"]
+
+
 def test_links_that_run_in_circles(tmp_path: Path) -> None:
     touch(tmp_path, effect("01"), effect("02"))
     (tmp_path / "sub-01" / "above").symlink_to(tmp_path)

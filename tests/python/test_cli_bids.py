@@ -17,7 +17,15 @@ from click.testing import CliRunner, Result
 
 from groupglm import SecondLevelModel, __version__
 from groupglm.cli import main
-from reference.bids import SUBJECTS, make_fitlins, problems, subject_design, write_json
+from reference.bids import (
+    SUBJECTS,
+    effect,
+    make_fitlins,
+    problems,
+    subject_design,
+    touch,
+    write_json,
+)
 from reference.shell import values_of
 
 # FitLins 0.11's pattern of the names of contrasts, and what follows the statistic with --correct.
@@ -251,12 +259,16 @@ def test_filters_of_a_model(raw: Path, tmp_path: Path) -> None:
         }
     ]
     write_json(path, facts)
-    refused = run(raw, tmp_path / "out", "--model", path)
-    assert "rows of the participants table without a map: 11, 12" in refused.output
-    result = done(raw, tmp_path / "out", "--model", path, "--allow-partial", "--dry-run")
+    result = done(raw, tmp_path / "out", "--model", path, "--dry-run")
     assert "10 subjects" in result.output
     assert "contrast-housesGtFacesAge" in result.output
     assert "facesGtHouses" not in result.output
+    assert "left out" not in result.output  # the model itself leaves two subjects out
+    fewer = done(
+        raw, tmp_path / "out", "--model", path, "--filter", "subject=sub-03", "--filter",
+        "subject=04", "--filter", "sub=05", "--filter", "sub=11", "--dry-run",
+    )  # fmt: skip
+    assert "3 subjects" in fewer.output
     assert "asks for echo 1, but the effect maps do not have it" in result.output
 
 
@@ -364,6 +376,19 @@ def test_models_that_are_refused(
     assert result.exit_code == 1
     assert said in " ".join(result.output.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_results_that_would_have_the_same_names_are_refused(tmp_path: Path) -> None:
+    root = tmp_path / "derivatives" / "fitlins"
+    for subject in ("01", "02", "03", "04"):
+        touch(root, effect(subject, contrast="faces"), effect(subject, contrast="facesAge"))
+    rows = "".join(f"sub-0{i}\t{i * i}\n" for i in range(1, 5))
+    (tmp_path / "participants.tsv").write_text(f"participant_id\tage\n{rows}")
+    result = CliRunner().invoke(
+        main, ["bids", str(root), str(tmp_path / "out"), "--model", str(model_file(tmp_path))]
+    )
+    assert result.exit_code == 1
+    assert "would be written to the same files (contrast-facesage_...)" in result.output
 
 
 def test_a_dry_run_writes_nothing(raw: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ KEYS = {"session": "ses", "subject": "sub", "acquisition": "acq", "reconstructio
 _ALIKE = ("task", "contrast", "node", "space", "res", "den", "desc", "hemi")
 _OPTIONS = ("task", "contrast", "space", "session", "run")  # of the command line
 _MAX_SHOWN = 8
+_MAX_OTHERS = 10_000  # other maps that are looked at, if no effect map is found
 
 
 def collect_maps(
@@ -143,30 +144,36 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
     """
     if not root.is_dir():
         raise FileNotFoundError(f"derivatives '{root}': there is no such folder; give its path")
-    statistics: Counter[str] = Counter()
-    found = []
-    for path in walk(root):
-        if "_statmap." not in path.name:
+    found: list[NamedFile] = []
+    others: list[Path] = []
+    for entry in walk(root):
+        if "_statmap." not in entry.name:
             continue
+        file = read_name(Path(entry.path), root) if "_stat-effect_" in entry.name else None
+        if file is not None and file.extension in IMAGES and "sub" in file.entities:
+            found.append(file)
+        elif not found and len(others) < _MAX_OTHERS:
+            others.append(Path(entry.path))
+    if not found:
+        raise ValueError(
+            f"derivatives '{root}' holds no effect map of a subject (sub-..._stat-effect_statmap"
+            f".nii.gz in it, in sub-* or in node-*/sub-*); {_instead(root, others)}"
+        )
+    return sorted(found, key=lambda file: str(file.path))
+
+
+def _instead(root: Path, others: Sequence[Path]) -> str:
+    """Say what a folder holds that has no effect map."""
+    statistics: Counter[str] = Counter()
+    for path in others:
         file = read_name(path, root)
-        if file is None or file.suffix != "statmap":
+        if file is None:
             statistics["no entities in the name"] += 1
         elif file.extension in OTHER_IMAGES:
             statistics[f"{file.extension}, which is not read yet"] += 1
         elif file.extension in IMAGES:
             whose = "of subjects" if "sub" in file.entities else "of no subject"
             statistics[f"stat-{file.entities.get('stat', '?')} {whose}"] += 1
-            if file.entities.get("stat") == "effect" and "sub" in file.entities:
-                found.append(file)
-    if not found:
-        raise ValueError(
-            f"derivatives '{root}' holds no effect map of a subject (sub-..._stat-effect_statmap"
-            f".nii.gz in it, in sub-* or in node-*/sub-*); {_instead(root, statistics)}"
-        )
-    return sorted(found, key=lambda file: str(file.path))
-
-
-def _instead(root: Path, statistics: Counter[str]) -> str:
     if statistics:
         listed = ", ".join(f"{n} {what}" for what, n in statistics.most_common(_MAX_SHOWN))
         return f"it holds other maps: {listed}"

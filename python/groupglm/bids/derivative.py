@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from groupglm.bids.entities import NamedFile
 from groupglm.bids.json_objects import read_json
@@ -135,8 +136,6 @@ def _reference(path: Path, start: Path) -> str:
         relative = os.path.relpath(path.resolve(), start.resolve())
     except ValueError:  # on another drive
         return path.resolve().as_uri()
-    from urllib.parse import quote
-
     return quote(Path(relative).as_posix())
 
 
@@ -160,4 +159,4 @@ def bids_uri(path: Path, derivatives: Path) -> str:
     >>> bids_uri(Path("fitlins/sub-01/a.nii.gz"), Path("fitlins"))
     'bids:maps:sub-01/a.nii.gz'
     """
-    return f"bids:{LINK}:{path.relative_to(derivatives).as_posix()}"
+    return f"bids:{LINK}:{quote(path.relative_to(derivatives).as_posix())}"

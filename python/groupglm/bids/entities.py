@@ -2,7 +2,8 @@
 """The entities in the names of a derivative's files: ``sub-01_task-x_stat-effect_statmap``.
 
 Why not a package: pybids reads every file into a database before the first question, and packages
-that follow the schema of BIDS do not know `contrast` and `stat`, which are not in it yet.
+that follow the schema of BIDS do not know `contrast` and `stat`, which are not in it yet (figures in
+CONTRIBUTING.md).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ __all__ = ["NamedFile", "fold", "read_name", "same_value", "walk"]
 IMAGES = (".nii.gz", ".nii")
 OTHER_IMAGES = (".dscalar.nii", ".func.gii", ".shape.gii")  # grayordinates, surfaces
 _FOLDERS = ("node-", "sub-", "ses-")  # folders that are entities
+_ALIASES = {"taskcontrast": "contrast"}  # HALFpipe's
 _MAX_DEPTH = 8  # node-x/sub-x/ses-x/func, and some more
 
 
@@ -73,6 +75,7 @@ def read_name(path: Path, root: Path) -> NamedFile | None:
     entities: dict[str, str] = {}
     for part in parts:
         key, dash, value = part.partition("-")
+        key = _ALIASES.get(key, key)
         if not (key.isalnum() and dash and value) or key in entities:
             return None
         entities[key] = value
@@ -83,7 +86,7 @@ def read_name(path: Path, root: Path) -> NamedFile | None:
     return NamedFile(path, entities, suffix, dot + extension)
 
 
-def walk(root: Path) -> Iterator[Path]:
+def walk(root: Path) -> Iterator[os.DirEntry[str]]:
     """Walk through the files of a derivative: its own, and those of its nodes and subjects.
 
     Parameters
@@ -93,7 +96,7 @@ def walk(root: Path) -> Iterator[Path]:
 
     Yields
     ------
-    pathlib.Path
+    os.DirEntry
         The files, in no order. Folders that are neither a node's nor a subject's are not entered,
         and no folder twice, so that a link to a folder above ends nowhere.
     """
@@ -111,7 +114,7 @@ def walk(root: Path) -> Iterator[Path]:
                 if entry.name.startswith("."):
                     continue
                 if not _is_folder(entry):
-                    yield Path(entry.path)
+                    yield entry
                 elif depth < _MAX_DEPTH and (inside or entry.name.startswith(_FOLDERS)):
                     pending.append((Path(entry.path), depth + 1))
 

@@ -124,6 +124,7 @@ def _options(given: dict[str, Any]) -> BidsOptions:
     from groupglm.cli.bids_study import BidsOptions
 
     wanted = _wanted(given)
+    given["first_level"] = tuple(name.removeprefix("contrast-") for name in given["first_level"])
     path, node = given.pop("model"), given.pop("model_node")
     root, formula, second_level = given.pop("out"), given.pop("formula"), given.pop("second_level")
     if path is None:

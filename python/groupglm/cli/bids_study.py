@@ -55,6 +55,15 @@ class BidsOptions(RunOptions):
     second_level: tuple[NamedContrast, ...]
     model: StatsModel | None
 
+    @property
+    def subjects(self) -> set[str] | None:
+        """The subjects that options or model ask for; None for all."""
+        from groupglm.inputs.matching import plain_label
+
+        asked = [self.wanted.get("sub"), self.model.filters.get("sub") if self.model else None]
+        sets = [{plain_label(label) for label in labels} for labels in asked if labels]
+        return set.intersection(*sets) if sets else None
+
     @cached_property
     def table(self) -> pd.DataFrame | None:
         """The participants table; None if there is none."""
@@ -186,6 +195,9 @@ def _matched(maps: dict[str, Path], options: BidsOptions) -> Matched:
     table = options.table
     if table is None:
         table = pd.DataFrame(index=pd.Index(list(maps), name="subject_label"))
+    only = options.subjects
+    if only is not None:  # the others are left out on purpose
+        table = table[[label in only for label in table.index]]
     return match_subjects(maps, table, allow_partial=options.allow_partial)
 
 
