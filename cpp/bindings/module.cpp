@@ -12,4 +12,5 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_clusters(module);
   groupglm::register_resampling(module);
   groupglm::register_permutation(module);
+  groupglm::register_permutation_present(module);
 }

@@ -12,28 +12,6 @@ namespace {
 
 using PanelMap = Eigen::Map<const Panel>;
 
-// Products held at a time: 512 rows of a panel (128 KB) stay in the second-level cache.
-constexpr Index kProducts = 512;
-
-// One permutation's numbers at the voxels of a panel.
-struct Scores {
-  Panel effect;  // e
-  Panel total;   // d, at least e
-};
-
-Scores scores_of(const double* products, Index n_effect, Index n_rows) {
-  Scores scores;
-  scores.effect = PanelMap(products).square();
-  for (Index j = 1; j < n_effect; ++j) scores.effect += PanelMap(products + j * kPanel).square();
-  scores.total.setOnes();
-  for (Index j = n_effect; j < n_rows; ++j) {
-    scores.total -= PanelMap(products + j * kPanel).square();
-  }
-  // The smallest normal number stands for zero, so that nothing is divided by it.
-  scores.total = scores.total.max(scores.effect).max(std::numeric_limits<double>::min());
-  return scores;
-}
-
 class Permuted {
  public:
   Permuted(const PermutedModel& model, const PermutedRows& rows, Index n, Index n_voxels,
@@ -50,7 +28,9 @@ class Permuted {
       for (Index i = 0; i < n_now; ++i) {
         const double* const products = workspace.products.data() + i * rows_.n_rows * kPanel;
         const Scores scores = scores_of(products, model_.n_effect, rows_.n_rows);
-        best[b + i] = std::max(best[b + i], largest(scores, products));
+        const double largest =
+            largest_share(scores, products, is_signed(), rows_.n_rows == model_.n_effect);
+        best[b + i] = std::max(best[b + i], largest);
         if (maps_ == nullptr) continue;
         write(scores, products, workspace.live, count, maps_ + (b + i) * n_voxels_ + first);
       }
@@ -59,15 +39,6 @@ class Permuted {
 
  private:
   bool is_signed() const { return model_.n_effect == 1 && !model_.two_sided; }
-
-  double largest(const Scores& scores, const double* products) const {
-    const bool whole = rows_.n_rows == model_.n_effect;  // then the total is one
-    if (is_signed()) {
-      const Panel signed_effect = PanelMap(products) * PanelMap(products).abs();
-      return whole ? signed_effect.maxCoeff() : (signed_effect / scores.total).maxCoeff();
-    }
-    return whole ? scores.effect.maxCoeff() : (scores.effect / scores.total).maxCoeff();
-  }
 
   void write(const Scores& scores, const double* products, const PanelColumns& live, Index count,
              double* map) const {

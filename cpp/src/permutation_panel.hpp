@@ -97,27 +97,28 @@ Panel read_row(const DataView<Scalar>& data, Index row, Index first, Index count
   return values;
 }
 
-/// Reads `count` voxels from the first, takes the basis off and brings them to unit length. Columns
-/// without a voxel, or whose voxel does not vary, become copies of one that does, so that they
-/// change no maximum; false when there is none. products needs room for the rows of the basis.
-template <typename Scalar>
-bool load_panel(const DataView<Scalar>& data, const PermutedModel& model, Index first, Index count,
-                PermutationWorkspace& workspace) {
+/// Reads `count` voxels of n rows, of which read(i) returns one as a Panel, takes the basis (m, n)
+/// off and brings them to unit length. Columns without a voxel, or whose voxel does not vary or has
+/// missing values, become copies of one that does, so that they change no maximum; false when there
+/// is none. products needs room for the rows of the basis.
+template <typename ReadRow>
+bool load_rows(Index n, const ReadRow& read, const Eigen::Map<const RowMatrix>& basis, Index count,
+               PermutationWorkspace& workspace) {
   double* const y = workspace.y.data();
-  const Index n = data.n_rows;
   using Row = Eigen::Map<Panel>;
   Panel total = Panel::Zero();
   for (Index i = 0; i < n; ++i) {
-    const Panel values = read_row(data, i, first, count);
+    const Panel values = read(i);
     total += values.square();
     Row(y + i * kPanel) = values;
   }
-  take_off(model.basis, y, workspace.products.data());
+  take_off(basis, y, workspace.products.data());
   Panel square = Panel::Zero();
   for (Index i = 0; i < n; ++i) square += Row(y + i * kPanel).square();
   const double share = rounding_share(n);
   Index source = -1;
   for (Index v = 0; v < kPanel; ++v) {
+    // False for NaN too.
     const bool live = v < count && square[v] > share * share * total[v];
     workspace.live[static_cast<std::size_t>(v)] = live;
     if (live && source < 0) source = v;
@@ -133,6 +134,15 @@ bool load_panel(const DataView<Scalar>& data, const PermutedModel& model, Index 
   return true;
 }
 
+/// The same for `count` voxels side by side, from the first.
+template <typename Scalar>
+bool load_panel(const DataView<Scalar>& data, const PermutedModel& model, Index first, Index count,
+                PermutationWorkspace& workspace) {
+  return load_rows(
+      data.n_rows, [&](Index i) { return read_row(data, i, first, count); }, model.basis, count,
+      workspace);
+}
+
 // Calls body(first voxel, count, thread) for every panel.
 template <typename Body>
 void for_each_panel(Index n_voxels, int n_threads, const Body& body) {
@@ -144,6 +154,44 @@ void for_each_panel(Index n_voxels, int n_threads, const Body& body) {
       body(first, std::min(kPanel, end - first), thread);
     }
   });
+}
+
+// Products held at a time: 512 rows of a panel (128 KB) stay in the second-level cache.
+inline constexpr Index kProducts = 512;
+
+// Below this share of the data, what the nuisance leaves of them is rounding.
+inline constexpr double kSmallestTotal = 1e-12;
+inline constexpr double kHuge = 1e300;
+
+/// One permutation's numbers at the voxels of a panel.
+struct Scores {
+  Panel effect;  // e
+  Panel total;   // d, at least e; kHuge where both are rounding
+};
+
+/// From products (n_rows, kPanel), the k of the effect first.
+inline Scores scores_of(const double* products, Index n_effect, Index n_rows) {
+  using Row = Eigen::Map<const Panel>;
+  Scores scores;
+  scores.effect = Row(products).square();
+  for (Index j = 1; j < n_effect; ++j) scores.effect += Row(products + j * kPanel).square();
+  scores.total.setOnes();
+  for (Index j = n_effect; j < n_rows; ++j) scores.total -= Row(products + j * kPanel).square();
+  // Of data that the nuisance explains entirely once they are rearranged (which happens by flips of
+  // few images) rounding is left: its ratios would be large statistics, a huge total makes them 0.
+  scores.total = (scores.total < kSmallestTotal).select(kHuge, scores.total.max(scores.effect));
+  return scores;
+}
+
+/// The largest r2 of a panel; with the sign of the effect's one product if `is_signed`.
+inline double largest_share(const Scores& scores, const double* products, bool is_signed,
+                            bool total_is_one) {
+  using Row = Eigen::Map<const Panel>;
+  if (is_signed) {
+    const Panel signed_effect = Row(products) * Row(products).abs();
+    return total_is_one ? signed_effect.maxCoeff() : (signed_effect / scores.total).maxCoeff();
+  }
+  return total_is_one ? scores.effect.maxCoeff() : (scores.effect / scores.total).maxCoeff();
 }
 
 inline std::vector<std::optional<PermutationWorkspace>> workspaces_for(int n_threads) {

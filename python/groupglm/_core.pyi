@@ -140,4 +140,22 @@ def permuted_g_statistics(
     maps: _Floats | None,
     n_threads: int,
 ) -> _Floats: ...
+def permuted_present_statistics(
+    y: _Data,
+    effect: _Floats,
+    nuisance: _Floats,
+    rearranged: int,
+    two_sided: bool,
+    columns: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    present: NDArray[np.bool_],
+    rank: NDArray[np.int64],
+    table: NDArray[np.int64],
+    heads: _Floats,
+    values: _Floats,
+    order: NDArray[np.int64],
+    signs: _Floats,
+    maps: _Floats | None,
+    n_threads: int,
+) -> _Floats: ...
 def varying_voxels(y: _Data, basis: _Floats, n_threads: int) -> NDArray[np.bool_]: ...

@@ -169,13 +169,60 @@ def test_missing_values() -> None:
     flat = np.flatnonzero(INSIDE.ravel(order="F"))[5]
     place = tuple(int(i) for i in np.unravel_index(flat, SHAPE, order="F"))
     with pytest.raises(ValueError, match=r"2 of .* voxels lack") as error:
-        non_parametric_inference(images_of(Y), **options)
+        non_parametric_inference(images_of(Y), missing="raise", **options)
     assert str(place) in str(error.value)
     out: Any = non_parametric_inference(images_of(Y), missing="intersect", tfce=True, **options)
     assert (inside(out["t"])[[5, 9]] == 0).all()
     zero: Any = non_parametric_inference(images_of(Y), missing="zero", **options)
     filled: Any = non_parametric_inference(images_of(np.nan_to_num(Y)), **options)
     np.testing.assert_array_equal(zero.get_fdata(), filled.get_fdata())
+
+
+@pytest.mark.parametrize("case", ["one-sample", "groups", "F"])
+def test_missing_values_leave_the_statistic_that_of_compute_contrast(case: str) -> None:
+    rng = np.random.default_rng(6)
+    Y = rng.normal(size=(14, int(INSIDE.sum()))).astype(np.float32)
+    Y[rng.random(Y.shape) < 0.05] = np.nan
+    Y[4:, 17] = np.nan  # four images are left, of one group
+    design = pd.DataFrame({"a": np.repeat([1.0, 0], 7), "b": np.repeat([0, 1.0], 7)})
+    design["score"] = rng.normal(size=14)
+    contrast: Any = np.array([1, -1, 0])
+    if case == "one-sample":
+        design, contrast = design[["a"]] * 0 + 1, "a"
+    elif case == "F":
+        contrast = np.array([[1, -1, 0], [0, 0, 1]])
+    options: Any = {"n_perm": 60, "random_state": 0, "tfce": True, "threshold": 0.05}
+    imgs, flat = images_of(Y), np.flatnonzero(INSIDE.ravel(order="F"))[17]
+    place = tuple(int(i) for i in np.unravel_index(flat, SHAPE, order="F"))
+    with pytest.warns(UserWarning, match="1 of 100 voxels lack values and are not") as caught:
+        out: Any = non_parametric_inference(
+            imgs, design_matrix=design, second_level_contrast=contrast, mask=MASK, **options
+        )
+    assert str(place) in str(caught[0].message)
+    model = SecondLevelModel(mask_img=MASK).fit(imgs, design_matrix=design)
+    expected = inside(model.compute_contrast(contrast, output_type="stat"))
+    letter = "F" if case == "F" else "t"
+    np.testing.assert_allclose(inside(out[letter]), expected, rtol=1e-5, atol=1e-5)
+    p = 10.0 ** -inside(out[f"logp_max_{letter}"])
+    assert np.flatnonzero(np.isnan(p)).tolist() == [17]
+    # p-values are those of the p-values of one voxel, in whose order they are.
+    order = np.argsort(inside(model.compute_contrast(contrast, output_type="p_value")))
+    assert (np.diff(p[order][~np.isnan(p[order])]) >= -1e-6).all()
+
+
+def test_images_are_resampled_as_the_estimator_does() -> None:
+    imgs = smooth_images(12)
+    design = pd.DataFrame({"x": np.linspace(-1, 1, 12), "intercept": 1.0})
+    target: Any = {"target_affine": np.diag([3.0, 3.0, 3.0]), "smoothing_fwhm": 3.0}
+    model = SecondLevelModel(mask_img=MASK, **target).fit(imgs, design_matrix=design)
+    out: Any = non_parametric_inference(
+        imgs, design_matrix=design, second_level_contrast="x", mask=MASK, n_perm=30, tfce=True,
+        random_state=0, **target,
+    )  # fmt: skip
+    expected = model.compute_contrast("x", output_type="stat")
+    assert out["t"].shape == expected.shape != SHAPE
+    np.testing.assert_allclose(out["t"].affine, expected.affine)
+    np.testing.assert_allclose(out["t"].get_fdata(), expected.get_fdata(), rtol=1e-5, atol=1e-5)
 
 
 def test_resume_from_a_result() -> None:
@@ -223,7 +270,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"tfce": "fast"}, ValueError, "'exact' or 'steps'"),
     ({"tfce": True, "tfce_powers": (1, -1)}, ValueError, "at least zero"),
     ({"connectivity": 8}, ValueError, "6, 18 or 26"),
-    ({"missing": "omit"}, ValueError, "'raise', 'zero' or 'intersect'"),
+    ({"missing": "drop"}, ValueError, "one of omit, zero, raise, intersect"),
     ({"sign_flip": "both"}, ValueError, "True, False or None"),
     ({"exchangeability_blocks": [1, 2]}, ValueError, r"\(12,\), one label for each image"),
     ({"block_permutation": "whole"}, ValueError, "needs exchangeability_blocks"),

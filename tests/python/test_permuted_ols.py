@@ -332,7 +332,7 @@ def test_missing_values() -> None:
     Y[2, 4] = Y[3, 1] = np.nan
     x = rng.normal(size=10)
     with pytest.raises(ValueError, match=r"2 of 6 voxels lack .* \(columns 1, 4\)"):
-        permuted_ols(x, Y, n_perm=30)
+        permuted_ols(x, Y, n_perm=30, missing="raise")
     out = permuted_ols(x, Y, n_perm=30, missing="intersect", random_state=0)
     kept = permuted_ols(x, Y[:, [0, 2, 3, 5]], n_perm=30, random_state=0)
     np.testing.assert_array_equal(out["h0_max_t"], kept["h0_max_t"])

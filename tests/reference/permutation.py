@@ -59,6 +59,17 @@ def rearranged(
     )
 
 
+def left_by_nuisance(
+    X: FloatArray, C: FloatArray, y: FloatArray, order: IntArray, signs: FloatArray
+) -> FloatArray:
+    """What the nuisance leaves of its own residuals once they are rearranged, of unit length."""
+    Z = X @ null_space(C)
+    hat_z = hat(Z) if Z.shape[1] else np.zeros((len(X), len(X)))
+    residual = y - hat_z @ y
+    shuffled = signs[:, None] * residual[order]
+    return (shuffled - hat_z @ shuffled) / np.linalg.norm(residual)
+
+
 def g_statistic(X: FloatArray, C: FloatArray, y: FloatArray, groups: IntArray) -> float:
     """G, or its signed root v for one row, of one voxel y (n,): Winkler et al. (2014), eq. 5."""
     beta = np.linalg.pinv(X) @ y

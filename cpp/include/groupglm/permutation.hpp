@@ -44,7 +44,7 @@ struct PermutedOutputs {
   double* maps = nullptr;  // (B, n_voxels): t or F, or nothing; 0 at a voxel that does not vary
 };
 
-/// Fills the outputs. y (n, n_voxels) must be finite. A voxel whose data the basis explains
+/// Fills the outputs. A voxel of y (n, n_voxels) with NaN, or whose data the basis explains
 /// entirely, up to rounding, has no statistic and takes no part; best is -infinity if that is so of
 /// all. In maps RSS is kept above rounding, so that they are finite.
 template <typename Scalar>

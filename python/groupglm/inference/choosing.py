@@ -88,7 +88,12 @@ def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
 
 
 def choose_rearrangements(
-    parts: Partition, exchange: Exchange, options: PermutationOptions, seed: int
+    parts: Partition,
+    exchange: Exchange,
+    options: PermutationOptions,
+    seed: int,
+    *,
+    complete: bool = True,
 ) -> Rearrangements:
     """Draw as many as were asked for, or list all that there are.
 
@@ -102,6 +107,8 @@ def choose_rearrangements(
         What the user asked for.
     seed : int
         Of those that are drawn.
+    complete : bool, default=True
+        Whether every voxel has all images.
 
     Returns
     -------
@@ -120,6 +127,9 @@ def choose_rearrangements(
     if options.variance_groups is not None:
         labels = check_labels(options.variance_groups, parts.n_images, "variance_groups")
         rows = np.concatenate([rows, parts.nuisance, labels[None] / (1 + labels.max())])
+    if not complete and not exchange.flips:
+        # Orders that are equal for all images differ for those that a voxel has.
+        rows = np.concatenate([rows, np.arange(parts.n_images)[None]])
     count = exchange.count(rows)
     kind = "sign flips" if exchange.flips else "permutations"
     if count - 1 <= options.n_perm:

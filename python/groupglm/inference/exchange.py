@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from scipy import special
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -84,6 +85,60 @@ class Exchange:
                 ways //= math.factorial(count)
             total *= ways
         return total
+
+    def log_counts(
+        self, rows: NDArray[np.float64], present: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Count the different rearrangements of some of the columns of `rows`.
+
+        Parameters
+        ----------
+        rows : array, shape (m, n)
+            What is rearranged.
+        present : array of bool, shape (n_patterns, n)
+            Which columns.
+
+        Returns
+        -------
+        array, shape (n_patterns,)
+            Logarithm of `count` for these columns alone; units that are not whole do not count.
+        """
+        logs = np.zeros(len(present))
+        if self.flips:
+            moved = present & (np.abs(rows).max(axis=0, initial=0) > 1e-12)
+            for units in self.groups:
+                logs += np.log(2) * np.any(moved[:, units], axis=2).sum(axis=1)
+            return logs
+        kinds = _kinds(rows)
+        for units in self.groups:
+            whole = present[:, units].all(axis=2).astype(np.float64)  # (n_patterns, n_units)
+            labels = _unit_kinds(units, kinds)
+            of_kind = whole @ (labels[:, None] == np.arange(labels.max() + 1))
+            logs += special.gammaln(1 + whole.sum(axis=1)) - special.gammaln(1 + of_kind).sum(
+                axis=1
+            )
+        return logs
+
+    def breaks_units(self, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Tell where a unit that is to be permuted has some rows present and some not.
+
+        Parameters
+        ----------
+        present : array of bool, shape (n_patterns, n)
+            The rows.
+
+        Returns
+        -------
+        array of bool, shape (n_patterns,)
+            False everywhere for flips, which a unit's rows share whoever is absent.
+        """
+        broken = np.zeros(len(present), dtype=bool)
+        if not self.flips:
+            for units in self.groups:
+                inside = present[:, units]
+                part = np.any(inside, axis=2) & ~np.all(inside, axis=2)
+                broken |= np.any(part, axis=1)
+        return broken
 
     def _flippable(self, rows: NDArray[np.float64]) -> list[Integers]:
         return [

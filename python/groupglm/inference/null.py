@@ -121,7 +121,11 @@ class DataSource(Protocol):
     """Where the data come from: an array, or images that a worker reads itself."""
 
     def load(self, n_threads: int) -> Data:
-        """Return the data, shape (n_images, n_voxels), all finite."""
+        """Return the data, shape (n_images, n_voxels); NaN where a value is missing."""
+        ...
+
+    def name_voxels(self, columns: NDArray[np.int64]) -> str:
+        """Name the first of some voxels as the user knows them."""
         ...
 
 

@@ -17,6 +17,8 @@ from groupglm.inference.exchange import Exchange, check_labels
 from groupglm.inference.null import Corrections, DataSource, NullTask, null_distribution
 from groupglm.inference.partition import Partition, partition
 from groupglm.inference.permuted_kernels import GroupedKernel, Kernel, make_ols_kernel
+from groupglm.inference.permuted_present import make_present_kernel
+from groupglm.inference.present import Presence, find_presence
 from groupglm.inference.resuming import PermutationState, load_state
 from groupglm.inference.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
 
@@ -55,6 +57,9 @@ class PermutationResult:
         Whether signs were flipped, rather than rows permuted.
     tail_fit : dict of TailFit
         By the same names, if asked for.
+    untested : array of bool, shape (n_voxels,), or None
+        Voxels that lack values and cannot be tested with those they have; their p-values are NaN.
+        None when nothing is missing.
     """
 
     letter: str
@@ -64,6 +69,7 @@ class PermutationResult:
     exhaustive: bool
     sign_flip: bool
     tail_fit: dict[str, TailFit] = field(default_factory=dict)
+    untested: NDArray[np.bool_] | None = None
 
     @property
     def n_perm(self) -> int:
@@ -85,6 +91,7 @@ def permutation_test(
     contrast: Floats,
     source: DataSource,
     statistic: Floats,
+    df_residual: int | NDArray[np.int64],
     options: PermutationOptions,
     *,
     neighbours: Callable[[], Neighbours] | None = None,
@@ -99,9 +106,11 @@ def permutation_test(
     contrast : array, shape (n_columns,) or (n_rows, n_columns)
         A contrast that it can estimate; a vector for t, a matrix for F.
     source : DataSource
-        The data, without missing values.
+        The data; NaN is a missing value.
     statistic : array, shape (n_voxels,)
         The parametric statistic of the contrast, to be reported.
+    df_residual : int or array of int, shape (n_voxels,)
+        Its residual degrees of freedom.
     options : PermutationOptions
         How.
     neighbours : callable, optional
@@ -128,11 +137,19 @@ def permutation_test(
     """
     parts = partition(X, np.atleast_2d(contrast))
     exchange = choose_exchange(parts, options)
-    kernel, observed = _kernel_and_statistic(parts, exchange, source, statistic, options)
+    data = source.load(options.n_threads)
+    presence = find_presence(source, data, df_residual, parts, exchange)
+    kernel = _make_kernel(parts, exchange, presence, options)
+    reported, compared = kernel.observe(data, statistic, options.n_threads)
+    if np.isnan(compared).all():
+        raise ValueError(
+            "no voxel varies beyond what the nuisance columns explain, so there is nothing to "
+            "test; check the images and the mask"
+        )
     # The largest that the core's maps reach: TFCE takes no infinite values.
     bound = 1e15 * parts.df_residual
     bound = bound**0.5 if kernel.letter == "t" else bound
-    finite = np.clip(np.nan_to_num(observed, posinf=bound, neginf=-bound), -bound, bound)
+    finite = np.clip(np.nan_to_num(compared, posinf=bound, neginf=-bound), -bound, bound)
     corrections = Corrections(
         letter=kernel.letter,
         two_sided=options.two_sided and kernel.letter == "t",
@@ -140,8 +157,10 @@ def permutation_test(
         tfce=options.tfce,
         neighbours=neighbours() if neighbours is not None and options.need_neighbours else None,
     )
-    state = _begin(parts, contrast, observed, options, resume)
-    rearrangements = choose_rearrangements(parts, exchange, options, state.seed)
+    state = _begin(parts, contrast, compared, presence, options, resume)
+    rearrangements = choose_rearrangements(
+        parts, exchange, options, state.seed, complete=presence is None
+    )
     if rearrangements.n < state.n_done:
         raise ValueError(
             f"resume has {state.n_done} rearrangements already, more than n_perm={options.n_perm}; "
@@ -151,9 +170,14 @@ def permutation_test(
         check_enough(rearrangements.n)
     task = NullTask(source, kernel, corrections, rearrangements, state.n_done, rearrangements.n)
     state = _run(task, state, options, resume if isinstance(resume, Path) else None)
-    maps = {kernel.letter: observed, **_observed_maps(finite, corrections)}
+    maps = {kernel.letter: compared, **_observed_maps(finite, corrections)}
     p_value, tail_fit = _p_values(maps, state, corrections.two_sided, options.tail)
-    maps[kernel.letter] = np.nan_to_num(observed, posinf=np.inf, neginf=-np.inf)
+    maps[kernel.letter] = np.nan_to_num(reported, posinf=np.inf, neginf=-np.inf)
+    untested = None if presence is None else presence.untested
+    if untested is not None:
+        maps[kernel.letter][untested] = statistic[untested]
+        for p in p_value.values():
+            p[untested] = np.nan
     return PermutationResult(
         letter=kernel.letter,
         observed=maps,
@@ -162,45 +186,31 @@ def permutation_test(
         exhaustive=rearrangements.exhaustive,
         sign_flip=exchange.flips,
         tail_fit=tail_fit,
+        untested=untested,
     )
 
 
-def _kernel_and_statistic(
-    parts: Partition,
-    exchange: Exchange,
-    source: DataSource,
-    statistic: Floats,
-    options: PermutationOptions,
-) -> tuple[Kernel, Floats]:
-    """Make the kernel, and the statistic that it tests in place of the parametric one."""
+def _make_kernel(
+    parts: Partition, exchange: Exchange, presence: Presence | None, options: PermutationOptions
+) -> Kernel:
     if options.variance_groups is None:
         kernel = make_ols_kernel(parts, exchange, options.method, two_sided=options.two_sided)
-        data = source.load(options.n_threads)
-        live = kernel.varying(data, options.n_threads)
-        _refuse_constant(live)
-        return kernel, np.where(live, statistic, np.nan)
+        if presence is None:
+            return kernel
+        return make_present_kernel(kernel, parts, presence, options.method)
+    if presence is not None:
+        raise ValueError(
+            "variance_groups cannot be tested where images lack values: the degrees of freedom of "
+            "their statistic are unknown, so that voxels with more and with fewer images cannot be "
+            "compared; give missing='intersect' to leave these voxels out"
+        )
     if options.method != "freedman-lane":
         raise ValueError(
             f"variance_groups need method='freedman-lane', but method is {options.method!r}"
         )
     groups = check_labels(options.variance_groups, parts.n_images, "variance_groups")
     _check_groups(parts, groups)
-    grouped = GroupedKernel(parts, groups, options.two_sided)
-    data = source.load(options.n_threads)
-    live = grouped.varying(data, options.n_threads)
-    _refuse_constant(live)
-    maps = np.empty((1, data.shape[1]))
-    order, signs = np.arange(parts.n_images)[None], np.ones((1, parts.n_images))
-    grouped.statistics(data, order, signs, maps, options.n_threads)
-    return grouped, np.where(live, maps[0], np.nan)
-
-
-def _refuse_constant(live: NDArray[np.bool_]) -> None:
-    if not live.any():
-        raise ValueError(
-            "no voxel varies beyond what the nuisance columns explain, so there is nothing to "
-            "test; check the images and the mask"
-        )
+    return GroupedKernel(parts, groups, options.two_sided)
 
 
 def _check_groups(parts: Partition, groups: NDArray[np.int64]) -> None:
@@ -237,7 +247,8 @@ def _statistic_threshold(parts: Partition, options: PermutationOptions) -> float
 def _begin(
     parts: Partition,
     contrast: Floats,
-    observed: Floats,
+    compared: Floats,
+    presence: Presence | None,
     options: PermutationOptions,
     resume: PermutationState | Path | None,
 ) -> PermutationState:
@@ -253,9 +264,10 @@ def _begin(
         options.block_permutation,
         None if groups is None else np.asarray(groups).tolist(),
         (options.sign_flip, options.method),
+        *(() if presence is None else (presence.patterns.present, presence.patterns.columns)),
     )
     seed = secrets.randbits(31) if options.seed is None else options.seed
-    fresh = PermutationState.begin(seed, test, observed)
+    fresh = PermutationState.begin(seed, test, compared)
     previous = resume
     if isinstance(resume, Path):
         previous = load_state(resume) if resume.exists() else None

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm._core import Neighbours
-from groupglm.distribute import check_jobs, is_remote
+from groupglm.distribute import is_remote
 from groupglm.errors import warn_caller
 from groupglm.inference.permutation import PermutationResult, permutation_test
 from groupglm.inference.permutation_options import PermutationOptions, Scale, check_options
+from groupglm.inference.present import lacking_voxels, refuse_missing
 from groupglm.inference.resuming import PermutationState
 from groupglm.ols import fit_ols
-from groupglm.progress import Progress
 from groupglm.spaces.volume import VolumeSpace
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from groupglm.fitted import Missing
     from groupglm.inference.permuted_kernels import Method
     from groupglm.inference.tails import Tail
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["ArraySource", "PermutationOutputs", "permuted_ols", "resumable"]
 
 _MAX_SENT = 64 * 2**20  # bytes of data that may travel to each worker
-
-Missing = Literal["raise", "zero", "intersect"]
 
 
 class PermutationOutputs(dict[str, Any]):
@@ -63,6 +62,11 @@ class ArraySource:
         del n_threads
         return self.data
 
+    def name_voxels(self, columns: NDArray[np.int64]) -> str:
+        """Name the first columns."""
+        listed = ", ".join(map(str, columns[:5].tolist()))
+        return f"columns {listed}{', ...' if len(columns) > 5 else ''}"
+
 
 def permuted_ols(
     tested_vars: ArrayLike,
@@ -87,7 +91,7 @@ def permuted_ols(
     connectivity: Literal[6, 18, 26] = 6,
     tfce_powers: tuple[float, float] = (0.5, 2.0),
     tail: Tail | None = None,
-    missing: Missing = "raise",
+    missing: Missing = "omit",
     resume: PermutationOutputs | str | os.PathLike[str] | None = None,
 ) -> PermutationOutputs:
     """Test variables one by one at many voxels, by permutation.
@@ -125,9 +129,10 @@ def permuted_ols(
     exchangeability_blocks, block_permutation, variance_groups, sign_flip, method, \
 cluster_threshold_scale, connectivity, tfce_powers, tail
         As `groupglm.non_parametric_inference` has them.
-    missing : {"raise", "zero", "intersect"}, default="raise"
-        What to do about NaN: refuse, take it for zero, or leave the voxel out: its statistic is
-        zero and its p-value one.
+    missing : {"omit", "zero", "raise", "intersect"}, default="omit"
+        What to do about NaN: leave it out, voxel by voxel, as `groupglm.non_parametric_inference`
+        does; take it for zero; refuse; or leave the voxel out: its statistic is zero and its
+        p-value one.
     resume : result of this function, or path, optional
         Goes on from there to `n_perm` permutations in all. A file is read if it exists and written
         at the end and when interrupted; for one tested variable.
@@ -174,16 +179,18 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         method=method,
         sign_flip=sign_flip,
         tail=tail,
-        n_threads=check_jobs(n_jobs),
-        progress=Progress(verbose),
+        connectivity=connectivity,
+        missing=missing,
+        n_jobs=n_jobs,
+        verbose=verbose,
         exchangeability_blocks=exchangeability_blocks,
         block_permutation=block_permutation,
         variance_groups=variance_groups,
     )
     tested = _columns(tested_vars, "tested_vars", None)
-    data = _check_missing(_data(target_vars, len(tested)), missing)
+    data = _treat_missing(_data(target_vars, len(tested)), missing)
     confounds = _columns(confounding_vars, "confounding_vars", len(tested))
-    neighbours = _neighbours_of(masker, data.shape[1], connectivity, options)
+    neighbours = _neighbours_of(masker, data.shape[1], options)
     if is_remote() and data.nbytes > _MAX_SENT:
         raise ValueError(
             f"target_vars would be sent to each worker ({data.nbytes / 1e6:.0f} MB); save the "
@@ -194,13 +201,14 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     for column, state in zip(tested.T, previous, strict=True):
         X = _design(column, confounds, model_intercept)
         contrast = np.eye(X.shape[1])[0]
-        statistic = fit_ols(X, data, n_threads=options.n_threads).contrast(contrast).stat
+        fit = fit_ols(X, data, n_threads=options.n_threads)
         results.append(
             permutation_test(
                 X,
                 contrast,
                 ArraySource(data),
-                statistic,
+                fit.contrast(contrast).stat,
+                fit.df_residual,
                 options,
                 neighbours=neighbours,
                 resume=state,
@@ -279,23 +287,17 @@ def _data(target_vars: Any, n: int) -> Data:
     return data
 
 
-def _check_missing(data: Data, missing: Any) -> Data:
-    if missing not in ("raise", "zero", "intersect"):
-        raise ValueError(f"missing is {missing!r}; it must be 'raise', 'zero' or 'intersect'")
-    holes = np.isnan(data)
-    if not holes.any():
+def _treat_missing(data: Data, missing: Missing) -> Data:
+    if missing == "omit":
         return data
-    lacking = np.flatnonzero(holes.any(axis=0))
+    lacking = lacking_voxels(data)
+    if not len(lacking):
+        return data
     if missing == "raise":
-        listed = ", ".join(map(str, lacking[:5])) + (", ..." if len(lacking) > 5 else "")
-        raise ValueError(
-            f"{len(lacking)} of {data.shape[1]} voxels lack a value in some image (columns "
-            f"{listed}), and images cannot be exchanged where some are missing; give "
-            "missing='intersect' to leave these voxels out, or 'zero' to take NaN for zero"
-        )
+        refuse_missing(ArraySource(data), lacking, data.shape[1])
     data = data.copy()
     if missing == "zero":
-        data[holes] = 0
+        np.nan_to_num(data, copy=False, posinf=np.inf, neginf=-np.inf)
     elif len(lacking) == data.shape[1]:
         raise ValueError("missing='intersect' leaves no voxel: none has a value in every image")
     else:
@@ -318,10 +320,9 @@ def _design(column: Floats, confounds: Floats, model_intercept: bool) -> Floats:
 
 
 def _neighbours_of(
-    masker: Any, n_voxels: int, connectivity: int, options: PermutationOptions
+    masker: Any, n_voxels: int, options: PermutationOptions
 ) -> Callable[[], Neighbours] | None:
-    if connectivity not in (6, 18, 26):
-        raise ValueError(f"connectivity is {connectivity!r}; it must be 6, 18 or 26")
+    connectivity = options.connectivity
     if not options.need_neighbours:
         return None
     if masker is None:

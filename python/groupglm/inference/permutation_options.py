@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from groupglm.distribute import check_jobs
 from groupglm.errors import warn_caller
+from groupglm.fitted import MISSING, Missing
 from groupglm.inference.null import TfceOptions
 from groupglm.inference.permuted_kernels import METHODS, Method
 from groupglm.inference.tails import TAILS, Tail
+from groupglm.progress import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-    from groupglm.progress import Progress
 
 __all__ = ["PermutationOptions", "Scale", "check_options"]
 
@@ -46,6 +47,8 @@ class PermutationOptions:
     sign_flip: bool | None = None
     method: Method = "freedman-lane"
     tail: Tail | None = None
+    connectivity: Literal[6, 18, 26] = 6
+    missing: Missing = "omit"
 
     @property
     def need_neighbours(self) -> bool:
@@ -65,6 +68,10 @@ def check_options(
     method: Method,
     sign_flip: bool | None,
     tail: Tail | None,
+    connectivity: Literal[6, 18, 26],
+    missing: Missing,
+    n_jobs: int | None,
+    verbose: int,
     **others: Any,
 ) -> PermutationOptions:
     """Check what the user gave, before anything is read.
@@ -73,7 +80,7 @@ def check_options(
     ----------
     n_perm, two_sided, random_state, threshold, cluster_threshold_scale, tfce
         As `groupglm.non_parametric_inference` has them.
-    tfce_powers, method, sign_flip, tail
+    tfce_powers, method, sign_flip, tail, connectivity, missing, n_jobs, verbose
         As `groupglm.non_parametric_inference` has them.
     **others
         Further fields of `PermutationOptions`.
@@ -98,6 +105,10 @@ def check_options(
         raise ValueError(f"tail is {tail!r}; it must be None or one of {', '.join(TAILS)}")
     if sign_flip not in (None, False, True):
         raise ValueError(f"sign_flip is {sign_flip!r}; it must be True, False or None")
+    if connectivity not in (6, 18, 26):
+        raise ValueError(f"connectivity is {connectivity!r}; it must be 6, 18 or 26")
+    if missing not in MISSING:
+        raise ValueError(f"missing is {missing!r}; it must be one of {', '.join(MISSING)}")
     _check_threshold(threshold, cluster_threshold_scale)
     return PermutationOptions(
         n_perm=int(n_perm),
@@ -109,6 +120,10 @@ def check_options(
         method=method,
         sign_flip=sign_flip,
         tail=tail,
+        connectivity=connectivity,
+        missing=missing,
+        n_threads=check_jobs(n_jobs),
+        progress=Progress(verbose),
         **others,
     )
 

@@ -41,8 +41,23 @@ class Kernel(Protocol):
         """Which statistic."""
         ...
 
-    def varying(self, data: Data, n_threads: int) -> NDArray[np.bool_]:
-        """Tell which voxels have a statistic."""
+    def observe(self, data: Data, statistic: Floats, n_threads: int) -> tuple[Floats, Floats]:
+        """Return the statistic of the data as they are.
+
+        Parameters
+        ----------
+        data : array, shape (n_images, n_voxels)
+            The data.
+        statistic : array, shape (n_voxels,)
+            The parametric statistic.
+        n_threads : int
+            Number of threads.
+
+        Returns
+        -------
+        reported, compared : arrays, shape (n_voxels,)
+            For the user, and on the scale of `statistics`; NaN where there is none.
+        """
         ...
 
     def statistics(
@@ -58,7 +73,7 @@ class Kernel(Protocol):
         Parameters
         ----------
         data : array, shape (n_images, n_voxels)
-            Finite.
+            A voxel with NaN has no statistic, unless the kernel is made for it.
         order, signs : arrays, shape (n_rearrangements, n_images)
             As `Rearrangements.take` gives them.
         maps : array, shape (n_rearrangements, n_voxels), optional
@@ -112,9 +127,11 @@ class OlsKernel:
         """Which statistic."""
         return "t" if len(self.effect) == 1 else "F"
 
-    def varying(self, data: Data, n_threads: int) -> NDArray[np.bool_]:
-        """Tell which voxels have a statistic."""
-        return _core.varying_voxels(data, self.basis, n_threads)
+    def observe(self, data: Data, statistic: Floats, n_threads: int) -> tuple[Floats, Floats]:
+        """Return the statistic of the data as they are; see `Kernel`."""
+        live = _core.varying_voxels(data, self.basis, n_threads)
+        observed = np.where(live, statistic, np.nan)
+        return observed, observed.copy()
 
     def statistics(
         self,
@@ -220,9 +237,15 @@ class GroupedKernel:
         """Which statistic: v, Welch's t for two groups, or G."""
         return "t" if len(self.parts.effect) == 1 else "F"
 
-    def varying(self, data: Data, n_threads: int) -> NDArray[np.bool_]:
-        """Tell which voxels have a statistic."""
-        return _core.varying_voxels(data, self.parts.nuisance, n_threads)
+    def observe(self, data: Data, statistic: Floats, n_threads: int) -> tuple[Floats, Floats]:
+        """Return the statistic of the data as they are, not the parametric one; see `Kernel`."""
+        del statistic
+        live = _core.varying_voxels(data, self.parts.nuisance, n_threads)
+        n = self.parts.n_images
+        maps = np.empty((1, data.shape[1]))
+        self.statistics(data, np.arange(n)[None], np.ones((1, n)), maps, n_threads)
+        observed = np.where(live, maps[0], np.nan)
+        return observed, observed
 
     def statistics(
         self,

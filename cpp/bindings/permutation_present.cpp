@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "groupglm/permutation_present.hpp"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "bindings.hpp"
+
+namespace groupglm {
+
+namespace {
+
+using Integers = py::array_t<std::int64_t, py::array::c_style>;
+using Flags = py::array_t<bool, py::array::c_style>;
+
+void check(bool holds, const char* complaint) {
+  if (!holds) throw py::value_error(complaint);
+}
+
+bool all_between(const Integers& values, std::int64_t low, std::int64_t high) {
+  return std::all_of(values.data(), values.data() + values.size(),
+                     [&](std::int64_t value) { return value >= low && value <= high; });
+}
+
+PresentPatterns checked_patterns(const Integers& columns, const Integers& starts,
+                                 const Flags& present, const Integers& rank, const Integers& table,
+                                 const PresentModel& model, Index n_voxels) {
+  static_assert(sizeof(bool) == sizeof(std::uint8_t));
+  const Index n_patterns = rank.size();
+  check(present.ndim() == 2 && present.shape(0) == n_patterns &&
+            present.shape(1) == model.effect.cols() && table.size() == n_patterns &&
+            starts.size() == n_patterns + 1,
+        "the patterns' arrays do not match");
+  check(starts.at(0) == 0 && std::is_sorted(starts.data(), starts.data() + starts.size()) &&
+            starts.at(n_patterns) == columns.size(),
+        "starts must rise from 0 to the number of columns");
+  check(all_between(columns, 0, n_voxels - 1), "a column is outside the data");
+  for (Index p = 0; p < n_patterns; ++p) {
+    const bool* const row = present.data(p, 0);
+    const Index count = std::count(row, row + present.shape(1), true);
+    check(rank.at(p) >= 0 && rank.at(p) <= std::min(count, model.nuisance.rows()) && count > 0,
+          "a rank is more than the rows present, or than the nuisance");
+  }
+  return {columns.data(), starts.data(), reinterpret_cast<const std::uint8_t*>(present.data()),
+          rank.data(),    table.data(),  n_patterns};
+}
+
+Orders checked_orders(const Integers& order, const Matrix& signs, Index n) {
+  check(order.ndim() == 2 && signs.ndim() == 2 && order.shape(1) == n && signs.shape(1) == n &&
+            order.shape(0) == signs.shape(0),
+        "order and signs must have the shape (n_permutations, rows of the data)");
+  std::vector<std::int64_t> sorted(static_cast<std::size_t>(n));
+  for (Index b = 0; b < order.shape(0); ++b) {
+    std::copy_n(order.data(b, 0), n, sorted.begin());
+    std::sort(sorted.begin(), sorted.end());
+    for (Index i = 0; i < n; ++i) {
+      check(sorted[static_cast<std::size_t>(i)] == i, "a row of order is not a permutation");
+    }
+  }
+  return {order.data(), signs.data(), order.shape(0)};
+}
+
+template <typename Scalar>
+Matrix statistics(const py::array_t<Scalar>& y, const Matrix& effect, const Matrix& nuisance,
+                  int rearranged, bool two_sided, const Integers& columns, const Integers& starts,
+                  const Flags& present, const Integers& rank, const Integers& table,
+                  const Matrix& heads, const Matrix& values, const Integers& order,
+                  const Matrix& signs, std::optional<Matrix> maps, int n_threads) {
+  const DataView<Scalar> data = view_of(y);
+  check(rearranged >= 0 && rearranged <= 2, "rearranged must be 0, 1 or 2");
+  const PresentModel model{matrix_of(effect), matrix_of(nuisance),
+                           static_cast<Rearranged>(rearranged), two_sided};
+  check(model.effect.rows() >= 1 && model.effect.cols() == data.n_rows &&
+            model.nuisance.cols() == data.n_rows,
+        "effect and nuisance must have one column a row of the data");
+  const PresentPatterns patterns =
+      checked_patterns(columns, starts, present, rank, table, model, data.n_voxels);
+  check(heads.ndim() == 2 && heads.shape(1) == 3 && values.ndim() == 3 &&
+            values.shape(0) == heads.shape(0) && values.shape(1) >= 2 && values.shape(2) == 2,
+        "the tables' arrays do not match");
+  check(all_between(table, 0, heads.shape(0) - 1), "a table is outside the tables");
+  const EquivalentTables tables{heads.data(), values.data(), values.shape(0), values.shape(1)};
+  const Orders orders = checked_orders(order, signs, data.n_rows);
+  double* map = nullptr;
+  if (maps) {
+    check(maps->ndim() == 2 && maps->shape(0) == orders.n_permutations &&
+              maps->shape(1) == data.n_voxels,
+          "the maps must have the shape (n_permutations, n_voxels)");
+    map = maps->mutable_data();
+  }
+  Matrix best(orders.n_permutations);
+  std::fill_n(best.mutable_data(), best.size(), -std::numeric_limits<double>::infinity());
+  const PermutedOutputs out{best.mutable_data(), map};
+  {
+    // The views stay valid without the GIL: the arguments and `best` hold the arrays.
+    const py::gil_scoped_release unlocked;
+    permuted_present_statistics(data, model, patterns, tables, orders, out, n_threads);
+  }
+  return best;
+}
+
+template <typename Scalar>
+void register_data(py::module_& module) {
+  module.def(
+      "permuted_present_statistics", &statistics<Scalar>, py::arg("y").noconvert(),
+      py::arg("effect").noconvert(), py::arg("nuisance").noconvert(), py::arg("rearranged"),
+      py::arg("two_sided"), py::arg("columns").noconvert(), py::arg("starts").noconvert(),
+      py::arg("present").noconvert(), py::arg("rank").noconvert(), py::arg("table").noconvert(),
+      py::arg("heads").noconvert(), py::arg("values").noconvert(), py::arg("order").noconvert(),
+      py::arg("signs").noconvert(), py::arg("maps").noconvert().none(true), py::arg("n_threads"));
+}
+
+}  // namespace
+
+void register_permutation_present(py::module_& module) {
+  register_data<float>(module);
+  register_data<double>(module);
+}
+
+}  // namespace groupglm

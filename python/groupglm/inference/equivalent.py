@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Statistics of other degrees of freedom brought to one scale: that of equal p-values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["equivalent_tables"]
+
+_KNOTS = 1025  # with which the interpolated F* is right to 1e-8, relative
+_LOG_F = (-30.0, 39.0)  # beyond, up to where the core's statistics end, tails are powers
+_SMALLEST_P = (1e-12, 1e-250)  # of the lower and of the upper tail
+
+
+def equivalent_tables(df: NDArray[np.int64], df_wanted: int, k: int) -> tuple[Floats, Floats]:
+    r"""Tabulate the F statistic that has the same p-value with other degrees of freedom.
+
+    Parameters
+    ----------
+    df : array of int, shape (n_tables,)
+        Residual degrees of freedom of the statistics.
+    df_wanted : int
+        Those that they are brought to.
+    k : int
+        Numerator degrees of freedom; 1 for the square of a t statistic.
+
+    Returns
+    -------
+    heads : array, shape (n_tables, 3)
+        Degrees of freedom, first knot and step in :math:`x = \log F`.
+    values : array, shape (n_tables, n_knots, 2)
+        :math:`\log(F^*/F)` at the knots, and its derivative times the step.
+
+    Notes
+    -----
+    With :math:`S_d` the upper tail of F, :math:`S_w(F^*) = S_d(F)`, so that
+    :math:`d\log F^*/d\log F = F s_d(F) / F^* s_w(F^*)` with the densities :math:`s`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import stats
+    >>> heads, values = equivalent_tables(np.array([5]), 20, 1)
+    >>> df, first, step = heads[0]
+    >>> f = np.exp(first + 600 * step)
+    >>> same = f * np.exp(values[0, 600, 0])
+    >>> bool(np.isclose(stats.f.sf(f, 1, 5), stats.f.sf(same, 1, 20), rtol=1e-9))
+    True
+    """
+    heads, values = np.empty((len(df), 3)), np.empty((len(df), _KNOTS, 2))
+    for i, degrees in enumerate(df.tolist()):
+        x = np.linspace(*_LOG_F, _KNOTS)
+        lower, upper = _tails(x, k, degrees)
+        inside = x[(lower > _SMALLEST_P[0]) & (upper > _SMALLEST_P[1])]
+        x = np.linspace(inside[0], inside[-1], _KNOTS)
+        step = x[1] - x[0]
+        same = _log_isf(*_tails(x, k, degrees), k, df_wanted)
+        slope = np.exp(_log_density(x, k, degrees) - _log_density(same, k, df_wanted)) - 1
+        heads[i] = degrees, x[0], step
+        values[i] = np.column_stack([same - x, step * slope])
+    return heads, values
+
+
+def _shares(x: Floats, k: int, df: int) -> tuple[Floats, Floats]:
+    """Return r2 and 1 - r2 of F = exp(x)."""
+    f = k * np.exp(x)
+    return f / (df + f), df / (df + f)
+
+
+def _tails(x: Floats, k: int, df: int) -> tuple[Floats, Floats]:
+    share, rest = _shares(x, k, df)
+    return special.betainc(k / 2, df / 2, share), special.betainc(df / 2, k / 2, rest)
+
+
+def _log_isf(lower: Floats, upper: Floats, k: int, df: int) -> Floats:
+    """Return log F of given tails, which fall and rise; each is taken where it is the smaller."""
+    small = upper < 0.5
+    wanted = np.log(np.where(small, upper, lower))
+    inverse = np.where(
+        small,
+        special.betaincinv(df / 2, k / 2, upper),
+        special.betaincinv(k / 2, df / 2, lower),
+    )
+    odds = np.log(inverse) - np.log1p(-inverse)
+    x: Floats = np.where(small, -odds, odds) + np.log(df / k)
+    # scipy's inverse is far off at single points: these are put between their neighbours, and
+    # Newton's iteration, which the tails' logarithms suit (they are concave), does the rest.
+    off = ~(np.abs(_log_tail(x, small, k, df) - wanted) < 1e-6 * (1 + np.abs(wanted)))
+    place = np.arange(len(x))
+    x[off] = np.interp(place[off], place[~off], x[~off])
+    for _ in range(4):
+        log_tail = _log_tail(x, small, k, df)
+        slope = np.exp(_log_density(x, k, df) - log_tail) * np.where(small, -1, 1)
+        x -= (log_tail - wanted) / slope
+    return x
+
+
+def _log_tail(x: Floats, small: NDArray[np.bool_], k: int, df: int) -> Floats:
+    tails = _tails(x, k, df)
+    return np.log(np.maximum(np.where(small, tails[1], tails[0]), np.finfo(np.float64).tiny))
+
+
+def _log_density(x: Floats, k: int, df: int) -> Floats:
+    """Return the log of the density of log F."""
+    share, rest = _shares(x, k, df)
+    logs: Floats = k / 2 * np.log(share) + df / 2 * np.log(rest) - special.betaln(k / 2, df / 2)
+    return logs
