@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def test_maps_are_those_of_the_function(study: Path, tmp_path: Path) -> None:
         "ClusterFormingP": 0.05,
         "TwoSided": True,
         "Seed": 0,
-        "Missing": "raise",
+        "Missing": "omit",
+        "TargetGrid": None,
     }
     assert sidecar["NumberOfPermutations"] == 60
 
@@ -115,12 +117,35 @@ def test_a_fit_with_permutations(study: Path, tmp_path: Path) -> None:
     assert again.output.count("skipped") == 2
 
 
+def test_missing_values_and_another_grid(study: Path, tmp_path: Path) -> None:
+    maps = shutil.copytree(study / "maps", tmp_path / "maps")
+    path = sorted(maps.iterdir())[2]
+    image: Any = nib.load(path)
+    data = image.get_fdata(dtype=np.float32)
+    data[: data.shape[0] // 2] = np.nan
+    nib.save(nib.Nifti1Image(data, image.affine), path)  # type: ignore[no-untyped-call]
+    shutil.copy(study / "mask.nii.gz", tmp_path)
+    shutil.copy(study / "participants.tsv", tmp_path)
+    options = ("--target-affine", "18", "--missing", "omit")
+    result = _run("permute", tmp_path, tmp_path / "a", "--n-perm", "40", *options)
+    assert result.exit_code == 0, result.output
+    target = {"target_affine": np.diag([18.0, 18.0, 18.0])}
+    logp = _values(_expected(tmp_path, n_perm=40, **target))
+    name = "contrast-age_stat-logp_desc-maxT_statmap.nii.gz"
+    np.testing.assert_array_equal(_values(tmp_path / "a" / name), logp)
+    assert logp.shape != data.shape
+    fitted = _run("fit", tmp_path, tmp_path / "b", "--permute", "40", *options)
+    assert fitted.exit_code == 0, fitted.output
+    np.testing.assert_array_equal(_values(tmp_path / "b" / name), logp)
+    counts = _values(tmp_path / "b" / "n_observations.nii.gz")
+    assert counts[counts > 0].min() == 9
+
+
 @pytest.mark.parametrize(
     ("command", "more"),
     [
         ("fit", ["--tfce"]),
         ("fit", ["--permute", "0"]),
-        ("fit", ["--permute", "10", "--target-affine", "12"]),
         ("permute", ["--cluster-p", "1"]),
         ("permute", ["--n-perm", "0"]),
     ],

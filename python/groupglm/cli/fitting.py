@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.cli.corrected import correct_contrast
+from groupglm.cli.options import target_grid
 from groupglm.cli.outputs import Contrast, Outputs, write_table
 from groupglm.cli.permuted import (
     Permutations,
@@ -18,7 +19,7 @@ from groupglm.cli.permuted import (
     permute_contrast,
     study_facts,
 )
-from groupglm.cli.provenance import file_facts
+from groupglm.cli.provenance import file_facts, grid_facts
 from groupglm.cli.report import write_report
 
 if TYPE_CHECKING:
@@ -41,14 +42,7 @@ class Settings:
         """Return the estimator that the options ask for."""
         from groupglm import SecondLevelModel
 
-        affine, shape = self.how.target_affine, None
-        if isinstance(affine, Path):
-            from groupglm.images import open_image
-
-            grid = open_image(affine, name="--target-affine").grid
-            affine, shape = grid.affine, grid.shape
-        elif affine is not None:
-            affine = np.diag(affine)
+        affine, shape = target_grid(self.how.target_affine)
         return SecondLevelModel(
             mask_img=self.options.mask,
             target_affine=affine,
@@ -61,12 +55,11 @@ class Settings:
 
     def facts(self) -> dict[str, Any]:
         """Return what sidecars say: all that changes the numbers."""
-        target = self.how.target_affine
         return {
             "Formula": self.options.formula,
             "Mask": None if self.options.mask is None else file_facts(self.options.mask),
             "SmoothingFWHM": self.options.fwhm,
-            "TargetGrid": file_facts(target) if isinstance(target, Path) else target,
+            "TargetGrid": grid_facts(self.how.target_affine),
             "Missing": self.how.missing,
         }
 
@@ -159,8 +152,8 @@ def _permute(
         cluster_p=None,
         two_sided=False,
         seed=0,
-        # Where some values are missing, images cannot be exchanged: it says so.
-        missing="raise" if settings.how.missing == "omit" else settings.how.missing,
+        missing=settings.how.missing,
+        target_affine=settings.how.target_affine,
     )
     # The mask is made by the fit, and the same whenever the fit is.
     facts = study_facts(study, settings.options)

@@ -20,6 +20,7 @@ __all__ = [
     "check_jobs_option",
     "n_jobs",
     "overwrite",
+    "target_grid",
 ]
 
 CONTROLS = ("fpr", "fdr", "bonferroni")
@@ -28,6 +29,31 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print a summary as JSON on standard output only."
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Redo what is there already.")
+
+
+def target_grid(target: Any) -> tuple[Any, Any]:
+    """Return the affine and the shape that ``--target-affine`` asks for.
+
+    Parameters
+    ----------
+    target : tuple of float, pathlib.Path or None
+        Voxel sizes, an image, or nothing.
+
+    Returns
+    -------
+    affine, shape
+        As `SecondLevelModel` takes them.
+    """
+    if isinstance(target, Path):
+        from groupglm.images import open_image
+
+        grid = open_image(target, name="--target-affine").grid
+        return grid.affine, grid.shape
+    if target is None:
+        return None, None
+    import numpy as np
+
+    return np.diag(target), None
 
 
 def check_jobs_option(

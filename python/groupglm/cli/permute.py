@@ -9,7 +9,12 @@ from typing import Any
 import click
 
 from groupglm.cli.journal import Journal
-from groupglm.cli.study_options import StudyOptions, study_options
+from groupglm.cli.study_options import (
+    StudyOptions,
+    missing_option,
+    study_options,
+    target_affine_option,
+)
 
 __all__ = ["permute"]
 
@@ -31,13 +36,8 @@ __all__ = ["permute"]
 )
 @click.option("--two-sided", is_flag=True, help="Negative effects count too (t only).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--missing",
-    type=click.Choice(["raise", "zero", "intersect"]),
-    default="raise",
-    show_default=True,
-    help="What NaN means: refuse, zero, or leave out the voxel.",
-)
+@target_affine_option
+@missing_option
 def permute(
     *,
     n_perm: int,
@@ -45,7 +45,8 @@ def permute(
     cluster_p: float | None,
     two_sided: bool,
     seed: int,
-    missing: str,
+    target_affine: Any,
+    missing: Any,
     **study_options: Any,
 ) -> None:
     """Test contrasts by permutation, corrected for all voxels of the mask.
@@ -89,6 +90,7 @@ def permute(
                 two_sided=two_sided,
                 seed=seed,
                 missing=missing,
+                target_affine=target_affine,
             )
             summary["contrasts"] = run_permutations(study, options, how, journal)
             journal.say(f"Done in {time.perf_counter() - start:.1f} s: {options.output}")

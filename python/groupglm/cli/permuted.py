@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.cli.options import target_grid
 from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar, write_table
-from groupglm.cli.provenance import file_facts
+from groupglm.cli.provenance import file_facts, grid_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,7 @@ class Permutations:
     two_sided: bool
     seed: int
     missing: Any
+    target_affine: Any = None
 
     def facts(self) -> dict[str, Any]:
         """Return what sidecars say, besides the number."""
@@ -54,6 +56,7 @@ class Permutations:
             "TwoSided": self.two_sided,
             "Seed": self.seed,
             "Missing": self.missing,
+            "TargetGrid": grid_facts(self.target_affine),
         }
 
 
@@ -219,6 +222,7 @@ def _permute(
     from groupglm import non_parametric_inference
     from groupglm.inference.resuming import load_state
 
+    affine, shape = target_grid(how.target_affine)
     outputs = non_parametric_inference(
         [str(path) for path in study.maps.values()],
         design_matrix=study.design.reset_index(drop=True),
@@ -234,6 +238,8 @@ def _permute(
         threshold=how.cluster_p,
         tfce=how.tfce,
         missing=how.missing,
+        target_affine=affine,
+        target_shape=shape,
         resume=progress,
     )
     images = outputs if isinstance(outputs, dict) else {f"logp_max_{contrast.stat_type}": outputs}
@@ -248,7 +254,7 @@ def _summary(paths: Mapping[str, Path], n_done: int, status: str) -> dict[str, A
         if name.startswith("logp_"):
             image: Any = nib.load(path)
             smallest[name.removeprefix("logp_max_")] = float(
-                10.0 ** -np.asarray(image.dataobj).max()
+                10.0 ** -np.nanmax(np.asarray(image.dataobj))  # NaN: not tested
             )
     return {
         "status": status,

@@ -42,6 +42,11 @@ def file_facts(path: Path) -> list[Any]:
     return [path.name, facts.st_size, facts.st_mtime_ns]
 
 
+def grid_facts(target: Any) -> Any:
+    """Return what tells the grid of ``--target-affine`` from others."""
+    return file_facts(target) if isinstance(target, Path) else target
+
+
 def software_versions(
     packages: Iterable[str] = ("numpy", "nibabel", "formulaic"),
 ) -> dict[str, str]:

@@ -32,8 +32,10 @@ __all__ = [
     "RunOptions",
     "StudyOptions",
     "fit_options",
+    "missing_option",
     "run_options",
     "study_options",
+    "target_affine_option",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -75,19 +77,19 @@ _STUDY = (
     click.option("--subject-pattern", help="Regular expression of the label within a path."),
     click.option("--map-name", help="Which maps of a table that has several kinds."),
 )
+target_affine_option = click.option(
+    "--target-affine", type=AFFINE, help="Grid to resample to: voxel size, or an image that has it."
+)
+missing_option = click.option(
+    "--missing",
+    type=click.Choice(["omit", "zero", "raise", "intersect"]),
+    default="omit",
+    show_default=True,
+    help="What NaN means: leave out by voxel, zero, refuse, or leave out the voxel.",
+)
 _FIT = (
-    click.option(
-        "--target-affine",
-        type=AFFINE,
-        help="Grid to resample to: voxel size, or an image that has it.",
-    ),
-    click.option(
-        "--missing",
-        type=click.Choice(["omit", "zero", "raise", "intersect"]),
-        default="omit",
-        show_default=True,
-        help="What NaN means: leave out by voxel, zero, refuse, or leave out the voxel.",
-    ),
+    target_affine_option,
+    missing_option,
     click.option(
         "--correct",
         type=CORRECTION,
@@ -186,6 +188,4 @@ class FitOptions:
         options = cls(**{name: given.pop(name) for name in cls.__dataclass_fields__})
         if options.tfce and options.permute is None:
             raise click.UsageError("--tfce has no effect without --permute N.")
-        if options.permute is not None and options.target_affine is not None:
-            raise click.UsageError("--permute cannot resample: bring the maps to one grid first.")
         return options
