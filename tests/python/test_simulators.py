@@ -189,7 +189,7 @@ def test_the_covariate_study_holds_its_truth(tmp_path: Path) -> None:
 
 
 def test_older_subjects_read_as_slowly_as_stated(tmp_path: Path) -> None:
-    n = 300
+    n = 120
     study = simulate_covariate_study(tmp_path, n_subjects=n, voxel_size=12.0)
     age, speed = (study.participants[name].to_numpy() for name in ("age", "reading_speed"))
     slope, level = np.polyfit(age - 45.0, speed, 1)
