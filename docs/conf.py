@@ -22,7 +22,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
-    "mathml",
+    "math_svg",
     "page_code",
 ]
 exclude_patterns = ["examples", "_templates"]
@@ -56,7 +56,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
 }
 
-html_math_renderer = "mathml"
+html_math_renderer = "svg"
 html_theme = "furo"
 html_title = "groupglm"
 html_static_path = ["_static"]
