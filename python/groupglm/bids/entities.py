@@ -2,8 +2,8 @@
 """The entities in the names of a derivative's files: ``sub-01_task-x_stat-effect_statmap``.
 
 Why not a package: pybids reads every file into a database before the first question, and packages
-that follow the schema of BIDS do not know `contrast` and `stat`, which are not in it yet (figures in
-CONTRIBUTING.md).
+that follow the schema of BIDS do not know `contrast` and `stat`, which are not in it yet
+(figures in CONTRIBUTING.md).
 """
 
 from __future__ import annotations
