@@ -56,7 +56,7 @@ def test_entities_choose(tmp_path: Path) -> None:
             for run in ("01", "02"):
                 for contrast in ("facesGtHouses", "houses"):
                     touch(tmp_path, effect(subject, task=task, run=run, contrast=contrast))
-    maps = collect_maps(tmp_path, task="faces", run=2, contrast="faces>Houses".replace(">", " gt "))
+    maps = collect_maps(tmp_path, task="faces", run=2, contrast="faces > houses")
     assert _names(maps) == [
         f"sub-0{i}_task-faces_run-02_contrast-facesGtHouses_stat-effect_statmap.nii.gz"
         for i in (1, 2)

@@ -255,7 +255,7 @@ def test_filters_of_a_model(raw: Path, tmp_path: Path) -> None:
         {
             "Source": "subject_level",
             "Destination": "group_level",
-            "Filter": {"contrast": ["houses Gt faces"]},
+            "Filter": {"contrast": ["houses > faces"]},
         }
     ]
     write_json(path, facts)

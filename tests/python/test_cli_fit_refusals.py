@@ -18,7 +18,7 @@ import pytest
 
 from groupglm import SecondLevelModel
 from groupglm.cli.options import NamedContrast
-from groupglm.cli.outputs import slug
+from groupglm.naming import slug
 from reference.shell import basic, design_of, make_study, run_fit, values_of
 
 

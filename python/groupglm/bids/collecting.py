@@ -47,8 +47,9 @@ def collect_maps(
         it: ``sub-01/sub-01_task-faces_space-MNI_contrast-a_stat-effect_statmap.nii.gz``, in folders
         of nodes (``node-subjectLevel``), of subjects and sessions, or beside each other.
     task, contrast, space, session : str, optional
-        Labels that the maps must have. A contrast may be written with other characters than
-        letters and digits: ``"faces>houses"`` is ``contrast-facesHouses``.
+        Labels that the maps must have. A contrast may be written as it was called:
+        ``"faces > houses"`` is ``contrast-facesGtHouses`` (nilearn) or ``contrast-facesHouses``
+        (FitLins).
     run : str or int, optional
         Its index.
     need_variances : bool, default=False

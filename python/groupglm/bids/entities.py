@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from groupglm.naming import slug
+
 __all__ = ["NamedFile", "fold", "read_name", "same_value", "walk"]
 
 IMAGES = (".nii.gz", ".nii")
@@ -131,8 +133,8 @@ def fold(label: str) -> str:
 
     Examples
     --------
-    >>> fold("faces>houses") == fold("facesHouses"), fold("C(group)[T.b]")
-    (True, 'cgrouptb')
+    >>> fold("C(group)[T.b]")
+    'cgrouptb'
     """
     return "".join(letter for letter in label if letter.isalnum()).casefold()
 
@@ -144,8 +146,12 @@ def same_value(key: str, wanted: str, found: str) -> bool:
     --------
     >>> same_value("run", "1", "01"), same_value("sub", "1", "01")
     (True, False)
+    >>> same_value("contrast", "faces - houses", "facesMinusHouses")
+    True
     """
-    if key in ("contrast", "node", "task", "space"):
+    if key == "contrast":  # as nilearn names it, or as FitLins does
+        return fold(found) in (fold(slug(wanted)), fold(wanted))
+    if key in ("node", "task", "space"):
         return fold(wanted) == fold(found)
     if key in ("run", "echo") and wanted.isdecimal() and found.isdecimal():
         return int(wanted) == int(found)  # indices may have leading zeros

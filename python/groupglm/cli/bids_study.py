@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.cli.options import NamedContrast
-from groupglm.cli.outputs import Contrast, Names, check_labels, slug
+from groupglm.cli.outputs import Contrast, Names, check_labels
 from groupglm.cli.study import Study, check_estimable, make_study, read_contrasts
 from groupglm.cli.study_options import RunOptions
+from groupglm.naming import slug
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +24,11 @@ __all__ = [
     "check_labels",
     "read_json",
     "sidecar",
-    "slug",
     "write_json",
     "write_table",
 ]
 
 _IDENTITY = ("Contrast", "Correction", "Permutation", "DesignHash", "InputListHash", "Settings")
-_WORDS = {">": "Gt", "<": "Lt", "-": "Minus", "+": "Plus", "*": "Times", "/": "Over", "=": "Eq"}
 _STATES: tuple[State, ...] = ("done", "absent", "other")  # the worst last
 _KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
 _MEANING = {
@@ -42,20 +39,6 @@ _MEANING = {
     "z": "z score with the same upper tail as the statistic",
     "p": "p value, not corrected; one-sided for t",
 }
-
-
-def slug(name: str) -> str:
-    """Return a contrast's name as a label of BIDS, letters and digits only.
-
-    Examples
-    --------
-    >>> slug("patients>controls"), slug("age"), slug("C(group)[T.b] - age")
-    ('patientsGtControls', 'age', 'cGroupTBMinusAge')
-    """
-    spoken = re.sub(r"[><\-+*/=]", lambda match: f" {_WORDS[match[0]]} ", name)
-    words = re.findall(r"[A-Za-z0-9]+", spoken)
-    first = "".join(word[:1].upper() + word[1:] for word in words)
-    return first[:1].lower() + first[1:]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groupglm.cli.outputs import Contrast, Names, check_labels, slug
+from groupglm.cli.outputs import Contrast, Names, check_labels
 from groupglm.cli.provenance import design_hash, input_list_hash, software_versions
+from groupglm.naming import slug
 
 if TYPE_CHECKING:
     import pandas as pd
