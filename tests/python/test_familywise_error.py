@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from reference.familywise import STUDIES, bounds, rates
+from reference.familywise import STUDIES, bounds, rate_of_v, rates
 
 N = 80
 # Seeded, so that a run cannot fail by chance; yet a change of the seeds may, with a probability of
@@ -26,6 +26,14 @@ def test_rates_are_those_of_the_level(name: str, fwhm: float) -> None:
         assert rate <= HIGH, correction
         if correction not in CONSERVATIVE:
             assert rate >= LOW, correction
+
+
+def test_residuals_of_small_groups_count_too_much() -> None:
+    # What the docstring says of groups of 4 and 12: the statistic is right, its residuals are not.
+    n = 200
+    low, high = bounds(n, 0.9999)
+    assert low <= rate_of_v((4, 12), n, nuisance_known=True) <= high
+    assert rate_of_v((4, 12), n, nuisance_known=False) > high
 
 
 def test_unequal_variances_need_variance_groups() -> None:

@@ -341,6 +341,14 @@ WARNED: list[tuple[dict[str, Any], str]] = [
     ({"threshold": 0.001, "cluster_threshold_scale": "z"}, "taken for a z-value"),
     ({"threshold": 0.7}, "taken for a p-value"),
     ({"second_level_contrast": np.eye(2), "two_sided_test": True}, "no effect on an F contrast"),
+    (
+        {
+            "design_matrix": GROUPS,
+            "second_level_contrast": "a - b",
+            "variance_groups": np.repeat([0, 1], 6),
+        },
+        "the smallest group has 6 images; if these vary most",
+    ),
     ({"n_perm": 10}, "n_perm=10 gives no p-value below 0.091"),
     ({"exchangeability_blocks": [0] * 2 + list(range(1, 11))}, "no p-value can be below 0.5.*larg"),
     (

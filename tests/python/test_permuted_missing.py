@@ -342,8 +342,8 @@ def test_blocks_that_lack_images() -> None:
 
 def test_variance_groups_need_all_images() -> None:
     rng = np.random.default_rng(9)
-    group = np.repeat([0, 1], 8)
-    Y = rng.normal(size=(16, 5))
+    group = np.repeat([0, 1], 10)
+    Y = rng.normal(size=(20, 5))
     Y[0, 0] = np.nan
     with pytest.raises(ValueError, match=r"variance_groups cannot be tested .*'intersect'"):
         permuted_ols(group, Y, n_perm=50, variance_groups=group)

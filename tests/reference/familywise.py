@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage, stats
 
+from groupglm import _core
 from groupglm.images.grid import Grid
+from groupglm.inference.exchange import make_exchange
 from groupglm.inference.null import TfceOptions
+from groupglm.inference.partition import partition
 from groupglm.inference.permutation import permutation_test
 from groupglm.inference.permutation_arrays import ArraySource
 from groupglm.inference.permutation_options import PermutationOptions
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ALPHA", "STUDIES", "bounds", "rates"]
+__all__ = ["ALPHA", "STUDIES", "bounds", "rate_of_v", "rates"]
 
 ALPHA = 0.05
 SHAPE = (9, 9, 9)
@@ -140,6 +143,44 @@ def rates(
     return {name: count / n_datasets for name, count in found.items()}
 
 
+def rate_of_v(sizes: tuple[int, int], n_datasets: int, *, nuisance_known: bool) -> float:
+    """Return the share of rough data sets in which Welch's statistic is significant by flips.
+
+    Of two groups, the first with four times the standard deviation; flipped are residuals of the
+    overall mean, or, as if that were known, the errors themselves.
+    """
+    groups = np.repeat([0, 1], sizes)
+    X = np.column_stack([groups == 0, groups == 1]).astype(float)
+    study = Study("", X, np.array([1.0, -1.0]), np.where(groups == 0, 4.0, 1.0))
+    parts = partition(X, study.contrast[None])
+    design = np.concatenate([parts.effect, parts.nuisance])
+    inside = groups == np.arange(2)[:, None]
+    by_group = inside[:, None, :] * design
+    exchange = make_exchange(len(X), None, "within", flips=True)
+    basis = np.empty((0, len(X))) if nuisance_known else parts.nuisance
+    found = 0
+    for i in range(n_datasets):
+        Y = noise_of(study, 0.0, np.random.default_rng([i, 5]))
+        _, signs = exchange.draw((i,), 0, N_PERM + 1)
+        signs[0] = 1
+        best = _core.permuted_g_statistics(
+            Y,
+            basis,
+            by_group * signs[:, None, None, :],
+            np.repeat(inside[None], len(signs), axis=0).astype(float),
+            np.ascontiguousarray(by_group @ design.T),
+            inside @ (1 - np.sum(design**2, axis=0)),
+            inside.sum(axis=1).astype(float),
+            1,
+            True,
+            None,
+            1,
+        )
+        reached = int(np.sum(best[1:] >= best[0] * (1 - 1e-8)))
+        found += (1 + reached) / len(best) <= ALPHA
+    return found / n_datasets
+
+
 def bounds(n_datasets: int, confidence: float) -> tuple[float, float]:
     """Return the range of the rate of a test at its level."""
     low, high = stats.binom.interval(confidence, n_datasets, ALPHA)
@@ -159,6 +200,11 @@ def main() -> None:
             shown = rates(study, fwhm, n_datasets)
             told = "  ".join(f"{name} {rate:.3f}" for name, rate in shown.items())
             print(f"{study.name}, {'smooth' if fwhm else 'rough'}: {told}", flush=True)
+    for sizes in ((4, 12), (6, 18), (10, 20)):
+        for known in (False, True):
+            rate = rate_of_v(sizes, n_datasets, nuisance_known=known)
+            flipped = "errors, the mean known" if known else "residuals"
+            print(f"v of groups {sizes}, flips of {flipped}: {rate:.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -233,10 +233,12 @@ def non_parametric_inference(
     values would return in every twentieth maximum and hide the others. `variance_groups` need all
     images.
 
-    `variance_groups` that differ in what is tested are compared by flips of residuals, which are
-    right in large samples: an error is the residual plus the error of the nuisance, whose sign is
-    flipped with it. With 10 and 20 images familywise error is that of the level, with 6 and 18, of
-    which the few have four times the standard deviation, it is 0.07 to 0.09 in the place of 0.05.
+    Where `variance_groups` differ in what is tested, residuals are flipped (Winkler et al. 2014,
+    section 2.5). That is exact for errors, but residuals hold the error of the estimated nuisance
+    too, whose sign is flipped with them: the test is right in large samples only. With groups of 10
+    and 20, familywise error is that of the level; of 6 and 18, the few with four times the standard
+    deviation, it is up to 0.08 in the place of 0.05, and of 4 and 12 up to 0.15 (0.05 if the
+    nuisance were known); a warning says so below 10 images.
 
     Examples
     --------
