@@ -152,6 +152,7 @@ def test_what_is_not_there_is_told(tmp_path: Path, wanted: dict[str, str], said:
     [
         ((), "give the folder that a first-level analysis was written to"),
         (("fitlins/dataset_description.json",), "data sets are in its folders fitlins: give one"),
+        (("derivatives/a/dataset_description.json",), "data sets are in .* derivatives/a: give"),
         (("sub-1/sub-1_stat-t_statmap.nii.gz",), "it holds other maps: 1 stat-t of subjects"),
         (("contrast-a_stat-effect_statmap.nii.gz",), "1 stat-effect of no subject"),
         (("sub-1/sub-1_stat-effect_statmap.dscalar.nii",), r"1 \.dscalar\.nii, which is not read"),
@@ -222,8 +223,8 @@ def test_other_folders_are_not_entered(tmp_path: Path) -> None:
 
 
 def test_many_files_take_seconds(tmp_path: Path) -> None:
-    """Linear in the number of files: 10,000 in well under the half minute that is allowed here."""
-    for i in range(1000):
+    """Linear in the number of files: 3,000 in well under the ten seconds that are allowed here."""
+    for i in range(300):
         folder = tmp_path / f"sub-{i:04d}"
         folder.mkdir()
         for stat in ("effect", "variance", "t", "z", "p"):
@@ -236,8 +237,8 @@ def test_many_files_take_seconds(tmp_path: Path) -> None:
                     )
                 )
     start = time.perf_counter()
-    assert len(collect_maps(tmp_path, run=1)) == 1000
-    assert time.perf_counter() - start < 30
+    assert len(collect_maps(tmp_path, run=1)) == 300
+    assert time.perf_counter() - start < 10
 
 
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))

@@ -13,9 +13,12 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner, Result
 
+from groupglm.cli import main
 from groupglm.datasets import simulate_group_study
 
+SUBJECT_LEVEL = ("--filter", "node=subjectLevel", "--contrast", "facesGtHouses")
 SUBJECTS = [f"{i:02d}" for i in range(1, 13)]
 
 
@@ -98,3 +101,33 @@ def problems(folder: Path) -> list[tuple[str, str]]:
     assert done.stdout, done.stderr
     issues = json.loads(done.stdout)["issues"]["issues"]
     return [(issue["code"], issue["location"]) for issue in issues if issue["severity"] == "error"]
+
+
+def run_bids(raw: Path, out: Path, *more: str | Path) -> Result:
+    arguments = ["bids", raw / "derivatives" / "fitlins", out, "--mask", raw / "mask.nii.gz", *more]
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+def bids_done(raw: Path, out: Path, *more: str | Path) -> Result:
+    result = run_bids(raw, out, *more)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def model_file(folder: Path, **changes: Any) -> Path:
+    node = {
+        "Level": "Dataset",
+        "Name": "group_level",
+        "GroupBy": ["contrast"],
+        "Model": {"Type": "glm", "X": [1, "age"]},
+        "DummyContrasts": {"Test": "t"},
+        **changes,
+    }
+    subject = {"Level": "Subject", "Name": "subject_level"}
+    facts = {"Name": "faces", "BIDSModelVersion": "1.0.0", "Nodes": [subject, node]}
+    return write_json(folder / "model-faces_smdl.json", facts)
+
+
+def maps_of(raw: Path, contrast: str = "facesGtHouses") -> list[Path]:
+    root = raw / "derivatives" / "fitlins" / "node-subjectLevel"
+    return sorted(root.glob(f"*/*_contrast-{contrast}_stat-effect_statmap.nii.gz"))

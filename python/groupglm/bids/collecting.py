@@ -178,9 +178,11 @@ def _instead(root: Path, others: Sequence[Path]) -> str:
     if statistics:
         listed = ", ".join(f"{n} {what}" for what, n in statistics.most_common(_MAX_SHOWN))
         return f"it holds other maps: {listed}"
-    inner = sorted(path.parent.name for path in root.glob("*/dataset_description.json"))
+    patterns = ("*/dataset_description.json", "derivatives/*/dataset_description.json")
+    inner = [path.parent for pattern in patterns for path in root.glob(pattern)]
     if inner:
-        return f"data sets are in its folders {_listed(inner)}: give one of these"
+        names = sorted(folder.relative_to(root).as_posix() for folder in inner)
+        return f"data sets are in its folders {_listed(names)}: give one of these"
     return "give the folder that a first-level analysis was written to"
 
 
