@@ -13,7 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["confounded_columns", "describe_dependence", "quote_names", "variance_inflation"]
+__all__ = [
+    "confounded_columns",
+    "describe_contrast",
+    "describe_dependence",
+    "quote_names",
+    "variance_inflation",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -195,6 +201,37 @@ def _circuit(unit: FloatArray, kept: Sequence[int], j: int) -> _Circuit:
     weights[np.abs(weights) <= _LOOSE_TOLERANCE * max(1.0, np.abs(weights).max())] = 0.0
     weights[j] = -1.0
     return _Circuit(weights, tuple(int(k) for k in np.flatnonzero(weights)))
+
+
+def describe_contrast(weights: ArrayLike, names: Sequence[str]) -> str:
+    """Write a contrast as one would type it: an expression, or its numbers if it has many.
+
+    Parameters
+    ----------
+    weights : array_like, shape (n_columns,)
+        One row of a contrast.
+    names : sequence of str, length n_columns
+        The columns.
+
+    Returns
+    -------
+    str
+        For instance ``'patient - 0.5 control'``.
+
+    Examples
+    --------
+    >>> describe_contrast([1, -0.5, 0], ["patient", "control", "age"])
+    "'patient - 0.5 control'"
+    """
+    values = np.asarray(weights, dtype=np.float64)
+    involved = np.flatnonzero(values)
+    if len(involved) > _MAX_LISTED:
+        return str(values.tolist())
+    expression = ""
+    for k in involved.tolist():
+        size = "" if abs(values[k]) == 1 else f"{abs(values[k]):g} "
+        expression += f" {'-' if values[k] < 0 else '+'} {size}{names[k]}"
+    return f"'{expression.removeprefix(' + ').lstrip()}'"
 
 
 def quote_names(names: Sequence[object]) -> str:

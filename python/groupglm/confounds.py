@@ -157,6 +157,11 @@ def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[in
                 f" The subject_label column must contain only strings, but holds "
                 f"{', '.join(sorted(kinds))}: read the table with dtype={{'subject_label': str}}."
             )
+        elif {str(label).removeprefix("sub-") for label in positions} >= set(labels):
+            hint = (
+                " Its labels begin with 'sub-', those of the images do not; take it off with "
+                "confounds['subject_label'].str.removeprefix('sub-')."
+            )
         raise ValueError(
             f"confounds not specified for subject {absent[0]} ({len(absent)} of {len(labels)} "
             f"labels have no row); add a row for it to confounds.{hint}"

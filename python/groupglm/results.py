@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm import _core
-from groupglm.design import confounded_columns
+from groupglm._dependence import confounded_columns, describe_contrast, quote_names
 from groupglm.errors import NotEstimableError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class OlsFit:
         Number of threads for what is computed later; 0 means all.
     """
 
-    X: NDArray[np.float64]
+    X: NDArray[np.float64] = field(repr=False)
     column_names: tuple[str, ...]
     n_threads: int
     _state: _core.OlsState = field(repr=False)
@@ -276,11 +276,11 @@ class OlsFit:
         for row in rows:
             columns = confounded_columns(self.X, self.column_names, row)
             if columns:
-                listed = ", ".join(repr(name) for name in columns)
                 raise NotEstimableError(
-                    f"contrast {row.tolist()} is not estimable: the design cannot tell apart the "
-                    f"columns {listed}; drop one of them, or test a contrast that does not depend "
-                    "on how the effect is shared among them"
+                    f"contrast {describe_contrast(row, self.column_names)} is not estimable: the "
+                    f"design cannot tell apart the columns {quote_names(columns)}; drop one of "
+                    "them, or test a contrast that does not depend on how the effect is shared "
+                    "among them"
                 )
         raise NotEstimableError("contrast is not estimable with this design matrix")
 

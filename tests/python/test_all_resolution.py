@@ -295,7 +295,7 @@ def test_voxels_without_a_value_are_not_tests_and_not_zero() -> None:
     np.testing.assert_array_equal(np.nan_to_num(ours), wanted)
     region = np.zeros(SHAPE, np.uint8)
     region[4, 3:6, 5] = 1
-    with pytest.warns(UserWarning, match=r"1 regions have voxels.*: 1 \(2 of 3\)"):
+    with pytest.warns(UserWarning, match=r"1 region has voxels.*: 1 \(2 of 3\)"):
         table = true_discovery_bounds(image(z), image(region), image(mask))
     assert table["Voxels"].tolist() == [1]
 
@@ -307,7 +307,7 @@ def test_regions_outside_the_mask_are_told() -> None:
     atlas = np.zeros(SHAPE, np.uint8)
     atlas[4] = 1
     atlas[8] = 2
-    with pytest.warns(UserWarning, match="1 regions have no tested voxel.*: 2"):
+    with pytest.warns(UserWarning, match="1 region has no tested voxel.*: 2"):
         table = true_discovery_bounds(image(z), image(atlas), image(mask))
     assert table["Voxels"].tolist() == [13 * 14, 0]
     assert np.isnan(table["True Discovery Proportion"][1])

@@ -205,3 +205,9 @@ def test_a_model_of_a_table_with_categories(tmp_path: Path) -> None:
         found = model.compute_contrast(name, output_type="stat").get_fdata()
         wanted = coded.compute_contrast(column, output_type="stat").get_fdata()
         np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_the_prefix_of_bids_is_told() -> None:
+    confounds = pd.DataFrame({"subject_label": ["sub-01", "sub-02", "sub-03"], "age": [1.0, 2, 4]})
+    with pytest.raises(ValueError, match=r"begin with 'sub-'.*removeprefix\('sub-'\)"):
+        make_second_level_design_matrix(["01", "02", "03"], confounds)

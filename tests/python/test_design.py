@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groupglm._dependence import describe_contrast
 from groupglm.design import (
     check_design_matrix,
     confounded_columns,
@@ -264,6 +265,23 @@ class TestConfoundedColumns:
         distance = np.linalg.norm(contrast - contrast @ np.linalg.pinv(X) @ X)
         # Small whole numbers: the distance is 0 up to rounding, or of the order of 1.
         assert (distance > 1e-6) == bool(confounded_columns(X, list("abcde"), contrast))
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ([1, 0, 0], "'a'"),
+        ([-1, 0, 0.5], "'- a + 0.5 c'"),
+        ([1, -1, 0], "'a - b'"),
+        ([0, 1 / 3, -2], "'0.333333 b - 2 c'"),
+    ],
+)
+def test_a_contrast_is_written_as_one_would_type_it(weights: list[float], expected: str) -> None:
+    assert describe_contrast(weights, ["a", "b", "c"]) == expected
+
+
+def test_a_contrast_of_many_columns_is_given_in_numbers() -> None:
+    assert describe_contrast(np.ones(9), list("abcdefghi")) == str([1.0] * 9)
 
 
 @pytest.mark.parametrize("intercept", [True, False])

@@ -76,7 +76,7 @@ def test_rank_deficient_design(cells: pd.DataFrame) -> None:
 def test_not_estimable_contrast(cells: pd.DataFrame) -> None:
     with pytest.warns(RankDeficientWarning):
         ours, theirs = both(cells)
-    with pytest.raises(NotEstimableError, match="apart the columns 'ctrl', 'drug', 'intercept'"):
+    with pytest.raises(NotEstimableError, match="apart the columns 'ctrl', 'drug' and 'intercept'"):
         ours.compute_contrast("drug")
     assert np.isfinite(values(nilearn_contrast(theirs, "drug"))).all()
 

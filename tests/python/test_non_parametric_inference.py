@@ -333,7 +333,7 @@ def test_bad_input(changes: dict[str, Any], error: type[Exception], message: str
 @pytest.mark.filterwarnings("ignore::groupglm.errors.RankDeficientWarning")
 def test_a_contrast_that_cannot_be_estimated() -> None:
     design = GROUPS.assign(intercept=1.0)
-    with pytest.raises(NotEstimableError, match="columns 'a', 'b', 'intercept'"):
+    with pytest.raises(NotEstimableError, match="columns 'a', 'b' and 'intercept'"):
         non_parametric_inference(**base(design_matrix=design, second_level_contrast="a"))
 
 

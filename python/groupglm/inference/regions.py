@@ -12,7 +12,7 @@ from groupglm.errors import GridMismatchError, warn_caller
 from groupglm.images import open_image
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Collection, Hashable
 
     from numpy.typing import NDArray
 
@@ -129,15 +129,19 @@ def _report_untested(sizes: dict[Any, int], places: dict[Any, NDArray[np.intp]])
     empty = [name for name, place in places.items() if len(place) == 0]
     if partly:
         warn_caller(
-            f"{len(partly)} regions have voxels that are not tested, because they lie outside the "
+            f"{_regions_have(partly)} voxels that are not tested, because they lie outside the "
             "mask or the map is NaN there; the bounds are of the others: "
             + _listed([f"{name!r} ({n} of {sizes[name]})" for name, n in partly.items()])
         )
     if empty:
         warn_caller(
-            f"{len(empty)} regions have no tested voxel, so nothing is known of them: "
+            f"{_regions_have(empty)} no tested voxel, so nothing is known of them: "
             + _listed([repr(name) for name in empty])
         )
+
+
+def _regions_have(found: Collection[object]) -> str:
+    return "1 region has" if len(found) == 1 else f"{len(found)} regions have"
 
 
 def _listed(names: list[str]) -> str:
