@@ -190,8 +190,8 @@ by_label.head()
 # %%
 # More mistakes that are easily made
 # ----------------------------------
-# * Centring a covariate within each group, when groups differ in it: the difference of the groups
-#   is then one that the covariate explains, too.
+# * Centring a covariate within each group although the groups differ in it. Their difference then
+#   contains what the covariate would explain of it, as if it had been left out.
 # * A site coded as 1, 2, 3 in one numeric column: that tests a trend from A to C, which is none.
 #   Here B and C lie on either side of A and it would find nothing there. Text is coded as a factor;
 #   for numbers write ``C(site)``.

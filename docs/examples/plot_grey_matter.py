@@ -174,5 +174,7 @@ median_z.round(2).to_frame()
 #   :ref:`sphx_glr_auto_examples_plot_covariates.py`.
 #
 # On real data: ``nilearn.datasets.fetch_oasis_vbm(n_subjects=100)`` has ``gray_matter_maps`` and,
-# in ``ext_vars``, ``age``, ``mf`` (sex) and ``etiv``; take its grey-matter mask as ``mask_img``.
+# in ``ext_vars``, ``age``, ``mf`` (sex) and ``etiv``. A mask is
+# ``nilearn.datasets.fetch_icbm152_brain_gm_mask()``, brought to the maps' grid by
+# ``groupglm.resample_to(mask, maps[0], interpolation="nearest")``.
 folder.cleanup()

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 Run = Callable[[str], dict[str, Any]]
+
+pytestmark = pytest.mark.examples
 
 
 @pytest.fixture
@@ -32,6 +35,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_every_example_is_tested() -> None:
     tested = {name.removeprefix("test_plot_") for name in globals() if "test_plot_" in name}
     assert {path.stem.removeprefix("plot_") for path in EXAMPLES.glob("plot_*.py")} == tested
+
+
+def test_every_example_has_its_place_and_its_figures() -> None:
+    pytest.importorskip("sphinx_gallery")
+    import gallery
+
+    names = sorted((path.name for path in EXAMPLES.glob("plot_*.py")), key=gallery.ReadingOrder(""))
+    assert names[0] == "plot_one_sample.py"
+    assert gallery.ReadingOrder("")(names[-1]) < gallery.ReadingOrder("")("plot_another.py")
+    variables: dict[str, Any] = {"first": Figure(), "number": 1}
+    assert list(gallery.new_figures(variables)) == [variables["first"]]
+    variables["___"] = Figure()
+    assert list(gallery.new_figures(variables)) == [variables["___"]]
+    assert list(gallery.new_figures(variables)) == []
 
 
 def _apart(img: Any, peak: tuple[float, float, float]) -> float:
