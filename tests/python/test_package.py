@@ -63,9 +63,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = groupglm.fit_old
 
 
-def test_version_is_that_of_the_project() -> None:
+def test_version_is_said_once() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert groupglm.__version__ == project["version"]
+    assert "version" not in project
+    assert project["dynamic"] == ["version"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", groupglm.__version__)
 
 
 def test_version_is_that_of_the_installation() -> None:
