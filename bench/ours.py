@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import bench_images
 import bench_inference
@@ -65,7 +66,7 @@ def least_squares(case: bench_ols.Case) -> Callable[[], object]:
     return partial(fit_ols, X, Y, n_threads=N_THREADS)
 
 
-def permute(work: bench_permutation.Work, Y: object, masker: object) -> Callable[[], object]:
+def permute(work: bench_permutation.Work, Y: Any, masker: Any) -> Callable[[], object]:
     from groupglm import permuted_ols
 
     return partial(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import compare
 import pytest
-from compare import RATIO, SECONDS, Change, changes, least
+from compare import RATIO, SECONDS, Change, Times, changes, least
 
 BENCH = Path(__file__).parents[2] / "bench"
 
@@ -36,10 +36,14 @@ def test_slower_is_large_both_ways(base: float | None, head: float | None, slowe
 
 
 def test_the_least_of_the_rounds_counts() -> None:
-    rounds = [{"a": 3.0, "b": None}, {"a": 1.0, "b": 2.0}, {"a": 2.0, "b": None, "c": None}]
+    rounds: list[Times] = [
+        {"a": 3.0, "b": None},
+        {"a": 1.0, "b": 2.0},
+        {"a": 2.0, "b": None, "c": None},
+    ]
     assert least(rounds) == {"a": 1.0, "b": 2.0, "c": None}
     # One slow round in three is the machine, not the program.
-    base = [{"a": 1.0}, {"a": 1.1}, {"a": 1.2}]
+    base: list[Times] = [{"a": 1.0}, {"a": 1.1}, {"a": 1.2}]
     assert [c.slower for c in changes(base, [{"a": 9.0}, {"a": 1.25}, {"a": 9.0}])] == [False]
     assert [c.slower for c in changes(base, [{"a": 9.0}, {"a": 1.35}, {"a": 9.0}])] == [True]
 

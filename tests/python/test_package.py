@@ -179,3 +179,31 @@ except ImportError as error:
 )
 def test_the_level_follows_the_processor(supported: str, wanted: str | None, printed: str) -> None:
     assert _python(_CHOOSE, supported, level=wanted) == printed + "\n"
+
+
+_BESIDE = """
+import sys
+import numpy as np
+import groupglm
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_info
+data = np.load(sys.argv[1])
+Y = data["Y"]
+alone = groupglm.fit_ols(data["X"], Y, n_threads=2).contrast([0, 1, 0])
+points = np.random.default_rng(0).normal(size=(3000, 4))
+KMeans(3, n_init=1, random_state=0).fit(points)
+for _ in range(3):
+    beside = groupglm.fit_ols(data["X"], Y, n_threads=2).contrast([0, 1, 0])
+    KMeans(3, n_init=1, random_state=0).fit(points)
+for name in ("stat", "p_value", "effect_size"):
+    np.testing.assert_array_equal(getattr(alone, name), getattr(beside, name))
+paths = {i["filepath"] for i in threadpool_info() if i["user_api"] == "openmp"}
+assert any("scikit_learn" in path or "sklearn" in path for path in paths), paths
+print(len(paths))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="scikit-learn's OpenMP has another name")
+def test_another_openmp_in_the_process_does_no_harm(study: Path) -> None:
+    # A wheel carries the OpenMP of its compiler, and so does scikit-learn's.
+    assert _python(_BESIDE, str(study)) == "2\n"
