@@ -57,7 +57,8 @@ def test_a_users_program(tmp_path: Path) -> None:
     assert right.returncode == 0, right.stdout + right.stderr
     revealed = re.findall(r'Revealed type is "(.*)"', right.stdout)
     assert revealed[0] == "groupglm.results.OlsFit"
-    assert revealed[1].startswith("numpy.ndarray[") and revealed[1].endswith("numpy.float64]]")
+    assert revealed[1].startswith("numpy.ndarray[")
+    assert revealed[1].endswith("numpy.float64]]")
     assert "int" in revealed[2]
     assert "'level': str" in revealed[3]
     assert revealed[4:] == ["groupglm.second_level.SecondLevelModel"]
