@@ -25,8 +25,14 @@ from nilearn.maskers import NiftiMasker
 
 from groupglm import SecondLevelModel, get_clusters_table, threshold_stats_img
 from groupglm.datasets import simulate_bids_study
-from groupglm.plotting import plot_design_matrix, plot_glass_brain, plot_peak, plot_stat_map
+from groupglm.plotting import (
+    plot_design_matrix,
+    plot_glass_brain,
+    plot_peak,
+    plot_stat_map,
+)
 
+# sphinx_gallery_thumbnail_number = 3
 folder = tempfile.TemporaryDirectory()
 study = simulate_bids_study(Path(folder.name) / "study", n_subjects=12)
 for path in sorted(study.directory.rglob("*")):
@@ -35,9 +41,9 @@ for path in sorted(study.directory.rglob("*")):
 
 # %%
 # What was shown to the first subject, and when (s):
-pd.read_csv(study.directory / "sub-01" / "func" / "sub-01_task-reading_events.tsv", sep="\t").head(
-    4
-)
+pd.read_csv(
+    study.directory / "sub-01" / "func" / "sub-01_task-reading_events.tsv", sep="\t"
+).head(4)
 
 # %%
 # First level: one model a subject
@@ -61,7 +67,9 @@ for model, run, event in zip(models, runs, events, strict=True):
 
 # %%
 # One subject's design: a column for each kind of block, drifts, a constant.
-plot_design_matrix(models[0].design_matrices_[0], title="first level of sub-01: 100 scans")
+plot_design_matrix(
+    models[0].design_matrices_[0], title="first level of sub-01: 100 scans"
+)
 
 # %%
 # One subject's effect: the difference is there, under noise of its own.
@@ -91,7 +99,9 @@ group = SecondLevelModel(mask_img=study.mask_img).fit(models, confounds=confound
 # %%
 # Which first-level contrast is taken to the group is said when a second-level one is asked for.
 # Each subject's map of it is computed once, and kept for further questions.
-z_difference = group.compute_contrast("intercept", first_level_contrast="words - symbols")
+z_difference = group.compute_contrast(
+    "intercept", first_level_contrast="words - symbols"
+)
 difference_map, bonferroni = threshold_stats_img(
     z_difference, mask_img=study.mask_img, height_control="bonferroni", alpha=0.05
 )
@@ -124,7 +134,10 @@ for name, contrast in {"difference": "intercept", "age": "age"}.items():
     )
     truth = study.truth[name].get_fdata()
     core = np.abs(truth) >= np.abs(truth).max() / 2
-    means[name] = {"true effect": truth[core].mean(), "estimate": estimate.get_fdata()[core].mean()}
+    means[name] = {
+        "true effect": truth[core].mean(),
+        "estimate": estimate.get_fdata()[core].mean(),
+    }
 compared = pd.DataFrame(means).T
 compared.round(3)
 
@@ -133,7 +146,10 @@ get_clusters_table(z_difference, bonferroni)
 
 # %%
 # Each subject's difference at the true peak, as the group model sees it:
-maps = [model.compute_contrast("words - symbols", output_type="effect_size") for model in models]
+maps = [
+    model.compute_contrast("words - symbols", output_type="effect_size")
+    for model in models
+]
 plot_peak(
     maps,
     group.design_matrix_,

@@ -27,6 +27,7 @@ from groupglm import (
 from groupglm.datasets import simulate_covariate_study
 from groupglm.plotting import plot_design_correlation, plot_glass_brain, plot_peak
 
+# sphinx_gallery_thumbnail_number = 2
 folder = tempfile.TemporaryDirectory()
 study = simulate_covariate_study(folder.name, n_subjects=60)
 participants = study.participants.set_index("participant_id")
@@ -39,8 +40,12 @@ participants.head()
 # columns become one column for each level but the first, and the intercept is added. Rows follow
 # the table, whose order is that of the maps here; look at the names and the correlations before
 # anything is fitted.
-design = design_from_formula("~ center(reading_speed) + center(age) + site", participants)
-model = SecondLevelModel(mask_img=study.mask_img).fit(study.paths, design_matrix=design)
+design = design_from_formula(
+    "~ center(reading_speed) + center(age) + site", participants
+)
+model = SecondLevelModel(mask_img=study.mask_img).fit(
+    study.paths, design_matrix=design
+)
 plot_design_correlation(design)
 
 # %%
@@ -76,7 +81,8 @@ plot_peak(
 # where only age has an effect.
 without_age = SecondLevelModel(mask_img=study.mask_img)
 without_age.fit(
-    study.paths, design_matrix=design_from_formula("~ center(reading_speed) + site", participants)
+    study.paths,
+    design_matrix=design_from_formula("~ center(reading_speed) + site", participants),
 )
 z_confounded = without_age.compute_contrast("center(reading_speed)")
 plot_glass_brain(
@@ -104,7 +110,10 @@ confounding = pd.DataFrame(
         ]
         for name in ("reading_speed", "age")
     },
-    index=["z of reading speed, age in the model", "z of reading speed, age left out"],
+    index=[
+        "z of reading speed, age in the model",
+        "z of reading speed, age left out",
+    ],
 )
 confounding
 
@@ -116,7 +125,8 @@ confounding
 # 0 words a minute, far outside the data. Slopes and their z are the same; the intercept's are not.
 raw = SecondLevelModel(mask_img=study.mask_img)
 raw.fit(
-    study.paths, design_matrix=design_from_formula("~ reading_speed + age + site", participants)
+    study.paths,
+    design_matrix=design_from_formula("~ reading_speed + age + site", participants),
 )
 motor = study.effects["intercept"].peak
 centring = pd.DataFrame(
@@ -126,7 +136,8 @@ centring = pd.DataFrame(
             raw.compute_contrast("reading_speed").get_fdata().max(),
         ],
         "z of the intercept, where the mean responds": [
-            value_at(fitted.compute_contrast("Intercept"), motor) for fitted in (model, raw)
+            value_at(fitted.compute_contrast("Intercept"), motor)
+            for fitted in (model, raw)
         ],
     },
     index=["centred", "not centred"],
@@ -146,7 +157,11 @@ print(f"z of the mean over sites: {value_at(z_mean, motor)}")
 # one tail alone counts: z below 0 only says that p is above 0.5.
 z_site = model.compute_contrast(["site[T.B]", "site[T.C]"])
 site_map, bonferroni = threshold_stats_img(
-    z_site, mask_img=study.mask_img, height_control="bonferroni", alpha=0.05, two_sided=False
+    z_site,
+    mask_img=study.mask_img,
+    height_control="bonferroni",
+    alpha=0.05,
+    two_sided=False,
 )
 plot_glass_brain(
     site_map,

@@ -21,11 +21,19 @@ import pandas as pd
 
 from groupglm import SecondLevelModel, get_clusters_table, threshold_stats_img
 from groupglm.datasets import simulate_grey_matter_study
-from groupglm.plotting import plot_design_correlation, plot_histogram, plot_peak, plot_stat_map
+from groupglm.plotting import (
+    plot_design_correlation,
+    plot_histogram,
+    plot_peak,
+    plot_stat_map,
+)
 
+# sphinx_gallery_thumbnail_number = 3
 folder = tempfile.TemporaryDirectory()
 study = simulate_grey_matter_study(folder.name, n_subjects=80)
-study.participants.groupby("sex")[["age", "tiv"]].agg(["count", "mean", "std"]).round(2)
+study.participants.groupby("sex")[["age", "tiv"]].agg(["count", "mean", "std"]).round(
+    2
+)
 
 # %%
 # The mask
@@ -151,7 +159,9 @@ plot_stat_map(
 # %%
 # The histogram of z is the quickest check: a real, local effect leaves it on the curve, and a
 # variable that acts everywhere moves it as a whole.
-plot_histogram(z_without.get_fdata()[inside], title="women minus men, head size left out")
+plot_histogram(
+    z_without.get_fdata()[inside], title="women minus men, head size left out"
+)
 
 # %%
 median_z = pd.Series(

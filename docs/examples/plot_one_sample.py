@@ -36,7 +36,11 @@ model = SecondLevelModel(mask_img=study.mask_img)
 model.fit(study.paths, design_matrix=study.design_matrix)
 z_map = model.compute_contrast("intercept")
 bonferroni_map, z_bonferroni = threshold_stats_img(
-    z_map, mask_img=study.mask_img, height_control="bonferroni", alpha=0.05, two_sided=False
+    z_map,
+    mask_img=study.mask_img,
+    height_control="bonferroni",
+    alpha=0.05,
+    two_sided=False,
 )
 plot_glass_brain(
     bonferroni_map,

@@ -24,11 +24,15 @@ from groupglm import SecondLevelModel, get_clusters_table, threshold_stats_img
 from groupglm.datasets import simulate_one_sample_study
 from groupglm.plotting import plot_histogram, plot_stat_map
 
+# sphinx_gallery_thumbnail_number = 2
 folder = tempfile.TemporaryDirectory()
 study = simulate_one_sample_study(folder.name, n_subjects=20, seed=1)
 truth = study.truth["intercept"].get_fdata()
 pd.DataFrame(
-    [[name, *effect.peak, effect.height, effect.fwhm] for name, effect in study.effects.items()],
+    [
+        [name, *effect.peak, effect.height, effect.fwhm]
+        for name, effect in study.effects.items()
+    ],
     columns=["effect", "x (mm)", "y (mm)", "z (mm)", "height (SD)", "FWHM (mm)"],
 )
 
@@ -48,7 +52,9 @@ z_map = model.compute_contrast("intercept")
 inside = study.mask_img.get_fdata() > 0
 _, fpr_threshold = threshold_stats_img(alpha=0.001, height_control="fpr")
 plot_histogram(
-    z_map.get_fdata()[inside], threshold=fpr_threshold, title="z in all voxels of the brain"
+    z_map.get_fdata()[inside],
+    threshold=fpr_threshold,
+    title="z in all voxels of the brain",
 )
 
 # %%
@@ -74,7 +80,9 @@ controls = {
 active = truth != 0
 thresholded, counts = {}, {}
 for name, control in controls.items():
-    thresholded[name], threshold = threshold_stats_img(z_map, mask_img=study.mask_img, **control)
+    thresholded[name], threshold = threshold_stats_img(
+        z_map, mask_img=study.mask_img, **control
+    )
     found = thresholded[name].get_fdata() != 0
     counts[name] = {
         "threshold (z)": round(threshold, 2),
@@ -91,7 +99,6 @@ pd.DataFrame(counts).T
 # discovery rate keeps the false share near five in a hundred: that is a promise about the average
 # over studies, and one study may have twice as many, or none. Bonferroni's bound lets none
 # through, and misses most of the weak, wide effect.
-# sphinx_gallery_thumbnail_number = 2
 plot_stat_map(
     thresholded["fpr, alpha 0.001"],
     mask_img=study.mask_img,
@@ -136,7 +143,9 @@ distances = {
     name: np.linalg.norm(positions - effect.peak, axis=1).min()
     for name, effect in study.effects.items()
 }
-pd.Series(distances, name="distance to the nearest peak found (mm)").round(1).to_frame()
+pd.Series(distances, name="distance to the nearest peak found (mm)").round(
+    1
+).to_frame()
 
 # %%
 # A common mistake

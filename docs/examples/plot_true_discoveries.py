@@ -29,6 +29,7 @@ from groupglm import (
 from groupglm.datasets import simulate_one_sample_study
 from groupglm.plotting import plot_stat_map
 
+# sphinx_gallery_thumbnail_number = 2
 folder = tempfile.TemporaryDirectory()
 study = simulate_one_sample_study(folder.name, n_subjects=30)
 truth = study.truth["intercept"].get_fdata()
@@ -41,7 +42,9 @@ z_map = model.compute_contrast("intercept")
 # ------------------------------
 # The image holds, at each voxel of a cluster of z above 2, the proportion of the cluster that is
 # active at least, with 95 % confidence for all clusters at once.
-proportions = cluster_level_inference(z_map, mask_img=study.mask_img, threshold=2.0, alpha=0.05)
+proportions = cluster_level_inference(
+    z_map, mask_img=study.mask_img, threshold=2.0, alpha=0.05
+)
 plot_stat_map(
     proportions,
     mask_img=study.mask_img,
@@ -80,10 +83,19 @@ for threshold in (2.0, 3.0, 4.0):
     bounds = true_discovery_bounds(z_map, labels, mask_img=study.mask_img, alpha=0.05)
     for region, voxels, found, share in bounds.itertuples(index=False):
         active = np.mean(truth[labels.get_fdata() == region] > 0)
-        rows.append([threshold, region, voxels, found, round(share, 2), round(active, 2)])
+        rows.append(
+            [threshold, region, voxels, found, round(share, 2), round(active, 2)]
+        )
 compared = pd.DataFrame(
     rows,
-    columns=["z above", "cluster", "voxels", "active, at least", "as a proportion", "in truth"],
+    columns=[
+        "z above",
+        "cluster",
+        "voxels",
+        "active, at least",
+        "as a proportion",
+        "in truth",
+    ],
 )
 compared
 
@@ -101,7 +113,9 @@ for name, effect in study.effects.items():
     inside = near & (study.mask_img.get_fdata() > 0)
     spheres[name] = nib.Nifti1Image(inside.astype(np.uint8), affine)
 spheres["the whole brain"] = study.mask_img
-regions = true_discovery_bounds(z_map, spheres, mask_img=study.mask_img, alpha=0.05, two_sided=True)
+regions = true_discovery_bounds(
+    z_map, spheres, mask_img=study.mask_img, alpha=0.05, two_sided=True
+)
 regions
 
 # %%

@@ -16,6 +16,7 @@ rank, and permutes as pairs allow.
 # in one place the vertical ones do more. Of the variance between maps, 80 % is the subject's own,
 # shared by its two maps.
 import tempfile
+import textwrap
 import warnings
 
 import nibabel as nib
@@ -27,6 +28,7 @@ from groupglm.datasets import simulate_paired_study
 from groupglm.errors import NotEstimableError
 from groupglm.plotting import plot_design_matrix, plot_glass_brain, plot_peak
 
+# sphinx_gallery_thumbnail_number = 3
 folder = tempfile.TemporaryDirectory()
 study = simulate_paired_study(folder.name, n_subjects=16, correlation=0.8)
 images = study.images
@@ -43,13 +45,17 @@ unpaired = SecondLevelModel(mask_img=study.mask_img)
 unpaired.fit(images["path"], design_matrix=conditions)
 z_unpaired = unpaired.compute_contrast("vertical - horizontal")
 plot_glass_brain(
-    z_unpaired, mask_img=study.mask_img, threshold=3.1, vmax=6.0, title="unpaired: z > 3.1"
+    z_unpaired,
+    mask_img=study.mask_img,
+    threshold=3.1,
+    vmax=6.0,
+    title="unpaired: z > 3.1",
 )
 
 # %%
 # Paired: a column for each subject
 # ---------------------------------
-# The subjects' columns take the mean of each pair, and what is left for the first column is the
+# The subjects' columns take the mean of each pair, and what is left for the last column is the
 # difference within pairs: its coefficient is "vertical minus horizontal", averaged over subjects.
 subjects = pd.get_dummies(images["participant_id"], dtype=float)
 paired_design = subjects.assign(vertical_minus_horizontal=conditions["vertical"])
@@ -61,7 +67,11 @@ plot_design_matrix(paired_design, title="paired design: 32 maps, 17 columns")
 # %%
 # Same maps, same question, same threshold:
 plot_glass_brain(
-    z_paired, mask_img=study.mask_img, threshold=3.1, vmax=6.0, title="paired: z > 3.1"
+    z_paired,
+    mask_img=study.mask_img,
+    threshold=3.1,
+    vmax=6.0,
+    title="paired: z > 3.1",
 )
 
 # %%
@@ -73,8 +83,14 @@ peak = study.effects["difference"].peak
 i, j, k = np.rint(np.linalg.inv(z_paired.affine) @ [*peak, 1])[:3].astype(int)
 compared = pd.DataFrame(
     {
-        "degrees of freedom": [unpaired.results_.df_residual, paired.results_.df_residual],
-        "z at the true peak": [z_unpaired.get_fdata()[i, j, k], z_paired.get_fdata()[i, j, k]],
+        "degrees of freedom": [
+            unpaired.results_.df_residual,
+            paired.results_.df_residual,
+        ],
+        "z at the true peak": [
+            z_unpaired.get_fdata()[i, j, k],
+            z_paired.get_fdata()[i, j, k],
+        ],
     },
     index=["unpaired", "paired"],
 ).round(2)
@@ -102,7 +118,9 @@ differences = []
 for _, pair in images.groupby("participant_id"):
     vertical, horizontal = (nib.load(path) for path in pair["path"])
     differences.append(
-        nib.Nifti1Image(vertical.get_fdata() - horizontal.get_fdata(), vertical.affine)
+        nib.Nifti1Image(
+            vertical.get_fdata() - horizontal.get_fdata(), vertical.affine
+        )
     )
 one_sample = SecondLevelModel(mask_img=study.mask_img)
 one_sample.fit(differences, design_matrix=pd.DataFrame({"intercept": np.ones(16)}))
@@ -122,7 +140,8 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     redundant = SecondLevelModel(mask_img=study.mask_img)
     redundant.fit(images["path"], design_matrix=paired_design.assign(intercept=1.0))
-print(f"{caught[0].category.__name__}: {caught[0].message}\n")
+warning = caught[0]
+print(textwrap.fill(f"{warning.category.__name__}: {warning.message}"), end="\n\n")
 same = redundant.compute_contrast("vertical_minus_horizontal")
 print("same z map:", np.allclose(same.get_fdata(), z_paired.get_fdata(), atol=1e-5))
 print("degrees of freedom:", redundant.results_.df_residual)
@@ -133,7 +152,7 @@ print("degrees of freedom:", redundant.results_.df_residual)
 try:
     redundant.compute_contrast("intercept")
 except NotEstimableError as error:
-    print(error)
+    print(textwrap.fill(str(error)))
 
 # %%
 # Permuting pairs

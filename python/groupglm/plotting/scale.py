@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scale"]
 
-_MAX_TICKS = 6  # numbers such as -0.004 would run into each other if there were more
+_MAX_STEPS = 7  # numbers such as -0.004 would run into each other if there were more
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ class Scale:
         ax.imshow(colours, extent=(low, self.vmax, 0.0, 1.0), aspect="auto", origin="lower")
         ax.set_yticks([])
         ax.tick_params(colors=look.ink, labelsize=11)
-        ax.xaxis.set_major_locator(MaxNLocator(_MAX_TICKS))
+        ax.xaxis.set_major_locator(MaxNLocator(_MAX_STEPS, steps=[1, 2, 5, 10]))
         for spine in ax.spines.values():
             spine.set_color(look.ink)
         limits = {self.threshold, -self.threshold} if self.signed else {self.threshold}
