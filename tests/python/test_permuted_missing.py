@@ -296,7 +296,7 @@ def test_the_same_bits_for_threads_parts_and_a_cluster() -> None:
         permuted_ols(x, with_holes(Y, 9, share=0.05), n_perm=900, resume=first, **options)
 
 
-def test_voxels_that_cannot_be_tested_are_named() -> None:
+def test_voxels_that_cannot_be_tested_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(7)
     group = np.repeat([0.0, 1.0], 6)
     Y = rng.normal(size=(12, 9))
@@ -305,11 +305,15 @@ def test_voxels_that_cannot_be_tested_are_named() -> None:
     Y[[0, 1, 2, 3, 6, 7, 8, 9], 7] = np.nan  # 4! / (2! 2!) = 6 orders
     Y[3, 8] = np.nan
     with pytest.warns(UserWarning, match=r"3 of 9 voxels .* are not tested") as caught:
-        out = permuted_ols(group, Y, n_perm=100, random_state=0)
+        out = permuted_ols(group, Y, n_perm=100, random_state=0, verbose=1)
     told = str(caught[0].message)
     assert "2 whose images cannot estimate the contrast" in told
     assert "(columns 2, 5)" in told
     assert "1 with fewer than 20 different rearrangements of their images (columns 7)" in told
+    assert capsys.readouterr().out == (
+        "1 of 9 voxels lack values and are tested with the images that have them, with 11 to 11 "
+        "images.\n"
+    )
     untested = np.isin(np.arange(9), [2, 5, 7])
     np.testing.assert_array_equal(out.results[0].untested, untested)
     np.testing.assert_array_equal(np.isnan(out["logp_max_t"][0]), untested)

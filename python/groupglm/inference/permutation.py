@@ -142,6 +142,8 @@ def permutation_test(
     exchange = choose_exchange(parts, options)
     data = source.load(options.n_threads)
     presence = find_presence(source, data, df_residual, parts, exchange)
+    if presence is not None:
+        options.progress.result(presence.describe())
     kernel = _make_kernel(parts, exchange, presence, options)
     reported, compared = kernel.observe(data, statistic, options.n_threads)
     if np.isnan(compared).all():

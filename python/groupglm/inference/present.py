@@ -104,6 +104,15 @@ class Presence:
     df_residual: Integers
     untested: Flags
 
+    def describe(self) -> str:
+        """Say in a line how many voxels are tested with fewer images, and with how many."""
+        counts = self.patterns.present.sum(axis=1).tolist()
+        with_images = f", with {min(counts)} to {max(counts)} images" if counts else ""
+        return (
+            f"{len(self.patterns.columns)} of {len(self.untested)} voxels lack values and are "
+            f"tested with the images that have them{with_images}."
+        )
+
 
 def lacking_voxels(data: Data) -> Integers:
     """Return the columns of the data (n_images, n_voxels) that hold NaN."""
@@ -145,7 +154,7 @@ def find_presence(
     data : array, shape (n_images, n_voxels)
         NaN where a value is missing.
     df_residual : int or array of int, shape (n_voxels,)
-        Residual degrees of freedom of each voxel's fit.
+        Residual degrees of freedom of each voxel's fit; one number when nothing is missing.
     parts : Partition
         Of the design of all images.
     exchange : Exchange
@@ -166,14 +175,14 @@ def find_presence(
     UserWarning
         Which voxels are not tested, and why.
     """
+    if isinstance(df_residual, int):
+        return None
     lacking = lacking_voxels(data)
     if not len(lacking):
         return None
     patterns = Patterns.of(data, lacking)
     n_voxels = data.shape[1]
-    df = np.broadcast_to(np.asarray(df_residual), (n_voxels,))[
-        patterns.columns[patterns.starts[:-1]]
-    ]
+    df = df_residual[patterns.columns[patterns.starts[:-1]]]
     reasons = _reasons(patterns, df, parts, exchange)
     tested = np.ones(len(patterns), dtype=bool)
     told = []
