@@ -46,14 +46,30 @@ std::string supported_level() {
 void register_build_info(py::module_& module) {
   module.def("supported_level", &supported_level);
   module.def("max_threads", [] { return resolve_threads(0); });
-  module.def("build_info", [] {
+  const char* doc = R"(Say how the compiled core in use was built, for a bug report.
+
+Returns
+-------
+dict
+    ``compiler``; ``level`` of the x86-64 instruction set ("baseline", "v3" or "v4"), the highest
+    that the processor runs unless ``GROUPGLM_CPU_LEVEL`` says otherwise; ``openmp_threads``;
+    ``eigen``, its version.
+
+Examples
+--------
+>>> from groupglm import build_info
+>>> sorted(build_info())
+['compiler', 'eigen', 'level', 'openmp_threads']
+)";
+  const auto build_info = [] {
     py::dict info;
     info["compiler"] = compiler();
     info["level"] = GROUPGLM_LEVEL;
     info["openmp_threads"] = resolve_threads(0);
     info["eigen"] = eigen_version();
     return info;
-  });
+  };
+  module.def("build_info", build_info, doc);
 }
 
 }  // namespace groupglm

@@ -49,4 +49,5 @@ def test_everything_public_is_in_the_api_reference(module: str) -> None:
 @pytest.mark.parametrize("name", sorted(_LISTED))
 def test_what_the_api_reference_lists_is_there(name: str) -> None:
     module, _, attribute = f"groupglm.{name}".rpartition(".")
-    assert getattr(importlib.import_module(module), attribute).__doc__
+    words = getattr(importlib.import_module(module), attribute).__doc__
+    assert re.search(r"[a-z]\.$", words, re.MULTILINE)  # a sentence, not a signature only
