@@ -28,6 +28,13 @@ def test_what_a_page_prints_is_compared(tmp_path: Path, monkeypatch: pytest.Monk
     page.write_text("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n", encoding="utf-8")
     with pytest.raises(AssertionError, match=r"docs/page\.md, line 1 prints\n2\n"):
         page_code.run(page, tmp_path)
+    page.write_text(
+        "```python\nprint(2 / 3, 7)\n```\n\n```text\n0.66667 7\n```\n", encoding="utf-8"
+    )
+    page_code.run(page, tmp_path)
+    page.write_text("```python\nprint(2 / 3)\n```\n\n```text\n0.667\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError):
+        page_code.run(page, tmp_path)
     page.write_text("<!-- not run: why -->\n```python\n1 / 0\n```\n", encoding="utf-8")
     page_code.run(page, tmp_path)
     page.write_text("```sh\ngroupglm no-such-command\n```\n", encoding="utf-8")
