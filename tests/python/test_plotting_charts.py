@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -167,6 +168,20 @@ def test_a_peak_is_read_from_images_at_its_place(tmp_path: Path) -> None:
     np.testing.assert_array_equal(points[:, 1], data[:, 3, 1, 2].astype(float))
     with pytest.raises(ValueError, match=r"position \(6\.0, 0\.0, 0\.0\) is outside the images"):
         plot_peak(paths, design, position=(6.0, 0.0, 0.0))
+
+
+def test_labels_of_slices_can_be_read_over_a_map() -> None:
+    values = np.full((9, 9, 9), 5.0, np.float32)  # as light as the labels are
+    image = nib.Nifti1Image(values, np.diag([20.0, 20.0, 20.0, 1.0]))  # type: ignore[no-untyped-call]
+    figure = plot_stat_map(image, bg_img=None, display_mode="z", cut_coords=[80.0])
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[::-1, :, :3]  # upwards, as the boxes below
+    label = next(text for text in figure.axes[0].texts if text.get_text() == "z = 80")
+    left, bottom, right, top = (int(edge) for edge in label.get_window_extent().extents)
+    found = pixels[bottom:top, left:right].reshape(-1, 3)
+    assert (found.max(axis=1) < 40).sum() > 100  # a dark rim
+    assert (found.min(axis=1) > 230).sum() > 30  # about light letters
 
 
 @pytest.mark.parametrize("vmax", [0.004, 0.75, 6.0, 12345.0, 3.2e-7])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from groupglm.plotting.volumes import IN_PLANE, Bounds, Volume
 
@@ -311,18 +312,23 @@ def _view(
     # From the left, the front of the head is on the left.
     ax.set_xlim(*(sides[::-1] if panel.view == "l" else sides))
     ax.set_ylim(bounds.low[second], bounds.high[second])
-    ax.text(0.03, 0.02, panel.label, transform=ax.transAxes, color=look.ink, size=12, va="bottom")
+    _note(ax, 0.03, 0.02, panel.label, look)
     if panel.axis != "x":
-        for place, side in ((0.03, "L"), (0.97, "R")):
-            align: Any = "left" if side == "L" else "right"
-            ax.text(
-                place,
-                0.97,
-                side,
-                transform=ax.transAxes,
-                color=look.ink,
-                size=12,
-                va="top",
-                ha=align,
-            )
+        _note(ax, 0.03, 0.97, "L", look)
+        _note(ax, 0.97, 0.97, "R", look)
     return ax
+
+
+def _note(ax: Axes, x: float, y: float, text: str, look: Look) -> None:
+    """Write in a corner, with a rim in the colour of the ground: a map may lie behind it."""
+    ax.text(
+        x,
+        y,
+        text,
+        transform=ax.transAxes,
+        color=look.ink,
+        size=12,
+        ha="left" if x < 0.5 else "right",
+        va="bottom" if y < 0.5 else "top",
+        path_effects=[withStroke(linewidth=3, foreground=look.ground)],
+    )
