@@ -103,6 +103,6 @@ def test_names_exist(name: str) -> None:
     assert hasattr(groupglm.errors, attribute)
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", _README))
+@pytest.mark.parametrize("target", re.findall(r"""(?:\]\(|src=")([^)#:"]+)[)"]""", _README))
 def test_links_lead_somewhere(target: str) -> None:
     assert (_ROOT / target).is_file()
