@@ -349,7 +349,9 @@ def test_variance_groups_need_all_images() -> None:
     group = np.repeat([0, 1], 10)
     Y = rng.normal(size=(20, 5))
     Y[0, 0] = np.nan
-    with pytest.raises(ValueError, match=r"variance_groups cannot be tested .*'intersect'"):
+    with pytest.raises(
+        ValueError, match=r"cannot be tested .* in 1 of 5 .*\(columns 0\).*'intersect'"
+    ):
         permuted_ols(group, Y, n_perm=50, variance_groups=group)
     permuted_ols(group, Y, n_perm=50, variance_groups=group, missing="intersect")
 

@@ -154,6 +154,26 @@ def test_bits_do_not_depend_on_threads_batches_or_neighbours(dtype: Any, grouped
     np.testing.assert_array_equal(part, maps[:, 40:71])
 
 
+@pytest.mark.parametrize("two_sided", [False, True])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_nothing_but_nuisance_after_a_flip_is_no_statistic(rows: int, two_sided: bool) -> None:
+    # Pairs: what subjects leave of two images is d and -d. With one of each pair flipped it is d
+    # and d, which is the subjects' own: of the ratio of two roundings nothing may be seen.
+    second = np.repeat([0.0, 1.0], 5)
+    effects = np.column_stack([second, second * np.arange(10)])[:, :rows]
+    X = np.column_stack([effects, np.tile(np.eye(5), (2, 1))])
+    Y = np.random.default_rng(0).normal(size=(10, 70)) + 1e3
+    exchange = make_exchange(10, None, "within", flips=True)
+    parts = partition(X, np.eye(rows, X.shape[1]))
+    kernel = make_ols_kernel(parts, exchange, "freedman-lane", two_sided=two_sided)
+    signs = np.stack([1 - 2 * second, np.ones(10)])
+    maps = np.empty((2, 70))
+    best = kernel.statistics(Y, np.tile(np.arange(10), (2, 1)), signs, maps, 1)
+    np.testing.assert_allclose(maps[0], 0, atol=1e-100)
+    assert abs(best[0]) < 1e-100
+    assert best[1] > 0.1
+
+
 def test_a_large_mean_costs_no_digits() -> None:
     design = two_sample()
     Y = simulate(design, 50, seed=4).astype(np.float64)

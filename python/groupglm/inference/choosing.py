@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Choose how the data of a test are rearranged, and refuse what cannot test it."""
+"""Choose statistic and rearrangements of a test, and refuse what cannot test it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import numpy as np
 
 from groupglm.errors import warn_caller
 from groupglm.inference.exchange import Exchange, Rearrangements, check_labels, make_exchange
+from groupglm.inference.permuted_kernels import GroupedKernel, Kernel, make_ols_kernel
+from groupglm.inference.permuted_present import make_present_kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
     from groupglm.inference.partition import Partition
     from groupglm.inference.permutation_options import PermutationOptions
+    from groupglm.inference.present import Presence
 
-__all__ = ["choose_exchange", "choose_rearrangements"]
+__all__ = ["choose_exchange", "choose_kernel", "choose_rearrangements"]
 
 _LIKELY_ALPHA = 0.05
+_FEW_IN_GROUP = 10
 
 
 def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
@@ -85,6 +93,89 @@ def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
         )
         + ", or sign_flip=True if errors are symmetric"
     )
+
+
+def choose_kernel(
+    parts: Partition,
+    exchange: Exchange,
+    options: PermutationOptions,
+    presence: Presence | None,
+    name_voxels: Callable[[NDArray[np.int64]], str],
+) -> Kernel:
+    """Choose the statistic.
+
+    Parameters
+    ----------
+    parts : Partition
+        Of the design.
+    exchange : Exchange
+        What may be exchanged.
+    options : PermutationOptions
+        What the user asked for.
+    presence : Presence or None
+        Voxels that lack values.
+    name_voxels : callable
+        Names voxels, for messages.
+
+    Returns
+    -------
+    Kernel
+        Computes it.
+
+    Raises
+    ------
+    ValueError
+        If groups of variance cannot be told apart, or do not go with other options or with missing
+        values.
+
+    Warns
+    -----
+    UserWarning
+        If flips of so few images as a group has are too liberal.
+    """
+    if options.variance_groups is None:
+        kernel = make_ols_kernel(parts, exchange, options.method, two_sided=options.two_sided)
+        if presence is None:
+            return kernel
+        return make_present_kernel(kernel, parts, presence, options.method)
+    if presence is not None:
+        lacking = np.sort(np.append(presence.patterns.columns, np.flatnonzero(presence.untested)))
+        raise ValueError(
+            f"variance_groups cannot be tested where images lack values, as in {len(lacking)} of "
+            f"{len(presence.untested)} voxels ({name_voxels(lacking)}): the degrees of freedom of "
+            "their statistic are unknown, so that voxels with more and with fewer images cannot be "
+            "compared; give missing='intersect' to leave these voxels out"
+        )
+    if options.method != "freedman-lane":
+        raise ValueError(
+            f"variance_groups need method='freedman-lane', but method is {options.method!r}"
+        )
+    groups = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+    _check_groups(parts, groups, flips=exchange.flips)
+    return GroupedKernel(parts, groups, options.two_sided)
+
+
+def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -> None:
+    design = np.concatenate([parts.effect, parts.nuisance])
+    sizes = np.bincount(groups)
+    free = np.bincount(groups, 1 - np.sum(design**2, axis=0))
+    unknown = (free < 1e-8) | (sizes < 2)
+    if unknown.any():
+        raise ValueError(
+            f"variance_groups: a group of {sizes[np.argmax(unknown)]} images leaves no residuals "
+            "of its own, so that its variance is unknown; join groups, or drop columns that are "
+            "particular to one image"
+        )
+    if flips and len(parts.nuisance) and sizes.min() < _FEW_IN_GROUP:
+        # The errors of the estimated nuisance are flipped with the residuals: they count the more,
+        # the fewer the images that vary most.
+        warn_caller(
+            "variance_groups: signs of residuals are flipped, and the smallest group has "
+            f"{sizes.min()} images; if these vary most, p-values are too small (familywise error "
+            "of 0.08 in the place of 0.05 with groups of 6 and 18, of 0.15 with 4 and 12, the few "
+            "of four times the standard deviation); give groups of at least "
+            f"{_FEW_IN_GROUP} images, or take p-values near the level with care"
+        )
 
 
 def choose_rearrangements(

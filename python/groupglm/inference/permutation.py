@@ -12,13 +12,9 @@ import numpy as np
 from scipy import stats
 
 from groupglm import _core
-from groupglm.errors import warn_caller
-from groupglm.inference.choosing import choose_exchange, choose_rearrangements
-from groupglm.inference.exchange import Exchange, check_labels
+from groupglm.inference.choosing import choose_exchange, choose_kernel, choose_rearrangements
 from groupglm.inference.null import Corrections, DataSource, NullTask, null_distribution
 from groupglm.inference.partition import Partition, partition
-from groupglm.inference.permuted_kernels import GroupedKernel, Kernel, make_ols_kernel
-from groupglm.inference.permuted_present import make_present_kernel
 from groupglm.inference.present import Presence, find_presence
 from groupglm.inference.resuming import PermutationState, load_state
 from groupglm.inference.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
@@ -34,8 +30,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = ["PermutationResult", "permutation_test"]
-
-_FEW_IN_GROUP = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,17 +138,13 @@ def permutation_test(
     presence = find_presence(source, data, df_residual, parts, exchange)
     if presence is not None:
         options.progress.result(presence.describe())
-    kernel = _make_kernel(parts, exchange, presence, options)
+    kernel = choose_kernel(parts, exchange, options, presence, source.name_voxels)
     reported, compared = kernel.observe(data, statistic, options.n_threads)
     if np.isnan(compared).all():
         raise ValueError(
             "no voxel varies beyond what the nuisance columns explain, so there is nothing to "
             "test; check the images and the mask"
         )
-    # The largest that the core's maps reach: TFCE takes no infinite values.
-    bound = 1e15 * parts.df_residual
-    bound = bound**0.5 if kernel.letter == "t" else bound
-    finite = np.clip(np.nan_to_num(compared, posinf=bound, neginf=-bound), -bound, bound)
     corrections = Corrections(
         letter=kernel.letter,
         two_sided=options.two_sided and kernel.letter == "t",
@@ -175,7 +165,7 @@ def permutation_test(
         check_enough(rearrangements.n)
     task = NullTask(source, kernel, corrections, rearrangements, state.n_done, rearrangements.n)
     state = _run(task, state, options, resume if isinstance(resume, Path) else None)
-    maps = {kernel.letter: compared, **_observed_maps(finite, corrections)}
+    maps = {kernel.letter: compared, **_observed_maps(compared, corrections, parts.df_residual)}
     p_value, tail_fit = _p_values(maps, state, corrections.two_sided, options.tail)
     maps[kernel.letter] = np.nan_to_num(reported, posinf=np.inf, neginf=-np.inf)
     untested = None if presence is None else presence.untested
@@ -193,52 +183,6 @@ def permutation_test(
         tail_fit=tail_fit,
         untested=untested,
     )
-
-
-def _make_kernel(
-    parts: Partition, exchange: Exchange, presence: Presence | None, options: PermutationOptions
-) -> Kernel:
-    if options.variance_groups is None:
-        kernel = make_ols_kernel(parts, exchange, options.method, two_sided=options.two_sided)
-        if presence is None:
-            return kernel
-        return make_present_kernel(kernel, parts, presence, options.method)
-    if presence is not None:
-        raise ValueError(
-            "variance_groups cannot be tested where images lack values: the degrees of freedom of "
-            "their statistic are unknown, so that voxels with more and with fewer images cannot be "
-            "compared; give missing='intersect' to leave these voxels out"
-        )
-    if options.method != "freedman-lane":
-        raise ValueError(
-            f"variance_groups need method='freedman-lane', but method is {options.method!r}"
-        )
-    groups = check_labels(options.variance_groups, parts.n_images, "variance_groups")
-    _check_groups(parts, groups, flips=exchange.flips)
-    return GroupedKernel(parts, groups, options.two_sided)
-
-
-def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -> None:
-    design = np.concatenate([parts.effect, parts.nuisance])
-    sizes = np.bincount(groups)
-    free = np.bincount(groups, 1 - np.sum(design**2, axis=0))
-    unknown = (free < 1e-8) | (sizes < 2)
-    if unknown.any():
-        raise ValueError(
-            f"variance_groups: a group of {sizes[np.argmax(unknown)]} images leaves no residuals "
-            "of its own, so that its variance is unknown; join groups, or drop columns that are "
-            "particular to one image"
-        )
-    if flips and len(parts.nuisance) and sizes.min() < _FEW_IN_GROUP:
-        # The errors of the estimated nuisance are flipped with the residuals: they count the more,
-        # the fewer the images that vary most.
-        warn_caller(
-            "variance_groups: signs of residuals are flipped, and the smallest group has "
-            f"{sizes.min()} images; if these vary most, p-values are too small (familywise error "
-            "of 0.08 in the place of 0.05 with groups of 6 and 18, of 0.15 with 4 and 12, the few "
-            "of four times the standard deviation); give groups of at least "
-            f"{_FEW_IN_GROUP} images, or take p-values near the level with care"
-        )
 
 
 def _statistic_threshold(parts: Partition, options: PermutationOptions) -> float | None:
@@ -312,11 +256,15 @@ def _run(
     return state
 
 
-def _observed_maps(statistic: Floats, corrections: Corrections) -> dict[str, Floats]:
+def _observed_maps(compared: Floats, corrections: Corrections, df: int) -> dict[str, Floats]:
     """Return each voxel's cluster size and mass and its enhanced statistic, as asked for."""
     maps: dict[str, Floats] = {}
     if corrections.neighbours is None:
         return maps
+    # The largest that the core's maps reach: TFCE takes no infinite values.
+    bound = 1e15 * df
+    bound = bound**0.5 if corrections.letter == "t" else bound
+    statistic = np.clip(np.nan_to_num(compared, posinf=bound, neginf=-bound), -bound, bound)
     if corrections.threshold is not None:
         labels, sizes, masses, _ = _core.label_clusters(
             statistic, corrections.neighbours, corrections.threshold, corrections.two_sided
