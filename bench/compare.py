@@ -84,14 +84,16 @@ def build(commit: str, folder: Path) -> Path:
     git = ["git", "-C", str(HERE)]
     subprocess.run([*git, "worktree", "add", "--quiet", "--detach", str(tree), commit], check=True)
     try:
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True
+        )
         bin_name, python_name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
         python = environment / bin_name / python_name
         ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
         site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True)
         packages = Path(site.stdout.strip())
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-        subprocess.run([*pip, "--target", packages, str(tree)], check=True)
+        subprocess.run([*pip, "--target", str(packages), str(tree)], check=True)
         # The dependencies are this environment's, after the package itself; a .pth file in there,
         # such as an editable groupglm's, is not followed.
         shared = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *sys.path[1:]}
