@@ -106,7 +106,13 @@ def build(commit: str, folder: Path) -> Path:
 
 def measure(python: Path, maps: Path, *, quick: bool) -> Times:
     """Run our side of the benches once with an environment's groupglm."""
-    command = [python, HERE / "ours.py", "--dir", maps, *(["--quick"] if quick else [])]
+    command = [
+        str(python),
+        str(HERE / "ours.py"),
+        "--dir",
+        str(maps),
+        *(["--quick"] if quick else []),
+    ]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(result.stdout.splitlines()[-1])
