@@ -23,6 +23,7 @@ from groupglm.datasets import (
     simulate_paired_study,
 )
 from groupglm.datasets.bold import block_events, regressor, slow_drifts
+from reference.bids import problems
 
 FloatArray = NDArray[np.float64]
 Simulate = Callable[..., GroupStudy]
@@ -261,6 +262,14 @@ def test_the_bids_study_is_laid_out_as_bids_says(tmp_path: Path) -> None:
     assert list(events) == ["onset", "duration", "trial_type"]
     assert events["trial_type"].tolist() == ["symbols", "words"]  # the other way round in sub-01
     assert (events["onset"] + events["duration"]).max() <= 60
+
+
+def test_the_bids_validator_finds_no_fault(tmp_path: Path) -> None:
+    study = simulate_bids_study(tmp_path / "study", n_subjects=3, n_scans=24, voxel_size=12.0)
+    assert not problems(study.directory)
+    assert not problems(study.derivatives)
+    (study.directory / "participants.tsv").write_text("participant\n1\n", encoding="utf-8")
+    assert problems(study.directory)  # it does look
 
 
 def test_the_bids_study_holds_its_truth(tmp_path: Path) -> None:
