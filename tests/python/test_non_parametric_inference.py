@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from groupglm import SecondLevelModel, non_parametric_inference, permuted_ols
 from groupglm.errors import GridMismatchError, NotEstimableError
+from reference.data import data_dir
 from reference.designs import GroupDesign, all_designs, simulate
 
 if TYPE_CHECKING:
@@ -208,6 +209,33 @@ def test_missing_values_leave_the_statistic_that_of_compute_contrast(case: str) 
     # p-values are those of the p-values of one voxel, in whose order they are.
     order = np.argsort(inside(model.compute_contrast(contrast, output_type="p_value")))
     assert (np.diff(p[order][~np.isnan(p[order])]) >= -1e-6).all()
+
+
+@pytest.mark.filterwarnings("ignore:.* voxels lack values and are not tested")
+def test_real_images_that_each_end_elsewhere() -> None:
+    # Zero outside the brain of a subject, here taken for missing: thousands of patterns.
+    imgs = []
+    for path in sorted(data_dir("ds003338").glob("*_effect_size.nii.gz")):
+        loaded: Any = nib.load(path)
+        values = loaded.get_fdata(dtype=np.float32)
+        values[values == 0] = np.nan
+        imgs.append(nib.Nifti1Image(values, loaded.affine))  # type: ignore[no-untyped-call]
+    anyone = np.isfinite([img.get_fdata() for img in imgs]).any(axis=0)
+    mask = nib.Nifti1Image(anyone.astype(np.uint8), imgs[0].affine)  # type: ignore[no-untyped-call]
+    rng = np.random.default_rng(0)
+    design = pd.DataFrame({"x": rng.normal(size=len(imgs)), "intercept": 1.0})
+    out: Any = non_parametric_inference(
+        imgs, design_matrix=design, second_level_contrast="x", mask=mask, n_perm=50,
+        two_sided_test=True, random_state=0, threshold=0.001,
+    )  # fmt: skip
+    model = SecondLevelModel(mask_img=mask).fit(imgs, design_matrix=design)
+    expected = model.compute_contrast("x", output_type="stat").get_fdata()
+    np.testing.assert_allclose(out["t"].get_fdata(), expected, rtol=1e-5, atol=1e-5)
+    result = out.results[0]
+    np.testing.assert_array_equal(np.isnan(result.p_value["t"]), result.untested)
+    assert 0 < result.untested.sum() < 0.1 * len(result.untested)
+    # Without an effect, voxels with few images are no likelier to be the largest of all.
+    assert np.nanmin(result.p_value["t"]) > 0.05
 
 
 def test_images_are_resampled_as_the_estimator_does() -> None:
