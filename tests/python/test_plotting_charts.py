@@ -385,6 +385,21 @@ def test_values_that_are_none_are_refused(values: Any, message: str) -> None:
         plot_peak([1.0, 2, 3], pd.DataFrame({"a": np.ones(3)}), level=95)
 
 
+@pytest.mark.parametrize("dpi", [60, 80, 100, 150])
+def test_legends_are_inside_the_figure(
+    dpi: int, values: NDArray[np.float64], design: pd.DataFrame
+) -> None:
+    for figure in (
+        plot_peak(values, design, "age"),
+        plot_peak(values, design, "patient - control"),
+        plot_histogram(np.random.default_rng(0).standard_normal(123_456), threshold=4.1234),
+    ):
+        figure.set_dpi(dpi)
+        figure.draw_without_rendering()
+        box = figure.legends[0].get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
 def test_pyplot_is_never_imported() -> None:
     import subprocess
 

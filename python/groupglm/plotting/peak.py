@@ -91,7 +91,7 @@ def plot_peak(
 
 def draw_peak(data: Adjusted, level: float, title: str | None, label: str) -> Figure:
     """Draw data that have been adjusted; see `plot_peak`."""
-    figure, ax = new_chart(3.8, 3.2, title)
+    figure, ax = new_chart(4.2, 3.2, title)
     if data.kind == "groups":
         _draw_groups(ax, data, level)
     else:
