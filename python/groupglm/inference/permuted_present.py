@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["PresentKernel", "make_present_kernel"]
 
 _PANEL = 32  # voxels that the core takes at a time, however few a pattern has
+_ONCE = 12  # rearrangements that cost as much as what is done once a pattern
+_PRODUCTS = 1_000_000_000  # a call of the core: a fraction of a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +69,21 @@ class PresentKernel:
 
     @property
     def n_products(self) -> int:
-        """Rows of the matrix product a rearrangement, as if all voxels were complete."""
-        panels = np.sum(-(-np.diff(self.patterns.starts) // _PANEL))
-        rows = len(self.parts.effect) + len(self.parts.nuisance)
-        share = _PANEL * int(panels) * rows / len(self.untested)
-        return self.complete.n_products + int(np.ceil(share))
+        """Rows of the matrix product a rearrangement, as if all voxels were complete.
+
+        Incomplete ones are counted low: what is done once a pattern is worth the more, the more
+        rearrangements follow, and they are worked on in parts that can be interrupted.
+        """
+        share = _PANEL * int(self._n_panels().sum()) * self._rank / len(self.untested)
+        return self.complete.n_products + int(share / _ONCE)
+
+    def _n_panels(self) -> Integers:
+        """Return how many panels each pattern has."""
+        return -(-np.diff(self.patterns.starts) // _PANEL)
+
+    @property
+    def _rank(self) -> int:
+        return len(self.parts.effect) + len(self.parts.nuisance)
 
     @property
     def letter(self) -> Literal["t", "F"]:
@@ -99,17 +111,37 @@ class PresentKernel:
     def _present(
         self, data: Data, order: Integers, signs: Floats, maps: Floats | None, n_threads: int
     ) -> Floats:
+        best = np.full(len(order), -np.inf)
+        products = _PANEL * self.parts.n_images * self._rank * (_ONCE + len(order))
+        work = np.cumsum(self._n_panels() * products) // (_PRODUCTS * max(1, n_threads))
+        for part in np.unique(work):
+            first, last = np.searchsorted(work, [part, part + 1])
+            found = self._part(slice(first, last), data, order, signs, maps, n_threads)
+            np.maximum(best, found, out=best)
+        return best
+
+    def _part(
+        self,
+        chosen: slice,
+        data: Data,
+        order: Integers,
+        signs: Floats,
+        maps: Floats | None,
+        n_threads: int,
+    ) -> Floats:
+        """Do some of the patterns: a fraction of a second's work, after which Ctrl-C is heard."""
+        starts = self.patterns.starts[chosen.start : chosen.stop + 1]
         return _core.permuted_present_statistics(
             data,
             self.parts.effect,
             self.parts.nuisance,
             METHODS.index(self.method),
             self.complete.two_sided,
-            self.patterns.columns,
-            self.patterns.starts,
-            self.patterns.present,
-            self.nuisance_rank,
-            self.table,
+            self.patterns.columns[starts[0] : starts[-1]],
+            starts - starts[0],
+            self.patterns.present[chosen],
+            self.nuisance_rank[chosen],
+            self.table[chosen],
             self.heads,
             self.values,
             order,

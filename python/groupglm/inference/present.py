@@ -210,10 +210,14 @@ def _reasons(
     patterns: Patterns, df: Integers, parts: Partition, exchange: Exchange
 ) -> dict[str, Flags]:
     """Tell for each reason not to test a voxel which patterns it applies to."""
-    n_present = patterns.present.sum(axis=1)
     k = len(parts.effect)
-    estimable = np.zeros(len(patterns), dtype=bool)
-    varies = np.ones(len(patterns), dtype=bool)
+    rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
+    complete = exchange.log_counts(rows, np.ones((1, parts.n_images), dtype=bool))
+    fewest = np.minimum(np.log(FEWEST_REARRANGEMENTS), complete) - _ZERO
+    reasons = {
+        reason: np.zeros(len(patterns), dtype=bool)
+        for reason in (_CANNOT_ESTIMATE, _BROKEN, _SAME, _FEW)
+    }
     step = max(1, _CHUNK // (8 * parts.nuisance.size + 8 * parts.effect.size))
     for first in range(0, len(patterns), step):
         chosen = slice(first, first + step)
@@ -221,19 +225,14 @@ def _reasons(
         effect, rank = _effect_left(parts, present)
         size = np.linalg.svd(effect, compute_uv=False)
         # The rank of the fit decides, so that degrees of freedom are those of the statistic.
-        estimable[chosen] = (size[:, -1] > _ZERO) & (n_present[chosen] - df[chosen] == rank + k)
+        same_rank = present.sum(axis=1) - df[chosen] == rank + k
+        estimable = (size[:, -1] > _ZERO) & same_rank & (df[chosen] >= 1)
+        reasons[_CANNOT_ESTIMATE][chosen] = ~estimable
+        reasons[_BROKEN][chosen] = exchange.breaks_units(present)
         if not exchange.flips:
-            varies[chosen] = _varies(effect, present, exchange.orbits())
-    rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
-    log_counts = exchange.log_counts(rows, patterns.present)
-    complete = exchange.log_counts(rows, np.ones((1, parts.n_images), dtype=bool))
-    few = log_counts < np.minimum(np.log(FEWEST_REARRANGEMENTS), complete) - _ZERO
-    return {
-        _CANNOT_ESTIMATE: ~estimable | (df < 1),
-        _BROKEN: exchange.breaks_units(patterns.present),
-        _SAME: ~varies,
-        _FEW: few,
-    }
+            reasons[_SAME][chosen] = ~_varies(effect, present, exchange.orbits())
+        reasons[_FEW][chosen] = exchange.log_counts(rows, present) < fewest
+    return reasons
 
 
 def _effect_left(parts: Partition, present: Flags) -> tuple[Floats, Integers]:
