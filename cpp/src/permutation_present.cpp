@@ -55,17 +55,15 @@ void orthonormalise(const BasisMap& basis, Eigen::Ref<RowMatrix> rows) {
 
 // A thread's memory.
 struct PresentWorkspace {
-  PresentWorkspace(const PresentModel& model, Index n, Index n_permutations)
+  PresentWorkspace(const PresentModel& model, Index n)
       : panel(n, std::max(kProducts, model.effect.rows() + model.nuisance.rows())),
-        compact(static_cast<std::size_t>(n)),
-        best(static_cast<std::size_t>(n_permutations), kNone) {}
+        compact(static_cast<std::size_t>(n)) {}
   PermutationWorkspace panel;
   std::vector<Index> places;     // (n_S): the rows that are present
   std::vector<Index> compact;    // (n): where a row is among them, -1 if it is absent
   std::vector<double> design;    // (k + q_S, n_S): orthonormal, the effect first
   std::vector<double> nuisance;  // (q_S, n_S), and after it the effect again for ter Braak
   std::vector<double> rows;      // (permutations at once, rows, n_S)
-  std::vector<double> best;      // (B)
 };
 
 class Present {
@@ -82,7 +80,8 @@ class Present {
         n_voxels_(n_voxels) {}
 
   template <typename Scalar>
-  void work(const DataView<Scalar>& y, const PatternPanel& panel, PresentWorkspace& space) const {
+  void work(const DataView<Scalar>& y, const PatternPanel& panel, PresentWorkspace& space,
+            double* best) const {
     find_places(panel.pattern, space);
     const Index n_basis = make_design(panel.pattern, space);
     const auto n = static_cast<Index>(space.places.size());
@@ -95,7 +94,7 @@ class Present {
     };
     const BasisMap basis(space.nuisance.data(), n_basis, n);
     if (!load_rows(n, read, basis, panel.count, space.panel)) return;  // maps are zero already
-    permute(panel, n, space);
+    permute(panel, n, space, best);
   }
 
  private:
@@ -155,7 +154,7 @@ class Present {
     orthonormalise(BasisMap(space.nuisance.data(), q, n), Eigen::Map<RowMatrix>(out, k(), n));
   }
 
-  void permute(const PatternPanel& panel, Index n, PresentWorkspace& space) const {
+  void permute(const PatternPanel& panel, Index n, PresentWorkspace& space, double* best) const {
     const Index n_rows = is_smith() ? k() : static_cast<Index>(space.design.size()) / n;
     const Index at_once = std::max<Index>(1, kProducts / n_rows);
     space.rows.resize(static_cast<std::size_t>(at_once * n_rows * n));
@@ -172,8 +171,8 @@ class Present {
         const double* const products = space.panel.products.data() + i * n_rows * kPanel;
         const Scores scores = scores_of(products, k(), n_rows);
         const double share = largest_share(scores, products, is_signed, n_rows == k());
-        double& best = space.best[static_cast<std::size_t>(b + i)];
-        best = std::max(best, equivalent(table, std::abs(share), 1 - std::abs(share), share));
+        best[b + i] =
+            std::max(best[b + i], equivalent(table, std::abs(share), 1 - std::abs(share), share));
         if (maps_ != nullptr) write(panel, scores, products, space, maps_ + (b + i) * n_voxels_);
       }
     }
@@ -243,16 +242,17 @@ void permuted_present_statistics(const DataView<Scalar>& y, const PresentModel& 
   const Present present(model, patterns, tables, orders, out.maps, y.n_rows, y.n_voxels);
   std::vector<std::optional<PresentWorkspace>> spaces(
       static_cast<std::size_t>(resolve_threads(n_threads)));
+  std::vector<std::vector<double>> best(spaces.size());
   parallel_for(static_cast<Index>(panels.size()), n_threads, [&](Index task, int thread) {
-    auto& space = spaces[static_cast<std::size_t>(thread)];
-    if (!space) space.emplace(model, y.n_rows, orders.n_permutations);
-    present.work(y, panels[static_cast<std::size_t>(task)], *space);
-  });
-  for (const auto& space : spaces) {
-    if (!space) continue;
-    for (std::size_t b = 0; b < space->best.size(); ++b) {
-      out.best[b] = std::max(out.best[b], space->best[b]);
+    const auto at = static_cast<std::size_t>(thread);
+    if (!spaces[at]) {
+      spaces[at].emplace(model, y.n_rows);
+      best[at].assign(static_cast<std::size_t>(orders.n_permutations), kNone);
     }
+    present.work(y, panels[static_cast<std::size_t>(task)], *spaces[at], best[at].data());
+  });
+  for (const auto& found : best) {
+    for (std::size_t b = 0; b < found.size(); ++b) out.best[b] = std::max(out.best[b], found[b]);
   }
 }
 
