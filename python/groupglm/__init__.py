@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from groupglm.confounds import make_second_level_design_matrix
     from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
     from groupglm.inference.cluster_table import get_clusters_table
-    from groupglm.inference.permutation_arrays import permuted_ols
-    from groupglm.inference.permutation_images import non_parametric_inference
+    from groupglm.inference.permutation.arrays import permuted_ols
+    from groupglm.inference.permutation.images import non_parametric_inference
     from groupglm.inference.thresholds import threshold_stats_img
     from groupglm.inputs.formula import design_from_formula
     from groupglm.ols import fit_ols
@@ -51,8 +51,8 @@ _HOME = {
     "fit_ols": "groupglm.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "make_second_level_design_matrix": "groupglm.confounds",
-    "non_parametric_inference": "groupglm.inference.permutation_images",
-    "permuted_ols": "groupglm.inference.permutation_arrays",
+    "non_parametric_inference": "groupglm.inference.permutation.images",
+    "permuted_ols": "groupglm.inference.permutation.arrays",
     "resample_img": "groupglm.spaces.regridding",
     "resample_to": "groupglm.spaces.regridding",
     "smooth_img": "groupglm.spaces.smoothing",

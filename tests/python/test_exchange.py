@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from groupglm.inference.exchange import DRAWN_TOGETHER, Exchange, make_exchange
-from groupglm.inference.partition import partition
+from groupglm.inference.permutation.exchange import DRAWN_TOGETHER, Exchange, make_exchange
+from groupglm.inference.permutation.partition import partition
 from reference.designs import all_designs
 from reference.permutation import different_orders, hat, null_space, orders_within
 

@@ -22,7 +22,7 @@ from scipy import ndimage, stats
 from groupglm import permuted_ols
 from groupglm.fitted import VolumeMasker
 from groupglm.images.grid import Grid
-from groupglm.inference.tails import corrected_p
+from groupglm.inference.permutation.tails import corrected_p
 from groupglm.spaces.volume import VolumeSpace
 
 if TYPE_CHECKING:

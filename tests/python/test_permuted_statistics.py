@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from groupglm import fit_ols
-from groupglm.inference.exchange import make_exchange
-from groupglm.inference.partition import partition
-from groupglm.inference.permuted_kernels import METHODS, GroupedKernel, Method, make_ols_kernel
+from groupglm.inference.permutation.exchange import make_exchange
+from groupglm.inference.permutation.kernels import METHODS, GroupedKernel, Method, make_ols_kernel
+from groupglm.inference.permutation.partition import partition
 from reference import permutation as reference
 from reference.designs import GroupDesign, all_designs, anova, regression, simulate, two_sample
 

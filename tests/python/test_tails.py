@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from groupglm import permuted_ols
-from groupglm.inference.tails import corrected_p, fit_tail
+from groupglm.inference.permutation.tails import corrected_p, fit_tail
 
 
 def test_pareto_tail_of_maxima() -> None:

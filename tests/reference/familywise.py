@@ -18,12 +18,12 @@ from scipy import ndimage, stats
 
 from groupglm import _core
 from groupglm.images.grid import Grid
-from groupglm.inference.exchange import make_exchange
-from groupglm.inference.null import TfceOptions
-from groupglm.inference.partition import partition
-from groupglm.inference.permutation import permutation_test
-from groupglm.inference.permutation_arrays import ArraySource
-from groupglm.inference.permutation_options import PermutationOptions
+from groupglm.inference.permutation.arrays import ArraySource
+from groupglm.inference.permutation.exchange import make_exchange
+from groupglm.inference.permutation.null import TfceOptions
+from groupglm.inference.permutation.options import PermutationOptions
+from groupglm.inference.permutation.partition import partition
+from groupglm.inference.permutation.testing import permutation_test
 from groupglm.ols import fit_ols
 from groupglm.progress import Progress
 from groupglm.spaces.volume import VolumeSpace

@@ -220,7 +220,7 @@ def _permute(
     study: Study, contrast: Contrast, how: Permutations, options: RunOptions, progress: Path
 ) -> tuple[Mapping[str, Any], int]:
     from groupglm import non_parametric_inference
-    from groupglm.inference.resuming import load_state
+    from groupglm.inference.permutation.resuming import load_state
 
     affine, shape = target_grid(how.target_affine)
     outputs = non_parametric_inference(

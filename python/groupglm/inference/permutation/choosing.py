@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm.errors import warn_caller
-from groupglm.inference.exchange import Exchange, Rearrangements, check_labels, make_exchange
-from groupglm.inference.permuted_kernels import GroupedKernel, Kernel, make_ols_kernel
-from groupglm.inference.permuted_present import make_present_kernel
+from groupglm.inference.permutation.exchange import (
+    Exchange,
+    Rearrangements,
+    check_labels,
+    make_exchange,
+)
+from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
+from groupglm.inference.permutation.present_kernel import make_present_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from groupglm.inference.partition import Partition
-    from groupglm.inference.permutation_options import PermutationOptions
-    from groupglm.inference.present import Presence
+    from groupglm.inference.permutation.options import PermutationOptions
+    from groupglm.inference.permutation.partition import Partition
+    from groupglm.inference.permutation.present import Presence
 
 __all__ = ["choose_exchange", "choose_kernel", "choose_rearrangements"]
 

@@ -16,10 +16,10 @@ from groupglm.design import check_design_matrix
 from groupglm.engine import read_rows, row_dtype
 from groupglm.errors import warn_caller
 from groupglm.fitting import FitOptions, fit_group
-from groupglm.inference.permutation import PermutationResult, permutation_test
-from groupglm.inference.permutation_arrays import PermutationOutputs, resumable
-from groupglm.inference.permutation_options import PermutationOptions, Scale, check_options
-from groupglm.inference.present import refuse_missing
+from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
+from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
+from groupglm.inference.permutation.present import refuse_missing
+from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.inputs import Cohort, make_cohort
 from groupglm.ols import prepare_design
 from groupglm.spaces.masking import Masking
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from groupglm.fitted import FittedGroup, Missing
     from groupglm.images import VolumeSource
-    from groupglm.inference.permuted_kernels import Method
-    from groupglm.inference.tails import Tail
+    from groupglm.inference.permutation.kernels import Method
+    from groupglm.inference.permutation.tails import Tail
     from groupglm.spaces.volume import VolumeSpace
 
     Floats = NDArray[np.float64]

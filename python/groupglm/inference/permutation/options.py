@@ -12,9 +12,9 @@ import numpy as np
 from groupglm.distribute import check_jobs
 from groupglm.errors import warn_caller
 from groupglm.fitted import MISSING, Missing
-from groupglm.inference.null import TfceOptions
-from groupglm.inference.permuted_kernels import METHODS, Method
-from groupglm.inference.tails import TAILS, Tail
+from groupglm.inference.permutation.kernels import METHODS, Method
+from groupglm.inference.permutation.null import TfceOptions
+from groupglm.inference.permutation.tails import TAILS, Tail
 from groupglm.progress import Progress
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from groupglm import _core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.inference.exchange import Exchange
-    from groupglm.inference.partition import Partition
+    from groupglm.inference.permutation.exchange import Exchange
+    from groupglm.inference.permutation.partition import Partition
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from groupglm.inference.exchange import Exchange
-    from groupglm.inference.null import Data, DataSource
-    from groupglm.inference.partition import Partition
+    from groupglm.inference.permutation.exchange import Exchange
+    from groupglm.inference.permutation.null import Data, DataSource
+    from groupglm.inference.permutation.partition import Partition
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]

@@ -12,12 +12,16 @@ import numpy as np
 from scipy import stats
 
 from groupglm import _core
-from groupglm.inference.choosing import choose_exchange, choose_kernel, choose_rearrangements
-from groupglm.inference.null import Corrections, DataSource, NullTask, null_distribution
-from groupglm.inference.partition import Partition, partition
-from groupglm.inference.present import Presence, find_presence
-from groupglm.inference.resuming import PermutationState, load_state
-from groupglm.inference.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
+from groupglm.inference.permutation.choosing import (
+    choose_exchange,
+    choose_kernel,
+    choose_rearrangements,
+)
+from groupglm.inference.permutation.null import Corrections, DataSource, NullTask, null_distribution
+from groupglm.inference.permutation.partition import Partition, partition
+from groupglm.inference.permutation.present import Presence, find_presence
+from groupglm.inference.permutation.resuming import PermutationState, load_state
+from groupglm.inference.permutation.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm._core import Neighbours
-    from groupglm.inference.permutation_options import PermutationOptions
+    from groupglm.inference.permutation.options import PermutationOptions
 
     Floats = NDArray[np.float64]
 

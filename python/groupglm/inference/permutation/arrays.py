@@ -13,10 +13,10 @@ import numpy as np
 from groupglm._core import Neighbours
 from groupglm.distribute import is_remote
 from groupglm.errors import warn_caller
-from groupglm.inference.permutation import PermutationResult, permutation_test
-from groupglm.inference.permutation_options import PermutationOptions, Scale, check_options
-from groupglm.inference.present import lacking_voxels, refuse_missing
-from groupglm.inference.resuming import PermutationState
+from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
+from groupglm.inference.permutation.present import lacking_voxels, refuse_missing
+from groupglm.inference.permutation.resuming import PermutationState
+from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.ols import fit_ols
 from groupglm.spaces.volume import VolumeSpace
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.fitted import Missing
-    from groupglm.inference.permuted_kernels import Method
-    from groupglm.inference.tails import Tail
+    from groupglm.inference.permutation.kernels import Method
+    from groupglm.inference.permutation.tails import Tail
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]

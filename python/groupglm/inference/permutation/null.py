@@ -16,8 +16,8 @@ from groupglm.distribute import is_remote, run_remotely
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.inference.exchange import Rearrangements
-    from groupglm.inference.permuted_kernels import Kernel
+    from groupglm.inference.permutation.exchange import Rearrangements
+    from groupglm.inference.permutation.kernels import Kernel
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from groupglm import _core
-from groupglm.inference.equivalent import equivalent_tables
-from groupglm.inference.permuted_kernels import METHODS, OlsKernel
+from groupglm.inference.permutation.equivalent import equivalent_tables
+from groupglm.inference.permutation.kernels import METHODS, OlsKernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.inference.null import Data
-    from groupglm.inference.partition import Partition
-    from groupglm.inference.permuted_kernels import Method
-    from groupglm.inference.present import Patterns, Presence
+    from groupglm.inference.permutation.kernels import Method
+    from groupglm.inference.permutation.null import Data
+    from groupglm.inference.permutation.partition import Partition
+    from groupglm.inference.permutation.present import Patterns, Presence
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -50,7 +50,7 @@ class PresentKernel:
     table : array of int, shape (n_patterns,)
         Which of the tables holds for a pattern's degrees of freedom.
     heads, values : arrays
-        The tables; see `groupglm.inference.equivalent`.
+        The tables; see `groupglm.inference.permutation.equivalent`.
     method : {"freedman-lane", "ter-braak", "smith"}
         What is rearranged.
     untested : array of bool, shape (n_voxels,)
