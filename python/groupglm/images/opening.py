@@ -15,7 +15,8 @@ from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images.header import layout_of_proxy, read_layout
-from groupglm.images.source import VolumeSource, volumes_of_file, volumes_of_image
+from groupglm.images.source import VolumeSource
+from groupglm.images.volumes import volumes_of_file, volumes_of_image
 
 __all__ = ["ImageLike", "open_image", "open_image_or_series", "open_images"]
 

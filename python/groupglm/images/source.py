@@ -6,8 +6,6 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -16,12 +14,10 @@ import numpy as np
 from groupglm import _core
 from groupglm.errors import ImageError
 from groupglm.images.grid import Grid
-from groupglm.images.header import Layout, check_is_real
+from groupglm.images.header import Layout
 from groupglm.images.inflate import (
-    MAX_RATIO,
     CompressedSeries,
     Compression,
-    SeriesLayout,
     inflate_file,
 )
 
@@ -31,10 +27,13 @@ if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
     from numpy.typing import NDArray
 
-__all__ = ["VolumeSource", "volumes_of_file", "volumes_of_image"]
-
-_MANY_VOLUMES = 32768  # more than NIfTI-1 can count
-_LEAST_VOLUME_BYTES = 512  # of a volume in a file; about what one source takes in memory
+__all__ = [
+    "CompressedSeriesVolume",
+    "CompressedVolume",
+    "ImageVolume",
+    "PlainVolume",
+    "VolumeSource",
+]
 
 
 class VolumeSource(ABC):
@@ -177,7 +176,7 @@ def _file_state(path: str) -> tuple[str, int, int]:
     return (os.path.realpath(path), status.st_size, status.st_mtime_ns)
 
 
-class _PlainVolume(VolumeSource):
+class PlainVolume(VolumeSource):
     """A volume of an uncompressed file."""
 
     def __init__(self, layout: Layout, grid: Grid, volume: int, name: str) -> None:
@@ -204,7 +203,7 @@ class _PlainVolume(VolumeSource):
         return values
 
 
-class _CompressedVolume(VolumeSource):
+class CompressedVolume(VolumeSource):
     """The only volume of a compressed file."""
 
     def __init__(self, layout: Layout, grid: Grid, compression: Compression) -> None:
@@ -226,7 +225,7 @@ class _CompressedVolume(VolumeSource):
         return np.frombuffer(inflated, layout.dtype, n_voxels, layout.offset)
 
 
-class _CompressedSeriesVolume(VolumeSource):
+class CompressedSeriesVolume(VolumeSource):
     """One of several volumes of a compressed file, inflated one after the other."""
 
     def __init__(self, layout: Layout, grid: Grid, volume: int, series: CompressedSeries) -> None:
@@ -249,7 +248,7 @@ class _CompressedSeriesVolume(VolumeSource):
         return np.frombuffer(self._series.volume(self._volume), self._layout.dtype)
 
 
-class _ImageVolume(VolumeSource):
+class ImageVolume(VolumeSource):
     """A volume of a nibabel image: in memory, or of a format that only nibabel reads."""
 
     def __init__(
@@ -268,12 +267,8 @@ class _ImageVolume(VolumeSource):
         return str(joblib.hash(self._stored_values()))
 
     @property
-    def is_readable(self) -> bool:
-        """Whether the values can be had; False for images of which only the name is known."""
-        return True
-
-    @property
     def nbytes_in_memory(self) -> float:
+        """Bytes of values that travel when the source is sent to another process."""
         data = self._image.dataobj
         return float(data.nbytes) if isinstance(data, np.ndarray) else 0.0
 
@@ -285,137 +280,3 @@ class _ImageVolume(VolumeSource):
         except Exception as error:  # whatever a third-party reader raises on a damaged file
             raise ImageError(f"{self.name}: cannot be read: {error}") from error
         return values.reshape(-1, order="F")
-
-
-def volumes_of_file(layout: Layout) -> list[VolumeSource]:
-    """Make a source of each volume of a file.
-
-    Parameters
-    ----------
-    layout : Layout
-        Where the file keeps its values.
-
-    Returns
-    -------
-    list of VolumeSource
-        One for a 3-D image; as many as volumes for a 4-D image.
-
-    Raises
-    ------
-    ImageError
-        If the header is not that of a 3-D or 4-D image of real numbers, or cannot be true.
-    """
-    layout.check()
-    shape = _shape_without_trailing_ones(layout.shape, layout.name)
-    grid = _grid(shape, layout.affine, layout.name)
-    if len(shape) == 3:
-        return [
-            _PlainVolume(layout, grid, 0, layout.name)
-            if layout.compression is None
-            else _CompressedVolume(layout, grid, layout.compression)
-        ]
-    n_volumes = shape[3]
-    _check_n_volumes(n_volumes, Path(layout.path).stat().st_size, layout.name)
-    if layout.compression is None:
-        return [
-            _PlainVolume(layout, grid, volume, f"{layout.name}, volume {volume}")
-            for volume in range(n_volumes)
-        ]
-    volume_bytes = grid.n_voxels * layout.dtype.itemsize
-    series = CompressedSeries(
-        SeriesLayout(
-            layout.path, layout.offset, volume_bytes, n_volumes, layout.name, layout.compression
-        )
-    )
-    return [_CompressedSeriesVolume(layout, grid, volume, series) for volume in range(n_volumes)]
-
-
-def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
-    """Make a source of each volume of a nibabel image that is not simply a file's values.
-
-    Parameters
-    ----------
-    image : nibabel.spatialimages.SpatialImage
-        An image in memory, or of a format that only nibabel reads.
-    name : str
-        How error messages call it.
-
-    Returns
-    -------
-    list of VolumeSource
-        One for a 3-D image; as many as volumes for a 4-D image.
-
-    Raises
-    ------
-    ImageError
-        If it is not a 3-D or 4-D image of real numbers.
-    """
-    data = image.dataobj
-    shape = _shape_without_trailing_ones(tuple(int(length) for length in data.shape), name)
-    if math.prod(shape) == 0:
-        raise ImageError(f"{name}: has the shape {shape}, so it holds no values")
-    # Not every reader of nibabel knows its type before it has read: float64 holds what it will be.
-    stored = np.dtype(getattr(data, "dtype", np.float64))
-    check_is_real(stored, name)
-    if not isinstance(data, np.ndarray):
-        _check_is_possible(image, shape, name)
-        stored = np.dtype(np.float64)  # a reader of nibabel's scales, whatever the stored type
-    grid = _grid(shape, image.affine, name)
-    if len(shape) == 3:
-        return [_ImageVolume(image, stored, grid, (), name)]
-    box = (slice(None),) * 3
-    ones = (0,) * (len(data.shape) - 4)
-    return [
-        _ImageVolume(image, stored, grid, (*box, volume, *ones), f"{name}, volume {volume}")
-        for volume in range(shape[3])
-    ]
-
-
-def _check_is_possible(image: SpatialImage, shape: tuple[int, ...], name: str) -> None:
-    """Refuse what cannot come out of the image's files, before a reader allocates it."""
-    files = {os.fspath(holder.filename) for holder in image.file_map.values() if holder.filename}
-    size = sum(Path(file).stat().st_size for file in files if Path(file).exists())
-    if files and math.prod(shape) > size * MAX_RATIO:
-        raise ImageError(
-            f"{name}: the header declares the shape {shape}, which cannot come out of a file of "
-            f"{size} bytes; the file is damaged"
-        )
-    if files and len(shape) == 4:
-        _check_n_volumes(shape[3], size, name)
-
-
-def _check_n_volumes(n_volumes: int, size: int, name: str) -> None:
-    """Refuse volumes of next to nothing: what stands for each of them takes memory too."""
-    if n_volumes > _MANY_VOLUMES + size // _LEAST_VOLUME_BYTES:
-        raise ImageError(
-            f"{name}: the header declares {n_volumes} volumes in a file of {size} bytes, which are "
-            "too small to be volumes of a brain; the file is damaged"
-        )
-
-
-def _shape_without_trailing_ones(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
-    """Drop axes of length one after the third, and refuse what is then not 3-D or 4-D."""
-    n_axes = len(shape)
-    while n_axes > 3 and shape[n_axes - 1] == 1:
-        n_axes -= 1
-    if n_axes not in (3, 4):
-        raise ImageError(
-            f"{name}: has the shape {shape}, but an image needs three axes of space, and may have "
-            "one more of volumes"
-        )
-    return shape[:n_axes]
-
-
-def _grid(shape: tuple[int, ...], affine: NDArray[np.float64] | None, name: str) -> Grid:
-    if affine is None:
-        raise ImageError(f"{name}: has no affine, so the place of its voxels is unknown; set one")
-    try:
-        return _shared_grid((shape[0], shape[1], shape[2]), tuple(map(tuple, affine.tolist())))
-    except ValueError as error:
-        raise ImageError(f"{name}: {error}") from error
-
-
-@lru_cache(maxsize=64)
-def _shared_grid(shape: tuple[int, int, int], affine: tuple[tuple[float, ...], ...]) -> Grid:
-    """Make a grid; the images of a study share one, and checking it takes longer than opening."""
-    return Grid(shape, np.array(affine))

@@ -18,6 +18,7 @@ from groupglm.images.grid import Grid
 from groupglm.images.opening import ImageLike, open_image
 from groupglm.spaces.preparing import Preparation
 from groupglm.spaces.resampling import Resampler
+from groupglm.spaces.runs import places_in, runs_of
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -81,52 +82,17 @@ class VolumeSpace:
         return VolumeSpace.from_runs, (self.grid, self.runs(), self.preparation)
 
     def runs(self) -> NDArray[np.int64]:
-        """Return the mask as runs of voxels that follow each other in file order.
-
-        Returns
-        -------
-        array of int64, shape (n_runs, 2)
-            First place and length of each.
-        """
+        """Return the mask as runs (first place and length), shape (n_runs, 2)."""
         if self.indices is None:
             return np.array([[0, self.grid.n_voxels]], dtype=np.int64)
-        starts = np.flatnonzero(np.diff(self.indices, prepend=-2) != 1)
-        lengths = np.diff(starts, append=len(self.indices))
-        return np.stack([self.indices[starts], lengths], axis=1)
+        return runs_of(self.indices)
 
     @classmethod
     def from_runs(
         cls, grid: Grid, runs: NDArray[np.int64], preparation: Preparation | None = None
     ) -> VolumeSpace:
-        """Make the space of the voxels in runs, as `runs` returns them.
-
-        Parameters
-        ----------
-        grid : Grid
-            Where the voxels lie.
-        runs : array of int64, shape (n_runs, 2)
-            First place and length of each, in increasing order.
-        preparation : Preparation, optional
-            Of the volumes.
-
-        Returns
-        -------
-        VolumeSpace
-            The voxels inside.
-
-        Raises
-        ------
-        ValueError
-            If the runs are not within the grid, or overlap.
-        """
-        first, lengths = runs[:, 0], runs[:, 1]
-        ends = first + lengths
-        inside = len(runs) > 0 and first[0] >= 0 and ends[-1] <= grid.n_voxels
-        if not inside or (lengths < 1).any() or (first[1:] < ends[:-1]).any():
-            raise ValueError("the runs of a mask must increase and be within the grid")
-        before = np.cumsum(lengths) - lengths
-        places = np.arange(lengths.sum()) + np.repeat(first - before, lengths)
-        return cls(grid, places, preparation)
+        """Make the space of the voxels in runs, as `runs` returns them; ValueError if it cannot."""
+        return cls(grid, places_in(runs, grid.n_voxels), preparation)
 
     @classmethod
     def from_mask(

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A mask as runs of voxels that follow each other: how it travels, in a fraction of its size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["places_in", "runs_of"]
+
+
+def runs_of(places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return increasing places as runs.
+
+    Parameters
+    ----------
+    places : array of int64, shape (n,)
+        In increasing order.
+
+    Returns
+    -------
+    array of int64, shape (n_runs, 2)
+        First place and length of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> runs_of(np.array([2, 3, 4, 7]))
+    array([[2, 3],
+           [7, 1]])
+    """
+    starts = np.flatnonzero(np.diff(places, prepend=-2) != 1)
+    lengths = np.diff(starts, append=len(places))
+    return np.stack([places[starts], lengths], axis=1)
+
+
+def places_in(runs: NDArray[np.int64], n_voxels: int) -> NDArray[np.int64]:
+    """Return the places that make up runs.
+
+    Parameters
+    ----------
+    runs : array of int64, shape (n_runs, 2)
+        First place and length of each, in increasing order.
+    n_voxels : int
+        Of the grid; all places are below it.
+
+    Returns
+    -------
+    array of int64, shape (n,)
+        In increasing order.
+
+    Raises
+    ------
+    ValueError
+        If the runs are not within the grid, or overlap.
+    """
+    first, lengths = runs[:, 0], runs[:, 1]
+    ends = first + lengths
+    inside = len(runs) > 0 and first[0] >= 0 and ends[-1] <= n_voxels
+    if not inside or (lengths < 1).any() or (first[1:] < ends[:-1]).any():
+        raise ValueError("the runs of a mask must increase and be within the grid")
+    before = np.cumsum(lengths) - lengths
+    places: NDArray[np.int64] = np.arange(lengths.sum()) + np.repeat(first - before, lengths)
+    return places
