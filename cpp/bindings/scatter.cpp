@@ -7,35 +7,43 @@ namespace groupglm {
 
 namespace {
 
-void check_places(const py::array_t<std::int64_t, py::array::c_style>& places, const py::array& row,
-                  const py::array& volume) {
-  if (row.ndim() != 1 || places.ndim() != 1 || volume.ndim() != 1 || row.size() != places.size()) {
-    throw py::value_error("a row, its places and the volume must be vectors that match");
-  }
-  const Index n = places.size();
-  if (n > 0 && (places.at(0) < 0 || places.at(n - 1) >= volume.size())) {
-    throw py::value_error("places lie outside the volume");
-  }
-}
-
 template <typename Scalar>
 void gather_row(const py::array_t<Scalar, py::array::c_style>& volume,
-                const py::array_t<std::int64_t, py::array::c_style>& places,
+                const py::array_t<std::int64_t, py::array::c_style>& runs,
                 py::array_t<Scalar, py::array::c_style>& row) {
-  check_places(places, row, volume);
+  if (row.ndim() != 1 || volume.ndim() != 1 || runs.ndim() != 2 || runs.shape(1) != 2) {
+    throw py::value_error("a row and the volume must be vectors, and runs have two columns");
+  }
+  Index left = row.size();
+  const std::int64_t* const run = runs.data();
+  for (Index r = 0; r < runs.shape(0); ++r) {
+    const std::int64_t first = run[2 * r];
+    const std::int64_t length = run[2 * r + 1];
+    if (first < 0 || length < 0 || length > left || first > volume.size() - length) {
+      throw py::value_error("runs lie outside the volume, or are longer than the row");
+    }
+    left -= length;
+  }
+  if (left != 0) throw py::value_error("runs are shorter than the row");
   Scalar* out = row.mutable_data();
   const py::gil_scoped_release unlocked;
-  gather(volume.data(), places.data(), places.size(), out);
+  gather(volume.data(), run, runs.shape(0), out);
 }
 
 template <typename Scalar>
 void scatter_row(const py::array_t<Scalar, py::array::c_style>& row,
                  const py::array_t<std::int64_t, py::array::c_style>& places,
                  py::array_t<float, py::array::c_style>& volume) {
-  check_places(places, row, volume);
+  if (row.ndim() != 1 || places.ndim() != 1 || volume.ndim() != 1 || row.size() != places.size()) {
+    throw py::value_error("a row, its places and the volume must be vectors that match");
+  }
+  const Index n = row.size();
+  if (n > 0 && (places.at(0) < 0 || places.at(n - 1) >= volume.size())) {
+    throw py::value_error("places lie outside the volume");
+  }
   float* out = volume.mutable_data();
   const py::gil_scoped_release unlocked;
-  scatter(row.data(), places.data(), places.size(), out, volume.size());
+  scatter(row.data(), places.data(), n, out, volume.size());
 }
 
 }  // namespace
@@ -44,8 +52,9 @@ void register_scatter(py::module_& module) {
   const auto row = py::arg("row").noconvert();
   const auto places = py::arg("places").noconvert();
   const auto volume = py::arg("volume").noconvert();
-  module.def("gather", &gather_row<float>, volume, places, row);
-  module.def("gather", &gather_row<double>, volume, places, row);
+  const auto runs = py::arg("runs").noconvert();
+  module.def("gather", &gather_row<float>, volume, runs, row);
+  module.def("gather", &gather_row<double>, volume, runs, row);
   module.def("scatter", &scatter_row<float>, row, places, volume);
   module.def("scatter", &scatter_row<double>, row, places, volume);
 }

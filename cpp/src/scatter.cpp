@@ -5,17 +5,6 @@
 
 namespace groupglm {
 
-namespace {
-
-// The end of the run of neighbours along the first axis that begins at i.
-Eigen::Index run_end(const std::int64_t* places, Eigen::Index n_places, Eigen::Index i) {
-  Eigen::Index end = i + 1;
-  while (end < n_places && places[end] == places[end - 1] + 1) ++end;
-  return end;
-}
-
-}  // namespace
-
 template <typename Scalar>
 void scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_places, float* volume,
              Eigen::Index n_volume) {
@@ -23,7 +12,8 @@ void scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_place
   Eigen::Index done = 0;
   while (i < n_places) {
     // A mask is made of runs of neighbours along the first axis: a run is converted as one.
-    const Eigen::Index end = run_end(places, n_places, i);
+    Eigen::Index end = i + 1;
+    while (end < n_places && places[end] == places[end - 1] + 1) ++end;
     std::fill(volume + done, volume + places[i], 0.0F);
     float* out = volume + places[i];
     for (Eigen::Index k = 0; k < end - i; ++k) out[k] = static_cast<float>(row[i + k]);
@@ -34,12 +24,9 @@ void scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_place
 }
 
 template <typename Scalar>
-void gather(const Scalar* volume, const std::int64_t* places, Eigen::Index n_places, Scalar* row) {
-  Eigen::Index i = 0;
-  while (i < n_places) {
-    const Eigen::Index end = run_end(places, n_places, i);
-    std::copy_n(volume + places[i], end - i, row + i);
-    i = end;
+void gather(const Scalar* volume, const std::int64_t* runs, Eigen::Index n_runs, Scalar* row) {
+  for (Eigen::Index r = 0; r < n_runs; ++r) {
+    row = std::copy_n(volume + runs[2 * r], runs[2 * r + 1], row);
   }
 }
 

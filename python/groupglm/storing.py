@@ -228,7 +228,7 @@ def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, ND
     n_rows, *parts = result.state_parts()
     arrays = {
         "X": result.X,
-        "runs": space.runs(),
+        "runs": space.runs,
         "affine": space.grid.affine,
         **dict(zip(_STATE, parts, strict=True)),
     }

@@ -15,10 +15,12 @@ template <typename Scalar>
 void scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_places, float* volume,
              Eigen::Index n_volume);
 
-/// Reads a row out of a volume: row[i] = volume[places[i]].
+/// Reads a row out of a volume: the values of runs (n_runs, 2), first place and length of each, one
+/// after the other.
 ///
-/// `places` increases; runs of neighbours are copied as one, which is what a mask is made of.
+/// A mask is made of runs. Its places would be twice as many bytes as the values themselves, and no
+/// longer in the cache when the next image comes; its runs are a twentieth of that.
 template <typename Scalar>
-void gather(const Scalar* volume, const std::int64_t* places, Eigen::Index n_places, Scalar* row);
+void gather(const Scalar* volume, const std::int64_t* runs, Eigen::Index n_runs, Scalar* row);
 
 }  // namespace groupglm

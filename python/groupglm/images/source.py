@@ -137,6 +137,7 @@ class VolumeSource(ABC):
         self,
         out: NDArray[np.float32] | NDArray[np.float64],
         indices: NDArray[np.intp] | None = None,
+        runs: NDArray[np.int64] | None = None,
     ) -> None:
         """Read the volume and put its values into a row.
 
@@ -147,6 +148,8 @@ class VolumeSource(ABC):
         indices : array of int, shape (n_values,), optional
             Which voxels, as increasing places in file order (the first axis varies fastest), all
             within the grid. All voxels of the grid by default.
+        runs : array of int64, shape (n_runs, 2), optional
+            The same voxels as runs (first place and length), which are read faster.
 
         Raises
         ------
@@ -158,8 +161,8 @@ class VolumeSource(ABC):
         except (OSError, EOFError) as error:
             raise ImageError(f"{self.name}: cannot be read: {error}") from error
         plain = stored.dtype == out.dtype and stored.flags.c_contiguous and stored.flags.aligned
-        if indices is not None and plain and not self._scaled:
-            _core.gather(stored, indices, out)
+        if runs is not None and plain and not self._scaled:
+            _core.gather(stored, runs, out)
             return
         # mode="clip" because "raise" makes numpy gather into a buffer first; both release the GIL.
         values = stored if indices is None else np.take(stored, indices, mode="clip")

@@ -79,10 +79,11 @@ class VolumeSpace:
         # A mask is made of runs along the first axis: they travel in a fraction of its size.
         if self.indices is None:
             return type(self), (self.grid, None, self.preparation)
-        return VolumeSpace.from_runs, (self.grid, self.runs(), self.preparation)
+        return VolumeSpace.from_runs, (self.grid, self.runs, self.preparation)
 
+    @cached_property
     def runs(self) -> NDArray[np.int64]:
-        """Return the mask as runs (first place and length), shape (n_runs, 2)."""
+        """The mask as runs (first place and length), shape (n_runs, 2)."""
         if self.indices is None:
             return np.array([[0, self.grid.n_voxels]], dtype=np.int64)
         return runs_of(self.indices)
@@ -261,7 +262,7 @@ class VolumeSpace:
                 f"{source.grid.shape}, not {self.grid.shape}; resample it to that grid"
             )
         if self.preparation is None:
-            source.read_into(out, self.indices)
+            source.read_into(out, self.indices, self.runs)
         else:
             grid, places = self._box
             values = self.preparation.volume(source, grid, out.dtype)
