@@ -11,7 +11,7 @@ core takes the last one up. Memory does not depend on the number of images (`gro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,6 +41,9 @@ _READERS_PER_UPDATER = 4
 Taking a row up costs a tenth of reading it. OpenMP's threads spin while they wait for each other
 and for the next batch: as many of them as readers would take the processors from the readers.
 """
+
+_LAST_ROWS = 8
+"""Images of the last batch: no reading hides the time that it takes to take them up."""
 
 _MAX_SENT = 64 * 2**20  # bytes of images in memory that may travel to workers
 
@@ -337,12 +340,7 @@ def read_rows(
     dtype = dtype or row_dtype(sources)
     row_bytes = max(1, space.n_values * dtype.itemsize)
     n_rows = int(np.clip(batch_bytes // row_bytes, 1, min(CHUNK, len(sources))))
-    # No batch reaches over the end of a chunk.
-    batches = [
-        sources[first : min(first + n_rows, chunk + CHUNK)]
-        for chunk in range(0, len(sources), CHUNK)
-        for first in range(chunk, min(chunk + CHUNK, len(sources)), n_rows)
-    ]
+    batches = [sources[first:end] for first, end in _batch_bounds(len(sources), n_rows)]
     buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
 
     def read(source: Any, row: NDArray[Any]) -> None:
@@ -371,3 +369,16 @@ def read_rows(
             # Also when interrupted: what has not begun is not begun.
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _batch_bounds(n_sources: int, n_rows: int) -> Iterator[tuple[int, int]]:
+    """Yield the first image of each batch, and the one after its last."""
+    first = 0
+    while first < n_sources:
+        # No batch reaches over the end of a chunk.
+        end = min(first + n_rows, (first // CHUNK + 1) * CHUNK, n_sources)
+        # A chunk that is not full is the last one: what a worker, who sees one chunk, can tell too.
+        if end % CHUNK > 0 and end == n_sources and end - first > 2 * _LAST_ROWS:
+            end -= _LAST_ROWS
+        yield first, end
+        first = end

@@ -137,18 +137,20 @@ class VolumeSpace:
             )
         values = np.empty(source.grid.n_voxels, dtype=source.dtype)
         source.read_into(values)
-        values[~np.isfinite(values)] = 0
-        inside = values != 0
-        if not inside.any():
+        inside = np.flatnonzero(values != 0)
+        found = values[inside]
+        if not np.isfinite(found).all():
+            inside, found = inside[np.isfinite(found)], found[np.isfinite(found)]
+        if not inside.size:
             raise ValueError(f"{source.name}: the mask is empty: all its voxels are zero or NaN")
-        low, high = values[inside].min(), values[inside].max()
+        low, high = found.min(), found.max()
         if low != high:
             raise ValueError(
                 f"{source.name}: a mask needs zero outside and one other value inside, but this "
                 f"one has values from {low:g} to {high:g} besides zero; threshold it first"
             )
         # The images' own affine goes into the results, not the mask's that only nearly equals it.
-        space = cls(source.grid, np.flatnonzero(inside))
+        space = cls(source.grid, inside)
         return space.moved_to(source.grid if grid is None else grid, preparation)
 
     def moved_to(self, grid: Grid, preparation: Preparation | None) -> VolumeSpace:
