@@ -201,7 +201,7 @@ def inflate_file(path: str, n_bytes: int, name: str, compression: Compression) -
     ImageError
         If the stream is truncated or damaged, or holds less than `n_bytes` or far more.
     """
-    with Path(path).open("rb") as file:
+    with open(path, "rb") as file:  # noqa: PTH123 (a Path for each of many files is slow)
         # A file that is larger than its image is read in pieces, and so is never in memory.
         if compression == "gzip" and os.fstat(file.fileno()).st_size <= n_bytes + SURPLUS:
             whole = _inflate_at_once(file.read(), n_bytes)
