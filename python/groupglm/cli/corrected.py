@@ -88,5 +88,6 @@ def correct_contrast(
         if finite is None
         else f"{'|z|' if two_sided else 'z'} >= {threshold:.3f}"
     )
-    journal.say(f"{contrast.name}: {correction}: {shown}, {n_clusters} clusters")
+    clusters = "1 cluster" if n_clusters == 1 else f"{n_clusters} clusters"
+    journal.say(f"{contrast.name}: {correction}: {shown}, {clusters}")
     return {"threshold": finite, "n_clusters": n_clusters, "status": "written", "files": files}
