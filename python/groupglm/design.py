@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "LABEL",
     "check_design_matrix",
     "confounded_columns",
     "describe_dependence",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+
+LABEL = "subject_label"
+"""The column, or the index, that says whose a row is."""
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _SEPARATOR_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
@@ -47,13 +51,14 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
     Parameters
     ----------
     design_matrix : pandas.DataFrame or path
-        A table, returned as it is, or the path of a ``.csv`` (commas) or ``.tsv`` (tabs) file
-        with a header line: one row an image, one column a regressor.
+        A table, or the path of a ``.csv`` (commas) or ``.tsv`` (tabs) file with a header line: one
+        row an image, one column a regressor. A column ``subject_label`` says whose a row is.
 
     Returns
     -------
     pandas.DataFrame
-        The table. Its values are checked by :func:`check_design_matrix`, not here.
+        The table, with the column ``subject_label`` as its index if it has one: it is no
+        regressor. Values are checked by :func:`check_design_matrix`, not here.
 
     Raises
     ------
@@ -67,14 +72,19 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
     import pandas as pd
 
     if isinstance(design_matrix, pd.DataFrame):
-        return design_matrix
+        return _labelled(design_matrix)
     if not isinstance(design_matrix, (str, PathLike)):
         raise TypeError(
             "'design_matrix' must be a str, pathlib.Path or a pandas.DataFrame.\n"
             f"Got {type(design_matrix).__name__}; name the columns of an array with "
             "pandas.DataFrame(array, columns=[...])."
         )
-    return _read_table(Path(fspath(design_matrix)))
+    return _labelled(_read_table(Path(fspath(design_matrix))))
+
+
+def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    once = list(frame.columns).count(LABEL) == 1  # a column that is there twice is refused later
+    return frame.set_index(LABEL) if once else frame
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -94,7 +104,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     _refuse_other_separator(path, separator)
     try:
         # Labels keep their leading zeros.
-        frame = pd.read_csv(path, sep=separator, dtype={"subject_label": str})
+        frame = pd.read_csv(path, sep=separator, dtype={LABEL: str})
     except ValueError as error:  # pandas' parser errors and Unicode errors are ValueErrors
         raise ValueError(
             f"'design_matrix' file '{path}' cannot be read as a table: {error}; "

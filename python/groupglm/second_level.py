@@ -185,9 +185,10 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
             first-level models and without a design matrix: the model is then these and an
             intercept (see `make_second_level_design_matrix`).
         design_matrix : pandas.DataFrame, or path of a .csv or .tsv file
-            One row an image, in the same order; numeric columns. With a table of maps or
-            first-level models, rows are matched by a ``subject_label`` column or an index of
-            labels; without either a table must be sorted by subject.
+            One row an image, in the same order; numeric columns. A column ``subject_label``, as
+            ``groupglm fit`` writes it, labels the rows and is no regressor. With a table of maps or
+            first-level models, rows are matched by it or by an index of labels; without either a
+            table must be sorted by subject.
 
         Returns
         -------

@@ -60,6 +60,32 @@ def one_kind(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["map_name"] == "houses"].reset_index(drop=True)
 
 
+def test_labels_of_a_design_are_no_regressor(
+    table: pd.DataFrame, ages: pd.DataFrame, mask: Any, tmp_path: Path
+) -> None:
+    """A file as `groupglm fit` writes it, or a frame: matched by label, or taken in order."""
+    houses = one_kind(table)
+    design = ages.assign(intercept=1.0)
+    path = tmp_path / "design_matrix.tsv"
+    design.iloc[::-1].to_csv(path, sep="\t", index=False)
+    wanted = our_map(houses, mask, "age", design_matrix=design.drop(columns="subject_label"))
+    for given in (path, design.iloc[::-1], design.iloc[::-1].set_index("subject_label")):
+        np.testing.assert_array_equal(our_map(houses, mask, "age", design_matrix=given), wanted)
+    images = houses["effects_map_path"].tolist()[::-1]
+    for given in (path, design.iloc[::-1]):
+        model = SecondLevelModel(mask_img=mask).fit(images, design_matrix=given)
+        assert list(model.design_matrix_.columns) == ["age", "intercept"]
+        assert list(model.design_matrix_.index) == LABELS[::-1]
+        # Sums in another order round differently: a few units of float32.
+        np.testing.assert_allclose(
+            model.compute_contrast("age", output_type="stat").get_fdata(), wanted, rtol=1e-5
+        )
+    other = design.assign(subject_label=[f"sub-{label}" for label in LABELS])
+    other.to_csv(path, sep="\t", index=False)
+    with pytest.raises(ValueError, match=r"design_matrix has no row for 00, .* a map: sub-00"):
+        SecondLevelModel(mask_img=mask).fit(houses, design_matrix=path)
+
+
 def test_a_table_with_confounds_equals_nilearn(
     table: pd.DataFrame, mask: Any, ages: pd.DataFrame
 ) -> None:

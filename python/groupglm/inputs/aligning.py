@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from groupglm.confounds import make_second_level_design_matrix
-from groupglm.design import load_design_matrix
+from groupglm.design import LABEL, load_design_matrix
 
 if TYPE_CHECKING:
     import os
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["LABEL", "align_design"]
-
-LABEL = "subject_label"
 
 
 def align_design(
@@ -27,9 +25,9 @@ def align_design(
 ) -> pd.DataFrame:
     """Bring a design matrix into the order of the maps.
 
-    Rows are matched by a ``subject_label`` column, which is not part of the model, or by an index
-    that holds the labels. Rows without labels are taken in order only if maps kept theirs:
-    otherwise each subject would silently get another's row.
+    Rows are matched by a ``subject_label`` column, which is not part of the model, by an index of
+    that name, or by another one that holds the labels. Rows without labels are taken in order only
+    if maps kept theirs: otherwise each subject would silently get another's row.
 
     Parameters
     ----------
@@ -57,12 +55,9 @@ def align_design(
     if design_matrix is None:
         return make_second_level_design_matrix(labels, confounds)
     frame = load_design_matrix(design_matrix)
-    if LABEL in frame.columns:
-        found = [str(label) for label in frame[LABEL]]
-        return _reorder(frame.drop(columns=LABEL), found, labels)
     index = [str(label) for label in frame.index]
     counted = isinstance(frame.index, pd.RangeIndex)  # row numbers, not labels
-    if not counted and set(index) == set(labels):
+    if frame.index.name == LABEL or (not counted and set(index) == set(labels)):
         return _reorder(frame, index, labels)
     if not was_sorted:
         raise ValueError(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from groupglm.design import check_design_matrix
+from groupglm.design import LABEL, check_design_matrix, load_design_matrix
 from groupglm.errors import ImageError
 from groupglm.images import ComputedVolume
 from groupglm.images.grid import SAME_PLACE_MM
-from groupglm.inputs.aligning import LABEL, align_design
+from groupglm.inputs.aligning import align_design
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,11 +117,13 @@ class FirstLevelCohort:
         if any(label is None for label in labels):
             # No label equals a row number, so that only the order is left to go by.
             labels = [f"model {place}" for place in range(len(labels))]
-            if LABEL in getattr(design_matrix, "columns", ()):
-                raise ValueError(
-                    f"design_matrix has a column {LABEL!r}, but a first-level model has no "
-                    "subject_label to match; set model.subject_label = '01', or drop the column"
-                )
+            if design_matrix is not None:
+                design_matrix = load_design_matrix(design_matrix)
+                if design_matrix.index.name == LABEL:
+                    raise ValueError(
+                        f"design_matrix has labels ({LABEL}), but a first-level model has no "
+                        "subject_label to match; set model.subject_label = '01', or drop the labels"
+                    )
         return align_design(design_matrix, confounds, [str(label) for label in labels])
 
     def kind(self, first_level_contrast: Any) -> str:
