@@ -139,6 +139,8 @@ def test_correction(study: Path, tmp_path: Path, how: str) -> None:
     arguments[4:9] = ["~ 1", "--contrast", "mean=intercept"]
     result = CliRunner().invoke(main, ["fit", *map(str, arguments)])
     assert result.exit_code == 0, result.output
+    # The negative tail has none, which needs no word: the user gave no threshold.
+    assert "no cluster" not in result.stderr
     mean = json.loads(result.stdout)["contrasts"][0]
     inside = values_of(study / "mask.nii.gz") > 0
     z_map = values_of(Path(mean["files"]["z"]))

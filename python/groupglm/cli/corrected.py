@@ -73,8 +73,8 @@ def correct_contrast(
     assert image is not None  # noqa: S101  (a map was given)
     finite = threshold if math.isfinite(threshold) else None
     with warnings.catch_warnings():
-        if finite is None:  # no cluster, only the table's columns: that nothing survives is said
-            warnings.simplefilter("ignore", UserWarning)
+        # The threshold is not the user's, and the line below tells what survives.
+        warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
         table = get_clusters_table(z_map, min(threshold, 1e30), two_sided=two_sided)
     write_table(table_path, table)
     outputs.write_image(
