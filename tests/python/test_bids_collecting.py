@@ -151,8 +151,17 @@ def test_what_is_not_there_is_told(tmp_path: Path, wanted: dict[str, str], said:
     ("names", "said"),
     [
         ((), "give the folder that a first-level analysis was written to"),
-        (("fitlins/dataset_description.json",), "data sets are in its folders fitlins: give one"),
-        (("derivatives/a/dataset_description.json",), "data sets are in .* derivatives/a: give"),
+        # Maps, and not a description, make a folder the one that is meant.
+        (
+            (
+                f"fitlins/{effect('01')}",
+                "group/dataset_description.json",
+                "group/contrast-a_stat-effect_statmap.nii.gz",
+            ),
+            "effect maps are in its folders fitlins: give one",
+        ),
+        ((f"derivatives/a/{effect('01')}",), "effect maps are in .* derivatives/a: give one"),
+        (("group/dataset_description.json",), "give the folder that a first-level analysis"),
         (("sub-1/sub-1_stat-t_statmap.nii.gz",), "it holds other maps: 1 stat-t of subjects"),
         (("contrast-a_stat-effect_statmap.nii.gz",), "1 stat-effect of no subject"),
         (("sub-1/sub-1_stat-effect_statmap.dscalar.nii",), r"1 \.dscalar\.nii, which is not read"),

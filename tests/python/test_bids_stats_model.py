@@ -243,7 +243,9 @@ CONTRAST = {"Name": "c", "ConditionList": ["age"], "Weights": [1], "Test": "t"}
         (whole(GroupBy="contrast"), "GroupBy 'contrast'; it must be a list"),
         (whole(Model={"Type": "Meta", "X": [1]}), "Model.Type 'Meta' is not supported, only 'glm'"),
         (whole(Model=None), "Model is None; it must be an object"),
-        (whole(Model={"Type": "glm"}), "Model has X None; it must be a list"),
+        (whole(Model={"Type": "glm"}), "Model has neither X nor Formula"),
+        (whole(Model={"Type": "glm", "X": 1, "Formula": "1"}), "has X 1; it must be a list"),
+        ({**whole(), "BIDSModelVersion": "2.0"}, "BIDSModelVersion is '2.0', which is not"),
         (whole(Model={"Type": "glm", "X": []}), "Model.X is empty"),
         (whole(Model={"Type": "glm", "X": [2]}), "Model.X has 2; it must be a list of names"),
         (whole(Model={"Type": "glm", "X": [True]}), "Model.X has True"),
@@ -363,6 +365,26 @@ def test_a_contrast_of_an_unknown_column() -> None:
     model = with_x(1, Contrasts=[CONTRAST])
     with pytest.raises(ValueError, match=r"ConditionList names 'age'.*columns are: 'intercept'"):
         model.contrasts_of(["intercept"])[-1].over(["intercept"])
+
+
+def test_dummy_contrasts_of_an_unknown_column() -> None:
+    model = with_x(1, DummyContrasts={"Test": "t", "Contrasts": ["age"]})
+    with pytest.raises(ValueError, match=r"DummyContrasts\.Contrasts names 'age', .*'intercept'"):
+        model.contrasts_of(["intercept"])
+
+
+def test_a_formula_alone_is_the_design() -> None:
+    model = read_stats_model(whole(Model={"Formula": "1 + age"}))
+    assert (model.x, model.formula) == ((), "1 + age")
+    assert list(model.design_matrix(PEOPLE).columns) == ["Intercept", "age"]
+
+
+def test_a_formula_that_has_not_what_x_names() -> None:
+    same = read_stats_model(whole(Model={"X": [1, "age", "motion_*"], "Formula": "1 + age"}))
+    assert same.formula == "1 + age"  # and nothing is warned of: warnings are errors here
+    for formula in ("1 + age", "1 + iqs + age"):
+        with pytest.warns(UserWarning, match=r"X names 'iq', .* the design is that of the form"):
+            read_stats_model(whole(Model={"X": [1, "age", "iq"], "Formula": formula}))
 
 
 def test_software_of_others_is_told() -> None:

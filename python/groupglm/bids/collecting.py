@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ _ALIKE = ("task", "contrast", "node", "space", "res", "den", "desc", "hemi")
 _OPTIONS = ("task", "contrast", "space", "session", "run")  # of the command line
 _MAX_SHOWN = 8
 _MAX_OTHERS = 10_000  # other maps that are looked at, if no effect map is found
+_MAX_FOLDERS = 100  # that are looked into then
 
 
 def collect_maps(
@@ -150,8 +152,8 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
     for entry in walk(root):
         if "_statmap." not in entry.name:
             continue
-        file = read_name(Path(entry.path), root) if "_stat-effect_" in entry.name else None
-        if file is not None and file.extension in IMAGES and "sub" in file.entities:
+        file = _effect_map(entry, root)
+        if file is not None:
             found.append(file)
         elif not found and len(others) < _MAX_OTHERS:
             others.append(Path(entry.path))
@@ -161,6 +163,24 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
             f".nii.gz in it, in sub-* or in node-*/sub-*); {_instead(root, others)}"
         )
     return sorted(found, key=lambda file: str(file.path))
+
+
+def _effect_map(entry: os.DirEntry[str], root: Path) -> NamedFile | None:
+    """Read the name of a file, if it is an effect map of a subject."""
+    if "_stat-effect_" not in entry.name or "_statmap." not in entry.name:
+        return None
+    file = read_name(Path(entry.path), root)
+    is_one = file is not None and file.extension in IMAGES and "sub" in file.entities
+    return file if is_one else None
+
+
+def _has_effect_map(folder: Path) -> bool:
+    """Tell whether effect maps of subjects are in a folder; not after a long search."""
+    try:
+        entries = itertools.islice(walk(folder), _MAX_OTHERS)
+        return any(_effect_map(entry, folder) is not None for entry in entries)
+    except OSError:  # not ours to read
+        return False
 
 
 def _instead(root: Path, others: Sequence[Path]) -> str:
@@ -178,11 +198,11 @@ def _instead(root: Path, others: Sequence[Path]) -> str:
     if statistics:
         listed = ", ".join(f"{n} {what}" for what, n in statistics.most_common(_MAX_SHOWN))
         return f"it holds other maps: {listed}"
-    patterns = ("*/dataset_description.json", "derivatives/*/dataset_description.json")
-    inner = [path.parent for pattern in patterns for path in root.glob(pattern)]
+    folders = [path for pattern in ("*/", "derivatives/*/") for path in root.glob(pattern)]
+    inner = [folder for folder in sorted(folders)[:_MAX_FOLDERS] if _has_effect_map(folder)]
     if inner:
-        names = sorted(folder.relative_to(root).as_posix() for folder in inner)
-        return f"data sets are in its folders {_listed(names)}: give one of these"
+        names = [folder.relative_to(root).as_posix() for folder in inner]
+        return f"effect maps are in its folders {_listed(names)}: give one of these"
     return "give the folder that a first-level analysis was written to"
 
 

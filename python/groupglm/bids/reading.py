@@ -21,6 +21,8 @@ from groupglm.errors import warn_caller
 
 __all__ = ["read_stats_model"]
 
+_VERSION = "1.0.0"
+
 # What each object may say. The rest of the specification is not for group models, or not here.
 _MODEL_KEYS = ("Name", "Description", "BIDSModelVersion", "Input", "Nodes", "Edges")
 _NODE_KEYS = (
@@ -89,6 +91,12 @@ def _read(facts: Mapping[str, Any], wanted: str | None) -> StatsModel:
             "'GroupBy' (BIDSModelVersion 1.0.0)"
         )
     check_keys(facts, _MODEL_KEYS, "it")
+    version = facts.get("BIDSModelVersion", _VERSION)
+    if not str(version).startswith("1."):
+        raise ValueError(
+            f"its BIDSModelVersion is {version!r}, which is not supported, only {_VERSION} (and "
+            "later ones that begin with 1.)"
+        )
     nodes = [object_of(node, "a node") for node in list_of(facts, "Nodes", "it")]
     names = [text_of(node, "Name", "a node") for node in nodes]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -217,14 +225,17 @@ def _glm(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], str | N
         )
     if model.get("Software"):
         warn_caller(f"{where}: Model.Software has no effect here; it is for other packages")
-    x = tuple(
-        _variable(name, f"{where}: Model.X") for name in list_of(model, "X", f"{where}: Model")
-    )
-    if not x:
+    formula = model.get("Formula")
+    if formula is None and model.get("X") is None:
+        raise ValueError(
+            f"{where}: Model has neither X nor Formula; [1] as X is the mean of all subjects"
+        )
+    given = list_of(model, "X", f"{where}: Model", default=None if formula is None else [])
+    x = tuple(_variable(name, f"{where}: Model.X") for name in given)
+    if not x and formula is None:
         raise ValueError(f"{where}: Model.X is empty; [1] is the mean of all subjects")
     if len(set(x)) < len(x):
         raise ValueError(f"{where}: Model.X names a column twice ({quoted(x)})")
-    formula = model.get("Formula")
     if formula is not None and (
         not isinstance(formula, str) or not re.search(r"(?<![\w.\]])[01](?![\w.])", formula)
     ):
@@ -232,7 +243,22 @@ def _glm(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], str | N
             f"{where}: Model.Formula is {formula!r}; it must be text with a term 1 or 0, which "
             "says whether there is an intercept"
         )
+    unused = [name for name in x if formula is not None and not _is_in(name, formula)]
+    if unused:
+        warn_caller(
+            f"{where}: Model.X names {quoted(unused)}, which Model.Formula {formula!r} does not "
+            "have; the design is that of the formula"
+        )
     return x, formula
+
+
+def _is_in(name: str, formula: str) -> bool:
+    """Tell whether a formula names a column; of an intercept and of patterns it need not."""
+    return (
+        name == INTERCEPT
+        or re.search(r"[*?\[]", name) is not None
+        or re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", formula) is not None
+    )
 
 
 def _variable(name: Any, where: str) -> str:

@@ -59,15 +59,7 @@ class ModelContrast:
         ValueError
             If the design has no such column.
         """
-        from groupglm.inputs.formula import aliases
-
-        known = {**aliases(columns), **{name: name for name in columns}}
-        unknown = [name for name in self.conditions if name not in known]
-        if unknown:
-            raise ValueError(
-                f"contrast {self.name!r}: ConditionList names {quoted(unknown)}, which the design "
-                f"does not have. Its columns are: {quoted(columns)}"
-            )
+        known = _known(self.conditions, columns, f"contrast {self.name!r}: ConditionList")
         rows = []
         for weights in self.weights:
             row = [0.0] * len(columns)
@@ -75,6 +67,20 @@ class ModelContrast:
                 row[list(columns).index(known[name])] += weight
             rows.append(row)
         return rows[0] if self.test == "t" else rows
+
+
+def _known(names: Sequence[str], columns: Sequence[str], where: str) -> dict[str, str]:
+    """Return the design's columns by what they may be called; refuse names it does not have."""
+    from groupglm.inputs.formula import aliases
+
+    known = {**aliases(columns), **{name: name for name in columns}}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{where} names {quoted(unknown)}, which the design does not have. Its columns are: "
+            f"{quoted(columns)}"
+        )
+    return known
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,8 @@ class StatsModel:
     group_by_contrast : bool
         Whether each first-level contrast is a fit of its own. Otherwise there must be one.
     x : tuple of str
-        The columns of the design; ``"intercept"`` for 1.
+        The columns of the design; ``"intercept"`` for 1. Without effect beside a formula, and
+        empty if there is that alone.
     formula : str or None
         ``Model.Formula``.
     instructions : tuple of dict
@@ -190,9 +197,16 @@ class StatsModel:
         -------
         list of ModelContrast
             One that is written out stands for a dummy contrast of the same name.
+
+        Raises
+        ------
+        ValueError
+            If the design lacks a column that dummy contrasts are asked for.
         """
         if self.dummy_test is None:
             return list(self.contrasts)
+        if self.dummies is not None:
+            _known(self.dummies, columns, f"node {self.node!r}: DummyContrasts.Contrasts")
         named = {contrast.name for contrast in self.contrasts}
         dummies = [
             ModelContrast(name, (name,), ((1.0,),), self.dummy_test)
