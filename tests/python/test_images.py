@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images import SAME_PLACE_MM, Grid, VolumeSource, open_image, open_images
-from groupglm.images.inflate import CompressedSeries, CompressedStream, Compression, SeriesLayout
+from groupglm.images.inflate import CompressedSeries, CompressedStream
+from groupglm.images.layout import Compression, Layout
 
 nib: Any = nibabel  # typed only in part
 
@@ -234,7 +235,18 @@ def test_volumes_of_a_gzip_file_in_any_order(
 ) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(b"head" + bytes(range(40))))
-    series = CompressedSeries(SeriesLayout(str(path), 4, 10, 4, "a.gz", "gzip"), max_kept)
+    layout = Layout(
+        path=str(path),
+        compression="gzip",
+        offset=4,
+        dtype=np.dtype("u1"),
+        shape=(5, 2, 1, 4),
+        slope=1.0,
+        inter=0.0,
+        affine=np.eye(4),
+        name="a.gz",
+    )
+    series = CompressedSeries(layout, "gzip", max_kept)
     for volume in order:
         assert series.volume(volume) == bytes(range(10 * volume, 10 * volume + 10))
 

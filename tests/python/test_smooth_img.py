@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +280,30 @@ def test_a_file_that_is_missing_or_damaged_is_refused_before_any_work(tmp_path: 
     (tmp_path / "short.nii").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ImageError, match="truncated"):
         groupglm.smooth_img(tmp_path / "short.nii", 6)
+
+
+@pytest.mark.parametrize("place", [300, 900, -8])
+def test_a_damaged_gzip_is_refused_by_name(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "a.nii.gz"
+    damaged = bytearray(gzip.compress(image().to_bytes(), mtime=0))
+    damaged[place] ^= 16
+    path.write_bytes(damaged)
+    with pytest.raises(ImageError, match=r"a\.nii\.gz: .*(damaged|header)"):
+        groupglm.smooth_img(path, 6)
+
+
+def test_a_file_that_nibabel_cannot_read_any_more_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.nii.gz"
+    nib.save(image(), path)
+
+    def damaged(_: Any) -> Any:
+        raise zlib.error("invalid distance")
+
+    monkeypatch.setattr(nib, "load", damaged)  # as if written to after its values were read
+    with pytest.raises(ImageError, match=r"a\.nii\.gz: .* invalid distance"):
+        groupglm.smooth_img(path, 6)
 
 
 def test_infinite_values_are_refused() -> None:

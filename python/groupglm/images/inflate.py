@@ -11,27 +11,22 @@ import bz2
 import os
 import threading
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, Self, TypeAlias
+from typing import BinaryIO, Self
 
 import deflate
 
 from groupglm.errors import ImageError
+from groupglm.images.layout import SURPLUS, Compression, Layout
 
 __all__ = [
     "MAGIC",
     "MAX_RATIO",
-    "SURPLUS",
     "CompressedSeries",
     "CompressedStream",
-    "Compression",
-    "SeriesLayout",
     "holds_at_least",
     "inflate_file",
 ]
-
-Compression: TypeAlias = Literal["gzip", "bzip2"]
 
 MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh"}
 """How each member of a compressed file begins."""
@@ -41,9 +36,6 @@ MAX_RATIO = 1032
 
 A bzip2 stream may expand a thousand times as much.
 """
-
-SURPLUS = 1 << 20
-"""Bytes that may follow the image inside the stream; they are inflated only to check the sum."""
 
 _CHUNK = 1 << 16
 _DAMAGED = "copy the file again from its source, or make it again"
@@ -118,13 +110,26 @@ class CompressedStream:
             )
         return out
 
-    def finish(self) -> None:
-        """Check the sum of what is left, which may be at most `SURPLUS` bytes."""
-        if len(self.read(SURPLUS + 1)) > SURPLUS:
+    def finish(self, layout: Layout) -> None:
+        """Check the sum of what follows the image, which may be no more than its surplus."""
+        # Some way beyond the surplus: what seems to be more may be damage, which shows only later.
+        following = self.skip(max(layout.surplus + 1, SURPLUS))
+        if following > layout.surplus:
             raise ImageError(
-                f"{self._name}: more than {SURPLUS} bytes follow the image that the header "
-                "declares, so the header does not describe the file; correct its dimensions"
+                f"{self._name}: the inflated file has at least {layout.n_bytes + following} bytes, "
+                f"but its header declares only {layout.declared}, so the header does not describe "
+                "the file; correct the header, or make the file again"
             )
+
+    def skip(self, n_bytes: int) -> int:
+        """Inflate so many bytes in pieces that are thrown away; return how many there were."""
+        skipped = 0
+        while skipped < n_bytes:
+            piece = self._next_piece(min(n_bytes - skipped, 1 << 20))
+            if not piece:
+                break
+            skipped += len(piece)
+        return skipped
 
     def _next_piece(self, limit: int) -> bytes:
         while not self._ended:
@@ -168,97 +173,55 @@ class CompressedStream:
 def holds_at_least(path: str, n_bytes: int, name: str, compression: Compression) -> bool:
     """Inflate a file in pieces that are thrown away, and tell whether it holds so many bytes."""
     with Path(path).open("rb") as file:
-        stream = CompressedStream(file, name, compression)
-        while n_bytes > 0:
-            piece = stream.read(min(n_bytes, SURPLUS))
-            if not piece:
-                return False
-            n_bytes -= len(piece)
-    return True
+        return CompressedStream(file, name, compression).skip(n_bytes) == n_bytes
 
 
-def inflate_file(path: str, n_bytes: int, name: str, compression: Compression) -> bytearray:
+def inflate_file(layout: Layout, compression: Compression) -> bytearray:
     """Inflate the image inside a compressed file.
 
     Parameters
     ----------
-    path : str
-        The file.
-    n_bytes : int
-        Bytes that the image needs, its header included.
-    name : str
-        How error messages call the file.
+    layout : Layout
+        Where the file keeps its values.
     compression : {"gzip", "bzip2"}
-        What the file is.
+        How it is compressed.
 
     Returns
     -------
     bytearray
-        At least `n_bytes` bytes and at most `SURPLUS` more, their checksum verified.
+        What the layout declares, and perhaps some of its surplus; the checksum is verified.
 
     Raises
     ------
     ImageError
-        If the stream is truncated or damaged, or holds less than `n_bytes` or far more.
+        If the stream is truncated or damaged, or holds less or more than the layout allows.
     """
-    with open(path, "rb") as file:  # noqa: PTH123 (a Path for each of many files is slow)
+    n_bytes = layout.n_bytes
+    with open(layout.path, "rb") as file:  # noqa: PTH123 (a Path for each of many files is slow)
         # A file that is larger than its image is read in pieces, and so is never in memory.
         if compression == "gzip" and os.fstat(file.fileno()).st_size <= n_bytes + SURPLUS:
-            whole = _inflate_at_once(file.read(), n_bytes)
+            whole = _inflate_at_once(file.read(), n_bytes, n_bytes + layout.surplus)
             if whole is not None:
                 return whole
             file.seek(0)
-        stream = CompressedStream(file, name, compression)
+        stream = CompressedStream(file, layout.name, compression)
         out = stream.read_exactly(n_bytes, n_bytes)
-        stream.finish()
+        stream.finish(layout)
     return out
 
 
-def _inflate_at_once(data: bytes, n_bytes: int) -> bytearray | None:
+def _inflate_at_once(data: bytes, least: int, most: int) -> bytearray | None:
     """Inflate a whole gzip file in one call; None when only a stream can do it, or say why not."""
     # One call is several times faster than a stream, but it must know the size beforehand. The
     # trailer tells it, except for several members, padding or damage.
     size = int.from_bytes(data[-4:], "little")
-    if data[:2] != MAGIC["gzip"] or not n_bytes <= size <= n_bytes + SURPLUS:
+    if data[:2] != MAGIC["gzip"] or not least <= size <= most:
         return None
     try:
         whole: bytearray = deflate.gzip_decompress(data, size)
     except (deflate.DeflateError, ValueError):
         return None
-    return whole if len(whole) >= n_bytes else None
-
-
-@dataclass(frozen=True)
-class SeriesLayout:
-    """Where a compressed file keeps its volumes.
-
-    Attributes
-    ----------
-    path : str
-        The file.
-    offset : int
-        Bytes before the first volume (of the inflated file).
-    volume_bytes : int
-        Bytes of a volume.
-    n_volumes : int
-        Number of volumes.
-    name : str
-        How error messages call the file.
-    compression : {"gzip", "bzip2"}
-        What the file is.
-    """
-
-    path: str
-    offset: int
-    volume_bytes: int
-    n_volumes: int
-    name: str
-    compression: Compression
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes that all volumes need, with what is before them."""
-        return self.offset + self.volume_bytes * self.n_volumes
+    return whole if len(whole) >= least else None
 
 
 class CompressedSeries:
@@ -270,14 +233,17 @@ class CompressedSeries:
 
     Parameters
     ----------
-    layout : SeriesLayout
-        Where the file keeps its volumes.
+    layout : Layout
+        Where the file keeps its values.
+    compression : {"gzip", "bzip2"}
+        How it is compressed.
     max_kept : int, default=16
         How many volumes passed over are kept.
     """
 
-    def __init__(self, layout: SeriesLayout, max_kept: int = 16) -> None:
+    def __init__(self, layout: Layout, compression: Compression, max_kept: int = 16) -> None:
         self._layout = layout
+        self._compression: Compression = compression
         self._max_kept = max_kept
         self._lock = threading.Lock()
         self._kept: dict[int, bytearray] = {}
@@ -285,9 +251,9 @@ class CompressedSeries:
         self._stream: CompressedStream | None = None
         self._position = 0
 
-    def __reduce__(self) -> tuple[type[Self], tuple[SeriesLayout, int]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[Layout, Compression, int]]:
         # A copy sent to another process starts its own pass: locks and open files do not travel.
-        return type(self), (self._layout, self._max_kept)
+        return type(self), (self._layout, self._compression, self._max_kept)
 
     def __del__(self) -> None:
         self._close()
@@ -316,7 +282,7 @@ class CompressedSeries:
         if self._stream is None or index < self._position:
             self._close()
             self._file = Path(self._layout.path).open("rb")  # noqa: SIM115 (closed by _close)
-            self._stream = CompressedStream(self._file, self._layout.name, self._layout.compression)
+            self._stream = CompressedStream(self._file, self._layout.name, self._compression)
             self._stream.read_exactly(self._layout.offset, self._layout.n_bytes)
         return self._stream
 
@@ -324,7 +290,7 @@ class CompressedSeries:
         data = stream.read_exactly(self._layout.volume_bytes, self._layout.n_bytes)
         self._position += 1
         if self._position == self._layout.n_volumes:
-            stream.finish()
+            stream.finish(self._layout)
             self._close()
         return data
 

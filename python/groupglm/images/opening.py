@@ -3,22 +3,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import sys
-from collections.abc import Sequence
-from typing import TypeAlias, cast
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias, cast
 
 import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import GridMismatchError, ImageError
-from groupglm.images.header import layout_of_proxy, read_layout
+from groupglm.images.header import check_compression, layout_of_image, read_layout
 from groupglm.images.source import VolumeSource
 from groupglm.images.volumes import volumes_of_file, volumes_of_image
 
-__all__ = ["ImageLike", "open_image", "open_image_or_series", "open_images"]
+__all__ = ["ImageLike", "header_of", "open_image", "open_image_or_series", "open_images"]
 
 ImageLike: TypeAlias = str | os.PathLike[str] | SpatialImage
 """A file name or a nibabel image."""
@@ -61,8 +64,8 @@ def open_images(
     ValueError
         If there are too few images.
     ImageError
-        If an image is missing, unreadable, not 3-D, not of real numbers, or its file is too small
-        for what its header declares.
+        If an image is missing, unreadable, not 3-D, not of real numbers, or its header does not
+        describe its file: that is too small, or a slice or more too large.
     GridMismatchError
         If the images are not all on one grid, and that is asked for.
     """
@@ -101,8 +104,8 @@ def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
     TypeError
         If `image` is of another type.
     ImageError
-        If the image is missing, unreadable, not 3-D, not of real numbers, or its file is too small
-        for what its header declares.
+        If the image is missing, unreadable, not 3-D, not of real numbers, or its header does not
+        describe its file: that is too small, or a slice or more too large.
     """
     sources = open_image_or_series(image, name=name)
     if len(sources) > 1:
@@ -208,17 +211,51 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
         return _volumes_of_nibabel_image(_load(name), name)
     except ImageError:
         raise
-    except FileNotFoundError as error:
-        missing = error.filename or name
-        raise ImageError(f"{missing}: file not found; check the name") from error
-    except OSError as error:
-        raise ImageError(f"{name}: cannot be opened: {error.strerror or error}") from error
     except Exception as error:  # whatever nibabel raises on a damaged header
-        raise ImageError(f"{name}: its header cannot be read: {error}") from error
+        raise _image_error(error, name) from error
+
+
+def header_of(image: ImageLike) -> Any:
+    """Return nibabel's header of an image that has been opened.
+
+    Parameters
+    ----------
+    image : str, os.PathLike or nibabel image
+        The image.
+
+    Returns
+    -------
+    nibabel header or None
+        None for a NIfTI file whose name is not that of one, which nibabel does not open.
+
+    Raises
+    ------
+    ImageError
+        If the file is gone or damaged.
+    """
+    if isinstance(image, SpatialImage):
+        return image.header
+    name = os.path.expanduser(os.fspath(image))  # noqa: PTH111
+    try:
+        with _unheard():
+            return nib.load(name).header
+    except nib.filebasedimages.ImageFileError:
+        return None
+    except Exception as error:  # whatever nibabel raises on a damaged file
+        raise _image_error(error, name) from error
+
+
+def _image_error(error: Exception, name: str) -> ImageError:
+    """Say of an error which file it is about."""
+    if isinstance(error, FileNotFoundError):
+        return ImageError(f"{error.filename or name}: file not found; check the name")
+    if isinstance(error, OSError):
+        return ImageError(f"{name}: cannot be opened: {error.strerror or error}")
+    return ImageError(f"{name}: its header cannot be read: {error}")
 
 
 def _volumes_of_nibabel_image(image: SpatialImage, name: str) -> list[VolumeSource]:
-    layout = layout_of_proxy(image.dataobj, image.affine, name)
+    layout = layout_of_image(image, name)
     return volumes_of_image(image, name) if layout is None else volumes_of_file(layout)
 
 
@@ -228,11 +265,29 @@ def _refuse_pipe(path: str) -> None:
         raise ImageError(f"{path}: is a pipe, which can be read only once; give a file")
 
 
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Drop what nibabel logs in this thread: how it would mend what is refused here."""
+    thread = threading.get_ident()
+    logger = nib.imageglobals.logger
+
+    def is_of_another_thread(_: logging.LogRecord) -> bool:
+        return threading.get_ident() != thread
+
+    logger.addFilter(is_of_another_thread)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_another_thread)
+
+
 def _load(path: str) -> SpatialImage:
     """Open a file that is not plain NIfTI with nibabel."""
     try:
-        image = nib.load(path)
+        with _unheard():
+            image = nib.load(path)
     except nib.filebasedimages.ImageFileError as error:
+        check_compression(path)
         raise ImageError(
             f"{path}: is not an image of a known format, whatever its name says ({error})"
         ) from error

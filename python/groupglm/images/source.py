@@ -14,12 +14,8 @@ import numpy as np
 from groupglm import _core
 from groupglm.errors import ImageError
 from groupglm.images.grid import Grid
-from groupglm.images.header import Layout
-from groupglm.images.inflate import (
-    CompressedSeries,
-    Compression,
-    inflate_file,
-)
+from groupglm.images.inflate import CompressedSeries, inflate_file
+from groupglm.images.layout import Compression, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -222,10 +218,8 @@ class CompressedVolume(VolumeSource):
 
     def _stored_values(self) -> NDArray[Any]:
         layout = self._layout
-        n_voxels = self.grid.n_voxels
-        needed = layout.offset + n_voxels * layout.dtype.itemsize
-        inflated = inflate_file(layout.path, needed, layout.name, self._compression)
-        return np.frombuffer(inflated, layout.dtype, n_voxels, layout.offset)
+        inflated = inflate_file(layout, self._compression)
+        return np.frombuffer(inflated, layout.dtype, self.grid.n_voxels, layout.offset)
 
 
 class CompressedSeriesVolume(VolumeSource):

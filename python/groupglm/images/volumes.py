@@ -7,14 +7,14 @@ import math
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm.errors import ImageError
 from groupglm.images.grid import Grid
-from groupglm.images.header import Layout, check_is_real
-from groupglm.images.inflate import MAX_RATIO, CompressedSeries, SeriesLayout
+from groupglm.images.inflate import MAX_RATIO, CompressedSeries, holds_at_least
+from groupglm.images.layout import Layout
 from groupglm.images.source import (
     CompressedSeriesVolume,
     CompressedVolume,
@@ -51,8 +51,8 @@ def volumes_of_file(layout: Layout) -> list[VolumeSource]:
     ImageError
         If the header is not that of a 3-D or 4-D image of real numbers, or cannot be true.
     """
-    layout.check()
     shape = _shape_without_trailing_ones(layout.shape, layout.name)
+    _check_file(layout)
     grid = _grid(shape, layout.affine, layout.name)
     if len(shape) == 3:
         return [
@@ -67,12 +67,7 @@ def volumes_of_file(layout: Layout) -> list[VolumeSource]:
             PlainVolume(layout, grid, volume, f"{layout.name}, volume {volume}")
             for volume in range(n_volumes)
         ]
-    volume_bytes = grid.n_voxels * layout.dtype.itemsize
-    series = CompressedSeries(
-        SeriesLayout(
-            layout.path, layout.offset, volume_bytes, n_volumes, layout.name, layout.compression
-        )
-    )
+    series = CompressedSeries(layout, layout.compression)
     return [CompressedSeriesVolume(layout, grid, volume, series) for volume in range(n_volumes)]
 
 
@@ -102,7 +97,7 @@ def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
         raise ImageError(f"{name}: has the shape {shape}, so it holds no values")
     # Not every reader of nibabel knows its type before it has read: float64 holds what it will be.
     stored = np.dtype(getattr(data, "dtype", np.float64))
-    check_is_real(stored, name)
+    _check_is_real(stored, name)
     if not isinstance(data, np.ndarray):
         _check_is_possible(image, shape, name)
         stored = np.dtype(np.float64)  # a reader of nibabel's scales, whatever the stored type
@@ -115,6 +110,49 @@ def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
         ImageVolume(image, stored, grid, (*box, volume, *ones), f"{name}, volume {volume}")
         for volume in range(shape[3])
     ]
+
+
+def _check_file(layout: Layout) -> None:
+    """Refuse a header that cannot be true of its file, before anything is allocated."""
+    _check_is_real(layout.dtype, layout.name)
+    if any(length < 1 for length in layout.shape) or layout.offset < 0:
+        raise ImageError(
+            f"{layout.name}: the header declares the shape {layout.shape} at byte {layout.offset}, "
+            "which no image has; the header is damaged"
+        )
+    declared = layout.n_bytes
+    size = os.stat(layout.path).st_size  # noqa: PTH116 (a Path for each of many files is slow)
+    if layout.compression is not None:
+        # Inflating only to count is slow, but few true images of bzip2 come so far.
+        if declared > size * MAX_RATIO and not (
+            layout.compression == "bzip2"
+            and holds_at_least(layout.path, declared, layout.name, layout.compression)
+        ):
+            raise ImageError(
+                f"{layout.name}: the header declares {layout.declared}, which cannot come out of a "
+                f"compressed file of {size} bytes; the file is damaged"
+            )
+    elif declared > size:
+        raise ImageError(
+            f"{layout.name}: the file is truncated: it has {size} bytes, but its header declares "
+            f"{layout.declared}; copy it again from its source"
+        )
+    elif size - declared > layout.surplus:
+        raise ImageError(
+            f"{layout.name}: the file has {size} bytes, but its header declares only "
+            f"{layout.declared}, so the header does not describe the file; correct the header, or "
+            "make the file again"
+        )
+
+
+def _check_is_real(dtype: np.dtype[Any], name: str) -> None:
+    """Refuse complex numbers, colours and records."""
+    if dtype.kind not in "biuf":
+        kind = "complex numbers" if dtype.kind == "c" else "colours or records"
+        raise ImageError(
+            f"{name}: its values are {kind} ({dtype}), but the model needs real numbers; "
+            "give an image of one real number a voxel"
+        )
 
 
 def _check_is_possible(image: SpatialImage, shape: tuple[int, ...], name: str) -> None:

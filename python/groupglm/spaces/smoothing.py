@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
-import nibabel as nib
 import numpy as np
 from nibabel.nifti1 import Nifti1Header, Nifti1Image
 from nibabel.nifti2 import Nifti2Header, Nifti2Image
@@ -17,7 +16,7 @@ from nibabel.spatialimages import SpatialImage
 
 from groupglm import _core
 from groupglm.errors import ImageError
-from groupglm.images.opening import open_images
+from groupglm.images.opening import header_of, open_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -215,13 +214,13 @@ def _smooth(
     fwhm: Fwhm,
 ) -> Nifti1Image:
     grid = sources[0].grid
-    header = _header_of(image)
     n_volumes = () if len(sources) == 1 else (len(sources),)
     # In Fortran order each volume is one run of memory, as it will be in the file.
     data = np.empty((*grid.shape, *n_volumes), dtype=np.float32, order="F")
     for row, source in zip(data.reshape(-1, len(sources), order="F").T, sources, strict=True):
         _smooth_volume(source, sigma, row)
-    smoothed = _image_on(grid, data, header)
+    # Only now: of damaged values, reading says more than nibabel.
+    smoothed = _image_on(grid, data, header_of(image))
     if max(sigma) > 0:
         smoothed.header["descrip"] = f"smoothed, FWHM {fwhm} mm".encode()[:79]
     return smoothed
@@ -241,16 +240,6 @@ def _smooth_volume(
     _core.smooth_volume(values, source.grid.shape, sigma, 0)
     if values is not out:
         out[...] = values
-
-
-def _header_of(image: ImageLike) -> Any:
-    """Return the header of an image that has been opened; None where nibabel cannot tell."""
-    if isinstance(image, SpatialImage):
-        return image.header
-    try:
-        return nib.load(os.path.expanduser(os.fspath(image))).header  # noqa: PTH111
-    except nib.filebasedimages.ImageFileError:
-        return None  # a NIfTI file whose name is not one: its values were read all the same
 
 
 def _image_on(grid: Grid, data: NDArray[np.float32], header: Any) -> Nifti1Image:
