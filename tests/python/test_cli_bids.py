@@ -164,7 +164,11 @@ def test_files_and_sidecars(raw: Path, tmp_path: Path) -> None:
     common = {
         f"{stem}_{name}" for name in ("design.tsv", "design.json", "mask.nii.gz", "mask.json")
     }
-    tables = {f"{stem}{label}_stat-z_desc-fpr0p01_clusters.tsv" for label in ("Mean", "Age")}
+    tables = {
+        f"{stem}{label}_stat-z_desc-fpr0p01_clusters.{extension}"
+        for label in ("Mean", "Age")
+        for extension in ("tsv", "json")
+    }
     dataset = {"dataset_description.json", ".bidsignore", "log.txt"}
     assert names - maps == common | tables | dataset
     facts = json.loads((out / f"{stem}Age_stat-t_statmap.json").read_text())
@@ -179,6 +183,9 @@ def test_files_and_sidecars(raw: Path, tmp_path: Path) -> None:
     root = raw / "derivatives" / "fitlins"
     sources = [root / uri.removeprefix("bids:maps:") for uri in design["Sources"]]
     assert sources == maps_of(raw)
+    mask = json.loads((out / f"{stem}_mask.json").read_text())
+    for key in ("DesignHash", "InputListHash", "SoftwareVersions", "FirstLevel"):
+        assert mask[key] == design[key] == facts[key]
 
 
 def test_a_stats_model(raw: Path, tmp_path: Path) -> None:

@@ -67,7 +67,9 @@ def test_files_and_sidecars(study: Path, tmp_path: Path) -> None:
     images = {f"{stem}.nii.gz" for stem in stems} | {f"{stem}.json" for stem in stems}
     assert {path.name for path in out.iterdir()} == images | {
         "design_matrix.tsv",
+        "design_matrix.json",
         "mask.nii.gz",
+        "mask.json",
         "log.txt",
     }
     facts = json.loads((out / "contrast-patientsGtControls_stat-t_statmap.json").read_text())

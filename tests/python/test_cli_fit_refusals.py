@@ -194,7 +194,7 @@ def test_contrasts_that_would_share_files_are_refused(study: Path, tmp_path: Pat
 def test_an_interrupt_leaves_whole_files_or_none(
     study: Path, tmp_path: Path, sent: signal.Signals, code: int, logged: str
 ) -> None:
-    """The third image takes so long to write that the signal comes before the fourth."""
+    """The fourth image takes so long to write that the signal comes before the fifth."""
     maps = shutil.copytree(study / "maps", tmp_path / "maps")
     out = tmp_path / "out"
     program = (
@@ -205,8 +205,8 @@ def test_an_interrupt_leaves_whole_files_or_none(
         "def slow(self, *a, **k):\n"
         "    n[0] += 1\n"
         "    write(self, *a, **k)\n"
-        "    if n[0] == 3:\n"
-        "        print('third', flush=True); time.sleep(60)\n"
+        "    if n[0] == 4:\n"
+        "        print('fourth', flush=True); time.sleep(60)\n"
         "outputs.Outputs.write_image = slow\n"
         "main(prog_name='groupglm')\n"
     )
@@ -220,7 +220,7 @@ def test_an_interrupt_leaves_whole_files_or_none(
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if "third" in line:
+        if "fourth" in line:
             break
     time.sleep(0.2)
     process.send_signal(sent)

@@ -85,6 +85,68 @@ def test_maps_are_those_of_the_function(study: Path, tmp_path: Path) -> None:
     assert sidecar["NumberOfPermutations"] == 60
 
 
+def test_sidecars_say_the_same_of_the_study(study: Path, tmp_path: Path) -> None:
+    """Of every map, also of those thresholded or permuted, whichever command wrote it."""
+    more = ("--permute", "20", "--correct", "fpr:0.01", "--save-model")
+    assert _run("fit", study, tmp_path / "fit", *more).exit_code == 0
+    assert _run("permute", study, tmp_path / "permute", "--n-perm", "20").exit_code == 0
+    known = json.loads((tmp_path / "fit" / "contrast-age_stat-t_statmap.json").read_text())
+    common = {
+        key: known[key]
+        for key in (
+            "DesignHash", "InputListHash", "NumberOfSubjects", "SoftwareVersions", "Settings",
+        )
+    }  # fmt: skip
+    assert known["DegreesOfFreedom"] == {"Residual": 10 - 3}
+    own = {key: known[key] for key in ("Contrast", "StatType", "DegreesOfFreedom")}
+    written = {path for path in tmp_path.glob("*/*") if not path.name.endswith(".json")}
+    alone = {path for path in written if path.name == "log.txt" or path.suffix == ".npz"}
+    for path in written - alone:
+        name = path.name
+        for ending in (".gz", ".nii", ".tsv", ".groupglm"):
+            name = name.removesuffix(ending)
+        facts = json.loads((path.parent / f"{name}.json").read_text())
+        wanted = common | (own if name.startswith("contrast-") else {})
+        assert {key: facts.get(key) for key in wanted} == wanted, path
+        assert facts["Description"]
+    assert len([path for path in written - alone if "contrast-" in path.name]) == 5 + 2 + 1 + 1
+    clusters = tmp_path / "fit" / "contrast-age_stat-z_desc-fpr0p01_clusters"
+    columns = pd.read_csv(f"{clusters}.tsv", sep="\t").columns
+    described = json.loads(Path(f"{clusters}.json").read_text())
+    assert all(described[column]["Description"] for column in columns)
+
+
+def test_the_mask_of_the_test_is_written(study: Path, tmp_path: Path) -> None:
+    """Also when it is found from the maps: those voxels that have a corrected p."""
+    arguments = [
+        "permute", str(study / "maps" / "*.nii.gz"), "--participants",
+        str(study / "participants.tsv"), "--formula", "~ 1", "--contrast", "mean=Intercept",
+        "--n-perm", "20", "--tfce", "--output", str(tmp_path / "out"),
+    ]  # fmt: skip
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    mask = _values(tmp_path / "out" / "mask.nii.gz") > 0
+    expected = non_parametric_inference(
+        sorted(str(path) for path in (study / "maps").iterdir()),
+        design_matrix=pd.DataFrame({"Intercept": np.ones(10)}),
+        second_level_contrast="Intercept",
+        n_perm=20,
+        tfce=True,
+        random_state=0,
+    )
+    t_map = tmp_path / "out" / "contrast-mean_stat-t_desc-permutation_statmap.nii.gz"
+    np.testing.assert_array_equal(_values(t_map) != 0, mask)
+    logp = _values(tmp_path / "out" / "contrast-mean_stat-logp_desc-maxT_statmap.nii.gz")
+    np.testing.assert_array_equal(logp, _values(expected["logp_max_t"]))
+    before = (tmp_path / "out" / "mask.nii.gz").stat().st_mtime_ns
+    again = CliRunner().invoke(main, arguments)
+    assert "permutations skipped" in again.output
+    assert (tmp_path / "out" / "mask.nii.gz").stat().st_mtime_ns == before
+    refused = CliRunner().invoke(main, [*arguments, "--mask", str(study / "mask.nii.gz")])
+    assert refused.exit_code == 1
+    assert "holds a mask (mask.nii.gz) made with other settings" in refused.output
+
+
 def test_a_second_run_skips_and_more_permutations_go_on(study: Path, tmp_path: Path) -> None:
     assert _run("permute", study, tmp_path, "--n-perm", "30").exit_code == 0
     again = _run("permute", study, tmp_path, "--n-perm", "30")

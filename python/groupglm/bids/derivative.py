@@ -23,8 +23,8 @@ LINK = "maps"  # how BIDS URIs call the derivative that the maps came from
 _ORDER = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "res", "den")
 _IGNORED = (
     "*_statmap.nii.gz", "*_statmap.json", "*_design.tsv", "*_design.json", "*_mask.nii.gz",
-    "*_mask.json", "*_clusters.tsv", "*_permutations.npz", "*_model.groupglm", "*_report.html",
-    "log.txt", "node-*",
+    "*_mask.json", "*_clusters.tsv", "*_clusters.json", "*_permutations.npz", "*_model.groupglm",
+    "*_model.json", "*_report.html", "log.txt", "node-*",
 )  # fmt: skip
 
 

@@ -91,7 +91,8 @@ def bids(**given: Any) -> None:
     Run again with the same input, it skips what is done.
 
     \b
-    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted.
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     from groupglm.bids.derivative import check_output
 
@@ -186,23 +187,13 @@ def _run(
     """Fit the studies, and make the folder a derivative."""
     from groupglm.bids.derivative import bids_uri, describe
     from groupglm.cli.fitting import Settings, run
-    from groupglm.cli.outputs import sidecar, write_json
+    from groupglm.cli.outputs import read_json, sidecar, write_json
 
     describe(options.root, options.derivatives)
     for study, said in zip(studies, summary["studies"], strict=True):
         if len(studies) > 1:
             journal.say(f"First-level contrast {study.origin['FirstLevel']['contrast']}:")
         said.update(run(study, Settings(options, how), journal))
-        design = options.output / study.names.design
-        write_json(
-            design.with_suffix(".json"),
-            {
-                "Description": "Design matrix of the group model, a row a subject",
-                "Sources": [bids_uri(path, options.derivatives) for path in study.maps.values()],
-                **study.facts_of_sidecars(),
-            },
-        )
-        write_json(
-            sidecar(options.output / study.names.mask),
-            {"Description": "Voxels of the group model", "Type": "Brain", **study.origin},
-        )
+        design = sidecar(options.output / study.names.design)
+        sources = [bids_uri(path, options.derivatives) for path in study.maps.values()]
+        write_json(design, {**(read_json(design) or {}), "Sources": sources})

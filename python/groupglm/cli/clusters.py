@@ -12,7 +12,17 @@ from groupglm.cli.journal import Journal
 from groupglm.cli.options import as_json, overwrite
 from groupglm.cli.threshold import check_new_file
 
-__all__ = ["clusters"]
+__all__ = ["COLUMNS", "clusters"]
+
+COLUMNS = {
+    "Cluster ID": {"Description": "Number of the cluster; a letter follows for its other peaks"},
+    "X": {"Description": "Place of the peak", "Units": "mm"},
+    "Y": {"Description": "Place of the peak", "Units": "mm"},
+    "Z": {"Description": "Place of the peak", "Units": "mm"},
+    "Peak Stat": {"Description": "Value of the map at the peak"},
+    "Cluster Size (mm3)": {"Description": "Volume of the cluster", "Units": "mm^3"},
+}
+"""What a table's columns mean, as a sidecar in BIDS says it."""
 
 
 @click.command(short_help="Tabulate the clusters of a map with their peaks.")

@@ -7,7 +7,8 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar, write_table
+from groupglm.cli.clusters import COLUMNS
+from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -49,7 +50,7 @@ def correct_contrast(
     path = outputs.image_path(contrast, f"z_desc-{correction.label}")
     table_path = outputs.contrast_path(contrast, f"stat-z_desc-{correction.label}_clusters.tsv")
     two_sided = contrast.stat_type == "t"
-    said = {
+    said: dict[str, Any] = {
         "Correction": {
             "HeightControl": correction.control,
             "Alpha": correction.alpha,
@@ -76,12 +77,11 @@ def correct_contrast(
         # The threshold is not the user's, and the line below tells what survives.
         warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
         table = get_clusters_table(z_map, min(threshold, 1e30), two_sided=two_sided)
-    write_table(table_path, table)
-    outputs.write_image(
-        image,
-        path,
-        {"Description": f"z score where it survives {correction}", **said, "Threshold": finite},
-    )
+    said = {**said, **outputs.said(contrast), "Threshold": finite}
+    about = f"Clusters of z scores that survive {correction}, with their peaks"
+    outputs.write_table(table, table_path, {"Description": about, **COLUMNS, **said})
+    about = f"z score where it survives {correction}"
+    outputs.write_image(image, path, {"Description": about, **said})
     n_clusters = int(table["Cluster ID"].astype(str).str.fullmatch(r"\d+").sum())
     shown = (
         "no voxel survives"

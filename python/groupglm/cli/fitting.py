@@ -4,22 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm.cli.corrected import correct_contrast
-from groupglm.cli.options import target_grid
-from groupglm.cli.outputs import Contrast, Outputs, write_table
+from groupglm.cli.estimating import Estimate, Reading, write_common
+from groupglm.cli.outputs import Contrast, Outputs, sidecar
 from groupglm.cli.permuted import (
     Permutations,
     check_permutable,
     permute_contrast,
-    study_facts,
 )
-from groupglm.cli.provenance import file_facts, grid_facts
 from groupglm.cli.report import write_report
 
 if TYPE_CHECKING:
@@ -38,53 +35,10 @@ class Settings:
     options: RunOptions
     how: FitOptions
 
-    def model(self) -> SecondLevelModel:
-        """Return the estimator that the options ask for."""
-        from groupglm import SecondLevelModel
-
-        affine, shape = target_grid(self.how.target_affine)
-        return SecondLevelModel(
-            mask_img=self.options.mask,
-            target_affine=affine,
-            target_shape=shape,
-            smoothing_fwhm=self.options.fwhm,
-            missing=self.how.missing,
-            n_jobs=self.options.n_jobs,
-            verbose=1,
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """Return what sidecars say: all that changes the numbers."""
-        return {
-            "Formula": self.options.formula,
-            "Mask": None if self.options.mask is None else file_facts(self.options.mask),
-            "SmoothingFWHM": self.options.fwhm,
-            "TargetGrid": grid_facts(self.how.target_affine),
-            "Missing": self.how.missing,
-        }
-
-
-class _Fit:
-    """The fit, made when it is first needed, and not at all if everything is there."""
-
-    def __init__(self, study: Study, settings: Settings) -> None:
-        self._study = study
-        self._settings = settings
-
-    @cached_property
-    def model(self) -> SecondLevelModel:
-        images = [str(path) for path in self._study.maps.values()]
-        design = self._study.design.reset_index(drop=True)
-        return self._settings.model().fit(images, design_matrix=design)
-
-    def degrees_of_freedom(self, contrast: Contrast) -> dict[str, int]:
-        residual = np.asarray(self.model.results_.df_residual)
-        facts = {"Residual": int(residual.max())}
-        if residual.ndim:
-            facts["ResidualMinimum"] = int(residual.min())
-        if contrast.stat_type == "F":
-            facts["Numerator"] = int(np.linalg.matrix_rank(np.array(contrast.weights)))
-        return facts
+    @property
+    def reading(self) -> Reading:
+        """How the maps are read."""
+        return Reading(self.options, self.how.missing, self.how.target_affine)
 
 
 def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
@@ -114,15 +68,16 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     output = settings.options.output
     if settings.how.permute is not None:
         check_permutable(study.contrasts)
-    facts = {**study.facts_of_sidecars(), "Settings": settings.facts()}
-    outputs = Outputs(output, facts, study.names)
+    outputs = settings.reading.outputs(study)
     if not settings.options.overwrite:
         outputs.check_same_study()
     todo = _what_to_do(study, outputs, settings)
     output.mkdir(parents=True, exist_ok=True)
-    fitted = _Fit(study, settings)
+    fitted = Estimate(study, settings.reading)
     if todo or not _has_common(outputs, settings):
-        _write_common(study, outputs, fitted.model, settings, journal)
+        write_common(study, outputs, fitted.model, journal)
+        if settings.how.save_model:
+            _save_model(outputs, fitted.model)
     done = [_contrast(c, c in todo, outputs, fitted, journal) for c in study.contrasts]
     if settings.how.correct is not None:
         for facts, contrast in zip(done, study.contrasts, strict=True):
@@ -135,7 +90,7 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
             )
     if settings.how.permute is not None:
         for facts, contrast in zip(done, study.contrasts, strict=True):
-            facts["permuted"] = _permute(study, contrast, settings, journal)
+            facts["permuted"] = _permute(study, contrast, settings, outputs, journal)
     summary: dict[str, Any] = {"contrasts": done}
     if settings.how.report:
         summary["report"] = _report(study, outputs, fitted, settings, journal, redo=bool(todo))
@@ -143,7 +98,7 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
 
 
 def _permute(
-    study: Study, contrast: Contrast, settings: Settings, journal: Journal
+    study: Study, contrast: Contrast, settings: Settings, outputs: Outputs, journal: Journal
 ) -> dict[str, Any]:
     """Test by permutation what was fitted, in the mask of the fit."""
     how = Permutations(
@@ -155,17 +110,14 @@ def _permute(
         missing=settings.how.missing,
         target_affine=settings.how.target_affine,
     )
-    # The mask is made by the fit, and the same whenever the fit is.
-    facts = study_facts(study, settings.options)
-    outputs = Outputs(settings.options.output, facts, study.names)
     options = replace(settings.options, mask=outputs.mask)
-    return permute_contrast(study, contrast, how, outputs, options, journal)
+    return permute_contrast(study, contrast, how, outputs, options, outputs.said, journal)
 
 
 def _report(
     study: Study,
     outputs: Outputs,
-    fitted: _Fit,
+    fitted: Estimate,
     settings: Settings,
     journal: Journal,
     *,
@@ -199,42 +151,26 @@ def _what_to_do(study: Study, outputs: Outputs, settings: Settings) -> list[Cont
 def _has_common(outputs: Outputs, settings: Settings) -> bool:
     names = outputs.names
     wanted = [names.design, names.mask, *([names.model] if settings.how.save_model else [])]
-    return all((outputs.folder / name).is_file() for name in wanted)
+    paths = [outputs.folder / name for name in wanted]
+    return all(path.is_file() and sidecar(path).is_file() for path in paths)
 
 
-def _write_common(
-    study: Study, outputs: Outputs, model: SecondLevelModel, settings: Settings, journal: Journal
-) -> None:
-    from groupglm.images.save import save_image
-
-    folder, names = outputs.folder, outputs.names
-    write_table(folder / names.design, study.design, index=True)
-    save_image(model.mask_img_, outputs.mask)
-    counts = folder / names.n_observations
-    n_observations = model.results_.n_observations
-    if isinstance(n_observations, np.ndarray):
-        save_image(model.n_observations_, counts)
-        journal.say(
-            f"Values are missing: {n_observations.min()} to {n_observations.max()} of "
-            f"{len(study.design)} subjects at a voxel ({counts.name})."
-        )
-    else:
-        counts.unlink(missing_ok=True)  # of an earlier fit
-    if settings.how.save_model:
-        model.save(folder / names.model)
-    journal.say(f"Mask: {model.n_elements_} voxels.")
+def _save_model(outputs: Outputs, model: SecondLevelModel) -> None:
+    path = outputs.folder / outputs.names.model
+    said = {"Description": "The fitted model, as SecondLevelModel.load reads it"}
+    with outputs.described(path, said):
+        model.save(path)
 
 
 def _contrast(
-    contrast: Contrast, needed: bool, outputs: Outputs, fitted: _Fit, journal: Journal
+    contrast: Contrast, needed: bool, outputs: Outputs, fitted: Estimate, journal: Journal
 ) -> dict[str, Any]:
     """Write a contrast's maps unless they are there, and tell of its peak."""
     if needed:
         maps = fitted.model.compute_contrast(
             contrast.weights, second_level_stat_type=contrast.stat_type, output_type="all"
         )
-        degrees = fitted.degrees_of_freedom(contrast)
-        outputs.write(contrast, maps, {"StatType": contrast.stat_type, "DegreesOfFreedom": degrees})
+        outputs.write(contrast, maps, fitted.facts(contrast))
     paths = outputs.paths(contrast)
     peak = _peak(paths["z"], outputs.mask)
     told = "" if peak is None else f"largest z {peak['z']:.2f} at {tuple(peak['mm'])} mm"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _IDENTITY = ("Contrast", "Correction", "Permutation", "DesignHash", "InputListHash", "Settings")
+OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom")  # what all its sidecars say
 _STATES: tuple[State, ...] = ("done", "absent", "other")  # the worst last
 _KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
 _MEANING = {
@@ -200,22 +202,48 @@ class Outputs:
         paths = self.paths(contrast)
         for kind, path in paths.items():
             image = maps[_KINDS.get(kind, "stat")]
-            said = {"Description": _MEANING[kind], "Contrast": contrast.facts(), **facts}
-            self.write_image(image, path, said)
+            self.write_image(image, path, {"Description": _MEANING[kind], **facts})
         return paths
 
+    def said(self, contrast: Contrast) -> dict[str, Any]:
+        """Return what the sidecar of a contrast's map of z, which has been written, says of it."""
+        found = read_json(sidecar(self.image_path(contrast, "z"))) or {}
+        return {key: found[key] for key in OF_CONTRAST if key in found}
+
     def write_image(self, image: Nifti1Image, path: Path, facts: Mapping[str, Any]) -> None:
-        """Write an image and then its sidecar, which thereby says that the image is complete."""
+        """Write an image and its sidecar."""
         from groupglm.images.save import save_image
 
+        with self.described(path, facts):
+            save_image(image, path)
+
+    def write_table(
+        self, table: pd.DataFrame, path: Path, facts: Mapping[str, Any], *, index: bool = False
+    ) -> None:
+        """Write a table and its sidecar, in which `facts` may describe columns, as in BIDS."""
+        with self.described(path, facts):
+            write_table(path, table, index=index)
+
+    @contextmanager
+    def described(self, path: Path, facts: Mapping[str, Any]) -> Iterator[None]:
+        """Write a file's sidecar after the file, and thereby say that the file is complete."""
         sidecar(path).unlink(missing_ok=True)
-        save_image(image, path)
+        yield
         write_json(sidecar(path), {**facts, **self.facts})
+
+    @staticmethod
+    def remove(path: Path) -> None:
+        """Remove a file and its sidecar, if they are there."""
+        sidecar(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def sidecar(path: Path) -> Path:
-    """Return the JSON file beside an image."""
-    return path.with_name(path.name.removesuffix(".nii.gz").removesuffix(".nii") + ".json")
+    """Return the JSON file beside an image, a table or a model."""
+    name = path.name
+    for ending in (".gz", ".nii", ".tsv", ".groupglm"):
+        name = name.removesuffix(ending)
+    return path.with_name(f"{name}.json")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

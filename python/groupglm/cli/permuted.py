@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.cli.estimating import Estimate, Reading, write_common
 from groupglm.cli.options import target_grid
-from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar, write_table
-from groupglm.cli.provenance import file_facts, grid_facts
+from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar
+from groupglm.cli.provenance import grid_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from groupglm.cli.journal import Journal
     from groupglm.cli.study import Study
@@ -81,27 +82,33 @@ def run_permutations(
     list of dict
         What was found, for a program.
     """
-    outputs = Outputs(options.output, study_facts(study, options), study.names)
+    reading = Reading(options, how.missing, how.target_affine)
+    outputs = reading.outputs(study)
     if not options.overwrite:
         outputs.check_same_study()
+        _check_mask(outputs)
     options.output.mkdir(parents=True, exist_ok=True)
-    write_table(options.output / study.names.design, study.design, index=True)
+    fitted = Estimate(study, reading)
+    if options.overwrite or outputs.state_of(outputs.mask, {}) != "done":
+        write_common(study, outputs, fitted.model, journal)
+    # Of the fit, so that it is found once, and is the one that was written.
+    options = replace(options, mask=outputs.mask)
     return [
-        {"name": c.name, **permute_contrast(study, c, how, outputs, options, journal)}
+        {
+            "name": c.name,
+            **permute_contrast(study, c, how, outputs, options, fitted.facts, journal),
+        }
         for c in study.contrasts
     ]
 
 
-def study_facts(study: Study, options: RunOptions) -> dict[str, Any]:
-    """Return what the sidecars of permutations say of design, input and settings."""
-    return {
-        **study.facts_of_sidecars(),
-        "Settings": {
-            "Formula": options.formula,
-            "Mask": None if options.mask is None else file_facts(options.mask),
-            "SmoothingFWHM": options.fwhm,
-        },
-    }
+def _check_mask(outputs: Outputs) -> None:
+    """Refuse to replace the mask of other results in the folder."""
+    if outputs.mask.is_file() and outputs.state_of(outputs.mask, {}) == "other":
+        raise ValueError(
+            f"--output '{outputs.folder}' holds a mask ({outputs.mask.name}) made with other "
+            "settings, or by another version; add --overwrite to replace it, or give another folder"
+        )
 
 
 def check_permutable(contrasts: Sequence[Contrast]) -> None:
@@ -131,6 +138,7 @@ def permute_contrast(
     how: Permutations,
     outputs: Outputs,
     options: RunOptions,
+    facts: Callable[[Contrast], Mapping[str, Any]],
     journal: Journal,
 ) -> dict[str, Any]:
     """Test a contrast by permutation, and write maps of corrected p-values.
@@ -150,6 +158,8 @@ def permute_contrast(
         Where the results go.
     options : RunOptions
         Mask, smoothing, threads, and whether to begin anew.
+    facts : callable
+        Returns what sidecars say of the contrast, if there is anything to do.
     journal : Journal
         Tells the user.
 
@@ -178,10 +188,11 @@ def permute_contrast(
         )
     elif set(states) == {"done"}:
         found = [read_json(sidecar(path)) or {} for path in paths.values()]
-        if all(facts.get("NumberAskedFor", 0) >= how.n_perm for facts in found):
+        if all(said.get("NumberAskedFor", 0) >= how.n_perm for said in found):
             journal.say(f"{contrast.name}: permutations skipped, they are there already")
             return _summary(paths, found[0]["NumberOfPermutations"], "skipped")
     images, n_done = _permute(study, contrast, how, options, progress)
+    said |= facts(contrast)
     counted = {"NumberOfPermutations": n_done, "NumberAskedFor": how.n_perm}
     for name, path in paths.items():
         key = name.removeprefix("logp_")

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The fit of a study, made when it is first needed, and the files that are about all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.cli.options import target_grid
+from groupglm.cli.outputs import Contrast, Outputs
+from groupglm.cli.provenance import file_facts, grid_facts
+
+if TYPE_CHECKING:
+    from groupglm.cli.journal import Journal
+    from groupglm.cli.study import Study
+    from groupglm.cli.study_options import RunOptions
+    from groupglm.second_level import SecondLevelModel
+
+__all__ = ["Estimate", "Reading", "write_common"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How the maps of a study are read: all that changes the numbers of a fit besides its design.
+
+    Parameters
+    ----------
+    options : RunOptions
+        Formula, mask, smoothing, threads.
+    missing : str
+        What NaN means.
+    target_affine : tuple or pathlib.Path, optional
+        The grid to resample to.
+    """
+
+    options: RunOptions
+    missing: Any
+    target_affine: Any
+
+    def model(self) -> SecondLevelModel:
+        """Return the estimator that the options ask for."""
+        from groupglm import SecondLevelModel
+
+        affine, shape = target_grid(self.target_affine)
+        return SecondLevelModel(
+            mask_img=self.options.mask,
+            target_affine=affine,
+            target_shape=shape,
+            smoothing_fwhm=self.options.fwhm,
+            missing=self.missing,
+            n_jobs=self.options.n_jobs,
+            verbose=1,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what sidecars say of it."""
+        return {
+            "Formula": self.options.formula,
+            "Mask": None if self.options.mask is None else file_facts(self.options.mask),
+            "SmoothingFWHM": self.options.fwhm,
+            "TargetGrid": grid_facts(self.target_affine),
+            "Missing": self.missing,
+        }
+
+    def outputs(self, study: Study) -> Outputs:
+        """Return the folder of a study that is read so: all its sidecars say the same of it."""
+        facts = {**study.facts_of_sidecars(), "Settings": self.facts()}
+        return Outputs(self.options.output, facts, study.names)
+
+
+class Estimate:
+    """The fit, made when it is first needed, and not at all if everything is there."""
+
+    def __init__(self, study: Study, reading: Reading) -> None:
+        self._study = study
+        self._reading = reading
+
+    @cached_property
+    def model(self) -> SecondLevelModel:
+        """The fitted model."""
+        images = [str(path) for path in self._study.maps.values()]
+        design = self._study.design.reset_index(drop=True)
+        return self._reading.model().fit(images, design_matrix=design)
+
+    def facts(self, contrast: Contrast) -> dict[str, Any]:
+        """Return what the sidecars of a contrast's maps say of it."""
+        residual = np.asarray(self.model.results_.df_residual)
+        degrees = {"Residual": int(residual.max())}
+        if residual.ndim:
+            degrees["ResidualMinimum"] = int(residual.min())
+        if contrast.stat_type == "F":
+            degrees["Numerator"] = int(np.linalg.matrix_rank(np.array(contrast.weights)))
+        return {
+            "Contrast": contrast.facts(),
+            "StatType": contrast.stat_type,
+            "DegreesOfFreedom": degrees,
+        }
+
+
+def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
+    """Write the files that are not of one contrast: design, mask, and counts if values are missing.
+
+    Parameters
+    ----------
+    study : Study
+        Which.
+    outputs : Outputs
+        Where to.
+    model : SecondLevelModel
+        Fitted.
+    journal : Journal
+        Is told of mask and counts.
+    """
+    folder, names = outputs.folder, outputs.names
+    outputs.write_table(
+        study.design,
+        folder / names.design,
+        {
+            "Description": "Design matrix of the group model, a row a subject",
+            "subject_label": {"Description": "Label of the subject"},
+        },
+        index=True,
+    )
+    said = {"Description": "Voxels of the group model", "Type": "Brain"}
+    outputs.write_image(model.mask_img_, outputs.mask, said)
+    counts = folder / names.n_observations
+    n_observations = model.results_.n_observations
+    if isinstance(n_observations, np.ndarray):
+        said = {"Description": "Number of subjects that have a value at a voxel"}
+        outputs.write_image(model.n_observations_, counts, said)
+        journal.say(
+            f"Values are missing: {n_observations.min()} to {n_observations.max()} of "
+            f"{len(study.design)} subjects at a voxel ({counts.name})."
+        )
+    else:
+        outputs.remove(counts)  # of an earlier fit
+    journal.say(f"Mask: {model.n_elements_} voxels.")
