@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -225,3 +226,25 @@ def test_a_dry_run(study: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "Dry run" in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_long_work_is_told_in_lines(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where there is no terminal: by a clock that is an hour later whenever it is asked."""
+    hours = itertools.count(0.0, 3600.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("groupglm.cli.journal.monotonic", lambda: next(hours))
+        patch.setattr("groupglm.inference.permutation.null._PRODUCTS", 1)  # one at a time
+        long = _run("permute", study, tmp_path / "long", "--n-perm", "100")
+    assert long.exit_code == 0, long.output
+    log = (tmp_path / "long" / "log.txt").read_text()
+    for line in (
+        "images: 9 of 10, about 60 min left",
+        "permutations: 30 of 100, about 70.0 h left",
+    ):
+        assert line in long.stderr.splitlines()
+        assert line in log
+        assert line not in long.stdout
+    short = _run("permute", study, tmp_path / "short", "--n-perm", "100")
+    assert " left" not in short.stderr

@@ -21,6 +21,7 @@ import pytest
 
 from groupglm import SecondLevelModel
 from groupglm.distribute import check_jobs
+from groupglm.progress import Progress, plain_lines
 
 N = 6
 DESIGN = pd.DataFrame({"intercept": np.ones(N)})
@@ -93,6 +94,61 @@ def test_a_terminal_sees_a_bar(verbose: int) -> None:
         assert b"images" in seen
     else:
         assert seen == b""
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def lines_of(seconds: list[float], steps: int, verbose: int = 1) -> list[str]:
+    """What work says whose pieces of `steps` steps are done after these seconds."""
+    clock, lines = Clock(), list[str]()
+    begun = clock.now
+    progress = Progress(verbose)
+    with (
+        plain_lines(lines.append, clock),
+        progress.bar(steps * len(seconds), "permutations") as advance,
+    ):
+        for second in seconds:
+            clock.now = begun + second
+            advance(steps)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lines"),
+    [
+        ([1, 9.9, 11], []),  # nothing is left to wait for
+        ([5, 10, 20], ["permutations: 200 of 300, about 10 s left"]),
+        ([4, 11, 20, 22, 50], ["200 of 500, about 20 s left", "400 of 500, about 10 s left"]),
+        ([300, 600, 605, 629, 640, 700], ["100 of 600, about 25 min", "200 of 600, about 20 min",
+                                          "500 of 600, about 2 min"]),
+        ([7200, 7210, 10000], ["100 of 300, about 4.0 h left"]),
+    ],
+)  # fmt: skip
+def test_a_log_has_lines_not_too_many(seconds: list[float], lines: list[str]) -> None:
+    told = lines_of(seconds, 100)
+    assert len(told) == len(lines)
+    assert all(wanted in line for wanted, line in zip(lines, told, strict=True)), told
+    assert lines_of(seconds, 100, verbose=0) == []
+
+
+def test_python_has_no_lines_without_asking(
+    images: list[Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines: list[str] = []
+    hours = iter(range(0, 10**6, 3600))
+    with plain_lines(lines.append, lambda: float(next(hours))):
+        told(images, 1, capfd)
+    assert len(lines) == N - 1
+    told(images, 1, capfd)
+    assert len(lines) == N - 1
 
 
 def test_number_of_threads() -> None:

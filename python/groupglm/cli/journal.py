@@ -11,10 +11,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any, cast
 
 import click
 
+from groupglm.progress import plain_lines
 from groupglm.writing import write_whole
 
 __all__ = ["Journal"]
@@ -48,6 +50,11 @@ class Journal:
         click.echo(line, err=True)
         self._keep(line)
 
+    def _progress(self, line: str) -> None:
+        """Show how far long work has come, where a terminal would have a bar."""
+        click.echo(line, err=True)
+        self._keep(line)
+
     def _keep(self, text: str) -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         self._log.extend(f"{now}  {line}" for line in text.splitlines() or [""])
@@ -61,6 +68,8 @@ class Journal:
     def listening(self, log: Path | None = None) -> Iterator[None]:
         """Take up what the package prints and warns of; append all to a log, whatever happens.
 
+        Long work says in lines how far it has come, unless a terminal shows a bar.
+
         Parameters
         ----------
         log : pathlib.Path, optional
@@ -68,7 +77,11 @@ class Journal:
         """
         said = cast("Any", _Lines(self))
         try:
-            with warnings.catch_warnings(), contextlib.redirect_stdout(said):
+            with (
+                warnings.catch_warnings(),
+                contextlib.redirect_stdout(said),
+                plain_lines(self._progress, monotonic),
+            ):
                 warnings.simplefilter("always", UserWarning)
                 warnings.showwarning = lambda message, *_args, **_options: self.warn(str(message))
                 yield
