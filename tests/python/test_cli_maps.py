@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,93 @@ def test_threshold(fitted: Path, tmp_path: Path) -> None:
     sidecar = json.loads((tmp_path / "out.json").read_text())
     assert sidecar["Threshold"] == facts["threshold"]
     assert sidecar["SoftwareVersions"]["groupglm"] == groupglm.__version__
+    refused = _run(*arguments, "--one-sided")
+    assert refused.exit_code == 1
+    assert "exists already; add --overwrite" in refused.output
+    assert _run(*arguments, "--one-sided", "--overwrite").exit_code == 0
+
+
+def _commands(folder: Path, out: Path) -> dict[str, tuple[list[str | Path], list[str | Path]]]:
+    """Return commands that make one file of another, and an option that makes another of it."""
+    z, model = folder / "z.nii.gz", folder / "model.groupglm"
+    mask = folder / "mask.nii.gz"
+    return {
+        "threshold": (
+            ["threshold", z, "--mask", mask, "--at", "3", "--output", out / "o.nii.gz"],
+            ["--one-sided"],
+        ),
+        "clusters": (
+            ["clusters", z, "--threshold", "2.5", "--output", out / "o.tsv"],
+            ["--min-distance", "7"],
+        ),
+        "report": (
+            ["report", model, "--contrast", "age", "--output", out / "o.html"],
+            ["--contrast", "group"],
+        ),
+    }
+
+
+@pytest.mark.parametrize("command", ["threshold", "clusters", "report"])
+def test_the_same_again_is_skipped(fitted: Path, tmp_path: Path, command: str) -> None:
+    folder = shutil.copytree(fitted, tmp_path / "fitted")
+    arguments, other = _commands(folder, tmp_path)[command]
+    output, source = Path(arguments[-1]), Path(arguments[1])
+    first = _run(*arguments, "--json")
+    assert first.exit_code == 0, first.output
+    before = output.stat().st_mtime_ns
+    again = _run(*arguments, "--json")
+    assert again.exit_code == 0, again.output
+    assert "skipped, it is there already" in again.stderr
+    assert output.stat().st_mtime_ns == before
+    told, told_again = json.loads(first.stdout), json.loads(again.stdout)
+    rows, rows_again = told.pop("clusters", []), told_again.pop("clusters", [])
+    assert told == {**told_again, "status": "written"}
+    assert told_again["status"] == "skipped"
+    # A float32 in decimal, as the table has it, is the same to half of its last place.
+    pd.testing.assert_frame_equal(pd.DataFrame(rows), pd.DataFrame(rows_again), rtol=1e-7)
+    for more in (other, ["--overwrite"]):
+        changed = _run(*arguments, *more)
+        assert (changed.exit_code == 0) == (more == ["--overwrite"])
+    assert output.stat().st_mtime_ns != before
+    # The same name with other content is another input, whatever its date.
+    source.write_bytes(source.read_bytes() + b"\0" * 512)
     refused = _run(*arguments)
     assert refused.exit_code == 1
     assert "exists already; add --overwrite" in refused.output
-    assert _run(*arguments, "--overwrite").exit_code == 0
+
+
+def test_a_table_and_a_map_of_one_name_keep_their_sidecars(fitted: Path, tmp_path: Path) -> None:
+    commands = _commands(fitted, tmp_path)
+    for arguments, _ in commands.values():
+        assert _run(*arguments).exit_code == 0
+    for arguments, _ in commands.values():
+        assert "skipped" in _run(*arguments).output
+    facts = json.loads((tmp_path / "o.json").read_text())
+    assert facts["Threshold"] == 3
+    facts = json.loads((tmp_path / "o.tsv.json").read_text())
+    assert set(pd.read_csv(tmp_path / "o.tsv", sep="\t")) <= set(facts)
+
+
+def test_what_is_known_of_the_input_is_carried_over(fitted: Path, tmp_path: Path) -> None:
+    known = {
+        "Contrast": {"Name": "intercept", "Weights": [0, 0, 1]},
+        "StatType": "t",
+        "DegreesOfFreedom": {"Residual": 13},
+        "DesignHash": "sha256:d",
+        "InputListHash": "sha256:i",
+        "Settings": {"SmoothingFWHM": 6},
+    }
+    folder = shutil.copytree(fitted, tmp_path / "fitted")
+    for name in ("z", "model"):
+        (folder / f"{name}.json").write_text(json.dumps({**known, "Threshold": 7, "Input": 1}))
+    for arguments, _ in _commands(folder, tmp_path).values():
+        assert _run(*arguments).exit_code == 0
+    for name in ("o.json", "o.tsv.json", "o.html.json"):
+        facts = json.loads((tmp_path / name).read_text())
+        assert {key: facts[key] for key in known} == known
+        assert facts["Input"]["Name"] in ("z.nii.gz", "model.groupglm")
+    (folder / "z.json").write_text("[")  # not a sidecar that can be read
+    assert _run(*_commands(folder, tmp_path / "fitted")["threshold"][0]).exit_code == 0
 
 
 def test_a_threshold_of_ones_own(fitted: Path, tmp_path: Path) -> None:

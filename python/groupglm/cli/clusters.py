@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.made import Made
 from groupglm.cli.options import as_json, overwrite
-from groupglm.cli.threshold import check_new_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["COLUMNS", "clusters"]
 
@@ -71,22 +75,53 @@ def clusters(
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
-    if output is not None:
-        check_new_file(output, overwrite=overwrite, suffixes=(".tsv",))
+    options = {
+        "Threshold": threshold,
+        "ClusterThreshold": cluster_threshold,
+        "TwoSided": two_sided,
+        "MinDistance": min_distance,
+    }
+    made = None if output is None else Made(output, stat_map, options)
+    said = None if made is None else made.check(overwrite=overwrite, suffixes=(".tsv",))
     journal = Journal(as_json=as_json)
     with journal.listening():
-        from groupglm import get_clusters_table
-        from groupglm.cli.outputs import write_table
+        if made is not None and said is not None:
+            journal.say(made.skipped())
+            table = _read(made.output)
+        else:
+            from groupglm import get_clusters_table
 
-        table = get_clusters_table(
-            stat_map,
-            threshold,
-            cluster_threshold=cluster_threshold,
-            two_sided=two_sided,
-            min_distance=min_distance,
-        )
-        if output is not None:
-            write_table(output, table)
+            table = get_clusters_table(
+                stat_map,
+                threshold,
+                cluster_threshold=cluster_threshold,
+                two_sided=two_sided,
+                min_distance=min_distance,
+            )
+            if made is not None:
+                _write(table, made)
         journal.say(table.to_string(index=False) if len(table) else "No cluster.")
     rows = json.loads(table.astype({"Cluster ID": str}).to_json(orient="records"))
-    journal.summary({"input": str(stat_map), "threshold": threshold, "clusters": rows})
+    summary = {"input": str(stat_map), "threshold": threshold, "clusters": rows}
+    if output is not None:
+        status = "written" if said is None else "skipped"
+        summary |= {"status": status, "output": str(output)}
+    journal.summary(summary)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read a table of clusters as it was written: subpeaks have no size."""
+    import pandas as pd
+
+    table = pd.read_csv(path, sep="\t", dtype={"Cluster ID": str}, keep_default_na=False)
+    sizes = table["Cluster Size (mm3)"]
+    table["Cluster Size (mm3)"] = [int(size) if size != "" else "" for size in sizes]
+    return table
+
+
+def _write(table: pd.DataFrame, made: Made) -> None:
+    from groupglm.cli.outputs import write_table
+
+    about = "Clusters of a map beyond a threshold, with their peaks"
+    with made.writing({"Description": about, **COLUMNS}):
+        write_table(made.output, table)

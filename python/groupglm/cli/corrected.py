@@ -51,11 +51,7 @@ def correct_contrast(
     table_path = outputs.contrast_path(contrast, f"stat-z_desc-{correction.label}_clusters.tsv")
     two_sided = contrast.stat_type == "t"
     said: dict[str, Any] = {
-        "Correction": {
-            "HeightControl": correction.control,
-            "Alpha": correction.alpha,
-            "TwoSided": two_sided,
-        },
+        "Correction": correction.facts(two_sided=two_sided),
         "Contrast": contrast.facts(),
     }
     files = {"map": str(path), "clusters": str(table_path)}

@@ -197,6 +197,10 @@ class Correction:
         """How file names say it, in letters and digits only: ``fdr0p05``."""
         return f"{self.control}{self.alpha:g}".replace(".", "p").replace("-", "m")
 
+    def facts(self, *, two_sided: bool) -> dict[str, Any]:
+        """Return what sidecars say of it."""
+        return {"HeightControl": self.control, "Alpha": self.alpha, "TwoSided": two_sided}
+
 
 class _Correction(_Text):
     name = "HOW:ALPHA"

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 State = Literal["done", "absent", "other"]
 
 __all__ = [
+    "OF_CONTRAST",
     "Contrast",
     "Names",
     "Outputs",
     "check_labels",
+    "our_version",
     "read_json",
     "sidecar",
     "write_json",
@@ -176,7 +178,7 @@ class Outputs:
             return "absent"
         wanted = json.loads(json.dumps({**facts, **self.facts}))
         same = all(found.get(key) == wanted.get(key) for key in _IDENTITY)
-        if not same or _our_version(found) != _our_version(wanted):
+        if not same or our_version(found) != our_version(wanted):
             return "other"
         return "done" if path.exists() else "absent"
 
@@ -255,7 +257,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _our_version(facts: Mapping[str, Any]) -> Any:
+def our_version(facts: Mapping[str, Any]) -> Any:
+    """Return the version of this package that a sidecar tells of."""
     versions = facts.get("SoftwareVersions")
     return versions.get("groupglm") if isinstance(versions, dict) else None
 

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["design_hash", "file_facts", "input_list_hash", "software_versions"]
+__all__ = [
+    "design_hash",
+    "file_facts",
+    "fingerprint",
+    "grid_facts",
+    "input_list_hash",
+    "software_versions",
+]
 
 
 def design_hash(design: pd.DataFrame) -> str:
@@ -40,6 +47,15 @@ def file_facts(path: Path) -> list[Any]:
     """Return name, size (bytes) and time of change (ns) of a file."""
     facts = path.stat()
     return [path.name, facts.st_size, facts.st_mtime_ns]
+
+
+def fingerprint(path: Path) -> dict[str, str]:
+    """Return name and hash of the content of a file."""
+    with path.open("rb") as file:
+        return {
+            "Name": path.name,
+            "Hash": f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}",
+        }
 
 
 def grid_facts(target: Any) -> Any:

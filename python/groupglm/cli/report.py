@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.made import Made
 from groupglm.cli.options import (
     CONTRAST,
     CORRECTION,
@@ -17,7 +18,6 @@ from groupglm.cli.options import (
     as_json,
     overwrite,
 )
-from groupglm.cli.threshold import check_new_file
 
 if TYPE_CHECKING:
     from groupglm.second_level import SecondLevelModel
@@ -70,18 +70,35 @@ def report(
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
-    check_new_file(output, overwrite=overwrite, suffixes=(".html", ".htm"))
+    options = {
+        "Contrasts": [given.text for given in contrasts],
+        "Correct": str(correct),
+        "Title": title,
+    }
+    made = Made(output, model, options)
+    said = made.check(overwrite=overwrite, suffixes=(".html", ".htm"))
     journal = Journal(as_json=as_json)
-    with journal.listening():
-        from groupglm import SecondLevelModel
-        from groupglm.cli.study import read_contrasts
+    status = "written" if said is None else "skipped"
+    if said is not None:
+        journal.say(made.skipped())
+    else:
+        with journal.listening():
+            from groupglm import SecondLevelModel
+            from groupglm.cli.study import read_contrasts
 
-        loaded = SecondLevelModel.load(model)
-        read = read_contrasts(contrasts, loaded.design_matrix_)
-        write_report(loaded, {c.name: c.weights for c in read}, correct, title, output)
-        journal.say(f"Report: {output}")
-    names = [contrast.name for contrast in read]
-    journal.summary({"input": str(model), "contrasts": names, "output": str(output)})
+            loaded = SecondLevelModel.load(model)
+            read = read_contrasts(contrasts, loaded.design_matrix_)
+            said = {
+                "Description": "Page about a fitted model",
+                "Contrasts": [contrast.facts() for contrast in read],
+            }
+            with made.writing(said):
+                write_report(loaded, {c.name: c.weights for c in read}, correct, title, output)
+            journal.say(f"Report: {output}")
+    names = [contrast["Name"] for contrast in said.get("Contrasts", [])]
+    journal.summary(
+        {"input": str(model), "contrasts": names, "status": status, "output": str(output)}
+    )
 
 
 def write_report(

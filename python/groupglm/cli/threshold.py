@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.made import Made
 from groupglm.cli.options import CORRECTION, Correction, as_json, overwrite
+from groupglm.cli.provenance import fingerprint
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -62,59 +64,56 @@ def threshold(
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     if (correct is None) == (at is None):
         raise click.UsageError("Give either --correct HOW:ALPHA or --at THRESHOLD.")
-    check_new_file(output, overwrite=overwrite, suffixes=(".nii", ".nii.gz"))
+    options = {
+        "Correct": None if correct is None else str(correct),
+        "At": at,
+        "Mask": None if mask is None else fingerprint(mask),
+        "OneSided": one_sided,
+        "ClusterThreshold": cluster_threshold,
+    }
+    made = Made(output, z_map, options)
+    said = made.check(overwrite=overwrite, suffixes=(".nii", ".nii.gz"))
     journal = Journal(as_json=as_json)
-    with journal.listening():
-        from groupglm import threshold_stats_img
+    status = "written" if said is None else "skipped"
+    if said is not None:
+        journal.say(made.skipped())
+    else:
+        with journal.listening():
+            from groupglm import threshold_stats_img
 
-        image, limit = threshold_stats_img(
-            z_map,
-            mask_img=mask,
-            alpha=0.001 if correct is None else correct.alpha,
-            threshold=at,
-            height_control=None if correct is None else correct.control,
-            cluster_threshold=cluster_threshold,
-            two_sided=not one_sided,
-        )
-        assert image is not None  # noqa: S101  (a map was given)
-        facts = {
+            image, limit = threshold_stats_img(
+                z_map,
+                mask_img=mask,
+                alpha=0.001 if correct is None else correct.alpha,
+                threshold=at,
+                height_control=None if correct is None else correct.control,
+                cluster_threshold=cluster_threshold,
+                two_sided=not one_sided,
+            )
+            assert image is not None  # noqa: S101  (a map was given)
+            said = {
+                "Description": "Values of the map beyond the threshold",
+                "Correction": None if correct is None else correct.facts(two_sided=not one_sided),
+                "Threshold": limit if math.isfinite(limit) else None,
+                "NumberOfVoxels": _count(image),
+            }
+            _write(image, made, said)
+            sign = "z" if one_sided else "|z|"
+            found = f"{sign} >= {limit:.4g}" if math.isfinite(limit) else "no threshold serves"
+            journal.say(f"{found}: {said['NumberOfVoxels']} voxels, written to {output}")
+    journal.summary(
+        {
             "input": str(z_map),
             "mask": None if mask is None else str(mask),
-            "correction": None if correct is None else str(correct),
-            "threshold": limit if math.isfinite(limit) else None,
+            "correction": options["Correct"],
+            "threshold": said.get("Threshold"),
             "two_sided": not one_sided,
             "cluster_threshold": cluster_threshold,
-            "n_voxels": _count(image),
+            "n_voxels": said.get("NumberOfVoxels"),
+            "status": status,
             "output": str(output),
         }
-        _write(image, output, facts)
-        sign = "z" if one_sided else "|z|"
-        found = f"{sign} >= {limit:.4g}" if math.isfinite(limit) else "no threshold serves"
-        journal.say(f"{found}: {facts['n_voxels']} voxels, written to {output}")
-    journal.summary(facts)
-
-
-def check_new_file(path: Path, *, overwrite: bool, suffixes: tuple[str, ...]) -> None:
-    """Refuse a file that is there already or has another ending, before anything long begins.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        What will be written.
-    overwrite : bool
-        Whether it may be replaced.
-    suffixes : tuple of str
-        How its name may end.
-
-    Raises
-    ------
-    ValueError
-        If it may not be written.
-    """
-    if not path.name.lower().endswith(suffixes):
-        raise ValueError(f"--output '{path}' must end in {' or '.join(suffixes)}")
-    if path.exists() and not overwrite:
-        raise ValueError(f"--output '{path}' exists already; add --overwrite to replace it")
+    )
 
 
 def _count(image: Nifti1Image) -> int:
@@ -123,18 +122,8 @@ def _count(image: Nifti1Image) -> int:
     return int(np.count_nonzero(np.nan_to_num(np.asanyarray(image.dataobj))))
 
 
-def _write(image: Nifti1Image, output: Path, facts: dict[str, Any]) -> None:
-    from groupglm.cli.outputs import Outputs
-    from groupglm.cli.provenance import software_versions
+def _write(image: Nifti1Image, made: Made, facts: dict[str, Any]) -> None:
+    from groupglm.images.save import save_image
 
-    names = {
-        "input": "Input",
-        "mask": "Mask",
-        "correction": "Correction",
-        "threshold": "Threshold",
-        "two_sided": "TwoSided",
-        "cluster_threshold": "ClusterThreshold",
-    }
-    said = {names[key]: value for key, value in facts.items() if key in names}
-    versions = {"SoftwareVersions": software_versions()}
-    Outputs(output.parent, versions).write_image(image, output, said)
+    with made.writing(facts):
+        save_image(image, made.output)
