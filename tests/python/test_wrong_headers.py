@@ -5,6 +5,7 @@ import bz2
 import gzip
 import logging
 import re
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -181,6 +182,26 @@ def test_a_refusal_is_not_contradicted_in_the_log(
     with pytest.raises(nib.spatialimages.HeaderDataError):
         nib.load(path)
     assert caplog.records  # nibabel by itself
+
+
+def test_what_nibabel_says_elsewhere_meanwhile_is_heard(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mgh"
+    path.write_bytes(b"no image")
+    logger = logging.getLogger("nibabel.global")
+    load = nib.load
+
+    def loud(name: str) -> Any:
+        logger.error("here")
+        other = threading.Thread(target=logger.error, args=("elsewhere",))
+        other.start()
+        other.join()
+        return load(name)
+
+    monkeypatch.setattr(nib, "load", loud)
+    refused(path, "its header cannot be read")
+    assert caplog.messages == ["elsewhere"]
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
