@@ -187,7 +187,7 @@ def test_a_refusal_is_not_contradicted_in_the_log(
 def test_what_nibabel_says_elsewhere_meanwhile_is_heard(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "a.mgh"
+    path = tmp_path / "a.dat"
     path.write_bytes(b"no image")
     logger = logging.getLogger("nibabel.global")
     load = nib.load
@@ -200,7 +200,7 @@ def test_what_nibabel_says_elsewhere_meanwhile_is_heard(
         return load(name)
 
     monkeypatch.setattr(nib, "load", loud)
-    refused(path, "its header cannot be read")
+    refused(path, "not an image of a known format")
     assert caplog.messages == ["elsewhere"]
 
 
