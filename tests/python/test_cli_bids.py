@@ -298,9 +298,23 @@ def test_a_second_run_skips_and_other_contrasts_join(raw: Path, tmp_path: Path) 
         raw, out, *SUBJECT_LEVEL, "--formula", "~ age", "--second-level-contrast", "age"
     )
     assert other.exit_code == 1
-    assert "holds results made from another design" in other.output
+    assert f"OUT '{out}' holds results made from another design" in other.output
     run_maps = ("--filter", "node=runLevel", "--run", "1", "--contrast", "facesGtHouses")
     bids_done(raw, out, *run_maps)  # other files: the run is in their names
     assert (out / "task-faces_run-1_space-MNIColin27_contrast-facesGtHouses_design.tsv").is_file()
     redone = bids_done(raw, out, *SUBJECT_LEVEL, "--overwrite")
     assert "skipped" not in redone.output
+    assert "Removed" not in redone.output
+    # Another design in its place: only the results of this first-level contrast are removed.
+    age = ("--formula", "~ age", "--second-level-contrast", "age", "--save-model")
+    replaced = bids_done(raw, out, *SUBJECT_LEVEL, *age, "--overwrite")
+    assert "task-faces_space-MNIColin27_contrast-facesGtHouses_stat-t_statmap" in replaced.output
+    left = {path.name for path in out.glob("task-faces_space-*_stat-t_statmap.nii.gz")}
+    assert left == {
+        f"task-faces_space-MNIColin27_contrast-{label}_stat-t_statmap.nii.gz"
+        for label in ("facesGtHousesAge", "housesGtFaces")
+    }
+    again = bids_done(raw, out, *SUBJECT_LEVEL, *age)
+    assert "age: skipped" in again.output
+    assert "Computation" not in again.output
+    assert "skipped" in bids_done(raw, out, *more).output

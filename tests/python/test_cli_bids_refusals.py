@@ -135,6 +135,26 @@ def test_results_that_would_have_the_same_names_are_refused(tmp_path: Path) -> N
     assert "would be written to the same files (contrast-facesage_...)" in result.output
 
 
+def test_contrasts_of_a_model_that_differ_in_case_only(raw: Path, tmp_path: Path) -> None:
+    contrasts = [
+        {"Name": name, "ConditionList": ["age"], "Weights": [1], "Test": "t"} for name in ("c", "C")
+    ]
+    path = model_file(tmp_path, Contrasts=contrasts)
+    result = run_bids(raw, tmp_path / "out", "--model", path, "--contrast", "facesGtHouses")
+    assert result.exit_code == 1
+    assert "the contrasts 'c' and 'C' would be written to the same files" in result.output
+    assert "give them names in the Stats Model that differ" in result.output
+    assert "NAME=EXPRESSION" not in result.output
+
+
+def test_a_place_that_cannot_be_a_folder(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "afile").write_text("")
+    result = run_bids(raw, tmp_path / "afile" / "out", *SUBJECT_LEVEL)
+    assert result.exit_code == 1
+    assert f"OUT '{tmp_path}/afile/out' cannot be a folder" in result.output
+    assert f"'{tmp_path}/afile' is a file; give a folder" in result.output
+
+
 def test_a_dry_run_writes_nothing(raw: Path, tmp_path: Path) -> None:
     result = bids_done(raw, tmp_path / "out", *SUBJECT_LEVEL, "--dry-run")
     assert "Dry run: no image was read." in result.output

@@ -43,7 +43,7 @@ def test_results_of_other_input_are_not_taken_for_these(study: Path, tmp_path: P
     assert np.any(values_of(out / "contrast-age_stat-t_statmap.nii.gz") != old)
     smoothed = run_fit(*arguments, "--fwhm", "9")
     assert smoothed.exit_code == 1
-    assert "'age', 'patients>controls' made with other settings" in smoothed.output
+    assert "holds results made with other settings (--fwhm none then, 9 now)" in smoothed.output
     # Another design's contrast of another name would share the folder's mask and design matrix.
     arguments[4:9] = ["~ age", "--contrast", "years=age"]
     another = run_fit(*arguments)

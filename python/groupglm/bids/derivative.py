@@ -24,7 +24,7 @@ _ORDER = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "res
 _IGNORED = (
     "*_statmap.nii.gz", "*_statmap.json", "*_design.tsv", "*_design.json", "*_mask.nii.gz",
     "*_mask.json", "*_clusters.tsv", "*_clusters.json", "*_permutations.npz", "*_model.groupglm",
-    "*_model.json", "*_report.html", "log.txt", "node-*",
+    "*_model.json", "*_report.html", "*_report.html.json", "log.txt", "node-*",
 )  # fmt: skip
 
 

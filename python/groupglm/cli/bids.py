@@ -88,7 +88,8 @@ def bids(**given: Any) -> None:
       dataset_description.json, .bidsignore, log.txt
       in a folder node-NAME with --model; what "groupglm fit" writes besides for its options
 
-    Run again with the same input, it skips what is done.
+    Run again with the same input, it skips what is done; --overwrite redoes it, and removes results
+    of another design, other maps or other settings that are in the folder.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
@@ -187,8 +188,9 @@ def _run(
     """Fit the studies, and make the folder a derivative."""
     from groupglm.bids.derivative import bids_uri, describe
     from groupglm.cli.fitting import Settings, run
-    from groupglm.cli.outputs import read_json, sidecar, write_json
+    from groupglm.cli.outputs import make_folder, read_json, sidecar, write_json
 
+    make_folder(options.root, "OUT")
     describe(options.root, options.derivatives)
     for study, said in zip(studies, summary["studies"], strict=True):
         if len(studies) > 1:

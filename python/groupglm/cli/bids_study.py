@@ -110,7 +110,12 @@ def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
         journal.say(_found(chosen, study))
         study.show(journal)
         studies.append(study)
-    check_labels([contrast for study in studies for contrast in study.contrasts])
+    check_labels(
+        [contrast for study in studies for contrast in study.contrasts],
+        "name them apart: --second-level-contrast NAME=EXPRESSION"
+        if options.model is None
+        else "give them names in the Stats Model that differ in more than case and punctuation",
+    )
     return studies
 
 
@@ -183,6 +188,7 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
             n_observations=f"{stem}stat-nObservations_statmap.nii.gz",
             model=f"{stem}model.groupglm",
             report=f"{stem}report.html",
+            option="OUT",
         ),
         origin={"FirstLevel": {"contrast": first_level, **entities}},
     )

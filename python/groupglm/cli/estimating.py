@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm.cli.options import target_grid
 from groupglm.cli.outputs import Contrast, Outputs
-from groupglm.cli.provenance import file_facts, grid_facts
+from groupglm.cli.provenance import file_facts
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -56,19 +57,31 @@ class Reading:
         )
 
     def facts(self) -> dict[str, Any]:
-        """Return what sidecars say of it."""
+        """Return what sidecars say of it: the same where the options mean the same."""
+        target = self.target_affine
         return {
             "Formula": self.options.formula,
             "Mask": None if self.options.mask is None else file_facts(self.options.mask),
-            "SmoothingFWHM": self.options.fwhm,
-            "TargetGrid": grid_facts(self.target_affine),
+            "SmoothingFWHM": _width(self.options.fwhm),
+            "TargetGrid": file_facts(target) if isinstance(target, Path) else target,
             "Missing": self.missing,
         }
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        return [path for path in (self.options.mask, self.target_affine) if isinstance(path, Path)]
 
     def outputs(self, study: Study) -> Outputs:
         """Return the folder of a study that is read so: all its sidecars say the same of it."""
         facts = {**study.facts_of_sidecars(), "Settings": self.facts()}
         return Outputs(self.options.output, facts, study.names)
+
+
+def _width(fwhm: float | tuple[float, ...] | None) -> float | tuple[float, ...] | None:
+    """Return one width where all axes have the same, and None for 0."""
+    widths = fwhm if isinstance(fwhm, tuple) else (fwhm,)
+    return fwhm if len(set(widths)) > 1 else widths[0] or None
 
 
 class Estimate:

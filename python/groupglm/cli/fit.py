@@ -43,10 +43,11 @@ def fit(**given: Any) -> None:
       contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, each with a .json
       design_matrix.tsv, mask.nii.gz, log.txt, n_observations.nii.gz if values are missing
       contrast-NAME_stat-logp_desc-max..._statmap.nii.gz and more with --permute
-      report.html with --report, model.groupglm with --save-model
+      report.html with --report, model.groupglm with --save-model, each with a .json
       contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and ..._clusters.tsv with --correct
 
-    Run again with the same input, it skips what is done.
+    Run again with the same input, it skips what is done; --overwrite redoes it, and removes results
+    of another design, other maps or other settings that are in the folder.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143

@@ -11,12 +11,10 @@ import numpy as np
 
 from groupglm.cli.corrected import correct_contrast
 from groupglm.cli.estimating import Estimate, Reading, write_common
-from groupglm.cli.outputs import Contrast, Outputs, sidecar
-from groupglm.cli.permuted import (
-    Permutations,
-    check_permutable,
-    permute_contrast,
-)
+from groupglm.cli.options import Correction
+from groupglm.cli.outputs import Contrast, Outputs, make_folder
+from groupglm.cli.permuted import Permutations, check_permutable, permute_contrast
+from groupglm.cli.replacing import remove_others
 from groupglm.cli.report import write_report
 
 if TYPE_CHECKING:
@@ -39,6 +37,21 @@ class Settings:
     def reading(self) -> Reading:
         """How the maps are read."""
         return Reading(self.options, self.how.missing, self.how.target_affine)
+
+    @property
+    def permutations(self) -> Permutations | None:
+        """How contrasts are permuted too; None if they are not."""
+        if self.how.permute is None:
+            return None
+        return Permutations(
+            n_perm=self.how.permute,
+            tfce=self.how.tfce,
+            cluster_p=None,
+            two_sided=False,
+            seed=0,
+            missing=self.how.missing,
+            target_affine=self.how.target_affine,
+        )
 
 
 def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
@@ -66,18 +79,17 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
         If something cannot be read or written.
     """
     output = settings.options.output
-    if settings.how.permute is not None:
+    permutations = settings.permutations
+    if permutations is not None:
         check_permutable(study.contrasts)
     outputs = settings.reading.outputs(study)
     if not settings.options.overwrite:
         outputs.check_same_study()
     todo = _what_to_do(study, outputs, settings)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output, study.names.option)
     fitted = Estimate(study, settings.reading)
     if todo or not _has_common(outputs, settings):
-        write_common(study, outputs, fitted.model, journal)
-        if settings.how.save_model:
-            _save_model(outputs, fitted.model)
+        _write_shared(study, outputs, fitted.model, settings, journal)
     done = [_contrast(c, c in todo, outputs, fitted, journal) for c in study.contrasts]
     if settings.how.correct is not None:
         for facts, contrast in zip(done, study.contrasts, strict=True):
@@ -88,30 +100,16 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
                 journal,
                 overwrite=settings.options.overwrite,
             )
-    if settings.how.permute is not None:
+    if permutations is not None:
+        options = replace(settings.options, mask=outputs.mask)  # the mask of the fit
         for facts, contrast in zip(done, study.contrasts, strict=True):
-            facts["permuted"] = _permute(study, contrast, settings, outputs, journal)
+            facts["permuted"] = permute_contrast(
+                study, contrast, permutations, outputs, options, outputs.said, journal
+            )
     summary: dict[str, Any] = {"contrasts": done}
     if settings.how.report:
         summary["report"] = _report(study, outputs, fitted, settings, journal, redo=bool(todo))
     return summary
-
-
-def _permute(
-    study: Study, contrast: Contrast, settings: Settings, outputs: Outputs, journal: Journal
-) -> dict[str, Any]:
-    """Test by permutation what was fitted, in the mask of the fit."""
-    how = Permutations(
-        n_perm=settings.how.permute or 0,
-        tfce=settings.how.tfce,
-        cluster_p=None,
-        two_sided=False,
-        seed=0,
-        missing=settings.how.missing,
-        target_affine=settings.how.target_affine,
-    )
-    options = replace(settings.options, mask=outputs.mask)
-    return permute_contrast(study, contrast, how, outputs, options, outputs.said, journal)
 
 
 def _report(
@@ -123,11 +121,17 @@ def _report(
     *,
     redo: bool,
 ) -> str:
-    """Write the page, unless it is there and no contrast is newer."""
+    """Write the page, unless it is there, about the same contrasts, and none is newer."""
     path = outputs.folder / outputs.names.report
-    if redo or not path.is_file():
+    correct = settings.how.correct or Correction("fpr", 0.001)
+    said = {
+        "Contrasts": [contrast.facts() for contrast in study.contrasts],
+        "Correction": {"HeightControl": correct.control, "Alpha": correct.alpha},
+    }
+    if redo or outputs.state_of(path, said) != "done":
         weights = {contrast.name: contrast.weights for contrast in study.contrasts}
-        write_report(fitted.model, weights, settings.how.correct, None, path)
+        with outputs.described(path, {"Description": "Page about the group model", **said}):
+            write_report(fitted.model, weights, correct, None, path)
         journal.say(f"Report: {path}")
     else:
         journal.say(f"Report: skipped, it is there already: {path}")
@@ -138,28 +142,31 @@ def _what_to_do(study: Study, outputs: Outputs, settings: Settings) -> list[Cont
     if settings.options.overwrite:
         return list(study.contrasts)
     states = {contrast.name: outputs.state(contrast) for contrast in study.contrasts}
-    other = [name for name, state in states.items() if state == "other"]
-    if other:
-        raise ValueError(
-            f"--output '{outputs.folder}' holds results of {', '.join(map(repr, other))} made with "
-            "other settings, or by another version; add --overwrite to "
-            "replace them, or give another folder"
-        )
+    for contrast in study.contrasts:
+        if states[contrast.name] == "other":
+            said = {"Contrast": contrast.facts()}
+            raise outputs.refusal(f"results of {contrast.name!r}", outputs.paths(contrast), said)
     return [contrast for contrast in study.contrasts if states[contrast.name] != "done"]
 
 
 def _has_common(outputs: Outputs, settings: Settings) -> bool:
     names = outputs.names
     wanted = [names.design, names.mask, *([names.model] if settings.how.save_model else [])]
-    paths = [outputs.folder / name for name in wanted]
-    return all(path.is_file() and sidecar(path).is_file() for path in paths)
+    return all(outputs.state_of(outputs.folder / name, {}) == "done" for name in wanted)
 
 
-def _save_model(outputs: Outputs, model: SecondLevelModel) -> None:
-    path = outputs.folder / outputs.names.model
-    said = {"Description": "The fitted model, as SecondLevelModel.load reads it"}
-    with outputs.described(path, said):
-        model.save(path)
+def _write_shared(
+    study: Study, outputs: Outputs, model: SecondLevelModel, settings: Settings, journal: Journal
+) -> None:
+    """Write what all contrasts share, in the place of another study if that is wanted."""
+    if settings.options.overwrite:
+        remove_others(study, outputs, settings.reading.files, settings.permutations, journal)
+    write_common(study, outputs, model, journal)
+    if settings.how.save_model:
+        path = outputs.folder / outputs.names.model
+        said = {"Description": "The fitted model, as SecondLevelModel.load reads it"}
+        with outputs.described(path, said):
+            model.save(path)
 
 
 def _contrast(

@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from groupglm.cli.outputs import OF_CONTRAST, our_version, read_json, sidecar, write_json
+from groupglm.cli.outputs import OF_CONTRAST, read_json, sidecar, write_json
 from groupglm.cli.provenance import fingerprint, software_versions
+from groupglm.cli.sameness import made_by
 
 __all__ = ["Made"]
 
@@ -85,7 +86,7 @@ class Made:
         found = read_json(self.sidecar)
         wanted = json.loads(json.dumps(self.facts))
         same = found is not None and all(found.get(k) == wanted[k] for k in ("Input", "Options"))
-        if found is None or not same or our_version(found) != our_version(wanted):
+        if found is None or not same or made_by(found) != made_by(wanted):
             raise ValueError(
                 f"--output '{self.output}' exists already; add --overwrite to replace it"
             )

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from groupglm.cli.sameness import difference, made_by, study_difference
 from groupglm.writing import write_whole
 
 if TYPE_CHECKING:
@@ -24,14 +26,14 @@ __all__ = [
     "Names",
     "Outputs",
     "check_labels",
-    "our_version",
+    "make_folder",
+    "plain",
     "read_json",
     "sidecar",
     "write_json",
     "write_table",
 ]
 
-_IDENTITY = ("Contrast", "Correction", "Permutation", "DesignHash", "InputListHash", "Settings")
 OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom")  # what all its sidecars say
 _STATES: tuple[State, ...] = ("done", "absent", "other")  # the worst last
 _KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
@@ -86,7 +88,10 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Names:
-    """How the files of a study are called: those of its contrasts begin with `prefix`."""
+    """How the files of a study are called: those of its contrasts begin with `prefix`.
+
+    `option` is how the command calls their folder.
+    """
 
     prefix: str = ""
     design: str = "design_matrix.tsv"
@@ -94,6 +99,7 @@ class Names:
     n_observations: str = "n_observations.nii.gz"
     model: str = "model.groupglm"
     report: str = "report.html"
+    option: str = "--output"
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,25 +138,33 @@ class Outputs:
         kinds = ("effect", "variance", contrast.stat_type, "z", "p")
         return {kind: self.image_path(contrast, kind) for kind in kinds}
 
+    def records(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield the sidecars of what this program has written of these maps, and what they say.
+
+        Maps of other first-level contrasts have results, a mask and a design matrix of their own.
+        """
+        whole = [sidecar(self.folder / name) for name in (self.names.model, self.names.report)]
+        maps = sorted(self.folder.glob(f"{self.names.prefix}contrast-*_statmap.json"))
+        for path in (*maps, *whole):
+            found = read_json(path) or {}
+            if _is_ours(found) and found.get("FirstLevel") == plain(self.facts).get("FirstLevel"):
+                yield path, found
+
     def check_same_study(self) -> None:
-        """Refuse a folder with results of other maps or another design.
+        """Refuse a folder with results of other maps, of another design or other settings.
 
         Raises
         ------
         ValueError
-            If there are any: two studies in one folder would share mask and design matrix. Studies
-            of other first-level contrasts have their own.
+            If there are any: two studies in one folder would share mask and design matrix.
         """
-        for path in sorted(self.folder.glob(f"{self.names.prefix}contrast-*_statmap.json")):
-            found = read_json(path) or {}
-            if found.get("FirstLevel") != self.facts.get("FirstLevel"):
-                continue
-            for key, what in (("DesignHash", "another design"), ("InputListHash", "other maps")):
-                if key in found and found[key] != self.facts[key]:
-                    raise ValueError(
-                        f"--output '{self.folder}' holds results made from {what} ({path.name}); "
-                        "give another folder, or add --overwrite to write into this one"
-                    )
+        for path, found in self.records():
+            told = study_difference(found, plain(self.facts))
+            if told:
+                raise ValueError(
+                    f"{self.names.option} '{self.folder}' holds results made {told}: "
+                    f"{path.name}; give another folder, or add --overwrite to replace them"
+                )
 
     def state(self, contrast: Contrast) -> State:
         """Tell whether a contrast's maps are there."""
@@ -158,27 +172,37 @@ class Outputs:
         states = {self.state_of(path, said) for path in self.paths(contrast).values()}
         return max(states, key=_STATES.index)
 
+    def refusal(self, what: str, paths: Mapping[str, Path], facts: Mapping[str, Any]) -> ValueError:
+        """Return the error for images of which one is made from something else."""
+        told = (self.difference_of(path, facts) for path in paths.values())
+        return ValueError(
+            f"{self.names.option} '{self.folder}' holds {what} made {next(filter(None, told))}; "
+            "add --overwrite to replace them, or give another folder"
+        )
+
+    def difference_of(self, path: Path, facts: Mapping[str, Any]) -> str | None:
+        """Tell how a file differs from what is wanted; None if it does not, or is not there."""
+        found = read_json(sidecar(path))
+        return None if found is None else difference(found, plain({**facts, **self.facts}))
+
     def state_of(self, path: Path, facts: Mapping[str, Any]) -> State:
-        """Tell whether an image is there: made from the same, from something else, or not at all.
+        """Tell whether a file is there: made from the same, from something else, or not at all.
 
         Parameters
         ----------
         path : pathlib.Path
-            The image.
+            The file.
         facts : mapping
             What its sidecar would say besides what all say.
 
         Returns
         -------
         {"done", "absent", "other"}
-            An image without a sidecar was interrupted, and is as good as absent.
+            A file without a sidecar was interrupted, and is as good as absent.
         """
-        found = read_json(sidecar(path))
-        if found is None:
+        if read_json(sidecar(path)) is None:
             return "absent"
-        wanted = json.loads(json.dumps({**facts, **self.facts}))
-        same = all(found.get(key) == wanted.get(key) for key in _IDENTITY)
-        if not same or our_version(found) != our_version(wanted):
+        if self.difference_of(path, facts):
             return "other"
         return "done" if path.exists() else "absent"
 
@@ -240,12 +264,51 @@ class Outputs:
         path.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path, option: str) -> None:
+    """Make a folder for results, and see that it can be written to, before the long work.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        With those it is in.
+    option : str
+        How the command calls it.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    why = "you may not write there"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        files = [path for path in (folder, *folder.parents) if path.is_file()]
+        why = f"'{files[0]}' is a file" if files else str(error.strerror)
+    else:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return
+    raise ValueError(
+        f"{option} '{folder}' cannot be a folder for results: {why}; give a folder that can be "
+        "made or written to"
+    )
+
+
 def sidecar(path: Path) -> Path:
-    """Return the JSON file beside an image, a table or a model."""
+    """Return the JSON file beside an image, a table or a model; a page's is ``page.html.json``."""
     name = path.name
     for ending in (".gz", ".nii", ".tsv", ".groupglm"):
         name = name.removesuffix(ending)
     return path.with_name(f"{name}.json")
+
+
+def _is_ours(facts: Mapping[str, Any]) -> bool:
+    return "DesignHash" in facts and made_by(facts) is not None
+
+
+def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is read back when facts are written as JSON, where a tuple is a list."""
+    return dict(json.loads(json.dumps(facts)))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -255,12 +318,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def our_version(facts: Mapping[str, Any]) -> Any:
-    """Return the version of this package that a sidecar tells of."""
-    versions = facts.get("SoftwareVersions")
-    return versions.get("groupglm") if isinstance(versions, dict) else None
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
@@ -281,8 +338,17 @@ def _unique(labels: list[str]) -> Iterator[str]:
             yield label
 
 
-def check_labels(contrasts: list[Contrast]) -> None:
+def check_labels(
+    contrasts: list[Contrast], remedy: str = "name them apart: NAME=EXPRESSION"
+) -> None:
     """Refuse contrasts whose files would have the same names, or none.
+
+    Parameters
+    ----------
+    contrasts : list of Contrast
+        All that are written to one folder.
+    remedy : str
+        What to do about two with the same names of files.
 
     Raises
     ------
@@ -299,5 +365,5 @@ def check_labels(contrasts: list[Contrast]) -> None:
         names = [repr(c.name) for c in contrasts if c.label.lower() == label]
         raise ValueError(
             f"the contrasts {' and '.join(names)} would be written to the same files "
-            f"(contrast-{label}_...); name them apart: NAME=EXPRESSION"
+            f"(contrast-{label}_...); {remedy}"
         )

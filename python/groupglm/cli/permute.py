@@ -70,6 +70,9 @@ def permute(
       contrast-NAME_permutations.npz: the null distributions, from which an interrupted run, or
       one with more permutations, goes on
 
+    Run again with the same input, it skips what is done; --overwrite begins anew, and removes
+    results of another design, other maps or other settings that are in the folder.
+
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.

@@ -11,8 +11,8 @@ import numpy as np
 
 from groupglm.cli.estimating import Estimate, Reading, write_common
 from groupglm.cli.options import target_grid
-from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar
-from groupglm.cli.provenance import grid_facts
+from groupglm.cli.outputs import Contrast, Outputs, make_folder, read_json, sidecar
+from groupglm.cli.replacing import remove_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,8 +56,6 @@ class Permutations:
             "ClusterFormingP": self.cluster_p,
             "TwoSided": self.two_sided,
             "Seed": self.seed,
-            "Missing": self.missing,
-            "TargetGrid": grid_facts(self.target_affine),
         }
 
 
@@ -86,11 +84,13 @@ def run_permutations(
     outputs = reading.outputs(study)
     if not options.overwrite:
         outputs.check_same_study()
-        _check_mask(outputs)
-    options.output.mkdir(parents=True, exist_ok=True)
+    make_folder(options.output, study.names.option)
     fitted = Estimate(study, reading)
     if options.overwrite or outputs.state_of(outputs.mask, {}) != "done":
-        write_common(study, outputs, fitted.model, journal)
+        model = fitted.model  # images that cannot be fitted leave what is there
+        if options.overwrite:
+            remove_others(study, outputs, reading.files, how, journal)
+        write_common(study, outputs, model, journal)
     # Of the fit, so that it is found once, and is the one that was written.
     options = replace(options, mask=outputs.mask)
     return [
@@ -100,15 +100,6 @@ def run_permutations(
         }
         for c in study.contrasts
     ]
-
-
-def _check_mask(outputs: Outputs) -> None:
-    """Refuse to replace the mask of other results in the folder."""
-    if outputs.mask.is_file() and outputs.state_of(outputs.mask, {}) == "other":
-        raise ValueError(
-            f"--output '{outputs.folder}' holds a mask ({outputs.mask.name}) made with other "
-            "settings, or by another version; add --overwrite to replace it, or give another folder"
-        )
 
 
 def check_permutable(contrasts: Sequence[Contrast]) -> None:
@@ -181,29 +172,27 @@ def permute_contrast(
     if options.overwrite:
         progress.unlink(missing_ok=True)
     elif "other" in states:
-        raise ValueError(
-            f"--output '{outputs.folder}' holds permutations of {contrast.name!r} made with "
-            "other settings, or by another version; add --overwrite to replace them, or give "
-            "another folder"
-        )
+        raise outputs.refusal(f"permutations of {contrast.name!r}", paths, said)
     elif set(states) == {"done"}:
         found = [read_json(sidecar(path)) or {} for path in paths.values()]
-        if all(said.get("NumberAskedFor", 0) >= how.n_perm for said in found):
+        n_done = {said.get("NumberOfPermutations") for said in found}  # several: interrupted
+        enough = all(said.get("NumberAskedFor", 0) >= how.n_perm for said in found)
+        if enough and len(n_done) == 1:
             journal.say(f"{contrast.name}: permutations skipped, they are there already")
             return _summary(paths, found[0]["NumberOfPermutations"], "skipped")
-    images, n_done = _permute(study, contrast, how, options, progress)
+    images, number = _permute(study, contrast, how, options, progress)
     said |= facts(contrast)
-    counted = {"NumberOfPermutations": n_done, "NumberAskedFor": how.n_perm}
+    counted = {"NumberOfPermutations": number, "NumberAskedFor": how.n_perm}
     for name, path in paths.items():
         key = name.removeprefix("logp_")
         meaning = _MEANING[key]
         if key != name:
             meaning = f"-log10 of p, corrected for all {meaning} by the largest of each permutation"
         outputs.write_image(images[name], path, {"Description": meaning, **said, **counted})
-    summary = _summary(paths, n_done, "written")
+    summary = _summary(paths, number, "written")
     for name, p in summary["smallest_p"].items():
         journal.say(
-            f"{contrast.name}: {name}: smallest corrected p {p:.4g} ({n_done} permutations)"
+            f"{contrast.name}: {name}: smallest corrected p {p:.4g} ({number} permutations)"
         )
     return summary
 

@@ -18,7 +18,6 @@ __all__ = [
     "design_hash",
     "file_facts",
     "fingerprint",
-    "grid_facts",
     "input_list_hash",
     "software_versions",
 ]
@@ -56,11 +55,6 @@ def fingerprint(path: Path) -> dict[str, str]:
             "Name": path.name,
             "Hash": f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}",
         }
-
-
-def grid_facts(target: Any) -> Any:
-    """Return what tells the grid of ``--target-affine`` from others."""
-    return file_facts(target) if isinstance(target, Path) else target
 
 
 def software_versions(

@@ -104,7 +104,7 @@ def report(
 def write_report(
     model: SecondLevelModel,
     contrasts: dict[str, Any],
-    correct: Correction | None,
+    correct: Correction,
     title: str | None,
     output: Path,
 ) -> None:
@@ -116,8 +116,8 @@ def write_report(
         Fitted.
     contrasts : dict
         Weights by name.
-    correct : Correction or None
-        How maps are thresholded; by default fpr:0.001.
+    correct : Correction
+        How maps are thresholded.
     title : str or None
         Heading.
     output : pathlib.Path
@@ -126,7 +126,7 @@ def write_report(
     page = model.generate_report(
         contrasts or None,
         title=title,
-        alpha=0.001 if correct is None else correct.alpha,
-        height_control="fpr" if correct is None else correct.control,
+        alpha=correct.alpha,
+        height_control=correct.control,
     )
     page.save_as_html(output)

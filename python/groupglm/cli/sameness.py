@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whether results were made from the same as others, and if not, what differs, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["difference", "made_by", "study_difference"]
+
+_OPTIONS = {
+    "Mask": "--mask",
+    "SmoothingFWHM": "--fwhm",
+    "TargetGrid": "--target-affine",
+    "Missing": "--missing",
+    "TFCE": "--tfce",
+    "ClusterFormingP": "--cluster-p",
+    "TwoSided": "--two-sided",
+    "Seed": "--seed",
+}
+
+
+def study_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    """Tell how the studies differ that two results are of, whatever the results are.
+
+    Results of one study share a design matrix and a mask.
+
+    Parameters
+    ----------
+    found, wanted : mapping
+        What their sidecars say.
+
+    Returns
+    -------
+    str or None
+        What follows "made": ``with other settings (--fwhm 6 then, none now)``. None if they are
+        of the same study; a formula may be written in several ways.
+    """
+    for key, what in (("DesignHash", "from another design"), ("InputListHash", "from other maps")):
+        if found.get(key) != wanted.get(key):
+            return what
+    changed = _changed(found.get("Settings"), wanted.get("Settings"))
+    return f"with other settings ({changed})" if changed else None
+
+
+def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    """Tell how two results differ that have the same name.
+
+    Parameters
+    ----------
+    found, wanted : mapping
+        What their sidecars say.
+
+    Returns
+    -------
+    str or None
+        What follows "made"; None if they are the same.
+    """
+    told = study_difference(found, wanted)
+    if told:
+        return told
+    if found.get("Contrast") != wanted.get("Contrast"):
+        then, now = ((facts.get("Contrast") or {}).get("Expression") for facts in (found, wanted))
+        return f"from another contrast ({then} then, {now} now)"
+    if found.get("Contrasts") != wanted.get("Contrasts"):
+        return "from other contrasts"
+    for key in ("Permutation", "Correction"):
+        changed = _changed(found.get(key), wanted.get(key))
+        if changed:
+            return f"with other settings ({changed})"
+    then, now = made_by(found), made_by(wanted)
+    return None if then == now else f"by another version ({_word(then)} then, {_word(now)} now)"
+
+
+def made_by(facts: Mapping[str, Any]) -> Any:
+    """Return the version of this package that a sidecar names; None if it names none."""
+    versions = facts.get("SoftwareVersions")
+    return versions.get("groupglm") if isinstance(versions, dict) else None
+
+
+def _changed(found: Any, wanted: Any) -> str:
+    """Name the settings that differ, and both values."""
+    then, now = (facts if isinstance(facts, dict) else {} for facts in (found, wanted))
+    told = []
+    for key in {**now, **then}:
+        old, new = then.get(key), now.get(key)
+        if old == new or key == "Formula":  # the hash of the design tells, not how it is written
+            continue
+        name = _OPTIONS.get(key, key)
+        if _word(old) == _word(new):
+            told.append(f"{name} {_word(new)}, a file that has changed since")
+        else:
+            told.append(f"{name} {_word(old)} then, {_word(new)} now")
+    return "; ".join(told)
+
+
+def _word(value: Any) -> str:
+    """Write a setting as the user did; a file by its name."""
+    if value is None or value is False:
+        return "none"
+    if value is True:
+        return "yes"
+    if isinstance(value, list):
+        named = bool(value) and isinstance(value[0], str)  # a file: name, size, time
+        return str(value[0]) if named else ",".join(map(_word, value))
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
