@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -47,6 +48,7 @@ def test_the_demo_writes_what_it_says(demo: tuple[Path, str]) -> None:
     maps = {f"{name}_{kind}.nii.gz" for name in CONTRASTS for kind in ("effect", "t", "z", "p")}
     assert {path.name for path in (output / "maps").iterdir()} == maps
     assert {path.name for path in output.iterdir()} == {
+        "demo.json",
         "design_matrix.tsv",
         "images",
         "maps",
@@ -154,6 +156,37 @@ def test_an_output_that_is_not_empty_needs_overwrite(tmp_path: Path) -> None:
     assert (tmp_path / "maps" / "age_z.nii.gz").is_file()
 
 
+def test_the_same_demo_is_skipped(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    arguments: list[str | Path] = [
+        "demo", "--output", output, "--n-subjects", "4", "--voxel-size", "12", "--json",
+    ]  # fmt: skip
+    first = _run(*arguments)
+    assert first.exit_code == 0, first.output
+    made = json.loads(first.stdout)  # nothing else is there
+    assert "peak z" in first.stderr
+    assert made["status"] == "written"
+    assert made["df_residual"] == 1
+    z = _values(output / "maps" / "age_z.nii.gz")
+    (age,) = (found for found in made["contrasts"] if found["name"] == "age")
+    assert age["peak"]["z"] == np.nanmax(z)
+    facts = json.loads((output / "demo.json").read_text())
+    assert facts["Options"] == {"NumberOfSubjects": 4, "VoxelSize": 12.0, "Seed": 0}
+    before = (output / "report.html").stat().st_mtime_ns
+    again = _run(*arguments)
+    assert again.exit_code == 0, again.output
+    assert "skipped, this study is there already" in again.stderr
+    seconds = made.pop("seconds")
+    assert json.loads(again.stdout) == {**made, "status": "skipped"}
+    assert (output / "report.html").stat().st_mtime_ns == before
+    assert set(seconds) >= {"simulate", "fit"}
+    assert _run(*arguments, "--seed", "1").exit_code == 1
+    (output / "maps" / "age_z.nii.gz").unlink()
+    refused = _run(*arguments)
+    assert refused.exit_code == 1
+    assert "is not empty; add --overwrite" in refused.output
+
+
 def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "taken"
     path.write_text("keep")
@@ -247,7 +280,7 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
     done = _python(code, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert "3 residual" in done.stdout
-    failed = _python(code, *arguments)
+    failed = _python(code, *arguments, "--seed", "1")
     assert failed.returncode == 1
     assert re.fullmatch(r"Error: .* is not empty; .*\n", failed.stderr)
     assert failed.stdout == ""

@@ -265,7 +265,6 @@ def test_info_for_a_program() -> None:
 def test_help_has_examples_and_the_exit_codes(command: str) -> None:
     result = _run(command, "--help")
     assert result.exit_code == 0
-    if command != "demo":
-        assert f"\n    groupglm {command}" in result.output  # a line of its own, not wrapped
-    if command not in ("demo", "info"):
+    assert f"\n    groupglm {command}" in result.output  # a line of its own, not wrapped
+    if command != "info":
         assert "Exit codes: 0 done, 1 input" in result.output

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from groupglm.cli.journal import Journal
+from groupglm.cli.options import as_json
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from nibabel.nifti1 import Nifti1Image
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
+_SIDECAR = "demo.json"
 _MAPS = {"effect": "effect_size", "t": "stat", "z": "z_score", "p": "p_value"}
 
 
@@ -61,19 +65,69 @@ class _Peak(NamedTuple):
     show_default=True,
     help="Number of threads; -1 for all.",
 )
+@as_json
 @click.option("--overwrite", is_flag=True, help="Write into a directory that is not empty.")
 def demo(
-    *, output: Path, n_subjects: int, voxel_size: float, seed: int, n_jobs: int, overwrite: bool
+    *,
+    output: Path,
+    n_subjects: int,
+    voxel_size: float,
+    seed: int,
+    n_jobs: int,
+    as_json: bool,
+    overwrite: bool,
 ) -> None:
     """Simulate a group study, fit it, and compare with the truth.
 
     Writes the subjects' images, the mask, the design, for each contrast (group, age,
-    intercept) the maps maps/CONTRAST_{effect,t,z,p}.nii.gz, and the page report.html.
-    """
+    intercept) the maps maps/CONTRAST_{effect,t,z,p}.nii.gz, the page report.html, and demo.json:
+    what was simulated, and what was found. Run again with the same options, it skips.
+
+    \b
+    Examples
+      groupglm demo
+      groupglm demo --n-subjects 40 --voxel-size 4 --seed 1 --output demo40
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     if n_jobs == 0:
         raise ValueError("--n-jobs is 0; give the number of threads, or -1 for all of them.")
     output = output.expanduser()
+    journal = Journal(as_json=as_json)
+    options = {"NumberOfSubjects": n_subjects, "VoxelSize": voxel_size, "Seed": seed}
+    found = None if overwrite else _found(output, options)
+    if found is not None:
+        journal.say(f"{output}: skipped, this study is there already (--overwrite redoes it)")
+        journal.summary({"output": str(output), "status": "skipped", **found})
+        return
     _prepare_output(output, overwrite=overwrite)
+    (output / _SIDECAR).unlink(missing_ok=True)
+    results, seconds = _simulate(output, options, n_jobs, journal)
+    summary = {"output": str(output), "status": "written", **results, "seconds": seconds}
+    journal.summary(summary)
+
+
+def _found(output: Path, options: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what was found in the same study, if it is there, whole and of this version."""
+    from groupglm.cli.outputs import our_version, read_json
+    from groupglm.cli.provenance import software_versions
+
+    facts = read_json(output / _SIDECAR) or {}
+    files, results = facts.get("Files"), facts.get("Results")
+    same = facts.get("Options") == options and our_version(facts) == our_version(
+        {"SoftwareVersions": software_versions()}
+    )
+    if not (same and isinstance(files, list) and isinstance(results, dict)):
+        return None
+    return results if all((output / str(name)).is_file() for name in files) else None
+
+
+def _simulate(
+    output: Path, options: dict[str, Any], n_jobs: int, journal: Journal
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Make the study, fit it, write all, and return what was found and how long it took."""
     seconds: dict[str, float] = {}
     with _timed(seconds, "import"):  # the libraries load once, and not on the study's account
         from groupglm import SecondLevelModel
@@ -81,21 +135,27 @@ def demo(
 
     with _timed(seconds, "simulate"):
         study = simulate_group_study(
-            output / "images", n_subjects=n_subjects, voxel_size=voxel_size, seed=seed
+            output / "images",
+            n_subjects=options["NumberOfSubjects"],
+            voxel_size=options["VoxelSize"],
+            seed=options["Seed"],
         )
     model = SecondLevelModel(mask_img=study.mask_img, n_jobs=n_jobs)
     with _timed(seconds, "fit"):
         model.fit([str(path) for path in study.paths], design_matrix=study.design_matrix)
     with _timed(seconds, "contrasts"):
         maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
+    results = _results(study, maps, int(model.results_.df_residual))
     with _timed(seconds, "write"):
-        _write(output, study, maps)
+        files = _write(output, study, maps)
     with _timed(seconds, "report"):
         report = model.generate_report(list(study.effects), title="A simulated group study")
         report.save_as_html(output / "report.html")
-    _echo_summary(study, maps, int(model.results_.df_residual))
-    _echo_times(seconds)
-    _echo_next_steps(output, study)
+    _describe(output, options, study, ["report.html", *files], results)
+    _say_results(study, results, journal)
+    _say_times(seconds, journal)
+    _say_next_steps(output, study, journal)
+    return results, seconds
 
 
 def _prepare_output(output: Path, *, overwrite: bool) -> None:
@@ -125,41 +185,90 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     seconds[step] = time.perf_counter() - start
 
 
-def _write(output: Path, study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image]]) -> None:
+def _write(
+    output: Path, study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image]]
+) -> list[str]:
+    """Write maps and tables, and return the names of all files of the study."""
     from groupglm.images.save import save_image
 
     (output / "maps").mkdir(exist_ok=True)
+    files = [path.relative_to(output).as_posix() for path in study.paths]
     for name, results in maps.items():
         for suffix, output_type in _MAPS.items():
-            save_image(results[output_type], output / "maps" / f"{name}_{suffix}.nii.gz")
+            files.append(f"maps/{name}_{suffix}.nii.gz")
+            save_image(results[output_type], output / files[-1])
     save_image(study.mask_img, output / "mask.nii.gz")
     study.design_matrix.to_csv(output / "design_matrix.tsv", sep="\t", index=False)
     study.participants.to_csv(output / "participants.tsv", sep="\t", index=False)
+    return [*files, "mask.nii.gz", "design_matrix.tsv", "participants.tsv"]
 
 
-def _echo_summary(
-    study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image]], df_residual: int
+def _describe(
+    output: Path,
+    options: dict[str, Any],
+    study: GroupStudy,
+    files: list[str],
+    results: dict[str, Any],
 ) -> None:
+    """Write the sidecar of the study, which says that it is complete."""
+    from groupglm.cli.outputs import write_json
+    from groupglm.cli.provenance import design_hash, software_versions
+
+    facts = {
+        "Description": "A simulated group study, and what a fit finds in it",
+        "Options": options,
+        "DesignHash": design_hash(study.design_matrix),
+        "SoftwareVersions": software_versions(),
+        "Files": files,
+        "Results": results,
+    }
+    write_json(output / _SIDECAR, facts)
+
+
+def _results(
+    study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image]], df_residual: int
+) -> dict[str, Any]:
+    """Return what was found, for a program and for the sidecar."""
     import numpy as np
 
-    shape = " x ".join(str(n) for n in study.mask_img.shape)
-    header: Any = study.mask_img.header
-    zooms = " x ".join(f"{size:g}" for size in header.get_zooms())
-    n_voxels = int(np.count_nonzero(np.asanyarray(study.mask_img.dataobj)))
-    design = study.design_matrix
-    click.echo(f"grid                {shape} voxels of {zooms} mm, {n_voxels} in the mask")
-    click.echo(f"subjects            {len(design)}")
-    click.echo(f"design columns      {', '.join(map(str, design))}")
-    click.echo(f"degrees of freedom  {df_residual} residual")
-    click.echo("")
-    click.echo("contrast   peak z  at (mm)              truth at (mm)        apart (mm)")
+    contrasts = []
     for name, results in maps.items():
         peak = _peak(results["z_score"])
         truth = study.effects[name].peak
-        apart = float(np.linalg.norm(np.subtract(peak.position, truth)))
-        click.echo(
-            f"{name:<10} {peak.z:6.2f}  {_millimetres(peak.position):<19}  "
-            f"{_millimetres(truth):<19}  {apart:10.1f}"
+        contrasts.append(
+            {
+                "name": name,
+                "peak": {"z": peak.z, "mm": list(peak.position)},
+                "truth_mm": [float(mm) for mm in truth],
+                "apart_mm": float(np.linalg.norm(np.subtract(peak.position, truth))),
+            }
+        )
+    return {
+        "n_subjects": len(study.design_matrix),
+        "columns": [str(name) for name in study.design_matrix],
+        "n_voxels": int(np.count_nonzero(np.asanyarray(study.mask_img.dataobj))),
+        "df_residual": df_residual,
+        "contrasts": contrasts,
+    }
+
+
+def _say_results(study: GroupStudy, results: dict[str, Any], journal: Journal) -> None:
+    shape = " x ".join(str(n) for n in study.mask_img.shape)
+    header: Any = study.mask_img.header
+    zooms = " x ".join(f"{size:g}" for size in header.get_zooms())
+    journal.say(
+        f"grid                {shape} voxels of {zooms} mm, {results['n_voxels']} in the mask"
+    )
+    journal.say(f"subjects            {results['n_subjects']}")
+    journal.say(f"design columns      {', '.join(results['columns'])}")
+    journal.say(f"degrees of freedom  {results['df_residual']} residual")
+    journal.say()
+    journal.say("contrast   peak z  at (mm)              truth at (mm)        apart (mm)")
+    for contrast in results["contrasts"]:
+        peak = contrast["peak"]
+        journal.say(
+            f"{contrast['name']:<10} {peak['z']:6.2f}  {_millimetres(peak['mm']):<19}  "
+            f"{_millimetres(contrast['truth_mm']):<19}  {contrast['apart_mm']:10.1f}"
         )
 
 
@@ -173,27 +282,27 @@ def _peak(z_map: Nifti1Image) -> _Peak:
     return _Peak(float(values[voxel]), (x, y, z))
 
 
-def _millimetres(position: tuple[float, float, float]) -> str:
+def _millimetres(position: Sequence[float]) -> str:
     return "(" + ", ".join(f"{value:.0f}" for value in position) + ")"
 
 
-def _echo_times(seconds: Mapping[str, float]) -> None:
-    click.echo("")
+def _say_times(seconds: Mapping[str, float], journal: Journal) -> None:
+    journal.say()
     parts = [f"{step} {value:.2f}" for step, value in seconds.items()]
-    click.echo(f"seconds             {', '.join(parts)}")
+    journal.say(f"seconds             {', '.join(parts)}")
 
 
-def _echo_next_steps(output: Path, study: GroupStudy) -> None:
+def _say_next_steps(output: Path, study: GroupStudy, journal: Journal) -> None:
     n = len(study.paths)
     width = max(2, len(str(n)))
-    click.echo(f"written to          {output}")
-    click.echo("")
-    click.echo("Next: open the report in a browser")
-    click.echo(f"    {output / 'report.html'}")
-    click.echo("or a map in a viewer such as FSLeyes or MRIcroGL, for instance")
-    click.echo(f"    {output / 'maps' / 'group_z.nii.gz'}")
-    click.echo("or go on in Python:")
-    click.echo(f"""
+    journal.say(f"written to          {output}")
+    journal.say()
+    journal.say("Next: open the report in a browser")
+    journal.say(f"    {output / 'report.html'}")
+    journal.say("or a map in a viewer such as FSLeyes or MRIcroGL, for instance")
+    journal.say(f"    {output / 'maps' / 'group_z.nii.gz'}")
+    journal.say("or go on in Python:")
+    journal.say(f"""
     from pathlib import Path
     from groupglm import SecondLevelModel
     demo = Path({str(output)!r})
