@@ -84,7 +84,7 @@ def bids(**given: Any) -> None:
     Writes, each whole or not at all
       task-T_space-S_contrast-C_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, each with a .json:
         the mean of C; other second-level contrasts are called contrast-CName
-      task-T_space-S_contrast-C_design.tsv, with a .json, and ..._mask.nii.gz
+      task-T_space-S_contrast-C_design.tsv and ..._mask.nii.gz, each with a .json
       dataset_description.json, .bidsignore, log.txt
       in a folder node-NAME with --model; what "groupglm fit" writes besides for its options
 

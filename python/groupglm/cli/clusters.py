@@ -71,6 +71,8 @@ def clusters(
       groupglm clusters z.nii.gz --threshold 2.3 --two-sided --cluster-threshold 20 \\
           --output clusters.tsv
 
+    What is there already, made of the same file with the same options, is skipped.
+
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.

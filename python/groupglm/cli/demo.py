@@ -111,12 +111,13 @@ def demo(
 
 def _found(output: Path, options: dict[str, Any]) -> dict[str, Any] | None:
     """Return what was found in the same study, if it is there, whole and of this version."""
-    from groupglm.cli.outputs import our_version, read_json
+    from groupglm.cli.outputs import read_json
     from groupglm.cli.provenance import software_versions
+    from groupglm.cli.sameness import made_by
 
     facts = read_json(output / _SIDECAR) or {}
     files, results = facts.get("Files"), facts.get("Results")
-    same = facts.get("Options") == options and our_version(facts) == our_version(
+    same = facts.get("Options") == options and made_by(facts) == made_by(
         {"SoftwareVersions": software_versions()}
     )
     if not (same and isinstance(files, list) and isinstance(results, dict)):

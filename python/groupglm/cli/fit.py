@@ -40,11 +40,12 @@ def fit(**given: Any) -> None:
 
     \b
     Writes, each whole or not at all
-      contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, each with a .json
-      design_matrix.tsv, mask.nii.gz, log.txt, n_observations.nii.gz if values are missing
+      contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz
+      design_matrix.tsv, mask.nii.gz, n_observations.nii.gz if values are missing, log.txt
       contrast-NAME_stat-logp_desc-max..._statmap.nii.gz and more with --permute
-      report.html with --report, model.groupglm with --save-model, each with a .json
+      report.html with --report, model.groupglm with --save-model
       contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and ..._clusters.tsv with --correct
+      beside each a .json: contrast, degrees of freedom, settings, hash of the design, versions
 
     Run again with the same input, it skips what is done; --overwrite redoes it, and removes results
     of another design, other maps or other settings that are in the folder.

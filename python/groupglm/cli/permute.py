@@ -67,6 +67,9 @@ def permute(
     Writes, each whole or not at all
       contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz: -log10 of corrected p
       contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz
+      mask.nii.gz, the voxels that p is corrected for, and design_matrix.tsv
+      beside each of these a .json: contrast, degrees of freedom, settings, versions
+      n_observations.nii.gz if values are missing, log.txt
       contrast-NAME_permutations.npz: the null distributions, from which an interrupted run, or
       one with more permutations, goes on
 

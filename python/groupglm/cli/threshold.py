@@ -58,6 +58,8 @@ def threshold(
           --mask results/mask.nii.gz --correct fdr:0.05 --output age_fdr.nii.gz
       groupglm threshold z.nii.gz --at 3.1 --cluster-threshold 10 --output z_3p1.nii.gz
 
+    What is there already, made of the same file with the same options, is skipped.
+
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
