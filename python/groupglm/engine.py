@@ -22,6 +22,7 @@ import numpy as np
 from groupglm import _core
 from groupglm.distribute import is_remote, run_remotely, worker_name
 from groupglm.errors import ImageError
+from groupglm.naming import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -169,8 +170,8 @@ def _states_from_batches(
             except _core.InfiniteValueError as error:
                 row, count = error.args
                 raise ImageError(
-                    f"{sources[first + row].name}: {count} values are infinite; replace them by "
-                    "NaN to treat them as missing, or give a mask that leaves them out"
+                    f"{sources[first + row].name}: {counted(count, 'infinite value')}; replace by "
+                    "NaN to treat as missing, or give a mask that leaves them out"
                 ) from None
             if is_last or n_done % CHUNK == 0:
                 yield state

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Names of contrasts as labels within file names: `slug`."""
+"""Names of contrasts as labels within file names, `slug`, and numbers of things, `counted`."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["slug"]
+__all__ = ["counted", "slug"]
 
 _WORDS = {">": "Gt", "<": "Lt", "-": "Minus", "+": "Plus", "*": "Times", "/": "Over", "=": "Eq"}
 
@@ -22,3 +22,14 @@ def slug(name: str) -> str:
     words = re.findall(r"[A-Za-z0-9]+", spoken)
     first = "".join(word[:1].upper() + word[1:] for word in words)
     return first[:1].lower() + first[1:]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something, in words.
+
+    Examples
+    --------
+    >>> counted(1, "voxel"), counted(0, "voxel"), counted(20, "infinite value")
+    ('1 voxel', '0 voxels', '20 infinite values')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

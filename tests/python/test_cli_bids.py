@@ -50,7 +50,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_mean_of_a_contrast(raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = bids_done(raw, out, *SUBJECT_LEVEL)
-    assert "12 subjects, 1 columns (Intercept)" in result.output
+    assert "12 subjects, 1 column (Intercept)" in result.output
     direct = SecondLevelModel(mask_img=raw / "mask.nii.gz").fit(
         [str(path) for path in maps_of(raw)], design_matrix=pd.DataFrame({"i": np.ones(12)})
     )

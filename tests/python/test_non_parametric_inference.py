@@ -410,3 +410,6 @@ def test_few_of_very_many_permutations() -> None:
     Y = np.random.default_rng(0).normal(size=(n, 3))
     with pytest.warns(UserWarning, match=r"n_perm=5 .* there are 1e\+300 different permutations"):
         permuted_ols(x, Y, n_perm=5)
+    ones = np.ones(16)
+    with pytest.warns(UserWarning, match=r"n_perm=5 .* there are 65,536 different sign flips"):
+        permuted_ols(ones, Y[:16], n_perm=5, model_intercept=False)

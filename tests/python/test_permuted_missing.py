@@ -311,8 +311,7 @@ def test_voxels_that_cannot_be_tested_are_named(capsys: pytest.CaptureFixture[st
     assert "(columns 2, 5)" in told
     assert "1 with fewer than 20 different rearrangements of their images (columns 7)" in told
     assert capsys.readouterr().out == (
-        "1 of 9 voxels lack values and are tested with the images that have them, with 11 to 11 "
-        "images.\n"
+        "1 of 9 voxels lack values and are tested with the images that have them, with 11 images.\n"
     )
     untested = np.isin(np.arange(9), [2, 5, 7])
     np.testing.assert_array_equal(out.results[0].untested, untested)

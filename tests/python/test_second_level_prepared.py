@@ -206,5 +206,5 @@ def test_nonsense_is_refused_before_anything_is_read(
 def test_infinite_values_do_not_spread(images: list[Any], mask: Any) -> None:
     bad = [image(img.get_fdata().astype(np.float32)) for img in images]
     bad[4].dataobj[12, 12, 12] = np.inf
-    with pytest.raises(ImageError, match="image 4 in memory: 1 values are infinite, and smoothing"):
+    with pytest.raises(ImageError, match="image 4 in memory: 1 infinite value, which smoothing"):
         SecondLevelModel(mask_img=mask, smoothing_fwhm=6.0).fit(bad, design_matrix=DESIGN)

@@ -22,6 +22,7 @@ from groupglm.cli.info import info
 from groupglm.cli.permute import permute
 from groupglm.cli.report import report
 from groupglm.cli.threshold import threshold
+from groupglm.cli.wording import as_options
 
 __all__ = ["main"]
 
@@ -60,7 +61,8 @@ class _OneLineErrors(click.Group):
         except BrokenPipeError:  # the reader of our output went away: click ends quietly
             raise
         except (ValueError, OSError) as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            told = as_options(" ".join(str(error).split()), ctx.invoked_subcommand)
+            raise click.ClickException(told) from error
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -226,7 +226,7 @@ def _design(matched: Matched, options: BidsOptions) -> pd.DataFrame:
 
 def _contrasts(design: pd.DataFrame, options: BidsOptions) -> list[Contrast]:
     if options.model is None:
-        return read_contrasts(options.second_level, design)
+        return read_contrasts(options.second_level, design, option="--second-level-contrast")
     columns = [str(name) for name in design.columns]
     contrasts = []
     for given in options.model.contrasts_of(columns):

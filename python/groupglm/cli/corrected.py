@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.clusters import COLUMNS
 from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar
+from groupglm.naming import counted
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -84,6 +85,5 @@ def correct_contrast(
         if finite is None
         else f"{'|z|' if two_sided else 'z'} >= {threshold:.3f}"
     )
-    clusters = "1 cluster" if n_clusters == 1 else f"{n_clusters} clusters"
-    journal.say(f"{contrast.name}: {correction}: {shown}, {clusters}")
+    journal.say(f"{contrast.name}: {correction}: {shown}, {counted(n_clusters, 'cluster')}")
     return {"threshold": finite, "n_clusters": n_clusters, "status": "written", "files": files}

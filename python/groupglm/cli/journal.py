@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import click
 
+from groupglm.cli.wording import as_options
 from groupglm.progress import plain_lines
 from groupglm.writing import write_whole
 
@@ -83,16 +84,26 @@ class Journal:
                 plain_lines(self._progress, monotonic),
             ):
                 warnings.simplefilter("always", UserWarning)
-                warnings.showwarning = lambda message, *_args, **_options: self.warn(str(message))
+                warnings.showwarning = lambda message, *_args, **_options: self.warn(
+                    _as_options(message)
+                )
                 yield
         except BaseException as error:
-            self._keep(f"Stopped: {type(error).__name__} {' '.join(str(error).split())}".rstrip())
+            self._keep(
+                f"Stopped: {type(error).__name__} {' '.join(_as_options(error).split())}".rstrip()
+            )
             raise
         finally:
             if log is not None and log.parent.is_dir():
                 before = log.read_text(encoding="utf-8") if log.is_file() else ""
                 text = before + "\n".join(self._log) + "\n"
                 write_whole(log, text.encode())
+
+
+def _as_options(said: Warning | BaseException | str) -> str:
+    """Name options where the package names its arguments."""
+    context = click.get_current_context(silent=True)
+    return as_options(str(said), None if context is None else context.info_name)
 
 
 class _Lines(io.TextIOBase):

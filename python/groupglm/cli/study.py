@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.outputs import Contrast, Names, check_labels
 from groupglm.cli.provenance import design_hash, input_list_hash, software_versions
-from groupglm.naming import slug
+from groupglm.naming import counted, slug
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ class Study:
         """Return the design in words: names, first rows, rank, degrees of freedom."""
         n, p = self.design.shape
         head = self.design.head(n_rows).to_string(float_format=lambda value: f"{value:.6g}")
-        more = f"\n... {n - n_rows} more rows" if n > n_rows else ""
+        more = f"\n... {counted(n - n_rows, 'more row')}" if n > n_rows else ""
         rank = "full rank" if self.rank == p else f"rank {self.rank}: columns depend on each other"
         tests = "\n".join(
             f"  {c.name}: {c.stat_type} of {c.expression}  ->  "
@@ -71,9 +71,10 @@ class Study:
             for c in self.contrasts
         )
         columns = ", ".join(map(str, self.design.columns))
+        degrees = counted(self.df_residual, "residual degree")
         return (
-            f"Design: {n} subjects, {p} columns ({columns}), {rank}, "
-            f"{self.df_residual} residual degrees of freedom\n{head}{more}\nContrasts:\n{tests}"
+            f"Design: {n} subjects, {counted(p, 'column')} ({columns}), {rank}, "
+            f"{degrees} of freedom\n{head}{more}\nContrasts:\n{tests}"
         )
 
     def show(self, journal: Journal) -> None:
@@ -200,7 +201,9 @@ def make_study(
     )
 
 
-def read_contrasts(given: Sequence[NamedContrast], design: pd.DataFrame) -> list[Contrast]:
+def read_contrasts(
+    given: Sequence[NamedContrast], design: pd.DataFrame, *, option: str = "--contrast"
+) -> list[Contrast]:
     """Read contrasts over a design's columns.
 
     Parameters
@@ -209,6 +212,8 @@ def read_contrasts(given: Sequence[NamedContrast], design: pd.DataFrame) -> list
         As the user wrote them.
     design : pandas.DataFrame
         The design matrix.
+    option : str, default="--contrast"
+        By which they were given.
 
     Returns
     -------
@@ -222,7 +227,7 @@ def read_contrasts(given: Sequence[NamedContrast], design: pd.DataFrame) -> list
     groupglm.errors.NotEstimableError
         If the design cannot estimate one.
     """
-    read = [_contrast(contrast, design) for contrast in given]
+    read = [_contrast(contrast, design, option) for contrast in given]
     names = [contrast.name for contrast in read]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -230,13 +235,16 @@ def read_contrasts(given: Sequence[NamedContrast], design: pd.DataFrame) -> list
     return read
 
 
-def _contrast(given: NamedContrast, design: pd.DataFrame) -> Contrast:
+def _contrast(given: NamedContrast, design: pd.DataFrame, option: str) -> Contrast:
     from groupglm.contrasts import contrast_matrix
     from groupglm.inputs.formula import expand_aliases
 
     columns = [str(name) for name in design.columns]
     name, rows = given.split(columns)
-    matrix = [contrast_matrix(expand_aliases(row, columns), columns) for row in rows]
+    try:
+        matrix = [contrast_matrix(expand_aliases(row, columns), columns) for row in rows]
+    except ValueError as error:
+        raise ValueError(f"{option} {given.text!r}: {error}") from error
     for row, weights in zip(rows, matrix, strict=True):
         check_estimable(row, weights, design)
     weights_of = [weights.tolist() for weights in matrix]

@@ -13,6 +13,7 @@ from groupglm.cli.journal import Journal
 from groupglm.cli.made import Made
 from groupglm.cli.options import CORRECTION, Correction, as_json, overwrite
 from groupglm.cli.provenance import fingerprint
+from groupglm.naming import counted
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -100,9 +101,9 @@ def threshold(
                 "NumberOfVoxels": _count(image),
             }
             _write(image, made, said)
-            sign = "z" if one_sided else "|z|"
-            found = f"{sign} >= {limit:.4g}" if math.isfinite(limit) else "no threshold serves"
-            journal.say(f"{found}: {said['NumberOfVoxels']} voxels, written to {output}")
+            beyond = ("z <=" if limit < 0 else "z >=") if one_sided else "|z| >="
+            found = f"{beyond} {limit:.4g}" if math.isfinite(limit) else "no threshold serves"
+            journal.say(f"{found}: {counted(_count(image), 'voxel')}, written to {output}")
     journal.summary(
         {
             "input": str(z_map),

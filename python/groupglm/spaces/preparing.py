@@ -10,6 +10,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import ImageError
+from groupglm.naming import counted
 from groupglm.spaces.resampling import Resampler
 from groupglm.spaces.smoothing import Fwhm, sigma_voxels
 
@@ -76,8 +77,8 @@ class Preparation:
         infinite = np.count_nonzero(np.isinf(values))
         if infinite:
             raise ImageError(
-                f"{source.name}: {infinite} values are infinite, and smoothing or resampling would "
-                "spread them; replace them by NaN to treat them as missing"
+                f"{source.name}: {counted(int(infinite), 'infinite value')}, which smoothing or "
+                "resampling would spread; replace by NaN to treat as missing"
             )
         if self.resamples and source.grid.difference(grid) is not None:
             resample = Resampler(source.grid, grid, clip=self.clip is None)

@@ -17,6 +17,7 @@ from nibabel.spatialimages import SpatialImage
 from groupglm import _core
 from groupglm.errors import ImageError
 from groupglm.images.opening import header_of, open_images
+from groupglm.naming import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -234,8 +235,8 @@ def _smooth_volume(
     source.read_into(values)
     if np.isinf(values).any():
         raise ImageError(
-            f"{source.name}: {int(np.isinf(values).sum())} values are infinite, which smoothing "
-            "would spread; set them to NaN (missing) or to a number"
+            f"{source.name}: {counted(int(np.isinf(values).sum()), 'infinite value')}, which "
+            "smoothing would spread; set to NaN (missing) or to a number"
         )
     _core.smooth_volume(values, source.grid.shape, sigma, 0)
     if values is not out:

@@ -241,10 +241,11 @@ def choose_rearrangements(
             warn_caller(told)
         return Rearrangements(exchange, count - 1, (seed,), exchange.every(rows))
     if 1 / (1 + options.n_perm) > _LIKELY_ALPHA:
+        there = f"{count:,}" if count < 10**9 else f"{min(count, 10**300):.3g}"
         warn_caller(
             f"n_perm={options.n_perm} gives no p-value below {1 / (1 + options.n_perm):.2g}, so "
             f"that nothing can be significant at {_LIKELY_ALPHA:g}; there are "
-            f"{min(count, 10**300):.3g} different {kind}: ask for more"
+            f"{there} different {kind}: ask for more"
         )
     return Rearrangements(exchange, options.n_perm, (seed,))
 

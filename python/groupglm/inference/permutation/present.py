@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from groupglm.errors import warn_caller
+from groupglm.naming import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +108,9 @@ class Presence:
     def describe(self) -> str:
         """Say in a line how many voxels are tested with fewer images, and with how many."""
         counts = self.patterns.present.sum(axis=1).tolist()
-        with_images = f", with {min(counts)} to {max(counts)} images" if counts else ""
+        fewest, most = min(counts, default=0), max(counts, default=0)
+        images = counted(most, "image") if fewest == most else f"{fewest} to {most} images"
+        with_images = f", with {images}" if counts else ""
         return (
             f"{len(self.patterns.columns)} of {len(self.untested)} voxels lack values and are "
             f"tested with the images that have them{with_images}."

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the package says of its arguments, in the words of the command line: `as_options`."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["as_options"]
+
+_VALUE = r"=(?P<value>'\w+'|[-+.\w]+)"
+
+# How messages name an argument, and the option that it is, of any command. The first that fits is
+# taken; behind an option, `=value` becomes ` value`.
+_ARGUMENTS = (
+    (r"two_sided=True looks at both tails", "both tails are looked at"),
+    (r"alpha=(?P<alpha>[.\w-]+) and height_control='(?P<how>\w+)'", r"--correct \g<how>:\g<alpha>"),
+    (r"target_affine, in mm, and target_shape", "--target-affine, in mm"),
+    (r"target_affine and target_shape", "--target-affine"),
+    (r"target_affine|target_shape", "--target-affine"),
+    (r"mask_img", "--mask"),
+    (r"smoothing_fwhm", "--fwhm"),
+    (r"missing(?==')", "--missing"),
+    (r"cluster_threshold", "--cluster-threshold"),
+    (r"min_distance", "--min-distance"),
+    (r"stat_threshold", "--threshold"),
+    (r"n_perm", "--n-perm"),
+    (r"random_state", "--seed"),
+    (r"n_jobs", "--n-jobs"),
+    (r"first_level_contrast", "--map-name"),
+    (r"'design_matrix'|design_matrix", "the design"),
+)
+_OF_COMMAND = {
+    "fit": ((r"n_perm", "--permute"),),
+    "bids": ((r"n_perm", "--permute"),),
+    "threshold": ((r"threshold(?==)", "--at"), (r"two_sided=False", "--one-sided")),
+    "clusters": ((r"two_sided=False", "no --two-sided"),),
+    "permute": (
+        (r"cluster_threshold_scale='z'", "the p of that z"),
+        (r"threshold(?==)", "--cluster-p"),
+    ),
+}
+
+
+def as_options(message: str, command: str | None) -> str:
+    """Name options where a message names arguments of Python.
+
+    Parameters
+    ----------
+    message : str
+        Of an error or a warning of the package.
+    command : str or None
+        Which command runs.
+
+    Returns
+    -------
+    str
+        The same, but for the arguments.
+
+    Examples
+    --------
+    >>> as_options("give missing='omit', or mask_img", "fit")
+    'give --missing omit, or --mask'
+    >>> as_options("threshold=-3 is negative: give two_sided=False", "threshold")
+    '--at -3 is negative: give --one-sided'
+    """
+    for argument, option in (*_OF_COMMAND.get(command or "", ()), *_ARGUMENTS):
+        message = re.sub(rf"(?<![\w/.-])(?:{argument})(?![\w/]|\.\w)", option, message)
+    return re.sub(rf"(?P<option>--[a-z-]+){_VALUE}", _spaced, message)
+
+
+def _spaced(found: re.Match[str]) -> str:
+    return f"{found['option']} {found['value'].strip(chr(39))}"
