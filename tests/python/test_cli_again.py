@@ -239,6 +239,23 @@ def test_permutations_again(study: Path, tmp_path: Path) -> None:
     assert "permutations skipped" in permute(design=AGE).output
 
 
+def test_interrupted_permutations_of_another_test(study: Path, tmp_path: Path) -> None:
+    def permute(*more: str) -> Result:
+        arguments = ["permute", *_arguments(study, tmp_path, AGE, "--n-perm", "20", *more)]
+        return CliRunner().invoke(main, arguments)
+
+    assert permute().exit_code == 0
+    for path in tmp_path.glob("contrast-age_stat-*"):  # as if it had been interrupted
+        path.unlink()
+    refused = permute("--seed", "1")
+    assert refused.exit_code == 1
+    assert f"--output '{tmp_path}' holds interrupted permutations that cannot" in refused.output
+    assert "resume" not in refused.output
+    (tmp_path / "contrast-age_permutations.npz").write_text("damaged")
+    assert "is of another test, or damaged" in permute().output
+    assert permute("--seed", "1", "--overwrite").exit_code == 0
+
+
 @pytest.mark.parametrize("command", ["fit", "permute"])
 @pytest.mark.parametrize("below", ["afile", "afile/sub", "afile/sub/sub"])
 def test_an_output_that_cannot_be_a_folder(

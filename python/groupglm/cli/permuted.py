@@ -180,7 +180,16 @@ def permute_contrast(
         if enough and len(n_done) == 1:
             journal.say(f"{contrast.name}: permutations skipped, they are there already")
             return _summary(paths, found[0]["NumberOfPermutations"], "skipped")
-    images, number = _permute(study, contrast, how, options, progress)
+    try:
+        images, number = _permute(study, contrast, how, options, progress)
+    except ValueError as error:
+        if "resume" not in str(error):
+            raise
+        raise ValueError(
+            f"{outputs.names.option} '{outputs.folder}' holds interrupted permutations that "
+            f"cannot be gone on with ({progress.name} is of another test, or damaged); add "
+            "--overwrite to begin anew, or give another folder"
+        ) from error
     said |= facts(contrast)
     counted = {"NumberOfPermutations": number, "NumberAskedFor": how.n_perm}
     for name, path in paths.items():
