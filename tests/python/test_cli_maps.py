@@ -21,6 +21,7 @@ from nilearn.reporting import get_clusters_table as nilearn_table
 import groupglm
 from groupglm import SecondLevelModel
 from groupglm.cli import main
+from groupglm.cli.provenance import fingerprint
 from groupglm.datasets import simulate_group_study
 
 
@@ -159,6 +160,12 @@ def test_what_is_known_of_the_input_is_carried_over(fitted: Path, tmp_path: Path
         facts = json.loads((tmp_path / name).read_text())
         assert {key: facts[key] for key in known} == known
         assert facts["Input"]["Name"] in ("z.nii.gz", "model.groupglm")
+    over = ["threshold", folder / "z.nii.gz", "--at", "3", "--overwrite", "--output"]
+    before = fingerprint(folder / "z.nii.gz")
+    assert _run(*over, folder / "z.nii.gz").exit_code == 0  # over its own source
+    facts = json.loads((folder / "z.json").read_text())
+    assert facts["Input"] == before
+    assert {key: facts[key] for key in known} == known
     (folder / "z.json").write_text("[")  # not a sidecar that can be read
     assert _run(*_commands(folder, tmp_path / "fitted")["threshold"][0]).exit_code == 0
 

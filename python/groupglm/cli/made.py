@@ -95,9 +95,10 @@ class Made:
     @contextmanager
     def writing(self, facts: Mapping[str, Any]) -> Iterator[None]:
         """Write its sidecar once it is written."""
+        said = {**facts, **self.facts}  # now: the file may be written over its source
         self.sidecar.unlink(missing_ok=True)
         yield
-        write_json(self.sidecar, {**facts, **self.facts})
+        write_json(self.sidecar, said)
 
     def skipped(self) -> str:
         """Say that there is nothing to do."""
