@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from groupglm.cli.outputs import OF_CONTRAST, read_json, sidecar, write_json
+from groupglm.cli.outputs import OF_CONTRAST, plain, read_json, sidecar, write_json
 from groupglm.cli.provenance import fingerprint, software_versions
 from groupglm.cli.sameness import made_by
 
@@ -84,7 +83,7 @@ class Made:
         if overwrite or not self.output.exists():
             return None
         found = read_json(self.sidecar)
-        wanted = json.loads(json.dumps(self.facts))
+        wanted = plain(self.facts)
         same = found is not None and all(found.get(k) == wanted[k] for k in ("Input", "Options"))
         if found is None or not same or made_by(found) != made_by(wanted):
             raise ValueError(

@@ -174,16 +174,16 @@ class Outputs:
 
     def refusal(self, what: str, paths: Mapping[str, Path], facts: Mapping[str, Any]) -> ValueError:
         """Return the error for images of which one is made from something else."""
-        told = (self.difference_of(path, facts) for path in paths.values())
+        found = filter(None, (read_json(sidecar(path)) for path in paths.values()))
+        told = (self._difference(one, facts) for one in found)
         return ValueError(
             f"{self.names.option} '{self.folder}' holds {what} made {next(filter(None, told))}; "
             "add --overwrite to replace them, or give another folder"
         )
 
-    def difference_of(self, path: Path, facts: Mapping[str, Any]) -> str | None:
-        """Tell how a file differs from what is wanted; None if it does not, or is not there."""
-        found = read_json(sidecar(path))
-        return None if found is None else difference(found, plain({**facts, **self.facts}))
+    def _difference(self, found: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:
+        """Tell how a sidecar differs from what is wanted; None if it does not."""
+        return difference(found, plain({**facts, **self.facts}))
 
     def state_of(self, path: Path, facts: Mapping[str, Any]) -> State:
         """Tell whether a file is there: made from the same, from something else, or not at all.
@@ -200,9 +200,10 @@ class Outputs:
         {"done", "absent", "other"}
             A file without a sidecar was interrupted, and is as good as absent.
         """
-        if read_json(sidecar(path)) is None:
+        found = read_json(sidecar(path))
+        if found is None:
             return "absent"
-        if self.difference_of(path, facts):
+        if self._difference(found, facts):
             return "other"
         return "done" if path.exists() else "absent"
 

@@ -94,16 +94,17 @@ def threshold(
                 two_sided=not one_sided,
             )
             assert image is not None  # noqa: S101  (a map was given)
+            n_voxels = _count(image)
             said = {
                 "Description": "Values of the map beyond the threshold",
                 "Correction": None if correct is None else correct.facts(two_sided=not one_sided),
                 "Threshold": limit if math.isfinite(limit) else None,
-                "NumberOfVoxels": _count(image),
+                "NumberOfVoxels": n_voxels,
             }
             _write(image, made, said)
             beyond = ("z <=" if limit < 0 else "z >=") if one_sided else "|z| >="
             found = f"{beyond} {limit:.4g}" if math.isfinite(limit) else "no threshold serves"
-            journal.say(f"{found}: {counted(_count(image), 'voxel')}, written to {output}")
+            journal.say(f"{found}: {counted(n_voxels, 'voxel')}, written to {output}")
     journal.summary(
         {
             "input": str(z_map),
