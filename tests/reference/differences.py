@@ -300,6 +300,14 @@ DIFFERENCES = (
         "float32; R-squared is 3-D",
         "half the size, with more digits than any image has",
     ),
+    # Thresholds and tables
+    Difference(
+        "infinite_statistics",
+        "infinite values in a map that is thresholded or tabulated",
+        "taken for zero",
+        "beyond every threshold, and the peak of their cluster",
+        "an effect without any residual variance is the strongest evidence",
+    ),
 )
 
 HEADER = "| on this input | nilearn 0.14.1 | groupglm | because |\n|---|---|---|---|"

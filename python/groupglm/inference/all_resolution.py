@@ -9,6 +9,7 @@ import numpy as np
 
 from groupglm.errors import warn_caller
 from groupglm.inference.arguments import (
+    below_infinity,
     check_probability,
     check_z_scale,
     real_number,
@@ -51,7 +52,8 @@ def cluster_level_inference(
         The voxels that are tested, on the grid of the map. By default those that differ from the
         background of the map (what is found within two voxels of the faces of its box).
     threshold : float or sequence of floats, default=3.0
-        The cluster-forming threshold, as z, not negative. With several, each voxel gets the bound
+        The cluster-forming threshold, as z, not negative; an infinite value is beyond it whatever
+        it is. With several, each voxel gets the bound
         of its cluster at the highest threshold that it passes: looking at several costs nothing,
         because all bounds hold at once.
     alpha : float, default=0.05
@@ -65,23 +67,23 @@ def cluster_level_inference(
     -------
     nibabel.nifti1.Nifti1Image
         At each voxel of a cluster the lower bound of the proportion of the cluster's voxels that
-        are truly active; zero in no cluster; NaN at voxels of the mask where the map has no finite
-        value.
+        are truly active; zero in no cluster; NaN at voxels of the mask where the map is NaN. An
+        infinite z has a p-value of zero.
 
     Raises
     ------
     ValueError
-        If a number is out of range, the map's values all lie between 0 and 1 as p-values do, or the
-        mask is empty.
+        If a number is out of range, or the mask is empty.
     ImageError
-        If the map or the mask cannot be read, or nothing inside the mask is finite.
+        If the map or the mask cannot be read, or the map is NaN everywhere inside the mask.
     GridMismatchError
         If the mask is on another grid.
 
     Warns
     -----
     UserWarning
-        If voxels of the mask are not finite (they are not tested), or no voxel passes.
+        If voxels of the mask are NaN (they are not tested), no voxel passes, or the map's values
+        all lie between 0 and 1, as p-values do, and no model of this package has made it.
 
     See Also
     --------
@@ -115,7 +117,7 @@ def cluster_level_inference(
     for height in thresholds:
         n_clusters = 0
         for sign in (1, -1) if two_sided else (1,):
-            members = np.flatnonzero(stat_map.values_or_zero() * sign > height)
+            members = np.flatnonzero(stat_map.values_or_zero() * sign > below_infinity(height))
             labels, n_labels = label_clusters(space.places(members), space.grid.shape)
             _fill(row, members, labels, n_labels, found)
             n_clusters += n_labels
@@ -167,17 +169,18 @@ def true_discovery_bounds(
     Raises
     ------
     ValueError
-        If `alpha` is out of range, the map's values all lie between 0 and 1 as p-values do, the
-        mask is empty, no region has a tested voxel, or an atlas has values that are not whole.
+        If `alpha` is out of range, the mask is empty, no region has a tested voxel, or an atlas has
+        values that are not whole.
     ImageError
-        If an image cannot be read, or nothing inside the mask is finite.
+        If an image cannot be read, or the map is NaN everywhere inside the mask.
     GridMismatchError
         If the mask or a region is on another grid.
 
     Warns
     -----
     UserWarning
-        If voxels of the mask, or of a region, are not tested.
+        If voxels of the mask, or of a region, are not tested, or the map's values all lie between 0
+        and 1, as p-values do, and no model of this package has made it.
 
     See Also
     --------
@@ -220,7 +223,7 @@ def true_discovery_bounds(
 def _thresholds(threshold: Any) -> list[float]:
     """Return the cluster-forming thresholds, increasing."""
     given = threshold if isinstance(threshold, list | tuple | np.ndarray) else [threshold]
-    thresholds = sorted(real_number("threshold", each) for each in given)
+    thresholds = sorted(real_number("threshold", each, infinite=True) for each in given)
     if not thresholds:
         raise ValueError("threshold is an empty list; give a z, or several, such as [2.3, 3.1]")
     if thresholds[0] < 0:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from groupglm.inference.stat_map import StatMap
 
 __all__ = [
+    "below_infinity",
     "check_cluster_threshold",
+    "check_distance",
     "check_probability",
     "check_z_scale",
     "enough_to_tell",
@@ -30,8 +32,8 @@ _LARGEST_LIKELY_P = 0.1
 _FEWEST_TO_TELL = 20
 
 
-def real_number(name: str, value: Any) -> float:
-    """Return a finite real number, or raise an error that names it.
+def real_number(name: str, value: Any, *, infinite: bool = False) -> float:
+    """Return a real number, or raise an error that names it.
 
     Parameters
     ----------
@@ -39,6 +41,8 @@ def real_number(name: str, value: Any) -> float:
         What the caller calls it.
     value : object
         What was given.
+    infinite : bool, default=False
+        Whether it may be infinite.
 
     Returns
     -------
@@ -50,12 +54,12 @@ def real_number(name: str, value: Any) -> float:
     TypeError
         If it is not a number.
     ValueError
-        If it is NaN or infinite.
+        If it is NaN, or infinite where it may not be.
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, but is {value!r}, a {type(value).__name__}")
     number = float(value)
-    if not math.isfinite(number):
+    if math.isnan(number) or (math.isinf(number) and not infinite):
         raise ValueError(f"{name} must be a finite number, but is {number}")
     return number
 
@@ -87,9 +91,23 @@ def check_cluster_threshold(value: Any) -> float:
     return number
 
 
+def check_distance(value: Any) -> float:
+    """Return the least distance of two peaks in mm."""
+    number = real_number("min_distance", value)
+    if number < 0:
+        raise ValueError(
+            f"min_distance={number:g} must be a distance in mm, zero or more; peaks of a cluster "
+            "that are nearer than that to the one before are left out"
+        )
+    return number
+
+
 def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
-    """Return a threshold, which may be negative for the negative tail alone."""
-    number = real_number(name, value)
+    """Return a threshold, which may be negative for the negative tail alone.
+
+    It may be infinite, as that of a false discovery rate is where there is no discovery.
+    """
+    number = real_number(name, value, infinite=True)
     if two_sided and number < 0:
         raise ValueError(
             f"{name}={number:g} is negative, but two_sided=True looks at both tails: give "
@@ -98,23 +116,30 @@ def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
     return number
 
 
+def below_infinity(threshold: float) -> float:
+    """Return a threshold that infinite values are beyond, too: the largest number for infinity."""
+    return min(threshold, float(np.finfo(np.float64).max))
+
+
 def check_z_scale(stat_map: StatMap) -> None:
-    """Refuse a map that cannot be of z-values.
+    """Warn of a map that is probably not of z-values.
 
     Parameters
     ----------
     stat_map : StatMap
         A map that is about to be turned into p-values.
 
-    Raises
-    ------
-    ValueError
-        If all its values lie between 0 and 1, as p-values do.
+    Warns
+    -----
+    UserWarning
+        If all its values lie between 0 and 1, as p-values do, and it is not known to be of
+        z-scores. Those of a small region may happen to, so that it is not refused.
     """
     if stat_map.looks_like_p:
-        raise ValueError(
+        warn_caller(
             f"{stat_map.name}: all {stat_map.n_tested} values lie between 0 and 1, as p-values do, "
-            "but z-values are needed; give the map of z-scores (output_type='z_score')"
+            "but are taken for z-values; if they are p-values, give the map of z-scores "
+            "(output_type='z_score')"
         )
 
 

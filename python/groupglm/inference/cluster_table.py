@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from groupglm.errors import warn_caller
 from groupglm.inference.arguments import (
+    below_infinity,
     check_cluster_threshold,
-    real_number,
+    check_distance,
     signed_threshold,
     warn_of_scale,
 )
@@ -71,14 +73,17 @@ def get_clusters_table(
     stat_img : str, os.PathLike or nibabel image
         A 3-D map in which extreme values are the interesting ones: z, t or -log10(p), not p.
     stat_threshold : float
-        The cluster-forming threshold, on the scale of the map: voxels beyond it are in a cluster.
-        Negative, with ``two_sided=False``: clusters of the negative tail.
+        The cluster-forming threshold, on the scale of the map: voxels beyond it are in a cluster,
+        and so is any infinite value. Negative, with ``two_sided=False``: clusters of the negative
+        tail. Infinite, as the threshold of a false discovery rate without a discovery: no finite
+        value is in a cluster.
     cluster_threshold : float, default=0
         Clusters of fewer voxels are left out.
     two_sided : bool, default=False
         Whether the negative tail is tabulated too, after the positive one.
     min_distance : float, default=8.0
-        How far apart, in mm, a subpeak must be from the one listed before it.
+        How far apart, in mm, a subpeak must be from the one listed before it; zero for no such
+        demand.
     return_label_maps : bool, default=False
         Whether to return images of the clusters' numbers too.
 
@@ -102,13 +107,13 @@ def get_clusters_table(
     ValueError
         If a number is out of range or the map is constant.
     ImageError
-        If the map cannot be read or has no finite value.
+        If the map cannot be read or is NaN everywhere.
 
     Warns
     -----
     UserWarning
-        If a tail has no cluster, the threshold is probably a p-value, or there are voxels without
-        a finite value (they are in no cluster).
+        If a tail has no cluster, the threshold is probably a p-value, or voxels are NaN (they are
+        in no cluster).
 
     Notes
     -----
@@ -132,11 +137,7 @@ def get_clusters_table(
     """
     threshold = signed_threshold("stat_threshold", stat_threshold, two_sided=two_sided)
     smallest = check_cluster_threshold(cluster_threshold)
-    distance = real_number("min_distance", min_distance)
-    if distance <= 0:
-        raise ValueError(
-            f"min_distance={distance:g} must be positive: it is the distance between subpeaks in mm"
-        )
+    distance = check_distance(min_distance)
     stat_map = read_stat_map(stat_img, whole_grid=True)
     warn_of_scale("stat_threshold", threshold, stat_map, remedy="stat_threshold={z:.3g}")
     space = stat_map.space
@@ -151,7 +152,7 @@ def get_clusters_table(
     for sign in signs:
         clusters = find_clusters(
             volume * sign,
-            abs(threshold),
+            below_infinity(abs(threshold)),
             space.grid.affine,
             min_distance=distance,
             most=_MOST_PEAKS,
@@ -215,6 +216,12 @@ def _label_map(stat_map: StatMap, labels: NDArray[np.int32]) -> Nifti1Image:
 def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> None:
     beyond = "above" if threshold >= 0 else "below"
     extreme = stat_map.tests.max() if threshold >= 0 else stat_map.tests.min()
+    if math.isinf(threshold):
+        warn_caller(
+            f"{stat_map.name}: no cluster {beyond} an infinite threshold, which is that of a false "
+            f"discovery rate where there is no discovery: the most extreme value is {extreme:.4g}"
+        )
+        return
     of_size = f" of {smallest:g} voxels or more" if smallest > 1 else ""
     scale = "; all its values lie between 0 and 1, as p-values do: give the map of z-scores"
     warn_caller(

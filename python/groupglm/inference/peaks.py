@@ -158,9 +158,10 @@ def _plateaus(
     places = np.stack(np.unravel_index(flat, volume.shape), axis=1)
     height = volume.ravel()[flat]
     # Weighted by the (equal) values: a middle between two voxels then rounds as centres of mass do.
-    weight = np.bincount(member, height, n_peaks)
+    mass = np.where(np.isinf(height), 1.0, height)
+    weight = np.bincount(member, mass, n_peaks)
     middle = np.stack(
-        [np.bincount(member, height * axis, n_peaks) / weight for axis in places.T], axis=1
+        [np.bincount(member, mass * axis, n_peaks) / weight for axis in places.T], axis=1
     )
     voxels = np.rint(middle).astype(np.int64)
     middle_at = np.ravel_multi_index(tuple(voxels.T), volume.shape)

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from nibabel.nifti1 import Nifti1Header
 
 from groupglm.errors import ImageError, warn_caller
 from groupglm.images import open_image
+from groupglm.images.opening import header_of
 from groupglm.inference.arguments import enough_to_tell
+from groupglm.naming import counted
 from groupglm.spaces.background import background_mask, border_values
 from groupglm.spaces.masking import Masking
 from groupglm.spaces.volume import VolumeSpace
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from groupglm.images import ImageLike, VolumeSource
 
 __all__ = ["StatMap", "read_stat_map"]
+
+_OUR_Z = re.compile(rb"[tF] z_score of contrast ")  # the description of a contrast's map of z
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +44,12 @@ class StatMap:
     values : array of float64, shape (n_values,)
         The statistic; NaN where it has none.
     tested : array of bool, shape (n_values,)
-        Where it is finite: a voxel without a statistic is not a test.
+        Where it is not NaN: a voxel without a statistic is not a test. An infinite statistic is the
+        strongest: it is that of an effect without any residual variance.
     dtype : numpy.dtype
         Type of the values in the file, for images made of them.
+    is_z : bool
+        Whether the map is known to hold z-scores, because a model of this package made it.
     """
 
     name: str
@@ -48,6 +57,7 @@ class StatMap:
     values: NDArray[np.float64]
     tested: NDArray[np.bool_]
     dtype: np.dtype[np.float32] | np.dtype[np.float64]
+    is_z: bool = False
 
     @cached_property
     def tests(self) -> NDArray[np.float64]:
@@ -71,9 +81,13 @@ class StatMap:
 
     @cached_property
     def looks_like_p(self) -> bool:
-        """Whether all values lie between 0 and 1, and are too many for z-values to do so."""
+        """Whether all values of a map of unknown kind lie between 0 and 1, and are too many."""
         tests = self.tests
-        return enough_to_tell(len(tests)) and bool(tests.min() >= 0 and tests.max() <= 1)
+        return (
+            not self.is_z
+            and enough_to_tell(len(tests))
+            and bool(tests.min() >= 0 and tests.max() <= 1)
+        )
 
     def values_or_zero(self) -> NDArray[np.float64]:
         """Return the values, zero where nothing was tested, shape (n_values,)."""
@@ -108,7 +122,7 @@ def read_stat_map(
     Raises
     ------
     ImageError
-        If the map cannot be read, or has no finite value inside the mask.
+        If the map cannot be read, or is NaN everywhere inside the mask.
     GridMismatchError
         If the mask is on another grid.
     ValueError
@@ -117,7 +131,7 @@ def read_stat_map(
     Warns
     -----
     UserWarning
-        If voxels inside the mask have no finite value: they are not tested.
+        If voxels inside the mask are NaN: they are not tested.
     """
     source = open_image(stat_img, name="stat_img")
     mask = Masking.resolve(mask_img, None, None, None).mask
@@ -127,28 +141,34 @@ def read_stat_map(
     if space is None:
         space = VolumeSpace(source.grid)
         inside = _differs_from_background(source, whole)
-        n_lost = int((inside & ~np.isfinite(whole)).sum())
+        n_lost = int((inside & np.isnan(whole)).sum())
         if not whole_grid:
             space = space.restrict(inside)
     else:
-        n_lost = int((~np.isfinite(whole[space.indices])).sum())
+        n_lost = int(np.isnan(whole[space.indices]).sum())
     values = whole if space.indices is None else whole[space.indices]
-    tested = np.isfinite(values)
+    tested = ~np.isnan(values)
     _report_untested(source.name, n_lost, tested)
-    return StatMap(source.name, space, values, tested, source.dtype)
+    return StatMap(source.name, space, values, tested, source.dtype, _is_our_z(stat_img))
+
+
+def _is_our_z(stat_img: ImageLike) -> bool:
+    """Tell whether the map's header says that a model of this package made it, as z-scores."""
+    header = header_of(stat_img)
+    if not isinstance(header, Nifti1Header):
+        return False
+    return _OUR_Z.match(bytes(np.asarray(header["descrip"]).item())) is not None
 
 
 def _read_whole(source: VolumeSource) -> NDArray[np.float64]:
-    """Return all values of the image, NaN where it has no finite one."""
+    """Return all values of the image."""
     values = np.empty(source.grid.n_voxels)
     source.read_into(values)
-    finite = np.isfinite(values)
-    if not finite.any():
+    if np.isnan(values).all():
         raise ImageError(
-            f"{source.name}: all {values.size} values are NaN or infinite, so there is nothing to "
-            "test; check how the map was made"
+            f"{source.name}: all {values.size} values are NaN, so there is nothing to test; check "
+            "how the map was made"
         )
-    values[~finite] = np.nan
     return values
 
 
@@ -156,8 +176,8 @@ def _differs_from_background(
     source: VolumeSource, values: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Find what is not background, missing values inside included."""
-    finite = np.isfinite(values)
-    kept = values[finite]
+    present = ~np.isnan(values)
+    kept = values[present]
     if kept.min() == kept.max():
         raise ValueError(
             f"{source.name}: the map is {kept[0]:g} at every voxel, so there is nothing to test; "
@@ -165,7 +185,7 @@ def _differs_from_background(
         )
     volume = values.reshape(source.grid.shape, order="F")
     # Where NaN is the background itself, the voxels with NaN are outside; else they are inside.
-    known = finite if np.isnan(border_values(volume)).any() else np.ones_like(finite)
+    known = present if np.isnan(border_values(volume)).any() else np.ones_like(present)
     mask = background_mask(
         volume,
         known.reshape(source.grid.shape, order="F").astype(np.int8),
@@ -178,12 +198,13 @@ def _differs_from_background(
 def _report_untested(name: str, n_lost: int, tested: NDArray[np.bool_]) -> None:
     if not tested.any():
         raise ImageError(
-            f"{name}: all {tested.size} values inside the mask are NaN or infinite, so there is "
-            "nothing to test; check that the mask belongs to the map"
+            f"{name}: all {tested.size} values inside the mask are NaN, so there is nothing to "
+            "test; check that the mask belongs to the map"
         )
     if n_lost:
         warn_caller(
-            f"{name}: {n_lost} voxels inside the mask are NaN or infinite; they are not tested: "
-            "they do not count among the tests, belong to no cluster, and are NaN in images made "
-            "from the map; leave them out of the mask to be rid of this warning"
+            f"{name}: {counted(n_lost, 'voxel')} inside the mask "
+            f"{'is' if n_lost == 1 else 'are'} NaN, and so not tested: such voxels do not count "
+            "among the tests, belong to no cluster, and are NaN in images made from the map; leave "
+            "them out of the mask to be rid of this warning"
         )

@@ -46,7 +46,7 @@ def threshold_of(
     Parameters
     ----------
     z : array, shape (n,)
-        The z-values of all tests, each finite.
+        The z-values of all tests, infinite ones included.
     alpha : float
         The level, between 0 and 1.
     height_control : {"fpr", "fdr", "bonferroni"}
@@ -61,7 +61,7 @@ def threshold_of(
     -------
     float
         A test is significant if its z (two-sided: absolute z) is this or more. Infinite for "fdr"
-        when none is.
+        when none is. An infinite z is significant at any level.
 
     Examples
     --------
@@ -87,8 +87,13 @@ def threshold_of(
     found = np.flatnonzero(special.ndtr(-candidates) <= tail * ranks / len(z))
     if found.size == 0:
         return math.inf
+    last = int(found[-1])
+    if math.isinf(candidates[last]):
+        # All discoveries are infinite: the z of the p that they are compared with is below them,
+        # and above every other z, whose p would else be small enough too.
+        return -float(special.ndtri(tail * (last + 1) / len(z)))
     # The last double below the least discovery, so that it passes ">" as well as ">=".
-    return float(np.nextafter(candidates[found[-1]], -math.inf))
+    return float(np.nextafter(candidates[last], -math.inf))
 
 
 def threshold_stats_img(
@@ -114,7 +119,7 @@ def threshold_stats_img(
         The level that `height_control` keeps to; of both tails together if `two_sided`.
     threshold : float, optional
         A threshold on the map's own scale, for ``height_control=None``; 3.0 by default. Negative,
-        with ``two_sided=False``: keeps the values at or below it.
+        with ``two_sided=False``: keeps the values at or below it. Infinite: keeps infinite values.
     height_control : {"fpr", "fdr", "bonferroni"} or None, default="fpr"
         "fpr": `alpha` is the false positive rate of each voxel. "fdr": the expected proportion of
         false discoveries (Benjamini-Hochberg). "bonferroni": the probability of any false
@@ -129,30 +134,31 @@ def threshold_stats_img(
     -------
     image : nibabel.nifti1.Nifti1Image or None
         The values that reach the threshold, zero elsewhere; NaN at voxels of the mask where the map
-        has no finite value. None without `stat_img`.
+        is NaN. An infinite value reaches every threshold. None without `stat_img`.
     threshold : float
         The threshold used; infinite if "fdr" finds no discovery.
 
     Raises
     ------
     ValueError
-        If a number is out of range, the map's values all lie between 0 and 1 as p-values do, or the
-        mask is empty.
+        If a number is out of range, or the mask is empty.
     ImageError
-        If the map or the mask cannot be read, or nothing inside the mask is finite.
+        If the map or the mask cannot be read, or the map is NaN everywhere inside the mask.
     GridMismatchError
         If the mask is on another grid.
 
     Warns
     -----
     UserWarning
-        If voxels of the mask are not finite (they are not tested), `threshold` has no effect or
-        is probably a p-value, or nothing survives.
+        If voxels of the mask are NaN (they are not tested), `threshold` has no effect or is
+        probably a p-value, nothing survives, or the map's values all lie between 0 and 1, as
+        p-values do, and no model of this package has made it.
 
     Notes
     -----
     The threshold is computed in double precision from all tested voxels, those of the mask that
-    are finite.
+    are not NaN. An infinite z is that of an effect without any residual variance, such as where
+    all patients have a lesion and no control has: the strongest evidence that a map can hold.
 
     Examples
     --------
@@ -259,8 +265,9 @@ def _warn_nothing_survives(stat_map: StatMap, threshold: float, *, two_sided: bo
         if stat_map.looks_like_p
         else ""
     )
+    doubt = "" if stat_map.is_z else "Check that the map is of z-values; if it is, "
+    verdict = "there is no evidence at this level"
     warn_caller(
         f"{stat_map.name}: nothing survives: {needed}, and {extreme} of {stat_map.n_tested} "
-        f"voxels{scale}; the image is all zero. Check that the map is of z-values; if it is, there "
-        "is no evidence at this level"
+        f"voxels{scale}; the image is all zero. {doubt}{verdict if doubt else verdict.capitalize()}"
     )
