@@ -131,7 +131,7 @@ def _report(
     if redo or outputs.state_of(path, said) != "done":
         weights = {contrast.name: contrast.weights for contrast in study.contrasts}
         with outputs.described(path, {"Description": "Page about the group model", **said}):
-            write_report(fitted.model, weights, correct, None, path)
+            write_report(fitted.model, weights, [correct], path)
         journal.say(f"Report: {path}")
     else:
         journal.say(f"Report: skipped, it is there already: {path}")

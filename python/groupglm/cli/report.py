@@ -20,6 +20,9 @@ from groupglm.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from groupglm.report import PermutationTest
     from groupglm.second_level import SecondLevelModel
 
 __all__ = ["report", "write_report"]
@@ -95,7 +98,8 @@ def report(
                 "Contrasts": [contrast.facts() for contrast in read],
             }
             with made.writing(said):
-                write_report(loaded, {c.name: c.weights for c in read}, correct, title, output)
+                weights = {contrast.name: contrast.weights for contrast in read}
+                write_report(loaded, weights, [correct], output, title=title)
             journal.say(f"Report: {output}")
     names = [contrast["Name"] for contrast in said.get("Contrasts", [])]
     journal.summary(
@@ -105,10 +109,13 @@ def report(
 
 def write_report(
     model: SecondLevelModel,
-    contrasts: dict[str, Any],
-    correct: Correction,
-    title: str | None,
+    contrasts: Mapping[str, Any],
+    corrections: Sequence[Correction],
     output: Path,
+    *,
+    permutations: Mapping[str, PermutationTest] | None = None,
+    command: str = "",
+    **options: Any,
 ) -> None:
     """Write the page of a fitted model.
 
@@ -116,19 +123,28 @@ def write_report(
     ----------
     model : SecondLevelModel
         Fitted.
-    contrasts : dict
+    contrasts : mapping
         Weights by name.
-    correct : Correction
-        How maps are thresholded.
-    title : str or None
-        Heading.
+    corrections : sequence of Correction
+        How maps are thresholded: each contrast has a map and a table for each.
     output : pathlib.Path
         The file, written whole or not at all.
+    permutations : mapping of str to PermutationTest, optional
+        Permutation tests by the name of the contrast.
+    command : str, optional
+        The shell command that makes the page again.
+    **options
+        Further parameters of ``generate_report``.
     """
-    page = model.generate_report(
-        contrasts or None,
-        title=title,
-        alpha=correct.alpha,
-        height_control=correct.control,
-    )
-    page.save_as_html(output)
+    from groupglm.report.generating import make_report
+
+    given = {
+        "contrasts": dict(contrasts) or None,
+        "alpha": [correction.alpha for correction in corrections],
+        "height_control": [correction.control for correction in corrections],
+        "permutations": permutations,
+        **options,
+    }
+    if len(corrections) == 1:
+        given |= {"alpha": corrections[0].alpha, "height_control": corrections[0].control}
+    make_report(model, given, command=command).save_as_html(output)

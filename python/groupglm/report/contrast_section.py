@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from groupglm.plotting.panels import glass_panels
 from groupglm.plotting.peak import draw_peak
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.stat_map import draw_slices
-from groupglm.report import words
+from groupglm.report import permuted_words, words
 from groupglm.report.figures import Picture, chart, picture
 
 if TYPE_CHECKING:
@@ -29,68 +30,160 @@ if TYPE_CHECKING:
     from groupglm.plotting.volumes import Volume
     from groupglm.report.findings import Finding, Peak
     from groupglm.report.options import ReportOptions
+    from groupglm.report.permuted_findings import PermutedFinding
 
-__all__ = ["contrast_section"]
+__all__ = ["ContrastResults", "contrast_section"]
 
 _LEVEL = 0.95
 
 
-def contrast_section(
-    finding: Finding,
-    at_peaks: NDArray[np.float64] | None,
-    group: FittedGroup,
-    design: pd.DataFrame,
-    options: ReportOptions,
-    background: Background,
-    mask: Volume,
-) -> dict[str, Any]:
-    """Return pictures, table and sentences of a contrast.
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One map of a contrast on the page, with its words.
 
     Parameters
     ----------
     finding : Finding
         What was found.
+    options : ReportOptions
+        Looks.
+    title, headline, shown_where, explanation : str
+        What the page says of it; the explanation may be empty.
+    """
+
+    finding: Finding
+    options: ReportOptions
+    title: str
+    headline: str
+    shown_where: str
+    explanation: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ContrastResults:
+    """All that was found of a contrast.
+
+    Parameters
+    ----------
+    findings : list of Finding
+        One a correction.
+    corrections : tuple of ReportOptions
+        The corrections.
+    permuted : list of PermutedFinding
+        By permutation; may be empty.
+    """
+
+    findings: list[Finding]
+    corrections: tuple[ReportOptions, ...]
+    permuted: list[PermutedFinding]
+
+    @property
+    def name(self) -> str:
+        """What the user calls the contrast."""
+        return self.findings[0].name
+
+    @cached_property
+    def results(self) -> list[Result]:
+        """Every map of the contrast: corrections in their order, then permutations."""
+        found = [
+            Result(own, options, words.title(options), words.headline(own), _threshold(own))
+            for own, options in zip(self.findings, self.corrections, strict=True)
+        ]
+        for one in self.permuted:
+            said = permuted_words
+            found.append(
+                Result(
+                    one,
+                    self.corrections[0],
+                    said.title(one),
+                    said.headline(one),
+                    said.shown_where(one),
+                    said.explanation(one),
+                )
+            )
+        return found
+
+    @property
+    def leading(self) -> Result:
+        """The result whose peaks are shown: the first that has any."""
+        return next((one for one in self.results if one.finding.survived), self.results[0])
+
+    @property
+    def peaks(self) -> tuple[Peak, ...]:
+        """The peaks whose data are shown."""
+        return self.leading.finding.peaks
+
+
+def contrast_section(
+    contrast: ContrastResults,
+    at_peaks: NDArray[np.float64] | None,
+    group: FittedGroup,
+    design: pd.DataFrame,
+    background: Background,
+    mask: Volume,
+    *,
+    first_map: int,
+) -> dict[str, Any]:
+    """Return pictures, tables and sentences of a contrast.
+
+    Parameters
+    ----------
+    contrast : ContrastResults
+        What was found.
     at_peaks : array, shape (n_images, n_peaks)
-        The data at the finding's peaks; None when the images could not be read.
+        The data at the contrast's peaks; None when the images could not be read.
     group : FittedGroup
         The fit.
     design : pandas.DataFrame
         The design matrix.
-    options : ReportOptions
-        Thresholds and looks.
     background : Background
         The picture behind the map.
     mask : Volume
         The mask.
+    first_map : int
+        The number of its first map in the viewer.
 
     Returns
     -------
     dict
         For the template.
     """
-    headline = words.headline(finding)
+    finding = contrast.findings[0]
+    leading = contrast.leading
+    several = len(contrast.results) > 1
     return {
-        "name": finding.name,
+        "name": contrast.name,
         "expression": finding.expression,
         "statistic": words.degrees(finding),
-        "headline": headline,
-        "survived": finding.survived,
-        "threshold": _threshold(finding),
         "weights": chart(
             plot_contrast_matrix(finding.weights, design),
             f"Bars of the weights: {finding.expression}.",
             "Weight of each column.",
         ),
-        "map": _map(finding, options, background, mask, headline),
+        "results": [
+            {
+                "title": result.title,
+                "headline": result.headline,
+                "survived": result.finding.survived,
+                "shown_where": result.shown_where,
+                "explanation": result.explanation,
+                "map": _map(result, background, mask),
+                "columns": list(result.finding.table.columns),
+                "rows": [
+                    _cells(row) for row in result.finding.table.itertuples(index=False, name=None)
+                ],
+                "number": first_map + place,
+            }
+            for place, result in enumerate(contrast.results)
+        ],
         "histogram": _histogram(finding),
         "peaks": []
         if at_peaks is None
         else [
-            _peak_picture(finding, peak, data, group)
-            for peak, data in zip(finding.peaks, at_peaks.T, strict=True)
+            _peak_picture(leading.finding, peak, data, group)
+            for peak, data in zip(contrast.peaks, at_peaks.T, strict=True)
         ],
-        "columns": list(finding.table.columns),
-        "rows": [_cells(row) for row in finding.table.itertuples(index=False, name=None)],
+        "peaks_of": leading.title if several else "",
     }
 
 
@@ -101,9 +194,8 @@ def _threshold(finding: Finding) -> str:
     return f"{sign} > {finding.threshold:.3f}"
 
 
-def _map(
-    finding: Finding, options: ReportOptions, background: Background, mask: Volume, headline: str
-) -> Picture:
+def _map(result: Result, background: Background, mask: Volume) -> Picture:
+    finding, options = result.finding, result.options
     glass = options.plot_type == "glass"
     # Survivors are above the threshold and in clusters that are large enough; the scale marks it.
     limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
@@ -119,9 +211,9 @@ def _map(
             shown, background, mask, scale, options.display_mode, options.cut_coords, None, "z"
         )
         kind = "Slices"
-    alt = f"{kind} of the map of {finding.name}. {headline}"
-    note = "places in mm; L and R are the subject's left and right"
-    return picture(figure, alt, f"Shown: {_threshold(finding)}; {note}.")
+    alt = f"{kind} of the map of {finding.name}. {result.headline}"
+    note = "Places in mm; L and R are the subject's left and right"
+    return picture(figure, alt, f"{note}; shown where {result.shown_where}.")
 
 
 def _histogram(finding: Finding) -> Picture | None:

@@ -16,6 +16,8 @@ from groupglm.plotting.volumes import Volume
 from groupglm.report.options import describe_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from groupglm.report.options import ReportOptions
     from groupglm.results import ContrastResult
 
-__all__ = ["Finding", "Peak", "find"]
+__all__ = ["Finding", "Peak", "empty_table", "find", "main_peaks", "place_of", "position_of"]
 
 _MAX_PEAKS = 3
 _COLUMNS = ("Cluster ID", "X", "Y", "Z", "Peak Stat", "Cluster Size (mm3)")
@@ -74,6 +76,8 @@ class Finding:
         The map with zero where nothing survived.
     z_map : Volume
         The map, zero outside the mask.
+    z_row : array, shape (n_voxels,)
+        Its values in the mask.
     table : pandas.DataFrame
         The clusters and their peaks.
     top : Peak
@@ -90,6 +94,7 @@ class Finding:
     threshold: float
     thresholded: Volume
     z_map: Volume
+    z_row: NDArray[np.float64]
     table: pd.DataFrame
     top: Peak
     peaks: tuple[Peak, ...]
@@ -142,7 +147,7 @@ def find(
         survivors, limit = _survivors(image, group, options, two_sided)
         table = _clusters(image, limit, survivors, options, two_sided)
     top = int(np.argmax(np.abs(z) if two_sided else z))
-    top_peak = Peak(_position(group, top), float(z[top]), top, "")
+    top_peak = Peak(position_of(group, top), float(z[top]), top, "")
     return Finding(
         name=name,
         expression=describe_weights(weights, list(group.result.column_names)),
@@ -152,9 +157,10 @@ def find(
         threshold=limit,
         thresholded=survivors,
         z_map=Volume.of(image, "z map"),
+        z_row=z,
         table=table,
         top=top_peak,
-        peaks=_main_peaks(table, group, z) or (top_peak,),
+        peaks=main_peaks(table, group, z) or (top_peak,),
     )
 
 
@@ -182,10 +188,8 @@ def _clusters(
     options: ReportOptions,
     two_sided: bool,
 ) -> pd.DataFrame:
-    import pandas as pd
-
     if not survivors.data.any() or not math.isfinite(threshold):
-        return pd.DataFrame(columns=list(_COLUMNS))
+        return empty_table()
     table: pd.DataFrame = get_clusters_table(
         image,
         threshold,
@@ -196,14 +200,19 @@ def _clusters(
     return table
 
 
-def _main_peaks(
-    table: pd.DataFrame, group: FittedGroup, z: NDArray[np.float64]
-) -> tuple[Peak, ...]:
+def empty_table() -> pd.DataFrame:
+    """Return the table of no clusters."""
+    import pandas as pd
+
+    return pd.DataFrame(columns=list(_COLUMNS))
+
+
+def main_peaks(table: pd.DataFrame, group: FittedGroup, z: NDArray[np.float64]) -> tuple[Peak, ...]:
     """Return the highest peaks of clusters, the highest first."""
     peaks = []
     for row in table.itertuples(index=False, name=None):
         label, position = str(row[0]), (float(row[1]), float(row[2]), float(row[3]))
-        place = _place(group, position)
+        place = place_of(group, position)
         if label.isdigit() and place is not None:
             peaks.append(Peak(position, float(z[place]), place, label))
     peaks.sort(key=lambda peak: -abs(peak.z))
@@ -215,14 +224,15 @@ def _indices(group: FittedGroup) -> Any:
     return np.arange(space.n_values) if space.indices is None else space.indices
 
 
-def _position(group: FittedGroup, place: int) -> tuple[float, float, float]:
+def position_of(group: FittedGroup, place: int) -> tuple[float, float, float]:
+    """Return where a place in a row is, in mm."""
     grid = group.space.grid
     voxel = np.unravel_index(int(_indices(group)[place]), grid.shape, order="F")
     x, y, z = (grid.affine @ [*voxel, 1])[:3]
     return float(x), float(y), float(z)
 
 
-def _place(group: FittedGroup, position: tuple[float, float, float]) -> int | None:
+def place_of(group: FittedGroup, position: Sequence[float]) -> int | None:
     """Return the place in a row of the voxel that holds a position; None outside the mask."""
     grid = group.space.grid
     voxel = np.floor((np.linalg.inv(grid.affine) @ [*position, 1.0])[:3] + 0.5).astype(int)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from groupglm.report.html_report import HTMLReport, check_dims
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from groupglm.fitted import FittedGroup
     from groupglm.images import ImageLike
     from groupglm.report.options import HeightControl, PlotType
+    from groupglm.report.permutation_test import PermutationTest
 
-__all__ = ["ReportingMixin"]
+__all__ = ["ReportingMixin", "make_report"]
 
 
 class ReportingMixin(ABC):
@@ -34,9 +36,9 @@ class ReportingMixin(ABC):
         title: str | None = None,
         bg_img: ImageLike | None = "MNI152TEMPLATE",
         threshold: float = 3.09,
-        alpha: float = 0.001,
+        alpha: float | Sequence[float] = 0.001,
         cluster_threshold: int = 0,
-        height_control: HeightControl | None = "fpr",
+        height_control: HeightControl | Sequence[HeightControl | None] | None = "fpr",
         min_distance: float = 8.0,
         plot_type: PlotType = "slice",
         display_mode: str | None = None,
@@ -45,6 +47,7 @@ class ReportingMixin(ABC):
         first_level_contrast: Any = None,
         two_sided: bool = True,
         cut_coords: Any = None,
+        permutations: Mapping[str, PermutationTest] | None = None,
     ) -> HTMLReport:
         """Write a page about the fit: data, design, and for each contrast map, clusters and peaks.
 
@@ -66,12 +69,14 @@ class ReportingMixin(ABC):
         threshold : float, default=3.09
             Of z, with ``height_control=None``; else it has no effect.
         alpha : float, default=0.001
-            Error rate that `height_control` is to hold.
+            Error rate that `height_control` is to hold; one for all of its corrections, or one
+            for each.
         cluster_threshold : int, default=0
             Smallest size of a cluster, in voxels.
-        height_control : {"fpr", "fdr", "bonferroni", None}, default="fpr"
+        height_control : {"fpr", "fdr", "bonferroni", None} or a list of them, default="fpr"
             How the threshold is set: by the p-value of each voxel, by the false discovery rate, by
-            Bonferroni's correction, or not at all.
+            Bonferroni's correction, or not at all. A list: each contrast has a map and a table for
+            each correction.
         min_distance : float, default=8.0
             Smallest distance of peaks within a cluster, in mm.
         plot_type : {"slice", "glass"}, default="slice"
@@ -88,6 +93,9 @@ class ReportingMixin(ABC):
             has one tail.
         cut_coords : int, sequence of float or mapping, optional
             Where slices are, in mm, as in `groupglm.plotting.plot_stat_map`.
+        permutations : mapping of str to groupglm.report.PermutationTest, optional
+            Permutation tests of contrasts, by the contrast's name: the page shows their corrected
+            p-values beside the other results.
 
         Returns
         -------
@@ -110,25 +118,55 @@ class ReportingMixin(ABC):
             If a parameter that was given has no effect beside another.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
-        from sklearn.utils.validation import check_is_fitted
+        return make_report(self, given)
 
-        check_is_fitted(self)
-        from groupglm.report.options import ReportOptions, named_contrasts
-        from groupglm.report.page import Request, build_page
 
-        dims = check_dims(report_dims)
-        aside = ("contrasts", "report_dims", "first_level_contrast")
-        options = ReportOptions.check(**{k: v for k, v in given.items() if k not in aside})
-        columns = [str(name) for name in self.design_matrix_.columns]
-        named = named_contrasts(contrasts, columns)
-        group = self._fitted_for(first_level_contrast)
-        request = Request(
-            options=options,
-            contrasts=named,
-            model_parameters=_changed(type(self).__init__, vars(self)),
-            report_parameters=_changed(ReportingMixin.generate_report, given),
-        )
-        return HTMLReport(build_page(group, self.design_matrix_, request), dims)
+def make_report(
+    model: ReportingMixin, given: Mapping[str, Any], *, command: str = ""
+) -> HTMLReport:
+    """Write the page of a model.
+
+    Parameters
+    ----------
+    model : SecondLevelModel
+        Fitted.
+    given : mapping
+        Parameters of `ReportingMixin.generate_report` that are not the default.
+    command : str, optional
+        The shell command that makes the page again, if there is one.
+
+    Returns
+    -------
+    HTMLReport
+        The page.
+    """
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(model)
+    from groupglm.report.options import check_corrections, named_contrasts
+    from groupglm.report.page import Request, build_page
+    from groupglm.report.permutation_test import check_permutations
+
+    parameters = inspect.signature(ReportingMixin.generate_report).parameters
+    defaults = {name: own.default for name, own in parameters.items() if name != "self"}
+    given = {**defaults, **given}
+    dims = check_dims(given["report_dims"])
+    aside = ("contrasts", "report_dims", "first_level_contrast", "permutations")
+    options = check_corrections({k: v for k, v in given.items() if k not in aside})
+    named = named_contrasts(
+        given["contrasts"], [str(name) for name in model.design_matrix_.columns]
+    )
+    permutations = check_permutations(given["permutations"], list(named))
+    group = model._fitted_for(given["first_level_contrast"])
+    request = Request(
+        corrections=options,
+        contrasts=named,
+        permutations=permutations,
+        model_parameters=_changed(type(model).__init__, vars(model)),
+        report_parameters=_changed(ReportingMixin.generate_report, given),
+        command=command,
+    )
+    return HTMLReport(build_page(group, model.design_matrix_, request), dims)
 
 
 def _changed(function: Any, given: dict[str, Any]) -> dict[str, Any]:

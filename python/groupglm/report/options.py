@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from groupglm.contrasts import contrast_matrix
 from groupglm.errors import warn_caller
 
-__all__ = ["HeightControl", "PlotType", "ReportOptions", "describe_weights", "named_contrasts"]
+__all__ = [
+    "HeightControl",
+    "PlotType",
+    "ReportOptions",
+    "check_corrections",
+    "describe_weights",
+    "named_contrasts",
+]
 
 HeightControl: TypeAlias = Literal["fpr", "fdr", "bonferroni"]
 PlotType: TypeAlias = Literal["slice", "glass"]
@@ -65,6 +72,49 @@ class ReportOptions:
             given["display_mode"] = "z" if given["plot_type"] == "slice" else "lzry"
         _check_views(given)
         return cls(**given)
+
+
+def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
+    """Return the options of each correction that was asked for, checked.
+
+    Parameters
+    ----------
+    given : mapping
+        The parameters of ``generate_report``; ``height_control`` may be a list, and then ``alpha``
+        too.
+
+    Returns
+    -------
+    tuple of ReportOptions
+        One a correction, in the order given; they differ in `height_control` and `alpha` only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has none of the values allowed, there is no correction, or the same twice.
+    """
+    controls, alphas = given["height_control"], given["alpha"]
+    if not isinstance(controls, list | tuple):
+        return (ReportOptions.check(**given),)
+    if isinstance(alphas, list | tuple | np.ndarray):
+        levels = list(alphas)
+    else:
+        levels = [alphas] * len(controls)
+    if not controls or len(levels) != len(controls):
+        raise ValueError(
+            f"height_control has {len(controls)} corrections and alpha {len(levels)} levels; give "
+            "at least one correction, and one level for all or one for each"
+        )
+    pairs = list(zip(controls, levels, strict=True))
+    if len(set(pairs)) < len(pairs):
+        raise ValueError(f"height_control and alpha hold a correction twice: {pairs}")
+    found = []
+    for control, alpha in pairs:
+        own = {**given, "height_control": control, "alpha": alpha}
+        if None in controls:  # alpha and threshold have an effect, each in another correction
+            own |= {"alpha": DEFAULT_ALPHA} if control is None else {"threshold": DEFAULT_THRESHOLD}
+        found.append(ReportOptions.check(**own))
+    return tuple(found)
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.resources
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,13 @@ from markupsafe import Markup
 
 from groupglm.plotting.template import find_background
 from groupglm.plotting.volumes import Volume
-from groupglm.report import redo, words
-from groupglm.report.contrast_section import contrast_section
+from groupglm.report import permuted_words, redo, words
+from groupglm.report.contrast_section import ContrastResults, contrast_section
 from groupglm.report.data_quality import look_at_images
 from groupglm.report.data_section import data_section, mask_picture
 from groupglm.report.design_section import design_section
 from groupglm.report.findings import find
+from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.viewer import background_payload, map_payload
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from groupglm.fitted import FittedGroup
     from groupglm.plotting.template import Background
     from groupglm.report.options import ReportOptions
+    from groupglm.report.permutation_test import PermutationTest
 
 __all__ = ["Request", "build_page"]
 
@@ -41,18 +43,24 @@ class Request:
 
     Parameters
     ----------
-    options : ReportOptions
-        Thresholds and looks.
+    corrections : tuple of ReportOptions
+        Thresholds and looks, one a correction; they differ in the threshold only.
     contrasts : dict of str to array
         The contrasts by name.
+    permutations : dict of str to PermutationTest
+        Permutation tests of contrasts, by the contrast's name.
     model_parameters, report_parameters : mapping
         What the user gave that is not the default.
+    command : str
+        The shell command that makes the page again; empty if there is none.
     """
 
-    options: ReportOptions
+    corrections: tuple[ReportOptions, ...]
     contrasts: dict[str, NDArray[np.float64]]
+    permutations: dict[str, PermutationTest]
     model_parameters: Mapping[str, Any]
     report_parameters: Mapping[str, Any]
+    command: str = ""
 
 
 def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> str:
@@ -72,49 +80,90 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
     str
         HTML, complete.
     """
-    options = request.options
+    options = request.corrections[0]
     mask = Volume(group.space.mask.astype(np.uint8), group.space.grid.affine)
     background = find_background(options.bg_img, mask)
     if background is None:  # there is always a mask
         raise AssertionError
-    findings = [find(name, weights, group, options) for name, weights in request.contrasts.items()]
-    voxels = [peak.place for finding in findings for peak in finding.peaks]
+    findings = [
+        [find(name, weights, group, correction) for correction in request.corrections]
+        for name, weights in request.contrasts.items()
+    ]
+    permuted = [
+        list(find_permuted(own[0], request.permutations[own[0].name], group, options.min_distance))
+        if own[0].name in request.permutations
+        else []
+        for own in findings
+    ]
+    contrasts = [
+        ContrastResults(own, request.corrections, further)
+        for own, further in zip(findings, permuted, strict=True)
+    ]
+    voxels = [peak.place for contrast in contrasts for peak in contrast.peaks]
     quality = look_at_images(group, np.array(voxels, dtype=np.intp))
-    sections, taken = [], 0
-    for finding in findings:
+    sections, taken, n_maps = [], 0, 0
+    for contrast in contrasts:
         data = quality.at_voxels
         if data is not None:
-            data = data[:, taken : taken + len(finding.peaks)]
-        taken += len(finding.peaks)
-        sections.append(contrast_section(finding, data, group, design, options, background, mask))
+            data = data[:, taken : taken + len(contrast.peaks)]
+        taken += len(contrast.peaks)
+        sections.append(
+            contrast_section(contrast, data, group, design, background, mask, first_map=n_maps)
+        )
+        n_maps += len(contrast.results)
     versions = redo.versions()
     context = {
         "title": options.title or f"Group analysis of {len(group.sources)} images",
         "summary": words.summary(group, quality),
-        "correction": words.correction(options) if findings else "",
-        "methods": words.methods(group, findings, options, versions),
-        "references": words.references(options),
+        "corrections": [words.correction(own) for own in request.corrections] if findings else [],
+        "methods": _methods(group, contrasts, request, versions),
+        "references": [
+            *words.references(request.corrections),
+            *permuted_words.references([one for own in permuted for one in own]),
+        ],
         "data": data_section(group, quality),
         "mask_picture": mask_picture(group, background, mask),
         "background_note": _background_note(background, mask),
         "design": design_section(group, design),
         "contrasts": sections,
-        "viewer": _viewer(findings, background, mask),
+        "viewer": _viewer(contrasts, background, mask),
         "versions": versions,
         "call": redo.call(request.model_parameters, request.report_parameters),
-        "parameters": _all_parameters(options),
+        "command": request.command,
+        "parameters": _all_parameters(request.corrections),
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
     return _render(context)
 
 
-def _viewer(findings: list[Any], background: Background, mask: Volume) -> dict[str, Any] | None:
-    if not findings:
+def _methods(
+    group: FittedGroup,
+    contrasts: list[ContrastResults],
+    request: Request,
+    versions: dict[str, str],
+) -> str:
+    found = [contrast.findings for contrast in contrasts]
+    text = words.methods(group, found, request.corrections, versions)
+    permuted = [finding for contrast in contrasts for finding in contrast.permuted]
+    return f"{text} {permuted_words.methods(permuted)}" if permuted else text
+
+
+def _viewer(
+    contrasts: list[ContrastResults], background: Background, mask: Volume
+) -> dict[str, Any] | None:
+    if not contrasts:
         return None
-    return {
-        "background": background_payload(background, mask),
-        "maps": [map_payload(finding, mask) for finding in findings],
-    }
+    maps: list[dict[str, Any]] = []
+    for contrast in contrasts:
+        first = len(maps)
+        for place, result in enumerate(contrast.results):
+            name = (
+                contrast.name if len(contrast.results) == 1 else f"{contrast.name}: {result.title}"
+            )
+            # The corrections of a contrast have one map of z, which is kept once.
+            shared = first if 0 < place < len(contrast.findings) else None
+            maps.append(map_payload(result.finding, name, mask, shared))
+    return {"background": background_payload(background, mask), "maps": maps}
 
 
 def _background_note(background: Background, mask: Volume) -> str:
@@ -133,8 +182,12 @@ def _background_note(background: Background, mask: Volume) -> str:
     return note
 
 
-def _all_parameters(options: ReportOptions) -> dict[str, str]:
-    return {name: redo.shown(value) for name, value in vars(options).items()}
+def _all_parameters(corrections: Sequence[ReportOptions]) -> dict[str, str]:
+    parameters = {name: redo.shown(value) for name, value in vars(corrections[0]).items()}
+    if len(corrections) > 1:
+        for name in ("height_control", "alpha"):
+            parameters[name] = redo.shown([getattr(own, name) for own in corrections])
+    return parameters
 
 
 def _render(context: Mapping[str, Any]) -> str:

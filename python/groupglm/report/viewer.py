@@ -13,6 +13,7 @@ import numpy as np
 from groupglm.plotting.colors import lookup_table
 from groupglm.plotting.stat_map import drawn_bounds
 from groupglm.plotting.volumes import Volume
+from groupglm.report.permuted_findings import PermutedFinding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,39 +58,51 @@ def background_payload(background: Background, mask: Volume) -> dict[str, Any]:
     }
 
 
-def map_payload(finding: Finding, mask: Volume) -> dict[str, Any]:
-    """Return a map of z scores for the viewer.
+def map_payload(finding: Finding, name: str, mask: Volume, shared: int | None) -> dict[str, Any]:
+    """Return a map for the viewer: z scores, or -log10 p of a permutation test.
 
     Parameters
     ----------
     finding : Finding
-        The contrast.
+        What was found.
+    name : str
+        What the viewer calls it.
     mask : Volume
         The mask; the map's grid is cut to its box.
+    shared : int, optional
+        The number of a map that holds the same values: they are kept there alone.
 
     Returns
     -------
     dict
         To be written as JSON. ``data`` is base64 of zlib of little-endian int16, the first axis
-        fastest; a value times ``step`` is z, and -32768 is outside the mask.
+        fastest; a value times ``step`` is z or -log10 p, and -32768 is outside the mask.
     """
+    by_p = isinstance(finding, PermutedFinding)
+    volume = finding.logp_map if isinstance(finding, PermutedFinding) else finding.z_map
     box, affine = _box(mask)
-    values = finding.z_map.data[box]
-    inside = mask.data[box] != 0
+    values = volume.data[box]
     largest = float(np.abs(values).max(initial=0.0))
     step = max(_RESOLUTION, largest / 32000)
-    whole = np.where(inside, np.round(values / step), OUTSIDE).astype("<i2")
-    threshold = finding.threshold if math.isfinite(finding.threshold) else largest
-    return {
-        "name": finding.name,
+    if isinstance(finding, PermutedFinding):
+        threshold = -math.log10(finding.test.alpha)
+    else:
+        threshold = finding.threshold if math.isfinite(finding.threshold) else largest
+    payload = {
+        "name": name,
         "step": step,
         "outside": OUTSIDE,
         "largest": largest,
         "threshold": threshold,
-        "signed": finding.two_sided,
+        "signed": finding.two_sided and not by_p,
+        "unit": "p" if by_p else "z",
         "peak": list(finding.peaks[0].position),
-        **_packed(whole, affine),
     }
+    if shared is not None:
+        return {**payload, "values_of": shared}
+    inside = mask.data[box] != 0
+    whole = np.where(inside, np.round(values / step), OUTSIDE).astype("<i2")
+    return {**payload, **_packed(whole, affine)}
 
 
 def _packed(values: NDArray[Any], affine: NDArray[np.float64]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from groupglm.report.options import ReportOptions
 
 __all__ = [
+    "clusters",
     "correction",
     "degrees",
     "headline",
@@ -27,6 +28,7 @@ __all__ = [
     "place",
     "references",
     "summary",
+    "title",
 ]
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
@@ -98,6 +100,17 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
     )
 
 
+def title(options: ReportOptions) -> str:
+    """Name a correction."""
+    if options.height_control == "fpr":
+        return f"p < {options.alpha:g}, uncorrected"
+    if options.height_control == "fdr":
+        return f"False discovery rate {options.alpha:g}"
+    if options.height_control == "bonferroni":
+        return f"Familywise error rate {options.alpha:g}, by Bonferroni's correction"
+    return f"z > {options.threshold:g}, uncorrected"
+
+
 def correction(options: ReportOptions) -> str:
     """Say what the threshold controls, and what it does not."""
     sides = "two-sided" if options.two_sided else "one-sided"
@@ -142,14 +155,19 @@ def headline(finding: Finding) -> str:
         else:
             missed = f"the threshold is {finding.threshold:.2f}"
         return f"Nothing survived. The highest peak is {peak(top)}; {missed}."
+    return f"{clusters(finding)}. The highest peak is {peak(finding.peaks[0])}."
+
+
+def clusters(finding: Finding) -> str:
+    """Count what survived: clusters, voxels, and voxels of either sign."""
     count = finding.n_clusters
-    clusters = "One cluster" if count == 1 else f"{count:,} clusters"
+    number_of = "One cluster" if count == 1 else f"{count:,} clusters"
     n_voxels = int(np.count_nonzero(finding.thresholded.data))
     sign = ""
     if finding.two_sided:
         n_below = int(np.count_nonzero(finding.thresholded.data < 0))
         sign = f" ({n_voxels - n_below:,} with a positive effect, {n_below:,} with a negative one)"
-    return f"{clusters}, {n_voxels:,} voxels{sign}. The highest peak is {peak(finding.peaks[0])}."
+    return f"{number_of}, {n_voxels:,} voxels{sign}"
 
 
 def peak(found: Peak) -> str:
@@ -159,11 +177,11 @@ def peak(found: Peak) -> str:
 
 def methods(
     group: FittedGroup,
-    findings: Sequence[Finding],
-    options: ReportOptions,
+    findings: Sequence[Sequence[Finding]],
+    corrections: Sequence[ReportOptions],
     versions: dict[str, str],
 ) -> str:
-    """Return a paragraph for a paper, numbers filled in."""
+    """Return a paragraph for a paper, numbers filled in; findings by contrast and correction."""
     result = group.result
     zooms = f" {TIMES} ".join(f"{edge:g}" for edge in _edges(group))
     text = (
@@ -176,11 +194,12 @@ def methods(
     )
     if findings:
         tests = listed(
-            [f"{finding.name} [{finding.expression}; {degrees(finding)}]" for finding in findings],
+            [f"{own[0].name} [{own[0].expression}; {degrees(own[0])}]" for own in findings],
             40,
         )
         text += f" We tested {tests}. Statistics were turned into z scores of equal tail area."
-        text += f" {_threshold_for_paper(findings, options)}"
+        for own, options in zip(zip(*findings, strict=True), corrections, strict=True):
+            text += f" {_threshold_for_paper(own, options)}"
     return text
 
 
@@ -205,7 +224,8 @@ def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions) ->
     return f"Maps were thresholded {how}{at}{extent}; tests were {listed(sorted(sides))}."
 
 
-def references(options: ReportOptions) -> list[str]:
+def references(corrections: Sequence[ReportOptions]) -> list[str]:
     """Return what the methods and the report rest on."""
-    keys = ["ols", "vif", "outliers"] + (["fdr"] if options.height_control == "fdr" else [])
+    uses_fdr = any(options.height_control == "fdr" for options in corrections)
+    keys = ["ols", "vif", "outliers", *(["fdr"] if uses_fdr else [])]
     return [_REFERENCES[key] for key in keys]

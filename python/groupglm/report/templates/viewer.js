@@ -30,8 +30,9 @@
 
   async function load(number) {
     if (!maps.has(number)) {
-      const found = json(`viewer-map-${number}`);
-      found.values = await unpack(found.data, Int16Array);
+      let found = json(`viewer-map-${number}`);
+      if ("values_of" in found) found = { ...(await load(found.values_of)), ...found };
+      else found.values = await unpack(found.data, Int16Array);
       maps.set(number, found);
     }
     return maps.get(number);
@@ -130,16 +131,21 @@
     }
   }
 
+  const asP = (logp) => String(Number((10 ** -logp).toPrecision(2)));
+
   function tell() {
     const where = place.map((value) => value.toFixed(1).replace("-", "−")).join(", ");
     const z = valueAt(place);
     let what = "outside the mask";
     if (z !== null) {
       const side = isShown(z) ? "above" : "not above";
-      what = `z = ${z.toFixed(2).replace("-", "−")}, ${side} the threshold`;
+      what = map.unit === "p"
+        ? `corrected p = ${asP(z)}, ${isShown(z) ? "below" : "not below"} the limit`
+        : `z = ${z.toFixed(2).replace("-", "−")}, ${side} the threshold`;
     }
     readout.textContent = `(${where}) mm: ${what}`;
-    byId("viewer-limit").textContent = `${map.signed ? "|z|" : "z"} > ${limit.toFixed(2)}`;
+    byId("viewer-limit").textContent = map.unit === "p"
+      ? `p < ${asP(limit)}` : `${map.signed ? "|z|" : "z"} > ${limit.toFixed(2)}`;
   }
 
   let waiting = false;

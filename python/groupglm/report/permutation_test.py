@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A permutation test of a contrast that a page is to show: `PermutationTest`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+__all__ = ["PREFIX", "PermutationTest", "check_permutations"]
+
+PREFIX = "logp_max_"
+"""What the names of corrected p-values begin with."""
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationTest:
+    """The result of a permutation test, for `groupglm.SecondLevelModel.generate_report`.
+
+    Parameters
+    ----------
+    images : mapping of str to image or path, or one image
+        What `groupglm.non_parametric_inference` returned for the same images, design, mask and
+        contrast. Of a mapping the maps ``logp_max_...`` are shown: -log10 of p, corrected by the
+        largest statistic of each permutation. One image is the test of voxels.
+    n_permutations : int
+        Number of permutations that were done.
+    two_sided : bool, default=False
+        Whether negative effects counted.
+    cluster_p : float, optional
+        The p-value of a voxel that formed clusters, where sizes or masses were tested.
+    alpha : float, default=0.05
+        Familywise error rate at which results are shown.
+    sign_flip : bool, optional
+        Whether signs were flipped rather than images permuted; None: not known.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no map of corrected p-values, or a number is out of range.
+
+    Examples
+    --------
+    >>> import nibabel as nib, numpy as np
+    >>> logp = nib.Nifti1Image(np.zeros((4, 4, 4)), np.eye(4))
+    >>> test = PermutationTest(logp, n_permutations=1000)
+    >>> list(test.maps)
+    ['voxel']
+    """
+
+    images: Any
+    n_permutations: int
+    two_sided: bool = False
+    cluster_p: float | None = None
+    alpha: float = 0.05
+    sign_flip: bool | None = None
+
+    def __post_init__(self) -> None:
+        n_done = self.n_permutations
+        if isinstance(n_done, bool) or not isinstance(n_done, Integral) or n_done < 1:
+            raise ValueError(
+                f"n_permutations is {n_done!r}; give the number of permutations that were done"
+            )
+        if not 0 < self.alpha < 1:
+            raise ValueError(f"alpha is {self.alpha!r}; it is a probability, between 0 and 1")
+        if self.cluster_p is not None and not 0 < self.cluster_p < 1:
+            raise ValueError(f"cluster_p is {self.cluster_p!r}; it is a probability, or None")
+        if not self.maps:
+            raise ValueError(
+                f"images has no map of corrected p-values, only {', '.join(map(str, self.images))};"
+                f" give the {PREFIX}... maps that non_parametric_inference returns"
+            )
+
+    @property
+    def maps(self) -> dict[str, Any]:
+        """The maps of corrected p-values: "voxel", "size", "mass", "tfce" as far as tested."""
+        if not isinstance(self.images, Mapping):
+            return {"voxel": self.images}
+        names = [str(name) for name in self.images if str(name).startswith(PREFIX)]
+        return {_kind(name): self.images[name] for name in names}
+
+
+def _kind(name: str) -> str:
+    own = name.removeprefix(PREFIX)
+    return "voxel" if own in ("t", "F") else own
+
+
+def check_permutations(given: Any, contrasts: Sequence[str]) -> dict[str, PermutationTest]:
+    """Return the permutation tests by contrast.
+
+    Parameters
+    ----------
+    given : mapping or None
+        What the user gave.
+    contrasts : sequence of str
+        Names of the contrasts of the page.
+
+    Returns
+    -------
+    dict of str to PermutationTest
+        Empty for None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else, or of a contrast that the page is not about.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"permutations is a {type(given).__name__}; give a mapping of each contrast's name to "
+            "a groupglm.report.PermutationTest"
+        )
+    for name, test in given.items():
+        if name not in contrasts:
+            raise ValueError(
+                f"permutations has a test of {name!r}, which is none of the contrasts: "
+                f"{', '.join(map(repr, contrasts)) or 'there are none'}"
+            )
+        if not isinstance(test, PermutationTest):
+            raise TypeError(
+                f"permutations[{name!r}] is a {type(test).__name__}; it must be a "
+                "groupglm.report.PermutationTest, which says how many permutations there were"
+            )
+    return {str(name): test for name, test in given.items()}

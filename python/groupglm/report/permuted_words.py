@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the report says about permutation tests; every number is one of the results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from groupglm.report.words import clusters, listed, peak
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from groupglm.report.permutation_test import PermutationTest
+    from groupglm.report.permuted_findings import PermutedFinding
+
+__all__ = ["explanation", "headline", "methods", "p_value", "references", "shown_where", "title"]
+
+_KINDS = {
+    "voxel": "voxels",
+    "size": "cluster sizes",
+    "mass": "cluster masses",
+    "tfce": "threshold-free cluster enhancement",
+}
+_MAXIMA = {
+    "voxel": "statistic of a voxel",
+    "size": "size of a cluster",
+    "mass": "mass of a cluster",
+    "tfce": "enhanced statistic",
+}
+_REFERENCES = {
+    "lane": (
+        "Freedman D, Lane D. A nonstochastic interpretation of reported significance levels. "
+        "J Bus Econ Stat. 1983;1:292-298."
+    ),
+    "maxima": (
+        "Nichols TE, Holmes AP. Nonparametric permutation tests for functional neuroimaging: a "
+        "primer with examples. Hum Brain Mapp. 2002;15:1-25."
+    ),
+    "glm": (
+        "Winkler AM, Ridgway GR, Webster MA, Smith SM, Nichols TE. Permutation inference for the "
+        "general linear model. NeuroImage. 2014;92:381-397."
+    ),
+    "tfce": (
+        "Smith SM, Nichols TE. Threshold-free cluster enhancement: addressing problems of "
+        "smoothing, threshold dependence and localisation in cluster inference. NeuroImage. "
+        "2009;44:83-98."
+    ),
+}
+
+
+def p_value(p: float) -> str:
+    """Write a p-value to three digits; none is zero."""
+    return f"{p:.3g}"
+
+
+def title(finding: PermutedFinding) -> str:
+    """Name a permutation's result."""
+    return f"Permutation test of {_KINDS[finding.kind]}"
+
+
+def shown_where(finding: PermutedFinding) -> str:
+    """Say where the map shows anything."""
+    return f"corrected p < {finding.test.alpha:g}"
+
+
+def headline(finding: PermutedFinding) -> str:
+    """State what a permutation test found in a sentence."""
+    smallest = f"the smallest corrected p is {p_value(finding.smallest_p)}"
+    if not finding.survived:
+        return f"Nothing survived: {smallest}, of {peak(finding.top)}."
+    return f"{clusters(finding)}; {smallest}, of {peak(finding.top)}."
+
+
+def _tails(test: PermutationTest) -> str:
+    return "both tails" if test.two_sided else "the positive tail"
+
+
+def _rearranged(test: PermutationTest) -> str:
+    if test.sign_flip is None:
+        return "permutations"
+    return "random changes of signs" if test.sign_flip else "permutations of images"
+
+
+def explanation(finding: PermutedFinding) -> str:
+    """Say what was permuted, and what the corrected p is."""
+    test = finding.test
+    formed = ""
+    if finding.kind in ("size", "mass") and test.cluster_p is not None:
+        formed = f" Clusters were formed at p < {test.cluster_p:g} of a voxel."
+    within = "" if finding.kind == "voxel" else (
+        " It says that there is an effect within a cluster or around a voxel, not at which voxels."
+    )  # fmt: skip
+    return (
+        f"{test.n_permutations:,} {_rearranged(test)}, {_tails(test)}. The corrected p is how "
+        f"often the largest {_MAXIMA[finding.kind]} in the mask was at least as large, which "
+        f"controls the familywise error rate: shown where it is below {test.alpha:g}.{formed}"
+        f"{within}"
+    )
+
+
+def methods(findings: Sequence[PermutedFinding]) -> str:
+    """Return what a paper says of permutation tests."""
+    said: dict[str, list[str]] = {}
+    for finding in findings:
+        test = finding.test
+        how = (
+            f"{test.n_permutations:,} {_rearranged(test)} ({_tails(test)}; familywise error rate "
+            f"{test.alpha:g} by the distribution of the largest {_MAXIMA[finding.kind]}"
+        )
+        if finding.kind in ("size", "mass") and test.cluster_p is not None:
+            how += f", clusters formed at p < {test.cluster_p:g}"
+        said.setdefault(f"{how})", []).append(finding.name)
+    tests = [f"{listed(names, 40)} with {how}" for how, names in said.items()]
+    return (
+        f"By permutation (Freedman and Lane, 1983; Nichols and Holmes, 2002; Winkler and others, "
+        f"2014) we tested {'; '.join(tests)}."
+    )
+
+
+def references(findings: Sequence[PermutedFinding]) -> list[str]:
+    """Return what permutation tests rest on."""
+    if not findings:
+        return []
+    keys = ["lane", "maxima", "glm"]
+    if any(finding.kind == "tfce" for finding in findings):
+        keys.append("tfce")
+    return [_REFERENCES[key] for key in keys]
