@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groupglm._dependence import quote_names
+from groupglm.expressions import MAX_NESTING, nesting
 
 __all__ = ["contrast_matrix"]
 
@@ -210,6 +211,8 @@ class _Reader:
         return result.weights
 
     def _parse(self) -> ast.expr:
+        if nesting(self._expression) > MAX_NESTING:
+            raise self._refusal(f"its brackets are nested more than {MAX_NESTING} deep")
         try:
             return ast.parse(self._plain(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -6,10 +6,10 @@ The specification: https://bids-standard.github.io/stats-models.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from groupglm.errors import warn_caller
 __all__ = ["read_stats_model"]
 
 _VERSION = "1.0.0"
+_MAX_WEIGHT_CHARACTERS = 50
 
 # What each object may say. The rest of the specification is not for group models, or not here.
 _MODEL_KEYS = ("Name", "Description", "BIDSModelVersion", "Input", "Nodes", "Edges")
@@ -236,29 +237,37 @@ def _glm(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], str | N
         raise ValueError(f"{where}: Model.X is empty; [1] is the mean of all subjects")
     if len(set(x)) < len(x):
         raise ValueError(f"{where}: Model.X names a column twice ({quoted(x)})")
-    if formula is not None and (
-        not isinstance(formula, str) or not re.search(r"(?<![\w.\]])[01](?![\w.])", formula)
-    ):
-        raise ValueError(
-            f"{where}: Model.Formula is {formula!r}; it must be text with a term 1 or 0, which "
-            "says whether there is an intercept"
-        )
-    unused = [name for name in x if formula is not None and not _is_in(name, formula)]
-    if unused:
-        warn_caller(
-            f"{where}: Model.X names {quoted(unused)}, which Model.Formula {formula!r} does not "
-            "have; the design is that of the formula"
-        )
+    if formula is not None:
+        unused = _unused(x, formula, f"{where}: Model.Formula")
+        if unused:
+            warn_caller(
+                f"{where}: Model.X names {quoted(unused)}, which Model.Formula {formula!r} does "
+                "not have; the design is that of the formula"
+            )
     return x, formula
 
 
-def _is_in(name: str, formula: str) -> bool:
-    """Tell whether a formula names a column; of an intercept and of patterns it need not."""
-    return (
-        name == INTERCEPT
-        or re.search(r"[*?\[]", name) is not None
-        or re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", formula) is not None
-    )
+def _unused(x: Sequence[str], formula: Any, where: str) -> list[str]:
+    """Return what of `X` a formula does not name; of an intercept and of patterns it need not."""
+    from groupglm.inputs.formula import formula_columns
+
+    columns: list[str] = []
+    says_intercept = False
+    if isinstance(formula, str):
+        try:
+            columns, says_intercept = formula_columns(formula)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+    if not says_intercept:
+        raise ValueError(
+            f"{where} is {formula!r}; it must be text with a term 1 or 0, which says whether there "
+            "is an intercept"
+        )
+    return [
+        name
+        for name in x
+        if name not in columns and name != INTERCEPT and not re.search(r"[*?\[]", name)
+    ]
 
 
 def _variable(name: Any, where: str) -> str:
@@ -323,14 +332,21 @@ def _contrast(given: Any, where: str) -> ModelContrast:
 
 
 def _number(weight: Any, where: str) -> float:
+    """Return a weight; the text of a number of many digits is never worked out exactly."""
+    number = math.nan
     try:
-        if isinstance(weight, bool) or not isinstance(weight, str | int | float):
-            raise ValueError("no number")  # noqa: TRY004, TRY301
-        return float(Fraction(weight))
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        if isinstance(weight, str) and len(weight) <= _MAX_WEIGHT_CHARACTERS:
+            numerator, _, denominator = weight.partition("/")
+            number = float(numerator) / float(denominator or 1)
+        elif isinstance(weight, int | float) and not isinstance(weight, bool):
+            number = float(weight)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        pass
+    if not math.isfinite(number):
         raise ValueError(
-            f"{where}: the weight {weight!r} is no number, and no fraction such as '1/3'"
-        ) from error
+            f"{where}: the weight {repr(weight)[:60]} is no number, and no fraction such as '1/3'"
+        )
+    return number
 
 
 def _test(found: Mapping[str, Any], where: str) -> Literal["t", "F"]:

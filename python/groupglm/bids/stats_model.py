@@ -144,16 +144,16 @@ class StatsModel:
         ValueError
             If a column is missing, holds text, or has missing values.
         """
-        from groupglm.inputs.formula import design_from_formula
+        from groupglm.inputs.formula import design_from_columns, design_from_formula
 
         table = transform(participants, self.instructions)
         if self.formula is not None:
             return design_from_formula(self.formula, table)
         names = self._expanded([str(name) for name in table.columns])
         self._check_numeric(table, names)
-        one = "1" if INTERCEPT in names else "0"
-        terms = [f"`{name}`" for name in names if name != INTERCEPT]
-        design = design_from_formula(" + ".join([f"~ {one}", *terms]), table)
+        design = design_from_columns(
+            [name for name in names if name != INTERCEPT], table, intercept=INTERCEPT in names
+        )
         # As FitLins calls it.
         return design.rename(columns={"Intercept": INTERCEPT})[names]
 

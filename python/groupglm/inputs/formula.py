@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Design matrices from a formula over a participants table.
 
-formulaic does the algebra. It also executes what stands inside a function call or braces as Python
-code; here that code is read first, and refused unless it is arithmetic, comparison, or a call of
-one of the functions below. A formula from elsewhere can therefore not open files or start programs.
+The formula is read into terms (`formula_terms`), and what stands inside a function call or braces
+is computed from its syntax tree (`formula_code`): no part of it is ever executed as Python. A
+formula from elsewhere can therefore not open files or start programs. formulaic codes categories,
+makes splines and polynomials, and finds which columns the terms need.
 """
 
 from __future__ import annotations
 
-import ast
 import difflib
 import re
 from collections.abc import Iterable, Sequence
@@ -17,31 +17,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm._dependence import quote_names
+from groupglm.inputs.formula_code import columns_of, find_column
+from groupglm.inputs.formula_matrix import design_of_terms
+from groupglm.inputs.formula_terms import Factor, Formula, read_formula
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["aliases", "design_from_formula", "expand_aliases"]
+__all__ = [
+    "aliases",
+    "design_from_columns",
+    "design_from_formula",
+    "expand_aliases",
+    "formula_columns",
+]
 
-_TRANSFORMS = (
-    "C", "I", "bs", "cc", "center", "cr", "cs", "exp", "exp10", "exp2", "log", "log10", "log2",
-    "poly", "scale", "standardize", "Diff", "Helmert", "Poly", "Sum", "Treatment",
-)  # fmt: skip
-_CODINGS = ("SAS", "diff", "helmert", "poly", "sum", "treatment")
-_UFUNCS = (
-    "abs", "arcsinh", "arctan", "cbrt", "ceil", "clip", "cos", "exp", "expm1", "floor", "log",
-    "log10", "log1p", "log2", "maximum", "minimum", "sign", "sin", "sqrt", "square", "tan",
-    "tanh", "where",
-)  # fmt: skip
-_NODES = (
-    ast.Expression, ast.Load, ast.Constant, ast.List, ast.Tuple, ast.keyword,
-    ast.UnaryOp, ast.UAdd, ast.USub, ast.Not, ast.Invert,
-    ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.BitAnd, ast.BitOr,
-    ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
-)  # fmt: skip
-_MAX_FORMULA = 5_000  # characters; far above any real formula
-_MAX_POWER = 20  # a larger exponent is a slip, and of whole numbers it may not end
 _MAX_SHOWN = 8
+_MAX_CHARACTERS_SHOWN = 200
 
 
 def design_from_formula(formula: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -69,8 +61,12 @@ def design_from_formula(formula: str, table: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    The algebra is formulaic's: https://matthewwardrop.github.io/formulaic. Transforms that learn
-    from the data, such as ``center`` and ``scale``, learn from the rows of `table` alone.
+    The notation is R's, with R's precedence: ``:`` before ``%in%`` before ``*`` and ``/`` before
+    ``+`` and ``-``. Which columns of a category a term needs is formulaic's to find:
+    https://matthewwardrop.github.io/formulaic. Transforms that learn from the data, such as
+    ``center`` and ``scale``, learn from the rows of `table` alone. A formula's text has at most
+    5,000 characters, brackets within brackets up to 20 deep, powers up to 20, interactions of up to
+    6 columns, and at most 1,000 terms.
 
     Examples
     --------
@@ -83,25 +79,83 @@ def design_from_formula(formula: str, table: pd.DataFrame) -> pd.DataFrame:
     02        1.0  30.0         0.0
     03        1.0  40.0         1.0
     """
-    used = _used_columns(formula, [str(name) for name in table.columns])
-    _check_present(formula, table, used)
-    from formulaic import Formula
-
     try:
-        matrix = Formula(formula).get_model_matrix(
-            table.reset_index(drop=True), context={}, na_action="raise", output="pandas"
-        )
+        read = read_formula(formula)
+    except ValueError as error:
+        raise _invalid(formula, error) from error
+    return _design(formula, read, table)
+
+
+def design_from_columns(
+    names: Sequence[str], table: pd.DataFrame, *, intercept: bool
+) -> pd.DataFrame:
+    """Return columns of a table as a design matrix, whatever characters their names have.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Columns of the table.
+    table : pandas.DataFrame
+        One row a subject.
+    intercept : bool
+        Whether the first column is an intercept.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `design_from_formula` returns it.
+
+    Raises
+    ------
+    ValueError
+        As `design_from_formula` does.
+    """
+    factors = tuple(Factor(name) for name in names)
+    read = Formula(tuple((factor,) for factor in factors), intercept, True, factors)
+    return _design(" + ".join(["~ 1" if intercept else "~ 0", *names]), read, table)
+
+
+def _design(formula: str, read: Formula, table: pd.DataFrame) -> pd.DataFrame:
+    table = table.set_axis([str(name) for name in table.columns], axis="columns")
+    used = _used_columns(formula, read, list(table.columns))
+    _check_present(formula, table, used)
+    try:
+        matrix = design_of_terms(read, table[used])
     except Exception as error:  # a transform may raise anything, and the reason is in the message
         raise _invalid(formula, error) from error
-    import pandas as pd
+    if matrix.shape[1] == 0:
+        raise ValueError(
+            f"formula {_shown(formula)} gives no column; '~ 1' is the mean of all subjects"
+        )
+    _check_finite(formula, matrix)
+    return matrix
 
-    design = pd.DataFrame(
-        np.asarray(matrix, dtype=np.float64), index=table.index, columns=list(matrix.columns)
-    )
-    if design.shape[1] == 0:
-        raise ValueError(f"formula {formula!r} gives no column; '~ 1' is the mean of all subjects")
-    _check_finite(formula, design)
-    return design
+
+def formula_columns(formula: str) -> tuple[list[str], bool]:
+    """Return the columns that a formula names, and whether it says 0 or 1 for the intercept.
+
+    Parameters
+    ----------
+    formula : str
+        As `design_from_formula` takes it.
+
+    Returns
+    -------
+    columns : list of str
+        In the order of the text.
+    says_intercept : bool
+        Whether one of its terms is 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        If the formula cannot be read.
+    """
+    try:
+        read = read_formula(formula)
+    except ValueError as error:
+        raise _invalid(formula, error) from error
+    return _named_columns(read), read.says_intercept
 
 
 def aliases(columns: Iterable[str]) -> dict[str, str]:
@@ -165,107 +219,35 @@ def _is_plain_text(name: str) -> bool:
     return not name.isidentifier() and "`" not in name
 
 
-def _used_columns(formula: str, columns: Sequence[str]) -> list[str]:
-    """Parse a formula without executing any of it, and list the table's columns that it uses."""
-    from formulaic import Formula, SimpleFormula
+def _named_columns(read: Formula) -> list[str]:
+    return list(
+        dict.fromkeys(
+            name
+            for factor in read.factors
+            for name in ([factor.name] if factor.tree is None else columns_of(factor.tree))
+        )
+    )
 
-    if len(formula) > _MAX_FORMULA:
-        raise ValueError(
-            f"formula has {len(formula)} characters, more than {_MAX_FORMULA}; make a design "
-            "matrix of your own"
-        )
-    try:
-        parsed = Formula(formula)
-    except Exception as error:  # formulaic's own, and what its tokenizer lets through
-        raise _invalid(formula, error) from error
-    if not isinstance(parsed, SimpleFormula):
-        raise ValueError(  # noqa: TRY004  (what is wrong is the text)
-            f"formula {formula!r} has a left-hand side or several parts; the images are what is "
-            "explained, so give only the right-hand side, such as '~ age + C(group)'"
-        )
-    used: dict[str, None] = {}
-    for term in parsed:
-        for factor in term.factors:
-            method = str(getattr(factor.eval_method, "value", factor.eval_method))
-            if method == "lookup":
-                used[factor.expr] = None
-            elif method == "python":
-                used.update(dict.fromkeys(_Code(formula, factor.expr).columns()))
-    unknown = [name for name in used if name not in columns]
+
+def _used_columns(formula: str, read: Formula, columns: Sequence[str]) -> list[str]:
+    """List the table's columns that a formula uses; refuse names that it does not have."""
+    named = {name: find_column(name, dict.fromkeys(columns)) for name in _named_columns(read)}
+    unknown = [name for name, column in named.items() if column is None]
     if unknown:
-        close = difflib.get_close_matches(unknown[0], columns, n=2)
+        close = difflib.get_close_matches(unknown[0][:200], columns, n=2)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise ValueError(
-            f"formula {formula!r} names {quote_names(unknown)}, which the participants table does "
-            f"not have.{hint} Its columns are: {quote_names(columns)}."
+            f"formula {_shown(formula)} names {quote_names(unknown)}, which the participants table "
+            f"does not have.{hint} Its columns are: {quote_names(columns)}."
         )
-    return list(used)
-
-
-class _Code:
-    """The Python code within a formula: read, never executed here."""
-
-    def __init__(self, formula: str, code: str) -> None:
-        self._formula = formula
-        self._code = code
-        self._quoted: list[str] = []
-
-    def columns(self) -> list[str]:
-        """Return the columns that the code uses; refuse it if it does more than arithmetic."""
-
-        def stand_in(match: re.Match[str]) -> str:
-            self._quoted.append(match[1])
-            return f"_quoted_{len(self._quoted) - 1}"
-
-        try:
-            tree = ast.parse(re.sub(r"`([^`]*)`", stand_in, self._code).strip(), mode="eval")
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise _invalid(self._formula, error) from error
-        functions: set[int] = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
-                functions.update(map(id, self._function(node.func)))
-        names = []
-        for node in ast.walk(tree):
-            if id(node) in functions:
-                continue
-            if isinstance(node, ast.Name):
-                names.append(self._column(node.id))
-            elif not isinstance(node, (*_NODES, ast.Call)):
-                raise self._refusal(ast.unparse(node))
-            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-                self._check_power(node)
-        return names
-
-    def _function(self, node: ast.expr) -> list[ast.AST]:
-        """Return the nodes that name a known function."""
-        if isinstance(node, ast.Name) and node.id in _TRANSFORMS:
-            return [node]
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            known = {"np": _UFUNCS, "contr": _CODINGS}.get(node.value.id, ())
-            if node.attr in known:
-                return [node, node.value]
-        raise self._refusal(f"{ast.unparse(node)}()")
-
-    def _column(self, name: str) -> str:
-        quoted = re.fullmatch(r"_quoted_(\d+)", name)
-        if quoted and int(quoted[1]) < len(self._quoted):
-            return self._quoted[int(quoted[1])]
-        return name
-
-    def _check_power(self, node: ast.BinOp) -> None:
-        power = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
-        value = power.value if isinstance(power, ast.Constant) else None
-        if not isinstance(value, int | float) or value > _MAX_POWER:
-            raise self._refusal(f"{ast.unparse(node)} (an exponent is a number up to {_MAX_POWER})")
-
-    def _refusal(self, what: str) -> ValueError:
-        functions = sorted(_TRANSFORMS) + sorted(f"np.{name}" for name in _UFUNCS)
-        return ValueError(
-            f"formula {self._formula!r} would execute {what[:80]}; inside functions and braces "
-            "only arithmetic, comparisons and these functions are allowed: "
-            f"{', '.join(functions)}. Add a column to the participants table instead."
+    used = [column for column in named.values() if column is not None]
+    twice = [name for name in used if list(columns).count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"the participants table has {list(columns).count(twice[0])} columns that are called "
+            f"{twice[0]!r}, which formula {_shown(formula)} names; rename all but one"
         )
+    return used
 
 
 def _check_present(formula: str, table: pd.DataFrame, used: Sequence[str]) -> None:
@@ -295,7 +277,8 @@ def _check_present(formula: str, table: pd.DataFrame, used: Sequence[str]) -> No
     if problems:
         raise ValueError(
             f"the participants table has no value for {'; '.join(problems)}, which the formula "
-            f"{formula!r} uses; fill them in, or leave these subjects out of the maps and the table"
+            f"{_shown(formula)} uses; fill them in, or leave these subjects out of the maps and "
+            "the table"
         )
 
 
@@ -305,7 +288,7 @@ def _check_finite(formula: str, design: pd.DataFrame) -> None:
         return
     row, column = (int(place[0]) for place in np.nonzero(bad))
     raise ValueError(
-        f"formula {formula!r} gives {design.to_numpy()[row, column]} in column "
+        f"formula {_shown(formula)} gives {design.to_numpy()[row, column]} in column "
         f"{str(design.columns[column])!r} for subject {design.index[row]} (and "
         f"{int(bad.sum()) - 1} more); choose a transform that is defined for all its values"
     )
@@ -317,11 +300,13 @@ def _listed(labels: Sequence[str]) -> str:
     return f"{noun} {', '.join(labels[:_MAX_SHOWN])}{more}"
 
 
+def _shown(formula: str) -> str:
+    return repr(formula if len(formula) <= _MAX_CHARACTERS_SHOWN else formula[:80] + "...")
+
+
 def _invalid(formula: str, error: BaseException) -> ValueError:
-    # formulaic marks the place with colours of a terminal.
-    reason = re.sub(r"\x1b\[[0-9;]*m|\u29db\[[0-9;]*m|\u29da|\u29db", "", str(error))
     return ValueError(
-        f"formula {formula!r} cannot be used: {' '.join(reason.split())} Write it as "
+        f"formula {_shown(formula)} cannot be used: {' '.join(str(error).split())} Write it as "
         "'~ age + C(group)', with backticks around a column whose name has other characters than "
         "letters, digits and underscores."
     )

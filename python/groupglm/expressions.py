@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Expressions that users and files give: read as Python's syntax tree, and never executed.
+
+A name that is no Python identifier stands between backticks. Each such name is replaced by an
+identifier before Python's parser reads the text; backticks inside a quoted text are left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+
+__all__ = ["MAX_NESTING", "backticked", "closing_place", "lexemes", "nesting", "parse"]
+
+MAX_NESTING = 50  # brackets within brackets; far above any real expression
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
+# Alternatives that begin with different characters, and a quote that is not closed ends with the
+# text: reading takes one pass, whatever the text is.
+_LEXEME = re.compile(
+    r""""(?:[^"\\]|\\.)*(?:"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)|`[^`]*(?:`|\Z)|\w+|\s+|.""",
+    re.DOTALL,
+)
+
+
+def lexemes(text: str) -> list[str]:
+    """Split a text into words, texts in quotes, names in backticks, white space and characters."""
+    return _LEXEME.findall(text)
+
+
+def nesting(text: str) -> int:
+    """Return how deep the brackets of a text are nested."""
+    depth = deepest = 0
+    for lexeme in lexemes(text):
+        depth += (lexeme in _PAIRS) - (lexeme in _PAIRS.values())
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def closing_place(parts: list[str], start: int) -> int:
+    """Return the place of the bracket that closes the one at `start`; ValueError if none does."""
+    open_brackets: list[str] = []
+    for place in range(start, len(parts)):
+        part = parts[place]
+        if part in _PAIRS:
+            open_brackets.append(_PAIRS[part])
+        elif part in _PAIRS.values():
+            if open_brackets.pop() != part:
+                break
+            if not open_brackets:
+                return place
+    raise ValueError(f"the bracket {parts[start]!r} is not closed.")
+
+
+def backticked(name: str) -> str:
+    """Return a column's name as it stands in an expression."""
+    return name if name.isidentifier() else f"`{name}`"
+
+
+def parse(text: str) -> ast.expr:
+    """Read an expression; ValueError says why it cannot be read.
+
+    The names between backticks are nodes of the tree like other names. Their `id` is the name, and
+    `quoted` is True.
+    """
+    if nesting(text) > MAX_NESTING:
+        raise ValueError(f"its brackets are nested more than {MAX_NESTING} deep.")
+    prefix = "_quoted"
+    while prefix in text:
+        prefix += "_"
+    quoted: dict[str, str] = {}
+
+    def stand_in(lexeme: str) -> str:
+        if lexeme.isspace():
+            return " "
+        if lexeme[0] != "`":
+            return lexeme
+        if len(lexeme) < 3 or lexeme[-1] != "`":
+            raise ValueError("a backtick is not closed, or holds no name.")
+        key = f"{prefix}{len(quoted)}"
+        quoted[key] = lexeme[1:-1]
+        return f" {key} "
+
+    masked = "".join(map(stand_in, lexemes(text))).strip()
+    try:
+        with warnings.catch_warnings():  # about odd escapes and numbers
+            warnings.simplefilter("ignore")
+            tree = ast.parse(masked, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise ValueError(f"{reason or 'it is too deep to be read'}.") from error
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.quoted = node.id in quoted  # type: ignore[attr-defined]
+            node.id = quoted.get(node.id, node.id)
+    return tree
