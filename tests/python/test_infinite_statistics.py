@@ -26,6 +26,8 @@ from groupglm import (
     true_discovery_bounds,
 )
 from groupglm.inference.thresholds import threshold_of
+from groupglm.plotting import plot_glass_brain, plot_histogram, plot_stat_map
+from groupglm.plotting.scale import Scale
 
 nib: Any = nibabel  # typed only in part
 
@@ -188,3 +190,51 @@ def test_subpeaks_may_be_as_near_as_they_like_at_distance_zero() -> None:
         4.2,
         4.0,
     ]  # 6, 12 and 18 mm apart; four at most
+
+
+def _pixels(figure: Any) -> NDArray[np.uint8]:
+    """Draw a figure; whatever warns of infinite values does so then."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+@pytest.mark.parametrize("draw", [plot_stat_map, plot_glass_brain])
+@pytest.mark.parametrize("strongest", [np.inf, -np.inf])
+def test_it_is_drawn_in_the_last_colour_and_moves_no_other(draw: Any, strongest: float) -> None:
+    z = np.zeros(SHAPE)
+    z[3:6, 3:6, 3:6], z[4, 4, 4] = np.copysign(4.0, strongest), np.copysign(5.0, strongest)
+    arguments: dict[str, Any] = {"bg_img": None, "mask_img": everywhere(), "colorbar": False}
+    wanted = _pixels(draw(image(z), **arguments))
+    z[4, 4, 4] = strongest
+    # The last colour is that of 5, the largest before; cuts go through the infinite voxel.
+    np.testing.assert_array_equal(_pixels(draw(image(z), vmax=5.0, **arguments)), wanted)
+    _pixels(draw(image(z), bg_img=None, mask_img=everywhere()))
+    assert Scale.of(z, None, None, dark=True).vmax == 4.0
+
+
+@pytest.mark.parametrize("draw", [plot_stat_map, plot_glass_brain])
+def test_an_infinite_threshold_draws_infinite_values_alone(draw: Any) -> None:
+    z = with_infinities()
+    arguments: dict[str, Any] = {"bg_img": None, "mask_img": everywhere(), "colorbar": False}
+    with pytest.warns(UserWarning, match="threshold is infinite.*no finite value"):
+        found = draw(image(z), threshold=np.inf, vmax=5.0, **arguments)
+    wanted = draw(image(np.where(np.isinf(z), z, 0)), vmax=5.0, **arguments)
+    np.testing.assert_array_equal(_pixels(found), _pixels(wanted))
+    with pytest.warns(UserWarning, match="threshold is infinite"):
+        _pixels(draw(image(z), threshold=np.inf, bg_img=None))
+
+
+def test_a_map_of_infinite_values_alone_has_a_scale() -> None:
+    z = np.zeros(SHAPE)
+    z[4, 4, 4] = -np.inf
+    _pixels(plot_stat_map(image(z), bg_img=None))
+    assert Scale.of(z, None, None, dark=True).vmax == 1.0
+
+
+def test_a_histogram_counts_it() -> None:
+    figure = plot_histogram(with_infinities(), threshold=np.inf)
+    assert figure.axes[0].get_xlabel() == "z (6 more are infinite)"
+    _pixels(figure)

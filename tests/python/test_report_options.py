@@ -72,7 +72,7 @@ def test_expressions_of_weights() -> None:
         ({"height_control": "FDR"}, "height_control is 'FDR'; it must be one of 'fpr', 'fdr'"),
         ({"cluster_threshold": -1}, "cluster_threshold is -1; it must be a number of voxels"),
         ({"cluster_threshold": 2.5}, "cluster_threshold is 2.5; it must be a number of voxels"),
-        ({"min_distance": 0}, "min_distance is 0.0; it must be a distance in mm"),
+        ({"min_distance": -1}, "min_distance is -1.0; it must be a distance in mm"),
         ({"plot_type": "surface"}, "plot_type is 'surface'; it must be one of 'slice', 'glass'"),
         ({"display_mode": "lr"}, "views of a hemisphere need a glass brain"),
         ({"display_mode": "q", "plot_type": "glass"}, "display_mode is 'q'"),

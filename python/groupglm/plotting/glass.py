@@ -46,18 +46,20 @@ def plot_glass_brain(
     Parameters
     ----------
     stat_map_img : str, os.PathLike or nibabel image
-        The map, 3-D; zero and NaN are not drawn.
+        The map, 3-D; zero and NaN are not drawn, infinite values always.
     bg_img : image or None, default="MNI152TEMPLATE"
         Its shadow is drawn. The default is the MNI template if TemplateFlow's folder or an
         installed nilearn has it, else `mask_img`; it is never downloaded.
     mask_img : image, optional
         The mask. By default the voxels where the map is not zero.
     threshold : float, optional
-        Values up to this size are not drawn. By default every value but zero is.
+        Values up to this size are not drawn. By default every value but zero is. Infinite, as the
+        threshold of a false discovery rate without a discovery: no finite value is.
     display_mode : str, default="ortho"
         "ortho", "x", "y", "z", "xz", "yx", "yz", "l", "r", "lr", "lzr", "lyr", "lzry" or "lyrz".
     vmax : float, optional
-        Value of the last colour; by default the largest size in the map.
+        Value of the last colour, which infinite values have; by default the largest finite size in
+        the map.
     title : str, optional
         Written above.
     colorbar : bool, default=True
@@ -76,6 +78,11 @@ def plot_glass_brain(
         If a parameter has none of the values above.
     groupglm.errors.ImageError
         If an image cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If `threshold` is infinite.
 
     Examples
     --------
@@ -134,7 +141,7 @@ def draw_glass(
     brain = None
     if background is not None:
         brain = background.volume.upright(bounds, _BRAIN_STEP, keep_peaks=False)
-    large = np.where(np.abs(values.data) > scale.threshold, values.data, 0)
+    large = np.where(scale.shows(values.data), values.data, 0)
     shown = Volume(large, values.affine)
     upright = None
     if large.any():
@@ -166,7 +173,7 @@ def _hemisphere(volume: Volume, view: str) -> NDArray[Any]:
         return volume.data
     x = volume.affine[0, 3] + volume.affine[0, 0] * np.arange(volume.data.shape[0])
     keep = x <= 0 if view == "l" else x >= 0
-    kept: NDArray[Any] = volume.data * keep[:, np.newaxis, np.newaxis]
+    kept: NDArray[Any] = np.where(keep[:, np.newaxis, np.newaxis], volume.data, 0)
     return kept
 
 

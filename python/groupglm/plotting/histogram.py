@@ -34,9 +34,11 @@ def plot_histogram(
     Parameters
     ----------
     z : array_like
-        z scores of the voxels in the mask; NaN and infinite ones are left out.
+        z scores of the voxels in the mask; NaN are left out, and infinite ones are counted below
+        the axis.
     threshold : float, optional
-        Marked by a line, two if `two_sided`.
+        Marked by a line, two if `two_sided`; none if it is infinite, as the threshold of a false
+        discovery rate without a discovery.
     two_sided : bool, default=True
         Whether both tails are tested.
     title : str, optional
@@ -61,7 +63,10 @@ def plot_histogram(
     'z'
     """
     values: Any = np.ravel(np.asarray(z, dtype=np.float64))
+    n_infinite = int(np.isinf(values).sum())
     values = values[np.isfinite(values)]
+    if threshold is not None and np.isinf(threshold):
+        threshold = None
     if values.size == 0:
         raise ValueError("z holds no finite value; give the z scores of a map")
     farthest = max(4.5, 1.1 * (threshold or 0.0))  # the threshold is in the picture
@@ -78,7 +83,7 @@ def plot_histogram(
         for number, limit in enumerate([threshold, -threshold][: 2 if two_sided else 1]):
             label = f"threshold {threshold:.2f}" if number == 0 else None
             ax.axvline(limit, color=ORANGE, lw=1.4, ls="--", label=label)
-    ax.set_xlabel("z")
+    ax.set_xlabel(f"z ({n_infinite:,} more are infinite)" if n_infinite else "z")
     ax.set_ylabel("density")
     ax.set_xlim(low, high)
     despine(ax)

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.ticker import MaxNLocator
 
+from groupglm.errors import warn_caller
 from groupglm.plotting.colors import count_map, diverging
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Scale:
         From -vmax to vmax.
     opacity : int, default=255
         Of what is drawn, up to 255.
+    has_infinite : bool, default=False
+        Whether the map has infinite values, which are always drawn, in the last colour.
     """
 
     vmax: float
@@ -47,6 +50,7 @@ class Scale:
     signed: bool
     cmap: Colormap
     opacity: int = 255
+    has_infinite: bool = False
 
     @classmethod
     def of(
@@ -59,30 +63,47 @@ class Scale:
         values : array
             The map.
         threshold : float, optional
-            Values up to this size are not drawn; zero by default.
+            Values up to this size are not drawn; zero by default. Infinite, as the threshold of a
+            false discovery rate without a discovery: no finite value is.
         vmax : float, optional
-            The value of the last colour; the map's largest size by default.
+            The value of the last colour; the map's largest finite size by default.
         dark : bool
             Whether the ground is dark.
 
         Raises
         ------
         ValueError
-            If `threshold` is negative or not finite, or `vmax` not above it.
+            If `threshold` is negative or NaN, or `vmax` not above it.
+
+        Warns
+        -----
+        UserWarning
+            If `threshold` is infinite.
         """
         limit = 0.0 if threshold is None else float(threshold)
-        if not math.isfinite(limit) or limit < 0:
+        if math.isnan(limit) or limit < 0:
             raise ValueError(
                 f"threshold is {threshold!r}; it must be a size, zero or more (both signs count)"
             )
-        largest = float(np.abs(values).max(initial=0.0))
+        if math.isinf(limit):
+            warn_caller(
+                "threshold is infinite, as that of a false discovery rate is where there is no "
+                "discovery: no finite value of the map is drawn"
+            )
+        infinite = np.isinf(values)
+        has_infinite = bool(infinite.any())
+        largest = float(np.abs(values[~infinite]).max(initial=0.0)) or float(has_infinite)
         top = largest if vmax is None else float(vmax)
-        if vmax is not None and (not math.isfinite(top) or top <= limit):
+        if vmax is not None and (
+            not math.isfinite(top) or top <= 0 or (math.isfinite(limit) and top <= limit)
+        ):
             raise ValueError(f"vmax is {vmax!r}; it must be finite and above the threshold {limit}")
         # An empty map still gets a bar, which shows where the threshold would be.
-        top = max(top, limit * 1.25, float(np.finfo(np.float32).tiny))
+        top = max(top, float(np.finfo(np.float32).tiny))
+        if math.isfinite(limit):
+            top = max(top, limit * 1.25)
         signed = bool((values < 0).any())
-        return cls(top, limit, signed, diverging(dark=dark))
+        return cls(top, limit, signed, diverging(dark=dark), has_infinite=has_infinite)
 
     @classmethod
     def of_counts(cls, largest: int) -> Scale:
@@ -93,6 +114,10 @@ class Scale:
     def norm(self) -> Normalize:
         """From values to 0..1."""
         return Normalize(-self.vmax, self.vmax)
+
+    def shows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which values are drawn."""
+        return np.asarray((np.abs(values) > self.threshold) | np.isinf(values))
 
     def rgba(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """Colour a picture; what is not drawn is transparent.
@@ -108,7 +133,7 @@ class Scale:
             The colours.
         """
         colours: NDArray[np.uint8] = self.cmap(self.norm(values), bytes=True)
-        colours[..., 3] = np.where(np.abs(values) > self.threshold, self.opacity, 0)
+        colours[..., 3] = np.where(self.shows(values), self.opacity, 0)
         return colours
 
     def draw_bar(self, ax: Axes, look: Look, label: str) -> None:
@@ -124,9 +149,14 @@ class Scale:
         for spine in ax.spines.values():
             spine.set_color(look.ink)
         limits = {self.threshold, -self.threshold} if self.signed else {self.threshold}
-        for limit in limits if self.threshold > 0 else ():
+        marked = 0 < self.threshold < math.inf
+        for limit in limits if marked else ():
             ax.plot([limit, limit], [-0.25, 1.25], color=look.ink, lw=1.5, clip_on=False)
-        note = f"{label}; grey: not shown, up to {self.threshold:.2f}" if self.threshold else label
+        note = label
+        if self.threshold:
+            note += "; grey: not shown" + (f", up to {self.threshold:.2f}" if marked else "")
+        if self.has_infinite:
+            note += "; infinite: last colour"
         ax.set_xlabel(note, color=look.ink, fontsize=11)
         ax.set_xlim(low, self.vmax)
         ax.set_ylim(0.0, 1.0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from groupglm.plotting.panels import DARK, SLICE_MODES, Panel, check_mode, choose_cuts, lay_out
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.template import MNI, Background, find_background
@@ -42,21 +44,23 @@ def plot_stat_map(
     Parameters
     ----------
     stat_map_img : str, os.PathLike or nibabel image
-        The map, 3-D; zero and NaN are not drawn.
+        The map, 3-D; zero and NaN are not drawn, infinite values always.
     bg_img : image or None, default="MNI152TEMPLATE"
         The picture. The default is the MNI template if TemplateFlow's folder or an installed
         nilearn has it, else the outline of `mask_img`; it is never downloaded. None: the outline.
     mask_img : image, optional
         The mask, for the outline. By default the voxels where the map is not zero.
     threshold : float, optional
-        Values up to this size are not drawn. By default every value but zero is.
+        Values up to this size are not drawn. By default every value but zero is. Infinite, as the
+        threshold of a false discovery rate without a discovery: no finite value is.
     display_mode : {"ortho", "x", "y", "z", "xz", "yx", "yz"}, default="ortho"
         The planes, by the axis they are perpendicular to.
     cut_coords : int, sequence of float or mapping, optional
         Where to cut, in mm: (x, y, z) for "ortho"; places or their number for one plane; one each
         for two planes; a mapping has the planes as keys. By default through the strongest values.
     vmax : float, optional
-        Value of the last colour; by default the largest size in the map.
+        Value of the last colour, which infinite values have; by default the largest finite size in
+        the map.
     title : str, optional
         Written above.
     colorbar : bool, default=True
@@ -75,6 +79,11 @@ def plot_stat_map(
         If a parameter has none of the values above.
     groupglm.errors.ImageError
         If an image cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If `threshold` is infinite.
 
     Examples
     --------
@@ -132,7 +141,7 @@ def draw_slices(
         The picture.
     """
     bounds = drawn_bounds(mask, background)
-    shown = Volume(_above(values, scale.threshold), values.affine)
+    shown = Volume(np.where(scale.shows(values.data), values.data, 0), values.affine)
     panels = choose_cuts(display_mode, cut_coords, shown, bounds)
     figure, axes, bar = lay_out(panels, bounds, DARK, title=title, colorbar=bool(label))
     for ax, panel in zip(axes, panels, strict=True):
@@ -143,12 +152,6 @@ def draw_slices(
     if bar is not None:
         scale.draw_bar(bar, DARK, label)
     return figure
-
-
-def _above(values: Volume, threshold: float) -> Any:
-    import numpy as np
-
-    return np.where(np.abs(values.data) > threshold, values.data, 0)
 
 
 def _place(panel: Panel) -> float:

@@ -122,6 +122,7 @@ def _default_templateflow() -> Path | None:
 def _shades(volume: Volume) -> Volume:
     """Scale to 0..1 by the brightest hundredth, which is often an artefact or fat."""
     values = volume.data.astype(np.float32)
+    values[np.isinf(values)] = 0
     # Every seventh voxel: a percentile of millions of values costs more than it tells.
     sample: Any = values.ravel(order="K")[::7]
     sample = sample[sample > 0]

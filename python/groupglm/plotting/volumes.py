@@ -95,13 +95,12 @@ class Volume:
         Returns
         -------
         Volume
-            float32, or float64 where that is needed to hold the values exactly; NaN and infinite
-            values are zero.
+            float32, or float64 where that is needed to hold the values exactly; NaN is zero.
         """
         source = open_image(image, name=name)
         values = np.empty(source.grid.n_voxels, dtype=source.dtype)
         source.read_into(values)
-        values[~np.isfinite(values)] = 0
+        values[np.isnan(values)] = 0
         return cls(values.reshape(source.grid.shape, order="F"), source.grid.affine)
 
     @property

@@ -222,11 +222,13 @@ def _histogram(finding: Finding) -> Picture | None:
     if finite.size == 0:
         return None
     limit = finding.threshold if math.isfinite(finding.threshold) else None
-    figure = plot_histogram(finite, threshold=limit, two_sided=finding.two_sided)
+    figure = plot_histogram(z, threshold=limit, two_sided=finding.two_sided)
     mean, sd = float(finite.mean()), float(finite.std())
+    n_infinite = int(np.isinf(z).sum())
+    others = f"; those of {n_infinite:,} more are infinite" if n_infinite else ""
     text = (
         f"z scores of {finite.size:,} voxels have mean {words.number(mean)} and standard deviation "
-        f"{sd:.2f}; without any effect 0 and 1 are expected."
+        f"{sd:.2f}{others}; without any effect 0 and 1 are expected."
     )
     return chart(figure, f"Histogram beside the standard normal density. The {text}", f"The {text}")
 

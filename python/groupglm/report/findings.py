@@ -75,7 +75,7 @@ class Finding:
     thresholded : Volume
         The map with zero where nothing survived.
     z_map : Volume
-        The map, zero outside the mask.
+        The map, zero outside the mask; NaN where there is no statistic.
     z_row : array, shape (n_voxels,)
         Its values in the mask.
     table : pandas.DataFrame
@@ -135,18 +135,26 @@ def find(
     ------
     groupglm.errors.NotEstimableError
         If the design cannot estimate the contrast.
+    ValueError
+        If no voxel has a statistic.
     """
     result = group.result.contrast(weights)
     # The z scores of an F statistic are large for effects in any direction: one tail holds all.
     two_sided = options.two_sided and result.stat_type == "t"
-    z = np.where(np.isfinite(result.z_score), result.z_score, 0.0)
-    image = group.space.to_image(z, f"z of {name}")
+    z = result.z_score
+    if np.isnan(z).all():
+        raise ValueError(
+            f"contrast {name}: no voxel has a statistic, because nowhere do the images that have a "
+            "value there suffice to estimate it; leave it out of the report"
+        )
+    # As `compute_contrast` gives it: the page finds what its reader finds in that map.
+    image = group.space.to_image(z, f"{result.stat_type} z_score of contrast {name}")
     with warnings.catch_warnings():
         # That nothing survived, on one side or both, is what the page says.
         warnings.simplefilter("ignore", UserWarning)
         survivors, limit = _survivors(image, group, options, two_sided)
         table = _clusters(image, limit, survivors, options, two_sided)
-    top = int(np.argmax(np.abs(z) if two_sided else z))
+    top = int(np.nanargmax(np.abs(z) if two_sided else z))
     top_peak = Peak(position_of(group, top), float(z[top]), top, "")
     return Finding(
         name=name,
@@ -156,7 +164,7 @@ def find(
         two_sided=two_sided,
         threshold=limit,
         thresholded=survivors,
-        z_map=Volume.of(image, "z map"),
+        z_map=Volume(np.asarray(image.dataobj), image.affine),
         z_row=z,
         table=table,
         top=top_peak,

@@ -133,7 +133,7 @@ def _check_thresholds(given: dict[str, Any]) -> None:
         )
     if given["threshold"] is None:
         given["threshold"] = DEFAULT_THRESHOLD
-    threshold = _number("threshold", given["threshold"])
+    threshold = _number("threshold", given["threshold"], infinite=True)
     if threshold <= 0:
         raise ValueError(
             f"threshold is {threshold}; it is a z score and must be above zero; for effects in the "
@@ -155,17 +155,20 @@ def _check_thresholds(given: dict[str, Any]) -> None:
             f"cluster_threshold is {extent!r}; it must be a number of voxels, zero or more"
         )
     distance = _number("min_distance", given["min_distance"])
-    if distance <= 0:
-        raise ValueError(f"min_distance is {distance}; it must be a distance in mm, above zero")
+    if distance < 0:
+        raise ValueError(f"min_distance is {distance}; it must be a distance in mm, zero or more")
     given.update(
         alpha=alpha, threshold=threshold, cluster_threshold=int(extent), min_distance=distance
     )
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+def _number(name: str, value: object, *, infinite: bool = False) -> float:
+    number = math.nan
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+    if math.isnan(number) or (math.isinf(number) and not infinite):
         raise ValueError(f"{name} is {value!r}; it must be a finite number")
-    return float(value)
+    return number
 
 
 def _check_views(given: dict[str, Any]) -> None:

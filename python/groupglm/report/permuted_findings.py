@@ -90,7 +90,7 @@ def find_permuted(
         logp = _logp(image, group, f"the permutation's map of {finding.name} ({kind})")
         # The z of F has one tail.
         two_sided = test.two_sided and finding.result.stat_type == "t"
-        survives = (logp > -math.log10(test.alpha)) & ((z > 0) | two_sided)
+        survives = (logp > -math.log10(test.alpha)) & ((z > 0) | ((z < 0) & two_sided))
         kept = np.where(survives, z, 0.0)
         table = _table(kept, logp, group, two_sided, min_distance)
         top = int(np.lexsort((-np.abs(z), -logp))[0])  # of equal p the strongest

@@ -26,6 +26,9 @@ __all__ = ["background_payload", "map_payload"]
 OUTSIDE = -32768
 """The number that stands for "not in the mask"."""
 
+INFINITE = 32767
+"""The number that stands for an infinite statistic, and with a minus for a negative one."""
+
 _RESOLUTION = 0.01  # of z: what the readout shows
 _BACKGROUND_STEP = 1.8  # mm; a finer picture is halved
 
@@ -76,13 +79,14 @@ def map_payload(finding: Finding, name: str, mask: Volume, shared: int | None) -
     -------
     dict
         To be written as JSON. ``data`` is base64 of zlib of little-endian int16, the first axis
-        fastest; a value times ``step`` is z or -log10 p, and -32768 is outside the mask.
+        fastest; a value times ``step`` is z or -log10 p, 32767 is infinite, and -32768 has no
+        statistic or is outside the mask.
     """
     by_p = isinstance(finding, PermutedFinding)
     volume = finding.logp_map if isinstance(finding, PermutedFinding) else finding.z_map
     box, affine = _box(mask)
     values = volume.data[box]
-    largest = float(np.abs(values).max(initial=0.0))
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
     step = max(_RESOLUTION, largest / 32000)
     if isinstance(finding, PermutedFinding):
         threshold = -math.log10(finding.test.alpha)
@@ -92,6 +96,7 @@ def map_payload(finding: Finding, name: str, mask: Volume, shared: int | None) -
         "name": name,
         "step": step,
         "outside": OUTSIDE,
+        "infinite": INFINITE,
         "largest": largest,
         "threshold": threshold,
         "signed": finding.two_sided and not by_p,
@@ -100,8 +105,9 @@ def map_payload(finding: Finding, name: str, mask: Volume, shared: int | None) -
     }
     if shared is not None:
         return {**payload, "values_of": shared}
-    inside = mask.data[box] != 0
-    whole = np.where(inside, np.round(values / step), OUTSIDE).astype("<i2")
+    inside = (mask.data[box] != 0) & ~np.isnan(values)
+    stored = np.clip(np.round(values / step), -INFINITE, INFINITE)  # finite ones are up to 32000
+    whole = np.where(inside, stored, OUTSIDE).astype("<i2")
     return {**payload, **_packed(whole, affine)}
 
 

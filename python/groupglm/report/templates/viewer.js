@@ -64,7 +64,8 @@
 
   function valueAt(p) {
     const stored = nearest(map, ...indices(map, p), map.outside);
-    return stored === map.outside ? null : stored * map.step;
+    if (stored === map.outside) return null;
+    return Math.abs(stored) === map.infinite ? Math.sign(stored) * Infinity : stored * map.step;
   }
 
   const isShown = (z) => (map.signed ? Math.abs(z) : z) > limit;
@@ -136,7 +137,7 @@
   function tell() {
     const where = place.map((value) => value.toFixed(1).replace("-", "−")).join(", ");
     const z = valueAt(place);
-    let what = "outside the mask";
+    let what = "outside the mask, or without a statistic";
     if (z !== null) {
       const side = isShown(z) ? "above" : "not above";
       what = map.unit === "p"
