@@ -22,6 +22,7 @@ from groupglm.cli.info import info
 from groupglm.cli.permute import permute
 from groupglm.cli.report import report
 from groupglm.cli.threshold import threshold
+from groupglm.cli.typed import keep_command
 from groupglm.cli.wording import as_options
 
 __all__ = ["main"]
@@ -50,6 +51,12 @@ def _termination_as_interrupt() -> Iterator[None]:
 
 class _OneLineErrors(click.Group):
     """A group whose commands report wrong input and failing files in one line, not a traceback."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        keep_command(ctx, args)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

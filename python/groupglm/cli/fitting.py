@@ -13,9 +13,15 @@ from groupglm.cli.corrected import correct_contrast
 from groupglm.cli.estimating import Estimate, Reading, write_common
 from groupglm.cli.options import Correction
 from groupglm.cli.outputs import Contrast, Outputs, make_folder
-from groupglm.cli.permuted import Permutations, check_permutable, permute_contrast
+from groupglm.cli.permuted import (
+    Permutations,
+    check_permutable,
+    permute_contrast,
+    test_on_page,
+)
 from groupglm.cli.replacing import remove_others
 from groupglm.cli.report import write_report
+from groupglm.cli.typed import typed_command
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -108,7 +114,9 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
             )
     summary: dict[str, Any] = {"contrasts": done}
     if settings.how.report:
-        summary["report"] = _report(study, outputs, fitted, settings, journal, redo=bool(todo))
+        summary["report"] = _report(
+            study, outputs, fitted, settings, journal, done, redo=bool(todo)
+        )
     return summary
 
 
@@ -118,20 +126,32 @@ def _report(
     fitted: Estimate,
     settings: Settings,
     journal: Journal,
+    done: list[dict[str, Any]],
     *,
     redo: bool,
 ) -> str:
-    """Write the page, unless it is there, about the same contrasts, and none is newer."""
+    """Write the page, unless it is there, about the same results, and none is newer."""
     path = outputs.folder / outputs.names.report
     correct = settings.how.correct or Correction("fpr", 0.001)
-    said = {
+    said: dict[str, Any] = {
         "Contrasts": [contrast.facts() for contrast in study.contrasts],
         "Correction": {"HeightControl": correct.control, "Alpha": correct.alpha},
     }
+    tests = {}
+    if settings.permutations is not None:
+        facts = settings.permutations.facts()
+        for own in done:
+            found = own["permuted"]
+            tests[own["name"]] = test_on_page(facts, found["n_permutations"], found["files"])
+            redo |= found["status"] == "written"
+        counts = {name: test.n_permutations for name, test in tests.items()}
+        said["Permutation"] = {**facts, "NumberOfPermutations": counts}
     if redo or outputs.state_of(path, said) != "done":
         weights = {contrast.name: contrast.weights for contrast in study.contrasts}
         with outputs.described(path, {"Description": "Page about the group model", **said}):
-            write_report(fitted.model, weights, [correct], path)
+            write_report(
+                fitted.model, weights, [correct], path, permutations=tests, command=typed_command()
+            )
         journal.say(f"Report: {path}")
     else:
         journal.say(f"Report: skipped, it is there already: {path}")

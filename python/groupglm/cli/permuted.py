@@ -13,6 +13,7 @@ from groupglm.cli.estimating import Estimate, Reading, write_common
 from groupglm.cli.options import target_grid
 from groupglm.cli.outputs import Contrast, Outputs, make_folder, read_json, sidecar
 from groupglm.cli.replacing import remove_others
+from groupglm.report.permutation_test import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +21,15 @@ if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.study import Study
     from groupglm.cli.study_options import RunOptions
+    from groupglm.report import PermutationTest
 
-__all__ = ["Permutations", "check_permutable", "permute_contrast", "run_permutations"]
+__all__ = [
+    "Permutations",
+    "check_permutable",
+    "permute_contrast",
+    "run_permutations",
+    "test_on_page",
+]
 
 _MEANING = {
     "t": "t statistic",
@@ -206,6 +214,35 @@ def permute_contrast(
     return summary
 
 
+def test_on_page(
+    facts: Mapping[str, Any], n_done: int, files: Mapping[str, Any]
+) -> PermutationTest:
+    """Return a contrast's permutation test as a page shows it.
+
+    Parameters
+    ----------
+    facts : mapping
+        What its sidecars say under "Permutation".
+    n_done : int
+        Number of permutations that were done.
+    files : mapping of str to str or pathlib.Path
+        Its maps, by the name that `groupglm.non_parametric_inference` gives each.
+
+    Returns
+    -------
+    PermutationTest
+        Of the maps of corrected p-values among them.
+    """
+    from groupglm.report import PermutationTest
+
+    return PermutationTest(
+        {name: str(path) for name, path in files.items() if name.startswith(PREFIX)},
+        n_permutations=n_done,
+        two_sided=bool(facts.get("TwoSided")),
+        cluster_p=facts.get("ClusterFormingP"),
+    )
+
+
 def _names(contrast: Contrast, how: Permutations) -> list[str]:
     names: list[str] = [contrast.stat_type]
     if how.cluster_p is not None:
@@ -219,8 +256,8 @@ def _names(contrast: Contrast, how: Permutations) -> list[str]:
 def _path(outputs: Outputs, contrast: Contrast, name: str) -> Path:
     """Return the file of a map: ``stat-t_desc-permutation``, ``stat-logp_desc-maxTfce``."""
     kind = f"{name}_desc-permutation"
-    if name.startswith("logp_max_"):
-        own = name.removeprefix("logp_max_")
+    if name.startswith(PREFIX):
+        own = name.removeprefix(PREFIX)
         kind = f"logp_desc-max{own[:1].upper()}{own[1:]}"
     return outputs.image_path(contrast, kind)
 
@@ -260,9 +297,9 @@ def _summary(paths: Mapping[str, Path], n_done: int, status: str) -> dict[str, A
 
     smallest = {}
     for name, path in paths.items():
-        if name.startswith("logp_"):
+        if name.startswith(PREFIX):
             image: Any = nib.load(path)
-            smallest[name.removeprefix("logp_max_")] = float(
+            smallest[name.removeprefix(PREFIX)] = float(
                 10.0 ** -np.nanmax(np.asarray(image.dataobj))  # NaN: not tested
             )
     return {

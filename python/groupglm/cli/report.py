@@ -18,10 +18,12 @@ from groupglm.cli.options import (
     as_json,
     overwrite,
 )
+from groupglm.cli.typed import typed_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from groupglm.cli.report_folder import ModelFolder
     from groupglm.report import PermutationTest
     from groupglm.second_level import SecondLevelModel
 
@@ -29,7 +31,7 @@ __all__ = ["report", "write_report"]
 
 
 @click.command(short_help="Write a page about a saved model.")
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--contrast",
     "contrasts",
@@ -40,9 +42,7 @@ __all__ = ["report", "write_report"]
 @click.option(
     "--correct",
     type=CORRECTION,
-    default="fpr:0.001",
-    show_default=True,
-    help="fdr:0.05, bonferroni:0.05 or fpr:0.001.",
+    help="fdr:0.05, bonferroni:0.05 or fpr:0.001; by default what the folder has, or fpr:0.001.",
 )
 @click.option("--title", help="Heading of the page.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
@@ -52,7 +52,7 @@ def report(
     *,
     model: Path,
     contrasts: tuple[NamedContrast, ...],
-    correct: Correction,
+    correct: Correction | None,
     title: str | None,
     output: Path,
     as_json: bool,
@@ -60,11 +60,15 @@ def report(
 ) -> None:
     """Write a page about a model that "groupglm fit --save-model" or model.save() has saved.
 
+    MODEL is the file, or the folder of results that it is in: the page then shows the folder's
+    contrasts with their corrections and permutations, unless --contrast and --correct say others.
+
     The page is one file that loads nothing. The images of the subjects are not needed; what is
     computed from them (their comparison, and the data at the peaks) is then left out.
 
     \b
     Examples
+      groupglm report results --output results/report.html
       groupglm report results/model.groupglm --contrast age --output report.html
       groupglm report results/model.groupglm --correct fdr:0.05 \\
           --contrast 'patients>controls=group[T.patient]' --output report.html
@@ -75,36 +79,67 @@ def report(
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
-    options = {
-        "Contrasts": [given.text for given in contrasts],
-        "Correct": str(correct),
-        "Title": title,
-    }
-    made = Made(output, model, options)
-    said = made.check(overwrite=overwrite, suffixes=(".html", ".htm"))
     journal = Journal(as_json=as_json)
-    status = "written" if said is None else "skipped"
-    if said is not None:
-        journal.say(made.skipped())
-    else:
-        with journal.listening():
-            from groupglm import SecondLevelModel
-            from groupglm.cli.study import read_contrasts
+    with journal.listening():
+        from groupglm.cli.report_folder import ModelFolder, find_model
 
-            loaded = SecondLevelModel.load(model)
-            read = read_contrasts(contrasts, loaded.design_matrix_)
-            said = {
-                "Description": "Page about a fitted model",
-                "Contrasts": [contrast.facts() for contrast in read],
-            }
-            with made.writing(said):
-                weights = {contrast.name: contrast.weights for contrast in read}
-                write_report(loaded, weights, [correct], output, title=title)
+        file = find_model(model)
+        folder = ModelFolder.of(file) if model.is_dir() else ModelFolder()
+        corrections = [correct] if correct else folder.corrections or [Correction("fpr", 0.001)]
+        options = {
+            "Contrasts": [given.text for given in contrasts],
+            "Correct": [str(correction) for correction in corrections],
+            "Title": title,
+            "Folder": folder.facts(),
+        }
+        made = Made(output, file, options)
+        said = made.check(overwrite=overwrite, suffixes=(".html", ".htm"))
+        status = "written" if said is None else "skipped"
+        if said is not None:
+            journal.say(made.skipped())
+        else:
+            said = _write(made, contrasts, corrections, title, folder)
             journal.say(f"Report: {output}")
     names = [contrast["Name"] for contrast in said.get("Contrasts", [])]
     journal.summary(
         {"input": str(model), "contrasts": names, "status": status, "output": str(output)}
     )
+
+
+def _write(
+    made: Made,
+    given: tuple[NamedContrast, ...],
+    corrections: list[Correction],
+    title: str | None,
+    folder: ModelFolder,
+) -> dict[str, Any]:
+    """Write the page and its sidecar; return what that says of the contrasts."""
+    from groupglm import SecondLevelModel
+    from groupglm.cli.study import read_contrasts
+
+    loaded = SecondLevelModel.load(made.source)
+    contrasts = read_contrasts(given, loaded.design_matrix_) if given else folder.contrasts
+    said = {
+        "Description": "Page about a fitted model",
+        "Contrasts": [contrast.facts() for contrast in contrasts],
+    }
+    weights = {contrast.name: contrast.weights for contrast in contrasts}
+    tests = {
+        contrast.name: folder.permutations[contrast.name]
+        for contrast in contrasts
+        if contrast in folder.contrasts and contrast.name in folder.permutations
+    }
+    with made.writing(said):
+        write_report(
+            loaded,
+            weights,
+            corrections,
+            made.output,
+            permutations=tests,
+            command=typed_command(),
+            title=title,
+        )
+    return said
 
 
 def write_report(

@@ -129,6 +129,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "viewer": _viewer(contrasts, background, mask),
         "versions": versions,
         "call": redo.call(request.model_parameters, request.report_parameters),
+        "call_note": "",
         "command": request.command,
         "parameters": _all_parameters(request.corrections),
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

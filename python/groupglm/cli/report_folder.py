@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a folder of results holds for a page: its model, contrasts, corrections, permutations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groupglm.cli.options import Correction
+from groupglm.cli.outputs import Contrast, read_json, sidecar
+from groupglm.cli.permuted import test_on_page
+from groupglm.cli.sameness import study_difference
+from groupglm.naming import slug
+from groupglm.report.permutation_test import PREFIX
+
+if TYPE_CHECKING:
+    from groupglm.report import PermutationTest
+
+__all__ = ["ModelFolder", "find_model"]
+
+_ENDING = "_statmap.json"
+
+
+def find_model(place: Path) -> Path:
+    """Return the saved model in a folder of results.
+
+    Parameters
+    ----------
+    place : pathlib.Path
+        A folder, or the model itself.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds none, or several.
+    """
+    if not place.is_dir():
+        return place
+    found = sorted(place.glob("*.groupglm"))
+    if not found:
+        raise ValueError(
+            f"folder '{place}' holds no saved model (*.groupglm); fit it with --save-model, or "
+            "give the file of a model"
+        )
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ValueError(f"folder '{place}' holds several models: {names}; give one of the files")
+    return found[0]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFolder:
+    """The results of a model that lie beside it, as their sidecars tell.
+
+    Parameters
+    ----------
+    contrasts : list of Contrast
+        In the order of their names of files.
+    corrections : list of Correction
+        How they were thresholded.
+    permutations : dict of str to PermutationTest
+        Permutation tests by the contrast's name.
+    """
+
+    contrasts: list[Contrast] = field(default_factory=list)
+    corrections: list[Correction] = field(default_factory=list)
+    permutations: dict[str, PermutationTest] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Path) -> ModelFolder:
+        """Read the sidecars beside a model; those of another study are left out.
+
+        Parameters
+        ----------
+        model : pathlib.Path
+            The saved model.
+
+        Returns
+        -------
+        ModelFolder
+            Empty if the model has no sidecar.
+        """
+        folder = cls()
+        known = read_json(sidecar(model))
+        if known is None:
+            return folder
+        tests: dict[str, dict[str, Any]] = {}
+        for path, facts in _records(model, known):
+            contrast = _contrast(facts["Contrast"])
+            name = contrast.name
+            if name not in [own.name for own in folder.contrasts]:
+                folder.contrasts.append(contrast)
+            if isinstance(facts.get("Correction"), dict):
+                found = facts["Correction"]
+                correction = Correction(found["HeightControl"], found["Alpha"])
+                if correction not in folder.corrections:
+                    folder.corrections.append(correction)
+            kind = _permuted_kind(path)
+            if kind and "Permutation" in facts:
+                own = tests.setdefault(name, {"facts": facts, "files": {}})
+                own["files"][kind] = path.with_name(f"{path.name.removesuffix('.json')}.nii.gz")
+        for name, own in tests.items():
+            n_done, facts = own["facts"]["NumberOfPermutations"], own["facts"]["Permutation"]
+            folder.permutations[name] = test_on_page(facts, n_done, own["files"])
+        return folder
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a page's sidecar says of what was found beside the model."""
+        counts = {name: test.n_permutations for name, test in self.permutations.items()}
+        return {
+            "Contrasts": [contrast.facts() for contrast in self.contrasts],
+            "Correct": [str(correction) for correction in self.corrections],
+            "NumberOfPermutations": counts,
+        }
+
+
+def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the sidecars of maps of the same study that are complete."""
+    for path in sorted(model.parent.glob(f"*contrast-*{_ENDING}")):
+        facts = read_json(path)
+        image = path.with_name(f"{path.name.removesuffix('.json')}.nii.gz")
+        if facts is None or not image.exists():
+            continue
+        same_maps = facts.get("FirstLevel") == known.get("FirstLevel")
+        if same_maps and "Contrast" in facts and study_difference(facts, known) is None:
+            yield path, facts
+
+
+def _contrast(facts: Mapping[str, Any]) -> Contrast:
+    name = str(facts["Name"])
+    columns = [str(column) for column in facts["Columns"]]
+    return Contrast(name, str(facts["Expression"]), facts["Weights"], columns, slug(name))
+
+
+def _permuted_kind(path: Path) -> str:
+    """Return the name of a map of corrected p: ``logp_max_size``; empty for another map."""
+    _, found, kind = path.name.removesuffix(_ENDING).rpartition("_stat-logp_desc-max")
+    if not found:
+        return ""
+    return PREFIX + (kind if kind == "F" else kind[:1].lower() + kind[1:])
