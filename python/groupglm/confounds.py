@@ -170,7 +170,7 @@ def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[in
     if several:
         raise ValueError(
             f"confounds contain more than one row for subject {several[0]} "
-            f"(rows {positions[several[0]]}); keep one."
+            f"(rows {', '.join(str(row + 1) for row in positions[several[0]])}); keep one."
         )
     return [positions[label][0] for label in labels]
 

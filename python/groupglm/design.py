@@ -19,6 +19,7 @@ from groupglm._dependence import (
     variance_inflation,
 )
 from groupglm.errors import CollinearityWarning, warn_caller
+from groupglm.labels import LABEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +35,6 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-
-LABEL = "subject_label"
-"""The column, or the index, that says whose a row is."""
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _SEPARATOR_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
@@ -235,7 +233,7 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame) -> None:
         return
     labels = frame.index.tolist()  # as Python's own numbers, which print as such
     found = [
-        f"{values[i, j]} in column '{frame.columns[j]}', row {i} (labelled {labels[i]!r})"
+        f"{values[i, j]} in column '{frame.columns[j]}', row {i + 1} (labelled {labels[i]!r})"
         for i, j in bad[:_MAX_LISTED]
     ]
     more = f" and {len(bad) - _MAX_LISTED} more" if len(bad) > _MAX_LISTED else ""

@@ -10,6 +10,7 @@ import numpy as np
 from groupglm import _core
 from groupglm.design import check_design_matrix, describe_dependence
 from groupglm.errors import RankDeficientWarning, warn_caller
+from groupglm.labels import align_arrays
 from groupglm.results import OlsFit
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def fit_ols(
     Parameters
     ----------
     X : array_like, shape (n_images, n_columns)
-        Design matrix of finite numbers; a data frame's column names are used in messages.
+        Design matrix of finite numbers; a data frame's column names are used in messages. Where X
+        and Y are data frames whose index holds labels, rows are matched by them, or refused.
     Y : array of float32 or float64, shape (n_images, n_voxels)
         Data, with any strides; taken without a copy.
     n_threads : int, optional
@@ -76,8 +78,9 @@ def fit_ols(
     >>> fit.df_residual.tolist()
     [2, 1]
     """
-    matrix, names = _check_x(X)
-    data = _check_y(Y, matrix.shape[0])
+    rows = align_arrays({"X": X, "Y": Y}, "Y")
+    matrix, names = _check_x(rows["X"])
+    data = _check_y(rows["Y"], matrix.shape[0])
     threads = check_threads(n_threads)
     design = prepare_design(matrix, names)
     state = _core.OlsState(design.n_working, data.shape[1])
@@ -86,8 +89,8 @@ def fit_ols(
     except _core.InfiniteValueError as error:
         row, count = error.args
         raise ValueError(
-            f"Y holds {count} infinite values in row {row}; replace them by NaN to treat them as "
-            "missing, or correct the image"
+            f"Y holds {count} infinite values in row {row + 1} (Y[{row}]); replace them by NaN "
+            "to treat them as missing, or correct the image"
         ) from None
     return OlsFit(X=matrix, column_names=names, n_threads=threads, _state=state, _design=design)
 
@@ -164,8 +167,8 @@ def _check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     if len(bad):
         row, column = bad[0]
         raise ValueError(
-            f"X holds {matrix[row, column]} in row {row}, column {names[column]}; a design matrix "
-            "must be finite: drop the image or fill in the value"
+            f"X holds {matrix[row, column]} in row {row + 1} (X[{row}, {column}]), column "
+            f"{names[column]}; a design matrix must be finite: drop the image or fill in the value"
         )
     matrix.setflags(write=False)
     return matrix, names

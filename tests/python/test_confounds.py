@@ -154,7 +154,7 @@ class TestCategories:
             (pd.Series([*SITES[:8], 3], dtype=object), "non-numeric columns: 'site' .of type obj"),
             (pd.date_range("2020-01-01", periods=9), "non-numeric columns: 'site'"),
             (pd.Series([*SITES[:8], None], dtype=object), "NaN values: 1, .* for subject 08"),
-            ([*range(8), np.inf], r"inf in column 'site', row 8 \(labelled '08'\)"),
+            ([*range(8), np.inf], r"inf in column 'site', row 9 \(labelled '08'\)"),
         ],
         ids=["one", "ids", "codes", "digits", "mixed", "date", "missing", "infinite"],
     )

@@ -142,17 +142,17 @@ class TestCheck:
         frame = _design()
         frame.index = pd.Index(["sub-1", "sub-2", "sub-3", "sub-4"])
         frame.loc["sub-3", "age"] = value
-        with pytest.raises(ValueError, match=rf"{value} in column 'age', row 2 \(.*'sub-3'\)"):
+        with pytest.raises(ValueError, match=rf"{value} in column 'age', row 3 \(.*'sub-3'\)"):
             check_design_matrix(frame, 4)
 
     def test_a_row_number_is_shown_as_a_number(self) -> None:
         frame = pd.DataFrame({"a": [1.0, np.nan]}, index=np.array([5, 1]))
-        with pytest.raises(ValueError, match=r"row 1 \(labelled 1\)"):
+        with pytest.raises(ValueError, match=r"row 2 \(labelled 1\)"):
             check_design_matrix(frame)
 
     def test_a_missing_nullable_entry_is_located(self) -> None:
         frame = pd.DataFrame({"a": pd.array([1, None], dtype="Int64")})
-        with pytest.raises(ValueError, match=r"nan in column 'a', row 1"):
+        with pytest.raises(ValueError, match=r"nan in column 'a', row 2"):
             check_design_matrix(frame, 2)
 
     def test_a_long_list_of_bad_entries_is_cut(self) -> None:

@@ -107,7 +107,7 @@ def test_found_mask_of_a_table(tmp_path: Path) -> None:
 def test_infinite_values() -> None:
     data = volumes()
     data[(2, *INSIDE)] = np.inf
-    with pytest.raises(ImageError, match=r"image 2 in memory: 1 infinite value;"):
+    with pytest.raises(ImageError, match=r"image 3 in memory: 1 infinite value;"):
         our_stat(images(data))
     as_zero = reference_stat(np.where(np.isinf(data), 0.0, data)[(slice(None), *INSIDE)])
     assert nilearn_stat(images(data))[INSIDE] == pytest.approx(as_zero, rel=1e-8)
@@ -126,7 +126,7 @@ def test_images_on_other_grids() -> None:
     moved = AFFINE.copy()
     moved[0, 0] += 0.01
     given = [*images()[:-1], image(volumes()[-1], moved)]
-    with pytest.raises(GridMismatchError, match=r"image 15 .*displaces voxels by up to 0\.08 mm"):
+    with pytest.raises(GridMismatchError, match=r"image 16 .*displaces voxels by up to 0\.08 mm"):
         our_stat(given)
     with pytest.raises(ValueError, match=r"#0 and img_#15 do not .*\n.*#1 and img_#15 do not"):
         nilearn_stat(given)
@@ -168,6 +168,54 @@ def test_unsorted_table(tmp_path: Path) -> None:
     by_column = design.assign(subject_label=labels)
     for labelled in (by_index, by_column):
         np.testing.assert_array_equal(our_stat(shuffled, design=labelled), truth)
+
+
+def test_labels_that_differ(tmp_path: Path) -> None:
+    table = map_table(save(images(), tmp_path))
+    truth = our_stat(table)
+    labels = table["subject_label"].tolist()
+    reversed_design = DESIGN.iloc[::-1]
+    for wrong in ([f"s{x}" for x in labels[::-1]], [*labels[:0:-1], "typo"]):
+        design = reversed_design.set_axis(pd.Index(wrong))
+        theirs = nilearn_stat(table, design=design, first_level_contrast=MAP_NAME)
+        assert not np.allclose(theirs, truth, rtol=0.1)
+        with pytest.raises(ValueError, match=f"design_matrix has no row for .*{wrong[-1]}"):
+            our_stat(table, design=design)
+
+
+def test_labels_in_names(tmp_path: Path) -> None:
+    paths = save(images(), tmp_path)
+    named = [Path(path).rename(tmp_path / f"sub-{i:02d}.nii.gz") for i, path in enumerate(paths)]
+    files = [str(path) for path in named]
+    labels = [f"{i:02d}" for i in range(N_IMAGES)]
+    truth = our_stat(files)
+    design = DESIGN.set_axis(pd.Index(labels)).iloc[::-1]
+    assert not np.allclose(nilearn_stat(files, design=design), truth, rtol=0.1)
+    np.testing.assert_array_equal(our_stat(files, design=design), truth)
+    with pytest.raises(ValueError, match=r"no row for 03; .* without a map: 30"):
+        our_stat(files, design=design.rename({"03": "30"}))
+
+
+def test_repeated_subjects(tmp_path: Path) -> None:
+    table = map_table(save(images(), tmp_path))
+    twice = table.assign(subject_label=sorted(table["subject_label"].tolist()[::2] * 2))
+    theirs = nilearn_fit(twice, mask_img=mask_image())
+    nilearn_contrast(theirs, "intercept", MAP_NAME)
+    assert len(theirs.design_matrix_) == N_IMAGES  # 15 degrees of freedom, for 8 subjects
+    with pytest.raises(ValueError, match=f"{N_IMAGES} maps of {N_IMAGES // 2} subjects"):
+        SecondLevelModel(mask_img=mask_image()).fit(twice)
+
+
+def test_one_file_for_two_subjects(tmp_path: Path) -> None:
+    table = map_table(save(images(), tmp_path))
+    paths = table["effects_map_path"].tolist()
+    table = table.assign(effects_map_path=[paths[0], paths[0], *paths[2:]])
+    theirs = nilearn_stat(table, design=DESIGN, first_level_contrast=MAP_NAME)
+    assert np.isfinite(theirs).all()
+    with pytest.raises(ValueError, match="one file for the maps of subject"):
+        our_stat(table)
+    with pytest.warns(UserWarning, match="images 1 and 2 of second_level_input are one file"):
+        our_stat(table["effects_map_path"].tolist())
 
 
 def test_table_with_one_kind_of_map(tmp_path: Path) -> None:

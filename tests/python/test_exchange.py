@@ -181,7 +181,7 @@ def test_partition_is_that_of_projections(design: object) -> None:
 def test_blocks_are_checked() -> None:
     with pytest.raises(ValueError, match=r"exchangeability_blocks has shape \(3,\).*\(4,\)"):
         make_exchange(4, [1, 2, 3], "within", flips=False)
-    with pytest.raises(ValueError, match="missing label in row 1"):
+    with pytest.raises(ValueError, match="missing label in row 2"):
         make_exchange(2, np.array(["a", None]), "within", flips=False)
     with pytest.raises(ValueError, match="must be 'within' or 'whole'"):
         make_exchange(2, [1, 1], "between", flips=False)  # type: ignore[arg-type]

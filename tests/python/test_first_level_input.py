@@ -197,7 +197,7 @@ def test_models_are_refused_with_the_words_of_nilearn(models: list[Any]) -> None
     moved.masker_.mask_img_ = image(np.ones(SHAPE, np.uint8), np.diag([2.0, 2, 2, 1]))
     confounds = pd.DataFrame({"subject_label": ["01", "02", "03"], "age": [1.0, 2.0, 4.0]})
     cases: list[tuple[list[Any], Any, str, bool]] = [
-        ([*models, FirstLevelModel(subject_label="9")], None, "at index 3.*has not been fit", True),
+        ([*models, FirstLevelModel(subject_label="9")], None, "odel 9.*has not been fit", True),
         ([models[0], first_level(None, 1)], confounds, "attribute 'subject_label' to match", True),
         ([models[0]], None, "at least two first level models", True),
         ([models[0], "a.nii"], None, "must be of the same type", True),
@@ -213,7 +213,7 @@ def test_models_are_refused_with_the_words_of_nilearn(models: list[Any]) -> None
 
 def test_what_a_model_cannot_compute_says_whose(mask: Any) -> None:
     model = SecondLevelModel(mask_img=mask).fit(counted())
-    with pytest.raises(ImageError, match=r"model 0 \(subject_label '00'\).*'unknown'.*no such"):
+    with pytest.raises(ImageError, match=r"model 1 \(subject_label '00'\).*'unknown'.*no such"):
         model.compute_contrast(None, "unknown")
     with pytest.raises(TypeError, match="first_level_contrast is a dict"):
         model.compute_contrast(None, {"a": 1})
@@ -222,5 +222,5 @@ def test_what_a_model_cannot_compute_says_whose(mask: Any) -> None:
 def test_maps_on_another_grid_are_refused(mask: Any) -> None:
     models = [*counted(), Counted("99", 9, np.diag([2.0, 2.0, 2.0, 1.0]))]
     model = SecondLevelModel(mask_img=mask).fit(models)
-    with pytest.raises(GridMismatchError, match=r"model 5 \(subject_label '99'\).*not on the grid"):
+    with pytest.raises(GridMismatchError, match=r"model 6 \(subject_label '99'\).*not on the grid"):
         model.compute_contrast(None, "a")

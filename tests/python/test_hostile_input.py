@@ -125,7 +125,7 @@ def test_a_singular_affine_is_refused_by_name() -> None:
     singular = np.eye(4)
     singular[:2, :2] = 1.0
     images = [image(np.ones((2, 2, 2)), singular) for _ in range(3)]
-    with pytest.raises(ImageError, match=r"image 0.* affine is singular"):
+    with pytest.raises(ImageError, match=r"image 1.* affine is singular"):
         SecondLevelModel().fit(images, design_matrix=pd.DataFrame({"intercept": np.ones(3)}))
 
 

@@ -225,7 +225,7 @@ def test_a_four_dimensional_image_is_its_volumes(
     for volume, source in enumerate(sources):
         expected = values(shape=shape).reshape(*SHAPE, 4)[..., volume].ravel(order="F")
         np.testing.assert_array_equal(row(source), expected)
-        assert source.name.endswith(f", volume {volume}")
+        assert source.name.endswith(f", volume {volume + 1}")
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1, 1], [3, 3, 0]])
@@ -303,9 +303,9 @@ def test_an_input_of_the_wrong_type(wrong: object) -> None:
 
 
 def test_an_item_of_the_wrong_type() -> None:
-    with pytest.raises(TypeError, match=r"item 1 of second_level_input .* is a int"):
+    with pytest.raises(TypeError, match=r"item 2 of second_level_input .* is a int"):
         open_images([image(), 3])
-    with pytest.raises(TypeError, match=r"mixes file names .* item 2 a str; give one kind"):
+    with pytest.raises(TypeError, match=r"mixes file names .* item 3 a str; give one kind"):
         open_images([image(), image(), "a.nii"])
     with pytest.raises(TypeError, match=r"mask_img must be a file name .* is a float"):
         open_image(1.0, name="mask_img")
@@ -320,9 +320,9 @@ def test_fewer_than_two_images(few: object) -> None:
 def test_a_list_item_of_several_volumes(tmp_path: Path) -> None:
     nib.save(image(), tmp_path / "a.nii")
     nib.save(image(shape=(*SHAPE, 2)), tmp_path / "b.nii")
-    with pytest.raises(ImageError, match=r"b\.nii: holds 2 volumes.*single volume.*item 1"):
+    with pytest.raises(ImageError, match=r"b\.nii: holds 2 volumes.*single volume.*item 2"):
         open_images([tmp_path / "a.nii", tmp_path / "b.nii"])
-    with pytest.raises(ImageError, match=r"^image 1 in memory: holds 2 volumes"):
+    with pytest.raises(ImageError, match=r"^image 2 in memory: holds 2 volumes"):
         open_images([image(), image(shape=(*SHAPE, 2))])
 
 
@@ -336,9 +336,9 @@ def test_images_on_different_grids_are_refused(tmp_path: Path) -> None:
     ]:
         nib.save(nib.Nifti1Image(np.ones(shape, "f4"), affine), tmp_path / f"{name}.nii")
     a, b, c = (tmp_path / f"{name}.nii" for name in "abc")
-    with pytest.raises(GridMismatchError, match=r"b\.nii: image 2 .* up to 2 mm; resample it"):
+    with pytest.raises(GridMismatchError, match=r"b\.nii: image 3 .* up to 2 mm; resample it"):
         open_images([a, a, b])
-    with pytest.raises(GridMismatchError, match=r"c\.nii: image 1 .*\(5, 6, 8\), not \(5, 6, 7\)"):
+    with pytest.raises(GridMismatchError, match=r"c\.nii: image 2 .*\(5, 6, 8\), not \(5, 6, 7\)"):
         open_images([a, c])
 
 

@@ -209,7 +209,7 @@ def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "c.img").unlink()
     refused(tmp_path / "c.img", "file not found")
     nib.save(nib.Nifti1Image(DATA, np.eye(4)), tmp_path / "d.nii")
-    with pytest.raises(ImageError, match=r"e\.nii: file not found.*\(item 1 of the list\)"):
+    with pytest.raises(ImageError, match=r"e\.nii: file not found.*\(item 2 of the list\)"):
         open_images([tmp_path / "d.nii", tmp_path / "e.nii"])
 
 

@@ -230,7 +230,7 @@ def test_outliers_are_flagged_and_others_are_not() -> None:
     images[9] = nib.Nifti1Image(data + 2.0 * (data != 0), AFFINE)  # type: ignore[no-untyped-call]
     model = SecondLevelModel().fit(images, design_matrix=design)
     text = Page(model.generate_report(None).get_standalone()).text
-    assert "2 of the 16 images are far from the others: image 4 in memory and image 9" in text
+    assert "2 of the 16 images are far from the others: image 5 in memory and image 10" in text
     assert "No contrast was asked for" in text
     clean = SecondLevelModel().fit(small_study()[0], design_matrix=design)
     assert (

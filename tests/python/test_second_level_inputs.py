@@ -152,7 +152,7 @@ def test_labels_that_do_not_match_are_named(
     ("spoil", "message"),
     [
         (lambda t: t.drop(columns="map_name"), "must have columns .* 'map_name' missing"),
-        (lambda t: t.assign(subject_label=range(len(t))), "must contain only strings; row 0 holds"),
+        (lambda t: t.assign(subject_label=range(len(t))), "must contain only strings; row 1 holds"),
         (lambda t: t.iloc[:1], "has 1 rows; a model needs at least 2"),
     ],
 )

@@ -151,7 +151,7 @@ def test_missing_values_are_left_out_of_the_smoothing(images: list[Any], mask: A
 
 def test_images_on_different_grids_meet_on_the_target(images: list[Any], mask: Any) -> None:
     moved = [*images[:-1], groupglm.resample_img(images[-1], OBLIQUE)]
-    with pytest.raises(GridMismatchError, match="not on the grid of image 0"):
+    with pytest.raises(GridMismatchError, match="not on the grid of image 1"):
         SecondLevelModel(mask_img=mask).fit(moved, design_matrix=DESIGN)
     for mask_img in (mask, None):
         model = SecondLevelModel(mask_img=mask_img, target_affine=np.diag([3.0, 3.0, 3.0]))
@@ -206,5 +206,5 @@ def test_nonsense_is_refused_before_anything_is_read(
 def test_infinite_values_do_not_spread(images: list[Any], mask: Any) -> None:
     bad = [image(img.get_fdata().astype(np.float32)) for img in images]
     bad[4].dataobj[12, 12, 12] = np.inf
-    with pytest.raises(ImageError, match="image 4 in memory: 1 infinite value, which smoothing"):
+    with pytest.raises(ImageError, match="image 5 in memory: 1 infinite value, which smoothing"):
         SecondLevelModel(mask_img=mask, smoothing_fwhm=6.0).fit(bad, design_matrix=DESIGN)

@@ -309,5 +309,5 @@ def test_a_file_that_nibabel_cannot_read_any_more_is_refused_by_name(
 def test_infinite_values_are_refused() -> None:
     img = image(shape=(*SHAPE, 2))
     img.dataobj[0, 1, 2, 1] = -np.inf
-    with pytest.raises(ImageError, match=r"volume 1: 1 infinite value, .* set to NaN"):
+    with pytest.raises(ImageError, match=r"volume 2: 1 infinite value, .* set to NaN"):
         groupglm.smooth_img(img, 6)

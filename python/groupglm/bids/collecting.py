@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import IMAGES, OTHER_IMAGES, NamedFile, read_name, same_value, walk
 from groupglm.errors import warn_caller
-from groupglm.inputs.matching import plain_label
+from groupglm.labels import plain_label
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -59,7 +59,7 @@ class BidsOptions(RunOptions):
     @property
     def subjects(self) -> set[str] | None:
         """The subjects that options or model ask for; None for all."""
-        from groupglm.inputs.matching import plain_label
+        from groupglm.labels import plain_label
 
         asked = [self.wanted.get("sub"), self.model.filters.get("sub") if self.model else None]
         sets = [{plain_label(label) for label in labels} for labels in asked if labels]
@@ -166,8 +166,10 @@ def _of_model(found: Sequence[NamedFile], model: StatsModel, journal: Journal) -
 
 def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
     from groupglm.bids.derivative import common_entities, prefix_of
+    from groupglm.inputs.same_file import refuse_shared_files
 
     files = list(chosen.values())
+    refuse_shared_files(list(chosen), [file.path for file in files], "the derivative")
     entities = common_entities(files)
     first_level = files[0].entities.get("contrast", "effect")
     matched = _matched({label: file.path for label, file in chosen.items()}, options)

@@ -36,7 +36,9 @@ def collect_maps(
     ValueError
         If there are none, or it is not known whose they are.
     """
-    from groupglm.inputs.matching import SUBJECT_PATTERN, label_paths
+    from groupglm.inputs.matching import label_paths
+    from groupglm.inputs.same_file import refuse_shared_files
+    from groupglm.labels import SUBJECT_PATTERN
 
     tables = [text for text in arguments if text.lower().endswith(_TABLES)]
     if tables:
@@ -45,13 +47,17 @@ def collect_maps(
                 f"MAPS holds the table '{tables[0]}' and {len(arguments) - 1} more; give one table "
                 "of maps, or paths of images"
             )
-        return _maps_of_table(Path(tables[0]), map_name)
+        found = _maps_of_table(Path(tables[0]), map_name)
+        refuse_shared_files(list(found), found.values(), f"the table of maps '{tables[0]}'")
+        return found
     if map_name is not None:
         raise ValueError(f"--map-name {map_name} has no effect on paths; it chooses from a table")
     paths: dict[Path, None] = {}
     for text in arguments:
         paths.update(dict.fromkeys(_files(text)))
-    return label_paths(list(paths), SUBJECT_PATTERN if pattern is None else pattern)
+    found = label_paths(list(paths), SUBJECT_PATTERN if pattern is None else pattern)
+    refuse_shared_files(list(found), found.values(), "MAPS")
+    return found
 
 
 def _files(text: str) -> list[Path]:
@@ -77,8 +83,8 @@ def _expand(pattern: str) -> list[str]:
 def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
     import pandas as pd
 
-    from groupglm.inputs.matching import plain_label
     from groupglm.inputs.table import MapTable
+    from groupglm.labels import plain_label
 
     if not path.is_file():
         raise ValueError(f"there is no table '{path}'")

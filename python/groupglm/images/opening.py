@@ -78,7 +78,7 @@ def open_images(
             )
         return sources
     items = _items(images, argument, at_least)
-    sources = [_open_item(item, place) for place, item in enumerate(items)]
+    sources = [_open_item(item, place) for place, item in enumerate(items, start=1)]
     if same_grid:
         _check_same_grid(sources, argument)
     return sources
@@ -162,7 +162,7 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
     items = _as_sequence(images)
     if items is None:
         raise TypeError(f"{argument} must be {_WANTED}, but is a {type(images).__name__}")
-    for place, item in enumerate(items):
+    for place, item in enumerate(items, start=1):
         if not isinstance(item, str | os.PathLike | SpatialImage):
             raise TypeError(
                 f"item {place} of {argument} must be a file name or a nibabel image, but is a "
@@ -171,7 +171,7 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
         if isinstance(item, SpatialImage) != isinstance(items[0], SpatialImage):
             raise TypeError(
                 f"elements of {argument} must be of the same type, but it mixes file names with "
-                f"images in memory: item 0 is a {type(items[0]).__name__}, item {place} a "
+                f"images in memory: item 1 is a {type(items[0]).__name__}, item {place} a "
                 f"{type(item).__name__}; give one kind"
             )
     if len(items) < at_least:
@@ -306,13 +306,13 @@ def _name_of(image: ImageLike, name: str) -> str:
 
 def _check_same_grid(sources: list[VolumeSource], argument: str) -> None:
     first = sources[0]
-    for place, source in enumerate(sources):
+    for place, source in enumerate(sources, start=1):
         difference = source.grid.difference(first.grid)
         if difference is not None:
             called = f"image {place} of {argument}"
             if not source.name.startswith("image "):  # a file
                 called = f"{source.name}: {called}"
             raise GridMismatchError(
-                f"{called} is not on the grid of image 0 "
+                f"{called} is not on the grid of image 1 "
                 f"({first.name}): {difference}; resample it to the first image's grid"
             )

@@ -227,7 +227,7 @@ class CompressedSeriesVolume(VolumeSource):
 
     def __init__(self, layout: Layout, grid: Grid, volume: int, series: CompressedSeries) -> None:
         super().__init__(
-            name=f"{layout.name}, volume {volume}",
+            name=f"{layout.name}, volume {volume + 1}",
             grid=grid,
             stored=layout.dtype,
             slope=layout.slope,

@@ -64,7 +64,7 @@ def volumes_of_file(layout: Layout) -> list[VolumeSource]:
     _check_n_volumes(n_volumes, Path(layout.path).stat().st_size, layout.name)
     if layout.compression is None:
         return [
-            PlainVolume(layout, grid, volume, f"{layout.name}, volume {volume}")
+            PlainVolume(layout, grid, volume, f"{layout.name}, volume {volume + 1}")
             for volume in range(n_volumes)
         ]
     series = CompressedSeries(layout, layout.compression)
@@ -107,7 +107,7 @@ def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
     box = (slice(None),) * 3
     ones = (0,) * (len(data.shape) - 4)
     return [
-        ImageVolume(image, stored, grid, (*box, volume, *ones), f"{name}, volume {volume}")
+        ImageVolume(image, stored, grid, (*box, volume, *ones), f"{name}, volume {volume + 1}")
         for volume in range(shape[3])
     ]
 

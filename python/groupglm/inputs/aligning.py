@@ -3,17 +3,86 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groupglm.confounds import make_second_level_design_matrix
 from groupglm.design import LABEL, load_design_matrix
+from groupglm.labels import label_key, match_rows, plain_label, row_labels
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     import pandas as pd
 
-__all__ = ["LABEL", "align_design"]
+__all__ = ["LABEL", "AlignedDesign", "align_design", "align_to_names"]
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedDesign:
+    """A design matrix whose rows are in the order of the maps.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row a map.
+    labels : list of str or None
+        The subject of each row; None where neither maps nor rows say it.
+    in_order : bool
+        Whether maps and rows are in the order in which the user gave them.
+    maps_have_labels : bool
+        Whether the maps came with labels, so that numbers may be labels too.
+    """
+
+    frame: pd.DataFrame
+    labels: list[str] | None
+    in_order: bool
+    maps_have_labels: bool
+
+    def align(self, values: Any, argument: str) -> Any:
+        """Bring one value a map, such as its exchangeability block, into the order of the rows.
+
+        Parameters
+        ----------
+        values : array_like, pandas.Series or None
+            A Series with labels is matched by them; whatever else is in the order of the rows.
+        argument : str
+            How messages call it.
+
+        Returns
+        -------
+        array_like or None
+            In the order of the rows.
+
+        Raises
+        ------
+        ValueError
+            If labels do not match, or there are none and maps or rows were sorted.
+        """
+        import pandas as pd
+
+        if values is None:
+            return None
+        if isinstance(values, pd.Series) and self.labels is not None:
+            numbers = self.labels if self.maps_have_labels else None
+            found = row_labels(values.index, numbers, argument)
+            if found is not None:
+                wanted = self.labels
+                if not self.maps_have_labels:  # they are of file names, or of rows
+                    found, wanted = _plain(found), _plain(wanted)
+                rows = match_rows(found, wanted, argument, may_have_more=True)
+                return values.iloc[rows].tolist()
+        if not self.in_order:
+            raise ValueError(
+                f"second_level_input is sorted by subject_label, but {argument} has no labels to "
+                "be sorted by: give a pandas Series indexed by subject label"
+            )
+        return values
+
+
+def _plain(labels: Sequence[str]) -> list[str]:
+    return [plain_label(label) for label in labels]
 
 
 def align_design(
@@ -22,12 +91,14 @@ def align_design(
     labels: list[str],
     *,
     was_sorted: bool = True,
-) -> pd.DataFrame:
+    has_blocks: bool = False,
+) -> AlignedDesign:
     """Bring a design matrix into the order of the maps.
 
-    Rows are matched by a ``subject_label`` column, which is not part of the model, by an index of
-    that name, or by another one that holds the labels. Rows without labels are taken in order only
-    if maps kept theirs: otherwise each subject would silently get another's row.
+    Rows are matched by a ``subject_label`` column, which is not part of the model, or by an index
+    of labels: one of that name, of text, or of numbers that label maps. Rows without labels are
+    taken in order only if maps kept theirs: otherwise each subject would silently get another's
+    row.
 
     Parameters
     ----------
@@ -39,54 +110,110 @@ def align_design(
         The subjects, in the order of the maps.
     was_sorted : bool, default=True
         Whether that is the order in which the user gave them.
+    has_blocks : bool, default=False
+        Whether exchangeability blocks say which maps belong together.
 
     Returns
     -------
-    pandas.DataFrame
+    AlignedDesign
         One row a map, without the label column.
 
     Raises
     ------
     ValueError
-        If labels do not match, or rows cannot be matched.
+        If labels do not match, or rows cannot be matched, or a subject has several maps and nothing
+        says that they belong together.
     """
-    import pandas as pd
-
     if design_matrix is None:
-        return make_second_level_design_matrix(labels, confounds)
+        if not has_blocks:
+            _refuse_repeated(labels)
+        made = make_second_level_design_matrix(labels, confounds)
+        return AlignedDesign(made, labels, was_sorted, maps_have_labels=True)
     frame = load_design_matrix(design_matrix)
-    index = [str(label) for label in frame.index]
-    counted = isinstance(frame.index, pd.RangeIndex)  # row numbers, not labels
-    if frame.index.name == LABEL or (not counted and set(index) == set(labels)):
-        return _reorder(frame, index, labels)
+    found = row_labels(frame.index, labels, "design_matrix")
+    if found is not None:
+        try:
+            rows = match_rows(found, labels, "design_matrix")
+        except ValueError as error:
+            raise ValueError(f"{error}{_way_out(frame)}") from None
+        in_order = was_sorted and rows == list(range(len(rows)))
+        ordered = frame.iloc[rows].reset_index(drop=True)
+        return AlignedDesign(ordered, labels, in_order, maps_have_labels=True)
     if not was_sorted:
         raise ValueError(
             "second_level_input is not sorted by subject_label, and its maps are sorted before the "
             "fit, but design_matrix has no labels to be sorted by: give it a 'subject_label' "
             "column or an index of subject labels, or sort both by subject_label"
         )
-    return frame
+    return AlignedDesign(frame, labels, in_order=True, maps_have_labels=True)
 
 
-def _reorder(frame: pd.DataFrame, found: list[str], wanted: list[str]) -> pd.DataFrame:
-    """Sort rows labelled `found` into the order `wanted`."""
-    if len(set(wanted)) < len(wanted):
-        if found == wanted:
-            return frame.reset_index(drop=True)
-        twice = next(label for label in wanted if wanted.count(label) > 1)
-        raise ValueError(
-            f"subject {twice!r} has several maps, so design_matrix cannot be matched to them by "
-            "label; sort both second_level_input and design_matrix by subject_label"
-        )
-    repeated = sorted({label for label in found if found.count(label) > 1})
-    absent, surplus = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
-    problems = {
-        "has no row for": absent,
-        "has rows for subjects without a map:": surplus,
-        "has several rows for": repeated,
-    }
-    told = [f"{words} {', '.join(who)}" for words, who in problems.items() if who]
-    if told:
-        raise ValueError(f"design_matrix {'; '.join(told)}; give one row for each map's subject")
-    place: dict[str, Any] = {label: row for row, label in enumerate(found)}
-    return frame.iloc[[place[label] for label in wanted]].reset_index(drop=True)
+def _way_out(frame: pd.DataFrame) -> str:
+    """Say how rows are taken in order, where the index may not have been meant as labels."""
+    if frame.index.name == LABEL:
+        return ""
+    return (
+        ". If the index of design_matrix does not hold subject labels, and its rows are in the "
+        "order of the maps, take the index off: design_matrix.reset_index(drop=True)"
+    )
+
+
+def _refuse_repeated(labels: Sequence[str]) -> None:
+    n = len(set(labels))
+    if n == len(labels):
+        return
+    twice = next(label for place, label in enumerate(labels) if label in labels[:place])
+    raise ValueError(
+        f"second_level_input has {len(labels)} maps of {n} subjects: subject {twice!r} has "
+        f"{labels.count(twice)}. Without a design they would count as independent. Give one map a "
+        "subject (such as their mean or difference), a design_matrix with a column for each "
+        "subject, or exchangeability_blocks of a permutation test"
+    )
+
+
+def align_to_names(frame: pd.DataFrame, names: Sequence[str | None]) -> AlignedDesign:
+    """Match a design matrix with images whose names say whose they are, as far as they do.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The user's design.
+    names : sequence of (str or None)
+        The subject of each image, without ``sub-``; None where its name does not say.
+
+    Returns
+    -------
+    AlignedDesign
+        The rows in the order of the images, with their index. Where the design has no labels, or
+        the names none, that is the order in which they came. An index of numbers counts rows here.
+
+    Raises
+    ------
+    ValueError
+        If labels of images and rows differ.
+    """
+    found = row_labels(frame.index, None, "design_matrix")
+    wanted = [name for name in names if name is not None]
+    if found is None or not wanted:
+        every = wanted if len(wanted) == len(names) > 0 else None
+        return AlignedDesign(frame, found or every, in_order=True, maps_have_labels=False)
+    rows = _plain(found)
+    if len(frame) != len(names) and len(wanted) < len(names):
+        return AlignedDesign(frame, found, in_order=True, maps_have_labels=False)  # refused later
+    if len(set(wanted)) == len(names):
+        try:
+            order = match_rows(rows, wanted, "design_matrix")
+        except ValueError as error:
+            raise ValueError(f"{error}{_way_out(frame)}") from None
+        in_order = order == list(range(len(order)))
+        return AlignedDesign(frame.iloc[order], wanted, in_order, maps_have_labels=False)
+    # Several images a subject, or images that do not say: what can be compared must agree.
+    for place, (row, name) in enumerate(zip(rows, names, strict=False), start=1):
+        if name is not None and row != name:
+            near = " (nearly the same)" if label_key(row) == label_key(name) else ""
+            raise ValueError(
+                f"image {place} of second_level_input is of subject {name!r}, as its name says, "
+                f"but row {place} of design_matrix is labelled {found[place - 1]!r}{near}; bring "
+                f"both into one order{_way_out(frame)}"
+            )
+    return AlignedDesign(frame, rows, in_order=True, maps_have_labels=False)

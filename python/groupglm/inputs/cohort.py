@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol
+
+from nibabel.spatialimages import SpatialImage
 
 from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.errors import warn_caller
 from groupglm.images import open_images
-from groupglm.inputs.aligning import align_design
+from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.inputs.first_level import FirstLevelCohort, are_first_level_models
+from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
 from groupglm.inputs.table import MapTable
+from groupglm.labels import LABEL, label_in_path, plain_label, row_labels
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
     from groupglm.images import VolumeSource
 
-__all__ = ["Cohort", "make_cohort", "maps_of_one_kind"]
+__all__ = ["Cohort", "LabelledCohort", "align_to_images", "make_cohort", "maps_of_one_kind"]
 
 
 class Cohort(Protocol):
@@ -90,7 +96,28 @@ class Cohort(Protocol):
         ...
 
 
-def make_cohort(second_level_input: Any, confounds: Any, design_matrix: Any) -> Cohort:
+class LabelledCohort(Cohort, Protocol):
+    """A cohort of which it is known whose maps it holds, as far as the user says."""
+
+    def aligned(self, first_level_contrast: Any) -> AlignedDesign:
+        """Return the design of a kind with what is known of its rows.
+
+        Parameters
+        ----------
+        first_level_contrast
+            What the user gave.
+
+        Returns
+        -------
+        AlignedDesign
+            The design, the subjects of its rows, and whether they kept their order.
+        """
+        ...
+
+
+def make_cohort(
+    second_level_input: Any, confounds: Any, design_matrix: Any, *, has_blocks: bool = False
+) -> LabelledCohort:
     """Check what a model is to be fitted to; images are not opened yet.
 
     Parameters
@@ -101,10 +128,12 @@ def make_cohort(second_level_input: Any, confounds: Any, design_matrix: Any) -> 
         A ``subject_label`` column and one a confound.
     design_matrix : pandas.DataFrame, path or None
         The user's design.
+    has_blocks : bool, default=False
+        Whether exchangeability blocks say which maps belong together.
 
     Returns
     -------
-    Cohort
+    LabelledCohort
         The kind that fits.
 
     Raises
@@ -121,9 +150,9 @@ def make_cohort(second_level_input: Any, confounds: Any, design_matrix: Any) -> 
             "confounds have no effect beside a design_matrix; put them into it, or leave it out"
         )
     if labelled:
-        return TableCohort(second_level_input, confounds, design_matrix)
+        return TableCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
     if models:
-        return FirstLevelCohort(second_level_input, confounds, design_matrix)
+        return FirstLevelCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
     return ImageCohort(second_level_input, confounds, design_matrix)
 
 
@@ -145,7 +174,12 @@ class ImageCohort:
                 "pandas.DataFrame({'intercept': 1.0}, index=range(n_images))"
             )
         self.given = images
-        self.first_design = load_design_matrix(design_matrix)
+        names = _names_of(images)
+        warn_of_shared_files(names)
+        self._design = align_to_names(
+            load_design_matrix(design_matrix), _subjects_of(images, names)
+        )
+        self.first_design = self._design.frame
 
     def kind(self, first_level_contrast: Any) -> None:
         """Say that there is nothing to choose."""
@@ -165,25 +199,80 @@ class ImageCohort:
         del first_level_contrast
         return self.first_design
 
+    def aligned(self, first_level_contrast: Any) -> AlignedDesign:
+        """Return the design."""
+        del first_level_contrast
+        return self._design
+
+
+def align_to_images(frame: pd.DataFrame, images: Any) -> AlignedDesign:
+    """Match a design matrix with a list of images, as far as it is known whose they are.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The user's design.
+    images : list or Series of images, or one image
+        The labels of a Series count, or those in the names of the files: ``sub-01``.
+
+    Returns
+    -------
+    AlignedDesign
+        As `align_to_names` makes it.
+    """
+    return align_to_names(frame, _subjects_of(images, _names_of(images)))
+
+
+def _names_of(images: Any) -> list[str | None]:
+    """Return the file of each image of a list; None where it has none, nothing for one image."""
+    if isinstance(images, str | os.PathLike | SpatialImage):
+        return []
+    try:
+        items = list(images)
+    except TypeError:
+        return []  # refused when it is opened
+    names = []
+    for item in items:
+        name = item.get_filename() if isinstance(item, SpatialImage) else item
+        names.append(os.fspath(name) if isinstance(name, str | os.PathLike) else None)
+    return names
+
+
+def _subjects_of(images: Any, names: list[str | None]) -> list[str | None]:
+    """Return whose images a list holds, by the labels of a Series or the names of the files."""
+    import pandas as pd
+
+    if isinstance(images, pd.Series):
+        labels = row_labels(images.index, None, "second_level_input")
+        if labels is not None:
+            return [plain_label(label) for label in labels]
+    found = [None if name is None else label_in_path(PurePath(name)) for name in names]
+    # A folder above all of them, such as sub-project, is nobody's.
+    return found if len(set(found)) > 1 else [None] * len(found)
+
 
 class TableCohort:
     """A table of maps: one kind a map name."""
 
-    def __init__(self, frame: pd.DataFrame, confounds: Any, design_matrix: Any) -> None:
+    def __init__(
+        self, frame: pd.DataFrame, confounds: Any, design_matrix: Any, *, has_blocks: bool
+    ) -> None:
         self._table = MapTable.from_frame(frame)
-        self._designs = {
-            name: align_design(
+        self._designs: dict[str, AlignedDesign] = {}
+        for name in self._table.map_names:
+            maps = self._table.select(name)
+            labels = maps[LABEL].tolist()
+            refuse_shared_files(labels, maps["effects_map_path"].tolist(), "second_level_input")
+            self._designs[name] = align_design(
                 design_matrix,
                 confounds,
-                self._table.select(name)["subject_label"].tolist(),
-                was_sorted=self._table.was_sorted,
+                labels,
+                was_sorted=self._table.was_sorted(name),
+                has_blocks=has_blocks,
             )
-            for name in self._table.map_names
-        }
-        for name, design in self._designs.items():
-            check_design_matrix(design, len(self._table.select(name)))
+            check_design_matrix(self._designs[name].frame, len(maps))
         self.given = self._table.frame
-        self.first_design = self._designs[self._table.map_names[0]]
+        self.first_design = self._designs[self._table.map_names[0]].frame
         self.has_one_kind = len(self._designs) == 1
 
     def kind(self, first_level_contrast: Any) -> str:
@@ -197,6 +286,10 @@ class TableCohort:
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
         """Return the rows of the subjects that have the map."""
+        return self.aligned(first_level_contrast).frame
+
+    def aligned(self, first_level_contrast: Any) -> AlignedDesign:
+        """Return these rows with their subjects."""
         return self._designs[self.kind(first_level_contrast)]
 
 

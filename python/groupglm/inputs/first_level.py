@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from groupglm.design import LABEL, check_design_matrix, load_design_matrix
+from groupglm.confounds import make_second_level_design_matrix
+from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.errors import ImageError
 from groupglm.images import ComputedVolume
 from groupglm.images.grid import SAME_PLACE_MM
-from groupglm.inputs.aligning import align_design
+from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
+from groupglm.labels import LABEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +92,8 @@ class FirstLevelCohort:
         Matched by the models' ``subject_label``.
     design_matrix : pandas.DataFrame, path or None
         Matched by label where it has labels, else in the order of the models.
+    has_blocks : bool
+        Whether exchangeability blocks say which models belong together.
 
     Raises
     ------
@@ -102,29 +106,35 @@ class FirstLevelCohort:
 
     has_one_kind = False
 
-    def __init__(self, models: Any, confounds: Any, design_matrix: Any) -> None:
+    def __init__(
+        self, models: Any, confounds: Any, design_matrix: Any, *, has_blocks: bool
+    ) -> None:
         _check_models(models, need_labels=confounds is not None and design_matrix is None)
         self.given = models
         self._names = [
             f"first-level model {place} (subject_label {model.subject_label!r})"
-            for place, model in enumerate(models)
+            for place, model in enumerate(models, start=1)
         ]
-        self.first_design = self._align(confounds, design_matrix)
+        self._design = self._align(confounds, design_matrix, has_blocks=has_blocks)
+        self.first_design = self._design.frame
         check_design_matrix(self.first_design, len(models))
 
-    def _align(self, confounds: Any, design_matrix: Any) -> pd.DataFrame:
+    def _align(self, confounds: Any, design_matrix: Any, *, has_blocks: bool) -> AlignedDesign:
         labels = [model.subject_label for model in self.given]
-        if any(label is None for label in labels):
-            # No label equals a row number, so that only the order is left to go by.
-            labels = [f"model {place}" for place in range(len(labels))]
-            if design_matrix is not None:
-                design_matrix = load_design_matrix(design_matrix)
-                if design_matrix.index.name == LABEL:
-                    raise ValueError(
-                        f"design_matrix has labels ({LABEL}), but a first-level model has no "
-                        "subject_label to match; set model.subject_label = '01', or drop the labels"
-                    )
-        return align_design(design_matrix, confounds, [str(label) for label in labels])
+        if all(label is not None for label in labels):
+            return align_design(
+                design_matrix, confounds, [str(label) for label in labels], has_blocks=has_blocks
+            )
+        if design_matrix is None:
+            frame = make_second_level_design_matrix(list(map(str, range(len(labels)))))
+            return AlignedDesign(frame, None, in_order=True, maps_have_labels=False)
+        frame = load_design_matrix(design_matrix)
+        if frame.index.name == LABEL:
+            raise ValueError(
+                f"design_matrix has labels ({LABEL}), but a first-level model has no "
+                "subject_label to match; set model.subject_label = '01', or drop the labels"
+            )
+        return align_to_names(frame, [None if x is None else str(x) for x in labels])
 
     def kind(self, first_level_contrast: Any) -> str:
         """Return a text that is equal for equal contrasts."""
@@ -150,6 +160,11 @@ class FirstLevelCohort:
         del first_level_contrast
         return self.first_design
 
+    def aligned(self, first_level_contrast: Any) -> AlignedDesign:
+        """Return the same with the subjects of its rows."""
+        del first_level_contrast
+        return self._design
+
 
 def plain_contrast(contrast: Any) -> Any:
     """Turn arrays within a contrast into lists."""
@@ -172,23 +187,23 @@ def _check_models(models: Any, *, need_labels: bool) -> None:
             f"second_level_input holds {len(models)}"
         )
     grids = []
-    for place, model in enumerate(models):
+    for place, model in enumerate(models, start=1):
         if not isinstance(model, FirstLevelModel):
             raise TypeError(
-                "elements of 'second_level_input' must be of the same type, but item 0 is a "
+                "elements of 'second_level_input' must be of the same type, but item 1 is a "
                 f"{type(models[0]).__name__} and item {place} a {type(model).__name__}"
             )
         label = model.subject_label
         is_fitted = getattr(model, "__sklearn_is_fitted__", None)
         if is_fitted is not None and not is_fitted():
             raise ValueError(
-                f"model {label} at index {place} of second_level_input has not been fit yet; call "
-                "its fit first"
+                f"model {label}, item {place} of second_level_input, has not been fit yet; "
+                "call its fit first"
             )
         if need_labels and label is None:
             raise ValueError(
                 "in case confounds are provided, first level objects need to provide the "
-                "attribute 'subject_label' to match rows; the model at index "
+                "attribute 'subject_label' to match rows; the model that is item "
                 f"{place} does not provide it: set model.subject_label = '01'"
             )
         grids.append(getattr(getattr(model, "masker_", None), "mask_img_", None))
@@ -204,14 +219,14 @@ def _check_same_grid(models: Any, masks: list[Any]) -> None:
         label = models[place].subject_label
         if mask.shape[:3] != first.shape[:3]:
             raise ValueError(
-                f"all first level models must have the same shape, but model {label} at index "
-                f"{place} has {mask.shape[:3]} and the first {first.shape[:3]}; fit them on one "
-                "grid, for instance with target_affine and target_shape"
+                f"all first level models must have the same shape, but model {label} (item "
+                f"{place + 1}) has {mask.shape[:3]} and the first {first.shape[:3]}; fit them on "
+                "one grid, for instance with target_affine and target_shape"
             )
         shift = np.abs(np.asarray(mask.affine) - np.asarray(first.affine)).max()
         if shift > SAME_PLACE_MM:
             raise ValueError(
-                f"all first level models must have the same affine, but that of model {label} at "
-                f"index {place} differs by up to {shift:.3g} from the first one's; fit them on "
-                "one grid, for instance with target_affine and target_shape"
+                f"all first level models must have the same affine, but that of model {label} "
+                f"(item {place + 1}) differs by up to {shift:.3g} from the first one's; fit "
+                "them on one grid, for instance with target_affine and target_shape"
             )

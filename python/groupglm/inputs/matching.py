@@ -5,23 +5,28 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groupglm.inputs.aligning import LABEL
+from groupglm.labels import (
+    LABEL,
+    SUBJECT_PATTERN,
+    label_in_path,
+    listed,
+    near_labels,
+    near_words,
+    plain_label,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Matched", "label_paths", "match_subjects", "read_participants"]
 
-SUBJECT_PATTERN = r"sub-([0-9A-Za-z]+)"
 _ID_COLUMNS = ("participant_id", LABEL)
 _SEPARATORS = {".tsv": "\t", ".csv": ","}
-_MAX_SHOWN = 20
 
 
 def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -83,16 +88,10 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
     repeated = sorted({label for label in labels if labels.count(label) > 1})
     if repeated:
         raise ValueError(
-            f"participants table '{path}' has several rows for {_listed(repeated)}; keep one row a "
+            f"participants table '{path}' has several rows for {listed(repeated)}; keep one row a "
             "subject"
         )
     return frame.drop(columns=column).set_axis(pd.Index(labels, name=LABEL), axis=0)
-
-
-def plain_label(label: str) -> str:
-    """Return a subject's label without ``sub-``."""
-    # Tables and file systems differ in how they compose accents.
-    return unicodedata.normalize("NFC", label.strip()).removeprefix("sub-")
 
 
 def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[str, Path]:
@@ -125,14 +124,14 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
     found: dict[str, list[Path]] = {}
     without = []
     for path in paths:
-        label = _label(path, search)
+        label = label_in_path(path.absolute(), search)
         if label:
             found.setdefault(label, []).append(path)
         else:
             without.append(str(path))
     if without:
         raise ValueError(
-            f"no subject label is in {_listed(without)}; the pattern is {pattern!r}: give another "
+            f"no subject label is in {listed(without)}; the pattern is {pattern!r}: give another "
             "one, with the label in parentheses, by --subject-pattern"
         )
     several = {label: files for label, files in found.items() if len(files) > 1}
@@ -140,18 +139,10 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
         label, files = next(iter(sorted(several.items())))
         raise ValueError(
             f"{len(several)} subject(s) have several maps, such as {label}: "
-            f"{_listed([str(file) for file in files])}; give one map a subject (a narrower glob), "
+            f"{listed([str(file) for file in files])}; give one map a subject (a narrower glob), "
             "or a --subject-pattern that tells them apart"
         )
     return {label: found[label][0] for label in sorted(found)}
-
-
-def _label(path: Path, search: re.Pattern[str]) -> str | None:
-    for part in reversed(path.absolute().parts):
-        match = search.search(part)
-        if match is not None:
-            return plain_label((match[1] if search.groups else match[0]) or "")
-    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,20 +194,17 @@ def match_subjects(
     both = sorted(set(maps) & set(rows))
     told = []
     if maps_alone:
-        told.append(f"maps without a row in the participants table: {_listed(maps_alone)}")
+        told.append(f"maps without a row in the participants table: {listed(maps_alone)}")
     if rows_alone:
-        told.append(f"rows of the participants table without a map: {_listed(rows_alone)}")
+        told.append(f"rows of the participants table without a map: {listed(rows_alone)}")
+    near = near_words(near_labels(maps_alone, rows_alone))
     if not both:
         raise ValueError(
             f"no map belongs to a row of the participants table; {'; '.join(told)}; check the "
-            "labels, or give a --subject-pattern"
+            f"labels, or give a --subject-pattern{near}"
         )
     if told and not allow_partial:
-        raise ValueError(f"{'; '.join(told)}; complete them, or add --allow-partial")
+        raise ValueError(f"{'; '.join(told)}; complete them, or add --allow-partial{near}")
+    if near:
+        told[-1] += near
     return Matched({label: maps[label] for label in both}, participants.loc[both], tuple(told))
-
-
-def _listed(items: Iterable[str]) -> str:
-    shown = list(items)
-    more = f" and {len(shown) - _MAX_SHOWN} more" if len(shown) > _MAX_SHOWN else ""
-    return ", ".join(shown[:_MAX_SHOWN]) + more

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groupglm.inputs.aligning import LABEL
+from groupglm.labels import LABEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +24,12 @@ class MapTable:
     ----------
     frame : pandas.DataFrame
         Columns ``subject_label``, ``map_name`` and ``effects_map_path``, sorted by the first.
-    was_sorted : bool
-        Whether the rows came in that order.
+    sorted_kinds : frozenset of str
+        The map names whose rows came in that order.
     """
 
     frame: pd.DataFrame
-    was_sorted: bool
+    sorted_kinds: frozenset[str]
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> MapTable:
@@ -58,7 +58,7 @@ class MapTable:
                 f"{', '.join(repr(str(name)) for name in frame.columns)}"
             )
         labels = frame[LABEL].tolist()
-        for row, label in enumerate(labels):
+        for row, label in enumerate(labels, start=1):
             if not isinstance(label, str):
                 raise ValueError(  # noqa: TRY004  (as nilearn)
                     f"'subject_label' column must contain only strings; row {row} holds {label!r}; "
@@ -66,8 +66,16 @@ class MapTable:
                 )
         if len(labels) < 2:
             raise ValueError(f"second_level_input has {len(labels)} rows; a model needs at least 2")
+        kinds: dict[str, list[str]] = {}
+        for label, name in zip(labels, frame["map_name"], strict=True):
+            kinds.setdefault(str(name), []).append(label)
+        in_order = frozenset(name for name, given in kinds.items() if given == sorted(given))
         ordered = frame.sort_values(LABEL, kind="stable").reset_index(drop=True)
-        return cls(ordered, was_sorted=labels == sorted(labels))
+        return cls(ordered, in_order)
+
+    def was_sorted(self, map_name: str) -> bool:
+        """Tell whether the maps of a name came sorted by subject."""
+        return map_name in self.sorted_kinds
 
     @property
     def map_names(self) -> list[str]:

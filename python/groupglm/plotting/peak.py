@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.images import open_images
+from groupglm.inputs.cohort import align_to_images
+from groupglm.labels import align_arrays
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.charts import despine, label_columns, legend_below, new_chart, shortened
 from groupglm.plotting.colors import BLUE, INK, ORANGE
@@ -47,7 +49,7 @@ def plot_peak(
         The voxel's value in each image, NaN where it is missing; or, with `position`, the images
         themselves, as `SecondLevelModel.fit` takes them. One voxel an image is kept.
     design_matrix : pandas.DataFrame, or path of a .csv or .tsv file
-        One row an image.
+        One row an image; matched by label where values and rows have labels.
     contrast_def : str, array_like, list or None
         A contrast as `SecondLevelModel.compute_contrast` takes it.
     position : tuple of 3 floats, optional
@@ -81,8 +83,13 @@ def plot_peak(
     """
     if not 0 < level < 1:
         raise ValueError(f"level is {level!r}; it must be between 0 and 1, for instance 0.95")
-    data = _read_voxel(values, position) if position is not None else _numbers(values)
     frame = load_design_matrix(design_matrix)
+    if position is not None:
+        data = _read_voxel(values, position)
+        frame = align_to_images(frame, values).frame
+    else:
+        rows = align_arrays({"design_matrix": frame, "values": values}, "values")
+        frame, data = rows["design_matrix"], _numbers(values)
     X = check_design_matrix(frame, len(data))
     names = [str(name) for name in frame.columns]
     contrast = contrast_matrix(contrast_def, names)

@@ -192,7 +192,9 @@ def smooth_img(
     if not items:
         raise ValueError("imgs is empty; give at least one image")
     # All headers before any values: what is wrong with the last image is then known at once.
-    opened = [_open(item, f"image {place} of imgs", fwhm) for place, item in enumerate(items)]
+    opened = [
+        _open(item, f"image {place} of imgs", fwhm) for place, item in enumerate(items, start=1)
+    ]
     return [_smooth(item, *one, fwhm) for item, one in zip(items, opened, strict=True)]
 
 

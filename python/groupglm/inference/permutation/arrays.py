@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ from groupglm.inference.permutation.options import PermutationOptions, Scale, ch
 from groupglm.inference.permutation.present import lacking_voxels, refuse_missing
 from groupglm.inference.permutation.resuming import PermutationState
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
+from groupglm.labels import align_arrays
 from groupglm.ols import fit_ols
 from groupglm.spaces.volume import VolumeSpace
 
@@ -97,6 +98,7 @@ def permuted_ols(
     """Test variables one by one at many voxels, by permutation.
 
     Each tested variable is a model of its own, with the confounds and the intercept as nuisance.
+    Data frames and Series whose index holds labels are matched by them, or refused.
 
     Parameters
     ----------
@@ -183,13 +185,24 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         missing=missing,
         n_jobs=n_jobs,
         verbose=verbose,
-        exchangeability_blocks=exchangeability_blocks,
         block_permutation=block_permutation,
-        variance_groups=variance_groups,
     )
-    tested = _columns(tested_vars, "tested_vars", None)
-    data = _treat_missing(_data(target_vars, len(tested)), missing)
-    confounds = _columns(confounding_vars, "confounding_vars", len(tested))
+    given = {
+        "tested_vars": tested_vars,
+        "target_vars": target_vars,
+        "confounding_vars": confounding_vars,
+        "exchangeability_blocks": exchangeability_blocks,
+        "variance_groups": variance_groups,
+    }
+    rows = align_arrays(given, "target_vars")
+    options = replace(
+        options,
+        exchangeability_blocks=rows["exchangeability_blocks"],
+        variance_groups=rows["variance_groups"],
+    )
+    tested = _columns(rows["tested_vars"], "tested_vars", None)
+    data = _treat_missing(_data(rows["target_vars"], len(tested)), missing)
+    confounds = _columns(rows["confounding_vars"], "confounding_vars", len(tested))
     neighbours = _neighbours_of(masker, data.shape[1], options)
     if is_remote() and data.nbytes > _MAX_SENT:
         raise ValueError(

@@ -306,7 +306,7 @@ def check_labels(labels: Any, n: int, name: str) -> Integers:
             f"{name} has shape {np.shape(labels)}; it must be ({n},), one label for each image"
         )
     if values.isna().any():
-        raise ValueError(f"{name} has a missing label in row {int(np.argmax(values.isna()))}")
+        raise ValueError(f"{name} has a missing label in row {int(np.argmax(values.isna())) + 1}")
     return np.asarray(pd.factorize(values)[0], dtype=np.int64)
 
 

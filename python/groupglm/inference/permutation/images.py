@@ -148,8 +148,8 @@ def non_parametric_inference(
         Threshold-free cluster enhancement: its exact integral (True), or the sum over 100 heights
         that fslmaths and nilearn take.
     exchangeability_blocks : array_like of labels, shape (n_images,), optional
-        Images that may be exchanged, in the order of the design matrix's rows; a Series indexed by
-        subject label with a table of maps.
+        Images that may be exchanged, in the order of the design matrix's rows; or a Series indexed
+        by subject label, which is matched with the labels of maps and rows.
     block_permutation : {"within", "whole"}, default="within"
         Exchange images within a block, or whole blocks of the same size.
     variance_groups : array_like of labels, shape (n_images,), optional
@@ -271,14 +271,17 @@ def non_parametric_inference(
         block_permutation=block_permutation,
     )
     (previous,) = resumable(resume, 1)
-    cohort = make_cohort(second_level_input, confounds, design_matrix)
-    labels = _row_labels(cohort, first_level_contrast)
+    cohort = make_cohort(
+        second_level_input,
+        confounds,
+        design_matrix,
+        has_blocks=exchangeability_blocks is not None,
+    )
+    rows = cohort.aligned(first_level_contrast)
     options = replace(
         options,
-        exchangeability_blocks=_aligned(
-            exchangeability_blocks, labels, second_level_input, "exchangeability_blocks"
-        ),
-        variance_groups=_aligned(variance_groups, labels, second_level_input, "variance_groups"),
+        exchangeability_blocks=rows.align(exchangeability_blocks, "exchangeability_blocks"),
+        variance_groups=rows.align(variance_groups, "variance_groups"),
     )
     masking = Masking.resolve(mask, target_affine, target_shape, smoothing_fwhm)
     group, values = _fit(
@@ -360,32 +363,6 @@ def _with_intercept(
     zeros = np.zeros((*values.shape[:-1], 1))
     X = np.ascontiguousarray(np.column_stack([X, ones]))
     return X, (*names, "intercept added by model_intercept"), np.concatenate([values, zeros], -1)
-
-
-def _row_labels(cohort: Cohort, first_level_contrast: Any) -> list[str] | None:
-    """Return the subjects of the design's rows, if the input has them."""
-    given = cohort.given
-    if not hasattr(given, "columns"):
-        return None
-    kind = cohort.kind(first_level_contrast)
-    rows = given[given["map_name"].astype(str) == kind]
-    return [str(label) for label in rows["subject_label"]]
-
-
-def _aligned(values: Any, labels: list[str] | None, given: Any, name: str) -> Any:
-    """Bring labels of images into the order of the design's rows."""
-    if values is None or labels is None:
-        return values
-    if hasattr(values, "index") and not callable(values.index):
-        found = {str(label): value for label, value in zip(values.index, values, strict=True)}
-        if set(labels) <= set(found):
-            return [found[label] for label in labels]
-    if [str(label) for label in given["subject_label"]] != labels:
-        raise ValueError(
-            f"second_level_input is sorted by subject_label, but {name} has no labels to be sorted "
-            "by: give a pandas Series indexed by subject label"
-        )
-    return values
 
 
 def _images(

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Find images that are one file: two subjects cannot share their data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from groupglm.errors import warn_caller
+
+__all__ = ["refuse_shared_files", "warn_of_shared_files"]
+
+
+def refuse_shared_files(labels: Sequence[str], paths: Iterable[Any], argument: str) -> None:
+    """Refuse one file for two subjects, or twice for one.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        The subject of each file.
+    paths : iterable
+        File names; whatever else is passed over.
+    argument : str
+        How messages call the maps.
+
+    Raises
+    ------
+    ValueError
+        If two names, also links, lead to one file; names the subjects.
+    """
+    for first, second, path in _shared(paths):
+        who = " and ".join(repr(label) for label in dict.fromkeys((labels[first], labels[second])))
+        twice = "" if "and" in who else " twice"
+        raise ValueError(
+            f"{argument} has one file for the maps of subject {who}{twice}: '{path}'; give each "
+            "map a file of its own"
+        )
+
+
+def warn_of_shared_files(paths: Iterable[Any]) -> None:
+    """Warn of one file given twice as images of which it is not known whose they are.
+
+    Parameters
+    ----------
+    paths : iterable
+        File names; whatever else is passed over.
+
+    Warns
+    -----
+    UserWarning
+        If two names, also links, lead to one file.
+    """
+    pairs = _shared(paths)
+    if pairs:
+        first, second, path = pairs[0]
+        more = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
+        warn_caller(
+            f"images {first + 1} and {second + 1} of second_level_input are one file: '{path}'"
+            f"{more}; they count as independent, which they are not"
+        )
+
+
+def _shared(paths: Iterable[Any]) -> list[tuple[int, int, str]]:
+    """Return the places of files that were given before, with the earlier places."""
+    seen: dict[object, int] = {}
+    pairs = []
+    for place, path in enumerate(paths):
+        if not isinstance(path, str | os.PathLike):
+            continue
+        earlier = seen.setdefault(_identity(path), place)
+        if earlier != place:
+            pairs.append((earlier, place, os.fspath(path)))
+    return pairs
+
+
+def _identity(path: str | os.PathLike[str]) -> object:
+    try:
+        facts = os.stat(os.path.expanduser(path))  # noqa: PTH111, PTH116 (a Path would rewrite it)
+    except (OSError, ValueError):
+        return os.fspath(path)  # missing: said when it is opened
+    return (facts.st_dev, facts.st_ino) if facts.st_ino else os.path.realpath(path)

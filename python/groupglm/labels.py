@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Labels of subjects: which rows have them, and how those of rows and of maps are matched.
+
+Every door goes through `match_rows`: labels match entirely, or an error names both sides and the
+labels that are near each other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "LABEL",
+    "SUBJECT_PATTERN",
+    "align_arrays",
+    "label_in_path",
+    "label_key",
+    "listed",
+    "match_rows",
+    "near_labels",
+    "near_words",
+    "plain_label",
+    "row_labels",
+]
+
+LABEL = "subject_label"
+"""The column, or the index, that says whose a row is."""
+
+SUBJECT_PATTERN = r"sub-([0-9A-Za-z]+)"
+_LABEL_NAMES = (LABEL, "participant_id")
+_MAX_SHOWN = 20
+_MAX_NEAR = 8
+_MAX_COMPARED = 200  # labels that are looked through for a misspelt one, which takes their square
+
+
+def plain_label(label: str) -> str:
+    """Return a subject's label without ``sub-``."""
+    # Tables and file systems differ in how they compose accents.
+    return unicodedata.normalize("NFC", label.strip()).removeprefix("sub-")
+
+
+def label_in_path(path: PurePath, search: re.Pattern[str] | None = None) -> str | None:
+    """Find the subject's label in the name of a file, or else in its folders, the nearest first."""
+    search = re.compile(SUBJECT_PATTERN) if search is None else search
+    for part in reversed(path.parts):
+        match = search.search(part)
+        if match is not None:
+            return plain_label((match[1] if search.groups else match[0]) or "")
+    return None
+
+
+def row_labels(index: pd.Index[Any], maps: Sequence[str] | None, argument: str) -> list[str] | None:
+    """Return the labels of rows.
+
+    Parameters
+    ----------
+    index : pandas.Index
+        Of the rows.
+    maps : sequence of str or None
+        Labels of the maps. Numbers are labels if one of them is, but for blanks, zeros and case,
+        the label of a map; with None they are not.
+    argument : str
+        Whose index it is, for messages.
+
+    Returns
+    -------
+    list of str or None
+        None where the index only counts the rows: it is pandas' own, 0, 1, 2, ..., or other numbers
+        that label no map.
+
+    Raises
+    ------
+    ValueError
+        If the index has several levels and none of them is called ``subject_label``, or a row among
+        labelled ones has no label.
+    """
+    import pandas as pd
+
+    if isinstance(index, pd.MultiIndex):
+        if LABEL not in index.names:
+            names = ", ".join(map(repr, index.names))
+            raise ValueError(
+                f"{argument} has an index of several levels ({names}), none called '{LABEL}'; give "
+                "it an index of subject labels, or take the index off by reset_index(drop=True)"
+            )
+        index = index.get_level_values(LABEL)
+    is_named = index.name in _LABEL_NAMES
+    is_count = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+    if is_count and not is_named:
+        return None
+    values = index.tolist()
+    labels = [str(value) for value in values]
+    if not is_named and not any(isinstance(value, str) for value in values):
+        keys = {label_key(label) for label in maps or ()}
+        if not any(label_key(label) in keys for label in labels):
+            return None
+    absent = next((row for row, value in enumerate(values) if pd.isna(value)), None)
+    if absent is not None:
+        raise ValueError(
+            f"{argument} has labels, but none in row {absent + 1}; complete them, or take them off "
+            "by reset_index(drop=True)"
+        )
+    return labels
+
+
+def match_rows(
+    found: Sequence[str],
+    wanted: Sequence[str],
+    argument: str,
+    *,
+    maps: str = "second_level_input",
+    may_have_more: bool = False,
+) -> list[int]:
+    """Find the row of each map.
+
+    Parameters
+    ----------
+    found : sequence of str
+        Labels of the rows.
+    wanted : sequence of str
+        Labels of the maps.
+    argument : str
+        What has the rows, for messages.
+    maps : str, default="second_level_input"
+        What has the maps, for messages.
+    may_have_more : bool, default=False
+        Whether a row may belong to no map, and to several.
+
+    Returns
+    -------
+    list of int
+        A row a map.
+
+    Raises
+    ------
+    ValueError
+        If a map has no row or several, or a row has no map.
+    """
+    if list(found) == list(wanted):
+        return list(range(len(found)))
+    several_rows = _repeated(found)
+    several_maps = _repeated(wanted)
+    absent = sorted(set(wanted) - set(found))
+    surplus = sorted(set(found) - set(wanted))
+    told = []
+    if absent:
+        told.append(f"has no row for {listed(absent)}")
+    if surplus and (absent or not may_have_more):
+        told.append(f"has rows for subjects without a map: {listed(surplus)}")
+    told += [f"has several rows for {listed(several_rows)}"] if several_rows else []
+    if told and not (several_maps and set(found) == set(wanted)):
+        near = near_labels(absent, surplus)
+        raise ValueError(
+            f"{argument} {'; '.join(told)}; give one row for each map's subject{near_words(near)}"
+        )
+    if several_maps and (several_rows or not may_have_more):
+        raise ValueError(
+            f"subject {several_maps[0]!r} has several maps, so {argument} cannot be matched to "
+            f"them by label; sort both {maps} and {argument} by subject_label"
+        )
+    place = {label: row for row, label in enumerate(found)}
+    return [place[label] for label in wanted]
+
+
+def align_arrays(arguments: Mapping[str, Any], first: str) -> dict[str, Any]:
+    """Bring arrays with one row an image into one order, where they have labels.
+
+    Parameters
+    ----------
+    arguments : mapping of str to array_like
+        By name; data frames and Series may have an index of labels.
+    first : str
+        The argument whose order counts, if it has labels; else it is that of the first that has.
+
+    Returns
+    -------
+    dict of str to array_like
+        The same, in one order.
+
+    Raises
+    ------
+    ValueError
+        If labels do not match entirely; if rows would have to be reordered while another argument
+        has no labels; or if two indexes hold the same numbers in another order.
+    """
+    import pandas as pd
+
+    labels: dict[str, list[str]] = {}
+    numbers: dict[str, list[Any]] = {}
+    given = [first, *(name for name in arguments if name != first)]
+    for name in given:
+        values = arguments[name]
+        if not isinstance(values, pd.DataFrame | pd.Series):
+            continue
+        found = row_labels(values.index, None, name)
+        if found is not None:
+            labels[name] = found
+        elif not isinstance(values.index, pd.RangeIndex):
+            numbers[name] = values.index.tolist()
+    _refuse_shuffled(numbers)
+    aligned = dict(arguments)
+    if not labels:
+        return aligned
+    reference, wanted = next(iter(labels.items()))
+    unlabelled = [n for n in given if arguments[n] is not None and n not in labels]
+    for name, found in labels.items():
+        order = match_rows(found, wanted, name, maps=reference)
+        if order == list(range(len(order))):
+            continue
+        if unlabelled:
+            raise ValueError(
+                f"{name} and {reference} have the same labels in another order, and "
+                f"{unlabelled[0]} has none to be sorted by; give it an index of labels, too, or "
+                "bring all into one order"
+            )
+        aligned[name] = arguments[name].iloc[order]
+    return aligned
+
+
+def _refuse_shuffled(numbers: Mapping[str, list[Any]]) -> None:
+    """Refuse indexes of the same numbers in another order: rows were shuffled or sorted apart."""
+    for (one, some), (other, others) in itertools.combinations(numbers.items(), 2):
+        if some != others and Counter(some) == Counter(others):
+            raise ValueError(
+                f"the indexes of {one} and {other} hold the same numbers in another order; bring "
+                "both into one order, or take the indexes off by reset_index(drop=True)"
+            )
+
+
+def near_labels(some: Iterable[str], others: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair labels that may be meant to be the same.
+
+    Parameters
+    ----------
+    some, others : iterable of str
+        Labels that have no counterpart.
+
+    Returns
+    -------
+    list of tuple of str
+        Pairs that differ in ``sub-``, leading zeros, case or blanks, and then those whose letters
+        are nearly the same.
+
+    Examples
+    --------
+    >>> near_labels(["01", "pilot"], ["sub-1", "pliot", "7"])
+    [('01', 'sub-1'), ('pilot', 'pliot')]
+    """
+    left, pairs = [], []
+    by_key = {label_key(label): label for label in others}
+    for label in some:
+        other = by_key.pop(label_key(label), None)
+        if other is None:
+            left.append(label)
+        else:
+            pairs.append((label, other))
+    candidates = {label_key(label): label for label in list(by_key.values())[:_MAX_COMPARED]}
+    for label in left[:_MAX_COMPARED]:
+        close = difflib.get_close_matches(label_key(label), candidates, n=1, cutoff=0.6)
+        if close:
+            pairs.append((label, candidates.pop(close[0])))
+    return pairs
+
+
+def label_key(label: str) -> str:
+    """Return what stays of a label without ``sub-``, leading zeros, case and blanks."""
+    text = "".join(unicodedata.normalize("NFKC", label).casefold().split())
+    text = re.sub(r"^sub[-_]?(?=.)", "", text)
+    text = re.sub(r"(?<!\d)0+(?=\d)", "", text)
+    return re.sub(r"(?<=\d)\.0+$", "", text)  # 1.0, which a table with gaps makes of 01
+
+
+def near_words(near: Sequence[tuple[str, str]]) -> str:
+    """Say of labels that are nearly the same what to do; nothing if there are none."""
+    if not near:
+        return ""
+    pairs = ", ".join(f"{a!r} is near {b!r}" for a, b in near[:_MAX_NEAR])
+    more = f" and {len(near) - _MAX_NEAR} more" if len(near) > _MAX_NEAR else ""
+    lost = any(re.fullmatch(r"\d+(\.0)?", b) for _, b in near)
+    zeros = "; leading zeros stay if labels are read as text" if lost else ""
+    return f". The label {pairs}{more}: give both sides the same labels{zeros}"
+
+
+def _repeated(labels: Iterable[str]) -> list[str]:
+    return sorted(label for label, n in Counter(labels).items() if n > 1)
+
+
+def listed(items: Sequence[str]) -> str:
+    """List items, the first twenty of many."""
+    more = f" and {len(items) - _MAX_SHOWN} more" if len(items) > _MAX_SHOWN else ""
+    return ", ".join(items[:_MAX_SHOWN]) + more
