@@ -37,3 +37,25 @@ def test_infinite_statistics() -> None:
     )
     assert (peak["Peak Stat"], peak["Cluster Size (mm3)"]) == (np.inf, 27)
     assert (their_peak["Peak Stat"], their_peak["Cluster Size (mm3)"]) == (4.0, 26)
+
+
+def test_numbers_of_negative_clusters() -> None:
+    z = np.zeros((24, 12, 12), np.float32)
+    z[2:5, 2:10, 4:7] = 3.5  # with a peak and a subpeak
+    z[3, 3, 5], z[3, 8, 5] = 6, 5
+    z[14:17, 3:6, 3:6], z[19:22, 3:6, 3:6] = -4, -3.5
+    img = nib.Nifti1Image(z, np.diag([3.0, 3, 3, 1]))
+    table, maps = get_clusters_table(img, 3.0, two_sided=True, return_label_maps=True)
+    theirs, their_maps = quietly(oracle_table, img, 3.0, two_sided=True, return_label_maps=True)
+    assert table["Cluster ID"].tolist() == [1, "1a", 2, 3]
+    assert theirs["Cluster ID"].tolist() == [1, "1a", 3, 4]
+    labels, their_labels = (
+        [np.unique(np.asarray(image.dataobj)).tolist() for image in images]
+        for images in (maps, their_maps)
+    )
+    assert labels == [[0, 1], [0, 2, 3]]
+    assert their_labels == [[0, 1], [0, 1, 2]]
+    for row in table.itertuples(index=False, name=None):  # each peak lies in its cluster
+        voxel = tuple(int(mm / 3) for mm in row[1:4])
+        number = int(str(row[0]).rstrip("a"))
+        assert number == max(int(np.asarray(image.dataobj)[voxel]) for image in maps)

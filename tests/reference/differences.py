@@ -336,6 +336,13 @@ DIFFERENCES = (
         "beyond every threshold, and the peak of their cluster",
         "an effect without any residual variance is the strongest evidence",
     ),
+    Difference(
+        "numbers_of_negative_clusters",
+        "`get_clusters_table` of both tails",
+        "negative numbers begin after all rows of the positive tail, but with 1 in label maps",
+        "clusters are numbered through, and label maps have the numbers of the table",
+        "a row must be found in the map",
+    ),
 )
 
 HEADER = "| on this input | nilearn 0.14.1 | groupglm | because |\n|---|---|---|---|"

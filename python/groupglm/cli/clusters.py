@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "clusters"]
 
 COLUMNS = {
-    "Cluster ID": {"Description": "Number of the cluster; a letter follows for its other peaks"},
+    "Cluster ID": {
+        "Description": "Number of the cluster, through both tails; a letter follows for other peaks"
+    },
     "X": {"Description": "Place of the peak", "Units": "mm"},
     "Y": {"Description": "Place of the peak", "Units": "mm"},
     "Z": {"Description": "Place of the peak", "Units": "mm"},
     "Peak Stat": {"Description": "Value of the map at the peak"},
     "Cluster Size (mm3)": {"Description": "Volume of the cluster", "Units": "mm^3"},
+    "Cluster Size (voxels)": {"Description": "Number of the cluster's voxels", "Units": "voxels"},
 }
 """What a table's columns mean, as a sidecar in BIDS says it."""
 
@@ -91,15 +94,15 @@ def clusters(
             journal.say(made.skipped())
             table = _read(made.output)
         else:
-            from groupglm import get_clusters_table
+            from groupglm.inference.cluster_table import tabulate_clusters
 
-            table = get_clusters_table(
+            table = tabulate_clusters(
                 stat_map,
                 threshold,
                 cluster_threshold=cluster_threshold,
                 two_sided=two_sided,
                 min_distance=min_distance,
-            )
+            ).table
             if made is not None:
                 _write(table, made)
         journal.say(table.to_string(index=False) if len(table) else "No cluster.")
@@ -116,8 +119,8 @@ def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.read_csv(path, sep="\t", dtype={"Cluster ID": str}, keep_default_na=False)
-    sizes = table["Cluster Size (mm3)"]
-    table["Cluster Size (mm3)"] = [int(size) if size != "" else "" for size in sizes]
+    for name in ("Cluster Size (mm3)", "Cluster Size (voxels)"):
+        table[name] = [int(size) if size != "" else "" for size in table[name]]
     return table
 
 

@@ -46,7 +46,8 @@ def correct_contrast(
     dict
         What was found, for a program.
     """
-    from groupglm import get_clusters_table, threshold_stats_img
+    from groupglm import threshold_stats_img
+    from groupglm.inference.cluster_table import n_clusters, tabulate_clusters
 
     path = outputs.image_path(contrast, f"z_desc-{correction.label}")
     table_path = outputs.contrast_path(contrast, f"stat-z_desc-{correction.label}_clusters.tsv")
@@ -73,17 +74,17 @@ def correct_contrast(
     with warnings.catch_warnings():
         # The threshold is not the user's, and the line below tells what survives.
         warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
-        table = get_clusters_table(z_map, min(threshold, 1e30), two_sided=two_sided)
+        table = tabulate_clusters(z_map, threshold, two_sided=two_sided).table
     said = {**said, **outputs.said(contrast), "Threshold": finite}
     about = f"Clusters of z scores that survive {correction}, with their peaks"
     outputs.write_table(table, table_path, {"Description": about, **COLUMNS, **said})
     about = f"z score where it survives {correction}"
     outputs.write_image(image, path, {"Description": about, **said})
-    n_clusters = int(table["Cluster ID"].astype(str).str.fullmatch(r"\d+").sum())
+    count = n_clusters(table)
     shown = (
         "no voxel survives"
         if finite is None
         else f"{'|z|' if two_sided else 'z'} >= {threshold:.3f}"
     )
-    journal.say(f"{contrast.name}: {correction}: {shown}, {counted(n_clusters, 'cluster')}")
-    return {"threshold": finite, "n_clusters": n_clusters, "status": "written", "files": files}
+    journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
+    return {"threshold": finite, "n_clusters": count, "status": "written", "files": files}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -29,9 +30,19 @@ if TYPE_CHECKING:
 
     from groupglm.images import Grid, ImageLike
 
-__all__ = ["get_clusters_table"]
+__all__ = [
+    "COLUMNS",
+    "FoundClusters",
+    "get_clusters_table",
+    "n_clusters",
+    "strongest_first",
+    "tabulate_clusters",
+]
 
-_COLUMNS = ["Cluster ID", "X", "Y", "Z", "Peak Stat", "Cluster Size (mm3)"]
+_SIZE_IN_VOXELS = "Cluster Size (voxels)"
+COLUMNS = ["Cluster ID", "X", "Y", "Z", "Peak Stat", "Cluster Size (mm3)", _SIZE_IN_VOXELS]
+"""Of the package's own tables; `get_clusters_table` has those of nilearn, all but the last."""
+
 _MOST_PEAKS = 4  # the peak and three subpeaks
 
 
@@ -93,14 +104,14 @@ def get_clusters_table(
         A row a peak, clusters in the order of their most extreme value, at most three subpeaks
         each. Columns:
 
-        - ``Cluster ID``: the cluster's number; a subpeak has a letter after it. Numbers of the
-          negative tail begin after as many as there are rows of the positive one.
+        - ``Cluster ID``: the cluster's number, from 1 through both tails; a subpeak has a letter
+          after it.
         - ``X``, ``Y``, ``Z``: mm, by the affine of the map.
         - ``Peak Stat``: the value there.
         - ``Cluster Size (mm3)``: without its fraction; empty for subpeaks.
     label_maps : list of nibabel.nifti1.Nifti1Image
         One for the tail asked for, or two, positive and negative: int32, zero outside clusters,
-        then 1, 2, ... in the order of the table. Only with `return_label_maps`.
+        inside the cluster's number in the table. Only with `return_label_maps`.
 
     Raises
     ------
@@ -135,6 +146,47 @@ def get_clusters_table(
     0           1  6.0  6.0  6.0        4.0                  24
     1           2  2.0  2.0  2.0       -5.0                   8
     """
+    found = tabulate_clusters(
+        stat_img,
+        stat_threshold,
+        cluster_threshold,
+        two_sided=two_sided,
+        min_distance=min_distance,
+    )
+    table = found.table.drop(columns=_SIZE_IN_VOXELS)
+    if not return_label_maps:
+        return table
+    return table, [_label_map(found.stat_map, labels) for labels in found.labels]
+
+
+@dataclass(frozen=True, eq=False)
+class FoundClusters:
+    """The clusters of a map.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        That of `get_clusters_table`, with the column ``Cluster Size (voxels)``.
+    labels : list of arrays of int32, shape (n_x, n_y, n_z)
+        Of each tail, the number of a voxel's cluster in the table; zero outside.
+    stat_map : StatMap
+        The map.
+    """
+
+    table: pd.DataFrame
+    labels: list[NDArray[np.int32]]
+    stat_map: StatMap
+
+
+def tabulate_clusters(
+    stat_img: ImageLike,
+    stat_threshold: float,
+    cluster_threshold: float = 0,
+    *,
+    two_sided: bool,
+    min_distance: float = 8.0,
+) -> FoundClusters:
+    """Find the clusters of a map; the parameters and errors are those of `get_clusters_table`."""
     threshold = signed_threshold("stat_threshold", stat_threshold, two_sided=two_sided)
     smallest = check_cluster_threshold(cluster_threshold)
     distance = check_distance(min_distance)
@@ -148,7 +200,8 @@ def get_clusters_table(
     volume = np.ascontiguousarray(row.reshape(space.grid.shape, order="F"))
     signs = (1, -1) if two_sided else (-1 if threshold < 0 else 1,)
     rows: list[list[Any]] = []
-    labels = []
+    labels: list[NDArray[np.int32]] = []
+    n_before = 0
     for sign in signs:
         clusters = find_clusters(
             volume * sign,
@@ -159,12 +212,52 @@ def get_clusters_table(
         )
         if not clusters.peaks:
             _warn_no_cluster(stat_map, sign * abs(threshold), smallest)
-        rows += _rows(clusters, space.grid, sign, first=len(rows) + 1)
-        labels.append(clusters.labels)
-    table = _table(rows, stat_map.dtype)
-    if not return_label_maps:
+        rows += _rows(clusters, space.grid, sign, first=n_before + 1)
+        labels.append(np.where(clusters.labels > 0, clusters.labels + np.int32(n_before), 0))
+        n_before += len(clusters.peaks)
+    return FoundClusters(_table(rows, stat_map.dtype), labels, stat_map)
+
+
+def n_clusters(table: pd.DataFrame) -> int:
+    """Return the number of clusters in a table, which has rows for subpeaks too."""
+    return len(set(_numbers(table)))
+
+
+def strongest_first(table: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
+    """Order the clusters of a table by the size of their peaks, whatever the sign.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `tabulate_clusters` makes it.
+    most : int, optional
+        How many clusters to keep; all by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of each cluster together, with the numbers that they had.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"Cluster ID": [1, "1a", 2, 3], "Peak Stat": [5.0, 4.0, 3.5, -9.0]})
+    >>> strongest_first(table, most=2)["Cluster ID"].tolist()
+    [3, 1, '1a']
+    """
+    numbers = np.array(_numbers(table), dtype=np.int64)
+    if numbers.size == 0:
         return table
-    return table, [_label_map(stat_map, found) for found in labels]
+    size = np.zeros(numbers.max() + 1)
+    np.maximum.at(size, numbers, np.abs(table["Peak Stat"].to_numpy(np.float64)))
+    order = np.lexsort((numbers, -size[numbers]))
+    kept = list(dict.fromkeys(numbers[order].tolist()))[:most]
+    return table.iloc[order[np.isin(numbers[order], kept)]].reset_index(drop=True)
+
+
+def _numbers(table: pd.DataFrame) -> list[int]:
+    """Return the number of each row's cluster."""
+    return [int(str(label).rstrip(ascii_lowercase)) for label in table["Cluster ID"]]
 
 
 def _rows(clusters: Clusters, grid: Grid, sign: int, first: int) -> list[list[Any]]:
@@ -174,17 +267,17 @@ def _rows(clusters: Clusters, grid: Grid, sign: int, first: int) -> list[list[An
     for number, (peaks, size) in enumerate(
         zip(clusters.peaks, clusters.sizes.tolist(), strict=True), start=first
     ):
-        rows += _rows_of_cluster(peaks, grid, sign, number, int(size * voxel_mm3))
+        rows += _rows_of_cluster(peaks, grid, sign, number, [int(size * voxel_mm3), size])
     return rows
 
 
 def _rows_of_cluster(
-    peaks: Peaks, grid: Grid, sign: int, number: int, size_mm3: int
+    peaks: Peaks, grid: Grid, sign: int, number: int, sizes: list[int]
 ) -> list[list[Any]]:
     places = to_mm(peaks.voxels, grid.affine).tolist()
     names = [number, *(f"{number}{letter}" for letter in ascii_lowercase)]
     return [
-        [name, *place, sign * value, "" if rank else size_mm3]
+        [name, *place, sign * value, *([""] * len(sizes) if rank else sizes)]
         for rank, (name, place, value) in enumerate(
             zip(names, places, peaks.heights.tolist(), strict=False)
         )
@@ -205,7 +298,7 @@ def _voxel_mm3(grid: Grid) -> float:
 def _table(rows: list[list[Any]], dtype: np.dtype[Any]) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.DataFrame(rows, columns=_COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
     return table.astype({"Peak Stat": dtype}) if rows else table
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.inference.cluster_table import strongest_first
 from groupglm.plotting.adjusted import adjust
 from groupglm.plotting.contrast import plot_contrast_matrix
 from groupglm.plotting.glass import draw_glass
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ContrastResults", "contrast_section"]
 
 _LEVEL = 0.95
+_MOST_CLUSTERS = 100  # a page with thousands would be slow, and nobody would read them
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,10 +170,7 @@ def contrast_section(
                 "shown_where": result.shown_where,
                 "explanation": result.explanation,
                 "map": _map(result, background, mask),
-                "columns": list(result.finding.table.columns),
-                "rows": [
-                    _cells(row) for row in result.finding.table.itertuples(index=False, name=None)
-                ],
+                **_table(result.finding),
                 "number": first_map + place,
             }
             for place, result in enumerate(contrast.results)
@@ -257,6 +256,22 @@ def _peak_picture(
             f"{adjusted.label}."
         )
     return chart(figure, f"Data at the {what}, {words.peak(peak)}. {detail}", f"{caption} {detail}")
+
+
+def _table(finding: Finding) -> dict[str, Any]:
+    """Return the table's columns and rows, the strongest clusters, and which of all these are."""
+    shown = strongest_first(finding.table, _MOST_CLUSTERS)
+    count = finding.n_clusters
+    kept = (
+        f"{_MOST_CLUSTERS} of {count:,} clusters, the strongest"
+        if count > _MOST_CLUSTERS
+        else ("The strongest clusters")
+    )
+    return {
+        "columns": list(shown.columns),
+        "rows": [_cells(row) for row in shown.itertuples(index=False, name=None)],
+        "table_note": f"{kept} first, by the size of z at the peak.",
+    }
 
 
 def _cells(row: tuple[Any, ...]) -> list[str]:

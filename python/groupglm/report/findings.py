@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from groupglm.inference.cluster_table import get_clusters_table
+from groupglm.inference.cluster_table import (
+    COLUMNS,
+    n_clusters,
+    strongest_first,
+    tabulate_clusters,
+)
 from groupglm.inference.thresholds import threshold_stats_img
 from groupglm.plotting.volumes import Volume
 from groupglm.report.options import describe_weights
@@ -29,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Peak", "empty_table", "find", "main_peaks", "place_of", "position_of"]
 
 _MAX_PEAKS = 3
-_COLUMNS = ("Cluster ID", "X", "Y", "Z", "Peak Stat", "Cluster Size (mm3)")
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class Finding:
     z_row : array, shape (n_voxels,)
         Its values in the mask.
     table : pandas.DataFrame
-        The clusters and their peaks.
+        The clusters and their peaks, the strongest first, with the numbers that
+        `get_clusters_table` gives them.
     top : Peak
         The voxel of the largest z score, or of the largest size if two-sided.
     peaks : tuple of Peak
@@ -107,7 +111,7 @@ class Finding:
     @property
     def n_clusters(self) -> int:
         """Number of clusters; the table has rows for subpeaks too."""
-        return sum(str(label).isdigit() for label in self.table["Cluster ID"])
+        return n_clusters(self.table)
 
 
 def find(
@@ -196,23 +200,23 @@ def _clusters(
     options: ReportOptions,
     two_sided: bool,
 ) -> pd.DataFrame:
-    if not survivors.data.any() or not math.isfinite(threshold):
+    if not survivors.data.any():
         return empty_table()
-    table: pd.DataFrame = get_clusters_table(
+    found = tabulate_clusters(
         image,
         threshold,
         cluster_threshold=options.cluster_threshold,
         two_sided=two_sided,
         min_distance=options.min_distance,
     )
-    return table
+    return strongest_first(found.table)
 
 
 def empty_table() -> pd.DataFrame:
     """Return the table of no clusters."""
     import pandas as pd
 
-    return pd.DataFrame(columns=list(_COLUMNS))
+    return pd.DataFrame(columns=COLUMNS)
 
 
 def main_peaks(table: pd.DataFrame, group: FittedGroup, z: NDArray[np.float64]) -> tuple[Peak, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from groupglm.errors import GridMismatchError
 from groupglm.images import open_image
-from groupglm.inference.cluster_table import get_clusters_table
+from groupglm.inference.cluster_table import strongest_first, tabulate_clusters
 from groupglm.plotting.volumes import Volume
 from groupglm.report.findings import (
     Finding,
@@ -143,9 +143,10 @@ def _table(
     image = group.space.to_image(kept, "z", dtype=np.float64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # one tail may have no cluster
-        table: pd.DataFrame = get_clusters_table(
+        found = tabulate_clusters(
             image, float(sizes.min()) / 2, two_sided=two_sided, min_distance=min_distance
         )
+    table = strongest_first(found.table)
     places = [
         place_of(group, position) for position in table[["X", "Y", "Z"]].to_numpy(float).tolist()
     ]
