@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,14 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groupglm._dependence import quote_names
-from groupglm.expressions import MAX_NESTING, nesting
+from groupglm.column_names import ColumnNames
+from groupglm.expressions import MAX_NESTING, nesting, parse
 
-__all__ = ["contrast_matrix"]
+__all__ = ["contrast_matrix", "term_columns"]
 
 FloatArray = NDArray[np.float64]
 
-# What no expression over plain names holds: such a column's name needs no backticks.
-_UNMISTAKABLE = re.compile(r"[^\w\s+\-*/().`]|\w\(")
 _MAX_EXPRESSION = 20_000  # characters; far above any real contrast, far below a parser's limits
 
 
@@ -39,12 +37,17 @@ def contrast_matrix(
         - a linear combination of columns, as in ``"patient - control"`` or
           ``"(a + b) / 2 - `dose (mg)`"``: names, numbers, ``+ - * /`` and parentheses, with
           backticks around a name that is not a Python identifier, unless it can be nothing else
-          than a name, as ``group[T.patient]``. It is parsed, never executed;
+          than a name, as ``group[T.patient]``. It is parsed, never executed. ``= 0`` may follow;
+        - a factor or an interaction of a formula's design, as ``"site"`` or ``"age:group"``: an F
+          contrast over its columns;
         - a vector with one number a column: a t contrast;
         - a matrix with one row a constraint, or a list of names and expressions: an F contrast;
+        - the text of such numbers, as ``"[0, 1, -1]"``;
         - None, when there is a single column.
     columns : sequence of str, length n_columns
-        The names of the columns.
+        The names of the columns. A formula's columns may be written with other blanks and quotes
+        than theirs, an interaction in another order, ``group[T.b]`` for ``C(group)[T.b]``, and
+        ``intercept`` for ``Intercept`` or the reverse.
 
     Returns
     -------
@@ -79,23 +82,51 @@ def contrast_matrix(
     if isinstance(contrast, str):
         values = _from_string(contrast, names)
     elif isinstance(contrast, (list, tuple)) and any(isinstance(row, str) for row in contrast):
-        values = np.stack([_row(row, names) for row in contrast])
+        values = np.vstack([_rows(row, names) for row in contrast])
     else:
         values = _from_numbers(contrast, names)
     _check_values(values, names)
     return values
 
 
-def _row(row: object, names: Sequence[str]) -> FloatArray:
+def term_columns(text: str, columns: Sequence[object]) -> list[str]:
+    """Return the columns of a factor or an interaction of a formula, over which its F is.
+
+    Parameters
+    ----------
+    text : str
+        As the user wrote it.
+    columns : sequence of str
+        The names of the design's columns.
+
+    Returns
+    -------
+    list of str
+        None if the text is a column's name or an expression.
+
+    Examples
+    --------
+    >>> term_columns("site", ["Intercept", "C(site)[T.2]", "C(site)[T.3]"])
+    ['C(site)[T.2]', 'C(site)[T.3]']
+    """
+    names = [str(column) for column in columns]
+    text = _hypothesis(text)
+    if text in names or not text or len(text) > _MAX_EXPRESSION:
+        return []
+    known = ColumnNames(names)
+    return [] if known.column(text) else known.term(text)
+
+
+def _rows(row: object, names: Sequence[str]) -> FloatArray:
     values = _from_string(row, names) if isinstance(row, str) else _from_numbers(row, names)
-    if values.ndim != 1:
+    if values.ndim != 1 and not isinstance(row, str):
         raise ValueError(
             f"A row of an F contrast must be one expression or one vector, not an array of shape "
             f"{values.shape}; give the rows as one flat list."
         )
     if not np.any(values):
         raise ValueError(f"Contrast is null: its row {row!r} has only zeros; leave it out.")
-    return values
+    return np.atleast_2d(values)
 
 
 def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
@@ -121,6 +152,7 @@ def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
         raise ValueError(
             f"A contrast of shape {values.shape} does not fit the {len(names)} columns of the "
             f"design matrix: it should be of length {len(names)}; give {_wanted(names)}."
+            + (_numbered(float(values), names) if values.ndim == 0 else "")
         )
     return values
 
@@ -128,6 +160,12 @@ def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
 def _wanted(names: Sequence[str]) -> str:
     p = len(names)
     return f"a vector ({p},) or a matrix (k, {p}) with one number for each of {quote_names(names)}"
+
+
+def _numbered(number: float, names: Sequence[str]) -> str:
+    """Tell who gives the number of a column what to write."""
+    place = int(number) if number == np.floor(number) and 0 <= number < len(names) else 0
+    return f" Columns are named, not numbered: for column {place} write {names[place]!r}."
 
 
 def _check_labels(contrast: Any, names: Sequence[str]) -> None:
@@ -161,7 +199,23 @@ def _check_values(values: FloatArray, names: Sequence[str]) -> None:
 def _from_string(expression: str, names: Sequence[str]) -> FloatArray:
     if expression in names:
         return _unit(expression, names)
-    return _Reader(expression, names).read()
+    expression = _hypothesis(expression)
+    if expression in names:
+        return _unit(expression, names)
+    reader = _Reader(expression, names)
+    column = reader.known.column(expression)
+    if column is not None:
+        return _unit(column, names)
+    term = reader.known.term(expression)
+    return np.stack([_unit(name, names) for name in term]) if term else reader.read()
+
+
+def _hypothesis(expression: str) -> str:
+    """Return what is tested: without the ``= 0`` that may follow it."""
+    left, equals, right = expression.rpartition("=")
+    if equals and right.strip() == "0" and left.strip():
+        return left.strip().removesuffix("=").strip()
+    return expression
 
 
 def _unit(name: str, names: Sequence[str]) -> FloatArray:
@@ -190,47 +244,61 @@ class _Reader:
     """Read one expression by walking its syntax tree: nothing is looked up, called or executed."""
 
     def __init__(self, expression: str, names: Sequence[str]) -> None:
+        if len(expression) > _MAX_EXPRESSION:
+            raise ValueError(
+                f"The contrast expression has {len(expression)} characters, more than "
+                f"{_MAX_EXPRESSION}; give the contrast as numbers."
+            )
+        self.known = ColumnNames(names)
         self._expression = expression
         self._names = names
         self._quoted: dict[str, str] = {}
 
     def read(self) -> FloatArray:
-        if len(self._expression) > _MAX_EXPRESSION:
-            raise ValueError(
-                f"The contrast expression has {len(self._expression)} characters, more than "
-                f"{_MAX_EXPRESSION}; give the contrast as numbers."
-            )
         tree = self._parse()
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # _check_values reports these
+                if isinstance(tree, (ast.List, ast.Tuple)):
+                    return _from_numbers(self._numbers(tree), self._names)
                 result = self._value(tree)
         except (RecursionError, OverflowError) as error:
             raise self._invalid(error) from error
-        if result.number != 0.0:
-            raise self._refusal(f"it adds the number {result.number:g}")
+        if result.number != 0.0 or isinstance(tree, ast.Constant):
+            hint = _numbered(result.number, self._names) if result.is_number else ""
+            raise self._refusal(f"it adds the number {result.number:g}.{hint}".rstrip("."))
         return result.weights
+
+    def _numbers(self, node: ast.expr) -> Any:
+        """Return the numbers of a vector or matrix that was given as text."""
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return [self._numbers(element) for element in node.elts]
+        value = self._value(node)
+        if not value.is_number:
+            raise self._refusal(f"'{ast.unparse(node)[:80]}' in a list is not a number")
+        return value.number
 
     def _parse(self) -> ast.expr:
         if nesting(self._expression) > MAX_NESTING:
             raise self._refusal(f"its brackets are nested more than {MAX_NESTING} deep")
         try:
-            return ast.parse(self._plain(), mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            return parse(self._plain())
+        except ValueError as error:
             raise self._invalid(error) from error
 
     def _plain(self) -> str:
         """Return the expression with identifiers in place of names that are none."""
-        unmistakable = sorted(filter(_UNMISTAKABLE.search, self._names), key=len, reverse=True)
-        verbatim = "".join(rf"|(?<!\w){re.escape(name)}(?!\w)" for name in unmistakable)
-
-        def stand_in(match: re.Match[str]) -> str:
-            key = f"_quoted_{len(self._quoted)}_"
-            while key in self._expression or key in self._names:
-                key += "_"
-            self._quoted[key] = match[0] if match[1] is None else match[1]
-            return f" {key} "
-
-        return re.sub(rf"`([^`]*)`{verbatim}", stand_in, self._expression).strip()
+        key = "_column_"
+        while key in self._expression or any(key in name for name in self._names):
+            key += "_"
+        parts = []
+        for text, column in self.known.parts(self._expression):
+            if column is None:
+                parts.append(text)
+            else:
+                stand_in = f"{key}{len(self._quoted)}"
+                self._quoted[stand_in] = column
+                parts.append(f" {stand_in} ")
+        return "".join(parts).strip()
 
     def _value(self, node: ast.expr) -> _Affine:
         if isinstance(node, ast.BinOp):
@@ -281,8 +349,17 @@ class _Reader:
             matches = [n for n in self._names if unicodedata.normalize("NFKC", n) == name]
             if matches:
                 return self._only(matches)
+            column = self.known.column(name)
+            if column is not None:
+                return _unit(column, self._names)
+        term = self.known.term(name)
+        if term:
+            raise self._refusal(
+                f"{name!r} is a factor; name its columns, which are {quote_names(term)} ({name!r} "
+                "alone is the F over them)"
+            )
         raise ValueError(
-            f"The expression ({self._expression[:200]}) is not valid: name {name!r} is not "
+            f"The expression ({self._expression[:200]}) is not valid: name {name[:200]!r} is not "
             f"defined.{self._hint(name)}\n{self._available()}"
         )
 

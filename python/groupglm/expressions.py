@@ -11,9 +11,10 @@ import ast
 import re
 import warnings
 
-__all__ = ["MAX_NESTING", "backticked", "closing_place", "lexemes", "nesting", "parse"]
+__all__ = ["MAX_NESTING", "canonical", "closing_place", "lexemes", "nesting", "parse"]
 
 MAX_NESTING = 50  # brackets within brackets; far above any real expression
+MAX_DEPTH = 100  # of a syntax tree that is written again
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 # Alternatives that begin with different characters, and a quote that is not closed ends with the
 # text: reading takes one pass, whatever the text is.
@@ -50,11 +51,6 @@ def closing_place(parts: list[str], start: int) -> int:
             if not open_brackets:
                 return place
     raise ValueError(f"the bracket {parts[start]!r} is not closed.")
-
-
-def backticked(name: str) -> str:
-    """Return a column's name as it stands in an expression."""
-    return name if name.isidentifier() else f"`{name}`"
 
 
 def parse(text: str) -> ast.expr:
@@ -94,3 +90,27 @@ def parse(text: str) -> ast.expr:
             node.quoted = node.id in quoted  # type: ignore[attr-defined]
             node.id = quoted.get(node.id, node.id)
     return tree
+
+
+def canonical(tree: ast.expr) -> str:
+    """Return an expression in one way of writing, whatever its blanks, quotes and parentheses."""
+    _check_depth(tree)
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    plain = [node.id for node in names]
+    try:
+        for node in names:
+            if not node.id.isidentifier():
+                node.id = f"`{node.id}`"  # which is written as it is
+        return " ".join(ast.unparse(tree).split("\n"))
+    finally:
+        for node, name in zip(names, plain, strict=True):
+            node.id = name
+
+
+def _check_depth(tree: ast.expr) -> None:
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise ValueError(f"an expression in it is nested more than {MAX_DEPTH} deep.")

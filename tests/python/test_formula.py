@@ -13,7 +13,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 from groupglm.contrasts import contrast_matrix
-from groupglm.inputs.formula import aliases, design_from_formula, expand_aliases
+from groupglm.inputs.formula import design_from_formula
 
 TABLE = pd.DataFrame(
     {
@@ -134,34 +134,6 @@ def test_transforms_learn_from_the_rows_given() -> None:
     part = TABLE.iloc[:4]
     found = design_from_formula("~ center(age)", part)["center(age)"]
     np.testing.assert_allclose(found, part["age"] - part["age"].mean(), rtol=0, atol=1e-14)
-
-
-def test_shorter_names() -> None:
-    columns = ["Intercept", "age", "C(group)[T.b]", "age:C(group)[T.b]", "C(a)[T.1]", "a[T.1]"]
-    assert aliases(columns) == {
-        "intercept": "Intercept",
-        "group[T.b]": "C(group)[T.b]",
-        "age:group[T.b]": "age:C(group)[T.b]",
-    }
-
-
-@pytest.mark.parametrize(
-    ("expression", "weights"),
-    [
-        ("intercept", [1, 0, 0, 0, 0]),
-        ("group[T.b]", [0, 0, 1, 0, 0]),
-        ("C(group)[T.b]", [0, 0, 1, 0, 0]),
-        ("C(group)[T.b] - C(group)[T.c]", [0, 0, 1, -1, 0]),
-        ("group[T.b] - group[T.c]", [0, 0, 1, -1, 0]),
-        ("(group[T.b] + `C(group)[T.c]`) / 2 - age", [0, -1, 0.5, 0.5, 0]),
-        ("2*age:group[T.b]", [0, 0, 0, 0, 2]),
-        ("age:C(group)[T.b] - group[T.b] + Intercept", [1, 0, -1, 0, 1]),
-    ],
-)
-def test_contrasts_over_a_formulas_columns(expression: str, weights: list[float]) -> None:
-    columns = ["Intercept", "age", "C(group)[T.b]", "C(group)[T.c]", "age:C(group)[T.b]"]
-    found = contrast_matrix(expand_aliases(expression, columns), columns)
-    np.testing.assert_array_equal(found, weights)
 
 
 def test_the_formulas_names_need_no_backticks_in_the_estimators_contrasts() -> None:

@@ -71,9 +71,10 @@ class ModelContrast:
 
 def _known(names: Sequence[str], columns: Sequence[str], where: str) -> dict[str, str]:
     """Return the design's columns by what they may be called; refuse names it does not have."""
-    from groupglm.inputs.formula import aliases
+    from groupglm.column_names import ColumnNames
 
-    known = {**aliases(columns), **{name: name for name in columns}}
+    design = ColumnNames(columns)
+    known = {name: column for name in names if (column := design.column(name)) is not None}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(

@@ -105,6 +105,8 @@ class NamedContrast:
         if self.text in columns:
             return self.text, [self.text]
         at = _outside(self.text, "=")
+        if at is not None and self.text[at + 1 :].strip() == "0":
+            return NamedContrast(self.text[:at].strip()).split(columns)  # a hypothesis, not a name
         name = self.text if at is None else self.text[:at]
         rest = self.text if at is None else self.text[at + 1 :]
         rows = []

@@ -236,13 +236,13 @@ def read_contrasts(
 
 
 def _contrast(given: NamedContrast, design: pd.DataFrame, option: str) -> Contrast:
-    from groupglm.contrasts import contrast_matrix
-    from groupglm.inputs.formula import expand_aliases
+    from groupglm.contrasts import contrast_matrix, term_columns
 
     columns = [str(name) for name in design.columns]
     name, rows = given.split(columns)
     try:
-        matrix = [contrast_matrix(expand_aliases(row, columns), columns) for row in rows]
+        rows = [each for row in rows for each in term_columns(row, columns) or [row]]
+        matrix = [contrast_matrix(row, columns) for row in rows]
     except ValueError as error:
         raise ValueError(f"{option} {given.text!r}: {error}") from error
     for row, weights in zip(rows, matrix, strict=True):

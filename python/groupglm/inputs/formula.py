@@ -10,8 +10,7 @@ makes splines and polynomials, and finds which columns the terms need.
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,10 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "aliases",
     "design_from_columns",
     "design_from_formula",
-    "expand_aliases",
     "formula_columns",
 ]
 
@@ -156,67 +153,6 @@ def formula_columns(formula: str) -> tuple[list[str], bool]:
     except ValueError as error:
         raise _invalid(formula, error) from error
     return _named_columns(read), read.says_intercept
-
-
-def aliases(columns: Iterable[str]) -> dict[str, str]:
-    """Return shorter names of a formula's columns: ``group[T.b]`` for ``C(group)[T.b]``.
-
-    Parameters
-    ----------
-    columns : iterable of str
-        Names of a design's columns.
-
-    Returns
-    -------
-    dict of str to str
-        The column of each further name, where there is no doubt which one is meant.
-    """
-    names = list(columns)
-    found: dict[str, str] = {}
-    for name in names:
-        short = re.sub(r"\bC\((\w+)(?:,[^\[\]]*)?\)(?=\[)", r"\1", name)
-        short = "intercept" if name == "Intercept" else short
-        if short not in names:
-            found[short] = "" if short in found else name
-    return {short: name for short, name in found.items() if name}
-
-
-def expand_aliases(expression: str, columns: Iterable[str]) -> str:
-    """Write the columns' own names into a contrast expression, in backticks.
-
-    Parameters
-    ----------
-    expression : str
-        As the user wrote it.
-    columns : iterable of str
-        Names of the design's columns.
-
-    Returns
-    -------
-    str
-        What `groupglm.contrasts.contrast_matrix` understands.
-
-    Examples
-    --------
-    >>> expand_aliases("group[T.b] - age", ["age", "C(group)[T.b]"])
-    '`C(group)[T.b]` - age'
-    """
-    names = list(columns)
-    if expression in names:
-        return expression
-    short = aliases(names)
-    # Longest first, and whole columns before their parts; what is in backticks is left alone.
-    known = sorted({*short, *filter(_is_plain_text, names)}, key=len, reverse=True)
-    patterns = [r"`[^`]*`", *(rf"(?<![\w\]]){re.escape(name)}(?![\w\[(])" for name in known)]
-    return re.sub(
-        "|".join(patterns),
-        lambda match: f"`{short[match[0]]}`" if match[0] in short else match[0],
-        expression,
-    )
-
-
-def _is_plain_text(name: str) -> bool:
-    return not name.isidentifier() and "`" not in name
 
 
 def _named_columns(read: Formula) -> list[str]:

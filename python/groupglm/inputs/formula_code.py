@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.expressions import backticked
 from groupglm.inputs.formula_functions import CODINGS, FUNCTIONS, UFUNCS, numbers_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["canonical", "check", "columns_of", "evaluate", "find_column"]
+__all__ = ["check", "columns_of", "evaluate", "find_column"]
 
-MAX_DEPTH = 100  # of the syntax tree
 MAX_EXPONENT = 20  # a larger one is a slip
 MAX_ELEMENTS = 100  # of a list, such as the knots of a spline
 _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
@@ -52,29 +50,6 @@ _PARTS: tuple[type[ast.AST], ...] = (
     ast.Load, ast.keyword, ast.UAdd, ast.USub, ast.Invert,
     *_ARITHMETIC, *_LOGICAL, *_COMPARISONS,
 )  # fmt: skip
-
-
-def canonical(tree: ast.expr) -> str:
-    """Return an expression in one way of writing, whatever its blanks, quotes and parentheses."""
-    _check_depth(tree)
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    plain = [node.id for node in names]
-    try:
-        for node in names:
-            node.id = backticked(node.id)  # which is written as it is
-        return " ".join(ast.unparse(tree).split("\n"))
-    finally:
-        for node, name in zip(names, plain, strict=True):
-            node.id = name
-
-
-def _check_depth(tree: ast.expr) -> None:
-    level: list[ast.AST] = [tree]
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
-            return
-    raise ValueError(f"an expression in it is nested more than {MAX_DEPTH} deep.")
 
 
 def check(tree: ast.expr) -> None:

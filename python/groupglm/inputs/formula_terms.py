@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from groupglm.expressions import closing_place, lexemes, nesting, parse
-from groupglm.inputs.formula_code import canonical, check
+from groupglm.expressions import canonical, closing_place, lexemes, nesting, parse
+from groupglm.inputs.formula_code import check
 
 __all__ = ["Factor", "Formula", "read_formula"]
 
