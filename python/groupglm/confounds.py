@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from groupglm._dependence import describe_dependence, quote_names
 from groupglm.design import check_design_matrix
 from groupglm.errors import RankDeficientWarning, warn_caller
+from groupglm.levels import factor_levels, with_levels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,8 +99,13 @@ def make_second_level_design_matrix(
         _refuse_repeated([*coded.columns, "intercept"])
         values = _confound_values(coded)
         design = pd.DataFrame(values, columns=coded.columns).assign(**design)
+        with_levels(design, factor_levels(table, _categories(table)))
     _warn_if_dependent(design)
     return design
+
+
+def _categories(table: pd.DataFrame) -> list[Any]:
+    return [name for name, column in table.items() if _is_category(column)]
 
 
 def _confound_names(confounds: object) -> list[Any]:

@@ -19,6 +19,7 @@ from groupglm.errors import ImageError, warn_caller
 from groupglm.fitted import MISSING, FittedGroup
 from groupglm.images.source import VolumeSource
 from groupglm.inputs.first_level import plain_contrast
+from groupglm.levels import levels_of, with_levels
 from groupglm.storing import damaged, pack_fit, read_archive, unpack_fit, write_archive
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ class SavingMixin(ABC):
         kinds, arrays = [], {}
         for place, (kind, (group, design)) in enumerate(self._fits.items()):
             facts, members = pack_fit(str(place), group)
-            kinds.append({"kind": kind, "labels": _labels(design), **facts})
+            levels = levels_of(design)
+            kinds.append({"kind": kind, "labels": _labels(design), "levels": levels, **facts})
             arrays.update(members)
         parameters = {name: _plain(getattr(self, name)) for name in _KEPT}
         facts = {
@@ -139,6 +141,7 @@ class SavingMixin(ABC):
             space, result = unpack_fit(str(place), own, arrays, file, n_threads)
             sources = tuple(_AbsentVolume(name, space.grid, file) for name in own["images"])
             design = pd.DataFrame(result.X, index=own["labels"], columns=list(own["columns"]))
+            with_levels(design, own.get("levels") or {})  # earlier files have none
             group = FittedGroup(space, result, sources, self.missing)
             self._fits[own["kind"]] = group, design
         self._group, self.design_matrix_ = list(self._fits.values())[facts["current"]]

@@ -19,6 +19,7 @@ from groupglm._dependence import quote_names
 from groupglm.inputs.formula_code import columns_of, find_column
 from groupglm.inputs.formula_matrix import design_of_terms
 from groupglm.inputs.formula_terms import Factor, Formula, read_formula
+from groupglm.levels import factor_levels, with_levels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +126,7 @@ def _design(formula: str, read: Formula, table: pd.DataFrame) -> pd.DataFrame:
             f"formula {_shown(formula)} gives no column; '~ 1' is the mean of all subjects"
         )
     _check_finite(formula, matrix)
-    return matrix
+    return with_levels(matrix, factor_levels(table, used))
 
 
 def formula_columns(formula: str) -> tuple[list[str], bool]:

@@ -11,15 +11,16 @@ import numpy as np
 
 from groupglm.errors import RankDeficientWarning
 from groupglm.ols import fit_ols
+from groupglm.plotting.terms import Terms, read_terms, titles_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
 FloatArray: TypeAlias = "NDArray[np.float64]"
 
-__all__ = ["Adjusted", "Group", "adjust"]
+__all__ = ["Adjusted", "Group", "Line", "adjust"]
 
 _N_LINE = 60
 _SPAN_TOLERANCE = 1e-8
@@ -46,30 +47,54 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
+class Line:
+    """Images of one group against a number, with the group's own line.
+
+    Parameters
+    ----------
+    name : str
+        The group.
+    x, y : array, shape (k,)
+        The number, and the adjusted values.
+    line : array, shape (3, n)
+        Places, fitted values and half widths of the confidence band.
+    """
+
+    name: str
+    x: FloatArray
+    y: FloatArray
+    line: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class Adjusted:
     """One voxel's data as a contrast sees them.
 
     Parameters
     ----------
-    kind : {"groups", "regressor", "fitted"}
-        Values by group; values against a regressor, with a line; or against the fitted values.
+    kind : {"groups", "lines", "regressor", "fitted"}
+        Values by group; against a number, with a line for each group; against a regressor, with
+        a line; or against the fitted values.
     groups : tuple of Group
         With "groups".
     x, y : arrays, shape (n,)
-        With the others: the regressor (or fitted values), and the adjusted values.
+        With "regressor" and "fitted": what it is against, and the adjusted values.
     line : array, shape (3, k)
         Places, fitted values and half widths of the confidence band; the widths are NaN with
         "fitted".
     label : str
         What x is, or of what the groups' names are values; empty where they need no such word.
+    lines : tuple of Line
+        With "lines".
     """
 
-    kind: Literal["groups", "regressor", "fitted"]
+    kind: Literal["groups", "lines", "regressor", "fitted"]
     groups: tuple[Group, ...]
     x: FloatArray
     y: FloatArray
     line: FloatArray
     label: str
+    lines: tuple[Line, ...] = ()
 
 
 class _Voxel:
@@ -96,7 +121,12 @@ class _Voxel:
 
 
 def adjust(
-    values: FloatArray, X: FloatArray, names: Sequence[str], contrast: FloatArray, level: float
+    values: FloatArray,
+    X: FloatArray,
+    names: Sequence[str],
+    contrast: FloatArray,
+    level: float,
+    levels: Mapping[str, Sequence[str]] | None = None,
 ) -> Adjusted:
     """Take from one voxel's data what a contrast does not ask about.
 
@@ -115,13 +145,19 @@ def adjust(
         The contrast.
     level : float
         Of the confidence intervals.
+    levels : mapping of str to sequence of str, optional
+        All levels of factors, by name: what the reference level is called.
 
     Returns
     -------
     Adjusted
-        By group, where the contrast's columns are zero and one and no image has two of them, or
-        where its only column has at most two values; against the regressor, for another t contrast;
-        against the fitted values, for another F contrast.
+        By group, where the contrast is about factors: those that are coded against a reference
+        with the images of the reference too, and an interaction of factors with each of their
+        combinations. Against a number, with a line for each group, where it is about the
+        interaction of the number with factors. By group as well, where the contrast's columns are
+        zero and one and no image has two of them, or where its only column has at most two values.
+        Against the regressor, for another t contrast; against the fitted values, for another F
+        contrast.
 
     Notes
     -----
@@ -131,6 +167,10 @@ def adjust(
     voxel = _Voxel(X, values, level)
     rows = np.atleast_2d(contrast)
     involved = np.flatnonzero(rows.any(axis=0))
+    terms = read_terms(X, names, levels or {})
+    family = terms.family(involved)
+    if family:
+        return _by_cells(voxel, np.isfinite(values), terms, family)
     columns = voxel.X[:, involved]
     if len(involved) == 1:
         found = _one_column(voxel, int(involved[0]), names)
@@ -156,17 +196,16 @@ def _one_column(voxel: _Voxel, column: int, names: Sequence[str]) -> Adjusted | 
     points[:, column] = levels
     return _groups(
         voxel,
-        [f"{value:g}" for value in levels],
+        [f"{names[column]} = {value:g}" for value in levels],
         [voxel.X[:, column] == value for value in levels],
         points,
         adjusted,
-        label=names[column],
     )
 
 
-def _others_hold_constant(X: FloatArray, column: int) -> bool:
-    """Tell whether the columns but one add up to the constant: then that one is a difference."""
-    others = np.delete(X, column, axis=1)
+def _others_hold_constant(X: FloatArray, columns: int | NDArray[np.intp]) -> bool:
+    """Tell whether the columns but some add up to the constant: then these are differences."""
+    others = np.delete(X, columns, axis=1)
     if others.shape[1] == 0:
         return False
     ones = np.ones(len(X))
@@ -188,6 +227,43 @@ def _without(
     return voxel.y - (voxel.X[:, others] - mean[others]) @ voxel.beta[others], mean
 
 
+def _by_cells(
+    voxel: _Voxel, present: NDArray[np.bool_], terms: Terms, family: frozenset[str]
+) -> Adjusted:
+    """Show each combination of a family's levels, all columns of the family as they are."""
+    own = terms.columns_within(family)
+    others = np.setdiff1d(np.arange(voxel.X.shape[1]), own)
+    adjusted, mean = _without(voxel, others, np.ones(len(voxel.X), dtype=np.bool_))
+    cells = [(cell.name, cell.members[present]) for cell in terms.cells(family)]
+    cells = [(name, members) for name, members in cells if members.any()]
+    number = terms.number(family)
+    if number is None:
+        points = np.tile(mean, (len(cells), 1))
+        for point, (_, members) in zip(points, cells, strict=True):
+            point[own] = voxel.X[members][0, own]  # the same for all of them
+        names, inside = [name for name, _ in cells], [members for _, members in cells]
+        return _groups(voxel, names, inside, points, adjusted, label=terms.label(family))
+    label, x = number[0], number[1][present]
+    lines = []
+    for name, members in cells:
+        places = np.linspace(x[members].min(), x[members].max(), _N_LINE)
+        points = np.tile(mean, (_N_LINE, 1))
+        points[:, own] = _along(voxel.X[members][:, own], x[members], places)
+        fitted, half = voxel.interval(points)
+        line = np.stack([places, fitted, half])
+        lines.append(Line(name, x[members], adjusted[members], line))
+    empty = np.empty(0)
+    return Adjusted("lines", (), empty, empty, np.empty((3, 0)), label, tuple(lines))
+
+
+def _along(columns: FloatArray, x: FloatArray, places: FloatArray) -> FloatArray:
+    """Return columns that depend on x in a straight line, at other places of x."""
+    low, high = int(np.argmin(x)), int(np.argmax(x))
+    span = x[high] - x[low]
+    slope = (columns[high] - columns[low]) / span if span > 0 else np.zeros(columns.shape[1])
+    return np.asarray(columns[low] + np.outer(places - x[low], slope), dtype=np.float64)
+
+
 def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str]) -> Adjusted:
     """Show the images that have each column; a constant column has all of them.
 
@@ -202,7 +278,15 @@ def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str
     points = np.tile(mean, (len(involved), 1))
     for place, (column, inside) in enumerate(zip(involved, members, strict=True)):
         points[place, column] = columns[inside, place][0] if inside.any() else 1.0
-    return _groups(voxel, [names[column] for column in involved], members, points, adjusted)
+    titles, label = titles_of([names[column] for column in involved])
+    rest = ~np.logical_or.reduce(members)
+    if len(involved) > 1 and rest.any() and _others_hold_constant(voxel.X, involved):
+        # What the columns are differences from.
+        adjusted, mean = _without(voxel, others, np.ones(len(voxel.X), dtype=np.bool_))
+        points[:, others] = mean[others]
+        points = np.vstack([mean, points])
+        titles, members = ["none of them", *titles], [rest, *members]
+    return _groups(voxel, titles, members, points, adjusted, label)
 
 
 def _groups(

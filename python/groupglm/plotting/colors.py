@@ -23,12 +23,14 @@ __all__ = [
     "ON_DARK",
     "ON_LIGHT",
     "ORANGE",
+    "SERIES",
     "count_map",
     "diverging",
     "lookup_table",
 ]
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"  # of Okabe and Ito's set
+SERIES = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00")  # groups, in that order
 INK = "#1a1a1a"
 
 # From the most negative to the most positive value; lightness grows with size on a dark ground...

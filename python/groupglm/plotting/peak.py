@@ -13,9 +13,10 @@ from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.images import open_images
 from groupglm.inputs.cohort import align_to_images
 from groupglm.labels import align_arrays
+from groupglm.levels import levels_of
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.charts import despine, label_columns, legend_below, new_chart, shortened
-from groupglm.plotting.colors import BLUE, INK, ORANGE
+from groupglm.plotting.colors import BLUE, INK, ORANGE, SERIES
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["plot_peak"]
+
+_MARKERS = "osD^v"
 
 
 def plot_peak(
@@ -39,9 +42,10 @@ def plot_peak(
 ) -> Figure:
     """Draw each image's value at one voxel as a contrast sees it.
 
-    By group with the fitted mean and its interval, where the contrast compares groups; against the
-    regressor with the fitted line and its band, where it tests a slope. What the other columns of
-    the design explain is replaced by its mean.
+    By group with the fitted mean and its interval, where the contrast compares groups, that of the
+    reference level among them; against the regressor with the fitted line and its band, where it
+    tests a slope; with a line for each group, where it tests whether slopes differ. What the other
+    columns of the design explain is replaced by its mean.
 
     Parameters
     ----------
@@ -93,7 +97,8 @@ def plot_peak(
     X = check_design_matrix(frame, len(data))
     names = [str(name) for name in frame.columns]
     contrast = contrast_matrix(contrast_def, names)
-    return draw_peak(adjust(data, X, names, contrast, level), level, title, label)
+    adjusted = adjust(data, X, names, contrast, level, levels_of(frame))
+    return draw_peak(adjusted, level, title, label)
 
 
 def draw_peak(data: Adjusted, level: float, title: str | None, label: str) -> Figure:
@@ -101,6 +106,8 @@ def draw_peak(data: Adjusted, level: float, title: str | None, label: str) -> Fi
     figure, ax = new_chart(4.2, 3.2, title)
     if data.kind == "groups":
         _draw_groups(ax, data, level)
+    elif data.kind == "lines":
+        _draw_lines(ax, data, level)
     else:
         _draw_line(ax, data, level)
     ax.set_ylabel(label)
@@ -160,6 +167,18 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     shifts = np.empty(len(values))
     shifts[np.argsort(values, kind="stable")] = (np.arange(len(values)) * 0.618) % 1
     return (shifts - 0.5) * 0.36
+
+
+def _draw_lines(ax: Axes, data: Adjusted, level: float) -> None:
+    for place, one in enumerate(data.lines):
+        colour, marker = SERIES[place % len(SERIES)], _MARKERS[place % len(_MARKERS)]
+        ax.scatter(one.x, one.y, s=20, color=colour, marker=marker, alpha=0.65, lw=0)
+        places, fitted, half = one.line
+        ax.plot(places, fitted, color=colour, lw=2, label=shortened(one.name))
+        if np.isfinite(half).all():
+            ax.fill_between(places, fitted - half, fitted + half, color=colour, alpha=0.18, lw=0)
+    ax.set_xlabel(shortened(data.label))
+    ax.set_title(f"bands: {level:.0%} interval of the fit", loc="right", fontsize=8)
 
 
 def _draw_line(ax: Axes, data: Adjusted, level: float) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.inference.cluster_table import strongest_first
-from groupglm.plotting.adjusted import adjust
+from groupglm.levels import levels_of
+from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.contrast import plot_contrast_matrix
 from groupglm.plotting.glass import draw_glass
 from groupglm.plotting.histogram import plot_histogram
@@ -23,6 +24,8 @@ from groupglm.report import permuted_words, words
 from groupglm.report.figures import Picture, chart, picture
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -179,7 +182,7 @@ def contrast_section(
         "peaks": []
         if at_peaks is None
         else [
-            _peak_picture(leading.finding, peak, data, group)
+            _peak_picture(leading.finding, peak, data, group, levels_of(design))
             for peak, data in zip(contrast.peaks, at_peaks.T, strict=True)
         ],
         "peaks_of": leading.title if several else "",
@@ -233,29 +236,37 @@ def _histogram(finding: Finding) -> Picture | None:
 
 
 def _peak_picture(
-    finding: Finding, peak: Peak, data: NDArray[np.float64], group: FittedGroup
+    finding: Finding,
+    peak: Peak,
+    data: NDArray[np.float64],
+    group: FittedGroup,
+    levels: Mapping[str, Sequence[str]],
 ) -> Picture:
     result = group.result
-    adjusted = adjust(data, result.X, result.column_names, finding.weights, _LEVEL)
+    adjusted = adjust(data, result.X, result.column_names, finding.weights, _LEVEL, levels)
     figure = draw_peak(adjusted, _LEVEL, None, "value")
-    if peak.cluster:
-        what = f"peak of cluster {peak.cluster}"
-    else:
-        what = "highest peak, below the threshold"
-    caption = f"{what.capitalize()}: {words.peak(peak)}."
+    what = words.rank(finding, peak)
+    caption = f"{what[:1].upper()}{what[1:]}: {words.peak(peak)}."
+    detail = _fitted(adjusted)
+    return chart(figure, f"Data at the {what}, {words.peak(peak)}. {detail}", f"{caption} {detail}")
+
+
+def _fitted(adjusted: Adjusted) -> str:
+    """Say in numbers what the picture of a peak shows."""
     if adjusted.kind == "groups":
         facts = [
             f"{level.name}: {words.number(level.fitted)} ± {level.half_width:.2f}"
             for level in adjusted.groups
         ]
-        detail = f"Fitted: {'; '.join(facts)} ({_LEVEL:.0%} interval)."
-    else:
-        start, end = adjusted.line[1][0], adjusted.line[1][-1]
-        detail = (
-            f"The fit goes from {words.number(float(start))} to {words.number(float(end))} over "
-            f"{adjusted.label}."
-        )
-    return chart(figure, f"Data at the {what}, {words.peak(peak)}. {detail}", f"{caption} {detail}")
+        return f"Fitted: {'; '.join(facts)} ({_LEVEL:.0%} interval)."
+    if adjusted.kind == "lines":
+        facts = [f"{one.name}: {_from_to(one.line[1])}" for one in adjusted.lines]
+        return f"The fit over {adjusted.label} goes {'; '.join(facts)}."
+    return f"The fit goes {_from_to(adjusted.line[1])} over {adjusted.label}."
+
+
+def _from_to(fitted: NDArray[np.float64]) -> str:
+    return f"from {words.number(float(fitted[0]))} to {words.number(float(fitted[-1]))}"
 
 
 def _table(finding: Finding) -> dict[str, Any]:

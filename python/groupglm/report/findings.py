@@ -15,7 +15,8 @@ from groupglm.inference.cluster_table import (
     strongest_first,
     tabulate_clusters,
 )
-from groupglm.inference.thresholds import threshold_stats_img
+from groupglm.inference.labelling import label_clusters
+from groupglm.inference.thresholds import passes_threshold, threshold_stats_img
 from groupglm.plotting.volumes import Volume
 from groupglm.report.options import describe_weights
 
@@ -88,6 +89,10 @@ class Finding:
         The voxel of the largest z score, or of the largest size if two-sided.
     peaks : tuple of Peak
         Of the first clusters; the highest voxel if there is none.
+    cluster_threshold : int
+        Clusters of fewer voxels are left out.
+    top_size : int
+        Number of voxels beyond the threshold in the cluster of `top`; 0 if it is not beyond it.
     """
 
     name: str
@@ -102,6 +107,13 @@ class Finding:
     table: pd.DataFrame
     top: Peak
     peaks: tuple[Peak, ...]
+    cluster_threshold: int
+    top_size: int
+
+    @property
+    def in_small_cluster(self) -> bool:
+        """Whether the highest voxel is beyond the threshold, and its cluster is left out."""
+        return 0 < self.top_size < self.cluster_threshold
 
     @property
     def survived(self) -> bool:
@@ -173,7 +185,17 @@ def find(
         table=table,
         top=top_peak,
         peaks=main_peaks(table, group, z) or (top_peak,),
+        cluster_threshold=options.cluster_threshold,
+        top_size=_cluster_size(z, top, limit, group),
     )
+
+
+def _cluster_size(z: NDArray[np.float64], top: int, threshold: float, group: FittedGroup) -> int:
+    """Return the number of voxels beyond the threshold that are connected with one."""
+    members = np.flatnonzero(passes_threshold(z * np.sign(z[top]), threshold, two_sided=False))
+    labels, _ = label_clusters(group.space.places(members), group.space.grid.shape)
+    own = labels[members == top]
+    return int(np.count_nonzero(labels == own[0])) if len(own) else 0
 
 
 def _survivors(

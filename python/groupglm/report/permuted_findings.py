@@ -109,6 +109,8 @@ def find_permuted(
             table=table,
             top=peak,
             peaks=main_peaks(table, group, z) or (peak,),
+            cluster_threshold=0,
+            top_size=0,
             kind=kind,
             logp_map=Volume.of(group.space.to_image(logp, "-log10 p"), "map of p"),
             smallest_p=float(10.0 ** -logp[top]),

@@ -150,8 +150,8 @@ def headline(finding: Finding) -> str:
     if not finding.survived:
         if not math.isfinite(finding.threshold):
             missed = "no threshold controls the error rate asked for"
-        elif abs(top.z) > finding.threshold:
-            missed = f"its threshold is {finding.threshold:.2f}, but its cluster is too small"
+        elif finding.in_small_cluster:
+            missed = f"{_too_small(finding)} (the threshold is {finding.threshold:.2f})"
         else:
             missed = f"the threshold is {finding.threshold:.2f}"
         return f"Nothing survived. The highest peak is {peak(top)}; {missed}."
@@ -168,6 +168,23 @@ def clusters(finding: Finding) -> str:
         n_below = int(np.count_nonzero(finding.thresholded.data < 0))
         sign = f" ({n_voxels - n_below:,} with a positive effect, {n_below:,} with a negative one)"
     return f"{number_of}, {n_voxels:,} voxels{sign}"
+
+
+def rank(finding: Finding, found: Peak) -> str:
+    """Say which peak it is, and of one that did not survive, why."""
+    if found.cluster:
+        return f"peak of cluster {found.cluster}"
+    if finding.in_small_cluster:
+        return f"highest peak, {_too_small(finding)}"
+    return "highest peak, which did not survive"
+
+
+def _too_small(finding: Finding) -> str:
+    size = f"{finding.top_size} voxel{'s' if finding.top_size > 1 else ''}"
+    return (
+        f"above the threshold in a cluster of {size}, fewer than the {finding.cluster_threshold} "
+        "asked for"
+    )
 
 
 def peak(found: Peak) -> str:
