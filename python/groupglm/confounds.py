@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupglm._dependence import describe_dependence, quote_names
+from groupglm.covariates import check_covariates, is_missing, tidied
 from groupglm.design import check_design_matrix
 from groupglm.errors import RankDeficientWarning, warn_caller
+from groupglm.labels import LABEL, listed, near_labels, near_words
 from groupglm.levels import factor_levels, with_levels
 
 if TYPE_CHECKING:
@@ -20,15 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["make_second_level_design_matrix"]
 
-_LABEL = "subject_label"
-
 # The application decides what becomes of the records; without its say nothing is printed.
 _LOGGER = logging.getLogger("groupglm")
 _LOGGER.addHandler(logging.NullHandler())
 
 
 def make_second_level_design_matrix(
-    subjects_label: Iterable[str], confounds: pd.DataFrame | None = None
+    subjects_label: Iterable[str],
+    confounds: pd.DataFrame | None = None,
+    *,
+    allow_partial: bool = False,
 ) -> pd.DataFrame:
     """Make a design matrix of an intercept and each subject's confounds.
 
@@ -42,6 +45,10 @@ def make_second_level_design_matrix(
         booleans as 0 and 1. Text and ``pandas.Categorical`` columns are coded as treatments: one
         column of 0 and 1 for each level but the reference, which is the first declared category
         that occurs, or the first in sorted order.
+    allow_partial : bool, default=False
+        Whether images of subjects that have no row, or lack a confound, are left out, with a
+        warning that names the subjects. The rows then have the labels as index. Leave the images
+        out, too: ``SecondLevelModel.fit(..., allow_partial=True)`` does.
 
     Returns
     -------
@@ -56,11 +63,14 @@ def make_second_level_design_matrix(
         If ``subjects_label`` is one string, or ``confounds`` is not a table.
     ValueError
         If there is no confound beside the labels, a subject has no row or several, a confound is
-        missing, infinite, of another type or numbers written as text, or a category has one level
-        or as many as subjects.
+        missing, infinite, of another type or numbers written as text, or a category is mostly
+        numbers, has one level or as many as subjects, or levels that differ in case or blanks
+        alone.
 
     Warns
     -----
+    UserWarning
+        Which subjects are left out.
     RankDeficientWarning
         If columns depend on each other linearly; names them.
 
@@ -94,12 +104,22 @@ def make_second_level_design_matrix(
     design = pd.DataFrame({"intercept": np.ones(len(labels))})
     if confounds is not None:
         names = _confound_names(confounds)
-        table = confounds[names].iloc[_confound_rows(labels, confounds)]
-        coded = _coded(table.set_axis(labels, axis="index"), n_subjects=len(set(labels)))
+        kept = labels
+        if allow_partial:
+            kept = _complete(labels, confounds)
+            design = design.iloc[: len(kept)]
+        else:
+            _refuse_missing(confounds)
+        table = confounds[names].iloc[_confound_rows(kept, confounds)]
+        table = tidied(table.set_axis(kept, axis="index"))
+        check_covariates(table, "'confounds'", to_declare="confounds['{}'].astype('category')")
+        coded = _coded(table, n_subjects=len(set(kept)))
         _refuse_repeated([*coded.columns, "intercept"])
         values = _confound_values(coded)
         design = pd.DataFrame(values, columns=coded.columns).assign(**design)
         with_levels(design, factor_levels(table, _categories(table)))
+        if allow_partial:
+            design.index = pd.Index(kept, name=LABEL)
     _warn_if_dependent(design)
     return design
 
@@ -117,27 +137,52 @@ def _confound_names(confounds: object) -> list[Any]:
             "read a file with pandas.read_csv(path, sep='\\t', dtype={'subject_label': str})."
         )
     names = confounds.columns.tolist()
-    if _LABEL not in names:
+    if LABEL not in names:
         raise ValueError(
             "confounds DataFrame must contain column 'subject_label'; "
             f"its columns are {quote_names(names)}. Rename the one that holds the labels."
         )
-    names.remove(_LABEL)
+    names.remove(LABEL)
     if not names:
         raise ValueError(
             "confounds should contain at least 2 columns, 'subject_label' and a confound, but has "
             "only the first; leave confounds out for a design of an intercept alone."
         )
     _refuse_repeated([*names, "intercept"])
-    missing = confounds.isna().to_numpy()
+    return names
+
+
+def _missing(confounds: pd.DataFrame) -> NDArray[np.bool_]:
+    columns = range(confounds.shape[1])
+    return np.column_stack([is_missing(confounds.iloc[:, j]) for j in columns])
+
+
+def _refuse_missing(confounds: pd.DataFrame) -> None:
+    missing = _missing(confounds)
     if missing.any():
         i, j = np.argwhere(missing)[0]
         raise ValueError(
             f"Confounds contain NaN values: {int(missing.sum())}, the first in column "
-            f"'{confounds.columns[j]}' for subject {confounds[_LABEL].iloc[i]}. "
-            "Fill them in, or leave those subjects out."
+            f"'{confounds.columns[j]}' for subject {confounds[LABEL].iloc[i]}. "
+            "Fill them in, or leave those subjects out by allow_partial=True."
         )
-    return names
+
+
+def _complete(labels: Sequence[str], confounds: pd.DataFrame) -> list[str]:
+    """Return the labels of subjects that have every confound; warn of the others."""
+    missing = _missing(confounds)
+    lacking = {label for label, row in zip(confounds[LABEL], missing, strict=True) if row.any()}
+    known = set(confounds[LABEL])
+    without = list(dict.fromkeys(label for label in labels if label not in known))
+    partial = list(dict.fromkeys(label for label in labels if label in lacking))
+    told = [f"without a row in confounds: {listed(without)}"] if without else []
+    told += [f"without a value in confounds: {listed(partial)}"] if partial else []
+    if told:
+        warn_caller(f"left out subjects {'; '.join(told)}")
+    kept = [label for label in labels if label in known and label not in lacking]
+    if not kept:
+        raise ValueError("no subject has a row without missing values in confounds")
+    return kept
 
 
 def _refuse_repeated(columns: Sequence[object]) -> None:
@@ -152,7 +197,7 @@ def _refuse_repeated(columns: Sequence[object]) -> None:
 def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[int]:
     """Return the position of each label's row, refusing none and several."""
     positions: dict[object, list[int]] = {}
-    for i, label in enumerate(confounds[_LABEL]):
+    for i, label in enumerate(confounds[LABEL]):
         positions.setdefault(label, []).append(i)
     absent = [label for label in labels if label not in positions]
     if absent:
@@ -168,6 +213,9 @@ def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[in
                 " Its labels begin with 'sub-', those of the images do not; take it off with "
                 "confounds['subject_label'].str.removeprefix('sub-')."
             )
+        else:
+            others = [str(label) for label in positions if label not in labels]
+            hint = near_words(near_labels(map(str, absent), others)).removeprefix(".")
         raise ValueError(
             f"confounds not specified for subject {absent[0]} ({len(absent)} of {len(labels)} "
             f"labels have no row); add a row for it to confounds.{hint}"
@@ -192,7 +240,7 @@ def _coded(table: pd.DataFrame, *, n_subjects: int) -> pd.DataFrame:
             parts.append(column)
             continue
         levels = _levels(column)
-        _check_levels(name, column, levels, n_subjects)
+        _check_levels(name, levels, n_subjects)
         dummies = pd.DataFrame(
             {f"{name}[T.{level}]": (column == level).astype(np.float64) for level in levels[1:]}
         )
@@ -226,18 +274,7 @@ def _levels(column: pd.Series[Any]) -> list[Any]:
     return sorted(occurring)
 
 
-def _check_levels(
-    name: object, column: pd.Series[Any], levels: Sequence[Any], n_subjects: int
-) -> None:
-    import pandas as pd
-
-    is_declared = isinstance(column.dtype, pd.CategoricalDtype)
-    if not is_declared and all(_is_number(level) for level in levels):
-        raise ValueError(
-            f"'confounds' column '{name}' holds numbers written as text, such as {levels[0]!r}; "
-            f"if they are measurements, convert them with pandas.to_numeric(confounds['{name}']), "
-            f"if they are codes of a category, with confounds['{name}'].astype('category')."
-        )
+def _check_levels(name: object, levels: Sequence[Any], n_subjects: int) -> None:
     if len(levels) == 1:
         raise ValueError(
             f"'confounds' column '{name}' has one level, {levels[0]!r}, among the {n_subjects} "
@@ -249,14 +286,6 @@ def _check_levels(
             "coded as a category it would explain every image perfectly. If it names the "
             "subjects, leave it out; if it is a measurement, convert it with pandas.to_numeric."
         )
-
-
-def _is_number(level: str) -> bool:
-    try:
-        float(level)
-    except ValueError:
-        return False
-    return True
 
 
 def _confound_values(table: pd.DataFrame) -> NDArray[np.float64]:

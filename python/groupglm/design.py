@@ -20,6 +20,7 @@ from groupglm._dependence import (
 )
 from groupglm.errors import CollinearityWarning, warn_caller
 from groupglm.labels import LABEL
+from groupglm.tables import SEPARATORS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +37,6 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_SEPARATOR_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
-_MAX_LINE = 100_000  # characters; a header that is longer is not looked into
 _MAX_LISTED = 8
 _LARGE_INFLATION = 100.0  # the others explain 99 % of the column
 
@@ -86,10 +84,7 @@ def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    separator = _SEPARATORS.get(path.suffix.lower())
-    if separator is None:
+    if path.suffix.lower() not in SEPARATORS:
         raise ValueError(
             "Tables to load can only be TSV or CSV: 'design_matrix' is "
             f"'{path}'; save it with the suffix .tsv (tabs) or .csv (commas)."
@@ -99,27 +94,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"'design_matrix' is '{path}', and there is no such file; "
             f"give an existing path (the working directory is '{Path.cwd()}')."
         )
-    _refuse_other_separator(path, separator)
-    try:
-        # Labels keep their leading zeros.
-        frame = pd.read_csv(path, sep=separator, dtype={LABEL: str})
-    except ValueError as error:  # pandas' parser errors and Unicode errors are ValueErrors
-        raise ValueError(
-            f"'design_matrix' file '{path}' cannot be read as a table: {error}; "
-            "it needs a header line and then one line an image."
-        ) from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise ValueError(  # noqa: TRY004  (the file is wrong, not the argument's type)
-            f"'design_matrix' file '{path}' has more values in a row than names in its header; "
-            "name every column, and end no line with a separator."
-        )
-    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str).iloc[0].tolist()
-    repeated = sorted({str(name) for name in header if header.count(name) > 1})
-    if repeated:  # pandas would call the second one "name.1"
-        raise ValueError(
-            f"'design_matrix' file '{path}' has the column {quote_names(repeated)} more than once; "
-            "give each column a name of its own."
-        )
+    frame = read_table(path, f"'design_matrix' file '{path}'", as_text=[LABEL])
     # A row index that pandas wrote along would become a regressor counting the subjects.
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
     if unnamed:
@@ -129,22 +104,6 @@ def _read_table(path: Path) -> pd.DataFrame:
             "name the column."
         )
     return frame
-
-
-def _refuse_other_separator(path: Path, separator: str) -> None:
-    """Refuse a file whose first two lines agree on another separator than its suffix says."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        header, first = file.readline(_MAX_LINE), file.readline(_MAX_LINE)
-    if separator in header:
-        return
-    for other, others_name in _SEPARATOR_NAMES.items():
-        if 0 < header.count(other) == first.count(other):
-            raise ValueError(
-                f"'design_matrix' file '{path}' is separated by {others_name}, but its "
-                f"suffix {path.suffix} stands for {_SEPARATOR_NAMES[separator]}; save it with "
-                f"to_csv(..., sep={separator!r}, index=False), or read it with "
-                f"pandas.read_csv(..., sep={other!r}) and give the table."
-            )
 
 
 def check_design_matrix(frame: pd.DataFrame, n_images: int | None = None) -> FloatArray:

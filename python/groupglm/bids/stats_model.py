@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.bids.json_objects import quoted
 from groupglm.bids.transformations import transform
+from groupglm.covariates import check_covariates, tidied
+from groupglm.inputs.used_columns import WHERE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +149,7 @@ class StatsModel:
         """
         from groupglm.inputs.formula import design_from_columns, design_from_formula
 
-        table = transform(participants, self.instructions)
+        table = transform(tidied(participants), self.instructions)
         if self.formula is not None:
             return design_from_formula(self.formula, table)
         names = self._expanded([str(name) for name in table.columns])
@@ -180,6 +182,7 @@ class StatsModel:
         for name in names:
             dtype = table[name].dtype if name != INTERCEPT else None
             if dtype is not None and not (is_numeric_dtype(dtype) or is_bool_dtype(dtype)):
+                check_covariates(table[[name]], WHERE, to_declare="the transformation Factor")
                 raise ValueError(
                     f"node {self.node!r}: Model.X names {name!r}, which holds text; code it by the "
                     f'transformation {{"Name": "Factor", "Input": ["{name}"]}} and name its '

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from groupglm.bids.json_objects import quoted
+from groupglm.covariates import check_covariates
+from groupglm.inputs.used_columns import WHERE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,6 +127,7 @@ def _numbers(table: pd.DataFrame, name: str, instruction: Mapping[str, Any]) -> 
 
     column: Any = table[name]
     if not is_numeric_dtype(column.dtype) and not is_bool_dtype(column.dtype):
+        check_covariates(table[[name]], WHERE, to_declare="the transformation Factor")
         raise ValueError(
             f"the instruction {instruction['Name']} needs numbers, but column {name!r} of the "
             "participants table holds text"
@@ -144,6 +147,7 @@ def _factor(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame
                 f"the instruction Factor cannot code column {name!r} of the participants table: it "
                 f"has no value for {', '.join(absent[:8])}; fill it in, or leave these subjects out"
             )
+        check_covariates(table[[name]], WHERE, declared=[name], to_declare="")
         levels = sorted(column.unique().tolist())
         reference = instruction.get("RefLevel", levels[0])
         if drop_one and reference not in levels:

@@ -81,17 +81,13 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
-    import pandas as pd
-
-    from groupglm.inputs.table import MapTable
+    from groupglm.inputs.table import COLUMNS, MapTable
     from groupglm.labels import plain_label
+    from groupglm.tables import read_table
 
     if not path.is_file():
         raise ValueError(f"there is no table '{path}'")
-    try:
-        frame = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str)
-    except ValueError as error:
-        raise ValueError(f"the table of maps '{path}' cannot be read: {error}") from error
+    frame = read_table(path, f"the table of maps '{path}'", as_text=COLUMNS)
     try:
         chosen = MapTable.from_frame(frame).select(map_name)
     except ValueError as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from groupglm._dependence import quote_names
 from groupglm.inputs.formula_code import columns_of, find_column
 from groupglm.inputs.formula_matrix import design_of_terms
 from groupglm.inputs.formula_terms import Factor, Formula, read_formula
+from groupglm.inputs.used_columns import check_used, declared_categories
 from groupglm.levels import factor_levels, with_levels
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ __all__ = [
     "formula_columns",
 ]
 
-_MAX_SHOWN = 8
 _MAX_CHARACTERS_SHOWN = 200
 
 
-def design_from_formula(formula: str, table: pd.DataFrame) -> pd.DataFrame:
+def design_from_formula(
+    formula: str, table: pd.DataFrame, *, allow_partial: bool = False
+) -> pd.DataFrame:
     """Expand a formula over a table into a design matrix.
 
     Parameters
@@ -45,17 +47,27 @@ def design_from_formula(formula: str, table: pd.DataFrame) -> pd.DataFrame:
         by treatment contrasts with the first level in sorted order as the reference.
     table : pandas.DataFrame
         One row a subject, with the subjects' labels as index.
+    allow_partial : bool, default=False
+        Whether subjects that lack a value are left out, with a warning that names them. Leave their
+        maps out, too: ``SecondLevelModel.fit(..., allow_partial=True)`` does.
 
     Returns
     -------
     pandas.DataFrame
-        float64, one row a row of `table`, with its index.
+        float64, one row a row of `table` that is not left out, with its index.
 
     Raises
     ------
     ValueError
         If the formula cannot be read, names an unknown column, would execute code beyond the
-        transforms above, uses a column with missing values, or gives values that are not finite.
+        transforms above, uses a column with missing values, or gives values that are not finite;
+        if a column of text is mostly numbers and not within ``C()``, such as one with ``26,5`` or
+        ``unknown`` among ages; or if levels differ in case or blanks alone.
+
+    Warns
+    -----
+    UserWarning
+        Which subjects are left out.
 
     Notes
     -----
@@ -81,7 +93,7 @@ def design_from_formula(formula: str, table: pd.DataFrame) -> pd.DataFrame:
         read = read_formula(formula)
     except ValueError as error:
         raise _invalid(formula, error) from error
-    return _design(formula, read, table)
+    return _design(formula, read, table, allow_partial=allow_partial)
 
 
 def design_from_columns(
@@ -113,12 +125,19 @@ def design_from_columns(
     return _design(" + ".join(["~ 1" if intercept else "~ 0", *names]), read, table)
 
 
-def _design(formula: str, read: Formula, table: pd.DataFrame) -> pd.DataFrame:
+def _design(
+    formula: str, read: Formula, table: pd.DataFrame, *, allow_partial: bool = False
+) -> pd.DataFrame:
     table = table.set_axis([str(name) for name in table.columns], axis="columns")
     used = _used_columns(formula, read, list(table.columns))
-    _check_present(formula, table, used)
+    columns = check_used(
+        table[used],
+        _shown(formula),
+        declared=declared_categories(read.factors),
+        allow_partial=allow_partial,
+    )
     try:
-        matrix = design_of_terms(read, table[used])
+        matrix = design_of_terms(read, columns)
     except Exception as error:  # a transform may raise anything, and the reason is in the message
         raise _invalid(formula, error) from error
     if matrix.shape[1] == 0:
@@ -126,7 +145,7 @@ def _design(formula: str, read: Formula, table: pd.DataFrame) -> pd.DataFrame:
             f"formula {_shown(formula)} gives no column; '~ 1' is the mean of all subjects"
         )
     _check_finite(formula, matrix)
-    return with_levels(matrix, factor_levels(table, used))
+    return with_levels(matrix, factor_levels(columns, used))
 
 
 def formula_columns(formula: str) -> tuple[list[str], bool]:
@@ -187,38 +206,6 @@ def _used_columns(formula: str, read: Formula, columns: Sequence[str]) -> list[s
     return used
 
 
-def _check_present(formula: str, table: pd.DataFrame, used: Sequence[str]) -> None:
-    from pandas.api.types import is_numeric_dtype
-
-    problems = []
-    for name in used:
-        column: Any = table[name]
-        absent = [str(label) for label in table.index[column.isna()]]
-        if absent:
-            problems.append(f"{name!r} of {_listed(absent)}")
-            continue
-        levels = column.drop_duplicates()
-        if is_numeric_dtype(column.dtype):
-            continue
-        if 2 < len(levels) == len(table):
-            raise ValueError(
-                f"column {name!r} of the participants table holds text, and each subject has "
-                f"another one ({quote_names(column.tolist()[:2])}, ...), so it would take a design "
-                "column a subject; make it numeric, or leave it out"
-            )
-        if len(levels) == 1:
-            raise ValueError(
-                f"column {name!r} of the participants table is {column.iloc[0]!r} for every "
-                "subject that has a map, so it has no effect to estimate; leave it out"
-            )
-    if problems:
-        raise ValueError(
-            f"the participants table has no value for {'; '.join(problems)}, which the formula "
-            f"{_shown(formula)} uses; fill them in, or leave these subjects out of the maps and "
-            "the table"
-        )
-
-
 def _check_finite(formula: str, design: pd.DataFrame) -> None:
     bad = ~np.isfinite(design.to_numpy())
     if not bad.any():
@@ -229,12 +216,6 @@ def _check_finite(formula: str, design: pd.DataFrame) -> None:
         f"{str(design.columns[column])!r} for subject {design.index[row]} (and "
         f"{int(bad.sum()) - 1} more); choose a transform that is defined for all its values"
     )
-
-
-def _listed(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - _MAX_SHOWN} more" if len(labels) > _MAX_SHOWN else ""
-    noun = "subject" if len(labels) == 1 else "subjects"
-    return f"{noun} {', '.join(labels[:_MAX_SHOWN])}{more}"
 
 
 def _shown(formula: str) -> str:

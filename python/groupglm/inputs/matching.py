@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from groupglm.labels import (
     near_words,
     plain_label,
 )
+from groupglm.tables import SEPARATORS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Matched", "label_paths", "match_subjects", "read_participants"]
 
 _ID_COLUMNS = ("participant_id", LABEL)
-_SEPARATORS = {".tsv": "\t", ".csv": ","}
 
 
 def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -61,35 +62,28 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
     import pandas as pd
 
     path = Path(path)
-    separator = _SEPARATORS.get(path.suffix.lower())
-    if separator is None:
-        raise ValueError(f"participants table '{path}' must be a .tsv (tabs) or .csv (commas) file")
+    called = f"participants table '{path}'"
+    if path.suffix.lower() not in SEPARATORS:
+        raise ValueError(f"{called} must be a .tsv (tabs) or .csv (commas) file")
     if not path.is_file():
-        raise FileNotFoundError(f"participants table '{path}' does not exist; give its path")
-    try:
-        frame = pd.read_csv(
-            path, sep=separator, dtype=dict.fromkeys(_ID_COLUMNS, str), encoding="utf-8-sig"
-        )
-    except ValueError as error:  # pandas' parser errors and Unicode errors are ValueErrors
-        raise ValueError(
-            f"participants table '{path}' cannot be read: {error}; it needs a header line and then "
-            "one line a subject"
-        ) from error
+        raise FileNotFoundError(f"{called} does not exist; give its path")
+    frame = read_table(path, called, as_text=_ID_COLUMNS)
     column = next((name for name in _ID_COLUMNS if name in frame.columns), None)
     if column is None:
         raise ValueError(
-            f"participants table '{path}' has no column 'participant_id' (or 'subject_label'); its "
-            f"columns are {', '.join(repr(str(name)) for name in frame.columns)}"
+            f"{called} has no column 'participant_id' (or 'subject_label'); its columns are "
+            f"{', '.join(repr(str(name)) for name in frame.columns)}"
         )
-    if frame[column].isna().any():
-        row = int(frame[column].isna().to_numpy().argmax())
-        raise ValueError(f"participants table '{path}': line {row + 2} has no {column}")
+    absent = frame[column].isna()
+    if absent.any():
+        row = frame[absent].iloc[0].dropna()
+        holds = ", ".join(f"{name} {value}" for name, value in list(row.items())[:5])
+        raise ValueError(f"{called}: the row that holds {holds} has no {column}")
     labels = [plain_label(label) for label in frame[column]]
-    repeated = sorted({label for label in labels if labels.count(label) > 1})
+    repeated = sorted(label for label, n in Counter(labels).items() if n > 1)
     if repeated:
         raise ValueError(
-            f"participants table '{path}' has several rows for {listed(repeated)}; keep one row a "
-            "subject"
+            f"{called} has several rows for {listed(repeated)}; keep one row a subject"
         )
     return frame.drop(columns=column).set_axis(pd.Index(labels, name=LABEL), axis=0)
 

@@ -11,7 +11,7 @@ from groupglm.labels import LABEL
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MapTable"]
+__all__ = ["COLUMNS", "MapTable"]
 
 COLUMNS = (LABEL, "map_name", "effects_map_path")
 
