@@ -21,6 +21,7 @@ void register_clusters(py::module_& module);
 void register_resampling(py::module_& module);
 void register_permutation(py::module_& module);
 void register_permutation_present(py::module_& module);
+void register_tails(py::module_& module);
 
 /// C-ordered doubles, taken without a copy: the caller converts, where that is needed.
 using Matrix = py::array_t<double, py::array::c_style>;

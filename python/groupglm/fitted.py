@@ -14,8 +14,8 @@ import numpy as np
 from groupglm import _core
 from groupglm.engine import read_rows
 from groupglm.errors import GridMismatchError
-from groupglm.images import open_images, save_series
-from groupglm.results import OlsFit
+from groupglm.images import Statistic, open_images, save_series
+from groupglm.results import ContrastResult, OlsFit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from groupglm.images import VolumeSource
     from groupglm.spaces.volume import VolumeSpace
 
-__all__ = ["MISSING", "FittedGroup", "Missing", "VolumeMasker"]
+__all__ = ["MISSING", "FittedGroup", "Missing", "VolumeMasker", "statistic_of"]
 
 Missing = Literal["omit", "zero", "raise", "intersect"]
 MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
@@ -72,7 +72,9 @@ class FittedGroup:
 
     def r_square_image(self) -> Nifti1Image:
         """Return R-squared of each voxel."""
-        return self.space.to_image(self.result.r_square, "r_square")
+        return self.space.to_image(
+            self.result.r_square, "r_square", statistic=Statistic("R-squared")
+        )
 
     def predicted_image(self, out: Path | None = None) -> Nifti1Image:
         """Return the fitted values, 4-D: one volume an image. The images are not read."""
@@ -134,6 +136,33 @@ class FittedGroup:
         row = np.ascontiguousarray(self.result.X[volume : volume + 1])
         fitted = _core.predict(row, beta, self.result.n_threads)
         return fitted.reshape(-1)
+
+
+def statistic_of(result: ContrastResult, output_type: str) -> Statistic:
+    """Return what a contrast's map of one kind holds, for its header.
+
+    Parameters
+    ----------
+    result : ContrastResult
+        The contrast.
+    output_type : {"z_score", "stat", "p_value", "effect_size", "effect_variance"}
+        Which of its maps.
+
+    Returns
+    -------
+    Statistic
+        With the degrees of freedom of a t or F statistic, if they are the same at all voxels:
+        a header holds one number for all.
+    """
+    if output_type != "stat":
+        kind = {
+            "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",
+        }[output_type]  # fmt: skip
+        return Statistic(kind, of_f=kind == "z" and result.stat_type == "F")
+    degrees = result.df if isinstance(result.df, tuple) else (result.df,)
+    distinct = [np.unique(each) for each in degrees]
+    same = all(len(each) == 1 and each[0] > 0 for each in distinct)
+    return Statistic(result.stat_type, tuple(float(d[0]) for d in distinct) if same else ())
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from groupglm.caching import check_memory
 from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix, report_collinearity
 from groupglm.distribute import check_jobs
-from groupglm.fitted import MISSING, FittedGroup, Missing, VolumeMasker
+from groupglm.fitted import MISSING, FittedGroup, Missing, VolumeMasker, statistic_of
 from groupglm.fitting import FitOptions, fit_group
 from groupglm.inputs import make_cohort, maps_of_one_kind
 from groupglm.ols import prepare_design
@@ -408,7 +408,9 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         descrip = f"{kind} of contrast {label}"
         if kind in ("stat", "z_score", "p_value"):
             descrip = f"{result.stat_type} {descrip}"
-        return self._group.space.to_image(getattr(result, kind), descrip)
+        return self._group.space.to_image(
+            getattr(result, kind), descrip, statistic=statistic_of(result, kind)
+        )
 
     def _forget(self) -> None:
         for name in [name for name in vars(self) if name.endswith("_") or name in _PRIVATE]:

@@ -322,6 +322,22 @@ DIFFERENCES = (
         "large studies do get there, and peaks must not be ties",
     ),
     Difference(
+        "statistic_taken_for_z",
+        "a map of t, F, p, effects or variances in `threshold_stats_img` or "
+        "`cluster_level_inference`",
+        "its values are taken for z",
+        "t and F are converted to z by their degrees of freedom, the others refused by name, if "
+        "sidecar, header or file name tell what the map holds",
+        "a t of 4 with 5 degrees of freedom is a z of 2.6",
+    ),
+    Difference(
+        "z_of_an_f_contrast",
+        "both tails of the z of an F contrast",
+        "tested, so that an F near zero is significant",
+        "one tail, with a warning",
+        "an F near zero is no evidence of an effect",
+    ),
+    Difference(
         "maps_are_float32",
         "type and shape of maps",
         "float64, also smoothed images of float64; R-squared is 4-D with one volume",

@@ -79,7 +79,7 @@ def correct_contrast(
     about = f"Clusters of z scores that survive {correction}, with their peaks"
     outputs.write_table(table, table_path, {"Description": about, **COLUMNS, **said})
     about = f"z score where it survives {correction}"
-    outputs.write_image(image, path, {"Description": about, **said})
+    outputs.write_image(image, path, {"Description": about, "Values": "z", **said})
     count = n_clusters(table)
     shown = (
         "no voxel survives"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.cli.sameness import difference, made_by, study_difference
+from groupglm.sidecars import read_json, sidecar
 from groupglm.writing import write_whole
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = [
     "Outputs",
     "check_labels",
     "make_folder",
+    "name_contrast",
     "plain",
     "read_json",
     "sidecar",
@@ -229,7 +231,9 @@ class Outputs:
         paths = self.paths(contrast)
         for kind, path in paths.items():
             image = maps[_KINDS.get(kind, "stat")]
-            self.write_image(image, path, {"Description": _MEANING[kind], **facts})
+            name_contrast(image, contrast)
+            said = {"Description": _MEANING[kind], "Values": kind, **facts}
+            self.write_image(image, path, said)
         return paths
 
     def said(self, contrast: Contrast) -> dict[str, Any]:
@@ -265,6 +269,15 @@ class Outputs:
         path.unlink(missing_ok=True)
 
 
+def name_contrast(image: Nifti1Image, contrast: Contrast) -> None:
+    """Call the contrast in a map's header as the user does, not by its weights."""
+    from groupglm.images import descrip_of
+
+    described = bytes(image.header["descrip"].item()).decode(errors="ignore")
+    what = described.partition(" of contrast ")[0]
+    image.header["descrip"] = descrip_of(f"{what} of contrast {contrast.name}")
+
+
 def make_folder(folder: Path, option: str) -> None:
     """Make a folder for results, and see that it can be written to, before the long work.
 
@@ -295,14 +308,6 @@ def make_folder(folder: Path, option: str) -> None:
     )
 
 
-def sidecar(path: Path) -> Path:
-    """Return the JSON file beside an image, a table or a model; a page's is ``page.html.json``."""
-    name = path.name
-    for ending in (".gz", ".nii", ".tsv", ".groupglm"):
-        name = name.removesuffix(ending)
-    return path.with_name(f"{name}.json")
-
-
 def _is_ours(facts: Mapping[str, Any]) -> bool:
     return "DesignHash" in facts and made_by(facts) is not None
 
@@ -310,15 +315,6 @@ def _is_ours(facts: Mapping[str, Any]) -> bool:
 def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is read back when facts are written as JSON, where a tuple is a list."""
     return dict(json.loads(json.dumps(facts)))
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a sidecar; None if there is none that can be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:

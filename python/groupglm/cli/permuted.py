@@ -11,7 +11,14 @@ import numpy as np
 
 from groupglm.cli.estimating import Estimate, Reading, write_common
 from groupglm.cli.options import target_grid
-from groupglm.cli.outputs import Contrast, Outputs, make_folder, read_json, sidecar
+from groupglm.cli.outputs import (
+    Contrast,
+    Outputs,
+    make_folder,
+    name_contrast,
+    read_json,
+    sidecar,
+)
 from groupglm.cli.replacing import remove_others
 from groupglm.report.permutation_test import PREFIX
 
@@ -205,7 +212,11 @@ def permute_contrast(
         meaning = _MEANING[key]
         if key != name:
             meaning = f"-log10 of p, corrected for all {meaning} by the largest of each permutation"
-        outputs.write_image(images[name], path, {"Description": meaning, **said, **counted})
+        name_contrast(images[name], contrast)
+        values = {"Values": key if key == name else "logp"}
+        outputs.write_image(
+            images[name], path, {"Description": meaning, **values, **said, **counted}
+        )
     summary = _summary(paths, number, "written")
     for name, p in summary["smallest_p"].items():
         journal.say(

@@ -83,7 +83,10 @@ def threshold(
     else:
         with journal.listening():
             from groupglm import threshold_stats_img
+            from groupglm.images import Statistic
+            from groupglm.inference.map_scale import has_one_tail
 
+            one_sided = one_sided or has_one_tail(z_map)
             image, limit = threshold_stats_img(
                 z_map,
                 mask_img=mask,
@@ -95,14 +98,19 @@ def threshold(
             )
             assert image is not None  # noqa: S101  (a map was given)
             n_voxels = _count(image)
+            holds = Statistic.of_header(image.header)
             said = {
                 "Description": "Values of the map beyond the threshold",
+                **({} if holds is None else {"Values": holds.kind}),
+                "TwoSided": not one_sided,
                 "Correction": None if correct is None else correct.facts(two_sided=not one_sided),
                 "Threshold": limit if math.isfinite(limit) else None,
                 "NumberOfVoxels": n_voxels,
             }
             _write(image, made, said)
-            beyond = ("z <=" if limit < 0 else "z >=") if one_sided else "|z| >="
+            letter = "z" if holds is None or correct is not None else holds.kind
+            sign = "<=" if limit < 0 else ">="
+            beyond = f"{letter} {sign}" if one_sided else f"|{letter}| {sign}"
             found = f"{beyond} {limit:.4g}" if math.isfinite(limit) else "no threshold serves"
             journal.say(f"{found}: {counted(n_voxels, 'voxel')}, written to {output}")
     journal.summary(
@@ -111,7 +119,7 @@ def threshold(
             "mask": None if mask is None else str(mask),
             "correction": options["Correct"],
             "threshold": said.get("Threshold"),
-            "two_sided": not one_sided,
+            "two_sided": said.get("TwoSided"),
             "cluster_threshold": cluster_threshold,
             "n_voxels": said.get("NumberOfVoxels"),
             "status": status,

@@ -13,6 +13,7 @@ _VALUE = r"=(?P<value>'\w+'|[-+.\w]+)"
 # taken; behind an option, `=value` becomes ` value`.
 _ARGUMENTS = (
     (r"two_sided=True looks at both tails", "both tails are looked at"),
+    (r"two_sided=True has no effect", "--two-sided has no effect"),
     (r"alpha=(?P<alpha>[.\w-]+) and height_control='(?P<how>\w+)'", r"--correct \g<how>:\g<alpha>"),
     (r"target_affine, in mm, and target_shape", "--target-affine, in mm"),
     (r"target_affine and target_shape", "--target-affine"),
@@ -32,7 +33,11 @@ _ARGUMENTS = (
 _OF_COMMAND = {
     "fit": ((r"n_perm", "--permute"),),
     "bids": ((r"n_perm", "--permute"),),
-    "threshold": ((r"threshold(?==)", "--at"), (r"two_sided=False", "--one-sided")),
+    "threshold": (
+        (r"threshold=1\.301 and height_control=None", "--at 1.301"),
+        (r"threshold(?==)", "--at"),
+        (r"two_sided=False", "--one-sided"),
+    ),
     "clusters": ((r"two_sided=False", "no --two-sided"),),
     "permute": (
         (r"cluster_threshold_scale='z'", "the p of that z"),
@@ -63,6 +68,7 @@ def as_options(message: str, command: str | None) -> str:
     >>> as_options("threshold=-3 is negative: give two_sided=False", "threshold")
     '--at -3 is negative: give --one-sided'
     """
+    message = message.replace(" (output_type='z_score')", "")
     for argument, option in (*_OF_COMMAND.get(command or "", ()), *_ARGUMENTS):
         message = re.sub(rf"(?<![\w/.-])(?:{argument})(?![\w/]|\.\w)", option, message)
     return re.sub(rf"(?P<option>--[a-z-]+){_VALUE}", _spaced, message)

@@ -11,13 +11,17 @@ from groupglm.images.grid import SAME_PLACE_MM, Grid
 from groupglm.images.opening import ImageLike, open_image, open_images
 from groupglm.images.save import save_image, save_series
 from groupglm.images.source import VolumeSource
+from groupglm.images.statistic import KINDS, Statistic, descrip_of
 
 __all__ = [
+    "KINDS",
     "SAME_PLACE_MM",
     "ComputedVolume",
     "Grid",
     "ImageLike",
+    "Statistic",
     "VolumeSource",
+    "descrip_of",
     "open_image",
     "open_images",
     "save_image",

@@ -12,6 +12,7 @@ import deflate
 import nibabel as nib
 import numpy as np
 
+from groupglm.images.statistic import descrip_of
 from groupglm.writing import whole_or_not
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _series_header(grid: Grid, n_volumes: int, descrip: str) -> bytes:
     values = np.broadcast_to(np.float32(0), (*grid.shape, n_volumes))
     header = kind(values, grid.affine).header
     header.set_xyzt_units("mm", "sec")
-    header["descrip"] = descrip.encode()[:79]
+    header["descrip"] = descrip_of(descrip)
     header.set_data_offset(header.single_vox_offset)
     header["magic"] = header.single_magic
     return bytes(header.binaryblock).ljust(header.single_vox_offset, b"\0")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import warn_caller
+from groupglm.images import Statistic
 from groupglm.inference.arguments import (
     below_infinity,
     check_probability,
@@ -47,7 +48,8 @@ def cluster_level_inference(
     Parameters
     ----------
     stat_img : str, os.PathLike or nibabel image
-        A 3-D map of z-values.
+        A 3-D map of z-values; or of t or F with known degrees of freedom, which is converted. See
+        `threshold_stats_img` for how that is known.
     mask_img : str, os.PathLike, nibabel image or masker, optional
         The voxels that are tested, on the grid of the map. By default those that differ from the
         background of the map (what is found within two voxels of the faces of its box).
@@ -61,7 +63,8 @@ def cluster_level_inference(
     verbose : int, default=0
         From 1 on: print Hommel's value and the number of clusters.
     two_sided : bool, default=False
-        Whether to test both tails, with two-sided p-values, and form clusters of either sign.
+        Whether to test both tails, with two-sided p-values, and form clusters of either sign. The
+        z of an F test has one tail.
 
     Returns
     -------
@@ -73,7 +76,8 @@ def cluster_level_inference(
     Raises
     ------
     ValueError
-        If a number is out of range, or the mask is empty.
+        If a number is out of range, the map is known to hold something else than z, t or F, or the
+        mask is empty.
     ImageError
         If the map or the mask cannot be read, or the map is NaN everywhere inside the mask.
     GridMismatchError
@@ -82,8 +86,8 @@ def cluster_level_inference(
     Warns
     -----
     UserWarning
-        If voxels of the mask are NaN (they are not tested), no voxel passes, or the map's values
-        all lie between 0 and 1, as p-values do, and no model of this package has made it.
+        If voxels of the mask are NaN (they are not tested), no voxel passes, the map was
+        converted, or all its values lie between 0 and 1 as p-values do.
 
     See Also
     --------
@@ -106,8 +110,9 @@ def cluster_level_inference(
     """
     thresholds = _thresholds(threshold)
     alpha = check_probability("alpha", alpha)
-    stat_map = read_stat_map(stat_img, mask_img)
+    stat_map = read_stat_map(stat_img, mask_img).as_z()
     check_z_scale(stat_map)
+    two_sided = stat_map.has_two_tails(two_sided=two_sided)
     warn_of_scale("threshold", thresholds[0], stat_map, remedy="threshold={z:.3g}")
     found = _discoveries(stat_map, alpha, two_sided=two_sided)
     progress = Progress(verbose)
@@ -124,7 +129,8 @@ def cluster_level_inference(
         progress.result(f"clusters beyond {height:g}: {n_clusters}")
     if not row.any():
         _report_nothing(stat_map, thresholds[0], two_sided=two_sided)
-    return stat_map.image(row, f"true discovery proportion, alpha {alpha:g}")
+    descrip = f"true discovery proportion, alpha {alpha:g}"
+    return stat_map.image(row, descrip, Statistic("true discovery proportions"))
 
 
 def true_discovery_bounds(
@@ -143,7 +149,8 @@ def true_discovery_bounds(
     Parameters
     ----------
     stat_img : str, os.PathLike or nibabel image
-        A 3-D map of z-values.
+        A 3-D map of z-values; or of t or F with known degrees of freedom, which is converted. See
+        `threshold_stats_img` for how that is known.
     regions : image, or mapping or sequence of images
         On the grid of the map. One image is an atlas, or a mask: a whole number a region, zero
         (or NaN) outside. A mapping gives each region's mask by its name, a sequence by its place;
@@ -154,7 +161,7 @@ def true_discovery_bounds(
     alpha : float, default=0.05
         The bounds hold together with probability ``1 - alpha`` at least.
     two_sided : bool, default=False
-        Whether to test both tails, with two-sided p-values.
+        Whether to test both tails, with two-sided p-values. The z of an F test has one tail.
 
     Returns
     -------
@@ -169,8 +176,8 @@ def true_discovery_bounds(
     Raises
     ------
     ValueError
-        If `alpha` is out of range, the mask is empty, no region has a tested voxel, or an atlas has
-        values that are not whole.
+        If `alpha` is out of range, the map is known to hold something else than z, t or F, the
+        mask is empty, no region has a tested voxel, or an atlas has values that are not whole.
     ImageError
         If an image cannot be read, or the map is NaN everywhere inside the mask.
     GridMismatchError
@@ -179,8 +186,8 @@ def true_discovery_bounds(
     Warns
     -----
     UserWarning
-        If voxels of the mask, or of a region, are not tested, or the map's values all lie between 0
-        and 1, as p-values do, and no model of this package has made it.
+        If voxels of the mask, or of a region, are not tested, the map was converted, or all its
+        values lie between 0 and 1 as p-values do.
 
     See Also
     --------
@@ -207,8 +214,9 @@ def true_discovery_bounds(
     import pandas as pd
 
     alpha = check_probability("alpha", alpha)
-    stat_map = read_stat_map(stat_img, mask_img)
+    stat_map = read_stat_map(stat_img, mask_img).as_z()
     check_z_scale(stat_map)
+    two_sided = stat_map.has_two_tails(two_sided=two_sided)
     places = places_of_regions(regions, stat_map)
     found = _discoveries(stat_map, alpha, two_sided=two_sided)
     rows = []

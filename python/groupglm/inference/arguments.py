@@ -159,6 +159,8 @@ def warn_of_scale(name: str, threshold: float, stat_map: StatMap, *, remedy: str
     """
     if not 0 < abs(threshold) <= _LARGEST_LIKELY_P:
         return
+    if stat_map.scale is not None and stat_map.scale.statistic.kind not in ("z", "t", "F"):
+        return  # a map of effects may well have such a threshold
     if stat_map.looks_like_p and stat_map.largest > 0.5 and stat_map.n_distinct > 2:
         warn_caller(
             f"{stat_map.name}: all values lie between 0 and 1, as p-values do; what is above "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from groupglm.errors import warn_caller
+from groupglm.images import Statistic
 from groupglm.inference.arguments import (
     below_infinity,
     check_cluster_threshold,
@@ -91,7 +92,8 @@ def get_clusters_table(
     cluster_threshold : float, default=0
         Clusters of fewer voxels are left out.
     two_sided : bool, default=False
-        Whether the negative tail is tabulated too, after the positive one.
+        Whether the negative tail is tabulated too, after the positive one. The z of an F test has
+        one tail.
     min_distance : float, default=8.0
         How far apart, in mm, a subpeak must be from the one listed before it; zero for no such
         demand.
@@ -116,7 +118,8 @@ def get_clusters_table(
     Raises
     ------
     ValueError
-        If a number is out of range or the map is constant.
+        If a number is out of range, the map is constant, or its sidecar, header or name says that
+        it is of p-values.
     ImageError
         If the map cannot be read or is NaN everywhere.
 
@@ -191,6 +194,8 @@ def tabulate_clusters(
     smallest = check_cluster_threshold(cluster_threshold)
     distance = check_distance(min_distance)
     stat_map = read_stat_map(stat_img, whole_grid=True)
+    stat_map.refuse_p()
+    two_sided = stat_map.has_two_tails(two_sided=two_sided)
     warn_of_scale("stat_threshold", threshold, stat_map, remedy="stat_threshold={z:.3g}")
     space = stat_map.space
     row = stat_map.values_or_zero()
@@ -303,7 +308,9 @@ def _table(rows: list[list[Any]], dtype: np.dtype[Any]) -> pd.DataFrame:
 
 
 def _label_map(stat_map: StatMap, labels: NDArray[np.int32]) -> Nifti1Image:
-    return stat_map.space.to_image(labels.ravel(order="F"), "cluster labels", dtype=np.int32)
+    return stat_map.space.to_image(
+        labels.ravel(order="F"), "cluster labels", dtype=np.int32, statistic=Statistic("label")
+    )
 
 
 def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> None:

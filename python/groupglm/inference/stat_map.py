@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from nibabel.nifti1 import Nifti1Header
 
 from groupglm.errors import ImageError, warn_caller
 from groupglm.images import open_image
-from groupglm.images.opening import header_of
 from groupglm.inference.arguments import enough_to_tell
+from groupglm.inference.map_scale import MapScale, known_scale, z_of_statistic
 from groupglm.naming import counted
 from groupglm.spaces.background import background_mask, border_values
 from groupglm.spaces.masking import Masking
@@ -24,11 +22,9 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
-    from groupglm.images import ImageLike, VolumeSource
+    from groupglm.images import ImageLike, Statistic, VolumeSource
 
 __all__ = ["StatMap", "read_stat_map"]
-
-_OUR_Z = re.compile(rb"[tF] z_score of contrast ")  # the description of a contrast's map of z
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +44,8 @@ class StatMap:
         strongest: it is that of an effect without any residual variance.
     dtype : numpy.dtype
         Type of the values in the file, for images made of them.
-    is_z : bool
-        Whether the map is known to hold z-scores, because a model of this package made it.
+    scale : MapScale or None
+        What the values are; None where neither sidecar, header nor name says it.
     """
 
     name: str
@@ -57,7 +53,7 @@ class StatMap:
     values: NDArray[np.float64]
     tested: NDArray[np.bool_]
     dtype: np.dtype[np.float32] | np.dtype[np.float64]
-    is_z: bool = False
+    scale: MapScale | None = None
 
     @cached_property
     def tests(self) -> NDArray[np.float64]:
@@ -81,10 +77,13 @@ class StatMap:
 
     @cached_property
     def looks_like_p(self) -> bool:
-        """Whether all values of a map of unknown kind lie between 0 and 1, and are too many."""
+        """Whether all values lie between 0 and 1, and are too many for z-values to do so.
+
+        Of a map that is known it need not be guessed.
+        """
         tests = self.tests
         return (
-            not self.is_z
+            self.scale is None
             and enough_to_tell(len(tests))
             and bool(tests.min() >= 0 and tests.max() <= 1)
         )
@@ -93,11 +92,55 @@ class StatMap:
         """Return the values, zero where nothing was tested, shape (n_values,)."""
         return self.values if self.tested.all() else np.where(self.tested, self.values, 0.0)
 
-    def image(self, row: NDArray[np.float64], descrip: str) -> Nifti1Image:
+    def as_z(self) -> StatMap:
+        """Return the map of z-scores; a map of which nothing is known is taken for one.
+
+        Raises
+        ------
+        ValueError
+            If the map is known to hold something else than z, t or F.
+        """
+        if self.scale is None:
+            return self
+        values, statistic = z_of_statistic(self.name, self.values, self.scale)
+        if values is self.values:
+            return self
+        return replace(self, values=values, scale=replace(self.scale, statistic=statistic))
+
+    def refuse_p(self) -> None:
+        """Refuse a map of p-values where large values are the interesting ones."""
+        if self.scale is not None and self.scale.statistic.kind == "p":
+            raise ValueError(
+                f"{self.name}: this is {self.scale.words}: what is beyond a threshold would be "
+                "what is not significant; give the map of z-scores, or of -log10 of p"
+            )
+
+    def has_two_tails(self, *, two_sided: bool) -> bool:
+        """Return whether both tails are looked at; of the z of an F statistic never.
+
+        Warns
+        -----
+        UserWarning
+            If both were asked for.
+        """
+        one_tail = self.scale is not None and self.scale.statistic.of_f
+        if two_sided and one_tail:
+            warn_caller(
+                f"{self.name}: two_sided=True has no effect on the z-scores of an F test, which "
+                "have one tail: a large negative one is an F near zero, no evidence of an effect; "
+                "give two_sided=False"
+            )
+        return two_sided and not one_tail
+
+    def image(
+        self, row: NDArray[np.float64], descrip: str, statistic: Statistic | None = None
+    ) -> Nifti1Image:
         """Make an image of a row; NaN where nothing was tested, zero outside the mask."""
         if not self.tested.all():
             row = np.where(self.tested, row, np.nan)
-        return self.space.to_image(row, descrip, dtype=self.dtype)
+        if statistic is None and self.scale is not None:
+            statistic = self.scale.statistic
+        return self.space.to_image(row, descrip, dtype=self.dtype, statistic=statistic)
 
 
 def read_stat_map(
@@ -134,6 +177,7 @@ def read_stat_map(
         If voxels inside the mask are NaN: they are not tested.
     """
     source = open_image(stat_img, name="stat_img")
+    scale = known_scale(stat_img)
     mask = Masking.resolve(mask_img, None, None, None).mask
     # A wrong mask is told before the map is read.
     space = None if mask is None else VolumeSpace.from_mask(mask, source.grid)
@@ -149,15 +193,7 @@ def read_stat_map(
     values = whole if space.indices is None else whole[space.indices]
     tested = ~np.isnan(values)
     _report_untested(source.name, n_lost, tested)
-    return StatMap(source.name, space, values, tested, source.dtype, _is_our_z(stat_img))
-
-
-def _is_our_z(stat_img: ImageLike) -> bool:
-    """Tell whether the map's header says that a model of this package made it, as z-scores."""
-    header = header_of(stat_img)
-    if not isinstance(header, Nifti1Header):
-        return False
-    return _OUR_Z.match(bytes(np.asarray(header["descrip"]).item())) is not None
+    return StatMap(source.name, space, values, tested, source.dtype, scale)
 
 
 def _read_whole(source: VolumeSource) -> NDArray[np.float64]:

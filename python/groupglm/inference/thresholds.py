@@ -110,8 +110,8 @@ def threshold_stats_img(
     Parameters
     ----------
     stat_img : str, os.PathLike or nibabel image, optional
-        A 3-D map of z-values. May be left out when the threshold does not depend on it
-        (`height_control` "fpr" or None).
+        A 3-D map of z-values; or of t or F, see Notes. May be left out when the threshold does not
+        depend on it (`height_control` "fpr" or None).
     mask_img : str, os.PathLike, nibabel image or masker, optional
         The voxels that are tested, on the grid of the map. By default those that differ from the
         background of the map (what is found within two voxels of the faces of its box).
@@ -128,7 +128,7 @@ def threshold_stats_img(
         Clusters of fewer voxels are removed. Voxels of one sign that share a face are in one
         cluster.
     two_sided : bool, default=True
-        Whether large negative values are kept too.
+        Whether large negative values are kept too. The z of an F test has one tail.
 
     Returns
     -------
@@ -141,7 +141,8 @@ def threshold_stats_img(
     Raises
     ------
     ValueError
-        If a number is out of range, or the mask is empty.
+        If a number is out of range, the mask is empty, or the map is known to hold something else
+        than z, t or F; with ``height_control=None``, if it is known to hold p-values.
     ImageError
         If the map or the mask cannot be read, or the map is NaN everywhere inside the mask.
     GridMismatchError
@@ -150,15 +151,23 @@ def threshold_stats_img(
     Warns
     -----
     UserWarning
-        If voxels of the mask are NaN (they are not tested), `threshold` has no effect or is
-        probably a p-value, nothing survives, or the map's values all lie between 0 and 1, as
-        p-values do, and no model of this package has made it.
+        If voxels of the mask are NaN (they are not tested), `threshold` has no effect or
+        is probably a p-value, nothing survives, t or F was converted to z, both tails of the z of
+        an F test were asked for, or the values of a map of unknown kind all lie between 0 and 1 as
+        p-values do.
 
     Notes
     -----
     The threshold is computed in double precision from all tested voxels, those of the mask that
     are not NaN. An infinite z is that of an effect without any residual variance, such as where
     all patients have a lesion and no control has: the strongest evidence that a map can hold.
+
+    What the map holds is known by its sidecar (the JSON file that ``groupglm fit`` writes beside
+    it), its header (the intent code of NIfTI, or the description that this package, nilearn and SPM
+    write) or its file's name (``stat-t``), never by its values; where they contradict each other
+    the map is refused. A map of t or F is converted to the z-scores with the same upper tail if its
+    degrees of freedom are known, and threshold and image are then on the scale of z. A map of which
+    nothing is known is taken for z. With ``height_control=None`` nothing is converted.
 
     Examples
     --------
@@ -193,15 +202,22 @@ def threshold_stats_img(
         return None, _threshold_without_map(alpha, given, height_control, two_sided)
     stat_map = read_stat_map(stat_img, mask_img)
     if height_control is None:
+        stat_map.refuse_p()
+        two_sided = stat_map.has_two_tails(two_sided=two_sided)
         assert given is not None  # noqa: S101  (set above; for the types)
         used = given
         warn_of_scale("threshold", used, stat_map, remedy="alpha={p:g} and height_control='fpr'")
     else:
+        stat_map = stat_map.as_z()
         check_z_scale(stat_map)
+        two_sided = stat_map.has_two_tails(two_sided=two_sided)
         used = threshold_of(stat_map.tests, alpha, height_control, two_sided=two_sided)
     row = _survivors(stat_map, used, smallest, two_sided=two_sided)
     control = "given" if height_control is None else f"{height_control}, alpha {alpha:g}"
-    return stat_map.image(row, f"thresholded at {used:.6g} ({control})"), used
+    about = f"thresholded at {used:.6g} ({control})"
+    if stat_map.scale is not None and stat_map.scale.contrast is not None:
+        about += f": {stat_map.scale.statistic.kind} of contrast {stat_map.scale.contrast}"
+    return stat_map.image(row, about), used
 
 
 def _threshold_without_map(
@@ -265,7 +281,7 @@ def _warn_nothing_survives(stat_map: StatMap, threshold: float, *, two_sided: bo
         if stat_map.looks_like_p
         else ""
     )
-    doubt = "" if stat_map.is_z else "Check that the map is of z-values; if it is, "
+    doubt = "" if stat_map.scale is not None else "Check that the map is of z-values; if it is, "
     verdict = "there is no evidence at this level"
     warn_caller(
         f"{stat_map.name}: nothing survives: {needed}, and {extreme} of {stat_map.n_tested} "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from groupglm.fitted import statistic_of
 from groupglm.inference.cluster_table import (
     COLUMNS,
     n_clusters,
@@ -164,7 +165,8 @@ def find(
             "value there suffice to estimate it; leave it out of the report"
         )
     # As `compute_contrast` gives it: the page finds what its reader finds in that map.
-    image = group.space.to_image(z, f"{result.stat_type} z_score of contrast {name}")
+    descrip = f"{result.stat_type} z_score of contrast {name}"
+    image = group.space.to_image(z, descrip, statistic=statistic_of(result, "z_score"))
     with warnings.catch_warnings():
         # That nothing survived, on one side or both, is what the page says.
         warnings.simplefilter("ignore", UserWarning)

@@ -17,6 +17,7 @@ from nibabel.spatialimages import SpatialImage
 from groupglm import _core
 from groupglm.errors import ImageError
 from groupglm.images.opening import header_of, open_images
+from groupglm.images.statistic import descrip_of
 from groupglm.naming import counted
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _smooth(
     # Only now: of damaged values, reading says more than nibabel.
     smoothed = _image_on(grid, data, header_of(image))
     if max(sigma) > 0:
-        smoothed.header["descrip"] = f"smoothed, FWHM {fwhm} mm".encode()[:79]
+        smoothed.header["descrip"] = descrip_of(f"smoothed, FWHM {fwhm} mm")
     return smoothed
 
 

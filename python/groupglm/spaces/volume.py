@@ -16,6 +16,7 @@ from groupglm._core import Neighbours
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images.grid import Grid
 from groupglm.images.opening import ImageLike, open_image
+from groupglm.images.statistic import Statistic, descrip_of
 from groupglm.spaces.preparing import Preparation
 from groupglm.spaces.resampling import Resampler
 from groupglm.spaces.runs import places_in, runs_of
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from groupglm.images.source import VolumeSource
 
 __all__ = ["VolumeSpace"]
-
-_DESCRIP_BYTES = 79  # the header's field has 80, and readers in C want the last one to be zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +277,12 @@ class VolumeSpace:
             )
 
     def to_image(
-        self, values: NDArray[Any], descrip: str = "", *, dtype: DTypeLike = np.float32
+        self,
+        values: NDArray[Any],
+        descrip: str = "",
+        *,
+        dtype: DTypeLike = np.float32,
+        statistic: Statistic | None = None,
     ) -> Nifti1Image:
         """Turn results into an image.
 
@@ -290,6 +294,8 @@ class VolumeSpace:
             What the values are; the header keeps the first 79 bytes.
         dtype : data-type, default=numpy.float32
             Type of the image's values.
+        statistic : Statistic, optional
+            What the values are, for programs that read the header.
 
         Returns
         -------
@@ -314,7 +320,7 @@ class VolumeSpace:
         else:
             for volume, row in enumerate(values):
                 self.put(row, data[..., volume])
-        return self.image_of(data, descrip)
+        return self.image_of(data, descrip, statistic)
 
     def places(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return where some values of a row lie in the grid, in file order, shape (n,)."""
@@ -370,11 +376,15 @@ class VolumeSpace:
             flat[...] = 0
             flat[self.indices] = row
 
-    def image_of(self, data: NDArray[Any], descrip: str) -> Nifti1Image:
+    def image_of(
+        self, data: NDArray[Any], descrip: str, statistic: Statistic | None = None
+    ) -> Nifti1Image:
         """Make an image of data on the grid (3-D, or 4-D), which is not copied."""
         image = Nifti1Image(data, self.grid.affine, dtype=data.dtype)  # type: ignore[no-untyped-call]
         image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
-        image.header["descrip"] = descrip.encode()[:_DESCRIP_BYTES]
+        image.header["descrip"] = descrip_of(descrip)
+        if statistic is not None:
+            statistic.mark(image)
         return image
 
     def identity(self) -> str:

@@ -15,7 +15,9 @@ from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix
 from groupglm.engine import read_rows, row_dtype
 from groupglm.errors import warn_caller
+from groupglm.fitted import statistic_of
 from groupglm.fitting import FitOptions, fit_group
+from groupglm.images import Statistic
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
 from groupglm.inference.permutation.present import refuse_missing
@@ -294,17 +296,25 @@ def non_parametric_inference(
     )
     if values.ndim == 2 and two_sided_test:
         warn_caller("two_sided_test has no effect on an F contrast, which has one tail")
+    parametric = group.result.contrast(values)
     result = permutation_test(
         group.result.X,
         values,
         _rows_of(group, options),
-        group.result.contrast(values).stat,
+        parametric.stat,
         group.result.df_residual,
         options,
         neighbours=lambda: group.space.neighbours(connectivity),
         resume=previous,
     )
-    return _images(result, group.space, options)
+    # Welch's statistic, and G, have degrees of freedom of their own at each voxel.
+    statistic = (
+        Statistic(result.letter)
+        if options.variance_groups is not None
+        else statistic_of(parametric, "stat")
+    )
+    label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
+    return _images(result, group.space, options, statistic, f"of contrast {label}")
 
 
 def _fit(
@@ -366,16 +376,23 @@ def _with_intercept(
 
 
 def _images(
-    result: PermutationResult, space: VolumeSpace, options: PermutationOptions
+    result: PermutationResult,
+    space: VolumeSpace,
+    options: PermutationOptions,
+    statistic: Statistic,
+    of_contrast: str,
 ) -> Nifti1Image | PermutationOutputs:
+    def logp_image(name: str) -> Nifti1Image:
+        descrip = f"-log10 p corrected, max {name} {of_contrast}"
+        return space.to_image(result.logp(name), descrip, statistic=Statistic("logp"))
+
     letter = result.letter
     if not options.need_neighbours and letter in result.p_value:
-        return space.to_image(result.logp(letter), f"-log10 p corrected, max {letter}")
+        return logp_image(letter)
     images = {}
     for name, values in result.observed.items():
-        images[name] = space.to_image(values, name)
+        kind = statistic if name == letter else Statistic(name)
+        images[name] = space.to_image(values, f"{name} {of_contrast}", statistic=kind)
         if name in result.p_value:
-            images[f"logp_max_{name}"] = space.to_image(
-                result.logp(name), f"-log10 p corrected, max {name}"
-            )
+            images[f"logp_max_{name}"] = logp_image(name)
     return PermutationOutputs(images, (result,))

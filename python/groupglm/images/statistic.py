@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the values of a map are, as its header and its name say it: `Statistic`.
+
+The header says it by the intent code of NIfTI with its parameters, the degrees of freedom
+(nifti1.h, https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h), and by its description.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nibabel.nifti1 import Nifti1Image
+
+__all__ = ["KINDS", "Statistic", "contrast_of", "descrip_of"]
+
+KINDS = {
+    "z": "z-scores",
+    "t": "t statistics",
+    "F": "F statistics",
+    "p": "p-values",
+    "logp": "-log10 of p-values",
+    "effect": "effects",
+    "variance": "variances of effects",
+    "label": "labels",
+    "stat": "statistics (t or F)",
+    "size": "sizes of clusters",
+    "mass": "masses of clusters",
+    "tfce": "statistics enhanced by TFCE",
+    "estimate": "estimates",
+}
+"""What maps hold, by the short name that files and sidecars have for it."""
+
+_GENERAL = {"stat": ("t", "F"), "estimate": ("effect", "variance")}  # what each may be
+_CODES = {"t": 3, "F": 4, "z": 5, "p": 22, "logp": 24, "label": 1002}
+_ESTIMATE = 1001  # of a parameter, which `intent_name` names
+_OTHER_CODES = {
+    2: "correlations", 6: "chi-squared statistics", 23: "ln of p-values",
+    **dict.fromkeys((*range(7, 22),), "statistics that are neither z, t nor F"),
+}  # fmt: skip
+_DESCRIP_BYTES = 79  # the field has 80, and readers in C want the last one to be zero
+_NAME_BYTES = 15
+
+_OUTPUTS = {
+    "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",
+    "stat": "stat",
+}  # fmt: skip
+_OF_CONTRAST = re.compile(rf"(?:([tF]) )?({'|'.join(_OUTPUTS)}) of contrast")  # nilearn's too
+_STAT_OF_CONTRAST = re.compile(r"([tF]|size|mass|tfce) of contrast")  # of permutation tests
+_OF_SPM = re.compile(r"SPM\{([TF])_\[(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?\]\}")
+_OURS = {
+    "-log10 p corrected": "logp",
+    "number of images": "numbers of images",
+    "residual degrees of freedom": "degrees of freedom",
+    "cluster labels": "label",
+    "mask": "label",
+}
+_BIDS_NAME = re.compile(r"(?:^|_)stat-([A-Za-z0-9]+)(?=[_.])")
+_FSL_NAME = re.compile(r"(?:^|_)(zf|z|t|f)stat\d+(?=[_.])|(?:^|_)(var)?cope\d+(?=[_.])")
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """What the values of a map are.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `KINDS`, or in words what else they are.
+    df : tuple of float
+        Degrees of freedom: of t one number, of F those of numerator and denominator. Empty where
+        they are not known, differ between voxels, or there are none.
+    of_f : bool
+        Whether it is the z of an F statistic, which has one tail: an F near zero has a large
+        negative z, and speaks for the null hypothesis.
+
+    Examples
+    --------
+    >>> Statistic("t", (20.0,)).words
+    't statistics with 20 degrees of freedom'
+    """
+
+    kind: str
+    df: tuple[float, ...] = ()
+    of_f: bool = False
+
+    @property
+    def words(self) -> str:
+        """What a map of it is a map of."""
+        what = KINDS.get(self.kind, self.kind)
+        if self.of_f and self.kind == "z":
+            what += " of an F test"
+        return f"{what} with {_degrees(self.df)} degrees of freedom" if self.df else what
+
+    def agrees(self, other: Statistic) -> bool:
+        """Tell whether both may be said of one map, though one says more."""
+        return (
+            self.kind == other.kind
+            or other.kind in _GENERAL.get(self.kind, ())
+            or self.kind in _GENERAL.get(other.kind, ())
+        )
+
+    def mark(self, image: Nifti1Image) -> None:
+        """Write it into an image's header, as an intent."""
+        code = _CODES.get(self.kind, _ESTIMATE)
+        name = "z of F" if self.of_f and self.kind == "z" else self.kind
+        df = self.df if self.kind in ("t", "F") else ()
+        image.header.set_intent(code, df, name[:_NAME_BYTES])  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def of_header(cls, header: Any) -> Statistic | None:
+        """Read what a NIfTI header says; None if it says nothing."""
+        try:
+            code = int(header["intent_code"])
+            numbers = [float(header[f"intent_p{place}"]) for place in (1, 2)]
+            name = _text(header["intent_name"])
+            descrip = _text(header["descrip"])
+        except (KeyError, TypeError, ValueError):  # not a header of NIfTI
+            return None
+        described = cls.of_description(descrip)
+        kind = {number: kind for kind, number in _CODES.items()}.get(code)
+        if code == _ESTIMATE:
+            kind = name if name and name not in _CODES else "estimate"
+        elif kind is None:
+            kind = _OTHER_CODES.get(code)
+        if kind is None:
+            return described
+        of_f = name == "z of F" or (described is not None and described.of_f)
+        return cls(kind, _valid_df(kind, numbers), of_f and kind == "z")
+
+    @classmethod
+    def of_description(cls, descrip: str) -> Statistic | None:
+        """Read what a header's description says: ours, nilearn's or SPM's.
+
+        Examples
+        --------
+        >>> Statistic.of_description("F z_score of contrast age")
+        Statistic(kind='z', df=(), of_f=True)
+        >>> Statistic.of_description("SPM{F_[2.0,18.0]} - contrast 3: age")
+        Statistic(kind='F', df=(2.0, 18.0), of_f=False)
+        """
+        if found := _OF_CONTRAST.match(descrip):
+            letter, output = found.groups()
+            kind = letter if letter and output == "stat" else _OUTPUTS[output]
+            return cls(kind, of_f=kind == "z" and letter == "F")
+        if found := _STAT_OF_CONTRAST.match(descrip):
+            return cls(found[1])
+        if found := _OF_SPM.match(descrip):
+            letter, *numbers = found.groups()
+            kind = {"T": "t", "F": "F"}[letter]
+            return cls(kind, _valid_df(kind, [float(number or 0) for number in numbers]))
+        for beginning, kind in _OURS.items():
+            if descrip.startswith(beginning):
+                return cls(kind)
+        return None
+
+    @classmethod
+    def of_name(cls, name: str) -> Statistic | None:
+        """Read what a file's name says: in BIDS ``stat-z``, or as FSL names its maps.
+
+        Examples
+        --------
+        >>> Statistic.of_name("contrast-age_stat-t_statmap.nii.gz")
+        Statistic(kind='t', df=(), of_f=False)
+        >>> Statistic.of_name("zfstat1.nii.gz")
+        Statistic(kind='z', df=(), of_f=True)
+        """
+        if found := _BIDS_NAME.search(name):
+            label = found[1]
+            known = {kind.lower(): kind for kind in KINDS}
+            return cls(known.get(label.lower(), f"{label} (as its name has it)"))
+        if found := _FSL_NAME.search(name):
+            letters, variance = found.groups()
+            if letters is None:
+                return cls("variance" if variance else "effect")
+            return cls({"f": "F", "zf": "z"}.get(letters, letters), of_f=letters == "zf")
+        return None
+
+    @classmethod
+    def of_sidecar(cls, facts: Mapping[str, Any]) -> Statistic | None:
+        """Read what our sidecar says of its map; None if it is none, or of an older release."""
+        kind = facts.get("Values")
+        if not isinstance(kind, str) or not kind:
+            return None
+        kind = kind[:40]
+        degrees = facts.get("DegreesOfFreedom")
+        numbers: list[float] = []
+        if isinstance(degrees, dict) and "ResidualMinimum" not in degrees:
+            keys = ("Residual",) if kind == "t" else ("Numerator", "Residual")
+            numbers = [_number(degrees.get(key)) for key in keys]
+        of_f = kind == "z" and facts.get("StatType") == "F"
+        return cls(kind, _valid_df(kind, numbers), of_f)
+
+
+def contrast_of(header: Any) -> str | None:
+    """Return the contrast's name in a header's description, as far as there was room for it."""
+    try:
+        descrip = _text(header["descrip"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return descrip.partition(" of contrast ")[2] or None
+
+
+def descrip_of(text: str) -> bytes:
+    """Return a header's description: one line, cut between letters where there is no more room.
+
+    Examples
+    --------
+    >>> descrip_of("Größe" * 20)[-5:].decode()
+    'öße'
+    """
+    return " ".join(text.split()).encode()[:_DESCRIP_BYTES].decode(errors="ignore").encode()
+
+
+def _valid_df(kind: str, numbers: list[float]) -> tuple[float, ...]:
+    """Return the degrees of freedom of a kind of statistic; none if one of them cannot be."""
+    wanted = {"t": 1, "F": 2}.get(kind, 0)
+    df = tuple(numbers[:wanted])
+    whole = len(df) == wanted and all(math.isfinite(number) and number > 0 for number in df)
+    return df if whole else ()
+
+
+def _degrees(df: tuple[float, ...]) -> str:
+    return " and ".join(f"{number:g}" for number in df)
+
+
+def _number(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else math.nan
+
+
+def _text(field: Any) -> str:
+    return bytes(np.asarray(field).item()).decode("utf-8", errors="replace").strip()

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a map that was given holds, and its z-scores: never guessed from its values."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nibabel as nib
+import numpy as np
+
+from groupglm import _core
+from groupglm.errors import warn_caller
+from groupglm.images import Statistic
+from groupglm.images.opening import header_of
+from groupglm.images.statistic import contrast_of
+from groupglm.sidecars import read_json, sidecar
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.images import ImageLike
+
+__all__ = ["MapScale", "has_one_tail", "known_scale", "z_of_statistic"]
+
+
+@dataclass(frozen=True)
+class MapScale:
+    """What a map holds, and how that is known.
+
+    Parameters
+    ----------
+    statistic : Statistic
+        What its values are.
+    source : str
+        What says so: ``its sidecar age.json``, ``its header``, ``its name``.
+    conflict : str or None
+        What another of these says instead; None if they agree.
+    beside : str or None
+        The file of the same contrast's z-scores, if there is one.
+    contrast : str or None
+        The contrast's name, if the header has it.
+    """
+
+    statistic: Statistic
+    source: str
+    conflict: str | None = None
+    beside: str | None = None
+    contrast: str | None = None
+
+    @property
+    def words(self) -> str:
+        """What the map is, and how that is known."""
+        return f"a map of {self.statistic.words} ({self.source} says so)"
+
+    def refuse(self, name: str, remedy: str) -> ValueError:
+        """Return the error for a map of which no z-scores can be had."""
+        z_map = (
+            f"give the map of z-scores beside it, {self.beside}"
+            if self.beside
+            else "give the map of z-scores (output_type='z_score')"
+        )
+        return ValueError(f"{name}: this is {self.words}, but z-scores are needed; {remedy}{z_map}")
+
+
+def known_scale(image: ImageLike) -> MapScale | None:
+    """Tell what a map holds: by its sidecar, its header, or its name, in this order.
+
+    Parameters
+    ----------
+    image : str, os.PathLike or nibabel image
+        The map.
+
+    Returns
+    -------
+    MapScale or None
+        None if none of these says it.
+    """
+    path = _path_of(image)
+    header = header_of(image)
+    facts = None if path is None else read_json(sidecar(path))
+    said: list[tuple[str, Statistic]] = []
+    if path is not None and facts is not None:
+        of_sidecar = Statistic.of_sidecar(facts)
+        said += [] if of_sidecar is None else [(f"its sidecar {sidecar(path).name}", of_sidecar)]
+    of_header = None if header is None else Statistic.of_header(header)
+    said += [] if of_header is None else [("its header", of_header)]
+    of_name = None if path is None else Statistic.of_name(path.name)
+    said += [] if of_name is None else [("its name", of_name)]
+    if not said:
+        return None
+    scale = _joined(said, facts or {}, None if path is None else _z_map_beside(path))
+    return replace(scale, contrast=None if header is None else contrast_of(header))
+
+
+def has_one_tail(image: ImageLike) -> bool:
+    """Tell whether a map is known to be of F, or of the z of F: only large values are evidence."""
+    scale = known_scale(image)
+    return scale is not None and (scale.statistic.of_f or scale.statistic.kind == "F")
+
+
+def _joined(
+    said: list[tuple[str, Statistic]], facts: dict[str, Any], beside: str | None
+) -> MapScale:
+    """Put together what is said of one map."""
+    source, first = said[0]
+    others = [(where, other) for where, other in said if not first.agrees(other)]
+    conflict = f"{others[0][0]} says {others[0][1].words}" if others else None
+    same = [other for _, other in said if first.agrees(other)]
+    specific = next((other for other in same if other.kind not in ("stat", "estimate")), first)
+    df = next((other.df for other in same if other.df and other.kind == specific.kind), ())
+    degrees = facts.get("DegreesOfFreedom")
+    if isinstance(degrees, dict) and "ResidualMinimum" in degrees:
+        df = ()
+    of_f = any(other.of_f for other in same) or facts.get("StatType") == "F"
+    return MapScale(
+        Statistic(specific.kind, df, of_f and specific.kind == "z"), source, conflict, beside
+    )
+
+
+def z_of_statistic(
+    name: str, values: NDArray[np.float64], scale: MapScale
+) -> tuple[NDArray[np.float64], Statistic]:
+    """Return the z-scores of a map's values.
+
+    Parameters
+    ----------
+    name : str
+        How messages call the map.
+    values : array of float64, shape (n_values,)
+        Its values; NaN stays NaN.
+    scale : MapScale
+        What they are.
+
+    Returns
+    -------
+    z : array of float64, shape (n_values,)
+        z-scores; of t and F those with the same upper tail.
+    statistic : Statistic
+        What they are now.
+
+    Raises
+    ------
+    ValueError
+        If the map holds something else, or t or F of unknown degrees of freedom.
+
+    Warns
+    -----
+    UserWarning
+        If the values are t or F statistics: the z-scores are not the map's own values.
+    """
+    statistic = scale.statistic
+    if scale.conflict is not None:
+        raise ValueError(
+            f"{name}: {scale.source} says that this is a map of {statistic.words}, but "
+            f"{scale.conflict}; correct the one that is wrong (a header by nibabel: "
+            "image.header.set_intent('z score'))"
+        )
+    if statistic.kind == "z":
+        return values, statistic
+    if statistic.kind in ("t", "F"):
+        return _converted(name, values, scale)
+    remedy = ""
+    if statistic.kind == "logp":
+        remedy = (
+            "to keep where p is at most 0.05 give threshold=1.301 and height_control=None, and to "
+            "threshold by an error rate "
+        )
+    raise scale.refuse(name, remedy)
+
+
+def _converted(
+    name: str, values: NDArray[np.float64], scale: MapScale
+) -> tuple[NDArray[np.float64], Statistic]:
+    letter, df = scale.statistic.kind, scale.statistic.df
+    if not df:
+        numbers = "(df,)" if letter == "t" else "(df_numerator, df_residual)"
+        raise scale.refuse(
+            name,
+            "its degrees of freedom are said neither by its sidecar nor by its header, or differ "
+            f"from voxel to voxel; write them by nibabel, image.header.set_intent("
+            f"'{letter.lower()} test', {numbers}), or ",
+        )
+    row = np.ascontiguousarray(values, dtype=np.float64)
+    z = _core.t_z_scores(row, *df) if letter == "t" else _core.f_z_scores(row, *df)
+    warn_caller(
+        f"{name}: this is {scale.words}; it was converted to z-scores"
+        + (", which have one tail" if letter == "F" else "")
+    )
+    return z, Statistic("z", of_f=letter == "F")
+
+
+def _path_of(image: ImageLike) -> Path | None:
+    """Return the file of a map; None if it has none."""
+    if isinstance(image, str | os.PathLike):
+        return Path(image)
+    try:
+        name = image.get_filename()
+    except nib.filebasedimages.ImageFileError:  # in several files that do not belong together
+        return None
+    return Path(name) if isinstance(name, str | os.PathLike) else None
+
+
+def _z_map_beside(path: Path) -> str | None:
+    """Return the name of the map of z-scores of the same contrast, if it is there."""
+    head, stat, rest = path.name.partition("_stat-")
+    tail = rest[len(rest.split("_", 1)[0]) :]
+    name = f"{head}{stat}z{tail}"
+    return name if stat and name != path.name and path.with_name(name).is_file() else None

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""nilearn 0.14.1 and groupglm on the same input, where they differ on purpose: thresholds.
+
+One test an entry of reference.differences, of its name.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from nilearn.glm import threshold_stats_img as nilearn_threshold
+from scipy import stats
+
+import groupglm
+from groupglm import SecondLevelModel
+
+nib: Any = nibabel  # typed only in part
+threshold_stats_img: Any = groupglm.threshold_stats_img
+SHAPE = (9, 10, 11)
+MASK = nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.eye(4))
+
+
+def fitted() -> SecondLevelModel:
+    """A model of noise, with 4 residual degrees of freedom."""
+    rng = np.random.default_rng(0)
+    images = [nib.Nifti1Image(rng.normal(size=SHAPE), np.eye(4)) for _ in range(6)]
+    design = pd.DataFrame({"one": np.ones(6), "age": np.arange(6.0)})
+    return SecondLevelModel(mask_img=MASK).fit(images, design_matrix=design)
+
+
+def by_nilearn(stat: Any, alpha: float) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of defaults to come
+        kept, _ = nilearn_threshold(stat, MASK, alpha, height_control="fpr", two_sided=True)
+    return kept.get_fdata()
+
+
+def test_statistic_taken_for_z() -> None:
+    model = fitted()
+    t = model.compute_contrast("age", output_type="stat")
+    assert np.count_nonzero(by_nilearn(t, 0.05)) > 0.1 * t.get_fdata().size  # 0.05 were right
+    with pytest.warns(UserWarning, match="t statistics with 4 degrees of freedom"):
+        kept, _ = threshold_stats_img(t, MASK, 0.05)
+    wanted = np.abs(t.get_fdata()) >= stats.t.isf(0.025, 4)
+    np.testing.assert_array_equal(kept.get_fdata() != 0, wanted)
+    for kind in ("p_value", "effect_size", "effect_variance"):
+        with pytest.raises(ValueError, match="z-scores are needed"):
+            threshold_stats_img(model.compute_contrast("age", output_type=kind), MASK, 0.05)
+
+
+def test_z_of_an_f_contrast() -> None:
+    z = fitted().compute_contrast(["one", "age"])
+    assert by_nilearn(z, 0.05).min() < -1.95
+    with pytest.warns(UserWarning, match="one tail"):
+        kept, threshold = threshold_stats_img(z, MASK, 0.05)
+    assert kept.get_fdata().min() == 0
+    assert threshold == pytest.approx(stats.norm.isf(0.05), rel=1e-12)
