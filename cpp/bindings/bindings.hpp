@@ -4,6 +4,10 @@
 #include <pybind11/eigen.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <vector>
 
 #include "groupglm/ols_state.hpp"
 
@@ -23,8 +27,20 @@ void register_permutation(py::module_& module);
 void register_permutation_present(py::module_& module);
 void register_tails(py::module_& module);
 
-/// C-ordered doubles, taken without a copy: the caller converts, where that is needed.
-using Matrix = py::array_t<double, py::array::c_style>;
+/// A C-ordered array, taken without a copy: the caller converts, where that is needed.
+template <typename T>
+using Contiguous = py::array_t<T, py::array::c_style>;
+using Matrix = Contiguous<double>;
+using Integers = Contiguous<std::int64_t>;
+
+inline void check(bool holds, const char* complaint) {
+  if (!holds) throw py::value_error(complaint);
+}
+
+template <typename T>
+Contiguous<T> array_of(const std::vector<T>& values) {
+  return Contiguous<T>(static_cast<py::ssize_t>(values.size()), values.data());
+}
 
 /// A two-dimensional array with any strides, seen without a copy.
 template <typename Scalar>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <cstring>
+
 #include "bindings.hpp"
 #include "groupglm/parallel.hpp"
+#include "groupglm/projection.hpp"
 
 namespace groupglm {
 
@@ -44,6 +47,14 @@ std::string supported_level() {
 }  // namespace
 
 void register_build_info(py::module_& module) {
+  // The capsule's module stays loaded as long as the process: Python never unloads one.
+  const auto use = [](const py::capsule& capsule) {
+    if (capsule.name() == nullptr || std::strcmp(capsule.name(), kProjectionCapsule) != 0) {
+      throw py::value_error("not the loops of a projection");
+    }
+    use_projection_loops(*capsule.get_pointer<const ProjectionLoops>());
+  };
+  module.def("use_projection_loops", use, py::arg("loops"));
   module.def("supported_level", &supported_level);
   module.def("max_threads", [] { return resolve_threads(0); });
   const char* doc = R"(Say how the compiled core in use was built, for a bug report.
@@ -64,7 +75,7 @@ Examples
   const auto build_info = [] {
     py::dict info;
     info["compiler"] = compiler();
-    info["level"] = GROUPGLM_LEVEL;
+    info["level"] = projection_loops().level;
     info["openmp_threads"] = resolve_threads(0);
     info["eigen"] = eigen_version();
     return info;

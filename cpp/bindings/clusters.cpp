@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "groupglm/clusters.hpp"
 
-#include <pybind11/stl.h>
-
 #include <array>
 #include <string>
 #include <vector>
@@ -14,14 +12,6 @@
 namespace groupglm {
 
 namespace {
-
-template <typename T>
-using Contiguous = py::array_t<T, py::array::c_style>;
-
-template <typename T>
-Contiguous<T> array_of(const std::vector<T>& values) {
-  return Contiguous<T>(static_cast<py::ssize_t>(values.size()), values.data());
-}
 
 Neighbours of_volume(const std::array<Index, 3>& shape, const Contiguous<std::int64_t>& indices,
                      int connectivity) {
@@ -44,7 +34,7 @@ py::tuple adjacency(const Neighbours& neighbours) {
   return py::make_tuple(array_of(neighbours.starts()), array_of(neighbours.places()));
 }
 
-Neighbours set_state(const py::tuple& parts) {
+Neighbours of_pickled(const py::tuple& parts) {
   if (parts.size() != 2) throw py::value_error("not pickled neighbours");
   return of_adjacency(parts[0].cast<Contiguous<std::int64_t>>(),
                       parts[1].cast<Contiguous<std::int32_t>>());
@@ -152,7 +142,7 @@ void register_clusters(py::module_& module) {
                   py::arg("places").noconvert())
       .def_property_readonly("n_places", &Neighbours::n_places)
       .def("adjacency", &adjacency)
-      .def(py::pickle(&adjacency, &set_state));
+      .def(py::pickle(&adjacency, &of_pickled));
   register_maps<float>(module);
   register_maps<double>(module);
 }

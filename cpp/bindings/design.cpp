@@ -17,12 +17,12 @@ Design rows_of(const Design& design, Index first, Index count) {
   return part;
 }
 
-py::tuple get_state(const Design& design) {
+py::tuple design_parts(const Design& design) {
   return py::make_tuple(design.working, design.scale, design.intercept, design.n_columns,
                         design.rank, design.has_intercept);
 }
 
-Design set_state(const py::tuple& parts) {
+Design design_of_parts(const py::tuple& parts) {
   if (parts.size() != 6) throw py::value_error("not a pickled design");
   Design design;
   design.working = parts[0].cast<RowMatrix>();
@@ -54,7 +54,7 @@ void register_design(py::module_& module) {
            }),
            py::arg("x").noconvert())
       .def("rows", &rows_of, py::arg("first"), py::arg("count"))
-      .def(py::pickle(&get_state, &set_state))
+      .def(py::pickle(&design_parts, &design_of_parts))
       .def_readonly("n_columns", &Design::n_columns)
       .def_readonly("rank", &Design::rank)
       .def_property_readonly("n_rows", &Design::n_rows)

@@ -8,8 +8,6 @@ namespace groupglm {
 
 namespace {
 
-using Integers = py::array_t<std::int64_t>;
-
 void check_same_design(const OlsState& state, const Design& design) {
   if (state.n_working() != design.n_working()) {
     throw py::value_error("the state is of another design");

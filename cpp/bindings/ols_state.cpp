@@ -44,22 +44,17 @@ OlsState select(const OlsState& state, const py::array_t<std::int64_t>& voxels) 
 }
 
 template <typename T>
-py::array_t<T> array_of(const std::vector<T>& values) {
-  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
-}
-
-template <typename T>
 std::vector<T> vector_of(const py::handle& handle) {
   const auto array = py::cast<py::array_t<T, py::array::c_style>>(handle);
   return {array.data(), array.data() + array.size()};
 }
 
-py::tuple get_state(const OlsState& state) {
+py::tuple state_parts(const OlsState& state) {
   return py::make_tuple(state.n_rows, state.r, state.w, state.rss, array_of(state.missing.slot),
                         array_of(state.missing.factors), array_of(state.missing.n_rows));
 }
 
-OlsState set_state(const py::tuple& parts) {
+OlsState state_of_parts(const py::tuple& parts) {
   if (parts.size() != 7) throw py::value_error("not a pickled state");
   OlsState state;
   state.n_rows = parts[0].cast<Index>();
@@ -98,7 +93,7 @@ void register_ols_state(py::module_& module) {
       .def_property_readonly("n_rows", [](const OlsState& state) { return state.n_rows; })
       .def_property_readonly("n_voxels", &OlsState::n_voxels)
       .def_property_readonly("has_missing", &OlsState::has_missing)
-      .def(py::pickle(&get_state, &set_state));
+      .def(py::pickle(&state_parts, &state_of_parts));
 }
 
 }  // namespace groupglm

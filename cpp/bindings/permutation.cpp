@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "groupglm/permutation.hpp"
 
-#include <pybind11/stl.h>
-
 #include <algorithm>
 #include <initializer_list>
 #include <optional>
@@ -13,10 +11,6 @@
 namespace groupglm {
 
 namespace {
-
-void check(bool holds, const char* complaint) {
-  if (!holds) throw py::value_error(complaint);
-}
 
 template <typename Scalar>
 DataView<Scalar> checked_data(const py::array_t<Scalar>& y, const Matrix& basis) {
@@ -106,7 +100,7 @@ py::array_t<bool> varying(const py::array_t<Scalar>& y, const Matrix& basis, int
 }
 
 template <typename Scalar>
-void register_data(py::module_& module) {
+void register_for(py::module_& module) {
   const auto y = py::arg("y").noconvert();
   const auto basis = py::arg("basis").noconvert();
   const auto threads = py::arg("n_threads");
@@ -123,8 +117,8 @@ void register_data(py::module_& module) {
 }  // namespace
 
 void register_permutation(py::module_& module) {
-  register_data<float>(module);
-  register_data<double>(module);
+  register_for<float>(module);
+  register_for<double>(module);
 }
 
 }  // namespace groupglm

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "groupglm/permutation_present.hpp"
 
-#include <pybind11/stl.h>
-
 #include <algorithm>
 #include <limits>
 #include <optional>
@@ -14,12 +12,7 @@ namespace groupglm {
 
 namespace {
 
-using Integers = py::array_t<std::int64_t, py::array::c_style>;
 using Flags = py::array_t<bool, py::array::c_style>;
-
-void check(bool holds, const char* complaint) {
-  if (!holds) throw py::value_error(complaint);
-}
 
 bool all_between(const Integers& values, std::int64_t low, std::int64_t high) {
   return std::all_of(values.data(), values.data() + values.size(),
@@ -65,11 +58,12 @@ Orders checked_orders(const Integers& order, const Matrix& signs, Index n) {
 }
 
 template <typename Scalar>
-Matrix statistics(const py::array_t<Scalar>& y, const Matrix& effect, const Matrix& nuisance,
-                  int rearranged, bool two_sided, const Integers& columns, const Integers& starts,
-                  const Flags& present, const Integers& rank, const Integers& table,
-                  const Matrix& heads, const Matrix& values, const Integers& order,
-                  const Matrix& signs, std::optional<Matrix> maps, int n_threads) {
+Matrix present_statistics(const py::array_t<Scalar>& y, const Matrix& effect,
+                          const Matrix& nuisance, int rearranged, bool two_sided,
+                          const Integers& columns, const Integers& starts, const Flags& present,
+                          const Integers& rank, const Integers& table, const Matrix& heads,
+                          const Matrix& values, const Integers& order, const Matrix& signs,
+                          std::optional<Matrix> maps, int n_threads) {
   const DataView<Scalar> data = view_of(y);
   check(rearranged >= 0 && rearranged <= 2, "rearranged must be 0, 1 or 2");
   const PresentModel model{matrix_of(effect), matrix_of(nuisance),
@@ -104,9 +98,9 @@ Matrix statistics(const py::array_t<Scalar>& y, const Matrix& effect, const Matr
 }
 
 template <typename Scalar>
-void register_data(py::module_& module) {
+void register_present_for(py::module_& module) {
   module.def(
-      "permuted_present_statistics", &statistics<Scalar>, py::arg("y").noconvert(),
+      "permuted_present_statistics", &present_statistics<Scalar>, py::arg("y").noconvert(),
       py::arg("effect").noconvert(), py::arg("nuisance").noconvert(), py::arg("rearranged"),
       py::arg("two_sided"), py::arg("columns").noconvert(), py::arg("starts").noconvert(),
       py::arg("present").noconvert(), py::arg("rank").noconvert(), py::arg("table").noconvert(),
@@ -117,8 +111,8 @@ void register_data(py::module_& module) {
 }  // namespace
 
 void register_permutation_present(py::module_& module) {
-  register_data<float>(module);
-  register_data<double>(module);
+  register_present_for<float>(module);
+  register_present_for<double>(module);
 }
 
 }  // namespace groupglm

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "groupglm/resampling.hpp"
 
-#include <pybind11/stl.h>
-
 #include <cstdint>
 #include <limits>
 #include <string>

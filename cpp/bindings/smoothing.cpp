@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "groupglm/smoothing.hpp"
 
-#include <pybind11/stl.h>
-
 #include <array>
 
 #include "bindings.hpp"

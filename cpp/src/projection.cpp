@@ -158,4 +158,8 @@ void residual_panel(const double* q, Index n_rows, Index n_columns, const double
   }
 }
 
+ProjectionLoops own_projection_loops() {
+  return {GROUPGLM_LEVEL, &project_panel<float>, &project_panel<double>, &residual_panel};
+}
+
 }  // namespace groupglm

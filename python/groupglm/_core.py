@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The compiled core, in the build for this processor.
 
-A package holds one extension module a level of the x86-64 instruction set. The highest one that the
-processor runs is taken; the environment variable ``GROUPGLM_CPU_LEVEL`` (``baseline``, ``v3`` or
-``v4``) forces a lower one.
+A package holds an extension module with all of the core for two levels of the x86-64 instruction
+set, ``baseline`` and ``v3``. A third module has the inner loops of the OLS update for ``v4``, from
+which nothing else gains. The highest level that the processor runs is taken; the environment
+variable ``GROUPGLM_CPU_LEVEL`` (``baseline``, ``v3`` or ``v4``) forces a lower one.
 """
 
 import importlib
 import os
+from types import ModuleType
 
 _LEVELS = ("baseline", "v3", "v4")
 
@@ -26,5 +28,13 @@ def _choose_level() -> str:
     return wanted
 
 
-_module = importlib.import_module(f"groupglm._core_{_choose_level()}")
+def _load(level: str) -> ModuleType:
+    if level != "v4":
+        return importlib.import_module(f"groupglm._core_{level}")
+    module = importlib.import_module("groupglm._core_v3")
+    module.use_projection_loops(importlib.import_module("groupglm._core_v4").projection_loops)
+    return module
+
+
+_module = _load(_choose_level())
 globals().update({name: item for name, item in vars(_module).items() if not name.startswith("__")})

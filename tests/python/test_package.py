@@ -152,11 +152,14 @@ def test_every_level_gives_the_same_numbers(level: str, study: Path) -> None:
 
 _CHOOSE = """
 import sys, types
-for level in ("baseline", "v3", "v4"):
-    name = f"groupglm._core_{level}"
-    module = sys.modules[name] = types.ModuleType(name)
+modules = {level: types.ModuleType(f"groupglm._core_{level}") for level in ("baseline", "v3", "v4")}
+for level, module in modules.items():
+    sys.modules[module.__name__] = module
     module.level = level
     module.supported_level = lambda: sys.argv[1]
+# The wider loops are named for their level, and handed to the module of everything else.
+modules["v4"].projection_loops = "v4"
+modules["v3"].use_projection_loops = lambda loops: setattr(modules["v3"], "level", loops)
 try:
     from groupglm import _core
     print(_core.level)
@@ -207,3 +210,11 @@ print(len(paths))
 def test_another_openmp_in_the_process_does_no_harm(study: Path) -> None:
     # A wheel carries the OpenMP of its compiler, and so does scikit-learn's.
     assert _python(_BESIDE, str(study)) == "2\n"
+
+
+def test_only_the_loops_of_a_projection_are_taken() -> None:
+    # A capsule of something else would be called as if it were code.
+    from datetime import datetime_CAPI
+
+    with pytest.raises(ValueError, match="not the loops of a projection"):
+        _core.use_projection_loops(datetime_CAPI)

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The inner loops of the OLS update for processors with AVX-512. Nothing else gains from it.
+//
+// The extension module is of its own, so that no inline function compiled for AVX-512 can be linked
+// into what other processors run. It offers plain function pointers; _core.py hands them to the
+// module of all other functions.
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "groupglm/projection.hpp"
+
+namespace {
+
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "_core_v4",
+                          "Inner loops for AVX-512.",
+                          -1,
+                          nullptr,
+                          nullptr,
+                          nullptr,
+                          nullptr,
+                          nullptr};
+
+}  // namespace
+
+PyMODINIT_FUNC PyInit__core_v4() {
+  static groupglm::ProjectionLoops loops = groupglm::own_projection_loops();
+  PyObject* const module = PyModule_Create(&definition);
+  if (module == nullptr) return nullptr;
+  PyObject* const capsule = PyCapsule_New(&loops, groupglm::kProjectionCapsule, nullptr);
+  if (capsule == nullptr || PyModule_AddObject(module, "projection_loops", capsule) != 0) {
+    Py_XDECREF(capsule);
+    Py_DECREF(module);
+    return nullptr;
+  }
+  return module;
+}
