@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.bids.json_objects import quoted
 from groupglm.bids.transformations import transform
-from groupglm.covariates import check_covariates, tidied
+from groupglm.covariates import check_covariates, level_counts, tidied
 from groupglm.inputs.used_columns import WHERE
 
 if TYPE_CHECKING:
@@ -159,6 +159,54 @@ class StatsModel:
         )
         # As FitLins calls it.
         return design.rename(columns={"Intercept": INTERCEPT})[names]
+
+    def columns_used(self, columns: Sequence[str]) -> list[str]:
+        """Return the columns of the participants table that the design needs.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Those that the table has.
+
+        Returns
+        -------
+        list of str
+            Inputs of the transformations, and what the model names itself.
+        """
+        from groupglm.inputs.formula import formula_columns
+
+        names = [name for instruction in self.instructions for name in instruction["Input"]]
+        if self.formula is not None:
+            names += formula_columns(self.formula)[0]
+        else:
+            for name in self.x:
+                names += [name] if name in columns else fnmatch.filter(columns, name)
+        return [name for name in dict.fromkeys(names) if name in columns]
+
+    def levels(self, participants: pd.DataFrame) -> dict[str, dict[str, int]]:
+        """Return the number of subjects at each level of the model's categories.
+
+        Parameters
+        ----------
+        participants : pandas.DataFrame
+            As `design_matrix` has taken it.
+
+        Returns
+        -------
+        dict of str to dict of str to int
+            By column: what ``Factor`` codes, and the categories of a formula.
+        """
+        from groupglm.inputs.used_columns import formula_levels
+
+        coded = [
+            name
+            for instruction in self.instructions
+            if instruction["Name"] == "Factor"
+            for name in instruction["Input"]
+            if name in participants.columns
+        ]
+        found = {name: level_counts(participants[name]) for name in coded}
+        return found if self.formula is None else found | formula_levels(self.formula, participants)
 
     def _expanded(self, columns: Sequence[str]) -> list[str]:
         """Replace patterns such as ``motion_*`` by the columns they match."""

@@ -173,6 +173,8 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
     entities = common_entities(files)
     first_level = files[0].entities.get("contrast", "effect")
     matched = _matched({label: file.path for label, file in chosen.items()}, options)
+    if options.allow_partial:
+        matched = matched.with_values(_columns(matched, options))
     design = _design(matched, options)
     prefix = prefix_of(entities)
     stem = f"{prefix}contrast-{first_level}_"
@@ -183,6 +185,7 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
             replace(contrast, label=_label(first_level, contrast))
             for contrast in _contrasts(design, options)
         ],
+        levels=_levels(matched, options),
         names=Names(
             prefix=prefix,
             design=f"{stem}design.tsv",
@@ -208,6 +211,24 @@ def _matched(maps: dict[str, Path], options: BidsOptions) -> Matched:
     if only is not None:  # the others are left out on purpose
         table = table[[label in only for label in table.index]]
     return match_subjects(maps, table, allow_partial=options.allow_partial)
+
+
+def _columns(matched: Matched, options: BidsOptions) -> list[str]:
+    """Return the columns of the participants table that the design uses."""
+    from groupglm.inputs.formula import formula_columns
+
+    if options.model is not None:
+        return options.model.columns_used([str(name) for name in matched.participants.columns])
+    return formula_columns(options.formula)[0]
+
+
+def _levels(matched: Matched, options: BidsOptions) -> dict[str, dict[str, int]]:
+    """Return the number of subjects at each level of the design's categories."""
+    from groupglm.inputs.used_columns import formula_levels
+
+    if options.model is not None:
+        return options.model.levels(matched.participants)
+    return formula_levels(options.formula, matched.participants)
 
 
 def _design(matched: Matched, options: BidsOptions) -> pd.DataFrame:

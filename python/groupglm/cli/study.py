@@ -27,6 +27,8 @@ __all__ = [
     "read_contrasts",
 ]
 
+_MAX_LEVELS = 20  # that are shown of a category
+
 
 @dataclass(frozen=True, eq=False)
 class Study:
@@ -43,7 +45,9 @@ class Study:
     contrasts : list of Contrast
         What is to be tested.
     left_out : tuple of str
-        Maps and rows that have no counterpart, in words.
+        Maps and rows that have no counterpart, and subjects that lack a value, in words.
+    levels : mapping of str to mapping of str to int
+        Number of subjects at each level of the design's categories.
     names : Names
         How its files are called.
     origin : mapping
@@ -56,6 +60,7 @@ class Study:
     df_residual: int
     contrasts: list[Contrast]
     left_out: tuple[str, ...]
+    levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
     origin: Mapping[str, Any] = field(default_factory=dict)
 
@@ -74,8 +79,18 @@ class Study:
         degrees = counted(self.df_residual, "residual degree")
         return (
             f"Design: {n} subjects, {counted(p, 'column')} ({columns}), {rank}, "
-            f"{degrees} of freedom\n{head}{more}\nContrasts:\n{tests}"
+            f"{degrees} of freedom\n{head}{more}\n{self._levels()}Contrasts:\n{tests}"
         )
+
+    def _levels(self) -> str:
+        """Return the number of subjects at each level, a line a category."""
+        lines = []
+        for name, counts in self.levels.items():
+            shown = [f"{level} {n}" for level, n in list(counts.items())[:_MAX_LEVELS]]
+            n_more = len(counts) - _MAX_LEVELS
+            more = f" and {counted(n_more, 'more level')}" if n_more > 0 else ""
+            lines.append(f"Subjects by {name}: {', '.join(shown)}{more}\n")
+        return "".join(lines)
 
     def show(self, journal: Journal) -> None:
         """Show the design, and who is left out."""
@@ -91,6 +106,7 @@ class Study:
             "columns": [str(name) for name in self.design.columns],
             "rank": self.rank,
             "df_residual": self.df_residual,
+            "levels": {name: dict(counts) for name, counts in self.levels.items()},
             "left_out": list(self.left_out),
         }
 
@@ -126,7 +142,7 @@ def prepare_study(
     contrasts : sequence of NamedContrast
         Over the design's columns.
     allow_partial : bool
-        Whether subjects that lack a map or a row are left out.
+        Whether subjects that lack a map, a row or a value that the formula uses are left out.
 
     Returns
     -------
@@ -138,12 +154,16 @@ def prepare_study(
     ValueError
         If anything does not fit.
     """
-    from groupglm.inputs.formula import design_from_formula
+    from groupglm.inputs.formula import design_from_formula, formula_columns
     from groupglm.inputs.matching import match_subjects, read_participants
+    from groupglm.inputs.used_columns import formula_levels
 
     matched = match_subjects(maps, read_participants(participants), allow_partial=allow_partial)
+    if allow_partial:
+        matched = matched.with_values(formula_columns(formula)[0])
     design = design_from_formula(formula, matched.participants)
-    study = make_study(matched, design, read_contrasts(contrasts, design))
+    levels = formula_levels(formula, matched.participants)
+    study = make_study(matched, design, read_contrasts(contrasts, design), levels=levels)
     check_labels(study.contrasts)
     return study
 
@@ -153,6 +173,7 @@ def make_study(
     design: pd.DataFrame,
     contrasts: list[Contrast],
     *,
+    levels: Mapping[str, Mapping[str, int]],
     names: Names | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> Study:
@@ -166,6 +187,8 @@ def make_study(
         A row each.
     contrasts : list of Contrast
         Over its columns.
+    levels : mapping of str to mapping of str to int
+        Number of subjects at each level of its categories.
     names : Names, optional
         How the files are called.
     origin : mapping, optional
@@ -196,6 +219,7 @@ def make_study(
         df_residual=len(design) - prepared.rank,
         contrasts=contrasts,
         left_out=matched.left_out,
+        levels=levels,
         names=names or Names(),
         origin=origin or {},
     )

@@ -45,7 +45,9 @@ _RUN = (
     click.option("--mask", type=FILE, help="Mask image; found from the maps by default."),
     click.option("--fwhm", type=FWHM, help="Smoothing, full width at half maximum in mm."),
     click.option(
-        "--allow-partial", is_flag=True, help="Leave out subjects without a map or a row."
+        "--allow-partial",
+        is_flag=True,
+        help="Leave out subjects without a map, a row, or a value that the design uses.",
     ),
     click.option("--dry-run", is_flag=True, help="Show the design and stop; no image is read."),
     n_jobs,

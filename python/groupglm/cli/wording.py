@@ -27,6 +27,7 @@ _ARGUMENTS = (
     (r"n_perm", "--n-perm"),
     (r"random_state", "--seed"),
     (r"n_jobs", "--n-jobs"),
+    (r"allow_partial=True", "--allow-partial"),
     (r"first_level_contrast", "--map-name"),
     (r"'design_matrix'|design_matrix", "the design"),
 )

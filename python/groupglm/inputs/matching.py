@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groupglm.covariates import missing_values
+from groupglm.inputs.used_columns import name_missing
 from groupglm.labels import (
     LABEL,
     SUBJECT_PATTERN,
@@ -156,6 +158,31 @@ class Matched:
     maps: dict[str, Path]
     participants: pd.DataFrame
     left_out: tuple[str, ...]
+
+    def with_values(self, names: Iterable[str]) -> Matched:
+        """Leave out subjects that lack a value in some columns.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Columns of the participants table; others are passed over.
+
+        Returns
+        -------
+        Matched
+            Without these subjects, and with what was left out in words.
+        """
+        known = [name for name in dict.fromkeys(names) if name in self.participants.columns]
+        absent = missing_values(self.participants, known)
+        without = {label for labels in absent.values() for label in labels}
+        if not without or len(without) == len(self.maps):  # all: refused with the formula
+            return self
+        kept = [label for label in self.maps if label not in without]
+        return Matched(
+            {label: self.maps[label] for label in kept},
+            self.participants.loc[kept],
+            (*self.left_out, f"subjects without a value for {name_missing(absent)}"),
+        )
 
 
 def match_subjects(

@@ -8,16 +8,21 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from groupglm._dependence import quote_names
-from groupglm.covariates import check_covariates, is_text, missing_values, tidied
+from groupglm.covariates import (
+    check_covariates,
+    is_text,
+    level_counts,
+    missing_values,
+    tidied,
+)
 from groupglm.errors import warn_caller
-from groupglm.inputs.formula_code import columns_of
+from groupglm.inputs.formula_code import columns_of, find_column
+from groupglm.inputs.formula_terms import Factor, read_formula
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from groupglm.inputs.formula_terms import Factor
-
-__all__ = ["WHERE", "check_used", "declared_categories", "name_missing"]
+__all__ = ["WHERE", "check_used", "declared_categories", "formula_levels", "name_missing"]
 
 WHERE = "the participants table"
 _MAX_SHOWN = 8
@@ -38,6 +43,33 @@ def declared_categories(factors: Iterable[Factor]) -> set[str]:
             if isinstance(node.func, ast.Name) and node.func.id == "C":
                 inside += columns_of(node)
     return {name for name in inside if inside.count(name) == everywhere.count(name)}
+
+
+def formula_levels(formula: str, table: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return the number of subjects at each level of the categories that a formula uses.
+
+    Parameters
+    ----------
+    formula : str
+        One that `groupglm.design_from_formula` has taken.
+    table : pandas.DataFrame
+        The table that it was given.
+
+    Returns
+    -------
+    dict of str to dict of str to int
+        By column and level.
+    """
+    factors = read_formula(formula).factors
+    declared = declared_categories(factors)
+    columns = dict.fromkeys(map(str, table.columns))
+    found: dict[str, dict[str, int]] = {}
+    for factor in factors:
+        for name in [factor.name] if factor.tree is None else columns_of(factor.tree):
+            column = find_column(name, columns)
+            if column is not None and (name in declared or is_text(table[column])):
+                found[column] = level_counts(table[column])
+    return found
 
 
 def check_used(
