@@ -58,6 +58,11 @@ class FittedGroup:
         """Whether the images can be read again; not those of a model loaded from a file."""
         return all(source.is_readable for source in self.sources)
 
+    @property
+    def saved_in(self) -> str | None:
+        """The file that the fit was loaded from; None if it was made here."""
+        return self.sources[0].saved_in
+
     def n_observations_image(self) -> Nifti1Image:
         """Return the number of images that have each voxel."""
         return self._count_image(self.result.n_observations, "number of images")

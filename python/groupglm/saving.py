@@ -165,6 +165,10 @@ class _AbsentVolume(VolumeSource):
     def is_readable(self) -> bool:
         return False
 
+    @property
+    def saved_in(self) -> str | None:
+        return str(self._file)
+
     def _stored_values(self) -> NDArray[Any]:
         raise ImageError(
             f"{self.name}: its values are not in '{self._file}', which this model was loaded from; "

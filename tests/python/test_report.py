@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import itertools
 import json
 import re
@@ -283,21 +282,6 @@ def test_leverage_is_statsmodels() -> None:
     np.testing.assert_allclose(
         leverage(np.column_stack([X, X @ [1, 2, 3, 4]])), expected, rtol=1e-8
     )
-
-
-def test_the_call_on_the_page_makes_the_page_again(model: SecondLevelModel) -> None:
-    options: dict[str, Any] = {"title": "Mine", "cluster_threshold": 3, "bg_img": None}
-    text = model.generate_report({"a": [1, 0, 0]}, **options).get_standalone()
-    code = re.search(r'<pre id="call"><code>(.*?)</code></pre>', text, re.DOTALL)
-    assert code is not None
-    names = {
-        "second_level_input": model.second_level_input_,
-        "design_matrix": model.design_matrix_,
-    }
-    exec(html.unescape(code[1]), names)  # noqa: S102 - it is our own output
-    again: Any = names["report"]
-    without_time = [re.sub(r"on \d{4}-.*? UTC", "", page) for page in (text, str(again))]
-    assert without_time[0] == without_time[1]
 
 
 def test_a_report_is_saved_whole_or_not_at_all(

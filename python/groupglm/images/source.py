@@ -103,6 +103,11 @@ class VolumeSource(ABC):
         return True
 
     @property
+    def saved_in(self) -> str | None:
+        """The saved model that names the image, where its values cannot be had."""
+        return None
+
+    @property
     def nbytes_in_memory(self) -> float:
         """Bytes of values that travel when the source is sent to another process; 0 for a file."""
         return 0.0

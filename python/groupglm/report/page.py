@@ -21,6 +21,7 @@ from groupglm.report.data_section import data_section, mask_picture
 from groupglm.report.design_section import design_section
 from groupglm.report.findings import find
 from groupglm.report.permuted_findings import find_permuted
+from groupglm.report.script import python_script
 from groupglm.report.viewer import background_payload, map_payload
 
 if TYPE_CHECKING:
@@ -112,6 +113,9 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         )
         n_maps += len(contrast.results)
     versions = redo.versions()
+    script = python_script(
+        group, design, request.model_parameters, request.report_parameters, request.contrasts
+    )
     context = {
         "title": options.title or f"Group analysis of {len(group.sources)} images",
         "summary": words.summary(group, quality),
@@ -128,8 +132,8 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "contrasts": sections,
         "viewer": _viewer(contrasts, background, mask),
         "versions": versions,
-        "call": redo.call(request.model_parameters, request.report_parameters),
-        "call_note": "",
+        "script": script.code,
+        "script_notes": script.notes,
         "command": request.command,
         "parameters": _all_parameters(request.corrections),
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

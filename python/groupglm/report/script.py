@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The Python program that makes a report again: `python_script`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.levels import levels_of
+from groupglm.report.permutation_test import PermutationTest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from groupglm.fitted import FittedGroup
+
+__all__ = ["Script", "python_script"]
+
+# What changes neither numbers nor the page.
+_LEFT_OUT = ("first_level_contrast", "memory", "memory_level", "verbose")
+_VOLUME = re.compile(r"(.+), volume \d+", re.DOTALL)
+
+
+@dataclass
+class Script:
+    """Lines of Python, and what a reader must know to run them.
+
+    Parameters
+    ----------
+    imports : set of str
+        Import statements.
+    lines : list of str
+        What follows them.
+    notes : list of str
+        Sentences about what is not in the lines; empty where they run as they are.
+    """
+
+    imports: set[str] = field(default_factory=lambda: {"from groupglm import SecondLevelModel"})
+    lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def code(self) -> str:
+        """The program."""
+        modules = sorted(line for line in self.imports if line.startswith("import "))
+        names = sorted(line for line in self.imports if line.startswith("from "))
+        head = [*modules, *([""] if modules else []), *names, ""]
+        return "\n".join([*head, *self.lines, ""])
+
+    def value(self, value: Any, name: str) -> str:
+        """Write a value as Python; one that is only in memory gets a name to be filled in."""
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, np.ndarray):
+            self.imports.add("import numpy as np")
+            return f"np.array({self.value(value.tolist(), name)})"
+        if isinstance(value, list | tuple | Mapping):
+            return self._several(value, name)
+        if isinstance(value, PermutationTest):
+            return self._permutation(value, name)
+        if isinstance(value, float) and not np.isfinite(value):
+            return f'float("{value}")'
+        if value is None or isinstance(value, bool | int | str | float):
+            return repr(value)
+        return _file_of(value) or self.in_memory(name, f"a {type(value).__name__}")
+
+    def _several(self, values: list[Any] | tuple[Any, ...] | Mapping[Any, Any], name: str) -> str:
+        if isinstance(values, Mapping):
+            items = (f"{self.value(k, name)}: {self.value(v, name)}" for k, v in values.items())
+            return f"{{{', '.join(items)}}}"
+        inner = ", ".join(self.value(item, name) for item in values)
+        if isinstance(values, list):
+            return f"[{inner}]"
+        return f"({inner},)" if len(values) == 1 else f"({inner})"
+
+    def _permutation(self, test: PermutationTest, name: str) -> str:
+        self.imports.add("from groupglm.report import PermutationTest")
+        options = [f"n_permutations={test.n_permutations!r}"]
+        for option, default in (
+            ("two_sided", False), ("cluster_p", None), ("alpha", 0.05), ("sign_flip", None)
+        ):  # fmt: skip
+            found = getattr(test, option)
+            if found != default:
+                options.append(f"{option}={found!r}")
+        images = self.value(test.images, f"{name}_images")
+        return f"PermutationTest({images}, {', '.join(options)})"
+
+    def in_memory(self, name: str, what: str) -> str:
+        """Leave a place for what no file holds."""
+        line = f"{name} = ...  # {what} that was in memory only"
+        if line not in self.lines:
+            self.lines.append(line)
+            self.notes.append(
+                f"Before these lines run, give {name} its value: it was {what} in memory, which no "
+                "file holds."
+            )
+        return name
+
+
+def python_script(
+    group: FittedGroup,
+    design: pd.DataFrame,
+    model: Mapping[str, Any],
+    report: Mapping[str, Any],
+    contrasts: Mapping[str, NDArray[np.float64]],
+) -> Script:
+    """Write the program that makes a report again, from the files that the model was fitted to.
+
+    Parameters
+    ----------
+    group : FittedGroup
+        The fit.
+    design : pandas.DataFrame
+        Its design matrix, which is written out.
+    model, report : mapping
+        Parameters of the model and of the report that differ from the defaults.
+    contrasts : mapping of str to array
+        The contrasts as numbers, by name.
+
+    Returns
+    -------
+    Script
+        It runs as it is, with the same result, unless images or a mask were in memory only.
+    """
+    script = Script()
+    saved = group.saved_in
+    if saved is not None:
+        script.lines.append(f"model = SecondLevelModel.load({str(saved)!r})")
+    else:
+        _fit(script, group, design, model)
+    given = {name: value for name, value in report.items() if name not in _LEFT_OUT}
+    if not _is_text(given.get("contrasts")):
+        given["contrasts"] = {name: own.tolist() for name, own in contrasts.items()} or None
+    arguments = [f"    {name}={script.value(value, name)},\n" for name, value in given.items()]
+    call = f"(\n{''.join(arguments)})" if arguments else "()"
+    script.lines += [
+        f"report = model.generate_report{call}",
+        'report.save_as_html("report.html")',
+    ]
+    if saved is None and not script.notes and not all(map(os.path.isabs, _files(group) or ())):
+        script.notes.append("Run it in the folder from which the files have these names.")
+    return script
+
+
+def _fit(
+    script: Script, group: FittedGroup, design: pd.DataFrame, model: Mapping[str, Any]
+) -> None:
+    """Write the images, the design matrix and the fit."""
+    files = _files(group)
+    if files is None:
+        images = script.in_memory("images", f"a list of {len(group.sources)} images")
+    else:
+        images = "images"
+        listed = "".join(f"    {name!r},\n" for name in files)
+        written = repr(files[0]) if len(files) < len(group.sources) else f"[\n{listed}]"
+        script.lines.append(f"images = {written}")
+    script.imports.add("import pandas as pd")
+    columns = "".join(
+        f"        {str(name)!r}: {script.value(column.tolist(), 'design')},\n"
+        for name, column in zip(group.result.column_names, group.result.X.T, strict=True)
+    )
+    script.lines.append(f"design = pd.DataFrame(\n    {{\n{columns}    }}\n)")
+    levels = levels_of(design)
+    if levels:
+        script.imports.add("from groupglm.levels import with_levels")
+        script.lines.append(f"design = with_levels(design, {levels!r})")
+    given = {name: value for name, value in model.items() if name not in _LEFT_OUT}
+    options = ", ".join(f"{name}={script.value(value, name)}" for name, value in given.items())
+    script.lines += [
+        f"model = SecondLevelModel({options})",
+        f"model.fit({images}, design_matrix=design)",
+    ]
+
+
+def _file_of(value: Any) -> str:
+    """Write the file of a path or an image; empty if there is none."""
+    if isinstance(value, os.PathLike):
+        return repr(os.fspath(value))
+    filename = getattr(value, "get_filename", None)
+    name = filename() if callable(filename) else None
+    return repr(str(name)) if name else ""
+
+
+def _files(group: FittedGroup) -> list[str] | None:
+    """Return the files of the images, one for all if it is 4-D; None if some have none."""
+    names = [source.name for source in group.sources]
+    if all(_is_file(name) for name in names):
+        return names
+    volumes = [_VOLUME.fullmatch(name) for name in names]
+    files = {match[1] for match in volumes if match is not None}
+    if len(files) == 1 and all(volumes) and _is_whole(files, len(names)):
+        return list(files)
+    return None
+
+
+def _is_whole(files: set[str], n_images: int) -> bool:
+    """Tell whether images are all the volumes of one file."""
+    from groupglm.images import open_images
+
+    (name,) = files
+    return _is_file(name) and len(open_images(name)) == n_images
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _is_text(contrasts: Any) -> bool:
+    """Tell whether contrasts were given as names and expressions, which say most to a reader."""
+    if isinstance(contrasts, Mapping):
+        contrasts = [*contrasts, *contrasts.values()]
+    if isinstance(contrasts, list | tuple):
+        return all(isinstance(one, str) for one in contrasts)
+    return isinstance(contrasts, str)
