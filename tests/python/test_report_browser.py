@@ -342,6 +342,43 @@ def test_a_cluster_leads_to_the_viewer(visit: Visit) -> None:
     assert top < 900  # in the window, or on the way there
 
 
+def test_the_viewer_leaves_out_small_clusters_as_the_map_does(
+    browser: Any, model: SecondLevelModel, tmp_path: Path
+) -> None:
+    report = model.generate_report({"one voxel": [1, 0, 0]}, cluster_threshold=20, bg_img=None)
+    path = report.save_as_html(tmp_path / "report.html")
+    visit = Visit(browser, path.as_uri(), viewport={"width": 1000, "height": 900})
+    # The large cluster is that of the negative effect; the planted voxel is alone.
+    assert _readout(visit)[1].endswith(", above the threshold")
+    orange = """() => {
+      const canvas = document.querySelector('canvas[data-axis=z]');
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      let count = 0;
+      for (let at = 0; at < data.length; at += 4) count += data[at] > data[at + 2] + 40;
+      return count;
+    }"""
+    peak = (AFFINE @ [*PEAK, 1])[:3]
+    for plane, across, down in [("y", 0, 2), ("x", 1, 2)]:
+        box_of = visit.page.locator(f"canvas[data-axis={plane}]")
+        box_of.scroll_into_view_if_needed()
+        box = box_of.bounding_box()
+        low, high = visit.page.evaluate(
+            """(() => {
+                 const data = JSON.parse(document.getElementById('viewer-background').textContent);
+                 return [data.low, data.high]; })()"""
+        )
+        u = (peak[across] - low[across]) / (high[across] - low[across])
+        v = (high[down] - peak[down]) / (high[down] - low[down])
+        visit.page.mouse.click(box["x"] + u * box["width"], box["y"] + v * box["height"])
+    place, what = _readout(visit)
+    np.testing.assert_allclose(place, peak, atol=1.5)
+    assert what.endswith("above the threshold, in a cluster of 1 voxel, fewer than 20")
+    visit.page.wait_for_timeout(200)
+    assert visit.page.evaluate(orange) == 0
+    assert visit.troubles == []
+    visit.context.close()
+
+
 def test_without_a_program_the_pictures_remain(browser: Any, address: str) -> None:
     visit = Visit(browser, address, java_script_enabled=False)
     assert visit.page.locator("figure img").first.is_visible()

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import json
 import re
 import zlib
 from typing import Any
 
+import matplotlib as mpl
 import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import label
 
 from groupglm import SecondLevelModel, non_parametric_inference, threshold_stats_img
@@ -174,6 +177,69 @@ def test_a_permutation_without_a_survivor_says_its_smallest_p(model: SecondLevel
     page = Page(model.generate_report("age", permutations={"age": test}).get_standalone())
     assert "Nothing survived: the smallest corrected p is 0.316, of z = " in page.text
     assert "99 permutations, both tails." in page.text
+
+
+def _picture(text: str, alt: str) -> NDArray[np.uint8]:
+    found = re.search(rf'<img src="data:image/png;base64,([^"]+)" alt="[^"]*{alt}', text)
+    assert found is not None
+    return np.array(Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB"))
+
+
+def test_the_colours_of_the_number_of_images_are_those_of_the_bar() -> None:
+    images, design = small_study()
+    brain = np.asarray(images[0].dataobj) != 0
+    for number, image in enumerate(images[:5]):
+        data = np.array(image.dataobj)
+        data[:, : 4 + number] = np.nan  # 11 images at the back, 16 in front
+        images[number] = nib.Nifti1Image(data, AFFINE)  # type: ignore[no-untyped-call]
+    mask = nib.Nifti1Image(brain.astype(np.uint8), AFFINE)  # type: ignore[no-untyped-call]
+    model = SecondLevelModel(mask).fit(images, design_matrix=design)
+    text = model.generate_report(None, bg_img=None).get_standalone()
+    assert "number of images at each voxel: 11 to 16" in Page(text).text
+    pixels = _picture(text, "Three slices of the mask").astype(int)
+    coloured = pixels[np.ptp(pixels, axis=2) > 12]
+    colours, counts = np.unique(coloured, axis=0, return_counts=True)
+    # A colour for each number, by its own scale; the page's palette is of 24 steps.
+    viridis = mpl.colormaps["viridis"](np.linspace(0.15, 1, 256))[:, :3] * 255
+    for n_images in range(11, 17):
+        expected = viridis[round((n_images - 11) / 5 * 255)]
+        near = np.abs(colours - expected).max(axis=1) <= 9
+        assert counts[near].sum() > 500, n_images
+    # And none that is not on the bar: letters' edges are few.
+    away = np.abs(colours[:, np.newaxis] - viridis).max(axis=2).min(axis=1) > 9
+    assert counts[away].sum() < 0.01 * counts.sum()
+
+
+def test_where_nothing_survived_the_map_is_shown_through_its_peak(model: SecondLevelModel) -> None:
+    options: dict[str, Any] = {"height_control": "bonferroni", "alpha": 0.05, "bg_img": None}
+    text = model.generate_report("age", **options).get_standalone()
+    page = Page(text)
+    assert "this is the map without a threshold, through its highest peak" in page.text
+    assert "no evidence of an effect" in page.text
+    pixels = _picture(text, "Slices of the map of age").astype(int)
+    assert pixels.shape[0] < pixels.shape[1]  # three slices in a row, not eight in two
+    n_coloured = np.count_nonzero(np.ptp(pixels, axis=2) > 30)
+    assert n_coloured > 0.05 * pixels.shape[0] * pixels.shape[1]
+    # Places that the user asks for are kept.
+    own = model.generate_report("age", cut_coords=[2.0], **options).get_standalone()
+    assert _picture(own, "Slices of the map of age").shape != pixels.shape
+
+
+@pytest.mark.parametrize("limits", [(3.2905,), (2.0, 3.295, 6.0), (3.2905, np.inf)])
+def test_no_threshold_is_crossed_by_the_viewers_rounding(limits: tuple[float, ...]) -> None:
+    from groupglm.report.viewer import INFINITE, _rounded
+
+    step = 0.01
+    finite_limits = [limit for limit in limits if np.isfinite(limit)]
+    near = np.concatenate([np.linspace(x - 0.02, x + 0.02, 4001) for x in finite_limits])
+    values = np.concatenate([near, -near, [0.0, 7.0, np.inf, -np.inf]])
+    stored = _rounded(values / step, np.array(limits) / step)
+    for limit in finite_limits:
+        passes = np.abs(values) / step >= limit / step
+        np.testing.assert_array_equal(np.abs(stored) > limit / step, passes)
+    finite = np.isfinite(values)
+    assert np.abs(stored[finite] * step - values[finite]).max() <= step * (1 + 1e-9)
+    assert stored[~finite].tolist() == [INFINITE, -INFINITE]
 
 
 def test_permutation_tests_that_cannot_be_shown_are_refused(model: SecondLevelModel) -> None:

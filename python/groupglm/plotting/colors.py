@@ -50,13 +50,13 @@ def diverging(*, dark: bool) -> Colormap:
 
 
 def count_map() -> Colormap:
-    """Return the map for counts from zero on, dark to light, even to the eye.
+    """Return the map for counts, dark to light, even to the eye.
 
-    It is matplotlib's cividis, in the upper half, where a scale from -vmax to vmax has its positive
-    values.
+    It is matplotlib's viridis, none of which is grey as the brain behind it is, without its darkest
+    colours, which could not be told from the ground.
     """
-    cividis = mpl.colormaps["cividis"](np.linspace(0.0, 1.0, 256))
-    return ListedColormap(np.vstack([np.tile(cividis[0], (256, 1)), cividis]), "groupglm_counts")
+    viridis = mpl.colormaps["viridis"](np.linspace(0.15, 1.0, 256))
+    return ListedColormap(viridis, "groupglm_counts")
 
 
 def lookup_table(n: int = 256) -> NDArray[np.uint8]:

@@ -39,8 +39,8 @@ class Scale:
         Whether the map has values of both signs; otherwise the bar shows the positive half.
     cmap : matplotlib.colors.Colormap
         From -vmax to vmax.
-    opacity : int, default=255
-        Of what is drawn, up to 255.
+    vmin : float, optional
+        The value of the first colour, where it is not -vmax: the map has no negative values.
     has_infinite : bool, default=False
         Whether the map has infinite values, which are always drawn, in the last colour.
     """
@@ -49,7 +49,7 @@ class Scale:
     threshold: float
     signed: bool
     cmap: Colormap
-    opacity: int = 255
+    vmin: float | None = None
     has_infinite: bool = False
 
     @classmethod
@@ -106,14 +106,20 @@ class Scale:
         return cls(top, limit, signed, diverging(dark=dark), has_infinite=has_infinite)
 
     @classmethod
-    def of_counts(cls, largest: int) -> Scale:
-        """Choose the colours for a map of numbers of images, which lets the brain show through."""
-        return cls(float(max(largest, 1)), 0.0, False, count_map(), opacity=170)
+    def of_counts(cls, smallest: int, largest: int) -> Scale:
+        """Choose the colours for a map of numbers of images, from the smallest to the largest.
+
+        Where all are the same, the scale begins at zero. The colours are opaque: with the brain
+        showing through, they would not be those of the bar.
+        """
+        top = float(max(largest, 1))
+        low = float(smallest) if 0 < smallest < largest else 0.0
+        return cls(top, 0.0, False, count_map(), vmin=low)
 
     @property
     def norm(self) -> Normalize:
         """From values to 0..1."""
-        return Normalize(-self.vmax, self.vmax)
+        return Normalize(-self.vmax if self.vmin is None else self.vmin, self.vmax)
 
     def shows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which values are drawn."""
@@ -133,12 +139,12 @@ class Scale:
             The colours.
         """
         colours: NDArray[np.uint8] = self.cmap(self.norm(values), bytes=True)
-        colours[..., 3] = np.where(self.shows(values), self.opacity, 0)
+        colours[..., 3] = np.where(self.shows(values), 255, 0)
         return colours
 
     def draw_bar(self, ax: Axes, look: Look, label: str) -> None:
         """Draw the colour bar: a scale in numbers, and the threshold marked."""
-        low = -self.vmax if self.signed else 0.0
+        low = -self.vmax if self.signed else self.vmin or 0.0
         shown = np.linspace(low, self.vmax, 256)[np.newaxis, :]
         colours = self.rgba(shown)
         colours[colours[..., 3] == 0] = (128, 128, 128, 255)

@@ -20,6 +20,7 @@ from groupglm.plotting.panels import glass_panels
 from groupglm.plotting.peak import draw_peak
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.stat_map import draw_slices
+from groupglm.plotting.volumes import Volume
 from groupglm.report import permuted_words, words
 from groupglm.report.figures import Picture, chart, picture
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from groupglm.fitted import FittedGroup
     from groupglm.plotting.template import Background
-    from groupglm.plotting.volumes import Volume
     from groupglm.report.findings import Finding, Peak
     from groupglm.report.options import ReportOptions
     from groupglm.report.permuted_findings import PermutedFinding
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["ContrastResults", "contrast_section"]
 
 _LEVEL = 0.95
+_PLACES = "Places in mm; L and R are the subject's left and right"
 _MOST_CLUSTERS = 100  # a page with thousands would be slow, and nobody would read them
 
 
@@ -198,6 +199,8 @@ def _threshold(finding: Finding) -> str:
 
 def _map(result: Result, background: Background, mask: Volume) -> Picture:
     finding, options = result.finding, result.options
+    if not finding.survived:
+        return _map_without_survivors(result, background, mask)
     glass = options.plot_type == "glass"
     # Survivors are above the threshold and in clusters that are large enough; the scale marks it.
     limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
@@ -214,8 +217,27 @@ def _map(result: Result, background: Background, mask: Volume) -> Picture:
         )
         kind = "Slices"
     alt = f"{kind} of the map of {finding.name}. {result.headline}"
-    note = "Places in mm; L and R are the subject's left and right"
-    return picture(figure, alt, f"{note}; shown where {result.shown_where}.")
+    return picture(figure, alt, f"{_PLACES}; shown where {result.shown_where}.")
+
+
+def _map_without_survivors(result: Result, background: Background, mask: Volume) -> Picture:
+    """Draw the whole map through its highest peak: slices without any colour would say nothing."""
+    finding, options = result.finding, result.options
+    limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
+    values = Volume(np.nan_to_num(finding.z_map.data, nan=0.0, posinf=np.inf, neginf=-np.inf),
+                    finding.z_map.affine)  # fmt: skip
+    scale = Scale.of(values.data, None, None, dark=True)
+    scale = replace(scale, vmax=max(scale.vmax, limit))  # the colours stay below the threshold's
+    mode, cuts = options.display_mode, options.cut_coords
+    if cuts is None or options.plot_type == "glass":
+        mode, cuts = "ortho", finding.top.position
+    figure = draw_slices(values, background, mask, scale, mode, cuts, None, "z, no threshold")
+    alt = f"Slices of the map of {finding.name}. {result.headline}"
+    caption = (
+        f"{_PLACES}. Nothing survived ({result.shown_where}); this is the map without a "
+        "threshold, through its highest peak, and no evidence of an effect."
+    )
+    return picture(figure, alt, caption)
 
 
 def _histogram(finding: Finding) -> Picture | None:

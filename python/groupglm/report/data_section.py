@@ -144,10 +144,10 @@ def mask_picture(group: FittedGroup, background: Background, mask: Volume) -> Pi
         Three slices.
     """
     counts = np.asarray(group.n_observations_image().dataobj).astype(np.float32)
-    largest = int(counts.max())
+    smallest, largest = int(counts[mask.data != 0].min()), int(counts.max())
     values = Volume(counts, mask.affine)
     figure = draw_slices(
-        values, background, mask, Scale.of_counts(largest), "ortho", _middle(mask), None,
+        values, background, mask, Scale.of_counts(smallest, largest), "ortho", _middle(mask), None,
         "images that have the voxel",
     )  # fmt: skip
     how_many = span(group.result.n_observations)

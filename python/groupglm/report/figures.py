@@ -132,7 +132,7 @@ def _palette() -> Any:
     grey = np.tile(np.linspace(0, 255, _GREYS).round()[:, np.newaxis], (1, 3))
     scales = [
         np.asarray(cmap(np.linspace(low, 1, n)))[:, :3] * 255
-        for cmap, low, n in ((ON_DARK, 0.0, 76), (ON_LIGHT, 0.0, 60), (count_map(), 0.5, 24))
+        for cmap, low, n in ((ON_DARK, 0.0, 76), (ON_LIGHT, 0.0, 60), (count_map(), 0.0, 24))
     ]
     palette = Image.new("P", (1, 1))
     palette.putpalette(np.vstack([grey, *scales]).round().astype(np.uint8).tobytes())

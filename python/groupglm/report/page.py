@@ -22,7 +22,7 @@ from groupglm.report.design_section import design_section
 from groupglm.report.findings import find
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.script import python_script
-from groupglm.report.viewer import background_payload, map_payload
+from groupglm.report.viewer import background_payload, map_payload, threshold_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,7 +167,9 @@ def _viewer(
             )
             # The corrections of a contrast have one map of z, which is kept once.
             shared = first if 0 < place < len(contrast.findings) else None
-            maps.append(map_payload(result.finding, name, mask, shared))
+            own = contrast.findings if result.finding in contrast.findings else [result.finding]
+            thresholds = [threshold_of(finding) for finding in own]
+            maps.append(map_payload(result.finding, name, mask, thresholds, shared))
     return {"background": background_payload(background, mask), "maps": maps}
 
 

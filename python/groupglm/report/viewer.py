@@ -16,12 +16,14 @@ from groupglm.plotting.volumes import Volume
 from groupglm.report.permuted_findings import PermutedFinding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from groupglm.plotting.template import Background
     from groupglm.report.findings import Finding
 
-__all__ = ["background_payload", "map_payload"]
+__all__ = ["background_payload", "map_payload", "threshold_of"]
 
 OUTSIDE = -32768
 """The number that stands for "not in the mask"."""
@@ -61,7 +63,13 @@ def background_payload(background: Background, mask: Volume) -> dict[str, Any]:
     }
 
 
-def map_payload(finding: Finding, name: str, mask: Volume, shared: int | None) -> dict[str, Any]:
+def map_payload(
+    finding: Finding,
+    name: str,
+    mask: Volume,
+    thresholds: Sequence[float],
+    shared: int | None = None,
+) -> dict[str, Any]:
     """Return a map for the viewer: z scores, or -log10 p of a permutation test.
 
     Parameters
@@ -72,6 +80,8 @@ def map_payload(finding: Finding, name: str, mask: Volume, shared: int | None) -
         What the viewer calls it.
     mask : Volume
         The mask; the map's grid is cut to its box.
+    thresholds : sequence of float
+        All those that are shown of these values: none of them is crossed by rounding.
     shared : int, optional
         The number of a map that holds the same values: they are kept there alone.
 
@@ -88,17 +98,15 @@ def map_payload(finding: Finding, name: str, mask: Volume, shared: int | None) -
     values = volume.data[box]
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
     step = max(_RESOLUTION, largest / 32000)
-    if isinstance(finding, PermutedFinding):
-        threshold = -math.log10(finding.test.alpha)
-    else:
-        threshold = finding.threshold if math.isfinite(finding.threshold) else largest
+    threshold = threshold_of(finding)
     payload = {
         "name": name,
         "step": step,
         "outside": OUTSIDE,
         "infinite": INFINITE,
         "largest": largest,
-        "threshold": threshold,
+        "threshold": threshold if math.isfinite(threshold) else largest,
+        "extent": finding.cluster_threshold,
         "signed": finding.two_sided and not by_p,
         "unit": "p" if by_p else "z",
         "peak": list(finding.peaks[0].position),
@@ -106,9 +114,25 @@ def map_payload(finding: Finding, name: str, mask: Volume, shared: int | None) -
     if shared is not None:
         return {**payload, "values_of": shared}
     inside = (mask.data[box] != 0) & ~np.isnan(values)
-    stored = np.clip(np.round(values / step), -INFINITE, INFINITE)  # finite ones are up to 32000
-    whole = np.where(inside, stored, OUTSIDE).astype("<i2")
-    return {**payload, **_packed(whole, affine)}
+    whole = np.where(inside, _rounded(values / step, np.array(thresholds) / step), OUTSIDE)
+    return {**payload, **_packed(whole.astype("<i2"), affine)}
+
+
+def threshold_of(finding: Finding) -> float:
+    """Return the threshold of what the viewer shows: of z, or of -log10 p."""
+    if isinstance(finding, PermutedFinding):
+        return -math.log10(finding.test.alpha)
+    return finding.threshold
+
+
+def _rounded(values: NDArray[Any], limits: NDArray[np.float64]) -> NDArray[Any]:
+    """Round to whole numbers that are beyond the same limits; infinite ones to `INFINITE`."""
+    sizes = np.minimum(np.abs(np.round(values)), INFINITE)  # finite ones are up to 32000
+    for limit in limits[np.isfinite(limits)]:
+        passes = np.abs(values) >= limit
+        sizes[passes & (sizes <= limit)] = np.floor(limit) + 1
+        sizes[~passes & (sizes > limit)] = np.floor(limit)
+    return np.asarray(np.copysign(sizes, values))
 
 
 def _packed(values: NDArray[Any], affine: NDArray[np.float64]) -> dict[str, Any]:

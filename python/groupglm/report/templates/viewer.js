@@ -27,6 +27,8 @@
   const place = [0, 0, 0];
   let map = null;
   let limit = 0;
+  let state = null; // of each voxel of the map: beyond the limit, and in a cluster large enough?
+  const SHOWN = 1, SMALL = 2;
 
   async function load(number) {
     if (!maps.has(number)) {
@@ -43,11 +45,16 @@
     return volume.inverse.map((r) => r[0] * p[0] + r[1] * p[1] + r[2] * p[2] + r[3]);
   }
 
-  function nearest(volume, i, j, k, outside) {
+  function indexOf(volume, i, j, k) {
     const [nx, ny, nz] = volume.shape;
     const a = Math.floor(i + 0.5), b = Math.floor(j + 0.5), c = Math.floor(k + 0.5);
-    if (a < 0 || b < 0 || c < 0 || a >= nx || b >= ny || c >= nz) return outside;
-    return volume.values[a + nx * (b + ny * c)];
+    if (a < 0 || b < 0 || c < 0 || a >= nx || b >= ny || c >= nz) return -1;
+    return a + nx * (b + ny * c);
+  }
+
+  function nearest(volume, i, j, k, outside) {
+    const index = indexOf(volume, i, j, k);
+    return index < 0 ? outside : volume.values[index];
   }
 
   function linear(volume, i, j, k) {
@@ -62,13 +69,49 @@
     return sum;
   }
 
-  function valueAt(p) {
-    const stored = nearest(map, ...indices(map, p), map.outside);
-    if (stored === map.outside) return null;
+  function numberOf(stored) {
     return Math.abs(stored) === map.infinite ? Math.sign(stored) * Infinity : stored * map.step;
   }
 
-  const isShown = (z) => (map.signed ? Math.abs(z) : z) > limit;
+  const sideOf = (stored) => {
+    if (stored === map.outside) return 0;
+    const value = numberOf(stored);
+    if ((map.signed ? Math.abs(value) : value) <= limit) return 0;
+    return value > 0 ? 1 : -1;
+  };
+
+  // Clusters of voxels that share a face, of one sign, as in the table: the small ones are left out.
+  function sift() {
+    const [nx, ny, nz] = map.shape;
+    state = new Uint8Array(map.values.length);
+    map.sizes = new Map(); // of the clusters that are left out, by their voxels
+    const members = [];
+    for (let start = 0; start < state.length; start++) {
+      const side = state[start] ? 0 : sideOf(map.values[start]);
+      if (!side) continue;
+      members.length = 0;
+      members.push(start);
+      state[start] = SHOWN;
+      if (map.extent < 2) continue;
+      for (let next = 0; next < members.length; next++) {
+        const at = members[next];
+        const i = at % nx, j = Math.floor(at / nx) % ny, k = Math.floor(at / (nx * ny));
+        for (const [inside, other] of [
+          [i > 0, at - 1], [i < nx - 1, at + 1], [j > 0, at - nx], [j < ny - 1, at + nx],
+          [k > 0, at - nx * ny], [k < nz - 1, at + nx * ny],
+        ]) {
+          if (!inside || state[other] || sideOf(map.values[other]) !== side) continue;
+          state[other] = SHOWN;
+          members.push(other);
+        }
+      }
+      if (members.length >= map.extent) continue;
+      for (const at of members) {
+        state[at] = SMALL;
+        map.sizes.set(at, members.length);
+      }
+    }
+  }
 
   function draw(canvas) {
     const axis = canvas.dataset.axis;
@@ -87,9 +130,9 @@
       const back = indices(picture, p), over = indices(map, p);
       for (let column = 0; column < width; column++) {
         const at = 4 * (row * width + column);
-        const stored = nearest(map, over[0], over[1], over[2], map.outside);
-        const z = stored * map.step;
-        if (stored !== map.outside && isShown(z)) {
+        const index = indexOf(map, over[0], over[1], over[2]);
+        if (index >= 0 && state[index] === SHOWN) {
+          const z = map.values[index] * map.step;
           const entry = Math.round(127.5 * (1 + Math.max(-1, Math.min(1, z / half))));
           for (let part = 0; part < 3; part++) image.data[at + part] = colours[3 * entry + part];
         } else {
@@ -136,13 +179,21 @@
 
   function tell() {
     const where = place.map((value) => value.toFixed(1).replace("-", "−")).join(", ");
-    const z = valueAt(place);
+    const index = indexOf(map, ...indices(map, place));
     let what = "outside the mask, or without a statistic";
-    if (z !== null) {
-      const side = isShown(z) ? "above" : "not above";
-      what = map.unit === "p"
-        ? `corrected p = ${asP(z)}, ${isShown(z) ? "below" : "not below"} the limit`
-        : `z = ${z.toFixed(2).replace("-", "−")}, ${side} the threshold`;
+    if (index >= 0 && map.values[index] !== map.outside) {
+      const value = numberOf(map.values[index]);
+      if (map.unit === "p") {
+        const side = state[index] ? "below" : "not below";
+        what = `corrected p = ${asP(value)}, ${side} the limit`;
+      } else {
+        const side = state[index] ? "above" : "not above";
+        what = `z = ${value.toFixed(2).replace("-", "−")}, ${side} the threshold`;
+      }
+      if (state[index] === SMALL) {
+        const size = map.sizes.get(index);
+        what += `, in a cluster of ${size} voxel${size > 1 ? "s" : ""}, fewer than ${map.extent}`;
+      }
     }
     readout.textContent = `(${where}) mm: ${what}`;
     byId("viewer-limit").textContent = map.unit === "p"
@@ -174,6 +225,7 @@
     slider.max = String(Math.max(map.largest, map.threshold));
     slider.value = String(map.threshold);
     limit = map.threshold;
+    sift();
     moveTo(map.peak);
   }
 
@@ -216,6 +268,7 @@
   byId("viewer-map").addEventListener("change", (event) => choose(event.target.value));
   byId("viewer-threshold").addEventListener("input", (event) => {
     limit = Number(event.target.value);
+    sift();
     refresh();
   });
   byId("viewer-peak").addEventListener("click", () => moveTo(map.peak));
