@@ -167,6 +167,8 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         ),
         confounds: pd.DataFrame | None = None,
         design_matrix: pd.DataFrame | str | os.PathLike[str] | None = None,
+        *,
+        allow_partial: bool = False,
     ) -> Self:
         """Read the images once and fit the model at every voxel.
 
@@ -189,6 +191,9 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
             ``groupglm fit`` writes it, labels the rows and is no regressor. With a table of maps or
             first-level models, rows are matched by it or by an index of labels; without either a
             table must be sorted by subject.
+        allow_partial : bool, default=False
+            Whether subjects without a map, without a row, or without a value in their row of the
+            confounds or the design are left out, with a warning that names them.
 
         Returns
         -------
@@ -211,16 +216,20 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         -----
         groupglm.errors.RankDeficientWarning, groupglm.errors.CollinearityWarning
             If columns of the design depend on each other, entirely or nearly.
+        UserWarning
+            Who is left out, and why.
         """
         self._forget()
         try:
-            self._fit(second_level_input, confounds, design_matrix)
+            self._fit(second_level_input, confounds, design_matrix, allow_partial=allow_partial)
         except BaseException:
             self._forget()  # also when interrupted: half a fit is none
             raise
         return self
 
-    def _fit(self, second_level_input: Any, confounds: Any, design_matrix: Any) -> None:
+    def _fit(
+        self, second_level_input: Any, confounds: Any, design_matrix: Any, *, allow_partial: bool
+    ) -> None:
         if self.missing not in MISSING:
             raise ValueError(f"missing is {self.missing!r}; it must be one of {', '.join(MISSING)}")
         self._options = FitOptions(
@@ -233,7 +242,9 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
             progress=Progress(self.verbose),
             memory_budget=check_memory_budget(self.memory_budget),
         )
-        self._cohort = make_cohort(second_level_input, confounds, design_matrix)
+        self._cohort = make_cohort(
+            second_level_input, confounds, design_matrix, allow_partial=allow_partial
+        )
         self._fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] = {}
         self.design_matrix_ = self._cohort.first_design
         if self._cohort.has_one_kind:

@@ -14,6 +14,7 @@ from groupglm.errors import warn_caller
 from groupglm.images import open_images
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.inputs.first_level import FirstLevelCohort, are_first_level_models
+from groupglm.inputs.partial import leave_out
 from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
 from groupglm.inputs.table import MapTable
 from groupglm.labels import LABEL, label_in_path, plain_label, row_labels
@@ -116,7 +117,12 @@ class LabelledCohort(Cohort, Protocol):
 
 
 def make_cohort(
-    second_level_input: Any, confounds: Any, design_matrix: Any, *, has_blocks: bool = False
+    second_level_input: Any,
+    confounds: Any,
+    design_matrix: Any,
+    *,
+    has_blocks: bool = False,
+    allow_partial: bool = False,
 ) -> LabelledCohort:
     """Check what a model is to be fitted to; images are not opened yet.
 
@@ -130,6 +136,8 @@ def make_cohort(
         The user's design.
     has_blocks : bool, default=False
         Whether exchangeability blocks say which maps belong together.
+    allow_partial : bool, default=False
+        Whether what has no counterpart, and subjects that lack a value, are left out.
 
     Returns
     -------
@@ -149,11 +157,28 @@ def make_cohort(
         warn_caller(
             "confounds have no effect beside a design_matrix; put them into it, or leave it out"
         )
+    if allow_partial:
+        second_level_input, confounds, design_matrix = leave_out(
+            second_level_input, _subjects(second_level_input), confounds, design_matrix
+        )
     if labelled:
         return TableCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
     if models:
         return FirstLevelCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
     return ImageCohort(second_level_input, confounds, design_matrix)
+
+
+def _subjects(given: Any) -> list[str | None]:
+    """Return whose the rows, models or images are, as far as that is known."""
+    import pandas as pd
+
+    if isinstance(given, pd.DataFrame):
+        MapTable.from_frame(given)  # refuses what is no table of maps
+        return list(given[LABEL])
+    if are_first_level_models(given):
+        labels = [model.subject_label for model in given]
+        return [None if label is None else str(label) for label in labels]
+    return _subjects_of(given, _names_of(given))
 
 
 class ImageCohort:

@@ -115,6 +115,7 @@ def non_parametric_inference(
     target_affine: Any = None,
     target_shape: Any = None,
     resume: PermutationOutputs | str | os.PathLike[str] | None = None,
+    allow_partial: bool = False,
 ) -> Nifti1Image | PermutationOutputs:
     """Test a contrast by permutation, corrected for all voxels of the mask.
 
@@ -182,6 +183,9 @@ def non_parametric_inference(
     resume : result of this function, or path, optional
         Goes on from there to `n_perm` permutations in all. A file is read if it exists and written
         at the end and when interrupted.
+    allow_partial : bool, default=False
+        Whether subjects without a map, a row or a value are left out, as by `SecondLevelModel.fit`;
+        `exchangeability_blocks` and `variance_groups` are then a Series with labels.
 
     Returns
     -------
@@ -278,6 +282,7 @@ def non_parametric_inference(
         confounds,
         design_matrix,
         has_blocks=exchangeability_blocks is not None,
+        allow_partial=allow_partial,
     )
     rows = cohort.aligned(first_level_contrast)
     options = replace(
