@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 from groupglm.contrasts import contrast_matrix
-from groupglm.inputs.formula import design_from_formula
+from groupglm.inputs.formula import design_from_columns, design_from_formula
 
 TABLE = pd.DataFrame(
     {
@@ -164,3 +165,129 @@ def test_a_table_without_columns_names_none() -> None:
     assert design_from_formula("~ 1", table).shape == (2, 1)
     with pytest.raises(ValueError, match=r"names 'age', which .* Its columns are: none"):
         design_from_formula("~ age", table)
+
+
+def test_nesting_by_in_is_the_interaction_alone() -> None:
+    """As R's help page of ``formula`` has it: ``a + b %in% a`` expands to ``a + a:b``."""
+    for formula in ("~ age %in% group", "~ age:group"):
+        design = design_from_formula(formula, TABLE)
+        assert list(design) == ["Intercept", "age:group[control]", "age:group[patient]"]
+        patient = (TABLE["group"] == "patient").to_numpy()
+        np.testing.assert_array_equal(design.iloc[:, 2], np.where(patient, TABLE["age"], 0))
+
+
+@pytest.mark.parametrize(
+    ("formula", "columns"),
+    [
+        ("~ 0 + (age + site + hot)**2", "age site hot age:site age:hot site:hot"),
+        ("~ 0 + (age + site + hot)^3 - age:site:hot", "age site hot age:site age:hot site:hot"),
+        ("~ 0 + age*site %in% hot", "age site:hot age:site:hot"),
+        ("~ 0 + age*site:hot", "age site:hot age:site:hot"),
+        ("~ 0 + age/site/hot", "age age:site age:site:hot"),
+        ("~ 0 + (age + site)/hot", "age site age:site:hot"),
+        ("~ age - 1", "age"),
+        ("~ 0 + age + 1", "Intercept age"),
+        ("~ 0 + site:age + age:site", "site:age"),
+        ("~ 0 + age**2", "age"),
+    ],
+)
+def test_terms_and_precedence_are_those_of_r(formula: str, columns: str) -> None:
+    """As R's help pages of ``formula`` and ``Syntax`` say, by hand."""
+    table = TABLE.assign(hot=[1.0, 3, 2, 5, 4, 7])
+    design = design_from_formula(formula, table)
+    assert list(design) == columns.split()
+    for name in columns.split():
+        product = np.prod([table.get(part, np.ones(6)) for part in name.split(":")], axis=0)
+        np.testing.assert_array_equal(design[name], product)
+
+
+@pytest.mark.parametrize(
+    ("formula", "told"),
+    [
+        ("~ `Intercept`", "column 'Intercept', which would be mistaken for the intercept"),
+        ("~ `1`", "column '1', which would be mistaken for the intercept"),
+        ("~ a:b + `a:b`", "3 columns, but only 2 different names"),
+        ("~ I(a) + `I(a)`", "column 'I.a.' and the expression 'I.a.'"),
+        ("~ hidden", "level '__x' begins with two underscores"),
+        ("~ C(two) + 0", "2 columns, but only 1 different name|different names"),
+        ("~ double", "2 columns that are called 'double'"),
+        ("~ when", "holds datetime64"),
+        ("~ wave", "holds complex128"),
+        ("~ C(one)", "1 for every subject"),
+        ("~ poly(few, 3)", "only 3 different values"),
+        ("~ - a", "takes away 'a', which is not a term before it"),
+        ("~ a - b", "takes away 'b'"),
+        ("~ a + -1", r"'\+' and '-' in a row at character 7; write one '-'"),
+        ("~ 2:a", "a multiple of a column is I"),
+    ],
+)
+def test_no_column_is_dropped_or_made_in_silence(formula: str, told: str) -> None:
+    table = pd.DataFrame(
+        {
+            "a": [1.0, 2, 3, 5, 8, 13],
+            "b": [2.0, 3, 5, 7, 11, 13],
+            "a:b": [3.0, 1, 4, 1, 5, 9],
+            "I(a)": [3.0, 1, 4, 1, 5, 9],
+            "1": [3.0, 1, 4, 1, 5, 9],
+            "Intercept": [3.0, 1, 4, 1, 5, 9],
+            "hidden": ["__x", "y", "y"] * 2,
+            "two": pd.Series([1, "1", 1] * 2, dtype=object),
+            "one": [1] * 6,
+            "few": [1, 2, 3] * 2,
+            "when": pd.to_datetime(["2020-01-01", "2020-01-02"] * 3),
+            "wave": np.array([1j, 2, 3] * 2),
+        }
+    )
+    table = pd.concat([table, table[["a", "b"]].set_axis(["double", "double"], axis=1)], axis=1)
+    with pytest.raises(ValueError, match=told):
+        design_from_formula(formula, table)
+    assert design_from_formula("~ 0 + `Intercept` + `1`", table).shape == (6, 2)
+
+
+@pytest.mark.parametrize(
+    ("expression", "values"),
+    [
+        ("exp10(age / 20)", lambda age: 10.0 ** (age / 20)),
+        ("I(age ** 2)", lambda age: age * age),
+        ("I(-age + 2 * (age - 1) / 4)", lambda age: -age + (age - 1) / 2),
+        ("{1 / age}", lambda age: 1 / age),
+        ("I((age > 30) & ~(age >= 42) | (age == 20))", lambda age: [1, 1, 0, 0, 1, 0]),
+        ("I(30 < age <= 42)", lambda age: [0, 1, 1, 0, 1, 0]),
+        ("I(group == 'patient')", lambda age: [1, 0, 1, 0, 0, 1]),
+        ("np.where(age > 30, np.log(age - 19), 0)", lambda a: np.where(a > 30, np.log(a - 19), 0)),
+        ("np.clip(age, 25, 40)", lambda age: np.clip(age, 25, 40)),
+        ("np.maximum(age, 10 * site)", lambda age: np.maximum(age, [10, 20, 30, 10, 20, 30])),
+        ("scale(age)", lambda age: (age - age.mean()) / age.std(ddof=1)),
+        ("standardize(age)", lambda age: (age - age.mean()) / age.std()),
+        ("center(`dose (mg)`)", lambda age: np.array([1, 2, 4, 8, 16, 32]) - 10.5),
+        ("I(site ** 20)", lambda age: np.array([1, 2, 3, 1, 2, 3.0]) ** 20),
+    ],
+)
+def test_expressions_have_their_values(expression: str, values: Any) -> None:
+    before = TABLE.copy(deep=True)
+    found = design_from_formula(f"~ 0 + {expression}", TABLE).iloc[:, 0]
+    wanted = np.asarray(values(TABLE["age"].to_numpy()), dtype=float)
+    np.testing.assert_allclose(found, wanted, rtol=1e-14, atol=1e-14)
+    pd.testing.assert_frame_equal(TABLE, before)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "string", "category"])
+def test_columns_of_every_type_of_pandas(dtype: str) -> None:
+    values: Any = [1, 0, 1, 0, 1, 1]
+    words = ["no", "yes"]
+    column: Any = pd.Series([words[value] for value in values] if dtype == "string" else values)
+    table = pd.DataFrame({"x": column.astype(dtype)})
+    found = design_from_formula("~ x", table).iloc[:, 1]
+    np.testing.assert_array_equal(found, values)
+
+
+def test_a_category_keeps_its_order_and_has_no_empty_column() -> None:
+    dose = pd.Categorical(list("mhmhll"), categories=["h", "m", "l", "unused"])
+    design = design_from_formula("~ dose", TABLE.assign(dose=dose))
+    assert list(design) == ["Intercept", "dose[T.m]", "dose[T.l]"]
+
+
+def test_columns_of_any_name_make_a_design() -> None:
+    table = TABLE.rename(columns={"age": "a`b) + exit(", "site": "1"})
+    design = design_from_columns(["a`b) + exit("], table, intercept=True)
+    assert list(design) == ["Intercept", "a`b) + exit("]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import codecs
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +13,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fuzz import user_texts
 from groupglm.bids import read_stats_model
 from groupglm.contrasts import contrast_matrix
 from groupglm.inputs.formula import design_from_formula
-from reference.bids import model_file
-from reference.hostile_texts import CONTRASTS, FORMULAS
+from reference.bids import model_facts, model_file
+from reference.hostile_texts import CONTRASTS, FORMULAS, nothing_executed
 from reference.shell import basic, make_study, run_fit
 
 MOST_SECONDS = 20  # of processor time, where each takes milliseconds: what never ends, ends here
@@ -36,20 +36,6 @@ MANY = TABLE.assign(
     **dict.fromkeys("abcdefghijkl", TABLE["group"]),
 )
 
-_watched: list[str] = []
-_watching: list[bool] = []
-
-
-def _watch(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _watching:
-        return
-    writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
-    if event in ("exec", "os.system", "subprocess.Popen", "pickle.find_class") or writes:
-        _watched.append(f"{event} {arguments!r}"[:200])
-
-
-sys.addaudithook(_watch)
-
 
 def _give_up(*_: object) -> None:
     raise TimeoutError(f"more than {MOST_SECONDS} s")
@@ -63,14 +49,11 @@ def nothing_happens(path: Path) -> Iterator[None]:
     codecs.lookup("utf-8-sig")  # as JSON files are read
     signal.signal(signal.SIGVTALRM, _give_up)
     signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
-    _watched.clear()
-    _watching.append(True)
     try:
-        yield
+        with nothing_executed():
+            yield
     finally:
-        _watching.clear()
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    assert not _watched
     assert not path.exists()
     pd.testing.assert_frame_equal(MANY, before, check_exact=True)
 
@@ -128,3 +111,74 @@ def test_the_command_says_so_too(study: Path, option: str, tmp_path: Path) -> No
         assert isinstance(refused.exception, SystemExit), (text[:80], refused.exception)
         assert not path.exists()
         assert not out.exists()
+
+
+def read_whole(changes: dict[str, Any], table: pd.DataFrame) -> None:
+    model = read_stats_model(model_facts(**changes))
+    columns = [str(name) for name in model.design_matrix(table)]
+    for contrast in model.contrasts_of(columns):
+        contrast.over(columns)
+
+
+def _instruction(**instruction: Any) -> dict[str, Any]:
+    transformer = {"Transformer": "pybids-transforms-v1", "Instructions": [instruction]}
+    return {"Transformations": transformer, "Model": {"Type": "glm", "X": [1, "age"]}}
+
+
+def _weight(weight: Any) -> dict[str, Any]:
+    contrast = {"Name": "c", "ConditionList": ["age"], "Weights": [weight], "Test": "t"}
+    return {"Contrasts": [contrast]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"Model": {"Type": "glm", "Formula": "age + I(age**1)"}}, "a term 1 or 0"),
+        ({"Model": {"Type": "glm", "Formula": "age + I(age + 0)"}}, "a term 1 or 0"),
+        ({"Model": {"Type": "glm", "Formula": "poly(age, 1)"}}, "a term 1 or 0"),
+        ({"Model": {"Type": "glm", "Formula": "C(site)[T.1]"}}, "Formula"),
+        ({"Model": {"Type": "glm", "Formula": ["1"]}}, "a term 1 or 0"),
+        ({"Model": {"Type": "glm", "X": ["age` + exit() + `site"]}}, "list of names of columns"),
+        ({"Model": {"Type": "glm", "X": [1, "*" * 5_000 + "["]}}, "does not have"),
+        ({"Model": {"Type": "glm", "X": [1, "(a+)+$"]}}, "does not have"),
+        (_weight("1e999999999"), "is no number"),
+        (_weight("1e-999999999/0"), "is no number"),
+        (_weight("1/1e999999999"), "is no number|only zeros"),
+        (_weight("9" * 100_000), "is no number"),
+        (_weight("__import__('os')"), "is no number"),
+        (_weight(float("inf")), "is no number"),
+        (_weight(10**400), "is no number"),
+        (_weight([[1]]), "Weights|number"),
+        (_instruction(Name="Rename", Input=["age", "site"], Output=["x", "x"]), "twice"),
+        (_instruction(Name="Factor", Input=["id"]), "a design column a subject"),
+        (
+            _instruction(Name="Factor", Input=["site"], Constraint="drop_one", RefLevel=[1]),
+            r"RefLevel \[1\], but column 'site' has '1', '2', '3'",
+        ),
+        (_instruction(Name="Factor", Input=["sex"]), "second column 'sex.f'"),
+        (_instruction(Name="Scale", Input=["group"]), "needs numbers"),
+        (_instruction(Name="eval", Input=["age"]), "not supported"),
+        (_instruction(Name="__class__", Input=["age"]), "not supported"),
+    ],
+)
+def test_a_stats_model_is_data(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    table = MANY.assign(id=list("uvwxyz"), sex=list("fmfmfm"))
+    table["sex.f"] = 1.0
+    with nothing_happens(tmp_path / "touched"), pytest.raises(ValueError, match=words):
+        read_whole(changes, table)
+
+
+def test_a_contrast_that_is_too_long_for_a_file_is_refused_at_once(
+    study: Path, tmp_path: Path
+) -> None:
+    arguments = basic(study, tmp_path / "out")
+    arguments[arguments.index("--contrast") + 1] = "age" + " + age" * 60
+    refused = run_fit(*arguments)
+    assert refused.exit_code == 1
+    assert "more than 120; write NAME=EXPRESSION" in " ".join(refused.output.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_sound_for_the_fuzzer_holds_here(tmp_path: Path) -> None:
+    outcomes = {user_texts.check(case, tmp_path) for case in user_texts.cases()}
+    assert outcomes == {"sound", "refused"}

@@ -115,6 +115,10 @@ def bids_done(raw: Path, out: Path, *more: str | Path) -> Result:
 
 
 def model_file(folder: Path, **changes: Any) -> Path:
+    return write_json(folder / "model-faces_smdl.json", model_facts(**changes))
+
+
+def model_facts(**changes: Any) -> dict[str, Any]:
     node = {
         "Level": "Dataset",
         "Name": "group_level",
@@ -124,8 +128,7 @@ def model_file(folder: Path, **changes: Any) -> Path:
         **changes,
     }
     subject = {"Level": "Subject", "Name": "subject_level"}
-    facts = {"Name": "faces", "BIDSModelVersion": "1.0.0", "Nodes": [subject, node]}
-    return write_json(folder / "model-faces_smdl.json", facts)
+    return {"Name": "faces", "BIDSModelVersion": "1.0.0", "Nodes": [subject, node]}
 
 
 def maps_of(raw: Path, contrast: str = "facesGtHouses") -> list[Path]:

@@ -6,6 +6,43 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_EVENTS = ("exec", "os.system", "subprocess.Popen", "pickle.find_class")
+_watched: list[str] = []
+_watching: list[bool] = []
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _watching:
+        return
+    writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+    if event in _EVENTS or writes:
+        _watched.append(f"{event} {arguments!r}"[:200])
+
+
+@contextmanager
+def nothing_executed() -> Iterator[None]:
+    """Assert that within, no code object is executed, no process started and no file written.
+
+    What is imported within counts, so it must have been before.
+    """
+    if _watch not in _hooks:
+        sys.addaudithook(_watch)
+        _hooks.append(_watch)
+    _watched.clear()
+    _watching.append(True)
+    try:
+        yield
+    finally:
+        _watching.clear()
+        assert not _watched, _watched  # also where what was within raised
+
+
+_hooks: list[Any] = []  # which cannot be removed
 _CALL = '__import__("os").system("touch PATH")'
 
 # Each pretends, to one reader or another, that code is a name, a text or a number.

@@ -273,6 +273,8 @@ def _unused(x: Sequence[str], formula: Any, where: str) -> list[str]:
 def _variable(name: Any, where: str) -> str:
     if name == 1 and not isinstance(name, bool):
         return INTERCEPT
+    if isinstance(name, str) and name.lower() == INTERCEPT:
+        return INTERCEPT
     if not isinstance(name, str) or not name or "`" in name:
         raise ValueError(f"{where} has {name!r}; it must be a list of names of columns, and 1")
     return name

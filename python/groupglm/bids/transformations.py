@@ -66,6 +66,8 @@ def _checked(given: Any, where: str) -> dict[str, Any]:
         raise ValueError(f"{where}: {name} has no Input; give a list of columns")
     n_wanted = 1 if name == "Product" else len(read["Input"])
     needed = name in ("Product", "Rename", "Copy")
+    if len(set(read["Output"])) < len(read["Output"]):
+        raise ValueError(f"{where}: Output names a column twice ({quoted(read['Output'])})")
     if (read["Output"] or needed) and len(read["Output"]) != n_wanted:
         raise ValueError(
             f"{where}: {name} has {len(read['Output'])} names in Output; it needs {n_wanted}"
@@ -148,7 +150,12 @@ def _factor(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame
                 f"has no value for {', '.join(absent[:8])}; fill it in, or leave these subjects out"
             )
         check_covariates(table[[name]], WHERE, declared=[name], to_declare="")
-        levels = sorted(column.unique().tolist())
+        levels = sorted(column.unique().tolist(), key=lambda level: (isinstance(level, str), level))
+        if 2 < len(levels) == len(table):
+            raise ValueError(
+                f"the instruction Factor cannot code column {name!r} of the participants table: "
+                "each subject has another value, so it would take a design column a subject"
+            )
         reference = instruction.get("RefLevel", levels[0])
         if drop_one and reference not in levels:
             raise ValueError(
@@ -156,6 +163,11 @@ def _factor(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame
                 f"{quoted([str(level) for level in levels])}"
             )
         for level in levels:
+            if f"{name}.{level}" in table.columns:
+                raise ValueError(
+                    f"the instruction Factor would make a second column '{name}.{level}' in the "
+                    "participants table; rename the one that is there"
+                )
             if not (drop_one and level == reference):
                 table[f"{name}.{level}"] = (column == level).astype("float64")
         table = table.drop(columns=name)

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom")  # what all its sidecars say
+_MAX_LABEL = 120  # characters; a file system takes names of 255, and there is more in them
 _STATES: tuple[State, ...] = ("done", "absent", "other")  # the worst last
 _KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
 _MEANING = {
@@ -357,6 +358,11 @@ def check_labels(
             raise ValueError(
                 f"contrast {contrast.name!r} has no letter or digit to name its files by; write "
                 "NAME=EXPRESSION"
+            )
+        if len(contrast.label) > _MAX_LABEL:
+            raise ValueError(
+                f"contrast {contrast.name[:40]!r}... would name its files by {len(contrast.label)} "
+                f"characters, more than {_MAX_LABEL}; write NAME=EXPRESSION"
             )
     for label in _unique([contrast.label.lower() for contrast in contrasts]):
         names = [repr(c.name) for c in contrasts if c.label.lower() == label]

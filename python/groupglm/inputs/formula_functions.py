@@ -227,7 +227,7 @@ def _categorical(data: Any, contrasts: Any = None, levels: Any = None) -> Any:
     column = as_levels(column)
     n_levels = len(column.cat.categories)
     if n_levels == 1:
-        raise ValueError(f"its column is {column.iloc[0]!r} for every subject; leave it out.")
+        raise ValueError(f"its column is {column.tolist()[0]!r} for every subject; leave it out.")
     if isinstance(contrasts, PolyContrasts) and n_levels > MAX_DEGREE + 1:
         raise ValueError(f"it has {n_levels} levels; polynomials take up to {MAX_DEGREE + 1}.")
     return C(column, contrasts)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix, load_design_matrix
-from groupglm.plotting.charts import despine, label_columns, new_chart
+from groupglm.plotting.charts import despine, label_columns, new_chart, plain
 from groupglm.plotting.colors import BLUE, ORANGE
 
 if TYPE_CHECKING:
@@ -80,5 +80,5 @@ def plot_contrast_matrix(
     if len(rows) > len(shown):
         heading += f" (rows 1 to {len(shown)} of {len(rows)})"
     if heading:
-        grid[0, 0].set_title(heading.strip(), loc="left", fontsize=11)
+        grid[0, 0].set_title(plain(heading.strip()), loc="left", fontsize=11)
     return figure

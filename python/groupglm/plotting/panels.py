@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from groupglm.plotting.charts import plain
 from groupglm.plotting.volumes import IN_PLANE, Bounds, Volume
 
 if TYPE_CHECKING:
@@ -277,7 +278,12 @@ def lay_out(
     figure = Figure(figsize=(total_width, total_height), facecolor=look.ground)
     if title:
         figure.text(
-            0.1 / total_width, 1 - 0.12 / total_height, title, color=look.ink, va="top", size=13
+            0.1 / total_width,
+            1 - 0.12 / total_height,
+            plain(title),
+            color=look.ink,
+            va="top",
+            size=13,
         )
     axes = []
     top = total_height - above
