@@ -15,12 +15,14 @@ import matplotlib as mpl
 import nibabel as nib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
 
 from groupglm import SecondLevelModel, non_parametric_inference, threshold_stats_img
 from groupglm.report import PermutationTest
+from groupglm.report.figures import picture
 from reference.pages import AFFINE, SHAPE, Page, small_study
 
 ALPHA = 0.05
@@ -208,6 +210,18 @@ def test_the_colours_of_the_number_of_images_are_those_of_the_bar() -> None:
     # And none that is not on the bar: letters' edges are few.
     away = np.abs(colours[:, np.newaxis] - viridis).max(axis=2).min(axis=1) > 9
     assert counts[away].sum() < 0.01 * counts.sum()
+
+
+def test_what_is_grey_in_a_picture_stays_grey() -> None:
+    figure = Figure(figsize=(4, 1), facecolor="black")
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.imshow(np.arange(256)[np.newaxis], cmap="gray", vmin=0, vmax=255, aspect="auto")
+    data = base64.b64decode(picture(figure, "A ramp").source.removeprefix("data:image/png;base64,"))
+    pixels = np.array(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    assert np.ptp(pixels, axis=2).max() == 0
+    row = pixels[pixels.shape[0] // 2, :-1, 0]  # the last is half ground
+    expected = np.linspace(0, 255, len(row))
+    assert np.abs(row - expected).max() < 4  # 96 greys, and the width of a value
 
 
 def test_where_nothing_survived_the_map_is_shown_through_its_peak(model: SecondLevelModel) -> None:

@@ -107,6 +107,7 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     Picture
         With a PNG of at most 256 colours.
     """
+    import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
@@ -114,8 +115,15 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
-    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), pixels)
-    colours = drawn.convert("RGB").quantize(palette=_palette(), dither=Image.Dither.NONE)
+    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), pixels).convert("RGB")
+    palette = _palette()
+    entries = np.array(drawn.quantize(palette=palette, dither=Image.Dither.NONE))
+    # The nearest colour of a light grey may be a light blue: what is grey stays grey.
+    values = np.asarray(drawn)
+    is_grey = values.min(axis=2) == values.max(axis=2)
+    entries[is_grey] = np.round(values[is_grey, 0] / 255 * (_GREYS - 1))
+    colours = Image.fromarray(entries)
+    colours.putpalette(palette.palette.tobytes())
     buffer = io.BytesIO()
     colours.save(buffer, format="PNG", compress_level=9)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
