@@ -78,7 +78,8 @@ def test_the_page_is_about_these_contrasts_at_this_threshold(study: Path, tmp_pa
     page = tmp_path / "report.html"
     _fit(study, tmp_path, BOTH, "--report")
     told = json.loads((tmp_path / "report.html.json").read_text())
-    assert told["Correction"] == {"HeightControl": "fpr", "Alpha": 0.001}
+    only = {"HeightControl": "fpr", "Alpha": 0.001, "TwoSided": True}
+    assert told["Corrections"] == [only]
     first = page.read_text(encoding="utf-8")
     skipped = _fit(study, tmp_path, BOTH, "--report", "--correct", "fpr:0.001")
     assert "Report: skipped" in skipped.output  # what it is by default

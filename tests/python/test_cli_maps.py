@@ -209,6 +209,7 @@ def test_outputs_of_other_kinds_are_refused(fitted: Path, tmp_path: Path) -> Non
 def test_clusters(fitted: Path, tmp_path: Path) -> None:
     out = tmp_path / "table.tsv"
     arguments = ["clusters", fitted / "z.nii.gz", "--threshold", "2.5", "--output", out, "--json"]
+    arguments.append("--one-sided")
     result = CliRunner().invoke(main, [*map(str, arguments)])
     assert result.exit_code == 0, result.output
     wanted = nilearn_table(str(fitted / "z.nii.gz"), 2.5, two_sided=False)

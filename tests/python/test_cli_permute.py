@@ -55,7 +55,7 @@ def _expected(study: Path, **options: Any) -> Any:
         second_level_contrast="age",
         mask=study / "mask.nii.gz",
         random_state=0,
-        **options,
+        **{"two_sided_test": True, **options},
     )
 
 
@@ -131,6 +131,7 @@ def test_the_mask_of_the_test_is_written(study: Path, tmp_path: Path) -> None:
         design_matrix=pd.DataFrame({"Intercept": np.ones(10)}),
         second_level_contrast="Intercept",
         n_perm=20,
+        two_sided_test=True,
         tfce=True,
         random_state=0,
     )

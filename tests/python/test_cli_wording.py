@@ -42,7 +42,7 @@ def _image(path: Path, values: Any, affine: Any = None) -> Path:
             "threshold",
             "--at 0.05 is small: give --correct fpr:0.05",
         ),
-        ("stat_threshold=-3: two_sided=False", "clusters", "--threshold -3: no --two-sided"),
+        ("stat_threshold=-3: two_sided=False", "clusters", "--threshold -3: --one-sided"),
         ("n_perm=9 gives", "permute", "--n-perm 9 gives"),
         ("n_perm=9 gives", "fit", "--permute 9 gives"),
         ("cluster_threshold=20; all", "threshold", "--cluster-threshold 20; all"),
@@ -66,7 +66,7 @@ def test_threshold_and_clusters(tmp_path: Path) -> None:
         ),
         (
             ["clusters", z, "--threshold", "-3", "--two-sided"],
-            "--threshold -3 is negative, but both tails are looked at: give --threshold 3, or no",
+            "--threshold -3 is negative, but both tails are looked at: give --threshold 3, or --",
         ),
     ):
         result = CliRunner().invoke(main, [*map(str, arguments)])

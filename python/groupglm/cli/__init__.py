@@ -56,7 +56,10 @@ class _OneLineErrors(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         keep_command(ctx, args)
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            _refuse_second_values(click.Context(command, parent=ctx, info_name=name), rest)
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -70,6 +73,21 @@ class _OneLineErrors(click.Group):
         except (ValueError, OSError) as error:
             told = as_options(" ".join(str(error).split()), ctx.invoked_subcommand)
             raise click.ClickException(told) from error
+
+
+def _refuse_second_values(ctx: click.Context, args: list[str]) -> None:
+    """Refuse an option that is given twice and holds one value: click would drop the first."""
+    try:
+        _, _, order = ctx.command.make_parser(ctx).parse_args(list(args))
+    except click.UsageError:  # of which the command itself tells
+        return
+    for parameter in order:
+        if not isinstance(parameter, click.Option) or parameter.multiple:
+            continue
+        is_switch = parameter.is_flag and not parameter.secondary_opts
+        if order.count(parameter) > 1 and not is_switch:
+            names = "/".join((*parameter.opts, *parameter.secondary_opts))
+            raise click.UsageError(f"{names} is given twice; give it once.", ctx)
 
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -11,7 +11,8 @@ import click
 
 from groupglm.cli.journal import Journal
 from groupglm.cli.made import Made
-from groupglm.cli.options import as_json, overwrite
+from groupglm.cli.options import as_json, overwrite, tails
+from groupglm.cli.options import cluster_threshold as cluster_threshold_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,14 +36,8 @@ COLUMNS = {
 @click.command(short_help="Tabulate the clusters of a map with their peaks.")
 @click.argument("stat_map", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--threshold", type=float, required=True, help="On the scale of the map.")
-@click.option(
-    "--cluster-threshold",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Smallest size of a cluster, in voxels.",
-)
-@click.option("--two-sided", is_flag=True, help="Negative clusters too.")
+@cluster_threshold_option
+@tails
 @click.option(
     "--min-distance",
     type=click.FloatRange(min=0),
@@ -60,7 +55,7 @@ def clusters(
     stat_map: Path,
     threshold: float,
     cluster_threshold: int,
-    two_sided: bool,
+    two_sided: bool | None,
     min_distance: float,
     output: Path | None,
     as_json: bool,
@@ -71,7 +66,7 @@ def clusters(
     \b
     Examples
       groupglm clusters results/contrast-age_stat-z_statmap.nii.gz --threshold 3.1
-      groupglm clusters z.nii.gz --threshold 2.3 --two-sided --cluster-threshold 20 \\
+      groupglm clusters z.nii.gz --threshold 2.3 --one-sided --cluster-threshold 20 \\
           --output clusters.tsv
 
     What is there already, made of the same file with the same options, is skipped.
@@ -95,12 +90,15 @@ def clusters(
             table = _read(made.output)
         else:
             from groupglm.inference.cluster_table import tabulate_clusters
+            from groupglm.inference.map_scale import has_one_tail
+
+            both = two_sided or (two_sided is None and not has_one_tail(stat_map))
 
             table = tabulate_clusters(
                 stat_map,
                 threshold,
                 cluster_threshold=cluster_threshold,
-                two_sided=two_sided,
+                two_sided=both,
                 min_distance=min_distance,
             ).table
             if made is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.clusters import COLUMNS
@@ -15,12 +16,38 @@ if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.options import Correction
 
-__all__ = ["correct_contrast"]
+__all__ = ["Rule", "correct_contrast"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a contrast is thresholded.
+
+    Parameters
+    ----------
+    correction : Correction
+        By which error rate.
+    cluster_threshold : int
+        Clusters of fewer voxels are left out.
+    two_sided : bool
+        Whether both tails of t are looked at.
+    """
+
+    correction: Correction
+    cluster_threshold: int
+    two_sided: bool
+
+    def facts(self, contrast: Contrast) -> dict[str, Any]:
+        """Return what sidecars say of it; F has one tail."""
+        two_sided = self.two_sided and contrast.stat_type == "t"
+        facts = self.correction.facts(two_sided=two_sided)
+        extent = self.cluster_threshold
+        return {**facts, "ClusterThreshold": extent} if extent else facts
 
 
 def correct_contrast(
     contrast: Contrast,
-    correction: Correction,
+    rule: Rule,
     outputs: Outputs,
     journal: Journal,
     *,
@@ -32,7 +59,7 @@ def correct_contrast(
     ----------
     contrast : Contrast
         Which.
-    correction : Correction
+    rule : Rule
         How.
     outputs : Outputs
         Where the map is, and the results go.
@@ -49,24 +76,27 @@ def correct_contrast(
     from groupglm import threshold_stats_img
     from groupglm.inference.cluster_table import n_clusters, tabulate_clusters
 
+    correction = rule.correction
     path = outputs.image_path(contrast, f"z_desc-{correction.label}")
     table_path = outputs.contrast_path(contrast, f"stat-z_desc-{correction.label}_clusters.tsv")
-    two_sided = contrast.stat_type == "t"
-    said: dict[str, Any] = {
-        "Correction": correction.facts(two_sided=two_sided),
-        "Contrast": contrast.facts(),
-    }
+    two_sided = rule.two_sided and contrast.stat_type == "t"
+    said: dict[str, Any] = {"Correction": rule.facts(contrast), "Contrast": contrast.facts()}
     files = {"map": str(path), "clusters": str(table_path)}
-    if not overwrite and outputs.state_of(path, said) == "done" and table_path.is_file():
+    done = {"correction": str(correction), "files": files}
+    state = outputs.state_of(path, said)
+    if not overwrite and state == "other":
+        raise outputs.refusal(f"{correction} of {contrast.name!r}", {"z": path}, said)
+    if not overwrite and state == "done" and table_path.is_file():
         found = read_json(sidecar(path)) or {}
         journal.say(f"{contrast.name}: {correction} skipped, it is there already")
-        return {"threshold": found.get("Threshold"), "status": "skipped", "files": files}
+        return {**done, "threshold": found.get("Threshold"), "status": "skipped"}
     z_map = outputs.image_path(contrast, "z")
     image, threshold = threshold_stats_img(
         z_map,
         mask_img=outputs.mask,
         alpha=correction.alpha,
         height_control=correction.control,
+        cluster_threshold=rule.cluster_threshold,
         two_sided=two_sided,
     )
     assert image is not None  # noqa: S101  (a map was given)
@@ -74,7 +104,9 @@ def correct_contrast(
     with warnings.catch_warnings():
         # The threshold is not the user's, and the line below tells what survives.
         warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
-        table = tabulate_clusters(z_map, threshold, two_sided=two_sided).table
+        table = tabulate_clusters(
+            z_map, threshold, cluster_threshold=rule.cluster_threshold, two_sided=two_sided
+        ).table
     said = {**said, **outputs.said(contrast), "Threshold": finite}
     about = f"Clusters of z scores that survive {correction}, with their peaks"
     outputs.write_table(table, table_path, {"Description": about, **COLUMNS, **said})
@@ -87,4 +119,4 @@ def correct_contrast(
         else f"{'|z|' if two_sided else 'z'} >= {threshold:.3f}"
     )
     journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
-    return {"threshold": finite, "n_clusters": count, "status": "written", "files": files}
+    return {**done, "threshold": finite, "n_clusters": count, "status": "written"}

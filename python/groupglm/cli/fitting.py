@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.cli.corrected import correct_contrast
+from groupglm.cli.corrected import Rule, correct_contrast
 from groupglm.cli.estimating import Estimate, Reading, write_common
 from groupglm.cli.options import Correction
 from groupglm.cli.outputs import Contrast, Outputs, make_folder
@@ -19,6 +19,7 @@ from groupglm.cli.permuted import (
     permute_contrast,
     test_on_page,
 )
+from groupglm.cli.provenance import file_facts
 from groupglm.cli.replacing import remove_others
 from groupglm.cli.report import write_report
 from groupglm.cli.typed import typed_command
@@ -45,6 +46,12 @@ class Settings:
         return Reading(self.options, self.how.missing, self.how.target_affine)
 
     @property
+    def rules(self) -> list[Rule]:
+        """How maps are thresholded."""
+        how = self.how
+        return [Rule(each, how.cluster_threshold, how.two_sided) for each in how.corrections]
+
+    @property
     def permutations(self) -> Permutations | None:
         """How contrasts are permuted too; None if they are not."""
         if self.how.permute is None:
@@ -52,9 +59,9 @@ class Settings:
         return Permutations(
             n_perm=self.how.permute,
             tfce=self.how.tfce,
-            cluster_p=None,
-            two_sided=False,
-            seed=0,
+            cluster_p=self.how.cluster_p,
+            two_sided=self.how.two_sided,
+            seed=self.how.seed,
             missing=self.how.missing,
             target_affine=self.how.target_affine,
         )
@@ -97,15 +104,11 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     if todo or not _has_common(outputs, settings):
         _write_shared(study, outputs, fitted.model, settings, journal)
     done = [_contrast(c, c in todo, outputs, fitted, journal) for c in study.contrasts]
-    if settings.how.correct is not None:
-        for facts, contrast in zip(done, study.contrasts, strict=True):
-            facts["corrected"] = correct_contrast(
-                contrast,
-                settings.how.correct,
-                outputs,
-                journal,
-                overwrite=settings.options.overwrite,
-            )
+    for facts, contrast in zip(done, study.contrasts, strict=True):
+        facts["corrected"] = [
+            correct_contrast(contrast, rule, outputs, journal, overwrite=settings.options.overwrite)
+            for rule in settings.rules
+        ]
     if permutations is not None:
         options = replace(settings.options, mask=outputs.mask)  # the mask of the fit
         for facts, contrast in zip(done, study.contrasts, strict=True):
@@ -132,10 +135,15 @@ def _report(
 ) -> str:
     """Write the page, unless it is there, about the same results, and none is newer."""
     path = outputs.folder / outputs.names.report
-    correct = settings.how.correct or Correction("fpr", 0.001)
+    how = settings.how
+    corrections = how.corrections or (Correction("fpr", 0.001),)
     said: dict[str, Any] = {
         "Contrasts": [contrast.facts() for contrast in study.contrasts],
-        "Correction": {"HeightControl": correct.control, "Alpha": correct.alpha},
+        "Corrections": [correction.facts(two_sided=how.two_sided) for correction in corrections],
+        "Page": {
+            "ClusterThreshold": how.cluster_threshold,
+            "Background": None if how.background is None else file_facts(how.background),
+        },
     }
     tests = {}
     if settings.permutations is not None:
@@ -150,7 +158,15 @@ def _report(
         weights = {contrast.name: contrast.weights for contrast in study.contrasts}
         with outputs.described(path, {"Description": "Page about the group model", **said}):
             write_report(
-                fitted.model, weights, [correct], path, permutations=tests, command=typed_command()
+                fitted.model,
+                weights,
+                corrections,
+                path,
+                permutations=tests,
+                command=typed_command(),
+                two_sided=how.two_sided,
+                cluster_threshold=how.cluster_threshold,
+                **({} if how.background is None else {"bg_img": how.background}),
             )
         journal.say(f"Report: {path}")
     else:

@@ -17,13 +17,21 @@ __all__ = [
     "FWHM",
     "NamedContrast",
     "as_json",
+    "background",
     "check_jobs_option",
+    "cluster_p",
+    "cluster_threshold",
+    "correct",
     "n_jobs",
     "overwrite",
+    "seed",
+    "tails",
     "target_grid",
+    "tfce",
 ]
 
 CONTROLS = ("fpr", "fdr", "bonferroni")
+_FAMILYWISE = ("fwe", "fwer", "familywise")
 
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print a summary as JSON on standard output only."
@@ -215,6 +223,14 @@ class _Correction(_Text):
             alpha = float(number)
         except ValueError:
             alpha = math.nan
+        if control.lower() in _FAMILYWISE:
+            self.fail(
+                f"{value!r}: familywise error is held by permutation, which is not a threshold of "
+                "z: give --permute N to groupglm fit, or groupglm permute; bonferroni:0.05 holds "
+                "it too, with less power",
+                param,
+                ctx,
+            )
         if control not in CONTROLS or not 0 < alpha < 1:
             self.fail(
                 f"{value!r} must be one of {', '.join(CONTROLS)}, a colon, and a level between 0 "
@@ -229,3 +245,38 @@ CONTRAST = _Contrast()
 FWHM = _Numbers()
 AFFINE = _Affine()
 CORRECTION = _Correction()
+
+# Each means the same in all commands that have it.
+correct = click.option(
+    "--correct",
+    "corrections",
+    type=CORRECTION,
+    multiple=True,
+    help="Threshold: fdr:0.05, bonferroni:0.05, or fpr:0.001 (not corrected). Repeatable.",
+)
+tails = click.option(
+    "--two-sided/--one-sided",
+    default=None,
+    help="Both tails, the default, or positive effects only; F has one tail anyway.",
+)
+cluster_threshold = click.option(
+    "--cluster-threshold",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Leave out clusters of fewer voxels.",
+)
+tfce = click.option("--tfce", is_flag=True, help="Permute threshold-free cluster enhancement too.")
+cluster_p = click.option(
+    "--cluster-p",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Permute sizes and masses of clusters too, formed at this p of a voxel.",
+)
+seed = click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of the permutations; 0 by default."
+)
+background = click.option(
+    "--background",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Picture behind the maps of the page; by default a template or the mask's outline.",
+)

@@ -9,6 +9,10 @@ from typing import Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.options import cluster_p as cluster_p_option
+from groupglm.cli.options import seed as seed_option
+from groupglm.cli.options import tails
+from groupglm.cli.options import tfce as tfce_option
 from groupglm.cli.study_options import (
     StudyOptions,
     missing_option,
@@ -23,19 +27,17 @@ __all__ = ["permute"]
 @study_options
 @click.option(
     "--n-perm",
+    "--permute",
+    "n_perm",
     type=click.IntRange(min=1),
     default=10_000,
     show_default=True,
     help="Number of permutations.",
 )
-@click.option("--tfce", is_flag=True, help="Threshold-free cluster enhancement too.")
-@click.option(
-    "--cluster-p",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Sizes and masses of clusters too, formed at this p of a voxel.",
-)
-@click.option("--two-sided", is_flag=True, help="Negative effects count too (t only).")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@tfce_option
+@cluster_p_option
+@tails
+@seed_option
 @target_affine_option
 @missing_option
 def permute(
@@ -43,8 +45,8 @@ def permute(
     n_perm: int,
     tfce: bool,
     cluster_p: float | None,
-    two_sided: bool,
-    seed: int,
+    two_sided: bool | None,
+    seed: int | None,
     target_affine: Any,
     missing: Any,
     **study_options: Any,
@@ -61,7 +63,7 @@ def permute(
           --formula '~ age + C(group)' --contrast age --tfce --output results
       groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \\
           --formula '~ 1' --contrast mean=intercept --mask mask.nii.gz \\
-          --n-perm 5000 --cluster-p 0.001 --two-sided --output results
+          --n-perm 5000 --cluster-p 0.001 --one-sided --output results
 
     \b
     Writes, each whole or not at all
@@ -93,8 +95,8 @@ def permute(
                 n_perm=n_perm,
                 tfce=tfce,
                 cluster_p=cluster_p,
-                two_sided=two_sided,
-                seed=seed,
+                two_sided=two_sided is not False,
+                seed=seed or 0,
                 missing=missing,
                 target_affine=target_affine,
             )

@@ -12,12 +12,16 @@ from groupglm.cli.journal import Journal
 from groupglm.cli.made import Made
 from groupglm.cli.options import (
     CONTRAST,
-    CORRECTION,
     Correction,
     NamedContrast,
     as_json,
+    correct,
     overwrite,
+    tails,
 )
+from groupglm.cli.options import background as background_option
+from groupglm.cli.options import cluster_threshold as cluster_threshold_option
+from groupglm.cli.provenance import file_facts
 from groupglm.cli.typed import typed_command
 
 if TYPE_CHECKING:
@@ -39,11 +43,10 @@ __all__ = ["report", "write_report"]
     multiple=True,
     help="A column or expression, NAME=EXPR to name it, 'NAME=EXPR; EXPR' for F. Repeatable.",
 )
-@click.option(
-    "--correct",
-    type=CORRECTION,
-    help="fdr:0.05, bonferroni:0.05 or fpr:0.001; by default what the folder has, or fpr:0.001.",
-)
+@correct
+@cluster_threshold_option
+@tails
+@background_option
 @click.option("--title", help="Heading of the page.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @as_json
@@ -52,7 +55,10 @@ def report(
     *,
     model: Path,
     contrasts: tuple[NamedContrast, ...],
-    correct: Correction | None,
+    corrections: tuple[Correction, ...],
+    cluster_threshold: int,
+    two_sided: bool | None,
+    background: Path | None,
     title: str | None,
     output: Path,
     as_json: bool,
@@ -62,6 +68,7 @@ def report(
 
     MODEL is the file, or the folder of results that it is in: the page then shows the folder's
     contrasts with their corrections and permutations, unless --contrast and --correct say others.
+    Without any --correct, voxels with p < 0.001, not corrected, are shown.
 
     The page is one file that loads nothing. The images of the subjects are not needed; what is
     computed from them (their comparison, and the data at the peaks) is then left out.
@@ -85,11 +92,20 @@ def report(
 
         file = find_model(model)
         folder = ModelFolder.of(file) if model.is_dir() else ModelFolder()
-        corrections = [correct] if correct else folder.corrections or [Correction("fpr", 0.001)]
+        rules = list(corrections) or folder.corrections or [Correction("fpr", 0.001)]
+        page = {
+            "title": title,
+            "two_sided": two_sided is not False,
+            "cluster_threshold": cluster_threshold,
+            **({} if background is None else {"bg_img": background}),
+        }
         options = {
             "Contrasts": [given.text for given in contrasts],
-            "Correct": [str(correction) for correction in corrections],
+            "Correct": [str(rule) for rule in rules],
             "Title": title,
+            "TwoSided": page["two_sided"],
+            "ClusterThreshold": cluster_threshold,
+            "Background": None if background is None else file_facts(background),
             "Folder": folder.facts(),
         }
         made = Made(output, file, options)
@@ -98,7 +114,7 @@ def report(
         if said is not None:
             journal.say(made.skipped())
         else:
-            said = _write(made, contrasts, corrections, title, folder)
+            said = _write(made, contrasts, rules, page, folder)
             journal.say(f"Report: {output}")
     names = [contrast["Name"] for contrast in said.get("Contrasts", [])]
     journal.summary(
@@ -110,7 +126,7 @@ def _write(
     made: Made,
     given: tuple[NamedContrast, ...],
     corrections: list[Correction],
-    title: str | None,
+    page: dict[str, Any],
     folder: ModelFolder,
 ) -> dict[str, Any]:
     """Write the page and its sidecar; return what that says of the contrasts."""
@@ -137,7 +153,7 @@ def _write(
             made.output,
             permutations=tests,
             command=typed_command(),
-            title=title,
+            **page,
         )
     return said
 

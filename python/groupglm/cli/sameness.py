@@ -16,6 +16,8 @@ _OPTIONS = {
     "TFCE": "--tfce",
     "ClusterFormingP": "--cluster-p",
     "TwoSided": "--two-sided",
+    "ClusterThreshold": "--cluster-threshold",
+    "Background": "--background",
     "Seed": "--seed",
 }
 
@@ -64,7 +66,9 @@ def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | Non
         return f"from another contrast ({then} then, {now} now)"
     if found.get("Contrasts") != wanted.get("Contrasts"):
         return "from other contrasts"
-    for key in ("Permutation", "Correction"):
+    if found.get("Corrections") != wanted.get("Corrections"):
+        return "with other corrections"
+    for key in ("Permutation", "Correction", "Page"):
         changed = _changed(found.get(key), wanted.get(key))
         if changed:
             return f"with other settings ({changed})"

@@ -13,13 +13,19 @@ import click
 from groupglm.cli.options import (
     AFFINE,
     CONTRAST,
-    CORRECTION,
     FWHM,
     Correction,
     NamedContrast,
     as_json,
+    background,
+    cluster_p,
+    cluster_threshold,
+    correct,
     n_jobs,
     overwrite,
+    seed,
+    tails,
+    tfce,
 )
 
 if TYPE_CHECKING:
@@ -92,19 +98,22 @@ missing_option = click.option(
 _FIT = (
     target_affine_option,
     missing_option,
+    correct,
+    cluster_threshold,
+    tails,
     click.option(
-        "--correct",
-        type=CORRECTION,
-        help="Threshold too: fdr:0.05, bonferroni:0.05, fpr:0.001 (t: both tails).",
+        "--permute",
+        "--n-perm",
+        "permute",
+        type=click.IntRange(min=1),
+        help="Test by this many permutations too.",
     ),
-    click.option(
-        "--permute", type=click.IntRange(min=1), help="Test by this many permutations too."
-    ),
-    click.option(
-        "--tfce", is_flag=True, help="With --permute: threshold-free cluster enhancement."
-    ),
+    tfce,
+    cluster_p,
+    seed,
     click.option("--save-model", is_flag=True, help="Keep the fitted model too."),
     click.option("--report", is_flag=True, help="Write a page with all of it too."),
+    background,
 )
 
 
@@ -178,16 +187,40 @@ class FitOptions:
 
     target_affine: Any
     missing: Any
-    correct: Correction | None
+    corrections: tuple[Correction, ...]
+    cluster_threshold: int
+    two_sided: bool
     permute: int | None
     tfce: bool
+    cluster_p: float | None
+    seed: int
     save_model: bool
     report: bool
+    background: Path | None
 
     @classmethod
     def taken_from(cls, given: dict[str, Any]) -> FitOptions:
         """Take them out of all that a command was given; refuse what cannot be together."""
-        options = cls(**{name: given.pop(name) for name in cls.__dataclass_fields__})
-        if options.tfce and options.permute is None:
-            raise click.UsageError("--tfce has no effect without --permute N.")
-        return options
+        own = {name: given.pop(name) for name in cls.__dataclass_fields__}
+        thresholds = bool(own["corrections"]) or own["report"]
+        permutes = own["permute"] is not None
+        needs = (
+            ("--tfce", own["tfce"], permutes, "--permute N"),
+            ("--cluster-p", own["cluster_p"], permutes, "--permute N"),
+            ("--seed", own["seed"] is not None, permutes, "--permute N"),
+            ("--background", own["background"], own["report"], "--report"),
+            ("--cluster-threshold", own["cluster_threshold"], thresholds, "--correct or --report"),
+            (
+                "--two-sided" if own["two_sided"] else "--one-sided",
+                own["two_sided"] is not None,
+                thresholds or permutes,
+                "--correct, --permute or --report",
+            ),
+        )
+        for option, is_given, has_effect, need in needs:
+            if is_given and not has_effect:
+                raise click.UsageError(f"{option} has no effect without {need}.")
+        own["corrections"] = tuple(dict.fromkeys(own["corrections"]))
+        own["two_sided"] = own["two_sided"] is not False
+        own["seed"] = own["seed"] or 0
+        return cls(**own)

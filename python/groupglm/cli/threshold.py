@@ -11,7 +11,8 @@ import click
 
 from groupglm.cli.journal import Journal
 from groupglm.cli.made import Made
-from groupglm.cli.options import CORRECTION, Correction, as_json, overwrite
+from groupglm.cli.options import CORRECTION, Correction, as_json, overwrite, tails
+from groupglm.cli.options import cluster_threshold as cluster_threshold_option
 from groupglm.cli.provenance import fingerprint
 from groupglm.naming import counted
 
@@ -25,17 +26,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command(short_help="Keep the significant voxels of a map of z.")
 @click.argument("z_map", type=_FILE)
-@click.option("--correct", type=CORRECTION, help="fdr:0.05, bonferroni:0.05 or fpr:0.001.")
+@click.option(
+    "--correct", type=CORRECTION, help="fdr:0.05, bonferroni:0.05, or fpr:0.001 (not corrected)."
+)
 @click.option("--at", type=float, help="A threshold on the map's own scale instead.")
 @click.option("--mask", type=_FILE, help="Voxels that are tested; found from the map by default.")
-@click.option("--one-sided", is_flag=True, help="Positive values only, as for F.")
-@click.option(
-    "--cluster-threshold",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Smallest size of a cluster, in voxels.",
-)
+@tails
+@cluster_threshold_option
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @as_json
 @overwrite
@@ -45,7 +42,7 @@ def threshold(
     correct: Correction | None,
     at: float | None,
     mask: Path | None,
-    one_sided: bool,
+    two_sided: bool | None,
     cluster_threshold: int,
     output: Path,
     as_json: bool,
@@ -71,7 +68,7 @@ def threshold(
         "Correct": None if correct is None else str(correct),
         "At": at,
         "Mask": None if mask is None else fingerprint(mask),
-        "OneSided": one_sided,
+        "TwoSided": two_sided,
         "ClusterThreshold": cluster_threshold,
     }
     made = Made(output, z_map, options)
@@ -86,7 +83,7 @@ def threshold(
             from groupglm.images import Statistic
             from groupglm.inference.map_scale import has_one_tail
 
-            one_sided = one_sided or has_one_tail(z_map)
+            both = two_sided or (two_sided is None and not has_one_tail(z_map))
             image, limit = threshold_stats_img(
                 z_map,
                 mask_img=mask,
@@ -94,7 +91,7 @@ def threshold(
                 threshold=at,
                 height_control=None if correct is None else correct.control,
                 cluster_threshold=cluster_threshold,
-                two_sided=not one_sided,
+                two_sided=both,
             )
             assert image is not None  # noqa: S101  (a map was given)
             n_voxels = _count(image)
@@ -102,15 +99,15 @@ def threshold(
             said = {
                 "Description": "Values of the map beyond the threshold",
                 **({} if holds is None else {"Values": holds.kind}),
-                "TwoSided": not one_sided,
-                "Correction": None if correct is None else correct.facts(two_sided=not one_sided),
+                "TwoSided": both,
+                "Correction": None if correct is None else correct.facts(two_sided=both),
                 "Threshold": limit if math.isfinite(limit) else None,
                 "NumberOfVoxels": n_voxels,
             }
             _write(image, made, said)
             letter = "z" if holds is None or correct is not None else holds.kind
             sign = "<=" if limit < 0 else ">="
-            beyond = f"{letter} {sign}" if one_sided else f"|{letter}| {sign}"
+            beyond = f"{letter} {sign}" if not both else f"|{letter}| {sign}"
             found = f"{beyond} {limit:.4g}" if math.isfinite(limit) else "no threshold serves"
             journal.say(f"{found}: {counted(n_voxels, 'voxel')}, written to {output}")
     journal.summary(

@@ -39,7 +39,7 @@ _OF_COMMAND = {
         (r"threshold(?==)", "--at"),
         (r"two_sided=False", "--one-sided"),
     ),
-    "clusters": ((r"two_sided=False", "no --two-sided"),),
+    "clusters": ((r"two_sided=False", "--one-sided"),),
     "permute": (
         (r"cluster_threshold_scale='z'", "the p of that z"),
         (r"threshold(?==)", "--cluster-p"),
