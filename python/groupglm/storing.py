@@ -23,8 +23,8 @@ member              shape, type           what it is
 
 ``model.json`` holds ``format`` ("groupglm model"), ``version`` (1), the SHA-256 of every array's
 member (``checksums``), the versions of the software, the estimator's parameters, and for each fit
-the kind of maps, the columns' names, the rows' labels, the grid's shape, what was done to volumes
-(``preparation``), and the names of the images.
+the kind of maps, the columns' names, the rows' labels, the levels of factors (``levels``), the
+grid's shape, what was done to volumes (``preparation``), and the names of the images.
 """
 
 from __future__ import annotations
