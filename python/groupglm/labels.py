@@ -50,8 +50,14 @@ def plain_label(label: str) -> str:
 
 
 def label_in_path(path: PurePath, search: re.Pattern[str] | None = None) -> str | None:
-    """Find the subject's label in the name of a file, or else in its folders, the nearest first."""
+    """Find the subject's label in the name of a file, or else in its folders, the nearest first.
+
+    A pattern with a slash is searched in the whole path, where its last match counts.
+    """
     search = re.compile(SUBJECT_PATTERN) if search is None else search
+    if "/" in search.pattern:
+        *_, last = (None, *search.finditer(path.as_posix()))
+        return None if last is None else plain_label((last[1] if search.groups else last[0]) or "")
     for part in reversed(path.parts):
         match = search.search(part)
         if match is not None:

@@ -323,3 +323,20 @@ def test_a_description_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset_description.json").write_text(text)
     with pytest.raises(ValueError, match="dataset_description"):
         find_participants(tmp_path)
+
+
+def test_maps_without_an_entity_can_be_chosen(tmp_path: Path) -> None:
+    for subject in ("01", "02"):
+        plain = effect(subject)
+        touch(tmp_path, plain, plain.replace("_contrast", "_space-MNI_res-2_contrast"))
+        touch(tmp_path, plain.replace("_contrast", "_space-MNI_contrast"))
+    with pytest.raises(ValueError, match="of several kinds, by res") as caught:
+        collect_maps(tmp_path, space="MNI")
+    assert "res 2 (2 maps), none (2 maps)" in str(caught.value)
+    assert "or the maps without res by --filter res= (in Python, res='')" in str(caught.value)
+    without = collect_maps(tmp_path, space="MNI", res="")
+    assert ["res-" in name for name in _names(without)] == [False, False]
+    assert all("space-MNI" in name for name in _names(without))
+    assert all("space" not in name for name in _names(collect_maps(tmp_path, space="")))
+    with pytest.raises(ValueError, match="no effect map has task absent; there is task x"):
+        collect_maps(tmp_path, task="")

@@ -263,3 +263,17 @@ def test_a_report_of_the_study(study: Path, tmp_path: Path) -> None:
     again = run_fit(*basic(study, out, "--report"))
     assert "Report: skipped" in again.output
     assert (out / "report.html").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("pattern", [r"group/(\w+)/effect", r"/(\w+)/[^/]*\.nii"])
+def test_a_pattern_with_a_slash_is_searched_in_the_whole_path(
+    study: Path, tmp_path: Path, pattern: str
+) -> None:
+    for path in (study / "maps").iterdir():
+        folder = tmp_path / "group" / path.name.split("_")[0].removeprefix("sub-")
+        folder.mkdir(parents=True)
+        (folder / "effect.nii.gz").write_bytes(path.read_bytes())
+    arguments = basic(study, tmp_path / "out", "--subject-pattern", pattern, "--dry-run")
+    result = run_fit(tmp_path / "group" / "*" / "effect.nii.gz", *arguments[1:])
+    assert result.exit_code == 0, result.output
+    assert "Design: 12 subjects" in result.output

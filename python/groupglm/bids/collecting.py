@@ -57,7 +57,8 @@ def collect_maps(
     need_variances : bool, default=False
         Whether a map without its variance map is an error.
     **entities : str
-        Others by their names in the files, such as ``acq="ap"``, or ``node="subjectLevel"``.
+        Others by their names in the files, such as ``acq="ap"``, or ``node="subjectLevel"``. An
+        empty text chooses the maps that do not have the entity: ``res=""``.
 
     Returns
     -------
@@ -219,7 +220,7 @@ def select_maps(
     files : sequence of NamedFile
         The maps.
     wanted : mapping of str to sequence of str
-        By short names of entities.
+        By short names of entities; an empty value is that of files that do not have it.
     untold : collection of str
         Entities by which a map is kept, too, that does not have them in its name.
 
@@ -246,16 +247,18 @@ def select_maps(
         exact = [file for file in kept if file.entities.get(key) in values]
         kept = exact if key == "contrast" and len(values) == 1 and exact else kept
         if not kept:
+            shown = " or ".join(_shown(value) for value in values)
             raise ValueError(
-                f"no effect map has {_long(key)} {' or '.join(map(repr, values))}; there is "
-                f"{_counted(before, key)}"
+                f"no effect map has {_long(key)} {shown}; there is {_counted(before, key)}"
             )
     return kept
 
 
 def _has(file: NamedFile, key: str, values: Iterable[str]) -> bool:
     found = file.entities.get(key)
-    return found is not None and any(same_value(key, value, found) for value in values)
+    if found is None:
+        return "" in values  # the maps without it were asked for
+    return any(value and same_value(key, value, found) for value in values)
 
 
 def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
@@ -321,7 +324,12 @@ def _how_to_choose(files: Sequence[NamedFile], keys: Sequence[str]) -> str:
             is_option = name in _OPTIONS
             options.append(f"--{name} {values[0]}" if is_option else f"--filter {key}={values[0]}")
             arguments.append(f"{name}={values[0]!r}")
-    return f"Choose, such as by {' '.join(options)} (in Python, {', '.join(arguments)})"
+    told = f"Choose, such as by {' '.join(options)} (in Python, {', '.join(arguments)})"
+    absent = next((k for k in keys if any(k not in file.entities for file in files)), None)
+    if absent is None:
+        return told
+    name = _long(absent) if _long(absent) in _OPTIONS else absent
+    return f"{told}, or the maps without {name} by --filter {absent}= (in Python, {name}='')"
 
 
 def _counted(files: Sequence[NamedFile], key: str) -> str:
@@ -329,6 +337,10 @@ def _counted(files: Sequence[NamedFile], key: str) -> str:
     counts = Counter(file.entities.get(key, "none") for file in files)
     shown = [f"{value} ({n} map{'s' if n > 1 else ''})" for value, n in sorted(counts.items())]
     return f"{_long(key)} {_listed(shown)}"
+
+
+def _shown(value: str) -> str:
+    return repr(value) if value else "absent"
 
 
 def _long(key: str) -> str:

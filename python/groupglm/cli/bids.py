@@ -37,7 +37,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "filters",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Another entity of the maps: node=subjectLevel, acq=ap. Repeatable.",
+    help="Another entity of the maps: acq=ap, or res= for maps without it. Repeatable.",
 )
 @click.option(
     "--participants",
@@ -172,8 +172,10 @@ def _wanted(given: dict[str, Any]) -> dict[str, list[str]]:
             wanted[KEYS.get(key, key)] = [value.removeprefix(f"{KEYS.get(key, key)}-")]
     for text in given.pop("filters"):
         key, equals, value = text.partition("=")
-        if not (key and equals and value):
-            raise click.UsageError(f"--filter {text!r} must be KEY=VALUE, such as acq=ap.")
+        if not (key and equals):
+            raise click.UsageError(
+                f"--filter {text!r} must be KEY=VALUE, such as acq=ap, or KEY= for none."
+            )
         wanted.setdefault(KEYS.get(key, key), []).append(value)
     return wanted
 

@@ -82,7 +82,10 @@ _STUDY = (
     click.option(
         "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
     ),
-    click.option("--subject-pattern", help="Regular expression of the label within a path."),
+    click.option(
+        "--subject-pattern",
+        help="Regular expression of the label in a file's or folder's name; with a /, in the path.",
+    ),
     click.option("--map-name", help="Which maps of a table that has several kinds."),
 )
 target_affine_option = click.option(

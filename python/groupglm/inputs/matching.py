@@ -98,8 +98,9 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
     paths : sequence of pathlib.Path
         The maps.
     pattern : str
-        Regular expression, searched in the file's name and then in its folders, the nearest first.
-        Its first group is the label, or the whole match if it has none.
+        Regular expression, searched in the file's name and then in its folders, the nearest first;
+        with a slash in it, in the whole path, of which the last match counts. Its first group is
+        the label, or the whole match if it has none.
 
     Returns
     -------
