@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FitOptions", "fit_group"]
 
+_MASK_REMEDY = (
+    "resample it to their grid with resample_to, or bring the images to its grid by target_affine "
+    "and target_shape of the mask"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class FitOptions:
@@ -107,7 +112,7 @@ def fit_group(
     preparation = masking.preparation(grid, clip, fill, n_inside)
     options.progress.stage(f"Reading {len(sources)} images of {sources[0].grid.shape} voxels.")
     if masking.mask is not None:
-        space = VolumeSpace.from_mask(masking.mask, grid, preparation)
+        space = VolumeSpace.from_mask(masking.mask, grid, preparation, remedy=_MASK_REMEDY)
         state = _read(sources, space, design, options)
     elif preparation is not None or options.memory.location is not None:
         # The mask comes first: it is that of the images as they are, and rows are kept inside it.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -178,3 +179,16 @@ def test_familywise_error_points_to_permutation(study: Path, tmp_path: Path, how
     assert "give --permute N to groupglm fit, or groupglm permute" in " ".join(
         result.output.split()
     )
+
+
+def test_a_mask_on_another_grid_names_the_option(study: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "other.nii.gz"
+    nib: Any = nibabel
+    nib.save(nib.Nifti1Image(np.ones((40, 40, 40), np.uint8), np.eye(4)), mask)
+    arguments = [
+        mask if one == study / "mask.nii.gz" else one for one in basic(study, tmp_path / "o")
+    ]
+    result = run_fit(*arguments)
+    assert result.exit_code == 1
+    assert "not on the grid of the images" in result.output
+    assert "--target-affine IMAGE, with the mask as IMAGE" in result.output

@@ -15,6 +15,12 @@ _ARGUMENTS = (
     (r"two_sided=True looks at both tails", "both tails are looked at"),
     (r"two_sided=True has no effect", "--two-sided has no effect"),
     (r"alpha=(?P<alpha>[.\w-]+) and height_control='(?P<how>\w+)'", r"--correct \g<how>:\g<alpha>"),
+    (
+        r"resample it to their grid with resample_to, or bring the images to its grid by "
+        r"target_affine and target_shape of the mask",
+        "bring the images to its grid by --target-affine IMAGE, with the mask as IMAGE, or the "
+        "mask to theirs by resample_to in Python",
+    ),
     (r"target_affine, in mm, and target_shape", "--target-affine, in mm"),
     (r"target_affine and target_shape", "--target-affine"),
     (r"target_affine|target_shape", "--target-affine"),

@@ -19,6 +19,11 @@ from nibabel.spatialimages import SpatialImage
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images.header import check_compression, layout_of_image, read_layout
 from groupglm.images.source import VolumeSource
+from groupglm.images.unread import (
+    refuse_other_spaces,
+    refuse_shape_of_other_space,
+    unread_kind,
+)
 from groupglm.images.volumes import volumes_of_file, volumes_of_image
 
 __all__ = ["ImageLike", "header_of", "open_image", "open_image_or_series", "open_images"]
@@ -141,9 +146,8 @@ def open_image_or_series(image: object, *, name: str = "image in memory") -> lis
         As of `open_image`, but for the number of volumes.
     """
     if not isinstance(image, str | os.PathLike | SpatialImage):
-        raise TypeError(
-            f"{name} must be a file name or a nibabel image, but is a {type(image).__name__}"
-        )
+        found = unread_kind(image) or f"a {type(image).__name__}"
+        raise TypeError(f"{name} must be a file name or a nibabel image, but is {found}")
     return _open_volumes(image, name)
 
 
@@ -161,12 +165,13 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
     """Return the items of a list-like input, all of one kind."""
     items = _as_sequence(images)
     if items is None:
-        raise TypeError(f"{argument} must be {_WANTED}, but is a {type(images).__name__}")
+        found = unread_kind(images) or f"a {type(images).__name__}"
+        raise TypeError(f"{argument} must be {_WANTED}, but is {found}")
     for place, item in enumerate(items, start=1):
         if not isinstance(item, str | os.PathLike | SpatialImage):
+            found = unread_kind(item) or f"a {type(item).__name__}"
             raise TypeError(
-                f"item {place} of {argument} must be a file name or a nibabel image, but is a "
-                f"{type(item).__name__}"
+                f"item {place} of {argument} must be a file name or a nibabel image, but is {found}"
             )
         if isinstance(item, SpatialImage) != isinstance(items[0], SpatialImage):
             raise TypeError(
@@ -205,8 +210,10 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
         if isinstance(image, SpatialImage):
             return _volumes_of_nibabel_image(image, name)
         _refuse_pipe(name)
+        refuse_other_spaces(name)
         layout = read_layout(name)
         if layout is not None:
+            refuse_shape_of_other_space(name, layout.shape)
             return volumes_of_file(layout)
         return _volumes_of_nibabel_image(_load(name), name)
     except ImageError:
@@ -255,6 +262,7 @@ def _image_error(error: Exception, name: str) -> ImageError:
 
 
 def _volumes_of_nibabel_image(image: SpatialImage, name: str) -> list[VolumeSource]:
+    refuse_shape_of_other_space(image.get_filename() or name, image.shape)
     layout = layout_of_image(image, name)
     return volumes_of_image(image, name) if layout is None else volumes_of_file(layout)
 

@@ -11,6 +11,7 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import warn_caller
+from groupglm.images.unread import unread_kind
 from groupglm.spaces.preparing import Preparation
 from groupglm.spaces.resampling import target_grid
 from groupglm.spaces.smoothing import sigma_voxels
@@ -80,9 +81,9 @@ class Masking:
         if mask_img is None or isinstance(mask_img, str | os.PathLike | SpatialImage):
             return cls(mask_img, target_affine, target_shape, smoothing_fwhm)
         if not hasattr(mask_img, "mask_img_") and not hasattr(mask_img, "mask_img"):
+            found = unread_kind(mask_img) or f"a {type(mask_img).__name__}"
             raise TypeError(
-                f"mask_img is a {type(mask_img).__name__}; it must be an image, a file name, a "
-                "masker, or None"
+                f"mask_img is {found}; it must be an image, a file name, a masker, or None"
             )
         given = dict(zip(_SHARED, (target_affine, target_shape, smoothing_fwhm), strict=True))
         own = {name: getattr(mask_img, name, None) for name in _SHARED}

@@ -100,6 +100,8 @@ class VolumeSpace:
         mask: ImageLike,
         grid: Grid | None = None,
         preparation: Preparation | None = None,
+        *,
+        remedy: str = "resample it to their grid",
     ) -> VolumeSpace:
         """Make the space of the voxels inside a mask image.
 
@@ -111,6 +113,8 @@ class VolumeSpace:
             The grid that the mask must be on. The mask's own by default.
         preparation : Preparation, optional
             Of the volumes. If it resamples, so is the mask: each voxel is what the nearest one is.
+        remedy : str
+            What the caller may do about a mask on another grid.
 
         Returns
         -------
@@ -131,8 +135,7 @@ class VolumeSpace:
         difference = None if grid is None else source.grid.difference(grid)
         if difference is not None and not resamples:
             raise GridMismatchError(
-                f"{source.name}: the mask is not on the grid of the images: {difference}; "
-                "resample it to their grid"
+                f"{source.name}: the mask is not on the grid of the images: {difference}; {remedy}"
             )
         values = np.empty(source.grid.n_voxels, dtype=source.dtype)
         source.read_into(values)

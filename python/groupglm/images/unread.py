@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Images of other spaces, which are known for what they are and not read yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from groupglm.errors import ImageError
+
+__all__ = ["refuse_other_spaces", "refuse_shape_of_other_space", "unread_kind"]
+
+_TYPES = {
+    "Cifti2Image": "grayordinates (CIFTI)",
+    "GiftiImage": "data of a surface (GIFTI)",
+    "SurfaceImage": "data of a surface",
+}
+_NAMES = (
+    (re.compile(r"\.[dp](scalar|tseries|label|conn)\.nii(\.gz)?$"), "grayordinates (CIFTI)"),
+    (re.compile(r"\.gii(\.gz)?$"), "data of a surface (GIFTI)"),
+)
+_VOLUMES = "only volumes are; give the volumes that the first level wrote (.nii.gz)"
+
+
+def unread_kind(item: object) -> str | None:
+    """Return what an object of another package holds, if it is none of voxels and known."""
+    found = _TYPES.get(type(item).__name__)
+    return None if found is None else f"{found}, which is not read yet: {_VOLUMES}"
+
+
+def refuse_other_spaces(name: str) -> None:
+    """Refuse a file whose name says that it is of grayordinates or of a surface."""
+    for pattern, kind in _NAMES:
+        if pattern.search(name.lower()):
+            raise ImageError(f"{name}: holds {kind}, which is not read yet: {_VOLUMES}")
+
+
+def refuse_shape_of_other_space(name: str, shape: Sequence[int]) -> None:
+    """Refuse what no volume has: the axes of CIFTI, or of a FreeSurfer file one row of vertices."""
+    if len(shape) > 5 and tuple(shape[:4]) == (1, 1, 1, 1):
+        raise ImageError(
+            f"{name}: holds {_TYPES['Cifti2Image']}, which is not read yet: {_VOLUMES}"
+        )
+    is_row = len(shape) > 2 and shape[0] > 1 and tuple(shape[1:3]) == (1, 1)
+    if is_row and name.lower().endswith((".mgh", ".mgz")):
+        raise ImageError(
+            f"{name}: holds {shape[0]} values in one row, as data of a surface do, which are not "
+            f"read yet: {_VOLUMES}"
+        )
