@@ -111,7 +111,7 @@ def test_the_demos_report_states_what_was_printed(demo: tuple[Path, str]) -> Non
         match = re.search(rf"^{name}\s+([\d.]+)\s+\(([-\d, ]+)\)", printed, flags=re.MULTILINE)
         assert match is not None, printed
         place = match[2].replace("-", "\N{MINUS SIGN}")
-        assert f"The highest peak is z = {match[1]} at ({place}) mm" in text
+        assert f"The strongest positive z is {match[1]} at ({place}) mm" in text
 
 
 def test_the_demo_reports_the_study(demo: tuple[Path, str]) -> None:
@@ -164,12 +164,12 @@ def test_the_same_demo_is_skipped(tmp_path: Path) -> None:
     first = _run(*arguments)
     assert first.exit_code == 0, first.output
     made = json.loads(first.stdout)  # nothing else is there
-    assert "peak z" in first.stderr
+    assert "strongest positive z" in first.stderr
     assert made["status"] == "written"
     assert made["df_residual"] == 1
     z = _values(output / "maps" / "age_z.nii.gz")
     (age,) = (found for found in made["contrasts"] if found["name"] == "age")
-    assert age["peak"]["z"] == np.nanmax(z)
+    assert age["strongest_positive"]["z"] == np.nanmax(z)
     facts = json.loads((output / "demo.json").read_text())
     assert facts["Options"] == {"NumberOfSubjects": 4, "VoxelSize": 12.0, "Seed": 0}
     before = (output / "report.html").stat().st_mtime_ns

@@ -68,21 +68,24 @@ def test_the_page_says_what_was_fitted(page: Page, model: SecondLevelModel) -> N
 def test_the_page_states_the_peak_of_the_map(page: Page, model: SecondLevelModel) -> None:
     z_map: Any = model.compute_contrast("group")
     values = np.asarray(z_map.dataobj)
-    voxel = np.unravel_index(np.argmax(np.abs(values)), values.shape)
-    x, y, z = (AFFINE @ [*voxel, 1])[:3].round().astype(int)
-    place = f"({x}, {y}, {z})".replace("-", MINUS)
-    assert f"The highest peak is z = {values[voxel]:.2f} at {place} mm." in page.text
+    told = []
+    for name, at in (("positive", values.argmax()), ("negative", values.argmin())):
+        voxel = np.unravel_index(at, values.shape)
+        x, y, z = (AFFINE @ [*voxel, 1])[:3].round().astype(int)
+        told.append(f"the strongest {name} z is {values[voxel]:.3f} at ({x}, {y}, {z}) mm")
+    assert f". T{told[0][1:]}, {told[1]}.".replace("-", MINUS) in page.text
 
 
 def test_nothing_survived_is_said_plainly(page: Page, model: SecondLevelModel) -> None:
     age: Any = model.compute_contrast("age")
     values = np.asarray(age.dataobj)
     highest = values.ravel()[np.argmax(np.abs(values))]
+    strongest = values.max()
     threshold = norm.isf(0.05 / 2 / model.n_elements_)
     assert abs(highest) < threshold  # or there is nothing to test here
-    sentence = f"Nothing survived. The highest peak is z = {highest:.2f}"
+    sentence = f"Nothing survived. The strongest positive z is {strongest:.3f}"
     assert sentence.replace("-", MINUS) in page.text
-    assert f"; the threshold is {threshold:.2f}." in page.text
+    assert f"; the threshold is {threshold:.3f}." in page.text
 
 
 def test_a_false_discovery_rate_that_no_threshold_holds_is_said(model: SecondLevelModel) -> None:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +12,7 @@ from groupglm.cli.journal import Journal
 from groupglm.cli.made import Made
 from groupglm.cli.options import as_json, overwrite, tails
 from groupglm.cli.options import cluster_threshold as cluster_threshold_option
+from groupglm.rounding import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,18 +94,18 @@ def clusters(
 
             both = two_sided or (two_sided is None and not has_one_tail(stat_map))
 
-            table = tabulate_clusters(
+            found = tabulate_clusters(
                 stat_map,
                 threshold,
                 cluster_threshold=cluster_threshold,
                 two_sided=both,
                 min_distance=min_distance,
-            ).table
+            )
+            table = rounded(found.table)
             if made is not None:
                 _write(table, made)
         journal.say(table.to_string(index=False) if len(table) else "No cluster.")
-    rows = json.loads(table.astype({"Cluster ID": str}).to_json(orient="records"))
-    summary = {"input": str(stat_map), "threshold": threshold, "clusters": rows}
+    summary = {"input": str(stat_map), "threshold": threshold, "clusters": _numbers(table)}
     if output is not None:
         status = "written" if said is None else "skipped"
         summary |= {"status": status, "output": str(output)}
@@ -113,13 +113,21 @@ def clusters(
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """Read a table of clusters as it was written: subpeaks have no size."""
+    """Read a table of clusters as it was written."""
     import pandas as pd
 
-    table = pd.read_csv(path, sep="\t", dtype={"Cluster ID": str}, keep_default_na=False)
-    for name in ("Cluster Size (mm3)", "Cluster Size (voxels)"):
-        table[name] = [int(size) if size != "" else "" for size in table[name]]
-    return table
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+
+
+def _numbers(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows for a program: numbers as they were written; subpeaks have no size."""
+    sizes = ("Cluster Size (mm3)", "Cluster Size (voxels)")
+    kinds: dict[str, Any] = {"Cluster ID": str, **dict.fromkeys(sizes, int)}
+    rows: list[dict[str, Any]] = []
+    for row in table.itertuples(index=False, name=None):
+        texts = zip(table.columns, row, strict=True)
+        rows.append({name: text and kinds.get(name, float)(text) for name, text in texts})
+    return rows
 
 
 def _write(table: pd.DataFrame, made: Made) -> None:

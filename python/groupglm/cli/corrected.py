@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.cli.clusters import COLUMNS
 from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar
 from groupglm.naming import counted
+from groupglm.rounding import rounded, statistic
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -109,14 +110,14 @@ def correct_contrast(
         ).table
     said = {**said, **outputs.said(contrast), "Threshold": finite}
     about = f"Clusters of z scores that survive {correction}, with their peaks"
-    outputs.write_table(table, table_path, {"Description": about, **COLUMNS, **said})
+    outputs.write_table(rounded(table), table_path, {"Description": about, **COLUMNS, **said})
     about = f"z score where it survives {correction}"
     outputs.write_image(image, path, {"Description": about, "Values": "z", **said})
     count = n_clusters(table)
     shown = (
         "no voxel survives"
         if finite is None
-        else f"{'|z|' if two_sided else 'z'} >= {threshold:.3f}"
+        else f"{'|z|' if two_sided else 'z'} >= {statistic(threshold)}"
     )
     journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
     return {**done, "threshold": finite, "n_clusters": count, "status": "written"}

@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from groupglm.cli.journal import Journal
 from groupglm.cli.options import as_json
+from groupglm.rounding import place, statistic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,11 +27,6 @@ __all__ = ["demo"]
 
 _SIDECAR = "demo.json"
 _MAPS = {"effect": "effect_size", "t": "stat", "z": "z_score", "p": "p_value"}
-
-
-class _Peak(NamedTuple):
-    z: float
-    position: tuple[float, float, float]  # mm
 
 
 @click.command()
@@ -232,16 +228,21 @@ def _results(
     """Return what was found, for a program and for the sidecar."""
     import numpy as np
 
+    from groupglm.inference.peaks import extremes
+
     contrasts = []
     for name, results in maps.items():
-        peak = _peak(results["z_score"])
+        z_map: Any = results["z_score"]
+        found, _ = extremes(np.asanyarray(z_map.dataobj), z_map.affine)
+        if found is None:  # the effects are positive
+            raise AssertionError
         truth = study.effects[name].peak
         contrasts.append(
             {
                 "name": name,
-                "peak": {"z": peak.z, "mm": list(peak.position)},
+                "strongest_positive": {"z": found.value, "mm": list(found.position)},
                 "truth_mm": [float(mm) for mm in truth],
-                "apart_mm": float(np.linalg.norm(np.subtract(peak.position, truth))),
+                "apart_mm": float(np.linalg.norm(np.subtract(found.position, truth))),
             }
         )
     return {
@@ -264,27 +265,18 @@ def _say_results(study: GroupStudy, results: dict[str, Any], journal: Journal) -
     journal.say(f"design columns      {', '.join(results['columns'])}")
     journal.say(f"degrees of freedom  {results['df_residual']} residual")
     journal.say()
-    journal.say("contrast   peak z  at (mm)              truth at (mm)        apart (mm)")
+    journal.say("          strongest positive z")
+    journal.say("contrast        z  at (mm)              truth at (mm)        apart (mm)")
     for contrast in results["contrasts"]:
-        peak = contrast["peak"]
+        found = contrast["strongest_positive"]
         journal.say(
-            f"{contrast['name']:<10} {peak['z']:6.2f}  {_millimetres(peak['mm']):<19}  "
+            f"{contrast['name']:<10} {statistic(found['z']):>6}  {_millimetres(found['mm']):<19}  "
             f"{_millimetres(contrast['truth_mm']):<19}  {contrast['apart_mm']:10.1f}"
         )
 
 
-def _peak(z_map: Nifti1Image) -> _Peak:
-    """Return the highest z score of a map and where it is."""
-    import numpy as np
-
-    values: Any = np.asanyarray(z_map.dataobj)
-    voxel = np.unravel_index(np.nanargmax(values), values.shape)
-    x, y, z = (float(value) for value in (z_map.affine @ [*voxel, 1])[:3])
-    return _Peak(float(values[voxel]), (x, y, z))
-
-
 def _millimetres(position: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{value:.0f}" for value in position) + ")"
+    return place(position).removesuffix(" mm")
 
 
 def _say_times(seconds: Mapping[str, float], journal: Journal) -> None:

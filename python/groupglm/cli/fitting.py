@@ -23,6 +23,7 @@ from groupglm.cli.provenance import file_facts
 from groupglm.cli.replacing import remove_others
 from groupglm.cli.report import write_report
 from groupglm.cli.typed import typed_command
+from groupglm.rounding import place, statistic
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -215,8 +216,12 @@ def _contrast(
         )
         outputs.write(contrast, maps, fitted.facts(contrast))
     paths = outputs.paths(contrast)
-    peak = _peak(paths["z"], outputs.mask)
-    told = "" if peak is None else f"largest z {peak['z']:.2f} at {tuple(peak['mm'])} mm"
+    strongest = _strongest(paths["z"], outputs.mask, contrast.stat_type)
+    told = ", ".join(
+        f"{name.replace('_', ' ')} z {statistic(found['z'])} at {place(found['mm'])}"
+        for name, found in strongest.items()
+        if found is not None
+    )
     status = "written" if needed else "skipped"
     done = "" if needed else " skipped, it is there already (--overwrite redoes it);"
     journal.say(f"{contrast.name}:{done} {told}")
@@ -225,20 +230,25 @@ def _contrast(
         "expression": contrast.expression,
         "stat_type": contrast.stat_type,
         "status": status,
-        "peak": peak,
+        **strongest,
         "files": {kind: str(path) for kind, path in paths.items()},
     }
 
 
-def _peak(path: Path, mask: Path) -> dict[str, Any] | None:
+def _strongest(path: Path, mask: Path, stat_type: str) -> dict[str, dict[str, Any] | None]:
+    """Find the strongest z of either sign in the mask; of F, whose z has one tail, the largest."""
     import nibabel as nib
+
+    from groupglm.inference.peaks import extremes
 
     image: Any = nib.load(path)
     inside: Any = nib.load(mask)
-    values = np.asanyarray(image.dataobj)
-    finite = np.isfinite(values) & (np.asanyarray(inside.dataobj) > 0)
-    if not finite.any():
-        return None
-    voxel = np.unravel_index(np.argmax(np.where(finite, values, -np.inf)), values.shape)
-    place = (image.affine @ [*voxel, 1])[:3]
-    return {"z": float(values[voxel]), "mm": [round(float(mm), 3) for mm in place]}
+    values = np.where(np.asanyarray(inside.dataobj) > 0, np.asanyarray(image.dataobj), np.nan)
+    found = extremes(values, image.affine)
+    facts = [
+        None if one is None else {"z": one.value, "mm": [round(mm, 3) for mm in one.position]}
+        for one in found
+    ]
+    if stat_type == "F":
+        return {"strongest": facts[0]}
+    return {"strongest_positive": facts[0], "strongest_negative": facts[1]}

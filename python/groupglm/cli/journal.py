@@ -18,6 +18,7 @@ import click
 
 from groupglm.cli.wording import as_options
 from groupglm.progress import plain_lines
+from groupglm.rounding import for_json
 from groupglm.writing import write_whole
 
 __all__ = ["Journal"]
@@ -63,7 +64,7 @@ class Journal:
     def summary(self, facts: dict[str, Any]) -> None:
         """Print the summary, if it is for a program."""
         if self.as_json:
-            click.echo(json.dumps(facts, indent=2, allow_nan=False), file=self._output)
+            click.echo(json.dumps(for_json(facts), indent=2, allow_nan=False), file=self._output)
 
     @contextlib.contextmanager
     def listening(self, log: Path | None = None) -> Iterator[None]:

@@ -21,6 +21,7 @@ from groupglm.cli.outputs import (
 )
 from groupglm.cli.replacing import remove_others
 from groupglm.report.permutation_test import PREFIX
+from groupglm.rounding import p_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +43,7 @@ _MEANING = {
     "t": "t statistic",
     "F": "F statistic",
     "size": "size of the voxel's cluster, in voxels",
-    "mass": "mass of the voxel's cluster",
+    "mass": "mass of the voxel's cluster: the sum of |statistic| - cluster-forming threshold",
     "tfce": "statistic enhanced by threshold-free cluster enhancement",
     "max_t": "voxels",
     "max_F": "voxels",
@@ -220,7 +221,7 @@ def permute_contrast(
     summary = _summary(paths, number, "written")
     for name, p in summary["smallest_p"].items():
         journal.say(
-            f"{contrast.name}: {name}: smallest corrected p {p:.4g} ({number} permutations)"
+            f"{contrast.name}: {name}: smallest corrected p {p_value(p)} ({number} permutations)"
         )
     return summary
 

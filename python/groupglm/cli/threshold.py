@@ -15,6 +15,7 @@ from groupglm.cli.options import CORRECTION, Correction, as_json, overwrite, tai
 from groupglm.cli.options import cluster_threshold as cluster_threshold_option
 from groupglm.cli.provenance import fingerprint
 from groupglm.naming import counted
+from groupglm.rounding import statistic
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -108,7 +109,8 @@ def threshold(
             letter = "z" if holds is None or correct is not None else holds.kind
             sign = "<=" if limit < 0 else ">="
             beyond = f"{letter} {sign}" if not both else f"|{letter}| {sign}"
-            found = f"{beyond} {limit:.4g}" if math.isfinite(limit) else "no threshold serves"
+            serves = math.isfinite(limit)
+            found = f"{beyond} {statistic(limit)}" if serves else "no threshold serves"
             journal.say(f"{found}: {counted(n_voxels, 'voxel')}, written to {output}")
     journal.summary(
         {

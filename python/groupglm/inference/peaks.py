@@ -16,7 +16,50 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Clusters", "Peaks", "find_clusters", "to_mm"]
+__all__ = ["Clusters", "Extreme", "Peaks", "extremes", "find_clusters", "to_mm"]
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """The strongest value of one sign.
+
+    Attributes
+    ----------
+    value : float
+        May be infinite.
+    position : tuple of 3 floats
+        In mm.
+    """
+
+    value: float
+    position: tuple[float, float, float]
+
+
+def extremes(
+    volume: NDArray[np.floating], affine: NDArray[np.float64]
+) -> tuple[Extreme | None, Extreme | None]:
+    """Find the strongest positive and the strongest negative value of a map.
+
+    Parameters
+    ----------
+    volume : array, shape (n_x, n_y, n_z)
+        The map; NaN where there is none.
+    affine : array, shape (4, 4)
+        From voxels to mm.
+
+    Returns
+    -------
+    positive, negative : Extreme or None
+        None where no value has that sign; of equal ones the first.
+    """
+    found = []
+    for sign in (1, -1):
+        signed = np.where(np.isnan(volume), 0, sign * volume)
+        voxel = np.unravel_index(np.argmax(signed), volume.shape)
+        value = float(signed[voxel])
+        x, y, z = to_mm(np.array([voxel]), affine)[0].tolist()
+        found.append(Extreme(sign * value, (x, y, z)) if value > 0 else None)
+    return found[0], found[1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from groupglm.plotting.stat_map import draw_slices
 from groupglm.plotting.volumes import Volume
 from groupglm.report import permuted_words, words
 from groupglm.report.figures import Picture, chart, picture
+from groupglm.rounding import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +93,13 @@ class ContrastResults:
     def results(self) -> list[Result]:
         """Every map of the contrast: corrections in their order, then permutations."""
         found = [
-            Result(own, options, words.title(options), words.headline(own), _threshold(own))
+            Result(
+                own,
+                options,
+                words.title(options, two_sided=own.two_sided),
+                words.headline(own),
+                _threshold(own),
+            )
             for own, options in zip(self.findings, self.corrections, strict=True)
         ]
         for one in self.permuted:
@@ -193,8 +200,7 @@ def contrast_section(
 def _threshold(finding: Finding) -> str:
     if not math.isfinite(finding.threshold):
         return "no threshold controls the error rate asked for"
-    sign = "|z|" if finding.two_sided else "z"
-    return f"{sign} > {finding.threshold:.3f}"
+    return f"{words.tested(two_sided=finding.two_sided)} > {words.z_text(finding.threshold)}"
 
 
 def _map(result: Result, background: Background, mask: Volume) -> Picture:
@@ -302,17 +308,6 @@ def _table(finding: Finding) -> dict[str, Any]:
     )
     return {
         "columns": list(shown.columns),
-        "rows": [_cells(row) for row in shown.itertuples(index=False, name=None)],
+        "rows": rounded(shown).to_numpy().tolist(),
         "table_note": f"{kept} first, by the size of z at the peak.",
     }
-
-
-def _cells(row: tuple[Any, ...]) -> list[str]:
-    """Write a row of the table: places in mm, z to three digits, sizes whole."""
-    cells = []
-    for value in row:
-        if isinstance(value, float | np.floating):
-            cells.append(f"{value:.3f}".rstrip("0").rstrip("."))
-        else:
-            cells.append(str(value))
-    return cells

@@ -17,6 +17,7 @@ from groupglm.inference.cluster_table import (
     tabulate_clusters,
 )
 from groupglm.inference.labelling import label_clusters
+from groupglm.inference.peaks import Extreme, extremes
 from groupglm.inference.thresholds import passes_threshold, threshold_stats_img
 from groupglm.plotting.volumes import Volume
 from groupglm.report.options import describe_weights
@@ -86,6 +87,8 @@ class Finding:
     table : pandas.DataFrame
         The clusters and their peaks, the strongest first, with the numbers that
         `get_clusters_table` gives them.
+    extremes : tuple of Extreme or None
+        The strongest positive and the strongest negative z; None where there is none.
     top : Peak
         The voxel of the largest z score, or of the largest size if two-sided.
     peaks : tuple of Peak
@@ -106,6 +109,7 @@ class Finding:
     z_map: Volume
     z_row: NDArray[np.float64]
     table: pd.DataFrame
+    extremes: tuple[Extreme | None, Extreme | None]
     top: Peak
     peaks: tuple[Peak, ...]
     cluster_threshold: int
@@ -185,6 +189,7 @@ def find(
         z_map=Volume(np.asarray(image.dataobj), image.affine),
         z_row=z,
         table=table,
+        extremes=extremes(np.asarray(image.dataobj), image.affine),
         top=top_peak,
         peaks=main_peaks(table, group, z) or (top_peak,),
         cluster_threshold=options.cluster_threshold,

@@ -107,6 +107,7 @@ def find_permuted(
             z_map=finding.z_map,
             z_row=z,
             table=table,
+            extremes=finding.extremes,
             top=peak,
             peaks=main_peaks(table, group, z) or (peak,),
             cluster_threshold=0,

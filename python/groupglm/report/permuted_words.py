@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from groupglm.report.words import clusters, listed, peak
+from groupglm.rounding import p_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from groupglm.report.permutation_test import PermutationTest
     from groupglm.report.permuted_findings import PermutedFinding
 
-__all__ = ["explanation", "headline", "methods", "p_value", "references", "shown_where", "title"]
+__all__ = ["explanation", "headline", "methods", "references", "shown_where", "title"]
 
 _KINDS = {
     "voxel": "voxels",
@@ -46,11 +47,6 @@ _REFERENCES = {
         "2009;44:83-98."
     ),
 }
-
-
-def p_value(p: float) -> str:
-    """Write a p-value to three digits; none is zero."""
-    return f"{p:.3g}"
 
 
 def title(finding: PermutedFinding) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm import rounding
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,9 @@ __all__ = [
     "place",
     "references",
     "summary",
+    "tested",
     "title",
+    "z_text",
 ]
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
@@ -58,9 +62,8 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def place(position: tuple[float, float, float]) -> str:
-    """Write a position in mm."""
-    digits = 0 if all(abs(value - round(value)) < 0.05 for value in position) else 1
-    return f"({', '.join(number(value, digits) for value in position)}) mm"
+    """Write a position in mm as logs have it, but with a true minus sign."""
+    return rounding.place(position).replace("-", MINUS)
 
 
 def span(values: int | NDArray[np.int64]) -> str:
@@ -100,15 +103,15 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
     )
 
 
-def title(options: ReportOptions) -> str:
-    """Name a correction."""
+def title(options: ReportOptions, *, two_sided: bool) -> str:
+    """Name a correction of a test of both tails, or of one."""
     if options.height_control == "fpr":
         return f"p < {options.alpha:g}, uncorrected"
     if options.height_control == "fdr":
         return f"False discovery rate {options.alpha:g}"
     if options.height_control == "bonferroni":
         return f"Familywise error rate {options.alpha:g}, by Bonferroni's correction"
-    return f"z > {options.threshold:g}, uncorrected"
+    return f"{tested(two_sided=two_sided)} > {z_text(options.threshold)}, uncorrected"
 
 
 def correction(options: ReportOptions) -> str:
@@ -146,16 +149,29 @@ def correction(options: ReportOptions) -> str:
 
 def headline(finding: Finding) -> str:
     """State the finding of a contrast in a sentence."""
-    top = finding.top
     if not finding.survived:
         if not math.isfinite(finding.threshold):
             missed = "no threshold controls the error rate asked for"
         elif finding.in_small_cluster:
-            missed = f"{_too_small(finding)} (the threshold is {finding.threshold:.2f})"
+            which = "the larger is" if finding.two_sided and all(finding.extremes) else "that is"
+            limit = z_text(finding.threshold)
+            missed = f"{which} {_too_small(finding)} (the threshold is {limit})"
         else:
-            missed = f"the threshold is {finding.threshold:.2f}"
-        return f"Nothing survived. The highest peak is {peak(top)}; {missed}."
-    return f"{clusters(finding)}. The highest peak is {peak(finding.peaks[0])}."
+            missed = f"the threshold is {z_text(finding.threshold)}"
+        return f"Nothing survived. {strongest(finding)}; {missed}."
+    return f"{clusters(finding)}. {strongest(finding)}."
+
+
+def strongest(finding: Finding) -> str:
+    """Say what is strongest, of either sign where both were tested."""
+    if not finding.two_sided:
+        return f"The largest {peak(finding.top)}"
+    told = [
+        f"strongest {sign} z is {z_text(found.value)} at {place(found.position)}"
+        for sign, found in zip(("positive", "negative"), finding.extremes, strict=True)
+        if found is not None
+    ]
+    return f"The {', the '.join(told)}" if told else "Every z is 0"
 
 
 def clusters(finding: Finding) -> str:
@@ -189,7 +205,17 @@ def _too_small(finding: Finding) -> str:
 
 def peak(found: Peak) -> str:
     """Write a peak's z and place."""
-    return f"z = {number(found.z)} at {place(found.position)}"
+    return f"z = {z_text(found.z)} at {place(found.position)}"
+
+
+def z_text(value: float) -> str:
+    """Write a z as tables and logs have it, but with a true minus sign."""
+    return rounding.statistic(value).replace("-", MINUS).replace("inf", "\N{INFINITY}")
+
+
+def tested(*, two_sided: bool) -> str:
+    """Return what a threshold is compared with."""
+    return "|z|" if two_sided else "z"
 
 
 def methods(
@@ -226,7 +252,13 @@ def _edges(group: FittedGroup) -> list[float]:
 
 
 def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions) -> str:
-    limits = sorted({f"{finding.threshold:.2f}" for finding in findings if finding.threshold < 1e3})
+    limits = sorted(
+        {
+            f"{tested(two_sided=finding.two_sided)} > {z_text(finding.threshold)}"
+            for finding in findings
+            if math.isfinite(finding.threshold)
+        }
+    )
     sides = {"two-sided" if finding.two_sided else "one-sided" for finding in findings}
     how = {
         "fpr": f"at p < {options.alpha:g}, uncorrected for multiple comparisons",
@@ -234,7 +266,7 @@ def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions) ->
         "bonferroni": f"at a familywise error rate of {options.alpha:g} (Bonferroni)",
         None: "uncorrected for multiple comparisons",
     }[options.height_control]
-    at = f" (z > {listed(limits)})" if limits else ""
+    at = f" ({listed(limits)})" if limits else ""
     extent = ""
     if options.cluster_threshold:
         extent = f" and a cluster extent of at least {options.cluster_threshold} voxels"

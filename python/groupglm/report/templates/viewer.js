@@ -175,7 +175,11 @@
     }
   }
 
-  const asP = (logp) => String(Number((10 ** -logp).toPrecision(2)));
+  // As p is written elsewhere on the page.
+  const asP = (logp) => {
+    const p = 10 ** -logp;
+    return p < 0.0005 ? String(Number(p.toPrecision(2))) : p.toFixed(3);
+  };
 
   function tell() {
     const where = place.map((value) => value.toFixed(1).replace("-", "−")).join(", ");

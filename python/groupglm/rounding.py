@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How statistics, p-values and places are written: alike in tables, pages, logs and figures."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+__all__ = ["for_json", "millimetres", "p_value", "place", "rounded", "statistic"]
+
+_DIGITS = 3
+_SMALL = 0.1  # below it three digits after the point say too little of a map of small values
+_SMALL_P = 0.0005  # below it p has its first two digits
+
+
+def statistic(value: float) -> str:
+    """Write a statistic or a threshold of it: three digits after the point.
+
+    Examples
+    --------
+    >>> statistic(3.29053), statistic(-6.9), statistic(0.0), statistic(-0.00012345)
+    ('3.291', '-6.900', '0.000', '-0.000123')
+    >>> statistic(float("-inf"))
+    '-inf'
+    """
+    if 0 < abs(value) < _SMALL:
+        return f"{value:.{_DIGITS}g}"
+    return f"{value + 0.0:.{_DIGITS}f}"  # no negative zero
+
+
+def p_value(p: float) -> str:
+    """Write a p-value: three digits after the point, or its first two where that says nothing.
+
+    Examples
+    --------
+    >>> p_value(1 / 1001), p_value(0.0123), p_value(1.0), p_value(1 / 10001), p_value(3.47e-8)
+    ('0.001', '0.012', '1.000', '0.0001', '3.5e-08')
+    """
+    return f"{p:.2g}" if p < _SMALL_P else f"{p:.{_DIGITS}f}"
+
+
+def millimetres(value: float) -> str:
+    """Write a coordinate in mm: up to three digits after the point.
+
+    Examples
+    --------
+    >>> millimetres(36.0), millimetres(-1.5), millimetres(26.000000000000004)
+    ('36', '-1.5', '26')
+    """
+    text = f"{value:.{_DIGITS}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def place(position: Iterable[float]) -> str:
+    """Write a place in mm.
+
+    Examples
+    --------
+    >>> place((36.0, 30.0, -1.5))
+    '(36, 30, -1.5) mm'
+    """
+    return f"({', '.join(map(millimetres, position))}) mm"
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Write a table of clusters as text, each column as it is written everywhere.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With columns of `groupglm.get_clusters_table`; those of p-values begin with ``p ``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of text.
+    """
+    return table.assign(**{name: table[name].map(_writer(name)) for name in table.columns})
+
+
+def _writer(name: str) -> Any:
+    if name in ("X", "Y", "Z"):
+        return millimetres
+    if name == "Peak Stat":
+        return statistic
+    return p_value if name.startswith("p ") else str
+
+
+def for_json(facts: Any) -> Any:
+    """Return facts with infinite numbers as text, ``inf`` and ``-inf``, as JSON has none.
+
+    Examples
+    --------
+    >>> for_json({"peaks": [{"z": float("-inf")}, {"z": 4.5}]})
+    {'peaks': [{'z': '-inf'}, {'z': 4.5}]}
+    """
+    if isinstance(facts, dict):
+        return {key: for_json(value) for key, value in facts.items()}
+    if isinstance(facts, list | tuple):
+        return [for_json(value) for value in facts]
+    return str(facts) if isinstance(facts, float) and math.isinf(facts) else facts
