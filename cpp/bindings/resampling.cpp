@@ -15,6 +15,7 @@ template <typename Item>
 using FortranArray = py::array_t<Item, py::array::f_style>;
 
 using Shape = std::array<Index, 3>;
+using Slack = std::array<double, 3>;
 
 Shape3 shape_of(const py::array& volume) {
   if (volume.ndim() != 3 || volume.size() == 0) {
@@ -32,7 +33,7 @@ void check_shape(const Shape3& shape) {
   }
 }
 
-VoxelMap map_of_matrix(const Matrix& array) {
+VoxelMap map_of_matrix(const Matrix& array, const std::array<double, 3>& slack) {
   const auto rows = matrix_of(array);
   if (rows.rows() != 3 || rows.cols() != 4) throw py::value_error("the map must be 3 x 4");
   if (!rows.allFinite()) throw py::value_error("the map must be finite");
@@ -43,7 +44,11 @@ VoxelMap map_of_matrix(const Matrix& array) {
       map.matrix[i][static_cast<std::size_t>(column)] = rows(row, column);
     }
     map.offset[i] = rows(row, 3);
+    if (!(slack[i] >= 0 && slack[i] < 0.5)) {
+      throw py::value_error("the slack must be at least 0 and below half a voxel");
+    }
   }
+  map.slack = slack;
   return map;
 }
 
@@ -56,9 +61,10 @@ Interpolation interpolation_of(const std::string& name) {
 
 template <typename Scalar>
 py::tuple resample(const FortranArray<Scalar>& volume, const Matrix& voxel_map, const Shape& shape,
-                   const std::string& interpolation, double fill, int n_threads) {
+                   const std::string& interpolation, double fill, int n_threads,
+                   const Slack& slack) {
   const Shape3 source_shape = shape_of(volume);
-  const VoxelMap map = map_of_matrix(voxel_map);
+  const VoxelMap map = map_of_matrix(voxel_map, slack);
   const Interpolation kind = interpolation_of(interpolation);
   check_shape(shape);
   FortranArray<Scalar> out(shape);
@@ -74,9 +80,9 @@ py::tuple resample(const FortranArray<Scalar>& volume, const Matrix& voxel_map, 
 
 template <typename Item>
 FortranArray<Item> nearest(const FortranArray<Item>& volume, const Matrix& voxel_map,
-                           const Shape& shape, int n_threads) {
+                           const Shape& shape, int n_threads, const Slack& slack) {
   const Shape3 source_shape = shape_of(volume);
-  const VoxelMap map = map_of_matrix(voxel_map);
+  const VoxelMap map = map_of_matrix(voxel_map, slack);
   check_shape(shape);
   FortranArray<Item> out(shape);
   const Item* source = volume.data();
@@ -91,16 +97,17 @@ FortranArray<Item> nearest(const FortranArray<Item>& volume, const Matrix& voxel
 void register_resampling(py::module_& module) {
   const auto volume = py::arg("volume").noconvert();
   const auto voxel_map = py::arg("voxel_map").noconvert();
+  const auto slack = py::arg("slack") = Slack{0, 0, 0};
   const auto shape = py::arg("shape");
   const auto threads = py::arg("n_threads");
   module.def("resample_volume", &resample<float>, volume, voxel_map, shape,
-             py::arg("interpolation"), py::arg("fill"), threads);
+             py::arg("interpolation"), py::arg("fill"), threads, slack);
   module.def("resample_volume", &resample<double>, volume, voxel_map, shape,
-             py::arg("interpolation"), py::arg("fill"), threads);
-  module.def("resample_nearest", &nearest<std::uint8_t>, volume, voxel_map, shape, threads);
-  module.def("resample_nearest", &nearest<std::uint16_t>, volume, voxel_map, shape, threads);
-  module.def("resample_nearest", &nearest<std::uint32_t>, volume, voxel_map, shape, threads);
-  module.def("resample_nearest", &nearest<std::uint64_t>, volume, voxel_map, shape, threads);
+             py::arg("interpolation"), py::arg("fill"), threads, slack);
+  module.def("resample_nearest", &nearest<std::uint8_t>, volume, voxel_map, shape, threads, slack);
+  module.def("resample_nearest", &nearest<std::uint16_t>, volume, voxel_map, shape, threads, slack);
+  module.def("resample_nearest", &nearest<std::uint32_t>, volume, voxel_map, shape, threads, slack);
+  module.def("resample_nearest", &nearest<std::uint64_t>, volume, voxel_map, shape, threads, slack);
 }
 
 }  // namespace groupglm

@@ -43,9 +43,10 @@ class RowPoints {
   double values_[3][kRowPart];
 };
 
-bool is_in_source(const std::array<double, 3>& point, const Shape3& shape) {
-  return is_inside(point[0], shape[0]) && is_inside(point[1], shape[1]) &&
-         is_inside(point[2], shape[2]);
+bool bring_into_source(std::array<double, 3>& point, const Shape3& shape, const VoxelMap& map) {
+  return bring_inside(point[0], shape[0], map.slack[0]) &&
+         bring_inside(point[1], shape[1], map.slack[1]) &&
+         bring_inside(point[2], shape[2], map.slack[2]);
 }
 
 // Calls visit(out_place, point) for every output voxel whose point is inside the source.
@@ -61,8 +62,8 @@ void for_each_point(const VoxelMap& map, const Shape3& source_shape, const Shape
         const RowPoints points(map, first, row % out_shape[1], row / out_shape[1], n);
         const Index place = row * out_shape[0] + first;
         for (Index i = 0; i < n; ++i) {
-          const std::array<double, 3> point = points[i];
-          if (is_in_source(point, source_shape)) visit(place + i, point);
+          std::array<double, 3> point = points[i];
+          if (bring_into_source(point, source_shape, map)) visit(place + i, point);
         }
       }
     }
@@ -75,8 +76,7 @@ struct DiagonalPoints {
 
   DiagonalPoints(const VoxelMap& map, const Shape3& source_shape, const Shape3& out_shape) {
     for (std::size_t axis = 0; axis < 3; ++axis) {
-      axes[axis] = axis_points(map.matrix[axis][axis], map.offset[axis], source_shape[axis],
-                               out_shape[axis]);
+      axes[axis] = axis_points(map, axis, source_shape[axis], out_shape[axis]);
     }
   }
 

@@ -15,12 +15,15 @@ bool is_diagonal(const VoxelMap& map) {
   return true;
 }
 
-AxisPoints axis_points(double scale, double offset, Eigen::Index n_source, Eigen::Index n_out) {
-  const double shift = offset / scale;
+AxisPoints axis_points(const VoxelMap& map, std::size_t axis_number, Eigen::Index n_source,
+                       Eigen::Index n_out) {
+  const double scale = map.matrix[axis_number][axis_number];
+  const double shift = map.offset[axis_number] / scale;
+  const double slack = map.slack[axis_number];
   AxisPoints axis;
   for (Eigen::Index voxel = 0; voxel < n_out; ++voxel) {
-    const double point = (static_cast<double>(voxel) + shift) * scale;
-    if (!is_inside(point, n_source)) continue;
+    double point = (static_cast<double>(voxel) + shift) * scale;
+    if (!bring_inside(point, n_source, slack)) continue;
     if (axis.points.empty()) axis.first = voxel;
     axis.points.push_back(point);
   }

@@ -5,6 +5,7 @@
 // operations: every build gives the same points, and the ones scipy gives.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "groupglm/resampling.hpp"
@@ -19,14 +20,20 @@ struct AxisPoints {
 
 bool is_diagonal(const VoxelMap& map);
 
-AxisPoints axis_points(double scale, double offset, Eigen::Index n_source, Eigen::Index n_out);
+AxisPoints axis_points(const VoxelMap& map, std::size_t axis_number, Eigen::Index n_source,
+                       Eigen::Index n_out);
 
 /// Points of the output voxels (first, j, k) to (first + n - 1, j, k); each array has n places.
 void row_points(const VoxelMap& map, Eigen::Index first, Eigen::Index j, Eigen::Index k,
                 Eigen::Index n, const std::array<double*, 3>& points);
 
-inline bool is_inside(double point, Eigen::Index n) {
-  return point >= 0.0 && point <= static_cast<double>(n - 1);  // false for NaN
+/// Whether a point is inside along an axis of n voxels, onto which it is moved if it is off by no
+/// more than the slack.
+inline bool bring_inside(double& point, Eigen::Index n, double slack) {
+  const auto last = static_cast<double>(n - 1);
+  if (!(point >= -slack && point <= last + slack)) return false;  // NaN too
+  point = std::clamp(point, 0.0, last);
+  return true;
 }
 
 /// The voxel nearest to a point inside; of two equally near, the higher.

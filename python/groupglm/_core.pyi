@@ -82,9 +82,14 @@ def resample_volume(
     interpolation: str,
     fill: float,
     n_threads: int,
+    slack: tuple[float, float, float] = ...,
 ) -> tuple[_DataT, float, float]: ...
 def resample_nearest(
-    volume: NDArray[_UnsignedT], voxel_map: _Floats, shape: tuple[int, int, int], n_threads: int
+    volume: NDArray[_UnsignedT],
+    voxel_map: _Floats,
+    shape: tuple[int, int, int],
+    n_threads: int,
+    slack: tuple[float, float, float] = ...,
 ) -> NDArray[_UnsignedT]: ...
 def predict(x: _Floats, beta: _Floats, n_threads: int) -> _Floats: ...
 def gather(volume: _Data, runs: NDArray[np.int64], row: _Data) -> None: ...

@@ -4,7 +4,9 @@
 // A volume holds its voxels in file order: voxel (i, j, k) of a shape (nx, ny, nz) is at
 // i + nx * (j + ny * k). A map takes an output voxel o to the point c = matrix * o + offset of the
 // source, in voxels. A point is inside when 0 <= c <= n - 1 along every axis; outside, the output
-// is `fill`. Inside, it is
+// is `fill`. A point that is outside by no more than `slack` voxels along an axis, which is what
+// the rounding of two affines can do, is moved onto the outermost voxel there. Inside, the output
+// is
 //   nearest  the voxel floor(c + 1/2) along every axis;
 //   linear   trilinear interpolation of the 8 voxels around;
 //   cubic    the cubic spline through all voxels, mirrored about the outermost ones: B-spline
@@ -46,6 +48,8 @@ inline Eigen::Index n_voxels(const Shape3& shape) { return shape[0] * shape[1] *
 struct VoxelMap {
   std::array<std::array<double, 3>, 3> matrix;
   std::array<double, 3> offset;
+  // Along each axis of the source, not negative and below half a voxel.
+  std::array<double, 3> slack{0, 0, 0};
 };
 
 /// The range of the finite values, zero among them.

@@ -98,6 +98,26 @@ class Grid:
         offsets = corners @ (self.affine - other.affine)[:3].T
         return float(np.sqrt((offsets**2).sum(axis=1)).max())
 
+    def same_place_voxels(self) -> tuple[float, float, float]:
+        """Return `SAME_PLACE_MM` in voxels: how far it reaches along each axis of the grid.
+
+        A displacement of d mm changes a voxel index by at most d times the length of that index's
+        row of the inverse affine. At most a quarter of a voxel, whatever the voxels' size.
+
+        Returns
+        -------
+        tuple of 3 floats
+            In voxels.
+
+        Examples
+        --------
+        >>> Grid((5, 5, 5), np.diag([2.0, 4.0, 1.0, 1.0])).same_place_voxels()
+        (0.0005, 0.00025, 0.001)
+        """
+        rows = np.linalg.norm(np.linalg.inv(self.affine[:3, :3]), axis=1)
+        x, y, z = np.minimum(SAME_PLACE_MM * rows, 0.25).tolist()
+        return x, y, z
+
     def difference(self, other: Grid) -> str | None:
         """Tell in words how this grid differs from another.
 

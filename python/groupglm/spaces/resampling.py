@@ -136,7 +136,8 @@ def target_grid(
         lengths = [max(math.ceil(end) + 1, 1) for end in high]
         shape = (lengths[0], lengths[1], lengths[2])
     _check_size(shape, grid)
-    if (high < 0).any() or (low > np.array(shape) - 1).any():
+    slack = np.array(Grid(shape, full).same_place_voxels())
+    if (high < -slack).any() or (low > np.array(shape) - 1 + slack).any():
         raise GridMismatchError(
             "target_affine and target_shape give a field of view that does not contain any of the "
             f"data: in its voxels, the images reach from {np.round(low, 1).tolist()} to "
@@ -247,7 +248,9 @@ class Resampler:
         spline may overshoot.
     fill_value : float, default=0.0
         The value of target voxels outside the source grid, whose outermost voxels' centres are its
-        bounds. NaN calls them missing.
+        bounds. NaN calls them missing. A voxel beyond a bound by no more than what counts as the
+        same place (`groupglm.images.grid.SAME_PLACE_MM`) is on it: the rounding of an affine does
+        not empty a face.
 
     Raises
     ------
@@ -300,6 +303,11 @@ class Resampler:
         # nilearn's operations: whether a voxel is outside may hang on the last bit.
         to_source = np.dot(linalg.inv(self.source_grid.affine), self.target_grid.affine)
         return np.ascontiguousarray(to_source[:3])
+
+    @cached_property
+    def slack(self) -> tuple[float, float, float]:
+        """How far outside the source grid a voxel may be to count as on its face, in its voxels."""
+        return self.source_grid.same_place_voxels()
 
     def __call__(self, volume: NDArray[Any], n_threads: int = 1) -> NDArray[Any]:
         """Resample a volume.
@@ -377,6 +385,7 @@ class Resampler:
             self.interpolation,
             self.fill_value,
             n_threads,
+            self.slack,
         )
 
     def _nearest_integers(self, values: NDArray[Any], n_threads: int) -> NDArray[Any]:
@@ -388,5 +397,6 @@ class Resampler:
         if self.copies:
             return values.copy(order="F")
         items = values.view(np.dtype(f"u{values.itemsize}"))
-        out = _core.resample_nearest(items, self.voxel_map, self.target_grid.shape, n_threads)
+        shape = self.target_grid.shape
+        out = _core.resample_nearest(items, self.voxel_map, shape, n_threads, self.slack)
         return out.view(values.dtype)
