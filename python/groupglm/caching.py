@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 
 from groupglm.errors import warn_caller
+from groupglm.spaces.zeros import Zeros
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -85,7 +86,7 @@ class CachedSpace:
     space : VolumeSpace
         Reads what the cache does not have.
     memory : joblib.Memory
-        The cache. One row is 4 or 8 bytes a voxel.
+        The cache. One row is 4 or 8 bytes a voxel, and a bit more if the images are prepared.
     """
 
     def __init__(self, space: VolumeSpace, memory: joblib.Memory) -> None:
@@ -100,18 +101,23 @@ class CachedSpace:
 
     def read_row(
         self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
-    ) -> None:
+    ) -> Zeros | None:
         """Fill a row as the space does, from the cache if it is there."""
         fingerprint = source.fingerprint()
         if fingerprint is None:
-            self._space.read_row(source, out)
-            return
-        out[...] = self._masked_row(fingerprint, self._identity, out.dtype.str, self._space, source)
+            return self._space.read_row(source, out)
+        row, bits, all_whole = self._masked_row(
+            fingerprint, self._identity, out.dtype.str, self._space, source
+        )
+        out[...] = row
+        if bits is None:
+            return None
+        return Zeros(np.unpackbits(bits, count=len(row)).view(np.bool_), all_whole)
 
 
 def masked_row(
     fingerprint: Hashable, identity: str, dtype: str, space: VolumeSpace, source: VolumeSource
-) -> NDArray[Any]:
+) -> tuple[NDArray[Any], NDArray[np.uint8] | None, bool]:
     """Read one row; the first three arguments say which.
 
     Parameters
@@ -129,10 +135,16 @@ def masked_row(
 
     Returns
     -------
-    array, shape (n_values,)
+    row : array, shape (n_values,)
         The row.
+    bits : array of uint8 or None
+        Where the image is zero, a bit a place; None if the row shows it.
+    all_whole : bool
+        Whether all the image's values are whole numbers; of no meaning without `bits`.
     """
     del fingerprint, identity
     row = np.empty(space.n_values, dtype=dtype)
-    space.read_row(source, row)
-    return row
+    zeros = space.read_row(source, row)
+    if zeros is None:
+        return row, None, False
+    return row, np.packbits(zeros.places), zeros.all_whole

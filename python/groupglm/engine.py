@@ -23,6 +23,7 @@ from groupglm import _core
 from groupglm.distribute import is_remote, run_remotely, worker_name
 from groupglm.errors import ImageError
 from groupglm.naming import counted
+from groupglm.spaces.zeros import Zeros, ZeroTally
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class Reader(Protocol):
         """Length of a row."""
         ...
 
-    def read_row(self, source: Any, out: NDArray[Any]) -> None:
+    def read_row(self, source: Any, out: NDArray[Any]) -> Zeros | None:
         """Fill a row; called from several threads at once, with a different row each."""
         ...
 
@@ -94,6 +95,7 @@ def fit_state(
     fill: float | None = None,
     advance: Callable[[int], object] | None = None,
     batch_bytes: int = BATCH_BYTES,
+    tally: ZeroTally | None = None,
 ) -> _core.OlsState:
     """Read every input once and take it up into a state.
 
@@ -113,6 +115,8 @@ def fit_state(
         Called with the number of inputs that have just been read.
     batch_bytes : int, optional
         Size of one batch of rows; at least one row is read.
+    tally : ZeroTally, optional
+        Counts the inputs that are zero at each place.
 
     Returns
     -------
@@ -127,7 +131,7 @@ def fit_state(
         If the inputs are in memory and too large to be sent to a cluster.
     """
     if is_remote():
-        states = _states_from_workers(sources, space, design, fill, advance, batch_bytes)
+        states = _states_from_workers(sources, space, design, fill, advance, batch_bytes, tally)
     else:
         batches = read_rows(
             sources,
@@ -136,6 +140,7 @@ def fit_state(
             fill=fill,
             advance=advance,
             batch_bytes=batch_bytes,
+            tally=tally,
         )
         states = _states_from_batches(batches, sources, design, n_threads)
     # Closed by name: an error's traceback would keep the threads until it is gone.
@@ -191,10 +196,12 @@ class _ChunkTask:
     fill: float | None
     batch_bytes: int
     dtype: np.dtype[Any]
+    counts_zeros: bool
 
-    def __call__(self) -> tuple[Any, ...]:
+    def __call__(self) -> tuple[tuple[Any, ...], tuple[NDArray[np.int32], bool] | None]:
         design = _core.Design.__new__(_core.Design)
         design.__setstate__(self.design)
+        tally = ZeroTally(self.space.n_values) if self.counts_zeros else None
         batches = read_rows(
             self.sources,
             self.space,
@@ -202,12 +209,13 @@ class _ChunkTask:
             fill=self.fill,
             batch_bytes=self.batch_bytes,
             dtype=self.dtype,
+            tally=tally,
         )
         try:
             (state,) = _states_from_batches(batches, self.sources, design, 1)
         except ImageError as error:
             raise ImageError(f"{error} (on worker {worker_name()})") from error
-        return state.__getstate__()
+        return state.__getstate__(), None if tally is None else (tally.counts, tally.all_whole)
 
 
 def _states_from_workers(
@@ -217,6 +225,7 @@ def _states_from_workers(
     fill: float | None,
     advance: Callable[[int], object] | None,
     batch_bytes: int,
+    tally: ZeroTally | None,
 ) -> Generator[_core.OlsState, None, None]:
     """Yield the state of each chunk in turn, computed by the workers of joblib's backend."""
     sent = sum(source.nbytes_in_memory for source in sources)
@@ -235,10 +244,14 @@ def _states_from_workers(
             fill,
             batch_bytes,
             dtype,
+            tally is not None,
         )
         for first, chunk in chunks
     )
-    for (_, chunk), parts in zip(chunks, results, strict=True):
+    for (_, chunk), (parts, zeros) in zip(chunks, results, strict=True):
+        if tally is not None and zeros is not None:
+            counts, all_whole = zeros
+            tally.merge(counts, all_whole=all_whole)
         state = _core.OlsState.__new__(_core.OlsState)
         state.__setstate__(parts)
         if advance is not None:
@@ -306,6 +319,7 @@ def read_rows(
     advance: Callable[[int], object] | None = None,
     batch_bytes: int = BATCH_BYTES,
     dtype: np.dtype[Any] | None = None,
+    tally: ZeroTally | None = None,
 ) -> Generator[tuple[int, NDArray[Any]], None, None]:
     """Read inputs in parallel, a batch ahead of the caller.
 
@@ -325,6 +339,8 @@ def read_rows(
         Size of one batch of rows; at least one row is read.
     dtype : numpy.dtype, optional
         Of the rows; by default what holds the values of all sources exactly.
+    tally : ZeroTally, optional
+        Counts the inputs that are zero at each place.
 
     Yields
     ------
@@ -345,9 +361,11 @@ def read_rows(
     buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
 
     def read(source: Any, row: NDArray[Any]) -> None:
-        space.read_row(source, row)
+        zeros = space.read_row(source, row)
         if fill is not None:
             row[np.isnan(row)] = fill
+        if tally is not None:
+            tally.add(Zeros.of(row) if zeros is None else zeros)
 
     def submit(number: int) -> list[Future[None]]:
         batch = batches[number] if number < len(batches) else ()

@@ -14,6 +14,7 @@ __all__ = [
     "ImageError",
     "NotEstimableError",
     "RankDeficientWarning",
+    "ZeroValuesWarning",
     "warn_caller",
 ]
 
@@ -55,6 +56,15 @@ class CollinearityWarning(UserWarning):
 
     Its coefficient is estimated with a much larger variance. The message names the columns and
     their variance inflation factors.
+    """
+
+
+class ZeroValuesWarning(UserWarning):
+    """Images that are exactly zero at places where others are not.
+
+    Many programs write zero outside the brain of a subject, which is no measurement. The message
+    says at how many voxels, and what to do. It is not given for images of whole numbers, such as
+    lesions or counts, nor with ``missing="zero"``, which says that such zeros are meant.
     """
 
 

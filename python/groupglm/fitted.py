@@ -26,10 +26,40 @@ if TYPE_CHECKING:
     from groupglm.images import VolumeSource
     from groupglm.spaces.volume import VolumeSpace
 
-__all__ = ["MISSING", "FittedGroup", "Missing", "VolumeMasker", "statistic_of"]
+__all__ = ["MISSING", "FittedGroup", "Missing", "PartialZeros", "VolumeMasker", "statistic_of"]
 
 Missing = Literal["omit", "zero", "raise", "intersect"]
 MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
+
+
+@dataclass(frozen=True)
+class PartialZeros:
+    """How many voxels of a fit are zero in some images but not in others.
+
+    Parameters
+    ----------
+    n_voxels : int
+        Of the mask.
+    n_partial : int
+        Those where some images are exactly zero, and others have another value.
+    n_single : int
+        Those of them where one image alone has another value.
+    are_missing : bool
+        Whether the zeros were taken for missing values.
+    """
+
+    n_voxels: int
+    n_partial: int
+    n_single: int
+    are_missing: bool
+
+    def sentence(self, images: str = "images") -> str:
+        """Say it in words, in the place of "images" those of the reader; without a full stop."""
+        verb = "is" if self.n_partial == 1 else "are"
+        return (
+            f"{self.n_partial:,} of {self.n_voxels:,} voxels {verb} exactly zero in some {images} "
+            f"but not in others, {self.n_single:,} of them in all {images} but one"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +76,15 @@ class FittedGroup:
         The images, to be read again when residuals are asked for.
     missing : {"omit", "zero", "raise", "intersect"}
         What was done about missing values.
+    n_zeros : array of int, shape (n_voxels,)
+        How many images are exactly zero at each voxel; with ``missing="zero"``, NaN among them.
     """
 
     space: VolumeSpace
     result: OlsFit
     sources: tuple[VolumeSource, ...]
     missing: Missing
+    n_zeros: NDArray[np.int32]
 
     @property
     def has_images(self) -> bool:
@@ -63,6 +96,29 @@ class FittedGroup:
         """The file that the fit was loaded from; None if it was made here."""
         return self.sources[0].saved_in
 
+    @property
+    def zero_is_missing(self) -> bool:
+        """Whether exact zeros were taken for missing values."""
+        preparation = self.space.preparation
+        return preparation is not None and preparation.zero_is_missing
+
+    @property
+    def zeros(self) -> PartialZeros:
+        """How many voxels are zero in some images but not in others."""
+        n_values = np.asarray(self.result.n_observations)
+        n_measured = n_values if self.zero_is_missing else n_values - self.n_zeros
+        partial = (self.n_zeros > 0) & (n_measured > 0)
+        return PartialZeros(
+            n_voxels=self.space.n_values,
+            n_partial=int(np.count_nonzero(partial)),
+            n_single=int(np.count_nonzero(partial & (n_measured == 1))),
+            are_missing=self.zero_is_missing,
+        )
+
+    def n_zeros_image(self) -> Nifti1Image:
+        """Return the number of images that are exactly zero at each voxel."""
+        return self._count_image(self.n_zeros, "number of images that are zero")
+
     def n_observations_image(self) -> Nifti1Image:
         """Return the number of images that have each voxel."""
         return self._count_image(self.result.n_observations, "number of images")
@@ -71,7 +127,7 @@ class FittedGroup:
         """Return the residual degrees of freedom of each voxel."""
         return self._count_image(self.result.df_residual, "residual degrees of freedom")
 
-    def _count_image(self, counts: int | NDArray[np.int64], descrip: str) -> Nifti1Image:
+    def _count_image(self, counts: int | NDArray[Any], descrip: str) -> Nifti1Image:
         row = np.broadcast_to(np.asarray(counts), (self.space.n_values,))
         return self.space.to_image(row, descrip, dtype=np.int32)
 
@@ -100,7 +156,7 @@ class FittedGroup:
     def _residual_rows(self) -> Generator[NDArray[np.float64], None, None]:
         beta = self.result.beta
         batches = read_rows(
-            self.sources, self.space, n_threads=self.result.n_threads, fill=self._fill
+            self.sources, self.space, n_threads=self.result.n_threads, fill=self.fill
         )
         with closing(batches):
             for first, rows in batches:
@@ -134,7 +190,8 @@ class FittedGroup:
         return volume
 
     @property
-    def _fill(self) -> float | None:
+    def fill(self) -> float | None:
+        """What takes the place of missing values."""
         return 0.0 if self.missing == "zero" else None
 
     def _predict(self, volume: int, beta: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -180,10 +237,13 @@ class VolumeMasker:
         The voxels.
     n_threads : int
         Number of threads that read images.
+    fill : float, optional
+        Put in the place of missing values, as in the fit.
     """
 
     space: VolumeSpace
     n_threads: int
+    fill: float | None = None
 
     @property
     def mask_img_(self) -> Nifti1Image:
@@ -201,7 +261,8 @@ class VolumeMasker:
         Returns
         -------
         array, shape (n_images, n_voxels)
-            Values in file order (the first axis varies fastest); NaN where an image has none.
+            Values in file order (the first axis varies fastest), as the fit takes them: NaN where
+            an image has none, unless the fit takes that for zero.
 
         Raises
         ------
@@ -219,7 +280,7 @@ class VolumeMasker:
                 f"{sources[0].name}: the image is not on the grid of the fit: {difference}; "
                 "resample it to that grid"
             )
-        batches = read_rows(sources, self.space, n_threads=self.n_threads)
+        batches = read_rows(sources, self.space, n_threads=self.n_threads, fill=self.fill)
         matrix = np.empty(
             (len(sources), self.space.n_values),
             dtype=np.result_type(*{source.dtype for source in sources}),

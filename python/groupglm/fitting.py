@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fit one group of images: find the mask, read once, decide what missing values mean."""
+"""Fit one group of images: find the mask, read, decide what missing values mean."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from groupglm import _core
 from groupglm.budget import batch_bytes_within
 from groupglm.caching import CachedSpace
 from groupglm.engine import BATCH_BYTES, fit_state, row_dtype, value_range
+from groupglm.errors import ZeroValuesWarning, warn_caller
 from groupglm.fitted import FittedGroup, Missing
 from groupglm.results import OlsFit
 from groupglm.spaces.background import background_mask
 from groupglm.spaces.preparing import Preparation
 from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.zeros import ZeroTally
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -35,6 +37,12 @@ _MASK_REMEDY = (
     "resample it to their grid with resample_to, or bring the images to its grid by target_affine "
     "and target_shape of the mask"
 )
+_ROUNDED_TO_ZERO = 0.01
+"""Share of the voxels that may be zero in some image because values are scaled integers.
+
+With 16 bits, one measured value in some ten thousand falls on zero; over a hundred images that is
+one voxel in a hundred.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +85,10 @@ def fit_group(
     names: tuple[str, ...],
     options: FitOptions,
 ) -> FittedGroup:
-    """Read every image once and fit the model at every voxel.
+    """Read every image and fit the model at every voxel.
+
+    One reading gives all of it if nothing is smoothed, resampled or cached. A mask that is to be
+    found before that takes one more, and so does the range of images that are resampled.
 
     Parameters
     ----------
@@ -111,26 +122,59 @@ def fit_group(
     clip = value_range(sources, options.n_threads) if masking.resamples else None
     preparation = masking.preparation(grid, clip, fill, n_inside)
     options.progress.stage(f"Reading {len(sources)} images of {sources[0].grid.shape} voxels.")
+    mixes_voxels = preparation is not None and preparation.mixes_voxels
     if masking.mask is not None:
         space = VolumeSpace.from_mask(masking.mask, grid, preparation, remedy=_MASK_REMEDY)
-        state = _read(sources, space, design, options)
-    elif preparation is not None or options.memory.location is not None:
+        fit = _read(sources, space, design, options)
+    elif mixes_voxels or options.memory.location is not None:
         # The mask comes first: it is that of the images as they are, and rows are kept inside it.
         space = _find_mask_once(sources, design.rank, options).moved_to(grid, preparation)
-        state = _read(sources, space, design, options)
+        fit = _read(sources, space, design, options)
     else:
-        whole = VolumeSpace(grid)
-        everywhere = _read(sources, whole, design, options)
-        mean = _mean_of(everywhere, design, options.n_threads)
+        everywhere = _read(sources, VolumeSpace(grid, None, preparation), design, options)
+        mean = _mean_of(everywhere.state, design, options.n_threads)
         keep = _background(grid, *mean, len(sources), design.rank)
-        space, state = _restrict(whole, everywhere, keep)
-    options.progress.stage(f"The mask has {space.n_values} voxels.")
-    if state.has_missing and options.missing in ("raise", "intersect"):
-        space, state = _complete_voxels(space, state, design, options)
+        fit = everywhere.restrict(keep)
+    options.progress.stage(f"The mask has {fit.space.n_values} voxels.")
+    if fit.state.has_missing and options.missing in ("raise", "intersect"):
+        fit = _complete_voxels(fit, design, options)
     result = OlsFit(
-        X=X, column_names=names, n_threads=options.n_threads, _state=state, _design=design
+        X=X, column_names=names, n_threads=options.n_threads, _state=fit.state, _design=design
     )
-    return FittedGroup(space, result, tuple(sources), options.missing)
+    group = FittedGroup(fit.space, result, tuple(sources), options.missing, fit.n_zeros)
+    _report_zeros(group, all_whole=fit.all_whole)
+    return group
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What reading the images gives: the state of the fit and the number of zeros, by place."""
+
+    space: VolumeSpace
+    state: _core.OlsState
+    n_zeros: NDArray[np.int32]
+    all_whole: bool
+
+    def restrict(self, keep: NDArray[Any]) -> _Read:
+        """Return that of some of the voxels."""
+        state = self.state.select(np.flatnonzero(keep).astype(np.int64))
+        return _Read(self.space.restrict(keep), state, self.n_zeros[keep], self.all_whole)
+
+
+def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
+    """Warn of voxels that are zero in some images only, unless such zeros may be meant."""
+    if all_whole or group.missing == "zero" or group.zero_is_missing:
+        return
+    zeros = group.zeros
+    quantised = any(source.is_quantised for source in group.sources)
+    if zeros.n_partial > (_ROUNDED_TO_ZERO * zeros.n_voxels if quantised else 0):
+        warn_caller(
+            f"{zeros.sentence()}: zeros outside a subject's brain count as values there. Give "
+            "zero_is_missing=True to leave them out, or a mask that all images cover; n_zeros_ is "
+            "the map of how many images are zero. If zeros are meant, give missing='zero', or "
+            "ignore groupglm.errors.ZeroValuesWarning",
+            ZeroValuesWarning,
+        )
 
 
 def _read(
@@ -138,11 +182,12 @@ def _read(
     space: VolumeSpace,
     design: _core.Design,
     options: FitOptions,
-) -> _core.OlsState:
+) -> _Read:
     """Take up every image, from the cache where it has it."""
     cached = options.memory.location is not None
+    tally = ZeroTally(space.n_values)
     with options.progress.bar(len(sources), "images") as advance:
-        return fit_state(
+        state = fit_state(
             sources,
             CachedSpace(space, options.memory) if cached else space,
             design,
@@ -150,7 +195,9 @@ def _read(
             fill=options.fill,
             advance=advance,
             batch_bytes=_batch_bytes(sources, space, design, options),
+            tally=tally,
         )
+    return _Read(space, state, tally.counts, tally.all_whole)
 
 
 def _batch_bytes(
@@ -161,7 +208,7 @@ def _batch_bytes(
 ) -> int:
     """Return how large a batch of rows may be; refuse a budget that has no room for one row."""
     image_bytes = 8 * sources[0].grid.n_voxels
-    if space.preparation is not None:
+    if space.preparation is not None and space.preparation.mixes_voxels:
         image_bytes += 16 * (sources[0].grid.n_voxels + space.grid.n_voxels)
     return batch_bytes_within(
         options.memory_budget,
@@ -180,7 +227,8 @@ def _find_mask_once(sources: Sequence[VolumeSource], rank: int, options: FitOpti
     fingerprints = [source.fingerprint() for source in sources]
     if None not in fingerprints:
         mean = options.memory.cache(mean_image, ignore=["sources", "options"])
-    values, n_observations = mean((fingerprints, options.missing), sources, options)
+    identity = (fingerprints, options.missing, options.masking.zero_is_missing)
+    values, n_observations = mean(identity, sources, options)
     grid = sources[0].grid
     keep = _background(grid, values, n_observations, len(sources), rank)
     return VolumeSpace(grid).restrict(keep)
@@ -208,9 +256,10 @@ def mean_image(
     del identity
     constant = _core.Design(np.ones((len(sources), 1)))
     # Images on several grids are brought to the first one's.
-    space = VolumeSpace(sources[0].grid, preparation=Preparation(resamples=True))
-    if all(source.grid.difference(space.grid) is None for source in sources):
-        space = VolumeSpace(sources[0].grid)
+    grid = sources[0].grid
+    resamples = any(source.grid.difference(grid) is not None for source in sources)
+    preparation = Preparation(resamples, zero_is_missing=options.masking.zero_is_missing)
+    space = VolumeSpace(grid, None, preparation)
     state = fit_state(
         sources,
         space,
@@ -246,27 +295,20 @@ def _background(
     return mask.ravel(order="F")
 
 
-def _complete_voxels(
-    space: VolumeSpace, state: _core.OlsState, design: _core.Design, options: FitOptions
-) -> tuple[VolumeSpace, _core.OlsState]:
+def _complete_voxels(fit: _Read, design: _core.Design, options: FitOptions) -> _Read:
     """Refuse, or leave out, the voxels that some image lacks."""
-    n_observations, _ = _core.observations_and_rank(state, design, options.n_threads)
-    complete = n_observations == state.n_rows
+    n_observations, _ = _core.observations_and_rank(fit.state, design, options.n_threads)
+    complete = n_observations == fit.state.n_rows
     if options.missing == "raise" and not complete.all():
+        zeros = " other than zero" if options.masking.zero_is_missing else ""
         raise ValueError(
-            f"missing='raise', and {np.count_nonzero(~complete)} of {space.n_values} voxels "
-            "lack a value in some image; give missing='omit' to leave the values out voxel by "
-            "voxel, or missing='intersect' to leave the voxels out"
+            f"missing='raise', and {np.count_nonzero(~complete)} of {fit.space.n_values} voxels "
+            f"lack a value{zeros} in some image; give missing='omit' to leave the values out voxel "
+            "by voxel, or missing='intersect' to leave the voxels out"
         )
     if not complete.any():
         raise ValueError(
             "missing='intersect' leaves no voxel: none has a value in every image; give "
             "missing='omit', or leave out images that cover little"
         )
-    return _restrict(space, state, complete)
-
-
-def _restrict(
-    space: VolumeSpace, state: _core.OlsState, keep: NDArray[Any]
-) -> tuple[VolumeSpace, _core.OlsState]:
-    return space.restrict(keep), state.select(np.flatnonzero(keep).astype(np.int64))
+    return fit.restrict(complete)

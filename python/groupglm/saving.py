@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["SavingMixin"]
 
 _KEPT = ("target_affine", "target_shape", "smoothing_fwhm", "verbose", "n_jobs", "minimize_memory")
+_MISSING = ("missing", "zero_is_missing")
 
 
 class SavingMixin(ABC):
@@ -40,6 +41,7 @@ class SavingMixin(ABC):
     confounds_: pd.DataFrame | None
     mask_img: Any
     missing: Any
+    zero_is_missing: bool
     n_jobs: int | None
     _cohort: Cohort
     _group: FittedGroup
@@ -84,7 +86,7 @@ class SavingMixin(ABC):
             arrays.update(members)
         parameters = {name: _plain(getattr(self, name)) for name in _KEPT}
         facts = {
-            "parameters": {**parameters, "missing": self.missing},
+            "parameters": {**parameters, **{name: getattr(self, name) for name in _MISSING}},
             "mask_was_given": self.mask_img is not None,
             "current": [group for group, _ in self._fits.values()].index(current),
             "fits": kinds,
@@ -128,21 +130,24 @@ class SavingMixin(ABC):
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, Any], file: Path) -> Self:
         parameters = facts["parameters"]
-        for name in (*_KEPT, "missing"):
+        for name in (*_KEPT, *_MISSING):
             setattr(self, name, parameters[name])
         for name in ("target_affine", "target_shape"):
             if getattr(self, name) is not None:
                 setattr(self, name, np.array(getattr(self, name)))
-        if self.missing not in MISSING:
-            raise damaged(file, f"its missing is {self.missing!r}")
+        if self.missing not in MISSING or not isinstance(self.zero_is_missing, bool):
+            raise damaged(
+                file,
+                f"its missing is {self.missing!r}, its zero_is_missing {self.zero_is_missing!r}",
+            )
         n_threads = check_jobs(self.n_jobs)
         self._fits = {}
         for place, own in enumerate(facts["fits"]):
-            space, result = unpack_fit(str(place), own, arrays, file, n_threads)
+            space, result, n_zeros = unpack_fit(str(place), own, arrays, file, n_threads)
             sources = tuple(_AbsentVolume(name, space.grid, file) for name in own["images"])
             design = pd.DataFrame(result.X, index=own["labels"], columns=list(own["columns"]))
             with_levels(design, own.get("levels") or {})  # earlier files have none
-            group = FittedGroup(space, result, sources, self.missing)
+            group = FittedGroup(space, result, sources, self.missing, n_zeros)
             self._fits[own["kind"]] = group, design
         self._group, self.design_matrix_ = list(self._fits.values())[facts["current"]]
         self._cohort = _SavedCohort(self._fits, file)

@@ -27,6 +27,7 @@ from groupglm.report import ReportingMixin
 from groupglm.results import ContrastResult, OlsFit, StatType
 from groupglm.saving import SavingMixin
 from groupglm.spaces.masking import Masking
+from groupglm.spaces.zeros import check_zero_is_missing
 from groupglm.voxelwise import VoxelwiseMaps
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Group-level general linear model, fitted at every voxel of a group of images.
 
-    `fit` reads every image once and keeps a few numbers a voxel; a contrast is then a matter of
-    milliseconds and never reads an image again.
+    `fit` reads the images and keeps a few numbers a voxel; a contrast is then a matter of
+    milliseconds and never reads an image again. Each image is read once; with smoothing and no mask
+    given twice, with a target grid twice, and three times without a mask. A cache that is new reads
+    twice where no mask is given.
 
     Parameters
     ----------
@@ -85,7 +88,10 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     missing : {"omit", "zero", "raise", "intersect"}, default="omit"
         What to do about NaN: leave the value out voxel by voxel, take it for zero, refuse, or leave
         the voxel out.
-
+    zero_is_missing : bool, default=False
+        Whether exact zeros of an image are missing values too, as where a program writes zero
+        outside the brain of a subject. They become NaN within the mask before resampling and
+        smoothing, also where the mask is found; `missing` says what follows, but cannot be "zero".
     memory_budget : float, optional
         Bytes that reading images may take, by default half of what is free: batches of rows are
         made that small. A fit takes 16 (n_columns + 2) bytes a voxel, two batches of at most 40 MB,
@@ -104,8 +110,11 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     results_ : groupglm.results.OlsFit
         The fit at the mask's voxels, in file order (the first axis varies fastest). With several
         kinds of maps, the one that was used last.
-    n_observations_, df_residual_ : nibabel.nifti1.Nifti1Image
-        Number of images and residual degrees of freedom at each voxel, int32.
+    n_observations_, n_zeros_, df_residual_ : nibabel.nifti1.Nifti1Image
+        Number of images that have a value, of images that are exactly zero, and residual degrees
+        of freedom at each voxel, int32.
+    zeros_ : groupglm.fitted.PartialZeros
+        How many voxels are exactly zero in some images but not in others.
     second_level_input_
         What was given to `fit`; a table of maps is sorted by subject.
     confounds_ : pandas.DataFrame or None
@@ -146,6 +155,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         minimize_memory: bool = True,
         *,
         missing: Missing = "omit",
+        zero_is_missing: bool = False,
         memory_budget: float | None = None,
     ) -> None:
         self.mask_img = mask_img
@@ -158,6 +168,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         self.n_jobs = n_jobs
         self.minimize_memory = minimize_memory
         self.missing = missing
+        self.zero_is_missing = zero_is_missing
         self.memory_budget = memory_budget
 
     def fit(
@@ -170,7 +181,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         *,
         allow_partial: bool = False,
     ) -> Self:
-        """Read the images once and fit the model at every voxel.
+        """Read the images and fit the model at every voxel.
 
         Parameters
         ----------
@@ -216,6 +227,8 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         -----
         groupglm.errors.RankDeficientWarning, groupglm.errors.CollinearityWarning
             If columns of the design depend on each other, entirely or nearly.
+        groupglm.errors.ZeroValuesWarning
+            If images are exactly zero at voxels where others are not.
         UserWarning
             Who is left out, and why.
         """
@@ -234,7 +247,11 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
             raise ValueError(f"missing is {self.missing!r}; it must be one of {', '.join(MISSING)}")
         self._options = FitOptions(
             masking=Masking.resolve(
-                self.mask_img, self.target_affine, self.target_shape, self.smoothing_fwhm
+                self.mask_img,
+                self.target_affine,
+                self.target_shape,
+                self.smoothing_fwhm,
+                zero_is_missing=check_zero_is_missing(self.zero_is_missing, self.missing),
             ),
             missing=self.missing,
             n_threads=check_jobs(self.n_jobs),
@@ -325,7 +342,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     def masker_(self) -> VolumeMasker:
         """Images to rows inside the mask and back: ``mask_img_``, ``transform``, its inverse."""
         group = self._current()
-        return VolumeMasker(group.space, group.result.n_threads)
+        return VolumeMasker(group.space, group.result.n_threads, group.fill)
 
     @property
     def mask_img_(self) -> Nifti1Image:

@@ -19,6 +19,7 @@ member              shape, type           what it is
                                           without missing values
 ``K/missing_factors`` (any,) float64      triangular factors of voxels with missing values, packed
 ``K/missing_rows``  (any,) int32          the number of rows of each
+``K/zeros``         (n_voxels,) int32     how many images are exactly zero at a voxel
 =================== ===================== ======================================================
 
 ``model.json`` holds ``format`` ("groupglm model"), ``version`` (1), the SHA-256 of every array's
@@ -66,6 +67,7 @@ _TYPES = {
     "missing_slot": ("int32", 1),
     "missing_factors": ("float64", 1),
     "missing_rows": ("int32", 1),
+    "zeros": ("int32", 1),
 }
 _MAX_HEADER = 64 * 2**20  # bytes of model.json; a thousand subjects' names take a hundredth
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
@@ -230,6 +232,7 @@ def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, ND
         "X": result.X,
         "runs": space.runs,
         "affine": space.grid.affine,
+        "zeros": group.n_zeros,
         **dict(zip(_STATE, parts, strict=True)),
     }
     preparation = None if space.preparation is None else asdict(space.preparation)
@@ -250,7 +253,7 @@ def unpack_fit(
     arrays: Mapping[str, NDArray[Any]],
     path: Path,
     n_threads: int,
-) -> tuple[VolumeSpace, OlsFit]:
+) -> tuple[VolumeSpace, OlsFit, NDArray[np.int32]]:
     """Put a fit together.
 
     Parameters
@@ -270,6 +273,8 @@ def unpack_fit(
         The voxels.
     result : OlsFit
         The fit.
+    n_zeros : array of int, shape (n_voxels,)
+        How many images are exactly zero at each voxel.
 
     Raises
     ------
@@ -279,7 +284,7 @@ def unpack_fit(
     from groupglm.images.grid import Grid
 
     try:
-        own = {name: arrays[f"{key}/{name}"] for name in ("X", "runs", "affine", *_STATE)}
+        own = {name: arrays[f"{key}/{name}"] for name in ("X", "runs", "affine", "zeros", *_STATE)}
         _check_types(own)
         preparation = facts["preparation"]
         space = VolumeSpace.from_runs(
@@ -291,7 +296,7 @@ def unpack_fit(
         n_rows = int(facts["n_rows"])
         parts = (n_rows, *(own[name] for name in _STATE))
         _check_sizes(own, names, n_rows, space.n_values, len(facts["images"]))
-        return space, OlsFit.from_parts(own["X"], names, n_threads, parts)
+        return space, OlsFit.from_parts(own["X"], names, n_threads, parts), own["zeros"]
     except KeyError as error:
         raise damaged(path, f"it lacks {error}") from error
     except (ValueError, TypeError, IndexError, OverflowError) as error:
@@ -323,6 +328,11 @@ def _check_sizes(
         raise ValueError("its design is not finite")
     if (own["missing_rows"] > n_rows).any():
         raise ValueError(f"a voxel has more images than {n_rows}")
+    if (
+        own["zeros"].shape != (n_values,)
+        or not ((own["zeros"] >= 0) & (own["zeros"] <= n_rows)).all()
+    ):
+        raise ValueError(f"its numbers of zeros do not fit {n_values} voxels and {n_rows} images")
     if own["rss"].shape != (n_values,) or own["w"].shape[1:] != (n_values,):
         raise ValueError(f"its state does not fit the {n_values} voxels of its mask")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from nibabel.nifti1 import Nifti1Image
 
-    from groupglm.fitted import FittedGroup
+    from groupglm.fitted import FittedGroup, PartialZeros
 
 __all__ = ["VoxelwiseMaps"]
 
@@ -34,6 +34,16 @@ class VoxelwiseMaps(ABC):
     def n_observations_(self) -> Nifti1Image:
         """Number of images that have each voxel, int32."""
         return self._current().n_observations_image()
+
+    @property
+    def n_zeros_(self) -> Nifti1Image:
+        """Number of images that are exactly zero at each voxel, int32."""
+        return self._current().n_zeros_image()
+
+    @property
+    def zeros_(self) -> PartialZeros:
+        """How many voxels are exactly zero in some images but not in others."""
+        return self._current().zeros
 
     @property
     def df_residual_(self) -> Nifti1Image:

@@ -15,7 +15,7 @@ from nilearn.image import resample_img as nilearn_resample
 from nilearn.image import smooth_img as nilearn_smooth
 
 from groupglm import SecondLevelModel, resample_img, resample_to, smooth_img
-from groupglm.errors import ImageError
+from groupglm.errors import ImageError, ZeroValuesWarning
 from reference.oracle import (
     AFFINE,
     N_IMAGES,
@@ -99,7 +99,9 @@ def test_other_grids_with_a_target() -> None:
     finer[:3, :3] *= 0.75
     given: Any = [*images()[:-1], resample_img(images()[-1], finer)]
     target = np.diag([4.0, 4.0, 4.0])
-    ours: Any = SecondLevelModel(target_affine=target).fit(given, design_matrix=DESIGN)
+    # The finer image is zero where its grid reaches beyond the coarse one.
+    with pytest.warns(ZeroValuesWarning, match="exactly zero in some images"):
+        ours: Any = SecondLevelModel(target_affine=target).fit(given, design_matrix=DESIGN)
     effect = ours.compute_contrast(output_type="effect_size").get_fdata()
     there = [resample_to(img, ours.mask_img_).get_fdata() for img in given]
     inside = ours.mask_img_.get_fdata() > 0
@@ -110,3 +112,58 @@ def test_other_grids_with_a_target() -> None:
     np.testing.assert_allclose(effect[inside & ~clipped], mean, rtol=1e-5)
     with pytest.raises(ValueError, match=r"do not have the same (affine|shape)"):
         nilearn_fit(given, DESIGN, target_affine=target)
+
+
+def test_faces_that_rounding_empties() -> None:
+    rounded = AFFINE.copy()
+    rounded[:3, 3] += [1e-6, -1e-6, 1e-6]
+    wide = AFFINE.copy()
+    wide[:3, 3] -= AFFINE[:3, :3].sum(axis=1)
+    shape = tuple(length + 2 for length in SHAPE)
+    data = np.full(SHAPE, 10.0)
+    ours: Any = resample_img(image(data, rounded), wide, shape, "linear")
+    np.testing.assert_allclose(ours.get_fdata(), np.pad(data, 1))
+    with quiet():
+        theirs = nilearn_resample(image(data, rounded), wide, shape, "linear")
+    faces = np.pad(data, 1) - theirs.get_fdata()
+    # A face of each axis is gone.
+    inner = tuple(length - 1 for length in SHAPE)
+    assert (faces > 9).sum() == np.prod(SHAPE) - np.prod(inner)
+
+
+def test_outside_the_field_of_view() -> None:
+    wide = AFFINE.copy()
+    wide[:3, 3] -= 2 * AFFINE[:3, 0]
+    options: dict[str, Any] = {
+        "mask_img": image(np.ones((SHAPE[0] + 2, *SHAPE[1:]), np.uint8), wide),
+        "target_affine": wide,
+        "target_shape": (SHAPE[0] + 2, *SHAPE[1:]),
+    }
+    ours: Any = SecondLevelModel(**options).fit(images(), design_matrix=DESIGN)
+    n_images = ours.n_observations_.get_fdata()
+    assert (n_images[:2] == 0).all()
+    assert (n_images[2:] == N_IMAGES).all()
+    with quiet():
+        theirs = nilearn_fit(images(), DESIGN, **options)
+        effect = theirs.compute_contrast(output_type="effect_size").get_fdata()
+    assert (effect[:2] == 0).all()
+    as_zero: Any = SecondLevelModel(missing="zero", **options)
+    as_zero.fit(images(), design_matrix=DESIGN)
+    found = as_zero.compute_contrast(output_type="effect_size").get_fdata()
+    np.testing.assert_allclose(found, effect, rtol=1e-5, atol=1e-6)
+
+
+def test_zeros_in_some_images() -> None:
+    spoilt_images = [image(np.where(volume == 0, 0.25, volume)) for volume in volumes()]
+    for img in spoilt_images[1:]:
+        img.dataobj[HOLE] = 0
+    only = float(spoilt_images[0].dataobj[HOLE])
+    with pytest.warns(ZeroValuesWarning, match="1 of .* voxels is exactly zero in some images"):
+        ours: Any = SecondLevelModel(EVERYWHERE).fit(spoilt_images, design_matrix=DESIGN)
+    assert ours.n_zeros_.get_fdata()[HOLE] == N_IMAGES - 1
+    theirs = nilearn_fit(spoilt_images, DESIGN, mask_img=EVERYWHERE)  # warnings are errors
+    effect = theirs.compute_contrast(output_type="effect_size").get_fdata()
+    np.testing.assert_allclose(effect[HOLE], only / N_IMAGES, rtol=1e-5)
+    left: Any = SecondLevelModel(EVERYWHERE, zero_is_missing=True)
+    left.fit(spoilt_images, design_matrix=DESIGN)
+    assert left.n_observations_.get_fdata()[HOLE] == 1

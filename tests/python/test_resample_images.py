@@ -108,7 +108,8 @@ def _with_faces(ours: Any, theirs: Any, img: Any, kind: str) -> Any:
     else:
         source = _data(img).astype(np.float64)
         order = {"nearest": 0, "linear": 1, "continuous": 3}[kind]
-        found = ndimage.map_coordinates(
+        map_coordinates: Any = ndimage.map_coordinates
+        found = map_coordinates(
             source, np.clip(points[on_face], 0, last).T, order=order, mode="mirror"
         )
         values[on_face] = np.clip(found, min(source.min(), 0), max(source.max(), 0))

@@ -45,9 +45,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read_row = VolumeSpace.read_row
 
-    def counted(self: VolumeSpace, source: Any, out: Any) -> None:
+    def counted(self: VolumeSpace, source: Any, out: Any) -> Any:
         names.append(source.name)
-        read_row(self, source, out)
+        return read_row(self, source, out)
 
     monkeypatch.setattr(VolumeSpace, "read_row", counted)
     return names

@@ -84,7 +84,7 @@ def test_intersect_and_raise(data: Any, design: pd.DataFrame) -> None:
         fitted(data, design, missing="raise")
     with pytest.raises(ValueError, match="missing is 'drop'; it must be one of omit, zero"):
         fitted(data, design, missing="drop")
-    complete = np.nan_to_num(data)
+    complete = np.where(np.isnan(data), np.float32(1), data)
     fitted(complete, design, missing="raise")
     data[0] = np.nan
     data[0, 0, 0, 0] = 1.0

@@ -228,6 +228,27 @@ DIFFERENCES = (
         "each is resampled to the target",
         "here resampling has been asked for",
     ),
+    Difference(
+        "faces_that_rounding_empties",
+        "affines that differ by a rounding, and a target grid that reaches beyond a face",
+        "the face is zero, also in one image of several",
+        "what counts as the same place (0.001 mm) is on the face",
+        "headers hold float32: a rounding of 1e-6 mm should not take a plane from a brain",
+    ),
+    Difference(
+        "outside_the_field_of_view",
+        "a target grid that reaches beyond the images, in a fit",
+        "zero there",
+        'missing there; `missing="zero"` does as nilearn',
+        "what was not measured is no measurement of zero",
+    ),
+    Difference(
+        "zeros_in_some_images",
+        "exact zeros in some images where others have values",
+        "values like any other, without a word",
+        "values, with a warning and a map of how many; `zero_is_missing=True` leaves them out",
+        "many programs write zero outside the brain of a subject",
+    ),
     # Model
     Difference(
         "rank_deficient_design",
@@ -254,7 +275,8 @@ DIFFERENCES = (
         "fit_that_fits",
         "`fit`",
         "checks and makes the mask; each contrast reads all images and fits again",
-        "reads the images once; residuals and R-squared work right after it",
+        "reads the images, once unless they are smoothed or resampled; residuals and R-squared "
+        "work right after it",
         "a further contrast costs milliseconds, and the files may go",
     ),
     Difference(

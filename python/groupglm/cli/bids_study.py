@@ -191,6 +191,7 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
             design=f"{stem}design.tsv",
             mask=f"{stem}mask.nii.gz",
             n_observations=f"{stem}stat-nObservations_statmap.nii.gz",
+            n_zeros=f"{stem}stat-nZeros_statmap.nii.gz",
             model=f"{stem}model.groupglm",
             report=f"{stem}report.html",
             option="OUT",

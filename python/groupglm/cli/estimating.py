@@ -35,11 +35,14 @@ class Reading:
         What NaN means.
     target_affine : tuple or pathlib.Path, optional
         The grid to resample to.
+    zero_is_missing : bool
+        Whether exact zeros are missing values.
     """
 
     options: RunOptions
     missing: Any
     target_affine: Any
+    zero_is_missing: bool
 
     def model(self) -> SecondLevelModel:
         """Return the estimator that the options ask for."""
@@ -52,6 +55,7 @@ class Reading:
             target_shape=shape,
             smoothing_fwhm=self.options.fwhm,
             missing=self.missing,
+            zero_is_missing=self.zero_is_missing,
             n_jobs=self.options.n_jobs,
             verbose=1,
         )
@@ -65,6 +69,7 @@ class Reading:
             "SmoothingFWHM": _width(self.options.fwhm),
             "TargetGrid": file_facts(target) if isinstance(target, Path) else target,
             "Missing": self.missing,
+            "ZeroIsMissing": self.zero_is_missing,
         }
 
     @property
@@ -110,7 +115,18 @@ class Estimate:
             "Contrast": contrast.facts(),
             "StatType": contrast.stat_type,
             "DegreesOfFreedom": degrees,
+            "Zeros": zero_facts(self.model),
         }
+
+
+def zero_facts(model: SecondLevelModel) -> dict[str, Any]:
+    """Return what sidecars say of exact zeros in some maps at voxels where others have values."""
+    zeros = model.zeros_
+    return {
+        "VoxelsZeroInSomeSubjects": zeros.n_partial,
+        "VoxelsWithOneSubject": zeros.n_single,
+        "TreatedAs": "missing" if zeros.are_missing else "values",
+    }
 
 
 def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
@@ -150,4 +166,17 @@ def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journa
         )
     else:
         outputs.remove(counts)  # of an earlier fit
+    _write_zeros(outputs, model, journal)
     journal.say(f"Mask: {model.n_elements_} voxels.")
+
+
+def _write_zeros(outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
+    """Write in how many maps each voxel is exactly zero, if in some but not in others."""
+    path, zeros = outputs.folder / outputs.names.n_zeros, model.zeros_
+    if not zeros.n_partial:
+        outputs.remove(path)  # of an earlier fit
+        return
+    said = {"Description": "Number of subjects whose map is exactly zero at a voxel"}
+    outputs.write_image(model.n_zeros_, path, {**said, "Zeros": zero_facts(model)})
+    treated = "they are missing values" if zeros.are_missing else "they count as values"
+    journal.say(f"Zeros: {zeros.sentence('subjects')}; {treated} ({path.name}).")

@@ -44,7 +44,8 @@ class Settings:
     @property
     def reading(self) -> Reading:
         """How the maps are read."""
-        return Reading(self.options, self.how.missing, self.how.target_affine)
+        how = self.how
+        return Reading(self.options, how.missing, how.target_affine, how.zero_is_missing)
 
     @property
     def rules(self) -> list[Rule]:
@@ -64,6 +65,7 @@ class Settings:
             two_sided=self.how.two_sided,
             seed=self.how.seed,
             missing=self.how.missing,
+            zero_is_missing=self.how.zero_is_missing,
             target_affine=self.how.target_affine,
         )
 

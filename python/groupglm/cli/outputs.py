@@ -36,7 +36,7 @@ __all__ = [
     "write_table",
 ]
 
-OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom")  # what all its sidecars say
+OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom", "Zeros")  # what all its sidecars say
 _MAX_LABEL = 120  # characters; a file system takes names of 255, and there is more in them
 _STATES: tuple[State, ...] = ("done", "absent", "other")  # the worst last
 _KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
@@ -100,6 +100,7 @@ class Names:
     design: str = "design_matrix.tsv"
     mask: str = "mask.nii.gz"
     n_observations: str = "n_observations.nii.gz"
+    n_zeros: str = "n_zeros.nii.gz"
     model: str = "model.groupglm"
     report: str = "report.html"
     option: str = "--output"

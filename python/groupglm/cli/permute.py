@@ -15,9 +15,11 @@ from groupglm.cli.options import tails
 from groupglm.cli.options import tfce as tfce_option
 from groupglm.cli.study_options import (
     StudyOptions,
+    check_zero_option,
     missing_option,
     study_options,
     target_affine_option,
+    zero_is_missing_option,
 )
 
 __all__ = ["permute"]
@@ -40,6 +42,7 @@ __all__ = ["permute"]
 @seed_option
 @target_affine_option
 @missing_option
+@zero_is_missing_option
 def permute(
     *,
     n_perm: int,
@@ -49,6 +52,7 @@ def permute(
     seed: int | None,
     target_affine: Any,
     missing: Any,
+    zero_is_missing: bool,
     **study_options: Any,
 ) -> None:
     """Test contrasts by permutation, corrected for all voxels of the mask.
@@ -71,7 +75,8 @@ def permute(
       contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz
       mask.nii.gz, the voxels that p is corrected for, and design_matrix.tsv
       beside each of these a .json: contrast, degrees of freedom, settings, versions
-      n_observations.nii.gz if values are missing, log.txt
+      n_observations.nii.gz if values are missing, n_zeros.nii.gz if some maps are zero where
+      others are not, log.txt
       contrast-NAME_permutations.npz: the null distributions, from which an interrupted run, or
       one with more permutations, goes on
 
@@ -82,6 +87,7 @@ def permute(
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    check_zero_option(zero_is_missing, missing)
     options = StudyOptions(**study_options)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()
@@ -98,6 +104,7 @@ def permute(
                 two_sided=two_sided is not False,
                 seed=seed or 0,
                 missing=missing,
+                zero_is_missing=zero_is_missing,
                 target_affine=target_affine,
             )
             summary["contrasts"] = run_permutations(study, options, how, journal)

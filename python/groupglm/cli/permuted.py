@@ -63,6 +63,7 @@ class Permutations:
     two_sided: bool
     seed: int
     missing: Any
+    zero_is_missing: bool
     target_affine: Any = None
 
     def facts(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def run_permutations(
     list of dict
         What was found, for a program.
     """
-    reading = Reading(options, how.missing, how.target_affine)
+    reading = Reading(options, how.missing, how.target_affine, how.zero_is_missing)
     outputs = reading.outputs(study)
     if not options.overwrite:
         outputs.check_same_study()
@@ -296,6 +297,7 @@ def _permute(
         threshold=how.cluster_p,
         tfce=how.tfce,
         missing=how.missing,
+        zero_is_missing=how.zero_is_missing,
         target_affine=affine,
         target_shape=shape,
         resume=progress,

@@ -37,11 +37,13 @@ __all__ = [
     "FitOptions",
     "RunOptions",
     "StudyOptions",
+    "check_zero_option",
     "fit_options",
     "missing_option",
     "run_options",
     "study_options",
     "target_affine_option",
+    "zero_is_missing_option",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -98,9 +100,15 @@ missing_option = click.option(
     show_default=True,
     help="What NaN means: leave out by voxel, zero, refuse, or leave out the voxel.",
 )
+zero_is_missing_option = click.option(
+    "--zero-is-missing",
+    is_flag=True,
+    help="Exact zeros are missing values, as outside a subject's brain.",
+)
 _FIT = (
     target_affine_option,
     missing_option,
+    zero_is_missing_option,
     correct,
     cluster_threshold,
     tails,
@@ -134,6 +142,15 @@ def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
 run_options = _giving(_RUN)
 study_options = _giving((*_STUDY, *_RUN))
 fit_options = _giving(_FIT)
+
+
+def check_zero_option(zero_is_missing: bool, missing: str) -> None:
+    """Refuse zeros that are missing values, which are zeros, before anything long begins."""
+    if zero_is_missing and missing == "zero":
+        raise click.UsageError(
+            "--zero-is-missing takes zeros for missing values, and --missing zero takes missing "
+            "values for zeros; give one of the two."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +207,7 @@ class FitOptions:
 
     target_affine: Any
     missing: Any
+    zero_is_missing: bool
     corrections: tuple[Correction, ...]
     cluster_threshold: int
     two_sided: bool
@@ -226,4 +244,5 @@ class FitOptions:
         own["corrections"] = tuple(dict.fromkeys(own["corrections"]))
         own["two_sided"] = own["two_sided"] is not False
         own["seed"] = own["seed"] or 0
+        check_zero_option(own["zero_is_missing"], own["missing"])
         return cls(**own)

@@ -50,6 +50,8 @@ class VolumeSource(ABC):
     value_dtype : numpy.dtype
         The type of the values themselves: the stored one in native byte order, or float64 when they
         are scaled.
+    is_quantised : bool
+        Whether the values are scaled integers: a measured one may then be zero by rounding.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class VolumeSource(ABC):
         self._slope = slope
         self._inter = inter
         self._scaled = (slope, inter) != (1.0, 0.0)
+        self.is_quantised = self._scaled and stored.kind in "iu"
         self.value_dtype = np.dtype(np.float64) if self._scaled else stored.newbyteorder("=")
         self.dtype: np.dtype[np.float32] | np.dtype[np.float64] = np.dtype(np.float64)
         if not self._scaled and np.can_cast(stored, np.float32, "safe"):

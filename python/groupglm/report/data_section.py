@@ -65,6 +65,7 @@ def data_section(group: FittedGroup, quality: DataQuality) -> dict[str, Any]:
         ],
         "rows": rows,
         "finding": _finding(flagged, len(names)) if read else _NOT_READ,
+        "zeros": _zeros(group),
         "grid": _grid(group),
         "n_observations": span(group.result.n_observations),
         "hashes": [
@@ -90,6 +91,20 @@ def _finding(flagged: list[str], n_images: int) -> str:
         return f"None of the {n_images} images is far from the others."
     verb = "is" if len(flagged) == 1 else "are"
     return f"{len(flagged)} of the {n_images} images {verb} far from the others: {listed(flagged)}."
+
+
+def _zeros(group: FittedGroup) -> str:
+    """Tell of voxels that are zero in some images but not in others; empty if there is none."""
+    zeros = group.zeros
+    if not zeros.n_partial:
+        return ""
+    treated = (
+        "They were taken for missing values (zero_is_missing)."
+        if zeros.are_missing
+        else "They count as values. Zeros outside a subject's brain are none: zero_is_missing "
+        "leaves them out."
+    )
+    return f"{zeros.sentence()}. {treated}"
 
 
 def short_names(names: list[str]) -> list[str]:

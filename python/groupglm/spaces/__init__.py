@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm._core import Neighbours
+    from groupglm.spaces.zeros import Zeros
 
 __all__ = ["Space"]
 
@@ -35,7 +36,7 @@ class Space(Protocol[SourceT_contra]):
 
     def read_row(
         self, source: SourceT_contra, out: NDArray[np.float32] | NDArray[np.float64]
-    ) -> None:
+    ) -> Zeros | None:
         """Read an input into a row.
 
         Parameters
@@ -44,6 +45,11 @@ class Space(Protocol[SourceT_contra]):
             An opened input. Called from several threads at once, with a different `out` each.
         out : array of float32 or float64, shape (n_values,)
             Filled with the values; NaN where the input has none.
+
+        Returns
+        -------
+        Zeros or None
+            Where the input itself holds exactly zero; None if the row does not hide it.
 
         Raises
         ------

@@ -40,16 +40,25 @@ class Masking:
         Of that grid.
     smoothing_fwhm : float or three floats, optional
         Full width at half maximum, in mm.
+    zero_is_missing : bool, default=False
+        Whether exact zeros of an image are missing values.
     """
 
     mask: ImageLike | None = None
     target_affine: Any = None
     target_shape: Any = None
     smoothing_fwhm: Any = None
+    zero_is_missing: bool = False
 
     @classmethod
     def resolve(
-        cls, mask_img: Any, target_affine: Any, target_shape: Any, smoothing_fwhm: Any
+        cls,
+        mask_img: Any,
+        target_affine: Any,
+        target_shape: Any,
+        smoothing_fwhm: Any,
+        *,
+        zero_is_missing: bool = False,
     ) -> Masking:
         """Take the estimator's parameters, or those of a masker given in their place.
 
@@ -58,7 +67,7 @@ class Masking:
         mask_img : image, path, masker or None
             A masker is anything with ``mask_img_`` (fitted) or ``mask_img``, such as nilearn's
             ``NiftiMasker``; its own parameters are used.
-        target_affine, target_shape, smoothing_fwhm
+        target_affine, target_shape, smoothing_fwhm, zero_is_missing
             The estimator's.
 
         Returns
@@ -79,7 +88,7 @@ class Masking:
             If a masker's parameters override the estimator's.
         """
         if mask_img is None or isinstance(mask_img, str | os.PathLike | SpatialImage):
-            return cls(mask_img, target_affine, target_shape, smoothing_fwhm)
+            return cls(mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing)
         if not hasattr(mask_img, "mask_img_") and not hasattr(mask_img, "mask_img"):
             found = unread_kind(mask_img) or f"a {type(mask_img).__name__}"
             raise TypeError(
@@ -94,7 +103,7 @@ class Masking:
         if mask is None:
             _refuse_strategy(mask_img)
         _report_conflicts(own, given)
-        return cls(mask, **own)
+        return cls(mask, **own, zero_is_missing=zero_is_missing)
 
     @property
     def resamples(self) -> bool:
@@ -142,9 +151,12 @@ class Masking:
         ValueError
             If the width of the smoothing makes no sense.
         """
-        if not self.resamples and not any(sigma_voxels(grid, self.smoothing_fwhm)):
+        smooths = any(sigma_voxels(grid, self.smoothing_fwhm))
+        if not (self.resamples or smooths or self.zero_is_missing):
             return None
-        return Preparation(self.resamples, clip, self.smoothing_fwhm, fill, n_threads)
+        return Preparation(
+            self.resamples, clip, self.smoothing_fwhm, fill, n_threads, self.zero_is_missing
+        )
 
 
 def _refuse_series(masker: object) -> None:

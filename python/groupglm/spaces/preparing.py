@@ -13,6 +13,7 @@ from groupglm.errors import ImageError
 from groupglm.naming import counted
 from groupglm.spaces.resampling import Resampler
 from groupglm.spaces.smoothing import Fwhm, sigma_voxels
+from groupglm.spaces.zeros import Zeros
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,12 +26,13 @@ __all__ = ["Preparation"]
 
 @dataclass(frozen=True)
 class Preparation:
-    """Bring volumes to a grid and smooth them there, in that order.
+    """Call zeros missing, bring volumes to a grid and smooth them there, in that order.
 
     Parameters
     ----------
     resamples : bool, default=False
         Whether images on another grid are resampled (by a cubic spline); they are refused if not.
+        Outside its field of view an image has no value.
     clip : two floats, optional
         Resampled values are kept within this range, which a spline may overshoot; by default within
         each image's own, zero included.
@@ -40,6 +42,8 @@ class Preparation:
         Put in the place of missing values before smoothing, which leaves them out otherwise.
     n_threads : int, default=1
         Threads inside one image, for when images are fewer than threads.
+    zero_is_missing : bool, default=False
+        Whether exact zeros of an image are missing values.
     """
 
     resamples: bool = False
@@ -47,10 +51,18 @@ class Preparation:
     smoothing_fwhm: Fwhm = None
     fill: float | None = None
     n_threads: int = 1
+    zero_is_missing: bool = False
+
+    @property
+    def mixes_voxels(self) -> bool:
+        """Whether a voxel's value may come from others, so that the whole volume is needed."""
+        fwhm = self.smoothing_fwhm
+        widths = fwhm if isinstance(fwhm, list | tuple | np.ndarray) else (fwhm,)
+        return self.resamples or any(widths)
 
     def volume(
         self, source: VolumeSource, grid: Grid, dtype: np.dtype[Any]
-    ) -> NDArray[np.float32] | NDArray[np.float64]:
+    ) -> tuple[NDArray[np.float32] | NDArray[np.float64], Zeros]:
         """Read a volume and prepare it.
 
         Parameters
@@ -64,8 +76,10 @@ class Preparation:
 
         Returns
         -------
-        array, shape (n_voxels,)
+        values : array, shape (n_voxels,)
             The grid's values in file order; NaN where the image has none.
+        zeros : Zeros
+            Where the image is zero; on another grid, at the voxels nearest to its zeros.
 
         Raises
         ------
@@ -80,15 +94,28 @@ class Preparation:
                 f"{source.name}: {counted(int(infinite), 'infinite value')}, which smoothing or "
                 "resampling would spread; replace by NaN to treat as missing"
             )
+        zeros = Zeros.of(values)
+        if self.fill == 0:
+            zeros.places[np.isnan(values)] = True
+        if self.zero_is_missing:
+            values[zeros.places] = np.nan
         if self.resamples and source.grid.difference(grid) is not None:
-            resample = Resampler(source.grid, grid, clip=self.clip is None)
+            # Beyond its field of view an image has no value; zero would be one.
+            resample = Resampler(source.grid, grid, clip=self.clip is None, fill_value=np.nan)
             volume = values.reshape(source.grid.shape, order="F")
             values = resample(volume, self.n_threads).reshape(-1, order="F")
             if self.clip is not None:
                 np.clip(values, *self.clip, out=values)  # NaN stays
+            zeros = self._moved(zeros, source.grid, grid)
         if self.fill is not None:
             values[np.isnan(values)] = self.fill
         sigma = sigma_voxels(grid, self.smoothing_fwhm)
         if any(sigma):
             _core.smooth_volume(values, grid.shape, sigma, self.n_threads)
-        return values
+        return values, zeros
+
+    def _moved(self, zeros: Zeros, source_grid: Grid, grid: Grid) -> Zeros:
+        """Say of each voxel of another grid whether the nearest one is zero."""
+        places = zeros.places.view(np.uint8).reshape(source_grid.shape, order="F")
+        moved = Resampler(source_grid, grid, "nearest")(places, self.n_threads)
+        return Zeros(moved.reshape(-1, order="F").view(np.bool_), zeros.all_whole)

@@ -20,6 +20,7 @@ from groupglm.images.statistic import Statistic, descrip_of
 from groupglm.spaces.preparing import Preparation
 from groupglm.spaces.resampling import Resampler
 from groupglm.spaces.runs import places_in, runs_of
+from groupglm.spaces.zeros import Zeros
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -141,8 +142,13 @@ class VolumeSpace:
         source.read_into(values)
         inside = np.flatnonzero(values != 0)
         found = values[inside]
-        if not np.isfinite(found).all():
-            inside, found = inside[np.isfinite(found)], found[np.isfinite(found)]
+        if np.isinf(found).any():
+            raise ValueError(
+                f"{source.name}: the mask holds infinite values, which are neither inside nor "
+                "outside; replace them by 0 or by the value inside"
+            )
+        if np.isnan(found).any():
+            inside, found = inside[~np.isnan(found)], found[~np.isnan(found)]
         if not inside.size:
             raise ValueError(f"{source.name}: the mask is empty: all its voxels are zero or NaN")
         low, high = found.min(), found.max()
@@ -240,7 +246,7 @@ class VolumeSpace:
 
     def read_row(
         self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
-    ) -> None:
+    ) -> Zeros | None:
         """Read an image into a row.
 
         Parameters
@@ -252,6 +258,11 @@ class VolumeSpace:
             Filled with the values; NaN where the image has none. May be called from several threads
             at once, with a different `out` each.
 
+        Returns
+        -------
+        Zeros or None
+            Where the image is exactly zero, if it was prepared; None if the row shows it.
+
         Raises
         ------
         ImageError
@@ -259,25 +270,34 @@ class VolumeSpace:
         GridMismatchError
             If the image has another shape.
         """
-        resamples = self.preparation is not None and self.preparation.resamples
+        preparation, zeros = self.preparation, None
+        resamples = preparation is not None and preparation.resamples
         if source.grid.shape != self.grid.shape and not resamples:
             raise GridMismatchError(
                 f"{source.name}: the image is not on the grid of the mask: its shape is "
                 f"{source.grid.shape}, not {self.grid.shape}; resample it to that grid"
             )
-        if self.preparation is None:
-            source.read_into(out, self.indices, self.runs)
-        else:
+        if preparation is not None and preparation.mixes_voxels:
             grid, places = self._box
-            values = self.preparation.volume(source, grid, out.dtype)
+            values, zeros = preparation.volume(source, grid, out.dtype)
             out[...] = values if places is None else values[places]
+            zeros = zeros.at(places)
+        else:
+            source.read_into(out, self.indices, self.runs)
+            if preparation is not None and preparation.zero_is_missing:
+                zeros = Zeros.of(out)
+                out[zeros.places] = np.nan
         # Nearly every image begins with a finite value: then there is nothing to search.
         if not np.isfinite(out[0]) and not np.isfinite(out).any():
             where = "of the image" if self.indices is None else "inside the mask"
+            what = "NaN or infinite"
+            if preparation is not None and preparation.zero_is_missing:
+                what = "NaN, infinite or zero, which zero_is_missing=True takes for missing"
             raise ImageError(
-                f"{source.name}: all {self.n_values} values {where} are NaN or infinite; leave the "
+                f"{source.name}: all {self.n_values} values {where} are {what}; leave the "
                 "image out or give another mask"
             )
+        return zeros
 
     def to_image(
         self,

@@ -25,6 +25,7 @@ from groupglm.inference.permutation.testing import PermutationResult, permutatio
 from groupglm.inputs import Cohort, make_cohort
 from groupglm.ols import prepare_design
 from groupglm.spaces.masking import Masking
+from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,6 +113,7 @@ def non_parametric_inference(
     tfce_powers: tuple[float, float] = (0.5, 2.0),
     tail: Tail | None = None,
     missing: Missing = "omit",
+    zero_is_missing: bool = False,
     target_affine: Any = None,
     target_shape: Any = None,
     resume: PermutationOutputs | str | os.PathLike[str] | None = None,
@@ -178,6 +180,8 @@ def non_parametric_inference(
     missing : {"omit", "zero", "raise", "intersect"}, default="omit"
         What to do about NaN: leave it out, so that each voxel is tested with the images that have
         it (see Notes); take it for zero; refuse; or leave the voxel out of the mask.
+    zero_is_missing : bool, default=False
+        Whether exact zeros of an image are missing values too, as `SecondLevelModel` takes it.
     target_affine, target_shape : array_like, optional
         Grid that images are resampled to, as `SecondLevelModel` takes it.
     resume : result of this function, or path, optional
@@ -208,6 +212,8 @@ def non_parametric_inference(
     UserWarning
         Besides much else: which voxels lack values and cannot be tested with the images that have
         them. Their p-values are NaN, and ``results[0].untested`` says which they are.
+    groupglm.errors.ZeroValuesWarning
+        If images are exactly zero at voxels where others are not.
 
     Notes
     -----
@@ -290,7 +296,13 @@ def non_parametric_inference(
         exchangeability_blocks=rows.align(exchangeability_blocks, "exchangeability_blocks"),
         variance_groups=rows.align(variance_groups, "variance_groups"),
     )
-    masking = Masking.resolve(mask, target_affine, target_shape, smoothing_fwhm)
+    masking = Masking.resolve(
+        mask,
+        target_affine,
+        target_shape,
+        smoothing_fwhm,
+        zero_is_missing=check_zero_is_missing(zero_is_missing, missing),
+    )
     group, values = _fit(
         cohort,
         second_level_contrast,
@@ -331,7 +343,7 @@ def _fit(
     *,
     model_intercept: bool,
 ) -> tuple[FittedGroup, Floats]:
-    """Read the images once: the mask, what is missing, and the parametric statistics."""
+    """Read the images for the mask, what is missing, and the parametric statistics."""
     frame = cohort.design(first_level_contrast)
     values = contrast_matrix(second_level_contrast, list(frame.columns))
     if values.ndim == 2 and len(values) == 1:

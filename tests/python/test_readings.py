@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How often a fit reads each image: as docs/guide/preparing.md says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from groupglm import SecondLevelModel, non_parametric_inference
+from groupglm.images.source import VolumeSource
+
+SHAPE = (8, 9, 10)
+N = 7
+DESIGN = pd.DataFrame({"intercept": np.ones(N)})
+INSIDE = np.zeros(SHAPE, np.uint8)
+INSIDE[3:6, 3:6, 3:7] = 1
+
+
+def image(values: Any) -> Any:
+    return nib.Nifti1Image(values, np.eye(4))  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(params=["nii", "nii.gz"])
+def paths(tmp_path: Path, request: pytest.FixtureRequest) -> list[str]:
+    rng = np.random.default_rng(0)
+    names = [str(tmp_path / f"map{number}.{request.param}") for number in range(N)]
+    for name in names:
+        nib.save(image((rng.normal(3, 1, SHAPE) * INSIDE).astype(np.float32)), name)
+    return names
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often the values of each file are read."""
+    counts: Counter[str] = Counter()
+    read_into = VolumeSource.read_into
+
+    def counted(self: VolumeSource, *arguments: Any, **options: Any) -> None:
+        counts[self.name] += 1
+        read_into(self, *arguments, **options)
+
+    monkeypatch.setattr(VolumeSource, "read_into", counted)
+    return counts
+
+
+def readings_each(counts: Counter[str], paths: list[str]) -> int:
+    """How often each of the images was read; the mask's own file does not count."""
+    each = {counts[path] for path in paths}
+    assert len(each) == 1
+    return each.pop()
+
+
+TARGET = {"target_affine": np.diag([2.0, 2.0, 2.0])}
+
+
+@pytest.mark.parametrize(
+    ("options", "mask_given", "wanted"),
+    [
+        ({}, True, 1),
+        ({}, False, 1),
+        ({"zero_is_missing": True}, True, 1),
+        ({"zero_is_missing": True}, False, 1),
+        ({"missing": "zero"}, False, 1),
+        ({"missing": "intersect"}, False, 1),
+        ({"smoothing_fwhm": 0}, False, 1),
+        ({"smoothing_fwhm": 3}, True, 1),
+        ({"smoothing_fwhm": 3}, False, 2),
+        (TARGET, True, 2),
+        (TARGET, False, 3),
+        ({**TARGET, "smoothing_fwhm": 3}, False, 3),
+    ],
+)
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_a_fit_reads_as_often_as_the_guide_says(
+    paths: list[str],
+    readings: Counter[str],
+    options: dict[str, Any],
+    mask_given: bool,
+    wanted: int,
+    n_jobs: int,
+) -> None:
+    mask = image(INSIDE) if mask_given else None
+    model = SecondLevelModel(mask_img=mask, n_jobs=n_jobs, minimize_memory=False, **options)
+    model.fit(paths, design_matrix=DESIGN)
+    assert readings_each(readings, paths) == wanted
+    # Contrasts and most maps of the fit read nothing; residuals read once.
+    model.compute_contrast(output_type="all")
+    assert model.n_observations_ is not None
+    assert model.n_zeros_ is not None
+    assert model.predicted_ is not None
+    assert readings_each(readings, paths) == wanted
+    assert model.residuals_ is not None
+    assert readings_each(readings, paths) == wanted + 1
+
+
+def test_a_new_cache_reads_for_the_mask_too(
+    paths: list[str], readings: Counter[str], tmp_path: Path
+) -> None:
+    for wanted in (2, 2):
+        SecondLevelModel(memory=tmp_path / "cache").fit(paths, design_matrix=DESIGN)
+        assert readings_each(readings, paths) == wanted
+
+
+@pytest.mark.parametrize("mask_given", [True, False])
+def test_permutation_reads_once_more(
+    paths: list[str], readings: Counter[str], mask_given: bool
+) -> None:
+    mask = image(INSIDE) if mask_given else None
+    non_parametric_inference(
+        paths, design_matrix=DESIGN, second_level_contrast="intercept", mask=mask, n_perm=50,
+        random_state=0,
+    )  # fmt: skip
+    assert readings_each(readings, paths) == 2
