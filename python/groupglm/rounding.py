@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def for_json(facts: Any) -> Any:
     >>> for_json({"peaks": [{"z": float("-inf")}, {"z": 4.5}]})
     {'peaks': [{'z': '-inf'}, {'z': 4.5}]}
     """
-    if isinstance(facts, dict):
+    if isinstance(facts, Mapping):
         return {key: for_json(value) for key, value in facts.items()}
     if isinstance(facts, list | tuple):
         return [for_json(value) for value in facts]

@@ -6,6 +6,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -235,6 +236,23 @@ def test_when_nothing_survives_it_says_so_and_gives_zeros() -> None:
         )
     assert found is not None
     assert not data(found).any()
+
+
+def test_it_is_not_asked_whether_a_models_own_map_is_of_z() -> None:
+    rng = np.random.default_rng(3)
+    images = [image(rng.normal(size=SHAPE).astype(np.float32)) for _ in range(6)]
+    mask = image(np.ones(SHAPE, np.uint8))
+    model = groupglm.SecondLevelModel(mask_img=mask).fit(
+        images, design_matrix=pd.DataFrame({"intercept": np.ones(6)})
+    )
+    z_map = model.compute_contrast("intercept")
+    with pytest.warns(UserWarning, match="There is no evidence at this level") as told:
+        threshold_stats_img(z_map, mask, height_control="bonferroni", alpha=1e-9)
+    assert "Check that the map is of z-values" not in str(told[0].message)
+    with pytest.warns(
+        UserWarning, match="Check that the map is of z-values; if it is, there is no"
+    ):
+        threshold_stats_img(image(data(z_map)), mask, height_control="bonferroni", alpha=1e-9)
 
 
 def test_voxels_without_a_value_are_not_tests_and_not_zero() -> None:

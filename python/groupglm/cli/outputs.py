@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.cli.sameness import difference, made_by, study_difference
+from groupglm.rounding import for_json
 from groupglm.sidecars import read_json, sidecar
 from groupglm.writing import write_whole
 
@@ -316,12 +317,12 @@ def _is_ours(facts: Mapping[str, Any]) -> bool:
 
 def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is read back when facts are written as JSON, where a tuple is a list."""
-    return dict(json.loads(json.dumps(facts)))
+    return dict(json.loads(json.dumps(for_json(facts))))
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
     """Write a sidecar."""
-    text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(for_json(facts), indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(path, (text + "\n").encode())
 
 

@@ -144,7 +144,8 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     dict
         ``t``, ``logp_max_t`` (n_tested, n_voxels): statistic and -log10 of the p-value corrected
         for all voxels; ``h0_max_t`` (n_tested, n_perm): maxima, in order of the permutations; with
-        a threshold ``size`` (voxels), ``mass``, with TFCE ``tfce``, their ``logp_max_`` and
+        a threshold ``size`` (voxels), ``mass`` (the sum of ``|statistic| - threshold`` over the
+        cluster's voxels), with TFCE ``tfce``, their ``logp_max_`` and
         ``h0_max_`` besides. Its attribute ``results`` has more.
 
     Raises

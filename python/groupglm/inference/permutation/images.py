@@ -217,6 +217,10 @@ def non_parametric_inference(
 
     Notes
     -----
+    The mass of a cluster is the sum of ``|statistic| - threshold`` over its voxels, t or F and its
+    value at the p (or z) that forms clusters (Bullmore et al. 1999, IEEE Transactions on Medical
+    Imaging 18, 32-42), as in nilearn. Its size is the number of its voxels.
+
     Permutation is Freedman and Lane's (Winkler et al. 2014, NeuroImage 92, 381-397) by default;
     p-values are (1 + count) / (1 + n), never zero. Memory: the images' values inside the mask and,
     with clusters or TFCE, about ten maps.
