@@ -39,9 +39,32 @@ Design design_of_parts(const py::tuple& parts) {
   return design;
 }
 
+MatrixXd checked_rows(const Design& design, const Matrix& rows) {
+  const auto view = matrix_of(rows);
+  if (view.cols() != design.n_columns || view.rows() == 0) {
+    throw py::value_error("rows of the wrong shape");
+  }
+  return view;
+}
+
+RowMatrix gains_of(const Design& design, const Matrix& rows) {
+  return gains(checked_rows(design, rows), design);
+}
+
+py::tuple partition(const Design& design, const Matrix& contrast) {
+  const MatrixXd rows = checked_rows(design, contrast);
+  const Factor factor = factorize(design);
+  const MatrixXd tested = hypothesis(rows, design.scale, contrast_rank(rows, design));
+  if (!is_estimable(tested, factor)) throw py::value_error("the contrast is not estimable");
+  Split parts = split(tested, factor);
+  return py::make_tuple(RowMatrix(parts.effect.transpose()), RowMatrix(parts.nuisance.transpose()));
+}
+
 }  // namespace
 
 void register_design(py::module_& module) {
+  module.attr("RANK_TOLERANCE") = kRankTolerance;
+  module.attr("ESTIMABLE_TOLERANCE") = kEstimableTolerance;
   // module_local: the modules of several levels may be loaded into one process.
   py::class_<Design>(module, "Design", py::module_local())
       .def(py::init([](const Matrix& x) {
@@ -57,6 +80,10 @@ void register_design(py::module_& module) {
       .def(py::pickle(&design_parts, &design_of_parts))
       .def_readonly("n_columns", &Design::n_columns)
       .def_readonly("rank", &Design::rank)
+      .def_readonly("has_intercept", &Design::has_intercept)
+      .def("basis", [](const Design& design) { return RowMatrix(factorize(design).span); })
+      .def("gains", &gains_of, py::arg("rows").noconvert())
+      .def("partition", &partition, py::arg("contrast").noconvert())
       .def_property_readonly("n_rows", &Design::n_rows)
       .def_property_readonly("n_working", &Design::n_working);
 }

@@ -55,7 +55,8 @@ bool estimable(const OlsState& state, const Design& design, const Matrix& contra
   check_same_design(state, design);
   const auto rows = matrix_of(contrast);
   if (rows.cols() != design.n_columns) throw py::value_error("contrast of the wrong length");
-  return is_estimable(rows, factorize(state.r, design), design);
+  const MatrixXd tested = hypothesis(rows, design.scale, contrast_rank(rows, design));
+  return is_estimable(tested, factorize(state.r, design));
 }
 
 py::tuple contrast(const OlsState& state, const Design& design, const Matrix& rows,

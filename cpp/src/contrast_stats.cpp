@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <vector>
 
 #include "groupglm/parallel.hpp"
 #include "groupglm/special.hpp"
@@ -16,35 +17,53 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
+// What is asked of every voxel, and the hypothesis over the design's scaled columns.
+struct Question {
+  const MatrixXd& contrast;  // (k, p)
+  StatType type;
+  const VectorXd& scale;
+  Index rank;
+  MatrixXd hypothesis;
+};
+
 // A contrast in the coordinates of w, for one factor.
 struct Directions {
-  MatrixXd effect;      // (k, q): effects = effect w
+  MatrixXd effect;  // (k, q): effects = effect w 2^exponent
+  std::vector<int> exponent;
   MatrixXd basis;       // (q, rank): F's numerator is |basis' w|^2
   double variance = 0;  // |g|^2, t only
   bool estimable = false;
   Index rank() const { return basis.cols(); }
 };
 
-Directions directions(const MatrixXd& contrast, StatType type, const Factor& factor,
-                      const Design& design) {
+Directions directions(const Question& question, const Factor& factor) {
+  const bool is_shared = factor.scale == question.scale;
+  const MatrixXd own =
+      is_shared ? MatrixXd() : hypothesis(question.contrast, factor.scale, question.rank);
+  const MatrixXd& tested = is_shared ? question.hypothesis : own;
   Directions out;
-  out.effect = contrast * factor.pinv;
-  out.estimable = is_estimable(contrast, factor, design);
-  if (type == StatType::t) {
+  out.estimable = is_estimable(tested, factor);
+  if (!out.estimable) return out;
+  out.effect.resize(question.contrast.rows(), factor.pinv.cols());
+  for (Index k = 0; k < question.contrast.rows(); ++k) {
+    const ScaledContrast scaled =
+        scale_contrast(question.contrast.row(k).transpose(), factor.scale);
+    out.effect.row(k) = scaled.weights.transpose() * factor.pinv;
+    out.exponent.push_back(scaled.exponent);
+  }
+  if (question.type == StatType::t) {
     out.variance = out.effect.row(0).squaredNorm();
-    return out;
+  } else {
+    out.basis = split(tested, factor).effect;
   }
-  // Rows of C may differ in units by orders of magnitude; rank is judged on rows of unit length.
-  MatrixXd columns = out.effect.transpose();
-  for (Index k = 0; k < columns.cols(); ++k) {
-    const double length = columns.col(k).norm();
-    if (length > 0.0) columns.col(k) /= length;
-  }
-  Eigen::ColPivHouseholderQR<MatrixXd> qr(columns);
-  qr.setThreshold(kEstimableTolerance);
-  const MatrixXd rotation = qr.householderQ() * MatrixXd::Identity(columns.rows(), columns.rows());
-  out.basis = rotation.leftCols(qr.rank());
   return out;
+}
+
+// Times a power of two, in halves: the whole may be more than a number holds.
+void scale_run(Array values, int exponent) {
+  if (exponent == 0) return;
+  values *= std::ldexp(1.0, exponent / 2);
+  values *= std::ldexp(1.0, exponent - exponent / 2);
 }
 
 // A voxel without any residual variance: the statistic is 0 when the effect is no more than
@@ -93,8 +112,7 @@ void fill_run(const Task& task, Index first, Index count, const Directions& d, d
     stat = numerator / (variance * static_cast<double>(d.rank()));
   }
   constexpr double kLargest = std::numeric_limits<double>::max();
-  if ((variance > 0.0 && variance <= kLargest).all()) return;
-  for (Index v = 0; v < count; ++v) {
+  for (Index v = 0; v < count && !(variance > 0.0 && variance <= kLargest).all(); ++v) {
     if (variance[v] > 0.0 && variance[v] <= kLargest) continue;
     if (!(variance[v] <= kLargest)) {  // an overflow says nothing about the effect
       stat[v] = kNaN;
@@ -102,6 +120,11 @@ void fill_run(const Task& task, Index first, Index count, const Directions& d, d
     }
     stat[v] = statistic_of_voxel(task, first + v, d, numerator[v], task.rss[first + v] / df);
   }
+  for (Index k = 0; k < d.effect.rows(); ++k) {
+    scale_run(Array(task.out.effect + k * n + first, count),
+              d.exponent[static_cast<std::size_t>(k)]);
+  }
+  if (task.type == StatType::t) scale_run(variance, 2 * d.exponent.front());
 }
 
 void fill_nan(const Task& task, Index first, Index count, Index n_rows) {
@@ -134,6 +157,11 @@ class Tails {
       t_.at(df).p_and_z(out.stat + first, count, out.p_value + first, out.z_score + first);
     } else {
       f_.at(df).p_and_z(out.stat + first, count, out.p_value + first, out.z_score + first);
+      // Where nothing varies the statistic is 0 by decision: nothing speaks for an effect, and
+      // nothing against it, as under t.
+      for (Index v = first; v < first + count; ++v) {
+        if (out.stat[v] == 0.0 && out.variance[v] == 0.0) out.z_score[v] = 0.0;
+      }
     }
   }
 
@@ -154,7 +182,10 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
   residual_sum_of_squares(state, design, rss_map, n_threads);
   const Task task{state, type, out, rss_map};
   const Factor shared_factor = factorize(state.r, design);
-  const Directions shared = directions(contrast, type, shared_factor, design);
+  const Index rank = contrast_rank(contrast, design);
+  const Question question{contrast, type, design.scale, rank,
+                          hypothesis(contrast, design.scale, rank)};
+  const Directions shared = directions(question, shared_factor);
   const auto df_complete = static_cast<double>(state.n_rows - shared_factor.rank);
   const double shared_df = shared.estimable && df_complete > 0.0 ? df_complete : kNaN;
   VectorXd own_df(state.has_missing() ? state.n_voxels() : 0);
@@ -168,7 +199,7 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
                   }
                 },
                 [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
-                  const Directions own = directions(contrast, type, factor, design);
+                  const Directions own = directions(question, factor);
                   const auto df = static_cast<double>(n_rows - factor.rank);
                   own_df[v] = own.estimable && df > 0.0 ? df : kNaN;
                   if (own_df[v] > 0.0) {
@@ -179,7 +210,7 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
                 }},
                n_threads);
 
-  Tails tails(type, shared.rank());
+  Tails tails(type, rank);
   tails.prepare(shared_df);
   for (const double df : own_df) tails.prepare(df);
   const Index n_runs = (state.n_voxels() + kRun - 1) / kRun;
@@ -191,7 +222,7 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
       if (state.slot(v) != MissingVoxels::kComplete) tails.fill(out, v, 1, own_df[v]);
     }
   });
-  return {shared.rank(), df_complete};
+  return {rank, df_complete};
 }
 
 }  // namespace groupglm

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "groupglm/design.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace groupglm {
 
@@ -41,13 +43,60 @@ VectorXd column_lengths(const RowMatrix& x) {
   return lengths;
 }
 
-// row_factor (r, p) has full row rank; X's own row factor is row_factor * diag(scale).
-MatrixXd minimum_norm_inverse(const MatrixXd& row_factor, const VectorXd& scale) {
-  Eigen::CompleteOrthogonalDecomposition<MatrixXd> rows;
-  // The rank is known: in the user's units a small pivot is a small unit, not a lack of rank.
-  rows.setThreshold(std::numeric_limits<double>::min());
-  rows.compute(row_factor * scale.asDiagonal());
-  return rows.pseudoInverse();
+// A pivoted QR whose rank is judged by the package's rule.
+Eigen::ColPivHouseholderQR<MatrixXd> pivoted(const MatrixXd& columns) {
+  Eigen::ColPivHouseholderQR<MatrixXd> qr(columns);
+  qr.setThreshold(kRankTolerance);
+  return qr;
+}
+
+// The rows of a contrast over scaled columns, of unit length, as columns (p, k).
+MatrixXd scaled_rows(const MatrixXd& contrast, const VectorXd& scale) {
+  MatrixXd scaled(contrast.cols(), contrast.rows());
+  for (Index k = 0; k < contrast.rows(); ++k) {
+    const VectorXd row = contrast.row(k).transpose();
+    scaled.col(k) = scale_contrast(row, scale).weights.stableNormalized();
+  }
+  return scaled;
+}
+
+MatrixXd full_rotation(const Eigen::HouseholderQR<MatrixXd>& qr, Index n) {
+  return qr.householderQ() * MatrixXd::Identity(n, n);
+}
+
+// Whether one more column of unit length leaves the rank of others as it is.
+bool is_spanned(const MatrixXd& columns, const VectorXd& unit, Index rank) {
+  MatrixXd all(columns.rows(), columns.cols() + 1);
+  all << columns, unit;
+  return pivoted(all).rank() == rank;
+}
+
+// The order of the rows by their largest entry, the largest first. A pivoted Householder QR of rows
+// so ordered is backward stable row by row, however different their sizes (Cox & Higham 1998,
+// Numerical Analysis 1997, 57-73).
+Eigen::PermutationMatrix<Eigen::Dynamic> largest_rows_first(const MatrixXd& a) {
+  const VectorXd sizes = a.cwiseAbs().rowwise().maxCoeff();
+  Eigen::VectorXi order(a.rows());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int i, int j) { return sizes[i] > sizes[j]; });
+  // P' brings row order[i] to place i.
+  return Eigen::PermutationMatrix<Eigen::Dynamic>(order);
+}
+
+// The columns of X as r has them, of unit length in the rows present, and that length. Columns keep
+// the length that all rows gave them unless little is left of it: the hypothesis is then shared.
+MatrixXd unit_columns(const MatrixXd& r, const Design& design, VectorXd& scale) {
+  constexpr double kLittle = 1.0 / 1024;
+  MatrixXd columns = r.leftCols(design.n_columns);
+  scale = design.scale;
+  for (Index j = 0; j < columns.cols(); ++j) {
+    const double length = MatrixXd(columns.col(j)).stableNorm();
+    const double own = scale[j] * length;
+    if (!(length < kLittle) || own < std::numeric_limits<double>::min()) continue;
+    columns.col(j) /= length;
+    scale[j] = own;
+  }
+  return columns;
 }
 
 }  // namespace
@@ -60,67 +109,167 @@ Design make_design(const Eigen::Ref<const RowMatrix>& x) {
   const bool exact = find_exact_intercept(x, a);
   const Index q = x.cols() + (exact ? 0 : 1);
   design.working.resize(x.rows(), q);
-  design.working.leftCols(x.cols()) = x * design.scale.cwiseInverse().asDiagonal();
+  // Divided: the inverse of the smallest numbers is infinite.
+  for (Index j = 0; j < x.cols(); ++j) design.working.col(j) = x.col(j) / design.scale[j];
   design.intercept = VectorXd::Zero(q);
+  const double length = std::sqrt(static_cast<double>(x.rows()));
   if (exact) {
     design.intercept = a.cwiseProduct(design.scale);
   } else {
-    const double length = std::sqrt(static_cast<double>(x.rows()));
     design.working.col(q - 1).setConstant(1.0 / length);
     design.intercept[q - 1] = length;
   }
   const MatrixXd scaled = design.working.leftCols(x.cols());
-  Eigen::ColPivHouseholderQR<MatrixXd> qr(scaled);
-  qr.setThreshold(kRankTolerance);
-  design.rank = qr.rank();
+  design.rank = pivoted(scaled).rank();
+  design.has_intercept =
+      exact || is_spanned(scaled, VectorXd::Constant(x.rows(), 1.0 / length), design.rank);
   return design;
 }
 
 Factor factorize(const MatrixXd& r, const Design& design) {
   const Index p = design.n_columns;
   const Index q = r.rows();
-  Eigen::ColPivHouseholderQR<MatrixXd> qr(r.leftCols(p));
-  qr.setThreshold(kRankTolerance);
   Factor factor;
+  const auto qr = pivoted(unit_columns(r, design, factor.scale));
   factor.rank = qr.rank();
   const MatrixXd rotation = qr.householderQ() * MatrixXd::Identity(q, q);
   factor.null = rotation.rightCols(q - factor.rank);
-  const auto span = rotation.leftCols(factor.rank).transpose();
+  factor.span = rotation.leftCols(factor.rank);
+  const auto upper = qr.matrixR().topRows(factor.rank).triangularView<Eigen::Upper>();
+  const MatrixXd top = MatrixXd(upper) * qr.colsPermutation().transpose();
   if (factor.rank == p) {
-    const MatrixXd solved =
-        qr.matrixR().topLeftCorner(p, p).triangularView<Eigen::Upper>().solve(MatrixXd(span));
-    factor.pinv = design.scale.cwiseInverse().asDiagonal() * (qr.colsPermutation() * solved);
     factor.rows = MatrixXd::Identity(p, p);
+    factor.lower = top;
+    const MatrixXd solved = qr.matrixR().topLeftCorner(p, p).triangularView<Eigen::Upper>().solve(
+        MatrixXd(factor.span.transpose()));
+    factor.pinv = qr.colsPermutation() * solved;
   } else if (factor.rank == 0) {
     factor.pinv = MatrixXd::Zero(p, q);
     factor.rows = MatrixXd::Zero(p, 0);
+    factor.lower = MatrixXd::Zero(0, 0);
   } else {
-    const MatrixXd top =
-        MatrixXd(qr.matrixR().topRows(factor.rank).triangularView<Eigen::Upper>()) *
-        qr.colsPermutation().transpose();
-    factor.pinv = minimum_norm_inverse(top, design.scale) * span;
     const Eigen::HouseholderQR<MatrixXd> row_space(top.transpose());
     factor.rows = row_space.householderQ() * MatrixXd::Identity(p, factor.rank);
+    factor.lower = row_space.matrixQR()
+                       .topRows(factor.rank)
+                       .triangularView<Eigen::Upper>()
+                       .toDenseMatrix()
+                       .transpose();
+    factor.pinv = factor.rows * factor.lower.triangularView<Eigen::Lower>().solve(
+                                    MatrixXd(factor.span.transpose()));
   }
   return factor;
 }
 
-bool is_estimable(const MatrixXd& contrast, const Factor& factor, const Design& design) {
-  if (factor.rank == design.n_columns) return true;
-  for (Index k = 0; k < contrast.rows(); ++k) {
-    VectorXd row = contrast.row(k).transpose().cwiseQuotient(design.scale);
-    // Brought to size one: columns in extreme units would over- or underflow the norm.
-    const double largest = row.cwiseAbs().maxCoeff();
-    if (largest > 0.0) row /= largest;
-    const VectorXd outside = row - factor.rows * (factor.rows.transpose() * row);
-    if (outside.norm() > kEstimableTolerance * row.norm()) return false;
+Factor factorize(const Design& design) {
+  const Index q = std::min(design.n_rows(), design.n_working());
+  const Eigen::HouseholderQR<MatrixXd> qr(design.working);
+  const MatrixXd rotation = qr.householderQ() * MatrixXd::Identity(design.n_rows(), q);
+  Factor factor = factorize(qr.matrixQR().topRows(q).triangularView<Eigen::Upper>(), design);
+  factor.span = rotation * factor.span;
+  factor.pinv = factor.pinv * rotation.transpose();
+  factor.null.resize(0, 0);
+  return factor;
+}
+
+MatrixXd minimum_norm(const Factor& factor) {
+  const Index p = factor.scale.size();
+  MatrixXd coefficients = factor.pinv;
+  if (factor.rank < p && factor.rank > 0) {
+    MatrixXd null =
+        full_rotation(Eigen::HouseholderQR<MatrixXd>(factor.rows), p).rightCols(p - factor.rank);
+    for (Index j = 0; j < p; ++j) {
+      if (null.row(j).norm() < kEstimableTolerance) null.row(j).setZero();
+    }
+    // The nearest to zero of coefficients + null x, each weighed by its unit; the largest weight 1.
+    const VectorXd weight = factor.scale.minCoeff() * factor.scale.cwiseInverse();
+    const MatrixXd weighed = weight.asDiagonal() * null;
+    const auto order = largest_rows_first(weighed);
+    Eigen::ColPivHouseholderQR<MatrixXd> qr(order.transpose() * weighed);
+    qr.setThreshold(std::numeric_limits<double>::min());
+    const MatrixXd target = order.transpose() * (weight.asDiagonal() * coefficients);
+    coefficients -= null * qr.solve(target);
   }
-  return true;
+  for (Index j = 0; j < p; ++j) coefficients.row(j) /= factor.scale[j];
+  return coefficients;
+}
+
+ScaledContrast scale_contrast(const VectorXd& contrast, const VectorXd& scale) {
+  const Index p = contrast.size();
+  ScaledContrast out{VectorXd::Zero(p), 0};
+  Eigen::VectorXi exponents = Eigen::VectorXi::Zero(p);
+  bool any = false;
+  for (Index j = 0; j < p; ++j) {
+    if (contrast[j] == 0.0) continue;
+    int above = 0;
+    int below = 0;
+    out.weights[j] = std::frexp(contrast[j], &above) / std::frexp(scale[j], &below);
+    exponents[j] = above - below;
+    out.exponent = any ? std::max(out.exponent, exponents[j]) : exponents[j];
+    any = true;
+  }
+  for (Index j = 0; j < p; ++j) {
+    out.weights[j] = std::ldexp(out.weights[j], exponents[j] - out.exponent);
+  }
+  return out;
+}
+
+Index contrast_rank(const MatrixXd& contrast, const Design& design) {
+  MatrixXd given = contrast.transpose();
+  for (Index k = 0; k < given.cols(); ++k) given.col(k).stableNormalize();
+  const MatrixXd scaled = scaled_rows(contrast, design.scale);
+  return std::max(pivoted(given).rank(), pivoted(scaled).rank());
+}
+
+MatrixXd hypothesis(const MatrixXd& contrast, const VectorXd& scale, Index rank) {
+  const MatrixXd scaled = scaled_rows(contrast, scale);
+  if (scaled.cols() == 1) return scaled;
+  const auto order = largest_rows_first(scaled);
+  const auto qr = pivoted(order.transpose() * scaled);
+  return order * MatrixXd(qr.householderQ() * MatrixXd::Identity(scaled.rows(), rank));
+}
+
+bool is_estimable(const MatrixXd& hypothesis, const Factor& factor) {
+  if (factor.rank == hypothesis.rows()) return true;
+  const MatrixXd outside = hypothesis - factor.rows * (factor.rows.transpose() * hypothesis);
+  return outside.cols() == 0 || outside.colwise().norm().maxCoeff() <= kEstimableTolerance;
+}
+
+Split split(const MatrixXd& hypothesis, const Factor& factor) {
+  const Index k = hypothesis.cols();
+  const Index rest = factor.rank - k;
+  // The directions of the row space that the hypothesis allows, and what they make of the columns:
+  // formed from them, the effect is as exact as the nuisance is well conditioned.
+  const MatrixXd forbidden = factor.rows.transpose() * hypothesis;
+  const MatrixXd allowed =
+      full_rotation(Eigen::HouseholderQR<MatrixXd>(forbidden), factor.rank).rightCols(rest);
+  const MatrixXd rotation =
+      rest == 0
+          ? MatrixXd::Identity(factor.rank, factor.rank)
+          : full_rotation(Eigen::HouseholderQR<MatrixXd>(factor.lower * allowed), factor.rank);
+  Split out{factor.span * rotation.rightCols(k), factor.span * rotation.leftCols(rest)};
+  if (k == 1 && (factor.pinv * out.effect.col(0)).dot(hypothesis.col(0)) < 0) out.effect *= -1.0;
+  return out;
+}
+
+RowMatrix gains(const MatrixXd& rows, const Design& design) {
+  const Factor factor = factorize(design);
+  RowMatrix out(rows.rows(), design.n_rows());
+  for (Index k = 0; k < rows.rows(); ++k) {
+    const ScaledContrast scaled = scale_contrast(rows.row(k).transpose(), factor.scale);
+    out.row(k) = scaled.weights.transpose() * factor.pinv;
+    for (double& gain : out.row(k)) gain = std::ldexp(gain, scaled.exponent);
+  }
+  return out;
 }
 
 bool spans_constant(const MatrixXd& r, const Factor& factor, const Design& design) {
+  if (design.n_working() == design.n_columns) return true;
   const VectorXd constant = r * design.intercept;
-  return (factor.null.transpose() * constant).norm() <= kEstimableTolerance * constant.norm();
+  const double length = constant.norm();
+  VectorXd scale;
+  return length == 0.0 ||
+         is_spanned(unit_columns(r, design, scale), constant / length, factor.rank);
 }
 
 }  // namespace groupglm

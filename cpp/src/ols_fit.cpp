@@ -54,20 +54,20 @@ void visit_voxels(const OlsState& state, const Design& design, const VoxelVisito
 }
 
 void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta, int n_threads) {
-  const Factor shared = factorize(state.r, design);
+  const MatrixXd shared = minimum_norm(factorize(state.r, design));
   visit_voxels(state, design,
                {[&](Index first, Index count) {
                   if (state.n_rows == 0) {
                     beta.middleCols(first, count).setConstant(kNaN);
                   } else {
-                    multiply_run(shared.pinv, state, first, count, beta);
+                    multiply_run(shared, state, first, count, beta);
                   }
                 },
                 [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
                   if (n_rows == 0) {
                     beta.col(v).setConstant(kNaN);
                   } else {
-                    beta.col(v) = factor.pinv * state.w.col(v);
+                    beta.col(v) = minimum_norm(factor) * state.w.col(v);
                   }
                 }},
                n_threads);

@@ -42,8 +42,12 @@ inline double rounding_share(Index n_rows) {
   return 8 * std::numeric_limits<double>::epsilon() * std::sqrt(static_cast<double>(n_rows));
 }
 
+// Below this a square loses digits: what sums of squares so small say of a voxel is not known.
+inline constexpr double kSmallestSquare = 1e-270;
+
 // Sets sums of squares (count) that are no more than rounding of the voxel's |y|^2 to zero: those
-// of a constant voxel, whose statistics would otherwise be noise.
+// of a constant voxel, whose statistics would otherwise be noise. Those of a voxel whose values are
+// too small to be squared become NaN.
 inline void clear_rounding(const OlsState& state, Index first, Index count, Index n_rows,
                            Array sums) {
   const double share = rounding_share(n_rows);
@@ -53,6 +57,13 @@ inline void clear_rounding(const OlsState& state, Index first, Index count, Inde
   }
   // Strictly less, so that an overflow to infinity stays one.
   sums = (sums < share * share * size).select(0.0, sums);
+  if (!(size < kSmallestSquare).any()) return;
+  for (Index v = 0; v < count; ++v) {
+    const bool is_small = size[v] < kSmallestSquare;
+    if (is_small && (size[v] > 0.0 || (state.w.col(first + v).array() != 0.0).any())) {
+      sums[v] = std::numeric_limits<double>::quiet_NaN();
+    }
+  }
 }
 
 }  // namespace groupglm

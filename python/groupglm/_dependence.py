@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groupglm import _core
+
 __all__ = [
     "confounded_columns",
     "describe_contrast",
@@ -25,10 +27,10 @@ FloatArray = NDArray[np.float64]
 
 _MAX_LISTED = 8
 
-# The same rules as the compiled core's (kRankTolerance, kEstimableTolerance), on columns of unit
-# length; the second also stands in for the first when a matrix sits right at the border.
-_RANK_TOLERANCE = 1e-12
-_LOOSE_TOLERANCE = 1e-8
+# The compiled core's rules, on columns of unit length; the second also stands in for the first when
+# a matrix sits right at the border.
+_RANK_TOLERANCE = _core.RANK_TOLERANCE
+_LOOSE_TOLERANCE = _core.ESTIMABLE_TOLERANCE
 
 
 class _Circuit(NamedTuple):
@@ -93,7 +95,7 @@ def variance_inflation(X: ArrayLike) -> FloatArray:
     Notes
     -----
     From the diagonal of (X'X)^-1 (Belsley, Kuh and Welsch, *Regression Diagnostics*, 1980,
-    chapter 3), by QR of the columns brought to unit length.
+    chapter 3), by QR of the columns brought to unit length, as the fit.
 
     Examples
     --------
@@ -102,12 +104,10 @@ def variance_inflation(X: ArrayLike) -> FloatArray:
     [1.0, 1.0]
     """
     values = np.asarray(X, dtype=np.float64)
-    unit = values / np.linalg.norm(values, axis=0)
-    inverse = np.linalg.inv(np.linalg.qr(unit, mode="r"))
-    inflation: FloatArray = (inverse**2).sum(axis=1)
-    ones = np.ones(len(unit))
-    residual = ones - unit @ np.linalg.lstsq(unit, ones, rcond=None)[0]
-    if np.linalg.norm(residual) <= _LOOSE_TOLERANCE * np.sqrt(len(unit)):
+    unit = np.ascontiguousarray(values / _lengths(values))
+    design = _core.Design(unit)
+    inflation: FloatArray = (design.gains(np.eye(unit.shape[1])) ** 2).sum(axis=1)
+    if design.has_intercept:
         inflation *= ((unit - unit.mean(axis=0)) ** 2).sum(axis=0)
     return np.maximum(inflation, 1.0)
 

@@ -53,6 +53,11 @@ class ContrastResult:
     stat_type: StatType
     df: int | NDArray[np.int64] | tuple[int, int | NDArray[np.int64]]
 
+    @property
+    def df_numerator(self) -> int:
+        """Numerator degrees of freedom, 1 for t; the same wherever the contrast is estimable."""
+        return self.df[0] if isinstance(self.df, tuple) else 1
+
 
 @dataclass(frozen=True, eq=False)
 class OlsFit:
@@ -145,7 +150,8 @@ class OlsFit:
     def beta(self) -> NDArray[np.float64]:
         """Coefficients, shape (n_columns, n_voxels), in the data's units a unit of the column.
 
-        Of minimum norm when the columns are linearly dependent; NaN where a voxel has no data.
+        Of minimum norm, in the columns' own units, when the columns are linearly dependent: that
+        choice depends on the units, estimable contrasts do not. NaN where a voxel has no data.
         """
         return _core.beta(self._state, self._design, self.n_threads)
 
@@ -222,7 +228,12 @@ class OlsFit:
         Notes
         -----
         The F statistic of rows :math:`C` is :math:`(C\beta)'[C(X'X)^-C']^-(C\beta) / r\sigma^2`
-        with :math:`r` the rank of :math:`C` (Searle, *Linear Models*, 1971, chapter 5).
+        with :math:`r` the rank of :math:`C` (Searle, *Linear Models*, 1971, chapter 5). The rows'
+        span is what is tested, so F is the same however they are written, and :math:`r` is the same
+        wherever the contrast can be estimated.
+
+        A voxel whose data do not vary, and have no effect, is a test without evidence: t or F is
+        0, z is 0, and p is that of the statistic, 0.5 or 1.
 
         Examples
         --------
@@ -235,20 +246,13 @@ class OlsFit:
         """
         values = self._check_contrast(_real_array(contrast, "contrast"))
         chosen = _choose_stat_type(values, stat_type)
-        # A power of two: sizes near the end of double's range are taken off exactly.
-        scale = 2.0 ** np.floor(np.log2(np.abs(values).max()))
-        rows = np.ascontiguousarray(np.atleast_2d(values) / scale)
+        rows = np.ascontiguousarray(np.atleast_2d(values))
         if not _core.is_estimable(self._state, self._design, rows):
             self._refuse(np.atleast_2d(values))
         effect, variance, stat, p_value, z_score, rank = _core.contrast(
             self._state, self._design, rows, chosen, self.n_threads
         )
         df_residual = self.df_residual
-        with np.errstate(over="ignore", under="ignore"):  # of effects, not of the statistic
-            effect *= scale
-            if chosen == "t":
-                variance *= scale
-                variance *= scale
         return ContrastResult(
             effect_size=effect[0] if chosen == "t" else effect,
             effect_variance=variance,

@@ -46,10 +46,14 @@ bool spans_ones(const MatrixXd& x) {
   return (x.cast<reference::Real>() * (pinv * ones) - ones).norm() < 1e-8;
 }
 
+MatrixXd basis_of(const MatrixXd& contrast, const Design& design) {
+  return groupglm::hypothesis(contrast, design.scale, groupglm::contrast_rank(contrast, design));
+}
+
 bool estimable(const MatrixXd& x, const MatrixXd& contrast) {
   const Design design = make_design(x);
   const MatrixXd r = Reduced(design).r;
-  return is_estimable(contrast, factorize(r, design), design);
+  return is_estimable(basis_of(contrast, design), factorize(r, design));
 }
 
 }  // namespace
@@ -111,7 +115,7 @@ TEST_CASE("a factor holds the pseudo-inverse and a basis of the residuals") {
       // size of an orthogonal reduction's backward error; Frobenius norms bound the spectral ones.
       const double condition = named.x.norm() * expected.norm();
       const double error = 2 * reference::reduction_error(n, design.n_working()) * condition;
-      const MatrixXd pinv = factor.pinv * reduced.q.transpose();
+      const MatrixXd pinv = groupglm::minimum_norm(factor) * reduced.q.transpose();
       CHECK((pinv - expected).norm() <= error * expected.norm());
       const Index q = design.n_working();
       REQUIRE(factor.null.rows() == q);
@@ -173,7 +177,7 @@ TEST_CASE("estimable contrasts are those in the row space") {
   const Factor factor = factorize(none, design);
   CHECK(factor.rank == 0);
   CHECK(factor.pinv == MatrixXd::Zero(3, 3));
-  CHECK_FALSE(is_estimable(row(0, 1, -1), factor, design));
+  CHECK_FALSE(is_estimable(basis_of(row(0, 1, -1), design), factor));
 }
 
 TEST_CASE("nearly dependent columns count as they should") {
@@ -186,5 +190,91 @@ TEST_CASE("nearly dependent columns count as they should") {
     const Index expected = distance > 1e-12 ? 3 : 2;
     CHECK(design.rank == expected);
     CHECK(factorize(Reduced(design).r, design).rank == expected);
+  }
+}
+
+TEST_CASE("effects of dependent columns do not depend on units, from the smallest to the largest") {
+  const Index n = 24;
+  const MatrixXd z = reference::normals(n, 2, 5);
+  VectorXd g(n);
+  for (Index i = 0; i < n; ++i) g[i] = static_cast<double>(i % 2);
+  const VectorXd ones = VectorXd::Ones(n);
+  MatrixXd x(n, 5);
+  x << ones, g, ones - g, z;
+  const MatrixXd difference = (MatrixXd(1, 5) << 0, 1, -1, 0, 0).finished();
+  MatrixXd both(2, 5);
+  both << difference, (MatrixXd(1, 5) << 0, 0, 0, 1, 0).finished();
+  const Design plain = make_design(x);
+  const MatrixXd expected = groupglm::gains(difference, plain);
+  const Factor factor = factorize(plain);
+  const groupglm::Split parts = groupglm::split(basis_of(both, plain), factor);
+  const MatrixXd tested = parts.effect * parts.effect.transpose();
+  for (const double unit : {1e-300, 1e-160, 1e-14, 1e18, 1e300}) {
+    CAPTURE(unit);
+    MatrixXd y = x;
+    y.col(3) *= unit;
+    y.col(4) /= unit;
+    const Design design = make_design(y);
+    CHECK(design.rank == 4);
+    CHECK(design.has_intercept);
+    // Columns are the same but for one rounding each; these are well conditioned.
+    const double error = 100 * kEps;
+    CHECK((groupglm::gains(difference, design) - expected).norm() <= error * expected.norm());
+    const groupglm::Split own = groupglm::split(basis_of(both, design), factorize(design));
+    CHECK((own.effect * own.effect.transpose() - tested).norm() <= error);
+    CHECK((own.effect.transpose() * own.nuisance).norm() <= error);
+    // Coefficients of minimum norm in any units give the same fit.
+    const MatrixXd pinv = groupglm::minimum_norm(factorize(design));
+    const MatrixXd fit = y * pinv;
+    CHECK((fit - factor.span * factor.span.transpose()).norm() <= error);
+  }
+}
+
+TEST_CASE("a hypothesis is the same however it is written") {
+  const Index n = 60;
+  const MatrixXd z = reference::normals(n, 1, 6);
+  MatrixXd x(n, 5);
+  for (Index i = 0; i < n; ++i) {
+    const double year = 2010 + std::round(5 * z(i, 0));
+    for (Index k = 0; k < 5; ++k) x(i, k) = std::pow(year, static_cast<double>(k));
+  }
+  const Design design = make_design(x);
+  REQUIRE(design.rank == 5);
+  const MatrixXd c = MatrixXd::Identity(5, 5).bottomRows(4);
+  const MatrixXd mixed = reference::normals(4, 4, 7) * c;
+  CHECK(groupglm::contrast_rank(c, design) == 4);
+  CHECK(groupglm::contrast_rank(mixed, design) == 4);
+  const MatrixXd a = basis_of(c, design);
+  const MatrixXd b = basis_of(mixed, design);
+  CHECK((a * a.transpose() - b * b.transpose()).norm() <= 1e-12);
+  // Two columns 18 orders apart: nearly parallel rows in the scaled columns, and yet two.
+  x.col(1) = z.col(0);
+  x.col(2) = 1e18 * reference::normals(n, 1, 8);
+  const Design wide = make_design(x);
+  MatrixXd rows = MatrixXd::Zero(2, 5);
+  rows.row(0) << 0, 1, 1, 0, 0;
+  rows.row(1) << 0, 1, -1, 0, 0;
+  CHECK(groupglm::contrast_rank(rows, wide) == 2);
+  const MatrixXd h = basis_of(rows, wide);
+  CHECK(std::abs(std::abs(h.row(1).norm()) - 1) <= 1e-15);
+  CHECK(std::abs(std::abs(h.row(2).norm()) - 1) <= 1e-15);
+  // And dependent rows that rounding keeps apart count once.
+  const MatrixXd means = MatrixXd::Identity(5, 5) - MatrixXd::Constant(5, 5, 0.2);
+  CHECK(groupglm::contrast_rank(means, design) == 4);
+}
+
+TEST_CASE("the constant is in the span by the rule of rank") {
+  const Index n = 20;
+  const MatrixXd z = reference::normals(n, 1, 4);
+  for (const double mean : {1e6, 1e9, 1e11}) {
+    CAPTURE(mean);
+    const MatrixXd far = (z.array() + mean).matrix();
+    CHECK_FALSE(make_design(far).has_intercept);
+    const Design design = make_design(far);
+    const MatrixXd r = Reduced(design).r;
+    CHECK_FALSE(spans_constant(r, factorize(r, design), design));
+    MatrixXd with(n, 2);
+    with << far, VectorXd::Constant(n, 3.0);
+    CHECK(make_design(with).has_intercept);
   }
 }

@@ -110,7 +110,8 @@ class Estimate:
         if residual.ndim:
             degrees["ResidualMinimum"] = int(residual.min())
         if contrast.stat_type == "F":
-            degrees["Numerator"] = int(np.linalg.matrix_rank(np.array(contrast.weights)))
+            tested = self.model.results_.contrast(np.array(contrast.weights), stat_type="F")
+            degrees["Numerator"] = tested.df_numerator
         return {
             "Contrast": contrast.facts(),
             "StatType": contrast.stat_type,

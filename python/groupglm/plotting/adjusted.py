@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from groupglm import _core
 from groupglm.errors import RankDeficientWarning
 from groupglm.ols import fit_ols
 from groupglm.plotting.terms import Terms, read_terms, titles_of
@@ -23,7 +25,6 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 __all__ = ["Adjusted", "Group", "Line", "adjust"]
 
 _N_LINE = 60
-_SPAN_TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +112,18 @@ class _Voxel:
         self.X, self.y = X[present], values[present]
         self.beta: FloatArray = fit.beta[:, 0]
         df = int(np.ravel(fit.df_residual)[0])
-        self._cov = np.linalg.pinv(self.X.T @ self.X) * float(fit.rss[0]) / max(df, 1)
+        self._design = _core.Design(np.ascontiguousarray(self.X))
+        self._sigma = math.sqrt(float(fit.rss[0]) / max(df, 1))
         self._quantile = float(t.ppf(0.5 + level / 2, df)) if df > 0 else np.nan
 
     def interval(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return fitted values of rows, shape (k, n_columns), and half widths of intervals."""
-        variance = np.einsum("ij,jk,ik->i", rows, self._cov, rows)
-        return rows @ self.beta, self._quantile * np.sqrt(np.maximum(variance, 0.0))
+        error = self._sigma * np.linalg.norm(self.gains(rows), axis=1)
+        return rows @ self.beta, self._quantile * error
+
+    def gains(self, rows: FloatArray) -> FloatArray:
+        """Return the weights, shape (k, n), by which the images estimate rows (k, n_columns)."""
+        return self._design.gains(np.ascontiguousarray(rows))
 
 
 def adjust(
@@ -208,9 +214,7 @@ def _others_hold_constant(X: FloatArray, columns: int | NDArray[np.intp]) -> boo
     others = np.delete(X, columns, axis=1)
     if others.shape[1] == 0:
         return False
-    ones = np.ones(len(X))
-    rest = ones - others @ np.linalg.lstsq(others, ones, rcond=None)[0]
-    return bool(np.linalg.norm(rest) < _SPAN_TOLERANCE * np.sqrt(len(X)))
+    return _core.Design(np.ascontiguousarray(others)).has_intercept
 
 
 def _are_indicators(columns: FloatArray) -> bool:
@@ -317,9 +321,10 @@ def _against_regressor(
         direction[column] = 1.0
         x, label = X[:, column], names[column]
     else:
-        gain = np.linalg.pinv(X.T @ X) @ row
+        # X (X'X)^- c, whose square is c'(X'X)^- c.
+        gain = voxel.gains(row[np.newaxis])[0]
         direction, label = row, "regressor of the contrast"
-        x = X @ gain / (row @ gain)
+        x = gain / (gain @ gain)
     # The rest of the fit is X - x c', whose mean stays; a place on the line is that mean + x c'.
     rest = X - np.outer(x, direction)
     mean = rest.mean(axis=0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm import _core
 from groupglm.engine import read_rows
 
 if TYPE_CHECKING:
@@ -224,10 +225,7 @@ def leverage(X: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> leverage(np.array([[1.0, 0], [1, 1], [1, 2]])).round(4).tolist()
     [0.8333, 0.3333, 0.8333]
     """
-    lengths = np.linalg.norm(X, axis=0)
-    unit = X / np.where(lengths > 0, lengths, 1.0)
-    left, singular, _ = np.linalg.svd(unit, full_matrices=False)
-    basis = left[:, singular > singular.max(initial=0.0) * 1e-10]
+    basis = _core.Design(np.ascontiguousarray(X, dtype=np.float64)).basis()
     diagonal: NDArray[np.float64] = (basis**2).sum(axis=1)
     return np.clip(diagonal, 0.0, 1.0)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import special
 
+from groupglm import _core
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -70,7 +72,7 @@ class Exchange:
         counts = np.bincount(labels)
         means = np.stack([np.bincount(labels, row) / counts for row in basis])
         left, size, _ = np.linalg.svd(basis - means[:, labels], full_matrices=False)
-        return np.ascontiguousarray(left[:, size > 1e-8].T @ basis)
+        return np.ascontiguousarray(left[:, size > _core.RANK_TOLERANCE].T @ basis)
 
     def count(self, rows: NDArray[np.float64]) -> int:
         """Count the different rearrangements of the columns of `rows`, shape (m, n)."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from groupglm import _core
 from groupglm.budget import check_memory_budget
 from groupglm.caching import check_memory
 from groupglm.contrasts import contrast_matrix
@@ -387,12 +388,10 @@ def _rows_of(group: FittedGroup, options: PermutationOptions) -> ImageRows:
 def _with_intercept(
     X: Floats, names: tuple[str, ...], values: Floats
 ) -> tuple[Floats, tuple[str, ...], Floats]:
-    ones = np.ones(len(X))
-    fitted = X @ np.linalg.lstsq(X, ones, rcond=None)[0]
-    if np.allclose(fitted, ones, rtol=0, atol=1e-8):
+    if _core.Design(np.ascontiguousarray(X)).has_intercept:
         return X, names, values
     zeros = np.zeros((*values.shape[:-1], 1))
-    X = np.ascontiguousarray(np.column_stack([X, ones]))
+    X = np.ascontiguousarray(np.column_stack([X, np.ones(len(X))]))
     return X, (*names, "intercept added by model_intercept"), np.concatenate([values, zeros], -1)
 
 

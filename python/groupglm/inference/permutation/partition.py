@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Partition", "partition"]
 
-# Directions of the unit-length columns that are shorter than this are rounding.
-_ZERO = 1e-8
-
 
 @dataclass(frozen=True, eq=False)
 class Partition:
@@ -51,11 +48,11 @@ class Partition:
     def leaves_mean_free(self) -> bool:
         """Whether the null hypothesis says nothing of the images' overall mean."""
         constant = np.full(self.n_images, self.n_images**-0.5)
-        return bool(np.linalg.norm(self.nuisance @ constant) > 1 - _ZERO) or not self._has(constant)
-
-    def _has(self, constant: Floats) -> bool:
-        share = np.sum((self.nuisance @ constant) ** 2) + np.sum((self.effect @ constant) ** 2)
-        return bool(share > 1 - _ZERO)
+        rest = constant - self.nuisance.T @ (self.nuisance @ constant)
+        outside = rest - self.effect.T @ (self.effect @ constant)
+        # A direction of unit length lies in a span by the rule of rank.
+        tolerance = _core.RANK_TOLERANCE
+        return bool(np.linalg.norm(rest) <= tolerance or np.linalg.norm(outside) > tolerance)
 
 
 def partition(X: Floats, contrast: Floats) -> Partition:
@@ -89,23 +86,6 @@ def partition(X: Floats, contrast: Floats) -> Partition:
     >>> parts.effect.round(3) + 0.0, np.abs(parts.nuisance.round(3))
     (array([[-0.5, -0.5,  0.5,  0.5]]), array([[0.5, 0.5, 0.5, 0.5]]))
     """
-    length = np.linalg.norm(X, axis=0)
-    length[length == 0] = 1.0
-    rank = _core.Design(np.ascontiguousarray(X)).rank
-    left, size, right = np.linalg.svd(X / length, full_matrices=False)
-    left, size, right = left[:, :rank], size[:rank], right[:rank]
-    scaled = contrast / length
-    scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
-    inside = right @ scaled.T / size[:, None]  # of the estimates, in the basis `left`
-    if len(contrast) == 1:
-        effect = inside / np.linalg.norm(inside)
-    else:
-        directions, strength, _ = np.linalg.svd(inside / np.linalg.norm(inside, axis=0))
-        effect = directions[:, : np.count_nonzero(strength > _ZERO)]
-    k = effect.shape[1]
-    # A full basis of the coordinates whose first k vectors span the effect.
-    nuisance = np.linalg.qr(effect, mode="complete")[0][:, k:]
-    return Partition(
-        effect=np.ascontiguousarray((left @ effect).T),
-        nuisance=np.ascontiguousarray((left @ nuisance).T),
-    )
+    design = _core.Design(np.ascontiguousarray(X, dtype=np.float64))
+    effect, nuisance = design.partition(np.ascontiguousarray(contrast, dtype=np.float64))
+    return Partition(effect=effect, nuisance=nuisance)
