@@ -26,6 +26,7 @@ PermutedRows checked_rows(const Matrix& rows, Index n) {
   return {rows.data(), rows.shape(0), rows.shape(1)};
 }
 
+// maps, or what still ties with them.
 double* checked_maps(std::optional<Matrix>& maps, Index n_permutations, Index n_voxels) {
   if (!maps) return nullptr;
   check(maps->ndim() == 2 && maps->shape(0) == n_permutations && maps->shape(1) == n_voxels,
@@ -36,14 +37,15 @@ double* checked_maps(std::optional<Matrix>& maps, Index n_permutations, Index n_
 template <typename Scalar>
 Matrix statistics(const py::array_t<Scalar>& y, const Matrix& basis, const Matrix& rows,
                   Index n_effect, double df, bool two_sided, std::optional<Matrix> maps,
-                  int n_threads) {
+                  std::optional<Matrix> least, int n_threads) {
   const DataView<Scalar> data = checked_data(y, basis);
   const PermutedRows permuted = checked_rows(rows, data.n_rows);
   check(n_effect >= 1 && n_effect <= permuted.n_rows, "n_effect is not from 1 to the rows'");
   double* const map = checked_maps(maps, permuted.n_permutations, data.n_voxels);
+  double* const tie = checked_maps(least, permuted.n_permutations, data.n_voxels);
   Matrix best(permuted.n_permutations);
   const PermutedModel model{matrix_of(basis), n_effect, df, two_sided};
-  const PermutedOutputs out{best.mutable_data(), map};
+  const PermutedOutputs out{best.mutable_data(), map, tie};
   {
     // The views stay valid without the GIL: the arguments and `best` hold the arrays.
     const py::gil_scoped_release unlocked;
@@ -61,7 +63,7 @@ template <typename Scalar>
 Matrix g_statistics(const py::array_t<Scalar>& y, const Matrix& basis, const Matrix& rows,
                     const Matrix& members, const Matrix& gram, const Matrix& freedom,
                     const Matrix& sizes, Index n_effect, bool two_sided, std::optional<Matrix> maps,
-                    int n_threads) {
+                    std::optional<Matrix> least, int n_threads) {
   const DataView<Scalar> data = checked_data(y, basis);
   check(rows.ndim() == 4 && rows.shape(3) == data.n_rows,
         "the rows must have the shape (n_permutations, groups, rank, rows of the data)");
@@ -73,11 +75,12 @@ Matrix g_statistics(const py::array_t<Scalar>& y, const Matrix& basis, const Mat
             has_shape(freedom, {n_groups}) && has_shape(sizes, {n_groups}),
         "the groups' arrays do not match the rows");
   double* const map = checked_maps(maps, n, data.n_voxels);
+  double* const tie = checked_maps(least, n, data.n_voxels);
   Matrix best(n);
   const PermutedModel permuted{matrix_of(basis), n_effect, 1.0, two_sided};
   const GroupedModel model{permuted, gram.data(), freedom.data(), sizes.data(), n_groups, rank};
   const GroupedRows grouped{rows.data(), members.data(), n};
-  const PermutedOutputs out{best.mutable_data(), map};
+  const PermutedOutputs out{best.mutable_data(), map, tie};
   {
     const py::gil_scoped_release unlocked;
     permuted_g_statistics(data, model, grouped, out, n_threads);
@@ -86,32 +89,18 @@ Matrix g_statistics(const py::array_t<Scalar>& y, const Matrix& basis, const Mat
 }
 
 template <typename Scalar>
-py::array_t<bool> varying(const py::array_t<Scalar>& y, const Matrix& basis, int n_threads) {
-  const DataView<Scalar> data = checked_data(y, basis);
-  py::array_t<bool> live(data.n_voxels);
-  static_assert(sizeof(bool) == sizeof(std::uint8_t));
-  auto* const out = reinterpret_cast<std::uint8_t*>(live.mutable_data());
-  const PermutedModel model{matrix_of(basis)};
-  {
-    const py::gil_scoped_release unlocked;
-    varying_voxels(data, model, out, n_threads);
-  }
-  return live;
-}
-
-template <typename Scalar>
 void register_for(py::module_& module) {
   const auto y = py::arg("y").noconvert();
   const auto basis = py::arg("basis").noconvert();
+  const auto maps = py::arg("maps").noconvert().none(true);
+  const auto least = py::arg("least").noconvert().none(true);
   const auto threads = py::arg("n_threads");
   module.def("permuted_statistics", &statistics<Scalar>, y, basis, py::arg("rows").noconvert(),
-             py::arg("n_effect"), py::arg("df"), py::arg("two_sided"),
-             py::arg("maps").noconvert().none(true), threads);
+             py::arg("n_effect"), py::arg("df"), py::arg("two_sided"), maps, least, threads);
   module.def("permuted_g_statistics", &g_statistics<Scalar>, y, basis, py::arg("rows").noconvert(),
              py::arg("members").noconvert(), py::arg("gram").noconvert(),
              py::arg("freedom").noconvert(), py::arg("sizes").noconvert(), py::arg("n_effect"),
-             py::arg("two_sided"), py::arg("maps").noconvert().none(true), threads);
-  module.def("varying_voxels", &varying<Scalar>, y, basis, threads);
+             py::arg("two_sided"), maps, least, threads);
 }
 
 }  // namespace

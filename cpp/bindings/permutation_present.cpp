@@ -63,7 +63,7 @@ Matrix present_statistics(const py::array_t<Scalar>& y, const Matrix& effect,
                           const Integers& columns, const Integers& starts, const Flags& present,
                           const Integers& rank, const Integers& table, const Matrix& heads,
                           const Matrix& values, const Integers& order, const Matrix& signs,
-                          std::optional<Matrix> maps, int n_threads) {
+                          std::optional<Matrix> maps, std::optional<Matrix> least, int n_threads) {
   const DataView<Scalar> data = view_of(y);
   check(rearranged >= 0 && rearranged <= 2, "rearranged must be 0, 1 or 2");
   const PresentModel model{matrix_of(effect), matrix_of(nuisance),
@@ -79,16 +79,18 @@ Matrix present_statistics(const py::array_t<Scalar>& y, const Matrix& effect,
   check(all_between(table, 0, heads.shape(0) - 1), "a table is outside the tables");
   const EquivalentTables tables{heads.data(), values.data(), values.shape(0), values.shape(1)};
   const Orders orders = checked_orders(order, signs, data.n_rows);
-  double* map = nullptr;
-  if (maps) {
-    check(maps->ndim() == 2 && maps->shape(0) == orders.n_permutations &&
-              maps->shape(1) == data.n_voxels,
+  const auto map_of = [&](std::optional<Matrix>& array) -> double* {
+    if (!array) return nullptr;
+    check(array->ndim() == 2 && array->shape(0) == orders.n_permutations &&
+              array->shape(1) == data.n_voxels,
           "the maps must have the shape (n_permutations, n_voxels)");
-    map = maps->mutable_data();
-  }
+    return array->mutable_data();
+  };
+  double* const map = map_of(maps);
+  double* const tie = map_of(least);
   Matrix best(orders.n_permutations);
   std::fill_n(best.mutable_data(), best.size(), -std::numeric_limits<double>::infinity());
-  const PermutedOutputs out{best.mutable_data(), map};
+  const PermutedOutputs out{best.mutable_data(), map, tie};
   {
     // The views stay valid without the GIL: the arguments and `best` hold the arrays.
     const py::gil_scoped_release unlocked;
@@ -99,13 +101,14 @@ Matrix present_statistics(const py::array_t<Scalar>& y, const Matrix& effect,
 
 template <typename Scalar>
 void register_present_for(py::module_& module) {
-  module.def(
-      "permuted_present_statistics", &present_statistics<Scalar>, py::arg("y").noconvert(),
-      py::arg("effect").noconvert(), py::arg("nuisance").noconvert(), py::arg("rearranged"),
-      py::arg("two_sided"), py::arg("columns").noconvert(), py::arg("starts").noconvert(),
-      py::arg("present").noconvert(), py::arg("rank").noconvert(), py::arg("table").noconvert(),
-      py::arg("heads").noconvert(), py::arg("values").noconvert(), py::arg("order").noconvert(),
-      py::arg("signs").noconvert(), py::arg("maps").noconvert().none(true), py::arg("n_threads"));
+  module.def("permuted_present_statistics", &present_statistics<Scalar>, py::arg("y").noconvert(),
+             py::arg("effect").noconvert(), py::arg("nuisance").noconvert(), py::arg("rearranged"),
+             py::arg("two_sided"), py::arg("columns").noconvert(), py::arg("starts").noconvert(),
+             py::arg("present").noconvert(), py::arg("rank").noconvert(),
+             py::arg("table").noconvert(), py::arg("heads").noconvert(),
+             py::arg("values").noconvert(), py::arg("order").noconvert(),
+             py::arg("signs").noconvert(), py::arg("maps").noconvert().none(true),
+             py::arg("least").noconvert().none(true), py::arg("n_threads"));
 }
 
 }  // namespace

@@ -51,7 +51,6 @@ class ClusterPass {
       : workspace_(workspace) {
     check(rule);
     const Index n = neighbours.n_places();
-    finite_extremes_of(stat, n);
     find_passing(stat, n, rule);
     for (Index i = 0; i < n_passing_; ++i) join(stat, workspace_.passing_[i], neighbours, rule);
   }

@@ -5,6 +5,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -23,8 +24,11 @@ inline std::int32_t place_of(Entry entry) {
 /// but for equal keys; `order_equal_keys` sees to those.
 template <typename Scalar>
 Entry entry_of(Scalar value, Eigen::Index place) {
+  // Infinity keeps its own bits, above those of all that is finite.
   const auto rounded =
-      static_cast<float>(std::min(value, Scalar{std::numeric_limits<float>::max()}));
+      std::isinf(value)
+          ? std::numeric_limits<float>::infinity()
+          : static_cast<float>(std::min(value, Scalar{std::numeric_limits<float>::max()}));
   std::uint32_t bits = 0;
   std::memcpy(&bits, &rounded, sizeof bits);
   return (Entry{0x7fffffffU - bits} << 32U) | static_cast<Entry>(place);

@@ -11,6 +11,9 @@ namespace {
 
 using Eigen::Map;
 
+// Below this share of the total a residual sum of squares is rounding.
+constexpr double kSmallestRss = 1e-15;
+
 // A voxel's small matrices.
 struct GroupWorkspace {
   explicit GroupWorkspace(const GroupedModel& model)
@@ -34,8 +37,9 @@ struct GroupWorkspace {
 
 class Grouped {
  public:
-  Grouped(const GroupedModel& model, const GroupedRows& rows, Index n, Index n_voxels, double* maps)
-      : model_(model), rows_(rows), n_(n), n_voxels_(n_voxels), maps_(maps) {}
+  Grouped(const GroupedModel& model, const GroupedRows& rows, Index n, Index n_voxels,
+          const PermutedOutputs& out)
+      : model_(model), rows_(rows), n_(n), n_voxels_(n_voxels), out_(out) {}
 
   Index n_products() const { return model_.n_groups * (model_.rank + 1); }
 
@@ -52,18 +56,32 @@ class Grouped {
                      workspace.products.data());
       multiply_panel(rows_.members + b * model_.n_groups * n_, model_.n_groups, n_, squares.data(),
                      sums);
-      double* const map = maps_ == nullptr ? nullptr : maps_ + b * n_voxels_ + first;
+      const bool unsigned_t = model_.model.n_effect == 1 && model_.model.two_sided;
       for (Index v = 0; v < count; ++v) {
         const bool live = workspace.live[static_cast<std::size_t>(v)];
         const double value = live ? statistic(workspace.products.data() + v, sums + v, small) : 0;
-        if (map != nullptr) map[v] = value;
-        const bool unsigned_t = model_.model.n_effect == 1 && model_.model.two_sided;
-        if (live) best[b] = std::max(best[b], unsigned_t ? std::abs(value) : value);
+        const double counted = unsigned_t ? std::abs(value) : value;
+        if (live) best[b] = std::max(best[b], counted);
+        const Index at = b * n_voxels_ + first + v;
+        if (out_.maps != nullptr) out_.maps[at] = value;
+        if (out_.least == nullptr) continue;
+        out_.least[at] = live ? least_of(counted, workspace.rounding[v]) : kNaN;
       }
     }
   }
 
  private:
+  // What ties with v or G: as if it were t or F with the residual degrees of freedom.
+  double least_of(double value, double rounding) const {
+    const double df = Map<const VectorXd>(model_.freedom, model_.n_groups).sum();
+    if (model_.model.n_effect == 1) {
+      return std::sqrt(df) * least_tangent(value / std::sqrt(df), rounding);
+    }
+    const double scale = df / static_cast<double>(model_.model.n_effect);
+    const double tangent = least_tangent(std::sqrt(value / scale), rounding);
+    return scale * std::copysign(tangent * tangent, tangent);
+  }
+
   // The statistic of one voxel; products (groups, r) and sums (groups) are kPanel apart.
   double statistic(const double* products, const double* sums, GroupWorkspace& small) const {
     const Index r = model_.rank;
@@ -113,7 +131,7 @@ class Grouped {
   const GroupedRows& rows_;
   Index n_;
   Index n_voxels_;
-  double* maps_;
+  const PermutedOutputs& out_;
 };
 
 }  // namespace
@@ -121,7 +139,7 @@ class Grouped {
 template <typename Scalar>
 void permuted_g_statistics(const DataView<Scalar>& y, const GroupedModel& model,
                            const GroupedRows& rows, const PermutedOutputs& out, int n_threads) {
-  const Grouped grouped(model, rows, y.n_rows, y.n_voxels, out.maps);
+  const Grouped grouped(model, rows, y.n_rows, y.n_voxels, out);
   const Index n_products = std::max(grouped.n_products(), model.model.basis.rows());
   permute_panels(y, model.model, rows.n_permutations, out, n_products, n_threads,
                  [&](Index first, Index count, PermutationWorkspace& workspace, double* best) {

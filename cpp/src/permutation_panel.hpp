@@ -23,9 +23,7 @@ using PanelColumns = std::array<bool, kPanel>;
 inline constexpr Index kTaskPanels = 8;
 
 inline constexpr double kNone = -std::numeric_limits<double>::infinity();
-
-// Below this share of the total a residual sum of squares is rounding.
-inline constexpr double kSmallestRss = 1e-15;
+inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// A thread's memory: y (n, kPanel), and products (n_products, kPanel).
 struct PermutationWorkspace {
@@ -35,6 +33,7 @@ struct PermutationWorkspace {
   std::vector<double> y;
   std::vector<double> products;
   PanelColumns live{};
+  Panel rounding = Panel::Zero();  // by which a column of y, of length one, may be wrong
 };
 
 // out (R, kPanel) = R rows of n times y (n, kPanel).
@@ -127,10 +126,13 @@ bool load_rows(Index n, const ReadRow& read, const Eigen::Map<const RowMatrix>& 
   for (Index v = 0; v < kPanel; ++v) {
     if (workspace.live[static_cast<std::size_t>(v)]) continue;
     square[v] = square[source];
+    total[v] = total[source];
     for (Index i = 0; i < n; ++i) y[i * kPanel + v] = y[i * kPanel + source];
   }
   const Panel scale = square.sqrt().inverse();
   for (Index i = 0; i < n; ++i) Row(y + i * kPanel) *= scale;
+  // Less than one, as the columns are live.
+  workspace.rounding = share * total.sqrt() * scale;
   return true;
 }
 
@@ -163,35 +165,126 @@ inline constexpr Index kProducts = 512;
 inline constexpr double kSmallestTotal = 1e-12;
 inline constexpr double kHuge = 1e300;
 
-/// One permutation's numbers at the voxels of a panel.
+// Below this share, a difference of squares has lost digits: sums of squared residuals have not.
+inline constexpr double kImprecise = 1e-4;
+
+/// One permutation's numbers at the voxels of a panel. Where the nuisance explains all of the data
+/// but rounding, once they are rearranged (which happens by flips of few images), there is no
+/// statistic: e is 0, d and RSS are kHuge, of which t and F are 0.
 struct Scores {
   Panel effect;  // e
-  Panel total;   // d, at least e; kHuge where both are rounding
+  Panel total;   // d
+  Panel rest;    // RSS = d - e; 0 where it is rounding
 };
 
-/// From products (n_rows, kPanel), the k of the effect first.
-inline Scores scores_of(const double* products, Index n_effect, Index n_rows) {
+/// Rows (n_rows, n) of a permutation and their products (n_rows, kPanel) with y, the k of the
+/// effect first.
+struct PermutedProducts {
+  const double* rows;
+  const double* products;
+  Index n_effect;
+  Index n_rows;
+  Index n;
+};
+
+/// Takes d and RSS of one voxel from what nuisance and effect leave of its y, row by row.
+inline void refine(const PermutedProducts& p, const PermutationWorkspace& workspace, Index v,
+                   Scores& scores) {
+  double total = 0;
+  double rest = 0;
+  for (Index i = 0; i < p.n; ++i) {
+    double left = workspace.y[static_cast<std::size_t>(i * kPanel + v)];
+    for (Index j = p.n_effect; j < p.n_rows; ++j) {
+      left -= p.rows[j * p.n + i] * p.products[j * kPanel + v];
+    }
+    total += left * left;
+    for (Index j = 0; j < p.n_effect; ++j) left -= p.rows[j * p.n + i] * p.products[j * kPanel + v];
+    rest += left * left;
+  }
+  const double rounding = workspace.rounding[v] * workspace.rounding[v];
+  if (total < std::max(kSmallestTotal, rounding)) {
+    scores.effect[v] = 0;
+    scores.total[v] = scores.rest[v] = kHuge;
+    return;
+  }
+  scores.total[v] = total;
+  scores.rest[v] = rest > rounding ? rest : 0;
+}
+
+/// e and d of one permutation, as sums of squares: to be settled.
+inline Scores scores_of(const PermutedProducts& p) {
   using Row = Eigen::Map<const Panel>;
   Scores scores;
-  scores.effect = Row(products).square();
-  for (Index j = 1; j < n_effect; ++j) scores.effect += Row(products + j * kPanel).square();
+  scores.effect = Row(p.products).square();
+  for (Index j = 1; j < p.n_effect; ++j) scores.effect += Row(p.products + j * kPanel).square();
   scores.total.setOnes();
-  for (Index j = n_effect; j < n_rows; ++j) scores.total -= Row(products + j * kPanel).square();
-  // Of data that the nuisance explains entirely once they are rearranged (which happens by flips of
-  // few images) rounding is left: its ratios would be large statistics, a huge total makes them 0.
-  scores.total = (scores.total < kSmallestTotal).select(kHuge, scores.total.max(scores.effect));
+  for (Index j = p.n_effect; j < p.n_rows; ++j) {
+    scores.total -= Row(p.products + j * kPanel).square();
+  }
   return scores;
 }
 
-/// The largest r2 of a panel; with the sign of the effect's one product if `is_signed`.
-inline double largest_share(const Scores& scores, const double* products, bool is_signed,
-                            bool total_is_one) {
-  using Row = Eigen::Map<const Panel>;
-  if (is_signed) {
-    const Panel signed_effect = Row(products) * Row(products).abs();
-    return total_is_one ? signed_effect.maxCoeff() : (signed_effect / scores.total).maxCoeff();
+/// Brings all of `scores` to the precision that their angle has.
+inline void settle(const PermutedProducts& p, const PermutationWorkspace& workspace,
+                   Scores& scores) {
+  scores.rest = scores.total - scores.effect;
+  if (((scores.rest > kImprecise * scores.total) && (scores.total > kImprecise)).all()) return;
+  for (Index v = 0; v < kPanel; ++v) {
+    const bool precise =
+        scores.rest[v] > kImprecise * scores.total[v] && scores.total[v] > kImprecise;
+    if (workspace.live[static_cast<std::size_t>(v)] && !precise) refine(p, workspace, v, scores);
   }
-  return total_is_one ? scores.effect.maxCoeff() : (scores.effect / scores.total).maxCoeff();
+}
+
+// The largest odds e / RSS are kept as r2 = e / d, which needs no RSS, up to where that has lost
+// digits, and from there on as 1 + e / RSS: both rise with the odds.
+inline double rank_of_odds(double odds) {
+  const double size = std::abs(odds);
+  return std::copysign(size < 1 / kImprecise ? size / (1 + size) : 1 + size, odds);
+}
+
+inline double odds_of_rank(double rank) {
+  const double size = std::abs(rank);
+  return std::copysign(size < 1 ? size / (1 - size) : size - 1, rank);
+}
+
+/// The largest odds of a panel as a rank, with the sign of the effect's one product if `is_signed`;
+/// settles the scores where it must.
+inline double largest_rank(const PermutedProducts& p, const PermutationWorkspace& workspace,
+                           bool is_signed, Scores& scores) {
+  using Row = Eigen::Map<const Panel>;
+  const bool total_is_one = p.n_rows == p.n_effect;
+  double share = 0;
+  if (is_signed) {
+    const Panel effect = Row(p.products) * Row(p.products).abs();
+    share = total_is_one ? effect.maxCoeff() : (effect / scores.total).maxCoeff();
+  } else {
+    share = total_is_one ? scores.effect.maxCoeff() : (scores.effect / scores.total).maxCoeff();
+  }
+  // False for NaN too.
+  const bool precise =
+      std::abs(share) < 1 - kImprecise && (total_is_one || scores.total.minCoeff() > kImprecise);
+  if (precise) return share;
+  settle(p, workspace, scores);
+  double largest = kNone;
+  for (Index v = 0; v < kPanel; ++v) {
+    if (!workspace.live[static_cast<std::size_t>(v)]) continue;
+    const double odds = scores.effect[v] / scores.rest[v];
+    largest = std::max(largest, is_signed ? std::copysign(odds, p.products[v]) : odds);
+  }
+  return rank_of_odds(largest);
+}
+
+// Statistics that differ by less as angles are the same: of rearrangements that are equal but for
+// the order of sums, and of bases that are right to a few digits less than the data.
+inline constexpr double kTieAngle = 1e-9;
+
+/// The least statistic that the rounding of the data cannot tell from one of root odds `tangent`
+/// = tan(angle): the angle is as wrong as the unit vector between which and the effect it lies.
+inline double least_tangent(double tangent, double rounding) {
+  constexpr double kRight = 1.5707963267948966;
+  const double angle = std::atan(tangent) - std::max(kTieAngle, rounding);
+  return angle > -kRight ? std::tan(angle) : kNone;
 }
 
 inline std::vector<std::optional<PermutationWorkspace>> workspaces_for(int n_threads) {
@@ -218,6 +311,7 @@ void permute_panels(const DataView<Scalar>& y, const PermutedModel& model, Index
     } else if (out.maps != nullptr) {
       for (Index b = 0; b < n_permutations; ++b) {
         std::fill_n(out.maps + b * y.n_voxels + first, count, 0.0);
+        if (out.least != nullptr) std::fill_n(out.least + b * y.n_voxels + first, count, kNaN);
       }
     }
   });

@@ -69,13 +69,13 @@ struct PresentWorkspace {
 class Present {
  public:
   Present(const PresentModel& model, const PresentPatterns& patterns,
-          const EquivalentTables& tables, const Orders& orders, double* maps, Index n,
+          const EquivalentTables& tables, const Orders& orders, const PermutedOutputs& out, Index n,
           Index n_voxels)
       : model_(model),
         patterns_(patterns),
         tables_(tables),
         orders_(orders),
-        maps_(maps),
+        out_(out),
         n_(n),
         n_voxels_(n_voxels) {}
 
@@ -168,33 +168,43 @@ class Present {
       multiply_panel(space.rows.data(), n_now * n_rows, n, space.panel.y.data(),
                      space.panel.products.data());
       for (Index i = 0; i < n_now; ++i) {
-        const double* const products = space.panel.products.data() + i * n_rows * kPanel;
-        const Scores scores = scores_of(products, k(), n_rows);
-        const double share = largest_share(scores, products, is_signed, n_rows == k());
-        best[b + i] =
-            std::max(best[b + i], equivalent(table, std::abs(share), 1 - std::abs(share), share));
-        if (maps_ != nullptr) write(panel, scores, products, space, maps_ + (b + i) * n_voxels_);
+        const PermutedProducts products{space.rows.data() + i * n_rows * n,
+                                        space.panel.products.data() + i * n_rows * kPanel, k(),
+                                        n_rows, n};
+        Scores scores = scores_of(products);
+        const double odds = odds_of_rank(largest_rank(products, space.panel, is_signed, scores));
+        best[b + i] = std::max(best[b + i], equivalent(table, std::abs(odds), odds));
+        if (out_.maps == nullptr) continue;
+        settle(products, space.panel, scores);
+        write(panel, scores, products.products, space, b + i);
       }
     }
   }
 
   void write(const PatternPanel& panel, const Scores& scores, const double* products,
-             const PresentWorkspace& space, double* map) const {
+             const PresentWorkspace& space, Index b) const {
+    const Index table = patterns_.table[panel.pattern];
     for (Index v = 0; v < panel.count; ++v) {
       if (!space.panel.live[static_cast<std::size_t>(v)]) continue;
-      const double effect = scores.effect[v] / scores.total[v];
-      const double rest = (scores.total[v] - scores.effect[v]) / scores.total[v];
-      map[patterns_.columns[panel.first + v]] =
-          equivalent(patterns_.table[panel.pattern], effect, rest, k() == 1 ? products[v] : 1.0);
+      const Index at = b * n_voxels_ + patterns_.columns[panel.first + v];
+      const double odds = scores.effect[v] / scores.rest[v];
+      const double sign = k() == 1 ? products[v] : 1.0;
+      out_.maps[at] = equivalent(table, odds, sign);
+      if (out_.least == nullptr) continue;
+      const bool is_signed = k() == 1 && !model_.two_sided;
+      const double root = is_signed ? std::copysign(std::sqrt(odds), sign) : std::sqrt(odds);
+      const double tangent = least_tangent(root, space.panel.rounding[v]);
+      out_.least[at] = equivalent(table, tangent * tangent, tangent);
     }
   }
 
-  // The statistic with the p-value of r2 = share, 1 - r2 = rest; for k = 1 with a sign.
-  double equivalent(Index table, double share, double rest, double sign) const {
-    const double* const head = tables_.heads + 3 * table;
-    const double f = share / std::max(rest, kSmallestRss) * (head[0] / static_cast<double>(k()));
-    const double star = f > 0 ? f * std::exp(log_ratio(table, std::log(f))) : 0.0;
-    return k() == 1 ? std::copysign(std::sqrt(star), sign) : star;
+  // The statistic with the p-value of F = odds df / k; for k = 1 its root, with a sign.
+  double equivalent(Index table, double odds, double sign) const {
+    const double f = odds * (tables_.heads[3 * table] / static_cast<double>(k()));
+    double star = f;  // zero and infinity are the same for any degrees of freedom
+    if (f > 0 && std::isfinite(f)) star = f * std::exp(log_ratio(table, std::log(f)));
+    if (k() == 1) return std::copysign(std::sqrt(star), sign);
+    return std::copysign(star, sign);
   }
 
   double log_ratio(Index table, double x) const {
@@ -221,7 +231,7 @@ class Present {
   const PresentPatterns& patterns_;
   const EquivalentTables& tables_;
   const Orders& orders_;
-  double* maps_;
+  const PermutedOutputs& out_;
   Index n_;
   Index n_voxels_;
 };
@@ -236,10 +246,13 @@ void permuted_present_statistics(const DataView<Scalar>& y, const PresentModel& 
   if (out.maps != nullptr) {
     for (Index b = 0; b < orders.n_permutations; ++b) {
       double* const map = out.maps + b * y.n_voxels;
-      for (Index c = 0; c < patterns.starts[patterns.n_patterns]; ++c) map[patterns.columns[c]] = 0;
+      for (Index c = 0; c < patterns.starts[patterns.n_patterns]; ++c) {
+        map[patterns.columns[c]] = 0;
+        if (out.least != nullptr) out.least[b * y.n_voxels + patterns.columns[c]] = kNaN;
+      }
     }
   }
-  const Present present(model, patterns, tables, orders, out.maps, y.n_rows, y.n_voxels);
+  const Present present(model, patterns, tables, orders, out, y.n_rows, y.n_voxels);
   std::vector<std::optional<PresentWorkspace>> spaces(
       static_cast<std::size_t>(resolve_threads(n_threads)));
   std::vector<std::vector<double>> best(spaces.size());

@@ -71,7 +71,7 @@ class TfcePass {
   template <typename Scalar>
   TfcePass(const Scalar* stat, const Neighbours& neighbours, TfceWorkspace& workspace)
       : neighbours_(neighbours), ws_(workspace), n_places_(neighbours.n_places()) {
-    const Extremes<Scalar> extremes = finite_extremes_of(stat, n_places_);
+    const Extremes<Scalar> extremes = extremes_of(stat, n_places_);
     const auto positive = static_cast<double>(extremes.positive);
     const auto negative = static_cast<double>(extremes.negative);
     const double highest = ws_.rule_.two_sided ? std::max(positive, negative) : positive;
@@ -98,7 +98,7 @@ class TfcePass {
     score[n_nodes_] = 0;
     for (Index i = n_nodes_ - 1; i >= 0; --i) {
       const std::int32_t parent = ws_.node_parent_[i];
-      score[i] = score[parent] + ws_.extent_[ws_.node_size_[i]] * (f[i] - f[parent]);
+      score[i] = score[parent] + ws_.extent_[ws_.node_size_[i]] * rise(f[parent], f[i]);
     }
     for (Index place = 0; place < n_places_; ++place) {
       const std::int32_t node = ws_.node_[place];
@@ -132,6 +132,7 @@ class TfcePass {
 
   // F at a height.
   double integral_to(double height) const {
+    if (std::isinf(height)) return height;
     if (ws_.rule_.n_steps == 0) {
       const double power = ws_.rule_.height_power + 1;
       return power_of(height, power) / power;
@@ -291,8 +292,11 @@ class TfcePass {
 
   double sum_down_to(std::int32_t root, double f) const {
     const double reached = ws_.integral_[ws_.last_[root]];
-    return ws_.best_[root] + ws_.extent_[ws_.component_size_[root]] * (reached - f);
+    return ws_.best_[root] + ws_.extent_[ws_.component_size_[root]] * rise(f, reached);
   }
+
+  // From one F up to another, which is nothing between two infinite ones.
+  static double rise(double lower, double upper) { return upper > lower ? upper - lower : 0; }
 
   const Neighbours& neighbours_;
   TfceWorkspace& ws_;

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What clusters and TFCE share: sets of labels that merge, and the check of a map.
+// What clusters and TFCE share: sets of labels that merge, and the extremes of a map.
 #pragma once
 
 #include <Eigen/Core>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <stdexcept>
-#include <string>
 #include <type_traits>
 
 namespace groupglm {
@@ -22,7 +19,7 @@ inline std::int32_t find_root(std::int32_t* parent, std::int32_t label) {
   return label;
 }
 
-/// Largest value and largest negated value of a map, at least zero; NaN left out.
+/// Largest finite value and largest negated one of a map, at least zero.
 template <typename Scalar>
 struct Extremes {
   Scalar positive = 0;
@@ -44,28 +41,14 @@ Extremes<Scalar> extremes_of(const Scalar* stat, Eigen::Index n) {
     Bits bits = 0;
     std::memcpy(&bits, stat + i, sizeof(Bits));
     const Bits flipped = bits ^ kSign;  // negative for a positive number
-    const Bits up = bits > infinity ? 0 : bits;
-    const Bits down = flipped > infinity ? 0 : flipped;
+    const Bits up = bits >= infinity ? 0 : bits;
+    const Bits down = flipped >= infinity ? 0 : flipped;
     positive = positive < up ? up : positive;
     negative = negative < down ? down : negative;
   }
   Extremes<Scalar> extremes;
   std::memcpy(&extremes.positive, &positive, sizeof(Bits));
   std::memcpy(&extremes.negative, &negative, sizeof(Bits));
-  return extremes;
-}
-
-/// The same of a map that must have no infinite value; std::invalid_argument if it has.
-template <typename Scalar>
-Extremes<Scalar> finite_extremes_of(const Scalar* stat, Eigen::Index n) {
-  const Extremes<Scalar> extremes = extremes_of(stat, n);
-  if (std::isinf(extremes.positive) || std::isinf(extremes.negative)) {
-    Eigen::Index place = 0;
-    while (!std::isinf(stat[place])) ++place;
-    throw std::invalid_argument("the map is infinite at place " + std::to_string(place) +
-                                "; a cluster with it has no finite measure: set it to NaN to leave "
-                                "it out, or use a z map, which is finite");
-  }
   return extremes;
 }
 

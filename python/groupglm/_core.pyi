@@ -139,6 +139,7 @@ def permuted_statistics(
     df: float,
     two_sided: bool,
     maps: _Floats | None,
+    least: _Floats | None,
     n_threads: int,
 ) -> _Floats: ...
 def permuted_g_statistics(
@@ -152,6 +153,7 @@ def permuted_g_statistics(
     n_effect: int,
     two_sided: bool,
     maps: _Floats | None,
+    least: _Floats | None,
     n_threads: int,
 ) -> _Floats: ...
 def permuted_present_statistics(
@@ -170,8 +172,8 @@ def permuted_present_statistics(
     order: NDArray[np.int64],
     signs: _Floats,
     maps: _Floats | None,
+    least: _Floats | None,
     n_threads: int,
 ) -> _Floats: ...
-def varying_voxels(y: _Data, basis: _Floats, n_threads: int) -> NDArray[np.bool_]: ...
 def t_z_scores(stat: _Floats, df: float) -> _Floats: ...
 def f_z_scores(stat: _Floats, df_numerator: float, df_denominator: float) -> _Floats: ...

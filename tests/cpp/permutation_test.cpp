@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -67,8 +68,7 @@ TEST_CASE_TEMPLATE("t of flipped signs is that of its formula", Scalar, float, d
         CHECK(maps[at] == doctest::Approx(t).epsilon(1e-10));
         largest = std::max(largest, std::abs(t));
       }
-      const double t_of_best = std::sqrt(4 * best[b] / (1 - best[b]));
-      CHECK(t_of_best == doctest::Approx(largest).epsilon(1e-10));
+      CHECK(best[b] == doctest::Approx(largest).epsilon(1e-10));
     }
   }
 }
@@ -81,30 +81,40 @@ TEST_CASE("voxels that do not vary take no part") {
   for (Index i = 0; i < n; ++i) y[static_cast<std::size_t>(i * n_voxels + 3)] = 1e6;
   const PermutedModel model{Eigen::Map<const RowMatrix>(basis.data(), 1, n), 1, 2, false};
   const DataView<double> data{y.data(), n, n_voxels, n_voxels, 1};
-  std::vector<std::uint8_t> live(40);
-  varying_voxels(data, model, live.data(), 1);
-  for (std::size_t v = 0; v < live.size(); ++v) CHECK(live[v] == (v == 3 ? 0 : 1));
   const std::vector<double> rows = {0.5, 0.5, -0.5, -0.5};
   std::vector<double> best(1);
   std::vector<double> maps(40, 9.0);
-  permuted_statistics(data, model, {rows.data(), 1, 1}, {best.data(), maps.data()}, 1);
+  std::vector<double> least(40, 9.0);
+  permuted_statistics(data, model, {rows.data(), 1, 1}, {best.data(), maps.data(), least.data()},
+                      1);
   CHECK(maps[3] == 0);
-  CHECK(best[0] <= 1);
+  for (std::size_t v = 0; v < least.size(); ++v) CHECK(std::isnan(least[v]) == (v == 3));
+  CHECK(best[0] == doctest::Approx(*std::max_element(maps.begin(), maps.end())));
   const DataView<double> alone{y.data() + 3, n, 1, n_voxels, 1};
   permuted_statistics(alone, model, {rows.data(), 1, 1}, {best.data(), maps.data()}, 1);
   CHECK(best[0] == -std::numeric_limits<double>::infinity());
 }
 
-TEST_CASE("maps are finite where nothing is left of the residuals") {
-  const std::vector<double> y = {2, 2, 2};
-  const auto rows = sign_rows({{1, 1, 1}});
-  std::vector<double> best(1);
-  std::vector<double> map(1);
-  const DataView<double> data{y.data(), 3, 1, 1, 1};
-  permuted_statistics(data, one_sample(3), {rows.data(), 1, 1}, {best.data(), map.data()}, 1);
-  CHECK(best[0] == doctest::Approx(1));
-  CHECK(std::isfinite(map[0]));
-  CHECK(map[0] > 1e6);
+TEST_CASE("t is infinite where nothing is left of the residuals, and exact close to that") {
+  // The second voxel's squares are 4 (1 + tiny) in sum, of which 1 - r2 is 2e-18: no difference of
+  // squares has that.
+  const double tiny = 1e-9;
+  const std::vector<double> y = {2, 2, 2, 2 + 2 * tiny, 2, 2 - 2 * tiny};
+  const auto rows = sign_rows({{1, 1, 1}, {1, -1, 1}});
+  std::vector<double> best(2);
+  std::vector<double> map(4);
+  std::vector<double> least(4);
+  const DataView<double> data{y.data(), 3, 2, 2, 1};
+  permuted_statistics(data, one_sample(3), {rows.data(), 2, 1},
+                      {best.data(), map.data(), least.data()}, 1);
+  CHECK(best[0] == std::numeric_limits<double>::infinity());
+  CHECK(map[0] == std::numeric_limits<double>::infinity());
+  const double t = map[1];
+  CHECK(t == doctest::Approx(std::sqrt(3.0) / tiny).epsilon(1e-6));
+  CHECK(best[1] == doctest::Approx(0.5));
+  CHECK(least[0] > 1e8);
+  CHECK(least[0] < least[1] * 2);
+  CHECK(least[2] == doctest::Approx(0.5));
 }
 
 TEST_CASE("no voxels and no permutations") {

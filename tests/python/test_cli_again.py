@@ -241,8 +241,8 @@ def test_permutations_again(study: Path, tmp_path: Path) -> None:
 
 
 def test_interrupted_permutations_of_another_test(study: Path, tmp_path: Path) -> None:
-    def permute(*more: str) -> Result:
-        arguments = ["permute", *_arguments(study, tmp_path, AGE, "--n-perm", "20", *more)]
+    def permute(*more: str, n_perm: str = "20") -> Result:
+        arguments = ["permute", *_arguments(study, tmp_path, AGE, "--n-perm", n_perm, *more)]
         return CliRunner().invoke(main, arguments)
 
     assert permute().exit_code == 0
@@ -251,9 +251,14 @@ def test_interrupted_permutations_of_another_test(study: Path, tmp_path: Path) -
     refused = permute("--seed", "1")
     assert refused.exit_code == 1
     assert f"--output '{tmp_path}' holds interrupted permutations that cannot" in refused.output
+    assert "permutations.npz was made with the seed 0, not 1; add --overwrite" in refused.output
     assert "resume" not in refused.output
+    one_sided = permute("--one-sided")
+    assert "is the result of another test: number of tails differs" in one_sided.output
+    fewer = permute(n_perm="10")
+    assert "permutations.npz holds 20 already, more than the 10 asked for" in fewer.output
     (tmp_path / "contrast-age_permutations.npz").write_text("damaged")
-    assert "is of another test, or damaged" in permute().output
+    assert "permutations.npz is not the state of a permutation test" in permute().output
     assert permute("--seed", "1", "--overwrite").exit_code == 0
 
 

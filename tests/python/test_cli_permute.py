@@ -164,6 +164,34 @@ def test_a_second_run_skips_and_more_permutations_go_on(study: Path, tmp_path: P
     assert redone.exit_code == 0, redone.output
 
 
+@pytest.mark.parametrize("command", ["permute", "fit"])
+def test_an_interrupted_run_goes_on(
+    study: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--n-perm", "60") if command == "permute" else ("--permute", "60")
+    done = iter(range(25))
+
+    def interrupted(task: Any, *_: Any) -> Any:
+        for part in task.parts(1):
+            if next(done, None) is None:
+                raise KeyboardInterrupt
+            yield part
+
+    with monkeypatch.context() as patch:
+        patch.setattr("groupglm.inference.permutation.null._PRODUCTS", 1)  # one at a time
+        patch.setattr("groupglm.inference.permutation.testing.null_distribution", interrupted)
+        assert _run(command, study, tmp_path, *options).exit_code == 130
+    progress = tmp_path / "contrast-age_permutations.npz"
+    assert len(np.load(progress)["null_t"]) == 25
+    fewer = _run(command, study, tmp_path, options[0], "20")
+    assert fewer.exit_code == 1
+    assert "permutations.npz holds 25 already, more than the 20 asked for" in fewer.output
+    result = _run(command, study, tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    path = tmp_path / "contrast-age_stat-logp_desc-maxT_statmap.nii.gz"
+    np.testing.assert_array_equal(_values(path), _values(_expected(study, n_perm=60)))
+
+
 def test_a_fit_with_permutations(study: Path, tmp_path: Path) -> None:
     options = ("--permute", "40", "--tfce")
     result = _run("fit", study, tmp_path, *options)

@@ -91,20 +91,28 @@ def test_one_voxel_and_none(dtype: type[np.floating[Any]]) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("value", [np.inf, -np.inf])
-def test_infinite_values_are_refused(dtype: type[np.floating[Any]], value: float) -> None:
-    neighbours = VolumeSpace(Grid((4, 1, 1), np.eye(4))).neighbours(6)
-    stats = np.ones((5, 4), dtype)
-    stats[3, 2] = stats[4, 0] = value
-    with pytest.raises(ValueError, match="infinite at place 2"):
-        enhance(stats[3], neighbours)
-    with pytest.raises(ValueError, match="infinite at place 2"):
-        _core.label_clusters(stats[3], neighbours, 0.5, False)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_infinite_values_are_the_strongest(dtype: type[np.floating[Any]], sign: int) -> None:
+    neighbours = VolumeSpace(Grid((5, 1, 1), np.eye(4))).neighbours(6)
+    stats = sign * np.array([[1, np.inf, np.inf, 2, 1], [1, 2, 0, 0, np.inf]], dtype)
+    labels, sizes, masses, _ = _core.label_clusters(stats[0], neighbours, 0.5, True)
+    assert (labels.tolist(), sizes.tolist(), masses.tolist()) == ([1] * 5, [5], [np.inf])
+    # 1, 2: the integrals of 5^0.5 h^2 to 1, and from there of 3^0.5 h^2 to 2.
+    low, middle = 5**0.5 / 3, 5**0.5 / 3 + 3**0.5 * 7 / 3
+    enhanced = enhance(stats[0], neighbours)
+    np.testing.assert_allclose(sign * enhanced, [low, np.inf, np.inf, middle, low], rtol=1e-12)
+    # Ten heights up to the largest finite value, of which 1 reaches five and 2 all.
+    steps = np.arange(1, 11) * 0.2
+    low = 5**0.5 * np.sum(steps[:5] ** 2)
+    middle = low + 3**0.5 * np.sum(steps[5:] ** 2)
+    enhanced = enhance(stats[0], neighbours, n_steps=10)
+    np.testing.assert_allclose(sign * enhanced, [low, np.inf, np.inf, middle, low], rtol=1e-12)
     for n_threads in (1, 2):
-        with pytest.raises(ValueError, match="map 3: the map is infinite at place 2"):
-            _core.tfce_maxima(stats, neighbours, 0.5, 2.0, True, 0, n_threads)
-        with pytest.raises(ValueError, match="map 3: the map is infinite at place 2"):
-            _core.cluster_maxima(stats, neighbours, 0.5, True, n_threads)
+        for n_steps in (0, 10):
+            largest = _core.tfce_maxima(stats, neighbours, 0.5, 2.0, True, n_steps, n_threads)
+            assert largest.tolist() == [np.inf, np.inf]
+        sizes, masses = _core.cluster_maxima(stats, neighbours, 0.5, True, n_threads)
+        assert (sizes.tolist(), masses.tolist()) == ([5, 2], [np.inf, np.inf])
 
 
 def test_bad_options_are_refused() -> None:

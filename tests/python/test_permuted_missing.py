@@ -292,7 +292,7 @@ def test_the_same_bits_for_threads_parts_and_a_cluster() -> None:
         np.testing.assert_array_equal(threads[name], expected)
         np.testing.assert_array_equal(resumed[name], expected)
         np.testing.assert_array_equal(there[name], expected)
-    with pytest.raises(ValueError, match=r"design, contrast or options differ|other data"):
+    with pytest.raises(ValueError, match="another test: data differs"):
         permuted_ols(x, with_holes(Y, 9, share=0.05), n_perm=900, resume=first, **options)
 
 

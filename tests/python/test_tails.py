@@ -93,3 +93,60 @@ def test_few_permutations_with_a_tail_are_like_many(kind: str) -> None:
         np.minimum(many["logp_max_t"], 4)[significant],
         atol=0.6,
     )
+
+
+@pytest.mark.parametrize("kind", ["gpd", "gamma"])
+@pytest.mark.parametrize("n_perm", [100, 1000])
+def test_a_tail_is_no_shorter_than_many_permutations_tell(kind: str, n_perm: int) -> None:
+    # One voxel: t of 18 degrees of freedom, of which a sample may be skewed to the left. The effect
+    # is what 1 in 3,000 permutations reaches.
+    rng = np.random.default_rng(5)
+    group = np.repeat([0.0, 1.0], 10)
+    Y = rng.standard_normal((20, 1)) + 2.2 * group[:, None]
+    many = permuted_ols(group, Y, n_perm=100_000, two_sided_test=False, random_state=5)
+    expected = 10 ** -many["logp_max_t"].item()
+    assert 1e-4 < expected < 1e-3
+    for seed in range(5):
+        few = permuted_ols(
+            group, Y, n_perm=n_perm, two_sided_test=False, random_state=seed,
+            tail=kind,  # type: ignore[arg-type]
+        )  # fmt: skip
+        fit = few.results[0].tail_fit["t"]
+        found = 10 ** -few["logp_max_t"].item()
+        assert min(fit.parameters["skewness" if kind == "gamma" else "shape"], 0) == 0
+        assert found >= fit.smallest * (1 - 1e-12)
+        # A gamma curve has too light a tail for t, a Pareto one too heavy: by less than a decade.
+        assert expected / 10 < found < 30 * expected
+
+
+def test_how_far_a_tail_is_trusted() -> None:
+    law = stats.gumbel_r(4, 0.4)
+    for kind, factor in (("gpd", 100), ("gamma", 10)):
+        smallest = []
+        for n in (100, 1000, 5000):
+            null = law.rvs(n, random_state=np.random.default_rng(7))
+            fit = fit_tail(null, kind)  # type: ignore[arg-type]
+            smallest.append(fit.smallest)
+            assert 1 / (factor * (1 + n)) * (1 - 1e-12) <= fit.smallest <= 1 / (1 + n)
+            assert (fit.p(np.array([1e3, np.inf]), null) == fit.smallest).all()
+        assert smallest == sorted(smallest, reverse=True)
+        # With few, the refits decide; with many, the form of the tail.
+        np.testing.assert_allclose(smallest[-1], 1 / (factor * 5001))
+    # Half a decade, one standard deviation, of tails refitted to other samples of the law.
+    fits = [fit_tail(law.rvs(200, random_state=seed), "gpd") for seed in range(60)]
+    far = fits[0].smallest
+    x = np.array([law.isf(far)])
+    found = []
+    for fit in fits:
+        curve = stats.genpareto(fit.parameters["shape"], 0, fit.parameters["scale"])
+        found.append(np.log10(fit.n_fitted / 200 * curve.sf(x - fit.threshold)))
+    assert 0.2 < np.std(found) < 1.0
+
+
+def test_infinite_maxima_are_counted() -> None:
+    group = np.repeat([0.0, 1.0], 5)
+    lesion = group.copy()
+    with pytest.warns(UserWarning, match="of 240 are infinite: its p-values are counted"):
+        out = permuted_ols(group, lesion[:, None], n_perm=240, random_state=1, tail="gpd")
+    infinite = np.isinf(out["h0_max_t"]).sum()
+    np.testing.assert_allclose(10 ** -out["logp_max_t"].item(), (1 + infinite) / 241)

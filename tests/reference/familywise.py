@@ -174,6 +174,7 @@ def rate_of_v(sizes: tuple[int, int], n_datasets: int, *, nuisance_known: bool) 
             1,
             True,
             None,
+            None,
             1,
         )
         reached = int(np.sum(best[1:] >= best[0] * (1 - 1e-8)))

@@ -4,7 +4,7 @@
 // A place is in a positive cluster when stat > threshold and in a negative one when
 // -stat > threshold, both strictly, compared in double. NaN is in none. The size of a cluster is
 // its number of places, its mass the sum of |stat| - threshold over them, in double (Bullmore et
-// al. 1999, IEEE Transactions on Medical Imaging 18, 32-42).
+// al. 1999, IEEE Transactions on Medical Imaging 18, 32-42): infinite where a statistic is.
 //
 // One pass in order of the places with union-find over provisional labels; O(n) comparisons plus
 // O(neighbours) for each place that passes.

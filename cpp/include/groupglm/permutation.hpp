@@ -11,8 +11,13 @@
 //     F         = (e / k) / (RSS / df),    t = Q_e'P y / sqrt(RSS / df) for k = 1.
 // The rows Q'P of all permutations make one matrix of k + q rows a permutation, and its product
 // with a panel of voxels in the first-level cache holds all that is needed: nothing of the data is
-// shuffled, nothing is kept a voxel. Everything is in double, so that a statistic of the identity
-// is that of the parametric test: rounding is about 1e-16 / (1 - r2), relative.
+// shuffled, nothing is kept a voxel. Everything is in double.
+//
+// t / sqrt(df) is the tangent of the angle between y and its residual. Rounding turns y by some
+// angle, which is that of the data's own rounding times their length beside y's: of that much each
+// statistic is uncertain, a large one by far more than its last digits. Where d or RSS is small, it
+// is summed from residuals, of which the angle keeps its digits. RSS within rounding is zero, as it
+// is for the parametric test: t and F are infinite then.
 //
 // 2 n (k + q) flops a voxel and permutation.
 #pragma once
@@ -40,20 +45,17 @@ struct PermutedRows {
 
 /// Where the numbers go.
 struct PermutedOutputs {
-  double* best = nullptr;  // (B): the largest r2 over the voxels; for one-sided t with t's sign
-  double* maps = nullptr;  // (B, n_voxels): t or F, or nothing; 0 at a voxel that does not vary
+  double* best = nullptr;   // (B): the largest t, |t| if two-sided, or F over the voxels
+  double* maps = nullptr;   // (B, n_voxels): t or F, or nothing; 0 at a voxel that does not vary
+  double* least = nullptr;  // (B, n_voxels), only with maps: what still ties with t, |t| or F; NaN
+                            // at a voxel that does not vary
 };
 
 /// Fills the outputs. A voxel of y (n, n_voxels) with NaN, or whose data the basis explains
 /// entirely, up to rounding, has no statistic and takes no part; best is -infinity if that is so of
-/// all. In maps RSS is kept above rounding, so that they are finite.
+/// all.
 template <typename Scalar>
 void permuted_statistics(const DataView<Scalar>& y, const PermutedModel& model,
                          const PermutedRows& rows, const PermutedOutputs& out, int n_threads);
-
-/// Which voxels take part: live (n_voxels) is 1 or 0.
-template <typename Scalar>
-void varying_voxels(const DataView<Scalar>& y, const PermutedModel& model, std::uint8_t* live,
-                    int n_threads);
 
 }  // namespace groupglm

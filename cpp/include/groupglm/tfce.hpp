@@ -16,6 +16,9 @@
 //
 // With n_steps > 0 the integral is the sum over the heights t_k = k max|stat| / n_steps without the
 // factor dh, as fslmaths has it: F(h) becomes the sum of t_k^H over t_k <= h, the rest is the same.
+//
+// An infinite statistic is enhanced infinitely, and its neighbours as by any larger than theirs;
+// steps go to the largest finite one.
 #pragma once
 
 #include <Eigen/Core>
@@ -72,8 +75,8 @@ class TfceWorkspace {
 };
 
 /// Enhances a map stat (n) into out (n): zero where the statistic is zero, NaN or, one-sided,
-/// negative. O(n log n) at worst. std::invalid_argument for infinite values, and for values so
-/// large that their enhancement is.
+/// negative. O(n log n) at worst. std::invalid_argument for finite values so large that their
+/// enhancement is infinite.
 template <typename Scalar>
 void tfce(const Scalar* stat, const Neighbours& neighbours, double* out, TfceWorkspace& workspace);
 

@@ -181,6 +181,8 @@ def permute_contrast(
     ValueError
         If the contrast cannot be permuted, or the folder holds results of other input.
     """
+    from groupglm.inference.permutation.resuming import ResumeError
+
     names = _names(contrast, how)
     paths = {name: _path(outputs, contrast, name) for name in names}
     said = {"Contrast": contrast.facts(), "Permutation": how.facts()}
@@ -199,13 +201,11 @@ def permute_contrast(
             return _summary(paths, found[0]["NumberOfPermutations"], "skipped")
     try:
         images, number = _permute(study, contrast, how, options, progress)
-    except ValueError as error:
-        if "resume" not in str(error):
-            raise
+    except ResumeError as error:
         raise ValueError(
-            f"{outputs.names.option} '{outputs.folder}' holds interrupted permutations that "
-            f"cannot be gone on with ({progress.name} is of another test, or damaged); add "
-            "--overwrite to begin anew, or give another folder"
+            f"{outputs.names.option} '{outputs.folder}' holds interrupted permutations that cannot "
+            f"be gone on with: {progress.name} {error.reason}; add --overwrite to begin anew, or "
+            "give another folder"
         ) from error
     said |= facts(contrast)
     counted = {"NumberOfPermutations": number, "NumberAskedFor": how.n_perm}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +16,7 @@ from groupglm.distribute import is_remote
 from groupglm.errors import warn_caller
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
 from groupglm.inference.permutation.present import lacking_voxels, refuse_missing
-from groupglm.inference.permutation.resuming import PermutationState
+from groupglm.inference.permutation.resuming import PermutationState, digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.labels import align_arrays
 from groupglm.ols import fit_ols
@@ -62,6 +63,14 @@ class ArraySource:
         """Return the data."""
         del n_threads
         return self.data
+
+    def digest(self) -> str:
+        """Return a hash of the data."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest_of(self.data)
 
     def name_voxels(self, columns: NDArray[np.int64]) -> str:
         """Name the first columns."""
@@ -136,8 +145,9 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         does; take it for zero; refuse; or leave the voxel out: its statistic is zero and its
         p-value one.
     resume : result of this function, or path, optional
-        Goes on from there to `n_perm` permutations in all. A file is read if it exists and written
-        at the end and when interrupted; for one tested variable.
+        Goes on from there to `n_perm` permutations in all, with the same data and options, as one
+        run does to the last bit. A file is read if it exists and written at the end and when
+        interrupted; for one tested variable.
 
     Returns
     -------
@@ -211,6 +221,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
             "images to files that the workers can read, and use non_parametric_inference"
         )
     previous = resumable(resume, tested.shape[1])
+    source = ArraySource(data)
     results = []
     for column, state in zip(tested.T, previous, strict=True):
         X = _design(column, confounds, model_intercept)
@@ -220,7 +231,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
             permutation_test(
                 X,
                 contrast,
-                ArraySource(data),
+                source,
                 fit.contrast(contrast).stat,
                 fit.df_residual,
                 options,

@@ -22,6 +22,7 @@ from groupglm.images import Statistic
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
 from groupglm.inference.permutation.present import refuse_missing
+from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.inputs import Cohort, make_cohort
 from groupglm.ols import prepare_design
@@ -77,6 +78,10 @@ class ImageRows:
                 data[first : first + len(rows)] = rows
             self._data = data
         return self._data
+
+    def digest(self) -> str:
+        """Return a hash of the data, which must have been loaded with the threads wanted."""
+        return digest_of(self.load(1))
 
     def name_voxels(self, columns: NDArray[np.int64]) -> str:
         """Name the first voxels by their indices in the grid."""
@@ -186,8 +191,9 @@ def non_parametric_inference(
     target_affine, target_shape : array_like, optional
         Grid that images are resampled to, as `SecondLevelModel` takes it.
     resume : result of this function, or path, optional
-        Goes on from there to `n_perm` permutations in all. A file is read if it exists and written
-        at the end and when interrupted.
+        Goes on from there to `n_perm` permutations in all, with the same images and options, as one
+        run does to the last bit. A file is read if it exists and written at the end and when
+        interrupted.
     allow_partial : bool, default=False
         Whether subjects without a map, a row or a value are left out, as by `SecondLevelModel.fit`;
         `exchangeability_blocks` and `variance_groups` are then a Series with labels.

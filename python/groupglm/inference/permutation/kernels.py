@@ -19,13 +19,38 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]
 
-__all__ = ["METHODS", "GroupedKernel", "Kernel", "Method", "OlsKernel", "make_ols_kernel"]
+__all__ = [
+    "METHODS",
+    "GroupedKernel",
+    "Kernel",
+    "Method",
+    "Observed",
+    "OlsKernel",
+    "make_ols_kernel",
+]
 
 Method = Literal["freedman-lane", "ter-braak", "smith"]
 METHODS: tuple[Method, ...] = ("freedman-lane", "ter-braak", "smith")
 
-# As in the core: a residual sum of squares below this share of the total is rounding.
-_SMALLEST_RSS = 1e-15
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """The statistic of the data as they are, shape (n_voxels,); NaN where there is none.
+
+    Parameters
+    ----------
+    reported : array
+        For the user.
+    compared : array
+        On the scale of `Kernel.statistics`.
+    least : array
+        What still ties with `compared` (with its absolute value if the test is two-sided): the
+        statistic when the angle between data and nuisance is less by what rounding may turn it.
+    """
+
+    reported: Floats
+    compared: Floats
+    least: Floats
 
 
 class Kernel(Protocol):
@@ -41,7 +66,7 @@ class Kernel(Protocol):
         """Which statistic."""
         ...
 
-    def observe(self, data: Data, statistic: Floats, n_threads: int) -> tuple[Floats, Floats]:
+    def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
         """Return the statistic of the data as they are.
 
         Parameters
@@ -55,8 +80,8 @@ class Kernel(Protocol):
 
         Returns
         -------
-        reported, compared : arrays, shape (n_voxels,)
-            For the user, and on the scale of `statistics`; NaN where there is none.
+        Observed
+            It, and what ties with it.
         """
         ...
 
@@ -84,7 +109,8 @@ class Kernel(Protocol):
         Returns
         -------
         array, shape (n_rearrangements,)
-            The largest statistic; of its absolute value if the test is two-sided.
+            The largest statistic, of its absolute value if the test is two-sided; -infinity where
+            no voxel has one.
         """
         ...
 
@@ -101,6 +127,8 @@ class OlsKernel:
         Orthonormal basis of the tested effect.
     moving : array, shape (q, n_images)
         Orthonormal basis of the nuisance, of which what no rearrangement changes is left out.
+    nuisance : array, shape (m3, n_images)
+        All of it: what it leaves of the data as they are has the observed statistic.
     fixed : array, shape (m2, n_images)
         Nuisance that the effect is fitted beside after it has been rearranged itself (Smith's
         method), else of no rows.
@@ -113,6 +141,7 @@ class OlsKernel:
     basis: Floats
     effect: Floats
     moving: Floats
+    nuisance: Floats
     fixed: Floats
     df: int
     two_sided: bool
@@ -127,11 +156,11 @@ class OlsKernel:
         """Which statistic."""
         return "t" if len(self.effect) == 1 else "F"
 
-    def observe(self, data: Data, statistic: Floats, n_threads: int) -> tuple[Floats, Floats]:
+    def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
         """Return the statistic of the data as they are; see `Kernel`."""
-        live = _core.varying_voxels(data, self.basis, n_threads)
-        observed = np.where(live, statistic, np.nan)
-        return observed, observed.copy()
+        maps, least = np.empty((2, 1, data.shape[1]))
+        self._statistics(data, self.nuisance, self.effect[None], maps, least, n_threads)
+        return _observed(statistic, maps[0], least[0])
 
     def statistics(
         self,
@@ -142,22 +171,28 @@ class OlsKernel:
         n_threads: int,
     ) -> Floats:
         """Compute the statistic of rearrangements at every voxel; see `Kernel`."""
-        share = _core.permuted_statistics(
+        return self._statistics(data, self.basis, self._rows(order, signs), maps, None, n_threads)
+
+    def _statistics(
+        self,
+        data: Data,
+        basis: Floats,
+        rows: Floats,
+        maps: Floats | None,
+        least: Floats | None,
+        n_threads: int,
+    ) -> Floats:
+        return _core.permuted_statistics(
             data,
-            self.basis,
-            self._rows(order, signs),
+            basis,
+            rows,
             len(self.effect),
             float(self.df),
             self.two_sided,
             maps,
+            least,
             n_threads,
         )
-        rest = np.maximum(1 - np.abs(share), _SMALLEST_RSS)
-        if self.letter == "t":
-            t: Floats = np.copysign(np.sqrt(self.df * np.abs(share) / rest), share)
-            return t
-        f: Floats = self.df / len(self.effect) * share / rest
-        return f
 
     def _rows(self, order: NDArray[np.int64], signs: Floats) -> Floats:
         basis = np.concatenate([self.effect, self.moving])
@@ -202,6 +237,7 @@ def make_ols_kernel(
         basis=np.ascontiguousarray(full) if method == "ter-braak" else parts.nuisance,
         effect=parts.effect,
         moving=none if smith else exchange.varying(parts.nuisance),
+        nuisance=parts.nuisance,
         fixed=parts.nuisance if smith else none,
         df=parts.df_residual,
         two_sided=two_sided,
@@ -237,15 +273,13 @@ class GroupedKernel:
         """Which statistic: v, Welch's t for two groups, or G."""
         return "t" if len(self.parts.effect) == 1 else "F"
 
-    def observe(self, data: Data, statistic: Floats, n_threads: int) -> tuple[Floats, Floats]:
+    def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
         """Return the statistic of the data as they are, not the parametric one; see `Kernel`."""
         del statistic
-        live = _core.varying_voxels(data, self.parts.nuisance, n_threads)
         n = self.parts.n_images
-        maps = np.empty((1, data.shape[1]))
-        self.statistics(data, np.arange(n)[None], np.ones((1, n)), maps, n_threads)
-        observed = np.where(live, maps[0], np.nan)
-        return observed, observed
+        maps, least = np.empty((2, 1, data.shape[1]))
+        self._statistics(data, np.arange(n)[None], np.ones((1, n)), maps, least, n_threads)
+        return _observed(maps[0], maps[0], least[0])
 
     def statistics(
         self,
@@ -256,6 +290,17 @@ class GroupedKernel:
         n_threads: int,
     ) -> Floats:
         """Compute the statistic of rearrangements at every voxel; see `Kernel`."""
+        return self._statistics(data, order, signs, maps, None, n_threads)
+
+    def _statistics(
+        self,
+        data: Data,
+        order: NDArray[np.int64],
+        signs: Floats,
+        maps: Floats | None,
+        least: Floats | None,
+        n_threads: int,
+    ) -> Floats:
         design = np.concatenate([self.parts.effect, self.parts.nuisance])
         inside = self.groups == np.arange(self.groups.max() + 1)[:, None]  # (groups, n)
         by_group = inside[:, None, :] * design  # (groups, rank, n)
@@ -273,5 +318,12 @@ class GroupedKernel:
             len(self.parts.effect),
             self.two_sided,
             maps,
+            least,
             n_threads,
         )
+
+
+def _observed(reported: Floats, compared: Floats, least: Floats) -> Observed:
+    """Leave out the voxels that do not vary, of which the core says so in `least`."""
+    live = ~np.isnan(least)
+    return Observed(np.where(live, reported, np.nan), np.where(live, compared, np.nan), least)

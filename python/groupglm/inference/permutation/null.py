@@ -124,6 +124,10 @@ class DataSource(Protocol):
         """Return the data, shape (n_images, n_voxels); NaN where a value is missing."""
         ...
 
+    def digest(self) -> str:
+        """Return a hash of all the data."""
+        ...
+
     def name_voxels(self, columns: NDArray[np.int64]) -> str:
         """Name the first of some voxels as the user knows them."""
         ...

@@ -10,7 +10,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.inference.permutation.equivalent import equivalent_tables
-from groupglm.inference.permutation.kernels import METHODS, OlsKernel
+from groupglm.inference.permutation.kernels import METHODS, Observed, OlsKernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,33 +90,47 @@ class PresentKernel:
         """Which statistic."""
         return self.complete.letter
 
-    def observe(self, data: Data, statistic: Floats, n_threads: int) -> tuple[Floats, Floats]:
+    def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
         """Return the statistic of the data as they are; see `Kernel`."""
         n = self.parts.n_images
-        maps = np.empty((1, data.shape[1]))
-        self._present(data, np.arange(n)[None], np.ones((1, n)), maps, n_threads)
-        _, compared = self.complete.observe(data, statistic, n_threads)
+        maps, least = np.empty((2, 1, data.shape[1]))
+        order, signs = np.arange(n)[None], np.ones((1, n))
+        # Of what the nuisance leaves of the data, whatever is rearranged afterwards.
+        self._present(data, order, signs, maps, least, "freedman-lane", n_threads)
+        complete = self.complete.observe(data, statistic, n_threads)
         columns = self.patterns.columns
-        compared[columns] = np.where(maps[0, columns] == 0, np.nan, maps[0, columns])
-        live = np.isfinite(compared) | self.untested
-        return np.where(live, statistic, np.nan), compared
+        complete.least[columns] = least[0, columns]
+        live = ~np.isnan(complete.least)
+        complete.compared[columns] = np.where(live, maps[0], np.nan)[columns]
+        reported = np.where(live | self.untested, statistic, np.nan)
+        return Observed(reported, complete.compared, complete.least)
 
     def statistics(
         self, data: Data, order: Integers, signs: Floats, maps: Floats | None, n_threads: int
     ) -> Floats:
         """Compute the statistic of rearrangements at every voxel; see `Kernel`."""
         best = self.complete.statistics(data, order, signs, maps, n_threads)
-        return np.maximum(best, self._present(data, order, signs, maps, n_threads))
+        found = self._present(data, order, signs, maps, None, self.method, n_threads)
+        return np.maximum(best, found)
 
     def _present(
-        self, data: Data, order: Integers, signs: Floats, maps: Floats | None, n_threads: int
+        self,
+        data: Data,
+        order: Integers,
+        signs: Floats,
+        maps: Floats | None,
+        least: Floats | None,
+        method: Method,
+        n_threads: int,
     ) -> Floats:
         best = np.full(len(order), -np.inf)
         products = _PANEL * self.parts.n_images * self._rank * (_ONCE + len(order))
         work = np.cumsum(self._n_panels() * products) // (_PRODUCTS * max(1, n_threads))
         for part in np.unique(work):
             first, last = np.searchsorted(work, [part, part + 1])
-            found = self._part(slice(first, last), data, order, signs, maps, n_threads)
+            found = self._part(
+                slice(first, last), data, order, signs, maps, least, method, n_threads
+            )
             np.maximum(best, found, out=best)
         return best
 
@@ -127,6 +141,8 @@ class PresentKernel:
         order: Integers,
         signs: Floats,
         maps: Floats | None,
+        least: Floats | None,
+        method: Method,
         n_threads: int,
     ) -> Floats:
         """Do some of the patterns: a fraction of a second's work, after which Ctrl-C is heard."""
@@ -135,7 +151,7 @@ class PresentKernel:
             data,
             self.parts.effect,
             self.parts.nuisance,
-            METHODS.index(self.method),
+            METHODS.index(method),
             self.complete.two_sided,
             self.patterns.columns[starts[0] : starts[-1]],
             starts - starts[0],
@@ -147,6 +163,7 @@ class PresentKernel:
             order,
             signs,
             maps,
+            least,
             n_threads,
         )
 

@@ -3,23 +3,102 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import zipfile
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import joblib
 import numpy as np
 
+from groupglm.inference.permutation.exchange import check_labels
 from groupglm.writing import whole_or_not
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from groupglm._core import Neighbours
+    from groupglm.inference.permutation.options import PermutationOptions
+
     Floats = NDArray[np.float64]
 
-__all__ = ["PermutationState", "load_state"]
+__all__ = ["PermutationState", "ResumeError", "digest_of", "fingerprints_of", "load_state"]
 
-_SAMPLE = 4096  # observed statistics that tell one data set from another
+_FORMAT = 2  # of the file
+
+
+class ResumeError(ValueError):
+    """A test that cannot be gone on with.
+
+    Parameters
+    ----------
+    message : str
+        Why, and what to do.
+    reason : str
+        Why, as what follows the name of the file, without Python's arguments.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def digest_of(data: NDArray[Any]) -> str:
+    """Return a hash of an array's type, shape and every value, in whatever order it is stored."""
+    found = hashlib.blake2b(f"{data.dtype.str} {data.shape}".encode(), digest_size=16)
+    for row in np.atleast_1d(data):
+        found.update(np.ascontiguousarray(row).tobytes())
+    return found.hexdigest()
+
+
+def fingerprints_of(
+    X: Floats,
+    contrast: Floats,
+    data: str,
+    options: PermutationOptions,
+    neighbours: Neighbours | None,
+) -> dict[str, str]:
+    """Hash all that a null distribution depends on but the seed.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        The design matrix.
+    contrast : array, shape (n_columns,) or (n_rows, n_columns)
+        What is tested.
+    data : str
+        `digest_of` the data.
+    options : PermutationOptions
+        How.
+    neighbours : Neighbours or None
+        Of the voxels, if clusters are formed.
+
+    Returns
+    -------
+    dict of str
+        A hash of each, by what a message calls it.
+    """
+
+    def numbered(labels: Any, name: str) -> Any:
+        return None if labels is None else check_labels(labels, len(X), name).tolist()
+
+    blocks = numbered(options.exchangeability_blocks, "exchangeability_blocks")
+    facts: dict[str, Any] = {
+        "design matrix": X + 0.0,
+        "contrast": (np.ndim(contrast), np.asarray(contrast) + 0.0),
+        "data": data,
+        "number of tails": options.two_sided,
+        "cluster-forming threshold": (options.threshold, options.cluster_threshold_scale),
+        "TFCE": options.tfce,
+        "exchangeability blocks": (blocks, options.block_permutation),
+        "variance groups": numbered(options.variance_groups, "variance_groups"),
+        "sign flips": options.sign_flip,
+        "method": options.method,
+        "connectivity": options.connectivity if neighbours is not None else None,
+        "places of the voxels": None if neighbours is None else neighbours.adjacency(),
+    }
+    return {name: str(joblib.hash(fact)) for name, fact in facts.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,24 +109,18 @@ class PermutationState:
     ----------
     seed : int
         That rearrangements are drawn from.
-    test : str
-        A hash of the design, the contrast and the options.
-    sample : array
-        Some of the observed statistics.
+    test : dict of str
+        Hashes of all else that the maxima depend on; see `fingerprints_of`.
+    exhaustive : bool
+        Whether the rearrangements are the first of all that there are, rather than drawn.
     null : dict of array, shape (n_done,)
         The maxima, by name, in order of the rearrangements.
     """
 
     seed: int
-    test: str
-    sample: Floats
+    test: dict[str, str]
+    exhaustive: bool
     null: dict[str, Floats]
-
-    @classmethod
-    def begin(cls, seed: int, test: tuple[Any, ...], observed: Floats) -> PermutationState:
-        """Make the state of a test that has not begun."""
-        every = max(1, len(observed) // _SAMPLE)
-        return cls(seed, str(joblib.hash(test)), np.nan_to_num(observed[::every]), {})
 
     @property
     def n_done(self) -> int:
@@ -61,42 +134,43 @@ class PermutationState:
             name: np.concatenate([*([self.null[name]] if self.null else []), *found])
             for name, found in ((name, [part[name] for part in parts]) for name in names)
         }
-        return PermutationState(self.seed, self.test, self.sample, null)
+        return replace(self, null=null)
 
-    def check_same(self, fresh: PermutationState) -> None:
+    def check_same(self, test: dict[str, str]) -> None:
         """Refuse to continue another test.
 
         Parameters
         ----------
-        fresh : PermutationState
-            Of the test that is to be continued.
+        test : dict of str
+            `fingerprints_of` the test that is to be continued.
 
         Raises
         ------
-        ValueError
-            If this state is of another design, contrast, option or data.
+        ResumeError
+            If anything differs, naming it.
         """
-        if self.test != fresh.test:
-            raise ValueError(
-                "resume is the result of another test: its design, contrast or options differ; "
-                "give the same ones, or leave out resume"
-            )
-        # Another processor may round otherwise.
-        same = self.sample.shape == fresh.sample.shape and np.allclose(
-            self.sample, fresh.sample, rtol=1e-6, atol=1e-6
-        )
-        if not same:
-            raise ValueError(
-                "resume is the result of a test on other data: the observed statistics differ; "
-                "give the same images and mask, or leave out resume"
-            )
+        differing = [name for name, value in test.items() if self.test.get(name) != value]
+        if "connectivity" in differing:
+            differing.remove("places of the voxels")  # the neighbours differ by the connectivity
+        if differing:
+            *first, last = differing
+            named = f"{', '.join(first)} and {last}" if first else last
+            reason = f"is the result of another test: {named} differ{'' if first else 's'}"
+            raise ResumeError(f"resume {reason}; give the same, or leave out resume", reason)
 
     def save(self, path: Path) -> None:
         """Write the state to a .npz file, as a whole or not at all."""
         null: dict[str, Any] = {f"null_{name}": x for name, x in self.null.items()}
-        seed, test = np.array(str(self.seed)), np.array(self.test)
+        test = np.array([list(self.test), list(self.test.values())])
         with whole_or_not(path) as file:
-            np.savez(file, seed=seed, test=test, sample=self.sample, **null)
+            np.savez(
+                file,
+                format=np.array(_FORMAT),
+                seed=np.array(str(self.seed)),
+                test=test,
+                exhaustive=np.array(self.exhaustive),
+                **null,
+            )
 
 
 def load_state(path: Path) -> PermutationState:
@@ -114,15 +188,33 @@ def load_state(path: Path) -> PermutationState:
 
     Raises
     ------
-    ValueError
-        If the file is of another kind.
+    ResumeError
+        If the file is of another kind, or of another version.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
+            if "seed" in file.files and int(file.get("format", 1)) != _FORMAT:
+                _refuse_version(path)
             null = {name[5:]: file[name] for name in file.files if name.startswith("null_")}
-            return PermutationState(int(str(file["seed"])), str(file["test"]), file["sample"], null)
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ValueError(
-            f"{path}: this is not the state of a permutation test ({error}); give the file that "
-            "resume= wrote, or the name of a new one"
+            names, hashes = file["test"].tolist()
+            return PermutationState(
+                int(str(file["seed"])),
+                dict(zip(names, hashes, strict=True)),
+                bool(file["exhaustive"]),
+                null,
+            )
+    except ResumeError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = f"is not the state of a permutation test ({error})"
+        raise ResumeError(
+            f"{path}: this {reason}; give the file that resume= wrote, or the name of a new one",
+            reason,
         ) from error
+
+
+def _refuse_version(path: Path) -> NoReturn:
+    reason = "was written by another version of groupglm"
+    raise ResumeError(
+        f"{path}: this {reason}; remove it to begin anew, or give the name of a new file", reason
+    )

@@ -19,18 +19,25 @@ __all__ = ["TAILS", "Tail", "TailFit", "check_enough", "corrected_p", "fit_tail"
 Tail = Literal["gpd", "gamma"]
 TAILS: tuple[Tail, ...] = ("gpd", "gamma")
 
-_TIE = 1e-8  # relative; equal statistics of different rearrangements differ by rounding
 _FEWEST = 25  # values that a tail is fitted to
 _BOOTSTRAPS = 199
 
+# How far a curve is trusted. Refitted to values drawn from itself, it must say log10 p to 0.5, one
+# standard deviation. That does not see whether the tail has the curve's form: so a Pareto tail,
+# which is fitted to the tail, goes to a hundredth of the smallest p of counting, and a gamma curve,
+# which is fitted to the bulk, to a tenth.
+_LARGEST_SD = 0.5
+_BEYOND_COUNTING: dict[Tail, float] = {"gpd": 100.0, "gamma": 10.0}
+_GRID = 10.0 ** -np.arange(1.0, 10.0, 0.1)
 
-def corrected_p(observed: Floats, null: Floats) -> Floats:
+
+def corrected_p(least: Floats, null: Floats) -> Floats:
     """Count the maxima that reach each observed statistic.
 
     Parameters
     ----------
-    observed : array
-        Statistics; NaN where there is none.
+    least : array
+        The least that ties with each statistic; NaN where there is none.
     null : array, shape (n_perm,)
         Maxima of the rearranged data.
 
@@ -47,10 +54,9 @@ def corrected_p(observed: Floats, null: Floats) -> Floats:
     array([0.25, 0.75])
     """
     ordered = np.sort(null)
-    reached = observed - _TIE * np.abs(observed)
-    below = np.searchsorted(ordered, np.where(np.isnan(reached), -np.inf, reached), side="left")
+    below = np.searchsorted(ordered, np.where(np.isnan(least), -np.inf, least), side="left")
     p = (1.0 + len(null) - below) / (1.0 + len(null))
-    return np.where(np.isnan(reached), 1.0, p).astype(np.float64)
+    return np.where(np.isnan(least), 1.0, p).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,8 @@ class TailFit:
     kind : {"gpd", "gamma"}
         Generalised Pareto for what exceeds `threshold`, or gamma (Pearson type III) for all.
     parameters : dict
-        "gpd": shape and scale; "gamma": mean, standard deviation and skewness.
+        "gpd": shape and scale; "gamma": mean, standard deviation and skewness; neither shape nor
+        skewness is below zero.
     threshold : float
         p-values of statistics above it are the curve's, others are counted.
     n_fitted : int
@@ -71,6 +78,8 @@ class TailFit:
         Anderson-Darling's statistic of the fit.
     p_fit : float
         Its p-value by a parametric bootstrap: small if the curve does not fit.
+    smallest : float
+        The smallest p-value that is taken from it; statistics beyond have this one.
     """
 
     kind: Tail
@@ -79,6 +88,7 @@ class TailFit:
     n_fitted: int
     distance: float
     p_fit: float
+    smallest: float
 
     def p(self, observed: Floats, null: Floats) -> Floats:
         """Return p-values, as `corrected_p` does, with the curve in place of counts."""
@@ -88,8 +98,7 @@ class TailFit:
         else:
             share = self.n_fitted / len(null)
             curve = share * _gpd(self.parameters).sf(observed - self.threshold)
-        # Far outside, the gamma curve underflows: the smallest number that is not zero stays.
-        curve = np.maximum(curve, np.finfo(np.float64).tiny)
+        curve = np.maximum(curve, self.smallest)
         return np.where(observed > self.threshold, curve, counted)
 
 
@@ -126,9 +135,14 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
     Notes
     -----
     Winkler et al. (2016), NeuroImage 141, 502-516. Both by the method of moments; for the Pareto
-    tail those of Hosking and Wallis (1987), and a shape below zero is taken for zero: such a tail
-    would end at a point beyond which p-values are zero, which no permutation test can give. That
-    errs on the side of larger p-values.
+    tail those of Hosking and Wallis (1987). A shape below zero, of a Pareto tail, or a skewness
+    below zero, of a gamma curve, is taken for zero: such a tail would end at a point beyond which
+    p-values are zero, which no permutation test can give. That errs on the side of larger p-values.
+
+    The curve is trusted to the p-value at which refits to values drawn from it differ by half a
+    decade (one standard deviation), and at most to a hundredth (Pareto) or a tenth (gamma) of
+    1 / (1 + n_perm): with 100 permutations to about 1e-3, with 1000 of a Pareto tail to 1e-5.
+    Winkler et al. recommend the Pareto tail for p-values corrected for all voxels.
     """
     check_enough(len(null))
     if np.ptp(null) == 0:
@@ -139,25 +153,26 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
         parameters = {
             "mean": float(null.mean()),
             "sd": float(null.std()),
-            "skewness": float(stats.skew(null)),
+            "skewness": max(float(stats.skew(null)), 0.0),
         }
-        p_of_values = _gamma(parameters).cdf(np.sort(null))
-        simulated = _gamma(parameters).rvs((_BOOTSTRAPS, len(null)), random_state=0)
+        curve = _gamma(parameters)
+        simulated = curve.rvs((_BOOTSTRAPS, len(null)), random_state=0)
         simulated.sort(axis=1)
         refitted = stats.pearson3(
-            stats.skew(simulated, axis=1)[:, None],
+            np.maximum(stats.skew(simulated, axis=1), 0.0)[:, None],
             simulated.mean(axis=1)[:, None],
             simulated.std(axis=1)[:, None],
         )
-        distance, p_fit = _judge(p_of_values, refitted.cdf(simulated))
-        return TailFit("gamma", parameters, -np.inf, len(null), distance, p_fit)
+        distance, p_fit = _judge(curve.cdf(np.sort(null)), refitted.cdf(simulated))
+        smallest = _smallest("gamma", _GRID, refitted.logsf(curve.isf(_GRID)), len(null))
+        return TailFit("gamma", parameters, -np.inf, len(null), distance, p_fit, smallest)
     fits = []
     for percentile in (75, 80, 85, 90, 95):
         threshold = float(np.percentile(null, percentile))
         excess = np.sort(null[null > threshold]) - threshold
         if len(excess) < _FEWEST:
             break
-        fits.append(_fit_gpd(excess, threshold))
+        fits.append(_fit_gpd(excess, threshold, len(null)))
         if fits[-1].p_fit > 0.05:
             return fits[-1]
     if not fits:
@@ -167,15 +182,27 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
     return max(fits, key=lambda fit: fit.p_fit)
 
 
-def _fit_gpd(excess: Floats, threshold: float) -> TailFit:
+def _fit_gpd(excess: Floats, threshold: float, n_perm: int) -> TailFit:
     shape, scale = _gpd_moments(excess[None])
     parameters = {"shape": float(shape.item()), "scale": float(scale.item())}
+    curve, share = _gpd(parameters), len(excess) / n_perm
     uniform = np.random.default_rng(0).random((_BOOTSTRAPS, len(excess)))
-    simulated = np.sort(_gpd(parameters).ppf(uniform), axis=1)
+    simulated = np.sort(curve.ppf(uniform), axis=1)
     again = _gpd_moments(simulated)
-    p_simulated = stats.genpareto(again[0], 0, again[1]).cdf(simulated)
-    distance, p_fit = _judge(_gpd(parameters).cdf(excess), p_simulated)
-    return TailFit("gpd", parameters, threshold, len(excess), distance, p_fit)
+    refitted = stats.genpareto(again[0], 0, again[1])
+    distance, p_fit = _judge(curve.cdf(excess), refitted.cdf(simulated))
+    p = _GRID[share > _GRID]
+    smallest = _smallest("gpd", p, refitted.logsf(curve.isf(p / share)), n_perm)
+    return TailFit("gpd", parameters, threshold, len(excess), distance, p_fit, smallest)
+
+
+def _smallest(kind: Tail, p: Floats, refitted: Floats, n_perm: int) -> float:
+    """Tell how far to trust a curve whose refits say log p (n_refits, n_p) where it says `p`."""
+    sure = np.std(refitted, axis=0) <= _LARGEST_SD * np.log(10)
+    surely = p[np.logical_and.accumulate(sure)]
+    counting = 1 / (1 + n_perm)
+    beyond = max(float(surely.min(initial=1.0)), counting / _BEYOND_COUNTING[kind])
+    return min(beyond, counting)  # which counting gives itself
 
 
 def _gpd_moments(excess: Floats) -> tuple[Floats, Floats]:

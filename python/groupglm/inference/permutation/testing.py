@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from groupglm import _core
+from groupglm.errors import warn_caller
 from groupglm.inference.permutation.choosing import (
     choose_exchange,
     choose_kernel,
@@ -19,8 +20,13 @@ from groupglm.inference.permutation.choosing import (
 )
 from groupglm.inference.permutation.null import Corrections, DataSource, NullTask, null_distribution
 from groupglm.inference.permutation.partition import Partition, partition
-from groupglm.inference.permutation.present import Presence, find_presence
-from groupglm.inference.permutation.resuming import PermutationState, load_state
+from groupglm.inference.permutation.present import find_presence
+from groupglm.inference.permutation.resuming import (
+    PermutationState,
+    ResumeError,
+    fingerprints_of,
+    load_state,
+)
 from groupglm.inference.permutation.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
 
 if TYPE_CHECKING:
@@ -29,11 +35,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm._core import Neighbours
+    from groupglm.inference.permutation.kernels import Observed
     from groupglm.inference.permutation.options import PermutationOptions
 
     Floats = NDArray[np.float64]
 
 __all__ = ["PermutationResult", "permutation_test"]
+
+# Enhanced statistics are summed in another order for a whole map than for its maximum: rounding.
+_SUMMED = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +128,8 @@ def permutation_test(
         Makes the lists of neighbours; needed for clusters and TFCE.
     resume : PermutationState or pathlib.Path, optional
         A test to be continued, or a file that keeps one: it is read if it exists, and written at
-        the end and when interrupted.
+        the end and when interrupted. The result is that of one run, to the last bit; what was drawn
+        is not gone on with where all rearrangements are done, or the other way round.
 
     Returns
     -------
@@ -143,8 +154,8 @@ def permutation_test(
     if presence is not None:
         options.progress.result(presence.describe())
     kernel = choose_kernel(parts, exchange, options, presence, source.name_voxels)
-    reported, compared = kernel.observe(data, statistic, options.n_threads)
-    if np.isnan(compared).all():
+    observed = kernel.observe(data, statistic, options.n_threads)
+    if np.isnan(observed.compared).all():
         raise ValueError(
             "no voxel varies beyond what the nuisance columns explain, so there is nothing to "
             "test; check the images and the mask"
@@ -156,22 +167,33 @@ def permutation_test(
         tfce=options.tfce,
         neighbours=neighbours() if neighbours is not None and options.need_neighbours else None,
     )
-    state = _begin(parts, contrast, compared, presence, options, resume)
+    test = fingerprints_of(X, contrast, source.digest(), options, corrections.neighbours)
+    previous = _previous(test, options, resume)
+    fresh = secrets.randbits(31) if options.seed is None else options.seed
+    seed = fresh if previous is None else previous.seed
     rearrangements = choose_rearrangements(
-        parts, exchange, options, state.seed, complete=presence is None
+        parts, exchange, options, seed, complete=presence is None
     )
+    state = PermutationState(seed, test, rearrangements.exhaustive, {})
+    if previous is not None and previous.exhaustive == state.exhaustive:
+        state = previous
+    elif previous is not None:
+        options.progress.result(
+            f"The {previous.n_done} rearrangements that were done are not the first of these, "
+            f"which are {'all that there are' if state.exhaustive else 'drawn'}: begun anew."
+        )
     if rearrangements.n < state.n_done:
-        raise ValueError(
+        raise ResumeError(
             f"resume has {state.n_done} rearrangements already, more than n_perm={options.n_perm}; "
-            "ask for more of them, all in all"
+            "ask for more of them, all in all",
+            f"holds {state.n_done} already, more than the {options.n_perm} asked for",
         )
     if options.tail is not None and options.n_perm > 0:
         check_enough(rearrangements.n)
     task = NullTask(source, kernel, corrections, rearrangements, state.n_done, rearrangements.n)
     state = _run(task, state, options, resume if isinstance(resume, Path) else None)
-    maps = {kernel.letter: compared, **_observed_maps(compared, corrections, parts.df_residual)}
-    p_value, tail_fit = _p_values(maps, state, corrections.two_sided, options.tail)
-    maps[kernel.letter] = np.nan_to_num(reported, posinf=np.inf, neginf=-np.inf)
+    maps, least = _observed_maps(observed, corrections)
+    p_value, tail_fit = _p_values(least, state, options.tail)
     untested = None if presence is None else presence.untested
     if untested is not None:
         maps[kernel.letter][untested] = statistic[untested]
@@ -207,40 +229,22 @@ def _statistic_threshold(parts: Partition, options: PermutationOptions) -> float
     return max(0.0, float(stats.t.isf(p / 2 if two_sided else p, df)))
 
 
-def _begin(
-    parts: Partition,
-    contrast: Floats,
-    compared: Floats,
-    presence: Presence | None,
-    options: PermutationOptions,
-    resume: PermutationState | Path | None,
-) -> PermutationState:
-    blocks, groups = options.exchangeability_blocks, options.variance_groups
-    test = (
-        # Projections: unlike bases, they do not hang on the linear algebra's choices.
-        np.round(parts.effect.T @ parts.effect, 6) + 0.0,
-        np.round(parts.nuisance.T @ parts.nuisance, 6) + 0.0,
-        np.ndim(contrast),
-        options.two_sided,
-        (options.threshold, options.cluster_threshold_scale, options.tfce),
-        None if blocks is None else np.asarray(blocks).tolist(),
-        options.block_permutation,
-        None if groups is None else np.asarray(groups).tolist(),
-        (options.sign_flip, options.method),
-        *(() if presence is None else (presence.patterns.present, presence.patterns.columns)),
-    )
-    seed = secrets.randbits(31) if options.seed is None else options.seed
-    fresh = PermutationState.begin(seed, test, compared)
-    previous = resume
+def _previous(
+    test: dict[str, str], options: PermutationOptions, resume: PermutationState | Path | None
+) -> PermutationState | None:
+    """Return what the test goes on from, if it is of the same test."""
     if isinstance(resume, Path):
         previous = load_state(resume) if resume.exists() else None
-    if not isinstance(previous, PermutationState):
-        return fresh
-    previous.check_same(fresh)
+    else:
+        previous = resume
+    if previous is None:
+        return None
+    previous.check_same(test)
     if options.seed not in (None, previous.seed):
-        raise ValueError(
+        raise ResumeError(
             f"random_state is {options.seed}, but resume was made with {previous.seed}; give that "
-            "one, or None to go on with it"
+            "one, or None to go on with it",
+            f"was made with the seed {previous.seed}, not {options.seed}",
         )
     return previous
 
@@ -260,46 +264,68 @@ def _run(
     return state
 
 
-def _observed_maps(compared: Floats, corrections: Corrections, df: int) -> dict[str, Floats]:
-    """Return each voxel's cluster size and mass and its enhanced statistic, as asked for."""
-    maps: dict[str, Floats] = {}
-    if corrections.neighbours is None:
-        return maps
-    # The largest that the core's maps reach: TFCE takes no infinite values.
-    bound = 1e15 * df
-    bound = bound**0.5 if corrections.letter == "t" else bound
-    statistic = np.clip(np.nan_to_num(compared, posinf=bound, neginf=-bound), -bound, bound)
+def _observed_maps(
+    observed: Observed, corrections: Corrections
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Return the statistic, each voxel's cluster size and mass and its enhanced statistic.
+
+    And by the same names the least that ties with each, of its absolute value if two-sided.
+    """
+    reported = np.nan_to_num(observed.reported, posinf=np.inf, neginf=-np.inf)
+    maps, least = {corrections.letter: reported}, {corrections.letter: observed.least}
+    neighbours = corrections.neighbours
+    if neighbours is None:
+        return maps, least
+    statistic, lowest = observed.compared, observed.least
     if corrections.threshold is not None:
         labels, sizes, masses, _ = _core.label_clusters(
-            statistic, corrections.neighbours, corrections.threshold, corrections.two_sided
+            statistic, neighbours, corrections.threshold, corrections.two_sided
         )
-        maps["size"] = np.append(0.0, sizes)[labels]
+        inside = labels > 0
+        maps["size"] = least["size"] = np.append(0.0, sizes)[labels]
         maps["mass"] = np.append(0.0, masses)[labels]
+        above = np.where(inside, lowest - corrections.threshold, 0.0)
+        least["mass"] = np.bincount(labels, weights=above).astype(np.float64)[labels]
     if corrections.tfce is not None:
         rule = corrections.tfce
-        maps["tfce"] = _core.tfce(
-            statistic,
-            corrections.neighbours,
-            rule.extent_power,
-            rule.height_power,
-            corrections.two_sided,
-            rule.n_steps,
-        )
-    return maps
+
+        def enhance(values: Floats) -> Floats:
+            return _core.tfce(
+                values,
+                neighbours,
+                rule.extent_power,
+                rule.height_power,
+                corrections.two_sided,
+                rule.n_steps,
+            )
+
+        maps["tfce"] = enhance(statistic)
+        if rule.n_steps == 0:
+            lower = np.maximum(lowest, 0.0)
+            raised = np.abs(enhance(np.copysign(lower, statistic)))
+        else:  # the steps are of the largest: whether one more is reached is no matter of rounding
+            raised = np.abs(maps["tfce"])
+        least["tfce"] = raised * (1 - _SUMMED)
+    return maps, least
 
 
 def _p_values(
-    maps: dict[str, Floats], state: PermutationState, two_sided: bool, tail: Tail | None
+    least: dict[str, Floats], state: PermutationState, tail: Tail | None
 ) -> tuple[dict[str, Floats], dict[str, TailFit]]:
     p_value: dict[str, Floats] = {}
     tail_fit: dict[str, TailFit] = {}
     for name, null in state.null.items():
-        values = np.abs(maps[name]) if two_sided else maps[name]
-        if tail is None:
-            p_value[name] = corrected_p(values, null)
+        n_infinite = np.count_nonzero(np.isinf(null))
+        if tail is not None and n_infinite:
+            warn_caller(
+                f"tail={tail!r} cannot be fitted to the maxima of {name}, of which {n_infinite} of "
+                f"{len(null)} are infinite: its p-values are counted"
+            )
+        if tail is None or n_infinite:
+            p_value[name] = corrected_p(least[name], null)
         else:
             tail_fit[name] = fit_tail(null, tail)
-            p_value[name] = tail_fit[name].p(values, null)
+            p_value[name] = tail_fit[name].p(least[name], null)
         if name in ("size", "mass"):
-            p_value[name][maps[name] == 0] = 1.0
+            p_value[name][least["size"] == 0] = 1.0
     return p_value, tail_fit
