@@ -365,7 +365,7 @@ def read_rows(
         if fill is not None:
             row[np.isnan(row)] = fill
         if tally is not None:
-            tally.add(Zeros.of(row) if zeros is None else zeros)
+            tally.add_row(row, zeros)
 
     def submit(number: int) -> list[Future[None]]:
         batch = batches[number] if number < len(batches) else ()

@@ -71,10 +71,21 @@ class Zeros:
     all_whole: bool
 
     @classmethod
-    def of(cls, values: NDArray[Any]) -> Zeros:
-        """Find the zeros of a row or a volume of values."""
+    def of(
+        cls,
+        values: NDArray[Any],
+        room: NDArray[np.bool_] | None = None,
+        *,
+        may_be_whole: bool = True,
+    ) -> Zeros:
+        """Find the zeros of a row or a volume of values.
+
+        `room` takes them, if given. Where it is known that not all inputs are of whole numbers,
+        this one is not looked at for fractions.
+        """
         sample = values[:: max(1, len(values) // _SAMPLE)]
-        return cls(values == 0, _all_whole(sample) and _all_whole(values))
+        all_whole = may_be_whole and _all_whole(sample) and _all_whole(values)
+        return cls(np.equal(values, 0, out=room), all_whole)
 
     def at(self, places: NDArray[Any] | None) -> Zeros:
         """Return those at some places, in the numbering of a row."""
@@ -91,7 +102,8 @@ def _all_whole(values: NDArray[Any]) -> bool:
 class ZeroTally:
     """How many inputs are exactly zero at each place.
 
-    Takes 5 bytes a place. Threads may add to it at the same time; the order does not matter.
+    Takes 5 bytes a place, and one more for each thread. Threads may add to it at the same time; the
+    order does not matter.
 
     Parameters
     ----------
@@ -120,6 +132,17 @@ class ZeroTally:
         self._n_recent = 0
         self.all_whole = True
         self._lock = threading.Lock()
+        self._own = threading.local()  # one row's room for each thread
+
+    def add_row(self, row: NDArray[Any], zeros: Zeros | None) -> None:
+        """Take one input up: its zeros, or those of its row where that is what it holds."""
+        if zeros is not None:
+            self.add(zeros)
+            return
+        # Fresh memory for each row would cost more than looking at it.
+        if not hasattr(self._own, "room"):
+            self._own.room = np.empty(len(row), dtype=np.bool_)
+        self.add(Zeros.of(row, self._own.room, may_be_whole=self.all_whole))
 
     def add(self, zeros: Zeros) -> None:
         """Take one input up."""
