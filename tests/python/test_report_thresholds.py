@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import warnings
+import zlib
 from typing import Any
 
 import nibabel
@@ -15,8 +18,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from groupglm import SecondLevelModel, get_clusters_table, threshold_stats_img
+from groupglm.plotting.volumes import Volume
 from groupglm.report.findings import Finding, find
 from groupglm.report.options import ReportOptions
+from groupglm.report.viewer import map_payload
 from reference.lesions import AFFINE, NO_PATIENT, SHAPE, expected_infinities, lesion_maps
 
 nib: Any = nibabel  # typed only in part
@@ -177,3 +182,22 @@ def test_a_long_table_is_cut_and_says_so(model: SecondLevelModel) -> None:
         labels
         == [str(label) for label in finding.table["Cluster ID"] if str(label).isdigit()][:100]
     )
+
+
+def test_the_viewer_tells_infinite_missing_and_finite_apart(model: SecondLevelModel) -> None:
+    finding = _finding(model)
+    mask = Volume(np.ones(SHAPE, np.uint8), AFFINE)
+    payload = map_payload(finding, "group", mask, [finding.threshold])
+    text = json.dumps(payload, allow_nan=False)  # a browser reads no other numbers
+    stored = np.frombuffer(zlib.decompress(base64.b64decode(json.loads(text)["data"])), "<i2")
+    stored = stored.reshape(payload["shape"], order="F")
+    z = _values(model.compute_contrast("group"))
+    infinite = np.isinf(z)
+    np.testing.assert_array_equal(stored[infinite], np.sign(z[infinite]) * payload["infinite"])
+    np.testing.assert_array_equal(stored == payload["outside"], np.isnan(z))
+    finite = np.isfinite(z)
+    # To half a step, a whole one beside the threshold, which rounding does not cross; and float32.
+    np.testing.assert_allclose(
+        stored[finite] * payload["step"], z[finite], rtol=1e-6, atol=payload["step"]
+    )
+    assert payload["largest"] == np.abs(z[finite]).max()

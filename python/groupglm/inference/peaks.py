@@ -52,13 +52,18 @@ def extremes(
     positive, negative : Extreme or None
         None where no value has that sign; of equal ones the first.
     """
-    found = []
+    found: list[Extreme | None] = []
     for sign in (1, -1):
         signed = np.where(np.isnan(volume), 0, sign * volume)
-        voxel = np.unravel_index(np.argmax(signed), volume.shape)
-        value = float(signed[voxel])
-        x, y, z = to_mm(np.array([voxel]), affine)[0].tolist()
-        found.append(Extreme(sign * value, (x, y, z)) if value > 0 else None)
+        value = float(signed.max())
+        if value <= 0:
+            found.append(None)
+            continue
+        at = np.flatnonzero(signed == value)
+        # Connected voxels of one value are one place, their middle, as in a table of clusters.
+        voxels, _, _ = _plateaus(signed, np.zeros(volume.shape, np.int32), at)
+        x, y, z = to_mm(voxels[:1], affine)[0].tolist()
+        found.append(Extreme(sign * value, (x, y, z)))
     return found[0], found[1]
 
 

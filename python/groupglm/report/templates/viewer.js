@@ -192,7 +192,7 @@
         what = `corrected p = ${asP(value)}, ${side} the limit`;
       } else {
         const side = state[index] ? "above" : "not above";
-        what = `z = ${value.toFixed(2).replace("-", "−")}, ${side} the threshold`;
+        what = `z = ${value.toFixed(2).replace("-", "−").replace("Infinity", "∞")}, ${side} the threshold`;
       }
       if (state[index] === SMALL) {
         const size = map.sizes.get(index);
