@@ -93,6 +93,8 @@ void register_ols_state(py::module_& module) {
       .def_property_readonly("n_rows", [](const OlsState& state) { return state.n_rows; })
       .def_property_readonly("n_voxels", &OlsState::n_voxels)
       .def_property_readonly("has_missing", &OlsState::has_missing)
+      .def_property_readonly("n_factors",
+                             [](const OlsState& state) { return state.missing.n_rows.size(); })
       .def(py::pickle(&state_parts, &state_of_parts));
 }
 

@@ -38,9 +38,13 @@ void scatter_row(const py::array_t<Scalar, py::array::c_style>& row,
     throw py::value_error("a row, its places and the volume must be vectors that match");
   }
   const Index n = row.size();
-  if (n > 0 && (places.at(0) < 0 || places.at(n - 1) >= volume.size())) {
-    throw py::value_error("places lie outside the volume");
+  const std::int64_t* const place = places.data();
+  std::int64_t last = -1;
+  for (Index i = 0; i < n; ++i) {
+    if (place[i] <= last) throw py::value_error("places must increase, from 0");
+    last = place[i];
   }
+  if (last >= volume.size()) throw py::value_error("places lie outside the volume");
   float* out = volume.mutable_data();
   const py::gil_scoped_release unlocked;
   scatter(row.data(), places.data(), n, out, volume.size());

@@ -126,6 +126,22 @@ void start_slots(OlsState& state, const std::vector<Leftover>& leftovers) {
   }
 }
 
+// Room for exactly the factors that will be: growing by halves would take half as much again of the
+// largest thing that is held.
+void reserve_slots(OlsState& state, const std::vector<Leftover>& leftovers, std::size_t size) {
+  MissingVoxels& missing = state.missing;
+  std::size_t slots = missing.n_rows.size();
+  for (const Leftover& leftover : leftovers) {
+    for (std::size_t k = 0; k < leftover.voxels.size(); ++k) {
+      const std::int32_t slot = missing.slot[static_cast<std::size_t>(leftover.voxels[k])];
+      const bool stays_absent = leftover.n_present[k] == 0 && slot == MissingVoxels::kAbsent;
+      if (slot < 0 && !stays_absent) ++slots;
+    }
+  }
+  missing.n_rows.reserve(slots);
+  missing.factors.reserve(slots * size);
+}
+
 // Gives every leftover voxel that has some row a factor of its own. Serial, in voxel order, so that
 // the slots do not depend on the threads.
 std::vector<Index> assign_slots(OlsState& state, const std::vector<Leftover>& leftovers) {
@@ -133,6 +149,7 @@ std::vector<Index> assign_slots(OlsState& state, const std::vector<Leftover>& le
   std::vector<Index> updated;
   if (missing.slot.empty()) start_slots(state, leftovers);
   const std::size_t size = packed_size(state.n_working());
+  reserve_slots(state, leftovers, size);
   for (const Leftover& leftover : leftovers) {
     for (std::size_t k = 0; k < leftover.voxels.size(); ++k) {
       const Index voxel = leftover.voxels[k];

@@ -6,7 +6,7 @@ from __future__ import annotations
 from numbers import Real
 from pathlib import Path
 
-__all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes"]
+__all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes", "refuse_missing_beyond"]
 
 _SHARE = 0.5  # of what is free, unless the user says otherwise
 _UNKNOWN = 2 * 2**30  # bytes free where the system does not say
@@ -55,7 +55,14 @@ def free_bytes() -> int:
 
 
 def fit_bytes(
-    n_values: int, n_columns: int, batch_bytes: int, n_threads: int, image_bytes: int
+    n_values: int,
+    n_columns: int,
+    batch_bytes: int,
+    n_threads: int,
+    image_bytes: int,
+    *,
+    n_missing: int = 0,
+    n_working: int | None = None,
 ) -> int:
     """Return the bytes a fit takes, whatever the number of images.
 
@@ -63,6 +70,11 @@ def fit_bytes(
     the other is taken up), and the images that the threads are reading:
 
         16 * (n_columns + 2) * n_values  +  2 * batch_bytes  +  n_threads * image_bytes
+
+    Voxels that some image lacks have a triangular factor of their own in both states, and in a
+    third while one of them grows or is merged:
+
+        n_missing * 12 * (n_working * (n_working + 1) + 4)
 
     Parameters
     ----------
@@ -76,13 +88,50 @@ def fit_bytes(
         Threads.
     image_bytes : int
         What one image takes while it is read: the inflated file, and the volume that is prepared.
+    n_missing : int, optional
+        Voxels that some image lacks.
+    n_working : int, optional
+        Columns of the working design: `n_columns`, or one more (the default) where the constant is
+        no column and no sum of columns.
 
     Returns
     -------
     int
         Bytes, besides Python and the packages.
     """
-    return 16 * (n_columns + 2) * n_values + 2 * batch_bytes + n_threads * image_bytes
+    q = n_columns + 1 if n_working is None else n_working
+    factors = n_missing * 12 * (q * (q + 1) + 4)
+    return 16 * (n_columns + 2) * n_values + 2 * batch_bytes + n_threads * image_bytes + factors
+
+
+def refuse_missing_beyond(
+    budget: int, n_missing: int, n_working: int, *, without: int, n_columns: int
+) -> None:
+    """Refuse to go on where the voxels that lack values take more than the budget.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes that the fit may take.
+    n_missing : int
+        Voxels that some image lacks, as known so far.
+    n_working, n_columns : int
+        As for `fit_bytes`.
+    without : int
+        Bytes that the fit takes without them.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit.
+    """
+    needed = without + fit_bytes(0, n_columns, 0, 0, 0, n_missing=n_missing, n_working=n_working)
+    if needed > budget:
+        raise ValueError(
+            f"memory_budget is {budget / 1e6:.0f} MB, but {n_missing} voxels lack values in some "
+            f"image, and with them the fit takes {needed / 1e6:.0f} MB; give a larger budget, or a "
+            "mask of the voxels that all images have"
+        )
 
 
 def batch_bytes_within(

@@ -96,6 +96,7 @@ def fit_state(
     advance: Callable[[int], object] | None = None,
     batch_bytes: int = BATCH_BYTES,
     tally: ZeroTally | None = None,
+    check_missing: Callable[[int], None] = lambda _: None,
 ) -> _core.OlsState:
     """Read every input once and take it up into a state.
 
@@ -117,11 +118,14 @@ def fit_state(
         Size of one batch of rows; at least one row is read.
     tally : ZeroTally, optional
         Counts the inputs that are zero at each place.
+    check_missing : callable, optional
+        Called after each chunk with the number of places that some input has lacked so far.
 
     Returns
     -------
     _core.OlsState
-        The same bits for any number of threads, and on a cluster.
+        The same bits for any number of threads, and on a cluster; another `batch_bytes` rounds
+        otherwise.
 
     Raises
     ------
@@ -146,8 +150,10 @@ def fit_state(
     # Closed by name: an error's traceback would keep the threads until it is gone.
     with closing(states):
         total = next(states)
+        check_missing(total.n_factors)
         for state in states:
             total.merge(state, _n_updaters(n_threads))
+            check_missing(total.n_factors)
     return total
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm import _core
-from groupglm.budget import batch_bytes_within
+from groupglm.budget import batch_bytes_within, fit_bytes, refuse_missing_beyond
 from groupglm.caching import CachedSpace
 from groupglm.engine import BATCH_BYTES, fit_state, row_dtype, value_range
 from groupglm.errors import ZeroValuesWarning, warn_caller
@@ -186,6 +187,20 @@ def _read(
     """Take up every image, from the cache where it has it."""
     cached = options.memory.location is not None
     tally = ZeroTally(space.n_values)
+    batch_bytes = _batch_bytes(sources, space, design, options)
+    check_missing = partial(
+        refuse_missing_beyond,
+        options.memory_budget,
+        n_working=design.n_working,
+        n_columns=design.n_columns,
+        without=fit_bytes(
+            space.n_values,
+            design.n_columns,
+            batch_bytes,
+            options.n_threads,
+            _image_bytes(sources, space),
+        ),
+    )
     with options.progress.bar(len(sources), "images") as advance:
         state = fit_state(
             sources,
@@ -194,8 +209,9 @@ def _read(
             n_threads=options.n_threads,
             fill=options.fill,
             advance=advance,
-            batch_bytes=_batch_bytes(sources, space, design, options),
+            batch_bytes=batch_bytes,
             tally=tally,
+            check_missing=check_missing,
         )
     return _Read(space, state, tally.counts, tally.all_whole)
 
@@ -207,9 +223,6 @@ def _batch_bytes(
     options: FitOptions,
 ) -> int:
     """Return how large a batch of rows may be; refuse a budget that has no room for one row."""
-    image_bytes = 8 * sources[0].grid.n_voxels
-    if space.preparation is not None and space.preparation.mixes_voxels:
-        image_bytes += 16 * (sources[0].grid.n_voxels + space.grid.n_voxels)
     return batch_bytes_within(
         options.memory_budget,
         BATCH_BYTES,
@@ -217,8 +230,16 @@ def _batch_bytes(
         n_columns=design.n_columns,
         row_bytes=row_dtype(sources).itemsize * space.n_values,
         n_threads=options.n_threads,
-        image_bytes=image_bytes,
+        image_bytes=_image_bytes(sources, space),
     )
+
+
+def _image_bytes(sources: Sequence[VolumeSource], space: VolumeSpace) -> int:
+    """Return what one image takes while it is read and prepared."""
+    image_bytes = 8 * sources[0].grid.n_voxels
+    if space.preparation is not None and space.preparation.mixes_voxels:
+        image_bytes += 16 * (sources[0].grid.n_voxels + space.grid.n_voxels)
+    return image_bytes
 
 
 def _find_mask_once(sources: Sequence[VolumeSource], rank: int, options: FitOptions) -> VolumeSpace:

@@ -201,10 +201,10 @@ def _from_npy(data: bytes, name: str, path: Path) -> NDArray[Any]:
     buffer = io.BytesIO(data)
     try:
         np.lib.format.read_magic(buffer)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
-        # Of what is not a number, or in another order, nothing is wanted: frombuffer or the
-        # check of types refuses it.
-        return np.frombuffer(data, dtype, offset=buffer.tell()).reshape(shape).copy()
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
+        # Of what is not a number nothing is wanted: frombuffer or the check of types refuses it.
+        values = np.frombuffer(data, dtype, offset=buffer.tell())
+        return values.reshape(shape, order="F" if by_columns else "C").copy(order="C")
     except (ValueError, TypeError, SyntaxError, OverflowError) as error:
         raise damaged(path, f"{name} is not an array ({error})") from error
 

@@ -290,6 +290,19 @@ def test_a_changed_array_is_found_by_its_checksum(tmp_path: Path) -> None:
         SecondLevelModel.load(file)
 
 
+def test_an_array_stored_by_columns_is_read_as_it_is(tmp_path: Path) -> None:
+    model = _fitted()
+    file = model.save(tmp_path / "model.ggm")
+    w = np.load(io.BytesIO(zipfile.ZipFile(file).read("0/w.npy")))
+    X = np.load(io.BytesIO(zipfile.ZipFile(file).read("0/X.npy")))
+    by_columns = {"0/w.npy": _npy(np.asfortranarray(w)), "0/X.npy": _npy(np.asfortranarray(X))}
+    assert b"'fortran_order': True" in by_columns["0/w.npy"]
+    _rewrite(file, lambda f, m: m.update(by_columns))
+    loaded = SecondLevelModel.load(file)
+    np.testing.assert_array_equal(loaded.results_.X, model.results_.X)
+    np.testing.assert_array_equal(loaded.results_.beta, model.results_.beta)
+
+
 def test_a_compressed_member_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
     file = _fitted().save(tmp_path / "m")
     _rewrite(file, lambda f, m: None, compression=zipfile.ZIP_DEFLATED)

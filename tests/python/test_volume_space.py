@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from nilearn.masking import apply_mask, load_mask_img, unmask
 
+from groupglm import _core
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images import Grid, open_image, open_images
 from groupglm.spaces.volume import VolumeSpace
@@ -207,3 +208,11 @@ def test_an_image_of_another_shape() -> None:
     space = VolumeSpace(GRID)
     with pytest.raises(GridMismatchError, match=r"image in memory: .*\(5, 6, 6\), not"):
         space.read_row(open_image(nib.Nifti1Image(DATA[..., :6], AFFINE)), np.empty(210))
+
+
+@pytest.mark.parametrize("places", [[3, 1, 5], [1, 7, 6], [2, 2, 4], [-1, 2, 3], [1, 2, 8]])
+def test_places_out_of_order_are_refused(places: list[int]) -> None:
+    volume = np.zeros(8, np.float32)
+    with pytest.raises(ValueError, match="places"):
+        _core.scatter(np.ones(3), np.array(places, np.int64), volume)
+    np.testing.assert_array_equal(volume, 0)

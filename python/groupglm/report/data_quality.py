@@ -7,6 +7,7 @@ import hashlib
 import math
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,22 +125,24 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
     fill = 0.0 if group.missing == "zero" else None
     hashes = _file_hashes([source.name for source in group.sources], result.n_threads)
     rows_read = read_rows(group.sources, group.space, n_threads=result.n_threads, fill=fill)
-    for first, rows in rows_read:
-        for offset, row in enumerate(rows):
-            place = first + offset
-            name = group.sources[place].name
-            at_voxels[place] = row[voxels]
-            digest = hashes[name]
-            numbers = fit.compare(row, result.X[place], hat[place])
-            found.append(
-                ImageQuality(
-                    name,
-                    *numbers,
-                    leverage=float(hat[place]),
-                    sha256=digest or hashlib.sha256(row.tobytes()).hexdigest(),
-                    is_file=digest is not None,
+    # Closed by name: an error's traceback would keep the threads that read until it is gone.
+    with closing(rows_read):
+        for first, rows in rows_read:
+            for offset, row in enumerate(rows):
+                place = first + offset
+                name = group.sources[place].name
+                at_voxels[place] = row[voxels]
+                digest = hashes[name]
+                numbers = fit.compare(row, result.X[place], hat[place])
+                found.append(
+                    ImageQuality(
+                        name,
+                        *numbers,
+                        leverage=float(hat[place]),
+                        sha256=digest or hashlib.sha256(row.tobytes()).hexdigest(),
+                        is_file=digest is not None,
+                    )
                 )
-            )
     return DataQuality(_flagged(found), at_voxels)
 
 

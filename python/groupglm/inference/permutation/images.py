@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -74,8 +75,9 @@ class ImageRows:
             shape = (len(self.sources), self.space.n_values)
             data: Data = np.empty(shape, row_dtype(self.sources))
             batches = read_rows(self.sources, self.space, n_threads=n_threads, fill=self.fill)
-            for first, rows in batches:
-                data[first : first + len(rows)] = rows
+            with closing(batches):
+                for first, rows in batches:
+                    data[first : first + len(rows)] = rows
             self._data = data
         return self._data
 
