@@ -79,7 +79,7 @@ def test_threshold_and_clusters(tmp_path: Path) -> None:
     assert "give --correct fpr:0.05" in result.stderr
     arguments = ["threshold", z, "--at", "-3", "--one-sided", "--output", tmp_path / "n.nii"]
     result = CliRunner().invoke(main, [*map(str, arguments)])
-    assert result.stdout.startswith("z <= -3: ")
+    assert result.stdout.startswith("z <= -3.000: ")
 
 
 def test_one_voxel(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_one_voxel(tmp_path: Path) -> None:
     z = _image(tmp_path / "z.nii.gz", values)
     arguments = ["threshold", z, "--at", "3", "--output", tmp_path / "o.nii"]
     result = CliRunner().invoke(main, [*map(str, arguments)])
-    assert result.stdout.startswith("|z| >= 3: 1 voxel, written to")
+    assert result.stdout.startswith("|z| >= 3.000: 1 voxel, written to")
 
 
 @pytest.mark.parametrize(

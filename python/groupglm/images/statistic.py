@@ -214,7 +214,7 @@ def descrip_of(text: str) -> bytes:
     Examples
     --------
     >>> descrip_of("Größe" * 20)[-5:].decode()
-    'öße'
+    'ßeGr'
     """
     return " ".join(text.split()).encode()[:_DESCRIP_BYTES].decode(errors="ignore").encode()
 
