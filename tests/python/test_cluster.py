@@ -25,6 +25,8 @@ from groupglm.images import open_images
 from groupglm.spaces.volume import VolumeSpace
 
 distributed = pytest.importorskip("distributed")
+# Ten files stand for hundreds of images.
+pytestmark = pytest.mark.filterwarnings("ignore:.* are one file:UserWarning")
 
 SHAPE = (12, 13, 14)
 N_FILES = 10
