@@ -61,11 +61,17 @@ _HOME = {
 }
 
 
+# Public packages and modules, which completion shows and which need no import of their own.
+_PACKAGES = ("bids", "datasets", "errors", "plotting")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"groupglm.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'groupglm' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *_PACKAGES]

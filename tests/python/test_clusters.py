@@ -18,6 +18,8 @@ from groupglm.spaces.volume import VolumeSpace
 from reference import clusters as reference
 from reference.volumes import CONNECTIVITIES, row_of, smooth_volume, space_of, volumes
 
+pytestmark = pytest.mark.quick
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 

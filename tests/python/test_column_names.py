@@ -15,6 +15,8 @@ from groupglm.contrasts import contrast_matrix, term_columns
 from groupglm.inputs.formula import design_from_formula
 from reference.shell import basic, make_study, run_fit
 
+pytestmark = pytest.mark.quick
+
 TABLE = pd.DataFrame(
     {
         "age": [20.0, 31, 25, 40, 33, 28, 22, 39],

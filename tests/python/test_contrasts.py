@@ -14,6 +14,8 @@ from nilearn.glm.contrasts import expression_to_contrast_vector
 
 from groupglm.contrasts import contrast_matrix
 
+pytestmark = pytest.mark.quick
+
 COLUMNS = ["group", "age", "intercept", "dose (mg)"]
 
 

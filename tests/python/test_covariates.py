@@ -14,6 +14,8 @@ from groupglm import design_from_formula, make_second_level_design_matrix
 from groupglm.bids.stats_model import StatsModel
 from groupglm.covariates import level_counts
 
+pytestmark = pytest.mark.quick
+
 AGES = [30, 27, 26, 23, 23, 20, 20, 20, 22, 29, 27, 30]
 N = len(AGES)
 LABELS = [f"{i:02d}" for i in range(N)]

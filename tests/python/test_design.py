@@ -21,6 +21,8 @@ from groupglm.design import (
     variance_inflation,
 )
 
+pytestmark = pytest.mark.quick
+
 
 def _design() -> pd.DataFrame:
     return pd.DataFrame({"group": [0.0, 1.0, 0.0, 1.0], "age": [-1.5, 0.25, 2.0, 1e-3]})

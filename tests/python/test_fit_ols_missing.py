@@ -16,6 +16,8 @@ from groupglm.errors import RankDeficientWarning
 from reference import designs, ols
 from reference.designs import GroupDesign
 
+pytestmark = pytest.mark.quick
+
 Floats = npt.NDArray[np.floating]
 
 # Rows left out raise the condition number of what remains, to 1e4 at worst here.

@@ -17,6 +17,8 @@ from groupglm.errors import RankDeficientWarning
 from reference import designs, ols
 from reference.designs import GroupDesign
 
+pytestmark = pytest.mark.quick
+
 # Both sides work in double on designs whose scaled condition number is below 1e3: rounding leaves
 # about n * cond * eps = 1e-11 of the largest number of a voxel. A mistake shows at 1e-3 or more.
 RTOL = 1e-9

@@ -16,6 +16,8 @@ import statsmodels.formula.api as smf
 from groupglm.contrasts import contrast_matrix
 from groupglm.inputs.formula import design_from_columns, design_from_formula
 
+pytestmark = pytest.mark.quick
+
 TABLE = pd.DataFrame(
     {
         "age": [20.0, 31, 42, 25, 36, 58],

@@ -29,6 +29,8 @@ from groupglm.inference.thresholds import threshold_of
 from groupglm.plotting import plot_glass_brain, plot_histogram, plot_stat_map
 from groupglm.plotting.scale import Scale
 
+pytestmark = pytest.mark.quick
+
 nib: Any = nibabel  # typed only in part
 
 SHAPE = (12, 13, 14)

@@ -16,6 +16,8 @@ from groupglm import SecondLevelModel, fit_ols, non_parametric_inference, permut
 from groupglm.labels import near_labels
 from groupglm.plotting import plot_peak
 
+pytestmark = pytest.mark.quick
+
 N = 8
 LABELS = [f"{i:02d}" for i in range(1, N + 1)]
 GROUP = np.array([0.0, 1, 0, 1, 0, 1, 1, 0])

@@ -28,6 +28,8 @@ from groupglm import (
 from groupglm.images import Statistic
 from groupglm.images.statistic import descrip_of
 
+pytestmark = pytest.mark.quick
+
 nib: Any = nibabel  # typed only in part
 threshold_stats_img: Any = groupglm.threshold_stats_img  # of an image, which it then returns
 non_parametric_inference: Any = groupglm.non_parametric_inference

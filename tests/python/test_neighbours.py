@@ -15,6 +15,8 @@ from groupglm.spaces.volume import VolumeSpace
 from reference import clusters as reference
 from reference.volumes import CONNECTIVITIES, row_of, smooth_volume, space_of
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("connectivity", CONNECTIVITIES)
 @pytest.mark.parametrize("shape", [(4, 5, 3), (1, 1, 1), (7, 1, 2), (1, 6, 1)])

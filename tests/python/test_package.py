@@ -50,7 +50,10 @@ def test_import_is_light(module: str) -> None:
 
 def test_every_public_name_loads() -> None:
     assert sorted(groupglm.__all__) == sorted(set(groupglm.__all__))
-    assert dir(groupglm) == sorted(groupglm.__all__)
+    packages = ["bids", "datasets", "errors", "plotting"]
+    assert dir(groupglm) == sorted([*groupglm.__all__, *packages])
+    code = f"import groupglm; print(all(getattr(groupglm, name) for name in {packages}))"
+    assert _python(code) == "True\n"
     for name in groupglm.__all__:
         assert getattr(groupglm, name) is not None
     names: dict[str, Any] = {}

@@ -91,8 +91,8 @@ def test_citation_names_this_version() -> None:
 
 
 def test_the_commands_are_there() -> None:
-    assert "\n    pip install . && groupglm demo\n" in _README
-    assert "\n    pip install '.[test]' && pytest\n" in _README
+    assert "\n    pip install '.[test]' && groupglm demo\n" in _README
+    assert "\n    pytest\n    pytest -m quick\n" in _README
     assert "demo" in main.commands
 
 

@@ -15,6 +15,8 @@ from groupglm.bids import read_participants
 from groupglm.cli.maps import collect_maps
 from groupglm.design import load_design_matrix
 
+pytestmark = pytest.mark.quick
+
 HEADER = ["participant_id", "subject_label", "map_name", "effects_map_path", "age"]
 
 

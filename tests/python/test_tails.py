@@ -10,6 +10,8 @@ from scipy import stats
 from groupglm import permuted_ols
 from groupglm.inference.permutation.tails import corrected_p, fit_tail
 
+pytestmark = pytest.mark.quick
+
 
 def test_pareto_tail_of_maxima() -> None:
     rng = np.random.default_rng(0)

@@ -19,6 +19,8 @@ import groupglm
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.inference.thresholds import threshold_of, threshold_stats_img
 
+pytestmark = pytest.mark.quick
+
 nib: Any = nibabel  # typed only in part
 
 SHAPE = (14, 15, 16)

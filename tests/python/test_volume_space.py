@@ -19,6 +19,8 @@ from groupglm.errors import GridMismatchError, ImageError
 from groupglm.images import Grid, open_image, open_images
 from groupglm.spaces.volume import VolumeSpace
 
+pytestmark = pytest.mark.quick
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
