@@ -31,9 +31,9 @@ void row_points(const VoxelMap& map, Eigen::Index first, Eigen::Index j, Eigen::
 /// more than the slack.
 inline bool bring_inside(double& point, Eigen::Index n, double slack) {
   const auto last = static_cast<double>(n - 1);
-  if (!(point >= -slack && point <= last + slack)) return false;  // NaN too
-  point = std::clamp(point, 0.0, last);
-  return true;
+  const bool inside = point >= -slack && point <= last + slack;  // never so for NaN
+  if (inside) point = std::clamp(point, 0.0, last);
+  return inside;
 }
 
 /// The voxel nearest to a point inside; of two equally near, the higher.
