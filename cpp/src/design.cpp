@@ -222,7 +222,7 @@ Index contrast_rank(const MatrixXd& contrast, const Design& design) {
 }
 
 MatrixXd hypothesis(const MatrixXd& contrast, const VectorXd& scale, Index rank) {
-  const MatrixXd scaled = scaled_rows(contrast, scale);
+  MatrixXd scaled = scaled_rows(contrast, scale);
   if (scaled.cols() == 1) return scaled;
   const auto order = largest_rows_first(scaled);
   const auto qr = pivoted(order.transpose() * scaled);
