@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from groupglm.cli.journal import Journal
 from groupglm.cli.options import CONTRAST, NamedContrast
-from groupglm.cli.study_options import FILE, FitOptions, fit_options, run_options
+from groupglm.cli.paths import FILE, FOLDER, TO_FOLDER
+from groupglm.cli.study_options import FitOptions, fit_options, run_options
 
 if TYPE_CHECKING:
     from groupglm.cli.bids_study import BidsOptions
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["bids"]
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
-
 
 @click.command(short_help="Fit a group model to the maps of a BIDS derivative.")
-@click.argument("derivatives", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.argument("out", type=_FOLDER)
+@click.argument("derivatives", type=FOLDER)
+@click.argument("out", type=TO_FOLDER)
 @click.option("--task", help="Task of the maps.")
 @click.option(
     "--contrast", "first_level", multiple=True, help="First-level contrast. Repeatable: a fit each."

@@ -12,6 +12,7 @@ from groupglm.cli.journal import Journal
 from groupglm.cli.made import Made
 from groupglm.cli.options import as_json, overwrite, tails
 from groupglm.cli.options import cluster_threshold as cluster_threshold_option
+from groupglm.cli.paths import FILE, TO_FILE
 from groupglm.rounding import rounded
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ COLUMNS = {
 
 
 @click.command(short_help="Tabulate the clusters of a map with their peaks.")
-@click.argument("stat_map", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("stat_map", type=FILE)
 @click.option("--threshold", type=float, required=True, help="On the scale of the map.")
 @cluster_threshold_option
 @tails
@@ -45,9 +46,7 @@ COLUMNS = {
     show_default=True,
     help="Between a peak and the next subpeak, in mm.",
 )
-@click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="A .tsv file to write."
-)
+@click.option("--output", type=TO_FILE, help="A .tsv file to write.")
 @as_json
 @overwrite
 def clusters(

@@ -14,6 +14,7 @@ import click
 
 from groupglm.cli.journal import Journal
 from groupglm.cli.options import as_json
+from groupglm.cli.paths import TO_PLACE
 from groupglm.rounding import place, statistic
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _MAPS = {"effect": "effect_size", "t": "stat", "z": "z_score", "p": "p_value"}
 @click.command()
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=TO_PLACE,
     default=Path("groupglm-demo"),
     show_default=True,
     help="Directory to write to.",
@@ -90,7 +91,6 @@ def demo(
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     if n_jobs == 0:
         raise ValueError("--n-jobs is 0; give the number of threads, or -1 for all of them.")
-    output = output.expanduser()
     journal = Journal(as_json=as_json)
     options = {"NumberOfSubjects": n_subjects, "VoxelSize": voxel_size, "Seed": seed}
     found = None if overwrite else _found(output, options)

@@ -19,7 +19,7 @@ import click
 from groupglm.cli.wording import as_options
 from groupglm.progress import plain_lines
 from groupglm.rounding import for_json
-from groupglm.writing import write_whole
+from groupglm.writing import append
 
 __all__ = ["Journal"]
 
@@ -66,6 +66,15 @@ class Journal:
         if self.as_json:
             click.echo(json.dumps(for_json(facts), indent=2, allow_nan=False), file=self._output)
 
+    def _append_to(self, log: Path) -> None:
+        """Append to the log; that it cannot be written neither hides an error nor ends a run."""
+        text = "".join(f"{line}\n" for line in self._log)
+        try:
+            append(log, text.encode(errors="backslashreplace"))
+        except OSError as error:
+            why = error.strerror or str(error)
+            click.echo(f"Warning: the log '{log}' cannot be written: {why}", err=True)
+
     @contextlib.contextmanager
     def listening(self, log: Path | None = None) -> Iterator[None]:
         """Take up what the package prints and warns of; append all to a log, whatever happens.
@@ -96,9 +105,7 @@ class Journal:
             raise
         finally:
             if log is not None and log.parent.is_dir():
-                before = log.read_text(encoding="utf-8") if log.is_file() else ""
-                text = before + "\n".join(self._log) + "\n"
-                write_whole(log, text.encode())
+                self._append_to(log)
 
 
 def _as_options(said: Warning | BaseException | str) -> str:

@@ -7,6 +7,8 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
+from groupglm.cli.paths import expand
+
 __all__ = ["collect_maps"]
 
 _TABLES = (".tsv", ".csv")
@@ -47,7 +49,7 @@ def collect_maps(
                 f"MAPS holds the table '{tables[0]}' and {len(arguments) - 1} more; give one table "
                 "of maps, or paths of images"
             )
-        found = _maps_of_table(Path(tables[0]), map_name)
+        found = _maps_of_table(expand(tables[0]), map_name)
         refuse_shared_files(list(found), found.values(), f"the table of maps '{tables[0]}'")
         return found
     if map_name is not None:
@@ -61,7 +63,7 @@ def collect_maps(
 
 
 def _files(text: str) -> list[Path]:
-    path = Path(text).expanduser()
+    path = expand(text)
     if path.is_file():
         return [path]
     if path.is_dir():

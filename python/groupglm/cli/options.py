@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from groupglm.cli.paths import FILE, expand
+
 __all__ = [
     "AFFINE",
     "CONTRAST",
@@ -183,8 +185,10 @@ class _Affine(_Numbers):
     name = "MM|IMAGE"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_file()):
-            return Path(value)
+        if isinstance(value, Path):
+            return value
+        if isinstance(value, str) and (path := expand(value)).is_file():
+            return path
         numbers = super().convert(value, param, ctx)
         edges = numbers if isinstance(numbers, tuple) else (numbers,) * 3
         if min(edges) <= 0:
@@ -277,6 +281,6 @@ seed = click.option(
 )
 background = click.option(
     "--background",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Picture behind the maps of the page; by default a template or the mask's outline.",
 )

@@ -21,6 +21,7 @@ from groupglm.cli.options import (
 )
 from groupglm.cli.options import background as background_option
 from groupglm.cli.options import cluster_threshold as cluster_threshold_option
+from groupglm.cli.paths import PLACE, TO_FILE
 from groupglm.cli.provenance import file_facts
 from groupglm.cli.typed import typed_command
 
@@ -35,7 +36,7 @@ __all__ = ["report", "write_report"]
 
 
 @click.command(short_help="Write a page about a saved model.")
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("model", type=PLACE)
 @click.option(
     "--contrast",
     "contrasts",
@@ -48,7 +49,7 @@ __all__ = ["report", "write_report"]
 @tails
 @background_option
 @click.option("--title", help="Heading of the page.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--output", type=TO_FILE, required=True)
 @as_json
 @overwrite
 def report(

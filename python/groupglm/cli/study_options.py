@@ -27,13 +27,13 @@ from groupglm.cli.options import (
     tails,
     tfce,
 )
+from groupglm.cli.paths import FILE, TO_FOLDER
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.study import Study
 
 __all__ = [
-    "FILE",
     "FitOptions",
     "RunOptions",
     "StudyOptions",
@@ -48,7 +48,6 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _RUN = (
     click.option("--mask", type=FILE, help="Mask image; found from the maps by default."),
     click.option("--fwhm", type=FWHM, help="Smoothing, full width at half maximum in mm."),
@@ -81,9 +80,7 @@ _STUDY = (
         required=True,
         help="A column or expression, NAME=EXPR to name it, 'NAME=EXPR; EXPR' for F. Repeatable.",
     ),
-    click.option(
-        "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder."
-    ),
+    click.option("--output", type=TO_FOLDER, required=True, help="Folder."),
     click.option(
         "--subject-pattern",
         help="Regular expression of the label in a file's or folder's name; with a /, in the path.",

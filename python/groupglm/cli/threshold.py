@@ -13,6 +13,7 @@ from groupglm.cli.journal import Journal
 from groupglm.cli.made import Made
 from groupglm.cli.options import CORRECTION, Correction, as_json, overwrite, tails
 from groupglm.cli.options import cluster_threshold as cluster_threshold_option
+from groupglm.cli.paths import FILE, TO_FILE
 from groupglm.cli.provenance import fingerprint
 from groupglm.naming import counted
 from groupglm.rounding import statistic
@@ -22,19 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["threshold"]
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command(short_help="Keep the significant voxels of a map of z.")
-@click.argument("z_map", type=_FILE)
+@click.argument("z_map", type=FILE)
 @click.option(
     "--correct", type=CORRECTION, help="fdr:0.05, bonferroni:0.05, or fpr:0.001 (not corrected)."
 )
 @click.option("--at", type=float, help="A threshold on the map's own scale instead.")
-@click.option("--mask", type=_FILE, help="Voxels that are tested; found from the map by default.")
+@click.option("--mask", type=FILE, help="Voxels that are tested; found from the map by default.")
 @tails
 @cluster_threshold_option
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--output", type=TO_FILE, required=True)
 @as_json
 @overwrite
 def threshold(

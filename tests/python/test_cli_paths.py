@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Paths that the commands are given, and the log that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from groupglm.cli import main
+from reference.shell import basic, make_study
+
+posix = pytest.mark.skipif(os.name == "nt", reason="permissions, links and pipes of POSIX")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `make_study`."""
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home, and another folder to work in."""
+    for name in ("home", "work"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "home"
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def _fit(study: Path, output: str, *more: str | Path) -> Result:
+    *given, _, _ = basic(study, Path())
+    return _run("fit", *given, f"--output={output}", *more)
+
+
+@posix
+def test_a_tilde_that_no_shell_expands(study: Path, home: Path) -> None:
+    """All results in one folder, and none in a folder called ~."""
+    result = _fit(study, "~/r", "--save-model", "--report")
+    assert result.exit_code == 0, result.output
+    names = {path.name for path in (home / "r").iterdir()}
+    assert {"report.html", "report.html.json", "model.groupglm", "model.json"} <= names
+    assert {"mask.nii.gz", "mask.json", "log.txt", "contrast-age_stat-z_statmap.nii.gz"} <= names
+    again = _fit(study, "~/r", "--save-model", "--report")
+    assert again.output.count("skipped") == 3
+    z, page = "~/r/contrast-age_stat-z_statmap.nii.gz", "--output=~/page.html"
+    assert _run("report", "~/r", page).exit_code == 0
+    table = ("--threshold", "2", "--output=~/t.tsv")
+    assert _run("clusters", z, *table).exit_code == 0
+    kept = ("--mask=~/r/mask.nii.gz", "--at", "2", "--output=~/k.nii.gz")
+    assert _run("threshold", z, *kept).exit_code == 0
+    assert {"page.html", "page.html.json", "t.tsv", "k.nii.gz"} <= {
+        path.name for path in home.iterdir()
+    }
+    demo = _run("demo", "--output=~/d", "--n-subjects", "4", "--voxel-size", "12")
+    assert demo.exit_code == 0
+    assert (home / "d" / "demo.json").is_file()
+    assert list(Path.cwd().iterdir()) == []
+
+
+@posix
+def test_a_folder_that_is_called_tilde(study: Path, home: Path) -> None:
+    result = _fit(study, "./~/r", "--save-model", "--report")
+    assert result.exit_code == 0, result.output
+    assert list(home.iterdir()) == []
+    there = Path.cwd() / "~" / "r"
+    assert (there / "report.html").is_file()
+    assert (there / "model.groupglm").is_file()
+    assert (there / "contrast-age_stat-z_statmap.nii.gz").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fit", "a.nii.gz", "--participants", "p.tsv", "--formula", "~1", "--contrast", "a"),
+        ("threshold", "Z", "--at", "3"),
+        ("clusters", "Z", "--threshold", "3"),
+        ("report", "."),
+        ("demo",),
+    ],
+)
+def test_an_empty_output_is_refused(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("Z", "p.tsv"):
+        (tmp_path / name).write_text("")
+    result = _run(*arguments, "--output", "")
+    assert result.exit_code == 2
+    assert "'--output': the path is empty; give a path, or . for the working" in result.output
+    assert {path.name for path in tmp_path.iterdir()} == {"Z", "p.tsv"}
+
+
+def _without_permission(log: Path) -> None:
+    log.write_text("before\n")
+    log.chmod(0o400)
+
+
+def _not_text(log: Path) -> None:
+    log.write_bytes(b"\xff\xfe before\n")
+
+
+def _a_folder(log: Path) -> None:
+    log.mkdir()
+
+
+def _a_pipe(log: Path) -> None:
+    os.mkfifo(log)
+
+
+def _a_device(log: Path) -> None:
+    log.symlink_to("/dev/full")
+
+
+@posix
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("make", [_without_permission, _not_text, _a_folder, _a_pipe, _a_device])
+def test_a_log_that_cannot_be_written(
+    study: Path, tmp_path: Path, make: Callable[[Path], None], fails: bool
+) -> None:
+    """The run is what it is without a log, and so is its error."""
+    make(tmp_path / "log.txt")
+    writable = make is _not_text or (make is _without_permission and os.geteuid() == 0)
+    result = _fit(study, str(tmp_path), *(("--contrast", "nothing") if fails else ()))
+    assert result.exit_code == int(fails), result.output
+    assert ("'nothing'" in result.stderr) == fails
+    told = f"Warning: the log '{tmp_path / 'log.txt'}' cannot be written: " in result.stderr
+    assert told != writable
+    if writable:
+        text = (tmp_path / "log.txt").read_bytes()
+        assert b"before\n" in text
+        assert (b"Stopped: ValueError" if fails else b"Done in") in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files that are not UTF-8")
+def test_a_log_of_names_that_are_not_text(study: Path, tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    Path(folder).mkdir()
+    result = _fit(study, folder, "--contrast", "nothing")
+    assert result.exit_code == 1
+    assert "'nothing'" in result.stderr
+    assert b"Stopped: ValueError" in (Path(folder) / "log.txt").read_bytes()
