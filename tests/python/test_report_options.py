@@ -191,12 +191,17 @@ def _no_template(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
 
-def test_without_the_template_the_outline_is_drawn_and_the_page_says_so(
-    model: SecondLevelModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_without_the_template_a_mask_elsewhere_is_drawn_and_the_page_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _no_template(monkeypatch, tmp_path / "nothing")
+    images, design = small_study()
+    moved = AFFINE.copy()
+    moved[2, 3] += 100
+    elsewhere = [nib.Nifti1Image(image.get_fdata(), moved) for image in images]  # type: ignore[no-untyped-call]
+    model = SecondLevelModel().fit(elsewhere, design_matrix=design)
     text = Page(model.generate_report("group").get_standalone()).text
-    assert "The MNI template is not on this machine, so that the outline of the mask" in text
+    assert "so that the outline of the mask is drawn; install the extra" in text
 
 
 def test_templateflow_comes_first(

@@ -282,5 +282,6 @@ seed = click.option(
 background = click.option(
     "--background",
     type=FILE,
-    help="Picture behind the maps of the page; by default a template or the mask's outline.",
+    help="Picture behind the maps of the page; by default the MNI template, if installed, else a "
+    "simulated brain; the outline of a mask in another space.",
 )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pictures of group models: maps, designs, contrasts and the data at a peak.
 
-Each function returns a `matplotlib.figure.Figure` of its own. None touches pyplot, so that nothing
-is shown, kept or reconfigured behind the caller's back; ``figure.savefig(path)`` writes the
-picture. Axes of maps are in millimetres.
+Each function returns a `matplotlib.figure.Figure` of its own, which a notebook shows where it is
+the last value of a cell. None touches pyplot, so that nothing is kept or reconfigured behind the
+caller's back; ``figure.savefig(path)`` writes the picture. Axes of maps are in millimetres.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+from groupglm.plotting.figure import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

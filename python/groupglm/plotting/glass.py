@@ -49,7 +49,8 @@ def plot_glass_brain(
         The map, 3-D; zero and NaN are not drawn, infinite values always.
     bg_img : image or None, default="MNI152TEMPLATE"
         Its shadow is drawn. The default is the MNI template if TemplateFlow's folder or an
-        installed nilearn has it, else `mask_img`; it is never downloaded.
+        installed nilearn has it (it is never downloaded), else a simulated brain of its size, or,
+        where the mask lies elsewhere, `mask_img`. None: `mask_img`.
     mask_img : image, optional
         The mask. By default the voxels where the map is not zero.
     threshold : float, optional

@@ -9,10 +9,10 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from groupglm.plotting.charts import plain
+from groupglm.plotting.figure import Figure
 from groupglm.plotting.volumes import IN_PLANE, Bounds, Volume
 
 if TYPE_CHECKING:

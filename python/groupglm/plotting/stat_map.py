@@ -47,7 +47,8 @@ def plot_stat_map(
         The map, 3-D; zero and NaN are not drawn, infinite values always.
     bg_img : image or None, default="MNI152TEMPLATE"
         The picture. The default is the MNI template if TemplateFlow's folder or an installed
-        nilearn has it, else the outline of `mask_img`; it is never downloaded. None: the outline.
+        nilearn has it (it is never downloaded), else a simulated brain of its size, or, where the
+        mask lies elsewhere, the outline of `mask_img`. None: the outline.
     mask_img : image, optional
         The mask, for the outline. By default the voxels where the map is not zero.
     threshold : float, optional

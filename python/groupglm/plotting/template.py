@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The picture behind a map: the MNI template if this machine has it, never a download."""
+"""The picture behind a map: the MNI template if this machine has it, else a simulated brain."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import ImageError
+from groupglm.plotting.brain import simulated_brain
 from groupglm.plotting.volumes import Volume
 
 if TYPE_CHECKING:
     from groupglm.images import ImageLike
 
-__all__ = ["MNI", "Background", "find_background"]
+__all__ = ["MNI", "MUCH_OUTSIDE", "Background", "find_background"]
 
 MNI = "MNI152TEMPLATE"
 """What asks for the MNI template, as in nilearn."""
+
+MUCH_OUTSIDE = 0.2
+"""Share of a mask outside a picture's brain from which the two seem to be in different spaces."""
 
 _TEMPLATEFLOW = "tpl-MNI152NLin2009cAsym/tpl-MNI152NLin2009cAsym_res-{res}_desc-brain_T1w.nii.gz"
 _NILEARN = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
@@ -45,6 +49,14 @@ class Background:
     is_outline: bool
     description: str
 
+    def share_outside(self, mask: Volume) -> float:
+        """Return which share of a mask's voxels lies outside the brain in the picture."""
+        voxels = np.argwhere(mask.data != 0)
+        if len(voxels) == 0:
+            return 0.0
+        x, y, z = (voxels @ mask.affine[:3, :3].T + mask.affine[:3, 3]).T
+        return float(np.mean(self.volume.nearest(x, y, z) <= 0))
+
 
 def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background | None:
     """Find the picture to draw behind a map.
@@ -54,7 +66,8 @@ def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background
     bg_img : str, os.PathLike, nibabel image or None
         "MNI152TEMPLATE" looks for the template in TemplateFlow's folder (``$TEMPLATEFLOW_HOME``,
         else ``~/.cache/templateflow``), then among the files of an installed nilearn; nothing is
-        downloaded and nothing imported. None asks for no picture.
+        downloaded and nothing imported. Where there is none, a simulated brain of the template's
+        size is the picture, if the mask lies in it. None asks for no picture.
     mask : Volume, optional
         Drawn as an outline where there is no picture.
 
@@ -75,17 +88,32 @@ def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background
             except ImageError:  # such as a file that a download left half written
                 continue
             return Background(_shades(volume), False, f"The background is the {place}.")
-        missing = (
-            "The MNI template is not on this machine, so that the outline of the mask is drawn in "
-            "its place; install the extra groupglm[templates], or give bg_img."
-        )
-        return _outline(mask, missing)
+        return _without_template(mask)
     if bg_img is None:
         return _outline(mask, "The outline is that of the mask: no background was asked for.")
     name = bg_img if isinstance(bg_img, str | os.PathLike) else bg_img.get_filename()
     origin = "given" if name is None else f"{Path(name).name}, given"
     return Background(
         _shades(Volume.of(bg_img, "bg_img")), False, f"The background is the image {origin}."
+    )
+
+
+def _without_template(mask: Volume | None) -> Background | None:
+    """Return the simulated brain, or the outline of a mask that lies elsewhere."""
+    remedy = "install the extra groupglm[templates], or give bg_img"
+    brain = Background(
+        simulated_brain(),
+        False,
+        "The MNI template is not on this machine: the background is a simulated brain of its size, "
+        f"which shows where a place is, but no gyri; for the template {remedy}.",
+    )
+    outside = 0.0 if mask is None else brain.share_outside(mask)
+    if outside <= MUCH_OUTSIDE:
+        return brain
+    return _outline(
+        mask,
+        f"The MNI template is not on this machine, and {outside:.0%} of the mask lies outside a "
+        f"brain in MNI space, so that the outline of the mask is drawn; {remedy}.",
     )
 
 

@@ -64,8 +64,9 @@ class ReportingMixin(ABC):
             Heading of the page.
         bg_img : image or None, default="MNI152TEMPLATE"
             Picture behind the maps. The default is the MNI template if TemplateFlow's folder
-            (``$TEMPLATEFLOW_HOME``) or an installed nilearn has it, else the outline of the mask,
-            and the page says so. Nothing is downloaded. None: the outline.
+            (``$TEMPLATEFLOW_HOME``) or an installed nilearn has it, else a simulated brain of its
+            size, or, where the mask lies elsewhere, the outline of the mask; the page says so.
+            Nothing is downloaded. None: the outline.
         threshold : float, default=3.09
             Of z, with ``height_control=None``; else it has no effect.
         alpha : float, default=0.001

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from groupglm.plotting.template import find_background
+from groupglm.plotting.template import MUCH_OUTSIDE, find_background
 from groupglm.plotting.volumes import Volume
 from groupglm.report import permuted_words, redo, words
 from groupglm.report.contrast_section import ContrastResults, contrast_section
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from groupglm.report.permutation_test import PermutationTest
 
 __all__ = ["Request", "build_page"]
-
-_MUCH_OUTSIDE = 0.2  # of the mask outside the template's brain
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,10 +176,8 @@ def _background_note(background: Background, mask: Volume) -> str:
     note = background.description
     if background.is_outline:
         return note
-    places = np.argwhere(mask.data != 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
-    x, y, z = places.T
-    outside = float(np.mean(background.volume.nearest(x, y, z) <= 0))
-    if outside > _MUCH_OUTSIDE:
+    outside = background.share_outside(mask)
+    if outside > MUCH_OUTSIDE:
         note += (
             f" {outside:.0%} of the mask lies outside the brain in that picture: are the images in "
             "the same space?"

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A figure is seen in a notebook: IPython itself formats the value of a cell."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import matplotlib.figure
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+
+from groupglm import plotting
+
+
+def _figures() -> dict[str, Any]:
+    values = np.zeros((9, 9, 9), np.float32)
+    values[6, 4, 2] = 5.0
+    image = nib.Nifti1Image(values, np.diag([4.0, 4.0, 4.0, 1.0]))  # type: ignore[no-untyped-call]
+    design = pd.DataFrame({"age": [1.0, 2.0, 4.0, 8.0], "dose": [1.0, 0, 2, 1], "one": 1.0})
+    return {
+        "plot_stat_map": plotting.plot_stat_map(image, bg_img=None),
+        "plot_glass_brain": plotting.plot_glass_brain(image, bg_img=None),
+        "plot_design_matrix": plotting.plot_design_matrix(design),
+        "plot_design_correlation": plotting.plot_design_correlation(design),
+        "plot_contrast_matrix": plotting.plot_contrast_matrix("age", design),
+        "plot_histogram": plotting.plot_histogram(np.arange(9.0)),
+        "plot_peak": plotting.plot_peak([3.0, 5.0, 1.0, 2.0], design, "age"),
+    }
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, Any]:
+    found = _figures()
+    assert set(found) == set(plotting.__all__)
+    return found
+
+
+def test_ipython_finds_a_picture_of_every_figure(figures: dict[str, Any]) -> None:
+    from IPython.core.formatters import DisplayFormatter
+
+    for name, figure in figures.items():
+        assert isinstance(figure, matplotlib.figure.Figure)
+        data, _ = DisplayFormatter().format(figure)  # type: ignore[no-untyped-call]
+        shown = Image.open(io.BytesIO(data["image/png"]))
+        size = figure.get_size_inches() * figure.dpi
+        np.testing.assert_allclose(shown.size, size, atol=1, err_msg=name)
+        assert np.asarray(shown)[..., :3].std() > 1, name  # something is drawn
+
+
+def test_a_figure_comes_back_from_a_pickle(figures: dict[str, Any]) -> None:
+    figure = figures["plot_histogram"]
+    again = pickle.loads(pickle.dumps(figure))  # noqa: S301
+    pixels = []
+    for one in (figure, again):
+        canvas = FigureCanvasAgg(one)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        pixels.append(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_cell_shows_its_figure_once(inline: bool) -> None:
+    """Run a cell in IPython's shell, with and without the inline backend."""
+    program = f"""
+        from IPython.core.interactiveshell import InteractiveShell
+        from IPython.utils.capture import capture_output
+        shell = InteractiveShell.instance()
+        inline = {inline}
+        if inline:
+            shell.run_cell("%matplotlib inline")
+        cell = '''
+        import numpy as np
+        from groupglm.plotting import plot_histogram
+        plot_histogram(np.arange(9.0))'''
+        import textwrap
+        from unittest.mock import patch
+        shown = []
+        def publish(data, metadata=None, **rest):
+            shown.append(data)
+        hook = shell.displayhook
+        real = hook.compute_format_data
+        def compute(result):
+            data, metadata = real(result)
+            shown.append(data)
+            return data, metadata
+        hook.compute_format_data = compute
+        with patch.object(shell.display_pub, "publish", publish):
+            result = shell.run_cell(textwrap.dedent(cell))
+            shell.events.trigger("post_execute")
+        result.raise_error()
+        pictures = [data["image/png"] for data in shown if "image/png" in data]
+        assert len(pictures) == 1, len(pictures)
+    """
+    subprocess.run(  # noqa: S603
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=120
+    )
