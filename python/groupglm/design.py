@@ -20,6 +20,7 @@ from groupglm._dependence import (
 )
 from groupglm.errors import CollinearityWarning, warn_caller
 from groupglm.labels import LABEL
+from groupglm.regular_files import check_file
 from groupglm.tables import SEPARATORS, read_table
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             "Tables to load can only be TSV or CSV: 'design_matrix' is "
             f"'{path}'; save it with the suffix .tsv (tabs) or .csv (commas)."
         )
+    check_file(path, f"'design_matrix' file '{path}'")
     if not path.is_file():
         raise FileNotFoundError(
             f"'design_matrix' is '{path}', and there is no such file; "

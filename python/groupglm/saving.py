@@ -121,12 +121,7 @@ class SavingMixin(ABC):
         """
         file = Path(path).expanduser()
         facts, arrays = read_archive(file)
-        try:
-            return cls()._restore(facts, arrays, file)
-        except KeyError as error:
-            raise damaged(file, f"model.json lacks {error}") from error
-        except (TypeError, AttributeError, IndexError) as error:
-            raise damaged(file, f"model.json is not as it should be ({error})") from error
+        return cls()._restore(facts, arrays, file)
 
     def _restore(self, facts: dict[str, Any], arrays: dict[str, Any], file: Path) -> Self:
         parameters = facts["parameters"]
@@ -135,11 +130,9 @@ class SavingMixin(ABC):
         for name in ("target_affine", "target_shape"):
             if getattr(self, name) is not None:
                 setattr(self, name, np.array(getattr(self, name)))
-        if self.missing not in MISSING or not isinstance(self.zero_is_missing, bool):
-            raise damaged(
-                file,
-                f"its missing is {self.missing!r}, its zero_is_missing {self.zero_is_missing!r}",
-            )
+        for missing in (self.missing, *(own["missing"] for own in facts["fits"])):
+            if missing not in MISSING:
+                raise damaged(file, f"its missing is {missing!r}, none of {', '.join(MISSING)}")
         n_threads = check_jobs(self.n_jobs)
         self._fits = {}
         for place, own in enumerate(facts["fits"]):

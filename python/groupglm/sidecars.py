@@ -7,7 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from groupglm.regular_files import why_unreadable
+
 __all__ = ["read_json", "sidecar"]
+
+_MAX_BYTES = 10_000_000  # far above any that is written
 
 
 def sidecar(path: Path) -> Path:
@@ -21,6 +25,8 @@ def sidecar(path: Path) -> Path:
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read a sidecar; None if there is none that can be read."""
     try:
+        if why_unreadable(path) is not None or path.stat().st_size > _MAX_BYTES:
+            return None
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None

@@ -43,6 +43,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.array_archives import ArchiveError, Members, array_of, open_archive
+from groupglm.budget import check_memory_budget
+from groupglm.model_facts import check_facts
 from groupglm.results import OlsFit
 from groupglm.spaces.preparing import Preparation
 from groupglm.spaces.volume import VolumeSpace
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.fitted import FittedGroup
+    from groupglm.images.grid import Grid
 
 __all__ = ["damaged", "pack_fit", "read_archive", "unpack_fit", "write_archive"]
 
@@ -133,15 +137,13 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         If it is not a model, of a later version, or damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive, path)
-    except zipfile.BadZipFile as error:
+        with open_archive(path) as members:
+            return _read(members, path)
+    except ArchiveError as error:
         raise ValueError(
-            f"'{path}' is not a saved model, or is damaged ({error}); give a file that "
+            f"'{path}' is not a saved model, or is damaged: it {error}; give a file that "
             "SecondLevelModel.save wrote"
         ) from error
-    except (EOFError, NotImplementedError, RuntimeError, OverflowError, MemoryError) as error:
-        raise damaged(path, str(error)) from error
 
 
 def damaged(path: Path, why: str) -> ValueError:
@@ -149,35 +151,33 @@ def damaged(path: Path, why: str) -> ValueError:
     return ValueError(f"'{path}' is a damaged model: {why}; save it again, or copy it again")
 
 
-def _read(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    infos = {info.filename: info for info in archive.infolist()}
-    if "model.json" not in infos:
+def _read(members: Members, path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    if "model.json" not in members.names:
         raise ValueError(
             f"'{path}' is a zip archive without model.json, not a saved model; give a file that "
             "SecondLevelModel.save wrote"
         )
-    # Stored and not compressed: what is read is then never larger than the file.
-    for info in infos.values():
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise damaged(path, f"its member {info.filename} is compressed")
-    facts = _read_facts(archive, infos["model.json"], path)
+    facts = _read_facts(members, path)
     checksums = facts.get("checksums")
-    if not isinstance(checksums, dict) or {*checksums, "model.json"} != set(infos):
+    if not isinstance(checksums, dict) or {*checksums, "model.json"} != members.names:
         raise damaged(path, "its members are not those that model.json lists")
     arrays = {}
     for name, checksum in checksums.items():
-        data = archive.read(infos[name])
+        data = members.read(name)
         if hashlib.sha256(data).hexdigest() != checksum:
             raise damaged(path, f"the checksum of {name} does not match")
-        arrays[name.removesuffix(".npy")] = _from_npy(data, name, path)
+        try:
+            arrays[name.removesuffix(".npy")] = array_of(data)
+        except ArchiveError as error:
+            raise damaged(path, f"{name} {error}") from error
     return facts, arrays
 
 
-def _read_facts(archive: zipfile.ZipFile, header: zipfile.ZipInfo, path: Path) -> dict[str, Any]:
-    if header.file_size > _MAX_HEADER:
-        raise damaged(path, f"model.json has {header.file_size} bytes")
+def _read_facts(members: Members, path: Path) -> dict[str, Any]:
+    if members.size("model.json") > _MAX_HEADER:
+        raise damaged(path, f"model.json has {members.size('model.json')} bytes")
     try:
-        facts = json.loads(archive.read(header))
+        facts = json.loads(members.read("model.json"))
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"model.json cannot be read ({error})") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
@@ -187,6 +187,10 @@ def _read_facts(archive: zipfile.ZipFile, header: zipfile.ZipInfo, path: Path) -
             f"'{path}' is a model of format version {facts.get('version')!r}, and this groupglm "
             f"reads version {VERSION}; load it with the groupglm that wrote it, or a later one"
         )
+    try:
+        check_facts(facts)
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
     return facts
 
 
@@ -194,19 +198,6 @@ def _to_npy(array: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
-
-
-def _from_npy(data: bytes, name: str, path: Path) -> NDArray[Any]:
-    """Read an array whose header promises no more than the member holds."""
-    buffer = io.BytesIO(data)
-    try:
-        np.lib.format.read_magic(buffer)
-        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
-        # Of what is not a number nothing is wanted: frombuffer or the check of types refuses it.
-        values = np.frombuffer(data, dtype, offset=buffer.tell())
-        return values.reshape(shape, order="F" if by_columns else "C").copy(order="C")
-    except (ValueError, TypeError, SyntaxError, OverflowError) as error:
-        raise damaged(path, f"{name} is not an array ({error})") from error
 
 
 def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -287,8 +278,10 @@ def unpack_fit(
         own = {name: arrays[f"{key}/{name}"] for name in ("X", "runs", "affine", "zeros", *_STATE)}
         _check_types(own)
         preparation = facts["preparation"]
+        grid = Grid(tuple(facts["shape"]), own["affine"])
+        _check_room(grid)
         space = VolumeSpace.from_runs(
-            Grid(tuple(facts["shape"]), own["affine"]),
+            grid,
             own["runs"],
             None if preparation is None else Preparation(**_tuples(preparation)),
         )
@@ -301,6 +294,16 @@ def unpack_fit(
         raise damaged(path, f"it lacks {error}") from error
     except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise damaged(path, str(error)) from error
+
+
+def _check_room(grid: Grid) -> None:
+    """Refuse a grid whose maps would not fit: a small file may declare any."""
+    budget, needed = check_memory_budget(None), 8 * grid.n_voxels
+    if needed > budget:
+        raise ValueError(
+            f"its grid {grid.shape} makes maps of {needed / 1e6:.0f} MB, more than half of the "
+            f"free memory ({budget / 1e6:.0f} MB)"
+        )
 
 
 def _check_types(own: Mapping[str, NDArray[Any]]) -> None:

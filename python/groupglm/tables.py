@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groupglm.regular_files import check_file
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -81,6 +83,7 @@ def read_table(path: Path, called: str, *, as_text: Iterable[str] = ()) -> pd.Da
 
 
 def _text(path: Path, called: str) -> str:
+    check_file(path, called)
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{called} is in UTF-16; save it as 'CSV UTF-8', or as text in UTF-8.")

@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from groupglm.regular_files import check_target
+
 __all__ = [
     "append",
     "clean_drafts",
@@ -52,7 +54,15 @@ def whole_or_not(path: Path) -> Iterator[BinaryIO]:
     ------
     file object
         To write to. If anything interrupts, it is removed and `path` is as it was.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the error names `path`.
+    ValueError
+        If there is no file at `path`, but a folder, pipe, socket or device.
     """
+    check_target(path)
     # Beside the target, because a rename is atomic only within one file system; opened by name
     # and not by tempfile, whose files nobody else may read.
     draft = path.with_name(_draft_name())
@@ -63,8 +73,11 @@ def whole_or_not(path: Path) -> Iterator[BinaryIO]:
             _sync(file.fileno())
         draft.replace(path)
         sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(draft)):
+            # What cannot be written for want of space names no file, and no draft is the user's.
+            raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 
 
@@ -86,7 +99,9 @@ def write_whole(path: Path, data: bytes | bytearray) -> Path:
     Raises
     ------
     OSError
-        If the file cannot be written.
+        If the file cannot be written; the error names it.
+    ValueError
+        If there is no file at `path`, but a folder, pipe, socket or device.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_or_not(path) as file:

@@ -203,7 +203,7 @@ def test_a_mesh_is_no_volume(tmp_path: Path) -> None:
 def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
     folder = tmp_path / "a.nii.gz"
     folder.mkdir()
-    refused(folder, "cannot be opened: Is a directory")
+    refused(folder, "is a folder, not a file")
     refused(tmp_path / "b.nii.gz", "file not found")
     nib.save(nib.Nifti1Pair(DATA, np.eye(4)), tmp_path / "c.img")
     (tmp_path / "c.img").unlink()

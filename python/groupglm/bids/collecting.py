@@ -123,7 +123,7 @@ def collect_maps(
 def variance_of(file: NamedFile) -> Path | None:
     """Return the variance map beside an effect map, if there is one."""
     path = file.path.with_name(file.path.name.replace("_stat-effect_", "_stat-variance_"))
-    return path if path != file.path and path.is_file() else None
+    return path if path != file.path and os.path.lexists(path) else None
 
 
 def find_effect_maps(root: Path) -> list[NamedFile]:

@@ -86,7 +86,8 @@ def check_output(folder: Path, derivatives: Path) -> None:
     if not path.is_file():
         return
     made_by = read_json(path).get("GeneratedBy")
-    makers = [m.get("Name") for m in made_by or [] if isinstance(m, dict)]
+    listed = made_by if isinstance(made_by, list) else []
+    makers = [m.get("Name") for m in listed if isinstance(m, dict)]
     if "groupglm" not in makers:
         names = ", ".join(map(str, makers)) or "no one"
         raise ValueError(

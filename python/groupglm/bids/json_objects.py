@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from groupglm.regular_files import check_file
+
 __all__ = ["check_keys", "list_of", "object_of", "quoted", "read_json", "text_of"]
 
 _MAX_BYTES = 10_000_000  # far above any real file
@@ -31,8 +33,9 @@ def read_json(path: Path) -> dict[str, Any]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no JSON, or no object.
+        If it is no file, no JSON, or no object.
     """
+    check_file(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file '{path}'")
     if path.stat().st_size > _MAX_BYTES:

@@ -45,7 +45,9 @@ def find_participants(derivatives: str | os.PathLike[str]) -> Path | None:
     folder = Path(derivatives)
     places = [folder, *_containing(folder), *_named(folder)]
     return next(
-        (p / "participants.tsv" for p in places if (p / "participants.tsv").is_file()), None
+        # os.path, as a place that a description names may be longer than any path.
+        (p / "participants.tsv" for p in places if os.path.lexists(p / "participants.tsv")),
+        None,
     )
 
 
@@ -67,6 +69,9 @@ def _named(folder: Path) -> Iterator[Path]:
     for name in names:
         if not isinstance(name, str) or "\0" in name:
             continue
-        url = urlsplit(name)
+        try:
+            url = urlsplit(name)
+        except ValueError:  # such as of brackets that are no address
+            continue
         if url.scheme in ("", "file") and not url.netloc and url.path:
             yield folder / unquote(url.path)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from groupglm.cli.paths import expand
+from groupglm.regular_files import check_file
 
 __all__ = ["collect_maps"]
 
@@ -64,6 +65,8 @@ def collect_maps(
 
 def _files(text: str) -> list[Path]:
     path = expand(text)
+    if not path.is_dir():
+        check_file(path)
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -71,7 +74,9 @@ def _files(text: str) -> list[Path]:
     if not glob.has_magic(text):
         raise ValueError(f"there is no file '{text}'; MAPS are paths, globs, or a table of maps")
     found = [Path(name) for name in sorted(_expand(str(path)))]
-    files = [path for path in found if path.is_file()]
+    files = [path for path in found if not path.is_dir()]
+    for file in files:  # the content of a subject's map may be elsewhere
+        check_file(file)
     if not files:
         raise ValueError(f"no file matches '{text}' (the working directory is '{Path.cwd()}')")
     return files
@@ -87,6 +92,7 @@ def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
     from groupglm.labels import plain_label
     from groupglm.tables import read_table
 
+    check_file(path, f"the table of maps '{path}'")
     if not path.is_file():
         raise ValueError(f"there is no table '{path}'")
     frame = read_table(path, f"the table of maps '{path}'", as_text=COLUMNS)
@@ -100,6 +106,7 @@ def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
     for label, name in zip(chosen["subject_label"], chosen["effects_map_path"], strict=True):
         file = path.parent / str(name)  # an absolute path stays what it is
         subject = plain_label(str(label))
+        check_file(file, f"the table of maps '{path}': the file '{name}' of subject {subject}")
         if not isinstance(name, str) or not file.is_file():
             raise ValueError(f"the table of maps '{path}': subject {subject} has no file '{name}'")
         if subject in found:

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from groupglm.regular_files import why_unreadable
+
 __all__ = ["FILE", "FOLDER", "PLACE", "TO_FILE", "TO_FOLDER", "TO_PLACE", "expand"]
 
 
@@ -28,12 +30,20 @@ def expand(text: str) -> Path:
 
 
 class _ExpandedPath(click.Path):
-    """A path that is not empty; of an empty one, Python would make the working directory."""
+    """A path that is not empty; of an empty one, Python would make the working directory.
+
+    A file to be read must be one: what is none, or a pointer of git-annex, is named for what it is.
+    """
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if value == "":
             self.fail("the path is empty; give a path, or . for the working directory", param, ctx)
-        return super().convert(expand(value) if isinstance(value, str) else value, param, ctx)
+        path = expand(value) if isinstance(value, str) else value
+        if self.exists and self.file_okay and not (self.dir_okay and Path(path).is_dir()):
+            why = why_unreadable(path)
+            if why is not None:
+                self.fail(f"{os.fspath(path)!r} {why}", param, ctx)
+        return super().convert(path, param, ctx)
 
 
 FILE = _ExpandedPath(exists=True, dir_okay=False, path_type=Path)

@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from groupglm.regular_files import check_file
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -50,6 +52,7 @@ def file_facts(path: Path) -> list[Any]:
 
 def fingerprint(path: Path) -> dict[str, str]:
     """Return name and hash of the content of a file."""
+    check_file(path)
     with path.open("rb") as file:
         return {
             "Name": path.name,

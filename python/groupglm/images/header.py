@@ -26,11 +26,14 @@ from groupglm.images.layout import Compression, Layout
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
-__all__ = ["check_compression", "layout_of_image", "read_layout"]
+__all__ = ["check_compression", "files_of", "layout_of_image", "read_layout"]
 
 _NIFTI2_BYTES = 540
 
 _LONGEST_BLOCK = 46_000_000  # of bzip2, inflated: 900,000 bytes, of which five may stand for 259
+
+# Endings of files that belong together: NIfTI and Analyze (with SPM's affine), AFNI, Philips.
+_TOGETHER = ((".hdr", ".img", ".mat"), (".head", ".brik"), (".par", ".rec"))
 
 # Fields that say nothing of where the values are, and differ between images of one study.
 _WITHOUT_SAY = ("cal_max", "cal_min", "descrip", "aux_file", "intent_name")
@@ -215,6 +218,17 @@ def _pair_of(path: str) -> tuple[str, str] | None:
         return None
     header, values = (".HDR", ".IMG") if extension.isupper() else (".hdr", ".img")
     return stem + header + packed, stem + values + packed
+
+
+def files_of(path: str) -> list[str]:
+    """Return the files that may be opened for an image of that name: a pair is found by either."""
+    n_packed = next((len(end) for end in (".gz", ".bz2") if path.lower().endswith(end)), 0)
+    whole, packed = path[: len(path) - n_packed], path[len(path) - n_packed :]
+    stem, dot, ending = whole.rpartition(".")
+    ending = dot + ending
+    group = next((group for group in _TOGETHER if ending.lower() in group), ())
+    others = [other.upper() if ending.isupper() else other for other in group]
+    return [path, *(stem + other + packed for other in others if other != ending)]
 
 
 def _compression_by_name(path: str) -> Compression | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import GridMismatchError, ImageError
-from groupglm.images.header import check_compression, layout_of_image, read_layout
+from groupglm.images.header import check_compression, files_of, layout_of_image, read_layout
 from groupglm.images.source import VolumeSource
 from groupglm.images.unread import (
     refuse_other_spaces,
@@ -25,6 +24,7 @@ from groupglm.images.unread import (
     unread_kind,
 )
 from groupglm.images.volumes import volumes_of_file, volumes_of_image
+from groupglm.regular_files import check_file
 
 __all__ = ["ImageLike", "header_of", "open_image", "open_image_or_series", "open_images"]
 
@@ -209,8 +209,9 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
     try:
         if isinstance(image, SpatialImage):
             return _volumes_of_nibabel_image(image, name)
-        _refuse_pipe(name)
         refuse_other_spaces(name)
+        for file in files_of(name):
+            check_file(file, f"{file}:", ImageError)
         layout = read_layout(name)
         if layout is not None:
             refuse_shape_of_other_space(name, layout.shape)
@@ -244,10 +245,14 @@ def header_of(image: ImageLike) -> Any:
         return image.header
     name = os.path.expanduser(os.fspath(image))  # noqa: PTH111
     try:
+        for file in files_of(name):
+            check_file(file, f"{file}:", ImageError)
         with _unheard():
             return nib.load(name).header
     except nib.filebasedimages.ImageFileError:
         return None
+    except ImageError:
+        raise
     except Exception as error:  # whatever nibabel raises on a damaged file
         raise _image_error(error, name) from error
 
@@ -258,19 +263,23 @@ def _image_error(error: Exception, name: str) -> ImageError:
         return ImageError(f"{error.filename or name}: file not found; check the name")
     if isinstance(error, OSError):
         return ImageError(f"{name}: cannot be opened: {error.strerror or error}")
-    return ImageError(f"{name}: its header cannot be read: {error}")
+    # Some readers fail without a word, or with nothing but a key.
+    said = str(error) if isinstance(error, ValueError) and error.args != (None,) else ""
+    told = said.strip() or f"{type(error).__name__} {error}"
+    return ImageError(
+        f"{name}: its header cannot be read: {told}; copy the file again from its source, or "
+        "convert it to NIfTI"
+    )
 
 
 def _volumes_of_nibabel_image(image: SpatialImage, name: str) -> list[VolumeSource]:
+    if not isinstance(image.dataobj, np.ndarray):
+        for holder in image.file_map.values():
+            if holder.filename is not None:
+                check_file(holder.filename, f"{name}:", ImageError)
     refuse_shape_of_other_space(image.get_filename() or name, image.shape)
     layout = layout_of_image(image, name)
     return volumes_of_image(image, name) if layout is None else volumes_of_file(layout)
-
-
-def _refuse_pipe(path: str) -> None:
-    # To open it would wait for a writer, perhaps for ever.
-    if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116
-        raise ImageError(f"{path}: is a pipe, which can be read only once; give a file")
 
 
 @contextmanager

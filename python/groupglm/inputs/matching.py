@@ -22,6 +22,7 @@ from groupglm.labels import (
     near_words,
     plain_label,
 )
+from groupglm.regular_files import check_file
 from groupglm.tables import SEPARATORS, read_table
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
     called = f"participants table '{path}'"
     if path.suffix.lower() not in SEPARATORS:
         raise ValueError(f"{called} must be a .tsv (tabs) or .csv (commas) file")
+    check_file(path, called)
     if not path.is_file():
         raise FileNotFoundError(f"{called} does not exist; give its path")
     frame = read_table(path, called, as_text=_ID_COLUMNS)

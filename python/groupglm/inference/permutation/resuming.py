@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import joblib
 import numpy as np
 
+from groupglm.array_archives import ArchiveError, array_of, open_archive
 from groupglm.inference.permutation.exchange import check_labels
 from groupglm.writing import whole_or_not
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["PermutationState", "ResumeError", "digest_of", "fingerprints_of", "load_state"]
 
 _FORMAT = 2  # of the file
+_FACTS, _NULL = ("seed", "test", "exhaustive"), "null_"
 
 
 class ResumeError(ValueError):
@@ -136,13 +138,15 @@ class PermutationState:
         }
         return replace(self, null=null)
 
-    def check_same(self, test: dict[str, str]) -> None:
+    def check_same(self, test: dict[str, str], names: Collection[str]) -> None:
         """Refuse to continue another test.
 
         Parameters
         ----------
         test : dict of str
             `fingerprints_of` the test that is to be continued.
+        names : collection of str
+            Of the maxima that it takes.
 
         Raises
         ------
@@ -157,6 +161,9 @@ class PermutationState:
             named = f"{', '.join(first)} and {last}" if first else last
             reason = f"is the result of another test: {named} differ{'' if first else 's'}"
             raise ResumeError(f"resume {reason}; give the same, or leave out resume", reason)
+        if self.null and set(self.null) != set(names):
+            reason = f"holds the maxima of {', '.join(self.null)}, not of {', '.join(names)}"
+            raise ResumeError(f"resume {reason}; leave out resume to begin anew", reason)
 
     def save(self, path: Path) -> None:
         """Write the state to a .npz file, as a whole or not at all."""
@@ -189,28 +196,75 @@ def load_state(path: Path) -> PermutationState:
     Raises
     ------
     ResumeError
-        If the file is of another kind, or of another version.
+        If the file is of another kind or of another version, or damaged: short of maxima, or with
+        some that are no numbers.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if "seed" in file.files and int(file.get("format", 1)) != _FORMAT:
-                _refuse_version(path)
-            null = {name[5:]: file[name] for name in file.files if name.startswith("null_")}
-            names, hashes = file["test"].tolist()
-            return PermutationState(
-                int(str(file["seed"])),
-                dict(zip(names, hashes, strict=True)),
-                bool(file["exhaustive"]),
-                null,
-            )
+        with open_archive(path) as members:
+            arrays = {name.removesuffix(".npy"): members.read(name) for name in members.names}
+        return _state_of(arrays, path)
     except ResumeError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        reason = f"is not the state of a permutation test ({error})"
+    except (OSError, ValueError) as error:
+        told = f"it {error}" if isinstance(error, ArchiveError) else str(error)
+        reason = f"is not the state of a permutation test ({told})"
         raise ResumeError(
             f"{path}: this {reason}; give the file that resume= wrote, or the name of a new one",
             reason,
         ) from error
+
+
+def _state_of(members: dict[str, bytes], path: Path) -> PermutationState:
+    """Put a state together; what its parts must be is checked, as a p-value rests on them."""
+    arrays = {name: _array(name, data) for name, data in members.items()}
+    if "seed" in arrays and _whole(arrays.get("format", np.array(1)), "format") != _FORMAT:
+        _refuse_version(path)
+    lacking = [name for name in ("format", *_FACTS) if name not in arrays]
+    if lacking:
+        raise ValueError(f"it lacks {lacking[0]}")
+    null = {name.removeprefix(_NULL): x for name, x in arrays.items() if name.startswith(_NULL)}
+    unknown = sorted(set(arrays) - {"format", *_FACTS} - {_NULL + name for name in null})
+    if unknown:
+        raise ValueError(f"it holds {unknown[0]}, which no such file has")
+    test, exhaustive = arrays["test"], arrays["exhaustive"]
+    if test.dtype.kind != "U" or test.ndim != 2 or len(test) != 2:
+        raise ValueError("its test is no table of names and hashes")
+    if exhaustive.dtype != np.bool_ or exhaustive.ndim:
+        raise ValueError("its exhaustive is neither true nor false")
+    _check_null(null)
+    names, hashes = test.tolist()
+    seed = _whole(arrays["seed"], "seed")
+    return PermutationState(seed, dict(zip(names, hashes, strict=True)), bool(exhaustive), null)
+
+
+def _array(name: str, data: bytes) -> NDArray[Any]:
+    try:
+        return array_of(data)
+    except ArchiveError as error:
+        raise ValueError(f"its member {name} {error}") from error
+
+
+def _whole(array: NDArray[Any], name: str) -> int:
+    """Return a whole number from 0 on, stored as such or as text."""
+    text = str(array[()])
+    if array.ndim or array.dtype.kind not in "iuU" or not text.isdecimal() or len(text) > 50:
+        raise ValueError(f"its {name} is {text[:50]!r}, no whole number")
+    return int(text)
+
+
+def _check_null(null: dict[str, NDArray[Any]]) -> None:
+    """Refuse maxima that are no numbers, or of which some are lacking."""
+    for name, maxima in null.items():
+        if maxima.dtype != np.float64 or maxima.ndim != 1:
+            raise ValueError(
+                f"its maxima of {name} are {maxima.dtype} of {maxima.ndim} axes, not float64 of one"
+            )
+        if np.isnan(maxima).any():
+            raise ValueError(f"its maxima of {name} hold NaN")
+    lengths = {name: len(maxima) for name, maxima in null.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{n} of {name}" for name, n in lengths.items())
+        raise ValueError(f"it holds not as many maxima of each: {told}")
 
 
 def _refuse_version(path: Path) -> NoReturn:

@@ -28,9 +28,10 @@ from groupglm.inference.permutation.resuming import (
     load_state,
 )
 from groupglm.inference.permutation.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
+from groupglm.regular_files import check_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
 
@@ -168,7 +169,7 @@ def permutation_test(
         neighbours=neighbours() if neighbours is not None and options.need_neighbours else None,
     )
     test = fingerprints_of(X, contrast, source.digest(), options, corrections.neighbours)
-    previous = _previous(test, options, resume)
+    previous = _previous(test, corrections.names(), options, resume)
     fresh = secrets.randbits(31) if options.seed is None else options.seed
     seed = fresh if previous is None else previous.seed
     rearrangements = choose_rearrangements(
@@ -230,16 +231,20 @@ def _statistic_threshold(parts: Partition, options: PermutationOptions) -> float
 
 
 def _previous(
-    test: dict[str, str], options: PermutationOptions, resume: PermutationState | Path | None
+    test: dict[str, str],
+    names: Collection[str],
+    options: PermutationOptions,
+    resume: PermutationState | Path | None,
 ) -> PermutationState | None:
     """Return what the test goes on from, if it is of the same test."""
     if isinstance(resume, Path):
+        check_file(resume)
         previous = load_state(resume) if resume.exists() else None
     else:
         previous = resume
     if previous is None:
         return None
-    previous.check_same(test)
+    previous.check_same(test, names)
     if options.seed not in (None, previous.seed):
         raise ResumeError(
             f"random_state is {options.seed}, but resume was made with {previous.seed}; give that "

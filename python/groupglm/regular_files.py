@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one check of a path before it is opened: that it leads to a file with the content meant.
+
+To open a pipe waits for a writer, perhaps for ever; a device such as ``/dev/zero`` never ends; and
+git-annex and Git LFS leave a small pointer where the content has not been fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+__all__ = ["check_file", "check_target", "why_unreadable"]
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe, which can be read only once"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_MAX_POINTER = 32 * 1024  # bytes; git-annex's own limit, and LFS allows 1,024
+_LFS = b"version https://git-lfs.github.com/spec/"
+_ANNEX = re.compile(rb"/annex/objects/[^\n]+\n?")
+_ANNEX_LINK = "annex/objects/"
+
+
+def why_unreadable(path: str | os.PathLike[str]) -> str | None:
+    """Say why a path does not lead to a file with the content meant.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The path; links are followed.
+
+    Returns
+    -------
+    str or None
+        What follows the name in a message. None if it is a file, or nothing is there: opening it
+        then says so.
+
+    Raises
+    ------
+    OSError
+        If the system cannot tell.
+
+    Examples
+    --------
+    >>> why_unreadable(os.devnull)
+    'is a device, not a file; give a file'
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116  (a Path for each of many files is slow)
+    except FileNotFoundError:
+        return _why_dangling(path)
+    except ValueError as error:  # a null character
+        return f"is no name of a file ({error}); check the name"
+    if not stat.S_ISREG(status.st_mode):
+        return f"is {_kind(status.st_mode)}, not a file; give a file"
+    return _why_pointer(path) if 0 < status.st_size <= _MAX_POINTER else None
+
+
+def check_file(
+    path: str | os.PathLike[str], called: str | None = None, error: type[ValueError] = ValueError
+) -> None:
+    """Refuse a path that does not lead to a file with the content meant.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The path. That nothing is there is left to whoever opens it.
+    called : str, optional
+        How the message calls it; by default by its name.
+    error : type, default=ValueError
+        Raised.
+
+    Raises
+    ------
+    ValueError
+        If it is a folder, pipe, socket or device, or the pointer of git-annex or Git LFS.
+    """
+    why = why_unreadable(path)
+    if why is not None:
+        raise error(f"{called or repr(os.fspath(path))} {why}")
+
+
+def check_target(path: Path) -> None:
+    """Refuse to put a file in the place of what is none; a device would be gone for everybody.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where a file is to be written.
+
+    Raises
+    ------
+    ValueError
+        If a folder, pipe, socket or device is there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # nothing there; what else is wrong, writing tells
+        return
+    if not stat.S_ISREG(mode):
+        kind = _kind(mode).partition(",")[0]
+        raise ValueError(
+            f"'{path}' is {kind}, and a file cannot take its place; give the name of a new file"
+        )
+
+
+def _kind(mode: int) -> str:
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "of an unknown kind")
+
+
+def _why_dangling(path: str | os.PathLike[str]) -> str | None:
+    try:
+        target = os.readlink(path)  # noqa: PTH115
+    except OSError:
+        return None
+    if _ANNEX_LINK in target.replace(os.sep, "/"):
+        return _annexed(path)
+    return f"is a link to '{target}', which does not exist; copy the file again"
+
+
+def _why_pointer(path: str | os.PathLike[str]) -> str | None:
+    with open(path, "rb") as file:  # noqa: PTH123
+        start = file.read(_MAX_POINTER)
+    if start.startswith(_LFS):
+        return (
+            "is a pointer of Git LFS, the content of the file is not on this machine; run "
+            "'git lfs pull'"
+        )
+    return _annexed(path) if _ANNEX.match(start) else None
+
+
+def _annexed(path: str | os.PathLike[str]) -> str:
+    return (
+        "is a pointer of git-annex, the content of the file is not on this machine; run "
+        f"'git annex get {os.path.basename(path)}', or 'datalad get'"  # noqa: PTH119
+    )
