@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from pathlib import Path
+
+from groupglm.arguments import real_number
 
 __all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes", "refuse_missing_beyond"]
 
@@ -35,14 +36,10 @@ def check_memory_budget(memory_budget: object) -> int:
     """
     if memory_budget is None:
         return int(_SHARE * free_bytes())
-    if isinstance(memory_budget, bool) or not isinstance(memory_budget, Real):
-        raise TypeError(
-            f"memory_budget is {memory_budget!r}; it must be a number of bytes, such as 2e9, or "
-            "None for half of what is free"
-        )
-    if not 0 < float(memory_budget) < 2**62:
+    n_bytes = real_number("memory_budget", memory_budget)
+    if not 0 < n_bytes < 2**62:
         raise ValueError(f"memory_budget is {memory_budget!r} bytes; it must be positive")
-    return int(float(memory_budget))
+    return int(n_bytes)
 
 
 def free_bytes() -> int:

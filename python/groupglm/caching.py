@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 
+from groupglm.arguments import whole_number
 from groupglm.errors import warn_caller
 from groupglm.spaces.zeros import Zeros
 
@@ -46,8 +47,7 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
     ValueError
         If the folder's parent does not exist.
     """
-    if isinstance(memory_level, bool) or not isinstance(memory_level, int | np.integer):
-        raise TypeError(f"memory_level is {memory_level!r}; it must be a whole number")
+    whole_number("memory_level", memory_level, least=0)
     if isinstance(memory, str | os.PathLike):
         folder = Path(memory).expanduser()
         if not folder.absolute().parent.is_dir():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupglm._dependence import describe_dependence, quote_names
+from groupglm.arguments import check_truth
 from groupglm.covariates import check_covariates, is_missing, tidied
 from groupglm.design import check_design_matrix
 from groupglm.errors import RankDeficientWarning, warn_caller
@@ -98,6 +99,7 @@ def make_second_level_design_matrix(
             f"'subjects_label' must be a list of labels, one for each image, not the string "
             f"{subjects_label!r}; for a single subject give [{subjects_label!r}]."
         )
+    allow_partial = check_truth("allow_partial", allow_partial)
     labels = list(subjects_label)
     if not labels:
         raise ValueError("'subjects_label' is empty; give the subject of each image.")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groupglm._dependence import quote_names
+from groupglm.arguments import real_array
 from groupglm.column_names import ColumnNames
 from groupglm.expressions import MAX_NESTING, nesting, parse
 
@@ -137,10 +138,7 @@ def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
         )
     _check_labels(contrast, names)
     try:
-        # numpy casts an array of complex numbers to float, dropping the imaginary part; float()
-        # refuses each of them, as wanted.
-        numbers = np.asarray(contrast)
-        values = np.asarray(numbers.tolist() if numbers.dtype.kind == "c" else numbers, np.float64)
+        values = real_array("contrast", contrast).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"A contrast must be a string, a vector or a matrix of numbers; {contrast!r} is none "

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from numbers import Integral
 from typing import Any, TypeVar
 
 import joblib
 from joblib import parallel
+
+from groupglm.arguments import whole_number
 
 __all__ = ["check_jobs", "is_remote", "run_remotely", "worker_name"]
 
@@ -44,8 +45,8 @@ def check_jobs(n_jobs: int | None) -> int:
     ValueError
         If it is zero.
     """
-    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral)):
-        raise TypeError(f"n_jobs is {n_jobs!r}; it must be a whole number or None")
+    if n_jobs is not None:
+        n_jobs = whole_number("n_jobs", n_jobs)
     if n_jobs == 0:
         raise ValueError("n_jobs is 0; give the number of threads, or -1 for all of them")
     return min(int(joblib.effective_n_jobs(n_jobs)), 256)

@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 
 from groupglm import _core
+from groupglm.arguments import real_array
 from groupglm.engine import read_rows
 from groupglm.errors import GridMismatchError
 from groupglm.images import Statistic, open_images, save_series
@@ -308,4 +309,4 @@ class VolumeMasker:
         ValueError
             If the number of values is not that of the mask.
         """
-        return self.space.to_image(np.asarray(X))
+        return self.space.to_image(real_array("X", X, missing=True))

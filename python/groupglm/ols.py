@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
+from groupglm.arguments import real_array, whole_number
 from groupglm.design import check_design_matrix, describe_dependence
 from groupglm.errors import RankDeficientWarning, warn_caller
 from groupglm.labels import align_arrays
@@ -36,7 +37,7 @@ def fit_ols(
         Design matrix of finite numbers; a data frame's column names are used in messages. Where X
         and Y are data frames whose index holds labels, rows are matched by them, or refused.
     Y : array of float32 or float64, shape (n_images, n_voxels)
-        Data, with any strides; taken without a copy.
+        Data, with any strides; taken without a copy. What is masked is missing, as NaN is.
     n_threads : int, optional
         Number of threads; all by default. The result is the same bits for any number.
 
@@ -141,11 +142,7 @@ def check_threads(n_threads: int | None) -> int:
     """Return a number of threads as the core takes it: 0 for all."""
     if n_threads is None:
         return 0
-    if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)):
-        raise TypeError(f"n_threads is {n_threads!r}; it must be a positive integer or None")
-    if n_threads < 1:
-        raise ValueError(f"n_threads is {n_threads}; it must be at least 1, or None for all")
-    return min(int(n_threads), 1024)
+    return min(whole_number("n_threads", n_threads, least=1), 1024)
 
 
 def _check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -153,9 +150,7 @@ def _check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
         names = tuple(str(name) for name in X.columns)
         matrix = check_design_matrix(X)
     else:
-        raw = np.asarray(X)
-        if raw.dtype.kind not in "biuf":
-            raise TypeError(f"X is an array of {raw.dtype}; it must hold real numbers")
+        raw = real_array("X", X)
         if raw.ndim != 2 or 0 in raw.shape:
             raise ValueError(
                 f"X has shape {raw.shape}; it must be (n_images, n_columns), with at least one of "
@@ -175,11 +170,7 @@ def _check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
 
 
 def _check_y(Y: Any, n_images: int) -> NDArray[np.float32] | NDArray[np.float64]:
-    if isinstance(Y, np.ma.MaskedArray):
-        raise TypeError("Y is a masked array, whose mask would be lost; give Y.filled(np.nan)")
-    data = np.asarray(Y)
-    if data.dtype.kind not in "biuf":
-        raise TypeError(f"Y is an array of {data.dtype}; it must hold real numbers")
+    data = real_array("Y", Y, missing=True)
     if data.ndim != 2:
         raise ValueError(
             f"Y has shape {data.shape}; it must be (n_images, n_voxels); for a single voxel give "

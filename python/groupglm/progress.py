@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from groupglm.arguments import check_verbose
+
 __all__ = ["Progress", "plain_lines"]
 
 _SECONDS = 10.0  # before the first plain line, and between two at least
@@ -55,7 +57,7 @@ class Progress:
     """
 
     def __init__(self, verbose: int = 0) -> None:
-        self._verbose = int(verbose)
+        self._verbose = check_verbose(verbose)
 
     def result(self, text: str) -> None:
         """Print what was done, from level 1 on."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm._dependence import confounded_columns, describe_contrast, quote_names
+from groupglm.arguments import check_choice, real_array
 from groupglm.errors import NotEstimableError
 
 if TYPE_CHECKING:
@@ -331,7 +332,7 @@ class OlsFit:
             If the shapes do not match the fit, or Y is of another type.
         """
         rows = self._check_rows(X)
-        data: Any = np.asarray(Y)
+        data: Any = real_array("Y", Y, missing=True)
         if data.shape != (rows.shape[0], self.n_voxels) or data.dtype.kind != "f":
             raise ValueError(
                 f"Y is {data.dtype} of shape {data.shape}; it must be float32 or float64 of shape "
@@ -352,17 +353,13 @@ class OlsFit:
 
 
 def _real_array(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    raw = np.asarray(values)
-    if raw.dtype.kind not in "biuf":
-        raise TypeError(f"{name} is an array of {raw.dtype}; it must hold real numbers")
-    return raw.astype(np.float64)
+    return real_array(name, values).astype(np.float64)
 
 
 def _choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) -> StatType:
     if stat_type is None:
         return "t" if values.ndim == 1 else "F"
-    if stat_type not in ("t", "F"):
-        raise ValueError(f"stat_type is {stat_type!r}; it must be 't', 'F' or None")
+    check_choice("stat_type", stat_type, ("t", "F", None))
     if stat_type == "t" and values.ndim == 2 and values.shape[0] > 1:
         raise ValueError(
             f"stat_type='t' needs a single contrast, but {values.shape[0]} rows were given; give "

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from groupglm.arguments import check_choice, check_truth
 from groupglm.budget import check_memory_budget
 from groupglm.caching import check_memory
 from groupglm.contrasts import contrast_matrix
@@ -245,8 +246,8 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     def _fit(
         self, second_level_input: Any, confounds: Any, design_matrix: Any, *, allow_partial: bool
     ) -> None:
-        if self.missing not in MISSING:
-            raise ValueError(f"missing is {self.missing!r}; it must be one of {', '.join(MISSING)}")
+        check_choice("missing", self.missing, MISSING)
+        check_truth("minimize_memory", self.minimize_memory)
         self._options = FitOptions(
             masking=Masking.resolve(
                 self.mask_img,
@@ -419,10 +420,8 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
             If the contrast is none of the above, or cannot be estimated.
         """
         check_is_fitted(self)
-        if not isinstance(output_type, str) or output_type not in (*OUTPUT_TYPES, "all"):
-            raise ValueError(
-                f"output_type is {output_type!r}; it must be one of {', '.join(OUTPUT_TYPES)}, all"
-            )
+        check_choice("output_type", output_type, (*OUTPUT_TYPES, "all"))
+        check_choice("second_level_stat_type", second_level_stat_type, (None, "t", "F"))
         group = self._fitted_for(first_level_contrast)
         values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
         stat_type = second_level_stat_type

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groupglm.arguments import check_truth
+
 if TYPE_CHECKING:
     import os
 
@@ -120,7 +122,7 @@ class VoxelwiseMaps(ABC):
         return [self._voxelwise().residuals_image(None if out is None else Path(out))]
 
     def _voxelwise(self) -> FittedGroup:
-        if self.minimize_memory:
+        if check_truth("minimize_memory", self.minimize_memory):
             raise AttributeError(
                 "residuals, predicted and R-squared maps are refused with minimize_memory=True; "
                 "set `minimize_memory` to `False` when making the model, and fit it again"

@@ -333,7 +333,7 @@ def test_places_to_cut_of_another_type_are_refused() -> None:
     ("options", "message"),
     [
         ({"threshold": -1.0}, "threshold is -1.0; it must be a size"),
-        ({"threshold": np.nan}, "threshold is nan; it must be a size"),
+        ({"threshold": np.nan}, "threshold is nan; it must be a finite number"),
         ({"threshold": 3.0, "vmax": 2.0}, "vmax is 2.0; it must be finite and above the threshold"),
     ],
 )

@@ -7,9 +7,11 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groupglm.arguments import check_truth
 from groupglm.bids.entities import IMAGES, OTHER_IMAGES, NamedFile, read_name, same_value, walk
 from groupglm.errors import warn_caller
 from groupglm.labels import plain_label
@@ -97,8 +99,12 @@ def collect_maps(
     """
     import pandas as pd
 
+    check_truth("need_variances", need_variances)
     given = {"task": task, "contrast": contrast, "space": space, "ses": session, "run": run}
     given |= {KEYS.get(key, key): value for key, value in entities.items()}
+    for key, value in given.items():
+        if value is not None and not _is_label(value):
+            raise TypeError(f"{key} is {value!r}; it must be a label: a str, or a whole number")
     wanted = {key: [str(value)] for key, value in given.items() if value is not None}
     found = find_effect_maps(Path(derivatives))
     chosen = one_map_a_subject(select_maps(found, wanted))
@@ -118,6 +124,10 @@ def collect_maps(
             "variances_map_path": [None if p is None else str(p) for p in variances.values()],
         }
     )
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, str | Integral) and not isinstance(value, bool)
 
 
 def variance_of(file: NamedFile) -> Path | None:

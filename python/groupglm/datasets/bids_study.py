@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groupglm.arguments import whole_number
 from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_seed
 from groupglm.datasets.bold import REPETITION_TIME, block_events, regressor, slow_drifts
 from groupglm.datasets.brain import Brain, SimulatedEffect, make_brain
@@ -142,7 +143,7 @@ def simulate_bids_study(
     check_n_subjects(n_subjects, 3, "two")
     check_lengths(voxel_size=voxel_size, noise_fwhm=noise_fwhm)
     check_seed(seed)
-    if n_scans < 24:
+    if whole_number("n_scans", n_scans) < 24:
         raise ValueError(
             f"n_scans is {n_scans}, but a block of words, one of symbols and the rest after them "
             "take 24 scans of 2 s; give 24 or more."

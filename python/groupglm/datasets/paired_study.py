@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm.arguments import real_number
 from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_seed
 from groupglm.datasets.brain import SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_image
@@ -117,7 +118,7 @@ def simulate_paired_study(
     check_n_subjects(n_subjects, 2, "one")
     check_lengths(voxel_size=voxel_size, noise_fwhm=noise_fwhm)
     check_seed(seed)
-    if not 0 <= correlation < 1:
+    if not 0 <= real_number("correlation", correlation) < 1:
         raise ValueError(f"correlation is {correlation}, but must lie between 0 and 1, 1 excluded.")
     brain = make_brain(voxel_size)
     truth = brain.blobs(_EFFECTS)

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 
 from groupglm import _core
+from groupglm.arguments import real_array
 from groupglm.errors import ImageError
 from groupglm.images.grid import Grid
 from groupglm.images.inflate import CompressedSeries, inflate_file
@@ -284,4 +285,6 @@ class ImageVolume(VolumeSource):
             values = np.asanyarray(data[self._index] if self._index else data)
         except Exception as error:  # whatever a third-party reader raises on a damaged file
             raise ImageError(f"{self.name}: cannot be read: {error}") from error
+        if np.ma.is_masked(values):
+            values = real_array(self.name, values, missing=True)
         return values.reshape(-1, order="F")

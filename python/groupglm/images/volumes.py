@@ -101,6 +101,8 @@ def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
     if not isinstance(data, np.ndarray):
         _check_is_possible(image, shape, name)
         stored = np.dtype(np.float64)  # a reader of nibabel's scales, whatever the stored type
+    elif np.ma.is_masked(data) and stored.kind != "f":
+        stored = np.dtype(np.float64)  # what is masked becomes NaN
     grid = _grid(shape, image.affine, name)
     if len(shape) == 3:
         return [ImageVolume(image, stored, grid, (), name)]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.arguments import check_truth, real_array, real_number
 from groupglm.errors import warn_caller
 from groupglm.images import Statistic
 from groupglm.inference.arguments import (
     below_infinity,
     check_probability,
     check_z_scale,
-    real_number,
     warn_of_scale,
 )
 from groupglm.inference.discoveries import Discoveries, p_values
@@ -109,13 +109,14 @@ def cluster_level_inference(
     1.0
     """
     thresholds = _thresholds(threshold)
+    check_truth("two_sided", two_sided)
+    progress = Progress(verbose)
     alpha = check_probability("alpha", alpha)
     stat_map = read_stat_map(stat_img, mask_img).as_z()
     check_z_scale(stat_map)
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
     warn_of_scale("threshold", thresholds[0], stat_map, remedy="threshold={z:.3g}")
     found = _discoveries(stat_map, alpha, two_sided=two_sided)
-    progress = Progress(verbose)
     progress.result(f"Hommel's value: {found.hommel} of {stat_map.n_tested} voxels")
     space = stat_map.space
     row = np.zeros(space.n_values)
@@ -214,6 +215,7 @@ def true_discovery_bounds(
     import pandas as pd
 
     alpha = check_probability("alpha", alpha)
+    check_truth("two_sided", two_sided)
     stat_map = read_stat_map(stat_img, mask_img).as_z()
     check_z_scale(stat_map)
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
@@ -230,7 +232,8 @@ def true_discovery_bounds(
 
 def _thresholds(threshold: Any) -> list[float]:
     """Return the cluster-forming thresholds, increasing."""
-    given = threshold if isinstance(threshold, list | tuple | np.ndarray) else [threshold]
+    several = isinstance(threshold, list | tuple | np.ndarray)
+    given = real_array("threshold", threshold).ravel() if several else [threshold]
     thresholds = sorted(real_number("threshold", each, infinite=True) for each in given)
     if not thresholds:
         raise ValueError("threshold is an empty list; give a z, or several, such as [2.3, 3.1]")

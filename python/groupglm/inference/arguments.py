@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
+from groupglm.arguments import real_number
 from groupglm.errors import warn_caller
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ __all__ = [
     "check_probability",
     "check_z_scale",
     "enough_to_tell",
-    "real_number",
     "signed_threshold",
     "warn_of_scale",
 ]
@@ -30,38 +28,6 @@ __all__ = [
 _LARGEST_LIKELY_P = 0.1
 # Of so many z-values, all between 0 and 1 by chance has a probability of 0.34**20 = 5e-10.
 _FEWEST_TO_TELL = 20
-
-
-def real_number(name: str, value: Any, *, infinite: bool = False) -> float:
-    """Return a real number, or raise an error that names it.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls it.
-    value : object
-        What was given.
-    infinite : bool, default=False
-        Whether it may be infinite.
-
-    Returns
-    -------
-    float
-        The number.
-
-    Raises
-    ------
-    TypeError
-        If it is not a number.
-    ValueError
-        If it is NaN, or infinite where it may not be.
-    """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, but is {value!r}, a {type(value).__name__}")
-    number = float(value)
-    if math.isnan(number) or (math.isinf(number) and not infinite):
-        raise ValueError(f"{name} must be a finite number, but is {number}")
-    return number
 
 
 def check_probability(name: str, value: Any) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from groupglm.arguments import check_truth
 from groupglm.errors import warn_caller
 from groupglm.images import Statistic
 from groupglm.inference.arguments import (
@@ -149,6 +150,7 @@ def get_clusters_table(
     0           1  6.0  6.0  6.0        4.0                  24
     1           2  2.0  2.0  2.0       -5.0                   8
     """
+    with_maps = check_truth("return_label_maps", return_label_maps)
     found = tabulate_clusters(
         stat_img,
         stat_threshold,
@@ -157,7 +159,7 @@ def get_clusters_table(
         min_distance=min_distance,
     )
     table = found.table.drop(columns=_SIZE_IN_VOXELS)
-    if not return_label_maps:
+    if not with_maps:
         return table
     return table, [_label_map(found.stat_map, labels) for labels in found.labels]
 
@@ -190,6 +192,7 @@ def tabulate_clusters(
     min_distance: float = 8.0,
 ) -> FoundClusters:
     """Find the clusters of a map; the parameters and errors are those of `get_clusters_table`."""
+    two_sided = check_truth("two_sided", two_sided)
     threshold = signed_threshold("stat_threshold", stat_threshold, two_sided=two_sided)
     smallest = check_cluster_threshold(cluster_threshold)
     distance = check_distance(min_distance)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.arguments import check_truth
 from groupglm.errors import ImageError, warn_caller
 from groupglm.images import open_image
 from groupglm.inference.arguments import enough_to_tell
@@ -123,14 +124,15 @@ class StatMap:
         UserWarning
             If both were asked for.
         """
+        both = check_truth("two_sided", two_sided)
         one_tail = self.scale is not None and self.scale.statistic.of_f
-        if two_sided and one_tail:
+        if both and one_tail:
             warn_caller(
                 f"{self.name}: two_sided=True has no effect on the z-scores of an F test, which "
                 "have one tail: a large negative one is an F near zero, no evidence of an effect; "
                 "give two_sided=False"
             )
-        return two_sided and not one_tail
+        return both and not one_tail
 
     def image(
         self, row: NDArray[np.float64], descrip: str, statistic: Statistic | None = None

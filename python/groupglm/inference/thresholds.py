@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import special
 
+from groupglm.arguments import check_choice, check_truth
 from groupglm.errors import warn_caller
 from groupglm.inference.arguments import (
     check_cluster_threshold,
@@ -180,11 +181,8 @@ def threshold_stats_img(
     >>> image.get_fdata()[3, 3, 2:5]
     array([ 0.,  4., -5.])
     """
-    if height_control not in _CONTROLS:
-        raise ValueError(
-            f"height_control={height_control!r} is not known; choose one of "
-            f"{', '.join(map(repr, _CONTROLS))}"
-        )
+    check_choice("height_control", height_control, _CONTROLS)
+    two_sided = check_truth("two_sided", two_sided)
     smallest = check_cluster_threshold(cluster_threshold)
     given = None if threshold is None else signed_threshold("threshold", threshold, two_sided=False)
     if height_control is None:

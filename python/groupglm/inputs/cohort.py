@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nibabel.spatialimages import SpatialImage
 
+from groupglm.arguments import check_truth
 from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.errors import warn_caller
 from groupglm.images import open_images
@@ -157,7 +158,7 @@ def make_cohort(
         warn_caller(
             "confounds have no effect beside a design_matrix; put them into it, or leave it out"
         )
-    if allow_partial:
+    if check_truth("allow_partial", allow_partial):
         second_level_input, confounds, design_matrix = leave_out(
             second_level_input, _subjects(second_level_input), confounds, design_matrix
         )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm._dependence import quote_names
+from groupglm.arguments import check_truth
 from groupglm.inputs.formula_code import columns_of, find_column
 from groupglm.inputs.formula_matrix import design_of_terms
 from groupglm.inputs.formula_terms import Factor, Formula, read_formula
@@ -89,6 +90,7 @@ def design_from_formula(
     02        1.0  30.0         0.0
     03        1.0  40.0         1.0
     """
+    allow_partial = check_truth("allow_partial", allow_partial)
     try:
         read = read_formula(formula)
     except ValueError as error:

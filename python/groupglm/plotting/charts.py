@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from groupglm.arguments import check_text
 from groupglm.plotting.figure import Figure
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def new_chart(width: float, height: float, title: str | None) -> tuple[Figure, A
     figure, ax
         The figure and its axes.
     """
+    check_text("title", title)
     figure = Figure(figsize=(min(width, 14.0), height), layout="constrained", facecolor="white")
     ax = figure.add_subplot()
     if title:

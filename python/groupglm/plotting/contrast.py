@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from groupglm.arguments import check_text
 from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.plotting.charts import despine, label_columns, new_chart, plain
@@ -65,6 +66,7 @@ def plot_contrast_matrix(
     names = [str(name) for name in frame.columns]
     rows = np.atleast_2d(contrast_matrix(contrast_def, names))
     shown = rows[:_MAX_ROWS]
+    check_text("title", title)
     figure, first = new_chart(max(3.4, 0.5 * len(names) + 1.6), 0.9 * len(shown) + 1.5, None)
     first.remove()
     grid: Any = figure.subplots(len(shown), 1, sharex=True, squeeze=False)

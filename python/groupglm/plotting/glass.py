@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.arguments import check_text, check_truth
 from groupglm.plotting.panels import LIGHT, Panel, glass_panels, lay_out
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.stat_map import drawn_bounds
@@ -96,12 +97,15 @@ def plot_glass_brain(
     >>> [ax.get_label() for ax in figure.axes[:3]]
     ['left', 'top', 'right']
     """
+    with_bar = check_truth("colorbar", colorbar)
+    check_text("title", title)
+    check_text("label", label, optional=False)
     panels = glass_panels(display_mode)
     values = Volume.of(stat_map_img, "stat_map_img")
     mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
     background = find_background(bg_img, mask)
     scale = Scale.of(values.data, threshold, vmax, dark=False)
-    return draw_glass(values, background, mask, scale, panels, title, label if colorbar else "")
+    return draw_glass(values, background, mask, scale, panels, title, label if with_bar else "")
 
 
 def draw_glass(

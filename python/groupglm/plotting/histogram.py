@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.arguments import check_truth, real_array, real_number
 from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
 
@@ -62,7 +63,10 @@ def plot_histogram(
     >>> figure.axes[0].get_xlabel()
     'z'
     """
-    values: Any = np.ravel(np.asarray(z, dtype=np.float64))
+    values: Any = np.ravel(real_array("z", z, missing=True)).astype(np.float64)
+    both = check_truth("two_sided", two_sided)
+    if threshold is not None:
+        threshold = real_number("threshold", threshold, infinite=True)
     n_infinite = int(np.isinf(values).sum())
     values = values[np.isfinite(values)]
     if threshold is not None and np.isinf(threshold):
@@ -80,7 +84,7 @@ def plot_histogram(
     density = np.exp(-(places**2) / 2) / np.sqrt(2 * np.pi)
     ax.plot(places, density, color=INK, lw=1.4, label="standard normal")
     if threshold is not None:
-        for number, limit in enumerate([threshold, -threshold][: 2 if two_sided else 1]):
+        for number, limit in enumerate([threshold, -threshold][: 2 if both else 1]):
             label = f"threshold {threshold:.2f}" if number == 0 else None
             ax.axvline(limit, color=ORANGE, lw=1.4, ls="--", label=label)
     ax.set_xlabel(f"z ({n_infinite:,} more are infinite)" if n_infinite else "z")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patheffects import withStroke
 
+from groupglm.arguments import real_array
 from groupglm.plotting.charts import plain
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.volumes import IN_PLANE, Bounds, Volume
@@ -157,12 +158,12 @@ def _by_plane(cut_coords: Any, order: str, display_mode: str) -> dict[str, float
 
 
 def _numbers(cut_coords: Any) -> list[float]:
-    try:
-        numbers = [float(value) for value in cut_coords]
-    except (TypeError, ValueError) as error:
+    places = list(cut_coords) if np.iterable(cut_coords) else []
+    numbers: list[float] = real_array("cut_coords", places).astype(np.float64).tolist()
+    if np.ndim(numbers) != 1 or not np.iterable(cut_coords):
         raise TypeError(
             f"cut_coords is {cut_coords!r}; it must be None, a number of cuts, or places in mm"
-        ) from error
+        )
     if not numbers or not np.isfinite(numbers).all():
         raise ValueError(f"cut_coords is {cut_coords!r}; it must hold finite places in mm")
     if len(numbers) > _MAX_CUTS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from groupglm.arguments import check_text, real_array, real_number
 from groupglm.contrasts import contrast_matrix
 from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.images import open_images
@@ -85,7 +86,8 @@ def plot_peak(
     >>> [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     ['patient', 'control']
     """
-    if not 0 < level < 1:
+    check_text("label", label, optional=False)
+    if not 0 < real_number("level", level) < 1:
         raise ValueError(f"level is {level!r}; it must be between 0 and 1, for instance 0.95")
     frame = load_design_matrix(design_matrix)
     if position is not None:
@@ -117,7 +119,7 @@ def draw_peak(data: Adjusted, level: float, title: str | None, label: str) -> Fi
 
 
 def _numbers(values: Any) -> NDArray[np.float64]:
-    data = np.asarray(values, dtype=np.float64)
+    data = real_array("values", values, missing=True).astype(np.float64)
     if data.ndim != 1:
         raise ValueError(
             f"values has shape {data.shape}; give one number for each image, or images and a "

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.ticker import MaxNLocator
 
+from groupglm.arguments import real_number
 from groupglm.errors import warn_caller
 from groupglm.plotting.colors import count_map, diverging
 
@@ -80,8 +81,8 @@ class Scale:
         UserWarning
             If `threshold` is infinite.
         """
-        limit = 0.0 if threshold is None else float(threshold)
-        if math.isnan(limit) or limit < 0:
+        limit = 0.0 if threshold is None else real_number("threshold", threshold, infinite=True)
+        if limit < 0:
             raise ValueError(
                 f"threshold is {threshold!r}; it must be a size, zero or more (both signs count)"
             )
@@ -93,10 +94,8 @@ class Scale:
         infinite = np.isinf(values)
         has_infinite = bool(infinite.any())
         largest = float(np.abs(values[~infinite]).max(initial=0.0)) or float(has_infinite)
-        top = largest if vmax is None else float(vmax)
-        if vmax is not None and (
-            not math.isfinite(top) or top <= 0 or (math.isfinite(limit) and top <= limit)
-        ):
+        top = largest if vmax is None else real_number("vmax", vmax)
+        if vmax is not None and (top <= 0 or (math.isfinite(limit) and top <= limit)):
             raise ValueError(f"vmax is {vmax!r}; it must be finite and above the threshold {limit}")
         # An empty map still gets a bar, which shows where the threshold would be.
         top = max(top, float(np.finfo(np.float32).tiny))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.arguments import check_text, check_truth
 from groupglm.plotting.panels import DARK, SLICE_MODES, Panel, check_mode, choose_cuts, lay_out
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.template import MNI, Background, find_background
@@ -97,13 +98,16 @@ def plot_stat_map(
     >>> [ax.get_label() for ax in figure.axes[:3]]
     ['y = 16', 'x = 24', 'z = 8']
     """
+    with_bar = check_truth("colorbar", colorbar)
+    check_text("title", title)
+    check_text("label", label, optional=False)
     check_mode(display_mode, SLICE_MODES)
     values = Volume.of(stat_map_img, "stat_map_img")
     mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
     background = find_background(bg_img, mask)
     scale = Scale.of(values.data, threshold, vmax, dark=True)
     return draw_slices(
-        values, background, mask, scale, display_mode, cut_coords, title, label if colorbar else ""
+        values, background, mask, scale, display_mode, cut_coords, title, label if with_bar else ""
     )
 
 

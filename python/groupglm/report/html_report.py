@@ -7,9 +7,9 @@ import html
 import os
 import tempfile
 import webbrowser
-from numbers import Integral
 from pathlib import Path
 
+from groupglm.arguments import whole_number
 from groupglm.writing import write_whole
 
 __all__ = ["HTMLReport", "check_dims"]
@@ -140,6 +140,4 @@ def check_dims(report_dims: object) -> tuple[int, int]:
 
 
 def _check_pixels(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number of pixels, at least 1")
-    return int(value)
+    return whole_number(name, value, least=1)

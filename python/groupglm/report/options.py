@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groupglm.arguments import check_choice, check_text, check_truth, real_number, whole_number
 from groupglm.contrasts import contrast_matrix
 from groupglm.errors import warn_caller
 
@@ -60,14 +60,11 @@ class ReportOptions:
         UserWarning
             If an option that was given has no effect beside another.
         """
-        title = given["title"]
-        if title is not None and not isinstance(title, str):
-            raise TypeError(f"title is a {type(title).__name__}; it must be a str or None")
-        _check_choice("height_control", given["height_control"], (*get_args(HeightControl), None))
-        _check_choice("plot_type", given["plot_type"], get_args(PlotType))
+        check_text("title", given["title"])
+        check_choice("height_control", given["height_control"], (*get_args(HeightControl), None))
+        check_choice("plot_type", given["plot_type"], get_args(PlotType))
         _check_thresholds(given)
-        if not isinstance(given["two_sided"], bool | np.bool_):
-            raise TypeError(f"two_sided is {given['two_sided']!r}; it must be True or False")
+        given["two_sided"] = check_truth("two_sided", given["two_sided"])
         if given["display_mode"] is None:
             given["display_mode"] = "z" if given["plot_type"] == "slice" else "lzry"
         _check_views(given)
@@ -117,15 +114,9 @@ def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
     return tuple(found)
 
 
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if not any(value is choice or value == choice for choice in choices):
-        listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} is {value!r}; it must be one of {listed}")
-
-
 def _check_thresholds(given: dict[str, Any]) -> None:
     control = given["height_control"]
-    alpha = _number("alpha", given["alpha"])
+    alpha = real_number("alpha", given["alpha"])
     if not 0 < alpha < 1:
         raise ValueError(
             f"alpha is {alpha}; it is a probability, between 0 and 1; a threshold of z is given as "
@@ -133,7 +124,7 @@ def _check_thresholds(given: dict[str, Any]) -> None:
         )
     if given["threshold"] is None:
         given["threshold"] = DEFAULT_THRESHOLD
-    threshold = _number("threshold", given["threshold"], infinite=True)
+    threshold = real_number("threshold", given["threshold"], infinite=True)
     if threshold <= 0:
         raise ValueError(
             f"threshold is {threshold}; it is a z score and must be above zero; for effects in the "
@@ -149,26 +140,11 @@ def _check_thresholds(given: dict[str, Any]) -> None:
             f"alpha={alpha} has no effect with height_control=None: the threshold is z = "
             f"{threshold}; give height_control='fpr', 'fdr' or 'bonferroni' to use it"
         )
-    extent = given["cluster_threshold"]
-    if isinstance(extent, bool) or not isinstance(extent, Integral) or extent < 0:
-        raise ValueError(
-            f"cluster_threshold is {extent!r}; it must be a number of voxels, zero or more"
-        )
-    distance = _number("min_distance", given["min_distance"])
+    extent = whole_number("cluster_threshold", given["cluster_threshold"], least=0)
+    distance = real_number("min_distance", given["min_distance"])
     if distance < 0:
         raise ValueError(f"min_distance is {distance}; it must be a distance in mm, zero or more")
-    given.update(
-        alpha=alpha, threshold=threshold, cluster_threshold=int(extent), min_distance=distance
-    )
-
-
-def _number(name: str, value: object, *, infinite: bool = False) -> float:
-    number = math.nan
-    if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
-    if math.isnan(number) or (math.isinf(number) and not infinite):
-        raise ValueError(f"{name} is {value!r}; it must be a finite number")
-    return number
+    given.update(alpha=alpha, threshold=threshold, cluster_threshold=extent, min_distance=distance)
 
 
 def _check_views(given: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
+from groupglm.arguments import check_truth
 from groupglm.images.opening import ImageLike, open_image_or_series
 from groupglm.spaces.resampling import (
     Interpolation,
@@ -92,9 +93,10 @@ def resample_img(
     (7, 7, 7)
     """
     kind = check_interpolation(interpolation)
+    clips = check_truth("clip", clip)
     sources = open_image_or_series(img, name="img")
     grid = target_grid(sources[0].grid, target_affine, target_shape)
-    return _resample(sources, grid, kind, clip=clip)
+    return _resample(sources, grid, kind, clip=clips)
 
 
 def resample_to(
@@ -154,10 +156,11 @@ def resample_to(
     (5, 5, 5)
     """
     kind = check_interpolation(interpolation)
+    clips = check_truth("clip", clip)
     sources = open_image_or_series(img, name="img")
     wanted = open_image_or_series(reference, name="reference")[0].grid
     grid = target_grid(sources[0].grid, wanted.affine, wanted.shape)
-    return _resample(sources, grid, kind, clip=clip)
+    return _resample(sources, grid, kind, clip=clips)
 
 
 def _resample(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 
 from groupglm import _core
+from groupglm.arguments import check_choice, real_array, whole_number
 from groupglm.errors import GridMismatchError
 from groupglm.images.grid import Grid
 
@@ -56,11 +56,7 @@ def check_interpolation(interpolation: object) -> Interpolation:
     ValueError
         If it is another.
     """
-    if isinstance(interpolation, str) and interpolation in INTERPOLATIONS:
-        return cast("Interpolation", interpolation)
-    raise ValueError(
-        f"interpolation is {interpolation!r}; it must be 'continuous', 'linear' or 'nearest'"
-    )
+    return cast("Interpolation", check_choice("interpolation", interpolation, INTERPOLATIONS))
 
 
 def target_grid(
@@ -149,8 +145,8 @@ def target_grid(
 
 def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
     try:
-        affine = np.array(target_affine, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        affine = np.array(real_array("target_affine", target_affine), dtype=np.float64)
+    except TypeError as error:
         raise ValueError(f"target_affine must be a matrix of numbers: {error}") from error
     if affine.shape not in ((3, 3), (4, 4)):
         raise ValueError(
@@ -177,7 +173,7 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
 def _check_shape(target_shape: ArrayLike) -> tuple[int, int, int]:
     try:
         values = list(cast("Any", target_shape))
-        shape = tuple(operator.index(length) for length in values)
+        shape = tuple(whole_number("target_shape", length) for length in values)
     except TypeError as error:
         raise ValueError(
             f"target_shape is {target_shape!r}; it must be three positive integers"

@@ -15,6 +15,7 @@ from nibabel.nifti2 import Nifti2Header, Nifti2Image
 from nibabel.spatialimages import SpatialImage
 
 from groupglm import _core
+from groupglm.arguments import real_array
 from groupglm.errors import ImageError
 from groupglm.images.opening import header_of, open_images
 from groupglm.images.statistic import descrip_of
@@ -101,7 +102,7 @@ def _widths(fwhm: object) -> tuple[float, ...]:
             "neighbouring voxels whose width in mm depends on the image, so give a number"
         )
     if isinstance(fwhm, np.ndarray):
-        fwhm = fwhm.tolist()
+        fwhm = real_array("fwhm", fwhm).tolist()
     if not isinstance(fwhm, list | tuple):
         return (_width(fwhm, fwhm),) * 3
     widths = tuple(_width(width, fwhm) for width in fwhm)
@@ -116,7 +117,7 @@ def _widths(fwhm: object) -> tuple[float, ...]:
 def _width(width: object, fwhm: object) -> float:
     if width is None:
         return 0.0
-    is_number = isinstance(width, Real) and not isinstance(width, bool)
+    is_number = isinstance(width, Real) and not isinstance(width, bool | np.bool_)
     if not is_number or not 0.0 <= float(width) < math.inf:  # type: ignore[arg-type]
         raise ValueError(
             f"fwhm is {fwhm!r}, but a width must be a finite number of mm that is not negative, or "

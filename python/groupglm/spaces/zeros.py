@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.arguments import check_truth
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -44,15 +46,14 @@ def check_zero_is_missing(zero_is_missing: object, missing: str) -> bool:
     ValueError
         If missing values are taken for zero at the same time.
     """
-    if not isinstance(zero_is_missing, bool | np.bool_):
-        raise TypeError(f"zero_is_missing is {zero_is_missing!r}; it must be True or False")
-    if zero_is_missing and missing == "zero":
+    is_missing = check_truth("zero_is_missing", zero_is_missing)
+    if is_missing and missing == "zero":
         raise ValueError(
             "zero_is_missing=True takes zeros for missing values, and missing='zero' takes missing "
             "values for zeros; give missing='omit', 'intersect' or 'raise', or leave "
             "zero_is_missing=True out"
         )
-    return bool(zero_is_missing)
+    return is_missing
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm._core import Neighbours
+from groupglm.arguments import check_truth, real_array
 from groupglm.distribute import is_remote
 from groupglm.errors import warn_caller
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
@@ -114,7 +115,7 @@ def permuted_ols(
     tested_vars : array_like, shape (n_images,) or (n_images, n_tested)
         Variables to test, independently of each other.
     target_vars : array_like, shape (n_images, n_voxels)
-        The data; float32 is taken as it is.
+        The data; float32 is taken as it is. What is masked is missing, as NaN is.
     confounding_vars : array_like, shape (n_images, n_confounds), optional
         Fitted, not tested.
     model_intercept : bool, default=True
@@ -198,6 +199,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         verbose=verbose,
         block_permutation=block_permutation,
     )
+    with_constant = check_truth("model_intercept", model_intercept)
     given = {
         "tested_vars": tested_vars,
         "target_vars": target_vars,
@@ -224,7 +226,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     source = ArraySource(data)
     results = []
     for column, state in zip(tested.T, previous, strict=True):
-        X = _design(column, confounds, model_intercept)
+        X = _design(column, confounds, with_constant)
         contrast = np.eye(X.shape[1])[0]
         fit = fit_ols(X, data, n_threads=options.n_threads)
         results.append(
@@ -286,9 +288,7 @@ def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None
 def _columns(values: Any, name: str, n: int | None) -> Floats:
     if values is None:
         return np.empty((n or 0, 0))
-    raw = np.asarray(values)
-    if raw.dtype.kind not in "biuf":
-        raise TypeError(f"{name} is an array of {raw.dtype}; it must hold real numbers")
+    raw = real_array(name, values)
     columns = raw.astype(np.float64)[:, None] if raw.ndim == 1 else raw.astype(np.float64)
     if columns.ndim != 2 or 0 in columns.shape or n not in (None, len(columns)):
         raise ValueError(
@@ -299,9 +299,7 @@ def _columns(values: Any, name: str, n: int | None) -> Floats:
 
 
 def _data(target_vars: Any, n: int) -> Data:
-    data = np.asarray(target_vars)
-    if data.dtype.kind not in "biuf":
-        raise TypeError(f"target_vars is an array of {data.dtype}; it must hold real numbers")
+    data = real_array("target_vars", target_vars, missing=True)
     if data.ndim != 2 or len(data) != n or data.shape[1] == 0:
         raise ValueError(
             f"target_vars has shape {data.shape}; it must be ({n}, n_voxels), one row for each row "

@@ -302,6 +302,8 @@ def check_labels(labels: Any, n: int, name: str) -> Integers:
     """
     import pandas as pd
 
+    if isinstance(labels, np.ma.MaskedArray):
+        labels = labels.tolist()  # what is masked is None, a missing label
     values = pd.Series(labels) if np.ndim(labels) == 1 else None
     if values is None or len(values) != n:
         raise ValueError(

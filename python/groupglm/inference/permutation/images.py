@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm import _core
+from groupglm.arguments import check_truth
 from groupglm.budget import check_memory_budget
 from groupglm.caching import check_memory
 from groupglm.contrasts import contrast_matrix
@@ -295,6 +296,7 @@ def non_parametric_inference(
         verbose=verbose,
         block_permutation=block_permutation,
     )
+    adds_constant = check_truth("model_intercept", model_intercept)
     (previous,) = resumable(resume, 1)
     cohort = make_cohort(
         second_level_input,
@@ -322,9 +324,9 @@ def non_parametric_inference(
         first_level_contrast,
         masking,
         options,
-        model_intercept=model_intercept,
+        model_intercept=adds_constant,
     )
-    if values.ndim == 2 and two_sided_test:
+    if values.ndim == 2 and options.two_sided:
         warn_caller("two_sided_test has no effect on an F contrast, which has one tail")
     parametric = group.result.contrast(values)
     result = permutation_test(

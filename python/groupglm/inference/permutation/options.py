@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from groupglm.arguments import check_choice, check_truth, real_array, real_number, whole_number
 from groupglm.distribute import check_jobs
 from groupglm.errors import warn_caller
 from groupglm.fitted import MISSING, Missing
@@ -72,6 +72,7 @@ def check_options(
     missing: Missing,
     n_jobs: int | None,
     verbose: int,
+    block_permutation: Literal["within", "whole"] = "within",
     **others: Any,
 ) -> PermutationOptions:
     """Check what the user gave, before anything is read.
@@ -80,7 +81,7 @@ def check_options(
     ----------
     n_perm, two_sided, random_state, threshold, cluster_threshold_scale, tfce
         As `groupglm.non_parametric_inference` has them.
-    tfce_powers, method, sign_flip, tail, connectivity, missing, n_jobs, verbose
+    tfce_powers, method, sign_flip, tail, connectivity, missing, n_jobs, verbose, block_permutation
         As `groupglm.non_parametric_inference` has them.
     **others
         Further fields of `PermutationOptions`.
@@ -95,47 +96,34 @@ def check_options(
     TypeError, ValueError
         If one of them is not what it must be.
     """
-    if isinstance(n_perm, bool) or not isinstance(n_perm, Integral):
-        raise TypeError(f"n_perm is {n_perm!r}; it must be a whole number")
-    if n_perm < 0 or n_perm > 2**31:
+    count = whole_number("n_perm", n_perm)
+    if count < 0 or count > 2**31:
         raise ValueError(f"n_perm is {n_perm}; it must be from 0 (statistics only) to 2**31")
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-    if tail is not None and tail not in TAILS:
-        raise ValueError(f"tail is {tail!r}; it must be None or one of {', '.join(TAILS)}")
-    if sign_flip not in (None, False, True):
-        raise ValueError(f"sign_flip is {sign_flip!r}; it must be True, False or None")
-    if connectivity not in (6, 18, 26):
-        raise ValueError(f"connectivity is {connectivity!r}; it must be 6, 18 or 26")
-    if missing not in MISSING:
-        raise ValueError(f"missing is {missing!r}; it must be one of {', '.join(MISSING)}")
     _check_threshold(threshold, cluster_threshold_scale)
     return PermutationOptions(
-        n_perm=int(n_perm),
-        two_sided=bool(two_sided),
+        n_perm=count,
+        two_sided=check_truth("two_sided_test", two_sided),
         seed=_seed_of(random_state),
         threshold=None if threshold is None else float(threshold),
         cluster_threshold_scale=cluster_threshold_scale,
         tfce=_check_tfce(tfce, tfce_powers),
-        method=method,
-        sign_flip=sign_flip,
-        tail=tail,
-        connectivity=connectivity,
-        missing=missing,
+        method=check_choice("method", method, METHODS),
+        sign_flip=check_choice("sign_flip", sign_flip, (True, False, None)),
+        tail=check_choice("tail", tail, (None, *TAILS)),
+        connectivity=check_choice("connectivity", connectivity, (6, 18, 26)),
+        missing=check_choice("missing", missing, MISSING),
         n_threads=check_jobs(n_jobs),
         progress=Progress(verbose),
+        block_permutation=check_choice("block_permutation", block_permutation, ("within", "whole")),
         **others,
     )
 
 
 def _check_threshold(threshold: Any, scale: Any) -> None:
-    if scale not in ("p", "z"):
-        raise ValueError(f"cluster_threshold_scale is {scale!r}; it must be 'p' or 'z'")
+    check_choice("cluster_threshold_scale", scale, ("p", "z"))
     if threshold is None:
         return
-    if isinstance(threshold, bool) or not isinstance(threshold, Real):
-        raise TypeError(f"threshold is {threshold!r}; it must be a number or None")
-    value = float(threshold)
+    value = real_number("threshold", threshold, infinite=True)
     if scale == "p" and not 0 < value < 1:
         raise ValueError(
             f"threshold is {value:g}, but on the scale of p-values it must lie between 0 and 1; "
@@ -157,15 +145,14 @@ def _check_threshold(threshold: Any, scale: Any) -> None:
 
 
 def _check_tfce(tfce: Any, powers: Any) -> TfceOptions | None:
-    if tfce not in (False, True, "exact", "steps"):
-        raise ValueError(f"tfce is {tfce!r}; it must be True, False, 'exact' or 'steps'")
-    values = np.asarray(powers, dtype=np.float64)
+    check_choice("tfce", tfce, (True, False, "exact", "steps"))
+    values = real_array("tfce_powers", powers)
     if values.shape != (2,) or not np.isfinite(values).all() or (values < 0).any():
         raise ValueError(
             f"tfce_powers is {powers!r}; it must be two finite numbers, the powers of extent and "
             "height, at least zero"
         )
-    if tfce is False:
+    if not tfce:
         return None
     extent, height = values.tolist()
     return TfceOptions(extent, height, n_steps=100 if tfce == "steps" else 0)
@@ -178,11 +165,4 @@ def _seed_of(random_state: Any) -> int | None:
         return int(random_state.randint(2**31))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31))
-    if isinstance(random_state, bool) or not isinstance(random_state, Integral):
-        raise TypeError(
-            f"random_state is {random_state!r}; it must be a whole number, None, or numpy's "
-            "RandomState or Generator"
-        )
-    if random_state < 0:
-        raise ValueError(f"random_state is {random_state}; it must be at least 0")
-    return int(random_state)
+    return whole_number("random_state", random_state, least=0)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The gate for arrays and options that a caller gives: every public function sends them here.
+
+Nothing is cut to fit: no imaginary part, no mask, no fraction, and no text is taken for a truth
+value. The scalars of numpy count as Python's own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "check_choice",
+    "check_text",
+    "check_truth",
+    "check_verbose",
+    "real_array",
+    "real_number",
+    "whole_number",
+]
+
+T = TypeVar("T")
+
+
+def check_truth(name: str, value: object) -> bool:
+    """Return a truth value.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    value : object
+        What the caller gave.
+
+    Returns
+    -------
+    bool
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is not True or False: text such as "no" and numbers are neither.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} is {value!r}; it must be True or False")
+    return bool(value)
+
+
+def whole_number(name: str, value: object, *, least: int | None = None) -> int:
+    """Return a whole number.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    value : object
+        What the caller gave.
+    least : int, optional
+        The smallest that is allowed.
+
+    Returns
+    -------
+    int
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is none; 3.0, "3" and True are none.
+    ValueError
+        If it is smaller than allowed.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise TypeError(f"{name} is {value!r}; it must be a whole number")
+    if least is not None and value < least:
+        raise ValueError(f"{name} is {value}; it must be a whole number, at least {least}")
+    return int(value)
+
+
+def check_verbose(verbose: object) -> int:
+    """Return how much is told; True is 1, as elsewhere in the field."""
+    if isinstance(verbose, bool | np.bool_):
+        return int(verbose)
+    return whole_number("verbose", verbose, least=0)
+
+
+def real_number(name: str, value: object, *, infinite: bool = False) -> float:
+    """Return a real number.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    value : object
+        What the caller gave.
+    infinite : bool, default=False
+        Whether it may be infinite.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is NaN, or infinite where it may not be.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}; it must be a {'' if infinite else 'finite '}number")
+    number = float(value)
+    if math.isnan(number) or (math.isinf(number) and not infinite):
+        raise ValueError(f"{name} is {number}; it must be a finite number")
+    return number
+
+
+def check_choice(name: str, value: T, choices: Iterable[object]) -> T:
+    """Return one of some values.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    value : object
+        What the caller gave.
+    choices : iterable
+        Text, numbers, truth values or None.
+
+    Returns
+    -------
+    object
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them; 1 is not True here.
+    """
+    allowed = tuple(choices)
+    given = value.item() if isinstance(value, np.generic) else value
+    for choice in allowed:
+        same_kind = isinstance(given, bool) == isinstance(choice, bool)
+        if same_kind and isinstance(given, type(choice)) and given == choice:
+            return value
+    *others, last = map(repr, allowed)
+    raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(others)} or {last}")
+
+
+def check_text(name: str, value: object, *, optional: bool = True) -> None:
+    """Refuse what is no text, nor None where that may be."""
+    if isinstance(value, str) or (value is None and optional):
+        return
+    raise TypeError(
+        f"{name} is a {type(value).__name__}; it must be a str{' or None' if optional else ''}"
+    )
+
+
+def real_array(name: str, values: Any, *, missing: bool = False) -> NDArray[Any]:
+    """Return an array of real numbers.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    values : array_like
+        What the caller gave; a masked array, or a list of them, too.
+    missing : bool, default=False
+        Whether values may be missing: what is masked is NaN then.
+
+    Returns
+    -------
+    array of bool, int or float
+        Of its own type and strides, without a copy where nothing is masked; float32 or float64
+        where something is.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything but real numbers: complex ones, text, objects.
+    ValueError
+        If the rows of a list differ in length, or values are masked that may not be missing.
+
+    Examples
+    --------
+    >>> real_array("Y", np.ma.masked_greater([1.0, 2.0, 9.0], 5), missing=True)
+    array([ 1.,  2., nan])
+    """
+    if isinstance(values, list | tuple) and _holds_masks(values):
+        values = np.ma.array([np.ma.asarray(row) for row in values])
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array of numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} is an array of {array.dtype}; it must hold real numbers")
+    mask = np.ma.getmask(values)
+    if mask is np.ma.nomask or not mask.any():
+        return array
+    if not missing:
+        first = tuple(int(index) for index in np.argwhere(mask)[0])
+        raise ValueError(
+            f"{name} is a masked array with {np.count_nonzero(mask)} masked values, the first at "
+            f"{first}; every value of {name} is needed: leave the row out, or fill the value in"
+        )
+    dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    filled = array.astype(dtype)  # a copy: what lies beneath the mask is the caller's
+    filled[mask] = np.nan
+    return filled
+
+
+def _holds_masks(rows: Sequence[object]) -> bool:
+    return any(isinstance(row, np.ma.MaskedArray) for row in rows)

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every array and option of every public function goes through the gate; none is forgotten.
+
+What an argument is follows from its annotation; what is annotated with `Any` is listed here, and a
+new one fails until it is. Masks, imaginary parts, fractions and text are refused, never dropped.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+import groupglm
+from groupglm import SecondLevelModel, bids, datasets, fit_ols, permuted_ols, plotting
+from groupglm.arguments import (
+    check_choice,
+    check_truth,
+    check_verbose,
+    real_array,
+    real_number,
+    whole_number,
+)
+from groupglm.images import open_image
+from groupglm.results import OlsFit
+
+Call = Callable[..., Any]
+
+
+def image(values: Any) -> Any:
+    return nib.Nifti1Image(values, np.eye(4))  # type: ignore[no-untyped-call]
+
+
+N = 8
+RNG = np.random.default_rng(5)
+X = np.column_stack([np.ones(N), np.arange(N) % 2.0])
+Y = RNG.normal(size=(N, 30))
+DESIGN = pd.DataFrame(X, columns=["intercept", "group"])
+SHAPE = (5, 5, 5)
+IMAGES = [image(RNG.normal(1, 1, SHAPE)) for _ in range(N)]
+MASK = image(np.ones(SHAPE, np.uint8))
+Z = image(RNG.normal(0, 3, SHAPE))
+CONFOUNDS = pd.DataFrame({"subject_label": list("abcdefgh"), "age": np.arange(8.0)})
+
+
+def estimator(**options: Any) -> Any:
+    """Fit and use a model by the options of its constructor."""
+    model = SecondLevelModel(**{"mask_img": MASK, **options}).fit(IMAGES, design_matrix=DESIGN)
+    return model.residuals() if "minimize_memory" in options else model
+
+
+def fitted() -> SecondLevelModel:
+    return SecondLevelModel(MASK).fit(IMAGES, design_matrix=DESIGN)
+
+
+def calls() -> dict[str, Call]:
+    """Return a call of each public function that has what it needs."""
+    fit = fit_ols(X, Y)
+    maps: dict[str, Any] = {"stat_img": Z, "mask_img": MASK}
+    permuted: dict[str, Any] = {
+        "tested_vars": X[:, 1],
+        "target_vars": Y,
+        "n_perm": 5,
+        "random_state": 1,
+    }
+    tested: dict[str, Any] = {"second_level_input": IMAGES, "design_matrix": DESIGN, "n_perm": 5}
+    tested |= {"second_level_contrast": "group", "mask": MASK, "random_state": 1}
+    drawn: dict[str, Any] = {"stat_map_img": Z, "bg_img": None}
+    return {
+        "SecondLevelModel": estimator,
+        "SecondLevelModel.fit": partial(
+            SecondLevelModel(MASK).fit, second_level_input=IMAGES, design_matrix=DESIGN
+        ),
+        "SecondLevelModel.compute_contrast": lambda **given: fitted().compute_contrast(
+            **{"second_level_contrast": "group", **given}
+        ),
+        "SecondLevelModel.generate_report": lambda **given: fitted().generate_report(
+            **{"contrasts": "group", "bg_img": None, **given}
+        ),
+        "cluster_level_inference": partial(groupglm.cluster_level_inference, **maps),
+        "design_from_formula": partial(
+            groupglm.design_from_formula, formula="~ group", table=DESIGN
+        ),
+        "fit_ols": partial(fit_ols, X=X, Y=Y),
+        "OlsFit.contrast": partial(fit.contrast, contrast=[0, 1]),
+        "OlsFit.predicted": partial(fit.predicted, X=X),
+        "OlsFit.residuals": partial(fit.residuals, X=X, Y=Y),
+        "get_clusters_table": partial(groupglm.get_clusters_table, stat_img=Z, stat_threshold=2.5),
+        "make_second_level_design_matrix": partial(
+            groupglm.make_second_level_design_matrix,
+            subjects_label=list("abcdefgh"),
+            confounds=CONFOUNDS,
+        ),
+        "non_parametric_inference": partial(groupglm.non_parametric_inference, **tested),
+        "permuted_ols": partial(permuted_ols, **permuted),
+        "resample_img": partial(groupglm.resample_img, img=Z),
+        "resample_to": partial(groupglm.resample_to, img=Z, reference=MASK),
+        "smooth_img": partial(groupglm.smooth_img, imgs=Z, fwhm=2.0),
+        "threshold_stats_img": partial(groupglm.threshold_stats_img, **maps),
+        "true_discovery_bounds": partial(groupglm.true_discovery_bounds, regions=MASK, **maps),
+        "plotting.plot_contrast_matrix": partial(
+            plotting.plot_contrast_matrix, contrast_def="group", design_matrix=DESIGN
+        ),
+        "plotting.plot_design_correlation": partial(
+            plotting.plot_design_correlation, design_matrix=DESIGN.assign(age=np.arange(N))
+        ),
+        "plotting.plot_design_matrix": partial(plotting.plot_design_matrix, design_matrix=DESIGN),
+        "plotting.plot_glass_brain": partial(plotting.plot_glass_brain, **drawn),
+        "plotting.plot_histogram": partial(plotting.plot_histogram, z=Y[0]),
+        "plotting.plot_peak": partial(
+            plotting.plot_peak, values=Y[:, 0], design_matrix=DESIGN, contrast_def="group"
+        ),
+        "plotting.plot_stat_map": partial(plotting.plot_stat_map, **drawn),
+        **{
+            f"datasets.{name}": partial(getattr(datasets, name), directory="nowhere/at/all")
+            for name in datasets.__all__
+            if name.startswith("simulate_")
+        },
+        "bids.collect_maps": partial(bids.collect_maps, derivatives="nowhere/at/all"),
+    }
+
+
+# Functions without arrays or options, and results, whose parts nobody gives.
+WITHOUT = {
+    "__version__", "build_info", "bids.ModelContrast", "bids.StatsModel", "bids.find_participants",
+    "bids.read_participants", "bids.read_stats_model", "datasets.BidsStudy", "datasets.GroupStudy",
+    "datasets.PairedStudy", "datasets.SimulatedEffect",
+}  # fmt: skip
+METHODS_WITHOUT = {
+    "fit_transform", "get_feature_names_out", "get_metadata_routing", "get_params", "predicted",
+    "r_square", "residuals", "save", "set_fit_request", "set_output", "set_params", "transform",
+    "state_parts", "from_parts",
+}  # fmt: skip
+
+# What arguments are whose annotation does not tell.
+KINDS = {
+    "alpha": "number",
+    "bg_img": "other",
+    "connectivity": "choice",
+    "contrast": "contrast",
+    "contrast_def": "contrast",
+    "contrasts": "contrast",
+    "cut_coords": "array",
+    "exchangeability_blocks": "labels",
+    "first_level_contrast": "other",  # images have none
+    "fwhm": "array",
+    "height_control": "choice",
+    "interpolation": "choice",
+    "mask": "other",
+    "mask_img": "other",
+    "masker": "other",
+    "memory": "other",
+    "method": "choice",
+    "missing": "choice",
+    "permutations": "other",
+    "plot_type": "choice",
+    "position": "other",  # of images, with which it is tested
+    "random_state": "whole",
+    "regions": "other",
+    "report_dims": "other",
+    "resume": "other",
+    "cluster_threshold_scale": "choice",
+    "block_permutation": "choice",
+    "second_level_contrast": "contrast",
+    "second_level_input": "other",
+    "second_level_stat_type": "choice",
+    "shape": "other",
+    "smoothing_fwhm": "array",
+    "stat_type": "choice",
+    "tail": "choice",
+    "target_affine": "array",
+    "target_shape": "other",
+    "tfce": "choice",
+    "tfce_powers": "array",
+    "threshold": "number",
+    "values": "array",
+    "variance_groups": "labels",
+    "verbose": "level",
+}
+PLAIN = {"bool": "truth", "int": "whole", "float": "number", "str": "text"}
+NAMED = {
+    "contrast_def": "contrast", "contrasts": "contrast", "second_level_contrast": "contrast",
+    "smoothing_fwhm": "fwhm", "session": "ses",
+}  # fmt: skip
+# Their missing values are left out; what is masked is missing.
+MAY_MISS = {("fit_ols", "Y"), ("OlsFit.residuals", "Y"), ("permuted_ols", "target_vars"),
+            ("plotting.plot_histogram", "z"), ("plotting.plot_peak", "values")}  # fmt: skip
+FILES = {"directory", "derivatives", "out", "path", "formula", "display_mode", "bg_img"}
+
+BAD: dict[str, list[Any]] = {
+    "truth": ["no", 1, 0.0, np.ones(2)],
+    "whole": ["3", 2.5, True, 3j],
+    "level": ["3", 2.5, 3j],
+    "number": ["3", True, 3j],
+    "choice": ["nonsense", 5, True + 1, np.ones(2)],
+    "text": [3.5, ["a"]],
+    "array": [np.full(3, 1j), np.array(["a", "b", "c"])],
+    "contrast": [np.full(2, 1 + 1j), np.ma.masked_array([1.0, 2.0], [False, True])],
+    "labels": [np.ma.masked_array(np.arange(N) // 2, np.arange(N) == 3)],
+}
+
+
+def kind_of(name: str, annotation: str) -> str:
+    if name in KINDS:
+        return KINDS[name]
+    plain = annotation.removesuffix(" | None").replace("str | int", "str")
+    if plain in PLAIN:
+        return PLAIN[plain]
+    if "ArrayLike" in plain or "NDArray" in plain:
+        return "array"
+    if "DataFrame" in plain or "ImageLike" in plain or "PathLike" in plain or "Iterable" in plain:
+        return "other"
+    raise AssertionError(f"{name}: {annotation}: say in KINDS what it is")
+
+
+def parameters(called: str) -> list[inspect.Parameter]:
+    module, _, name = called.rpartition(".")
+    home: Any = {"": groupglm, "plotting": plotting, "datasets": datasets, "bids": bids}.get(module)
+    if home is None:
+        home = {"OlsFit": OlsFit, "SecondLevelModel": SecondLevelModel}[module]
+    return [
+        parameter
+        for parameter in inspect.signature(getattr(home, name)).parameters.values()
+        if parameter.name not in ("self", *FILES) and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+
+
+def arguments() -> list[tuple[str, str, str]]:
+    return [
+        (called, parameter.name, kind)
+        for called in calls()
+        for parameter in parameters(called)
+        if (kind := kind_of(parameter.name, str(parameter.annotation))) != "other"
+    ]
+
+
+def test_every_public_function_is_tried() -> None:
+    public = set(groupglm.__all__)
+    for module in (plotting, datasets, bids):
+        public |= {f"{module.__name__.rpartition('.')[2]}.{name}" for name in module.__all__}
+    for owner in (SecondLevelModel, OlsFit):
+        public |= {
+            f"{owner.__name__}.{name}"
+            for name, _ in inspect.getmembers(owner, inspect.isfunction)
+            if not name.startswith("_") and name not in METHODS_WITHOUT
+        }
+    public |= {"OlsFit.predicted", "OlsFit.residuals"}
+    assert public - WITHOUT == set(calls())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("called", "name", "kind"), arguments())
+def test_what_is_not_of_its_kind_is_refused_by_name(called: str, name: str, kind: str) -> None:
+    call = calls()[called]
+    for bad in BAD[kind]:
+        with pytest.raises((TypeError, ValueError), match=NAMED.get(name, re.escape(name))):
+            call(**{name: bad})
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("called", "name"), [(called, name) for called, name, kind in arguments() if kind == "array"]
+)
+def test_a_mask_is_nan_or_refused(called: str, name: str) -> None:
+    values = {"X": X, "Y": Y, "target_vars": Y, "tested_vars": X[:, 1], "values": Y[:, 0]}
+    given = np.array(values.get(name, [1.0, 1.0, 1.0]))
+    masked = np.ma.masked_array(given, np.arange(given.size).reshape(given.shape) == 1)
+    for array in (masked, list(masked) if masked.ndim == 2 else masked):
+        if (called, name) in MAY_MISS:
+            calls()[called](**{name: array})
+        else:
+            with pytest.raises(ValueError, match="masked"):
+                calls()[called](**{name: array})
+
+
+SCALARS = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("called", [name for name in calls() if not name.startswith("datasets")])
+def test_scalars_of_numpy_are_as_good_as_python_s(called: str) -> None:
+    given = {
+        parameter.name: SCALARS[type(parameter.default)](parameter.default)
+        for parameter in parameters(called)
+        if type(parameter.default) in SCALARS
+        and parameter.name not in ("n_perm", "bg_img", "formula")
+        and (called, parameter.name) != ("SecondLevelModel", "minimize_memory")
+    }
+    if called == "bids.collect_maps":
+        with pytest.raises(FileNotFoundError, match="nowhere"):
+            calls()[called](**given)
+    else:
+        calls()[called](**given)
+
+
+def filled(masked: Any) -> Any:
+    return masked.astype(np.float64).filled(np.nan)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
+def test_masked_data_are_missing_in_every_door(dtype: str, tmp_path: Path) -> None:
+    raw = (10 * RNG.normal(size=(N, 6))).astype(dtype)
+    data = np.ma.masked_array(raw, np.arange(raw.size).reshape(raw.shape) % 11 == 3)
+    before = raw.copy()
+    plain = filled(data)
+    np.testing.assert_array_equal(fit_ols(X, data).rss, fit_ols(X, plain.astype("f8")).rss)
+    rows: Any = list(data)
+    np.testing.assert_array_equal(fit_ols(X, rows).n_observations, fit_ols(X, plain).n_observations)
+    options: dict[str, Any] = {"n_perm": 20, "random_state": 0}
+    for name, values in permuted_ols(X[:, 1], data, **options).items():
+        np.testing.assert_array_equal(values, permuted_ols(X[:, 1], plain, **options)[name])
+    if dtype != "i4":
+        fit = fit_ols(X, data)
+        np.testing.assert_array_equal(fit.residuals(X, data), fit.residuals(X, data.filled(np.nan)))
+    np.testing.assert_array_equal(raw, before)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "u1"])
+def test_a_masked_image_has_missing_voxels(dtype: str) -> None:
+    data = np.ma.masked_array(np.arange(27).reshape(3, 3, 3).astype(dtype), False)
+    data[1, 2, 0] = np.ma.masked
+    source = open_image(image(data))
+    row = np.empty(27, source.dtype)
+    source.read_into(row)
+    np.testing.assert_array_equal(row.reshape(3, 3, 3, order="F"), filled(data))
+
+
+def test_a_masked_series_has_missing_voxels() -> None:
+    data = np.ma.masked_array(RNG.normal(size=(*SHAPE, N)), False)
+    data[2, 2, 2, 3] = data[1, 1, 1, :5] = np.ma.masked
+    model = SecondLevelModel(MASK).fit(image(data), design_matrix=DESIGN)
+    counts = np.asarray(model.n_observations_.dataobj)
+    np.testing.assert_array_equal(counts, N - data.mask.sum(axis=-1))
+
+
+def test_the_gate_itself() -> None:
+    assert check_truth("x", np.True_) is True
+    assert (check_verbose(True), check_verbose(np.int8(2))) == (1, 2)
+    assert whole_number("x", np.uint8(3), least=3) == 3
+    with pytest.raises(ValueError, match="x is 2; it must be a whole number, at least 3"):
+        whole_number("x", 2, least=3)
+    assert real_number("x", np.float32(0.5)) == 0.5
+    assert check_choice("x", np.int64(6), (6, 18)) == 6
+    with pytest.raises(ValueError, match=r"x is 1; it must be one of True, False or None"):
+        check_choice("x", 1, (True, False, None))
+    with pytest.raises(ValueError, match=r"'zero' or True$"):
+        check_choice("x", 1, ("zero", True))
+    with pytest.raises(ValueError, match="x is no array of numbers"):
+        real_array("x", [[1.0], [1.0, 2.0]])
+    unmasked = np.ma.masked_array([1, 2], False)
+    assert real_array("x", unmasked).tolist() == [1, 2]
+    assert type(real_array("x", unmasked)) is np.ndarray
