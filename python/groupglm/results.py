@@ -12,6 +12,8 @@ from groupglm import _core
 from groupglm._dependence import confounded_columns, describe_contrast, quote_names
 from groupglm.arguments import check_choice, real_array
 from groupglm.errors import NotEstimableError
+from groupglm.labels import listed
+from groupglm.rounding import span
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -54,6 +56,16 @@ class ContrastResult:
     stat_type: StatType
     df: int | NDArray[np.int64] | tuple[int, int | NDArray[np.int64]]
 
+    def __repr__(self) -> str:
+        return f"ContrastResult({self.degrees} at {len(self.stat):,} voxels)"
+
+    @property
+    def degrees(self) -> str:
+        """The statistic with its degrees of freedom, as ``t(17)`` or ``F(2, 17)``."""
+        if isinstance(self.df, tuple):
+            return f"F({self.df[0]}, {span(self.df[1])})"
+        return f"t({span(self.df)})"
+
     @property
     def df_numerator(self) -> int:
         """Numerator degrees of freedom, 1 for t; the same wherever the contrast is estimable."""
@@ -82,6 +94,17 @@ class OlsFit:
     n_threads: int
     _state: _core.OlsState = field(repr=False)
     _design: _core.Design = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"OlsFit({self.facts()})"
+
+    def facts(self) -> str:
+        """Say in numbers what was fitted: images, voxels, degrees of freedom, columns."""
+        names = self.column_names
+        return (
+            f"{len(self.X):,} images: {self.n_voxels:,} voxels, {span(self.df_residual)} degrees "
+            f"of freedom, {'column' if len(names) == 1 else 'columns'} {listed(names)}"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Without naming the compiled module: it is another one on a processor of another level.

@@ -7,12 +7,15 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pandas as pd
+    from numpy.typing import NDArray
 
-__all__ = ["for_json", "millimetres", "p_value", "place", "rounded", "statistic"]
+__all__ = ["for_json", "millimetres", "p_value", "place", "rounded", "span", "statistic"]
 
 _DIGITS = 3
 _SMALL = 0.1  # below it three digits after the point say too little of a map of small values
@@ -32,6 +35,18 @@ def statistic(value: float) -> str:
     if 0 < abs(value) < _SMALL:
         return f"{value:.{_DIGITS}g}"
     return f"{value + 0.0:.{_DIGITS}f}"  # no negative zero
+
+
+def span(counts: int | NDArray[np.int64]) -> str:
+    """Write a count that may differ from voxel to voxel.
+
+    Examples
+    --------
+    >>> span(1200), span(np.array([18, 21, 20]))
+    ('1,200', '18 to 21')
+    """
+    low, high = (int(end) for end in (np.min(counts), np.max(counts)))
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def p_value(p: float) -> str:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from groupglm.arguments import check_choice, check_truth
 from groupglm.budget import check_memory_budget
 from groupglm.caching import check_memory
 from groupglm.contrasts import contrast_matrix
+from groupglm.describing import FactsInRepr
 from groupglm.design import check_design_matrix, report_collinearity
 from groupglm.distribute import check_jobs
 from groupglm.fitted import MISSING, FittedGroup, Missing, VolumeMasker, statistic_of
@@ -45,7 +46,7 @@ _PRIVATE = ("_cohort", "_fits", "_group", "_options")  # what a fit leaves besid
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMixin, FactsInRepr):  # type: ignore[misc]
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads the images and keeps a few numbers a voxel; a contrast is then a matter of
@@ -140,6 +141,8 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     ...           for _ in range(8)]
     >>> design = pd.DataFrame({"intercept": np.ones(8)})
     >>> model = SecondLevelModel().fit(images, design_matrix=design)
+    >>> model
+    SecondLevelModel() fitted to 8 images: 64 voxels, 7 degrees of freedom, column intercept
     >>> z = model.compute_contrast("intercept")
     >>> z.shape, model.n_elements_, bool(z.get_fdata().max() > 4)
     ((10, 10, 10), 64, True)

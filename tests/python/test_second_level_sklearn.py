@@ -12,8 +12,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 
 from groupglm import SecondLevelModel
 from groupglm.errors import GridMismatchError
@@ -126,3 +127,53 @@ def test_reprs_show_the_parameters(images: list[Any], mask: Any) -> None:
     model = SecondLevelModel(missing="zero").fit(images, design_matrix=DESIGN)
     assert "missing='zero'" in repr(model)
     assert "SecondLevelModel" in model._repr_html_()
+
+
+def test_the_repr_of_a_fitted_model_says_what_was_fitted(images: list[Any], mask: Any) -> None:
+    model = SecondLevelModel(mask_img="mask.nii", missing="zero")
+    parameters = "SecondLevelModel(mask_img='mask.nii', missing='zero')"
+    assert repr(model) == parameters
+    model.set_params(mask_img=mask, missing="omit").fit(images, design_matrix=DESIGN)
+    facts = " fitted to 9 images: 27 voxels, 7 degrees of freedom, columns intercept, dose"
+    assert repr(model).endswith(facts)
+    assert "fitted" not in repr(clone(model))
+    assert "27 voxels" in model._repr_html_()
+    assert "27 voxels" not in repr(make_pipeline(model))  # which shows parameters of its steps
+    assert (
+        repr(model.results_)
+        == "OlsFit(9 images: 27 voxels, 7 degrees of freedom, columns intercept, dose)"
+    )
+    result = model.results_.contrast(np.eye(2))
+    assert repr(result) == "ContrastResult(F(2, 7) at 27 voxels)"
+
+
+def test_the_repr_tells_degrees_of_freedom_that_differ(images: list[Any], mask: Any) -> None:
+    gaps = images[0].get_fdata()
+    gaps[2, 3, 4] = np.nan
+    model = SecondLevelModel(mask_img=mask).fit([image(gaps), *images[1:]], design_matrix=DESIGN)
+    assert "6 to 7 degrees of freedom" in repr(model)
+    assert repr(model.results_.contrast([0, 1])) == "ContrastResult(t(6 to 7) at 27 voxels)"
+
+
+def test_the_repr_of_a_model_breaks_lines_as_scikit_learn_does(mask: Any) -> None:
+    options: dict[str, Any] = {
+        "mask_img": "a_rather_long_name_of_a_mask.nii.gz",
+        "smoothing_fwhm": 6.0,
+        "memory": "a_folder_with_a_long_name",
+        "verbose": 1,
+    }
+    model = SecondLevelModel(**options)
+
+    class Plain(SecondLevelModel):
+        __repr__ = BaseEstimator.__repr__
+
+    Plain.__name__ = "SecondLevelModel"
+    assert repr(model) == repr(Plain(**options))
+    assert max(len(line) for line in repr(model).splitlines()) <= 80
+
+
+def test_a_columns_name_is_text_in_the_html(images: list[Any], mask: Any) -> None:
+    design = DESIGN.rename(columns={"dose": "<script>alert(1)</script>"})
+    html = SecondLevelModel(mask_img=mask).fit(images, design_matrix=design)._repr_html_()
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script>alert(1)" not in html

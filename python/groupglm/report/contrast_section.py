@@ -167,7 +167,7 @@ def contrast_section(
     return {
         "name": contrast.name,
         "expression": finding.expression,
-        "statistic": words.degrees(finding),
+        "statistic": finding.result.degrees,
         "weights": chart(
             plot_contrast_matrix(finding.weights, design),
             f"Bars of the weights: {finding.expression}.",

@@ -12,7 +12,8 @@ from groupglm.plotting.scale import Scale
 from groupglm.plotting.stat_map import draw_slices
 from groupglm.plotting.volumes import Volume
 from groupglm.report.figures import Picture, picture
-from groupglm.report.words import TIMES, listed, span
+from groupglm.report.words import TIMES, listed
+from groupglm.rounding import span
 
 if TYPE_CHECKING:
     from groupglm.fitted import FittedGroup

@@ -15,7 +15,8 @@ from groupglm.plotting.design import (
 )
 from groupglm.report.data_quality import leverage
 from groupglm.report.figures import chart
-from groupglm.report.words import listed, span
+from groupglm.report.words import listed
+from groupglm.rounding import span
 
 if TYPE_CHECKING:
     import pandas as pd

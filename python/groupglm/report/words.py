@@ -13,8 +13,6 @@ from groupglm import rounding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from groupglm.fitted import FittedGroup
     from groupglm.report.data_quality import DataQuality
     from groupglm.report.findings import Finding, Peak
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "clusters",
     "correction",
-    "degrees",
     "headline",
     "listed",
     "methods",
@@ -66,20 +63,6 @@ def place(position: tuple[float, float, float]) -> str:
     return rounding.place(position).replace("-", MINUS)
 
 
-def span(values: int | NDArray[np.int64]) -> str:
-    """Write a count that may differ from voxel to voxel."""
-    low, high = int(np.min(values)), int(np.max(values))
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def degrees(finding: Finding) -> str:
-    """Write the degrees of freedom of a contrast, as ``t(17)`` or ``F(2, 17)``."""
-    df = finding.result.df
-    if isinstance(df, tuple):
-        return f"F({df[0]}, {span(df[1])})"
-    return f"t({span(df)})"
-
-
 def summary(group: FittedGroup, quality: DataQuality) -> str:
     """Say in plain words what was fitted, on how many images, with which design."""
     result, names = group.result, list(group.result.column_names)
@@ -99,7 +82,7 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
     return (
         f"At each of {group.space.n_values:,} voxels, the values of {len(group.sources)} images "
         f"were explained by a linear model with {columns}, fitted by ordinary least squares. That "
-        f"leaves {span(result.df_residual)} degrees of freedom for the error.{gaps}"
+        f"leaves {rounding.span(result.df_residual)} degrees of freedom for the error.{gaps}"
     )
 
 
@@ -233,11 +216,11 @@ def methods(
         f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
         f"images of {len(group.sources)} inputs ({zooms} mm voxels) were modelled at "
         f"{group.space.n_values:,} voxels with the regressors {listed(result.column_names, 40)}, "
-        f"leaving {span(result.df_residual)} residual degrees of freedom."
+        f"leaving {rounding.span(result.df_residual)} residual degrees of freedom."
     )
     if findings:
         tests = listed(
-            [f"{own[0].name} [{own[0].expression}; {degrees(own[0])}]" for own in findings],
+            [f"{own[0].name} [{own[0].expression}; {own[0].result.degrees}]" for own in findings],
             40,
         )
         text += f" We tested {tests}. Statistics were turned into z scores of equal tail area."
