@@ -7,8 +7,10 @@ Formulas, confounds and Stats Models all begin here.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from decimal import Decimal, InvalidOperation
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,12 @@ __all__ = ["check_covariates", "is_missing", "is_text", "level_counts", "missing
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d+,\d+")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:[.,' ]\d{3})+(?:[.,]\d+)?")
+# What pandas reads from a file as missing, but for words that may be levels (None, NULL, null).
+_MISSING_WORDS = frozenset(
+    {"", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "1.#ind", "1.#qnan", "-nan", "nan"}
+    | {"<na>", "n/a"}
+)
 _MAX_SHOWN = 8
 
 
@@ -36,8 +44,9 @@ def tidied(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A copy. Categories lose the levels that nobody has, which would be empty columns; objects
-        that are all numbers become numbers; entries of blanks alone are missing.
+        A copy, of numpy's own types, objects and categories. Categories lose the levels that nobody
+        has, which would be empty columns; objects that are all numbers become numbers; entries of
+        blanks alone, ``n/a`` and the like are missing.
     """
     import pandas as pd
 
@@ -50,15 +59,47 @@ def tidied(table: pd.DataFrame) -> pd.DataFrame:
 def _tidied(column: pd.Series[Any]) -> pd.Series[Any]:
     import pandas as pd
 
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        unused: pd.Series[Any] = column.cat.remove_unused_categories()
-        return unused
     absent = is_missing(column)
-    if pd.api.types.is_object_dtype(column.dtype):
-        present = column[~absent]
-        if len(present) and all(isinstance(v, Real) and not isinstance(v, bool) for v in present):
-            return column.astype(np.float64)
-    return column.mask(absent) if is_text(column) and absent.any() else column
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        used: pd.Series[Any] = column.mask(absent).cat.remove_unused_categories()
+        return used
+    if is_text(column):
+        return column.astype(np.object_).mask(absent)
+    # What pandas' and Arrow's own types are in numpy.
+    dtype: Any = getattr(column.dtype, "numpy_dtype", column.dtype)
+    if pd.api.types.is_object_dtype(dtype):
+        return _numbers_of_objects(column, absent)
+    if pd.api.types.is_float_dtype(column.dtype):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    elif (pd.api.types.is_integer_dtype(dtype) or _is_bool(column)) and not absent.any():
+        values = column.to_numpy(dtype=dtype)
+    else:
+        return column
+    return pd.Series(values, index=column.index, name=column.name)
+
+
+def _is_bool(column: pd.Series[Any]) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_bool_dtype(column.dtype))
+
+
+def _numbers_of_objects(column: pd.Series[Any], absent: NDArray[np.bool_]) -> pd.Series[Any]:
+    """Return objects as numbers, if they are; what else they are is for `check_covariates`."""
+    import pandas as pd
+
+    present = column[~absent]
+    if not len(present) or not all(map(_is_number, present)):
+        return column
+    try:
+        numbers = [np.nan if lacks else float(x) for x, lacks in zip(column, absent, strict=True)]
+    except OverflowError:
+        return column
+    return pd.Series(numbers, index=column.index, name=column.name, dtype=np.float64)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool)
 
 
 def is_text(column: pd.Series[Any]) -> bool:
@@ -66,17 +107,28 @@ def is_text(column: pd.Series[Any]) -> bool:
     import pandas as pd
 
     dtype = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype | pd.StringDtype):
+    if isinstance(dtype, pd.CategoricalDtype):
         return True
-    return pd.api.types.is_object_dtype(dtype) and any(isinstance(v, str) for v in column)
+    if pd.api.types.is_object_dtype(dtype):
+        return any(isinstance(v, str) for v in column)
+    return bool(pd.api.types.is_string_dtype(dtype))  # of whatever backend
 
 
 def is_missing(column: pd.Series[Any]) -> NDArray[np.bool_]:
-    """Tell where a column has no value, or blanks alone."""
+    """Tell where a column has no value, blanks alone, or ``n/a`` and the like."""
+    import pandas as pd
+
     absent: NDArray[np.bool_] = column.isna().to_numpy(dtype=bool)
     if is_text(column):
-        absent = absent | np.array([isinstance(v, str) and not v.strip() for v in column])
+        absent = absent | np.array([isinstance(v, str) and _says_missing(v) for v in column], bool)
+    elif pd.api.types.is_float_dtype(column.dtype):  # for some types NaN is no missing value
+        absent = absent | np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
     return absent
+
+
+def _says_missing(entry: str) -> bool:
+    text = entry.strip()
+    return text == "NA" or text.casefold() in _MISSING_WORDS
 
 
 def missing_values(table: pd.DataFrame, names: Iterable[str]) -> dict[str, list[str]]:
@@ -140,13 +192,15 @@ def check_covariates(
     Raises
     ------
     ValueError
-        If a column that is not declared a category is mostly numbers, or levels differ in case or
-        blanks alone. The message names the entries and their subjects.
+        If a column that is not declared a category is mostly numbers, if levels differ in case,
+        blanks or the way of writing a character or a number alone, or if a column holds neither
+        numbers nor text. The message names the entries and their subjects.
     """
     import pandas as pd
 
     for name in map(str, table.columns):
         column: pd.Series[Any] = table[name]
+        _refuse_other_types(column, name, where)
         if not is_text(column):
             continue
         present = column[~is_missing(column)]
@@ -156,6 +210,41 @@ def check_covariates(
         if name not in declared and not isinstance(column.dtype, pd.CategoricalDtype):
             _refuse_numbers(entries, labels, called, to_declare.format(name))
         _refuse_twin_levels(entries, labels, called)
+
+
+def _refuse_other_types(column: pd.Series[Any], name: str, where: str) -> None:
+    """Refuse dates, complex numbers, lists and whatever else is neither a number nor a level."""
+    import pandas as pd
+
+    types = pd.api.types
+    dtype = column.dtype
+    called = f"column {name!r} of {where}"
+    if types.is_object_dtype(dtype):
+        present = column[~is_missing(column)]
+        flags = [isinstance(value, bool | np.bool_) for value in present]
+        texts = [isinstance(value, str) for value in present]
+        for label, value, flag in zip(present.index, present, flags, strict=True):
+            odd = not (flag or isinstance(value, str | Real | Decimal)) or (
+                flag and not all(flags) and not any(texts)
+            )
+            if odd or (isinstance(value, Real) and not _is_within_float(value)):
+                shown = f"{value!r:.40} (of type {type(value).__name__}) for subject {label}"
+                raise ValueError(
+                    f"{called} holds {shown}; make its values numbers, or all of them text"
+                )
+    elif not (is_text(column) or types.is_any_real_numeric_dtype(dtype) or _is_bool(column)):
+        raise ValueError(
+            f"{where} has non-numeric columns: {name!r}, which holds {dtype}; make its values "
+            "numbers or text"
+        )
+
+
+def _is_within_float(value: Any) -> bool:
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def _refuse_numbers(
@@ -178,6 +267,8 @@ def _refuse_numbers(
     more = f" and {len(strays) - _MAX_SHOWN} more" if len(strays) > _MAX_SHOWN else ""
     commas = [entries[p].strip() for p in strays if kinds[p] == "comma"]
     advice = "correct the entry, or write n/a where the value is missing"
+    if "decorated" in kinds:
+        advice = "write digits, a minus sign of the keyboard (-) and a decimal point alone"
     if commas:
         advice = f"write a decimal point ({commas[0].replace(',', '.')} for {commas[0]})"
         advice += "" if len(commas) == len(strays) else ", and n/a where the value is missing"
@@ -192,14 +283,16 @@ def _kind(entry: str) -> str:
     text = entry.strip()
     if _NUMBER.fullmatch(text):
         return "number"
-    return "comma" if _COMMA.fullmatch(text) else "word"
+    if _COMMA.fullmatch(text):
+        return "comma"
+    bare = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-").rstrip("% ")
+    return "decorated" if _NUMBER.fullmatch(bare) or _GROUPED.fullmatch(bare) else "word"
 
 
 def _refuse_twin_levels(entries: Sequence[str], labels: Sequence[str], called: str) -> None:
-    by_key: dict[str, dict[str, list[str]]] = {}
+    by_key: dict[Hashable, dict[str, list[str]]] = {}
     for entry, label in zip(entries, labels, strict=True):
-        key = "".join(entry.casefold().split())
-        by_key.setdefault(key, {}).setdefault(entry, []).append(label)
+        by_key.setdefault(_level_key(entry), {}).setdefault(entry, []).append(label)
     for spellings in by_key.values():
         if len(spellings) > 1:
             told = " and ".join(
@@ -207,8 +300,21 @@ def _refuse_twin_levels(entries: Sequence[str], labels: Sequence[str], called: s
                 for entry, who in sorted(spellings.items(), key=lambda item: -len(item[1]))
             )
             raise ValueError(
-                f"{called} has levels that differ in case or blanks alone: {told}; write them alike"
+                f"{called} has levels that differ in case or blanks alone, or in how one character "
+                f"or number is written: {told}; write them alike"
             )
+
+
+def _level_key(entry: str) -> Hashable:
+    """Return what stays of a level without case, blanks, invisible characters and composition."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", entry).casefold())
+    text = "".join(c for c in text if not (c.isspace() or unicodedata.category(c) == "Cf"))
+    if _NUMBER.fullmatch(text):
+        try:
+            return Decimal(text)
+        except InvalidOperation:  # an exponent beyond any number
+            pass
+    return text
 
 
 def _subjects(labels: Sequence[str]) -> str:

@@ -106,7 +106,7 @@ def _rows(path: Path, text: str, separator: str, called: str) -> list[list[str]]
         for row in reader:
             if not any(value.strip() for value in row):
                 continue
-            rows.append(row)
+            rows.append([_without_word(value) for value in row] if rows else row)
             if len(rows) == 1:
                 _check_header(row, called)
             if len(rows) == 2:
@@ -121,6 +121,11 @@ def _rows(path: Path, text: str, separator: str, called: str) -> list[list[str]]
     finally:
         csv.field_size_limit(limit)
     return rows
+
+
+def _without_word(value: str) -> str:
+    """Return nothing for n/a, which is text to pandas between blanks and in other letters."""
+    return "" if value.strip().casefold() == "n/a" else value
 
 
 def _check_header(header: Sequence[str], called: str) -> None:

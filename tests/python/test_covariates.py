@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -150,3 +152,108 @@ def test_levels_are_counted() -> None:
     declared = pd.Series(pd.Categorical(["b", "a", "b"], categories=["c", "b", "a"]))
     assert list(level_counts(declared).items()) == [("b", 2), ("a", 1)]
     assert level_counts(pd.Series([2, 10, 2])) == {"2": 2, "10": 1}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([Decimal(age) for age in AGES], dtype=object),
+        pd.Series([*map(Decimal, AGES[:5]), *AGES[5:]], dtype=object),
+        pd.Series(AGES, dtype="UInt8"),
+        pd.Series(AGES, dtype="Float32"),
+        pd.Series(AGES, dtype=np.float16),
+    ],
+    ids=["decimals", "some decimals", "UInt8", "Float32", "float16"],
+)
+def test_numbers_of_every_type_are_numbers(door: Any, column: pd.Series[Any]) -> None:
+    table = people(age=column.set_axis(LABELS))
+    plain = people(age=np.array(AGES, dtype=np.float64))
+    pd.testing.assert_frame_equal(door(table), door(plain), check_exact=True)
+
+
+def test_large_numbers_without_sign_stay_positive() -> None:
+    ages = [2**63 + 2**20, *AGES[1:]]
+    table = people(age=pd.Series(ages, index=LABELS, dtype="UInt64"))
+    for door in (by_formula, by_confounds):
+        np.testing.assert_array_equal(door(table)["age"], np.array(ages, dtype=np.float64))
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (datetime.date(2020, 1, 2), "of type date"),
+        (26 + 0j, "of type complex"),
+        ((26, 27), "of type tuple"),
+        (b"26", "of type bytes"),
+        (np.array([26]), "of type ndarray"),
+        (True, "of type bool"),
+        (10**400, "of type int"),
+    ],
+)
+def test_what_is_neither_number_nor_text_is_refused(door: Any, value: Any, words: str) -> None:
+    entries: Any = [*AGES[:2], value, *AGES[3:]]
+    series = pd.Series([None] * N, index=LABELS, dtype=object)
+    for label, entry in zip(LABELS, entries, strict=True):
+        series.at[label] = entry  # noqa: PD008  (an array is one entry)
+    with pytest.raises(ValueError, match=rf"'age' of .* holds .*\({words}\) for subject 02; make"):
+        door(people(age=series))
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("entry", ["n/a", " N/A ", "NaN", "<NA>", "NA", "\u00a0n/a"])
+@pytest.mark.parametrize("dtype", [object, "str", "category"])
+def test_the_words_of_files_for_missing_are_no_level(door: Any, entry: str, dtype: Any) -> None:
+    sex = pd.Series([*SEX[:6], entry, *SEX[7:]], index=LABELS, dtype=dtype)
+    with pytest.raises(ValueError, match=r"(no value|NaN values).*0?6"):
+        door(people(age=AGES, sex=sex))
+
+
+@pytest.mark.parametrize("backend", ["masked", "sparse"])
+def test_nan_is_missing_where_pandas_does_not_say_so(backend: str) -> None:
+    values = np.array([*AGES[:3], np.nan, *AGES[4:]], dtype=np.float64)
+    column: Any = pd.arrays.SparseArray(values)
+    if backend == "masked":
+        column = pd.arrays.FloatingArray(values, np.zeros(N, dtype=bool))
+    table = people(age=pd.Series(column, index=LABELS))
+    for formula in ("~ age + sex", "~ C(age) + sex"):
+        with pytest.raises(ValueError, match="no value for 'age' of subject 03"):
+            design_from_formula(formula, table)
+    with pytest.raises(ValueError, match="NaN values"):
+        by_confounds(table)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("level", "twin"),
+    [
+        ("Mu\u0308ller", "M\u00fcller"),  # composed or not, as file systems differ
+        ("m", "m\u200b"),  # a blank without width
+        ("m", "\ufeffm"),  # a byte order mark within a table
+        ("m", "\uff4d"),  # a letter of full width
+        ("2", "2.0"),
+        ("2", "02"),
+        ("1000", "1e3"),
+    ],
+)
+def test_levels_that_look_alike_are_refused(door: Any, level: str, twin: str) -> None:
+    sex = [*["f", "g", "h"] * 3, level, level, twin]
+    with pytest.raises(
+        ValueError, match=r"levels that differ in .*\(subject 11\); write them alike"
+    ):
+        door(people(age=AGES, sex=sex))
+
+
+def test_levels_that_float64_cannot_tell_apart_are_two() -> None:
+    codes = ["12345678901234567890", "12345678901234567891", "1e999999999999999999999", "0"] * 3
+    assert design_from_formula("~ C(sex)", people(sex=codes)).shape == (N, 4)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    "mark", ["{}%", "{} %", "\N{MINUS SIGN}{}", "1,{}0,000", "1.{}0,5", "1 {}0"]
+)
+def test_numbers_with_marks_are_no_levels(door: Any, mark: str) -> None:
+    with pytest.raises(ValueError, match=r"'age' of .* holds numbers, but "):
+        door(people(age=[mark.format(age) for age in AGES]))

@@ -156,3 +156,11 @@ def test_two_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
     table = read_participants(path)  # with a search for repeats by pairs: hours
     assert len(table) == 200_000
     assert table.index[-1] == "199999"
+
+
+def test_missing_values_between_blanks_are_missing(tmp_path: Path) -> None:
+    path = tmp_path / "table.tsv"
+    path.write_text("participant_id\tage\tgroup\n01\t 31\ta\n02\t n/a\tN/a \n03\t30 \tb\n")
+    table = read_participants(path)
+    assert table["age"].tolist()[::2] == [31, 30]
+    assert table.loc["02"].isna().all()

@@ -63,7 +63,8 @@ def design_from_formula(
         If the formula cannot be read, names an unknown column, would execute code beyond the
         transforms above, uses a column with missing values, or gives values that are not finite;
         if a column of text is mostly numbers and not within ``C()``, such as one with ``26,5`` or
-        ``unknown`` among ages; or if levels differ in case or blanks alone.
+        ``unknown`` among ages; if levels differ in case, blanks or the way of writing a character
+        or a number alone; or if a column holds neither numbers nor text, such as dates.
 
     Warns
     -----

@@ -35,7 +35,8 @@ def design_of_terms(formula: Formula, table: pd.DataFrame) -> pd.DataFrame:
     formula : Formula
         As `read_formula` returns it.
     table : pandas.DataFrame
-        The columns that it names, without missing values.
+        The columns that it names, as `groupglm.covariates` tidies and checks them, without missing
+        values.
 
     Returns
     -------
@@ -54,7 +55,7 @@ def design_of_terms(formula: Formula, table: pd.DataFrame) -> pd.DataFrame:
     from formulaic.parser.types import Term
 
     factors = dict.fromkeys(factor for term in formula.terms for factor in term)
-    columns = {str(name): _plain(table[name]) for name in table.columns}
+    columns = {str(name): table[name].reset_index(drop=True) for name in table.columns}
     values = {factor: _values(factor, columns) for factor in factors}
     widths = {factor: _width(values[factor]) for factor in factors}
     n_most = 1 + sum(math.prod(widths[factor] for factor in term) for term in formula.terms)
@@ -78,28 +79,6 @@ def design_of_terms(formula: Formula, table: pd.DataFrame) -> pd.DataFrame:
     _check_names(matrix, {factor.name: widths[factor] for factor in factors})
     return pd.DataFrame(
         np.asarray(matrix, dtype=np.float64), index=table.index, columns=list(matrix.columns)
-    )
-
-
-def _plain(column: Any) -> Any:
-    """Return a copy of a column, with numpy's own types and rows that are numbered."""
-    import pandas as pd
-
-    types = pd.api.types
-    dtype = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return column.reset_index(drop=True)
-    for is_kind, plain in (
-        (types.is_bool_dtype, np.bool_),
-        (types.is_integer_dtype, dtype if isinstance(dtype, np.dtype) else np.int64),
-        (types.is_float_dtype, np.float64),
-        (types.is_object_dtype, np.object_),
-        (types.is_string_dtype, np.object_),
-    ):
-        if is_kind(dtype):
-            return pd.Series(column.to_numpy(dtype=plain, copy=True), name=column.name)
-    raise ValueError(
-        f"column {column.name!r} of the participants table holds {dtype}; make it numbers or text."
     )
 
 
