@@ -17,7 +17,7 @@ from groupglm.distribute import is_remote
 from groupglm.errors import warn_caller
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
 from groupglm.inference.permutation.present import lacking_voxels, refuse_missing
-from groupglm.inference.permutation.resuming import PermutationState, digest_of
+from groupglm.inference.permutation.resuming import PermutationState, check_place, digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.labels import align_arrays
 from groupglm.ols import fit_ols
@@ -147,8 +147,8 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         p-value one.
     resume : result of this function, or path, optional
         Goes on from there to `n_perm` permutations in all, with the same data and options, as one
-        run does to the last bit. A file is read if it exists and written at the end and when
-        interrupted; for one tested variable.
+        run does to the last bit. A file is read if it exists and written every minute, at the end
+        and when interrupted; for one tested variable.
 
     Returns
     -------
@@ -282,7 +282,9 @@ def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None
             f"a file for resume keeps one test, but {n_tested} variables are tested; test them one "
             "by one"
         )
-    return [Path(resume)]
+    path = Path(resume).expanduser()
+    check_place(path)
+    return [path]
 
 
 def _columns(values: Any, name: str, n: int | None) -> Floats:

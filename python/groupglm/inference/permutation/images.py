@@ -195,8 +195,8 @@ def non_parametric_inference(
         Grid that images are resampled to, as `SecondLevelModel` takes it.
     resume : result of this function, or path, optional
         Goes on from there to `n_perm` permutations in all, with the same images and options, as one
-        run does to the last bit. A file is read if it exists and written at the end and when
-        interrupted.
+        run does to the last bit. A file is read if it exists and written every minute, at the
+        end and when interrupted.
     allow_partial : bool, default=False
         Whether subjects without a map, a row or a value are left out, as by `SecondLevelModel.fit`;
         `exchangeability_blocks` and `variance_groups` are then a Series with labels.

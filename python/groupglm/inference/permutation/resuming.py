@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from groupglm.array_archives import ArchiveError, array_of, open_archive
 from groupglm.inference.permutation.exchange import check_labels
+from groupglm.regular_files import check_file
 from groupglm.writing import whole_or_not
 
 if TYPE_CHECKING:
@@ -24,7 +26,14 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["PermutationState", "ResumeError", "digest_of", "fingerprints_of", "load_state"]
+__all__ = [
+    "PermutationState",
+    "ResumeError",
+    "check_place",
+    "digest_of",
+    "fingerprints_of",
+    "load_state",
+]
 
 _FORMAT = 2  # of the file
 _FACTS, _NULL = ("seed", "test", "exhaustive"), "null_"
@@ -178,6 +187,34 @@ class PermutationState:
                 exhaustive=np.array(self.exhaustive),
                 **null,
             )
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where no state can be kept, or one that is damaged, before the long work.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file that `resume` names.
+
+    Raises
+    ------
+    ValueError
+        If its folder does not exist or cannot be written, or there is something else than a state.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise ValueError(
+            f"resume is '{path}', but there is no folder '{folder}'; make it, or give a file in a "
+            "folder that exists"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"resume is '{path}', but its folder cannot be written; give a file in another one"
+        )
+    check_file(path, f"resume is '{path}', which")
+    if path.exists():
+        load_state(path)
 
 
 def load_state(path: Path) -> PermutationState:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = ["PermutationResult", "permutation_test"]
+
+CHECKPOINT_S = 60.0
+"""Seconds after which what is done is written to the file that `resume` names."""
 
 # Enhanced statistics are summed in another order for a whole map than for its maximum: rounding.
 _SUMMED = 1e-9
@@ -128,9 +132,10 @@ def permutation_test(
     neighbours : callable, optional
         Makes the lists of neighbours; needed for clusters and TFCE.
     resume : PermutationState or pathlib.Path, optional
-        A test to be continued, or a file that keeps one: it is read if it exists, and written at
-        the end and when interrupted. The result is that of one run, to the last bit; what was drawn
-        is not gone on with where all rearrangements are done, or the other way round.
+        A test to be continued, or a file that keeps one: it is read if it exists, and written every
+        minute, at the end and when interrupted. The result is that of one run, to the last bit;
+        what was drawn is not gone on with where all rearrangements are done, or the other way
+        round.
 
     Returns
     -------
@@ -257,16 +262,29 @@ def _previous(
 def _run(
     task: NullTask, state: PermutationState, options: PermutationOptions, path: Path | None
 ) -> PermutationState:
+    """Extend the null distribution; what is done is kept in the file, for a run that is killed."""
     found: list[dict[str, Floats]] = []
+    saved = time.monotonic()
     try:
         with options.progress.bar(task.last - task.first, "permutations") as advance:
             for part in null_distribution(task, options.n_threads, advance):
-                found.append(part)  # noqa: PERF402 - kept when interrupted
+                found.append(part)
+                if path is not None and time.monotonic() - saved > CHECKPOINT_S:
+                    _keep(state.extended(found), path)
+                    saved = time.monotonic()
     finally:
         state = state.extended(found)
         if path is not None and found:
-            state.save(path)
+            _keep(state, path)
     return state
+
+
+def _keep(state: PermutationState, path: Path) -> None:
+    """Write a state; a full disk takes nothing from what has been computed."""
+    try:
+        state.save(path)
+    except OSError as error:
+        warn_caller(f"resume: {state.n_done} permutations could not be kept: {error}")
 
 
 def _observed_maps(
