@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Number
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ __all__ = [
     "near_labels",
     "near_words",
     "plain_label",
+    "refuse_twin_labels",
     "row_labels",
 ]
 
@@ -65,7 +67,9 @@ def label_in_path(path: PurePath, search: re.Pattern[str] | None = None) -> str 
     return None
 
 
-def row_labels(index: pd.Index[Any], maps: Sequence[str] | None, argument: str) -> list[str] | None:
+def row_labels(
+    index: pd.Index[Any], maps: Sequence[str] | None, argument: str, *, all_maps: bool = False
+) -> list[str] | None:
     """Return the labels of rows.
 
     Parameters
@@ -77,6 +81,9 @@ def row_labels(index: pd.Index[Any], maps: Sequence[str] | None, argument: str) 
         the label of a map; with None they are not.
     argument : str
         Whose index it is, for messages.
+    all_maps : bool, default=False
+        Whether numbers are labels only if they are those of all maps, in another order, as where
+        a reader made 3, 1, 2 of the labels 03, 01, 02. One that agrees may be a count.
 
     Returns
     -------
@@ -106,9 +113,15 @@ def row_labels(index: pd.Index[Any], maps: Sequence[str] | None, argument: str) 
         return None
     values = index.tolist()
     labels = [str(value) for value in values]
-    if not is_named and not any(isinstance(value, str) for value in values):
-        keys = {label_key(label) for label in maps or ()}
-        if not any(label_key(label) in keys for label in labels):
+    if not is_named and all(
+        isinstance(value, Number) or pd.isna(value) is True for value in values
+    ):
+        rows = [label_key(label) for label in labels]
+        keys = [label_key(label) for label in maps or ()]
+        are_labels = bool(set(rows) & set(keys))
+        if all_maps:
+            are_labels = rows != keys and Counter(rows) == Counter(keys)
+        if not are_labels:
             return None
     absent = next((row for row, value in enumerate(values) if pd.isna(value)), None)
     if absent is not None:
@@ -199,21 +212,8 @@ def align_arrays(arguments: Mapping[str, Any], first: str) -> dict[str, Any]:
         If labels do not match entirely; if rows would have to be reordered while another argument
         has no labels; or if two indexes hold the same numbers in another order.
     """
-    import pandas as pd
-
-    labels: dict[str, list[str]] = {}
-    numbers: dict[str, list[Any]] = {}
     given = [first, *(name for name in arguments if name != first)]
-    for name in given:
-        values = arguments[name]
-        if not isinstance(values, pd.DataFrame | pd.Series):
-            continue
-        found = row_labels(values.index, None, name)
-        if found is not None:
-            labels[name] = found
-        elif not isinstance(values.index, pd.RangeIndex):
-            numbers[name] = values.index.tolist()
-    _refuse_shuffled(numbers)
+    labels = _labels_of_arrays({name: arguments[name] for name in given})
     aligned = dict(arguments)
     if not labels:
         return aligned
@@ -233,6 +233,29 @@ def align_arrays(arguments: Mapping[str, Any], first: str) -> dict[str, Any]:
     return aligned
 
 
+def _labels_of_arrays(arguments: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the labels of the arrays that have some; numbers are, if they are another's labels."""
+    import pandas as pd
+
+    labels: dict[str, list[str]] = {}
+    numbers: dict[str, pd.Index[Any]] = {}
+    for name, values in arguments.items():
+        if not isinstance(values, pd.DataFrame | pd.Series):
+            continue
+        found = row_labels(values.index, None, name)
+        if found is not None:
+            labels[name] = found
+        elif not isinstance(values.index, pd.RangeIndex):
+            numbers[name] = values.index
+    _refuse_shuffled({name: index.tolist() for name, index in numbers.items()})
+    wanted = next(iter(labels.values()), None)
+    for name, index in numbers.items():
+        found = row_labels(index, wanted, name, all_maps=True)
+        if found is not None:
+            labels[name] = found
+    return labels
+
+
 def _refuse_shuffled(numbers: Mapping[str, list[Any]]) -> None:
     """Refuse indexes of the same numbers in another order: rows were shuffled or sorted apart."""
     for (one, some), (other, others) in itertools.combinations(numbers.items(), 2):
@@ -240,6 +263,32 @@ def _refuse_shuffled(numbers: Mapping[str, list[Any]]) -> None:
             raise ValueError(
                 f"the indexes of {one} and {other} hold the same numbers in another order; bring "
                 "both into one order, or take the indexes off by reset_index(drop=True)"
+            )
+
+
+def refuse_twin_labels(labels: Iterable[str], argument: str) -> None:
+    """Refuse labels of one subject, written in two ways: they would count as two subjects.
+
+    Parameters
+    ----------
+    labels : iterable of str
+        Of the maps.
+    argument : str
+        What has them, for messages.
+
+    Raises
+    ------
+    ValueError
+        If two differ in ``sub-``, blanks, or how their characters are composed, alone.
+    """
+    by_key: dict[str, str] = {}
+    for label in labels:
+        key = plain_label("".join(unicodedata.normalize("NFKC", label).split()))
+        other = by_key.setdefault(key, label)
+        if other != label:
+            raise ValueError(
+                f"{argument} names a subject in two ways, {other!r} and {label!r}, which would "
+                "count as two subjects; write them alike"
             )
 
 

@@ -316,3 +316,61 @@ def test_near_labels_are_found_in_linear_time() -> None:
     with pytest.raises(ValueError, match=message) as caught:
         t_of(table(), design().set_axis([f"x{i}" for i in range(N)]))
     assert len(re.findall("is near", str(caught.value))) <= 8
+
+
+@pytest.mark.parametrize("kind", [int, float])
+def test_numbers_that_are_the_labels_of_all_images_in_another_order_are_no_count(
+    files: list[str], kind: Any
+) -> None:
+    """As read_csv(index_col="participant_id") makes them of 01, 02, ...."""
+    shuffled = design().loc[SHUFFLED]
+    numbers = shuffled.set_axis(shuffled.index.astype(kind))
+    with pytest.raises(ValueError, match=r"'01' is near '1.*reset_index\(drop=True\)"):
+        t_of(files, numbers)
+    with pytest.raises(ValueError, match=r"no subject has a map|is near '1"):
+        SecondLevelModel(mask_img=MASK).fit(files, design_matrix=numbers, allow_partial=True)
+    near(t_of(files, numbers.sort_index()))  # which says the same as a count
+    series = pd.Series([IMAGES[LABELS.index(x)] for x in SHUFFLED], index=numbers.index)
+    with pytest.raises(ValueError, match="is near '01'"):
+        t_of(series, design())
+    site = pd.Series(list("aaaabbbb"), index=LABELS).loc[SHUFFLED].set_axis(numbers.index)
+    with pytest.raises(ValueError, match="exchangeability_blocks has no row for 01"):
+        non_parametric_inference(
+            files, design_matrix=design(), second_level_contrast="g", mask=MASK, n_perm=9,
+            random_state=0, exchangeability_blocks=site,
+        )  # fmt: skip
+    Y: Any = pd.DataFrame(np.array(DATA).reshape(N, -1), index=LABELS)
+    with pytest.raises(ValueError, match="X has no row for 01"):
+        fit_ols(numbers, Y)
+    with pytest.raises(ValueError, match="is near"):
+        plot_peak(files, numbers, "g", position=(0.0, 0.0, 0.0))
+    # Without leading zeros they are the labels.
+    plain = [str(int(label)) for label in LABELS]
+    if kind is int:
+        np.testing.assert_array_equal(
+            fit_ols(numbers, Y.set_axis(plain)).beta, fit_ols(design(), Y).beta
+        )
+
+
+@pytest.mark.parametrize("change", [str.encode, lambda label: (label,), pd.Timestamp])
+def test_an_index_of_other_things_than_numbers_does_not_count_rows(
+    files: list[str], change: Any
+) -> None:
+    labels = LABELS if change is not pd.Timestamp else [f"2020-01-{label}" for label in LABELS]
+    other = pd.Index([change(label) for label in labels], tupleize_cols=False)
+    for given in (files, table()):
+        with pytest.raises(ValueError, match=r"design_matrix has no row for 01.*reset_index"):
+            t_of(given, design().set_axis(other))
+
+
+@pytest.mark.parametrize("twin", ["01 ", "sub-01", "0\uff11"])
+def test_one_subject_in_two_ways_of_writing_is_not_two(twin: str) -> None:
+    labels = ["01", twin, *LABELS[2:]]
+    frame = design().reset_index(drop=True)
+    for given in (
+        table().assign(subject_label=labels),
+        [Model(label, one) for label, one in zip(labels, IMAGES, strict=True)],
+    ):
+        for matrix in (None, frame):
+            with pytest.raises(ValueError, match="names a subject in two ways, '01' and"):
+                SecondLevelModel(mask_img=MASK).fit(given, design_matrix=matrix)

@@ -65,8 +65,9 @@ class AlignedDesign:
         if values is None:
             return None
         if isinstance(values, pd.Series) and self.labels is not None:
-            numbers = self.labels if self.maps_have_labels else None
-            found = row_labels(values.index, numbers, argument)
+            found = row_labels(
+                values.index, self.labels, argument, all_maps=not self.maps_have_labels
+            )
             if found is not None:
                 wanted = self.labels
                 if not self.maps_have_labels:  # they are of file names, or of rows
@@ -185,15 +186,16 @@ def align_to_names(frame: pd.DataFrame, names: Sequence[str | None]) -> AlignedD
     -------
     AlignedDesign
         The rows in the order of the images, with their index. Where the design has no labels, or
-        the names none, that is the order in which they came. An index of numbers counts rows here.
+        the names none, that is the order in which they came. An index of numbers counts rows here,
+        unless it holds the labels of all images in another order.
 
     Raises
     ------
     ValueError
         If labels of images and rows differ.
     """
-    found = row_labels(frame.index, None, "design_matrix")
     wanted = [name for name in names if name is not None]
+    found = row_labels(frame.index, wanted, "design_matrix", all_maps=True)
     if found is None or not wanted:
         every = wanted if len(wanted) == len(names) > 0 else None
         return AlignedDesign(frame, found or every, in_order=True, maps_have_labels=False)

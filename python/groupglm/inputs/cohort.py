@@ -202,9 +202,8 @@ class ImageCohort:
         self.given = images
         names = _names_of(images)
         warn_of_shared_files(names)
-        self._design = align_to_names(
-            load_design_matrix(design_matrix), _subjects_of(images, names)
-        )
+        frame = load_design_matrix(design_matrix)
+        self._design = align_to_names(frame, _subjects_of(images, names, frame))
         self.first_design = self._design.frame
 
     def kind(self, first_level_contrast: Any) -> None:
@@ -246,7 +245,7 @@ def align_to_images(frame: pd.DataFrame, images: Any) -> AlignedDesign:
     AlignedDesign
         As `align_to_names` makes it.
     """
-    return align_to_names(frame, _subjects_of(images, _names_of(images)))
+    return align_to_names(frame, _subjects_of(images, _names_of(images), frame))
 
 
 def _names_of(images: Any) -> list[str | None]:
@@ -264,12 +263,15 @@ def _names_of(images: Any) -> list[str | None]:
     return names
 
 
-def _subjects_of(images: Any, names: list[str | None]) -> list[str | None]:
+def _subjects_of(
+    images: Any, names: list[str | None], design: pd.DataFrame | None = None
+) -> list[str | None]:
     """Return whose images a list holds, by the labels of a Series or the names of the files."""
     import pandas as pd
 
     if isinstance(images, pd.Series):
-        labels = row_labels(images.index, None, "second_level_input")
+        rows = None if design is None else row_labels(design.index, None, "design_matrix")
+        labels = row_labels(images.index, rows, "second_level_input", all_maps=True)
         if labels is not None:
             return [plain_label(label) for label in labels]
     found = [None if name is None else label_in_path(PurePath(name)) for name in names]

@@ -15,7 +15,7 @@ from groupglm.errors import ImageError
 from groupglm.images import ComputedVolume
 from groupglm.images.grid import SAME_PLACE_MM
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
-from groupglm.labels import LABEL
+from groupglm.labels import LABEL, refuse_twin_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,6 +121,7 @@ class FirstLevelCohort:
 
     def _align(self, confounds: Any, design_matrix: Any, *, has_blocks: bool) -> AlignedDesign:
         labels = [model.subject_label for model in self.given]
+        refuse_twin_labels([str(x) for x in labels if x is not None], "second_level_input")
         if all(label is not None for label in labels):
             return align_design(
                 design_matrix, confounds, [str(label) for label in labels], has_blocks=has_blocks

@@ -78,8 +78,8 @@ def _with_design(
     is_table = hasattr(given, "columns")
     maps_have_labels = is_table or are_first_level_models(given)
     incomplete = _incomplete(frame)
-    numbers = [str(label) for label in subjects] if maps_have_labels else None
-    labels = row_labels(frame.index, numbers, "design_matrix")
+    known_labels = [str(label) for label in subjects if label is not None]
+    labels = row_labels(frame.index, known_labels, "design_matrix", all_maps=not maps_have_labels)
     if labels is not None and all(subject is not None for subject in subjects) and len(subjects):
         same: Callable[[str], str] = str if maps_have_labels else plain_label
         rows, maps = [same(label) for label in labels], [same(str(x)) for x in subjects]

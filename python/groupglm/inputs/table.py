@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groupglm.labels import LABEL
+from groupglm.labels import LABEL, refuse_twin_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,8 @@ class MapTable:
         Raises
         ------
         ValueError
-            If a column is missing, a label is not a string, or there are fewer than two rows.
+            If a column is missing, a label is not a string, a subject is named in two ways, or
+            there are fewer than two rows.
         """
         missing = [name for name in COLUMNS if name not in frame.columns]
         if missing:
@@ -64,6 +65,7 @@ class MapTable:
                     f"'subject_label' column must contain only strings; row {row} holds {label!r}; "
                     "read the table with dtype={'subject_label': str}, which keeps leading zeros"
                 )
+        refuse_twin_labels(labels, "second_level_input")
         if len(labels) < 2:
             raise ValueError(f"second_level_input has {len(labels)} rows; a model needs at least 2")
         kinds: dict[str, list[str]] = {}
