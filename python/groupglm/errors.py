@@ -8,6 +8,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from groupglm.terminal import printable
+
 __all__ = [
     "CollinearityWarning",
     "GridMismatchError",
@@ -81,4 +83,4 @@ def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
+    warnings.warn(printable(message), category, stacklevel=level)

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from groupglm.arguments import check_verbose
+from groupglm.terminal import show
 
 __all__ = ["Progress", "plain_lines"]
 
@@ -62,12 +63,12 @@ class Progress:
     def result(self, text: str) -> None:
         """Print what was done, from level 1 on."""
         if self._verbose >= 1:
-            print(text, flush=True)  # noqa: T201  (what verbose asks for)
+            show(text)
 
     def stage(self, text: str) -> None:
         """Print what begins, from level 2 on."""
         if self._verbose >= 2:
-            print(text, flush=True)  # noqa: T201
+            show(text)
 
     @contextmanager
     def bar(self, total: int, what: str) -> Iterator[Callable[[int], object]]:

@@ -6,8 +6,10 @@ Only click is imported here; a command imports what it needs when it runs.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -23,9 +25,13 @@ from groupglm.cli.permute import permute
 from groupglm.cli.report import report
 from groupglm.cli.threshold import threshold
 from groupglm.cli.typed import keep_command
-from groupglm.cli.wording import as_options
+from groupglm.cli.wording import as_options, in_words
+from groupglm.terminal import printable, ready_streams, show
 
 __all__ = ["main"]
+
+
+_TRACEBACK = "GROUPGLM_TRACEBACK"
 
 
 class Terminated(KeyboardInterrupt):
@@ -50,7 +56,10 @@ def _termination_as_interrupt() -> Iterator[None]:
 
 
 class _OneLineErrors(click.Group):
-    """A group whose commands report wrong input and failing files in one line, not a traceback."""
+    """A group whose commands report whatever goes wrong in one line, not a traceback.
+
+    Unless the variable GROUPGLM_TRACEBACK of the environment is set.
+    """
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -70,9 +79,21 @@ class _OneLineErrors(click.Group):
             ctx.exit(143 if isinstance(error, Terminated) else 130)
         except BrokenPipeError:  # the reader of our output went away: click ends quietly
             raise
-        except (ValueError, OSError) as error:
-            told = as_options(" ".join(str(error).split()), ctx.invoked_subcommand)
-            raise click.ClickException(told) from error
+        except click.ClickException as error:
+            vars(error)["message"] = printable(error.message)  # it may quote what a file holds
+            raise
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get(_TRACEBACK):
+                traceback.print_exception(error)
+                ctx.exit(1)
+            told = as_options(in_words(error), ctx.invoked_subcommand)
+            raise click.ClickException(printable(told)) from error
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        with ready_streams():
+            return super().main(*args, **options)
 
 
 def _refuse_second_values(ctx: click.Context, args: list[str]) -> None:
@@ -95,7 +116,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
         return
     import groupglm
 
-    click.echo(f"groupglm {groupglm.__version__}")
+    show(f"groupglm {groupglm.__version__}")
     ctx.exit()
 
 

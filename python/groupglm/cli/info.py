@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from groupglm.cli.options import as_json
+from groupglm.terminal import show
 
 __all__ = ["info"]
 
@@ -42,11 +43,11 @@ def info(*, as_json: bool) -> None:
 
     facts = _facts()
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        show(json.dumps(facts, indent=2))
         return
     width = max(len(name) for name in facts)
     for name, value in facts.items():
-        click.echo(f"{name:<{width}}  {_plain(value)}")
+        show(f"{name:<{width}}  {_plain(value)}")
 
 
 def _facts() -> dict[str, Any]:

@@ -19,6 +19,7 @@ import click
 from groupglm.cli.wording import as_options
 from groupglm.progress import plain_lines
 from groupglm.rounding import for_json
+from groupglm.terminal import printable, show
 from groupglm.writing import append
 
 __all__ = ["Journal"]
@@ -43,28 +44,28 @@ class Journal:
 
     def say(self, text: str = "") -> None:
         """Show lines, and keep them for the log."""
-        click.echo(text, file=self._stream)
+        show(text, self._stream)
         self._keep(text)
 
     def warn(self, text: str) -> None:
         """Show a warning on the error output, and keep it for the log."""
         line = f"Warning: {' '.join(text.split())}"
-        click.echo(line, err=True)
+        show(line, sys.stderr)
         self._keep(line)
 
     def _progress(self, line: str) -> None:
         """Show how far long work has come, where a terminal would have a bar."""
-        click.echo(line, err=True)
+        show(line, sys.stderr)
         self._keep(line)
 
     def _keep(self, text: str) -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
-        self._log.extend(f"{now}  {line}" for line in text.splitlines() or [""])
+        self._log.extend(f"{now}  {line}" for line in printable(text).split("\n"))
 
     def summary(self, facts: dict[str, Any]) -> None:
         """Print the summary, if it is for a program."""
         if self.as_json:
-            click.echo(json.dumps(for_json(facts), indent=2, allow_nan=False), file=self._output)
+            show(json.dumps(for_json(facts), indent=2, allow_nan=False), self._output)
 
     def _append_to(self, log: Path) -> None:
         """Append to the log; that it cannot be written neither hides an error nor ends a run."""
@@ -73,7 +74,7 @@ class Journal:
             append(log, text.encode(errors="backslashreplace"))
         except OSError as error:
             why = error.strerror or str(error)
-            click.echo(f"Warning: the log '{log}' cannot be written: {why}", err=True)
+            show(f"Warning: the log '{log}' cannot be written: {why}", sys.stderr)
 
     @contextlib.contextmanager
     def listening(self, log: Path | None = None) -> Iterator[None]:

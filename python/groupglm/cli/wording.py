@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 
-__all__ = ["as_options"]
+__all__ = ["as_options", "in_words"]
 
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "your share of the space is used up: free some, or write elsewhere",
+    errno.EFBIG: "a limit on the size of files is set (ulimit -f)",
+    errno.EACCES: "you may not: change its permissions, or give another place",
+    errno.EROFS: "it cannot be written to; write elsewhere",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
 _VALUE = r"=(?P<value>'\w+'|[-+.\w]+)"
 
 # How messages name an argument, and the option that it is, of any command. The first that fits is
@@ -82,6 +92,44 @@ def as_options(message: str, command: str | None) -> str:
     for argument, option in (*_OF_COMMAND.get(command or "", ()), *_ARGUMENTS):
         message = re.sub(rf"(?<![\w/.-])(?:{argument})(?![\w/]|\.\w)", option, message)
     return re.sub(rf"(?P<option>--[a-z-]+){_VALUE}", _spaced, message)
+
+
+def in_words(error: Exception) -> str:
+    """Return the line that tells a user of an error: of a file by its name, and what to do.
+
+    Parameters
+    ----------
+    error : Exception
+        Any. One that the package does not raise on purpose is a fault, and its line says so.
+
+    Returns
+    -------
+    str
+        In one line.
+
+    Examples
+    --------
+    >>> in_words(OSError(28, "No space left on device", "out/z.nii.gz"))
+    'out/z.nii.gz: No space left on device; free some space, or write elsewhere'
+    >>> in_words(EOFError())  # doctest: +ELLIPSIS
+    'unexpected EOFError: this is a fault of groupglm, please report it; set GROUPGLM_TRACEBACK...'
+    """
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        remedy = _REMEDIES.get(error.errno or 0)
+        return f"{os.fsdecode(error.filename)}: {error.strerror}{f'; {remedy}' if remedy else ''}"
+    told = " ".join(str(error).split())
+    if isinstance(error, ValueError | OSError) and told:
+        return told
+    if isinstance(error, MemoryError):
+        return (
+            f"the memory is not enough{f' ({told})' if told else ''}; give fewer threads (n_jobs), "
+            "a smaller mask, or run it on a machine with more memory"
+        )
+    return (
+        f"unexpected {type(error).__name__}{f' ({told})' if told else ''}: this is a fault of "
+        "groupglm, please report it; set GROUPGLM_TRACEBACK=1 and run the command again to see "
+        "where"
+    )
 
 
 def _spaced(found: re.Match[str]) -> str:
