@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from groupglm.arguments import check_verbose
 from groupglm.terminal import show
 
 __all__ = ["Progress", "plain_lines"]
@@ -58,6 +57,10 @@ class Progress:
     """
 
     def __init__(self, verbose: int = 0) -> None:
+        from groupglm.arguments import (
+            check_verbose,
+        )  # it needs numpy, and the commands start without
+
         self._verbose = check_verbose(verbose)
 
     def result(self, text: str) -> None:

@@ -7,11 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -42,9 +41,12 @@ def span(counts: int | NDArray[np.int64]) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> span(1200), span(np.array([18, 21, 20]))
     ('1,200', '18 to 21')
     """
+    import numpy as np  # the commands start without
+
     low, high = (int(end) for end in (np.min(counts), np.max(counts)))
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
