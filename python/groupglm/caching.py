@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,18 @@ import numpy as np
 
 from groupglm.arguments import whole_number
 from groupglm.errors import warn_caller
-from groupglm.spaces.zeros import Zeros
+from groupglm.row_files import read_row, write_row
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from numpy.typing import NDArray
 
     from groupglm.images import VolumeSource
     from groupglm.spaces.volume import VolumeSpace
+    from groupglm.spaces.zeros import Zeros
 
 __all__ = ["CachedSpace", "check_memory"]
+
+_FOLDER = "groupglm_rows"  # within the folder of joblib's, which its clear() empties
 
 
 def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
@@ -45,7 +47,7 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
     TypeError
         If `memory` or `memory_level` is of another type.
     ValueError
-        If the folder's parent does not exist.
+        If the folder's parent does not exist, or the cache keeps its values in no folder.
     """
     whole_number("memory_level", memory_level, least=0)
     if isinstance(memory, str | os.PathLike):
@@ -61,6 +63,12 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
     if not isinstance(memory, joblib.Memory):
         raise TypeError(
             f"memory is a {type(memory).__name__}; it must be a path, a joblib.Memory, or None"
+        )
+    folder_of = getattr(memory.store_backend, "location", None)
+    if memory.location is not None and not isinstance(folder_of, str | os.PathLike):
+        raise ValueError(
+            f"memory keeps its values by {type(memory.store_backend).__name__}, and rows are kept "
+            "in a folder; give its path"
         )
     if memory.location is None and memory_level > 1:
         warn_caller(
@@ -79,20 +87,22 @@ class CachedSpace:
     """A space whose rows are read from the images once, and then from a cache.
 
     A row is known again by its file's name, size and time of change (or the values of an image in
-    memory), and by the space's mask, grid and smoothing.
+    memory), and by the space's mask, grid and smoothing. What the cache does not hold whole is read
+    from the image.
 
     Parameters
     ----------
     space : VolumeSpace
         Reads what the cache does not have.
     memory : joblib.Memory
-        The cache. One row is 4 or 8 bytes a voxel, and a bit more if the images are prepared.
+        Whose folder the rows are kept in. One row is 4 or 8 bytes a voxel, and a bit more if the
+        images are prepared.
     """
 
     def __init__(self, space: VolumeSpace, memory: joblib.Memory) -> None:
         self._space = space
         self._identity = space.identity()
-        self._masked_row = memory.cache(masked_row, ignore=["space", "source"])
+        self._folder = Path(memory.store_backend.location) / _FOLDER
 
     @property
     def n_values(self) -> int:
@@ -106,45 +116,19 @@ class CachedSpace:
         fingerprint = source.fingerprint()
         if fingerprint is None:
             return self._space.read_row(source, out)
-        row, bits, all_whole = self._masked_row(
-            fingerprint, self._identity, out.dtype.str, self._space, source
-        )
-        out[...] = row
-        if bits is None:
-            return None
-        return Zeros(np.unpackbits(bits, count=len(row)).view(np.bool_), all_whole)
-
-
-def masked_row(
-    fingerprint: Hashable, identity: str, dtype: str, space: VolumeSpace, source: VolumeSource
-) -> tuple[NDArray[Any], NDArray[np.uint8] | None, bool]:
-    """Read one row; the first three arguments say which.
-
-    Parameters
-    ----------
-    fingerprint : hashable
-        Of the source's values.
-    identity : str
-        Of the space.
-    dtype : str
-        Of the row.
-    space : VolumeSpace
-        Reads the row.
-    source : VolumeSource
-        The image.
-
-    Returns
-    -------
-    row : array, shape (n_values,)
-        The row.
-    bits : array of uint8 or None
-        Where the image is zero, a bit a place; None if the row shows it.
-    all_whole : bool
-        Whether all the image's values are whole numbers; of no meaning without `bits`.
-    """
-    del fingerprint, identity
-    row = np.empty(space.n_values, dtype=dtype)
-    zeros = space.read_row(source, row)
-    if zeros is None:
-        return row, None, False
-    return row, np.packbits(zeros.places), zeros.all_whole
+        key = str(joblib.hash((fingerprint, self._identity, out.dtype.str)))
+        path = self._folder / key[:2] / f"{key}.row"
+        is_read, zeros = read_row(path, key, out)
+        if is_read:
+            return zeros
+        zeros = self._space.read_row(source, out)
+        try:
+            write_row(path, key, out, zeros)
+        except (OSError, ValueError) as error:  # no space, or no file in its place
+            # Not the caller's line, which another thread cannot know.
+            warnings.warn(
+                f"memory: a row cannot be kept ({error}); the images are read each time",
+                UserWarning,
+                stacklevel=1,
+            )
+        return zeros

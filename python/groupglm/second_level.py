@@ -76,7 +76,8 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     memory : str, os.PathLike or joblib.Memory, optional
         Folder of a cache for the masked rows of images, 4 or 8 bytes a voxel and image: another
         model of the same images and mask then reads no image. A file that has changed is read
-        again.
+        again, and so is the image of a row that is damaged. Share the folder only with those whom
+        you would let change the images.
     memory_level : int, default=1
         Has no effect without `memory`; with it, 0 is taken as 1.
     verbose : int, default=0

@@ -42,13 +42,15 @@ _NOT_SUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno
 
 
 @contextmanager
-def whole_or_not(path: Path) -> Iterator[BinaryIO]:
+def whole_or_not(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file that takes the place of another once all is written, and on the disk.
 
     Parameters
     ----------
     path : pathlib.Path
         The file; its folder exists. One that is there is replaced.
+    durable : bool, default=True
+        Whether it must outlast a loss of power from then on, which takes a disk some milliseconds.
 
     Yields
     ------
@@ -70,9 +72,11 @@ def whole_or_not(path: Path) -> Iterator[BinaryIO]:
         with draft.open("xb") as file:
             yield file
             file.flush()
-            _sync(file.fileno())
+            if durable:
+                _sync(file.fileno())
         draft.replace(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except BaseException as error:
         draft.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(draft)):

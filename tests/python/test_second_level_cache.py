@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
+from groupglm.row_files import read_row, write_row
 from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.zeros import Zeros
 
 SHAPE = (8, 9, 10)
 N = 7
@@ -150,3 +155,117 @@ def test_memory_attribute(paths: list[str], tmp_path: Path) -> None:
     model = SecondLevelModel(memory=tmp_path / "cache").fit(paths, design_matrix=DESIGN)
     assert model.memory_.location == tmp_path / "cache"
     assert SecondLevelModel().fit(paths, design_matrix=DESIGN).memory_.location is None
+
+
+def _rows(cache: Path) -> list[Path]:
+    found = sorted(cache.rglob("*.row"))
+    assert len(found) == N
+    return found
+
+
+def _resealed(data: bytes, change: Any) -> bytes:
+    """Change what follows the checksum of a row, and make the checksum anew."""
+    start = data.index(b"\n") + 1
+    body: bytes = change(data[start + 32 :])
+    return data[:start] + hashlib.sha256(body).digest() + body
+
+
+def _scalar(body: bytes) -> bytes:
+    line, _, _ = body.partition(b"\n")
+    facts = json.loads(line) | {"n_values": 1}
+    return json.dumps(facts).encode() + b"\n" + np.float32(7).tobytes()
+
+
+ATTACKS: dict[str, Any] = {
+    "four bytes": lambda data: data[:-9] + bytes(b ^ 0x41 for b in data[-9:-5]) + data[-5:],
+    "the checksum": lambda data: data[:20] + b"\0\0\0\0" + data[24:],
+    "cut": lambda data: data[:-3],
+    "longer": lambda data: data + b"\0",
+    "empty": lambda data: b"",
+    "a scalar": lambda data: _resealed(data, _scalar),
+    "another type": lambda data: _resealed(data, lambda body: body.replace(b"<f4", b"<i4", 1)),
+    "another key": lambda data: _resealed(
+        data, lambda body: body.replace(b'"key": "', b'"key": "x', 1)
+    ),
+    "no JSON": lambda data: _resealed(data, lambda body: b"[" * 3000 + body),
+    "a pickle": lambda data: pickle.dumps(_Planted()),
+}
+
+
+class _Planted:
+    def __reduce__(self) -> Any:
+        return exec, ("import os; os.environ['GROUPGLM_PLANTED'] = 'executed'",)
+
+
+@pytest.mark.parametrize("what", ATTACKS)
+def test_what_is_no_row_is_read_from_the_image(
+    what: str, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(tmp_path / f"map{i}.nii") for i in range(N)]
+    for seed, name in enumerate(names):
+        nib.save(image(values(seed)), name)
+    options: dict[str, Any] = {
+        "mask_img": image((values(0) != 0).astype(np.uint8)),
+        "memory": tmp_path / "cache",
+    }
+    wanted = z_map(names, **options)
+    monkeypatch.delenv("GROUPGLM_PLANTED", raising=False)
+    kept = {path: path.read_bytes() for path in _rows(tmp_path / "cache")}
+    for path, data in kept.items():
+        path.write_bytes(ATTACKS[what](data))
+    reads.clear()
+    np.testing.assert_array_equal(z_map(names, **options), wanted)
+    assert sorted(reads) == names
+    assert {path: path.read_bytes() for path in _rows(tmp_path / "cache")} == kept  # mended
+    assert "GROUPGLM_PLANTED" not in os.environ
+
+
+def test_rows_that_changed_places_are_not_taken(tmp_path: Path, reads: list[str]) -> None:
+    names = [str(tmp_path / f"map{i}.nii") for i in range(N)]
+    for seed, name in enumerate(names):
+        nib.save(image(values(seed)), name)
+    options: dict[str, Any] = {
+        "mask_img": image((values(0) != 0).astype(np.uint8)),
+        "memory": tmp_path / "cache",
+        "smoothing_fwhm": 2.0,  # so that zeros are kept beside the row
+    }
+    wanted = z_map(names, **options)
+    first, second, third, *_ = _rows(tmp_path / "cache")
+    data = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(data)
+    third.unlink()
+    os.mkfifo(third)
+    reads.clear()
+    with pytest.warns(UserWarning, match="a row cannot be kept"):
+        np.testing.assert_array_equal(z_map(names, **options), wanted)
+    assert len(reads) == 3
+
+
+def test_clearing_the_memory_clears_the_rows(paths: list[str], tmp_path: Path) -> None:
+    memory = joblib.Memory(tmp_path / "cache", verbose=0)
+    z_map(paths, memory=memory, mask_img=image((values(0) != 0).astype(np.uint8)))
+    assert _rows(tmp_path / "cache")
+    memory.clear(warn=False)
+    assert list((tmp_path / "cache").rglob("*.row")) == []
+    assert list((tmp_path / "cache").rglob("*.pkl")) == []
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("n", [1, 7, 8, 1000])
+def test_a_row_is_what_was_written(dtype: str, n: int, tmp_path: Path) -> None:
+    row = np.random.default_rng(n).normal(size=n).astype(dtype)
+    row[0] = np.nan
+    places = np.arange(n) % 3 == 1
+    for zeros in (None, Zeros(places, all_whole=True), Zeros(places, all_whole=False)):
+        write_row(tmp_path / "deep" / "a.row", "k", row, zeros)
+        out = np.zeros(n, dtype)
+        is_read, found = read_row(tmp_path / "deep" / "a.row", "k", out)
+        assert is_read
+        np.testing.assert_array_equal(out, row)
+        assert (found is None) == (zeros is None)
+        if zeros is not None and found is not None:
+            np.testing.assert_array_equal(found.places, places)
+            assert found.all_whole == zeros.all_whole
+        assert read_row(tmp_path / "deep" / "a.row", "other", out) == (False, None)
+        assert read_row(tmp_path / "deep" / "a.row", "k", np.zeros(n + 1, dtype)) == (False, None)
