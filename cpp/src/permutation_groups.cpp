@@ -3,6 +3,7 @@
 
 #include <Eigen/Cholesky>
 
+#include "group_weights.hpp"
 #include "permutation_panel.hpp"
 
 namespace groupglm {
@@ -11,14 +12,15 @@ namespace {
 
 using Eigen::Map;
 
-// Below this share of the total a residual sum of squares is rounding.
-constexpr double kSmallestRss = 1e-15;
+// Weights that differ by more are not added up: the Schur complement of their sum loses digits.
+constexpr double kFarApart = 1e6;
 
 // A voxel's small matrices.
 struct GroupWorkspace {
   explicit GroupWorkspace(const GroupedModel& model)
       : by_group(model.rank, model.n_groups),
         weights(model.n_groups),
+        rss(model.n_groups),
         b(model.rank),
         times(model.rank),
         gram(model.rank, model.rank),
@@ -26,7 +28,8 @@ struct GroupWorkspace {
         cross(model.rank - model.model.n_effect, model.model.n_effect),
         nuisance(model.rank - model.model.n_effect) {}
   MatrixXd by_group;               // (r, groups): b_g
-  VectorXd weights;                // (groups): w_g
+  VectorXd weights;                // (groups): w_g; infinite for a group without error
+  VectorXd rss;                    // (groups): e_g'e_g
   VectorXd b;                      // (r)
   VectorXd times;                  // (r): a matrix times b
   MatrixXd gram;                   // (r, r): M'W M
@@ -39,7 +42,12 @@ class Grouped {
  public:
   Grouped(const GroupedModel& model, const GroupedRows& rows, Index n, Index n_voxels,
           const PermutedOutputs& out)
-      : model_(model), rows_(rows), n_(n), n_voxels_(n_voxels), out_(out) {}
+      : model_(model),
+        rows_(rows),
+        n_(n),
+        n_voxels_(n_voxels),
+        out_(out),
+        far_apart_(model.gram, model.n_groups, model.rank, model.model.n_effect) {}
 
   Index n_products() const { return model_.n_groups * (model_.rank + 1); }
 
@@ -59,7 +67,7 @@ class Grouped {
       const bool unsigned_t = model_.model.n_effect == 1 && model_.model.two_sided;
       for (Index v = 0; v < count; ++v) {
         const bool live = workspace.live[static_cast<std::size_t>(v)];
-        const double value = live ? statistic(workspace.products.data() + v, sums + v, small) : 0;
+        const double value = live ? statistic(workspace, sums, b, v, small) : 0;
         const double counted = unsigned_t ? std::abs(value) : value;
         if (live) best[b] = std::max(best[b], counted);
         const Index at = b * n_voxels_ + first + v;
@@ -82,31 +90,68 @@ class Grouped {
     return scale * std::copysign(tangent * tangent, tangent);
   }
 
-  // The statistic of one voxel; products (groups, r) and sums (groups) are kPanel apart.
-  double statistic(const double* products, const double* sums, GroupWorkspace& small) const {
+  // The statistic of voxel v in permutation number `at`; sums (groups, kPanel).
+  double statistic(const PermutationWorkspace& workspace, const double* sums, Index at, Index v,
+                   GroupWorkspace& small) const {
     const Index r = model_.rank;
+    const double* const products = workspace.products.data() + v;
     for (Index g = 0; g < model_.n_groups; ++g) {
       for (Index j = 0; j < r; ++j) small.by_group(j, g) = products[(g * r + j) * kPanel];
     }
     small.b = small.by_group.rowwise().sum();
-    double trace = 0;
+    bool precise = true;
+    for (Index g = 0; g < model_.n_groups; ++g) {
+      const double total = sums[g * kPanel + v];
+      small.rss[g] =
+          total - 2 * small.b.dot(small.by_group.col(g)) + small.b.dot((gram(g) * small.b).eval());
+      precise = precise && small.rss[g] > kImprecise;
+    }
+    if (!precise) refine(workspace, at, v, small);
+    const double rounding = workspace.rounding[v] * workspace.rounding[v];
     small.gram.setZero();
     for (Index g = 0; g < model_.n_groups; ++g) {
-      const Map<const MatrixXd> gram(model_.gram + g * r * r, r, r);
-      const double total = sums[g * kPanel];
-      const double rss =
-          total - 2 * small.b.dot(small.by_group.col(g)) + small.b.dot((gram * small.b).eval());
-      // A group without error would weigh infinitely: rounding keeps it finite.
-      small.weights[g] = model_.freedom[g] / std::max(rss, kSmallestRss);
-      small.gram += small.weights[g] * gram;
-      trace += small.weights[g] * model_.sizes[g];
+      small.weights[g] = small.rss[g] > std::max(rounding, kSmallestRss)
+                             ? model_.freedom[g] / small.rss[g]
+                             : std::numeric_limits<double>::infinity();
+      small.gram += small.weights[g] * gram(g);
     }
-    return value_of(small, trace);
+    return value_of(small);
   }
 
-  double value_of(GroupWorkspace& small, double trace) const {
+  Map<const MatrixXd> gram(Index g) const {
+    const Index r = model_.rank;
+    return {model_.gram + g * r * r, r, r};
+  }
+
+  // Sums of squared residuals, which a difference of squares has lost, image by image.
+  void refine(const PermutationWorkspace& workspace, Index at, Index v,
+              GroupWorkspace& small) const {
+    const Index groups = model_.n_groups;
+    const double* const rows = rows_.products + at * groups * model_.rank * n_;
+    const double* const members = rows_.members + at * groups * n_;
+    small.rss.setZero();
+    for (Index i = 0; i < n_; ++i) {
+      for (Index g = 0; g < groups; ++g) {
+        if (members[g * n_ + i] == 0.0) continue;
+        double left = workspace.y[static_cast<std::size_t>(i * kPanel + v)];
+        for (Index j = 0; j < model_.rank; ++j) {
+          left -= rows[(g * model_.rank + j) * n_ + i] * small.b[j];
+        }
+        small.rss[g] += left * left;
+      }
+    }
+  }
+
+  double value_of(GroupWorkspace& small) const {
     const Index k = model_.model.n_effect;
     const Index q = model_.rank - k;
+    const auto effect = small.b.head(k);
+    // True for infinite weights, too, also where all are.
+    if (!(small.weights.maxCoeff() < kFarApart * small.weights.minCoeff())) {
+      const double square = far_apart_.square(effect, small.weights);
+      if (k == 1) return std::copysign(std::sqrt(square), effect[0]);
+      return square / (lambda(small.weights) * static_cast<double>(k));
+    }
     small.schur = small.gram.topLeftCorner(k, k);
     if (q > 0) {
       small.nuisance.compute(small.gram.bottomRightCorner(q, q));
@@ -114,17 +159,26 @@ class Grouped {
       small.nuisance.solveInPlace(small.cross);
       small.schur -= small.gram.topRightCorner(k, q).lazyProduct(small.cross);
     }
-    const auto effect = small.b.head(k);
     if (k == 1) return effect[0] * std::sqrt(std::max(0.0, small.schur(0, 0)));
-    double lambda = 0;
-    for (Index g = 0; g < model_.n_groups; ++g) {
-      const double share = 1 - model_.sizes[g] * small.weights[g] / trace;
-      lambda += share * share / model_.freedom[g];
-    }
-    const auto rank = static_cast<double>(k);
-    lambda = 1 + 2 * (rank - 1) / (rank * (rank + 2)) * lambda;
     small.times.head(k).noalias() = small.schur.lazyProduct(effect);
-    return effect.dot(small.times.head(k)) / (lambda * rank);
+    return effect.dot(small.times.head(k)) / (lambda(small.weights) * static_cast<double>(k));
+  }
+
+  // Lambda; groups without error share the weight of all in proportion to their images.
+  double lambda(const VectorXd& weights) const {
+    const Map<const VectorXd> sizes(model_.sizes, model_.n_groups);
+    const auto rank = static_cast<double>(model_.model.n_effect);
+    VectorXd weight = sizes.cwiseProduct(weights);
+    if (!weight.allFinite()) {
+      weight = weights.array().isFinite().select(0.0, sizes.array()).matrix();
+    }
+    const double trace = weight.sum();
+    double sum = 0;
+    for (Index g = 0; g < model_.n_groups; ++g) {
+      const double share = 1 - weight[g] / trace;
+      sum += share * share / model_.freedom[g];
+    }
+    return 1 + 2 * (rank - 1) / (rank * (rank + 2)) * sum;
   }
 
   const GroupedModel& model_;
@@ -132,6 +186,7 @@ class Grouped {
   Index n_;
   Index n_voxels_;
   const PermutedOutputs& out_;
+  GroupWeights far_apart_;
 };
 
 }  // namespace

@@ -131,7 +131,13 @@ TEST_CASE("no voxels and no permutations") {
 TEST_CASE("v of two groups is Welch's t, for any number of threads") {
   const Index n = 7;
   const Index n_voxels = 70;
-  const auto y = normal<float>(n, n_voxels);
+  auto y = normal<float>(n, n_voxels);
+  // At voxel 0 the first group does not vary, at voxel 1 no group does.
+  for (Index i = 0; i < n; ++i) {
+    float* const row = y.data() + i * n_voxels;
+    if (i < 3) row[0] = 2;
+    row[1] = i < 3 ? 2 : 1;
+  }
   // Difference of the means of 3 and 4, after the mean of all.
   std::vector<double> effect(7);
   for (Index i = 0; i < n; ++i) {
@@ -174,7 +180,9 @@ TEST_CASE("v of two groups is Welch's t, for any number of threads") {
       variances[i < 3 ? 0 : 1] += rest * rest / (i < 3 ? 2.0 : 3.0);
     }
     const double t = (means[0] - means[1]) / std::sqrt(variances[0] / 3 + variances[1] / 4);
-    CHECK(maps[static_cast<std::size_t>(v)] == doctest::Approx(t).epsilon(1e-10));
+    const double found = maps[static_cast<std::size_t>(v)];
+    if (std::isinf(t)) CHECK(found == t);
+    if (std::isfinite(t)) CHECK(found == doctest::Approx(t).epsilon(1e-10));
   }
   std::vector<double> again(70);
   std::vector<double> best_again(1);

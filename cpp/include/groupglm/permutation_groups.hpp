@@ -10,7 +10,9 @@
 // For k = 1 its signed root, v, is Welch's t for two groups. The inverse of the block of the
 // inverse is a Schur complement; sums by group are products of rows that are zero outside a group:
 //     b = sum_g b_g,   e_g'e_g = |(P y)_g|^2 - 2 b'b_g + b' M_g'M_g b,   b_g = M_g'(P y)_g,
-// in which nothing of the data is shuffled either. Everything is in double.
+// in which nothing of the data is shuffled either. Everything is in double. Where weights lie far
+// apart, that sum of matrices would lose digits and group_weights.hpp does it otherwise; a group
+// without error has an infinite weight, and G is infinite where such groups alone show an effect.
 //
 // 2 n (r + 1) flops a voxel, group and permutation, and about r^3 / 3 for the complement.
 #pragma once
