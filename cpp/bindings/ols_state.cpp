@@ -51,11 +51,12 @@ std::vector<T> vector_of(const py::handle& handle) {
 
 py::tuple state_parts(const OlsState& state) {
   return py::make_tuple(state.n_rows, state.r, state.w, state.rss, array_of(state.missing.slot),
-                        array_of(state.missing.factors), array_of(state.missing.n_rows));
+                        array_of(state.missing.factors), array_of(state.missing.n_rows),
+                        array_of(state.exponent));
 }
 
 OlsState state_of_parts(const py::tuple& parts) {
-  if (parts.size() != 7) throw py::value_error("not a pickled state");
+  if (parts.size() != 8) throw py::value_error("not a pickled state");
   OlsState state;
   state.n_rows = parts[0].cast<Index>();
   state.r = parts[1].cast<MatrixXd>();
@@ -64,6 +65,7 @@ OlsState state_of_parts(const py::tuple& parts) {
   state.missing.slot = vector_of<std::int32_t>(parts[4]);
   state.missing.factors = vector_of<double>(parts[5]);
   state.missing.n_rows = vector_of<std::int32_t>(parts[6]);
+  state.exponent = vector_of<std::int16_t>(parts[7]);
   if (!state.is_consistent()) throw py::value_error("not a pickled state");
   return state;
 }

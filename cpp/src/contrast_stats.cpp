@@ -59,13 +59,6 @@ Directions directions(const Question& question, const Factor& factor) {
   return out;
 }
 
-// Times a power of two, in halves: the whole may be more than a number holds.
-void scale_run(Array values, int exponent) {
-  if (exponent == 0) return;
-  values *= std::ldexp(1.0, exponent / 2);
-  values *= std::ldexp(1.0, exponent - exponent / 2);
-}
-
 // A voxel without any residual variance: the statistic is 0 when the effect is no more than
 // rounding (a constant voxel), else infinite.
 double statistic(double numerator, double denominator, bool is_rounding) {
@@ -77,7 +70,7 @@ struct Task {
   const OlsState& state;
   StatType type;
   const ContrastOutputs& out;
-  const Array rss;
+  const Array rss;  // in the voxels' own scales
 };
 
 double statistic_of_voxel(const Task& task, Index v, const Directions& d, double numerator,
@@ -111,20 +104,16 @@ void fill_run(const Task& task, Index first, Index count, const Directions& d, d
     variance = sigma2;
     stat = numerator / (variance * static_cast<double>(d.rank()));
   }
-  constexpr double kLargest = std::numeric_limits<double>::max();
-  for (Index v = 0; v < count && !(variance > 0.0 && variance <= kLargest).all(); ++v) {
-    if (variance[v] > 0.0 && variance[v] <= kLargest) continue;
-    if (!(variance[v] <= kLargest)) {  // an overflow says nothing about the effect
-      stat[v] = kNaN;
-      continue;
-    }
-    stat[v] = statistic_of_voxel(task, first + v, d, numerator[v], task.rss[first + v] / df);
+  for (Index v = 0; v < count && !(variance > 0.0).all(); ++v) {
+    if (variance[v] > 0.0) continue;
+    stat[v] = statistic_of_voxel(task, first + v, d, numerator[v], sigma2[v]);
   }
   for (Index k = 0; k < d.effect.rows(); ++k) {
-    scale_run(Array(task.out.effect + k * n + first, count),
-              d.exponent[static_cast<std::size_t>(k)]);
+    scale_run(task.state, first, d.exponent[static_cast<std::size_t>(k)], 1,
+              Array(task.out.effect + k * n + first, count));
   }
-  if (task.type == StatType::t) scale_run(variance, 2 * d.exponent.front());
+  const int exponent = task.type == StatType::t ? 2 * d.exponent.front() : 0;
+  scale_run(task.state, first, exponent, 2, variance);
 }
 
 void fill_nan(const Task& task, Index first, Index count, Index n_rows) {
@@ -149,7 +138,8 @@ class Tails {
     }
   }
 
-  void fill(const ContrastOutputs& out, Index first, Index count, double df) const {
+  void fill(const Task& task, Index first, Index count, double df) const {
+    const ContrastOutputs& out = task.out;
     if (!(df > 0.0)) {
       std::fill_n(out.p_value + first, count, kNaN);
       std::fill_n(out.z_score + first, count, kNaN);
@@ -160,7 +150,7 @@ class Tails {
       // Where nothing varies the statistic is 0 by decision: nothing speaks for an effect, and
       // nothing against it, as under t.
       for (Index v = first; v < first + count; ++v) {
-        if (out.stat[v] == 0.0 && out.variance[v] == 0.0) out.z_score[v] = 0.0;
+        if (out.stat[v] == 0.0 && task.rss[v] == 0.0) out.z_score[v] = 0.0;
       }
     }
   }
@@ -179,7 +169,7 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
                                  const ContrastOutputs& out, int n_threads) {
   VectorXd rss(state.n_voxels());
   const Array rss_map(rss.data(), rss.size());
-  residual_sum_of_squares(state, design, rss_map, n_threads);
+  scaled_rss(state, design, rss_map, n_threads);
   const Task task{state, type, out, rss_map};
   const Factor shared_factor = factorize(state.r, design);
   const Index rank = contrast_rank(contrast, design);
@@ -217,9 +207,9 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
   parallel_for(n_runs, n_threads, [&](Index run, int) {
     const Index first = run * kRun;
     const Index count = std::min(kRun, state.n_voxels() - first);
-    tails.fill(out, first, count, shared_df);
+    tails.fill(task, first, count, shared_df);
     for (Index v = first; v < first + count && state.has_missing(); ++v) {
-      if (state.slot(v) != MissingVoxels::kComplete) tails.fill(out, v, 1, own_df[v]);
+      if (state.slot(v) != MissingVoxels::kComplete) tails.fill(task, v, 1, own_df[v]);
     }
   });
   return {rank, df_complete};

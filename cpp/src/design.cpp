@@ -22,7 +22,8 @@ bool is_constant_one(const RowMatrix& x, const VectorXd& coefficients) {
 bool find_exact_intercept(const RowMatrix& x, VectorXd& a) {
   for (Index j = 0; j < x.cols(); ++j) {
     const double value = x(0, j);
-    if (value == 0.0 || !(x.col(j).array() == value).all()) continue;
+    // The inverse of the smallest numbers is infinite.
+    if (!std::isfinite(1.0 / value) || !(x.col(j).array() == value).all()) continue;
     a = VectorXd::Zero(x.cols());
     a[j] = 1.0 / value;
     return true;

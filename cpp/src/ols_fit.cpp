@@ -71,10 +71,18 @@ void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta
                   }
                 }},
                n_threads);
+  for (Index j = 0; j < beta.rows(); ++j) {
+    scale_run(state, 0, 0, 1, Array(beta.data() + j * beta.cols(), beta.cols()));
+  }
 }
 
 void residual_sum_of_squares(const OlsState& state, const Design& design, Array rss,
                              int n_threads) {
+  scaled_rss(state, design, rss, n_threads);
+  scale_run(state, 0, 0, 2, rss);
+}
+
+void scaled_rss(const OlsState& state, const Design& design, Array rss, int n_threads) {
   const Factor shared = factorize(state.r, design);
   visit_voxels(
       state, design,
@@ -93,7 +101,7 @@ void residual_sum_of_squares(const OlsState& state, const Design& design, Array 
 
 void r_square(const OlsState& state, const Design& design, Array out, int n_threads) {
   VectorXd residual(state.n_voxels());
-  residual_sum_of_squares(state, design, Array(residual.data(), residual.size()), n_threads);
+  scaled_rss(state, design, Array(residual.data(), residual.size()), n_threads);
   const MatrixXd shared = total_basis(state.r, factorize(state.r, design), design);
   visit_voxels(state, design,
                {[&](Index first, Index count) {
@@ -125,6 +133,7 @@ void mean(const OlsState& state, const Design& design, Array out, int n_threads)
                   out[v] = n_rows == 0 ? kNaN : total / static_cast<double>(n_rows);
                 }},
                n_threads);
+  scale_run(state, 0, 0, 1, out);
 }
 
 void degrees_of_freedom(const OlsState& state, const Design& design, IntArray n_observations,

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <type_traits>
 
 #include "givens.hpp"
 #include "groupglm/parallel.hpp"
 #include "tile_update.hpp"
+#include "voxel_scales.hpp"
 
 namespace groupglm {
 
@@ -15,10 +17,15 @@ namespace {
 
 constexpr Index kTaskTiles = 16;
 
-// What a tile leaves for later: its voxels with missing values, and how many rows each has.
+// More than that of any number, the norm of any number of them, or the least of them.
+constexpr int kLargestExponent = 1200;
+
+// What a tile leaves for later: its voxels with missing values, how many rows each has, and which
+// voxels have another exponent than before.
 struct Leftover {
   std::vector<Index> voxels;
   std::vector<Index> n_present;
+  std::vector<ScaledVoxel> scaled;
 };
 
 void load_tile(const OlsState& state, Index first, Index count, Workspace& ws) {
@@ -27,6 +34,37 @@ void load_tile(const OlsState& state, Index first, Index count, Workspace& ws) {
     const Index n = std::min(kPanel, count - panel * kPanel);
     for (Index k = 0; k < ws.q; ++k) std::copy_n(&state.w(k, start), n, ws.w_row(panel, k));
     std::copy_n(&state.rss[start], n, ws.rss.data() + panel * kPanel);
+  }
+}
+
+// Takes some of a tile's voxels through the blocks again, in the scales found for them.
+template <typename Scalar>
+void redo_scaled(const OlsState& state, const OlsState* other, const std::vector<Block>& blocks,
+                 const DataView<Scalar>& y, const std::vector<ScaledVoxel>& scaled, Index first,
+                 Workspace& ws) {
+  const auto count = static_cast<Index>(scaled.size());
+  OlsState part(ws.q, count);
+  RowMatrix values(y.n_rows, count);
+  for (Index v = 0; v < count; ++v) {
+    const auto [voxel, exponent] = scaled[static_cast<std::size_t>(v)];
+    const int shift = state.exponent_of(voxel) - exponent;
+    for (Index k = 0; k < ws.q; ++k) part.w(k, v) = std::ldexp(state.w(k, voxel), shift);
+    part.rss[v] = std::ldexp(state.rss[voxel], 2 * shift);
+    const int unit = (other != nullptr ? other->exponent_of(voxel) : 0) - exponent;
+    for (Index i = 0; i < y.n_rows; ++i) {
+      values(i, v) = std::ldexp(static_cast<double>(y(i, voxel)), unit);
+    }
+  }
+  Workspace own(ws.packed.size() / kPanel, ws.q);
+  load_tile(part, 0, count, own);
+  const DataView<double> view{values.data(), values.rows(), count, count, 1};
+  for (const Block& block : blocks) advance_tile(block, view, 0, count, own);
+  for (Index v = 0; v < count; ++v) {
+    const Index at = scaled[static_cast<std::size_t>(v)].voxel - first;
+    for (Index k = 0; k < ws.q; ++k) {
+      ws.w_row(at / kPanel, k)[at % kPanel] = own.w_row(v / kPanel, k)[v % kPanel];
+    }
+    ws.rss[at] = own.rss[v];
   }
 }
 
@@ -47,7 +85,7 @@ void store_tile(Workspace& ws, Index first, Index count, const Leftover& leftove
 }
 
 // The tile's voxels that miss a row: so far, in the other state, or in the new data, whose NaN has
-// gone into the sums. (So has an overflow; its voxel takes the same way, and comes out infinite.)
+// gone into the sums.
 std::vector<Index> incomplete_voxels(const OlsState& state, const OlsState* other, Index first,
                                      Index count, const Workspace& ws) {
   std::vector<Index> voxels;
@@ -67,12 +105,34 @@ std::vector<Index> incomplete_voxels(const OlsState& state, const OlsState* othe
 // The merged state's own residuals, for the voxels that were not left over.
 void add_rss(const OlsState& other, Index first, Index count, Leftover& leftover, OlsState& state) {
   auto next = leftover.voxels.begin();
+  auto scale = leftover.scaled.begin();
   for (Index v = first; v < first + count; ++v) {
+    const bool is_scaled = scale != leftover.scaled.end() && scale->voxel == v;
+    const int exponent = is_scaled ? (scale++)->exponent : 0;
     if (next != leftover.voxels.end() && *next == v) {
       ++next;
       leftover.n_present.push_back(other.n_observations(v));
     } else {
-      state.rss[v] += other.rss[v];
+      state.rss[v] += is_scaled ? std::ldexp(other.rss[v], 2 * (other.exponent_of(v) - exponent))
+                                : other.rss[v];
+    }
+  }
+}
+
+// The exponents that the tiles have found. What store_tile left as it was is brought to its
+// voxel's.
+void set_exponents(OlsState& state, const std::vector<Leftover>& leftovers) {
+  for (const Leftover& leftover : leftovers) {
+    if (leftover.scaled.empty()) continue;
+    state.exponent.resize(static_cast<std::size_t>(state.n_voxels()), 0);
+    for (const auto& [voxel, exponent] : leftover.scaled) {
+      std::int16_t& held = state.exponent[static_cast<std::size_t>(voxel)];
+      if (std::binary_search(leftover.voxels.begin(), leftover.voxels.end(), voxel)) {
+        const int shift = held - exponent;
+        for (double& value : state.w.col(voxel)) value = std::ldexp(value, shift);
+        state.rss[voxel] = std::ldexp(state.rss[voxel], 2 * shift);
+      }
+      held = static_cast<std::int16_t>(exponent);
     }
   }
 }
@@ -178,15 +238,17 @@ void rotate_voxel_in(OlsState& state, Index voxel, const Eigen::Ref<const RowMat
   double* w = state.w.data() + voxel;
   double& rss = state.rss[voxel];
   const MatrixXd own = other != nullptr ? other->factor_at(voxel) : MatrixXd();
+  const int unit = (other != nullptr ? other->exponent_of(voxel) : 0) - state.exponent_of(voxel);
   for (Index i = 0; i < y.n_rows; ++i) {
-    const auto value = static_cast<double>(y(i, voxel));
+    auto value = static_cast<double>(y(i, voxel));
     if (other == nullptr && std::isnan(value)) continue;
+    if (unit != 0) value = std::ldexp(value, unit);
     for (Index k = 0; k < q; ++k) x[k] = other != nullptr ? own(i, k) : rows(i, k);
     rotate_row_in(q, factor, w, state.n_voxels(), rss, x, value);
     if (other == nullptr) ++state.missing.n_rows[slot];
   }
   if (other != nullptr) {
-    rss += other->rss[voxel];
+    rss += std::ldexp(other->rss[voxel], 2 * unit);
     state.missing.n_rows[slot] += static_cast<std::int32_t>(other->n_observations(voxel));
   }
 }
@@ -208,6 +270,11 @@ bool OlsState::is_consistent() const {
   const Index q = w.rows();
   const std::size_t slots = missing.n_rows.size();
   const auto entries = static_cast<std::size_t>(missing.slot.empty() && slots == 0 ? 0 : w.cols());
+  const auto is_exponent = [](std::int16_t e) { return std::abs(e) <= kLargestExponent; };
+  if ((has_scales() && static_cast<Index>(exponent.size()) != w.cols()) ||
+      !std::all_of(exponent.begin(), exponent.end(), is_exponent)) {
+    return false;
+  }
   if (n_rows < 0 || r.rows() != q || r.cols() != q || rss.size() != w.cols() ||
       missing.factors.size() != slots * packed_size(q) || missing.slot.size() != entries) {
     return false;
@@ -247,6 +314,9 @@ void OlsState::take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* 
   std::vector<Workspace> workspaces(static_cast<std::size_t>(threads), Workspace(block_rows, q));
   std::vector<Leftover> leftovers(static_cast<std::size_t>(n_tiles));
   std::atomic<bool> infinite{false};
+  // Squares of float never leave the range; nor do sums of what two states hold as ordinary.
+  const bool may_scale =
+      has_scales() || (other != nullptr ? other->has_scales() : std::is_same_v<Scalar, double>);
 
   const auto work_on_tile = [&](Index tile, Workspace& ws) {
     const Index first = tile * kTile;
@@ -254,6 +324,10 @@ void OlsState::take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* 
     load_tile(*this, first, count, ws);
     for (const Block& block : blocks) advance_tile(block, y, first, count, ws);
     Leftover& leftover = leftovers[static_cast<std::size_t>(tile)];
+    if (may_scale) leftover.scaled = find_scaled_voxels(*this, other, y, first, count, ws);
+    if (!leftover.scaled.empty()) {
+      redo_scaled(*this, other, blocks, y, leftover.scaled, first, ws);
+    }
     leftover.voxels = incomplete_voxels(*this, other, first, count, ws);
     store_tile(ws, first, count, leftover, *this);
     if (other == nullptr) {
@@ -271,6 +345,7 @@ void OlsState::take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* 
   });
   if (infinite) throw_infinite(y);
 
+  set_exponents(*this, leftovers);
   const std::vector<Index> updated = assign_slots(*this, leftovers);
   constexpr Index kChunk = 256;
   const auto n_updated = static_cast<Index>(updated.size());
@@ -327,6 +402,10 @@ OlsState OlsState::select(const std::vector<Index>& voxels) const {
     out.missing.n_rows.push_back(missing.n_rows[static_cast<std::size_t>(old)]);
   }
   if (!complete) out.missing.slot = std::move(slots);
+  if (has_scales()) {
+    for (const Index voxel : voxels)
+      out.exponent.push_back(exponent[static_cast<std::size_t>(voxel)]);
+  }
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "groupglm/permutation.hpp"
 #include "lanes.hpp"
 #include "voxel_runs.hpp"
+#include "voxel_scales.hpp"
 
 namespace groupglm {
 
@@ -96,6 +97,26 @@ Panel read_row(const DataView<Scalar>& data, Index row, Index first, Index count
   return values;
 }
 
+/// Brings columns of y (n, kPanel) whose squares leave the range of double to a size where they do
+/// not, by powers of two, and renews their sums of squares.
+inline void scale_columns(Index n, double* y, Panel& total) {
+  for (Index v = 0; v < kPanel; ++v) {
+    if (is_ordinary_square(total[v])) continue;
+    double largest = 0;
+    for (Index i = 0; i < n; ++i) largest = std::max(largest, std::abs(y[i * kPanel + v]));
+    // False for NaN, too.
+    if (!(largest > 0 && largest <= std::numeric_limits<double>::max())) continue;
+    const int exponent = scale_of_exponent(std::ilogb(largest));
+    if (exponent == 0) continue;
+    total[v] = 0;
+    for (Index i = 0; i < n; ++i) {
+      double& value = y[i * kPanel + v];
+      value = std::ldexp(value, -exponent);
+      total[v] += value * value;
+    }
+  }
+}
+
 /// Reads `count` voxels of n rows, of which read(i) returns one as a Panel, takes the basis (m, n)
 /// off and brings them to unit length. Columns without a voxel, or whose voxel does not vary or has
 /// missing values, become copies of one that does, so that they change no maximum; false when there
@@ -111,6 +132,7 @@ bool load_rows(Index n, const ReadRow& read, const Eigen::Map<const RowMatrix>& 
     total += values.square();
     Row(y + i * kPanel) = values;
   }
+  scale_columns(n, y, total);
   take_off(basis, y, workspace.products.data());
   Panel square = Panel::Zero();
   for (Index i = 0; i < n; ++i) square += Row(y + i * kPanel).square();

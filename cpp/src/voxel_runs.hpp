@@ -42,12 +42,8 @@ inline double rounding_share(Index n_rows) {
   return 8 * std::numeric_limits<double>::epsilon() * std::sqrt(static_cast<double>(n_rows));
 }
 
-// Below this a square loses digits: what sums of squares so small say of a voxel is not known.
-inline constexpr double kSmallestSquare = 1e-270;
-
 // Sets sums of squares (count) that are no more than rounding of the voxel's |y|^2 to zero: those
-// of a constant voxel, whose statistics would otherwise be noise. Those of a voxel whose values are
-// too small to be squared become NaN.
+// of a constant voxel, whose statistics would otherwise be noise.
 inline void clear_rounding(const OlsState& state, Index first, Index count, Index n_rows,
                            Array sums) {
   const double share = rounding_share(n_rows);
@@ -55,14 +51,20 @@ inline void clear_rounding(const OlsState& state, Index first, Index count, Inde
   for (Index k = 0; k < state.n_working(); ++k) {
     size += state.w.row(k).segment(first, count).array().square().transpose();
   }
-  // Strictly less, so that an overflow to infinity stays one.
   sums = (sums < share * share * size).select(0.0, sums);
-  if (!(size < kSmallestSquare).any()) return;
-  for (Index v = 0; v < count; ++v) {
-    const bool is_small = size[v] < kSmallestSquare;
-    if (is_small && (size[v] > 0.0 || (state.w.col(first + v).array() != 0.0).any())) {
-      sums[v] = std::numeric_limits<double>::quiet_NaN();
+}
+
+// Times 2^exponent, and so often as `power` says by each voxel's own scale: from the state's
+// numbers to the data's.
+inline void scale_run(const OlsState& state, Index first, int exponent, int power, Array values) {
+  if (state.has_scales()) {
+    for (Index v = 0; v < values.size(); ++v) {
+      values[v] = std::ldexp(values[v], exponent + power * state.exponent_of(first + v));
     }
+  } else if (exponent != 0) {
+    // In halves: the whole may be more than a number holds.
+    values *= std::ldexp(1.0, exponent / 2);
+    values *= std::ldexp(1.0, exponent - exponent / 2);
   }
 }
 

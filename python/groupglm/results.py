@@ -118,8 +118,9 @@ class OlsFit:
         -------
         tuple
             What `from_parts` takes: number of images; factor of the rows; coordinates of the data
-            in the design's space; residual sums of squares; and of voxels with missing values the
-            slot, the factors and the numbers of rows.
+            in the design's space; residual sums of squares; of voxels with missing values the
+            slot, the factors and the numbers of rows; and the exponents of two by which voxels are
+            scaled whose squares would leave double's range.
         """
         return self._state.__getstate__()
 

@@ -19,6 +19,9 @@ member              shape, type           what it is
                                           without missing values
 ``K/missing_factors`` (any,) float64      triangular factors of voxels with missing values, packed
 ``K/missing_rows``  (any,) int32          the number of rows of each
+``K/exponent``      (n_voxels,) int16     where the squares of a voxel's values leave double's
+                                          range: K/w and K/rss are those of its values times
+                                          2 to the power of -exponent; absent if there is none
 ``K/zeros``         (n_voxels,) int32     how many images are exactly zero at a voxel
 =================== ===================== ======================================================
 
@@ -71,6 +74,7 @@ _TYPES = {
     "missing_slot": ("int32", 1),
     "missing_factors": ("float64", 1),
     "missing_rows": ("int32", 1),
+    "exponent": ("int16", 1),
     "zeros": ("int32", 1),
 }
 _MAX_HEADER = 64 * 2**20  # bytes of model.json; a thousand subjects' names take a hundredth
@@ -218,13 +222,14 @@ def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, ND
         The members.
     """
     space, result = group.space, group.result
-    n_rows, *parts = result.state_parts()
+    n_rows, *parts, exponent = result.state_parts()
     arrays = {
         "X": result.X,
         "runs": space.runs,
         "affine": space.grid.affine,
         "zeros": group.n_zeros,
         **dict(zip(_STATE, parts, strict=True)),
+        **({"exponent": exponent} if len(exponent) else {}),
     }
     preparation = None if space.preparation is None else asdict(space.preparation)
     facts = {
@@ -276,6 +281,7 @@ def unpack_fit(
 
     try:
         own = {name: arrays[f"{key}/{name}"] for name in ("X", "runs", "affine", "zeros", *_STATE)}
+        own["exponent"] = arrays.get(f"{key}/exponent", np.empty(0, np.int16))
         _check_types(own)
         preparation = facts["preparation"]
         grid = Grid(tuple(facts["shape"]), own["affine"])
@@ -287,7 +293,7 @@ def unpack_fit(
         )
         names = tuple(str(name) for name in facts["columns"])
         n_rows = int(facts["n_rows"])
-        parts = (n_rows, *(own[name] for name in _STATE))
+        parts = (n_rows, *(own[name] for name in _STATE), own["exponent"])
         _check_sizes(own, names, n_rows, space.n_values, len(facts["images"]))
         return space, OlsFit.from_parts(own["X"], names, n_threads, parts), own["zeros"]
     except KeyError as error:

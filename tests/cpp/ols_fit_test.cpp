@@ -207,7 +207,7 @@ TEST_CASE("visit_voxels covers each voxel once and each incomplete one by itself
   }
 }
 
-TEST_CASE("finite values whose squares overflow leave their neighbours alone") {
+TEST_CASE("values whose squares overflow are scaled, and leave their neighbours alone") {
   const MatrixXd x = reference::designs(30)[2].x;
   const Design design = make_design(x);
   RowMatrix y = reference::make_data(x, 4, 35);
@@ -221,7 +221,20 @@ TEST_CASE("finite values whose squares overflow leave their neighbours alone") {
     state.merge(state_of(design, y), 2);
     CHECK(state.is_consistent());
     CHECK(state.n_observations(1) == 60);
-    CHECK_FALSE(std::isfinite(results(state, design).rss[1]));
+    CHECK(state.slot(1) == MissingVoxels::kComplete);
+    CHECK(state.exponent_of(0) == 0);
+    CHECK(state.exponent_of(1) == std::ilogb(huge));
+    // The other rows are next to nothing: what is left is the fit of the two of them.
+    const double size = std::ldexp(huge, -state.exponent_of(1));
+    VectorXd rss(4);
+    groupglm::scaled_rss(state, design, groupglm::Array(rss.data(), 4), 1);
+    MatrixXd twice_x(60, x.cols());
+    twice_x << x, x;
+    VectorXd two = VectorXd::Zero(60);
+    two[0] = two[30] = size;
+    two[17] = two[47] = -size;
+    const VectorXd left = two - twice_x * twice_x.completeOrthogonalDecomposition().solve(two);
+    CHECK(rss[1] == doctest::Approx(left.squaredNorm()).epsilon(1e-12));
     const std::vector<Index> others = {0, 3};
     MatrixXd twice(60, x.cols());
     twice << x, x;

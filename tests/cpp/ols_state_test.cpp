@@ -320,6 +320,8 @@ TEST_CASE("is_consistent finds parts that do not fit together") {
   CHECK(spoiled([](OlsState& s) { s.missing.slot[3] = -3; }));
   CHECK(spoiled([](OlsState& s) { s.missing.factors.pop_back(); }));
   CHECK(spoiled([](OlsState& s) { s.missing.n_rows.push_back(3); }));
+  CHECK(spoiled([](OlsState& s) { s.exponent = {1, 2, 3}; }));
+  CHECK(spoiled([](OlsState& s) { s.exponent = {0, 0, 9999, 0, 0}; }));
 }
 
 TEST_CASE_TEMPLATE("an infinite value is refused by row and count", Scalar, float, double) {

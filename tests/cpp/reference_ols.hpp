@@ -198,7 +198,8 @@ bool same_bits(const A& a, const B& b) {
 inline bool same_state(const OlsState& a, const OlsState& b) {
   return a.n_rows == b.n_rows && same_bits(a.r, b.r) && same_bits(a.w, b.w) &&
          same_bits(a.rss, b.rss) && a.missing.slot == b.missing.slot &&
-         same_bits(a.missing.factors, b.missing.factors) && a.missing.n_rows == b.missing.n_rows;
+         same_bits(a.missing.factors, b.missing.factors) && a.missing.n_rows == b.missing.n_rows &&
+         a.exponent == b.exponent;
 }
 
 inline bool same_results(const Results& a, const Results& b) {

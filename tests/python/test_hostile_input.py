@@ -117,11 +117,6 @@ def test_the_size_of_a_contrast_does_not_matter(size: float) -> None:
     np.testing.assert_allclose(f.stat, plain.stat**2, rtol=1e-12)
 
 
-def test_data_whose_squares_overflow_give_no_statistic() -> None:
-    stat = fit_ols(X, Y * 1e160).contrast([0, 1]).stat
-    assert np.isnan(stat).all()
-
-
 def test_a_singular_affine_is_refused_by_name() -> None:
     singular = np.eye(4)
     singular[:2, :2] = 1.0

@@ -20,6 +20,9 @@ void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta
 /// Residual sum of squares (n_voxels).
 void residual_sum_of_squares(const OlsState& state, const Design& design, Array rss, int n_threads);
 
+/// The same in each voxel's own scale, that of the state's w and rss.
+void scaled_rss(const OlsState& state, const Design& design, Array rss, int n_threads);
+
 /// 1 - RSS/TSS (n_voxels), TSS about the mean when the constant is in the span of X, else about
 /// zero; NaN where TSS is zero.
 void r_square(const OlsState& state, const Design& design, Array out, int n_threads);

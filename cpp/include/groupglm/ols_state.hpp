@@ -13,6 +13,9 @@
 //
 // Missing values (NaN) are left out voxel by voxel: such a voxel gets a triangular factor of its
 // own, updated row by row by Givens rotations. Voxels without missing values share one factor.
+//
+// A voxel whose values are so small or large that their squares would leave double's range is held
+// as that of the values times 2^-exponent, which is exact.
 #pragma once
 
 #include <cstdint>
@@ -80,6 +83,10 @@ class OlsState {
   std::int32_t slot(Index voxel) const {
     return has_missing() ? missing.slot[static_cast<std::size_t>(voxel)] : MissingVoxels::kComplete;
   }
+  bool has_scales() const { return !exponent.empty(); }
+  int exponent_of(Index voxel) const {
+    return has_scales() ? exponent[static_cast<std::size_t>(voxel)] : 0;
+  }
   Index n_observations(Index voxel) const;
   /// The factor R (q, q) that holds at a voxel.
   MatrixXd factor_at(Index voxel) const;
@@ -92,6 +99,8 @@ class OlsState {
   RowMatrix w;   // (q, n_voxels)
   VectorXd rss;  // (n_voxels)
   MissingVoxels missing;
+  // (n_voxels): w and rss are those of y 2^-exponent. Empty while all are 0.
+  std::vector<std::int16_t> exponent;
 
  private:
   template <typename Scalar>
