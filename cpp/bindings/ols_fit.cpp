@@ -54,7 +54,9 @@ py::tuple observations_and_rank(const OlsState& state, const Design& design, int
 bool estimable(const OlsState& state, const Design& design, const Matrix& contrast) {
   check_same_design(state, design);
   const auto rows = matrix_of(contrast);
-  if (rows.cols() != design.n_columns) throw py::value_error("contrast of the wrong length");
+  if (rows.cols() != design.n_columns || rows.rows() == 0) {
+    throw py::value_error("contrast of the wrong shape");
+  }
   const MatrixXd tested = hypothesis(rows, design.scale, contrast_rank(rows, design));
   return is_estimable(tested, factorize(state.r, design));
 }
@@ -126,6 +128,7 @@ void register_ols_fit(py::module_& module) {
   const auto threads = py::arg("n_threads");
   module.def("beta", &beta, state, design, threads);
   module.def("rss", &compute_map<&residual_sum_of_squares>, state, design, threads);
+  module.def("residual_norm", &compute_map<&residual_norm>, state, design, threads);
   module.def("r_square", &compute_map<&r_square>, state, design, threads);
   module.def("mean", &compute_map<&mean>, state, design, threads);
   module.def("observations_and_rank", &observations_and_rank, state, design, threads);

@@ -7,6 +7,11 @@ namespace groupglm {
 
 namespace {
 
+OlsState new_state(Index n_working, Index n_voxels) {
+  check(n_working >= 0 && n_voxels >= 0, "a state needs sizes of at least 0");
+  return {n_working, n_voxels};
+}
+
 template <typename Scalar>
 void update(OlsState& state, const Design& design, Index first_row, const py::array_t<Scalar>& y,
             int n_threads) {
@@ -85,7 +90,7 @@ void register_ols_state(py::module_& module) {
     }
   });
   py::class_<OlsState>(module, "OlsState", py::module_local())
-      .def(py::init<Index, Index>(), py::arg("n_working"), py::arg("n_voxels"))
+      .def(py::init(&new_state), py::arg("n_working"), py::arg("n_voxels"))
       .def("update", &update<float>, py::arg("design"), py::arg("first_row"),
            py::arg("y").noconvert(), py::arg("n_threads"))
       .def("update", &update<double>, py::arg("design"), py::arg("first_row"),

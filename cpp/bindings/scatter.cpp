@@ -31,7 +31,7 @@ void gather_row(const py::array_t<Scalar, py::array::c_style>& volume,
 }
 
 template <typename Scalar>
-void scatter_row(const py::array_t<Scalar, py::array::c_style>& row,
+bool scatter_row(const py::array_t<Scalar, py::array::c_style>& row,
                  const py::array_t<std::int64_t, py::array::c_style>& places,
                  py::array_t<float, py::array::c_style>& volume) {
   if (row.ndim() != 1 || places.ndim() != 1 || volume.ndim() != 1 || row.size() != places.size()) {
@@ -47,7 +47,7 @@ void scatter_row(const py::array_t<Scalar, py::array::c_style>& row,
   if (last >= volume.size()) throw py::value_error("places lie outside the volume");
   float* out = volume.mutable_data();
   const py::gil_scoped_release unlocked;
-  scatter(row.data(), places.data(), n, out, volume.size());
+  return scatter(row.data(), places.data(), n, out, volume.size());
 }
 
 }  // namespace

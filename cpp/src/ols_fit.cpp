@@ -82,6 +82,12 @@ void residual_sum_of_squares(const OlsState& state, const Design& design, Array 
   scale_run(state, 0, 0, 2, rss);
 }
 
+void residual_norm(const OlsState& state, const Design& design, Array out, int n_threads) {
+  scaled_rss(state, design, out, n_threads);
+  out = out.sqrt();
+  scale_run(state, 0, 0, 1, out);
+}
+
 void scaled_rss(const OlsState& state, const Design& design, Array rss, int n_threads) {
   const Factor shared = factorize(state.r, design);
   visit_voxels(

@@ -14,9 +14,6 @@ namespace {
 using PanelMap = Eigen::Map<const Panel>;
 using BasisMap = Eigen::Map<const RowMatrix>;
 
-// An effect that lands inside the nuisance cannot be seen: what is left of it is rounding.
-constexpr double kGone = 1e-8;
-
 // A panel: voxels of one pattern.
 struct PatternPanel {
   Index pattern;
@@ -45,7 +42,7 @@ void orthonormalise(const BasisMap& basis, Eigen::Ref<RowMatrix> rows) {
       for (Index i = 0; i < j; ++i) rows.row(j) -= rows.row(j).dot(rows.row(i)) * rows.row(i);
     }
     const double length = rows.row(j).norm();
-    if (length > kGone) {
+    if (length > kEstimableTolerance) {
       rows.row(j) /= length;
     } else {
       rows.row(j).setZero();

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import nibabel as nib
 import numpy as np
@@ -27,10 +27,16 @@ if TYPE_CHECKING:
     from groupglm.images import VolumeSource
     from groupglm.spaces.volume import VolumeSpace
 
+Rows: TypeAlias = Generator["NDArray[np.float64]", None, None]
+
 __all__ = ["MISSING", "FittedGroup", "Missing", "PartialZeros", "VolumeMasker", "statistic_of"]
 
 Missing = Literal["omit", "zero", "raise", "intersect"]
 MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
+
+
+class _OutsideFloat32(Exception):  # noqa: N818 - it is no error: another type holds the value
+    """A finite value would become infinite, zero or a number of few digits."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +146,14 @@ class FittedGroup:
 
     def predicted_image(self, out: Path | None = None) -> Nifti1Image:
         """Return the fitted values, 4-D: one volume an image. The images are not read."""
-        return self._series(self._predicted_rows(), "predicted", out)
+        return self._series(self._predicted_rows, "predicted", out)
 
     def residuals_image(self, out: Path | None = None) -> Nifti1Image:
         """Return the residuals, 4-D: one volume an image; NaN where an image has no value.
 
         The images are read again, a batch at a time.
         """
-        return self._series(self._residual_rows(), "residuals", out)
+        return self._series(self._residual_rows, "residuals", out)
 
     def _predicted_rows(self) -> Generator[NDArray[np.float64], None, None]:
         beta = self.result.beta
@@ -164,30 +170,36 @@ class FittedGroup:
                 for row, values in enumerate(rows):
                     yield values - self._predict(first + row, beta)
 
-    def _series(
-        self, rows: Generator[NDArray[np.float64], None, None], descrip: str, out: Path | None
-    ) -> Nifti1Image:
-        """Make a 4-D image of rows: in memory, or a volume at a time in a file."""
-        # Closed by name: an error's traceback would keep the threads that read until it is gone.
-        with closing(rows):
-            return self._image_of_rows(rows, descrip, out)
+    def _series(self, make_rows: Callable[[], Rows], descrip: str, out: Path | None) -> Nifti1Image:
+        """Make a 4-D image of rows, in memory or a volume at a time in a file.
+
+        Of float32; anew of float64, if a value comes that float32 cannot hold.
+        """
+        try:
+            return self._image_of_rows(make_rows(), descrip, out, np.dtype(np.float32))
+        except _OutsideFloat32:
+            return self._image_of_rows(make_rows(), descrip, out, np.dtype(np.float64))
 
     def _image_of_rows(
-        self, rows: Iterable[NDArray[np.float64]], descrip: str, out: Path | None
+        self, rows: Rows, descrip: str, out: Path | None, dtype: np.dtype[Any]
     ) -> Nifti1Image:
         shape, n_volumes = self.space.grid.shape, len(self.sources)
-        if out is not None:
-            volume = np.empty(shape, dtype=np.float32, order="F")
-            volumes = (self._put(row, volume) for row in rows)
-            save_series(volumes, n_volumes, self.space.grid, out, descrip=descrip)
-            return nib.load(out)  # type: ignore[return-value]
-        series = np.empty((*shape, n_volumes), dtype=np.float32, order="F")
-        for number, row in enumerate(rows):
-            self._put(row, series[..., number])
-        return self.space.image_of(series, descrip)
+        # Closed by name: an error's traceback would keep the threads that read until it is gone.
+        with closing(rows):
+            if out is not None:
+                volume = np.empty(shape, dtype=dtype, order="F")
+                volumes = (self._put(row, volume) for row in rows)
+                grid = self.space.grid
+                save_series(volumes, n_volumes, grid, out, descrip=descrip, dtype=dtype)
+                return nib.load(out)  # type: ignore[return-value]
+            series = np.empty((*shape, n_volumes), dtype=dtype, order="F")
+            for number, row in enumerate(rows):
+                self._put(row, series[..., number])
+            return self.space.image_of(series, descrip)
 
-    def _put(self, row: NDArray[np.float64], volume: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.space.put(row, volume)
+    def _put(self, row: NDArray[np.float64], volume: NDArray[Any]) -> NDArray[Any]:
+        if not self.space.put(row, volume):
+            raise _OutsideFloat32
         return volume
 
     @property
@@ -302,7 +314,7 @@ class VolumeMasker:
         Returns
         -------
         nibabel.nifti1.Nifti1Image
-            float32, zero outside the mask.
+            float32, or float64 where values leave its range; zero outside the mask.
 
         Raises
         ------

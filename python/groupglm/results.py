@@ -197,6 +197,13 @@ class OlsFit:
         return self.rss / np.where(df > 0, df, np.nan)
 
     @property
+    def residual_sd(self) -> NDArray[np.float64]:
+        """Root of the residual variance, shape (n_voxels,), also where double holds no square."""
+        df = np.asarray(self.df_residual, dtype=np.float64)
+        norm = _core.residual_norm(self._state, self._design, self.n_threads)
+        return norm / np.sqrt(np.where(df > 0, df, np.nan))
+
+    @property
     def r_square(self) -> NDArray[np.float64]:
         """1 - RSS/TSS, shape (n_voxels,); NaN where the data do not vary.
 

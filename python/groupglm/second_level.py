@@ -413,8 +413,9 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         Returns
         -------
         nibabel.nifti1.Nifti1Image, or dict of them with "all"
-            float32 maps on the grid of the images, zero outside the mask. The effect size of an F
-            contrast is 4-D: one volume a row. p-values of t are one-sided.
+            Maps on the grid of the images, zero outside the mask: float32, or float64 where values
+            leave its range. The effect size of an F contrast is 4-D: one volume a row. p-values of
+            t are one-sided.
 
         Raises
         ------

@@ -59,15 +59,19 @@ class VoxelwiseMaps(ABC):
 
     @property
     def predicted_(self) -> Nifti1Image:
-        """Fitted values, 4-D float32, one volume an image; needs ``minimize_memory=False``."""
+        """Fitted values, 4-D, one volume an image; needs ``minimize_memory=False``.
+
+        float32, or float64 where a value leaves its range.
+        """
         return self._voxelwise().predicted_image()
 
     @property
     def residuals_(self) -> Nifti1Image:
-        """Residuals, 4-D float32, one volume an image; needs ``minimize_memory=False``.
+        """Residuals, 4-D, one volume an image; needs ``minimize_memory=False``.
 
-        NaN where an image has no value. The images are read again, in batches: memory is that of
-        the result, 4 bytes a voxel and image, besides what the fit took.
+        float32, or float64 where a value leaves its range; NaN where an image has no value. The
+        images are read again, in batches: memory is that of the result, 4 (8) bytes a voxel and
+        image, besides what the fit took.
         """
         return self._voxelwise().residuals_image()
 
@@ -87,7 +91,7 @@ class VoxelwiseMaps(ABC):
         Returns
         -------
         list of one nibabel.nifti1.Nifti1Image
-            float32, one volume an image.
+            float32, or float64 where a value leaves its range; one volume an image.
 
         Raises
         ------
@@ -110,7 +114,8 @@ class VoxelwiseMaps(ABC):
         Returns
         -------
         list of one nibabel.nifti1.Nifti1Image
-            float32, one volume an image; NaN where an image has no value.
+            float32, or float64 where a value leaves its range; one volume an image, NaN where an
+            image has no value.
 
         Raises
         ------

@@ -221,9 +221,10 @@ TEST_CASE("values whose squares overflow are scaled, and leave their neighbours 
     state.merge(state_of(design, y), 2);
     CHECK(state.is_consistent());
     CHECK(state.n_observations(1) == 60);
-    CHECK(state.slot(1) == MissingVoxels::kComplete);
+    CHECK(state.slot(1) == groupglm::MissingVoxels::kComplete);
     CHECK(state.exponent_of(0) == 0);
-    CHECK(state.exponent_of(1) == std::ilogb(huge));
+    // Of the largest value, or of the norm that is held of it.
+    CHECK(std::abs(state.exponent_of(1) - std::ilogb(huge)) <= 1);
     // The other rows are next to nothing: what is left is the fit of the two of them.
     const double size = std::ldexp(huge, -state.exponent_of(1));
     VectorXd rss(4);

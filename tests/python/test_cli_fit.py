@@ -239,7 +239,10 @@ def test_missing_values_are_counted(study: Path, tmp_path: Path) -> None:
     assert counts[voxel] == 11
     assert counts.max() == 12
     facts = json.loads((out / "contrast-age_stat-t_statmap.json").read_text())
-    assert facts["DegreesOfFreedom"] == {"Residual": 9, "ResidualMinimum": 8}
+    by_voxel = {"ResidualMinimum": 8, "ResidualMap": "df_residual.nii.gz"}
+    assert facts["DegreesOfFreedom"] == {"Residual": 9, **by_voxel}
+    df = values_of(out / "df_residual.nii.gz")
+    np.testing.assert_array_equal(df, np.where(counts > 0, counts - 3, 0))
 
 
 def test_smoothing_resampling_and_the_saved_model(study: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ RTOL = 1e3 * np.finfo(float).eps
 
 def study() -> tuple[Floats, Floats]:
     rng = np.random.default_rng(20)
-    X = np.column_stack([np.ones(N), np.arange(N) % 2, rng.standard_normal(N)])
+    X = np.column_stack([np.ones(N), np.tile([0.0, 1], N // 2), rng.standard_normal(N)])
     return X, (1 + rng.standard_normal((N, len(UNITS)))) * np.array(UNITS)
 
 
@@ -171,7 +171,7 @@ def test_a_unit_of_a_power_of_two_changes_no_bit_of_a_statistic(pieces: int) -> 
 def test_images_of_very_different_size_in_one_voxel() -> None:
     """A voxel's scale follows the largest value, whenever it comes."""
     rng = np.random.default_rng(22)
-    X = np.column_stack([np.ones(12), np.arange(12) % 2])
+    X = np.column_stack([np.ones(12), np.tile([0.0, 1], 6)])
     Y = np.empty((12, 4))
     sizes = [(1e-200, 1e-180, 1.0), (1.0, 1e-180, 1e-200), (1e200, 1.0, 1e-200), (1e-200, 0, 1e180)]
     for v, three in enumerate(sizes):

@@ -20,7 +20,10 @@ void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta
 /// Residual sum of squares (n_voxels).
 void residual_sum_of_squares(const OlsState& state, const Design& design, Array rss, int n_threads);
 
-/// The same in each voxel's own scale, that of the state's w and rss.
+/// Its root (n_voxels), also where double does not hold the square.
+void residual_norm(const OlsState& state, const Design& design, Array out, int n_threads);
+
+/// The sum of squares in each voxel's own scale, that of the state's w and rss.
 void scaled_rss(const OlsState& state, const Design& design, Array rss, int n_threads);
 
 /// 1 - RSS/TSS (n_voxels), TSS about the mean when the constant is in the span of X, else about

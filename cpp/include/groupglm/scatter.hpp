@@ -11,8 +11,11 @@ namespace groupglm {
 ///
 /// `places` increases from at least 0 to below n_volume. Every element of the volume is written
 /// once: 4 bytes a voxel of the grid, and at most 16 read a voxel of the mask.
+///
+/// Returns whether float holds all finite values, to its precision: false where one overflows, or
+/// is so near to zero that digits are lost.
 template <typename Scalar>
-void scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_places, float* volume,
+bool scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_places, float* volume,
              Eigen::Index n_volume);
 
 /// Reads a row out of a volume: the values of runs (n_runs, 2), first place and length of each, one

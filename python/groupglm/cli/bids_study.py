@@ -192,6 +192,7 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
             mask=f"{stem}mask.nii.gz",
             n_observations=f"{stem}stat-nObservations_statmap.nii.gz",
             n_zeros=f"{stem}stat-nZeros_statmap.nii.gz",
+            df_residual=f"{stem}stat-dof_statmap.nii.gz",
             model=f"{stem}model.groupglm",
             report=f"{stem}report.html",
             option="OUT",

@@ -106,9 +106,10 @@ class Estimate:
     def facts(self, contrast: Contrast) -> dict[str, Any]:
         """Return what the sidecars of a contrast's maps say of it."""
         residual = np.asarray(self.model.results_.df_residual)
-        degrees = {"Residual": int(residual.max())}
+        degrees: dict[str, Any] = {"Residual": int(residual.max())}
         if residual.ndim:
             degrees["ResidualMinimum"] = int(residual.min())
+            degrees["ResidualMap"] = self._study.names.df_residual
         if contrast.stat_type == "F":
             tested = self.model.results_.contrast(np.array(contrast.weights), stat_type="F")
             degrees["Numerator"] = tested.df_numerator
@@ -156,17 +157,20 @@ def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journa
     )
     said = {"Description": "Voxels of the group model", "Type": "Brain"}
     outputs.write_image(model.mask_img_, outputs.mask, said)
-    counts = folder / names.n_observations
+    counts, degrees = folder / names.n_observations, folder / names.df_residual
     n_observations = model.results_.n_observations
     if isinstance(n_observations, np.ndarray):
         said = {"Description": "Number of subjects that have a value at a voxel"}
         outputs.write_image(model.n_observations_, counts, said)
+        said = {"Description": "Residual degrees of freedom of the group model at a voxel"}
+        outputs.write_image(model.df_residual_, degrees, said)
         journal.say(
             f"Values are missing: {n_observations.min()} to {n_observations.max()} of "
-            f"{len(study.design)} subjects at a voxel ({counts.name})."
+            f"{len(study.design)} subjects at a voxel ({counts.name}; {degrees.name})."
         )
     else:
-        outputs.remove(counts)  # of an earlier fit
+        for path in (counts, degrees):  # of an earlier fit
+            outputs.remove(path)
     _write_zeros(outputs, model, journal)
     journal.say(f"Mask: {model.n_elements_} voxels.")
 

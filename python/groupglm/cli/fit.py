@@ -41,8 +41,8 @@ def fit(**given: Any) -> None:
     \b
     Writes, each whole or not at all
       contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz
-      design_matrix.tsv, mask.nii.gz, n_observations.nii.gz if values are missing, n_zeros.nii.gz
-      if some maps are exactly zero where others are not, log.txt
+      design_matrix.tsv, mask.nii.gz, n_observations.nii.gz and df_residual.nii.gz if values are
+      missing, n_zeros.nii.gz if some maps are exactly zero where others are not, log.txt
       contrast-NAME_stat-logp_desc-max..._statmap.nii.gz and more with --permute
       report.html with --report, model.groupglm with --save-model
       contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and ..._clusters.tsv with --correct

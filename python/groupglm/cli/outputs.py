@@ -102,6 +102,7 @@ class Names:
     mask: str = "mask.nii.gz"
     n_observations: str = "n_observations.nii.gz"
     n_zeros: str = "n_zeros.nii.gz"
+    df_residual: str = "df_residual.nii.gz"
     model: str = "model.groupglm"
     report: str = "report.html"
     option: str = "--output"

@@ -75,8 +75,8 @@ def permute(
       contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz
       mask.nii.gz, the voxels that p is corrected for, and design_matrix.tsv
       beside each of these a .json: contrast, degrees of freedom, settings, versions
-      n_observations.nii.gz if values are missing, n_zeros.nii.gz if some maps are zero where
-      others are not, log.txt
+      n_observations.nii.gz and df_residual.nii.gz if values are missing, n_zeros.nii.gz if some
+      maps are zero where others are not, log.txt
       contrast-NAME_permutations.npz: the null distributions, from which an interrupted run, or
       one with more permutations, goes on
 

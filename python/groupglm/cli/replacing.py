@@ -57,7 +57,8 @@ def remove_others(
             removed += _remove(list(_files(record, found, outputs)), kept)
     if another:
         names = outputs.names
-        shared = (names.n_observations, names.n_zeros, names.mask, names.design)
+        counts = (names.n_observations, names.n_zeros, names.df_residual)
+        shared = (*counts, names.mask, names.design)
         removed += _remove([outputs.folder / name for name in shared], kept)
     if removed:
         names_of = ", ".join(path.name for path in removed)

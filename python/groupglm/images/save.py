@@ -17,7 +17,7 @@ from groupglm.writing import whole_or_not
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from groupglm.images.grid import Grid
 
@@ -65,13 +65,14 @@ def save_image(image: Nifti1Image, path: str | os.PathLike[str], *, level: int =
 
 
 def save_series(
-    volumes: Iterable[NDArray[np.float32]],
+    volumes: Iterable[NDArray[Any]],
     n_volumes: int,
     grid: Grid,
     path: str | os.PathLike[str],
     *,
     descrip: str = "",
     level: int = 1,
+    dtype: DTypeLike = np.float32,
 ) -> Path:
     """Save volumes as they come as one 4-D image, of which no more than one is in memory.
 
@@ -80,7 +81,7 @@ def save_series(
 
     Parameters
     ----------
-    volumes : iterable of arrays of float32, shape of the grid
+    volumes : iterable of arrays of `dtype`, shape of the grid
         In Fortran order.
     n_volumes : int
         How many there will be.
@@ -92,6 +93,8 @@ def save_series(
         What the values are; the header keeps the first 79 bytes.
     level : int, default=1
         How hard to compress, 1 (fast) to 12 (small).
+    dtype : data-type, default=numpy.float32
+        Type of the values.
 
     Returns
     -------
@@ -109,7 +112,7 @@ def save_series(
     compressed = target.name.lower().endswith(".gz")
     written = 0
     with whole_or_not(target) as file:
-        start = _series_header(grid, n_volumes, descrip)
+        start = _series_header(grid, n_volumes, descrip, dtype)
         file.write(deflate.gzip_compress(start, level) if compressed else start)
         for volume in volumes:
             data = volume.reshape(-1, order="F").data
@@ -120,11 +123,11 @@ def save_series(
     return target
 
 
-def _series_header(grid: Grid, n_volumes: int, descrip: str) -> bytes:
+def _series_header(grid: Grid, n_volumes: int, descrip: str, dtype: DTypeLike) -> bytes:
     """Return what stands before the values; NIfTI-2 where NIfTI-1 cannot count so many."""
     kind: Any = nib.Nifti2Image if n_volumes > _NIFTI1_MAX_LENGTH else nib.Nifti1Image
     # One value stands for all: only its type and the shape go into the header.
-    values = np.broadcast_to(np.float32(0), (*grid.shape, n_volumes))
+    values = np.broadcast_to(np.zeros((), dtype), (*grid.shape, n_volumes))
     header = kind(values, grid.affine).header
     header.set_xyzt_units("mm", "sec")
     header["descrip"] = descrip_of(descrip)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from nibabel.nifti1 import Nifti1Image
 
-__all__ = ["KINDS", "Statistic", "contrast_of", "descrip_of"]
+__all__ = ["KINDS", "Statistic", "contrast_of", "descrip_of", "number_of"]
 
 KINDS = {
     "z": "z-scores",
@@ -194,7 +194,7 @@ class Statistic:
         numbers: list[float] = []
         if isinstance(degrees, dict) and "ResidualMinimum" not in degrees:
             keys = ("Residual",) if kind == "t" else ("Numerator", "Residual")
-            numbers = [_number(degrees.get(key)) for key in keys]
+            numbers = [number_of(degrees.get(key)) for key in keys]
         of_f = kind == "z" and facts.get("StatType") == "F"
         return cls(kind, _valid_df(kind, numbers), of_f)
 
@@ -231,7 +231,8 @@ def _degrees(df: tuple[float, ...]) -> str:
     return " and ".join(f"{number:g}" for number in df)
 
 
-def _number(value: Any) -> float:
+def number_of(value: Any) -> float:
+    """Return a number that a sidecar says; NaN if it says something else."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number else math.nan
 

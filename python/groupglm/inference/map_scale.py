@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,18 +13,86 @@ import nibabel as nib
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import warn_caller
-from groupglm.images import Statistic
+from groupglm.errors import GridMismatchError, warn_caller
+from groupglm.images import Statistic, open_image
 from groupglm.images.opening import header_of
-from groupglm.images.statistic import contrast_of
+from groupglm.images.statistic import contrast_of, number_of
+from groupglm.naming import counted
 from groupglm.sidecars import read_json, sidecar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from groupglm.images import ImageLike
+    from groupglm.spaces.volume import VolumeSpace
 
 __all__ = ["MapScale", "has_one_tail", "known_scale", "z_of_statistic"]
+
+
+@dataclass(frozen=True)
+class DegreesMap:
+    """Degrees of freedom of a t or F statistic that differ between voxels.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The map of the residual degrees of freedom.
+    numerator : float or None
+        Of F, those of the numerator; None for t.
+    """
+
+    path: Path
+    numerator: float | None
+
+    @classmethod
+    def of_sidecar(cls, path: Path, kind: str, facts: Mapping[str, Any]) -> DegreesMap | None:
+        """Find the map that a sidecar names beside its own map; None if it names none."""
+        degrees = facts.get("DegreesOfFreedom")
+        degrees = degrees if isinstance(degrees, dict) else {}
+        name = degrees.get("ResidualMap")
+        # A name, and not a path to anywhere.
+        if not isinstance(name, str) or not name.endswith((".nii", ".nii.gz")):
+            return None
+        if "/" in name or "\\" in name or kind not in ("t", "F"):
+            return None
+        numerator = None if kind == "t" else number_of(degrees.get("Numerator"))
+        if numerator is not None and not (math.isfinite(numerator) and numerator > 0):
+            return None
+        return cls(path.with_name(name), numerator) if path.with_name(name).is_file() else None
+
+    def read(self, space: VolumeSpace) -> NDArray[np.float64]:
+        """Read the residual degrees of freedom at the voxels of a space, shape (n_values,)."""
+        source = open_image(self.path, name=self.path.name)
+        difference = source.grid.difference(space.grid)
+        if difference is not None:
+            raise GridMismatchError(
+                f"{self.path.name}: the degrees of freedom are not on the grid of the map: "
+                f"{difference}; write both anew"
+            )
+        values = np.empty(space.n_values, source.dtype)
+        source.read_into(values, space.indices, space.runs)
+        return values.astype(np.float64)
+
+    def z_scores(
+        self, name: str, values: NDArray[np.float64], space: VolumeSpace
+    ) -> NDArray[np.float64]:
+        """Return the z-scores of a map's values, each by the degrees of freedom of its voxel."""
+        degrees = self.read(space)
+        tested = ~np.isnan(values)
+        wrong = int(np.count_nonzero(~(degrees[tested] > 0)))
+        if wrong:
+            raise ValueError(
+                f"{name}: {counted(wrong, 'voxel')} with a statistic "
+                f"{'has' if wrong == 1 else 'have'} no degrees of freedom in {self.path.name}; "
+                "write both anew"
+            )
+        z = np.full(len(values), np.nan)
+        for df in np.unique(degrees[tested]):
+            members = tested & (degrees == df)
+            z[members] = _z_scores(values[members], self.numerator, float(df))
+        return z
 
 
 @dataclass(frozen=True)
@@ -42,6 +111,8 @@ class MapScale:
         The file of the same contrast's z-scores, if there is one.
     contrast : str or None
         The contrast's name, if the header has it.
+    degrees : DegreesMap or None
+        Where the degrees of freedom are that differ between voxels.
     """
 
     statistic: Statistic
@@ -49,6 +120,7 @@ class MapScale:
     conflict: str | None = None
     beside: str | None = None
     contrast: str | None = None
+    degrees: DegreesMap | None = None
 
     @property
     def words(self) -> str:
@@ -92,7 +164,10 @@ def known_scale(image: ImageLike) -> MapScale | None:
     if not said:
         return None
     scale = _joined(said, facts or {}, None if path is None else _z_map_beside(path))
-    return replace(scale, contrast=None if header is None else contrast_of(header))
+    kind = scale.statistic.kind
+    degrees = None if path is None else DegreesMap.of_sidecar(path, kind, facts or {})
+    contrast = None if header is None else contrast_of(header)
+    return replace(scale, contrast=contrast, degrees=degrees)
 
 
 def has_one_tail(image: ImageLike) -> bool:
@@ -121,7 +196,7 @@ def _joined(
 
 
 def z_of_statistic(
-    name: str, values: NDArray[np.float64], scale: MapScale
+    name: str, values: NDArray[np.float64], scale: MapScale, space: VolumeSpace
 ) -> tuple[NDArray[np.float64], Statistic]:
     """Return the z-scores of a map's values.
 
@@ -133,6 +208,8 @@ def z_of_statistic(
         Its values; NaN stays NaN.
     scale : MapScale
         What they are.
+    space : VolumeSpace
+        Where they lie: degrees of freedom that differ are read there.
 
     Returns
     -------
@@ -145,6 +222,8 @@ def z_of_statistic(
     ------
     ValueError
         If the map holds something else, or t or F of unknown degrees of freedom.
+    groupglm.errors.ImageError, groupglm.errors.GridMismatchError
+        If the map of degrees of freedom cannot be read, or is on another grid.
 
     Warns
     -----
@@ -161,7 +240,7 @@ def z_of_statistic(
     if statistic.kind == "z":
         return values, statistic
     if statistic.kind in ("t", "F"):
-        return _converted(name, values, scale)
+        return _converted(name, values, scale, space)
     remedy = ""
     if statistic.kind == "logp":
         remedy = (
@@ -172,24 +251,39 @@ def z_of_statistic(
 
 
 def _converted(
-    name: str, values: NDArray[np.float64], scale: MapScale
+    name: str, values: NDArray[np.float64], scale: MapScale, space: VolumeSpace
 ) -> tuple[NDArray[np.float64], Statistic]:
     letter, df = scale.statistic.kind, scale.statistic.df
-    if not df:
+    if scale.degrees is not None:
+        z = scale.degrees.z_scores(name, values, space)
+    elif df:
+        z = _z_scores(values, df[0] if letter == "F" else None, df[-1])
+    else:
         numbers = "(df,)" if letter == "t" else "(df_numerator, df_residual)"
         raise scale.refuse(
             name,
             "its degrees of freedom are said neither by its sidecar nor by its header, or differ "
-            f"from voxel to voxel; write them by nibabel, image.header.set_intent("
-            f"'{letter.lower()} test', {numbers}), or ",
+            "from voxel to voxel without a map of them beside it; write them by nibabel, "
+            f"image.header.set_intent('{letter.lower()} test', {numbers}), or ",
         )
-    row = np.ascontiguousarray(values, dtype=np.float64)
-    z = _core.t_z_scores(row, *df) if letter == "t" else _core.f_z_scores(row, *df)
+    by_map = (
+        "" if scale.degrees is None else f" by the degrees of freedom of {scale.degrees.path.name}"
+    )
     warn_caller(
-        f"{name}: this is {scale.words}; it was converted to z-scores"
+        f"{name}: this is {scale.words}; it was converted to z-scores{by_map}"
         + (", which have one tail" if letter == "F" else "")
     )
     return z, Statistic("z", of_f=letter == "F")
+
+
+def _z_scores(
+    values: NDArray[np.float64], numerator: float | None, df: float
+) -> NDArray[np.float64]:
+    """Return the z-scores of t, or of F if it has a numerator, of one number of freedom."""
+    row = np.ascontiguousarray(values, dtype=np.float64)
+    if numerator is None:
+        return _core.t_z_scores(row, df)
+    return _core.f_z_scores(row, numerator, df)
 
 
 def _path_of(image: ImageLike) -> Path | None:

@@ -103,7 +103,7 @@ class StatMap:
         """
         if self.scale is None:
             return self
-        values, statistic = z_of_statistic(self.name, self.values, self.scale)
+        values, statistic = z_of_statistic(self.name, self.values, self.scale, self.space)
         if values is self.values:
             return self
         return replace(self, values=values, scale=replace(self.scale, statistic=statistic))

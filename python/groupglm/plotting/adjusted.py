@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -113,7 +112,7 @@ class _Voxel:
         self.beta: FloatArray = fit.beta[:, 0]
         df = int(np.ravel(fit.df_residual)[0])
         self._design = _core.Design(np.ascontiguousarray(self.X))
-        self._sigma = math.sqrt(float(fit.rss[0]) / max(df, 1))
+        self._sigma = float(fit.residual_sd[0]) if df > 0 else 0.0
         self._quantile = float(t.ppf(0.5 + level / 2, df)) if df > 0 else np.nan
 
     def interval(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -36,6 +36,7 @@ _MAD_TO_SD = 0.6745  # of a normal distribution
 # would stand out. With this one an image is flagged from a tenth on: of a standard deviation for
 # the mean, of their size for standard deviation and distance, and 0.1 in Fisher's z.
 _LEAST_SPREAD = 0.02
+_ORDINARY = 380  # binary exponents of values whose squares double holds
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
     result = group.result
     if not group.has_images:
         return _without_images(group)
-    fit = _Fit(result.beta, result.residual_variance, result.mean, result.n_observations)
+    fit = _Fit(result.beta, result.residual_sd, result.mean, result.n_observations)
     hat = leverage(result.X)
     at_voxels = np.full((len(group.sources), len(voxels)), np.nan)
     found: list[ImageQuality] = []
@@ -168,11 +169,9 @@ def _without_images(group: FittedGroup) -> DataQuality:
 class _Fit:
     """What each image is compared with."""
 
-    def __init__(self, beta: Any, variance: Any, mean: Any, n_observations: Any) -> None:
+    def __init__(self, beta: Any, sd: Any, mean: Any, n_observations: Any) -> None:
         self._beta = beta
-        with np.errstate(divide="ignore"):
-            self._weight = 1 / variance
-        self._weight[~np.isfinite(self._weight)] = 0.0
+        self._sd = np.where(np.isfinite(sd), sd, 0.0)
         self._sum = mean * n_observations
         self._n_others = np.maximum(np.asarray(n_observations, dtype=np.float64) - 1, 1)
 
@@ -184,23 +183,31 @@ class _Fit:
         present = np.isfinite(values)
         others = (self._sum - values) / self._n_others
         residual = values - x @ self._beta
-        weight = self._weight
+        sd = self._sd
         if not present.all():
             values, others, residual = values[present], others[present], residual[present]
-            weight = weight[present]
-        usable = weight > 0
+            sd = sd[present]
+        usable = sd > 0
         count = int(np.count_nonzero(usable))
-        squares = float(np.nansum(residual[usable] ** 2 * weight[usable]))
+        squares = float(np.nansum((residual[usable] / sd[usable]) ** 2))
         expected = count * max(1 - hat, np.finfo(np.float64).eps)
         distance = float(np.sqrt(squares / expected)) if count and hat < 1 - 1e-9 else np.nan
         n_missing = int(row.size - np.count_nonzero(present))
+        unit = _unit_of(values)
         return (
             float(values.mean()),
-            float(values.std()),
+            unit * float((values / unit).std()),
             n_missing,
-            _correlation(values, others),
+            _correlation(values / unit, others / unit),
             distance,
         )
+
+
+def _unit_of(values: NDArray[np.float64]) -> float:
+    """Return a power of two near the values where their squares leave double's range, else one."""
+    largest = float(np.abs(values).max(initial=0.0))
+    _, exponent = math.frexp(largest)
+    return 1.0 if largest == 0.0 or abs(exponent) < _ORDINARY else math.ldexp(1.0, exponent - 1)
 
 
 def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

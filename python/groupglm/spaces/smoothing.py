@@ -154,8 +154,8 @@ def smooth_img(
     Returns
     -------
     nibabel.nifti1.Nifti1Image or list of them
-        float32, of the input's shape and affine; a list if `imgs` is one. The header keeps units,
-        repetition time and coordinate system.
+        float32, or float64 where smoothed values leave its range, of the input's shape and affine;
+        a list if `imgs` is one. The header keeps units, repetition time and coordinate system.
 
     Raises
     ------
@@ -222,8 +222,9 @@ def _smooth(
     n_volumes = () if len(sources) == 1 else (len(sources),)
     # In Fortran order each volume is one run of memory, as it will be in the file.
     data = np.empty((*grid.shape, *n_volumes), dtype=np.float32, order="F")
-    for row, source in zip(data.reshape(-1, len(sources), order="F").T, sources, strict=True):
-        _smooth_volume(source, sigma, row)
+    if not _smooth_volumes(sources, sigma, data):
+        data = data.astype(np.float64, order="F")
+        _smooth_volumes(sources, sigma, data)
     # Only now: of damaged values, reading says more than nibabel.
     smoothed = _image_on(grid, data, header_of(image))
     if max(sigma) > 0:
@@ -231,9 +232,17 @@ def _smooth(
     return smoothed
 
 
+def _smooth_volumes(
+    sources: list[VolumeSource], sigma: tuple[float, float, float], data: NDArray[Any]
+) -> bool:
+    """Fill the volumes of an array; False as soon as its type cannot hold a value."""
+    rows = data.reshape(-1, len(sources), order="F").T
+    return all(_smooth_volume(*one) for one in zip(sources, [sigma] * len(rows), rows, strict=True))
+
+
 def _smooth_volume(
-    source: VolumeSource, sigma: tuple[float, float, float], out: NDArray[np.float32]
-) -> None:
+    source: VolumeSource, sigma: tuple[float, float, float], out: NDArray[Any]
+) -> bool:
     """Read a volume and smooth it, in double where float32 could not hold what is read."""
     values: NDArray[Any] = out if source.dtype == out.dtype else np.empty(out.size, source.dtype)
     source.read_into(values)
@@ -243,8 +252,9 @@ def _smooth_volume(
             "smoothing would spread; set to NaN (missing) or to a number"
         )
     _core.smooth_volume(values, source.grid.shape, sigma, 0)
-    if values is not out:
-        out[...] = values
+    if values is out:
+        return True
+    return _core.scatter(values, np.arange(out.size), out)
 
 
 def _image_on(grid: Grid, data: NDArray[np.float32], header: Any) -> Nifti1Image:

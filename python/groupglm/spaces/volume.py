@@ -304,7 +304,7 @@ class VolumeSpace:
         values: NDArray[Any],
         descrip: str = "",
         *,
-        dtype: DTypeLike = np.float32,
+        dtype: DTypeLike | None = None,
         statistic: Statistic | None = None,
     ) -> Nifti1Image:
         """Turn results into an image.
@@ -315,8 +315,9 @@ class VolumeSpace:
             One row gives a 3-D image, `k` rows a 4-D image of `k` volumes.
         descrip : str, default=""
             What the values are; the header keeps the first 79 bytes.
-        dtype : data-type, default=numpy.float32
-            Type of the image's values.
+        dtype : data-type, optional
+            Type of the image's values. By default float32, or float64 where a finite value would
+            leave the range of float32, to infinity or to zero.
         statistic : Statistic, optional
             What the values are, for programs that read the header.
 
@@ -336,13 +337,14 @@ class VolumeSpace:
                 f"values must have the shape ({self.n_values},) or (k, {self.n_values}), but have "
                 f"{values.shape}"
             )
+        chosen = np.float32 if dtype is None else dtype
         # In Fortran order each volume is one run of memory, as it will be in the file.
-        data = np.empty((*self.grid.shape, *values.shape[:-1]), dtype=dtype, order="F")
-        if values.ndim == 1:
-            self.put(values, data)
-        else:
-            for volume, row in enumerate(values):
-                self.put(row, data[..., volume])
+        data = np.empty((*self.grid.shape, *values.shape[:-1]), dtype=chosen, order="F")
+        volumes = data.reshape((*self.grid.shape, -1), order="F")
+        rows = values.reshape(-1, self.n_values)
+        fits = [self.put(row, volumes[..., volume]) for volume, row in enumerate(rows)]
+        if dtype is None and not all(fits):
+            return self.to_image(values, descrip, dtype=np.float64, statistic=statistic)
         return self.image_of(data, descrip, statistic)
 
     def places(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -385,19 +387,22 @@ class VolumeSpace:
             self.grid.shape, indices.astype(np.int64, copy=False), connectivity
         )
 
-    def put(self, row: NDArray[Any], volume: NDArray[Any]) -> None:
+    def put(self, row: NDArray[Any], volume: NDArray[Any]) -> bool:
         """Write a row of values into a volume of the grid's shape, in Fortran order.
 
-        Outside the mask the volume becomes zero.
+        Outside the mask the volume becomes zero. Returns False where float32 was asked for and
+        cannot hold a value, finite and not zero, as such to its precision.
         """
         flat = volume.reshape(-1, order="F")  # a view
+        if flat.dtype == np.float32 and row.dtype in (np.float32, np.float64):
+            places = np.arange(self.grid.n_voxels) if self.indices is None else self.indices
+            return _core.scatter(np.ascontiguousarray(row), places, flat)
         if self.indices is None:
             flat[...] = row
-        elif flat.dtype == np.float32 and row.dtype in (np.float32, np.float64):
-            _core.scatter(np.ascontiguousarray(row), self.indices, flat)
         else:
             flat[...] = 0
             flat[self.indices] = row
+        return True
 
     def image_of(
         self, data: NDArray[Any], descrip: str, statistic: Statistic | None = None

@@ -203,9 +203,11 @@ class OlsKernel:
         if len(self.effect) == 1:
             length = np.linalg.norm(rows, axis=2, keepdims=True)
             # An effect that lands inside the nuisance cannot be seen: a statistic of zero.
-            return np.where(length > 1e-8, rows / np.maximum(length, 1e-300), 0.0)
+            return np.where(
+                length > _core.ESTIMABLE_TOLERANCE, rows / np.maximum(length, 1e-300), 0.0
+            )
         _, size, right = np.linalg.svd(rows, full_matrices=False)
-        return np.where(size[:, :, None] > 1e-8, right, 0.0)
+        return np.where(size[:, :, None] > _core.ESTIMABLE_TOLERANCE, right, 0.0)
 
 
 def make_ols_kernel(

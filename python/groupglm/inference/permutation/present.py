@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from groupglm import _core
 from groupglm.errors import warn_caller
 from groupglm.naming import counted
 
@@ -37,7 +38,7 @@ FEWEST_REARRANGEMENTS = 20
 """With fewer, no p-value of the voxel alone is below 0.05."""
 
 _CHUNK = 2**24  # values looked at together
-_ZERO = 1e-8  # as of `Partition`
+_ROUNDING = 1e-8  # of sums of logarithms of factorials
 
 _CANNOT_ESTIMATE = "whose images cannot estimate the contrast or leave no degrees of freedom"
 _BROKEN = "with blocks that lack some of their images, so that whole blocks cannot be exchanged"
@@ -216,7 +217,7 @@ def _reasons(
     k = len(parts.effect)
     rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
     complete = exchange.log_counts(rows, np.ones((1, parts.n_images), dtype=bool))
-    fewest = np.minimum(np.log(FEWEST_REARRANGEMENTS), complete) - _ZERO
+    fewest = np.minimum(np.log(FEWEST_REARRANGEMENTS), complete) - _ROUNDING
     reasons = {
         reason: np.zeros(len(patterns), dtype=bool)
         for reason in (_CANNOT_ESTIMATE, _BROKEN, _SAME, _FEW)
@@ -229,7 +230,7 @@ def _reasons(
         size = np.linalg.svd(effect, compute_uv=False)
         # The rank of the fit decides, so that degrees of freedom are those of the statistic.
         same_rank = present.sum(axis=1) - df[chosen] == rank + k
-        estimable = (size[:, -1] > _ZERO) & same_rank & (df[chosen] >= 1)
+        estimable = (size[:, -1] > _core.ESTIMABLE_TOLERANCE) & same_rank & (df[chosen] >= 1)
         reasons[_CANNOT_ESTIMATE][chosen] = ~estimable
         reasons[_BROKEN][chosen] = exchange.breaks_units(present)
         if not exchange.flips:
@@ -244,9 +245,9 @@ def _effect_left(parts: Partition, present: Flags) -> tuple[Floats, Integers]:
     if not len(parts.nuisance):
         return effect, np.zeros(len(present), dtype=np.int64)
     _, size, basis = np.linalg.svd(present[:, None, :] * parts.nuisance, full_matrices=False)
-    basis = basis * (size > _ZERO)[:, :, None]
+    basis = basis * (size > _core.RANK_TOLERANCE)[:, :, None]
     left = effect - (effect @ basis.transpose(0, 2, 1)) @ basis
-    return left, np.count_nonzero(size > _ZERO, axis=1)
+    return left, np.count_nonzero(size > _core.RANK_TOLERANCE, axis=1)
 
 
 def _varies(effect: Floats, present: Flags, orbits: Integers) -> Flags:
@@ -255,5 +256,5 @@ def _varies(effect: Floats, present: Flags, orbits: Integers) -> Flags:
     counts = np.maximum(present @ members.T, 1)
     means = (effect @ members.T) / counts[:, None, :]
     away = (effect - means @ members) * present[:, None, :]
-    found: Flags = np.abs(away).max(axis=(1, 2)) > _ZERO
+    found: Flags = np.abs(away).max(axis=(1, 2)) > _core.ESTIMABLE_TOLERANCE
     return found
