@@ -19,7 +19,7 @@ from groupglm._dependence import (
     variance_inflation,
 )
 from groupglm.errors import CollinearityWarning, warn_caller
-from groupglm.labels import LABEL
+from groupglm.labels import LABEL, LABEL_COLUMNS, labelled
 from groupglm.regular_files import check_file
 from groupglm.tables import SEPARATORS, read_table
 
@@ -49,13 +49,14 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
     ----------
     design_matrix : pandas.DataFrame or path
         A table, or the path of a ``.csv`` (commas) or ``.tsv`` (tabs) file with a header line: one
-        row an image, one column a regressor. A column ``subject_label`` says whose a row is.
+        row an image, one column a regressor. A column ``subject_label`` or ``participant_id`` says
+        whose a row is.
 
     Returns
     -------
     pandas.DataFrame
-        The table, with the column ``subject_label`` as its index if it has one: it is no
-        regressor. Values are checked by :func:`check_design_matrix`, not here.
+        The table, with the column of labels as its index if it has one: it is no regressor.
+        Values are checked by :func:`check_design_matrix`, not here.
 
     Raises
     ------
@@ -69,19 +70,14 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
     import pandas as pd
 
     if isinstance(design_matrix, pd.DataFrame):
-        return _labelled(design_matrix)
+        return labelled(design_matrix)
     if not isinstance(design_matrix, (str, PathLike)):
         raise TypeError(
             "'design_matrix' must be a str, pathlib.Path or a pandas.DataFrame.\n"
             f"Got {type(design_matrix).__name__}; name the columns of an array with "
             "pandas.DataFrame(array, columns=[...])."
         )
-    return _labelled(_read_table(Path(fspath(design_matrix))))
-
-
-def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    once = list(frame.columns).count(LABEL) == 1  # a column that is there twice is refused later
-    return frame.set_index(LABEL) if once else frame
+    return labelled(_read_table(Path(fspath(design_matrix))))
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -96,7 +92,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"'design_matrix' is '{path}', and there is no such file; "
             f"give an existing path (the working directory is '{Path.cwd()}')."
         )
-    frame = read_table(path, f"'design_matrix' file '{path}'", as_text=[LABEL])
+    frame = read_table(path, f"'design_matrix' file '{path}'", as_text=LABEL_COLUMNS)
     # A row index that pandas wrote along would become a regressor counting the subjects.
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
     if unnamed:

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LABEL",
+    "LABEL_COLUMNS",
     "SUBJECT_PATTERN",
     "align_arrays",
     "label_in_path",
     "label_key",
+    "labelled",
     "listed",
     "match_rows",
     "near_labels",
@@ -38,8 +40,10 @@ __all__ = [
 LABEL = "subject_label"
 """The column, or the index, that says whose a row is."""
 
+LABEL_COLUMNS = (LABEL, "participant_id")
+"""What it may be called; the second is BIDS' name."""
+
 SUBJECT_PATTERN = r"sub-([0-9A-Za-z]+)"
-_LABEL_NAMES = (LABEL, "participant_id")
 _MAX_SHOWN = 20
 _MAX_NEAR = 8
 _MAX_COMPARED = 200  # labels that are looked through for a misspelt one, which takes their square
@@ -65,6 +69,36 @@ def label_in_path(path: PurePath, search: re.Pattern[str] | None = None) -> str 
         if match is not None:
             return plain_label((match[1] if search.groups else match[0]) or "")
     return None
+
+
+def labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Make the column of labels that a table has its index, so that rows keep whose they are.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        A row a subject.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Without the column, with an index called ``subject_label``; as it is if no column, or more
+        than one, has the name.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> labelled(pd.DataFrame({"participant_id": ["sub-02", "sub-01"], "age": [31, 40]}))["age"]
+    subject_label
+    sub-02    31
+    sub-01    40
+    Name: age, dtype: int64
+    """
+    names = list(frame.columns)
+    for name in LABEL_COLUMNS:
+        if names.count(name) == 1:
+            return frame.set_index(name).rename_axis(LABEL)
+    return frame
 
 
 def row_labels(
@@ -107,7 +141,7 @@ def row_labels(
                 "it an index of subject labels, or take the index off by reset_index(drop=True)"
             )
         index = index.get_level_values(LABEL)
-    is_named = index.name in _LABEL_NAMES
+    is_named = index.name in LABEL_COLUMNS
     is_count = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
     if is_count and not is_named:
         return None

@@ -96,10 +96,10 @@ def align_design(
 ) -> AlignedDesign:
     """Bring a design matrix into the order of the maps.
 
-    Rows are matched by a ``subject_label`` column, which is not part of the model, or by an index
-    of labels: one of that name, of text, or of numbers that label maps. Rows without labels are
-    taken in order only if maps kept theirs: otherwise each subject would silently get another's
-    row.
+    Rows are matched by a column ``subject_label`` or ``participant_id``, which is not part of the
+    model, or by an index of labels: one of that name, of text, or of numbers that label maps. Rows
+    without labels are taken in order only if maps kept theirs: otherwise each subject would
+    silently get another's row.
 
     Parameters
     ----------

@@ -21,6 +21,7 @@ from groupglm.inputs.formula_code import columns_of, find_column
 from groupglm.inputs.formula_matrix import design_of_terms
 from groupglm.inputs.formula_terms import Factor, Formula, read_formula
 from groupglm.inputs.used_columns import check_used, declared_categories
+from groupglm.labels import labelled, row_labels
 from groupglm.levels import factor_levels, with_levels
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def design_from_formula(
         added unless it says ``0 +`` or ``- 1``. Text columns, and what is in ``C()``, are coded
         by treatment contrasts with the first level in sorted order as the reference.
     table : pandas.DataFrame
-        One row a subject, with the subjects' labels as index.
+        One row a subject, with the subjects' labels as index, or in a column ``subject_label`` or
+        ``participant_id``.
     allow_partial : bool, default=False
         Whether subjects that lack a value are left out, with a warning that names them. Leave their
         maps out, too: ``SecondLevelModel.fit(..., allow_partial=True)`` does.
@@ -55,7 +57,8 @@ def design_from_formula(
     Returns
     -------
     pandas.DataFrame
-        float64, one row a row of `table` that is not left out, with its index.
+        float64, one row a row of `table` that is not left out, with its index: the labels, by which
+        `SecondLevelModel.fit` finds each map's row.
 
     Raises
     ------
@@ -96,7 +99,14 @@ def design_from_formula(
         read = read_formula(formula)
     except ValueError as error:
         raise _invalid(formula, error) from error
-    return _design(formula, read, table, allow_partial=allow_partial)
+    return _design(formula, read, _with_labels(table), allow_partial=allow_partial)
+
+
+def _with_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """Give rows that are only counted the labels of a column; a formula may use the column, too."""
+    if table.index.nlevels > 1 or row_labels(table.index, None, "the table") is not None:
+        return table
+    return table.set_axis(labelled(table).index, axis="index")
 
 
 def design_from_columns(
