@@ -20,6 +20,7 @@ from groupglm.fitted import MISSING, FittedGroup
 from groupglm.images.source import VolumeSource
 from groupglm.inputs.first_level import plain_contrast
 from groupglm.levels import levels_of, with_levels
+from groupglm.origins import recorded_origins, with_recorded
 from groupglm.storing import damaged, pack_fit, read_archive, unpack_fit, write_archive
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ class SavingMixin(ABC):
         kinds, arrays = [], {}
         for place, (kind, (group, design)) in enumerate(self._fits.items()):
             facts, members = pack_fit(str(place), group)
-            levels = levels_of(design)
-            kinds.append({"kind": kind, "labels": _labels(design), "levels": levels, **facts})
+            known = {"levels": levels_of(design), "origins": recorded_origins(design)}
+            kinds.append({"kind": kind, "labels": _labels(design), **known, **facts})
             arrays.update(members)
         parameters = {name: _plain(getattr(self, name)) for name in _KEPT}
         facts = {
@@ -140,6 +141,7 @@ class SavingMixin(ABC):
             sources = tuple(_AbsentVolume(name, space.grid, file) for name in own["images"])
             design = pd.DataFrame(result.X, index=own["labels"], columns=list(own["columns"]))
             with_levels(design, own.get("levels") or {})  # earlier files have none
+            with_recorded(design, own.get("origins") or {})
             group = FittedGroup(space, result, sources, self.missing, n_zeros)
             self._fits[own["kind"]] = group, design
         self._group, self.design_matrix_ = list(self._fits.values())[facts["current"]]

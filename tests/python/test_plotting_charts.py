@@ -29,6 +29,7 @@ from groupglm.plotting import (
 )
 from groupglm.plotting.adjusted import adjust
 from groupglm.plotting.panels import choose_cuts
+from groupglm.plotting.reading_terms import read_terms
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.volumes import Volume
 
@@ -58,9 +59,8 @@ def values(design: pd.DataFrame) -> NDArray[np.float64]:
 
 def _adjust(values: Any, design: pd.DataFrame, contrast: Any, level: float = 0.95) -> Any:
     names = [str(name) for name in design.columns]
-    return adjust(
-        np.asarray(values, float), design.to_numpy(float), names, np.asarray(contrast, float), level
-    )
+    terms = read_terms(design.to_numpy(float), names)
+    return adjust(np.asarray(values, float), terms, np.asarray(contrast, float), level)
 
 
 def test_groups_have_statsmodels_means_and_intervals(

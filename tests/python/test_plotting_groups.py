@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from groupglm import design_from_formula, make_second_level_design_matrix
 from groupglm.levels import levels_of
+from groupglm.origins import origins_of
 from groupglm.plotting import plot_peak
 from groupglm.plotting.adjusted import adjust
+from groupglm.plotting.reading_terms import read_terms
+from groupglm.plotting.terms import Terms
 
 N = 60
 
@@ -41,6 +44,11 @@ def y(table: pd.DataFrame) -> NDArray[np.float64]:
     return np.array(slope + table["patient"] + rng.standard_normal(N), dtype=np.float64)
 
 
+def terms_of(design: pd.DataFrame) -> Terms:
+    names = [str(name) for name in design.columns]
+    return read_terms(design.to_numpy(float), names, levels_of(design), origins_of(design))
+
+
 def _adjust(y: Any, design: pd.DataFrame, contrast: Any) -> Any:
     names = [str(name) for name in design.columns]
     weights = np.atleast_2d(np.zeros(len(names)))
@@ -48,7 +56,7 @@ def _adjust(y: Any, design: pd.DataFrame, contrast: Any) -> Any:
         weights = np.stack([np.array(names) == name for name in contrast]).astype(float)
     else:
         weights = (np.array(names) == contrast).astype(float)
-    return adjust(y, design.to_numpy(float), names, weights, 0.95, levels_of(design))
+    return adjust(y, terms_of(design), weights, 0.95)
 
 
 def _check_groups(data: Any, fit: Any, cells: dict[str, dict[str, Any]], design: Any) -> None:
@@ -153,7 +161,7 @@ def test_slopes_of_their_own_are_lines_over_the_same_number(
         names, label = ["women", "men"], "age_women / age_men"
         design.columns = pd.Index([*names, "age_women", "age_men"])
     weights = np.array([0.0, 0, -1, 1])
-    data = adjust(y, design.to_numpy(), list(design.columns), weights, 0.95, levels_of(design))
+    data = adjust(y, terms_of(design), weights, 0.95)
     assert (data.kind, data.label) == ("lines", label)
     assert [line.name for line in data.lines] == names
     params = _fit(y, design).params
@@ -222,9 +230,7 @@ def test_every_coding_shows_the_same_means(
 @pytest.mark.parametrize(
     ("formula", "columns", "kind"),
     [
-        ("~ poly(age, 2)", None, "fitted"),
-        ("~ C(site, Helmert())", None, "fitted"),
-        ("~ age * iq", ["age:iq"], "regressor"),
+        ("~ age * iq", ["iq"], "regressor"),
         ("~ age * sex", ["age"], "regressor"),
         ("~ age + sex", ["age", "sex[T.M]"], "fitted"),
     ],

@@ -38,8 +38,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def design() -> pd.DataFrame:
-    table = small_study()[1].assign(sex=["F", "M", "F", "F"] * (N // 4))
-    return design_from_formula("~ age * sex + group", table)
+    table = small_study()[1].assign(sex=["F", "M", "F", "F"] * (N // 4), dose=np.arange(N) % 5)
+    return design_from_formula("~ age * sex + group + poly(dose, 1)", table)
 
 
 def _told(text: str, part: str) -> str:
@@ -68,7 +68,7 @@ def test_the_program_on_the_page_makes_map_and_page_again(
     picture: Any = nib.load(mask)
     model = SecondLevelModel(mask, smoothing_fwhm=5, minimize_memory=False)
     model.fit(files, design_matrix=design)
-    contrasts = {"sex": "sex[T.M]", "both": np.eye(5)[[1, 4]]}
+    contrasts = {"sex": "sex[T.M]", "both": np.eye(6)[[1, 5]]}
     text = model.generate_report(
         contrasts, title="Mine", bg_img=picture, cut_coords=np.array([1.5, 8.0]),
         height_control=["fdr", None], alpha=0.1, cluster_threshold=3,

@@ -24,6 +24,7 @@ from groupglm.design import variance_inflation
 from groupglm.errors import RankDeficientWarning
 from groupglm.inference.permutation.partition import partition
 from groupglm.plotting.adjusted import adjust
+from groupglm.plotting.reading_terms import read_terms
 from groupglm.report.data_quality import leverage
 
 Floats = npt.NDArray[np.float64]
@@ -213,9 +214,8 @@ def test_r_square_is_about_zero_where_the_constant_is_not_in_the_span(offset: fl
 def test_the_band_of_a_peak_plot_with_brain_volume_is_that_of_statsmodels() -> None:
     group, tiv, y = study()
     X = np.column_stack([np.ones(40), group, tiv, tiv**2])
-    found = adjust(
-        y[:, 0], X, ["constant", "group", "tiv", "square"], np.array([0, 1.0, 0, 0]), 0.95
-    )
+    terms = read_terms(X, ["constant", "group", "tiv", "square"])
+    found = adjust(y[:, 0], terms, np.array([0, 1.0, 0, 0]), 0.95)
     centred = (tiv - tiv.mean()) / tiv.std()
     same = np.column_stack([np.ones(40), group, centred, centred**2])
     fit = sm.OLS(y[:, 0], same).fit()
@@ -235,7 +235,12 @@ def test_a_contrasts_regressor_does_not_depend_on_units() -> None:
     base = np.column_stack([third == 0, third == 1, third == 2]).astype(float)
     contrast = np.array([1.0, -0.5, -0.5, 0.0])
     one, other = (
-        adjust(y[:, 0], np.column_stack([base * [1, 1.5, 2], unit * tiv]), names, contrast, 0.95)
+        adjust(
+            y[:, 0],
+            read_terms(np.column_stack([base * [1, 1.5, 2], unit * tiv]), names),
+            contrast,
+            0.95,
+        )
         for unit in (1.0, 1e-6)
     )
     np.testing.assert_allclose(one.x, other.x, rtol=1e-10)

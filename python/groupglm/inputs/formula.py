@@ -23,6 +23,7 @@ from groupglm.inputs.formula_terms import Factor, Formula, read_formula
 from groupglm.inputs.used_columns import check_used, declared_categories
 from groupglm.labels import labelled, row_labels
 from groupglm.levels import factor_levels, with_levels
+from groupglm.origins import with_origins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,7 +159,7 @@ def _design(
             f"formula {_shown(formula)} gives no column; '~ 1' is the mean of all subjects"
         )
     _check_finite(formula, matrix)
-    return with_levels(matrix, factor_levels(columns, used))
+    return with_origins(with_levels(matrix, factor_levels(columns, used)), columns, used)
 
 
 def formula_columns(formula: str) -> tuple[list[str], bool]:

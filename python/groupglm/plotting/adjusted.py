@@ -12,12 +12,15 @@ import numpy as np
 from groupglm import _core
 from groupglm.errors import RankDeficientWarning
 from groupglm.ols import fit_ols
-from groupglm.plotting.terms import Terms, read_terms, titles_of
+from groupglm.plotting.factors import titles_of
+from groupglm.plotting.polynomials import polynomials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from groupglm.plotting.terms import Terms
 
 FloatArray: TypeAlias = "NDArray[np.float64]"
 
@@ -48,12 +51,12 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """Images of one group against a number, with the group's own line.
+    """Images of one group against a number, with the group's own line or curve.
 
     Parameters
     ----------
     name : str
-        The group.
+        The group, or a value of another number; empty where there is one line only.
     x, y : array, shape (k,)
         The number, and the adjusted values.
     line : array, shape (3, n)
@@ -73,8 +76,8 @@ class Adjusted:
     Parameters
     ----------
     kind : {"groups", "lines", "regressor", "fitted"}
-        Values by group; against a number, with a line for each group; against a regressor, with
-        a line; or against the fitted values.
+        Values by group; against a number, with a line or curve for each group or each of three
+        values of another number; against a regressor, with a line; or against the fitted values.
     groups : tuple of Group
         With "groups".
     x, y : arrays, shape (n,)
@@ -125,14 +128,7 @@ class _Voxel:
         return self._design.gains(np.ascontiguousarray(rows))
 
 
-def adjust(
-    values: FloatArray,
-    X: FloatArray,
-    names: Sequence[str],
-    contrast: FloatArray,
-    level: float,
-    levels: Mapping[str, Sequence[str]] | None = None,
-) -> Adjusted:
+def adjust(values: FloatArray, terms: Terms, contrast: FloatArray, level: float) -> Adjusted:
     """Take from one voxel's data what a contrast does not ask about.
 
     The part of the fit that belongs to the other columns is replaced by its mean over the images
@@ -142,24 +138,23 @@ def adjust(
     ----------
     values : array, shape (n_images,)
         The voxel's data; NaN is missing.
-    X : array, shape (n_images, n_columns)
-        The design matrix.
-    names : sequence of str
-        Its columns.
+    terms : Terms
+        The design and its variables.
     contrast : array, shape (n_columns,) or (n_rows, n_columns)
         The contrast.
     level : float
         Of the confidence intervals.
-    levels : mapping of str to sequence of str, optional
-        All levels of factors, by name: what the reference level is called.
 
     Returns
     -------
     Adjusted
         By group, where the contrast is about factors: those that are coded against a reference
         with the images of the reference too, and an interaction of factors with each of their
-        combinations. Against a number, with a line for each group, where it is about the
-        interaction of the number with factors. By group as well, where the contrast's columns are
+        combinations. Against a number, with a line or curve for each group, where it is about the
+        interaction of the number with factors; with a line at each of three values of another
+        number, its mean and one standard deviation to either side, where it is about the
+        interaction of both; with a curve, where it is about a polynomial or another function of
+        the number. By group as well, where the contrast's columns are
         zero and one and no image has two of them, or where its only column has at most two values.
         Against the regressor, for another t contrast; against the fitted values, for another F
         contrast.
@@ -169,13 +164,13 @@ def adjust(
     The regressor of a contrast c of several columns is X (X'X)^- c / (c'(X'X)^- c), whose
     coefficient is c'b (Smith and others, NeuroImage 34, 2007, appendix A).
     """
-    voxel = _Voxel(X, values, level)
+    voxel, names = _Voxel(terms.X, values, level), terms.names
     rows = np.atleast_2d(contrast)
     involved = np.flatnonzero(rows.any(axis=0))
-    terms = read_terms(X, names, levels or {})
     family = terms.family(involved)
-    if family:
-        return _by_cells(voxel, np.isfinite(values), terms, family)
+    shown = _by_variables(voxel, np.isfinite(values), terms, family) if family else None
+    if shown is not None:
+        return shown
     columns = voxel.X[:, involved]
     if len(involved) == 1:
         found = _one_column(voxel, int(involved[0]), names)
@@ -230,41 +225,99 @@ def _without(
     return voxel.y - (voxel.X[:, others] - mean[others]) @ voxel.beta[others], mean
 
 
-def _by_cells(
+def _by_variables(
     voxel: _Voxel, present: NDArray[np.bool_], terms: Terms, family: frozenset[str]
-) -> Adjusted:
-    """Show each combination of a family's levels, all columns of the family as they are."""
+) -> Adjusted | None:
+    """Show a family of variables, all its columns as they are; None if no line can be drawn."""
     own = terms.columns_within(family)
     others = np.setdiff1d(np.arange(voxel.X.shape[1]), own)
     adjusted, mean = _without(voxel, others, np.ones(len(voxel.X), dtype=np.bool_))
     cells = [(cell.name, cell.members[present]) for cell in terms.cells(family)]
     cells = [(name, members) for name, members in cells if members.any()]
-    number = terms.number(family)
-    if number is None:
+    numbers = [(name, values[present]) for name, values in terms.numbers_of(family)]
+    if not numbers:
         points = np.tile(mean, (len(cells), 1))
         for point, (_, members) in zip(points, cells, strict=True):
             point[own] = voxel.X[members][0, own]  # the same for all of them
         names, inside = [name for name, _ in cells], [members for _, members in cells]
         return _groups(voxel, names, inside, points, adjusted, label=terms.label(family))
-    label, x = number[0], number[1][present]
-    lines = []
-    for name, members in cells:
-        places = np.linspace(x[members].min(), x[members].max(), _N_LINE)
-        points = np.tile(mean, (_N_LINE, 1))
-        points[:, own] = _along(voxel.X[members][:, own], x[members], places)
-        fitted, half = voxel.interval(points)
-        line = np.stack([places, fitted, half])
-        lines.append(Line(name, x[members], adjusted[members], line))
+    drawn = _LinesOf(voxel, own, mean, adjusted)
+    lines = drawn.at_values(*numbers) if len(numbers) == 2 else drawn.of_cells(cells, numbers[0][1])
+    if lines is None:
+        return None
     empty = np.empty(0)
-    return Adjusted("lines", (), empty, empty, np.empty((3, 0)), label, tuple(lines))
+    return Adjusted("lines", (), empty, empty, np.empty((3, 0)), numbers[0][0], lines)
 
 
-def _along(columns: FloatArray, x: FloatArray, places: FloatArray) -> FloatArray:
-    """Return columns that depend on x in a straight line, at other places of x."""
-    low, high = int(np.argmin(x)), int(np.argmax(x))
-    span = x[high] - x[low]
-    slope = (columns[high] - columns[low]) / span if span > 0 else np.zeros(columns.shape[1])
-    return np.asarray(columns[low] + np.outer(places - x[low], slope), dtype=np.float64)
+@dataclass(frozen=True, eq=False)
+class _LinesOf:
+    """What lines are drawn of: a voxel, the family's columns, the mean row, adjusted values."""
+
+    voxel: _Voxel
+    own: NDArray[np.intp]
+    mean: FloatArray
+    adjusted: FloatArray
+
+    def of_cells(
+        self, cells: Sequence[tuple[str, NDArray[np.bool_]]], x: FloatArray
+    ) -> tuple[Line, ...] | None:
+        """Return a line for each group of images; None if the columns are not functions of x."""
+        lines = []
+        for name, members in cells:
+            found = _along(self.voxel.X[members][:, self.own], x[members])
+            if found is None:
+                return None
+            lines.append(self._line(name, x, members, *found))
+        return tuple(lines)
+
+    def at_values(
+        self, number: tuple[str, FloatArray], other: tuple[str, FloatArray]
+    ) -> tuple[Line, ...] | None:
+        """Return a line over a number for three values of another, each with the images nearest."""
+        x, (name, values) = number[1], other
+        found = polynomials(self.voxel.X[:, self.own], [x, values])
+        if found is None:
+            return None
+        middle, deviation = float(values.mean()), float(values.std(ddof=1))
+        steps = np.array([-1, 0, 1])
+        nearest = np.abs(values[:, np.newaxis] - (middle + deviation * steps)).argmin(axis=1)
+        places = np.linspace(x.min(), x.max(), _N_LINE)
+        notes = ("mean \N{MINUS SIGN} 1 SD", "mean", "mean + 1 SD")
+        lines = []
+        for place, (step, note) in enumerate(zip(steps, notes, strict=True)):
+            at = middle + deviation * float(step)
+            columns = found([places, np.full(_N_LINE, at)])
+            title = f"{name} = {at:.4g} ({note})"
+            lines.append(self._line(title, x, nearest == place, places, columns))
+        return tuple(lines)
+
+    def _line(
+        self,
+        name: str,
+        x: FloatArray,
+        members: NDArray[np.bool_],
+        places: FloatArray,
+        columns: FloatArray,
+    ) -> Line:
+        points = np.tile(self.mean, (len(places), 1))
+        points[:, self.own] = columns
+        line = np.stack([places, *self.voxel.interval(points)])
+        return Line(name, x[members], self.adjusted[members], line)
+
+
+def _along(columns: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """Return places along x and columns that depend on x there; None if they do not.
+
+    Columns that are polynomials of x are followed smoothly, others from one image's x to the next.
+    """
+    found = polynomials(columns, [x])
+    if found is not None:
+        places = np.linspace(x.min(), x.max(), _N_LINE)
+        return places, found([places])
+    places, first, which = np.unique(x, return_index=True, return_inverse=True)
+    at = columns[first]
+    is_function = np.allclose(at[which], columns, rtol=0, atol=1e-9 * np.abs(columns).max())
+    return (places, at) if is_function else None
 
 
 def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str]) -> Adjusted:

@@ -16,6 +16,7 @@ __all__ = ["despine", "label_columns", "legend_below", "new_chart", "plain", "sh
 
 _MAX_NAME = 28
 _MAX_LABELS = 60
+_MAX_LEGEND_ROW = 56  # letters
 
 
 def new_chart(width: float, height: float, title: str | None) -> tuple[Figure, Axes]:
@@ -48,7 +49,12 @@ def despine(ax: Axes) -> None:
 
 def legend_below(figure: Figure) -> None:
     """Explain the signs below the axes, where no data can hide them."""
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8, columnspacing=1.2)
+    names = [label for ax in figure.axes for label in ax.get_legend_handles_labels()[1]]
+    # Long names in one row would reach beyond the figure.
+    n_columns = 3 if sum(map(len, names)) <= _MAX_LEGEND_ROW or len(names) > 3 else 1
+    figure.legend(
+        loc="outside lower center", ncols=n_columns, frameon=False, fontsize=8, columnspacing=1.2
+    )
 
 
 def plain(text: str) -> str:

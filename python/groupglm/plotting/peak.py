@@ -15,9 +15,11 @@ from groupglm.images import open_images
 from groupglm.inputs.cohort import align_to_images
 from groupglm.labels import align_arrays
 from groupglm.levels import levels_of
+from groupglm.origins import origins_of
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.charts import despine, label_columns, legend_below, new_chart, shortened
 from groupglm.plotting.colors import BLUE, INK, ORANGE, SERIES
+from groupglm.plotting.reading_terms import read_terms
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -45,7 +47,9 @@ def plot_peak(
 
     By group with the fitted mean and its interval, where the contrast compares groups, that of the
     reference level among them; against the regressor with the fitted line and its band, where it
-    tests a slope; with a line for each group, where it tests whether slopes differ. What the other
+    tests a slope; with a line for each group, or at the mean of another number and one standard
+    deviation to either side of it, where it tests whether slopes differ; over the number itself
+    with the fitted curve, where columns are powers or other functions of a number. What the other
     columns of the design explain is replaced by its mean.
 
     Parameters
@@ -99,7 +103,8 @@ def plot_peak(
     X = check_design_matrix(frame, len(data))
     names = [str(name) for name in frame.columns]
     contrast = contrast_matrix(contrast_def, names)
-    adjusted = adjust(data, X, names, contrast, level, levels_of(frame))
+    terms = read_terms(X, names, levels_of(frame), origins_of(frame))
+    adjusted = adjust(data, terms, contrast, level)
     return draw_peak(adjusted, level, title, label)
 
 
@@ -176,7 +181,7 @@ def _draw_lines(ax: Axes, data: Adjusted, level: float) -> None:
         colour, marker = SERIES[place % len(SERIES)], _MARKERS[place % len(_MARKERS)]
         ax.scatter(one.x, one.y, s=20, color=colour, marker=marker, alpha=0.65, lw=0)
         places, fitted, half = one.line
-        ax.plot(places, fitted, color=colour, lw=2, label=shortened(one.name))
+        ax.plot(places, fitted, color=colour, lw=2, label=shortened(one.name or "fit", 36))
         if np.isfinite(half).all():
             ax.fill_between(places, fitted - half, fitted + half, color=colour, alpha=0.18, lw=0)
     ax.set_xlabel(shortened(data.label))

@@ -12,12 +12,14 @@ import numpy as np
 
 from groupglm.inference.cluster_table import strongest_first
 from groupglm.levels import levels_of
+from groupglm.origins import origins_of
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.contrast import plot_contrast_matrix
 from groupglm.plotting.glass import draw_glass
 from groupglm.plotting.histogram import plot_histogram
 from groupglm.plotting.panels import glass_panels
 from groupglm.plotting.peak import draw_peak
+from groupglm.plotting.reading_terms import read_terms
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.stat_map import draw_slices
 from groupglm.plotting.volumes import Volume
@@ -26,13 +28,12 @@ from groupglm.report.figures import Picture, chart, picture
 from groupglm.rounding import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import pandas as pd
     from numpy.typing import NDArray
 
     from groupglm.fitted import FittedGroup
     from groupglm.plotting.template import Background
+    from groupglm.plotting.terms import Terms
     from groupglm.report.findings import Finding, Peak
     from groupglm.report.options import ReportOptions
     from groupglm.report.permuted_findings import PermutedFinding
@@ -163,6 +164,8 @@ def contrast_section(
     """
     finding = contrast.findings[0]
     leading = contrast.leading
+    result = group.result
+    terms = read_terms(result.X, result.column_names, levels_of(design), origins_of(design))
     several = len(contrast.results) > 1
     return {
         "name": contrast.name,
@@ -190,7 +193,7 @@ def contrast_section(
         "peaks": []
         if at_peaks is None
         else [
-            _peak_picture(leading.finding, peak, data, group, levels_of(design))
+            _peak_picture(leading.finding, peak, data, terms)
             for peak, data in zip(contrast.peaks, at_peaks.T, strict=True)
         ],
         "peaks_of": leading.title if several else "",
@@ -267,11 +270,9 @@ def _peak_picture(
     finding: Finding,
     peak: Peak,
     data: NDArray[np.float64],
-    group: FittedGroup,
-    levels: Mapping[str, Sequence[str]],
+    terms: Terms,
 ) -> Picture:
-    result = group.result
-    adjusted = adjust(data, result.X, result.column_names, finding.weights, _LEVEL, levels)
+    adjusted = adjust(data, terms, finding.weights, _LEVEL)
     figure = draw_peak(adjusted, _LEVEL, None, "value")
     what = words.rank(finding, peak)
     caption = f"{what[:1].upper()}{what[1:]}: {words.peak(peak)}."
@@ -288,9 +289,24 @@ def _fitted(adjusted: Adjusted) -> str:
         ]
         return f"Fitted: {'; '.join(facts)} ({_LEVEL:.0%} interval)."
     if adjusted.kind == "lines":
-        facts = [f"{one.name}: {_from_to(one.line[1])}" for one in adjusted.lines]
+        if len(adjusted.lines) == 1:
+            return f"The fit goes {_curve(adjusted.lines[0].line)} over {adjusted.label}."
+        facts = [f"{one.name}: {_curve(one.line)}" for one in adjusted.lines]
         return f"The fit over {adjusted.label} goes {'; '.join(facts)}."
     return f"The fit goes {_from_to(adjusted.line[1])} over {adjusted.label}."
+
+
+def _curve(line: NDArray[np.float64]) -> str:
+    """Say where a line goes, and where it turns farthest beyond both of its ends."""
+    places, fitted = line[:2]
+    beyond = [fitted - max(fitted[0], fitted[-1]), min(fitted[0], fitted[-1]) - fitted]
+    way = int(beyond[1].max() > beyond[0].max())
+    turn = int(beyond[way].argmax())
+    if beyond[way][turn] <= 1e-9 * np.abs(fitted).max():
+        return _from_to(fitted)
+    top = words.number(float(fitted[turn]))
+    ends = [words.number(float(fitted[end])) for end in (0, -1)]
+    return f"from {ends[0]} by {top} at {places[turn]:.4g} to {ends[1]}"
 
 
 def _from_to(fitted: NDArray[np.float64]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.levels import levels_of
+from groupglm.origins import recorded_origins
 from groupglm.report.permutation_test import PermutationTest
 
 if TYPE_CHECKING:
@@ -171,6 +172,10 @@ def _fit(
     if levels:
         script.imports.add("from groupglm.levels import with_levels")
         script.lines.append(f"design = with_levels(design, {levels!r})")
+    origins = recorded_origins(design)
+    if origins:
+        script.imports.add("from groupglm.origins import with_recorded")
+        script.lines.append(f"design = with_recorded(design, {origins!r})")
     given = {name: value for name, value in model.items() if name not in _LEFT_OUT}
     options = ", ".join(f"{name}={script.value(value, name)}" for name, value in given.items())
     script.lines += [
