@@ -8,18 +8,27 @@ any other backend of joblib that leaves this machine serves as well. No cluster 
 from __future__ import annotations
 
 import os
+import pickle
 import socket
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import joblib
 from joblib import parallel
 
+from groupglm import _core
 from groupglm.arguments import whole_number
+from groupglm.progress import remark
 
 __all__ = ["check_jobs", "is_remote", "run_remotely", "worker_name"]
 
 T = TypeVar("T")
+
+_PATIENCE = 60.0  # s without a result, before a line says so
 
 # Backends that work on this machine: here threads inside the core do better.
 _LOCAL = ("SequentialBackend", "ThreadingBackend", "LokyBackend", "MultiprocessingBackend")
@@ -70,16 +79,91 @@ def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
     Yields
     ------
     object
-        The tasks' results; at most twice as many tasks as there are workers are under way.
+        The tasks' results; at most twice as many tasks as there are workers are under way. When
+        none has come for a while, a line says so.
+
+    Raises
+    ------
+    ValueError
+        If a worker has another version of the package, or its core for another processor.
     """
+    import cloudpickle  # every backend that leaves this machine sends its tasks with it
+
+    version, level = _build()
     results: Any = joblib.Parallel(return_as="generator", batch_size=1)(
-        joblib.delayed(_call)(task) for task in tasks
+        joblib.delayed(_call)(version, level, cloudpickle.dumps(task)) for task in tasks
     )
-    yield from results
+    backend, _ = parallel.get_active_backend()
+    while True:
+        try:
+            with _told_of_waiting(backend):
+                result = next(results)
+        except StopIteration:
+            return
+        except TypeError as error:
+            if "_call() takes" not in str(error):
+                raise
+            raise ValueError(
+                f"a worker has a version of groupglm from before {version} ({error}); install "
+                f"{version} on all workers"
+            ) from error
+        yield result
 
 
-def _call(task: Callable[[], T]) -> T:
-    return task()
+def _build() -> tuple[str, str]:
+    """Return what the numbers of a process depend on: version, and level of its processor."""
+    return str(sys.modules["groupglm"].__version__), str(_core.build_info()["level"])
+
+
+def _call(version: str, level: str, task: bytes) -> Any:
+    """Run a task, unpickled only where the build is the same; plain types are read by any build."""
+    own_version, own_level = _build()
+    if own_version != version:
+        raise ValueError(
+            f"worker {worker_name()} has groupglm {own_version}, and the fit was asked for by "
+            f"{version}: their numbers would be mixed; install {version} on all workers"
+        )
+    if own_level != level:
+        lower = min(own_level, level, key=("baseline", "v3", "v4").index)
+        raise ValueError(
+            f"worker {worker_name()} runs the compiled core for processors of level {own_level}, "
+            f"and the fit was asked for by one of {level}: their last digits differ; set "
+            f"GROUPGLM_CPU_LEVEL={lower} on all machines"
+        )
+    return pickle.loads(task)()  # noqa: S301 (from the process that joblib works for)
+
+
+@contextmanager
+def _told_of_waiting(backend: Any) -> Iterator[None]:
+    """Say, while something is waited for, that nothing has come for a while; seldom."""
+    over = threading.Event()
+
+    def watch() -> None:
+        waited, pause = 0.0, _PATIENCE
+        while not over.wait(pause):
+            waited += pause
+            pause = waited
+            remark(
+                f"No worker has sent a result for {waited:.0f} s; if none works any more, "
+                "interrupt (Ctrl-C), start workers and run it again"
+            )
+            if _has_no_worker(backend) and not over.is_set():
+                remark("The cluster has no worker now; work goes on when one joins it")
+
+    context = copy_context()  # where lines go
+    # As a daemon: a cluster that does not answer must not keep the program from ending.
+    threading.Thread(target=context.run, args=(watch,), daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _has_no_worker(backend: Any) -> bool:
+    try:
+        return not backend.client.ncores()
+    except Exception:  # a backend without such a client, or a scheduler that is gone
+        return False
 
 
 def worker_name() -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from groupglm.terminal import show
 
-__all__ = ["Progress", "plain_lines"]
+__all__ = ["Progress", "plain_lines", "remark"]
 
 _SECONDS = 10.0  # before the first plain line, and between two at least
 _SHARE = 0.05  # of the time so far: work of hours is not told of every ten seconds
@@ -44,6 +44,15 @@ def plain_lines(write: Callable[[str], object], clock: Callable[[], float]) -> I
         yield
     finally:
         _PLAIN.reset(token)
+
+
+def remark(text: str) -> None:
+    """Tell the user something while long work runs: where plain lines go, or the error output."""
+    plain = _PLAIN.get()
+    if plain is None:
+        show(text, sys.stderr)
+    else:
+        plain.write(text)
 
 
 class Progress:

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# mypy: disable-error-code="no-untyped-call"
+"""Workers of a real cluster that are of another build, or that are gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+import groupglm
+from groupglm import SecondLevelModel, distribute, permuted_ols
+from groupglm.progress import plain_lines
+
+distributed = pytest.importorskip("distributed")
+
+N = 6
+DESIGN = pd.DataFrame({"dose": np.linspace(-1, 1, N), "intercept": np.ones(N)})
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[str]:
+    rng = np.random.default_rng(0)
+    paths = [str(tmp_path / f"map{i}.nii") for i in range(N)]
+    for path in paths:
+        nib.save(nib.Nifti1Image(rng.normal(size=(6, 7, 8)), np.eye(4)), path)
+    return paths
+
+
+@pytest.fixture
+def mask() -> Any:
+    return nib.Nifti1Image(np.ones((6, 7, 8), np.uint8), np.eye(4))
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with distributed.LocalCluster(
+        n_workers=2,  # with one, joblib does all the work itself
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=":0",
+        **getattr(request, "param", {}),
+    ) as made:
+        yield made
+
+
+# Functions within functions are sent by value: a worker does not know this module.
+def _set_version(version: str) -> Callable[[], None]:
+    def set_version() -> None:
+        groupglm.__version__ = version
+
+    return set_version
+
+
+def test_a_worker_of_another_version_is_refused_by_name(
+    cluster: Any, images: list[str], mask: Any
+) -> None:
+    model = SecondLevelModel(mask_img=mask)
+    here = groupglm.__version__
+    rng = np.random.default_rng(0)
+    with distributed.Client(cluster) as client, joblib.parallel_config(backend="dask"):
+        client.run(_set_version("0.0.9"))
+        message = (
+            rf"worker \S+, process \d+ has groupglm 0\.0\.9, .* asked for by {here}: .* install "
+            rf"{here} on all workers"
+        )
+        with pytest.raises(ValueError, match=message):
+            model.fit(images, design_matrix=DESIGN)
+        with pytest.raises(ValueError, match=message):
+            permuted_ols(DESIGN[["dose"]].to_numpy(), rng.normal(size=(N, 4)), n_perm=99)
+        client.run(_set_version(here))
+        model.fit(images, design_matrix=DESIGN)  # of the same version again, it works
+
+
+def _set_earlier_call() -> Callable[[], None]:
+    def set_earlier_call() -> None:
+        def _call(task: Callable[[], Any]) -> Any:
+            return task()
+
+        vars(distribute)["_call"] = _call
+
+    return set_earlier_call
+
+
+def test_a_worker_from_before_versions_were_sent_is_refused(
+    cluster: Any, images: list[str], mask: Any
+) -> None:
+    with distributed.Client(cluster) as client, joblib.parallel_config(backend="dask"):
+        client.run(_set_earlier_call())
+        with pytest.raises(ValueError, match=r"a worker has a version of groupglm from before"):
+            SecondLevelModel(mask_img=mask).fit(images, design_matrix=DESIGN)
+
+
+@pytest.mark.skipif(
+    groupglm.build_info()["level"] == "baseline", reason="this processor has no other level"
+)
+@pytest.mark.parametrize("cluster", [{"env": {"GROUPGLM_CPU_LEVEL": "baseline"}}], indirect=True)
+def test_a_worker_of_another_level_is_refused_by_name(
+    cluster: Any, images: list[str], mask: Any
+) -> None:
+    with (
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+        pytest.raises(ValueError, match=r"level baseline, .* GROUPGLM_CPU_LEVEL=baseline on all"),
+    ):
+        SecondLevelModel(mask_img=mask).fit(images, design_matrix=DESIGN)
+
+
+def _slowly(number: int) -> Callable[[], int]:
+    def slowly() -> int:
+        time.sleep(0.5)
+        return number
+
+    return slowly
+
+
+def test_that_all_workers_are_gone_is_told(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And that the work goes on, to the right end, when some join."""
+    monkeypatch.setattr(distribute, "_PATIENCE", 2.0)
+    lines: list[str] = []
+    back = threading.Event()
+
+    def write(line: str) -> None:
+        lines.append(line)
+        if "has no worker now" in line and not back.is_set():
+            back.set()
+            cluster.scale(2)
+
+    tasks = [_slowly(number) for number in range(4)]
+    with (
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+        plain_lines(write, time.monotonic),
+    ):
+        results = distribute.run_remotely(tasks)
+        found = [next(results)]
+        cluster.scale(0)
+        found.extend(results)
+    assert found == [0, 1, 2, 3]
+    assert any(line.startswith("No worker has sent a result for 2 s") for line in lines)
+    assert back.is_set()
