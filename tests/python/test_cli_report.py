@@ -82,6 +82,40 @@ def test_a_folders_page_has_what_its_sidecars_tell(results: Path, tmp_path: Path
     assert "skipped, it is there already" in _report(results, "--output", page).output
 
 
+def test_a_folders_page_keeps_the_extent_and_tails_of_its_corrections(
+    results: Path, tmp_path: Path
+) -> None:
+    study, out = results.parent, tmp_path / "results"
+    more = ("--correct", "fpr:0.05", "--save-model", "--cluster-threshold", "4", "--one-sided")
+    assert run_fit(*basic(study, out, *more)).exit_code == 0
+    page = tmp_path / "page.html"
+
+    def options(*arguments: str) -> dict[str, Any]:
+        result = _report(out, *arguments, "--output", page, "--overwrite")
+        assert result.exit_code == 0, result.output
+        said: dict[str, Any] = json.loads(page.with_name("page.html.json").read_text())["Options"]
+        return said
+
+    said = options()
+    assert (said["Correct"], said["ClusterThreshold"], said["TwoSided"]) == (["fpr:0.05"], 4, False)
+    found = json.loads(
+        (out / "contrast-age_stat-z_desc-fpr0p05_statmap.json").read_text(encoding="utf-8")
+    )
+    assert f"z > {found['Threshold']:.3f}" in Page(page.read_text(encoding="utf-8")).text
+    said = options("--cluster-threshold", "0", "--two-sided")
+    assert (said["ClusterThreshold"], said["TwoSided"]) == (0, True)
+    said = options("--correct", "fdr:0.1")  # of one's own: with the defaults
+    assert (said["ClusterThreshold"], said["TwoSided"]) == (0, True)
+    path = next(out.glob("contrast-patients*_desc-fpr0p05_statmap.json"))
+    facts = json.loads(path.read_text())
+    facts["Correction"]["ClusterThreshold"] = 9
+    path.write_text(json.dumps(facts))
+    result = _report(out, "--output", page, "--overwrite")
+    assert result.exit_code != 0
+    assert "cluster threshold: 4 in contrast-age" in result.output
+    assert "give --cluster-threshold" in result.output
+
+
 def test_a_folders_page_is_about_what_is_asked_for(results: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     arguments = ("--contrast", "older=age", "--correct", "fpr:0.01", "--output", page)

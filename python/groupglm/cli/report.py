@@ -68,7 +68,8 @@ def report(
     """Write a page about a model that "groupglm fit --save-model" or model.save() has saved.
 
     MODEL is the file, or the folder of results that it is in: the page then shows the folder's
-    contrasts with their corrections and permutations, unless --contrast and --correct say others.
+    contrasts with their corrections (their extent and tails too) and permutations, unless
+    --contrast and --correct say others.
     Without any --correct, voxels with p < 0.001, not corrected, are shown.
 
     The page is one file that loads nothing. The images of the subjects are not needed; what is
@@ -93,11 +94,14 @@ def report(
 
         file = find_model(model)
         folder = ModelFolder.of(file) if model.is_dir() else ModelFolder()
+        # What the folder's corrections were made with goes with them, and not with others.
+        alike = ModelFolder() if corrections else folder
+        extent = alike.extent(cluster_threshold if _is_given("cluster_threshold") else None)
         rules = list(corrections) or folder.corrections or [Correction("fpr", 0.001)]
         page = {
             "title": title,
-            "two_sided": two_sided is not False,
-            "cluster_threshold": cluster_threshold,
+            "two_sided": alike.two_sided(two_sided),
+            "cluster_threshold": extent,
             **({} if background is None else {"bg_img": background}),
         }
         options = {
@@ -105,7 +109,7 @@ def report(
             "Correct": [str(rule) for rule in rules],
             "Title": title,
             "TwoSided": page["two_sided"],
-            "ClusterThreshold": cluster_threshold,
+            "ClusterThreshold": extent,
             "Background": None if background is None else file_facts(background),
             "Folder": folder.facts(),
         }
@@ -121,6 +125,12 @@ def report(
     journal.summary(
         {"input": str(model), "contrasts": names, "status": status, "output": str(output)}
     )
+
+
+def _is_given(option: str) -> bool:
+    """Tell whether the user gave an option, as against its default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
 
 
 def _write(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from groupglm.cli.options import Correction
 from groupglm.cli.outputs import Contrast, read_json, sidecar
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelFolder", "find_model"]
 
 _ENDING = "_statmap.json"
+_T = TypeVar("_T", int, bool)
 
 
 def find_model(place: Path) -> Path:
@@ -67,11 +68,17 @@ class ModelFolder:
         How they were thresholded.
     permutations : dict of str to PermutationTest
         Permutation tests by the contrast's name.
+    extents : dict of int to str
+        Numbers of voxels from which clusters were kept, with the first sidecar that says so.
+    tails : dict of bool to str
+        Whether both tails of t were looked at, with the first sidecar that says so.
     """
 
     contrasts: list[Contrast] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
     permutations: dict[str, PermutationTest] = field(default_factory=dict)
+    extents: dict[int, str] = field(default_factory=dict)
+    tails: dict[bool, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Path) -> ModelFolder:
@@ -102,6 +109,9 @@ class ModelFolder:
                 correction = Correction(found["HeightControl"], found["Alpha"])
                 if correction not in folder.corrections:
                     folder.corrections.append(correction)
+                folder.extents.setdefault(int(found.get("ClusterThreshold", 0)), path.name)
+                if contrast.stat_type == "t":  # F has one tail whatever was asked for
+                    folder.tails.setdefault(bool(found["TwoSided"]), path.name)
             kind = _permuted_kind(path)
             if kind and "Permutation" in facts:
                 own = tests.setdefault(name, {"facts": facts, "files": {}})
@@ -110,6 +120,26 @@ class ModelFolder:
             n_done, facts = own["facts"]["NumberOfPermutations"], own["facts"]["Permutation"]
             folder.permutations[name] = test_on_page(facts, n_done, own["files"])
         return folder
+
+    def extent(self, given: int | None) -> int:
+        """Return the number of voxels of the smallest cluster: as given, else as in the folder.
+
+        Raises
+        ------
+        ValueError
+            If none is given, and results in the folder differ in it.
+        """
+        return _agreed(given, self.extents, 0, "cluster threshold", "--cluster-threshold")
+
+    def two_sided(self, given: bool | None) -> bool:
+        """Return whether both tails are looked at: as given, else as in the folder.
+
+        Raises
+        ------
+        ValueError
+            If it is not given, and results in the folder differ in it.
+        """
+        return _agreed(given, self.tails, True, "two-sided", "--two-sided or --one-sided")
 
     def facts(self) -> dict[str, Any]:
         """Return what a page's sidecar says of what was found beside the model."""
@@ -131,6 +161,19 @@ def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict
         same_maps = facts.get("FirstLevel") == known.get("FirstLevel")
         if same_maps and "Contrast" in facts and study_difference(facts, known) is None:
             yield path, facts
+
+
+def _agreed(given: _T | None, found: Mapping[_T, str], default: _T, what: str, option: str) -> _T:
+    """Return what was given, else what all results say, else the default."""
+    if given is not None:
+        return given
+    if len(found) > 1:
+        said = "; ".join(f"{value} in {name}" for value, name in found.items())
+        raise ValueError(
+            f"the folder's results were thresholded in different ways ({what}: {said}), and a page "
+            f"has one; give {option}"
+        )
+    return next(iter(found), default)
 
 
 def _contrast(facts: Mapping[str, Any]) -> Contrast:
