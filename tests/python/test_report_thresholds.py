@@ -201,3 +201,34 @@ def test_the_viewer_tells_infinite_missing_and_finite_apart(model: SecondLevelMo
         stored[finite] * payload["step"], z[finite], rtol=1e-6, atol=payload["step"]
     )
     assert payload["largest"] == np.abs(z[finite]).max()
+
+
+def test_an_infinite_statistic_is_the_highest(model: SecondLevelModel) -> None:
+    finding = _finding(model)
+    assert finding.top.z == np.inf
+    positive, negative = finding.extremes
+    assert positive is not None
+    assert negative is not None
+    assert (positive.value, negative.value) == (np.inf, -np.inf)
+    for extreme, where in zip(finding.extremes, (1, -1), strict=True):
+        assert extreme is not None
+        voxel = np.rint(np.linalg.inv(AFFINE) @ [*extreme.position, 1])[:3].astype(int)
+        assert expected_infinities()[tuple(voxel)] == where * np.inf
+
+
+def test_voxels_of_the_mask_whose_z_is_zero_are_tests() -> None:
+    # A map alone would not show that its zeros are tests: what lies outside a brain is zero too.
+    rng = np.random.default_rng(4)
+    group = np.arange(12) % 2.0
+    images = []
+    for _ in group:
+        values = np.full(SHAPE, 2.0)
+        values[4:7, 4:7, 4:7] = rng.standard_normal((3, 3, 3))
+        images.append(nib.Nifti1Image(values, AFFINE))
+    mask = nib.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE)
+    design = pd.DataFrame({"group": group, "intercept": 1.0})
+    model = SecondLevelModel(mask_img=mask).fit(images, design_matrix=design)
+    assert np.count_nonzero(_values(model.compute_contrast("group"))) == 27
+    finding = _finding(model, height_control="bonferroni", alpha=0.05)
+    wanted = stats.norm.isf(0.025 / int(np.prod(SHAPE)))
+    assert finding.threshold == pytest.approx(wanted, rel=1e-13)
