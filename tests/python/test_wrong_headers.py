@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from groupglm.errors import ImageError
 from groupglm.images import open_image, open_images
-from groupglm.images.inflate import MAX_RATIO
+from groupglm.images.inflate import MAX_RATIO, CompressedStream
 from groupglm.images.layout import SURPLUS
 
 nib: Any = nibabel  # typed only in part
@@ -213,6 +213,57 @@ def test_a_header_that_declares_the_impossible(tmp_path: Path, name: str) -> Non
     refused(path, r"header declares.*\(shape \(32767, 32767, 32767\), float32\)|truncated: it has")
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
+
+
+def _declare(shape: tuple[int, ...]) -> bytes:
+    header = nib.Nifti2Header()
+    header.set_data_dtype(np.float64)
+    header["dim"] = [len(shape), *shape, *[1] * (7 - len(shape))]
+    header["vox_offset"] = 544
+    header.set_sform(np.eye(4), code=1)
+    header["magic"] = header.single_magic
+    return bytes(header.binaryblock) + bytes(4)
+
+
+@pytest.mark.parametrize("shape", [(1500, 1500, 1500), (150, 150, 150, 1000)])
+def test_a_bomb_of_bzip2_is_refused_before_it_is_inflated(
+    shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some kilobytes that are, truly, 27 GB: the same member again and again."""
+    path = tmp_path / "a.nii.bz2"
+    member = bz2.compress(bytes(90_000_000))
+    path.write_bytes(bz2.compress(_declare(shape)) + member * 300)
+    assert path.stat().st_size < 60_000
+    skipped: list[int] = []
+    skip = CompressedStream.skip
+
+    def counted(self: CompressedStream, n_bytes: int) -> int:
+        skipped.append(n_bytes)
+        return skip(self, min(n_bytes, 10**6))
+
+    monkeypatch.setattr(CompressedStream, "skip", counted)
+    monkeypatch.setattr("groupglm.images.volumes.free_bytes", lambda: 10**12)
+    refused(path, r"declares 27000000544 bytes .* 268435456 bytes that is not tried out")
+    assert skipped == []
+    if len(shape) == 3:
+        monkeypatch.setattr("groupglm.images.volumes.free_bytes", lambda: 10**9)
+        refused(path, "volumes of 27000 MB, and 1000 MB of memory are free")
+    assert skipped == []
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.nii.bz2", "a.mgz"])
+def test_a_volume_larger_than_the_memory_is_refused_by_its_header(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory stands for a small one: such a file would take long to make."""
+    path = tmp_path / name
+    data = np.random.default_rng(0).normal(size=(40, 40, 40)).astype("f4")
+    nib.save((nib.MGHImage if "mgz" in name else nib.Nifti1Image)(data, np.eye(4)), path)
+    monkeypatch.setattr("groupglm.images.volumes._LARGE_VOLUME", 1000)
+    monkeypatch.setattr("groupglm.images.volumes.free_bytes", lambda: 200_000)
+    refused(path, "volumes of 0 MB, and 0 MB of memory are free")
+    monkeypatch.setattr("groupglm.images.volumes.free_bytes", lambda: 600_000)
+    assert len(open_images(path, at_least=1)) == 1
 
 
 def test_the_possible_ratio_is_not_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.budget import free_bytes
 from groupglm.errors import ImageError
 from groupglm.images.grid import Grid
 from groupglm.images.inflate import MAX_RATIO, CompressedSeries, holds_at_least
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["volumes_of_file", "volumes_of_image"]
 
 _MANY_VOLUMES = 32768  # more than NIfTI-1 can count
+_LARGE_VOLUME = 2**27  # bytes, above which the free memory is asked for
+_MOST_COUNTED = 2**28  # bytes inflated only to be counted: a second or so
 _LEAST_VOLUME_BYTES = 512  # of a volume in a file; about what one source takes in memory
 
 
@@ -101,6 +104,7 @@ def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
     if not isinstance(data, np.ndarray):
         _check_is_possible(image, shape, name)
         stored = np.dtype(np.float64)  # a reader of nibabel's scales, whatever the stored type
+        _check_volume(math.prod(shape[:3]) * stored.itemsize, name)
     elif np.ma.is_masked(data) and stored.kind != "f":
         stored = np.dtype(np.float64)  # what is masked becomes NaN
     grid = _grid(shape, image.affine, name)
@@ -125,15 +129,8 @@ def _check_file(layout: Layout) -> None:
     declared = layout.n_bytes
     size = os.stat(layout.path).st_size  # noqa: PTH116 (a Path for each of many files is slow)
     if layout.compression is not None:
-        # Inflating only to count is slow, but few true images of bzip2 come so far.
-        if declared > size * MAX_RATIO and not (
-            layout.compression == "bzip2"
-            and holds_at_least(layout.path, declared, layout.name, layout.compression)
-        ):
-            raise ImageError(
-                f"{layout.name}: the header declares {layout.declared}, which cannot come out of a "
-                f"compressed file of {size} bytes; the file is damaged"
-            )
+        if declared > size * MAX_RATIO:
+            _check_bzip2(layout, size)
     elif declared > size:
         raise ImageError(
             f"{layout.name}: the file is truncated: it has {size} bytes, but its header declares "
@@ -144,6 +141,37 @@ def _check_file(layout: Layout) -> None:
             f"{layout.name}: the file has {size} bytes, but its header declares only "
             f"{layout.declared}, so the header does not describe the file; correct the header, or "
             "make the file again"
+        )
+    _check_volume(layout.volume_bytes, layout.name)
+
+
+def _check_bzip2(layout: Layout, size: int) -> None:
+    """Refuse what is declared beyond the ratio of gzip, unless bzip2 really holds it."""
+    if layout.compression == "bzip2":
+        _check_volume(layout.volume_bytes, layout.name)
+    if layout.compression == "bzip2" and layout.n_bytes > _MOST_COUNTED:
+        raise ImageError(
+            f"{layout.name}: the header declares {layout.declared} in a file of {size} bytes, more "
+            f"than {MAX_RATIO} times as many; beyond {_MOST_COUNTED} bytes that is not tried out: "
+            "compress the image by gzip if it is true"
+        )
+    # Inflating only to count is slow, but few true images of bzip2 come so far.
+    if layout.compression != "bzip2" or not holds_at_least(
+        layout.path, layout.n_bytes, layout.name, layout.compression
+    ):
+        raise ImageError(
+            f"{layout.name}: the header declares {layout.declared}, which cannot come out of a "
+            f"compressed file of {size} bytes; the file is damaged"
+        )
+
+
+def _check_volume(needed: int, name: str) -> None:
+    """Refuse a volume that does not fit into the memory, before any of it is inflated."""
+    if needed > _LARGE_VOLUME and needed > free_bytes():
+        raise ImageError(
+            f"{name}: the header declares volumes of {needed / 1e6:.0f} MB, and "
+            f"{free_bytes() / 1e6:.0f} MB of memory are free; resample it to larger voxels, or use "
+            "a machine with more memory"
         )
 
 
