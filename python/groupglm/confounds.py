@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from groupglm.design import check_design_matrix
 from groupglm.errors import RankDeficientWarning, warn_caller
 from groupglm.labels import LABEL, listed, near_labels, near_words
 from groupglm.levels import factor_levels, with_levels
+from groupglm.naming import one_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,13 +146,13 @@ def _confound_names(confounds: object) -> list[Any]:
             "confounds DataFrame must contain column 'subject_label'; "
             f"its columns are {quote_names(names)}. Rename the one that holds the labels."
         )
+    _refuse_repeated([*names, "intercept"])
     names.remove(LABEL)
     if not names:
         raise ValueError(
             "confounds should contain at least 2 columns, 'subject_label' and a confound, but has "
             "only the first; leave confounds out for a design of an intercept alone."
         )
-    _refuse_repeated([*names, "intercept"])
     return names
 
 
@@ -188,11 +190,13 @@ def _complete(labels: Sequence[str], confounds: pd.DataFrame) -> list[str]:
 
 
 def _refuse_repeated(columns: Sequence[object]) -> None:
-    repeated = sorted({str(name) for name in columns if columns.count(name) > 1})
+    counts = Counter(map(one_name, columns))
+    repeated = sorted(name for name, n in counts.items() if n > 1)
     if repeated:
         raise ValueError(
             f"Design matrix columns do not have unique names: {quote_names(repeated)} is repeated. "
-            "Rename it in confounds; 'intercept' is added and must not be among them."
+            "Rename it in confounds; 'intercept' is added and must not be among them, however it "
+            "is capitalised."
         )
 
 
@@ -216,7 +220,8 @@ def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[in
                 "confounds['subject_label'].str.removeprefix('sub-')."
             )
         else:
-            others = [str(label) for label in positions if label not in labels]
+            known = set(labels)
+            others = [str(label) for label in positions if label not in known]
             hint = near_words(near_labels(map(str, absent), others)).removeprefix(".")
         raise ValueError(
             f"confounds not specified for subject {absent[0]} ({len(absent)} of {len(labels)} "

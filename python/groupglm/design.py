@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -20,6 +21,7 @@ from groupglm._dependence import (
 )
 from groupglm.errors import CollinearityWarning, warn_caller
 from groupglm.labels import LABEL, LABEL_COLUMNS, labelled
+from groupglm.naming import one_name
 from groupglm.regular_files import check_file
 from groupglm.tables import SEPARATORS, read_table
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LABEL",
     "check_design_matrix",
+    "check_size",
     "confounded_columns",
     "describe_dependence",
     "load_design_matrix",
@@ -132,6 +135,7 @@ def check_design_matrix(frame: pd.DataFrame, n_images: int | None = None) -> Flo
     array([[1., 1.],
            [0., 1.]])
     """
+    check_size(*frame.shape)
     _check_columns(frame)
     if n_images is not None and len(frame) != n_images:
         raise ValueError(
@@ -155,7 +159,8 @@ def _check_columns(frame: pd.DataFrame) -> None:
             "'design_matrix' has no columns; a design for the group mean is one column of "
             "ones, for instance pandas.DataFrame({'intercept': [1] * n_images})."
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(map(one_name, names))
+    repeated = sorted({name for name in names if counts[one_name(name)] > 1})
     if repeated:
         raise ValueError(
             f"'design_matrix' has more than one column named {quote_names(repeated)}; "
@@ -198,6 +203,26 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame) -> None:
         f"'design_matrix' must be finite, but holds {'; '.join(found)}{more}; fill in the "
         "entries, or leave out the images of those rows."
     )
+
+
+def check_size(n_images: int, n_columns: int) -> None:
+    """Refuse many more columns than images: what they share would be sought without end.
+
+    The time to factorise dependent columns grows with the cube of their number. Codings that have a
+    column for every level of several factors stay far below the bound.
+
+    Raises
+    ------
+    ValueError
+        If there are more columns than twice the images and a hundred.
+    """
+    most = 2 * n_images + 100
+    if n_columns > most:
+        raise ValueError(
+            f"the design matrix has {n_columns} columns for {n_images} images; at most {most} are "
+            f"allowed, and no more than {n_images} can be told apart: leave columns out, or give "
+            "the transpose if rows and columns are exchanged"
+        )
 
 
 def report_collinearity(X: FloatArray, names: Sequence[str]) -> None:

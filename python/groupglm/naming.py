@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Names of contrasts as labels within file names, `slug`, and numbers of things, `counted`."""
+"""Names of contrasts as labels within file names, names of columns, and numbers of things."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["counted", "slug"]
+__all__ = ["check_file_name", "counted", "one_name", "slug"]
+
+_MOST_BYTES = 255  # of a name in nearly every file system
 
 _WORDS = {">": "Gt", "<": "Lt", "-": "Minus", "+": "Plus", "*": "Times", "/": "Over", "=": "Eq"}
 
@@ -22,6 +24,41 @@ def slug(name: str) -> str:
     words = re.findall(r"[A-Za-z0-9]+", spoken)
     first = "".join(word[:1].upper() + word[1:] for word in words)
     return first[:1].lower() + first[1:]
+
+
+def check_file_name(name: str, what: str) -> None:
+    """Refuse a name that no file system takes, before there is anything to write.
+
+    Parameters
+    ----------
+    name : str
+        Of a file or a folder.
+    what : str
+        What is to be written there, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it has more than 255 bytes.
+    """
+    n_bytes = len(name.encode())
+    if n_bytes > _MOST_BYTES:
+        raise ValueError(
+            f"{what} would have the name '{name[:40]}...' of {n_bytes} bytes, and a file system "
+            f"takes {_MOST_BYTES}; give a shorter name"
+        )
+
+
+def one_name(column: object) -> str:
+    """Return a column's name; the intercept has one, however it is capitalised.
+
+    Examples
+    --------
+    >>> one_name("Intercept"), one_name("Age")
+    ('intercept', 'Age')
+    """
+    name = str(column)
+    return name.lower() if name.lower() == "intercept" else name
 
 
 def counted(number: int, noun: str) -> str:

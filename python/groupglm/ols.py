@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
+from groupglm._dependence import quote_names
 from groupglm.arguments import real_array, whole_number
-from groupglm.design import check_design_matrix, describe_dependence
+from groupglm.design import check_design_matrix, check_size, describe_dependence
 from groupglm.errors import RankDeficientWarning, warn_caller
 from groupglm.labels import align_arrays
 from groupglm.results import OlsFit
@@ -121,12 +122,13 @@ def prepare_design(matrix: NDArray[np.float64], names: tuple[str, ...]) -> _core
     groupglm.errors.RankDeficientWarning
         If columns are linearly dependent.
     """
-    design = _core.Design(matrix)
     n_images = matrix.shape[0]
+    check_size(n_images, matrix.shape[1])
+    design = _core.Design(matrix)
     if design.rank >= n_images:
         raise ValueError(
             f"no residual degrees of freedom: {n_images} images and a design matrix of rank "
-            f"{design.rank} ({', '.join(names)}); add images or drop columns"
+            f"{design.rank} ({quote_names(names)}); add images or drop columns"
         )
     if design.rank < design.n_columns:
         warn_caller(

@@ -113,6 +113,15 @@ def test_columns_in_the_order_of_x() -> None:
     np.testing.assert_array_equal(design, expected)
 
 
+@pytest.mark.parametrize("column", ["intercept", "Intercept"])
+@pytest.mark.parametrize("x", [1, "intercept", "Intercept", "*ntercept"])
+def test_a_column_is_not_mistaken_for_the_intercept(column: str, x: Any) -> None:
+    people = PEOPLE.assign(**{column: range(6)})
+    with pytest.raises(ValueError, match=f"column '{column}', which would be mistaken for it"):
+        with_x(x, "age").design_matrix(people)
+    assert list(with_x("age").design_matrix(people)) == ["age"]
+
+
 def test_no_intercept_unless_it_is_named() -> None:
     assert list(with_x("age", "smoker").design_matrix(PEOPLE).columns) == ["age", "smoker"]
 

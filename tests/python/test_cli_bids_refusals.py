@@ -147,6 +147,36 @@ def test_contrasts_of_a_model_that_differ_in_case_only(raw: Path, tmp_path: Path
     assert "NAME=EXPRESSION" not in result.output
 
 
+def test_names_that_are_too_long_for_files_are_refused_first(raw: Path, tmp_path: Path) -> None:
+    long = "n" * 260
+    path = model_file(tmp_path, Name=long)
+    result = run_bids(raw, tmp_path / "out", "--model", path, "--contrast", "facesGtHouses")
+    assert result.exit_code == 1
+    said = " ".join(result.output.split())
+    assert "folder of the Stats Model's node 'nnnn" in said
+    assert "of 265 bytes, and a file system takes 255; give a shorter name" in said
+    assert not (tmp_path / "out").exists()
+    # With the entities of the maps, a label that alone is short enough is too long.
+    root = tmp_path / "derivatives" / "fitlins"
+    entity = "acq-" + "a" * 70
+    for subject in ("01", "02", "03", "04"):
+        name = effect(subject, contrast="c" * 70).replace("_contrast-", f"_{entity}_contrast-")
+        touch(root, name)
+    result = CliRunner().invoke(
+        main,
+        [
+            "bids",
+            str(root),
+            str(tmp_path / "out"),
+            "--second-level-contrast",
+            "m" * 50 + "=intercept",
+        ],
+    )
+    assert result.exit_code == 1
+    assert "a map of contrast 'mmmm" in " ".join(result.output.split())
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_place_that_cannot_be_a_folder(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "afile").write_text("")
     result = run_bids(raw, tmp_path / "afile" / "out", *SUBJECT_LEVEL)

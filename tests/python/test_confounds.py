@@ -17,9 +17,12 @@ import pandas as pd
 import pytest
 from nilearn.glm.second_level import make_second_level_design_matrix as nilearn_design
 
-from groupglm import SecondLevelModel, make_second_level_design_matrix
+from groupglm import SecondLevelModel, fit_ols, make_second_level_design_matrix
 from groupglm.contrasts import contrast_matrix
+from groupglm.design import check_design_matrix
 from groupglm.errors import RankDeficientWarning
+from groupglm.inputs.table import MapTable
+from groupglm.plotting import plot_design_matrix
 
 
 def _confounds() -> pd.DataFrame:
@@ -211,3 +214,42 @@ def test_the_prefix_of_bids_is_told() -> None:
     confounds = pd.DataFrame({"subject_label": ["sub-01", "sub-02", "sub-03"], "age": [1.0, 2, 4]})
     with pytest.raises(ValueError, match=r"begin with 'sub-'.*removeprefix\('sub-'\)"):
         make_second_level_design_matrix(["01", "02", "03"], confounds)
+
+
+@pytest.mark.parametrize("name", ["intercept", "Intercept", "INTERCEPT"])
+def test_the_intercept_has_one_name_in_every_door(name: str) -> None:
+    confounds = pd.DataFrame({"subject_label": ["a", "b", "c"], name: [1.0, 2, 4]})
+    with pytest.raises(ValueError, match=r"'intercept' is repeated.* however it is capitalised"):
+        make_second_level_design_matrix(["a", "b", "c"], confounds)
+    other = "Intercept" if name != "Intercept" else "intercept"
+    design = pd.DataFrame({other: 1.0, name: [1.0, 2, 4]})
+    doors: list[Any] = [
+        check_design_matrix,
+        lambda frame: fit_ols(frame, np.ones((3, 2))),
+        plot_design_matrix,
+    ]
+    for door in doors:
+        with pytest.raises(ValueError, match=r"more than one column named .*ntercept"):
+            door(design)
+
+
+def test_labels_that_are_there_twice_are_refused() -> None:
+    confounds = pd.DataFrame([["a", "a", 1.0], ["b", "b", 2.0]])
+    confounds.columns = ["subject_label", "subject_label", "age"]
+    with pytest.raises(ValueError, match="'subject_label' is repeated"):
+        make_second_level_design_matrix(["a", "b"], confounds)
+    maps = pd.DataFrame([["a", "a", "m", "x.nii"]] * 2)
+    maps.columns = ["subject_label", "subject_label", "map_name", "effects_map_path"]
+    with pytest.raises(ValueError, match="more than one column 'subject_label'"):
+        MapTable.from_frame(maps)
+
+
+def test_two_hundred_thousand_subjects_are_matched_or_refused() -> None:
+    labels = [f"{i:06d}" for i in range(200_000)]  # by pairs: hours
+    confounds = pd.DataFrame({"subject_label": labels, "age": np.arange(2e5) % 60})
+    design = make_second_level_design_matrix(labels[::-1], confounds)
+    np.testing.assert_array_equal(design["age"], confounds["age"][::-1])
+    with pytest.raises(ValueError, match="100000 of 200000 labels have no row"):
+        make_second_level_design_matrix(labels, confounds[::2])
+    with pytest.raises(ValueError, match="200000 of 200000 labels have no row"):
+        make_second_level_design_matrix([f"s{label}" for label in labels], confounds)

@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
-from groupglm import fit_ols
+from groupglm import (
+    SecondLevelModel,
+    fit_ols,
+    make_second_level_design_matrix,
+    non_parametric_inference,
+    permuted_ols,
+)
 from groupglm.errors import NotEstimableError, RankDeficientWarning
 from reference import designs
 
@@ -131,3 +140,28 @@ def test_units_do_not_decide_the_rank() -> None:
     assert found.rank == wanted.rank == 3
     for c in np.eye(3):
         np.testing.assert_allclose(found.contrast(c).stat, wanted.contrast(c).stat, rtol=1e-10)
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_many_more_columns_than_images_are_refused_at_once(rank: int) -> None:
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(3, rank)) @ rng.normal(size=(rank, 6000))
+    data, labels = np.ones((3, 5)), list("abc")
+    frame = pd.DataFrame(wide, columns=[f"c{i}" for i in range(6000)])
+    images: Any = [nib.Nifti1Image(np.full((3, 3, 3), i, "f4"), np.eye(4)) for i in range(3)]  # type: ignore[no-untyped-call]
+    doors: list[Callable[[], Any]] = [
+        lambda: fit_ols(wide, data),
+        lambda: fit_ols(frame, data),
+        lambda: permuted_ols(wide[:, 0], data, wide, n_perm=5),
+        lambda: SecondLevelModel().fit(images, design_matrix=frame),
+        lambda: non_parametric_inference(
+            images, design_matrix=frame, second_level_contrast="c0", n_perm=5
+        ),
+        lambda: make_second_level_design_matrix(labels, frame.assign(subject_label=labels)),
+    ]
+    for door in doors:
+        with pytest.raises(ValueError, match=r"60.. columns for 3 images; at most 106 are allowed"):
+            door()
+    # Codings with a column for every level stay below.
+    with pytest.warns(RankDeficientWarning):
+        fit_ols(np.ones((4, 108)), np.arange(8.0).reshape(4, 2))

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from groupglm.bids.entities import NamedFile
 from groupglm.bids.json_objects import read_json
+from groupglm.naming import check_file_name
 from groupglm.writing import write_whole
 
 __all__ = ["bids_uri", "check_output", "common_entities", "describe", "node_folder", "prefix_of"]
@@ -143,13 +144,20 @@ def _reference(path: Path, start: Path) -> str:
 def node_folder(node: str) -> str:
     """Return the folder of a Stats Model's node, as FitLins calls it.
 
+    Raises
+    ------
+    ValueError
+        If the name is too long for a folder.
+
     Examples
     --------
     >>> node_folder("dataset_level")
     'node-datasetLevel'
     """
     first, *words = re.findall(r"[A-Za-z0-9]+", node) or ["dataset"]
-    return f"node-{first}{''.join(word.title() for word in words)}"
+    folder = f"node-{first}{''.join(word.title() for word in words)}"
+    check_file_name(folder, f"the folder of the Stats Model's node {node[:40]!r}")
+    return folder
 
 
 def bids_uri(path: Path, derivatives: Path) -> str:

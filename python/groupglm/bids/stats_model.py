@@ -13,6 +13,7 @@ from groupglm.bids.json_objects import quoted
 from groupglm.bids.transformations import transform
 from groupglm.covariates import check_covariates, level_counts, tidied
 from groupglm.inputs.used_columns import WHERE
+from groupglm.naming import one_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,6 +216,12 @@ class StatsModel:
             pattern = name not in columns and re.search(r"[*?\[]", name)
             found = (pattern and fnmatch.filter(columns, name)) or [name]
             names += [each for each in found if each not in names]
+        mistaken = [name for name in columns if one_name(name) == INTERCEPT]
+        if mistaken and any(one_name(name) == INTERCEPT for name in names):
+            raise ValueError(
+                f"node {self.node!r}: Model.X names the intercept, but the participants table "
+                f"has a column {mistaken[0]!r}, which would be mistaken for it; rename the column"
+            )
         unknown = [name for name in names if name not in columns and name != INTERCEPT]
         if unknown:
             raise ValueError(

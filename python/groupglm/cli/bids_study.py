@@ -115,6 +115,7 @@ def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
         "name them apart: --second-level-contrast NAME=EXPRESSION"
         if options.model is None
         else "give them names in the Stats Model that differ in more than case and punctuation",
+        prefixes={study.names.prefix for study in studies},
     )
     return studies
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.cli.sameness import difference, made_by, study_difference
+from groupglm.naming import check_file_name
 from groupglm.rounding import for_json
 from groupglm.sidecars import read_json, sidecar
 from groupglm.writing import write_whole
@@ -39,6 +40,7 @@ __all__ = [
 
 OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom", "Zeros")  # what all its sidecars say
 _MAX_LABEL = 120  # characters; a file system takes names of 255, and there is more in them
+_LONGEST_ENDING = "stat-z_desc-bonferroni0p0123456789_statmap.nii.gz.json"
 _STATES: tuple[State, ...] = ("done", "absent", "other")  # the worst last
 _KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
 _MEANING = {
@@ -340,9 +342,12 @@ def _unique(labels: list[str]) -> Iterator[str]:
 
 
 def check_labels(
-    contrasts: list[Contrast], remedy: str = "name them apart: NAME=EXPRESSION"
+    contrasts: list[Contrast],
+    remedy: str = "name them apart: NAME=EXPRESSION",
+    *,
+    prefixes: Iterable[str] = ("",),
 ) -> None:
-    """Refuse contrasts whose files would have the same names, or none.
+    """Refuse contrasts whose files would have the same names, none, or too long ones.
 
     Parameters
     ----------
@@ -350,6 +355,8 @@ def check_labels(
         All that are written to one folder.
     remedy : str
         What to do about two with the same names of files.
+    prefixes : iterable of str
+        How the names of files begin.
 
     Raises
     ------
@@ -366,6 +373,11 @@ def check_labels(
             raise ValueError(
                 f"contrast {contrast.name[:40]!r}... would name its files by {len(contrast.label)} "
                 f"characters, more than {_MAX_LABEL}; write NAME=EXPRESSION"
+            )
+        for prefix in prefixes:
+            check_file_name(
+                f"{prefix}contrast-{contrast.label}_{_LONGEST_ENDING}",
+                f"a map of contrast {contrast.name[:40]!r}",
             )
     for label in _unique([contrast.label.lower() for contrast in contrasts]):
         names = [repr(c.name) for c in contrasts if c.label.lower() == label]

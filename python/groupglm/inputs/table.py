@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,13 @@ class MapTable:
                 "second_level_input DataFrame must have columns 'subject_label', 'map_name' and "
                 f"'effects_map_path'; {', '.join(map(repr, missing))} missing, found "
                 f"{', '.join(repr(str(name)) for name in frame.columns)}"
+            )
+        counts = Counter(frame.columns)
+        repeated = [name for name in COLUMNS if counts[name] > 1]
+        if repeated:
+            raise ValueError(
+                f"second_level_input has more than one column {', '.join(map(repr, repeated))}; "
+                "rename them, or drop the copies"
             )
         labels = frame[LABEL].tolist()
         for row, label in enumerate(labels, start=1):
