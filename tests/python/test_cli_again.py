@@ -210,6 +210,10 @@ def test_the_version_and_files_in_words() -> None:
     assert told == "with other settings (--mask mask.nii.gz, a file that has changed since)"
     told = difference(base, {**base, "SoftwareVersions": {"groupglm": "2"}})
     assert told == "by another version (1 then, 2 now)"
+    told = difference({"Permutation": {"TFCE": True}}, {"Permutation": {"TFCE": False}})
+    assert told == "with other settings (--tfce yes then, no now)"
+    told = difference({"Permutation": {}}, {"Permutation": {"ClusterFormingP": 0.01}})
+    assert told == "with other settings (--cluster-p none then, 0.01 now)"
     assert difference(base, dict(base)) is None
 
 

@@ -79,7 +79,7 @@ def test_subjects_without_a_value_are_refused_or_left_out(study: Path, tmp_path:
     assert "leave these subjects out by --allow-partial" in words(refused)
     left = run_with(study, tmp_path, table, "--allow-partial")
     assert left.exit_code == 0, left.output
-    assert "left out subjects without a value for 'age' of subject 03" in words(left)
+    assert "left out subjects without a value for 'age': 03" in words(left)
     assert "Design: 11 subjects" in left.output
     paths, design = design_of(study)
     keep = [i for i, path in enumerate(paths) if "sub-03" not in path]
@@ -145,7 +145,7 @@ def test_bids_leaves_out_subjects_without_a_value(tmp_path: Path) -> None:
         assert refused.exit_code == 1
         assert f"'age' of subject {gone}" in words(refused)
         left = bids_done(tmp_path, tmp_path / "out", *options, "--allow-partial")
-        assert f"without a value for 'age' of subject {gone}" in words(left)
+        assert f"without a value for 'age': {gone}" in words(left)
         assert "Design: 11 subjects" in left.output
         counts = table["group"][:-1].value_counts()
         shown = ", ".join(f"{level} {counts[level]}" for level in levels)

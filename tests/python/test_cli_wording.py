@@ -46,6 +46,12 @@ def _image(path: Path, values: Any, affine: Any = None) -> Path:
         ("n_perm=9 gives", "permute", "--n-perm 9 gives"),
         ("n_perm=9 gives", "fit", "--permute 9 gives"),
         ("cluster_threshold=20; all", "threshold", "--cluster-threshold 20; all"),
+        (
+            "a mask that all images cover; n_zeros_ is the map of how many images are zero. Give "
+            "missing='zero', or ignore groupglm.errors.ZeroValuesWarning",
+            "fit",
+            "a mask that all images cover. Give --missing zero",
+        ),
         # What the user has called so stays.
         *(
             (text, "fit", text)

@@ -47,6 +47,7 @@ def test_zeros_are_told_of_and_mapped(study: Path, tmp_path: Path) -> None:
     assert f"Zeros: {said.format('subjects', 'subjects')}; they count as values" in result.output
     assert f"Warning: {said.format('images', 'images')}" in result.output
     assert "Give --zero-is-missing to leave them out" in result.output
+    assert "n_zeros_" not in result.output  # an attribute of Python's model
     n_zeros = values_of(tmp_path / "out" / "n_zeros.nii.gz")
     assert (n_zeros == 2).sum() == N_ZERO
     assert (n_zeros == 0).sum() == n_zeros.size - N_ZERO
@@ -54,6 +55,13 @@ def test_zeros_are_told_of_and_mapped(study: Path, tmp_path: Path) -> None:
     for name in ("n_zeros", "contrast-age_stat-z_statmap"):
         assert facts(tmp_path / "out" / f"{name}.json")["Zeros"] == wanted
     assert facts(tmp_path / "out" / "n_zeros.json")["Settings"]["ZeroIsMissing"] is False
+
+
+def test_what_fit_and_permutation_warn_of_is_told_once(study: Path, tmp_path: Path) -> None:
+    result = run_fit(*basic(study, tmp_path / "out", "--permute", "20"))
+    assert result.exit_code == 0, result.output
+    assert result.output.count("exactly zero in some images") == 1
+    assert (tmp_path / "out" / "log.txt").read_text().count("exactly zero in some images") == 1
 
 
 def test_zero_is_missing(study: Path, tmp_path: Path) -> None:

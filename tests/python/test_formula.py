@@ -289,6 +289,12 @@ def test_a_category_keeps_its_order_and_has_no_empty_column() -> None:
     assert list(design) == ["Intercept", "dose[T.m]", "dose[T.l]"]
 
 
+def test_a_product_with_zero_is_no_minus_zero() -> None:
+    table = pd.DataFrame({"age": [-7.5, 2.5, 5.0], "sex": ["F", "M", "F"]})
+    design = design_from_formula("~ age * sex", table).to_numpy()
+    assert not np.signbit(design[design == 0]).any()
+
+
 def test_columns_of_any_name_make_a_design() -> None:
     table = TABLE.rename(columns={"age": "a`b) + exit(", "site": "1"})
     design = design_from_columns(["a`b) + exit("], table, intercept=True)

@@ -41,6 +41,7 @@ class Journal:
         self._output = sys.stdout
         self._stream = sys.stderr if as_json else sys.stdout
         self._log: list[str] = []
+        self._warnings: set[str] = set()
 
     def say(self, text: str = "") -> None:
         """Show lines, and keep them for the log."""
@@ -48,8 +49,11 @@ class Journal:
         self._keep(text)
 
     def warn(self, text: str) -> None:
-        """Show a warning on the error output, and keep it for the log."""
+        """Show a warning on the error output, and keep it for the log; the same one once."""
         line = f"Warning: {' '.join(text.split())}"
+        if line in self._warnings:  # the fit and the permutation test read the same images
+            return
+        self._warnings.add(line)
         show(line, sys.stderr)
         self._keep(line)
 

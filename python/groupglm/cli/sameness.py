@@ -94,14 +94,15 @@ def _changed(found: Any, wanted: Any) -> str:
         if _word(old) == _word(new):
             told.append(f"{name} {_word(new)}, a file that has changed since")
         else:
-            told.append(f"{name} {_word(old)} then, {_word(new)} now")
+            no = "no" if isinstance(old if new is None else new, bool) else "none"
+            told.append(f"{name} {_word(old, no)} then, {_word(new, no)} now")
     return "; ".join(told)
 
 
-def _word(value: Any) -> str:
+def _word(value: Any, absent: str = "none") -> str:
     """Write a setting as the user did; a file by its name."""
     if value is None or value is False:
-        return "none"
+        return absent
     if value is True:
         return "yes"
     if isinstance(value, list):

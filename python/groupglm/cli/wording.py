@@ -90,7 +90,9 @@ def as_options(message: str, command: str | None) -> str:
     """
     message = message.replace(" (output_type='z_score')", "")
     for argument, option in (*_OF_COMMAND.get(command or "", ()), *_ARGUMENTS):
-        message = re.sub(rf"(?<![\w/.-])(?:{argument})(?![\w/]|\.\w)", option, message)
+        # A name stands by itself; what begins with a comma or semicolon follows a word.
+        begins = r"(?<![\w/.-])" if argument[0] not in ",;" else ""
+        message = re.sub(rf"{begins}(?:{argument})(?![\w/]|\.\w)", option, message)
     return re.sub(rf"(?P<option>--[a-z-]+){_VALUE}", _spaced, message)
 
 

@@ -77,9 +77,8 @@ def design_of_terms(formula: Formula, table: pd.DataFrame) -> pd.DataFrame:
         output="pandas",
     )
     _check_names(matrix, {factor.name: widths[factor] for factor in factors})
-    return pd.DataFrame(
-        np.asarray(matrix, dtype=np.float64), index=table.index, columns=list(matrix.columns)
-    )
+    entries = np.asarray(matrix, dtype=np.float64) + 0.0  # -7.6 times a level's zero is -0.0
+    return pd.DataFrame(entries, index=table.index, columns=list(matrix.columns))
 
 
 def _values(factor: Factor, columns: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.covariates import missing_values
-from groupglm.inputs.used_columns import name_missing
+from groupglm.inputs.used_columns import name_left_out
 from groupglm.labels import (
     LABEL,
     SUBJECT_PATTERN,
@@ -184,7 +184,7 @@ class Matched:
         return Matched(
             {label: self.maps[label] for label in kept},
             self.participants.loc[kept],
-            (*self.left_out, f"subjects without a value for {name_missing(absent)}"),
+            (*self.left_out, f"subjects without a value for {name_left_out(absent)}"),
         )
 
 

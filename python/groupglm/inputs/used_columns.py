@@ -22,7 +22,7 @@ from groupglm.inputs.formula_terms import Factor, read_formula
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WHERE", "check_used", "declared_categories", "formula_levels", "name_missing"]
+__all__ = ["WHERE", "check_used", "declared_categories", "formula_levels", "name_left_out"]
 
 WHERE = "the participants table"
 _MAX_SHOWN = 8
@@ -113,7 +113,7 @@ def check_used(
     absent = missing_values(columns, columns.columns)
     if absent and not allow_partial:
         raise ValueError(
-            f"{WHERE} has no value for {name_missing(absent)}, which the formula {shown} uses; "
+            f"{WHERE} has no value for {_name_missing(absent)}, which the formula {shown} uses; "
             "fill them in, or leave these subjects out by allow_partial=True"
         )
     if absent:
@@ -121,16 +121,24 @@ def check_used(
         columns = tidied(columns[[str(label) not in without for label in columns.index]])
         if len(columns) == 0:
             raise ValueError(f"no subject has a value for each of {quote_names(list(absent))}")
-        warn_caller(f"left out subjects without a value for {name_missing(absent)}")
+        warn_caller(f"left out subjects without a value for {name_left_out(absent)}")
     check_covariates(columns, WHERE, declared=declared, to_declare="C({})")
     for name in columns.columns:
         _check_levels(name, columns[name])
     return columns
 
 
-def name_missing(absent: dict[str, list[str]]) -> str:
+def name_left_out(absent: dict[str, list[str]]) -> str:
+    """Name columns and the subjects that lack a value and are left out: ``'age': 03``."""
+    return "; ".join(f"{name!r}: {_listed(labels)}" for name, labels in absent.items())
+
+
+def _name_missing(absent: dict[str, list[str]]) -> str:
     """Name columns and the subjects that lack a value: ``'age' of subject 03``."""
-    return "; ".join(f"{name!r} of {_listed(labels)}" for name, labels in absent.items())
+    return "; ".join(
+        f"{name!r} of subject{'s' if len(labels) > 1 else ''} {_listed(labels)}"
+        for name, labels in absent.items()
+    )
 
 
 def _check_levels(name: str, column: pd.Series[Any]) -> None:
@@ -152,5 +160,4 @@ def _check_levels(name: str, column: pd.Series[Any]) -> None:
 
 def _listed(labels: Sequence[str]) -> str:
     more = f" and {len(labels) - _MAX_SHOWN} more" if len(labels) > _MAX_SHOWN else ""
-    noun = "subject" if len(labels) == 1 else "subjects"
-    return f"{noun} {', '.join(labels[:_MAX_SHOWN])}{more}"
+    return f"{', '.join(labels[:_MAX_SHOWN])}{more}"
