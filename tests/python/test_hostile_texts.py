@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,3 +183,29 @@ def test_a_contrast_that_is_too_long_for_a_file_is_refused_at_once(
 def test_what_is_sound_for_the_fuzzer_holds_here(tmp_path: Path) -> None:
     outcomes = {user_texts.check(case, tmp_path) for case in user_texts.cases()}
     assert outcomes == {"sound", "refused"}
+
+
+def test_a_page_names_files_that_are_not_in_utf8(study: Path, tmp_path: Path) -> None:
+    """As a Latin-1 system wrote them; the page was refused after the fit."""
+    for path in sorted((study / "maps").glob("sub-*_effect.nii.gz")):
+        os.link(
+            path, os.fsencode(tmp_path) + b"/" + os.fsencode(path.name).replace(b"eff", b"\xe9")
+        )
+    out = tmp_path / "out"
+    arguments = basic(study, out, "--report")
+    arguments[0] = tmp_path / "sub-*.nii.gz"
+    made = run_fit(*arguments)
+    assert made.exit_code == 0, made.output[-500:]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "sub-01_\\udce9ect.nii.gz" in page
+
+
+def test_a_contrast_that_no_file_can_hold_is_refused_before_the_fit(
+    study: Path, tmp_path: Path
+) -> None:
+    arguments = basic(study, tmp_path / "out")
+    arguments[arguments.index("--contrast") + 1] = "caf\udce9=age"
+    refused = run_fit(*arguments)
+    assert refused.exit_code == 2
+    assert "is not text in UTF-8" in refused.output
+    assert not (tmp_path / "out").exists()

@@ -154,6 +154,8 @@ class _Contrast(_Text):
     def convert(self, value: Any, param: Any, ctx: Any) -> NamedContrast:
         if isinstance(value, NamedContrast):
             return value
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            self.fail(f"{value!r} is not text in UTF-8, so no file can hold it", param, ctx)
         name, rows = NamedContrast(value).split([])
         if not name or not rows:
             self.fail(

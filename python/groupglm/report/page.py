@@ -212,4 +212,6 @@ def _render(context: Mapping[str, Any]) -> str:
         name: Markup(read(file))  # noqa: S704  (our own files)
         for name, file in (("style", "style.css"), ("program", "page.js"), ("views", "viewer.js"))
     }
-    return environment.get_template("page.html.j2").render(**context, **parts)
+    text = environment.get_template("page.html.j2").render(**context, **parts)
+    # Lone surrogates, which no page can hold, stand for file names that are not in UTF-8.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
