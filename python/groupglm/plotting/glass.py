@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.arguments import check_text, check_truth
+from groupglm.plotting.kind import label_of
 from groupglm.plotting.panels import LIGHT, Panel, glass_panels, lay_out
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.stat_map import drawn_bounds
@@ -37,7 +38,7 @@ def plot_glass_brain(
     vmax: float | None = None,
     title: str | None = None,
     colorbar: bool = True,
-    label: str = "z",
+    label: str | None = None,
 ) -> Figure:
     """Draw a statistic map as if the brain were of glass.
 
@@ -66,8 +67,9 @@ def plot_glass_brain(
         Written above.
     colorbar : bool, default=True
         Whether to draw the scale.
-    label : str, default="z"
-        What the values are.
+    label : str, optional
+        What the values are. By default what the map's sidecar, header or file name says, as
+        `threshold_stats_img` knows it: "z", "t", "F", "p"; "value" if none does.
 
     Returns
     -------
@@ -77,14 +79,15 @@ def plot_glass_brain(
     Raises
     ------
     ValueError
-        If a parameter has none of the values above.
+        If a parameter has none of the values above, or the map is known to hold p-values, of which
+        a threshold would show those that are no evidence.
     groupglm.errors.ImageError
         If an image cannot be read.
 
     Warns
     -----
     UserWarning
-        If `threshold` is infinite.
+        If `threshold` is infinite, or what is said of the map is contradictory.
 
     Examples
     --------
@@ -99,12 +102,13 @@ def plot_glass_brain(
     """
     with_bar = check_truth("colorbar", colorbar)
     check_text("title", title)
-    check_text("label", label, optional=False)
+    check_text("label", label)
     panels = glass_panels(display_mode)
     values = Volume.of(stat_map_img, "stat_map_img")
     mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
     background = find_background(bg_img, mask)
     scale = Scale.of(values.data, threshold, vmax, dark=False)
+    label = label_of(stat_map_img, threshold, label)
     return draw_glass(values, background, mask, scale, panels, title, label if with_bar else "")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.arguments import check_text, check_truth
+from groupglm.plotting.kind import label_of
 from groupglm.plotting.panels import DARK, SLICE_MODES, Panel, check_mode, choose_cuts, lay_out
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.template import MNI, Background, find_background
@@ -35,7 +36,7 @@ def plot_stat_map(
     vmax: float | None = None,
     title: str | None = None,
     colorbar: bool = True,
-    label: str = "z",
+    label: str | None = None,
 ) -> Figure:
     """Draw a statistic map in slices over a picture of the brain.
 
@@ -67,8 +68,9 @@ def plot_stat_map(
         Written above.
     colorbar : bool, default=True
         Whether to draw the scale.
-    label : str, default="z"
-        What the values are.
+    label : str, optional
+        What the values are. By default what the map's sidecar, header or file name says, as
+        `threshold_stats_img` knows it: "z", "t", "F", "p"; "value" if none does.
 
     Returns
     -------
@@ -78,14 +80,15 @@ def plot_stat_map(
     Raises
     ------
     ValueError
-        If a parameter has none of the values above.
+        If a parameter has none of the values above, or the map is known to hold p-values, of which
+        a threshold would show those that are no evidence.
     groupglm.errors.ImageError
         If an image cannot be read.
 
     Warns
     -----
     UserWarning
-        If `threshold` is infinite.
+        If `threshold` is infinite, or what is said of the map is contradictory.
 
     Examples
     --------
@@ -100,12 +103,13 @@ def plot_stat_map(
     """
     with_bar = check_truth("colorbar", colorbar)
     check_text("title", title)
-    check_text("label", label, optional=False)
+    check_text("label", label)
     check_mode(display_mode, SLICE_MODES)
     values = Volume.of(stat_map_img, "stat_map_img")
     mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
     background = find_background(bg_img, mask)
     scale = Scale.of(values.data, threshold, vmax, dark=True)
+    label = label_of(stat_map_img, threshold, label)
     return draw_slices(
         values, background, mask, scale, display_mode, cut_coords, title, label if with_bar else ""
     )
