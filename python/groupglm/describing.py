@@ -27,4 +27,4 @@ class FactsInRepr(BaseEstimator):  # type: ignore[misc]
         parameters = BaseEstimator.__repr__(shown, N_CHAR_MAX)
         if not hasattr(self, "_group"):
             return str(parameters)
-        return f"{parameters} fitted to {self._group.result.facts()}"
+        return f"{parameters} fitted to {self._group.result.facts}"

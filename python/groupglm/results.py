@@ -96,10 +96,11 @@ class OlsFit:
     _design: _core.Design = field(repr=False)
 
     def __repr__(self) -> str:
-        return f"OlsFit({self.facts()})"
+        return f"OlsFit({self.facts})"
 
+    @property
     def facts(self) -> str:
-        """Say in numbers what was fitted: images, voxels, degrees of freedom, columns."""
+        """What was fitted, in numbers: images, voxels, degrees of freedom, columns."""
         names = self.column_names
         return (
             f"{len(self.X):,} images: {self.n_voxels:,} voxels, {span(self.df_residual)} degrees "

@@ -151,3 +151,6 @@ def test_a_page_on_a_bare_machine_shows_the_simulated_brain(tmp_path: Path) -> N
     )
     page = Page(model.generate_report("intercept").get_standalone())
     assert "the background is a simulated brain" in page.text
+    # The mean of a group is one column, of which no image has more than another.
+    assert "The design has one column." in page.text
+    assert "Every image has the same leverage, 0.125." in page.text

@@ -119,6 +119,8 @@ def _about_dependence(X: Any, names: list[str], full: bool, inflation: Any) -> s
             f"Nearly determined by the other columns (variance inflation above "
             f"{_LARGE_INFLATION:g}): {listed(large)}."
         )
+    if len(names) == 1:
+        return "The design has one column."
     return (
         "No column is nearly determined by the others: the largest variance inflation is "
         f"{float(np.max(inflation)):.2f}."
@@ -129,6 +131,8 @@ def _about_leverage(X: Any, rank: int) -> str:
     values = leverage(X)
     mean = rank / len(X)
     high = [str(row + 1) for row in np.flatnonzero(values > _LARGE_LEVERAGE * mean)]
+    if np.ptp(values) <= 1e-9 * mean:  # rounding
+        return f"Every image has the same leverage, {mean:.3f}."
     if not high:
         return (
             f"No image has a leverage above three times the mean of {mean:.3f}; the largest is "
