@@ -147,7 +147,13 @@ def check_design_matrix(frame: pd.DataFrame, n_images: int | None = None) -> Flo
         raise ValueError("'design_matrix' has no rows; it needs one for each image.")
     values = np.empty(frame.shape, dtype=np.float64)
     for j in range(frame.shape[1]):
-        values[:, j] = frame.iloc[:, j].to_numpy(dtype=np.float64, na_value=np.nan)
+        try:
+            values[:, j] = frame.iloc[:, j].to_numpy(dtype=np.float64, na_value=np.nan)
+        except OverflowError as error:
+            raise ValueError(
+                f"'design_matrix' holds a number too large for float64 in column "
+                f"'{frame.columns[j]}'; divide the column by a constant"
+            ) from error
     _check_finite(values, frame)
     return values
 

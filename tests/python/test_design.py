@@ -299,3 +299,9 @@ def test_variance_inflation_equals_statsmodels(intercept: bool) -> None:
     wanted = 1 / (1 - np.array(explained))
     np.testing.assert_allclose(variance_inflation(X)[:4], wanted, rtol=1e-8)
     assert wanted.max() > 100  # the test sees collinear columns
+
+
+def test_a_number_beyond_float64_is_refused_by_name() -> None:
+    frame = pd.DataFrame({"size": pd.Series([10**400, 1], dtype=object)})
+    with pytest.raises(ValueError, match="too large for float64 in column 'size'"):
+        check_design_matrix(frame)
