@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from groupglm import SecondLevelModel
 from groupglm.cli import main
-from groupglm.cli.sameness import difference
+from groupglm.cli.ledger.sameness import difference
 from reference.shell import make_study, run_fit, values_of
 
 BOTH = ("~ age + C(group)", "age", "patients=group[T.patient]")
@@ -67,11 +67,14 @@ def test_the_saved_model_is_that_of_the_design(study: Path, tmp_path: Path) -> N
     assert (tmp_path / "model.groupglm").stat().st_mtime_ns == before
 
 
-def test_a_model_of_unknown_origin_is_written_anew(study: Path, tmp_path: Path) -> None:
+def test_a_model_of_unknown_origin_is_left_alone(study: Path, tmp_path: Path) -> None:
     _fit(study, tmp_path, AGE)
-    (tmp_path / "model.groupglm").write_text("interrupted before its sidecar, or not ours")
-    _fit(study, tmp_path, AGE, "--save-model")
-    SecondLevelModel.load(tmp_path / "model.groupglm")
+    (tmp_path / "model.groupglm").write_text("mine")
+    for more in ((), ("--overwrite",)):
+        told = _refused(study, tmp_path, AGE, "--save-model", *more)
+        assert "holds 'model.groupglm', which has no sidecar model.json; groupglm replaces" in told
+        assert "Computation" not in told
+    assert (tmp_path / "model.groupglm").read_text() == "mine"
 
 
 def test_the_page_is_about_these_contrasts_at_this_threshold(study: Path, tmp_path: Path) -> None:
@@ -262,7 +265,10 @@ def test_interrupted_permutations_of_another_test(study: Path, tmp_path: Path) -
     fewer = permute(n_perm="10")
     assert "permutations.npz holds 20 already, more than the 10 asked for" in fewer.output
     (tmp_path / "contrast-age_permutations.npz").write_text("damaged")
-    assert "permutations.npz is not the state of a permutation test" in permute().output
+    for more in ((), ("--overwrite",)):
+        told = permute("--seed", "1", *more).output
+        assert "permutations.npz', which is not the state of a permutation test" in told
+    (tmp_path / "contrast-age_permutations.npz").unlink()
     assert permute("--seed", "1", "--overwrite").exit_code == 0
 
 

@@ -97,7 +97,7 @@ def test_a_second_run_skips_what_is_done(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run_fit(*basic(study, out)).exit_code == 0
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("contrast*")}
-    (out / "contrast-age_stat-z_statmap.json").unlink()  # as if it had been interrupted here
+    (out / "contrast-age_stat-z_statmap.nii.gz").unlink()  # as if it had been interrupted here
     again = run_fit(*basic(study, out))
     assert again.exit_code == 0, again.output
     assert "patients>controls: skipped, it is there already" in again.output

@@ -121,7 +121,7 @@ def test_wrong_input_is_told_before_images_are_read(
         assert told in result.output
         assert result.output.splitlines()[-1].startswith("Error: ")
     else:  # what is wanted is fine, and comes to the images
-        assert isinstance(result.exception, AssertionError)
+        assert "an image was opened" in result.output
 
 
 def test_an_image_that_cannot_be_read_is_named(study: Path, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_an_interrupt_leaves_whole_files_or_none(
     program = (
         "import sys, time\n"
         "from groupglm.cli import main\n"
-        "import groupglm.cli.outputs as outputs\n"
+        "import groupglm.cli.ledger.study_results as outputs\n"
         "write, n = outputs.Outputs.write_image, [0]\n"
         "def slow(self, *a, **k):\n"
         "    n[0] += 1\n"

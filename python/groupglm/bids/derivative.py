@@ -100,6 +100,8 @@ def check_output(folder: Path, derivatives: Path) -> None:
 def describe(folder: Path, derivatives: Path) -> None:
     """Write what makes a folder a BIDS derivative: its description, and what validators skip.
 
+    What somebody has added to either stays.
+
     Parameters
     ----------
     folder : pathlib.Path
@@ -127,9 +129,33 @@ def describe(folder: Path, derivatives: Path) -> None:
     if isinstance(doi, str):
         plain = doi.removeprefix("doi:").removeprefix("https://doi.org/")
         facts["SourceDatasets"] = [{"DOI": f"doi:{plain}", "URL": f"https://doi.org/{plain}"}]
-    text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-    write_whole(folder / "dataset_description.json", text.encode())
-    write_whole(folder / ".bidsignore", ("\n".join(_IGNORED) + "\n").encode())
+    path, ignored = folder / "dataset_description.json", folder / ".bidsignore"
+    facts = _joined(read_json(path) if path.is_file() else {}, facts)
+    write_whole(path, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
+    before = ignored.read_bytes() if ignored.is_file() else b""
+    lines = [line.encode() for line in _IGNORED if line.encode() not in before.splitlines()]
+    start = before if before.endswith(b"\n") or not before else before + b"\n"
+    write_whole(ignored, start + b"".join(line + b"\n" for line in lines))
+
+
+def _joined(found: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description with our part renewed, and what others have written in it."""
+    joined = {**ours, **found}
+    listed = found.get("GeneratedBy")
+    makers = (
+        [each for each in listed if not _is_our_maker(each)] if isinstance(listed, list) else []
+    )
+    joined["GeneratedBy"] = [*ours["GeneratedBy"], *makers]
+    links = found.get("DatasetLinks")
+    joined["DatasetLinks"] = {**(links if isinstance(links, dict) else {}), **ours["DatasetLinks"]}
+    sources = found.get("SourceDatasets")
+    known = sources if isinstance(sources, list) else []
+    all_sources = [*known, *(s for s in ours.get("SourceDatasets", []) if s not in known)]
+    return {**joined, "SourceDatasets": all_sources} if all_sources else joined
+
+
+def _is_our_maker(maker: Any) -> bool:
+    return isinstance(maker, dict) and maker.get("Name") == "groupglm"
 
 
 def _reference(path: Path, start: Path) -> str:

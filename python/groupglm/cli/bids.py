@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,7 @@ def _options(given: dict[str, Any]) -> BidsOptions:
             formula=formula or "~ 1",
             second_level=second_level or (NamedContrast("intercept"),),
             model=None,
+            model_file=None,
         )
     if formula is not None or second_level:
         raise click.UsageError(
@@ -156,6 +158,7 @@ def _options(given: dict[str, Any]) -> BidsOptions:
         formula=model.formula or f"X: {', '.join(model.x)}",
         second_level=(),
         model=model,
+        model_file=path,
     )
 
 
@@ -187,15 +190,19 @@ def _run(
 ) -> None:
     """Fit the studies, and make the folder a derivative."""
     from groupglm.bids.derivative import bids_uri, describe
-    from groupglm.cli.fitting import Settings, run
+    from groupglm.cli.fitting import Settings, claimed_fit, run
     from groupglm.cli.outputs import make_folder, read_json, sidecar, write_json
 
     make_folder(options.root, "OUT")
-    describe(options.root, options.derivatives)
-    for study, said in zip(studies, summary["studies"], strict=True):
-        if len(studies) > 1:
-            journal.say(f"First-level contrast {study.origin['FirstLevel']['contrast']}:")
-        said.update(run(study, Settings(options, how), journal))
-        design = sidecar(options.output / study.names.design)
-        sources = [bids_uri(path, options.derivatives) for path in study.maps.values()]
-        write_json(design, {**(read_json(design) or {}), "Sources": sources})
+    settings = Settings(options, how)
+    with contextlib.ExitStack() as claims:
+        for study in studies:  # all of them, before the first is fitted
+            claims.enter_context(claimed_fit(study, settings))
+        describe(options.root, options.derivatives)
+        for study, said in zip(studies, summary["studies"], strict=True):
+            if len(studies) > 1:
+                journal.say(f"First-level contrast {study.origin['FirstLevel']['contrast']}:")
+            said.update(run(study, settings, journal))
+            design = sidecar(options.output / study.names.design)
+            sources = [bids_uri(path, options.derivatives) for path in study.maps.values()]
+            write_json(design, {**(read_json(design) or {}), "Sources": sources})

@@ -46,6 +46,8 @@ class BidsOptions(RunOptions):
         Contrasts over the design, if there is no model.
     model : groupglm.bids.StatsModel or None
         The node of a Stats Model, in place of formula and contrasts.
+    model_file : pathlib.Path or None
+        Where it is.
     """
 
     root: Path
@@ -55,6 +57,18 @@ class BidsOptions(RunOptions):
     participants: Path | None
     second_level: tuple[NamedContrast, ...]
     model: StatsModel | None
+    model_file: Path | None
+
+    @property
+    def read(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        return [*super().read, *filter(None, (self._participants, self.model_file))]
+
+    @property
+    def _participants(self) -> Path | None:
+        from groupglm.bids import find_participants
+
+        return self.participants or find_participants(self.derivatives)
 
     @property
     def subjects(self) -> set[str] | None:
@@ -68,10 +82,9 @@ class BidsOptions(RunOptions):
     @cached_property
     def table(self) -> pd.DataFrame | None:
         """The participants table; None if there is none."""
-        from groupglm.bids import find_participants
         from groupglm.inputs.matching import read_participants
 
-        path = self.participants or find_participants(self.derivatives)
+        path = self._participants
         return None if path is None else read_participants(path)
 
 

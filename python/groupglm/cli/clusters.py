@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from groupglm.cli.journal import Journal
-from groupglm.cli.made import Made
+from groupglm.cli.ledger.made import Made
 from groupglm.cli.options import as_json, overwrite, tails
 from groupglm.cli.options import cluster_threshold as cluster_threshold_option
 from groupglm.cli.paths import FILE, TO_FILE
@@ -81,9 +82,10 @@ def clusters(
         "MinDistance": min_distance,
     }
     made = None if output is None else Made(output, stat_map, options)
-    said = None if made is None else made.check(overwrite=overwrite, suffixes=(".tsv",))
     journal = Journal(as_json=as_json)
-    with journal.listening():
+    place = nullcontext() if made is None else made.claimed(suffixes=(".tsv",))
+    with journal.listening(), place:
+        said = None if made is None else made.found(overwrite=overwrite)
         if made is not None and said is not None:
             journal.say(made.skipped())
             table = _read(made.output)
@@ -133,5 +135,5 @@ def _write(table: pd.DataFrame, made: Made) -> None:
     from groupglm.cli.outputs import write_table
 
     about = "Clusters of a map beyond a threshold, with their peaks"
-    with made.writing({"Description": about, **COLUMNS}):
-        write_table(made.output, table)
+    with made.writing({"Description": about, **COLUMNS}) as draft:
+        write_table(draft, table)

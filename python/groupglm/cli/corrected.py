@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.clusters import COLUMNS
-from groupglm.cli.outputs import Contrast, Outputs, read_json, sidecar
+from groupglm.cli.outputs import Contrast, read_json, sidecar
 from groupglm.naming import counted
 from groupglm.rounding import rounded, statistic
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from groupglm.cli.journal import Journal
+    from groupglm.cli.ledger.study_results import Outputs
     from groupglm.cli.options import Correction
 
 __all__ = ["Rule", "correct_contrast"]
@@ -44,6 +47,12 @@ class Rule:
         facts = self.correction.facts(two_sided=two_sided)
         extent = self.cluster_threshold
         return {**facts, "ClusterThreshold": extent} if extent else facts
+
+    def paths(self, outputs: Outputs, contrast: Contrast) -> tuple[Path, Path]:
+        """Return the files of the thresholded map and of the table of its clusters."""
+        kind = f"z_desc-{self.correction.label}"
+        table = outputs.contrast_path(contrast, f"stat-{kind}_clusters.tsv")
+        return outputs.image_path(contrast, kind), table
 
 
 def correct_contrast(
@@ -78,16 +87,13 @@ def correct_contrast(
     from groupglm.inference.cluster_table import n_clusters, tabulate_clusters
 
     correction = rule.correction
-    path = outputs.image_path(contrast, f"z_desc-{correction.label}")
-    table_path = outputs.contrast_path(contrast, f"stat-z_desc-{correction.label}_clusters.tsv")
+    path, table_path = rule.paths(outputs, contrast)
     two_sided = rule.two_sided and contrast.stat_type == "t"
     said: dict[str, Any] = {"Correction": rule.facts(contrast), "Contrast": contrast.facts()}
     files = {"map": str(path), "clusters": str(table_path)}
     done = {"correction": str(correction), "files": files}
-    state = outputs.state_of(path, said)
-    if not overwrite and state == "other":
-        raise outputs.refusal(f"{correction} of {contrast.name!r}", {"z": path}, said)
-    if not overwrite and state == "done" and table_path.is_file():
+    what = f"{correction} of {contrast.name!r}"
+    if outputs.are_done(what, (path, table_path), said, overwrite=overwrite):
         found = read_json(sidecar(path)) or {}
         journal.say(f"{contrast.name}: {correction} skipped, it is there already")
         return {**done, "threshold": found.get("Threshold"), "status": "skipped"}

@@ -7,15 +7,22 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.ledger.claims import claimed
+from groupglm.cli.ledger.locks import LOCK_PREFIX
+from groupglm.cli.ledger.records import Member, check_ours, publish
+from groupglm.cli.ledger.sameness import made_by
 from groupglm.cli.options import as_json
 from groupglm.cli.paths import TO_PLACE
 from groupglm.rounding import place, statistic
+from groupglm.sidecars import content_facts, has_content, read_json
+from groupglm.writing import draft_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-_SIDECAR = "demo.json"
+_RECORD = "demo.json"
 _MAPS = {"effect": "effect_size", "t": "stat", "z": "z_score", "p": "p_value"}
 
 
@@ -93,32 +100,33 @@ def demo(
         raise ValueError("--n-jobs is 0; give the number of threads, or -1 for all of them.")
     journal = Journal(as_json=as_json)
     options = {"NumberOfSubjects": n_subjects, "VoxelSize": voxel_size, "Seed": seed}
-    found = None if overwrite else _found(output, options)
-    if found is not None:
-        journal.say(f"{output}: skipped, this study is there already (--overwrite redoes it)")
-        journal.summary({"output": str(output), "status": "skipped", **found})
-        return
-    _prepare_output(output, overwrite=overwrite)
-    (output / _SIDECAR).unlink(missing_ok=True)
-    results, seconds = _simulate(output, options, n_jobs, journal)
-    summary = {"output": str(output), "status": "written", **results, "seconds": seconds}
-    journal.summary(summary)
+    _make_output(output)
+    with claimed(output, [], [], lock=_RECORD, option="--output"):
+        found = None if overwrite else _found(output, options)
+        if found is not None:
+            journal.say(f"{output}: skipped, this study is there already (--overwrite redoes it)")
+            journal.summary({"output": str(output), "status": "skipped", **found})
+            return
+        if not overwrite:
+            _refuse_occupied(output)
+        results, seconds = _simulate(output, options, n_jobs, journal)
+        summary = {"output": str(output), "status": "written", **results, "seconds": seconds}
+        journal.summary(summary)
 
 
 def _found(output: Path, options: dict[str, Any]) -> dict[str, Any] | None:
     """Return what was found in the same study, if it is there, whole and of this version."""
-    from groupglm.cli.outputs import read_json
     from groupglm.cli.provenance import software_versions
-    from groupglm.cli.sameness import made_by
 
-    facts = read_json(output / _SIDECAR) or {}
+    facts = read_json(output / _RECORD) or {}
     files, results = facts.get("Files"), facts.get("Results")
     same = facts.get("Options") == options and made_by(facts) == made_by(
         {"SoftwareVersions": software_versions()}
     )
-    if not (same and isinstance(files, list) and isinstance(results, dict)):
+    if not (same and isinstance(files, dict) and isinstance(results, dict)):
         return None
-    return results if all((output / str(name)).is_file() for name in files) else None
+    whole = all(has_content(output / name, content) for name, content in files.items())
+    return results if whole else None
 
 
 def _simulate(
@@ -129,50 +137,92 @@ def _simulate(
     with _timed(seconds, "import"):  # the libraries load once, and not on the study's account
         from groupglm import SecondLevelModel
         from groupglm.datasets import simulate_group_study
-
-    with _timed(seconds, "simulate"):
-        study = simulate_group_study(
-            output / "images",
-            n_subjects=options["NumberOfSubjects"],
-            voxel_size=options["VoxelSize"],
-            seed=options["Seed"],
-        )
-    model = SecondLevelModel(mask_img=study.mask_img, n_jobs=n_jobs)
-    with _timed(seconds, "fit"):
-        model.fit([str(path) for path in study.paths], design_matrix=study.design_matrix)
-    with _timed(seconds, "contrasts"):
-        maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
-    results = _results(study, maps, int(model.results_.df_residual))
-    with _timed(seconds, "write"):
-        files = _write(output, study, maps)
-    with _timed(seconds, "report"):
-        report = model.generate_report(list(study.effects), title="A simulated group study")
-        report.save_as_html(output / "report.html")
-    _describe(output, options, study, ["report.html", *files], results)
+    with draft_folder(output) as drafts:
+        with _timed(seconds, "simulate"):
+            study = simulate_group_study(
+                drafts / "images",
+                n_subjects=options["NumberOfSubjects"],
+                voxel_size=options["VoxelSize"],
+                seed=options["Seed"],
+            )
+            _write_study(drafts, study)
+        _check_places(output, drafts, study)
+        facts = _facts(options, study)
+        contents = _publish(output, drafts, facts, {})
+        folder = output / "images"
+        study = replace(study, directory=folder, paths=[folder / path.name for path in study.paths])
+        model = SecondLevelModel(mask_img=study.mask_img, n_jobs=n_jobs)
+        with _timed(seconds, "fit"):
+            model.fit([str(path) for path in study.paths], design_matrix=study.design_matrix)
+        with _timed(seconds, "contrasts"):
+            maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
+        results = _results(study, maps, int(model.results_.df_residual))
+        with _timed(seconds, "write"):
+            _write_maps(drafts, maps)
+        with _timed(seconds, "report"):
+            report = model.generate_report(list(study.effects), title="A simulated group study")
+            report.save_as_html(drafts / "report.html")
+        _publish(output, drafts, {**facts, "Results": results}, contents)
     _say_results(study, results, journal)
     _say_times(seconds, journal)
     _say_next_steps(output, study, journal)
     return results, seconds
 
 
-def _prepare_output(output: Path, *, overwrite: bool) -> None:
+def _make_output(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise ValueError(f"--output is '{output}', which is a file; give a directory.")
     try:
         output.mkdir(parents=True, exist_ok=True)
-        occupied = any(output.iterdir())
     except OSError as error:
         raise OSError(
             f"--output '{output}' cannot be used as a directory ({error.strerror}); "
             "give one that can be made and written to."
         ) from error
-    if occupied and not overwrite:
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise OSError(f"--output '{output}' is not writable; give a directory that is.")
+
+
+def _refuse_occupied(output: Path) -> None:
+    if any(not path.name.startswith(LOCK_PREFIX) for path in output.iterdir()):
         raise ValueError(
             f"--output '{output}' is not empty; add --overwrite to write into it, or give another "
             "directory."
         )
-    if not os.access(output, os.W_OK | os.X_OK):
-        raise OSError(f"--output '{output}' is not writable; give a directory that is.")
+
+
+def _check_places(output: Path, drafts: Path, study: GroupStudy) -> None:
+    """Refuse to replace what no demo wrote; remove what an earlier one wrote besides."""
+    names = [path.relative_to(drafts).as_posix() for path in _files(drafts)]
+    names += [_map_name(name, suffix) for name in study.effects for suffix in _MAPS]
+    record = output / _RECORD
+    names.append("report.html")
+    check_ours([Member(output / name, record) for name in names], f"--output '{output}'")
+    files = (read_json(record) or {}).get("Files")
+    for name, content in files.items() if isinstance(files, dict) else ():
+        path = output / name  # of an earlier demo, with more subjects
+        inside = path.resolve().is_relative_to(output.resolve())
+        if name not in names and inside and has_content(path, content):
+            path.unlink()
+
+
+def _publish(
+    output: Path, drafts: Path, facts: Mapping[str, Any], contents: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Give all drafts their names, and return their contents with those of others before."""
+    moved = {output / path.relative_to(drafts): path for path in _files(drafts)}
+    found = {
+        path.relative_to(output).as_posix(): content_facts(draft) for path, draft in moved.items()
+    }
+    contents = {**contents, **found}
+    for path in moved:
+        path.parent.mkdir(exist_ok=True)
+    publish(moved, output / _RECORD, {**facts, "Files": contents}, drafts)
+    return contents
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 @contextmanager
@@ -182,44 +232,37 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     seconds[step] = time.perf_counter() - start
 
 
-def _write(
-    output: Path, study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image]]
-) -> list[str]:
-    """Write maps and tables, and return the names of all files of the study."""
+def _map_name(contrast: str, suffix: str) -> str:
+    return f"maps/{contrast}_{suffix}.nii.gz"
+
+
+def _write_study(folder: Path, study: GroupStudy) -> None:
+    """Write mask and tables."""
     from groupglm.images.save import save_image
 
-    (output / "maps").mkdir(exist_ok=True)
-    files = [path.relative_to(output).as_posix() for path in study.paths]
+    save_image(study.mask_img, folder / "mask.nii.gz")
+    study.design_matrix.to_csv(folder / "design_matrix.tsv", sep="\t", index=False)
+    study.participants.to_csv(folder / "participants.tsv", sep="\t", index=False)
+
+
+def _write_maps(folder: Path, maps: Mapping[str, Mapping[str, Nifti1Image]]) -> None:
+    from groupglm.images.save import save_image
+
     for name, results in maps.items():
         for suffix, output_type in _MAPS.items():
-            files.append(f"maps/{name}_{suffix}.nii.gz")
-            save_image(results[output_type], output / files[-1])
-    save_image(study.mask_img, output / "mask.nii.gz")
-    study.design_matrix.to_csv(output / "design_matrix.tsv", sep="\t", index=False)
-    study.participants.to_csv(output / "participants.tsv", sep="\t", index=False)
-    return [*files, "mask.nii.gz", "design_matrix.tsv", "participants.tsv"]
+            save_image(results[output_type], folder / _map_name(name, suffix))
 
 
-def _describe(
-    output: Path,
-    options: dict[str, Any],
-    study: GroupStudy,
-    files: list[str],
-    results: dict[str, Any],
-) -> None:
-    """Write the sidecar of the study, which says that it is complete."""
-    from groupglm.cli.outputs import write_json
+def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
+    """Return what the record of the study says; with the results, that it is complete."""
     from groupglm.cli.provenance import design_hash, software_versions
 
-    facts = {
+    return {
         "Description": "A simulated group study, and what a fit finds in it",
         "Options": options,
         "DesignHash": design_hash(study.design_matrix),
         "SoftwareVersions": software_versions(),
-        "Files": files,
-        "Results": results,
     }
-    write_json(output / _SIDECAR, facts)
 
 
 def _results(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.cli.ledger.study_results import Outputs
 from groupglm.cli.options import target_grid
-from groupglm.cli.outputs import Contrast, Outputs
+from groupglm.cli.outputs import Contrast
 from groupglm.cli.provenance import file_facts
 
 if TYPE_CHECKING:
@@ -73,9 +74,10 @@ class Reading:
         }
 
     @property
-    def files(self) -> list[Path]:
+    def read(self) -> list[Path]:
         """The files that are read besides the maps."""
-        return [path for path in (self.options.mask, self.target_affine) if isinstance(path, Path)]
+        target = self.target_affine
+        return [*self.options.read, *([target] if isinstance(target, Path) else [])]
 
     def outputs(self, study: Study) -> Outputs:
         """Return the folder of a study that is read so: all its sidecars say the same of it."""

@@ -63,8 +63,10 @@ def fit(**given: Any) -> None:
         study = options.study(journal)
         summary = {"output": str(options.output), **study.facts()}
         if not options.dry_run:
-            from groupglm.cli.fitting import Settings, run
+            from groupglm.cli.fitting import Settings, claimed_fit, run
 
-            summary |= run(study, Settings(options, how), journal)
+            settings = Settings(options, how)
+            with claimed_fit(study, settings):
+                summary |= run(study, settings, journal)
             journal.say(f"Done in {time.perf_counter() - start:.1f} s: {options.output}")
     journal.summary(summary)

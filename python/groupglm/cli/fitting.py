@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +13,20 @@ import numpy as np
 
 from groupglm.cli.corrected import Rule, correct_contrast
 from groupglm.cli.estimating import Estimate, Reading, write_common
+from groupglm.cli.ledger.claims import claimed_study
+from groupglm.cli.ledger.records import Target
+from groupglm.cli.ledger.removal import contradicting, remove
+from groupglm.cli.ledger.study_results import Outputs
 from groupglm.cli.options import Correction
-from groupglm.cli.outputs import Contrast, Outputs, make_folder
+from groupglm.cli.outputs import Contrast
 from groupglm.cli.permuted import (
     Permutations,
     check_permutable,
+    permutation_targets,
     permute_contrast,
     test_on_page,
 )
 from groupglm.cli.provenance import file_facts
-from groupglm.cli.replacing import remove_others
 from groupglm.cli.report import write_report
 from groupglm.cli.typed import typed_command
 from groupglm.rounding import place, statistic
@@ -48,6 +54,11 @@ class Settings:
         return Reading(self.options, how.missing, how.target_affine, how.zero_is_missing)
 
     @property
+    def read(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        return [*self.reading.read, *filter(None, [self.how.background])]
+
+    @property
     def rules(self) -> list[Rule]:
         """How maps are thresholded."""
         how = self.how
@@ -70,8 +81,55 @@ class Settings:
         )
 
 
+@contextmanager
+def claimed_fit(study: Study, settings: Settings) -> Iterator[None]:
+    """Hold the place of a study's results; refuse what cannot be fitted, or would lose something.
+
+    Parameters
+    ----------
+    study : Study
+        Maps, design and contrasts.
+    settings : Settings
+        How to fit, and where to write.
+
+    Raises
+    ------
+    ValueError
+        If a contrast cannot be permuted, or results cannot be written there.
+    """
+    permutations = settings.permutations
+    if permutations is not None:
+        check_permutable(study.contrasts)
+    outputs = settings.reading.outputs(study)
+    with claimed_study(
+        study,
+        outputs,
+        _targets(study, outputs, settings),
+        settings.read,
+        permutations,
+        overwrite=settings.options.overwrite,
+    ):
+        yield
+
+
+def _targets(study: Study, outputs: Outputs, settings: Settings) -> list[Target]:
+    """Return all that a fit may write."""
+    names, how = outputs.names, settings.how
+    paths = outputs.shared_paths
+    paths += [outputs.folder / names.model] if how.save_model else []
+    paths += [outputs.folder / names.report] if how.report else []
+    for contrast in study.contrasts:
+        paths += outputs.paths(contrast).values()
+        for rule in settings.rules:
+            paths += rule.paths(outputs, contrast)
+    targets = list(map(Target.of, paths))
+    if settings.permutations is not None:
+        targets += permutation_targets(study.contrasts, settings.permutations, outputs)
+    return targets
+
+
 def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
-    """Fit a study and write its results.
+    """Fit a study, whose place is held, and write its results.
 
     Parameters
     ----------
@@ -94,15 +152,9 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     OSError
         If something cannot be read or written.
     """
-    output = settings.options.output
     permutations = settings.permutations
-    if permutations is not None:
-        check_permutable(study.contrasts)
     outputs = settings.reading.outputs(study)
-    if not settings.options.overwrite:
-        outputs.check_same_study()
     todo = _what_to_do(study, outputs, settings)
-    make_folder(output, study.names.option)
     fitted = Estimate(study, settings.reading)
     if todo or not _has_common(outputs, settings):
         _write_shared(study, outputs, fitted.model, settings, journal)
@@ -157,14 +209,15 @@ def _report(
             redo |= found["status"] == "written"
         counts = {name: test.n_permutations for name, test in tests.items()}
         said["Permutation"] = {**facts, "NumberOfPermutations": counts}
-    if redo or outputs.state_of(path, said) != "done":
+    if redo or not outputs.is_done(path, said):
         weights = {contrast.name: contrast.weights for contrast in study.contrasts}
-        with outputs.described(path, {"Description": "Page about the group model", **said}):
+        facts = {"Description": "Page about the group model", **said}
+        with outputs.described(path, facts) as draft:
             write_report(
                 fitted.model,
                 weights,
                 corrections,
-                path,
+                draft,
                 permutations=tests,
                 command=typed_command(),
                 two_sided=how.two_sided,
@@ -178,20 +231,22 @@ def _report(
 
 
 def _what_to_do(study: Study, outputs: Outputs, settings: Settings) -> list[Contrast]:
-    if settings.options.overwrite:
-        return list(study.contrasts)
-    states = {contrast.name: outputs.state(contrast) for contrast in study.contrasts}
-    for contrast in study.contrasts:
-        if states[contrast.name] == "other":
-            said = {"Contrast": contrast.facts()}
-            raise outputs.refusal(f"results of {contrast.name!r}", outputs.paths(contrast), said)
-    return [contrast for contrast in study.contrasts if states[contrast.name] != "done"]
+    return [
+        contrast
+        for contrast in study.contrasts
+        if not outputs.are_done(
+            f"results of {contrast.name!r}",
+            outputs.paths(contrast).values(),
+            {"Contrast": contrast.facts()},
+            overwrite=settings.options.overwrite,
+        )
+    ]
 
 
 def _has_common(outputs: Outputs, settings: Settings) -> bool:
     names = outputs.names
     wanted = [names.design, names.mask, *([names.model] if settings.how.save_model else [])]
-    return all(outputs.state_of(outputs.folder / name, {}) == "done" for name in wanted)
+    return all(outputs.is_done(outputs.folder / name, {}) for name in wanted)
 
 
 def _write_shared(
@@ -199,13 +254,14 @@ def _write_shared(
 ) -> None:
     """Write what all contrasts share, in the place of another study if that is wanted."""
     if settings.options.overwrite:
-        remove_others(study, outputs, settings.reading.files, settings.permutations, journal)
+        read = [*settings.read, *study.maps.values()]
+        remove(contradicting(study, outputs, read, settings.permutations), journal)
     write_common(study, outputs, model, journal)
     if settings.how.save_model:
         path = outputs.folder / outputs.names.model
         said = {"Description": "The fitted model, as SecondLevelModel.load reads it"}
-        with outputs.described(path, said):
-            model.save(path)
+        with outputs.described(path, said) as draft:
+            model.save(draft)
 
 
 def _contrast(

@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.cli.estimating import Estimate, Reading, write_common
+from groupglm.cli.ledger.claims import claimed_study
+from groupglm.cli.ledger.records import PermutationTarget, Target
+from groupglm.cli.ledger.removal import contradicting, remove
+from groupglm.cli.ledger.study_results import Outputs
 from groupglm.cli.options import target_grid
-from groupglm.cli.outputs import (
-    Contrast,
-    Outputs,
-    make_folder,
-    name_contrast,
-    read_json,
-    sidecar,
-)
-from groupglm.cli.replacing import remove_others
+from groupglm.cli.outputs import Contrast, name_contrast, read_json, sidecar
 from groupglm.report.permutation_test import PREFIX
 from groupglm.rounding import p_value
 
@@ -34,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Permutations",
     "check_permutable",
+    "permutation_targets",
     "permute_contrast",
     "run_permutations",
     "test_on_page",
@@ -99,24 +96,39 @@ def run_permutations(
     """
     reading = Reading(options, how.missing, how.target_affine, how.zero_is_missing)
     outputs = reading.outputs(study)
-    if not options.overwrite:
-        outputs.check_same_study()
-    make_folder(options.output, study.names.option)
-    fitted = Estimate(study, reading)
-    if options.overwrite or outputs.state_of(outputs.mask, {}) != "done":
-        model = fitted.model  # images that cannot be fitted leave what is there
-        if options.overwrite:
-            remove_others(study, outputs, reading.files, how, journal)
-        write_common(study, outputs, model, journal)
-    # Of the fit, so that it is found once, and is the one that was written.
-    options = replace(options, mask=outputs.mask)
-    return [
-        {
-            "name": c.name,
-            **permute_contrast(study, c, how, outputs, options, fitted.facts, journal),
-        }
-        for c in study.contrasts
+    targets = [
+        *map(Target.of, outputs.shared_paths),
+        *permutation_targets(study.contrasts, how, outputs),
     ]
+    overwrite = options.overwrite
+    with claimed_study(study, outputs, targets, reading.read, how, overwrite=overwrite):
+        fitted = Estimate(study, reading)
+        if overwrite or not outputs.is_done(outputs.mask, {}):
+            model = fitted.model  # images that cannot be fitted leave what is there
+            if overwrite:
+                read = [*reading.read, *study.maps.values()]
+                remove(contradicting(study, outputs, read, how), journal)
+            write_common(study, outputs, model, journal)
+        # Of the fit, so that it is found once, and is the one that was written.
+        options = replace(options, mask=outputs.mask)
+        return [
+            {
+                "name": c.name,
+                **permute_contrast(study, c, how, outputs, options, fitted.facts, journal),
+            }
+            for c in study.contrasts
+        ]
+
+
+def permutation_targets(
+    contrasts: Sequence[Contrast], how: Permutations, outputs: Outputs
+) -> list[Target]:
+    """Return the files that permutations of contrasts write."""
+    targets: list[Target] = []
+    for contrast in contrasts:
+        paths = [_path(outputs, contrast, name) for name in _names(contrast, how)]
+        targets += [*map(Target.of, paths), PermutationTarget.of(_state(outputs, contrast))]
+    return targets
 
 
 def check_permutable(contrasts: Sequence[Contrast]) -> None:
@@ -186,13 +198,11 @@ def permute_contrast(
     names = _names(contrast, how)
     paths = {name: _path(outputs, contrast, name) for name in names}
     said = {"Contrast": contrast.facts(), "Permutation": how.facts()}
-    progress = outputs.contrast_path(contrast, "permutations.npz")
-    states = [outputs.state_of(path, said) for path in paths.values()]
+    progress = _state(outputs, contrast)
     if options.overwrite:
         progress.unlink(missing_ok=True)
-    elif "other" in states:
-        raise outputs.refusal(f"permutations of {contrast.name!r}", paths, said)
-    elif set(states) == {"done"}:
+    what = f"permutations of {contrast.name!r}"
+    if outputs.are_done(what, paths.values(), said, overwrite=options.overwrite):
         found = [read_json(sidecar(path)) or {} for path in paths.values()]
         n_done = {said.get("NumberOfPermutations") for said in found}  # several: interrupted
         enough = all(said.get("NumberAskedFor", 0) >= how.n_perm for said in found)
@@ -273,6 +283,11 @@ def _path(outputs: Outputs, contrast: Contrast, name: str) -> Path:
         own = name.removeprefix(PREFIX)
         kind = f"logp_desc-max{own[:1].upper()}{own[1:]}"
     return outputs.image_path(contrast, kind)
+
+
+def _state(outputs: Outputs, contrast: Contrast) -> Path:
+    """Return the file from which permutations go on."""
+    return outputs.contrast_path(contrast, "permutations.npz")
 
 
 def _permute(

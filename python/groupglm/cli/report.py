@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groupglm.cli.journal import Journal
-from groupglm.cli.made import Made
+from groupglm.cli.ledger.made import Made
 from groupglm.cli.options import (
     CONTRAST,
     Correction,
@@ -114,13 +114,15 @@ def report(
             "Folder": folder.facts(),
         }
         made = Made(output, file, options)
-        said = made.check(overwrite=overwrite, suffixes=(".html", ".htm"))
-        status = "written" if said is None else "skipped"
-        if said is not None:
-            journal.say(made.skipped())
-        else:
-            said = _write(made, contrasts, rules, page, folder)
-            journal.say(f"Report: {output}")
+        read = [*folder.read, *([] if background is None else [background])]
+        with made.claimed(suffixes=(".html", ".htm"), read=read):
+            said = made.found(overwrite=overwrite)
+            status = "written" if said is None else "skipped"
+            if said is not None:
+                journal.say(made.skipped())
+            else:
+                said = _write(made, contrasts, rules, page, folder)
+                journal.say(f"Report: {output}")
     names = [contrast["Name"] for contrast in said.get("Contrasts", [])]
     journal.summary(
         {"input": str(model), "contrasts": names, "status": status, "output": str(output)}
@@ -156,12 +158,12 @@ def _write(
         for contrast in contrasts
         if contrast in folder.contrasts and contrast.name in folder.permutations
     }
-    with made.writing(said):
+    with made.writing(said) as draft:
         write_report(
             loaded,
             weights,
             corrections,
-            made.output,
+            draft,
             permutations=tests,
             command=typed_command(),
             **page,

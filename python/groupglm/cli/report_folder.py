@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from groupglm.cli.ledger.records import check_described
+from groupglm.cli.ledger.sameness import study_difference
 from groupglm.cli.options import Correction
 from groupglm.cli.outputs import Contrast, read_json, sidecar
 from groupglm.cli.permuted import test_on_page
-from groupglm.cli.sameness import study_difference
 from groupglm.naming import slug
 from groupglm.report.permutation_test import PREFIX
 
@@ -72,6 +73,8 @@ class ModelFolder:
         Numbers of voxels from which clusters were kept, with the first sidecar that says so.
     tails : dict of bool to str
         Whether both tails of t were looked at, with the first sidecar that says so.
+    read : list of pathlib.Path
+        The maps of these.
     """
 
     contrasts: list[Contrast] = field(default_factory=list)
@@ -79,6 +82,7 @@ class ModelFolder:
     permutations: dict[str, PermutationTest] = field(default_factory=dict)
     extents: dict[int, str] = field(default_factory=dict)
     tails: dict[bool, str] = field(default_factory=dict)
+    read: list[Path] = field(default_factory=list)
 
     @classmethod
     def of(cls, model: Path) -> ModelFolder:
@@ -93,8 +97,14 @@ class ModelFolder:
         -------
         ModelFolder
             Empty if the model has no sidecar.
+
+        Raises
+        ------
+        ValueError
+            If the model or a map is not the file that its sidecar describes.
         """
         folder = cls()
+        check_described(model)
         known = read_json(sidecar(model))
         if known is None:
             return folder
@@ -115,7 +125,8 @@ class ModelFolder:
             kind = _permuted_kind(path)
             if kind and "Permutation" in facts:
                 own = tests.setdefault(name, {"facts": facts, "files": {}})
-                own["files"][kind] = path.with_name(f"{path.name.removesuffix('.json')}.nii.gz")
+                own["files"][kind] = _image_of(path)
+                folder.read.append(_image_of(path))
         for name, own in tests.items():
             n_done, facts = own["facts"]["NumberOfPermutations"], own["facts"]["Permutation"]
             folder.permutations[name] = test_on_page(facts, n_done, own["files"])
@@ -155,11 +166,11 @@ def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict
     """Yield the sidecars of maps of the same study that are complete."""
     for path in sorted(model.parent.glob(f"*contrast-*{_ENDING}")):
         facts = read_json(path)
-        image = path.with_name(f"{path.name.removesuffix('.json')}.nii.gz")
-        if facts is None or not image.exists():
+        if facts is None or not _image_of(path).exists():
             continue
         same_maps = facts.get("FirstLevel") == known.get("FirstLevel")
         if same_maps and "Contrast" in facts and study_difference(facts, known) is None:
+            check_described(_image_of(path))
             yield path, facts
 
 
@@ -174,6 +185,11 @@ def _agreed(given: _T | None, found: Mapping[_T, str], default: _T, what: str, o
             f"has one; give {option}"
         )
     return next(iter(found), default)
+
+
+def _image_of(record: Path) -> Path:
+    """Return the map that a sidecar is of."""
+    return record.with_name(f"{record.name.removesuffix('.json')}.nii.gz")
 
 
 def _contrast(facts: Mapping[str, Any]) -> Contrast:

@@ -165,6 +165,11 @@ class RunOptions:
     overwrite: bool
 
     @property
+    def read(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        return [] if self.mask is None else [self.mask]
+
+    @property
     def log(self) -> Path | None:
         """Where the log goes; a dry run leaves none."""
         return None if self.dry_run else self.output / "log.txt"
@@ -179,6 +184,11 @@ class StudyOptions(RunOptions):
     contrasts: tuple[NamedContrast, ...]
     subject_pattern: str | None
     map_name: str | None
+
+    @property
+    def read(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        return [*super().read, self.participants]
 
     def study(self, journal: Journal) -> Study:
         """Bring it together, and show the design before any image is read."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groupglm.cli.journal import Journal
-from groupglm.cli.made import Made
+from groupglm.cli.ledger.made import Made
 from groupglm.cli.options import CORRECTION, Correction, as_json, overwrite, tails
 from groupglm.cli.options import cluster_threshold as cluster_threshold_option
 from groupglm.cli.paths import FILE, TO_FILE
@@ -72,13 +72,14 @@ def threshold(
         "ClusterThreshold": cluster_threshold,
     }
     made = Made(output, z_map, options)
-    said = made.check(overwrite=overwrite, suffixes=(".nii", ".nii.gz"))
     journal = Journal(as_json=as_json)
-    status = "written" if said is None else "skipped"
-    if said is not None:
-        journal.say(made.skipped())
-    else:
-        with journal.listening():
+    read = [] if mask is None else [mask]
+    with journal.listening(), made.claimed(suffixes=(".nii", ".nii.gz"), read=read):
+        said = made.found(overwrite=overwrite)
+        status = "written" if said is None else "skipped"
+        if said is not None:
+            journal.say(made.skipped())
+        else:
             from groupglm import threshold_stats_img
             from groupglm.images import Statistic
             from groupglm.inference.map_scale import has_one_tail
@@ -135,5 +136,5 @@ def _count(image: Nifti1Image) -> int:
 def _write(image: Nifti1Image, made: Made, facts: dict[str, Any]) -> None:
     from groupglm.images.save import save_image
 
-    with made.writing(facts):
-        save_image(image, made.output)
+    with made.writing(facts) as draft:
+        save_image(image, draft)

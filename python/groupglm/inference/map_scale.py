@@ -18,7 +18,7 @@ from groupglm.images import Statistic, open_image
 from groupglm.images.opening import header_of
 from groupglm.images.statistic import contrast_of, number_of
 from groupglm.naming import counted
-from groupglm.sidecars import read_json, sidecar
+from groupglm.sidecars import describes, read_json, sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,6 +153,12 @@ def known_scale(image: ImageLike) -> MapScale | None:
     path = _path_of(image)
     header = header_of(image)
     facts = None if path is None else read_json(sidecar(path))
+    if path is not None and facts is not None and describes(facts, path) is False:
+        warn_caller(
+            f"'{path}' is not the file that its sidecar {sidecar(path).name} describes (changed "
+            "since, or damaged); the sidecar is not used: remove it"
+        )
+        facts = None
     said: list[tuple[str, Statistic]] = []
     if path is not None and facts is not None:
         of_sidecar = Statistic.of_sidecar(facts)

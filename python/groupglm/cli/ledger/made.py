@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from groupglm.cli.outputs import OF_CONTRAST, plain, read_json, sidecar, write_json
+from groupglm.cli.ledger.claims import claimed
+from groupglm.cli.ledger.records import Target, check_described, publishing
+from groupglm.cli.ledger.sameness import made_by
+from groupglm.cli.outputs import OF_CONTRAST, plain
 from groupglm.cli.provenance import fingerprint, software_versions
-from groupglm.cli.sameness import made_by
+from groupglm.sidecars import read_json, sidecar
 
 __all__ = ["Made"]
 
@@ -41,11 +44,11 @@ class Made:
     options: Mapping[str, Any]
 
     @property
-    def sidecar(self) -> Path:
-        """The JSON file; that of a table or page does not take the place of a map's."""
+    def target(self) -> Target:
+        """The file and its sidecar; that of a table or page does not take the place of a map's."""
         if self.output.name.lower().endswith((".nii", ".nii.gz")):
-            return sidecar(self.output)
-        return self.output.with_name(f"{self.output.name}.json")
+            return Target.of(self.output)
+        return Target(self.output, self.output.with_name(f"{self.output.name}.json"))
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -58,15 +61,42 @@ class Made:
             "SoftwareVersions": software_versions(),
         }
 
-    def check(self, *, overwrite: bool, suffixes: tuple[str, ...]) -> dict[str, Any] | None:
-        """Tell whether the file is there already, before anything long begins.
+    @contextmanager
+    def claimed(self, *, suffixes: tuple[str, ...], read: Collection[Path] = ()) -> Iterator[None]:
+        """Hold the file's place, before anything long begins.
+
+        Parameters
+        ----------
+        suffixes : tuple of str
+            How its name may end.
+        read : collection of pathlib.Path
+            What is read besides its source.
+
+        Raises
+        ------
+        ValueError
+            If it may not be written there; or if its source is not what its sidecar describes.
+        """
+        if not self.output.name.lower().endswith(suffixes):
+            raise ValueError(f"--output '{self.output}' must end in {' or '.join(suffixes)}")
+        with claimed(
+            self.output.parent,
+            [self.target],
+            [self.source, *read],
+            lock=self.output.name,
+            option="--output",
+            named=self.output,
+        ):
+            check_described(self.source)
+            yield
+
+    def found(self, *, overwrite: bool) -> dict[str, Any] | None:
+        """Tell whether the file is there already.
 
         Parameters
         ----------
         overwrite : bool
             Whether it is redone whatever is there.
-        suffixes : tuple of str
-            How its name may end.
 
         Returns
         -------
@@ -76,13 +106,11 @@ class Made:
         Raises
         ------
         ValueError
-            If it may not be written.
+            If it was made of something else.
         """
-        if not self.output.name.lower().endswith(suffixes):
-            raise ValueError(f"--output '{self.output}' must end in {' or '.join(suffixes)}")
         if overwrite or not self.output.exists():
             return None
-        found = read_json(self.sidecar)
+        found = self.target.found()
         wanted = plain(self.facts)
         same = found is not None and all(found.get(k) == wanted[k] for k in ("Input", "Options"))
         if found is None or not same or made_by(found) != made_by(wanted):
@@ -91,13 +119,9 @@ class Made:
             )
         return found
 
-    @contextmanager
-    def writing(self, facts: Mapping[str, Any]) -> Iterator[None]:
-        """Write its sidecar once it is written."""
-        said = {**facts, **self.facts}  # now: the file may be written over its source
-        self.sidecar.unlink(missing_ok=True)
-        yield
-        write_json(self.sidecar, said)
+    def writing(self, facts: Mapping[str, Any]) -> AbstractContextManager[Path]:
+        """Let it be written as a draft, and publish it with its sidecar."""
+        return publishing(self.target, {**facts, **self.facts})
 
     def skipped(self) -> str:
         """Say that there is nothing to do."""

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two runs at once into one folder, and runs that were killed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from groupglm.cli import main
+from groupglm.cli.ledger.locks import held
+from reference.shell import basic, make_study
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and locks of POSIX")
+WHERE = "--output 'out'"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `make_study`."""
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@contextmanager
+def _running(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command that does not end, once it holds its lock."""
+    command = [sys.executable, "-m", "groupglm.cli", *map(str, arguments)]
+    with subprocess.Popen(  # noqa: S603 - this interpreter, our arguments
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
+    ) as process:
+        try:
+            until = time.monotonic() + 60
+            while not any(path.stat().st_size for path in folder.glob(".groupglm-*.lock")):
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_two_studies_at_once(study: Path, tmp_path: Path) -> None:
+    """The second says who is at work; a kill leaves nothing that blocks the same run again."""
+    out = tmp_path / "out"
+    endless = basic(study, out, "--n-perm", "10000000", "--n-jobs", "1")
+    other: list[str | Path] = [
+        study / "maps" / "*.nii.gz", "--participants", study / "participants.tsv",
+        "--formula", "~ 1", "--contrast", "mean=intercept", "--output", out,
+    ]  # fmt: skip
+    with _running(out, "permute", *endless) as first:
+        for arguments in (["fit", *other], ["fit", *other, "--overwrite"], ["permute", *endless]):
+            refused = _run(*arguments)
+            assert refused.exit_code == 1
+            assert f"--output '{out}' is being written to by another groupglm" in refused.stderr
+            assert f"process {first.pid}, since 2" in refused.stderr
+            assert "permute" in refused.stderr
+            assert "10000000" in refused.stderr
+            assert "wait until it has ended, or give another place" in refused.stderr
+            assert "Computation" not in refused.output
+        aside = _run("fit", *other[:-1], tmp_path / "aside")
+        assert aside.exit_code == 0, aside.output
+        assert _run("fit", *other, "--dry-run").exit_code == 0
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    again = _run("permute", *basic(study, out, "--n-perm", "10"))
+    assert again.exit_code == 0, again.output
+    assert not [path for path in out.iterdir() if path.name.startswith(".groupglm")]
+
+
+def test_two_demos_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with _running(
+        out, "demo", "--output", out, "--n-subjects", "900", "--voxel-size", "2"
+    ) as first:
+        refused = _run("demo", "--output", out, "--n-subjects", "4", "--overwrite")
+        assert refused.exit_code == 1
+        assert f"is being written to by another groupglm (process {first.pid}" in refused.stderr
+
+
+def test_a_terminated_run_gives_its_lock_back(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    endless = basic(study, out, "--n-perm", "10000000", "--n-jobs", "1")
+    with _running(out, "permute", *endless) as first:
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(timeout=60) == 143
+        assert not list(out.glob(".groupglm-*"))
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from groupglm.cli.ledger.locks import held
+with held(Path(sys.argv[1]), sys.argv[2], "there"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_commands_for_one_file(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert _run("fit", *basic(study, out, "--save-model")).exit_code == 0
+    z = out / "contrast-age_stat-z_statmap.nii.gz"
+    commands: dict[str, list[str | Path]] = {
+        "o.nii.gz": ["threshold", z, "--at", "3"],
+        "o.tsv": ["clusters", z, "--threshold", "3"],
+        "o.html": ["report", out],
+    }
+    for name, arguments in commands.items():
+        with subprocess.Popen(  # noqa: S603 - this interpreter, our arguments
+            [sys.executable, "-c", HOLD, str(tmp_path), name],
+            stdout=subprocess.PIPE,
+            env=_environment(),
+        ) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"held\n"
+            refused = _run(*arguments, "--output", tmp_path / name)
+            assert refused.exit_code == 1
+            assert f"--output '{tmp_path / name}' is being written to" in refused.stderr
+            beside = _run(*arguments, "--output", tmp_path / f"beside_{name}")
+            assert beside.exit_code == 0, beside.output
+            child.kill()
+        assert _run(*arguments, "--output", tmp_path / name).exit_code == 0
+
+
+def test_one_of_many_holds_a_lock(tmp_path: Path) -> None:
+    """The file goes away with each holder: nobody may lock one that has gone."""
+    inside, most, taken = [0], [0], [0]
+
+    def try_often(_thread: int) -> None:
+        for _ in range(60):
+            try:
+                with held(tmp_path, "a", WHERE):
+                    inside[0] += 1
+                    most[0] = max(most[0], inside[0])
+                    taken[0] += 1
+                    time.sleep(0.0005)
+                    inside[0] -= 1
+            except ValueError:
+                time.sleep(0.0002)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(try_often, range(8)))
+    assert most[0] == 1
+    assert taken[0] > 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def _left_by(folder: Path, **facts: Any) -> Path:
+    """Make the lock file that another run has left, or holds."""
+    with held(folder, "a", WHERE):
+        (path,) = folder.iterdir()
+        found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, **facts}))
+    return path
+
+
+def _ended_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_a_lock_of_another_computer(tmp_path: Path) -> None:
+    """Its process cannot be seen; but the file is touched as long as it runs."""
+    path = _left_by(tmp_path, Host="node7", Process=4711, Command="groupglm fit")
+    with pytest.raises(ValueError, match="another groupglm") as refused, held(tmp_path, "a", WHERE):
+        pass
+    assert "(process 4711 on node7, since 2" in str(refused.value)
+    assert f"try again in 5 minutes, or remove '{path}'" in str(refused.value)
+    old = time.time() - 301
+    os.utime(path, (old, old))
+    with held(tmp_path, "a", WHERE):
+        assert json.loads(path.read_text())["Process"] == os.getpid()
+
+
+def test_a_holder_touches_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groupglm.cli.ledger.locks._TOUCHED_EVERY", 0.01)
+    with held(tmp_path, "a", WHERE):
+        (path,) = tmp_path.iterdir()
+        os.utime(path, (0, 0))
+        until = time.monotonic() + 30
+        while path.stat().st_mtime == 0:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def flock(_handle: int, _operation: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with (
+        held(tmp_path, "a", WHERE),
+        pytest.raises(ValueError, match=f"process {os.getpid()}, since"),
+        held(tmp_path, "a", WHERE),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    _left_by(tmp_path, Process=_ended_process())
+    with held(tmp_path, "a", WHERE):
+        pass
+    path = _left_by(tmp_path)
+    path.write_text("")  # made a moment ago, by somebody who has not said yet who it is
+    with pytest.raises(ValueError, match="of unknown number"), held(tmp_path, "a", WHERE):
+        pass
+    os.utime(path, (0, 0))
+    with held(tmp_path, "a", WHERE):
+        pass
+
+
+KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+import nibabel, pandas, scipy.stats, sklearn.base, formulaic  # before the forks
+from groupglm.cli import main
+import groupglm.second_level, groupglm.cli.fitting, groupglm.inference.peaks
+
+step, before, arguments, calls = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:], [0]
+out = Path(arguments[-1])
+
+def counted(method):
+    def call(*given, **options):
+        calls[0] += 1
+        if calls[0] > allowed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return method(*given, **options)
+    return call
+
+def child(allowed_calls, *command):
+    global allowed
+    pid = os.fork()
+    if pid == 0:
+        sys.stdout = sys.stderr = open(os.devnull, "w")
+        allowed = allowed_calls
+        if allowed is not None:
+            for name in ("replace", "unlink", "mkdir"):
+                setattr(Path, name, counted(getattr(Path, name)))
+        try:
+            main(command, standalone_mode=True)
+        except SystemExit as ended:
+            os._exit(ended.code or 0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+for n in range(0, 1000, step):
+    place = out / str(n)
+    if before.is_dir():
+        shutil.copytree(before, place)
+    command = [*arguments[:-1], str(place)]
+    first = child(n, *command)
+    orphans = [p.name for p in place.rglob("*.nii.gz") if ".tmp" not in str(p.parent)
+               and not p.with_name(p.name[:-7] + ".json").exists()]
+    again = child(None, *command)
+    left = [path.name for path in place.iterdir() if path.name.startswith(".")]
+    print(n, first, again, len(orphans), len(left), flush=True)
+    if first == 0:
+        break
+"""
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_kills_between_the_steps(study: Path, tmp_path: Path, overwrite: bool) -> None:
+    """SIGKILL between two steps: the same run again succeeds, with the bits of a fresh one."""
+    more = ("--save-model", "--overwrite") if overwrite else ("--save-model",)
+    *given, _, _ = basic(study, Path(), *more)[: -len(more)]
+    out, before = tmp_path / "out", tmp_path / "before"
+    out.mkdir()
+    if overwrite:  # the results of another study
+        other = basic(study, before, "--save-model", "--fwhm", "20")
+        assert _run("fit", *other).exit_code == 0
+    result = subprocess.run(  # noqa: S603 - this interpreter, our arguments
+        [
+            sys.executable, "-c", KILLED, "13" if overwrite else "9", str(before),
+            "fit", *map(str, [*given, *more, "--output", out]),
+        ],
+        capture_output=True, text=True, check=True, env={**_environment(), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    rows = [tuple(map(int, line.split())) for line in result.stdout.splitlines()]
+    assert len(rows) > 4
+    assert all(first == -signal.SIGKILL for _, first, *_ in rows[:-1])
+    assert rows[-1][1] == 0
+    assert {row[2:] for row in rows} == {(0, 0, 0)}
+    contents = []
+    for n, *_ in rows:
+        found = {path.name: path.read_bytes() for path in (out / str(n)).iterdir()}
+        found.pop("log.txt")
+        contents.append(found)
+    assert all(found == contents[-1] for found in contents)
