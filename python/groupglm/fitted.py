@@ -83,15 +83,16 @@ class FittedGroup:
         The images, to be read again when residuals are asked for.
     missing : {"omit", "zero", "raise", "intersect"}
         What was done about missing values.
-    n_zeros : array of int, shape (n_voxels,)
+    n_zeros : array of int, shape (n_voxels,), or None
         How many images are exactly zero at each voxel; with ``missing="zero"``, NaN among them.
+        None for a model of a file that does not say it.
     """
 
     space: VolumeSpace
     result: OlsFit
     sources: tuple[VolumeSource, ...]
     missing: Missing
-    n_zeros: NDArray[np.int32]
+    n_zeros: NDArray[np.int32] | None
 
     @property
     def has_images(self) -> bool:
@@ -112,9 +113,9 @@ class FittedGroup:
     @property
     def zeros(self) -> PartialZeros:
         """How many voxels are zero in some images but not in others."""
-        n_values = np.asarray(self.result.n_observations)
-        n_measured = n_values if self.zero_is_missing else n_values - self.n_zeros
-        partial = (self.n_zeros > 0) & (n_measured > 0)
+        n_zeros, n_values = self._counted_zeros(), np.asarray(self.result.n_observations)
+        n_measured = n_values if self.zero_is_missing else n_values - n_zeros
+        partial = (n_zeros > 0) & (n_measured > 0)
         return PartialZeros(
             n_voxels=self.space.n_values,
             n_partial=int(np.count_nonzero(partial)),
@@ -124,7 +125,15 @@ class FittedGroup:
 
     def n_zeros_image(self) -> Nifti1Image:
         """Return the number of images that are exactly zero at each voxel."""
-        return self._count_image(self.n_zeros, "number of images that are zero")
+        return self._count_image(self._counted_zeros(), "number of images that are zero")
+
+    def _counted_zeros(self) -> NDArray[np.int32]:
+        if self.n_zeros is None:
+            raise AttributeError(
+                f"'{self.saved_in}' was saved by a version that did not count zeros; fit the model "
+                "again to know where images are zero"
+            )
+        return self.n_zeros
 
     def n_observations_image(self) -> Nifti1Image:
         """Return the number of images that have each voxel."""

@@ -22,7 +22,8 @@ member              shape, type           what it is
 ``K/exponent``      (n_voxels,) int16     where the squares of a voxel's values leave double's
                                           range: K/w and K/rss are those of its values times
                                           2 to the power of -exponent; absent if there is none
-``K/zeros``         (n_voxels,) int32     how many images are exactly zero at a voxel
+``K/zeros``         (n_voxels,) int32     how many images are exactly zero at a voxel;
+                                          absent in the first files
 =================== ===================== ======================================================
 
 ``model.json`` holds ``format`` ("groupglm model"), ``version`` (1), the SHA-256 of every array's
@@ -227,7 +228,7 @@ def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, ND
         "X": result.X,
         "runs": space.runs,
         "affine": space.grid.affine,
-        "zeros": group.n_zeros,
+        **({} if group.n_zeros is None else {"zeros": group.n_zeros}),
         **dict(zip(_STATE, parts, strict=True)),
         **({"exponent": exponent} if len(exponent) else {}),
     }
@@ -249,7 +250,7 @@ def unpack_fit(
     arrays: Mapping[str, NDArray[Any]],
     path: Path,
     n_threads: int,
-) -> tuple[VolumeSpace, OlsFit, NDArray[np.int32]]:
+) -> tuple[VolumeSpace, OlsFit, NDArray[np.int32] | None]:
     """Put a fit together.
 
     Parameters
@@ -269,8 +270,9 @@ def unpack_fit(
         The voxels.
     result : OlsFit
         The fit.
-    n_zeros : array of int, shape (n_voxels,)
-        How many images are exactly zero at each voxel.
+    n_zeros : array of int, shape (n_voxels,), or None
+        How many images are exactly zero at each voxel; None in a file of a version that did not
+        count them.
 
     Raises
     ------
@@ -280,7 +282,9 @@ def unpack_fit(
     from groupglm.images.grid import Grid
 
     try:
-        own = {name: arrays[f"{key}/{name}"] for name in ("X", "runs", "affine", "zeros", *_STATE)}
+        own = {name: arrays[f"{key}/{name}"] for name in ("X", "runs", "affine", *_STATE)}
+        if f"{key}/zeros" in arrays:
+            own["zeros"] = arrays[f"{key}/zeros"]
         own["exponent"] = arrays.get(f"{key}/exponent", np.empty(0, np.int16))
         _check_types(own)
         preparation = facts["preparation"]
@@ -295,7 +299,7 @@ def unpack_fit(
         n_rows = int(facts["n_rows"])
         parts = (n_rows, *(own[name] for name in _STATE), own["exponent"])
         _check_sizes(own, names, n_rows, space.n_values, len(facts["images"]))
-        return space, OlsFit.from_parts(own["X"], names, n_threads, parts), own["zeros"]
+        return space, OlsFit.from_parts(own["X"], names, n_threads, parts), own.get("zeros")
     except KeyError as error:
         raise damaged(path, f"it lacks {error}") from error
     except (ValueError, TypeError, IndexError, OverflowError) as error:
@@ -337,9 +341,9 @@ def _check_sizes(
         raise ValueError("its design is not finite")
     if (own["missing_rows"] > n_rows).any():
         raise ValueError(f"a voxel has more images than {n_rows}")
-    if (
-        own["zeros"].shape != (n_values,)
-        or not ((own["zeros"] >= 0) & (own["zeros"] <= n_rows)).all()
+    zeros = own.get("zeros")
+    if zeros is not None and (
+        zeros.shape != (n_values,) or not ((zeros >= 0) & (zeros <= n_rows)).all()
     ):
         raise ValueError(f"its numbers of zeros do not fit {n_values} voxels and {n_rows} images")
     if own["rss"].shape != (n_values,) or own["w"].shape[1:] != (n_values,):

@@ -17,10 +17,12 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.exceptions import NotFittedError
 
 from groupglm import SecondLevelModel
 from groupglm.errors import ImageError
+from reference.first_model import FILE, first_data
 
 SHAPE = (9, 8, 7)
 
@@ -343,3 +345,21 @@ def test_every_truncation_and_flipped_byte_is_refused_or_harmless(tmp_path: Path
         else:  # a byte that means nothing, such as a date
             np.testing.assert_array_equal(_values(loaded.compute_contrast("age")), expected)
     assert refused > 200
+
+
+def test_a_model_of_the_first_version_is_read(tmp_path: Path) -> None:
+    loaded = SecondLevelModel.load(FILE)
+    data, design = first_data()
+    t = _values(loaded.compute_contrast("age", output_type="stat")).ravel(order="F")
+    for voxel in (0, 5, 59):
+        keep = np.isfinite(data[:, voxel])
+        slope = stats.linregress(design["age"][keep], data[keep, voxel].astype(np.float64))
+        assert t[voxel] == pytest.approx(slope.slope / slope.stderr, rel=1e-6)  # float32 maps
+    with pytest.raises(AttributeError, match=r"first\.groupglm' was saved by a version that did"):
+        _ = loaded.n_zeros_
+    again = SecondLevelModel.load(loaded.save(tmp_path / "again.groupglm"))
+    np.testing.assert_array_equal(
+        _values(again.compute_contrast("age")), _values(loaded.compute_contrast("age"))
+    )
+    page = loaded.generate_report("age", bg_img=None).get_standalone()
+    assert "zero in some" not in page

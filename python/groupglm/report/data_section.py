@@ -96,6 +96,8 @@ def _finding(flagged: list[str], n_images: int) -> str:
 
 def _zeros(group: FittedGroup) -> str:
     """Tell of voxels that are zero in some images but not in others; empty if there is none."""
+    if group.n_zeros is None:  # loaded from a file of a version that did not count them
+        return ""
     zeros = group.zeros
     if not zeros.n_partial:
         return ""
