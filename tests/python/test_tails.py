@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import nibabel
 import numpy as np
 import pytest
 from scipy import stats
 
 from groupglm import permuted_ols
-from groupglm.inference.permutation.tails import corrected_p, fit_tail
+from groupglm.inference.permutation.tails import Tail, corrected_p, fit_tail
+
+nib: Any = nibabel  # typed only in part
 
 pytestmark = pytest.mark.quick
 
@@ -152,3 +158,23 @@ def test_infinite_maxima_are_counted() -> None:
         out = permuted_ols(group, lesion[:, None], n_perm=240, random_state=1, tail="gpd")
     infinite = np.isinf(out["h0_max_t"]).sum()
     np.testing.assert_allclose(10 ** -out["logp_max_t"].item(), (1 + infinite) / 241)
+
+
+@pytest.mark.parametrize("tail", ["gamma", "gpd"])
+def test_a_voxel_in_no_cluster_has_no_evidence_whatever_the_curve(tail: Tail) -> None:
+    rng = np.random.default_rng(0)
+    mask = nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4))
+    masker = SimpleNamespace(mask_img_=mask)
+    out = permuted_ols(
+        np.repeat([0.0, 1.0], 8),
+        rng.standard_normal((16, 64)),
+        n_perm=400,
+        random_state=0,
+        masker=masker,
+        threshold=0.05,
+        tail=tail,
+    )
+    outside = out["size"][0] == 0
+    assert outside.any()
+    for name in ("size", "mass"):
+        np.testing.assert_array_equal(out[f"logp_max_{name}"][0, outside], 0)
