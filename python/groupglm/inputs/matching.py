@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.covariates import missing_values
+from groupglm.inputs.time_limit import time_limit
 from groupglm.inputs.used_columns import name_left_out
 from groupglm.labels import (
     LABEL,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Matched", "label_paths", "match_subjects", "read_participants"]
 
+_SECONDS = 5.0  # to search for a pattern; a hundred thousand names take less than one
 _ID_COLUMNS = ("participant_id", LABEL)
 
 
@@ -116,14 +118,22 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
     """
     try:
         search = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(
             f"the subject pattern {pattern!r} is not a regular expression: {error}"
         ) from error
     found: dict[str, list[Path]] = {}
     without = []
-    for path in paths:
-        label = label_in_path(path.absolute(), search)
+    places = [path.absolute() for path in paths]
+    try:
+        with time_limit(_SECONDS):
+            labels = [label_in_path(place, search) for place in places]
+    except TimeoutError:
+        raise ValueError(
+            f"the subject pattern {pattern!r} takes more than {_SECONDS:g} s to be searched for in "
+            f"{len(places)} names; write it without a repetition inside a repetition, as in (a+)+"
+        ) from None
+    for path, label in zip(paths, labels, strict=True):
         if label:
             found.setdefault(label, []).append(path)
         else:
