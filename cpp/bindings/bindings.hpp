@@ -9,7 +9,34 @@
 #include <cstdint>
 #include <vector>
 
+#include "groupglm/neighbours.hpp"
 #include "groupglm/ols_state.hpp"
+
+namespace pybind11::detail {
+
+/// Refuses objects that `__new__` made and neither `__init__` nor `__setstate__` has filled:
+/// pybind11 would hand out memory that nothing was ever written to.
+template <typename T>
+class InitialisedCaster : public type_caster_base<T> {
+ public:
+  bool load(handle source, bool convert) {
+    const type_info* const type = get_type_info(typeid(T));
+    if (source && type != nullptr && PyObject_TypeCheck(source.ptr(), type->type) != 0) {
+      auto* const object = reinterpret_cast<instance*>(source.ptr());
+      if (!object->get_value_and_holder(type).holder_constructed()) return false;
+    }
+    return type_caster_base<T>::load(source, convert);
+  }
+};
+
+template <>
+class type_caster<groupglm::Design> : public InitialisedCaster<groupglm::Design> {};
+template <>
+class type_caster<groupglm::OlsState> : public InitialisedCaster<groupglm::OlsState> {};
+template <>
+class type_caster<groupglm::Neighbours> : public InitialisedCaster<groupglm::Neighbours> {};
+
+}  // namespace pybind11::detail
 
 namespace groupglm {
 

@@ -65,6 +65,24 @@ _HOME = {
 _PACKAGES = ("bids", "datasets", "errors", "plotting")
 
 
+def _refuse_subinterpreters() -> None:
+    """Refuse what would wait for ever: the compiled core and numpy serve the main interpreter."""
+    for name in ("_interpreters", "_xxsubinterpreters"):  # of Python 3.13, and before
+        try:
+            interpreters = importlib.import_module(name)
+        except ImportError:
+            continue
+        if interpreters.get_current() != interpreters.get_main():
+            raise ImportError(
+                "groupglm cannot be used in a subinterpreter: its compiled core and numpy serve "
+                "the main interpreter only; import it there, or start another process"
+            )
+        return
+
+
+_refuse_subinterpreters()
+
+
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return importlib.import_module(f"groupglm.{name}")

@@ -64,9 +64,11 @@ def fit_bytes(
     """Return the bytes a fit takes, whatever the number of images.
 
     Two states (the total, and that of the chunk being read), two batches of rows (one is read while
-    the other is taken up), and the images that the threads are reading:
+    the other is taken up), the images that the threads are reading, and the counts of exact zeros
+    (a number of 4 bytes and one of 1 a voxel, and a mark of 1 in each thread):
 
-        16 * (n_columns + 2) * n_values  +  2 * batch_bytes  +  n_threads * image_bytes
+        (16 * (n_columns + 2) + 5 + n_threads) * n_values
+            +  2 * batch_bytes  +  n_threads * image_bytes
 
     Voxels that some image lacks have a triangular factor of their own in both states, and in a
     third while one of them grows or is merged:
@@ -98,7 +100,8 @@ def fit_bytes(
     """
     q = n_columns + 1 if n_working is None else n_working
     factors = n_missing * 12 * (q * (q + 1) + 4)
-    return 16 * (n_columns + 2) * n_values + 2 * batch_bytes + n_threads * image_bytes + factors
+    voxel = 16 * (n_columns + 2) + 5 + n_threads
+    return voxel * n_values + 2 * batch_bytes + n_threads * image_bytes + factors
 
 
 def refuse_missing_beyond(

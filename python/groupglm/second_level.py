@@ -98,7 +98,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     memory_budget : float, optional
         Bytes that reading images may take, by default half of what is free: batches of rows are
         made that small, which changes results by rounding (1e-13). A fit takes
-        16 (n_columns + 2) bytes a voxel, two batches of at most 40 MB, and an image a thread,
+        16 (n_columns + 2) + 5 bytes a voxel, two batches of at most 40 MB, and an image a thread,
         whatever the number of images; a voxel that some image lacks takes some
         12 (n_columns + 1)^2 bytes more, and a fit stops where they exceed the budget.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
-from groupglm import SecondLevelModel
+from groupglm import SecondLevelModel, _core
 from groupglm.budget import batch_bytes_within, check_memory_budget, fit_bytes
+from groupglm.spaces.zeros import ZeroTally
 
 SIDE = 64
 N_FILES = 4
@@ -83,6 +87,29 @@ def test_peak_memory_is_flat_and_as_stated(paths: list[str]) -> None:
         # The allocator's own: a few MB, and some arrays of a number a voxel in between.
         assert many <= 1.1 * stated + 12e6, name
         assert many <= 1.1 * few + 6e6, name
+
+
+def test_the_formula_has_a_term_for_counting_zeros() -> None:
+    """What the tally holds, whatever is read: measured."""
+    n, n_threads = 1000, 3
+    common = {"n_columns": 2, "batch_bytes": 0, "n_threads": n_threads, "image_bytes": 0}
+    voxel = (fit_bytes(n_values=n, **common) - fit_bytes(n_values=0, **common)) / n
+    state = _core.OlsState(3, n)  # three columns of the working design, as of the formula
+    states = 2 * sum(np.asarray(part).nbytes for part in state.__getstate__()[2:4]) / n
+    tally = ZeroTally(n)
+    rows = [np.zeros(n, dtype=np.float32) for _ in range(n_threads)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        barrier = threading.Barrier(n_threads)
+
+        def add(row: NDArray[np.float32]) -> int:
+            barrier.wait()  # a thread each
+            tally.add_row(row, None)
+            return int(tally._own.room.nbytes)
+
+        rooms = sum(pool.map(add, rows))
+    counts = tally._counts.nbytes + tally._recent.nbytes
+    np.testing.assert_array_equal(tally.counts, n_threads)
+    assert voxel == states + (counts + rooms) / n
 
 
 @pytest.fixture(scope="module")

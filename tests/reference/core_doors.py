@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Right arguments for every name of the compiled core, and wrong ones: run as a program.
+
+Each argument is replaced by each of a list of wrong ones. A call may raise any exception or give a
+result; a crash ends the program by a signal, and a call without end by the caller's time limit.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from groupglm import _core
+
+N, P, V = 8, 2, 70
+THREADS = 2
+
+Call = tuple[Callable[..., Any], list[Any]]
+
+
+def design() -> _core.Design:
+    return _core.Design(np.column_stack([np.ones(N), np.arange(N, dtype=np.float64)]))
+
+
+def data() -> Any:
+    values = np.random.default_rng(0).standard_normal((N, V))
+    values[3, ::4] = np.nan
+    return values
+
+
+def state() -> _core.OlsState:
+    made = _core.OlsState(P, V)
+    made.update(design(), 0, data(), THREADS)
+    return made
+
+
+def neighbours() -> _core.Neighbours:
+    return _core.Neighbours.of_volume((5, 7, 2), np.arange(V), 6)
+
+
+def volume() -> Any:
+    return np.asfortranarray(np.random.default_rng(1).standard_normal((3, 4, 5)))
+
+
+def present_arguments() -> list[Any]:
+    """Of one pattern of presence, of all voxels, whose fourth image is missing."""
+    present = np.ones((1, N), dtype=np.bool_)
+    present[0, 3] = False
+    effect = np.zeros((1, N))
+    effect[0, :2] = np.sqrt(0.5) * np.array([1, -1])
+    order = np.stack([np.arange(N), np.arange(N)[::-1]])
+    return [
+        data(), effect, np.full((1, N), N**-0.5), 0, True,
+        np.arange(V), np.array([0, V]), present, np.array([1]), np.array([0]),
+        np.array([[5.0, 1.0, 1.0]]), np.ones((1, 3, 2)), order, np.ones((2, N)),
+        np.zeros((2, V)), np.zeros((2, V)), THREADS,
+    ]  # fmt: skip
+
+
+def calls() -> dict[str, Call]:
+    """Return the names of the core, methods with their class, each with a call that works."""
+    c = np.array([[0.0, 1.0]])
+    rows = np.random.default_rng(2).standard_normal((3, 2, N))
+    basis = np.full((1, N), N**-0.5)
+    stat = np.random.default_rng(3).standard_normal(V)
+    maps = np.random.default_rng(4).standard_normal((3, V))
+    voxel_map = np.column_stack([np.eye(3), np.zeros(3)])
+    labels = np.zeros((3, 4, 5), np.uint8, order="F")
+    grouped = [
+        data()[:, 1:4], basis, np.ones((3, 2, 2, N)), np.ones((3, 2, N)),
+        np.stack([np.eye(2) / 2] * 2), np.array([3.0, 3.0]), np.array([4.0, 4.0]), 1, True,
+        np.zeros((3, 3)), np.zeros((3, 3)), THREADS,
+    ]  # fmt: skip
+    return {
+        "Design": (_core.Design, [design().basis()]),
+        "Design.rows": (_core.Design.rows, [design(), 1, 3]),
+        "Design.basis": (_core.Design.basis, [design()]),
+        "Design.gains": (_core.Design.gains, [design(), c]),
+        "Design.partition": (_core.Design.partition, [design(), c]),
+        "OlsState": (_core.OlsState, [P, V]),
+        "OlsState.update": (_core.OlsState.update, [state(), design(), 0, data(), THREADS]),
+        "OlsState.merge": (_core.OlsState.merge, [state(), state(), THREADS]),
+        "OlsState.select": (_core.OlsState.select, [state(), np.array([5, 0, 69])]),
+        "Neighbours.of_volume": (_core.Neighbours.of_volume, [(5, 7, 2), np.arange(V), 6]),
+        "Neighbours.of_adjacency": (
+            _core.Neighbours.of_adjacency,
+            [np.array([0, 1, 2]), np.array([1, 0], np.int32)],
+        ),
+        "Neighbours.adjacency": (_core.Neighbours.adjacency, [neighbours()]),
+        "build_info": (_core.build_info, []),
+        "supported_level": (_core.supported_level, []),
+        "max_threads": (_core.max_threads, []),
+        "beta": (_core.beta, [state(), design(), THREADS]),
+        "rss": (_core.rss, [state(), design(), THREADS]),
+        "residual_norm": (_core.residual_norm, [state(), design(), THREADS]),
+        "r_square": (_core.r_square, [state(), design(), THREADS]),
+        "mean": (_core.mean, [state(), design(), THREADS]),
+        "observations_and_rank": (_core.observations_and_rank, [state(), design(), THREADS]),
+        "is_estimable": (_core.is_estimable, [state(), design(), c]),
+        "contrast": (_core.contrast, [state(), design(), c, "F", THREADS]),
+        "residuals": (_core.residuals, [np.ones((N, P)), np.ones((P, V)), data(), THREADS]),
+        "predict": (_core.predict, [np.ones((N, P)), np.ones((P, V)), THREADS]),
+        "resample_volume": (
+            _core.resample_volume,
+            [volume(), voxel_map, (4, 4, 4), "continuous", 0.0, THREADS, (0.0, 0.0, 0.0)],
+        ),
+        "resample_nearest": (
+            _core.resample_nearest,
+            [labels, voxel_map, (4, 4, 4), THREADS, (0.0, 0.0, 0.0)],
+        ),
+        "gather": (_core.gather, [stat, np.array([[0, 3], [9, 2]]), np.zeros(5)]),
+        "scatter": (_core.scatter, [np.ones(3), np.array([0, 2, 5]), np.zeros(9, np.float32)]),
+        "smooth_volume": (_core.smooth_volume, [stat.copy(), (5, 7, 2), (1.0, 0.0, 2.0), THREADS]),
+        "label_clusters": (_core.label_clusters, [stat, neighbours(), 1.0, True]),
+        "cluster_maxima": (_core.cluster_maxima, [maps, neighbours(), 1.0, True, THREADS]),
+        "tfce": (_core.tfce, [stat, neighbours(), 0.5, 2.0, True, 100]),
+        "tfce_maxima": (_core.tfce_maxima, [maps, neighbours(), 0.5, 2.0, True, 0, THREADS]),
+        "permuted_statistics": (
+            _core.permuted_statistics,
+            [data(), basis, rows, 1, 6.0, True, maps, maps.copy(), THREADS],
+        ),
+        "permuted_g_statistics": (_core.permuted_g_statistics, grouped),
+        "permuted_present_statistics": (_core.permuted_present_statistics, present_arguments()),
+        "t_z_scores": (_core.t_z_scores, [stat, 5.0]),
+        "f_z_scores": (_core.f_z_scores, [np.abs(stat), 2.0, 5.0]),
+        "use_projection_loops": (_core.use_projection_loops, [None]),  # a capsule, of v4's module
+    }
+
+
+def empty(kind: Any) -> Any:
+    """Return an object that was never initialised."""
+    return kind.__new__(kind)
+
+
+CLASSES: tuple[type[Any], ...] = (_core.Design, _core.OlsState, _core.Neighbours)
+
+
+def wrong(right: Any) -> Iterator[Any]:
+    """Yield what may stand wrongly in the place of an argument."""
+    yield from (None, "no", object(), [], {}, -1, 0, 2**31, 2**62, -(2**63), 2**70, 1.5, np.nan,
+                np.inf, -np.inf, 1e308, b"", (1, 2, 3), (0, 0, 0), (-1, 5, 7), (2**62, 2, 2),
+                (2**21, 2**21, 2**21), (np.nan, np.inf, -1.0))  # fmt: skip
+    yield from (empty(kind) for kind in CLASSES)
+    if not isinstance(right, np.ndarray) or right.size == 0:
+        return
+    values: tuple[Any, ...] = (-1, V, 2**62, -(2**62))
+    if right.dtype.kind == "f":
+        values = (-1.0, np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324)
+    for value in values:
+        with np.errstate(all="ignore"):
+            item = np.array([value]).astype(right.dtype)[0]
+        for place in (0, right.size // 2, right.size - 1):
+            changed = right.copy(order="K")
+            changed.flat[place] = item
+            yield changed
+        yield np.full_like(right, item)
+    locked = right.copy(order="K")
+    locked.setflags(write=False)
+    yield locked
+    yield right.copy(order="K")[::-1]
+    yield np.sort(right, axis=0)[::-1].copy()
+    yield right[..., :-1].copy()
+    yield right[:-1].copy()
+    yield right[:0].copy()
+    yield right[..., :0].copy()
+    yield right.ravel().copy()
+    yield right[None].copy()
+    yield np.concatenate([right, right])
+    yield right.T
+    yield np.array(right.flat[0])
+    for dtype in (
+        np.float16,
+        np.float32,
+        np.float64,
+        np.int32,
+        np.int64,
+        np.uint8,
+        complex,
+        object,
+    ):
+        with np.errstate(all="ignore"):
+            yield np.nan_to_num(right.astype(np.float64)).astype(dtype)
+    yield np.lib.stride_tricks.as_strided(right, right.shape, (0,) * right.ndim)
+
+
+def states() -> Iterator[tuple[type[Any], Any]]:
+    """Yield lies about the parts of an object, one part at a time."""
+    for made in (design(), state(), neighbours()):
+        parts = made.__getstate__()
+        for place, right in enumerate(parts):
+            for other in wrong(right):
+                yield type(made), (*parts[:place], other, *parts[place + 1 :])
+        yield type(made), ()
+        yield type(made), (*parts, 1)
+        yield type(made), None
+
+
+def use(made: Any) -> None:
+    """Ask an object that was made of lies for all that it can be asked for."""
+    if isinstance(made, _core.OlsState):
+        for name in ("beta", "rss", "residual_norm", "r_square", "mean", "observations_and_rank"):
+            attempt(getattr(_core, name), [made, design(), THREADS])
+        attempt(_core.contrast, [made, design(), np.array([[0.0, 1.0]]), "t", THREADS])
+        attempt(state().merge, [made, THREADS])
+        attempt(made.update, [design(), 0, data(), THREADS])
+        attempt(made.select, [np.array([0, 1])])
+    elif isinstance(made, _core.Design):
+        attempt(made.basis, [])
+        attempt(made.partition, [np.array([[0.0, 1.0]])])
+        attempt(made.rows, [0, 2])
+        attempt(_core.contrast, [state(), made, np.array([[0.0, 1.0]]), "F", THREADS])
+        attempt(_core.OlsState(P, V).update, [made, 0, data(), THREADS])
+    else:
+        stat = np.random.default_rng(5).standard_normal(made.n_places)
+        attempt(_core.label_clusters, [stat, made, 0.5, True])
+        attempt(_core.tfce, [stat, made, 0.5, 2.0, True, 0])
+
+
+def attempt(function: Callable[..., Any], arguments: list[Any]) -> bool:
+    """Call, and tell whether it raised."""
+    try:
+        function(*arguments)
+    except Exception:
+        return True
+    return False
+
+
+def say(text: str) -> None:
+    """Tell how far it has come, also if the next call ends the program."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    for name, (function, right) in calls().items():
+        say(name)
+        for place, argument in enumerate(right):
+            for other in wrong(argument):
+                attempt(function, [*right[:place], other, *right[place + 1 :]])
+        attempt(function, right[:-1])
+        attempt(function, [*right, 1])
+    for kind, parts in states():
+        say(kind.__name__)
+        made = empty(kind)
+        if not attempt(made.__setstate__, [parts]):
+            use(made)
+    say("done")
+
+
+if __name__ == "__main__":
+    main()
