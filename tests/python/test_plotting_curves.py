@@ -223,6 +223,7 @@ def test_origins_follow_the_rows_and_the_saved_model(table: pd.DataFrame, tmp_pa
     # A page has them too: over age, with the sites' names.
     contrast = {"age": design.columns[1:3].tolist(), "site": design.columns[3:].tolist()}
     text = model.generate_report(contrast).get_standalone()
+    assert " through " in text  # where the curve turns
     assert " over age." in text
     assert "Fitted: Bonn: " in text
 

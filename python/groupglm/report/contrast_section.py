@@ -306,7 +306,7 @@ def _curve(line: NDArray[np.float64]) -> str:
         return _from_to(fitted)
     top = words.number(float(fitted[turn]))
     ends = [words.number(float(fitted[end])) for end in (0, -1)]
-    return f"from {ends[0]} by {top} at {places[turn]:.4g} to {ends[1]}"
+    return f"from {ends[0]} through {top} at {places[turn]:.4g} to {ends[1]}"
 
 
 def _from_to(fitted: NDArray[np.float64]) -> str:
