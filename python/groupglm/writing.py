@@ -114,18 +114,24 @@ def write_whole(path: Path, data: bytes | bytearray) -> Path:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Append to a regular file, whoever else does so; there is no file of another kind to wait for.
+    """Append to a regular file, whoever else does so.
+
+    A file with other names is left alone: it may be one that is read. A pipe is not waited for.
 
     Raises
     ------
     OSError
         If that cannot be done.
     """
-    flags = ("O_WRONLY", "O_APPEND", "O_CREAT", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+    if path.is_symlink():
+        raise OSError(errno.EINVAL, "it is a link", str(path))
+    flags = ("O_NOFOLLOW", "O_WRONLY", "O_APPEND", "O_CREAT", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
     handle = os.open(path, sum(getattr(os, flag, 0) for flag in flags), 0o666)
     with open(handle, "ab") as file:  # noqa: PTH123 (an open file has no path)
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        if os.fstat(handle).st_nlink > 1:
+            raise OSError(errno.EINVAL, "it has another name, by a hard link", str(path))
         file.write(data)
 
 

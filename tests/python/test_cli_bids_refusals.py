@@ -243,6 +243,32 @@ def test_results_do_not_go_over_another_data_set(raw: Path, tmp_path: Path) -> N
     assert json.loads(path.read_text()) == other
 
 
+def test_files_of_the_user_are_neither_replaced_nor_lost(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    bids_done(raw, out, *SUBJECT_LEVEL)
+    (mask,) = out.glob("*_mask.nii.gz")
+    description = json.loads((out / "dataset_description.json").read_text())
+    description["GeneratedBy"].append({"Name": "me"})
+    write_json(out / "dataset_description.json", {**description, "Name": "Mine", "Authors": ["me"]})
+    (out / ".bidsignore").write_text("mine*")
+    bids_done(raw, out, *SUBJECT_LEVEL)
+    found = json.loads((out / "dataset_description.json").read_text())
+    assert found == {**description, "Name": "Mine", "Authors": ["me"]}
+    assert (out / ".bidsignore").read_text().startswith("mine*\n*_statmap.nii.gz\n")
+    for name, content in ((mask.name, b"mine"), (mask.name, None)):
+        target = tmp_path / f"other{content is None}" / name
+        target.parent.mkdir()
+        if content is None:
+            target = target.with_name(name.replace(".nii.gz", ".json"))
+        target.write_bytes(b"mine")
+        for more in ((), ("--overwrite",)):
+            refused = run_bids(raw, target.parent, *SUBJECT_LEVEL, *more)
+            assert refused.exit_code == 1
+            assert f"OUT '{target.parent}' holds '{target.name}', which " in refused.output
+            assert target.read_bytes() == b"mine"
+            assert {path.name for path in target.parent.iterdir()} == {target.name, "log.txt"}
+
+
 def test_an_f_test_of_one_row_is_not_permuted_as_t(raw: Path, tmp_path: Path) -> None:
     one = {"Name": "a", "ConditionList": ["age"], "Weights": [1], "Test": "F"}
     path = model_file(tmp_path, Contrasts=[one])

@@ -121,9 +121,22 @@ def _a_device(log: Path) -> None:
     log.symlink_to("/dev/full")
 
 
+def _a_link(log: Path) -> None:
+    log.with_name("mine.txt").write_text("mine")
+    log.symlink_to("mine.txt")
+
+
+def _a_hard_link(log: Path) -> None:
+    log.with_name("mine.txt").write_text("mine")
+    log.hardlink_to(log.with_name("mine.txt"))
+
+
 @posix
 @pytest.mark.parametrize("fails", [False, True])
-@pytest.mark.parametrize("make", [_without_permission, _not_text, _a_folder, _a_pipe, _a_device])
+@pytest.mark.parametrize(
+    "make",
+    [_without_permission, _not_text, _a_folder, _a_pipe, _a_device, _a_link, _a_hard_link],
+)
 def test_a_log_that_cannot_be_written(
     study: Path, tmp_path: Path, make: Callable[[Path], None], fails: bool
 ) -> None:
@@ -135,6 +148,8 @@ def test_a_log_that_cannot_be_written(
     assert ("'nothing'" in result.stderr) == fails
     told = f"Warning: the log '{tmp_path / 'log.txt'}' cannot be written: " in result.stderr
     assert told != writable
+    if "link" in make.__name__:
+        assert (tmp_path / "mine.txt").read_text() == "mine"
     if writable:
         text = (tmp_path / "log.txt").read_bytes()
         assert b"before\n" in text
