@@ -151,7 +151,7 @@ def test_the_mask_of_the_test_is_written(study: Path, tmp_path: Path) -> None:
 def test_a_second_run_skips_and_more_permutations_go_on(study: Path, tmp_path: Path) -> None:
     assert _run("permute", study, tmp_path, "--n-perm", "30").exit_code == 0
     again = _run("permute", study, tmp_path, "--n-perm", "30")
-    assert "permutations skipped, they are there already" in again.output
+    assert "permutations skipped, 30 of them are there already" in again.output
     more = _run("permute", study, tmp_path, "--n-perm", "50")
     assert more.exit_code == 0, more.output
     assert "(50 permutations)" in more.output
@@ -276,3 +276,26 @@ def test_long_work_is_told_in_lines(
         assert line not in long.stdout
     short = _run("permute", study, tmp_path / "short", "--n-perm", "100")
     assert " left" not in short.stderr
+
+
+def test_a_mean_is_tested_by_sign_flips_and_every_word_says_so(study: Path, tmp_path: Path) -> None:
+    mean = ("--formula", "~ 1", "--contrast", "mean=intercept", "--n-perm", "40")
+    command = [
+        "fit", str(study / "maps" / "*.nii.gz"), "--participants",
+        str(study / "participants.tsv"), "--mask", str(study / "mask.nii.gz"), "--output",
+        str(tmp_path), "--save-model", "--report", *mean,
+    ]  # fmt: skip
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert "(40 sign flips)" in result.output
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "40 sign flips, both tails" in page
+    assert "40 sign flips (both tails; familywise" in page  # the methods paragraph
+    facts = json.loads((tmp_path / "contrast-mean_stat-logp_desc-maxT_statmap.json").read_text())
+    assert facts["SignFlips"] is True
+    again = ["report", str(tmp_path), "--output", str(tmp_path / "again.html")]
+    assert CliRunner().invoke(main, again).exit_code == 0
+    assert "40 sign flips, both tails" in (tmp_path / "again.html").read_text(encoding="utf-8")
+    assert _run("permute", study, tmp_path / "slope", "--n-perm", "20").exit_code == 0
+    slope = tmp_path / "slope" / "contrast-age_stat-logp_desc-maxT_statmap.json"
+    assert json.loads(slope.read_text())["SignFlips"] is False

@@ -44,7 +44,7 @@ def _permutations_said(text: str, results: Path) -> None:
             assert re.search(f"smallest corrected p is {re.escape(f'{p:.3g}')}, of z", page.text)
     assert "Permutation test of voxels" in page.text
     assert "Permutation test of threshold-free cluster enhancement" in page.text
-    assert f"{N_PERM} permutations, both tails." in page.text
+    assert f"{N_PERM} permutations of images, both tails." in page.text
     assert "False discovery rate 0.2" in page.text
     assert "Winkler AM" in page.text
 

@@ -205,7 +205,9 @@ def _report(
         facts = settings.permutations.facts()
         for own in done:
             found = own["permuted"]
-            tests[own["name"]] = test_on_page(facts, found["n_permutations"], found["files"])
+            tests[own["name"]] = test_on_page(
+                facts, found["n_permutations"], found["files"], sign_flips=found["sign_flips"]
+            )
             redo |= found["status"] == "written"
         counts = {name: test.n_permutations for name, test in tests.items()}
         said["Permutation"] = {**facts, "NumberOfPermutations": counts}

@@ -16,6 +16,7 @@ from groupglm.cli.ledger.removal import contradicting, remove
 from groupglm.cli.ledger.study_results import Outputs
 from groupglm.cli.options import target_grid
 from groupglm.cli.outputs import Contrast, name_contrast, read_json, sidecar
+from groupglm.naming import counted
 from groupglm.report.permutation_test import PREFIX
 from groupglm.rounding import p_value
 
@@ -193,6 +194,7 @@ def permute_contrast(
     ValueError
         If the contrast cannot be permuted, or the folder holds results of other input.
     """
+    from groupglm.inference.permutation.choosing import flips_signs
     from groupglm.inference.permutation.resuming import ResumeError
 
     names = _names(contrast, how)
@@ -207,8 +209,12 @@ def permute_contrast(
         n_done = {said.get("NumberOfPermutations") for said in found}  # several: interrupted
         enough = all(said.get("NumberAskedFor", 0) >= how.n_perm for said in found)
         if enough and len(n_done) == 1:
-            journal.say(f"{contrast.name}: permutations skipped, they are there already")
-            return _summary(paths, found[0]["NumberOfPermutations"], "skipped")
+            number = found[0]["NumberOfPermutations"]
+            journal.say(
+                f"{contrast.name}: permutations skipped, {number} of them are there already "
+                "(--overwrite redoes them)"
+            )
+            return _summary(paths, number, "skipped", found[0].get("SignFlips"))
     try:
         images, number = _permute(study, contrast, how, options, progress)
     except ResumeError as error:
@@ -218,7 +224,12 @@ def permute_contrast(
             "give another folder"
         ) from error
     said |= facts(contrast)
-    counted = {"NumberOfPermutations": number, "NumberAskedFor": how.n_perm}
+    flips = flips_signs(study.design.to_numpy(), np.array(contrast.weights))
+    numbers = {
+        "NumberOfPermutations": number,
+        "NumberAskedFor": how.n_perm,
+        "SignFlips": flips,
+    }
     for name, path in paths.items():
         key = name.removeprefix("logp_")
         meaning = _MEANING[key]
@@ -227,18 +238,17 @@ def permute_contrast(
         name_contrast(images[name], contrast)
         values = {"Values": key if key == name else "logp"}
         outputs.write_image(
-            images[name], path, {"Description": meaning, **values, **said, **counted}
+            images[name], path, {"Description": meaning, **values, **said, **numbers}
         )
-    summary = _summary(paths, number, "written")
+    summary = _summary(paths, number, "written", flips)
+    what = counted(number, "sign flip" if flips else "permutation")
     for name, p in summary["smallest_p"].items():
-        journal.say(
-            f"{contrast.name}: {name}: smallest corrected p {p_value(p)} ({number} permutations)"
-        )
+        journal.say(f"{contrast.name}: {name}: smallest corrected p {p_value(p)} ({what})")
     return summary
 
 
 def test_on_page(
-    facts: Mapping[str, Any], n_done: int, files: Mapping[str, Any]
+    facts: Mapping[str, Any], n_done: int, files: Mapping[str, Any], *, sign_flips: bool | None
 ) -> PermutationTest:
     """Return a contrast's permutation test as a page shows it.
 
@@ -250,6 +260,8 @@ def test_on_page(
         Number of permutations that were done.
     files : mapping of str to str or pathlib.Path
         Its maps, by the name that `groupglm.non_parametric_inference` gives each.
+    sign_flips : bool or None
+        Whether signs were flipped; None if it is not known.
 
     Returns
     -------
@@ -263,6 +275,7 @@ def test_on_page(
         n_permutations=n_done,
         two_sided=bool(facts.get("TwoSided")),
         cluster_p=facts.get("ClusterFormingP"),
+        sign_flip=sign_flips,
     )
 
 
@@ -321,7 +334,9 @@ def _permute(
     return images, load_state(progress).n_done
 
 
-def _summary(paths: Mapping[str, Path], n_done: int, status: str) -> dict[str, Any]:
+def _summary(
+    paths: Mapping[str, Path], n_done: int, status: str, sign_flips: bool | None
+) -> dict[str, Any]:
     import nibabel as nib
 
     smallest = {}
@@ -334,6 +349,7 @@ def _summary(paths: Mapping[str, Path], n_done: int, status: str) -> dict[str, A
     return {
         "status": status,
         "n_permutations": n_done,
+        "sign_flips": sign_flips,
         "smallest_p": smallest,
         "files": {name: str(path) for name, path in paths.items()},
     }

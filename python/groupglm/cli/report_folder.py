@@ -129,7 +129,9 @@ class ModelFolder:
                 folder.read.append(_image_of(path))
         for name, own in tests.items():
             n_done, facts = own["facts"]["NumberOfPermutations"], own["facts"]["Permutation"]
-            folder.permutations[name] = test_on_page(facts, n_done, own["files"])
+            folder.permutations[name] = test_on_page(
+                facts, n_done, own["files"], sign_flips=own["facts"].get("SignFlips")
+            )
         return folder
 
     def extent(self, given: int | None) -> int:

@@ -74,7 +74,7 @@ def _tails(test: PermutationTest) -> str:
 def _rearranged(test: PermutationTest) -> str:
     if test.sign_flip is None:
         return "permutations"
-    return "random changes of signs" if test.sign_flip else "permutations of images"
+    return "sign flips" if test.sign_flip else "permutations of images"
 
 
 def explanation(finding: PermutedFinding) -> str:

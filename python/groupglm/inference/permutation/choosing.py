@@ -15,6 +15,7 @@ from groupglm.inference.permutation.exchange import (
     make_exchange,
 )
 from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
+from groupglm.inference.permutation.partition import partition
 from groupglm.inference.permutation.present_kernel import make_present_kernel
 
 if TYPE_CHECKING:
@@ -26,10 +27,25 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.partition import Partition
     from groupglm.inference.permutation.present import Presence
 
-__all__ = ["choose_exchange", "choose_kernel", "choose_rearrangements"]
+    Floats = NDArray[np.float64]
+
+__all__ = ["choose_exchange", "choose_kernel", "choose_rearrangements", "flips_signs"]
 
 _LIKELY_ALPHA = 0.05
 _FEW_IN_GROUP = 10
+
+
+def flips_signs(X: Floats, contrast: Floats) -> bool:
+    """Return whether a test flips signs, where neither `sign_flip` nor groups are given.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        The design matrix.
+    contrast : array, shape (n_columns,) or (n_rows, n_columns)
+        What is tested.
+    """
+    return not partition(X, np.atleast_2d(contrast)).leaves_mean_free
 
 
 def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
