@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from groupglm.plotting import plot_glass_brain, plot_stat_map
-from groupglm.plotting.panels import GLASS_MODES, SLICE_MODES
+from groupglm.plotting.panels import GLASS_MODES, SLICE_MODES, Panel
 from groupglm.plotting.volumes import IN_PLANE, Volume
 
 SHAPE = (30, 36, 28)
@@ -205,3 +205,9 @@ def test_bounds_hold_the_voxels_that_are_not_zero() -> None:
     corners = AFFINES["flipped"] @ np.array([[3.5, 9.5, 2.5, 1], [8.5, 11.5, 3.5, 1]]).T
     np.testing.assert_allclose(bounds.low, corners[:3].min(axis=1))
     np.testing.assert_allclose(bounds.high, corners[:3].max(axis=1))
+
+
+def test_a_cut_beside_zero_has_no_minus_sign() -> None:
+    assert [Panel("x", mm).label for mm in (-0.4, 0.0, 0.4, -0.6)] == [
+        "x = 0", "x = 0", "x = 0", "x = -1",
+    ]  # fmt: skip

@@ -70,7 +70,7 @@ class Panel:
         names = {"l": "left", "r": "right", "x": "side", "y": "front", "z": "top"}
         if self.coordinate is None:
             return names[self.view]
-        return f"{self.view} = {self.coordinate:.0f}"
+        return f"{self.view} = {round(self.coordinate)}"  # 0, not -0, for -0.3
 
 
 def glass_panels(display_mode: str) -> list[Panel]:

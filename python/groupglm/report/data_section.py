@@ -104,8 +104,8 @@ def _zeros(group: FittedGroup) -> str:
     treated = (
         "They were taken for missing values (zero_is_missing)."
         if zeros.are_missing
-        else "They count as values. Zeros outside a subject's brain are none: zero_is_missing "
-        "leaves them out."
+        else "They count as values. If they stand for voxels outside a subject's brain, leave them "
+        "out by zero_is_missing=True (--zero-is-missing in the shell)."
     )
     return f"{zeros.sentence()}. {treated}"
 
