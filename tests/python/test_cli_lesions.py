@@ -99,7 +99,9 @@ def test_they_survive_the_threshold_command(
     folder, _ = fitted
     out = tmp_path / "kept.nii.gz"
     arguments = ("threshold", folder / "out" / Z, "--mask", folder / "mask.nii.gz", *how)
-    _run(*arguments, "--output", out)
+    said = _run(*arguments, "--output", out).output
+    assert ("(not corrected for the number of voxels)" in said) == (how[1] == "fpr:0.001")
+    assert ("z is infinite: 35 voxels" in said) == (how[1] == "inf")
     kept = _values(out)
     np.testing.assert_array_equal(np.where(np.isinf(kept), kept, np.nan), INFINITE)
     if how[1] == "inf":

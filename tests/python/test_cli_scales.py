@@ -58,7 +58,7 @@ def test_no_scale_makes_noise_significant(noise: Path, tmp_path: Path, stat: str
     out = tmp_path / "x.nii.gz"
     result = _threshold(noise, stat, out, "--correct", "fdr:0.05")
     assert result.exit_code == 0, result.output
-    assert "no threshold serves: 0 voxels" in result.output
+    assert "no voxel survives fdr:0.05: 0 voxels" in result.output
     converted = "it was converted to z-scores" in result.output
     assert converted == (stat[-1] in "tF")
     result = _threshold(noise, stat, out, "--correct", "fpr:0.05")

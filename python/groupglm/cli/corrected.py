@@ -123,7 +123,7 @@ def correct_contrast(
     shown = (
         "no voxel survives"
         if finite is None
-        else f"{'|z|' if two_sided else 'z'} >= {statistic(threshold)}"
+        else f"{'|z|' if two_sided else 'z'} >= {statistic(threshold)}{correction.caution}"
     )
     journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
     return {**done, "threshold": finite, "n_clusters": count, "status": "written"}

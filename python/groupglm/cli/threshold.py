@@ -109,8 +109,9 @@ def threshold(
             letter = "z" if holds is None or correct is not None else holds.kind
             sign = "<=" if limit < 0 else ">="
             beyond = f"{letter} {sign}" if not both else f"|{letter}| {sign}"
-            serves = math.isfinite(limit)
-            found = f"{beyond} {statistic(limit)}" if serves else "no threshold serves"
+            found = f"{beyond} {statistic(limit)}{'' if correct is None else correct.caution}"
+            if math.isinf(limit):
+                found = f"no voxel survives {correct}" if at is None else f"{letter} is infinite"
             journal.say(f"{found}: {counted(n_voxels, 'voxel')}, written to {output}")
     journal.summary(
         {
