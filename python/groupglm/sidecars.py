@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from groupglm.regular_files import why_unreadable
 __all__ = ["content_facts", "describes", "has_content", "read_json", "sidecar"]
 
 _MAX_BYTES = 10_000_000  # far above any that is written
+_COUNTS = ("NumberOfPermutations", "NumberAskedFor")
+_OBJECTS = ("Permutation", "Settings")
 
 
 def sidecar(path: Path) -> Path:
@@ -25,14 +28,14 @@ def sidecar(path: Path) -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a sidecar; None if there is none that can be read."""
+    """Read a sidecar; None if there is none that can be read, or one of ours is damaged."""
     try:
         if why_unreadable(path) is not None or path.stat().st_size > _MAX_BYTES:
             return None
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and _is_sound(found) else None
 
 
 def content_facts(path: Path) -> dict[str, Any]:
@@ -67,3 +70,57 @@ def has_content(path: Path, said: Any) -> bool | None:
         return bool(said.get("Hash") == content_facts(path)["Hash"])
     except OSError:
         return False
+
+
+def _is_sound(facts: dict[str, Any]) -> bool:
+    """Tell whether what is computed from is of its type, where this package wrote the file."""
+    versions = facts.get("SoftwareVersions")
+    if not isinstance(versions, dict) or "groupglm" not in versions:
+        return True
+    contrast, correction = facts.get("Contrast"), facts.get("Correction")
+    return (
+        all(_is_count(facts[key]) for key in _COUNTS if key in facts)
+        and all(isinstance(facts[key], dict) for key in _OBJECTS if key in facts)
+        and ("Contrast" not in facts or _is_contrast(contrast))
+        and _is_permutation(facts.get("Permutation", {}))
+        and (not isinstance(correction, dict) or _is_correction(correction))
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_contrast(facts: Any) -> bool:
+    """Tell whether a contrast has its name, and a weight, or in each row a weight, a column."""
+    if not isinstance(facts, dict):
+        return False
+    columns, weights = facts.get("Columns"), facts.get("Weights")
+    texts = (facts.get("Name"), facts.get("Expression"))
+    if not all(isinstance(text, str) for text in texts):
+        return False
+    if not isinstance(columns, list) or not isinstance(weights, list) or not weights:
+        return False
+    rows = weights if isinstance(weights[0], list) else [weights]
+    return all(isinstance(column, str) for column in columns) and all(
+        isinstance(row, list) and len(row) == len(columns) and all(map(_is_number, row))
+        for row in rows
+    )
+
+
+def _is_permutation(facts: dict[str, Any]) -> bool:
+    p = facts.get("ClusterFormingP")
+    return p is None or (_is_number(p) and 0 < p < 1)
+
+
+def _is_correction(facts: dict[str, Any]) -> bool:
+    return (
+        isinstance(facts.get("HeightControl"), str)
+        and _is_number(facts.get("Alpha"))
+        and isinstance(facts.get("TwoSided", True), bool)
+        and _is_count(facts.get("ClusterThreshold", 0))
+    )

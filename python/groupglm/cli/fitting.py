@@ -297,14 +297,17 @@ def _contrast(
 
 def _strongest(path: Path, mask: Path, stat_type: str) -> dict[str, dict[str, Any] | None]:
     """Find the strongest z of either sign in the mask; of F, whose z has one tail, the largest."""
-    import nibabel as nib
-
+    from groupglm.cli.own_maps import values_of
     from groupglm.inference.peaks import extremes
 
-    image: Any = nib.load(path)
-    inside: Any = nib.load(mask)
-    values = np.where(np.asanyarray(inside.dataobj) > 0, np.asanyarray(image.dataobj), np.nan)
-    found = extremes(values, image.affine)
+    z, affine = values_of(path)
+    inside, _ = values_of(mask)
+    if inside.shape != z.shape:
+        raise ValueError(
+            f"'{mask}' has the shape {inside.shape}, and '{path}' {z.shape}; remove them to "
+            "have them made again"
+        )
+    found = extremes(np.where(inside > 0, z, np.nan), affine)
     facts = [
         None if one is None else {"z": one.value, "mm": [round(mm, 3) for mm in one.position]}
         for one in found

@@ -16,6 +16,7 @@ from groupglm.cli.ledger.removal import contradicting, remove
 from groupglm.cli.ledger.study_results import Outputs
 from groupglm.cli.options import target_grid
 from groupglm.cli.outputs import Contrast, name_contrast, read_json, sidecar
+from groupglm.cli.own_maps import values_of
 from groupglm.naming import counted
 from groupglm.report.permutation_test import PREFIX
 from groupglm.rounding import p_value
@@ -206,10 +207,11 @@ def permute_contrast(
     what = f"permutations of {contrast.name!r}"
     if outputs.are_done(what, paths.values(), said, overwrite=options.overwrite):
         found = [read_json(sidecar(path)) or {} for path in paths.values()]
-        n_done = {said.get("NumberOfPermutations") for said in found}  # several: interrupted
+        counts = [said.get("NumberOfPermutations") for said in found]
+        n_done = {count for count in counts if count is not None}  # several: interrupted
         enough = all(said.get("NumberAskedFor", 0) >= how.n_perm for said in found)
         if enough and len(n_done) == 1:
-            number = found[0]["NumberOfPermutations"]
+            number = n_done.pop()
             journal.say(
                 f"{contrast.name}: permutations skipped, {number} of them are there already "
                 "(--overwrite redoes them)"
@@ -337,15 +339,11 @@ def _permute(
 def _summary(
     paths: Mapping[str, Path], n_done: int, status: str, sign_flips: bool | None
 ) -> dict[str, Any]:
-    import nibabel as nib
-
     smallest = {}
     for name, path in paths.items():
         if name.startswith(PREFIX):
-            image: Any = nib.load(path)
-            smallest[name.removeprefix(PREFIX)] = float(
-                10.0 ** -np.nanmax(np.asarray(image.dataobj))  # NaN: not tested
-            )
+            logp, _ = values_of(path)
+            smallest[name.removeprefix(PREFIX)] = float(10.0 ** -np.nanmax(logp))  # NaN: not tested
     return {
         "status": status,
         "n_permutations": n_done,

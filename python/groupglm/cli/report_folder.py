@@ -121,9 +121,9 @@ class ModelFolder:
                     folder.corrections.append(correction)
                 folder.extents.setdefault(int(found.get("ClusterThreshold", 0)), path.name)
                 if contrast.stat_type == "t":  # F has one tail whatever was asked for
-                    folder.tails.setdefault(bool(found["TwoSided"]), path.name)
+                    folder.tails.setdefault(bool(found.get("TwoSided", True)), path.name)
             kind = _permuted_kind(path)
-            if kind and "Permutation" in facts:
+            if kind and "Permutation" in facts and "NumberOfPermutations" in facts:
                 own = tests.setdefault(name, {"facts": facts, "files": {}})
                 own["files"][kind] = _image_of(path)
                 folder.read.append(_image_of(path))
