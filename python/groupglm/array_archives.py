@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,5 +149,11 @@ def array_of(data: bytes) -> NDArray[Any]:
         raise ArchiveError(f"is not an array: its shape {shape} has a negative length")
     if math.prod(shape) * dtype.itemsize != n_bytes:
         raise ArchiveError(f"is not an array: it has {n_bytes} bytes, not those of shape {shape}")
+    if dtype.kind == "U":
+        codes = np.frombuffer(
+            data, np.dtype(np.uint32).newbyteorder(dtype.byteorder), offset=len(data) - n_bytes
+        )
+        if (codes > sys.maxunicode).any():
+            raise ArchiveError("is not an array of text: it has characters that do not exist")
     values = np.frombuffer(data, dtype, math.prod(shape), len(data) - n_bytes)
     return values.reshape(shape, order="F" if by_columns else "C").copy(order="C")

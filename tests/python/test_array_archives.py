@@ -90,6 +90,7 @@ def _header(shape: str, dtype: str = "'<f8'", order: str = "False") -> bytes:
         (_header("__import__('os').getpid()") + bytes(80), "not an array"),
         (_npy(np.array([print], object), pickled=True), "not an array of numbers or text"),
         (_header("(10,)").replace(b"\x01\x00", b"\x02\x00", 1) + bytes(80), "of version 1.0"),
+        (_header("()", "'<U1'") + b"\xff\xff\xff\xff", "characters that do not exist"),
         (b"\x93NUM", "not an array"),
         (b"", "not an array"),
     ],

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Files that we write ourselves or find beside images, and what must hold when they are damaged.
+
+A *case* is bytes: the first says which reader the rest is given to: a saved model, the state of a
+permutation test, a sidecar, a table of participants.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from groupglm import SecondLevelModel, permuted_ols
+from groupglm.cli.report_folder import ModelFolder
+from groupglm.inference.permutation.resuming import load_state
+from groupglm.inputs.matching import read_participants
+from groupglm.sidecars import read_json
+
+NAMES = ("m.groupglm", "null.npz", "a.json", "participants.tsv")
+
+
+def cases() -> Iterator[bytes]:
+    """Make sound cases of every kind."""
+    for number, contents in enumerate(_sound()):
+        for content in contents:
+            yield bytes([number]) + content
+
+
+@functools.cache
+def _sound() -> tuple[list[bytes], ...]:
+    rng = np.random.default_rng(0)
+    design = pd.DataFrame({"age": rng.normal(size=5), "intercept": 1.0})
+    images: list[Any] = [
+        nib.Nifti1Image(rng.normal(size=(3, 2, 2)), np.eye(4))  # type: ignore[no-untyped-call]
+        for _ in range(5)
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = SecondLevelModel().fit(images, design_matrix=design).save(folder / NAMES[0])
+        state = folder / NAMES[1]
+        data = rng.normal(size=(8, 3))
+        permuted_ols(rng.normal(size=(8, 1)), data, n_perm=9, resume=state, random_state=1)
+        archives = [[model.read_bytes()], [state.read_bytes()]]
+    sidecar = {
+        "Contrast": {"Name": "a", "Expression": "a", "Columns": ["a", "b"], "Weights": [1, 0]},
+        "Correction": {"HeightControl": "fdr", "Alpha": 0.05, "TwoSided": True},
+        "Permutation": {"ClusterFormingP": 0.001, "TwoSided": True},
+        "NumberOfPermutations": 100,
+        "NumberAskedFor": 100,
+        "DesignHash": "x",
+        "Settings": {"Mask": None},
+        "SoftwareVersions": {"groupglm": "0.1.0"},
+    }
+    tables = [
+        b"participant_id\tage\tgroup\nsub-01\t31\tpatient\nsub-02\tn/a\tcontrol\n",
+        b'subject_label\t"a ""b"""\n01\t1e3\n02\t-5\n',
+    ]
+    return (*archives, [json.dumps(sidecar).encode()], tables)
+
+
+def check(case: bytes, folder: Path) -> str:
+    """Read a case as the file that its first byte says; it is refused in words, or it is sound.
+
+    Parameters
+    ----------
+    case : bytes
+        Any bytes, at least one.
+    folder : pathlib.Path
+        An empty folder.
+
+    Returns
+    -------
+    str
+        "refused" or "sound".
+
+    Raises
+    ------
+    AssertionError
+        If what was read is not what it should be, or a refusal does not name the file.
+    Exception
+        Anything but a ValueError is a fault of the package.
+    """
+    number = case[0] % len(NAMES)
+    path = folder / NAMES[number]
+    path.write_bytes(case[1:])
+    try:
+        (_check_model, _check_state, _check_sidecar, _check_participants)[number](path)
+    except ValueError as error:
+        assert path.name in str(error), error  # noqa: PT017
+        faults = (MemoryError, SystemError, AssertionError)
+        assert not isinstance(error.__cause__, faults), error  # noqa: PT017
+        return "refused"
+    return "sound"
+
+
+def _check_model(path: Path) -> None:
+    model = SecondLevelModel.load(path)
+    n_columns = len(model.design_matrix_.columns)
+    model.compute_contrast(np.eye(n_columns)[0])
+
+
+def _check_state(path: Path) -> None:
+    state = load_state(path)
+    assert state.seed >= 0
+    assert {len(maxima) for maxima in state.null.values()} <= {state.n_done}
+    assert not any(np.isnan(maxima).any() for maxima in state.null.values())
+
+
+def _check_sidecar(path: Path) -> None:
+    facts = read_json(path)
+    if facts is None or "Contrast" not in facts or "SoftwareVersions" not in facts:
+        return
+    if not isinstance(facts["SoftwareVersions"], dict):
+        return
+    if "groupglm" not in facts["SoftwareVersions"]:
+        return
+    # As beside a model of the same study; what is said of a content is checked elsewhere.
+    facts.pop("File", None)
+    (path.parent / "m.json").write_text(json.dumps(facts), encoding="utf-8")
+    text = json.dumps(facts)
+    (path.parent / "contrast-a_stat-z_statmap.json").write_text(text, encoding="utf-8")
+    (path.parent / "contrast-a_stat-z_statmap.nii.gz").touch()
+    (path.parent / "m.groupglm").touch()
+    try:
+        ModelFolder.of(path.parent / "m.groupglm")
+    except ValueError as error:
+        assert "statmap" in str(error) or "m.groupglm" in str(error), error  # noqa: PT017
+        raise ValueError(f"{path.name}: {error}") from error
+
+
+def _check_participants(path: Path) -> None:
+    table = read_participants(path)
+    assert table.index.is_unique
+    assert table.columns.is_unique
