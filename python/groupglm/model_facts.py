@@ -64,6 +64,23 @@ def _is_levels(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_list_of(_is_text), value.values()))
 
 
+def _is_origins(value: Any, columns: list[str]) -> bool:
+    """Tell whether variables have columns of the design, and a value for each of their rows."""
+    return isinstance(value, dict) and all(_is_origin(own, columns) for own in value.values())
+
+
+def _is_origin(value: Any, columns: list[str]) -> bool:
+    if not isinstance(value, dict) or set(value) != {"columns", "rows", "values"}:
+        return False
+    own, rows, values = value["columns"], value["rows"], value["values"]
+    return (
+        _list_of(_is_text)(own)
+        and set(own) <= set(columns)
+        and _list_of(_list_of(_is_number, len(own)))(rows)
+        and (_list_of(_is_text, len(rows))(values) or _list_of(_is_number, len(rows))(values))
+    )
+
+
 _PARAMETERS: dict[str, Check] = {
     "target_affine": _none_or(_is_affine),
     "target_shape": _none_or(_list_of(_is_whole, 3)),
@@ -120,6 +137,8 @@ def check_facts(facts: Mapping[str, Any]) -> None:
         _check(fit, _FIT, called)
         if not _is_levels(fit.get("levels", {})):  # earlier files have none
             raise ValueError(f"levels of {called} is {_short(fit['levels'])}")
+        if not _is_origins(fit.get("origins", {}), fit["columns"]):
+            raise ValueError(f"origins of {called} is {_short(fit['origins'])}")
         labels, n_rows = fit["labels"], fit["n_rows"]
         if labels is not None and len(labels) != n_rows:
             raise ValueError(
