@@ -7,6 +7,7 @@ is a pickle, and nothing is executed.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -49,7 +50,8 @@ class Members:
 
     def read(self, name: str) -> bytes:
         """Return a member, whose sum (CRC) is verified."""
-        return self._archive.read(self._infos[name])
+        with _refusing():
+            return self._archive.read(self._infos[name])
 
 
 @contextmanager
@@ -76,15 +78,23 @@ def open_archive(path: Path) -> Iterator[Members]:
         If the archive is damaged, also while members are read.
     """
     check_file(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
+    with contextlib.ExitStack() as stack:
+        with _refusing():
+            archive = stack.enter_context(zipfile.ZipFile(path))
             _check_sizes(archive.infolist(), os.path.getsize(path))  # noqa: PTH202
-            yield Members(archive)
-    except (ValueError, FileNotFoundError, PermissionError):  # of ours, or of the caller
+        yield Members(archive)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn whatever zipfile raises into an `ArchiveError`: it trusts the numbers in a file."""
+    try:
+        yield
+    except (ArchiveError, FileNotFoundError, PermissionError):
         raise
     except MemoryError as error:
         raise ArchiveError("does not fit into the memory") from error
-    except Exception as error:  # whatever zipfile raises: it trusts the numbers in a file
+    except Exception as error:
         raise ArchiveError(f"is no archive that can be read ({_said(error)})") from error
 
 

@@ -135,6 +135,20 @@ def test_members_that_overlap_are_refused_before_they_are_read(tmp_path: Path) -
         load_state(path)
 
 
+def test_a_name_of_a_member_that_is_no_text(tmp_path: Path) -> None:
+    path = _state(tmp_path / "a.npz")
+    data = path.read_bytes()
+    place = data.rindex(b"PK\x01\x02")
+    entry = bytearray(data[place:])
+    entry[9] |= 8  # the flag of UTF-8
+    entry[46] = 0xC1
+    path.write_bytes(data[:place] + entry)
+    with pytest.raises(ResumeError, match=r"a\.npz: this is not the state .*no archive"):
+        load_state(path)
+    with pytest.raises(ValueError, match=r"a\.npz' is not a saved model"):
+        SecondLevelModel.load(path)
+
+
 Change = Callable[[dict[str, bytes]], Any]
 DAMAGED: dict[str, tuple[Change, str]] = {
     "NaN": (lambda m: m.update({"null_t.npy": _npy(np.full(40, np.nan))}), "t hold NaN"),
