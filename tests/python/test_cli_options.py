@@ -70,6 +70,29 @@ def test_every_correction_is_computed_saved_tabled_and_on_the_page(
     assert "Report: skipped" not in fewer.output
 
 
+def test_levels_that_agree_in_six_digits_have_files_of_their_own(
+    study: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    levels = ("0.0500001", "0.05000012", "0.05", "0.00001")
+    options = [text for level in levels for text in ("--correct", f"fpr:{level}")]
+    result = run_fit(*basic(study, out, *options, "--json"))
+    assert result.exit_code == 0, result.output
+    for contrast in json.loads(result.stdout)["contrasts"]:
+        files = {one["files"]["map"] for one in contrast["corrected"]}
+        assert len(files) == len(levels)
+        told = {
+            json.loads(Path(file).with_suffix("").with_suffix(".json").read_text())["Correction"][
+                "Alpha"
+            ]
+            for file in files
+        }
+        assert told == {float(level) for level in levels}
+    names = {"fpr0p0500001", "fpr0p05000012", "fpr0p05", "fpr1em05"}
+    for name in names:
+        assert (out / f"contrast-age_stat-z_desc-{name}_statmap.nii.gz").is_file()
+
+
 def test_extent_and_tails_are_those_asked_for(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     options = ("--correct", "fpr:0.05", "--one-sided", "--cluster-threshold", "4")

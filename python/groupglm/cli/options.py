@@ -206,12 +206,12 @@ class Correction:
     alpha: float
 
     def __str__(self) -> str:
-        return f"{self.control}:{self.alpha:g}"
+        return f"{self.control}:{self.alpha!r}"  # the shortest text of this number and no other
 
     @property
     def label(self) -> str:
         """How file names say it, in letters and digits only: ``fdr0p05``."""
-        return f"{self.control}{self.alpha:g}".replace(".", "p").replace("-", "m")
+        return f"{self.control}{self.alpha!r}".replace(".", "p").replace("-", "m")
 
     @property
     def caution(self) -> str:
