@@ -96,6 +96,24 @@ def test_what_cannot_be_a_design_is_refused(formula: str, told: str) -> None:
         design_from_formula(formula, TABLE)
 
 
+@pytest.mark.parametrize(
+    ("formula", "told"),
+    [
+        ("~ poly(age, 5000000)", r"degree is 5000000; it must be a whole number from 1 to 20"),
+        ("~ bs(age, degree=3000)", r"degree is 3000; it must be a whole number from 0 to 20"),
+        ("~ bs(age, df=5000000)", r"df is 5000000; it must be a whole number from 1 to 50"),
+        ("~ I(age ** 5000000)", "an exponent is a number up to 20"),
+        ("~ (" + " + ".join(f"c{i}" for i in range(40)) + ")**20", "more than 20000 products"),
+        ("~ " + " * ".join(f"c{i}" for i in range(40)), "interaction of 7 factors, more than 6"),
+    ],
+)
+def test_a_bound_is_told(formula: str, told: str) -> None:
+    columns = {f"c{i}": np.random.default_rng(i).normal(size=60) for i in range(40)}
+    table = pd.DataFrame({"age": np.arange(60.0), **columns})
+    with pytest.raises(ValueError, match=told):
+        design_from_formula(formula, table)
+
+
 ATTACKS = [
     "__import__('os').system('touch {path}')",
     "open('{path}', 'w')",
