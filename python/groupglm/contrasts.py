@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ __all__ = ["contrast_matrix", "term_columns"]
 
 FloatArray = NDArray[np.float64]
 
+_CODING = re.compile(r"^[A-Z]\.")  # the T. of group[T.patient]
 _MAX_EXPRESSION = 20_000  # characters; far above any real contrast, far below a parser's limits
 
 
@@ -313,6 +315,8 @@ class _Reader:
             if not np.isfinite(number):
                 raise self._refusal("a number in it is too large")
             return _Affine(np.zeros(len(self._names)), number)
+        if isinstance(node, ast.Subscript) and any("[" in name for name in self._names):
+            raise self._undefined(ast.unparse(node))
         raise self._refusal(f"'{ast.unparse(node)[:80]}' is not one")
 
     def _chain(self, node: ast.BinOp) -> _Affine:
@@ -356,7 +360,10 @@ class _Reader:
                 f"{name!r} is a factor; name its columns, which are {quote_names(term)} ({name!r} "
                 "alone is the F over them)"
             )
-        raise ValueError(
+        raise self._undefined(name)
+
+    def _undefined(self, name: str) -> ValueError:
+        return ValueError(
             f"The expression ({self._expression[:200]}) is not valid: name {name[:200]!r} is not "
             f"defined.{self._hint(name)}\n{self._available()}"
         )
@@ -370,7 +377,14 @@ class _Reader:
         return _unit(matches[0], self._names)
 
     def _hint(self, name: str) -> str:
-        close = difflib.get_close_matches(name[:200], list(dict.fromkeys(self._names)), n=3)
+        factor = name[: name.rfind("[")] if name.endswith("]") else ""
+        term = self.known.term(factor) if factor else []
+        close = [column for column in term if _level(column) == _level(name)]
+        if term and not close:
+            return f" The columns of {factor!r} are {quote_names(term)}."
+        close = close or difflib.get_close_matches(
+            name[:200], list(dict.fromkeys(self._names)), n=3
+        )
         return f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
 
     def _available(self) -> str:
@@ -378,7 +392,7 @@ class _Reader:
 
     def _invalid(self, error: BaseException) -> ValueError:
         return ValueError(
-            f"The expression ({self._expression[:200]}) is not valid: {error}."
+            f"The expression ({self._expression[:200]}) is not valid: {str(error).rstrip('.')}."
             f"{self._hint(self._expression)} Put backticks around a column name with other "
             f"characters than letters, digits and underscores.\n{self._available()}"
         )
@@ -389,6 +403,12 @@ class _Reader:
             f"linear combinations of columns, such as 'a - b' or '(a + 2*b) / 3', and {reason}.\n"
             f"{self._available()}"
         )
+
+
+def _level(column: str) -> str:
+    """Return the level in the brackets of a column's name, without the mark of its coding."""
+    level = column.rpartition("[")[2].rstrip("]").strip("'\"")
+    return _CODING.sub("", level).casefold()
 
 
 def _left_spine(node: ast.expr) -> Iterator[ast.BinOp]:

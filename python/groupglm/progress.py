@@ -129,15 +129,15 @@ class _Lines:
             return
         self._last = now
         left = spent * (self._total - self._done) / self._done
-        self._plain.write(
-            f"{self._what}: {self._done} of {self._total}, about {_in_words(left)} left"
-        )
+        self._plain.write(f"{self._what}: {self._done} of {self._total}, {_in_words(left)} left")
 
 
 def _in_words(seconds: float) -> str:
+    if seconds < 10:
+        return "less than 10 s"
     if seconds < 90:
-        return f"{max(10, round(seconds, -1)):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+        return f"about {round(seconds, -1):.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 90 * 60 else f"about {seconds / 3600:.1f} h"
 
 
 def _ignore(steps: int) -> None:

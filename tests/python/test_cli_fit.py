@@ -290,3 +290,49 @@ def test_a_pattern_with_a_slash_is_searched_in_the_whole_path(
     result = run_fit(tmp_path / "group" / "*" / "effect.nii.gz", *arguments[1:])
     assert result.exit_code == 0, result.output
     assert "Design: 12 subjects" in result.output
+
+
+def test_the_mean_of_all_maps_needs_no_table(study: Path, tmp_path: Path) -> None:
+    arguments: list[str | Path] = [
+        study / "maps" / "*.nii.gz", "--formula", "~ 1", "--contrast", "intercept",
+    ]  # fmt: skip
+    bare = run_fit(*arguments, "--output", tmp_path / "bare")
+    assert bare.exit_code == 0, bare.output
+    table = study / "participants.tsv"
+    given = run_fit(*arguments, "--output", tmp_path / "table", "--participants", table)
+    assert given.exit_code == 0, given.output
+    t = "contrast-intercept_stat-t_statmap.nii.gz"
+    np.testing.assert_array_equal(
+        values_of(tmp_path / "bare" / t), values_of(tmp_path / "table" / t)
+    )
+    arguments[2] = "~ age"
+    refused = run_fit(*arguments, "--output", tmp_path / "refused")
+    assert refused.exit_code == 1
+    assert "the formula uses 'age' of the participants table" in refused.output
+    assert "--participants" in refused.output
+
+
+def test_whole_numbers_that_may_be_codes_are_noted(study: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(study / "participants.tsv", sep="\t")
+    n = len(table)
+    table["site"] = np.arange(n) % 3 + 1
+    table["sex"] = np.arange(n) // 2 % 2  # two codes: a slope is the same test
+    table["dose"] = table["site"] / 4  # no codes
+    table["order"] = np.arange(n)  # none twice
+    table.to_csv(tmp_path / "participants.tsv", sep="\t", index=False)
+
+    def preview(formula: str) -> str:
+        result = run_fit(
+            study / "maps" / "*.nii.gz", "--participants", tmp_path / "participants.tsv",
+            "--formula", formula, "--contrast", "intercept", "--output", tmp_path / "out",
+            "--dry-run",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    note = (
+        "Note: site is a slope over the numbers 1, 2, 3; if they are codes of groups, write C(site)"
+    )
+    assert note in preview("~ age + sex + site")
+    for formula in ("~ age + sex + dose", "~ order", "~ C(site)", "~ center(age)"):
+        assert "Note:" not in preview(formula)

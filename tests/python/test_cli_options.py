@@ -215,3 +215,11 @@ def test_a_mask_on_another_grid_names_the_option(study: Path, tmp_path: Path) ->
     assert result.exit_code == 1
     assert "not on the grid of the images" in result.output
     assert "--target-affine IMAGE, with the mask as IMAGE" in result.output
+
+
+def test_a_correction_is_read_in_any_case(study: Path, tmp_path: Path) -> None:
+    options = ("--correct", "FDR:0.05", "--correct", "fdr:0.05", "--correct", "Bonferroni: 0.05")
+    result = run_fit(*basic(study, tmp_path), *options)
+    assert result.exit_code == 0, result.output
+    labels = {path.name.split("_desc-")[1].split("_")[0] for path in tmp_path.glob("*age*_desc-*")}
+    assert labels == {"fdr0p05", "bonferroni0p05"}

@@ -299,3 +299,23 @@ def test_a_mean_is_tested_by_sign_flips_and_every_word_says_so(study: Path, tmp_
     assert _run("permute", study, tmp_path / "slope", "--n-perm", "20").exit_code == 0
     slope = tmp_path / "slope" / "contrast-age_stat-logp_desc-maxT_statmap.json"
     assert json.loads(slope.read_text())["SignFlips"] is False
+
+
+def test_lines_say_how_many_and_which_tails(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All 2^5 sign flips of five maps: the number in the warning is that of the line."""
+    five = ("--formula", "~ 1", "--contrast", "mean=intercept", "--n-perm", "100", "--mask",
+            str(study / "mask.nii.gz"))  # fmt: skip
+    maps = [str(path) for path in sorted((study / "maps").iterdir())[:5]]
+    for tails, words in (("--two-sided", "both tails"), ("--one-sided", "the positive tail")):
+        arguments = ["permute", *maps, *five, tails, "--output", str(tmp_path / tails)]
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+        assert "all 32 different sign flips of this design are used, 31 beside the data" in (
+            result.stderr
+        )
+        assert f"{words} (31 sign flips)" in result.stdout
+    assert _run("permute", study, tmp_path / "more", "--n-perm", "30").exit_code == 0
+    more = _run("permute", study, tmp_path / "more", "--n-perm", "50")
+    assert "30 of 50 permutations are done already; going on from there" in more.stdout

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -254,3 +255,22 @@ def test_none_needs_a_single_column() -> None:
     np.testing.assert_array_equal(contrast_matrix(None, ["intercept"]), [1.0])
     with pytest.raises(ValueError, match=r"No second-level contrast is specified\."):
         contrast_matrix(None, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("group[patient]", "Did you mean 'group[T.patient]'?"),
+        ("group[Patient] - age", "Did you mean 'group[T.patient]'?"),
+        ("site[2] - site[T.3]", "Did you mean 'C(site)[T.2]'?"),
+        ("race['New York']", "Did you mean 'race[T.New York]'?"),
+        ("race[New York]", "Did you mean 'race[T.New York]'?"),
+        # The reference level has no column; another one would be the wrong suggestion.
+        ("group[control]", "The columns of 'group' are 'group[T.patient]'."),
+    ],
+)
+def test_a_level_without_the_mark_of_its_coding_is_told_its_column(written: str, told: str) -> None:
+    columns = ["Intercept", "age", "group[T.patient]", "C(site)[T.2]", "C(site)[T.3]",
+               "race[T.New York]"]  # fmt: skip
+    with pytest.raises(ValueError, match=re.escape(told)):
+        contrast_matrix(written, columns)

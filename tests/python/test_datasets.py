@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from groupglm.datasets import GroupStudy, simulate_group_study
+from groupglm.datasets import (
+    GroupStudy,
+    simulate_bids_study,
+    simulate_group_study,
+    simulate_paired_study,
+)
 
 
 def _read(path: Path) -> NDArray[np.float32]:
@@ -159,3 +164,15 @@ def test_wrong_arguments_are_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         simulate_group_study(tmp_path / "study", **arguments)
     assert not (tmp_path / "study").exists()
+
+
+def test_a_study_is_printed_in_one_line(study: GroupStudy, tmp_path: Path) -> None:
+    paired = simulate_paired_study(tmp_path / "paired", n_subjects=4, voxel_size=12.0)
+    bids = simulate_bids_study(tmp_path / "bids", n_subjects=4, n_scans=40, voxel_size=12.0)
+    for made in (study, paired, bids):
+        assert str(made.directory) in repr(made)
+        assert len(repr(made)) < 120 + len(str(made.directory))
+        assert "\n" not in repr(made)
+    assert f"{len(study.paths)} maps" in repr(study)
+    assert "8 maps" in repr(paired)
+    assert "4 subjects" in repr(bids)

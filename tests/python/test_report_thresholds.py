@@ -232,3 +232,18 @@ def test_voxels_of_the_mask_whose_z_is_zero_are_tests() -> None:
     finding = _finding(model, height_control="bonferroni", alpha=0.05)
     wanted = stats.norm.isf(0.025 / int(np.prod(SHAPE)))
     assert finding.threshold == pytest.approx(wanted, rel=1e-13)
+
+
+def test_the_methods_say_which_tests_have_which_tails(model: SecondLevelModel) -> None:
+    def said(*, two_sided: bool, names: list[str]) -> str:
+        contrasts = {name: {"t": "group", "F": np.eye(2)}[name] for name in names}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of infinite values, which others test
+            page = model.generate_report(contrasts, two_sided=two_sided, bg_img=None)
+        return re.sub(r"\s+", " ", str(page))
+
+    one_tail = "F tests have one tail, for effects of any direction."
+    assert f"; t tests were two-sided, and {one_tail}" in said(two_sided=True, names=["t", "F"])
+    assert f"; t tests were one-sided, and {one_tail}" in said(two_sided=False, names=["t", "F"])
+    assert f"; {one_tail}" in said(two_sided=True, names=["F"])
+    assert "; tests were two-sided." in said(two_sided=True, names=["t"])

@@ -125,8 +125,8 @@ def lines_of(seconds: list[float], steps: int, verbose: int = 1) -> list[str]:
     ("seconds", "lines"),
     [
         ([1, 9.9, 11], []),  # nothing is left to wait for
-        ([5, 10, 20], ["permutations: 200 of 300, about 10 s left"]),
-        ([4, 11, 20, 22, 50], ["200 of 500, about 20 s left", "400 of 500, about 10 s left"]),
+        ([5, 10, 20], ["permutations: 200 of 300, less than 10 s left"]),
+        ([4, 11, 20, 22, 50], ["200 of 500, about 20 s left", "400 of 500, less than 10 s left"]),
         ([300, 600, 605, 629, 640, 700], ["100 of 600, about 25 min", "200 of 600, about 20 min",
                                           "500 of 600, about 2 min"]),
         ([7200, 7210, 10000], ["100 of 300, about 4.0 h left"]),

@@ -7,6 +7,7 @@ Only click is imported here; a command imports what it needs when it runs.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
 import traceback
@@ -24,7 +25,7 @@ from groupglm.cli.info import info
 from groupglm.cli.permute import permute
 from groupglm.cli.report import report
 from groupglm.cli.threshold import threshold
-from groupglm.cli.typed import keep_command
+from groupglm.cli.typed import keep_command, typed_command
 from groupglm.cli.wording import as_options, in_words
 from groupglm.terminal import printable, ready_streams, show
 
@@ -32,6 +33,7 @@ __all__ = ["main"]
 
 
 _TRACEBACK = "GROUPGLM_TRACEBACK"
+_RESUMED = ("bids", "fit", "permute")  # they skip what is there
 
 
 class Terminated(KeyboardInterrupt):
@@ -75,7 +77,7 @@ class _OneLineErrors(click.Group):
             with _termination_as_interrupt():
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            click.echo("Interrupted; files that were written are complete.", err=True)
+            click.echo(f"Interrupted; {_what_remains(ctx.invoked_subcommand)}", err=True)
             ctx.exit(143 if isinstance(error, Terminated) else 130)
         except BrokenPipeError:  # the reader of our output went away: click ends quietly
             raise
@@ -94,6 +96,16 @@ class _OneLineErrors(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         with ready_streams():
             return super().main(*args, **options)
+
+
+def _what_remains(command: str | None) -> str:
+    """Say what an interrupted command leaves, and how to go on."""
+    complete = "files that were written are complete"
+    if command not in _RESUMED:
+        return f"{complete}."
+    if "--overwrite" in shlex.split(typed_command()):
+        return f"{complete}. The same command without --overwrite goes on from there."
+    return f"{complete}, and the same command goes on from there."
 
 
 def _refuse_second_values(ctx: click.Context, args: list[str]) -> None:

@@ -230,11 +230,12 @@ class _Correction(_Text):
         if isinstance(value, Correction):
             return value
         control, _, number = value.partition(":")
+        control = control.strip().lower()
         try:
             alpha = float(number)
         except ValueError:
             alpha = math.nan
-        if control.lower() in _FAMILYWISE:
+        if control in _FAMILYWISE:
             self.fail(
                 f"{value!r}: familywise error is held by permutation, which is not a threshold of "
                 "z: give --permute N to groupglm fit, or groupglm permute; bonferroni:0.05 holds "

@@ -244,8 +244,11 @@ def permute_contrast(
         )
     summary = _summary(paths, number, "written", flips)
     what = counted(number, "sign flip" if flips else "permutation")
+    tails = ""
+    if contrast.stat_type == "t":  # F has one
+        tails = ", both tails" if how.two_sided else ", the positive tail"
     for name, p in summary["smallest_p"].items():
-        journal.say(f"{contrast.name}: {name}: smallest corrected p {p_value(p)} ({what})")
+        journal.say(f"{contrast.name}: {name}: smallest corrected p {p_value(p)}{tails} ({what})")
     return summary
 
 

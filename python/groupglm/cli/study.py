@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _MAX_LEVELS = 20  # that are shown of a category
+_MAX_CODES = 10  # different whole numbers of a column that may be codes of groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,24 @@ class Study:
         degrees = counted(self.df_residual, "residual degree")
         return (
             f"Design: {n} subjects, {counted(p, 'column')} ({columns}), {rank}, "
-            f"{degrees} of freedom\n{head}{more}\n{self._levels()}Contrasts:\n{tests}"
+            f"{degrees} of freedom\n{head}{more}\n{self._levels()}{self._codes()}"
+            f"Contrasts:\n{tests}"
         )
+
+    def _codes(self) -> str:
+        """Return a note on each column that may hold codes of groups, and is a slope."""
+        lines = []
+        for name, values in self.design.items():
+            counts = values.value_counts().sort_index()  # two values: a slope is the same test
+            if "[" in str(name) or not 3 <= len(counts) <= _MAX_CODES or counts.min() < 2:
+                continue
+            if all(float(value).is_integer() for value in counts.index):
+                codes = ", ".join(f"{value:g}" for value in counts.index)
+                lines.append(
+                    f"Note: {name} is a slope over the numbers {codes}; if they are codes of "
+                    f"groups, write C({name}) in the formula\n"
+                )
+        return "".join(lines)
 
     def _levels(self) -> str:
         """Return the number of subjects at each level, a line a category."""
@@ -123,7 +140,7 @@ class Study:
 
 def prepare_study(
     maps: dict[str, Path],
-    participants: Path,
+    participants: Path | None,
     formula: str,
     contrasts: Sequence[NamedContrast],
     *,
@@ -135,8 +152,8 @@ def prepare_study(
     ----------
     maps : dict of str to pathlib.Path
         The map of each subject.
-    participants : pathlib.Path
-        The table.
+    participants : pathlib.Path or None
+        The table; None if the formula needs none, as "~ 1": all maps are taken.
     formula : str
         Over its columns.
     contrasts : sequence of NamedContrast
@@ -154,11 +171,24 @@ def prepare_study(
     ValueError
         If anything does not fit.
     """
+    import pandas as pd
+
     from groupglm.inputs.formula import design_from_formula, formula_columns
     from groupglm.inputs.matching import match_subjects, read_participants
     from groupglm.inputs.used_columns import formula_levels
+    from groupglm.labels import LABEL
 
-    matched = match_subjects(maps, read_participants(participants), allow_partial=allow_partial)
+    if participants is None:
+        used = formula_columns(formula)[0]
+        if used:
+            raise ValueError(
+                f"the formula uses {', '.join(map(repr, used))} of the participants table; give "
+                "it by --participants"
+            )
+        table = pd.DataFrame(index=pd.Index(list(maps), name=LABEL))
+    else:
+        table = read_participants(participants)
+    matched = match_subjects(maps, table, allow_partial=allow_partial)
     if allow_partial:
         matched = matched.with_values(formula_columns(formula)[0])
     design = design_from_formula(formula, matched.participants)

@@ -66,8 +66,7 @@ _STUDY = (
     click.option(
         "--participants",
         type=FILE,
-        required=True,
-        help="Table (.tsv, .csv) with participant_id, a row a subject.",
+        help="Table (.tsv, .csv) with participant_id, a row a subject. Not needed for '~ 1'.",
     ),
     click.option(
         "--formula", required=True, help="Design, over the table's columns: '~ age + group'."
@@ -180,7 +179,7 @@ class StudyOptions(RunOptions):
     """What a study is made of too, as the arguments of "fit" and "permute" say."""
 
     maps: tuple[str, ...]
-    participants: Path
+    participants: Path | None
     contrasts: tuple[NamedContrast, ...]
     subject_pattern: str | None
     map_name: str | None
@@ -188,7 +187,7 @@ class StudyOptions(RunOptions):
     @property
     def read(self) -> list[Path]:
         """The files that are read besides the maps."""
-        return [*super().read, self.participants]
+        return [*super().read, *filter(None, [self.participants])]
 
     def study(self, journal: Journal) -> Study:
         """Bring it together, and show the design before any image is read."""

@@ -45,7 +45,7 @@ _NOISE_SD = 1.0  # percent
 _AUTOCORRELATION = 0.3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BidsStudy:
     """A simulated BIDS data set, and the truth.
 
@@ -79,6 +79,12 @@ class BidsStudy:
     effects: Mapping[str, SimulatedEffect]
     truth: Mapping[str, Nifti1Image]
     mask_img: Nifti1Image
+
+    def __repr__(self) -> str:
+        return (
+            f"BidsStudy({len(self.participants)} subjects in '{self.directory}', of "
+            f"{self.mask_img.shape} voxels; task {self.task})"
+        )
 
 
 def simulate_bids_study(

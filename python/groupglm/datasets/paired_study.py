@@ -32,7 +32,7 @@ _EFFECTS = {
 _CONDITIONS = ("vertical", "horizontal")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PairedStudy:
     """A simulated study of two conditions in the same subjects.
 
@@ -56,6 +56,12 @@ class PairedStudy:
     effects: Mapping[str, SimulatedEffect]
     truth: Mapping[str, Nifti1Image]
     mask_img: Nifti1Image
+
+    def __repr__(self) -> str:
+        return (
+            f"PairedStudy({len(self.images)} maps in '{self.directory}', of "
+            f"{self.mask_img.shape} voxels; two a subject: {', '.join(_CONDITIONS)})"
+        )
 
 
 def simulate_paired_study(

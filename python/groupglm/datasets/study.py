@@ -26,7 +26,7 @@ __all__ = ["GroupStudy", "write_study"]
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GroupStudy:
     """A simulated study: the images on disk, the design, and the truth.
 
@@ -57,6 +57,13 @@ class GroupStudy:
     effects: Mapping[str, SimulatedEffect]
     truth: Mapping[str, Nifti1Image]
     mask_img: Nifti1Image
+
+    def __repr__(self) -> str:
+        columns = ", ".join(map(str, self.design_matrix.columns))
+        return (
+            f"GroupStudy({len(self.paths)} maps in '{self.directory}', of {self.mask_img.shape} "
+            f"voxels; design: {columns})"
+        )
 
 
 def write_study(

@@ -242,7 +242,6 @@ def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions) ->
             if math.isfinite(finding.threshold)
         }
     )
-    sides = {"two-sided" if finding.two_sided else "one-sided" for finding in findings}
     how = {
         "fpr": f"at p < {options.alpha:g}, uncorrected for multiple comparisons",
         "fdr": f"at a false discovery rate of {options.alpha:g} (Benjamini and Hochberg, 1995)",
@@ -253,7 +252,17 @@ def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions) ->
     extent = ""
     if options.cluster_threshold:
         extent = f" and a cluster extent of at least {options.cluster_threshold} voxels"
-    return f"Maps were thresholded {how}{at}{extent}; tests were {listed(sorted(sides))}."
+    return f"Maps were thresholded {how}{at}{extent}; {_sides(findings)}."
+
+
+def _sides(findings: Sequence[Finding]) -> str:
+    """Say which tails were tested; F has one, in which effects of any direction are."""
+    of_t = {finding.two_sided for finding in findings if finding.result.stat_type == "t"}
+    sides = "two-sided" if True in of_t else "one-sided"
+    if not any(finding.result.stat_type == "F" for finding in findings):
+        return f"tests were {sides}"
+    of_f = "F tests have one tail, for effects of any direction"
+    return f"t tests were {sides}, and {of_f}" if of_t else of_f
 
 
 def references(corrections: Sequence[ReportOptions]) -> list[str]:

@@ -247,6 +247,7 @@ def choose_rearrangements(
     if count - 1 <= options.n_perm:
         told = f"all {count} different {kind} of this design are used"
         if count - 1 < options.n_perm:
+            told += f", {count - 1} beside the data as they are,"
             told += f" instead of n_perm={options.n_perm} random ones"
         if 1 / count > _LIKELY_ALPHA:
             told += (

@@ -194,6 +194,11 @@ def permutation_test(
             "ask for more of them, all in all",
             f"holds {state.n_done} already, more than the {options.n_perm} asked for",
         )
+    if state.n_done:
+        options.progress.result(
+            f"{state.n_done} of {rearrangements.n} permutations are done already; going on from "
+            "there."
+        )
     if options.tail is not None and options.n_perm > 0:
         check_enough(rearrangements.n)
     task = NullTask(source, kernel, corrections, rearrangements, state.n_done, rearrangements.n)
