@@ -20,6 +20,7 @@ __all__ = ["origins_of", "recorded_origins", "with_origins", "with_recorded", "w
 
 _KEY = "groupglm_origins"
 _PLAIN_CODES = frozenset((-1.0, 0.0, 1.0))  # of codings whose columns name the levels
+_MOST_VALUES = 1_000_000  # kept of a variable: pandas copies them with every copy of the design
 
 
 def words_in(name: str) -> frozenset[str]:
@@ -43,7 +44,7 @@ def with_origins(design: pd.DataFrame, table: pd.DataFrame, used: Iterable[str])
     -------
     pandas.DataFrame
         The design, with the values of variables that have no column of their own and are not coded
-        by zero and one.
+        by zero and one; a variable whose columns hold more than a million numbers is left out.
 
     Examples
     --------
@@ -67,6 +68,8 @@ def with_origins(design: pd.DataFrame, table: pd.DataFrame, used: Iterable[str])
         column = table[variable]
         is_number = pd.api.types.is_numeric_dtype(column.dtype) and column.dtype != bool
         if not places or (is_number and variable in names):
+            continue
+        if len(values) * len(places) > _MOST_VALUES:
             continue
         if not is_number and set(values[:, places].ravel().tolist()) <= _PLAIN_CODES:
             continue

@@ -15,6 +15,7 @@ import statsmodels.formula.api as smf
 
 from groupglm.contrasts import contrast_matrix
 from groupglm.inputs.formula import design_from_columns, design_from_formula
+from groupglm.origins import origins_of, recorded_origins
 
 pytestmark = pytest.mark.quick
 
@@ -317,3 +318,13 @@ def test_columns_of_any_name_make_a_design() -> None:
     table = TABLE.rename(columns={"age": "a`b) + exit(", "site": "1"})
     design = design_from_columns(["a`b) + exit("], table, intercept=True)
     assert list(design) == ["Intercept", "a`b) + exit("]
+
+
+def test_a_design_keeps_no_more_than_a_million_numbers_of_a_variable() -> None:
+    ages = np.random.default_rng(0).normal(size=60_000)
+    few, many = (
+        design_from_formula("~ cr(age, df=20)", pd.DataFrame({"age": ages[:n]}))
+        for n in (50_000, 50_001)
+    )
+    assert origins_of(few)["age"] == ages[:50_000].tolist()
+    assert recorded_origins(many) == {}

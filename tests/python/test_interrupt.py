@@ -16,6 +16,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from reference.shell import basic, make_study
+
 SIDE = 96
 SECONDS = 1.0
 
@@ -162,3 +164,96 @@ def test_an_interrupted_save_leaves_a_whole_file(tmp_path: Path, after: float) -
     assert report["seconds"] < SECONDS
     assert os.listdir(tmp_path) == ["a.nii.gz"]  # noqa: PTH208
     assert nib.load(path).get_fdata().shape == (160, 160, 160)  # type: ignore[attr-defined]
+
+
+# What is repeated takes some tenths of a second each time, and is interrupted in any part of it.
+FORMULA = """
+from groupglm import design_from_formula
+rng = np.random.default_rng(0)
+table = pd.DataFrame({"age": rng.normal(size=200_000), "iq": rng.normal(size=200_000)})
+design_from_formula("~ cr(age, df=4)", table[:1000])
+def work():
+    begin()
+    while True:
+        design_from_formula(sys.argv[1], table)
+"""
+
+STATISTICS = """
+import matplotlib
+matplotlib.use("Agg")
+from groupglm import get_clusters_table, non_parametric_inference
+rng = np.random.default_rng(0)
+images = [
+    nib.Nifti1Image(rng.normal(size=(48, 48, 48)).astype("f4"), np.eye(4)) for _ in range(12)
+]
+mask = nib.Nifti1Image(np.ones((48, 48, 48), np.uint8), np.eye(4))
+design = pd.DataFrame({"intercept": np.ones(12), "age": rng.normal(size=12)})
+model = SecondLevelModel(mask_img=mask).fit(images, design_matrix=design)
+"""
+PERMUTATION = """
+def work():
+    begin()
+    non_parametric_inference(
+        images, design_matrix=design, mask=mask, second_level_contrast="age", n_perm=10_000_000,
+        random_state=0, n_jobs=2, {options}
+    )
+"""
+CLUSTERS = """
+def work():
+    begin()
+    while True:
+        get_clusters_table(images[0], 1.0, min_distance=0, two_sided=True)
+"""
+REPORT = """
+model.generate_report("intercept", alpha=0.2, height_control="fpr")
+def work():
+    begin()
+    while True:
+        model.generate_report("intercept", alpha=0.2, height_control="fpr")
+"""
+GENEROUS = 5 * SECONDS  # on a machine that does other things
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+@pytest.mark.parametrize("after", [0.1, 0.6])
+@pytest.mark.parametrize(
+    ("setup", "argument"),
+    [
+        (FORMULA, "~ cc(age, df=50, constraints='center') + cr(iq, df=50)"),
+        (FORMULA, "~ bs(age, df=50, degree=20) + poly(iq, 20):poly(age, 5)"),
+        (STATISTICS + PERMUTATION.replace("{options}", ""), ""),
+        (STATISTICS + PERMUTATION.replace("{options}", "tfce=True, threshold=0.01"), ""),
+        (STATISTICS + CLUSTERS, ""),
+        (STATISTICS + REPORT, ""),
+    ],
+    ids=["splines", "polynomials", "permutation", "enhanced", "clusters", "report"],
+)
+def test_an_interrupt_is_heard(setup: str, argument: str, after: float) -> None:
+    report = interrupt(setup, "work()", argument, after=after)
+    assert report["seconds"] < GENEROUS
+    assert report["seconds_to_the_end"] < 2 * GENEROUS
+    assert report["left"] == ["MainThread"]
+
+
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_an_interrupted_command_ends(tmp_path: Path, enhanced: bool) -> None:
+    study, out = make_study(tmp_path), tmp_path / "out"
+    options = ["--n-perm", "10000000", *(["--tfce"] if enhanced else [])]
+    command = [sys.executable, "-m", "groupglm.cli", "permute", *basic(study, out, *options)]
+    with subprocess.Popen(  # noqa: S603
+        [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert any("Mask: " in line for line in child.stdout)
+            time.sleep(0.5)
+            sent = time.time()
+            child.send_signal(signal.SIGINT)
+            told = child.stdout.read()
+            assert child.wait(timeout=60) == 130
+            assert time.time() - sent < 2 * GENEROUS
+        finally:
+            child.kill()
+    assert told.endswith("Interrupted; files that were written are complete.\n")
+    assert "Traceback" not in told
+    assert not [path for path in out.iterdir() if "maxT" in path.name or "draft" in path.name]
