@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from groupglm import SecondLevelModel
 from groupglm.datasets import simulate_one_sample_study
-from groupglm.plotting import plot_glass_brain, plot_stat_map
+from groupglm.plotting import plot_glass_brain, plot_stat_map, template
 from groupglm.plotting.brain import simulated_brain
 from groupglm.plotting.template import MNI, find_background
 from groupglm.plotting.volumes import Volume
@@ -98,6 +98,33 @@ def test_a_mask_in_another_space_gets_its_outline(shift: tuple[float, float, flo
     assert background is not None
     assert background.is_outline
     assert "of the mask lies outside a brain in MNI space" in background.description
+
+
+@pytest.mark.parametrize("where", ["templateflow", "nilearn"])
+def test_a_template_is_not_drawn_behind_a_mask_elsewhere(
+    where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The rule is that of the simulated brain: a fifth of the mask outside is too much."""
+    if where == "templateflow":
+        monkeypatch.setenv("TEMPLATEFLOW_HOME", str(tmp_path))
+        path = tmp_path / template._TEMPLATEFLOW.format(res="02")
+        path.parent.mkdir(parents=True)
+        brain = simulated_brain()
+        nib.Nifti1Image(brain.data, brain.affine).to_filename(path)  # type: ignore[no-untyped-call]
+    else:
+        monkeypatch.setenv("TEMPLATEFLOW_HOME", str(tmp_path / "none"))
+    mask, affine = _mni_mask()
+    inside = find_background(MNI, Volume(mask.astype(np.uint8), affine))
+    assert inside is not None
+    assert not inside.is_outline
+    assert inside.description.startswith("The background is the ")
+    moved = affine.copy()
+    moved[:3, 3] += (90.0, 90.0, 0.0)
+    outline = find_background(MNI, Volume(mask.astype(np.uint8), moved))
+    assert outline is not None
+    assert outline.is_outline
+    assert outline.description.startswith("The background is not the ")
+    assert "of the mask lies outside a brain in MNI space" in outline.description
 
 
 def _shades(figure: Any, ax: Any) -> NDArray[Any]:

@@ -361,19 +361,6 @@ def test_huge_voxels_take_no_more_memory_than_small_ones() -> None:
     assert plot_glass_brain(image, bg_img=None).axes
 
 
-def test_names_that_look_like_formulas_are_text() -> None:
-    image = nib.Nifti1Image(np.ones((4, 4, 4)), np.eye(4))  # type: ignore[no-untyped-call]
-    design = pd.DataFrame({"$\\frac{a}{$": [1.0, 2.0, 3.0], "cost in $": [1.0, 1.0, 1.0]})
-    for figure in (
-        plot_design_matrix(design, title="in $ and $"),
-        plot_contrast_matrix([1, 0], design, title="$\\frac{$ and $"),
-        plot_stat_map(image, bg_img=None, title="$\\frac{$ and $"),
-        plot_glass_brain(image, bg_img=None, title="$\\frac{$ and $"),
-        plot_peak([1.0, 2.0, 4.0], design, [1, 0]),
-    ):
-        figure.canvas.draw()
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -260,3 +260,50 @@ def test_pictures_name_the_lines_and_the_axis(table: pd.DataFrame, y: Any) -> No
     figure = plot_peak(y, design_from_formula("~ age + I(age**2)", table), "I(age ** 2)")
     assert figure.axes[0].get_xlabel() == "age"
     assert len(figure.axes[0].lines) == 1
+
+
+def test_two_numbers_and_a_factor_are_lines_in_a_panel_for_each_group(
+    table: pd.DataFrame, y: Any
+) -> None:
+    design = design_from_formula("~ age * iq * sex + site", table)
+    (column,) = [name for name in design.columns if name.count(":") == 2]
+    data = _shown(y, design, [column])
+    assert (data.kind, data.label) == ("lines", "age")
+    assert [line.panel for line in data.lines] == ["F"] * 3 + ["M"] * 3
+    sites = {name: (table["site"] == name).astype(float) for name in ("Lyon", "Oslo")}
+    oracle = smf.ols("y ~ age * iq * sex + Lyon + Oslo", table.assign(y=y, **sites)).fit()
+    mean, deviation = table["iq"].mean(), table["iq"].std()
+    values = [mean - deviation, mean, mean + deviation]
+    nearest = np.abs(np.subtract.outer(table["iq"].to_numpy(), values)).argmin(axis=1)
+    shares = {name: own.mean() for name, own in sites.items()}
+    for place, line in enumerate(data.lines):
+        group = (table["sex"] == line.panel).to_numpy()
+        places = line.line[0]
+        assert (places[0], places[-1]) == (table["age"][group].min(), table["age"][group].max())
+        np.testing.assert_array_equal(line.x, table["age"][group & (nearest == place % 3)])
+        at = pd.DataFrame({"age": places, "iq": values[place % 3], "sex": line.panel, **shares})
+        expected = oracle.get_prediction(at).summary_frame(alpha=0.05)
+        # Columns up to 9,000 (age times iq): 1e-16 times a condition of some 1e6, near zero too.
+        size = np.abs(expected["mean"]).max()
+        np.testing.assert_allclose(line.line[1], expected["mean"], rtol=0, atol=1e-8 * size)
+        low = line.line[1] - line.line[2]
+        np.testing.assert_allclose(low, expected["mean_ci_lower"], rtol=0, atol=1e-7 * size)
+
+
+def test_panels_share_their_axes_and_the_lines_names(table: pd.DataFrame, y: Any) -> None:
+    design = design_from_formula("~ age * iq * sex", table)
+    (column,) = [name for name in design.columns if name.count(":") == 2]
+    figure = plot_peak(y, design, column, title="peak")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["F", "M"]
+    assert {ax.get_xlabel() for ax in figure.axes} == {"age"}
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(texts) == 3
+    assert all(text.startswith("iq = ") for text in texts)
+    heading = figure.get_suptitle()
+    assert heading == "peak\nbands: 95% interval of the fit"
+    # More groups than four have no room for panels: the axis says the column's name.
+    many = table.assign(site=[f"s{row % 6}" for row in range(len(table))])
+    design = design_from_formula("~ age * iq * site", many)
+    column = next(name for name in design.columns if name.count(":") == 2)
+    assert _shown(y, design, [column]).label == column

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.exceptions import NotFittedError
 
 from groupglm import SecondLevelModel
@@ -217,11 +221,30 @@ def test_templateflow_comes_first(
     head.to_filename(path)
     monkeypatch.setenv("TEMPLATEFLOW_HOME", str(tmp_path))
     text = Page(model.generate_report("group").get_standalone()).text
-    assert "The background is the MNI152NLin2009cAsym brain template of TemplateFlow's" in text
     # That picture's brain begins at the origin, and most of the mask does not.
-    assert "of the mask lies outside the brain in that picture" in text
+    assert "The background is not the MNI152NLin2009cAsym brain template of TemplateFlow's" in text
+    assert "of the mask lies outside a brain in MNI space, so that the outline" in text
     path.write_bytes(path.read_bytes()[:200])  # cut short while it was downloaded
     assert "ICBM 2009a" in Page(model.generate_report("group").get_standalone()).text
+
+
+def test_the_map_of_an_f_contrast_without_survivors_has_no_blue(model: SecondLevelModel) -> None:
+    """Small F have a negative z, and are no negative effect."""
+    columns = [str(name) for name in model.design_matrix_.columns]
+    pages = {
+        "F": model.generate_report([columns[:2]], height_control="bonferroni", alpha=1e-12),
+        "t": model.generate_report(columns[0], height_control="bonferroni", alpha=1e-12),
+    }
+    blue = {}
+    for kind, page in pages.items():
+        text = page.get_standalone()
+        assert "Nothing survived" in text
+        assert ("F has one tail" in text) == (kind == "F")
+        source = re.findall(r'src="data:image/png;base64,([^"]+)"', text)[-1]
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(source))).convert("RGB"))
+        blue[kind] = int(np.count_nonzero(pixels[..., 2] > pixels[..., 0].astype(int) + 30))
+    assert blue["F"] == 0
+    assert blue["t"] > 100
 
 
 def test_a_background_of_ones_own(model: SecondLevelModel, tmp_path: Path) -> None:

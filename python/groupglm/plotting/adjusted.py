@@ -13,7 +13,7 @@ from groupglm import _core
 from groupglm.errors import RankDeficientWarning
 from groupglm.ols import fit_ols
 from groupglm.plotting.factors import titles_of
-from groupglm.plotting.polynomials import polynomials
+from groupglm.plotting.lines import N_LINE, Line, LinesOf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 FloatArray: TypeAlias = "NDArray[np.float64]"
 
-__all__ = ["Adjusted", "Group", "Line", "adjust"]
-
-_N_LINE = 60
+__all__ = ["Adjusted", "Group", "adjust"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,34 +48,15 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
-    """Images of one group against a number, with the group's own line or curve.
-
-    Parameters
-    ----------
-    name : str
-        The group, or a value of another number; empty where there is one line only.
-    x, y : array, shape (k,)
-        The number, and the adjusted values.
-    line : array, shape (3, n)
-        Places, fitted values and half widths of the confidence band.
-    """
-
-    name: str
-    x: FloatArray
-    y: FloatArray
-    line: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
 class Adjusted:
     """One voxel's data as a contrast sees them.
 
     Parameters
     ----------
     kind : {"groups", "lines", "regressor", "fitted"}
-        Values by group; against a number, with a line or curve for each group or each of three
-        values of another number; against a regressor, with a line; or against the fitted values.
+        Values by group; against a number, with a line or curve for each group, each of three
+        values of another number, or both; against a regressor, with a line; or against the
+        fitted values.
     groups : tuple of Group
         With "groups".
     x, y : arrays, shape (n,)
@@ -153,7 +132,8 @@ def adjust(values: FloatArray, terms: Terms, contrast: FloatArray, level: float)
         combinations. Against a number, with a line or curve for each group, where it is about the
         interaction of the number with factors; with a line at each of three values of another
         number, its mean and one standard deviation to either side, where it is about the
-        interaction of both; with a curve, where it is about a polynomial or another function of
+        interaction of both, for each group where it is about that
+        of both with factors; with a curve, where it is about a polynomial or another function of
         the number. By group as well, where the contrast's columns are
         zero and one and no image has two of them, or where its only column has at most two values.
         Against the regressor, for another t contrast; against the fitted values, for another F
@@ -241,83 +221,16 @@ def _by_variables(
             point[own] = voxel.X[members][0, own]  # the same for all of them
         names, inside = [name for name, _ in cells], [members for _, members in cells]
         return _groups(voxel, names, inside, points, adjusted, label=terms.label(family))
-    drawn = _LinesOf(voxel, own, mean, adjusted)
-    lines = drawn.at_values(*numbers) if len(numbers) == 2 else drawn.of_cells(cells, numbers[0][1])
+    drawn = LinesOf(voxel.X, own, mean, adjusted, voxel.interval)
+    lines = (
+        drawn.at_values(cells, *numbers)
+        if len(numbers) == 2
+        else (drawn.of_cells(cells, numbers[0][1]))
+    )
     if lines is None:
         return None
     empty = np.empty(0)
     return Adjusted("lines", (), empty, empty, np.empty((3, 0)), numbers[0][0], lines)
-
-
-@dataclass(frozen=True, eq=False)
-class _LinesOf:
-    """What lines are drawn of: a voxel, the family's columns, the mean row, adjusted values."""
-
-    voxel: _Voxel
-    own: NDArray[np.intp]
-    mean: FloatArray
-    adjusted: FloatArray
-
-    def of_cells(
-        self, cells: Sequence[tuple[str, NDArray[np.bool_]]], x: FloatArray
-    ) -> tuple[Line, ...] | None:
-        """Return a line for each group of images; None if the columns are not functions of x."""
-        lines = []
-        for name, members in cells:
-            found = _along(self.voxel.X[members][:, self.own], x[members])
-            if found is None:
-                return None
-            lines.append(self._line(name, x, members, *found))
-        return tuple(lines)
-
-    def at_values(
-        self, number: tuple[str, FloatArray], other: tuple[str, FloatArray]
-    ) -> tuple[Line, ...] | None:
-        """Return a line over a number for three values of another, each with the images nearest."""
-        x, (name, values) = number[1], other
-        found = polynomials(self.voxel.X[:, self.own], [x, values])
-        if found is None:
-            return None
-        middle, deviation = float(values.mean()), float(values.std(ddof=1))
-        steps = np.array([-1, 0, 1])
-        nearest = np.abs(values[:, np.newaxis] - (middle + deviation * steps)).argmin(axis=1)
-        places = np.linspace(x.min(), x.max(), _N_LINE)
-        notes = ("mean \N{MINUS SIGN} 1 SD", "mean", "mean + 1 SD")
-        lines = []
-        for place, (step, note) in enumerate(zip(steps, notes, strict=True)):
-            at = middle + deviation * float(step)
-            columns = found([places, np.full(_N_LINE, at)])
-            title = f"{name} = {at:.4g} ({note})"
-            lines.append(self._line(title, x, nearest == place, places, columns))
-        return tuple(lines)
-
-    def _line(
-        self,
-        name: str,
-        x: FloatArray,
-        members: NDArray[np.bool_],
-        places: FloatArray,
-        columns: FloatArray,
-    ) -> Line:
-        points = np.tile(self.mean, (len(places), 1))
-        points[:, self.own] = columns
-        line = np.stack([places, *self.voxel.interval(points)])
-        return Line(name, x[members], self.adjusted[members], line)
-
-
-def _along(columns: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-    """Return places along x and columns that depend on x there; None if they do not.
-
-    Columns that are polynomials of x are followed smoothly, others from one image's x to the next.
-    """
-    found = polynomials(columns, [x])
-    if found is not None:
-        places = np.linspace(x.min(), x.max(), _N_LINE)
-        return places, found([places])
-    places, first, which = np.unique(x, return_index=True, return_inverse=True)
-    at = columns[first]
-    is_function = np.allclose(at[which], columns, rtol=0, atol=1e-9 * np.abs(columns).max())
-    return (places, at) if is_function else None
 
 
 def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str]) -> Adjusted:
@@ -381,7 +294,7 @@ def _against_regressor(
     rest = X - np.outer(x, direction)
     mean = rest.mean(axis=0)
     adjusted = voxel.y - (rest - mean) @ voxel.beta
-    places = np.linspace(x.min(), x.max(), _N_LINE)
+    places = np.linspace(x.min(), x.max(), N_LINE)
     fitted, half = voxel.interval(mean + np.outer(places, direction))
     return Adjusted("regressor", (), x, adjusted, np.stack([places, fitted, half]), label)
 

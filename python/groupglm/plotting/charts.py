@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from groupglm.arguments import check_text
 from groupglm.plotting.figure import Figure
+from groupglm.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["despine", "label_columns", "legend_below", "new_chart", "plain", "shortened"]
 
+_UNDRAWABLE = re.compile("[\t\ud800-\udfff]")  # a tab, and half of a character
 _MAX_NAME = 28
 _MAX_LABELS = 60
 _MAX_LEGEND_ROW = 56  # letters
@@ -58,12 +61,17 @@ def legend_below(figure: Figure) -> None:
 
 
 def plain(text: str) -> str:
-    """Escape what matplotlib would take for a formula."""
-    return text.replace("\\", "\\\\").replace("$", r"\$") if "$" in text else text
+    """Escape what matplotlib would take for a formula, and what no font has a sign for.
+
+    Control characters are written out as on a terminal; the ends of a title's lines stay.
+    """
+    text = _UNDRAWABLE.sub(lambda found: ascii(found[0])[1:-1], printable(text))
+    return text.replace("$", r"\$")
 
 
 def shortened(text: str, length: int = _MAX_NAME) -> str:
     """Leave out the middle of a name that is too long for a label: names differ at their ends."""
+    text = text.replace("\n", r"\n")  # a name has one line
     if len(text) <= length:
         return plain(text)
     end = length // 3
@@ -74,7 +82,8 @@ def label_columns(ax: Axes, names: Sequence[str]) -> None:
     """Write names under columns, slanted unless they are short and few."""
     every = -(-len(names) // _MAX_LABELS)
     shown = range(0, len(names), every)
-    ax.set_xticks(shown, [shortened(names[place]) for place in shown])
-    if sum(len(name) for name in names) > 24:
+    labels = [shortened(names[place]) for place in shown]
+    ax.set_xticks(shown, labels)
+    if sum(map(len, labels)) > 24:
         for label in ax.get_xticklabels():
             label.set(rotation=40, ha="right", rotation_mode="anchor")

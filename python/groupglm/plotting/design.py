@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from groupglm.design import check_design_matrix, load_design_matrix
 from groupglm.plotting.charts import label_columns, new_chart, shortened
-from groupglm.plotting.colors import diverging
+from groupglm.plotting.colors import INK, diverging
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_design_correlation", "plot_design_matrix"]
 
+_CONSTANT = "#d4d4d4"
 _MAX_NUMBERS = 12  # columns; beyond, numbers in the cells could not be read
 
 
@@ -29,7 +30,8 @@ def plot_design_matrix(
 ) -> Figure:
     """Draw a design matrix: one row an image, one column a regressor.
 
-    Each column is divided by its largest size, so that the colours go from -1 to 1.
+    Each column is divided by its largest size, so that the colours go from -1 to 1. A constant
+    column is grey, with its value written on it: its colour would compare it with nothing.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def plot_design_matrix(
     Returns
     -------
     matplotlib.figure.Figure
-        Axes of the matrix and of the colour bar.
+        Axes of the matrix and, where a column varies, of the colour bar.
 
     Raises
     ------
@@ -64,11 +66,19 @@ def plot_design_matrix(
     height = float(np.clip(0.16 * n_rows, 2.2, 6.0)) + 1.3
     figure, ax = new_chart(max(3.6, 0.55 * n_columns + 2.2), height, title)
     picture = _heat_map(ax, values / sizes)
+    constant = np.flatnonzero(np.ptp(values, axis=0) == 0)
+    for column in constant.tolist():
+        ax.axvspan(column - 0.5, column + 0.5, color=_CONSTANT, lw=0)
+        ax.text(
+            column, (n_rows - 1) / 2, f"{values[0, column]:.4g} in every image", rotation=90,
+            ha="center", va="center", color=INK, size=9,
+        )  # fmt: skip
     label_columns(ax, [str(name) for name in frame.columns])
     ax.set_ylabel(f"image (1 to {n_rows})")
     ax.set_yticks(np.unique(np.linspace(0, n_rows - 1, min(n_rows, 6)).astype(int)))
     ax.set_yticklabels([str(int(row) + 1) for row in ax.get_yticks()])
-    figure.colorbar(picture, ax=ax, shrink=0.7, label="value / largest size in the column")
+    if len(constant) < n_columns:
+        figure.colorbar(picture, ax=ax, shrink=0.7, label="value / largest size in the column")
     return figure
 
 

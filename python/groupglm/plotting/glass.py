@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.arguments import check_text, check_truth
-from groupglm.plotting.kind import label_of
+from groupglm.plotting.kind import kind_of
 from groupglm.plotting.panels import LIGHT, Panel, glass_panels, lay_out
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.stat_map import drawn_bounds
@@ -48,7 +48,8 @@ def plot_glass_brain(
     Parameters
     ----------
     stat_map_img : str, os.PathLike or nibabel image
-        The map, 3-D; zero and NaN are not drawn, infinite values always.
+        The map, 3-D; zero and NaN are not drawn, infinite values always. Of the z-scores of an F
+        test, which have one tail, negative ones are not drawn: each is an F below its median.
     bg_img : image or None, default="MNI152TEMPLATE"
         Its shadow is drawn. The default is the MNI template if TemplateFlow's folder or an
         installed nilearn has it (it is never downloaded), else a simulated brain of its size, or,
@@ -107,9 +108,10 @@ def plot_glass_brain(
     values = Volume.of(stat_map_img, "stat_map_img")
     mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
     background = find_background(bg_img, mask)
-    scale = Scale.of(values.data, threshold, vmax, dark=False)
-    label = label_of(stat_map_img, threshold, label)
-    return draw_glass(values, background, mask, scale, panels, title, label if with_bar else "")
+    kind = kind_of(stat_map_img, threshold, label)
+    scale = Scale.of(values.data, threshold, vmax, dark=False, one_tail=kind.one_tail)
+    shown_label = kind.label if with_bar else ""
+    return draw_glass(values, background, mask, scale, panels, title, shown_label)
 
 
 def draw_glass(

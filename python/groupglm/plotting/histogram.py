@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from groupglm.arguments import check_truth, real_array, real_number
+from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
+from groupglm.plotting.volumes import Volume
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
+
+    from groupglm.images import ImageLike
 
 __all__ = ["plot_histogram"]
 
@@ -21,7 +26,7 @@ _N_BINS = 80
 
 
 def plot_histogram(
-    z: ArrayLike,
+    z: ArrayLike | ImageLike,
     *,
     threshold: float | None = None,
     two_sided: bool = True,
@@ -34,14 +39,15 @@ def plot_histogram(
 
     Parameters
     ----------
-    z : array_like
+    z : array_like, str, os.PathLike or nibabel image
         z scores of the voxels in the mask; NaN are left out, and infinite ones are counted below
-        the axis.
+        the axis. Of a map, the voxels that are not zero; a map of t or F is converted to z scores
+        as `threshold_stats_img` does it, by what its sidecar, header or name says.
     threshold : float, optional
         Marked by a line, two if `two_sided`; none if it is infinite, as the threshold of a false
         discovery rate without a discovery.
     two_sided : bool, default=True
-        Whether both tails are tested.
+        Whether both tails are tested; of a map of F, or of the z scores of F, never.
     title : str, optional
         Written above.
 
@@ -53,7 +59,14 @@ def plot_histogram(
     Raises
     ------
     ValueError
-        If no value is finite.
+        If no value is finite, or a map is known to hold something else than z, t or F.
+    groupglm.errors.ImageError
+        If a map cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If a map of t or F is converted.
 
     Examples
     --------
@@ -63,8 +76,14 @@ def plot_histogram(
     >>> figure.axes[0].get_xlabel()
     'z'
     """
-    values: Any = np.ravel(real_array("z", z, missing=True)).astype(np.float64)
     both = check_truth("two_sided", two_sided)
+    axis_label = "z"
+    if isinstance(z, str | os.PathLike) or hasattr(z, "get_filename"):
+        stat_map = _read_map(cast("ImageLike", z))
+        z = stat_map.tests
+        if stat_map.scale is not None and stat_map.scale.statistic.of_f:
+            both, axis_label = False, "z of F, one tail"
+    values: Any = np.ravel(real_array("z", z, missing=True)).astype(np.float64)
     if threshold is not None:
         threshold = real_number("threshold", threshold, infinite=True)
     n_infinite = int(np.isinf(values).sum())
@@ -87,9 +106,21 @@ def plot_histogram(
         for number, limit in enumerate([threshold, -threshold][: 2 if both else 1]):
             label = f"threshold {threshold:.2f}" if number == 0 else None
             ax.axvline(limit, color=ORANGE, lw=1.4, ls="--", label=label)
-    ax.set_xlabel(f"z ({n_infinite:,} more are infinite)" if n_infinite else "z")
+    ax.set_xlabel(f"{axis_label} ({n_infinite:,} more are infinite)" if n_infinite else axis_label)
     ax.set_ylabel("density")
     ax.set_xlim(low, high)
     despine(ax)
     legend_below(figure)
     return figure
+
+
+def _read_map(image: ImageLike) -> StatMap:
+    """Read the z scores of a map's voxels that are neither zero nor NaN, as slices show them."""
+    from nibabel.nifti1 import Nifti1Image
+
+    volume = Volume.of(image, "z")
+    shown = volume.data != 0  # NaN has become zero
+    if not shown.any():
+        raise ValueError("z holds no value but zero and NaN; give the z scores of a map")
+    mask = Nifti1Image(shown.astype(np.uint8), volume.affine)  # type: ignore[no-untyped-call]
+    return read_stat_map(image, mask).as_z()

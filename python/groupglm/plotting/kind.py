@@ -1,24 +1,43 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a map that is drawn holds: the label of its colour bar, and whether to threshold it."""
+"""What a map that is drawn holds: its label, its tails, and whether to threshold it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from groupglm.arguments import real_number
 from groupglm.errors import warn_caller
 from groupglm.inference.map_scale import known_scale
 
 if TYPE_CHECKING:
     from groupglm.images import ImageLike
 
-__all__ = ["label_of"]
+__all__ = ["DrawnKind", "kind_of"]
 
 _SYMBOLS = ("z", "t", "F", "p")
 _UNKNOWN = "value"
 
 
-def label_of(image: ImageLike, threshold: float | None, label: str | None) -> str:
-    """Return what a colour bar is labelled with, by the rule that thresholds know maps by.
+@dataclass(frozen=True)
+class DrawnKind:
+    """What a map holds, as far as its picture shows it.
+
+    Parameters
+    ----------
+    label : str
+        What the colour bar is labelled with.
+    one_tail : bool
+        Whether these are z-scores of an F test, of which only large ones are evidence: a negative
+        one is an F below its median.
+    """
+
+    label: str
+    one_tail: bool = False
+
+
+def kind_of(image: ImageLike, threshold: float | None, label: str | None) -> DrawnKind:
+    """Return what a map holds, by the rule that thresholds know maps by.
 
     Parameters
     ----------
@@ -31,8 +50,8 @@ def label_of(image: ImageLike, threshold: float | None, label: str | None) -> st
 
     Returns
     -------
-    str
-        The label given, else what sidecar, header or name say, else "value".
+    DrawnKind
+        Its label is the one given, else what sidecar, header or name say, else "value".
 
     Raises
     ------
@@ -46,20 +65,22 @@ def label_of(image: ImageLike, threshold: float | None, label: str | None) -> st
     """
     scale = known_scale(image)
     if scale is None:
-        return _UNKNOWN if label is None else label
+        return DrawnKind(_UNKNOWN if label is None else label)
     kind = scale.statistic.kind
-    if kind == "p" and threshold:
+    limit = 0.0 if threshold is None else real_number("threshold", threshold, infinite=True)
+    if kind == "p" and limit:
         raise ValueError(
-            f"stat_map_img: this is {scale.words}, and threshold={threshold:g} would leave only "
+            f"stat_map_img: this is {scale.words}, and threshold={limit:g} would leave only "
             "those above it, which are no evidence; draw -log10 of them, or the map of z-scores "
             "with the threshold of threshold_stats_img"
         )
+    one_tail = scale.conflict is None and scale.statistic.of_f
     if label is not None:
-        return label
+        return DrawnKind(label, one_tail)
     if scale.conflict is not None:
         warn_caller(
             f"stat_map_img: {scale.source} says that this is a map of {scale.statistic.words}, but "
             f"{scale.conflict}; the colour bar is not labelled with either. Give label"
         )
-        return _UNKNOWN
-    return kind if kind in _SYMBOLS else scale.statistic.words
+        return DrawnKind(_UNKNOWN)
+    return DrawnKind(kind if kind in _SYMBOLS else scale.statistic.words, one_tail)

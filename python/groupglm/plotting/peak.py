@@ -17,16 +17,26 @@ from groupglm.labels import align_arrays
 from groupglm.levels import levels_of
 from groupglm.origins import origins_of
 from groupglm.plotting.adjusted import Adjusted, adjust
-from groupglm.plotting.charts import despine, label_columns, legend_below, new_chart, shortened
+from groupglm.plotting.charts import (
+    despine,
+    label_columns,
+    legend_below,
+    new_chart,
+    plain,
+    shortened,
+)
 from groupglm.plotting.colors import BLUE, INK, ORANGE, SERIES
 from groupglm.plotting.reading_terms import read_terms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
     import pandas as pd
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
+
+    from groupglm.plotting.lines import Line
 
 __all__ = ["plot_peak"]
 
@@ -48,7 +58,8 @@ def plot_peak(
     By group with the fitted mean and its interval, where the contrast compares groups, that of the
     reference level among them; against the regressor with the fitted line and its band, where it
     tests a slope; with a line for each group, or at the mean of another number and one standard
-    deviation to either side of it, where it tests whether slopes differ; over the number itself
+    deviation to either side of it, or a panel of the latter for each of up to four groups, where
+    it tests whether slopes differ; over the number itself
     with the fitted curve, where columns are powers or other functions of a number. What the other
     columns of the design explain is replaced by its mean.
 
@@ -110,15 +121,38 @@ def plot_peak(
 
 def draw_peak(data: Adjusted, level: float, title: str | None, label: str) -> Figure:
     """Draw data that have been adjusted; see `plot_peak`."""
+    panels = list(dict.fromkeys(one.panel for one in data.lines))
+    if len(panels) > 1:
+        return _draw_panels(data, panels, level, title, label)
     figure, ax = new_chart(4.2, 3.2, title)
     if data.kind == "groups":
         _draw_groups(ax, data, level)
     elif data.kind == "lines":
-        _draw_lines(ax, data, level)
+        _draw_lines(ax, data.lines, data.label)
+        ax.set_title(_bands(level), loc="right", fontsize=8)
     else:
         _draw_line(ax, data, level)
-    ax.set_ylabel(label)
+    ax.set_ylabel(plain(label))
     despine(ax)
+    legend_below(figure)
+    return figure
+
+
+def _draw_panels(
+    data: Adjusted, panels: Sequence[str], level: float, title: str | None, label: str
+) -> Figure:
+    """Draw lines at values of a number side by side for each group, on the same axes."""
+    figure, first = new_chart(2.1 + 2.1 * len(panels), 3.4, title)
+    first.remove()
+    figure.supylabel(plain(label), fontsize=10)
+    heading = f"{plain(title)}\n{_bands(level)}" if title else _bands(level)
+    figure.suptitle(heading, fontsize=9)
+    grid: Any = figure.subplots(1, len(panels), sharex=True, sharey=True)
+    for place, (ax, panel) in enumerate(zip(grid, panels, strict=True)):
+        lines = [one for one in data.lines if one.panel == panel]
+        _draw_lines(ax, lines, data.label, named=place == 0)
+        ax.set_title(shortened(panel), loc="left", fontsize=10)
+        despine(ax)
     legend_below(figure)
     return figure
 
@@ -176,16 +210,20 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (shifts - 0.5) * 0.36
 
 
-def _draw_lines(ax: Axes, data: Adjusted, level: float) -> None:
-    for place, one in enumerate(data.lines):
+def _bands(level: float) -> str:
+    return f"bands: {level:.0%} interval of the fit"
+
+
+def _draw_lines(ax: Axes, lines: Sequence[Line], label: str, *, named: bool = True) -> None:
+    for place, one in enumerate(lines):
         colour, marker = SERIES[place % len(SERIES)], _MARKERS[place % len(_MARKERS)]
         ax.scatter(one.x, one.y, s=20, color=colour, marker=marker, alpha=0.65, lw=0)
         places, fitted, half = one.line
-        ax.plot(places, fitted, color=colour, lw=2, label=shortened(one.name or "fit", 36))
+        name = shortened(one.name or "fit", 36) if named else None
+        ax.plot(places, fitted, color=colour, lw=2, label=name)
         if np.isfinite(half).all():
             ax.fill_between(places, fitted - half, fitted + half, color=colour, alpha=0.18, lw=0)
-    ax.set_xlabel(shortened(data.label))
-    ax.set_title(f"bands: {level:.0%} interval of the fit", loc="right", fontsize=8)
+    ax.set_xlabel(shortened(label))
 
 
 def _draw_line(ax: Axes, data: Adjusted, level: float) -> None:

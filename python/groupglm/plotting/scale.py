@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from groupglm.arguments import real_number
 from groupglm.errors import warn_caller
+from groupglm.plotting.charts import plain
 from groupglm.plotting.colors import count_map, diverging
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _MAX_STEPS = 7  # numbers such as -0.004 would run into each other if there were
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """The colours of a signed map.
+    """The colours of a map.
 
     Parameters
     ----------
@@ -44,6 +45,9 @@ class Scale:
         The value of the first colour, where it is not -vmax: the map has no negative values.
     has_infinite : bool, default=False
         Whether the map has infinite values, which are always drawn, in the last colour.
+    one_tail : bool, default=False
+        Whether only large values are evidence, as of the z-scores of an F test: the negative ones
+        are not drawn.
     """
 
     vmax: float
@@ -52,10 +56,17 @@ class Scale:
     cmap: Colormap
     vmin: float | None = None
     has_infinite: bool = False
+    one_tail: bool = False
 
     @classmethod
     def of(
-        cls, values: NDArray[Any], threshold: float | None, vmax: float | None, *, dark: bool
+        cls,
+        values: NDArray[Any],
+        threshold: float | None,
+        vmax: float | None,
+        *,
+        dark: bool,
+        one_tail: bool = False,
     ) -> Scale:
         """Choose the colours for a map.
 
@@ -70,6 +81,8 @@ class Scale:
             The value of the last colour; the map's largest finite size by default.
         dark : bool
             Whether the ground is dark.
+        one_tail : bool, default=False
+            Whether only large values are evidence.
 
         Raises
         ------
@@ -91,6 +104,8 @@ class Scale:
                 "threshold is infinite, as that of a false discovery rate is where there is no "
                 "discovery: no finite value of the map is drawn"
             )
+        if one_tail:
+            values = np.maximum(values, 0)  # NaN stays
         infinite = np.isinf(values)
         has_infinite = bool(infinite.any())
         largest = float(np.abs(values[~infinite]).max(initial=0.0)) or float(has_infinite)
@@ -102,7 +117,14 @@ class Scale:
         if math.isfinite(limit):
             top = max(top, limit * 1.25)
         signed = bool((values < 0).any())
-        return cls(top, limit, signed, diverging(dark=dark), has_infinite=has_infinite)
+        return cls(
+            top,
+            limit,
+            signed,
+            diverging(dark=dark),
+            has_infinite=has_infinite,
+            one_tail=one_tail,
+        )
 
     @classmethod
     def of_counts(cls, smallest: int, largest: int) -> Scale:
@@ -122,7 +144,8 @@ class Scale:
 
     def shows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which values are drawn."""
-        return np.asarray((np.abs(values) > self.threshold) | np.isinf(values))
+        sizes = values if self.one_tail else np.abs(values)
+        return np.asarray((sizes > self.threshold) | np.isposinf(sizes))
 
     def rgba(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """Colour a picture; what is not drawn is transparent.
@@ -157,7 +180,9 @@ class Scale:
         marked = 0 < self.threshold < math.inf
         for limit in limits if marked else ():
             ax.plot([limit, limit], [-0.25, 1.25], color=look.ink, lw=1.5, clip_on=False)
-        note = label
+        note = plain(label)
+        if self.one_tail:
+            note += " (one tail: below 0 not shown)"
         if self.threshold:
             note += "; grey: not shown" + (f", up to {self.threshold:.2f}" if marked else "")
         if self.has_infinite:

@@ -67,7 +67,8 @@ def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background
         "MNI152TEMPLATE" looks for the template in TemplateFlow's folder (``$TEMPLATEFLOW_HOME``,
         else ``~/.cache/templateflow``), then among the files of an installed nilearn; nothing is
         downloaded and nothing imported. Where there is none, a simulated brain of the template's
-        size is the picture, if the mask lies in it. None asks for no picture.
+        size is the picture. Where much of the mask lies outside either brain, the outline of the
+        mask is. None asks for no picture.
     mask : Volume, optional
         Drawn as an outline where there is no picture.
 
@@ -87,7 +88,8 @@ def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background
                 volume = Volume.of(path, "bg_img")
             except ImageError:  # such as a file that a download left half written
                 continue
-            return Background(_shades(volume), False, f"The background is the {place}.")
+            template = Background(_shades(volume), False, f"The background is the {place}.")
+            return _where_mask_lies(template, mask, f"The background is not the {place}: ", "")
         return _without_template(mask)
     if bg_img is None:
         return _outline(mask, "The outline is that of the mask: no background was asked for.")
@@ -107,13 +109,21 @@ def _without_template(mask: Volume | None) -> Background | None:
         "The MNI template is not on this machine: the background is a simulated brain of its size, "
         f"which shows where a place is, but no gyri; for the template {remedy}.",
     )
+    absent = "The MNI template is not on this machine, and "
+    return _where_mask_lies(brain, mask, absent, f"; {remedy}")
+
+
+def _where_mask_lies(
+    brain: Background, mask: Volume | None, before: str, remedy: str
+) -> Background | None:
+    """Return a brain in MNI space, or the outline of a mask that lies elsewhere."""
     outside = 0.0 if mask is None else brain.share_outside(mask)
     if outside <= MUCH_OUTSIDE:
         return brain
     return _outline(
         mask,
-        f"The MNI template is not on this machine, and {outside:.0%} of the mask lies outside a "
-        f"brain in MNI space, so that the outline of the mask is drawn; {remedy}.",
+        f"{before}{outside:.0%} of the mask lies outside a brain in MNI space, so that the outline "
+        f"of the mask is drawn{remedy}.",
     )
 
 

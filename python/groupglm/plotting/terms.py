@@ -19,6 +19,7 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 __all__ = ["Cell", "Terms"]
 
 _MAX_CELLS = 12  # more groups than this cannot be told apart in one picture
+_MAX_PANELS = 4  # groups with lines of their own at three values of a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,9 @@ class Terms:
         Returns
         -------
         frozenset of str
-            Factors coded as differences; an interaction of factors with at most one number, or of
-            two numbers; a number that the fit is a curve over. Empty for any other contrast.
+            Factors coded as differences; an interaction of factors, of factors with one or two
+            numbers, or of two numbers; a number that the fit is a curve over. Empty for any other
+            contrast, and where there are too many groups for a picture.
         """
         own = [self.variables[column] for column in involved]
         if not all(own):
@@ -92,7 +94,8 @@ class Terms:
             return frozenset()
         if not factors:
             return together
-        return together if 1 < len(self.cells(together)) <= _MAX_CELLS else frozenset()
+        most = _MAX_PANELS if len(together) - len(factors) == 2 else _MAX_CELLS
+        return together if 1 < len(self.cells(together)) <= most else frozenset()
 
     def _can_be_shown(
         self, together: frozenset[str], factors: frozenset[str], *, is_product: bool
@@ -101,7 +104,7 @@ class Terms:
         if not factors:
             return is_product if n_numbers == 2 else n_numbers == 1 and together <= self.curved
         if is_product:
-            return n_numbers <= 1
+            return n_numbers <= 2
         referenced = all(self.factors[name].has_reference for name in factors)
         return n_numbers == 0 and referenced and factors <= self.named
 

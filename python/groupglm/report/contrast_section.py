@@ -235,7 +235,8 @@ def _map_without_survivors(result: Result, background: Background, mask: Volume)
     limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
     values = Volume(np.nan_to_num(finding.z_map.data, nan=0.0, posinf=np.inf, neginf=-np.inf),
                     finding.z_map.affine)  # fmt: skip
-    scale = Scale.of(values.data, None, None, dark=True)
+    one_tail = finding.result.stat_type == "F"
+    scale = Scale.of(values.data, None, None, dark=True, one_tail=one_tail)
     scale = replace(scale, vmax=max(scale.vmax, limit))  # the colours stay below the threshold's
     mode, cuts = options.display_mode, options.cut_coords
     if cuts is None or options.plot_type == "glass":
@@ -263,6 +264,8 @@ def _histogram(finding: Finding) -> Picture | None:
         f"z scores of {finite.size:,} voxels have mean {words.number(mean)} and standard deviation "
         f"{sd:.2f}{others}; without any effect 0 and 1 are expected."
     )
+    if finding.result.stat_type == "F":
+        text += " F has one tail: a negative z is an F below its median, no effect."
     return chart(figure, f"Histogram beside the standard normal density. The {text}", f"The {text}")
 
 
@@ -291,7 +294,10 @@ def _fitted(adjusted: Adjusted) -> str:
     if adjusted.kind == "lines":
         if len(adjusted.lines) == 1:
             return f"The fit goes {_curve(adjusted.lines[0].line)} over {adjusted.label}."
-        facts = [f"{one.name}: {_curve(one.line)}" for one in adjusted.lines]
+        facts = [
+            f"{f'{one.panel}, ' if one.panel else ''}{one.name}: {_curve(one.line)}"
+            for one in adjusted.lines
+        ]
         return f"The fit over {adjusted.label} goes {'; '.join(facts)}."
     return f"The fit goes {_from_to(adjusted.line[1])} over {adjusted.label}."
 

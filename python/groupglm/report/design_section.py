@@ -52,7 +52,7 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
         chart(
             plot_design_matrix(design),
             f"Heat map of the design matrix: {len(X)} images by {len(names)} columns.",
-            "Design matrix, one row an image; each column over its largest size.",
+            "Design matrix, one row an image; each column over its largest size; grey: constant.",
         )
     ]
     varying, correlation = design_correlation(design)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,12 @@ def chart(figure: Figure, alt: str, caption: str = "") -> Picture:
 
     buffer = io.StringIO()
     # The salt makes equal figures equal; without it each run of the program has other names.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "groupglm"}):
+    with (
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "groupglm"}),
+        warnings.catch_warnings(),
+    ):
+        # The text stays text: the reader's browser has fonts for what matplotlib's has no sign for.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(
             buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )
