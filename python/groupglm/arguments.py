@@ -201,7 +201,8 @@ def real_array(name: str, values: Any, *, missing: bool = False) -> NDArray[Any]
     except ValueError as error:
         raise ValueError(f"{name} is no array of numbers: {error}") from error
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} is an array of {array.dtype}; it must hold real numbers")
+        found = f"{values!r:.80}" if isinstance(values, str) else f"an array of {array.dtype}"
+        raise TypeError(f"{name} is {found}; it must hold real numbers")
     mask = np.ma.getmask(values)
     if mask is np.ma.nomask or not mask.any():
         return array

@@ -144,6 +144,10 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         with open_archive(path) as members:
             return _read(members, path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"there is no file '{path}'; give one that SecondLevelModel.save wrote"
+        ) from error
     except ArchiveError as error:
         raise ValueError(
             f"'{path}' is not a saved model, or is damaged: it {error}; give a file that "

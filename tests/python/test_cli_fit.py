@@ -335,4 +335,4 @@ def test_whole_numbers_that_may_be_codes_are_noted(study: Path, tmp_path: Path) 
     )
     assert note in preview("~ age + sex + site")
     for formula in ("~ age + sex + dose", "~ order", "~ C(site)", "~ center(age)"):
-        assert "Note:" not in preview(formula)
+        assert "is a slope over" not in preview(formula)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from groupglm.cli.design_notes import notes_on
 from groupglm.cli.outputs import Contrast, Names, check_labels
 from groupglm.cli.provenance import design_hash, input_list_hash, software_versions
 from groupglm.naming import counted, slug
@@ -28,7 +29,6 @@ __all__ = [
 ]
 
 _MAX_LEVELS = 20  # that are shown of a category
-_MAX_CODES = 10  # different whole numbers of a column that may be codes of groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,27 +77,13 @@ class Study:
             for c in self.contrasts
         )
         columns = ", ".join(map(str, self.design.columns))
+        notes = "".join(f"Note: {note}\n" for note in notes_on(self.design, self.contrasts))
         degrees = counted(self.df_residual, "residual degree")
         return (
             f"Design: {n} subjects, {counted(p, 'column')} ({columns}), {rank}, "
-            f"{degrees} of freedom\n{head}{more}\n{self._levels()}{self._codes()}"
+            f"{degrees} of freedom\n{head}{more}\n{self._levels()}{notes}"
             f"Contrasts:\n{tests}"
         )
-
-    def _codes(self) -> str:
-        """Return a note on each column that may hold codes of groups, and is a slope."""
-        lines = []
-        for name, values in self.design.items():
-            counts = values.value_counts().sort_index()  # two values: a slope is the same test
-            if "[" in str(name) or not 3 <= len(counts) <= _MAX_CODES or counts.min() < 2:
-                continue
-            if all(float(value).is_integer() for value in counts.index):
-                codes = ", ".join(f"{value:g}" for value in counts.index)
-                lines.append(
-                    f"Note: {name} is a slope over the numbers {codes}; if they are codes of "
-                    f"groups, write C({name}) in the formula\n"
-                )
-        return "".join(lines)
 
     def _levels(self) -> str:
         """Return the number of subjects at each level, a line a category."""

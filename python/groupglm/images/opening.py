@@ -260,7 +260,9 @@ def header_of(image: ImageLike) -> Any:
 def _image_error(error: Exception, name: str) -> ImageError:
     """Say of an error which file it is about."""
     if isinstance(error, FileNotFoundError):
-        return ImageError(f"{error.filename or name}: file not found; check the name")
+        pattern = "; a pattern is not expanded: give sorted(glob.glob(...))"
+        hint = pattern if set(name) & set("*?") else "; check the name"
+        return ImageError(f"{error.filename or name}: file not found{hint}")
     if isinstance(error, OSError):
         return ImageError(f"{name}: cannot be opened: {error.strerror or error}")
     # Some readers fail without a word, or with nothing but a key.

@@ -20,6 +20,7 @@ from groupglm.inference.arguments import (
 )
 from groupglm.inference.labelling import keep_large_clusters
 from groupglm.inference.stat_map import StatMap, read_stat_map
+from groupglm.naming import counted
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -248,9 +249,9 @@ def _survivors(
     kept, largest = keep_large_clusters(row, stat_map.space, smallest)
     if largest < smallest:
         warn_caller(
-            f"{stat_map.name}: nothing survives: {n_passed} voxels reach {threshold:.4g}, but the "
-            f"largest cluster has {largest} voxels, fewer than cluster_threshold={smallest:g}; "
-            "the image is all zero"
+            f"{stat_map.name}: nothing survives: {counted(n_passed, 'voxel')} at {threshold:.4g} "
+            f"or beyond, but the largest cluster has {counted(largest, 'voxel')}, fewer than "
+            f"cluster_threshold={smallest:g}; the image is all zero"
         )
     return kept
 

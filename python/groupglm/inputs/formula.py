@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm._dependence import quote_names
-from groupglm.arguments import check_truth
+from groupglm.arguments import check_text, check_truth
 from groupglm.inputs.formula_code import columns_of, find_column
 from groupglm.inputs.formula_matrix import design_of_terms
 from groupglm.inputs.formula_terms import Factor, Formula, read_formula
@@ -96,11 +96,23 @@ def design_from_formula(
     03        1.0  40.0         1.0
     """
     allow_partial = check_truth("allow_partial", allow_partial)
+    check_text("formula", formula, optional=False)
+    _check_table(table)
     try:
         read = read_formula(formula)
     except ValueError as error:
         raise _invalid(formula, error) from error
     return _design(formula, read, _with_labels(table), allow_partial=allow_partial)
+
+
+def _check_table(table: object) -> None:
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(
+            f"table must be a pandas DataFrame, not {type(table).__name__}; read a file with "
+            "pandas.read_csv(path, sep='\\t', dtype={'participant_id': str})"
+        )
 
 
 def _with_labels(table: pd.DataFrame) -> pd.DataFrame:

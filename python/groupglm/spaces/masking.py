@@ -151,7 +151,7 @@ class Masking:
         ValueError
             If the width of the smoothing makes no sense.
         """
-        smooths = any(sigma_voxels(grid, self.smoothing_fwhm))
+        smooths = any(sigma_voxels(grid, self.smoothing_fwhm, name="smoothing_fwhm"))
         if not (self.resamples or smooths or self.zero_is_missing):
             return None
         return Preparation(

@@ -109,7 +109,7 @@ class Preparation:
             zeros = self._moved(zeros, source.grid, grid)
         if self.fill is not None:
             values[np.isnan(values)] = self.fill
-        sigma = sigma_voxels(grid, self.smoothing_fwhm)
+        sigma = sigma_voxels(grid, self.smoothing_fwhm, name="smoothing_fwhm")
         if any(sigma):
             _core.smooth_volume(values, grid.shape, sigma, self.n_threads)
         return values, zeros

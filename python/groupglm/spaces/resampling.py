@@ -150,7 +150,8 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"target_affine must be a matrix of numbers: {error}") from error
     if affine.shape not in ((3, 3), (4, 4)):
         raise ValueError(
-            f"target_affine must be a 3 x 3 or 4 x 4 matrix, but has the shape {affine.shape}"
+            f"target_affine must be a 3 x 3 or 4 x 4 matrix, but has the shape {affine.shape}; for "
+            "voxels of 3 mm give numpy.diag([3, 3, 3])"
         )
     if not np.isfinite(affine).all():
         raise ValueError("target_affine holds NaN or infinity; give a matrix of finite numbers")

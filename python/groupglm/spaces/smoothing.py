@@ -45,7 +45,7 @@ _NIFTI1_MAX_LENGTH = 32767  # dimensions are stored in 16 bits
 _KEPT_FIELDS = ("xyzt_units", "dim_info", "toffset")
 
 
-def sigma_voxels(grid: Grid, fwhm: Fwhm) -> tuple[float, float, float]:
+def sigma_voxels(grid: Grid, fwhm: Fwhm, *, name: str = "fwhm") -> tuple[float, float, float]:
     """Convert a width in millimetres to the Gaussian's standard deviations in voxels.
 
     A voxel's size along an axis is the length of the affine's column, so the kernel is as wide in
@@ -58,6 +58,8 @@ def sigma_voxels(grid: Grid, fwhm: Fwhm) -> tuple[float, float, float]:
     fwhm : float, sequence of 3 floats, or None
         Full width at half maximum, in mm: of all three axes, or of each axis of the *grid*. None or
         0, also in a sequence, is no smoothing.
+    name : str, default="fwhm"
+        What the caller calls it, for error messages.
 
     Returns
     -------
@@ -80,13 +82,13 @@ def sigma_voxels(grid: Grid, fwhm: Fwhm) -> tuple[float, float, float]:
     >>> [round(sigma, 3) for sigma in sigma_voxels(grid, [8.0, 4.0, None])]
     [1.699, 0.849, 0.0]
     """
-    widths = _widths(fwhm)
+    widths = _widths(fwhm, name)
     sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
     edge = float((sizes * grid.shape).max())
     if max(widths) > _MAX_FIELDS_OF_VIEW * edge:
         raise ValueError(
-            f"fwhm is {fwhm!r} mm, but the longest edge of the image is {edge:.4g} mm, so nothing "
-            "but the mean would be left of it; give the width in mm, usually 4 to 12"
+            f"{name} is {fwhm!r} mm, but the longest edge of the image is {edge:.4g} mm, so "
+            "nothing but the mean would be left of it; give the width in mm, usually 4 to 12"
         )
     x, y, z = (
         float(width / (_FWHM_OF_SIGMA * size)) for width, size in zip(widths, sizes, strict=True)
@@ -94,34 +96,34 @@ def sigma_voxels(grid: Grid, fwhm: Fwhm) -> tuple[float, float, float]:
     return x, y, z
 
 
-def _widths(fwhm: object) -> tuple[float, ...]:
+def _widths(fwhm: object, name: str) -> tuple[float, ...]:
     """Return the width of each axis in mm, zero for no smoothing."""
     if isinstance(fwhm, str):
         raise ValueError(  # noqa: TRY004 - a value that other packages accept, not a mistaken type
-            f"fwhm is {fwhm!r}, but must be a width in mm; nilearn's 'fast' is a fixed filter of "
+            f"{name} is {fwhm!r}, but must be a width in mm; nilearn's 'fast' is a fixed filter of "
             "neighbouring voxels whose width in mm depends on the image, so give a number"
         )
     if isinstance(fwhm, np.ndarray):
-        fwhm = real_array("fwhm", fwhm).tolist()
+        fwhm = real_array(name, fwhm).tolist()
     if not isinstance(fwhm, list | tuple):
-        return (_width(fwhm, fwhm),) * 3
-    widths = tuple(_width(width, fwhm) for width in fwhm)
+        return (_width(fwhm, fwhm, name),) * 3
+    widths = tuple(_width(width, fwhm, name) for width in fwhm)
     if len(widths) != 3:
         raise ValueError(
-            f"fwhm is {fwhm!r}, which has {len(widths)} values; give one number in mm for all "
+            f"{name} is {fwhm!r}, which has {len(widths)} values; give one number in mm for all "
             "axes, or three, one for each axis of the image"
         )
     return widths
 
 
-def _width(width: object, fwhm: object) -> float:
+def _width(width: object, fwhm: object, name: str) -> float:
     if width is None:
         return 0.0
     is_number = isinstance(width, Real) and not isinstance(width, bool | np.bool_)
     if not is_number or not 0.0 <= float(width) < math.inf:  # type: ignore[arg-type]
         raise ValueError(
-            f"fwhm is {fwhm!r}, but a width must be a finite number of mm that is not negative, or "
-            "None for no smoothing; give one number, or three, one for each axis of the image"
+            f"{name} is {fwhm!r}, but a width must be a finite number of mm that is not negative, "
+            "or None for no smoothing; give one number, or three, one for each axis of the image"
         )
     return float(width)  # type: ignore[arg-type]
 
