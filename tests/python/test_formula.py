@@ -197,6 +197,7 @@ def test_nesting_by_in_is_the_interaction_alone() -> None:
         np.testing.assert_array_equal(design.iloc[:, 2], np.where(patient, TABLE["age"], 0))
 
 
+@pytest.mark.filterwarnings("ignore:age..2 in a formula is age itself")
 @pytest.mark.parametrize(
     ("formula", "columns"),
     [
@@ -328,3 +329,13 @@ def test_a_design_keeps_no_more_than_a_million_numbers_of_a_variable() -> None:
     )
     assert origins_of(few)["age"] == ages[:50_000].tolist()
     assert recorded_origins(many) == {}
+
+
+@pytest.mark.parametrize("formula", ["~ age + age^2", "~ age**2", "~ group + (age)**2"])
+def test_a_power_of_one_column_is_the_column_and_is_warned_of(formula: str) -> None:
+    with pytest.warns(UserWarning, match=r"age\*\*2 in a formula is age itself.*I\(age\*\*2\)"):
+        design = design_from_formula(formula, TABLE)
+    np.testing.assert_array_equal(design["age"], TABLE["age"])
+    squared = design_from_formula("~ age + I(age**2)", TABLE)  # as the warning says
+    np.testing.assert_array_equal(squared.iloc[:, 2], TABLE["age"] ** 2)
+    design_from_formula("~ (age + site)**2 + age**1", TABLE)  # without a warning

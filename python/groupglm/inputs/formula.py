@@ -17,6 +17,7 @@ import numpy as np
 
 from groupglm._dependence import quote_names
 from groupglm.arguments import check_text, check_truth
+from groupglm.errors import warn_caller
 from groupglm.inputs.formula_code import columns_of, find_column
 from groupglm.inputs.formula_matrix import design_of_terms
 from groupglm.inputs.formula_terms import Factor, Formula, read_formula
@@ -73,7 +74,7 @@ def design_from_formula(
     Warns
     -----
     UserWarning
-        Which subjects are left out.
+        Which subjects are left out; of a power of a single column, which is the column itself.
 
     Notes
     -----
@@ -102,6 +103,11 @@ def design_from_formula(
         read = read_formula(formula)
     except ValueError as error:
         raise _invalid(formula, error) from error
+    for power in read.idle_powers:
+        warn_caller(
+            f"{power} in a formula is {power.rpartition('**')[0]} itself, as in R, where a power "
+            f"adds interactions; write I({power}) for numbers to that power"
+        )
     return _design(formula, read, _with_labels(table), allow_partial=allow_partial)
 
 

@@ -61,12 +61,15 @@ class Formula:
         Whether the text has a term 0 or 1.
     factors : tuple of Factor
         All that the text names, those that are taken away included.
+    idle_powers : tuple of str
+        Powers of a single column, which are the column itself, as `I` would write them.
     """
 
     terms: tuple[Term, ...]
     intercept: bool
     says_intercept: bool
     factors: tuple[Factor, ...]
+    idle_powers: tuple[str, ...] = ()
 
 
 class _Token(NamedTuple):
@@ -182,6 +185,7 @@ class _Reader:
         self._intercept = True
         self._says_intercept = False
         self._factors: dict[Factor, None] = {}
+        self._idle_powers: dict[str, None] = {}
 
     def read(self) -> Formula:
         terms = self._sum(outermost=True)
@@ -202,7 +206,11 @@ class _Reader:
                 "rename the column, or write '0 + ...'."
             )
         return Formula(
-            tuple(terms.values()), self._intercept, self._says_intercept, tuple(self._factors)
+            tuple(terms.values()),
+            self._intercept,
+            self._says_intercept,
+            tuple(self._factors),
+            tuple(self._idle_powers),
         )
 
     @property
@@ -310,6 +318,9 @@ class _Reader:
             )
         self._place += 1
         terms = base
+        if [len(term) for term in base.values()] == [1] and int(token.text) > 1:
+            ((factor,),) = base.values()
+            self._idle_powers[f"{factor.name}**{token.text}"] = None
         for _ in range(int(token.text) - 1):
             grown = _united(terms, self._multiplied(terms, base))
             if len(grown) == len(terms):
