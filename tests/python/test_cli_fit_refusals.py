@@ -236,3 +236,26 @@ def test_an_interrupt_leaves_whole_files_or_none(
     resumed = run_fit(*arguments)
     assert resumed.exit_code == 0, resumed.output
     assert len(list(out.glob("contrast*.nii.gz"))) == 10
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ((), "are complete, and the same command goes on from there.\n"),
+        (("--overwrite",), "complete. The same command without --overwrite goes on from there.\n"),
+    ],
+)
+def test_an_interrupt_says_how_to_go_on(
+    study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: tuple[str, ...],
+    told: str,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("groupglm.cli.maps.collect_maps", interrupted)
+    result = run_fit(*basic(study, tmp_path, *more))
+    assert result.exit_code == 130
+    assert result.stderr.endswith(told)
