@@ -77,6 +77,7 @@ def parse(text: str) -> ast.expr:
         quoted[key] = lexeme[1:-1]
         return f" {key} "
 
+    _check_letters(text)
     masked = "".join(map(stand_in, lexemes(text))).strip()
     try:
         with warnings.catch_warnings():  # about odd escapes and numbers
@@ -90,6 +91,13 @@ def parse(text: str) -> ast.expr:
             node.quoted = node.id in quoted  # type: ignore[attr-defined]
             node.id = quoted.get(node.id, node.id)
     return tree
+
+
+def _check_letters(text: str) -> None:
+    """Refuse half of a character, which Python's own reader refuses in a codec's words."""
+    lone = next((letter for letter in text if "\ud800" <= letter <= "\udfff"), None)
+    if lone is not None:
+        raise ValueError(f"{lone!r} is half of a character, as of text that is not in UTF-8.")
 
 
 def canonical(tree: ast.expr) -> str:

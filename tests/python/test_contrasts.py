@@ -274,3 +274,9 @@ def test_a_level_without_the_mark_of_its_coding_is_told_its_column(written: str,
                "race[T.New York]"]  # fmt: skip
     with pytest.raises(ValueError, match=re.escape(told)):
         contrast_matrix(written, columns)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "age - \udcff", "age + 2 * \udfff"])
+def test_half_a_character_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="is half of a character, as of text that is not in UTF-8"):
+        contrast_matrix(text, ["age", "b"])
