@@ -221,6 +221,7 @@ def test_clusters(fitted: Path, tmp_path: Path) -> None:
     assert [row["Peak Stat"] for row in rows] == pytest.approx(found["Peak Stat"].tolist())
     shown = _run("clusters", fitted / "z.nii.gz", "--threshold", "2.5")
     assert "Peak Stat" in shown.output
+    assert "as given: neither voxels nor clusters are corrected for their number" in shown.output
     none = _run("clusters", fitted / "z.nii.gz", "--threshold", "99")
     assert none.exit_code == 0
     assert "No cluster." in none.output

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,14 @@ def test_fit_and_permute_permute_alike(study: Path, tmp_path: Path) -> None:
         arguments = basic(study, tmp_path / command, *options)
         result = _run(command, *arguments)
         assert result.exit_code == 0, result.output
+        formed = "formed at p < 0.05 of a voxel, not corrected for the number of voxels"
+        for name, over in (
+            ("t", "voxels, both tails"),
+            ("size", f"sizes of clusters, {formed}"),
+            ("mass", f"masses of clusters, {formed}"),
+        ):
+            wanted = rf"age: {name}: smallest p [\d.]+, family-wise over {over}"
+            assert re.search(wanted, result.output), result.output
     for kind in ("maxT", "maxSize", "maxMass"):
         name = f"contrast-age_stat-logp_desc-{kind}_statmap"
         first, second = (tmp_path / command for command in ("fit", "permute"))

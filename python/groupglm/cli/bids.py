@@ -80,13 +80,18 @@ def bids(**given: Any) -> None:
       groupglm bids derivatives/fitlins derivatives/group --model model-faces_smdl.json --dry-run
 
     \b
-    Writes, each whole or not at all
-      task-T_space-S_contrast-C_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, each with a .json:
-        the mean of C; other second-level contrasts are called contrast-CName
-      task-T_space-S_contrast-C_design.tsv and ..._mask.nii.gz, each with a .json
-      dataset_description.json, .bidsignore, log.txt
-      in a folder node-NAME with --model; what "groupglm fit" writes besides for its options
+    Writes, each whole or not at all, in a folder node-NAME with --model
+      task-T_space-S_contrast-C_stat-{effect,variance,t|F,z,p}_statmap.nii.gz: the mean of C;
+      other second-level contrasts are called contrast-CName
+      task-T_space-S_contrast-C_design.tsv and task-T_space-S_contrast-C_mask.nii.gz
+      task-T_space-S_contrast-C_stat-{nObservations,dof,nZeros}_statmap.nii.gz, if values are
+      missing or some maps are exactly zero where others are not
+      task-T_space-S_contrast-C_report.html with --report, ..._model.groupglm with --save-model,
+      and what "groupglm fit" writes for --correct and --permute, called so
+      beside each a .json, as "groupglm fit" writes it
+      dataset_description.json, .bidsignore and log.txt
 
+    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder.
     Run again with the same input, it skips what is done; --overwrite redoes it, and removes results
     of another design, other maps or other settings that are in the folder.
 

@@ -34,6 +34,10 @@ COLUMNS = {
 }
 """What a table's columns mean, as a sidecar in BIDS says it."""
 
+_AS_GIVEN = (
+    "The threshold is as given: neither voxels nor clusters are corrected for their number here."
+)
+
 
 @click.command(short_help="Tabulate the clusters of a map with their peaks.")
 @click.argument("stat_map", type=FILE)
@@ -63,13 +67,18 @@ def clusters(
 ) -> None:
     """Tabulate the clusters of a statistical map, with their peaks in mm and sizes in mm3.
 
+    The threshold is taken as it is: nothing is corrected for the number of voxels, neither voxels
+    nor sizes of clusters. "groupglm fit --correct" and "groupglm permute" correct.
+
     \b
     Examples
       groupglm clusters results/contrast-age_stat-z_statmap.nii.gz --threshold 3.1
       groupglm clusters z.nii.gz --threshold 2.3 --one-sided --cluster-threshold 20 \\
           --output clusters.tsv
 
-    What is there already, made of the same file with the same options, is skipped.
+    Writes to --output, if given, the table, and beside it OUTPUT.json: what it was made of, the
+    columns' meaning, and the hash of the file. What is there already, made of the same file with
+    the same options, is skipped.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
@@ -106,6 +115,7 @@ def clusters(
             if made is not None:
                 _write(table, made)
         journal.say(table.to_string(index=False) if len(table) else "No cluster.")
+        journal.say(_AS_GIVEN)
     summary = {"input": str(stat_map), "threshold": threshold, "clusters": _numbers(table)}
     if output is not None:
         status = "written" if said is None else "skipped"

@@ -40,14 +40,22 @@ def fit(**given: Any) -> None:
 
     \b
     Writes, each whole or not at all
-      contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz
-      design_matrix.tsv, mask.nii.gz, n_observations.nii.gz and df_residual.nii.gz if values are
-      missing, n_zeros.nii.gz if some maps are exactly zero where others are not, log.txt
-      contrast-NAME_stat-logp_desc-max..._statmap.nii.gz and more with --permute
+      contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, in float64 where float32
+      cannot hold the values
+      design_matrix.tsv, mask.nii.gz and log.txt
+      n_observations.nii.gz and df_residual.nii.gz, if values are missing
+      n_zeros.nii.gz, if some maps are exactly zero where others are not
+      with each --correct, HOW being fdr0p05, fpr0p001 ...:
+        contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and contrast-NAME_stat-z_desc-HOW_clusters.tsv
+      with --permute (those of size and mass with --cluster-p, of tfce with --tfce):
+        contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz
+        contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz, if with either
+        contrast-NAME_permutations.npz, from which an interrupted run goes on
       report.html with --report, model.groupglm with --save-model
-      contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and ..._clusters.tsv with --correct
-      beside each a .json: contrast, degrees of freedom, settings, hash of the design, versions
+      beside maps, tables, page and model a .json: contrast, degrees of freedom, settings,
+      versions, hashes of the design, of the list of maps and of the file itself
 
+    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder.
     Run again with the same input, it skips what is done; --overwrite redoes it, and removes results
     of another design, other maps or other settings that are in the folder.
 

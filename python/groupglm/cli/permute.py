@@ -70,16 +70,21 @@ def permute(
           --n-perm 5000 --cluster-p 0.001 --one-sided --output results
 
     \b
-    Writes, each whole or not at all
-      contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz: -log10 of corrected p
-      contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz
-      mask.nii.gz, the voxels that p is corrected for, and design_matrix.tsv
-      beside each of these a .json: contrast, degrees of freedom, settings, versions
-      n_observations.nii.gz and df_residual.nii.gz if values are missing, n_zeros.nii.gz if some
-      maps are zero where others are not, log.txt
-      contrast-NAME_permutations.npz: the null distributions, from which an interrupted run, or
-      one with more permutations, goes on
+    Writes, each whole or not at all (size and mass with --cluster-p, tfce with --tfce)
+      contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz: -log10 of p, corrected
+      for all voxels (clusters, enhanced values) of the mask by the largest of each permutation
+      contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz: what was permuted,
+      if with either
+      contrast-NAME_permutations.npz: the null distributions, kept every minute, from which an
+      interrupted run, or one with more permutations, goes on
+      mask.nii.gz: the voxels that p is corrected for
+      design_matrix.tsv and log.txt
+      n_observations.nii.gz and df_residual.nii.gz, if values are missing
+      n_zeros.nii.gz, if some maps are exactly zero where others are not
+      beside maps and tables a .json: contrast, degrees of freedom, settings, versions, hashes of
+      the design, of the list of maps and of the file itself
 
+    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder.
     Run again with the same input, it skips what is done; --overwrite begins anew, and removes
     results of another design, other maps or other settings that are in the folder.
 

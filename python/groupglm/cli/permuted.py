@@ -248,7 +248,12 @@ def permute_contrast(
     if contrast.stat_type == "t":  # F has one
         tails = ", both tails" if how.two_sided else ", the positive tail"
     for name, p in summary["smallest_p"].items():
-        journal.say(f"{contrast.name}: {name}: smallest corrected p {p_value(p)}{tails} ({what})")
+        over = _MEANING[f"max_{name}"]
+        formed = "" if name not in ("size", "mass") else f", {_formed(how)}"
+        journal.say(
+            f"{contrast.name}: {name}: smallest p {p_value(p)}, family-wise over {over}"
+            f"{formed}{tails} ({what})"
+        )
     return summary
 
 
@@ -282,6 +287,11 @@ def test_on_page(
         cluster_p=facts.get("ClusterFormingP"),
         sign_flip=sign_flips,
     )
+
+
+def _formed(how: Permutations) -> str:
+    """Say what the p of a cluster does not say: its voxels have no corrected p of their own."""
+    return f"formed at p < {how.cluster_p} of a voxel, not corrected for the number of voxels"
 
 
 def _names(contrast: Contrast, how: Permutations) -> list[str]:

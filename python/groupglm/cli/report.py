@@ -82,7 +82,8 @@ def report(
       groupglm report results/model.groupglm --correct fdr:0.05 \\
           --contrast 'patients>controls=group[T.patient]' --output report.html
 
-    What is there already, made of the same file with the same options, is skipped.
+    Writes to --output the page, and beside it OUTPUT.json: what it was made of, and the hash of
+    the file. What is there already, made of the same file with the same options, is skipped.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143

@@ -56,7 +56,9 @@ def threshold(
           --mask results/mask.nii.gz --correct fdr:0.05 --output age_fdr.nii.gz
       groupglm threshold z.nii.gz --at 3.1 --cluster-threshold 10 --output z_3p1.nii.gz
 
-    What is there already, made of the same file with the same options, is skipped.
+    Writes to --output the map, 0 where a voxel is not kept, and beside it a .json: threshold,
+    correction, number of voxels, and the hash of the file. What is there already, made of the
+    same file with the same options, is skipped.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143

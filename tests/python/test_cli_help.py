@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The commands' help is so: its examples run as written, and it names each file that is written."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from groupglm.cli import main
+from reference.shell import make_study
+
+ENDINGS = r"\.(?:nii\.gz|tsv|npz|html|groupglm|txt)"
+SIDECARS = {".nii.gz": ".json", ".tsv": ".json", ".groupglm": ".json", ".html": ".html.json"}
+
+
+def _run(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [*map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def _examples(command: str) -> list[list[str]]:
+    text = CliRunner().invoke(main, [command, "--help"]).output
+    examples = text.split("Examples\n")[1].split("\n\n")[0]
+    lines = re.sub(r"\\\n\s+", "", examples).strip().splitlines()
+    return [shlex.split(line)[1:] for line in lines]
+
+
+def _promised(command: str) -> dict[str, re.Pattern[str]]:
+    """Return the file names of the help's list, and each as a pattern."""
+    text = CliRunner().invoke(main, [command, "--help"]).output
+    listed = text.split("Writes, each whole or not at all")[1].split("While it runs")[0]
+    names = re.findall(rf"[\w.{{}}|,-]+{ENDINGS}\b", listed)
+    patterns = {}
+    for name in names:
+        choices = re.sub(r"\{([^}]*)\}", lambda m: f"({m[1].replace(',', '|')})", name)
+        choices = choices.replace("NAME", "[A-Za-z0-9]+").replace("HOW", "[A-Za-z0-9]+")
+        patterns[name] = re.compile(choices.replace(".", r"\."))
+    return patterns
+
+
+def _unnamed(folder: Path, patterns: dict[str, re.Pattern[str]]) -> list[str]:
+    """Return the files that no pattern stands for, and that are no sidecar of one that is there."""
+    files = {path.name for path in folder.iterdir()}
+    sidecars = {
+        name.removesuffix(end) + beside
+        for name in files
+        for end, beside in SIDECARS.items()
+        if name.endswith(end)
+    }
+    assert sidecars <= files
+    return [
+        name
+        for name in sorted(files - sidecars)
+        if not any(pattern.fullmatch(name) for pattern in patterns.values())
+    ]
+
+
+def _study_with_holes(folder: Path) -> Path:
+    """A study of which one map has a missing value and one a zero."""
+    study = make_study(folder)
+    mask: Any = nib.load(study / "mask.nii.gz")
+    places = np.argwhere(np.asarray(mask.dataobj))
+    for path, place, value in zip(
+        sorted((study / "maps").glob("*_effect.nii.gz")), places, (np.nan, 0.0), strict=False
+    ):
+        image: Any = nib.load(path)
+        values = np.asarray(image.dataobj, dtype=np.float32).copy()
+        values[tuple(place)] = value
+        nib.save(nib.Nifti1Image(values, image.affine), path)  # type: ignore[no-untyped-call]
+    return study
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        (
+            "fit",
+            "--correct fdr:0.05 --correct fpr:0.001 --permute 10 --tfce --cluster-p 0.01 "
+            "--report --save-model",
+        ),
+        ("permute", "--n-perm 10 --tfce --cluster-p 0.01"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of zeros, and of what survives
+def test_the_help_names_the_files_that_are_written(command: str, more: str, tmp_path: Path) -> None:
+    study = _study_with_holes(tmp_path)
+    out = tmp_path / "out"
+    contrasts = ["--contrast", "age", "--contrast", "both=age; group[T.patient]"]
+    _run(
+        *(command, study / "maps" / "sub-*_effect.nii.gz", "--output", out),
+        *("--participants", study / "participants.tsv", "--formula", "~ age + group"),
+        *("--mask", study / "mask.nii.gz", *contrasts, *more.split()),
+    )
+    patterns = _promised(command)
+    assert _unnamed(out, patterns) == []
+    written = [path.name for path in out.iterdir()]
+    for name, pattern in patterns.items():
+        assert any(pattern.fullmatch(each) for each in written), name
+        for choice in re.findall(r"[\w]+", "".join(re.findall(r"\{([^}]*)\}", name))):
+            assert any(re.search(rf"(-|-max){choice}_", each) for each in written), (name, choice)
+
+
+def _folder_of_examples(folder: Path) -> None:
+    study = make_study(folder)
+    paths = sorted((study / "maps").glob("*_effect.nii.gz"))
+    labels = [path.name.split("_")[0] for path in paths]
+    table = {"subject_label": labels, "map_name": "faces", "effects_map_path": map(str, paths)}
+    pd.DataFrame(table).to_csv(folder / "maps.tsv", sep="\t", index=False)
+
+
+def _folder_of_patterns(folder: Path) -> None:
+    """Maps/S01_x.nii.gz and people.csv, with age and sex."""
+    study = make_study(folder)
+    people = pd.read_csv(study / "participants.tsv", sep="\t", dtype={"participant_id": str})
+    people["participant_id"] = people["participant_id"].str.replace("sub-", "S")
+    people["sex"] = ["m", "f"] * 6
+    people.to_csv(folder / "people.csv", index=False)
+    for path in (study / "maps").glob("*_effect.nii.gz"):
+        path.rename(path.with_name(path.name.replace("sub-", "S")))
+    for path in (study / "maps").glob("sub-*"):
+        path.unlink()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of what survives
+def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    _folder_of_examples(first)
+    _folder_of_patterns(second)
+    n_run = 0
+    # Permutations, which are many there, are ten here; each study has a folder of its own.
+    for command in ("fit", "permute"):
+        for number, example in enumerate(_examples(command)):
+            monkeypatch.chdir(second if "people.csv" in example else first)
+            given = ["10" if each == "5000" else each for each in example]
+            given[given.index("results")] = f"{command}{number}"
+            if command == "permute" and "--n-perm" not in given:
+                given += ["--n-perm", "10"]
+            _run(*given)
+            n_run += 1
+    monkeypatch.chdir(first)
+    model = _examples("fit")[0]
+    _run(*model, "--save-model")
+    Path("z.nii.gz").write_bytes(Path("results/contrast-age_stat-z_statmap.nii.gz").read_bytes())
+    for command in ("clusters", "threshold", "report"):
+        for example in _examples(command):
+            _run(*example)
+            written = example[example.index("--output") + 1] if "--output" in example else None
+            assert written is None or Path(written).is_file()
+            if written is not None:
+                end = next(end for end in SIDECARS if written.endswith(end))
+                beside = ".tsv.json" if end == ".tsv" else SIDECARS[end]
+                assert Path(written.removesuffix(end) + beside).is_file()
+            n_run += 1
+            if command == "report":
+                Path(example[example.index("--output") + 1]).unlink()
+    assert n_run == 12
