@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +23,7 @@ from sklearn.exceptions import NotFittedError
 from groupglm import SecondLevelModel
 from groupglm.errors import NotEstimableError
 from groupglm.plotting import template
+from groupglm.report.generating import make_report
 from groupglm.report.options import describe_weights, named_contrasts
 from reference.pages import AFFINE, SHAPE, N, Page, small_study
 
@@ -247,6 +251,24 @@ def test_the_map_of_an_f_contrast_without_survivors_has_no_blue(model: SecondLev
     assert blue["t"] > 100
 
 
+def test_control_characters_of_names_are_written_out_on_the_page() -> None:
+    images, design = small_study()
+    name = "age\x1b[2J\x07\u202e"
+    model = SecondLevelModel().fit(images, design_matrix=design.rename(columns={"age": name}))
+    command = shlex.join(["groupglm", "fit", "--contrast", f"it's\\{name}", "two words"])
+    page = make_report(model, {"contrasts": [0, 1, 0]}, command=command).get_standalone()
+    assert re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", page) == []
+    assert r"age\x1b[2J\x07\u202e" in page
+    shown = re.search(r'<pre id="command"><code>(.*?)</code>', page, flags=re.DOTALL)
+    assert shown is not None
+    program = f"printf '%s\\n' {html.unescape(shown[1])}"
+    # A shell reads the words that were typed.
+    found = subprocess.run(  # noqa: S603
+        ["bash", "-c", program], check=True, capture_output=True, env={"LC_ALL": "C.UTF-8"}  # noqa: S607
+    )  # fmt: skip
+    assert found.stdout.decode().split("\n")[:-1] == shlex.split(command)
+
+
 def test_a_background_of_ones_own(model: SecondLevelModel, tmp_path: Path) -> None:
     path = tmp_path / "mine.nii.gz"
     nib.Nifti1Image(np.ones(SHAPE), AFFINE).to_filename(path)  # type: ignore[no-untyped-call]
@@ -257,8 +279,6 @@ def test_a_background_of_ones_own(model: SecondLevelModel, tmp_path: Path) -> No
 
 
 def test_nilearn_is_looked_at_but_not_imported() -> None:
-    import subprocess
-
     code = (
         "import sys\n"
         "from groupglm.plotting.template import find_background\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.resources
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from groupglm.report.findings import find
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.script import python_script
 from groupglm.report.viewer import background_payload, map_payload, threshold_of
+from groupglm.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +134,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "versions": versions,
         "script": script.code,
         "script_notes": script.notes,
-        "command": request.command,
+        "command": _for_a_page(request.command),
         "parameters": _all_parameters(request.corrections),
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
@@ -185,6 +187,17 @@ def _background_note(background: Background, mask: Volume) -> str:
     return note
 
 
+def _for_a_page(command: str) -> str:
+    """Quote the words of a shell command that hold control characters so that it can be pasted."""
+    return " ".join(
+        shlex.quote(word)
+        if printable(word) == word
+        # Escapes that the page would make are the shell's between such quotes.
+        else "$'" + printable(word.replace("\\", r"\\").replace("'", r"\'")) + "'"
+        for word in shlex.split(command)
+    )
+
+
 def _all_parameters(corrections: Sequence[ReportOptions]) -> dict[str, str]:
     parameters = {name: redo.shown(value) for name, value in vars(corrections[0]).items()}
     if len(corrections) > 1:
@@ -213,5 +226,6 @@ def _render(context: Mapping[str, Any]) -> str:
         for name, file in (("style", "style.css"), ("program", "page.js"), ("views", "viewer.js"))
     }
     text = environment.get_template("page.html.j2").render(**context, **parts)
-    # Lone surrogates, which no page can hold, stand for file names that are not in UTF-8.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    # Lone surrogates, which no page can hold, stand for file names that are not in UTF-8. Control
+    # characters of names are no text of HTML either; programs and maps on the page hold none.
+    return printable(text.encode("utf-8", "backslashreplace").decode("utf-8"))
