@@ -440,3 +440,21 @@ def test_whatever_stands_in_a_file_is_read_or_refused(place: tuple[Any, ...], va
         model.design_matrix(PEOPLE)
     except ValueError as error:
         assert str(error)  # noqa: PT017  (any other exception fails)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            '{"Name": "x"}'.encode("utf-16"),
+            "not in UTF-8: byte 1 is 0xff; save it as text in UTF-8",
+        ),
+        (b'{"Name": "\xe4"}', "not in UTF-8: byte 11 is 0xe4; save it as text in UTF-8"),
+        (b"[" * 100_000, "its brackets are nested too deep"),
+    ],
+)
+def test_a_file_that_is_no_json_in_utf8_is_named(content: bytes, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"model.json.*{told}"):
+        read_stats_model(path)

@@ -115,6 +115,13 @@ def test_a_bound_is_told(formula: str, told: str) -> None:
         design_from_formula(formula, table)
 
 
+def test_an_infinite_entry_of_the_table_is_to_be_corrected_there() -> None:
+    table = pd.DataFrame({"age": [20.0, 30.0, np.inf]}, index=["01", "02", "03"])
+    told = r"gives inf in column 'age' for subject 03; correct 'age' in the table, or write n/a"
+    with pytest.raises(ValueError, match=told):
+        design_from_formula("~ age", table)
+
+
 ATTACKS = [
     "__import__('os').system('touch {path}')",
     "open('{path}', 'w')",

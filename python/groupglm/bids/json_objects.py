@@ -42,7 +42,16 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ValueError(f"'{path}' has {path.stat().st_size} bytes, more than {_MAX_BYTES}")
     try:
         facts = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"'{path}' is not JSON that can be read: it is not in UTF-8: byte {error.start + 1} is "
+            f"0x{error.object[error.start]:02x}; save it as text in UTF-8"
+        ) from error
+    except RecursionError as error:
+        raise ValueError(
+            f"'{path}' is not JSON that can be read: its brackets are nested too deep"
+        ) from error
+    except ValueError as error:
         raise ValueError(f"'{path}' is not JSON that can be read: {error}") from error
     if not isinstance(facts, dict):
         raise ValueError(  # noqa: TRY004  (the file is wrong, not an argument's type)

@@ -176,7 +176,7 @@ def _design(
         raise ValueError(
             f"formula {_shown(formula)} gives no column; '~ 1' is the mean of all subjects"
         )
-    _check_finite(formula, matrix)
+    _check_finite(formula, matrix, columns)
     return with_origins(with_levels(matrix, factor_levels(columns, used)), columns, used)
 
 
@@ -238,15 +238,18 @@ def _used_columns(formula: str, read: Formula, columns: Sequence[str]) -> list[s
     return used
 
 
-def _check_finite(formula: str, design: pd.DataFrame) -> None:
+def _check_finite(formula: str, design: pd.DataFrame, table: pd.DataFrame) -> None:
     bad = ~np.isfinite(design.to_numpy())
     if not bad.any():
         return
     row, column = (int(place[0]) for place in np.nonzero(bad))
+    name, n_more = str(design.columns[column]), int(bad.sum()) - 1
+    remedy = "choose a transform that is defined for all its values"
+    if name in table.columns:  # it is no transform that gave it
+        remedy = f"correct {name!r} in the table, or write n/a where the value is missing"
     raise ValueError(
-        f"formula {_shown(formula)} gives {design.to_numpy()[row, column]} in column "
-        f"{str(design.columns[column])!r} for subject {design.index[row]} (and "
-        f"{int(bad.sum()) - 1} more); choose a transform that is defined for all its values"
+        f"formula {_shown(formula)} gives {design.to_numpy()[row, column]} in column {name!r} for "
+        f"subject {design.index[row]}{f' (and {n_more} more)' if n_more else ''}; {remedy}"
     )
 
 
