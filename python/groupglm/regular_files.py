@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["check_file", "check_target", "why_unreadable"]
+__all__ = ["check_file", "check_target", "naming", "why_unreadable"]
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -110,6 +112,25 @@ def check_target(path: Path) -> None:
         )
 
 
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an error of the system name a file: to read from an open one, or to write, tells none.
+
+    Examples
+    --------
+    >>> with naming("mask.nii.gz"):
+    ...     raise OSError(5, "Input/output error")
+    Traceback (most recent call last):
+    OSError: [Errno 5] Input/output error: 'mask.nii.gz'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
+
+
 def _kind(mode: int) -> str:
     return next((name for is_kind, name in _KINDS if is_kind(mode)), "of an unknown kind")
 
@@ -125,7 +146,7 @@ def _why_dangling(path: str | os.PathLike[str]) -> str | None:
 
 
 def _why_pointer(path: str | os.PathLike[str]) -> str | None:
-    with open(path, "rb") as file:  # noqa: PTH123
+    with naming(path), open(path, "rb") as file:  # noqa: PTH123
         start = file.read(_MAX_POINTER)
     if start.startswith(_LFS):
         return (

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from groupglm.regular_files import why_unreadable
+from groupglm.regular_files import naming, why_unreadable
 
 __all__ = ["content_facts", "describes", "has_content", "read_json", "sidecar"]
 
@@ -50,7 +50,7 @@ def content_facts(path: Path) -> dict[str, Any]:
     if why is not None:
         raise OSError(f"'{path}' cannot be read: {why}")
     facts = path.stat()
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"Name": path.name, "Size": facts.st_size, "Hash": f"sha256:{digest}"}
 
@@ -79,20 +79,23 @@ def _is_sound(facts: dict[str, Any]) -> bool:
         return True
     contrast, correction = facts.get("Contrast"), facts.get("Correction")
     return (
-        all(_is_count(facts[key]) for key in _COUNTS if key in facts)
+        all(_is_count(facts[key], least=1) for key in _COUNTS if key in facts)
         and all(isinstance(facts[key], dict) for key in _OBJECTS if key in facts)
         and ("Contrast" not in facts or _is_contrast(contrast))
+        and _are_contrasts(facts.get("Contrasts", []))
         and _is_permutation(facts.get("Permutation", {}))
         and (not isinstance(correction, dict) or _is_correction(correction))
     )
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _is_count(value: Any, *, least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether a value is a finite number; JSON has integers that no double holds."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max
 
 
 def _is_contrast(facts: Any) -> bool:
@@ -110,6 +113,10 @@ def _is_contrast(facts: Any) -> bool:
         isinstance(row, list) and len(row) == len(columns) and all(map(_is_number, row))
         for row in rows
     )
+
+
+def _are_contrasts(found: Any) -> bool:
+    return isinstance(found, list) and all(map(_is_contrast, found))
 
 
 def _is_permutation(facts: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groupglm.regular_files import check_file
+from groupglm.regular_files import check_file, naming
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def file_facts(path: Path) -> list[Any]:
 def fingerprint(path: Path) -> dict[str, str]:
     """Return name and hash of the content of a file."""
     check_file(path)
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         return {
             "Name": path.name,
             "Hash": f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from groupglm.cli.ledger.records import check_described
-from groupglm.cli.ledger.sameness import study_difference
+from groupglm.cli.ledger.sameness import made_by, study_difference
 from groupglm.cli.options import Correction
 from groupglm.cli.outputs import Contrast, read_json, sidecar
 from groupglm.cli.permuted import test_on_page
@@ -101,11 +101,11 @@ class ModelFolder:
         Raises
         ------
         ValueError
-            If the model or a map is not the file that its sidecar describes.
+            If a sidecar is damaged; or the model or a map is not the file that it describes.
         """
         folder = cls()
         check_described(model)
-        known = read_json(sidecar(model))
+        known = _facts_of(sidecar(model))
         if known is None:
             return folder
         tests: dict[str, dict[str, Any]] = {}
@@ -167,13 +167,24 @@ class ModelFolder:
 def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield the sidecars of maps of the same study that are complete."""
     for path in sorted(model.parent.glob(f"*contrast-*{_ENDING}")):
-        facts = read_json(path)
-        if facts is None or not _image_of(path).exists():
+        facts = _facts_of(path)
+        if facts is None or made_by(facts) is None or not _image_of(path).exists():
             continue
         same_maps = facts.get("FirstLevel") == known.get("FirstLevel")
         if same_maps and "Contrast" in facts and study_difference(facts, known) is None:
             check_described(_image_of(path))
             yield path, facts
+
+
+def _facts_of(record: Path) -> dict[str, Any] | None:
+    """Return what a sidecar says; None if there is none: of a damaged one, a page lacks results."""
+    facts = read_json(record)
+    if facts is None and record.exists():
+        raise ValueError(
+            f"the sidecar '{record}' is damaged, and what it is about would be left out of the "
+            "page; move it away with its file, and fit again"
+        )
+    return facts
 
 
 def _agreed(given: _T | None, found: Mapping[_T, str], default: _T, what: str, option: str) -> _T:

@@ -233,8 +233,12 @@ def _degrees(df: tuple[float, ...]) -> str:
 
 def number_of(value: Any) -> float:
     """Return a number that a sidecar says; NaN if it says something else."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else math.nan
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # an integer that no double holds
+        return math.nan
 
 
 def _text(field: Any) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from groupglm.cli.typed import typed_command
+from groupglm.regular_files import check_target, naming
 from groupglm.sidecars import read_json
 from groupglm.writing import is_running, this_host
 
@@ -49,14 +50,18 @@ def held(folder: Path, name: str, where: str) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If another run holds it; the message says which.
+        If another run holds it; the message says which. Or if what is there is no file.
+    OSError
+        If the disk is full; the folder is named.
     """
     path = folder / f"{LOCK_PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:8]}.lock"
+    check_target(path)
     handle = _take(path, where)
     ended = threading.Event()
     toucher = threading.Thread(target=_keep_touching, args=(path, ended), daemon=True)
     try:
-        _write_holder(handle)
+        with naming(folder):
+            _write_holder(handle)
         toucher.start()
         yield
     finally:

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _SHOWN = 3  # files that a message names
+_STATE = {"seed.npy", "test.npy"}  # of the state of permutations; others keep a seed too
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Target:
             return f"'{self.record.name}', which is no sidecar of groupglm"
         said = facts.get("File")
         other = str(said.get("Name", "")) if isinstance(said, dict) else ""
-        if other not in ("", self.path.name) and os.path.lexists(self.path.with_name(other)):
+        beside = Path(other).name == other and other not in ("", self.path.name)
+        if beside and os.path.lexists(self.path.with_name(other)):
             return f"'{self.record.name}', which is the sidecar of '{other}'"
         if there and (describes(facts, self.path) is False or not self.path.is_file()):
             return (
@@ -88,8 +90,8 @@ class Member(Target):
         if not os.path.lexists(self.path):
             return None
         name = self.path.relative_to(self.record.parent).as_posix()
-        files = (facts or {}).get("Files") or {}
-        if name not in files:
+        files = (facts or {}).get("Files")
+        if not isinstance(files, dict | list) or name not in files:
             return f"'{name}', which no {self.record.name} lists"
         # Earlier versions have listed the names alone.
         if isinstance(files, dict) and has_content(self.path, files[name]) is False:
@@ -114,7 +116,7 @@ class PermutationTarget(Target):
             return None
         try:
             with zipfile.ZipFile(self.path) if self.path.is_file() else nullcontext() as archive:
-                ours = archive is not None and "seed.npy" in archive.namelist()
+                ours = archive is not None and set(archive.namelist()) >= _STATE
         except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile):
             ours = False
         return None if ours else f"'{self.path.name}', which is not the state of a permutation test"

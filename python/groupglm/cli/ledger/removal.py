@@ -74,6 +74,8 @@ def remove(targets: Iterable[Target], journal: Journal) -> None:
     """
     removed = []
     for target in targets:
+        if target.foreign() is not None:  # put there since that was checked
+            continue
         if target.path.exists():
             removed.append(target.path.name)
         target.path.unlink(missing_ok=True)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Sidecars that are sound JSON and lie, locks that cannot be, and errors that name no file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from groupglm.cli import main
+from groupglm.cli.journal import Journal
+from groupglm.cli.ledger import locks
+from groupglm.cli.ledger.records import Target
+from groupglm.cli.ledger.removal import remove
+from reference.shell import basic, make_study
+
+ALL = ("--save-model", "--correct", "fdr:0.05", "--permute", "20", "--report")
+Z = "contrast-age_stat-z_statmap.json"
+FDR = "contrast-age_stat-z_desc-fdr0p05_statmap.json"
+LOGP = "contrast-age_stat-logp_desc-maxT_statmap.json"
+HUGE = 10**400  # an integer of JSON that no double holds
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `make_study`."""
+    return make_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all that a fit can write."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    assert _run("fit", *basic(study, out, *ALL)).exit_code == 0
+    return out
+
+
+@pytest.fixture
+def results(finished: Path, tmp_path: Path) -> Path:
+    """A copy of them, with the same times."""
+    return Path(shutil.copytree(finished, tmp_path / "results"))
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def _lie(record: Path, keys: tuple[str | int, ...], value: Any) -> None:
+    facts = json.loads(record.read_text())
+    place = facts
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    record.write_text(json.dumps(facts))
+
+
+LIES: list[tuple[str, tuple[str | int, ...], Any]] = [
+    (Z, ("Contrast",), "age"),
+    (Z, ("Contrast", "Columns"), None),
+    (Z, ("Contrast", "Weights", 0), HUGE),
+    (FDR, ("Correction",), {}),
+    (FDR, ("Correction", "Alpha"), HUGE),
+    (LOGP, ("Permutation",), None),
+    (LOGP, ("Permutation", "ClusterFormingP"), "0.01"),
+    (LOGP, ("NumberOfPermutations",), 0),
+    ("report.html.json", ("Contrasts",), [{}]),
+]
+
+
+@pytest.mark.parametrize(("name", "keys", "value"), LIES)
+def test_a_sidecar_that_lies_is_named(
+    study: Path, results: Path, name: str, keys: tuple[str | int, ...], value: Any
+) -> None:
+    _lie(results / name, keys, value)
+    ran = [_run("fit", *basic(study, results, *ALL))]
+    if name != "report.html.json":
+        ran.append(_run("report", results, "--output", results.parent / "page.html"))
+    for one in ran:
+        assert one.exit_code == 1
+        assert name in one.output
+        assert "fault of groupglm" not in one.output
+    assert not (results.parent / "page.html").exists()
+
+
+@pytest.mark.parametrize("keys", [("Contrast",), ("Correction",), ("Permutation",)])
+def test_what_groupglm_did_not_write_is_not_on_a_page(results: Path, keys: tuple[str]) -> None:
+    name = {"Contrast": Z, "Correction": FDR, "Permutation": LOGP}[keys[0]]
+    _lie(results / name, keys, [1])
+    _lie(results / name, ("SoftwareVersions",), {})
+    page = results.parent / "page.html"
+    ran = _run("report", results, "--output", page)
+    assert ran.exit_code == 0, ran.output
+    assert page.exists()
+
+
+@pytest.mark.parametrize("other", ["../../x", ".", "a/b", "a\0b", "\ud800"])
+def test_the_name_in_a_sidecar_is_no_path(study: Path, results: Path, other: str) -> None:
+    _lie(results / Z, ("File", "Name"), other)
+    ran = _run("fit", *basic(study, results, *ALL))
+    assert ran.exit_code == 0, ran.output  # size and hash say what the file is
+
+
+def test_degrees_of_freedom_that_no_double_holds(results: Path, tmp_path: Path) -> None:
+    _lie(results / Z, ("DegreesOfFreedom", "Residual"), HUGE)
+    z = results / Z.replace(".json", ".nii.gz")
+    ran = _run("threshold", z, "--at", "1", "--output", tmp_path / "z1.nii.gz")
+    assert ran.exit_code == 0, ran.output
+
+
+def test_an_archive_of_the_user_with_a_seed_is_kept(study: Path, tmp_path: Path) -> None:
+    own = tmp_path / "out" / "contrast-age_permutations.npz"
+    own.parent.mkdir()
+    np.savez(own, seed=3, volumes=np.ones(3))
+    before = own.read_bytes()
+    ran = _run("fit", *basic(study, own.parent, "--permute", "20", "--overwrite"))
+    assert ran.exit_code == 1
+    assert own.name in ran.output
+    assert own.read_bytes() == before
+
+
+def test_what_was_put_there_since_it_was_checked_is_not_removed(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = [Target.of(results / Z.replace(".json", ".nii.gz")), Target.of(results / "mask.nii")]
+    targets[0].path.write_bytes(b"the user's")
+    targets[1].path.write_bytes(b"the user's")
+    remove([*targets, Target.of(results / "design_matrix.tsv")], Journal(as_json=False))
+    assert [target.path.read_bytes() for target in targets] == [b"the user's"] * 2
+    assert not (results / "design_matrix.tsv").exists()
+    assert "Removed" in capsys.readouterr().out
+
+
+def _lock(folder: Path) -> Path:
+    with locks.held(folder, "mask.nii.gz", "--output 'out'"):
+        (path,) = folder.glob(".groupglm-*.lock")
+    return path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_in_the_place_of_the_lock(study: Path, tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    path = _lock(out)
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    ran = _run("fit", *basic(study, out))
+    assert ran.exit_code == 1
+    assert path.name in ran.output
+    assert f"is a {kind}" in ran.output
+
+
+def test_a_full_disk_is_named_where_not_even_a_lock_can_be_written(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("groupglm.cli.ledger.locks.os.write", full)
+    out = tmp_path / "out"
+    ran = _run("fit", *basic(study, out))
+    assert ran.exit_code == 1
+    assert f"{out}: No space left on device; free some space" in ran.output
+    assert not list(out.glob(".groupglm-*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file that is there and cannot be read")
+def test_an_error_of_the_disk_names_the_file(results: Path, tmp_path: Path) -> None:
+    z, mask = results / Z.replace(".json", ".nii.gz"), "/proc/self/mem"
+    out = tmp_path / "z1.nii.gz"
+    ran = _run("threshold", z, "--at", "1", "--mask", mask, "--output", out)
+    assert ran.exit_code == 1
+    assert "/proc/self/mem: Input/output error" in ran.output
