@@ -76,6 +76,8 @@ void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta
   }
 }
 
+// A view, by value as in the other functions that the bindings call.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 void residual_sum_of_squares(const OlsState& state, const Design& design, Array rss,
                              int n_threads) {
   scaled_rss(state, design, rss, n_threads);

@@ -104,8 +104,7 @@ inline void scale_columns(Index n, double* y, Panel& total) {
     if (is_ordinary_square(total[v])) continue;
     double largest = 0;
     for (Index i = 0; i < n; ++i) largest = std::max(largest, std::abs(y[i * kPanel + v]));
-    // False for NaN, too.
-    if (!(largest > 0 && largest <= std::numeric_limits<double>::max())) continue;
+    if (largest <= 0 || largest > std::numeric_limits<double>::max()) continue;
     const int exponent = scale_of_exponent(std::ilogb(largest));
     if (exponent == 0) continue;
     total[v] = 0;

@@ -12,20 +12,23 @@ namespace {
 
 // Counted and not asked for one by one, so that a run is worked on as vectors.
 template <typename Scalar>
-Eigen::Index count_outside_float(const Scalar* values, Eigen::Index n) {
-  Eigen::Index count = 0;
+Eigen::Index count_outside_float([[maybe_unused]] const Scalar* values,
+                                 [[maybe_unused]] Eigen::Index n) {
   if constexpr (std::is_same_v<Scalar, double>) {
     constexpr double most = std::numeric_limits<float>::max();
     constexpr double least = std::numeric_limits<float>::min();
     constexpr double finite = std::numeric_limits<double>::max();
+    Eigen::Index count = 0;
     for (Eigen::Index k = 0; k < n; ++k) {
       const double size = std::abs(values[k]);
       const bool is_large = size > most && size <= finite;
       const bool is_small = size < least && size > 0.0;
       count += static_cast<Eigen::Index>(is_large | is_small);
     }
+    return count;
+  } else {
+    return 0;
   }
-  return count;
 }
 
 }  // namespace
