@@ -17,6 +17,7 @@ from pathlib import Path
 __all__ = ["check_file", "check_target", "naming", "why_unreadable"]
 
 _KINDS = (
+    (stat.S_ISREG, "a file"),
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe, which can be read only once"),
     (stat.S_ISSOCK, "a socket"),
@@ -106,9 +107,9 @@ def check_target(path: Path) -> None:
     except OSError:  # nothing there; what else is wrong, writing tells
         return
     if not stat.S_ISREG(mode):
-        kind = _kind(mode).partition(",")[0]
         raise ValueError(
-            f"'{path}' is {kind}, and a file cannot take its place; give the name of a new file"
+            f"'{path}' is {kind_of(path)}, and a file cannot take its place; give the name of a "
+            "new file"
         )
 
 
@@ -129,6 +130,11 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         if error.errno is None or error.filename is not None:
             raise
         raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def kind_of(path: Path) -> str:
+    """Say what is at a path where something is: "a file", "a socket"."""
+    return _kind(path.stat().st_mode).partition(",")[0]
 
 
 def _kind(mode: int) -> str:

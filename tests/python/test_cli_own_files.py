@@ -193,7 +193,11 @@ def test_a_result_that_was_changed_is_neither_skipped_nor_used(
         result = _run("threshold", path, "--at", "3", "--output", out)
         assert result.exit_code == 1
         assert "is not the file that its sidecar contrast-age_stat-z_statmap.json" in result.stderr
-        assert _run("clusters", path, "--threshold", "3", "--output", tmp_path / "o.tsv").exit_code
+        table = ("--output", tmp_path / "o.tsv")
+        for place in ((), table):
+            shown = _run("clusters", path, "--threshold", "3", *place)
+            assert shown.exit_code == 1
+            assert "is not the file that its sidecar" in shown.stderr
     if name != "mask.nii.gz" and name != "report.html":
         result = _run("report", results, "--output", tmp_path / "page.html")
         assert result.exit_code == 1
@@ -210,6 +214,16 @@ def test_a_result_that_was_changed_is_neither_skipped_nor_used(
     assert made["Name"] == name
     if name != "report.html":  # which holds the command that made it
         assert made == original
+
+
+def test_a_map_of_a_fit_is_not_replaced_by_what_is_made_of_it(results: Path) -> None:
+    before = _content(results)
+    t_map = results / Z.replace("stat-z", "stat-t")
+    for more in ((), ("--overwrite",)):
+        result = _run("threshold", results / Z, "--at", "3", "--output", t_map, *more)
+        assert result.exit_code == 1
+        assert f"'{t_map}' is a map of a fit" in result.stderr
+    assert _content(results) == before
 
 
 def test_python_does_not_use_the_sidecar_of_another_map(results: Path) -> None:

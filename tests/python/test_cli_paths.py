@@ -164,3 +164,12 @@ def test_a_log_of_names_that_are_not_text(study: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "'nothing'" in result.stderr
     assert b"Stopped: ValueError" in (Path(folder) / "log.txt").read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_a_pipe_in_the_place_of_the_folder_is_named(study: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = CliRunner().invoke(main, [*map(str, ("fit", *basic(study, pipe)))])
+    assert result.exit_code == 1
+    assert f"--output '{pipe}' cannot be a folder for results: '{pipe}' is a pipe;" in result.stderr

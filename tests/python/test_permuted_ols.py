@@ -347,3 +347,13 @@ def test_no_permutations() -> None:
     Y, masker = smooth_data(10)
     out = permuted_ols(np.ones(10), Y, n_perm=0, masker=masker, tfce=True)
     assert set(out) == {"t", "tfce"}
+
+
+@pytest.mark.parametrize("name", ["tested_vars", "confounding_vars"])
+def test_a_variable_without_a_value_is_named(name: str) -> None:
+    rng = np.random.default_rng(0)
+    given: dict[str, Any] = {"tested_vars": rng.normal(size=(9, 2))}
+    given |= {"confounding_vars": rng.normal(size=(9, 2))}
+    given[name][4, 1] = np.nan
+    with pytest.raises(ValueError, match=f"{name} holds nan for image 5, in column 2; it must be"):
+        permuted_ols(target_vars=rng.normal(size=(9, 4)), n_perm=5, **given)

@@ -11,6 +11,7 @@ import click
 
 from groupglm.cli.journal import Journal
 from groupglm.cli.ledger.made import Made
+from groupglm.cli.ledger.records import check_described
 from groupglm.cli.options import as_json, overwrite, tails
 from groupglm.cli.options import cluster_threshold as cluster_threshold_option
 from groupglm.cli.paths import FILE, TO_FILE
@@ -102,6 +103,7 @@ def clusters(
             from groupglm.inference.cluster_table import tabulate_clusters
             from groupglm.inference.map_scale import has_one_tail
 
+            check_described(stat_map)
             both = two_sided or (two_sided is None and not has_one_tail(stat_map))
 
             found = tabulate_clusters(

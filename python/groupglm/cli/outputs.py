@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.naming import check_file_name
+from groupglm.regular_files import kind_of
 from groupglm.rounding import for_json
 from groupglm.sidecars import read_json, sidecar
 from groupglm.writing import write_whole
@@ -123,8 +124,8 @@ def make_folder(folder: Path, option: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        files = [path for path in (folder, *folder.parents) if path.is_file()]
-        why = f"'{files[0]}' is a file" if files else str(error.strerror)
+        there = [path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()]
+        why = f"'{there[0]}' is {kind_of(there[0])}" if there else str(error.strerror)
     else:
         if os.access(folder, os.W_OK | os.X_OK):
             return

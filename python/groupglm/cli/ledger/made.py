@@ -46,9 +46,13 @@ class Made:
     @property
     def target(self) -> Target:
         """The file and its sidecar; that of a table or page does not take the place of a map's."""
-        if self.output.name.lower().endswith((".nii", ".nii.gz")):
+        if self._is_map:
             return Target.of(self.output)
         return Target(self.output, self.output.with_name(f"{self.output.name}.json"))
+
+    @property
+    def _is_map(self) -> bool:
+        return self.output.name.lower().endswith((".nii", ".nii.gz"))
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -108,9 +112,16 @@ class Made:
         ValueError
             If it was made of something else.
         """
-        if overwrite or not self.output.exists():
+        if not self.output.exists():
             return None
         found = self.target.found()
+        if self._is_map and found is not None and "Options" not in found:
+            raise ValueError(
+                f"--output '{self.output}' is a map of a fit, which nothing made of a map may "
+                "replace, also with --overwrite; give another name"
+            )
+        if overwrite:
+            return None
         wanted = plain(self.facts)
         same = found is not None and all(found.get(k) == wanted[k] for k in ("Input", "Options"))
         if found is None or not same or made_by(found) != made_by(wanted):

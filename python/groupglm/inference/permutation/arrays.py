@@ -297,6 +297,13 @@ def _columns(values: Any, name: str, n: int | None) -> Floats:
             f"{name} has shape {raw.shape}; it must be ({n or 'n_images'}, n_columns), one row for "
             "each image"
         )
+    bad = np.argwhere(~np.isfinite(columns))
+    if len(bad):
+        row, column = bad[0].tolist()
+        raise ValueError(
+            f"{name} holds {columns[row, column]} for image {row + 1}, in column {column + 1}; it "
+            "must be finite: leave the image out, or fill the value in"
+        )
     return columns
 
 
