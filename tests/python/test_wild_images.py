@@ -148,7 +148,7 @@ def test_a_bzip2_header_that_declares_the_impossible(tmp_path: Path) -> None:
     header["dim"] = [3, 32767, 32767, 1000, 1, 1, 1, 1]
     path = tmp_path / "a.nii.bz2"
     path.write_bytes(bz2.compress(header.binaryblock + PLAIN[348:]))
-    with pytest.raises(ImageError, match="cannot come out of a compressed file"):
+    with pytest.raises(ImageError, match="the header declares volumes of"):
         open_image(path)
     empty = nib.Nifti1Image(np.zeros((128, 128, 128), "f4"), np.eye(4)).to_bytes()
     path.write_bytes(bz2.compress(empty))
