@@ -45,8 +45,7 @@ def _run(
     **changes: str,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the program itself, with streams that are closed and an environment of one's own."""
-    path = os.pathsep.join([str(Path(__file__).parents[2] / "python"), *sys.path])
-    environment = {**os.environ, "PYTHONPATH": path, **changes}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **changes}
     code = "import sys; from groupglm.cli import main; main()"
 
     def close() -> None:
