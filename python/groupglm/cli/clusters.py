@@ -103,7 +103,8 @@ def clusters(
             from groupglm.inference.cluster_table import tabulate_clusters
             from groupglm.inference.map_scale import has_one_tail
 
-            check_described(stat_map)
+            if made is None:  # else it was checked as the table's source
+                check_described(stat_map)
             both = two_sided or (two_sided is None and not has_one_tail(stat_map))
 
             found = tabulate_clusters(
