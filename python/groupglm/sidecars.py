@@ -55,19 +55,22 @@ def content_facts(path: Path) -> dict[str, Any]:
     return {"Name": path.name, "Size": facts.st_size, "Hash": f"sha256:{digest}"}
 
 
-def describes(facts: Mapping[str, Any], path: Path) -> bool | None:
-    """Tell whether what a sidecar says is said of this file; None if it does not name a content."""
-    return has_content(path, facts.get("File"))
+def describes(facts: Mapping[str, Any], path: Path, *, digest: str | None = None) -> bool | None:
+    """Tell whether what a sidecar says is said of this file; None if it does not name a content.
+
+    `digest` is the file's, where it is known: the file is then not read again.
+    """
+    return has_content(path, facts.get("File"), digest=digest)
 
 
-def has_content(path: Path, said: Any) -> bool | None:
+def has_content(path: Path, said: Any, *, digest: str | None = None) -> bool | None:
     """Tell whether a file has the size and the hash of `content_facts`; None if these are none."""
     if not isinstance(said, dict):
         return None
     try:
         if said.get("Size") != path.stat().st_size:
             return False
-        return bool(said.get("Hash") == content_facts(path)["Hash"])
+        return bool(said.get("Hash") == (digest or content_facts(path)["Hash"]))
     except OSError:
         return False
 

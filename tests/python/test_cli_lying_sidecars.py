@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -88,6 +89,35 @@ def test_a_sidecar_that_lies_is_named(
         assert name in one.output
         assert "fault of groupglm" not in one.output
     assert not (results.parent / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("threshold", ("--at", "2", "--output", "t.nii")),
+        ("clusters", ("--threshold", "2")),
+        ("clusters", ("--threshold", "2", "--output", "t.tsv")),
+    ],
+)
+def test_a_map_is_hashed_once(
+    results: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    more: tuple[str, ...],
+) -> None:
+    """For its sidecar, for its number of tails, for its scale and for the result's own sidecar."""
+    z_map, hashed = results / Z.replace(".json", ".nii.gz"), []
+    digest = hashlib.file_digest
+
+    def counting(file: Any, name: str) -> Any:
+        hashed.append(Path(file.name).name)
+        return digest(file, name)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hashlib, "file_digest", counting)
+    assert _run(command, z_map, *more).exit_code == 0
+    assert hashed.count(z_map.name) == 1
 
 
 @pytest.mark.parametrize("keys", [("Contrast",), ("Correction",), ("Permutation",)])

@@ -105,7 +105,7 @@ def clusters(
 
             if made is None:  # else it was checked as the table's source
                 check_described(stat_map)
-            both = two_sided or (two_sided is None and not has_one_tail(stat_map))
+            both = two_sided or (two_sided is None and not has_one_tail(stat_map, described=True))
 
             found = tabulate_clusters(
                 stat_map,
@@ -113,6 +113,7 @@ def clusters(
                 cluster_threshold=cluster_threshold,
                 two_sided=both,
                 min_distance=min_distance,
+                described=True,
             )
             table = rounded(found.table)
             if made is not None:

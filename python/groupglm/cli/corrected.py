@@ -83,8 +83,8 @@ def correct_contrast(
     dict
         What was found, for a program.
     """
-    from groupglm import threshold_stats_img
     from groupglm.inference.cluster_table import n_clusters, tabulate_clusters
+    from groupglm.inference.thresholds import threshold_map
 
     correction = rule.correction
     path, table_path = rule.paths(outputs, contrast)
@@ -98,13 +98,15 @@ def correct_contrast(
         journal.say(f"{contrast.name}: {correction} skipped, it is there already")
         return {**done, "threshold": found.get("Threshold"), "status": "skipped"}
     z_map = outputs.image_path(contrast, "z")
-    image, threshold = threshold_stats_img(
+    # The map has just been written, or its hash been compared when it was found.
+    image, threshold = threshold_map(
         z_map,
-        mask_img=outputs.mask,
+        outputs.mask,
         alpha=correction.alpha,
         height_control=correction.control,
         cluster_threshold=rule.cluster_threshold,
         two_sided=two_sided,
+        described=True,
     )
     assert image is not None  # noqa: S101  (a map was given)
     finite = threshold if math.isfinite(threshold) else None
@@ -112,7 +114,11 @@ def correct_contrast(
         # The threshold is not the user's, and the line below tells what survives.
         warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
         table = tabulate_clusters(
-            z_map, threshold, cluster_threshold=rule.cluster_threshold, two_sided=two_sided
+            z_map,
+            threshold,
+            cluster_threshold=rule.cluster_threshold,
+            two_sided=two_sided,
+            described=True,
         ).table
     said = {**said, **outputs.said(contrast), "Threshold": finite}
     about = f"Clusters of z scores that survive {correction}, with their peaks"

@@ -82,19 +82,21 @@ def threshold(
         if said is not None:
             journal.say(made.skipped())
         else:
-            from groupglm import threshold_stats_img
             from groupglm.images import Statistic
             from groupglm.inference.map_scale import has_one_tail
+            from groupglm.inference.thresholds import threshold_map
 
-            both = two_sided or (two_sided is None and not has_one_tail(z_map))
-            image, limit = threshold_stats_img(
+            # Its sidecar has been checked when the place of the result was claimed.
+            both = two_sided or (two_sided is None and not has_one_tail(z_map, described=True))
+            image, limit = threshold_map(
                 z_map,
-                mask_img=mask,
+                mask,
                 alpha=0.001 if correct is None else correct.alpha,
                 threshold=at,
                 height_control=None if correct is None else correct.control,
                 cluster_threshold=cluster_threshold,
                 two_sided=both,
+                described=True,
             )
             assert image is not None  # noqa: S101  (a map was given)
             n_voxels = _count(image)

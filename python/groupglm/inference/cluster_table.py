@@ -190,13 +190,17 @@ def tabulate_clusters(
     *,
     two_sided: bool,
     min_distance: float = 8.0,
+    described: bool = False,
 ) -> FoundClusters:
-    """Find the clusters of a map; the parameters and errors are those of `get_clusters_table`."""
+    """Find the clusters of a map; the parameters and errors are those of `get_clusters_table`.
+
+    `described`: its sidecar is known to describe this very file.
+    """
     two_sided = check_truth("two_sided", two_sided)
     threshold = signed_threshold("stat_threshold", stat_threshold, two_sided=two_sided)
     smallest = check_cluster_threshold(cluster_threshold)
     distance = check_distance(min_distance)
-    stat_map = read_stat_map(stat_img, whole_grid=True)
+    stat_map = read_stat_map(stat_img, whole_grid=True, described=described)
     stat_map.refuse_p()
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
     warn_of_scale("stat_threshold", threshold, stat_map, remedy="stat_threshold={z:.3g}")

@@ -137,13 +137,15 @@ class MapScale:
         return ValueError(f"{name}: this is {self.words}, but z-scores are needed; {remedy}{z_map}")
 
 
-def known_scale(image: ImageLike) -> MapScale | None:
+def known_scale(image: ImageLike, *, described: bool = False) -> MapScale | None:
     """Tell what a map holds: by its sidecar, its header, or its name, in this order.
 
     Parameters
     ----------
     image : str, os.PathLike or nibabel image
         The map.
+    described : bool, default=False
+        Whether its sidecar is known to describe this very file, which is then not hashed for it.
 
     Returns
     -------
@@ -153,7 +155,7 @@ def known_scale(image: ImageLike) -> MapScale | None:
     path = _path_of(image)
     header = header_of(image)
     facts = None if path is None else read_json(sidecar(path))
-    if path is not None and facts is not None and describes(facts, path) is False:
+    if path and facts is not None and not described and describes(facts, path) is False:
         warn_caller(
             f"'{path}' is not the file that its sidecar {sidecar(path).name} describes (changed "
             "since, or damaged); the sidecar is not used: remove it"
@@ -176,9 +178,9 @@ def known_scale(image: ImageLike) -> MapScale | None:
     return replace(scale, contrast=contrast, degrees=degrees)
 
 
-def has_one_tail(image: ImageLike) -> bool:
+def has_one_tail(image: ImageLike, *, described: bool = False) -> bool:
     """Tell whether a map is known to be of F, or of the z of F: only large values are evidence."""
-    scale = known_scale(image)
+    scale = known_scale(image, described=described)
     return scale is not None and (scale.statistic.of_f or scale.statistic.kind == "F")
 
 

@@ -146,7 +146,11 @@ class StatMap:
 
 
 def read_stat_map(
-    stat_img: ImageLike, mask_img: Any = None, *, whole_grid: bool = False
+    stat_img: ImageLike,
+    mask_img: Any = None,
+    *,
+    whole_grid: bool = False,
+    described: bool = False,
 ) -> StatMap:
     """Read a statistical map.
 
@@ -158,6 +162,8 @@ def read_stat_map(
         The voxels to test. None: all that differ from the background of the map.
     whole_grid : bool, default=False
         Take all voxels of the grid instead.
+    described : bool, default=False
+        Whether its sidecar is known to describe this very file.
 
     Returns
     -------
@@ -179,7 +185,7 @@ def read_stat_map(
         If voxels inside the mask are NaN: they are not tested.
     """
     source = open_image(stat_img, name="stat_img")
-    scale = known_scale(stat_img)
+    scale = known_scale(stat_img, described=described)
     mask = Masking.resolve(mask_img, None, None, None).mask
     # A wrong mask is told before the map is read.
     space = None if mask is None else VolumeSpace.from_mask(mask, source.grid)

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
     from groupglm.images import ImageLike
 
-__all__ = ["HeightControl", "passes_threshold", "threshold_of", "threshold_stats_img"]
+__all__ = [
+    "HeightControl",
+    "passes_threshold",
+    "threshold_map",
+    "threshold_of",
+    "threshold_stats_img",
+]
 
 HeightControl = Literal["fpr", "fdr", "bonferroni"]
 
@@ -182,6 +188,32 @@ def threshold_stats_img(
     >>> image.get_fdata()[3, 3, 2:5]
     array([ 0.,  4., -5.])
     """
+    return threshold_map(
+        stat_img,
+        mask_img,
+        alpha=alpha,
+        threshold=threshold,
+        height_control=height_control,
+        cluster_threshold=cluster_threshold,
+        two_sided=two_sided,
+    )
+
+
+def threshold_map(
+    stat_img: ImageLike | None,
+    mask_img: Any,
+    *,
+    alpha: float,
+    threshold: float | None = None,
+    height_control: HeightControl | None,
+    cluster_threshold: float,
+    two_sided: bool,
+    described: bool = False,
+) -> tuple[Nifti1Image | None, float]:
+    """Keep the significant voxels of a map, as `threshold_stats_img` does.
+
+    `described`: its sidecar is known to describe this very file.
+    """
     check_choice("height_control", height_control, _CONTROLS)
     two_sided = check_truth("two_sided", two_sided)
     smallest = check_cluster_threshold(cluster_threshold)
@@ -199,7 +231,7 @@ def threshold_stats_img(
             )
     if stat_img is None:
         return None, _threshold_without_map(alpha, given, height_control, two_sided)
-    stat_map = read_stat_map(stat_img, mask_img)
+    stat_map = read_stat_map(stat_img, mask_img, described=described)
     if height_control is None:
         stat_map.refuse_p()
         two_sided = stat_map.has_two_tails(two_sided=two_sided)

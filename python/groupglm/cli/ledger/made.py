@@ -55,12 +55,17 @@ class Made:
         return self.output.name.lower().endswith((".nii", ".nii.gz"))
 
     @cached_property
+    def _input(self) -> dict[str, str]:
+        """Name and hash of the source, which is read for them once."""
+        return fingerprint(self.source)
+
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """What makes it this file and no other, and what is known of its source."""
         known = read_json(sidecar(self.source)) or {}
         return {
             **{key: known[key] for key in _CARRIED if key in known},
-            "Input": fingerprint(self.source),
+            "Input": self._input,
             "Options": dict(self.options),
             "SoftwareVersions": software_versions(),
         }
@@ -91,7 +96,7 @@ class Made:
             option="--output",
             named=self.output,
         ):
-            check_described(self.source)
+            check_described(self.source, digest=self._input["Hash"])
             yield
 
     def found(self, *, overwrite: bool) -> dict[str, Any] | None:

@@ -175,8 +175,15 @@ def check_not_read(targets: Iterable[Target], read: Collection[Path], where: str
                 )
 
 
-def check_described(path: Path) -> None:
+def check_described(path: Path, *, digest: str | None = None) -> None:
     """Refuse a file that is read, and is not the one that its sidecar describes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    digest : str, optional
+        Its hash, where it is known.
 
     Raises
     ------
@@ -185,7 +192,7 @@ def check_described(path: Path) -> None:
     """
     record = sidecar(path)
     facts = read_json(record)
-    if facts is not None and describes(facts, path) is False:
+    if facts is not None and describes(facts, path, digest=digest) is False:
         raise ValueError(
             f"'{path}' is not the file that its sidecar {record.name} describes (changed since, "
             f"or damaged); remove {record.name} to use the file as it is"
