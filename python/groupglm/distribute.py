@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import joblib
@@ -85,13 +86,19 @@ def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
     Raises
     ------
     ValueError
-        If a worker has another version of the package, or its core for another processor.
+        If a worker has another version of the package, its core for another processor, or cannot
+        load it.
     """
     import cloudpickle  # every backend that leaves this machine sends its tasks with it
 
     version, level = _build()
+    # What a worker gets names nothing of this package until the task runs there: a worker of dask
+    # that cannot load what it is sent ends without an answer, one whose task fails gives one.
     results: Any = joblib.Parallel(return_as="generator", batch_size=1)(
-        joblib.delayed(_call)(version, level, cloudpickle.dumps(task)) for task in tasks
+        joblib.delayed(pickle.loads)(
+            pickle.dumps(_CallWhenLoaded(version, level, cloudpickle.dumps(task)))
+        )
+        for task in tasks
     )
     backend, _ = parallel.get_active_backend()
     while True:
@@ -100,6 +107,11 @@ def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
                 result = next(results)
         except StopIteration:
             return
+        except ImportError as error:
+            raise ValueError(
+                f"a worker cannot load groupglm {version} ({error}); install groupglm {version} "
+                "with what it needs on all workers"
+            ) from error
         except TypeError as error:
             if "_call() takes" not in str(error):
                 raise
@@ -113,6 +125,18 @@ def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
 def _build() -> tuple[str, str]:
     """Return what the numbers of a process depend on: version, and level of its processor."""
     return str(sys.modules["groupglm"].__version__), str(_core.build_info()["level"])
+
+
+@dataclass(frozen=True)
+class _CallWhenLoaded:
+    """A call of `_call`, which happens when this is unpickled."""
+
+    version: str
+    level: str
+    task: bytes
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str, bytes]]:
+        return _call, (self.version, self.level, self.task)
 
 
 def _call(version: str, level: str, task: bytes) -> Any:
@@ -148,7 +172,10 @@ def _told_of_waiting(backend: Any) -> Iterator[None]:
                 "interrupt (Ctrl-C), start workers and run it again"
             )
             if _has_no_worker(backend) and not over.is_set():
-                remark("The cluster has no worker now; work goes on when one joins it")
+                remark(
+                    "The cluster has no worker now; work goes on when one joins it (if they end "
+                    "as soon as they join, their log says why)"
+                )
 
     context = copy_context()  # where lines go
     # As a daemon: a cluster that does not answer must not keep the program from ending.

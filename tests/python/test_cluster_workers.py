@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +116,57 @@ def test_a_worker_of_another_level_is_refused_by_name(
         pytest.raises(ValueError, match=r"level baseline, .* GROUPGLM_CPU_LEVEL=baseline on all"),
     ):
         SecondLevelModel(mask_img=mask).fit(images, design_matrix=DESIGN)
+
+
+HIDING = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "groupglm":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+@pytest.fixture
+def bare_cluster(tmp_path: Path) -> Iterator[Any]:
+    """A cluster of two workers, processes of their own, on which groupglm is not installed."""
+    (tmp_path / "sitecustomize.py").write_text(HIDING)
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0") as made,
+        ExitStack() as stack,
+    ):
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", made.scheduler_address]
+        for number in range(2):
+            worker = subprocess.Popen(  # noqa: S603 - this interpreter, our arguments
+                [*command, "--nthreads", "1", "--no-dashboard", "--name", f"bare{number}"],
+                env={**os.environ, "PYTHONPATH": str(tmp_path)},
+                cwd=tmp_path,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(worker.wait)
+            stack.callback(worker.terminate)
+        yield made
+
+
+def test_workers_without_the_package_are_named_for_it(
+    bare_cluster: Any, images: list[str], mask: Any
+) -> None:
+    """They answer: a worker that could not even load what it is sent would end without a word."""
+    message = (
+        rf"a worker cannot load groupglm {groupglm.__version__} \(No module named "
+        rf"'groupglm.*'\); install groupglm {groupglm.__version__} with what it needs on all"
+    )
+    values = np.random.default_rng(0).normal(size=(N, 4))
+    with distributed.Client(bare_cluster) as client, joblib.parallel_config(backend="dask"):
+        client.wait_for_workers(2, timeout=120)
+        with pytest.raises(ValueError, match=message):
+            SecondLevelModel(mask_img=mask).fit(images, design_matrix=DESIGN)
+        with pytest.raises(ValueError, match=message):
+            permuted_ols(DESIGN[["dose"]].to_numpy(), values, n_perm=99)
+        assert len(client.ncores()) == 2  # they live, and may be of use to others
 
 
 def _slowly(number: int) -> Callable[[], int]:
