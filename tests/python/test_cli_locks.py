@@ -142,6 +142,65 @@ def test_two_commands_for_one_file(study: Path, tmp_path: Path) -> None:
         assert _run(*arguments, "--output", tmp_path / name).exit_code == 0
 
 
+HOLD_STUDY = """
+import sys, time
+import groupglm.cli.fitting as fitting
+from groupglm.cli import main
+
+def run(*arguments):
+    print("held", flush=True)
+    time.sleep(60)
+
+fitting.run = run
+main(sys.argv[1:])
+"""
+
+
+def test_a_fit_and_a_command_for_one_of_its_files(study: Path, tmp_path: Path) -> None:
+    """Whichever is first, the other is refused; they may write other files into one folder."""
+    out = tmp_path / "out"
+    fit = ["fit", *basic(study, out, "--save-model", "--report", "--correct", "fdr:0.05")]
+    assert _run(*fit).exit_code == 0
+    z = out / "contrast-age_stat-z_statmap.nii.gz"
+    fdr = "contrast-age_stat-z_desc-fdr0p05"
+    commands: dict[str, list[str | Path]] = {
+        "report.html": ["report", out / "model.groupglm"],
+        f"{fdr}_statmap.nii.gz": ["threshold", z, "--at", "3"],
+        f"{fdr}_statmap.nii": ["threshold", z, "--at", "3"],  # of which the sidecar is one's
+        "design_matrix.tsv": ["clusters", z, "--threshold", "3"],
+    }
+    with _child(HOLD_STUDY, *map(str, fit)) as first:
+        for name, arguments in commands.items():
+            refused = _run(*arguments, "--output", out / name, "--overwrite")
+            assert refused.exit_code == 1
+            assert f"--output '{out / name}' is being written to" in refused.stderr
+            assert f"process {first.pid}, since 2" in refused.stderr
+        aside = _run("report", out / "model.groupglm", "--output", out / "aside.html")
+        assert aside.exit_code == 0, aside.output
+    hold = HOLD.replace('"there"', '"there", files=[sys.argv[2]]')
+    with _child(hold, str(out), "report.html") as first:
+        refused = _run(*fit)
+        assert f"--output '{out}' is being written to by another" in refused.stderr
+        assert f"process {first.pid}, since 2" in refused.stderr
+        without = [each for each in fit if each != "--report"]
+        assert _run(*without).exit_code == 0
+    assert _run(*fit).exit_code == 0
+
+
+@contextmanager
+def _child(code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Python until it says that it holds its lock."""
+    with subprocess.Popen(  # noqa: S603 - this interpreter, our arguments
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, env=_environment()
+    ) as child:
+        try:
+            assert child.stdout is not None
+            assert b"held\n" in child.stdout
+            yield child
+        finally:
+            child.kill()
+
+
 def test_one_of_many_holds_a_lock(tmp_path: Path) -> None:
     """The file goes away with each holder: nobody may lock one that has gone."""
     inside, most, taken = [0], [0], [0]

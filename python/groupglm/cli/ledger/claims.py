@@ -57,7 +57,8 @@ def claimed(
     """
     where = f"{option} '{named or folder}'"
     make_folder(folder, option)
-    with held(folder, lock, where):
+    files = {path.name for target in targets for path in (target.path, target.record)}
+    with held(folder, lock, where, files=files):
         for place in {folder, *(target.path.parent for target in targets)}:
             clean_drafts(place)
         check_not_read(targets, read, where)

@@ -5,7 +5,8 @@ The lock is the operating system's (``flock``) on a file beside the results, whi
 holds it. The system frees it when a process ends, however that ends. Where a file system has no
 such locks, or has them within one computer only, what the file says is believed: of this computer,
 whether the process runs; of another, whether the file has been touched in the last minutes, as the
-holder does all the time.
+holder does all the time. It lists the files that the holder may write, so that two commands which
+hold locks of their own do not write one file, such as the page of a study.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ _STALE_AFTER = 300.0  # s
 
 
 @contextmanager
-def held(folder: Path, name: str, where: str) -> Iterator[None]:
+def held(folder: Path, name: str, where: str, *, files: Collection[str] = ()) -> Iterator[None]:
     """Hold the lock of some results.
 
     Parameters
@@ -46,11 +47,14 @@ def held(folder: Path, name: str, where: str) -> Iterator[None]:
         A file that only these results have.
     where : str
         The option that names the place, and the place.
+    files : collection of str
+        All files of the folder that may be written.
 
     Raises
     ------
     ValueError
-        If another run holds it; the message says which. Or if what is there is no file.
+        If another run holds it, or may write one of the files; the message says which. Or if what
+        is there is no file.
     OSError
         If the disk is full; the folder is named.
     """
@@ -61,7 +65,8 @@ def held(folder: Path, name: str, where: str) -> Iterator[None]:
     toucher = threading.Thread(target=_keep_touching, args=(path, ended), daemon=True)
     try:
         with naming(folder):
-            _write_holder(handle)
+            _write_holder(handle, files)
+        _refuse_shared(path, files, where)  # of two that begin at once, one sees the other
         toucher.start()
         yield
     finally:
@@ -87,6 +92,25 @@ def _take(path: Path, where: str) -> int:
         if (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino):
             return handle
         os.close(handle)
+
+
+def _refuse_shared(own: Path, files: Collection[str], where: str) -> None:
+    """Refuse if somebody holds another lock of the folder and may write one of these files."""
+    for path in own.parent.glob(f"{LOCK_PREFIX}*.lock"):
+        holder = read_json(path) if path != own else None
+        theirs = holder.get("Files") if holder is not None else None
+        if not isinstance(theirs, list) or set(files).isdisjoint(map(str, theirs)):
+            continue
+        try:
+            handle = os.open(path, os.O_RDWR)
+        except FileNotFoundError:  # it has just been given back
+            continue
+        try:
+            taken = _lock(handle)
+            if taken is False or _is_held(holder, path, locked=taken is True, is_new=False):
+                raise _refusal(holder, path, where)
+        finally:
+            os.close(handle)
 
 
 def _open(path: Path, flags: int) -> tuple[int, bool]:
@@ -156,12 +180,13 @@ def _keep_touching(path: Path, ended: threading.Event) -> None:
             os.utime(path)
 
 
-def _write_holder(handle: int) -> None:
+def _write_holder(handle: int, files: Collection[str]) -> None:
     facts = {
         "Process": os.getpid(),
         "Host": this_host(),
         "Started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "Command": typed_command(),
+        "Files": sorted(files),
     }
     os.ftruncate(handle, 0)
     os.lseek(handle, 0, os.SEEK_SET)
