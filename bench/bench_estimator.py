@@ -25,11 +25,11 @@ OVERHEAD_TARGET = 0.10
 
 def engine_alone(paths: list[str], mask: str) -> None:
     from groupglm import _core
-    from groupglm.contrasts import contrast_matrix
-    from groupglm.engine import fit_state
-    from groupglm.images import open_images
-    from groupglm.results import OlsFit
-    from groupglm.spaces.volume import VolumeSpace
+    from groupglm.design.contrasts import contrast_matrix
+    from groupglm.engine.reduce import fit_state
+    from groupglm.models.results import OlsFit
+    from groupglm.spaces.volume import open_images
+    from groupglm.spaces.volume.space import VolumeSpace
 
     sources = open_images(paths)
     space = VolumeSpace.from_mask(mask, sources[0].grid)
@@ -73,7 +73,7 @@ def overhead(paths: list[str], mask: str) -> Row:
 
 
 def five_images(mask: str) -> Row:
-    from groupglm.spaces.volume import VolumeSpace
+    from groupglm.spaces.volume.space import VolumeSpace
 
     space = VolumeSpace.from_mask(mask)
     rows = np.random.default_rng(0).normal(size=(5, space.n_values))

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from groupglm._core import build_info
-    from groupglm.confounds import make_second_level_design_matrix
+    from groupglm.design.confounds import make_second_level_design_matrix
+    from groupglm.design.formula.building import design_from_formula
+    from groupglm.estimator.second_level import SecondLevelModel
     from groupglm.inference.all_resolution import cluster_level_inference, true_discovery_bounds
     from groupglm.inference.cluster_table import get_clusters_table
     from groupglm.inference.permutation.arrays import permuted_ols
     from groupglm.inference.permutation.images import non_parametric_inference
     from groupglm.inference.thresholds import threshold_stats_img
-    from groupglm.inputs.formula import design_from_formula
-    from groupglm.ols import fit_ols
-    from groupglm.second_level import SecondLevelModel
-    from groupglm.spaces.regridding import resample_img, resample_to
-    from groupglm.spaces.smoothing import smooth_img
+    from groupglm.models.ols import fit_ols
+    from groupglm.spaces.volume.regridding import resample_img, resample_to
+    from groupglm.spaces.volume.smoothing import smooth_img
 
 __version__ = "0.1.0"
 
@@ -44,18 +44,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "SecondLevelModel": "groupglm.second_level",
+    "SecondLevelModel": "groupglm.estimator.second_level",
     "build_info": "groupglm._core",
     "cluster_level_inference": "groupglm.inference.all_resolution",
-    "design_from_formula": "groupglm.inputs.formula",
-    "fit_ols": "groupglm.ols",
+    "design_from_formula": "groupglm.design.formula.building",
+    "fit_ols": "groupglm.models.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
-    "make_second_level_design_matrix": "groupglm.confounds",
+    "make_second_level_design_matrix": "groupglm.design.confounds",
     "non_parametric_inference": "groupglm.inference.permutation.images",
     "permuted_ols": "groupglm.inference.permutation.arrays",
-    "resample_img": "groupglm.spaces.regridding",
-    "resample_to": "groupglm.spaces.regridding",
-    "smooth_img": "groupglm.spaces.smoothing",
+    "resample_img": "groupglm.spaces.volume.regridding",
+    "resample_to": "groupglm.spaces.volume.regridding",
+    "smooth_img": "groupglm.spaces.volume.smoothing",
     "threshold_stats_img": "groupglm.inference.thresholds",
     "true_discovery_bounds": "groupglm.inference.all_resolution",
 }

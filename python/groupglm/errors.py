@@ -4,11 +4,10 @@
 Every error is a `ValueError`: code that only wants "the input is wrong" imports nothing from here.
 """
 
+import re
 import sys
 import warnings
 from pathlib import Path
-
-from groupglm.terminal import printable
 
 __all__ = [
     "CollinearityWarning",
@@ -17,10 +16,14 @@ __all__ = [
     "NotEstimableError",
     "RankDeficientWarning",
     "ZeroValuesWarning",
+    "printable",
     "warn_caller",
 ]
 
 _PACKAGE = str(Path(__file__).parent)
+
+# Control characters but tab and line feed; what reverses the direction of text, or ends a line.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class ImageError(ValueError):
@@ -68,6 +71,29 @@ class ZeroValuesWarning(UserWarning):
     says at how many voxels, and what to do. It is not given for images of whole numbers, such as
     lesions or counts, nor with ``missing="zero"``, which says that such zeros are meant.
     """
+
+
+def printable(text: str) -> str:
+    r"""Write the characters out that would drive a terminal instead of being shown.
+
+    Names of columns, files and contrasts come from files: what they hold must not drive a terminal.
+
+    Parameters
+    ----------
+    text : str
+        Any; tabs and ends of lines stay.
+
+    Returns
+    -------
+    str
+        The same, but for control characters.
+
+    Examples
+    --------
+    >>> print(printable("age\x1b[2J"))
+    age\x1b[2J
+    """
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:

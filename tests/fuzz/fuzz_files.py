@@ -17,14 +17,14 @@ import atheris
 sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(
     include=[
-        "groupglm.array_archives",
+        "groupglm.runtime.array_archives",
         "groupglm.inference.permutation.resuming",
         "groupglm.inputs.matching",
-        "groupglm.model_facts",
-        "groupglm.saving",
-        "groupglm.sidecars",
-        "groupglm.storing",
-        "groupglm.tables",
+        "groupglm.estimator.model_file_facts",
+        "groupglm.estimator.saving",
+        "groupglm.runtime.sidecars",
+        "groupglm.estimator.model_file",
+        "groupglm.tabular.files",
     ]
 ):
     from fuzz import own_files

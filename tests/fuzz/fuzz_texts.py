@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(
     include=[
         "groupglm.bids",
-        "groupglm.column_names",
-        "groupglm.contrasts",
-        "groupglm.expressions",
+        "groupglm.design.column_names",
+        "groupglm.design.contrasts",
+        "groupglm.design.expressions",
         "groupglm.inputs",
     ]
 ):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupglm.errors import ImageError
-from groupglm.images import open_images
+from groupglm.spaces.volume import open_images
 
 nib: Any = nibabel  # typed only in part
 

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 
 from groupglm import SecondLevelModel, permuted_ols
-from groupglm.cli.report_folder import ModelFolder
+from groupglm.cli.steps.report_folder import ModelFolder
 from groupglm.inference.permutation.resuming import load_state
 from groupglm.inputs.matching import read_participants
-from groupglm.sidecars import read_json
+from groupglm.runtime.sidecars import read_json
 
 NAMES = ("m.groupglm", "null.npz", "a.json", "participants.tsv")
 

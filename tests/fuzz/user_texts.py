@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from groupglm.bids import read_stats_model
-from groupglm.cli.options import NamedContrast
-from groupglm.contrasts import contrast_matrix, term_columns
-from groupglm.inputs.formula import design_from_formula
+from groupglm.cli.options.common import NamedContrast
+from groupglm.design.contrasts import contrast_matrix, term_columns
+from groupglm.design.formula.building import design_from_formula
 from reference.hostile_texts import CONTRASTS, FORMULAS, nothing_executed
 
 TABLE = pd.DataFrame(

@@ -21,7 +21,8 @@ import pytest
 
 import groupglm
 from groupglm import SecondLevelModel, bids, datasets, fit_ols, permuted_ols, plotting
-from groupglm.arguments import (
+from groupglm.models.results import OlsFit
+from groupglm.runtime.arguments import (
     check_choice,
     check_truth,
     check_verbose,
@@ -29,8 +30,7 @@ from groupglm.arguments import (
     real_number,
     whole_number,
 )
-from groupglm.images import open_image
-from groupglm.results import OlsFit
+from groupglm.spaces.volume import open_image
 
 Call = Callable[..., Any]
 

@@ -20,8 +20,8 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel, permuted_ols
-from groupglm.array_archives import ArchiveError, array_of, open_archive
 from groupglm.inference.permutation.resuming import ResumeError, load_state
+from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
 
 RNG = np.random.default_rng(1)
 X = np.column_stack([RNG.normal(size=14), np.ones(14)])

@@ -12,8 +12,8 @@ from nilearn.image import concat_imgs
 from nilearn.masking import compute_background_mask
 from numpy.typing import NDArray
 
-from groupglm.images import open_images
-from groupglm.spaces.background import background_mask
+from groupglm.spaces.volume import open_images
+from groupglm.spaces.volume.background import background_mask
 from reference.data import data_dir
 
 nib: Any = nibabel  # typed only in part

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from groupglm import SecondLevelModel
 from groupglm.cli import main
-from groupglm.cli.ledger.sameness import difference
+from groupglm.cli.results.sameness import difference
 from reference.shell import make_study, run_fit, values_of
 
 BOTH = ("~ age + C(group)", "age", "patients=group[T.patient]")

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from groupglm.cli import main
-from groupglm.cli.own_maps import values_of
-from groupglm.cli.report_folder import ModelFolder
+from groupglm.cli.results.maps_read_back import values_of
+from groupglm.cli.steps.report_folder import ModelFolder
 from groupglm.errors import ImageError
-from groupglm.sidecars import read_json
+from groupglm.runtime.sidecars import read_json
 from reference.shell import basic, make_study, run_fit
 
 ODD: list[Any] = [None, -1, 1.5, "x", [], [1], {}, {"a": [1]}, True]

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
-from groupglm.cli.options import NamedContrast
-from groupglm.naming import slug
+from groupglm.cli.options.common import NamedContrast
+from groupglm.runtime.naming import slug
 from reference.shell import basic, design_of, make_study, run_fit, values_of
 
 
@@ -200,7 +200,7 @@ def test_an_interrupt_leaves_whole_files_or_none(
     program = (
         "import sys, time\n"
         "from groupglm.cli import main\n"
-        "import groupglm.cli.ledger.study_results as outputs\n"
+        "import groupglm.cli.results.study_results as outputs\n"
         "write, n = outputs.Outputs.write_image, [0]\n"
         "def slow(self, *a, **k):\n"
         "    n[0] += 1\n"
@@ -255,7 +255,7 @@ def test_an_interrupt_says_how_to_go_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("groupglm.cli.maps.collect_maps", interrupted)
+    monkeypatch.setattr("groupglm.cli.options.maps.collect_maps", interrupted)
     result = run_fit(*basic(study, tmp_path, *more))
     assert result.exit_code == 130
     assert result.stderr.endswith(told)

@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from groupglm.cli import main
-from groupglm.cli.ledger.locks import held
+from groupglm.cli.results.locks import held
 from reference.shell import basic, make_study
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and locks of POSIX")
@@ -109,7 +109,7 @@ def test_a_terminated_run_gives_its_lock_back(study: Path, tmp_path: Path) -> No
 HOLD = """
 import sys, time
 from pathlib import Path
-from groupglm.cli.ledger.locks import held
+from groupglm.cli.results.locks import held
 with held(Path(sys.argv[1]), sys.argv[2], "there"):
     print("held", flush=True)
     time.sleep(60)
@@ -253,7 +253,7 @@ def test_a_lock_of_another_computer(tmp_path: Path) -> None:
 
 
 def test_a_holder_touches_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groupglm.cli.ledger.locks._TOUCHED_EVERY", 0.01)
+    monkeypatch.setattr("groupglm.cli.results.locks._TOUCHED_EVERY", 0.01)
     with held(tmp_path, "a", WHERE):
         (path,) = tmp_path.iterdir()
         os.utime(path, (0, 0))
@@ -295,7 +295,7 @@ import os, shutil, signal, sys
 from pathlib import Path
 import nibabel, pandas, scipy.stats, sklearn.base, formulaic  # before the forks
 from groupglm.cli import main
-import groupglm.second_level, groupglm.cli.fitting, groupglm.inference.peaks
+import groupglm.estimator.second_level, groupglm.cli.steps.fit_study, groupglm.inference.peaks
 
 step, before, arguments, calls = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:], [0]
 out = Path(arguments[-1])

@@ -18,9 +18,9 @@ from click.testing import CliRunner, Result
 
 from groupglm.cli import main
 from groupglm.cli.journal import Journal
-from groupglm.cli.ledger import locks
-from groupglm.cli.ledger.records import Target
-from groupglm.cli.ledger.removal import remove
+from groupglm.cli.results import locks
+from groupglm.cli.results.records import Target
+from groupglm.cli.results.removal import remove
 from reference.shell import basic, make_study
 
 ALL = ("--save-model", "--correct", "fdr:0.05", "--permute", "20", "--report")
@@ -193,7 +193,7 @@ def test_a_full_disk_is_named_where_not_even_a_lock_can_be_written(
     def full(_handle: int, _data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("groupglm.cli.ledger.locks.os.write", full)
+    monkeypatch.setattr("groupglm.cli.results.locks.os.write", full)
     out = tmp_path / "out"
     ran = _run("fit", *basic(study, out))
     assert ran.exit_code == 1

@@ -21,7 +21,7 @@ from nilearn.reporting import get_clusters_table as nilearn_table
 import groupglm
 from groupglm import SecondLevelModel
 from groupglm.cli import main
-from groupglm.cli.provenance import fingerprint
+from groupglm.cli.results.provenance import fingerprint
 from groupglm.datasets import simulate_group_study
 
 

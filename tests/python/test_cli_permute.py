@@ -178,7 +178,9 @@ def test_an_interrupted_run_goes_on(
             yield part
 
     with monkeypatch.context() as patch:
-        patch.setattr("groupglm.inference.permutation.null._PRODUCTS", 1)  # one at a time
+        patch.setattr(
+            "groupglm.inference.permutation.null_distribution._PRODUCTS", 1
+        )  # one at a time
         patch.setattr("groupglm.inference.permutation.testing.null_distribution", interrupted)
         assert _run(command, study, tmp_path, *options).exit_code == 130
     progress = tmp_path / "contrast-age_permutations.npz"
@@ -263,7 +265,9 @@ def test_long_work_is_told_in_lines(
     hours = itertools.count(0.0, 3600.0)
     with monkeypatch.context() as patch:
         patch.setattr("groupglm.cli.journal.monotonic", lambda: next(hours))
-        patch.setattr("groupglm.inference.permutation.null._PRODUCTS", 1)  # one at a time
+        patch.setattr(
+            "groupglm.inference.permutation.null_distribution._PRODUCTS", 1
+        )  # one at a time
         long = _run("permute", study, tmp_path / "long", "--n-perm", "100")
     assert long.exit_code == 0, long.output
     log = (tmp_path / "long" / "log.txt").read_text()

@@ -19,10 +19,10 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel, _core
-from groupglm.engine import CHUNK, fit_state
+from groupglm.engine.reduce import CHUNK, fit_state
 from groupglm.errors import ImageError
-from groupglm.images import open_images
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume import open_images
+from groupglm.spaces.volume.space import VolumeSpace
 
 distributed = pytest.importorskip("distributed")
 # Ten files stand for hundreds of images.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from groupglm import _core
-from groupglm.images.grid import Grid
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.space import VolumeSpace
 from reference.volumes import row_of, smooth_volume, space_of
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ import pytest
 
 import groupglm
 from groupglm import SecondLevelModel, distribute, permuted_ols
-from groupglm.progress import plain_lines
+from groupglm.runtime.progress import plain_lines
 
 distributed = pytest.importorskip("distributed")
 

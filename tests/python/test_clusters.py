@@ -13,8 +13,8 @@ from nilearn.mass_univariate import _utils as nilearn_utils
 from scipy import ndimage
 
 from groupglm import _core
-from groupglm.images.grid import Grid
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.space import VolumeSpace
 from reference import clusters as reference
 from reference.volumes import CONNECTIVITIES, row_of, smooth_volume, space_of, volumes
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from groupglm.bids.stats_model import ModelContrast
-from groupglm.column_names import ColumnNames
-from groupglm.contrasts import contrast_matrix, term_columns
-from groupglm.inputs.formula import design_from_formula
+from groupglm.design.column_names import ColumnNames
+from groupglm.design.contrasts import contrast_matrix, term_columns
+from groupglm.design.formula.building import design_from_formula
 from reference.shell import basic, make_study, run_fit
 
 pytestmark = pytest.mark.quick

@@ -18,8 +18,8 @@ import pytest
 from nilearn.glm.second_level import make_second_level_design_matrix as nilearn_design
 
 from groupglm import SecondLevelModel, fit_ols, make_second_level_design_matrix
-from groupglm.contrasts import contrast_matrix
-from groupglm.design import check_design_matrix
+from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.matrix import check_design_matrix
 from groupglm.errors import RankDeficientWarning
 from groupglm.inputs.table import MapTable
 from groupglm.plotting import plot_design_matrix

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nilearn.glm.contrasts import expression_to_contrast_vector
 
-from groupglm.contrasts import contrast_matrix
+from groupglm.design.contrasts import contrast_matrix
 
 pytestmark = pytest.mark.quick
 

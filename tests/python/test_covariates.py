@@ -14,7 +14,7 @@ import pytest
 
 from groupglm import design_from_formula, make_second_level_design_matrix
 from groupglm.bids.stats_model import StatsModel
-from groupglm.covariates import level_counts
+from groupglm.tabular.covariates import level_counts
 
 pytestmark = pytest.mark.quick
 

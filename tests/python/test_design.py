@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groupglm._dependence import describe_contrast
-from groupglm.design import (
+from groupglm.design.collinearity import describe_contrast
+from groupglm.design.matrix import (
     check_design_matrix,
     confounded_columns,
     describe_dependence,

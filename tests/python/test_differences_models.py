@@ -16,7 +16,7 @@ import statsmodels.api as sm
 
 from groupglm import SecondLevelModel
 from groupglm.errors import NotEstimableError, RankDeficientWarning
-from groupglm.results import OlsFit
+from groupglm.models.results import OlsFit
 from reference import ols
 from reference.oracle import (
     FLOAT32,

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 import groupglm
 from groupglm import SecondLevelModel, fit_ols, smooth_img
 from groupglm.cli import main
-from groupglm.images.grid import Grid
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.space import VolumeSpace
 
 nib: Any = nibabel  # typed only in part
 non_parametric_inference: Any = groupglm.non_parametric_inference

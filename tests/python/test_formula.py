@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from groupglm.contrasts import contrast_matrix
-from groupglm.inputs.formula import design_from_columns, design_from_formula
-from groupglm.origins import origins_of, recorded_origins
+from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.formula.building import design_from_columns, design_from_formula
+from groupglm.design.origins import origins_of, recorded_origins
 
 pytestmark = pytest.mark.quick
 
@@ -176,7 +176,8 @@ def test_the_formulas_names_need_no_backticks_in_the_estimators_contrasts() -> N
 
 def test_formulaic_is_loaded_by_a_formula_only() -> None:
     code = (
-        "import sys, groupglm, groupglm.cli, groupglm.second_level, groupglm.inputs.formula;"
+        "import sys, groupglm, groupglm.cli, groupglm.estimator.second_level;"
+        "import groupglm.design.formula.building;"
         "print('formulaic' in sys.modules)"
     )
     done = subprocess.run(  # noqa: S603 - this interpreter, our code

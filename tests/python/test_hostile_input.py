@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel, fit_ols
-from groupglm.design import load_design_matrix
+from groupglm.design.matrix import load_design_matrix
 from groupglm.errors import ImageError
 
 N = 10

@@ -16,8 +16,8 @@ import pytest
 
 from fuzz import user_texts
 from groupglm.bids import read_stats_model
-from groupglm.contrasts import contrast_matrix
-from groupglm.inputs.formula import design_from_formula
+from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.formula.building import design_from_formula
 from reference.bids import model_facts, model_file
 from reference.hostile_texts import CONTRASTS, FORMULAS, nothing_executed
 from reference.shell import basic, make_study, run_fit

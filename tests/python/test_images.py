@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from groupglm.errors import GridMismatchError, ImageError
-from groupglm.images import SAME_PLACE_MM, Grid, VolumeSource, open_image, open_images
-from groupglm.images.inflate import CompressedSeries, CompressedStream
-from groupglm.images.layout import Compression, Layout
+from groupglm.spaces.volume import SAME_PLACE_MM, Grid, VolumeSource, open_image, open_images
+from groupglm.spaces.volume.reading.inflate import CompressedSeries, CompressedStream
+from groupglm.spaces.volume.reading.layout import Compression, Layout
 
 nib: Any = nibabel  # typed only in part
 
@@ -264,7 +264,7 @@ def test_threads_share_one_pass_over_a_gzip_file(
         passes.append(name)
         return CompressedStream(raw, name, compression)
 
-    monkeypatch.setattr("groupglm.images.inflate.CompressedStream", started)
+    monkeypatch.setattr("groupglm.spaces.volume.reading.inflate.CompressedStream", started)
     with ThreadPoolExecutor(8) as pool:
         rows = list(pool.map(row, sources))
     np.testing.assert_array_equal(rows, data.reshape(-1, n_volumes, order="F").T)
@@ -382,7 +382,7 @@ def test_a_grid_checks_itself(shape: Any, affine: NDArray[np.float64], message: 
 
 def test_reading_needs_no_oracle() -> None:
     code = (
-        "import sys, groupglm.images, groupglm.spaces.volume, groupglm.spaces.background;"
+        "import sys, groupglm.spaces.volume.space, groupglm.spaces.volume.background;"
         "sys.exit(any(name in sys.modules for name in ('nilearn', 'pandas', 'sklearn')))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)  # noqa: S603

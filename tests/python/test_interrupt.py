@@ -52,7 +52,7 @@ print(json.dumps(dict(ended=ended, left=left, held=held)), flush=True)
 """
 
 FIT = """
-import groupglm.engine as engine
+import groupglm.engine.reduce as engine
 paths = [sys.argv[1]] * 1000
 mask = nib.Nifti1Image(np.ones((96,) * 3, np.uint8), np.eye(4))
 design = pd.DataFrame({"intercept": np.ones(len(paths))})
@@ -76,18 +76,18 @@ mask = nib.Nifti1Image(np.ones((96,) * 3, np.uint8), np.eye(4))
 design = pd.DataFrame({"intercept": np.ones(len(paths))})
 model = SecondLevelModel(mask_img=mask, n_jobs=2, minimize_memory=False)
 model.fit(paths, design_matrix=design)
-import groupglm.images.save as save
+import groupglm.spaces.volume.saving as save
 series_header = save._series_header
 def begun(*args):
     begin()
     return series_header(*args)
-import groupglm.fitted
+import groupglm.group.fitted_group
 save._series_header = begun
 """
 RESIDUALS_WORK = "model.residuals(out=sys.argv[2])"
 
 SAVE = """
-from groupglm.images import save_image
+from groupglm.spaces.volume import save_image
 image = nib.Nifti1Image(np.random.rand(160, 160, 160).astype("f4"), np.eye(4))
 save_image(image, sys.argv[1], level=1)
 def save_for_ever():

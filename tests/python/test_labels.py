@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel, fit_ols, non_parametric_inference, permuted_ols
-from groupglm.labels import near_labels
 from groupglm.plotting import plot_peak
+from groupglm.tabular.labels import near_labels
 
 pytestmark = pytest.mark.quick
 

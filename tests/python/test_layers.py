@@ -64,15 +64,27 @@ def test_no_layer_imports_a_higher_one() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("errors", "import groupglm.ols", "A lower layer never imports a higher one"),
-        ("design", "from groupglm import fit_ols", "A lower layer never imports a higher one"),
-        ("contrasts", "from groupglm.images import Grid", "Linear models on arrays know no images"),
+        ("errors", "import groupglm.models.ols", "A lower layer never imports a higher one"),
+        (
+            "design/matrix",
+            "from groupglm import fit_ols",
+            "A lower layer never imports a higher one",
+        ),
+        (
+            "design/contrasts",
+            "from groupglm.spaces.volume import Grid",
+            "Linear models on arrays know no images",
+        ),
         (
             "datasets/files",
-            "import groupglm.ols",
+            "import groupglm.models.ols",
             "Simulated data are made without the models they test",
         ),
-        ("cli/info", "import nilearn", "nilearn is an oracle of the tests, never a dependency"),
+        (
+            "cli/commands/info",
+            "import nilearn",
+            "nilearn is an oracle of the tests, never a dependency",
+        ),
     ],
 )
 def test_the_contracts_notice(module: str, line: str, contract: str, tmp_path: Path) -> None:

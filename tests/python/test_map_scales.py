@@ -25,8 +25,8 @@ from groupglm import (
     smooth_img,
     true_discovery_bounds,
 )
-from groupglm.images import Statistic
-from groupglm.images.statistic import descrip_of
+from groupglm.spaces.volume import Statistic
+from groupglm.spaces.volume.statistic import descrip_of
 
 pytestmark = pytest.mark.quick
 

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from groupglm import SecondLevelModel, _core
-from groupglm.budget import batch_bytes_within, check_memory_budget, fit_bytes
+from groupglm.runtime.budget import batch_bytes_within, check_memory_budget, fit_bytes
 from groupglm.spaces.zeros import ZeroTally
 
 SIDE = 64

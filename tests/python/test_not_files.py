@@ -20,11 +20,11 @@ import pytest
 from groupglm import SecondLevelModel, non_parametric_inference, threshold_stats_img
 from groupglm.bids import read_stats_model
 from groupglm.bids.participants import find_participants
-from groupglm.images import open_image, open_images, save_image, save_series
-from groupglm.images.grid import Grid
-from groupglm.images.opening import header_of
 from groupglm.inputs.matching import read_participants
-from groupglm.sidecars import read_json
+from groupglm.runtime.sidecars import read_json
+from groupglm.spaces.volume import open_image, open_images, save_image, save_series
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.reading.opening import header_of
 from reference.shell import basic, make_study, run_fit
 
 KEY = "MD5E-s1289--0123456789abcdef0123456789abcdef.nii.gz"

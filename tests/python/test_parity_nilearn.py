@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
-from groupglm.contrasts import contrast_matrix
+from groupglm.design.contrasts import contrast_matrix
 from groupglm.errors import ZeroValuesWarning
 from reference.data import data_dir
 from reference.oracle import (

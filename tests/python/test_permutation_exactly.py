@@ -13,7 +13,7 @@ from groupglm.inference.permutation.arrays import ArraySource
 from groupglm.inference.permutation.kernels import METHODS, Method
 from groupglm.inference.permutation.options import check_options
 from groupglm.inference.permutation.testing import permutation_test
-from groupglm.ols import fit_ols
+from groupglm.models.ols import fit_ols
 from reference.rational import corrected_p, every_flip, every_order, permuted_odds
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import pytest
 from scipy import stats
 
 from groupglm import _core, permuted_ols
-from groupglm.fitted import VolumeMasker
-from groupglm.images.grid import Grid
+from groupglm.group.fitted_group import VolumeMasker
 from groupglm.inference.permutation.kernels import METHODS, Method
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.space import VolumeSpace
 from reference.rational import every_order, permuted_odds
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ LIMIT = 120.0  # s; generous, for a machine that is busy
 # One permutation at a time, each of them kept.
 SLOWLY = """
 import sys
-import groupglm.inference.permutation.null as null
+import groupglm.inference.permutation.null_distribution as null
 import groupglm.inference.permutation.testing as testing
 null._PRODUCTS = 1
 testing.CHECKPOINT_S = 0.0

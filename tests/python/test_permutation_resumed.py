@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from groupglm import permuted_ols
-from groupglm.fitted import VolumeMasker
-from groupglm.images.grid import Grid
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.group.fitted_group import VolumeMasker
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.space import VolumeSpace
 
 FEWER = pytest.mark.filterwarnings("ignore:all 256 different sign flips")
 SEED: Any = {"random_state": 0, "two_sided_test": False}
@@ -40,7 +40,9 @@ def test_all_interrupted_then_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     Y = np.random.default_rng(1).standard_normal((8, 5)) + 0.3
     path = tmp_path / "null.npz"
     with monkeypatch.context() as patch:
-        patch.setattr("groupglm.inference.permutation.null._PRODUCTS", 1)  # one at a time
+        patch.setattr(
+            "groupglm.inference.permutation.null_distribution._PRODUCTS", 1
+        )  # one at a time
         permuted_ols(np.ones(8), Y, n_perm=40, resume=path, **SEED)
         bar, done = "groupglm.inference.permutation.testing.null_distribution", iter(range(60))
 

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from groupglm import fit_ols, permuted_ols
-from groupglm.fitted import VolumeMasker
-from groupglm.images.grid import Grid
+from groupglm.group.fitted_group import VolumeMasker
 from groupglm.inference.permutation.arrays import ArraySource
-from groupglm.inference.permutation.equivalent import equivalent_tables
+from groupglm.inference.permutation.equivalent_statistic import equivalent_tables
 from groupglm.inference.permutation.exchange import make_exchange
 from groupglm.inference.permutation.kernels import METHODS, Method, make_ols_kernel
+from groupglm.inference.permutation.missing_kernel import PresentKernel, make_present_kernel
+from groupglm.inference.permutation.missing_values import Patterns, find_presence
 from groupglm.inference.permutation.partition import partition
-from groupglm.inference.permutation.present import Patterns, find_presence
-from groupglm.inference.permutation.present_kernel import PresentKernel, make_present_kernel
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.space import VolumeSpace
 from reference import permutation as reference
 from reference.designs import GroupDesign, all_designs, anova, regression, simulate, two_sample
 

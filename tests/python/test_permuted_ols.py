@@ -20,10 +20,10 @@ from nilearn.mass_univariate import permuted_ols as nilearn_permuted_ols
 from scipy import ndimage, stats
 
 from groupglm import permuted_ols
-from groupglm.fitted import VolumeMasker
-from groupglm.images.grid import Grid
+from groupglm.group.fitted_group import VolumeMasker
 from groupglm.inference.permutation.tails import corrected_p
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,12 +14,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 
 from groupglm import design_from_formula
-from groupglm.levels import levels_of
-from groupglm.origins import origins_of
+from groupglm.design.origins import origins_of
 from groupglm.plotting import plot_peak
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.polynomials import polynomials
 from groupglm.plotting.reading_terms import read_terms
+from groupglm.tabular.levels import levels_of
 
 N = 60
 SEX = np.array(["F", "M"])

@@ -13,12 +13,12 @@ import statsmodels.formula.api as smf
 from numpy.typing import NDArray
 
 from groupglm import design_from_formula, make_second_level_design_matrix
-from groupglm.levels import levels_of
-from groupglm.origins import origins_of
+from groupglm.design.origins import origins_of
 from groupglm.plotting import plot_peak
 from groupglm.plotting.adjusted import adjust
 from groupglm.plotting.reading_terms import read_terms
 from groupglm.plotting.terms import Terms
+from groupglm.tabular.levels import levels_of
 
 N = 60
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from groupglm.errors import ImageError
-from groupglm.images import open_image, open_images
-from groupglm.images.layout import SURPLUS
+from groupglm.spaces.volume import open_image, open_images
+from groupglm.spaces.volume.reading.layout import SURPLUS
 
 nib: Any = nibabel  # typed only in part
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
-from groupglm.fitted import FittedGroup
+from groupglm.group.fitted_group import FittedGroup
 from groupglm.inference.permutation.images import ImageRows
 from groupglm.report import data_quality
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel, non_parametric_inference
-from groupglm.images.source import VolumeSource
+from groupglm.spaces.volume.reading.source import VolumeSource
 
 SHAPE = (8, 9, 10)
 N = 7

@@ -20,8 +20,8 @@ from scipy import ndimage
 
 import groupglm
 from groupglm.errors import GridMismatchError, ImageError
-from groupglm.images import Grid
-from groupglm.spaces.resampling import INTERPOLATIONS, Resampler, target_grid
+from groupglm.spaces.volume import Grid
+from groupglm.spaces.volume.resampling import INTERPOLATIONS, Resampler, target_grid
 
 _Nifti1Image: Any = nib.Nifti1Image
 _TWO_MM = np.array([[-2.0, 0, 0, 18], [0, 2, 0, -24], [0, 0, 2, -14], [0, 0, 0, 1]])

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from groupglm import _core
-from groupglm.images import Grid
-from groupglm.spaces.resampling import INTERPOLATIONS, Resampler
+from groupglm.spaces.volume import Grid
+from groupglm.spaces.volume.resampling import INTERPOLATIONS, Resampler
 from reference import resampling as reference
 
 # Both sides compute in double: what differs is the order of some 100 operations on values of

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from groupglm import SecondLevelModel, resample_img, resample_to
-from groupglm.images.grid import SAME_PLACE_MM, Grid
-from groupglm.spaces.resampling import INTERPOLATIONS, Resampler, target_grid
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
+from groupglm.spaces.volume.resampling import INTERPOLATIONS, Resampler, target_grid
+from groupglm.spaces.volume.space import VolumeSpace
 
 SHAPE = (11, 11, 11)
 VALUES: NDArray[Any] = np.random.default_rng(0).normal(5, 1, SHAPE)

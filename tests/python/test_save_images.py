@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
-from groupglm.images import Grid, open_images, save_image, save_series
+from groupglm.spaces.volume import Grid, open_images, save_image, save_series
 
 nib: Any = nibabel  # typed only in part
 

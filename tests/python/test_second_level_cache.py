@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
-from groupglm.row_files import read_row, write_row
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.engine.row_files import read_row, write_row
+from groupglm.spaces.volume.space import VolumeSpace
 from groupglm.spaces.zeros import Zeros
 
 SHAPE = (8, 9, 10)

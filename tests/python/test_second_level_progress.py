@@ -20,8 +20,8 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
-from groupglm.distribute import check_jobs
-from groupglm.progress import Progress, plain_lines
+from groupglm.runtime.progress import Progress, plain_lines
+from groupglm.runtime.workers import check_jobs
 
 N = 6
 DESIGN = pd.DataFrame({"intercept": np.ones(N)})

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 import groupglm
 from groupglm.errors import ImageError
-from groupglm.images import Grid, save_image
-from groupglm.spaces.smoothing import sigma_voxels
+from groupglm.spaces.volume import Grid, save_image
+from groupglm.spaces.volume.smoothing import sigma_voxels
 from reference.data import data_dir
 from reference.smoothing import gaussian_of_present
 

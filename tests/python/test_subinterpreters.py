@@ -29,7 +29,7 @@ run(new, code)
 
 
 @pytest.mark.skipif(MODULE is None, reason="this Python makes no subinterpreters")
-@pytest.mark.parametrize("imported", ["groupglm", "groupglm._core", "groupglm.ols"])
+@pytest.mark.parametrize("imported", ["groupglm", "groupglm._core", "groupglm.models.ols"])
 def test_a_subinterpreter_is_refused(imported: str) -> None:
     job = JOB.format(module=MODULE, imported=imported)
     found = subprocess.run(  # noqa: S603

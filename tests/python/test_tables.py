@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from groupglm.bids import read_participants
-from groupglm.cli.maps import collect_maps
-from groupglm.design import load_design_matrix
+from groupglm.cli.options.maps import collect_maps
+from groupglm.design.matrix import load_design_matrix
 
 pytestmark = pytest.mark.quick
 

@@ -22,10 +22,10 @@ from click.testing import CliRunner
 
 from groupglm import SecondLevelModel
 from groupglm.cli import main
-from groupglm.errors import warn_caller
-from groupglm.images import save_image
-from groupglm.progress import Progress
-from groupglm.terminal import printable, show
+from groupglm.errors import printable, warn_caller
+from groupglm.runtime.progress import Progress
+from groupglm.runtime.terminal import show
+from groupglm.spaces.volume import save_image
 from reference.shell import basic, make_study, run_fit
 
 # What clears a screen, changes its title, reverses the text and rings the bell.
@@ -200,7 +200,7 @@ def test_no_error_of_a_command_is_a_traceback(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(sys.modules["groupglm.cli.info"], "show", fail)
+    monkeypatch.setattr(sys.modules["groupglm.cli.commands.info"], "show", fail)
     failed = CliRunner().invoke(main, ["info"])
     assert failed.exit_code == 1
     assert f"Error: {told}" in failed.output
@@ -220,7 +220,7 @@ def test_exits_and_aborts_of_click_stay(monkeypatch: pytest.MonkeyPatch) -> None
         def fail(*_: object, error: BaseException = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(sys.modules["groupglm.cli.info"], "show", fail)
+        monkeypatch.setattr(sys.modules["groupglm.cli.commands.info"], "show", fail)
         assert CliRunner().invoke(main, ["info"]).exit_code == code
 
 

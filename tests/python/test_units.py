@@ -20,7 +20,7 @@ from groupglm import (
     fit_ols,
     non_parametric_inference,
 )
-from groupglm.design import variance_inflation
+from groupglm.design.matrix import variance_inflation
 from groupglm.errors import RankDeficientWarning
 from groupglm.inference.permutation.partition import partition
 from groupglm.plotting.adjusted import adjust

@@ -56,12 +56,12 @@ def test_a_users_program(tmp_path: Path) -> None:
     right = _check(tmp_path / "right", _PROGRAM)
     assert right.returncode == 0, right.stdout + right.stderr
     revealed = re.findall(r'Revealed type is "(.*)"', right.stdout)
-    assert revealed[0] == "groupglm.results.OlsFit"
+    assert revealed[0] == "groupglm.models.results.OlsFit"
     assert revealed[1].startswith("numpy.ndarray[")
     assert revealed[1].endswith("numpy.float64]]")
     assert "int" in revealed[2]
     assert "'level': str" in revealed[3]
-    assert revealed[4:] == ["groupglm.second_level.SecondLevelModel"]
+    assert revealed[4:] == ["groupglm.estimator.second_level.SecondLevelModel"]
 
     (tmp_path / "wrong").mkdir()
     wrong = _check(tmp_path / "wrong", _MISTAKES)

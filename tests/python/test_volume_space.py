@@ -16,16 +16,16 @@ from nilearn.masking import apply_mask, load_mask_img, unmask
 
 from groupglm import _core
 from groupglm.errors import GridMismatchError, ImageError
-from groupglm.images import Grid, open_image, open_images
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume import Grid, open_image, open_images
+from groupglm.spaces.volume.space import VolumeSpace
 
 pytestmark = pytest.mark.quick
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.images import VolumeSource
-    from groupglm.spaces import Space
+    from groupglm.spaces.base import Space
+    from groupglm.spaces.volume import VolumeSource
 
 nib: Any = nibabel  # typed only in part
 

@@ -23,7 +23,7 @@ import pytest
 
 from fuzz import image_files
 from groupglm.errors import ImageError
-from groupglm.images import open_image, open_images
+from groupglm.spaces.volume import open_image, open_images
 
 nib: Any = nibabel  # typed only in part
 
@@ -160,7 +160,7 @@ BOMB_JOB = """
 import resource, sys
 import numpy as np
 from groupglm.errors import ImageError
-from groupglm.images import open_image
+from groupglm.spaces.volume import open_image
 open_image(sys.argv[2]).read_into(np.empty(1716, "f4"))  # all modules are loaded
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from groupglm.writing import append, clean_drafts, draft_folder, whole_or_not, write_whole
+from groupglm.runtime.writing import append, clean_drafts, draft_folder, whole_or_not, write_whole
 
 posix = pytest.mark.skipif(os.name == "nt", reason="sends a signal of POSIX")
 
 KILLED = """
 import os, sys, time
 from pathlib import Path
-from groupglm.writing import draft_folder, whole_or_not
+from groupglm.runtime.writing import draft_folder, whole_or_not
 out = Path(sys.argv[1])
 with draft_folder(out) as folder, whole_or_not(out / "a.txt") as file:
     (folder / "b.txt").write_text("half")
@@ -59,7 +59,7 @@ def test_drafts_of_another_computer_go_after_a_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("groupglm.writing.this_host", lambda: "another")
+        patch.setattr("groupglm.runtime.writing.this_host", lambda: "another")
         with draft_folder(tmp_path) as folder:
             name = folder.name
     draft = tmp_path / name

@@ -17,9 +17,9 @@ import pytest
 from numpy.typing import NDArray
 
 from groupglm.errors import ImageError
-from groupglm.images import open_image, open_images
-from groupglm.images.inflate import MAX_RATIO, CompressedStream
-from groupglm.images.layout import SURPLUS
+from groupglm.spaces.volume import open_image, open_images
+from groupglm.spaces.volume.reading.inflate import MAX_RATIO, CompressedStream
+from groupglm.spaces.volume.reading.layout import SURPLUS
 
 nib: Any = nibabel  # typed only in part
 
@@ -242,11 +242,11 @@ def test_a_bomb_of_bzip2_is_refused_before_it_is_inflated(
         return skip(self, min(n_bytes, 10**6))
 
     monkeypatch.setattr(CompressedStream, "skip", counted)
-    monkeypatch.setattr("groupglm.images.volumes.free_bytes", lambda: 10**12)
+    monkeypatch.setattr("groupglm.spaces.volume.reading.volumes.free_bytes", lambda: 10**12)
     refused(path, r"declares 27000000544 bytes .* 268435456 bytes that is not tried out")
     assert skipped == []
     if len(shape) == 3:
-        monkeypatch.setattr("groupglm.images.volumes.free_bytes", lambda: 10**9)
+        monkeypatch.setattr("groupglm.spaces.volume.reading.volumes.free_bytes", lambda: 10**9)
         refused(path, "volumes of 27000 MB, and 1000 MB of memory are free")
     assert skipped == []
 
@@ -259,10 +259,10 @@ def test_a_volume_larger_than_the_memory_is_refused_by_its_header(
     path = tmp_path / name
     data = np.random.default_rng(0).normal(size=(40, 40, 40)).astype("f4")
     nib.save((nib.MGHImage if "mgz" in name else nib.Nifti1Image)(data, np.eye(4)), path)
-    monkeypatch.setattr("groupglm.images.volumes._LARGE_VOLUME", 1000)
-    monkeypatch.setattr("groupglm.images.volumes.free_bytes", lambda: 200_000)
+    monkeypatch.setattr("groupglm.spaces.volume.reading.volumes._LARGE_VOLUME", 1000)
+    monkeypatch.setattr("groupglm.spaces.volume.reading.volumes.free_bytes", lambda: 200_000)
     refused(path, "volumes of 0 MB, and 0 MB of memory are free")
-    monkeypatch.setattr("groupglm.images.volumes.free_bytes", lambda: 600_000)
+    monkeypatch.setattr("groupglm.spaces.volume.reading.volumes.free_bytes", lambda: 600_000)
     assert len(open_images(path, at_least=1)) == 1
 
 

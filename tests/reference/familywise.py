@@ -17,17 +17,17 @@ import numpy as np
 from scipy import ndimage, stats
 
 from groupglm import _core
-from groupglm.images.grid import Grid
 from groupglm.inference.permutation.arrays import ArraySource
 from groupglm.inference.permutation.exchange import make_exchange
 from groupglm.inference.permutation.kernels import make_ols_kernel
-from groupglm.inference.permutation.null import TfceOptions
+from groupglm.inference.permutation.null_distribution import TfceOptions
 from groupglm.inference.permutation.options import PermutationOptions
 from groupglm.inference.permutation.partition import partition
 from groupglm.inference.permutation.testing import permutation_test
-from groupglm.ols import fit_ols
-from groupglm.progress import Progress
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.models.ols import fit_ols
+from groupglm.runtime.progress import Progress
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from groupglm.images.grid import Grid
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

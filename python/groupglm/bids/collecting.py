@@ -11,10 +11,10 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groupglm.arguments import check_truth
 from groupglm.bids.entities import IMAGES, OTHER_IMAGES, NamedFile, read_name, same_value, walk
 from groupglm.errors import warn_caller
-from groupglm.labels import plain_label
+from groupglm.runtime.arguments import check_truth
+from groupglm.tabular.labels import plain_label
 
 if TYPE_CHECKING:
     import pandas as pd

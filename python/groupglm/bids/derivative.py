@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from groupglm.bids.entities import NamedFile
 from groupglm.bids.json_objects import read_json
-from groupglm.naming import check_file_name
-from groupglm.writing import write_whole
+from groupglm.runtime.naming import check_file_name
+from groupglm.runtime.writing import write_whole
 
 __all__ = ["bids_uri", "check_output", "common_entities", "describe", "node_folder", "prefix_of"]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from groupglm.naming import slug
+from groupglm.runtime.naming import slug
 
 __all__ = ["NamedFile", "fold", "read_name", "same_value", "walk"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from groupglm.regular_files import check_file
+from groupglm.runtime.regular_files import check_file
 
 __all__ = ["check_keys", "list_of", "object_of", "quoted", "read_json", "text_of"]
 

@@ -249,7 +249,7 @@ def _glm(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], str | N
 
 def _unused(x: Sequence[str], formula: Any, where: str) -> list[str]:
     """Return what of `X` a formula does not name; of an intercept and of patterns it need not."""
-    from groupglm.inputs.formula import formula_columns
+    from groupglm.design.formula.building import formula_columns
 
     columns: list[str] = []
     says_intercept = False

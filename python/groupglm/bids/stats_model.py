@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.bids.json_objects import quoted
 from groupglm.bids.transformations import transform
-from groupglm.covariates import check_covariates, level_counts, tidied
-from groupglm.inputs.used_columns import WHERE
-from groupglm.naming import one_name
+from groupglm.design.formula.used_columns import WHERE
+from groupglm.runtime.naming import one_name
+from groupglm.tabular.covariates import check_covariates, level_counts, tidied
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ class ModelContrast:
 
 def _known(names: Sequence[str], columns: Sequence[str], where: str) -> dict[str, str]:
     """Return the design's columns by what they may be called; refuse names it does not have."""
-    from groupglm.column_names import ColumnNames
+    from groupglm.design.column_names import ColumnNames
 
     design = ColumnNames(columns)
     known = {name: column for name in names if (column := design.column(name)) is not None}
@@ -148,7 +148,7 @@ class StatsModel:
         ValueError
             If a column is missing, holds text, or has missing values.
         """
-        from groupglm.inputs.formula import design_from_columns, design_from_formula
+        from groupglm.design.formula.building import design_from_columns, design_from_formula
 
         table = transform(tidied(participants), self.instructions)
         if self.formula is not None:
@@ -174,7 +174,7 @@ class StatsModel:
         list of str
             Inputs of the transformations, and what the model names itself.
         """
-        from groupglm.inputs.formula import formula_columns
+        from groupglm.design.formula.building import formula_columns
 
         names = [name for instruction in self.instructions for name in instruction["Input"]]
         if self.formula is not None:
@@ -197,7 +197,7 @@ class StatsModel:
         dict of str to dict of str to int
             By column: what ``Factor`` codes, and the categories of a formula.
         """
-        from groupglm.inputs.used_columns import formula_levels
+        from groupglm.design.formula.used_columns import formula_levels
 
         coded = [
             name

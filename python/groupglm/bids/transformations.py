@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from groupglm.bids.json_objects import quoted
-from groupglm.covariates import check_covariates
-from groupglm.inputs.used_columns import WHERE
+from groupglm.design.formula.used_columns import WHERE
+from groupglm.tabular.covariates import check_covariates
 
 if TYPE_CHECKING:
     import pandas as pd

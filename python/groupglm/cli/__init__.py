@@ -17,17 +17,18 @@ from typing import Any, NoReturn
 
 import click
 
-from groupglm.cli.bids import bids
-from groupglm.cli.clusters import clusters
-from groupglm.cli.demo import demo
-from groupglm.cli.fit import fit
-from groupglm.cli.info import info
-from groupglm.cli.permute import permute
-from groupglm.cli.report import report
-from groupglm.cli.threshold import threshold
-from groupglm.cli.typed import keep_command, typed_command
+from groupglm.cli.commands.bids import bids
+from groupglm.cli.commands.clusters import clusters
+from groupglm.cli.commands.demo import demo
+from groupglm.cli.commands.fit import fit
+from groupglm.cli.commands.info import info
+from groupglm.cli.commands.permute import permute
+from groupglm.cli.commands.report import report
+from groupglm.cli.commands.threshold import threshold
+from groupglm.cli.options.typed_command import keep_command, typed_command
 from groupglm.cli.wording import as_options, in_words
-from groupglm.terminal import printable, ready_streams, show
+from groupglm.errors import printable
+from groupglm.runtime.terminal import ready_streams, show
 
 __all__ = ["main"]
 

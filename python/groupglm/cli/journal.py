@@ -17,10 +17,11 @@ from typing import Any, cast
 import click
 
 from groupglm.cli.wording import as_options
-from groupglm.progress import plain_lines
-from groupglm.rounding import for_json
-from groupglm.terminal import printable, show
-from groupglm.writing import append
+from groupglm.errors import printable
+from groupglm.runtime.progress import plain_lines
+from groupglm.runtime.rounding import for_json
+from groupglm.runtime.terminal import show
+from groupglm.runtime.writing import append
 
 __all__ = ["Journal"]
 

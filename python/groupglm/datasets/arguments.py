@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from groupglm.arguments import real_number, whole_number
+from groupglm.runtime.arguments import real_number, whole_number
 
 __all__ = ["check_lengths", "check_n_subjects", "check_seed"]
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groupglm.arguments import whole_number
 from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_seed
 from groupglm.datasets.bold import REPETITION_TIME, block_events, regressor, slow_drifts
 from groupglm.datasets.brain import Brain, SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_series
 from groupglm.datasets.noise import SmoothNoise
-from groupglm.writing import write_whole
+from groupglm.runtime.arguments import whole_number
+from groupglm.runtime.writing import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -42,7 +42,7 @@ def make_image(
 
 def write_image(values: FloatArray, affine: FloatArray, path: Path) -> None:
     """Write a float32 image, whole."""
-    from groupglm.images.save import save_image
+    from groupglm.spaces.volume.saving import save_image
 
     save_image(make_image(values, affine), path)
 
@@ -53,7 +53,7 @@ def write_series(
     """Write a 4-D image of whole numbers, whole; the repetition time in s."""
     from nibabel.nifti1 import Nifti1Image
 
-    from groupglm.images.save import save_image
+    from groupglm.spaces.volume.saving import save_image
 
     make: Any = Nifti1Image
     image: Any = make(volumes, affine)

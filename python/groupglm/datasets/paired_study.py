@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm.arguments import real_number
 from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_seed
 from groupglm.datasets.brain import SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_image
 from groupglm.datasets.noise import SmoothNoise
+from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.arguments import check_truth, real_array, real_number
 from groupglm.errors import warn_caller
-from groupglm.images import Statistic
 from groupglm.inference.arguments import (
     below_infinity,
     check_probability,
@@ -20,7 +18,9 @@ from groupglm.inference.discoveries import Discoveries, p_values
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.regions import places_of_regions
 from groupglm.inference.stat_map import StatMap, read_stat_map
-from groupglm.progress import Progress
+from groupglm.runtime.arguments import check_truth, real_array, real_number
+from groupglm.runtime.progress import Progress
+from groupglm.spaces.volume import Statistic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
-    from groupglm.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["cluster_level_inference", "true_discovery_bounds"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from groupglm.arguments import real_number
 from groupglm.errors import warn_caller
+from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
     from groupglm.inference.stat_map import StatMap

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from groupglm.arguments import check_truth
 from groupglm.errors import warn_caller
-from groupglm.images import Statistic
 from groupglm.inference.arguments import (
     below_infinity,
     check_cluster_threshold,
@@ -24,13 +22,15 @@ from groupglm.inference.labelling import keep_large_clusters
 from groupglm.inference.peaks import Clusters, Peaks, find_clusters, to_mm
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.inference.thresholds import passes_threshold
+from groupglm.runtime.arguments import check_truth
+from groupglm.spaces.volume import Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
-    from groupglm.images import Grid, ImageLike
+    from groupglm.spaces.volume import Grid, ImageLike
 
 __all__ = [
     "COLUMNS",

@@ -12,7 +12,7 @@ from groupglm import _core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.spaces.volume import VolumeSpace
+    from groupglm.spaces.volume.space import VolumeSpace
 
 __all__ = ["keep_large_clusters", "label_clusters"]
 

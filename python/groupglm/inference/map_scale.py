@@ -14,19 +14,19 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import GridMismatchError, warn_caller
-from groupglm.images import Statistic, open_image
-from groupglm.images.opening import header_of
-from groupglm.images.statistic import contrast_of, number_of
-from groupglm.naming import counted
-from groupglm.sidecars import describes, read_json, sidecar
+from groupglm.runtime.naming import counted
+from groupglm.runtime.sidecars import describes, read_json, sidecar
+from groupglm.spaces.volume import Statistic, open_image
+from groupglm.spaces.volume.reading.opening import header_of
+from groupglm.spaces.volume.statistic import contrast_of, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from groupglm.images import ImageLike
-    from groupglm.spaces.volume import VolumeSpace
+    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.volume.space import VolumeSpace
 
 __all__ = ["MapScale", "has_one_tail", "known_scale", "z_of_statistic"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import GridMismatchError, warn_caller
-from groupglm.images import open_image
+from groupglm.spaces.volume import open_image
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable

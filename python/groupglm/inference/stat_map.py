@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.arguments import check_truth
 from groupglm.errors import ImageError, warn_caller
-from groupglm.images import open_image
 from groupglm.inference.arguments import enough_to_tell
 from groupglm.inference.map_scale import MapScale, known_scale, z_of_statistic
-from groupglm.naming import counted
-from groupglm.spaces.background import background_mask, border_values
-from groupglm.spaces.masking import Masking
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.runtime.arguments import check_truth
+from groupglm.runtime.naming import counted
+from groupglm.spaces.volume import open_image
+from groupglm.spaces.volume.background import background_mask, border_values
+from groupglm.spaces.volume.masking import Masking
+from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
-    from groupglm.images import ImageLike, Statistic, VolumeSource
+    from groupglm.spaces.volume import ImageLike, Statistic, VolumeSource
 
 __all__ = ["StatMap", "read_stat_map"]
 

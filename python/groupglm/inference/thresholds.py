@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import special
 
-from groupglm.arguments import check_choice, check_truth
 from groupglm.errors import warn_caller
 from groupglm.inference.arguments import (
     check_cluster_threshold,
@@ -20,13 +19,14 @@ from groupglm.inference.arguments import (
 )
 from groupglm.inference.labelling import keep_large_clusters
 from groupglm.inference.stat_map import StatMap, read_stat_map
-from groupglm.naming import counted
+from groupglm.runtime.arguments import check_choice, check_truth
+from groupglm.runtime.naming import counted
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
-    from groupglm.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = [
     "HeightControl",

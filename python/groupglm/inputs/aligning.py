@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from groupglm.confounds import make_second_level_design_matrix
-from groupglm.design import LABEL, load_design_matrix
-from groupglm.labels import label_key, match_rows, plain_label, row_labels
+from groupglm.design.confounds import make_second_level_design_matrix
+from groupglm.design.matrix import LABEL, load_design_matrix
+from groupglm.tabular.labels import label_key, match_rows, plain_label, row_labels
 
 if TYPE_CHECKING:
     import os

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nibabel.spatialimages import SpatialImage
 
-from groupglm.arguments import check_truth
-from groupglm.design import check_design_matrix, load_design_matrix
+from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.errors import warn_caller
-from groupglm.images import open_images
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.inputs.first_level import FirstLevelCohort, are_first_level_models
 from groupglm.inputs.partial import leave_out
 from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
 from groupglm.inputs.table import MapTable
-from groupglm.labels import LABEL, label_in_path, plain_label, row_labels
+from groupglm.runtime.arguments import check_truth
+from groupglm.spaces.volume import open_images
+from groupglm.tabular.labels import LABEL, label_in_path, plain_label, row_labels
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     import pandas as pd
 
-    from groupglm.images import VolumeSource
+    from groupglm.spaces.volume import VolumeSource
 
 __all__ = ["Cohort", "LabelledCohort", "align_to_images", "make_cohort", "maps_of_one_kind"]
 

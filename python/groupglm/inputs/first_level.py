@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from groupglm.confounds import make_second_level_design_matrix
-from groupglm.design import check_design_matrix, load_design_matrix
+from groupglm.design.confounds import make_second_level_design_matrix
+from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.errors import ImageError
-from groupglm.images import ComputedVolume
-from groupglm.images.grid import SAME_PLACE_MM
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
-from groupglm.labels import LABEL, refuse_twin_labels
+from groupglm.spaces.volume import ComputedVolume
+from groupglm.spaces.volume.grid import SAME_PLACE_MM
+from groupglm.tabular.labels import LABEL, refuse_twin_labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from groupglm.images import VolumeSource
+    from groupglm.spaces.volume import VolumeSource
 
 __all__ = ["FirstLevelCohort", "FirstLevelModel", "are_first_level_models", "plain_contrast"]
 

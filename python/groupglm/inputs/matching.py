@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groupglm.covariates import missing_values
+from groupglm.design.formula.used_columns import name_left_out
 from groupglm.inputs.time_limit import time_limit
-from groupglm.inputs.used_columns import name_left_out
-from groupglm.labels import (
+from groupglm.runtime.regular_files import check_file
+from groupglm.tabular.covariates import missing_values
+from groupglm.tabular.files import SEPARATORS, read_table
+from groupglm.tabular.labels import (
     LABEL,
     SUBJECT_PATTERN,
     label_in_path,
@@ -23,8 +25,6 @@ from groupglm.labels import (
     near_words,
     plain_label,
 )
-from groupglm.regular_files import check_file
-from groupglm.tables import SEPARATORS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groupglm.labels import LABEL, refuse_twin_labels
+from groupglm.tabular.labels import LABEL, refuse_twin_labels
 
 if TYPE_CHECKING:
     import pandas as pd

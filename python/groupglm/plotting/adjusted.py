@@ -11,7 +11,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import RankDeficientWarning
-from groupglm.ols import fit_ols
+from groupglm.models.ols import fit_ols
 from groupglm.plotting.factors import titles_of
 from groupglm.plotting.lines import N_LINE, Line, LinesOf
 

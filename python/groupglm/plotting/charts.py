@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from groupglm.arguments import check_text
+from groupglm.errors import printable
 from groupglm.plotting.figure import Figure
-from groupglm.terminal import printable
+from groupglm.runtime.arguments import check_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

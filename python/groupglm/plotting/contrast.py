@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from groupglm.arguments import check_text
-from groupglm.contrasts import contrast_matrix
-from groupglm.design import check_design_matrix, load_design_matrix
+from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.plotting.charts import despine, label_columns, new_chart, plain
 from groupglm.plotting.colors import BLUE, ORANGE
+from groupglm.runtime.arguments import check_text
 
 if TYPE_CHECKING:
     from os import PathLike

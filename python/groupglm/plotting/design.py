@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from groupglm.design import check_design_matrix, load_design_matrix
+from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.plotting.charts import label_columns, new_chart, shortened
 from groupglm.plotting.colors import INK, diverging
 

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.arguments import check_text, check_truth
 from groupglm.plotting.kind import kind_of
 from groupglm.plotting.panels import LIGHT, Panel, glass_panels, lay_out
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.stat_map import drawn_bounds
 from groupglm.plotting.template import MNI, Background, find_background
 from groupglm.plotting.volumes import IN_PLANE, Volume
+from groupglm.runtime.arguments import check_text, check_truth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from groupglm.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["draw_glass", "plot_glass_brain"]
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from groupglm.arguments import check_truth, real_array, real_number
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
 from groupglm.plotting.volumes import Volume
+from groupglm.runtime.arguments import check_truth, real_array, real_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-    from groupglm.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["plot_histogram"]
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groupglm.arguments import real_number
 from groupglm.errors import warn_caller
 from groupglm.inference.map_scale import known_scale
+from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
-    from groupglm.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["DrawnKind", "kind_of"]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patheffects import withStroke
 
-from groupglm.arguments import real_array
 from groupglm.plotting.charts import plain
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.volumes import IN_PLANE, Bounds, Volume
+from groupglm.runtime.arguments import real_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from groupglm.arguments import check_text, real_array, real_number
-from groupglm.contrasts import contrast_matrix
-from groupglm.design import check_design_matrix, load_design_matrix
-from groupglm.images import open_images
+from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.matrix import check_design_matrix, load_design_matrix
+from groupglm.design.origins import origins_of
 from groupglm.inputs.cohort import align_to_images
-from groupglm.labels import align_arrays
-from groupglm.levels import levels_of
-from groupglm.origins import origins_of
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.charts import (
     despine,
@@ -27,6 +23,10 @@ from groupglm.plotting.charts import (
 )
 from groupglm.plotting.colors import BLUE, INK, ORANGE, SERIES
 from groupglm.plotting.reading_terms import read_terms
+from groupglm.runtime.arguments import check_text, real_array, real_number
+from groupglm.spaces.volume import open_images
+from groupglm.tabular.labels import align_arrays
+from groupglm.tabular.levels import levels_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

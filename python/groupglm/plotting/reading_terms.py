@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from groupglm.origins import words_in
+from groupglm.design.origins import words_in
 from groupglm.plotting.factors import find_factors, split_name
 from groupglm.plotting.polynomials import degree_of
 from groupglm.plotting.terms import Terms

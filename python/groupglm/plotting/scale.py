@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.ticker import MaxNLocator
 
-from groupglm.arguments import real_number
 from groupglm.errors import warn_caller
 from groupglm.plotting.charts import plain
 from groupglm.plotting.colors import count_map, diverging
+from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.arguments import check_text, check_truth
 from groupglm.plotting.kind import kind_of
 from groupglm.plotting.panels import DARK, SLICE_MODES, Panel, check_mode, choose_cuts, lay_out
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.template import MNI, Background, find_background
 from groupglm.plotting.volumes import Bounds, Volume
+from groupglm.runtime.arguments import check_text, check_truth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from groupglm.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["draw_slices", "plot_stat_map"]
 

@@ -17,7 +17,7 @@ from groupglm.plotting.brain import simulated_brain
 from groupglm.plotting.volumes import Volume
 
 if TYPE_CHECKING:
-    from groupglm.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["MNI", "MUCH_OUTSIDE", "Background", "find_background"]
 

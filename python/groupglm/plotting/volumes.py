@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from groupglm.images import Grid, ImageLike, open_image
+from groupglm.spaces.volume import Grid, ImageLike, open_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.design.origins import origins_of
 from groupglm.inference.cluster_table import strongest_first
-from groupglm.levels import levels_of
-from groupglm.origins import origins_of
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.contrast import plot_contrast_matrix
 from groupglm.plotting.glass import draw_glass
@@ -25,13 +24,14 @@ from groupglm.plotting.stat_map import draw_slices
 from groupglm.plotting.volumes import Volume
 from groupglm.report import permuted_words, words
 from groupglm.report.figures import Picture, chart, picture
-from groupglm.rounding import rounded
+from groupglm.runtime.rounding import rounded
+from groupglm.tabular.levels import levels_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from groupglm.fitted import FittedGroup
+    from groupglm.group.fitted_group import FittedGroup
     from groupglm.plotting.template import Background
     from groupglm.plotting.terms import Terms
     from groupglm.report.findings import Finding, Peak

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
-from groupglm.engine import read_rows
+from groupglm.engine.reduce import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from groupglm.fitted import FittedGroup
+    from groupglm.group.fitted_group import FittedGroup
 
 __all__ = ["DataQuality", "ImageQuality", "leverage", "look_at_images"]
 

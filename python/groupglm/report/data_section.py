@@ -13,10 +13,10 @@ from groupglm.plotting.stat_map import draw_slices
 from groupglm.plotting.volumes import Volume
 from groupglm.report.figures import Picture, picture
 from groupglm.report.words import TIMES, listed
-from groupglm.rounding import span
+from groupglm.runtime.rounding import span
 
 if TYPE_CHECKING:
-    from groupglm.fitted import FittedGroup
+    from groupglm.group.fitted_group import FittedGroup
     from groupglm.plotting.template import Background
     from groupglm.report.data_quality import DataQuality, ImageQuality
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.design import describe_dependence, variance_inflation
+from groupglm.design.matrix import describe_dependence, variance_inflation
 from groupglm.plotting.design import (
     design_correlation,
     plot_design_correlation,
@@ -16,12 +16,12 @@ from groupglm.plotting.design import (
 from groupglm.report.data_quality import leverage
 from groupglm.report.figures import chart
 from groupglm.report.words import listed
-from groupglm.rounding import span
+from groupglm.runtime.rounding import span
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from groupglm.fitted import FittedGroup
+    from groupglm.group.fitted_group import FittedGroup
 
 __all__ = ["design_section"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from groupglm.fitted import statistic_of
+from groupglm.group.fitted_group import statistic_of
 from groupglm.inference.cluster_table import (
     COLUMNS,
     n_clusters,
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
-    from groupglm.fitted import FittedGroup
+    from groupglm.group.fitted_group import FittedGroup
+    from groupglm.models.results import ContrastResult
     from groupglm.report.options import ReportOptions
-    from groupglm.results import ContrastResult
 
 __all__ = ["Finding", "Peak", "empty_table", "find", "main_peaks", "place_of", "position_of"]
 

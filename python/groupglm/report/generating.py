@@ -13,10 +13,10 @@ from groupglm.report.html_report import HTMLReport, check_dims
 if TYPE_CHECKING:
     import pandas as pd
 
-    from groupglm.fitted import FittedGroup
-    from groupglm.images import ImageLike
+    from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.options import HeightControl, PlotType
     from groupglm.report.permutation_test import PermutationTest
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["ReportingMixin", "make_report"]
 

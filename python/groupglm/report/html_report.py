@@ -9,8 +9,8 @@ import tempfile
 import webbrowser
 from pathlib import Path
 
-from groupglm.arguments import whole_number
-from groupglm.writing import write_whole
+from groupglm.runtime.arguments import whole_number
+from groupglm.runtime.writing import write_whole
 
 __all__ = ["HTMLReport", "check_dims"]
 

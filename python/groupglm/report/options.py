@@ -11,9 +11,15 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from groupglm.arguments import check_choice, check_text, check_truth, real_number, whole_number
-from groupglm.contrasts import contrast_matrix
+from groupglm.design.contrasts import contrast_matrix
 from groupglm.errors import warn_caller
+from groupglm.runtime.arguments import (
+    check_choice,
+    check_text,
+    check_truth,
+    real_number,
+    whole_number,
+)
 
 __all__ = [
     "HeightControl",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from groupglm.errors import printable
 from groupglm.plotting.template import MUCH_OUTSIDE, find_background
 from groupglm.plotting.volumes import Volume
 from groupglm.report import permuted_words, redo, words
@@ -24,13 +25,12 @@ from groupglm.report.findings import find
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.script import python_script
 from groupglm.report.viewer import background_payload, map_payload, threshold_of
-from groupglm.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from groupglm.fitted import FittedGroup
+    from groupglm.group.fitted_group import FittedGroup
     from groupglm.plotting.template import Background
     from groupglm.report.options import ReportOptions
     from groupglm.report.permutation_test import PermutationTest

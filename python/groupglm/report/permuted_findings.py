@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import GridMismatchError
-from groupglm.images import open_image
 from groupglm.inference.cluster_table import strongest_first, tabulate_clusters
 from groupglm.plotting.volumes import Volume
 from groupglm.report.findings import (
@@ -22,6 +21,7 @@ from groupglm.report.findings import (
     place_of,
     position_of,
 )
+from groupglm.spaces.volume import open_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from groupglm.fitted import FittedGroup
+    from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.permutation_test import PermutationTest
 
 __all__ = ["PermutedFinding", "find_permuted"]

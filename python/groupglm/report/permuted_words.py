@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from groupglm.report.words import clusters, listed, peak
-from groupglm.rounding import p_value
+from groupglm.runtime.rounding import p_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.levels import levels_of
-from groupglm.origins import recorded_origins
+from groupglm.design.origins import recorded_origins
 from groupglm.report.permutation_test import PermutationTest
+from groupglm.tabular.levels import levels_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from groupglm.fitted import FittedGroup
+    from groupglm.group.fitted_group import FittedGroup
 
 __all__ = ["Script", "python_script"]
 
@@ -170,11 +170,11 @@ def _fit(
     script.lines.append(f"design = pd.DataFrame(\n    {{\n{columns}    }}\n)")
     levels = levels_of(design)
     if levels:
-        script.imports.add("from groupglm.levels import with_levels")
+        script.imports.add("from groupglm.tabular.levels import with_levels")
         script.lines.append(f"design = with_levels(design, {levels!r})")
     origins = recorded_origins(design)
     if origins:
-        script.imports.add("from groupglm.origins import with_recorded")
+        script.imports.add("from groupglm.design.origins import with_recorded")
         script.lines.append(f"design = with_recorded(design, {origins!r})")
     given = {name: value for name, value in model.items() if name not in _LEFT_OUT}
     options = ", ".join(f"{name}={script.value(value, name)}" for name, value in given.items())
@@ -207,7 +207,7 @@ def _files(group: FittedGroup) -> list[str] | None:
 
 def _is_whole(files: set[str], n_images: int) -> bool:
     """Tell whether images are all the volumes of one file."""
-    from groupglm.images import open_images
+    from groupglm.spaces.volume import open_images
 
     (name,) = files
     return _is_file(name) and len(open_images(name)) == n_images

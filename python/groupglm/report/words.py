@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm import rounding
+from groupglm.runtime import rounding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from groupglm.fitted import FittedGroup
+    from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.data_quality import DataQuality
     from groupglm.report.findings import Finding, Peak
     from groupglm.report.options import ReportOptions

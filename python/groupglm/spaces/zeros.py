@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.arguments import check_truth
+from groupglm.runtime.arguments import check_truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm._core import Neighbours
-from groupglm.arguments import check_truth, real_array
-from groupglm.distribute import is_remote
 from groupglm.errors import warn_caller
+from groupglm.inference.permutation.missing_values import lacking_voxels, refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
-from groupglm.inference.permutation.present import lacking_voxels, refuse_missing
 from groupglm.inference.permutation.resuming import PermutationState, check_place, digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
-from groupglm.labels import align_arrays
-from groupglm.ols import fit_ols
-from groupglm.spaces.volume import VolumeSpace
+from groupglm.models.ols import fit_ols
+from groupglm.runtime.arguments import check_truth, real_array
+from groupglm.runtime.workers import is_remote
+from groupglm.spaces.volume.space import VolumeSpace
+from groupglm.tabular.labels import align_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.fitted import Missing
+    from groupglm.group.fitted_group import Missing
     from groupglm.inference.permutation.kernels import Method
     from groupglm.inference.permutation.tails import Tail
 

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm import _core
-from groupglm.arguments import check_truth
-from groupglm.budget import check_memory_budget
-from groupglm.caching import check_memory
-from groupglm.contrasts import contrast_matrix
-from groupglm.design import check_design_matrix
-from groupglm.engine import read_rows, row_dtype
+from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.matrix import check_design_matrix
+from groupglm.engine.reduce import read_rows, row_dtype
+from groupglm.engine.row_cache import check_memory
 from groupglm.errors import warn_caller
-from groupglm.fitted import statistic_of
-from groupglm.fitting import FitOptions, fit_group
-from groupglm.images import Statistic
+from groupglm.group.fit_group import FitOptions, fit_group
+from groupglm.group.fitted_group import statistic_of
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
+from groupglm.inference.permutation.missing_values import refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
-from groupglm.inference.permutation.present import refuse_missing
 from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.inputs import Cohort, make_cohort
-from groupglm.ols import prepare_design
-from groupglm.spaces.masking import Masking
+from groupglm.models.ols import prepare_design
+from groupglm.runtime.arguments import check_truth
+from groupglm.runtime.budget import check_memory_budget
+from groupglm.spaces.volume import Statistic
+from groupglm.spaces.volume.masking import Masking
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.fitted import FittedGroup, Missing
-    from groupglm.images import VolumeSource
+    from groupglm.group.fitted_group import FittedGroup, Missing
     from groupglm.inference.permutation.kernels import Method
     from groupglm.inference.permutation.tails import Tail
-    from groupglm.spaces.volume import VolumeSpace
+    from groupglm.spaces.volume import VolumeSource
+    from groupglm.spaces.volume.space import VolumeSpace
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]

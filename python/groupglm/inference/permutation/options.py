@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from groupglm.arguments import check_choice, check_truth, real_array, real_number, whole_number
-from groupglm.distribute import check_jobs
 from groupglm.errors import warn_caller
-from groupglm.fitted import MISSING, Missing
+from groupglm.group.fitted_group import MISSING, Missing
 from groupglm.inference.permutation.kernels import METHODS, Method
-from groupglm.inference.permutation.null import TfceOptions
+from groupglm.inference.permutation.null_distribution import TfceOptions
 from groupglm.inference.permutation.tails import TAILS, Tail
-from groupglm.progress import Progress
+from groupglm.runtime.arguments import (
+    check_choice,
+    check_truth,
+    real_array,
+    real_number,
+    whole_number,
+)
+from groupglm.runtime.progress import Progress
+from groupglm.runtime.workers import check_jobs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

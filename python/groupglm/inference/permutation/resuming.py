@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import joblib
 import numpy as np
 
-from groupglm.array_archives import ArchiveError, array_of, open_archive
 from groupglm.inference.permutation.exchange import check_labels
-from groupglm.regular_files import check_file
-from groupglm.writing import whole_or_not
+from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
+from groupglm.runtime.regular_files import check_file
+from groupglm.runtime.writing import whole_or_not
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,14 +14,19 @@ from scipy import stats
 
 from groupglm import _core
 from groupglm.errors import warn_caller
-from groupglm.inference.permutation.choosing import (
+from groupglm.inference.permutation.missing_values import find_presence
+from groupglm.inference.permutation.null_distribution import (
+    Corrections,
+    DataSource,
+    NullTask,
+    null_distribution,
+)
+from groupglm.inference.permutation.partition import Partition, partition
+from groupglm.inference.permutation.planning import (
     choose_exchange,
     choose_kernel,
     choose_rearrangements,
 )
-from groupglm.inference.permutation.null import Corrections, DataSource, NullTask, null_distribution
-from groupglm.inference.permutation.partition import Partition, partition
-from groupglm.inference.permutation.present import find_presence
 from groupglm.inference.permutation.resuming import (
     PermutationState,
     ResumeError,
@@ -29,7 +34,7 @@ from groupglm.inference.permutation.resuming import (
     load_state,
 )
 from groupglm.inference.permutation.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
-from groupglm.regular_files import check_file
+from groupglm.runtime.regular_files import check_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm clusters``: the clusters of a map and their peaks, as a table."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.options.common import as_json, overwrite, tails
+from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
+from groupglm.cli.options.paths import FILE, TO_FILE
+from groupglm.cli.results.derived_files import Made
+from groupglm.cli.results.records import check_described
+from groupglm.runtime.rounding import rounded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["COLUMNS", "clusters"]
+
+COLUMNS = {
+    "Cluster ID": {
+        "Description": "Number of the cluster, through both tails; a letter follows for other peaks"
+    },
+    "X": {"Description": "Place of the peak", "Units": "mm"},
+    "Y": {"Description": "Place of the peak", "Units": "mm"},
+    "Z": {"Description": "Place of the peak", "Units": "mm"},
+    "Peak Stat": {"Description": "Value of the map at the peak"},
+    "Cluster Size (mm3)": {"Description": "Volume of the cluster", "Units": "mm^3"},
+    "Cluster Size (voxels)": {"Description": "Number of the cluster's voxels", "Units": "voxels"},
+}
+"""What a table's columns mean, as a sidecar in BIDS says it."""
+
+_AS_GIVEN = (
+    "The threshold is as given: neither voxels nor clusters are corrected for their number here."
+)
+
+
+@click.command(short_help="Tabulate the clusters of a map with their peaks.")
+@click.argument("stat_map", type=FILE)
+@click.option("--threshold", type=float, required=True, help="On the scale of the map.")
+@cluster_threshold_option
+@tails
+@click.option(
+    "--min-distance",
+    type=click.FloatRange(min=0),
+    default=8.0,
+    show_default=True,
+    help="Between a peak and the next subpeak, in mm.",
+)
+@click.option("--output", type=TO_FILE, help="A .tsv file to write.")
+@as_json
+@overwrite
+def clusters(
+    *,
+    stat_map: Path,
+    threshold: float,
+    cluster_threshold: int,
+    two_sided: bool | None,
+    min_distance: float,
+    output: Path | None,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    """Tabulate the clusters of a statistical map, with their peaks in mm and sizes in mm3.
+
+    The threshold is taken as it is: nothing is corrected for the number of voxels, neither voxels
+    nor sizes of clusters. "groupglm fit --correct" and "groupglm permute" correct.
+
+    \b
+    Examples
+      groupglm clusters results/contrast-age_stat-z_statmap.nii.gz --threshold 3.1
+      groupglm clusters z.nii.gz --threshold 2.3 --one-sided --cluster-threshold 20 \\
+          --output clusters.tsv
+
+    Writes to --output, if given, the table, and beside it OUTPUT.json: what it was made of, the
+    columns' meaning, and the hash of the file. What is there already, made of the same file with
+    the same options, is skipped.
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    options = {
+        "Threshold": threshold,
+        "ClusterThreshold": cluster_threshold,
+        "TwoSided": two_sided,
+        "MinDistance": min_distance,
+    }
+    made = None if output is None else Made(output, stat_map, options)
+    journal = Journal(as_json=as_json)
+    place = nullcontext() if made is None else made.claimed(suffixes=(".tsv",))
+    with journal.listening(), place:
+        said = None if made is None else made.found(overwrite=overwrite)
+        if made is not None and said is not None:
+            journal.say(made.skipped())
+            table = _read(made.output)
+        else:
+            from groupglm.inference.cluster_table import tabulate_clusters
+            from groupglm.inference.map_scale import has_one_tail
+
+            if made is None:  # else it was checked as the table's source
+                check_described(stat_map)
+            both = two_sided or (two_sided is None and not has_one_tail(stat_map, described=True))
+
+            found = tabulate_clusters(
+                stat_map,
+                threshold,
+                cluster_threshold=cluster_threshold,
+                two_sided=both,
+                min_distance=min_distance,
+                described=True,
+            )
+            table = rounded(found.table)
+            if made is not None:
+                _write(table, made)
+        journal.say(table.to_string(index=False) if len(table) else "No cluster.")
+        journal.say(_AS_GIVEN)
+    summary = {"input": str(stat_map), "threshold": threshold, "clusters": _numbers(table)}
+    if output is not None:
+        status = "written" if said is None else "skipped"
+        summary |= {"status": status, "output": str(output)}
+    journal.summary(summary)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read a table of clusters as it was written."""
+    import pandas as pd
+
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+
+
+def _numbers(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows for a program: numbers as they were written; subpeaks have no size."""
+    sizes = ("Cluster Size (mm3)", "Cluster Size (voxels)")
+    kinds: dict[str, Any] = {"Cluster ID": str, **dict.fromkeys(sizes, int)}
+    rows: list[dict[str, Any]] = []
+    for row in table.itertuples(index=False, name=None):
+        texts = zip(table.columns, row, strict=True)
+        rows.append({name: text and kinds.get(name, float)(text) for name, text in texts})
+    return rows
+
+
+def _write(table: pd.DataFrame, made: Made) -> None:
+    from groupglm.cli.results.names import write_table
+
+    about = "Clusters of a map beyond a threshold, with their peaks"
+    with made.writing({"Description": about, **COLUMNS}) as draft:
+        write_table(draft, table)

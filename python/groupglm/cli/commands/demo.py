@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm demo``: a simulated group study, fitted, beside the truth it was made from."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.options.common import as_json
+from groupglm.cli.options.paths import TO_PLACE
+from groupglm.cli.results.claims import claimed
+from groupglm.cli.results.locks import LOCK_PREFIX
+from groupglm.cli.results.records import Member, check_ours, publish
+from groupglm.cli.results.sameness import made_by
+from groupglm.runtime.rounding import place, statistic
+from groupglm.runtime.sidecars import content_facts, has_content, read_json
+from groupglm.runtime.writing import draft_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nibabel.nifti1 import Nifti1Image
+
+    from groupglm.datasets import GroupStudy
+
+__all__ = ["demo"]
+
+_RECORD = "demo.json"
+_MAPS = {"effect": "effect_size", "t": "stat", "z": "z_score", "p": "p_value"}
+
+
+@click.command()
+@click.option(
+    "--output",
+    type=TO_PLACE,
+    default=Path("groupglm-demo"),
+    show_default=True,
+    help="Directory to write to.",
+)
+@click.option(
+    "--n-subjects", type=click.IntRange(min=4), default=24, show_default=True, help="Subjects."
+)
+@click.option(
+    "--voxel-size",
+    type=click.FloatRange(min=1.0, max=12.0),
+    default=3.0,
+    show_default=True,
+    help="Edge of the voxels, in mm.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same study.",
+)
+@click.option(
+    "--n-jobs",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Number of threads; -1 for all.",
+)
+@as_json
+@click.option("--overwrite", is_flag=True, help="Write into a directory that is not empty.")
+def demo(
+    *,
+    output: Path,
+    n_subjects: int,
+    voxel_size: float,
+    seed: int,
+    n_jobs: int,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    """Simulate a group study, fit it, and compare with the truth.
+
+    Writes the subjects' images, the mask, the design, for each contrast (group, age,
+    intercept) the maps maps/CONTRAST_{effect,t,z,p}.nii.gz, the page report.html, and demo.json:
+    what was simulated, and what was found. Run again with the same options, it skips.
+
+    \b
+    Examples
+      groupglm demo
+      groupglm demo --n-subjects 40 --voxel-size 4 --seed 1 --output demo40
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    if n_jobs == 0:
+        raise ValueError("--n-jobs is 0; give the number of threads, or -1 for all of them.")
+    journal = Journal(as_json=as_json)
+    options = {"NumberOfSubjects": n_subjects, "VoxelSize": voxel_size, "Seed": seed}
+    _make_output(output)
+    with claimed(output, [], [], lock=_RECORD, option="--output"):
+        found = None if overwrite else _found(output, options)
+        if found is not None:
+            journal.say(f"{output}: skipped, this study is there already (--overwrite redoes it)")
+            journal.summary({"output": str(output), "status": "skipped", **found})
+            return
+        if not overwrite:
+            _refuse_occupied(output)
+        results, seconds = _simulate(output, options, n_jobs, journal)
+        summary = {"output": str(output), "status": "written", **results, "seconds": seconds}
+        journal.summary(summary)
+
+
+def _found(output: Path, options: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what was found in the same study, if it is there, whole and of this version."""
+    from groupglm.cli.results.provenance import software_versions
+
+    facts = read_json(output / _RECORD) or {}
+    files, results = facts.get("Files"), facts.get("Results")
+    same = facts.get("Options") == options and made_by(facts) == made_by(
+        {"SoftwareVersions": software_versions()}
+    )
+    if not (same and isinstance(files, dict) and isinstance(results, dict)):
+        return None
+    whole = all(has_content(output / name, content) for name, content in files.items())
+    return results if whole else None
+
+
+def _simulate(
+    output: Path, options: dict[str, Any], n_jobs: int, journal: Journal
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Make the study, fit it, write all, and return what was found and how long it took."""
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "import"):  # the libraries load once, and not on the study's account
+        from groupglm import SecondLevelModel
+        from groupglm.datasets import simulate_group_study
+    with draft_folder(output) as drafts:
+        with _timed(seconds, "simulate"):
+            study = simulate_group_study(
+                drafts / "images",
+                n_subjects=options["NumberOfSubjects"],
+                voxel_size=options["VoxelSize"],
+                seed=options["Seed"],
+            )
+            _write_study(drafts, study)
+        _check_places(output, drafts, study)
+        facts = _facts(options, study)
+        contents = _publish(output, drafts, facts, {})
+        folder = output / "images"
+        study = replace(study, directory=folder, paths=[folder / path.name for path in study.paths])
+        model = SecondLevelModel(mask_img=study.mask_img, n_jobs=n_jobs)
+        with _timed(seconds, "fit"):
+            model.fit([str(path) for path in study.paths], design_matrix=study.design_matrix)
+        with _timed(seconds, "contrasts"):
+            maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
+        results = _results(study, maps, int(model.results_.df_residual))
+        with _timed(seconds, "write"):
+            _write_maps(drafts, maps)
+        with _timed(seconds, "report"):
+            report = model.generate_report(list(study.effects), title="A simulated group study")
+            report.save_as_html(drafts / "report.html")
+        _publish(output, drafts, {**facts, "Results": results}, contents)
+    _say_results(study, results, journal)
+    _say_times(seconds, journal)
+    _say_next_steps(output, study, journal)
+    return results, seconds
+
+
+def _make_output(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"--output is '{output}', which is a file; give a directory.")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"--output '{output}' cannot be used as a directory ({error.strerror}); "
+            "give one that can be made and written to."
+        ) from error
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise OSError(f"--output '{output}' is not writable; give a directory that is.")
+
+
+def _refuse_occupied(output: Path) -> None:
+    if any(not path.name.startswith(LOCK_PREFIX) for path in output.iterdir()):
+        raise ValueError(
+            f"--output '{output}' is not empty; add --overwrite to write into it, or give another "
+            "directory."
+        )
+
+
+def _check_places(output: Path, drafts: Path, study: GroupStudy) -> None:
+    """Refuse to replace what no demo wrote; remove what an earlier one wrote besides."""
+    names = [path.relative_to(drafts).as_posix() for path in _files(drafts)]
+    names += [_map_name(name, suffix) for name in study.effects for suffix in _MAPS]
+    record = output / _RECORD
+    names.append("report.html")
+    check_ours([Member(output / name, record) for name in names], f"--output '{output}'")
+    files = (read_json(record) or {}).get("Files")
+    for name, content in files.items() if isinstance(files, dict) else ():
+        path = output / name  # of an earlier demo, with more subjects
+        inside = path.resolve().is_relative_to(output.resolve())
+        if name not in names and inside and has_content(path, content):
+            path.unlink()
+
+
+def _publish(
+    output: Path, drafts: Path, facts: Mapping[str, Any], contents: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Give all drafts their names, and return their contents with those of others before."""
+    moved = {output / path.relative_to(drafts): path for path in _files(drafts)}
+    found = {
+        path.relative_to(output).as_posix(): content_facts(draft) for path, draft in moved.items()
+    }
+    contents = {**contents, **found}
+    for path in moved:
+        path.parent.mkdir(exist_ok=True)
+    publish(moved, output / _RECORD, {**facts, "Files": contents}, drafts)
+    return contents
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[step] = time.perf_counter() - start
+
+
+def _map_name(contrast: str, suffix: str) -> str:
+    return f"maps/{contrast}_{suffix}.nii.gz"
+
+
+def _write_study(folder: Path, study: GroupStudy) -> None:
+    """Write mask and tables."""
+    from groupglm.spaces.volume.saving import save_image
+
+    save_image(study.mask_img, folder / "mask.nii.gz")
+    study.design_matrix.to_csv(folder / "design_matrix.tsv", sep="\t", index=False)
+    study.participants.to_csv(folder / "participants.tsv", sep="\t", index=False)
+
+
+def _write_maps(folder: Path, maps: Mapping[str, Mapping[str, Nifti1Image]]) -> None:
+    from groupglm.spaces.volume.saving import save_image
+
+    for name, results in maps.items():
+        for suffix, output_type in _MAPS.items():
+            save_image(results[output_type], folder / _map_name(name, suffix))
+
+
+def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
+    """Return what the record of the study says; with the results, that it is complete."""
+    from groupglm.cli.results.provenance import design_hash, software_versions
+
+    return {
+        "Description": "A simulated group study, and what a fit finds in it",
+        "Options": options,
+        "DesignHash": design_hash(study.design_matrix),
+        "SoftwareVersions": software_versions(),
+    }
+
+
+def _results(
+    study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image]], df_residual: int
+) -> dict[str, Any]:
+    """Return what was found, for a program and for the sidecar."""
+    import numpy as np
+
+    from groupglm.inference.peaks import extremes
+
+    contrasts = []
+    for name, results in maps.items():
+        z_map: Any = results["z_score"]
+        found, _ = extremes(np.asanyarray(z_map.dataobj), z_map.affine)
+        if found is None:  # the effects are positive
+            raise AssertionError
+        truth = study.effects[name].peak
+        contrasts.append(
+            {
+                "name": name,
+                "strongest_positive": {"z": found.value, "mm": list(found.position)},
+                "truth_mm": [float(mm) for mm in truth],
+                "apart_mm": float(np.linalg.norm(np.subtract(found.position, truth))),
+            }
+        )
+    return {
+        "n_subjects": len(study.design_matrix),
+        "columns": [str(name) for name in study.design_matrix],
+        "n_voxels": int(np.count_nonzero(np.asanyarray(study.mask_img.dataobj))),
+        "df_residual": df_residual,
+        "contrasts": contrasts,
+    }
+
+
+def _say_results(study: GroupStudy, results: dict[str, Any], journal: Journal) -> None:
+    shape = " x ".join(str(n) for n in study.mask_img.shape)
+    header: Any = study.mask_img.header
+    zooms = " x ".join(f"{size:g}" for size in header.get_zooms())
+    journal.say(
+        f"grid                {shape} voxels of {zooms} mm, {results['n_voxels']} in the mask"
+    )
+    journal.say(f"subjects            {results['n_subjects']}")
+    journal.say(f"design columns      {', '.join(results['columns'])}")
+    journal.say(f"degrees of freedom  {results['df_residual']} residual")
+    journal.say()
+    journal.say("          strongest positive z")
+    journal.say("contrast        z  at (mm)              truth at (mm)        apart (mm)")
+    for contrast in results["contrasts"]:
+        found = contrast["strongest_positive"]
+        journal.say(
+            f"{contrast['name']:<10} {statistic(found['z']):>6}  {_millimetres(found['mm']):<19}  "
+            f"{_millimetres(contrast['truth_mm']):<19}  {contrast['apart_mm']:10.1f}"
+        )
+
+
+def _millimetres(position: Sequence[float]) -> str:
+    return place(position).removesuffix(" mm")
+
+
+def _say_times(seconds: Mapping[str, float], journal: Journal) -> None:
+    journal.say()
+    parts = [f"{step} {value:.2f}" for step, value in seconds.items()]
+    journal.say(f"seconds             {', '.join(parts)}")
+
+
+def _say_next_steps(output: Path, study: GroupStudy, journal: Journal) -> None:
+    n = len(study.paths)
+    width = max(2, len(str(n)))
+    journal.say(f"written to          {output}")
+    journal.say()
+    journal.say("Next: open the report in a browser")
+    journal.say(f"    {output / 'report.html'}")
+    journal.say("or a map in a viewer such as FSLeyes or MRIcroGL, for instance")
+    journal.say(f"    {output / 'maps' / 'group_z.nii.gz'}")
+    journal.say("or go on in Python:")
+    journal.say(f"""
+    from pathlib import Path
+    from groupglm import SecondLevelModel
+    demo = Path({str(output)!r})
+    images = [demo / f"images/sub-{{i:0{width}d}}_effect.nii.gz" for i in range(1, {n + 1})]
+    model = SecondLevelModel(mask_img=demo / "mask.nii.gz")
+    model.fit(images, design_matrix=demo / "design_matrix.tsv")
+    model.compute_contrast("intercept + group").to_filename(demo / "patients_z.nii.gz")""")

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm fit``: from maps and a participants table to maps of contrasts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.options.study import FitOptions, StudyOptions, fit_options, study_options
+
+__all__ = ["fit"]
+
+
+@click.command(short_help="Fit a group model to maps of subjects.")
+@study_options
+@fit_options
+def fit(**given: Any) -> None:
+    """Fit a group model to maps of subjects, and write maps of contrasts.
+
+    MAPS are image files, globs in quotes, or one table (.tsv) with the columns subject_label,
+    map_name and effects_map_path. A map belongs to the row of the participants table that has
+    its subject: sub-01 in the file's name or folders, or what --subject-pattern finds.
+
+    The formula is expanded by formulaic. Text columns are categorical; 'C(site)' makes numbers
+    so. Code in a formula is arithmetic and known transforms only; anything else is refused.
+
+    \b
+    Examples
+      groupglm fit 'maps/sub-*_effect.nii.gz' --participants participants.tsv \\
+          --formula '~ age + C(group)' --contrast age \\
+          --contrast 'patients>controls=group[T.patient]' --output results
+      groupglm fit maps.tsv --map-name faces --participants participants.tsv \\
+          --formula '~ 1' --contrast intercept --fwhm 6 --correct fdr:0.05 --output results
+      groupglm fit 'maps/*.nii.gz' --subject-pattern '(S[0-9]+)_' \\
+          --participants people.csv --formula '~ center(age) * sex' \\
+          --contrast 'any=sex[T.m]; center(age):sex[T.m]' --output results --dry-run
+
+    \b
+    Writes, each whole or not at all
+      contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, in float64 where float32
+      cannot hold the values
+      design_matrix.tsv, mask.nii.gz and log.txt
+      n_observations.nii.gz and df_residual.nii.gz, if values are missing
+      n_zeros.nii.gz, if some maps are exactly zero where others are not
+      with each --correct, HOW being fdr0p05, fpr0p001 ...:
+        contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and contrast-NAME_stat-z_desc-HOW_clusters.tsv
+      with --permute (those of size and mass with --cluster-p, of tfce with --tfce):
+        contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz
+        contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz, if with either
+        contrast-NAME_permutations.npz, from which an interrupted run goes on
+      report.html with --report, model.groupglm with --save-model
+      beside maps, tables, page and model a .json: contrast, degrees of freedom, settings,
+      versions, hashes of the design, of the list of maps and of the file itself
+
+    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder.
+    Run again with the same input, it skips what is done; --overwrite redoes it, and removes results
+    of another design, other maps or other settings that are in the folder.
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    how = FitOptions.taken_from(given)
+    options = StudyOptions(**given)
+    journal = Journal(as_json=options.as_json)
+    start = time.perf_counter()
+    with journal.listening(options.log):
+        study = options.study(journal)
+        summary = {"output": str(options.output), **study.facts()}
+        if not options.dry_run:
+            from groupglm.cli.steps.fit_study import Settings, claimed_fit, run
+
+            settings = Settings(options, how)
+            with claimed_fit(study, settings):
+                summary |= run(study, settings, journal)
+            journal.say(f"Done in {time.perf_counter() - start:.1f} s: {options.output}")
+    journal.summary(summary)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm permute``: contrasts tested by permutation."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.options.common import cluster_p as cluster_p_option
+from groupglm.cli.options.common import seed as seed_option
+from groupglm.cli.options.common import tails
+from groupglm.cli.options.common import tfce as tfce_option
+from groupglm.cli.options.study import (
+    StudyOptions,
+    check_zero_option,
+    missing_option,
+    study_options,
+    target_affine_option,
+    zero_is_missing_option,
+)
+
+__all__ = ["permute"]
+
+
+@click.command(short_help="Test contrasts by permutation.")
+@study_options
+@click.option(
+    "--n-perm",
+    "--permute",
+    "n_perm",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Number of permutations.",
+)
+@tfce_option
+@cluster_p_option
+@tails
+@seed_option
+@target_affine_option
+@missing_option
+@zero_is_missing_option
+def permute(
+    *,
+    n_perm: int,
+    tfce: bool,
+    cluster_p: float | None,
+    two_sided: bool | None,
+    seed: int | None,
+    target_affine: Any,
+    missing: Any,
+    zero_is_missing: bool,
+    **study_options: Any,
+) -> None:
+    """Test contrasts by permutation, corrected for all voxels of the mask.
+
+    Maps, table, formula and contrasts are those of "groupglm fit". Permutations are Freedman and
+    Lane's; signs are flipped where the null hypothesis is that a mean is zero. The same seed gives
+    the same maps for any number of threads.
+
+    \b
+    Examples
+      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \\
+          --formula '~ age + C(group)' --contrast age --tfce --output results
+      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \\
+          --formula '~ 1' --contrast mean=intercept --mask mask.nii.gz \\
+          --n-perm 5000 --cluster-p 0.001 --one-sided --output results
+
+    \b
+    Writes, each whole or not at all (size and mass with --cluster-p, tfce with --tfce)
+      contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz: -log10 of p, corrected
+      for all voxels (clusters, enhanced values) of the mask by the largest of each permutation
+      contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz: what was permuted,
+      if with either
+      contrast-NAME_permutations.npz: the null distributions, kept every minute, from which an
+      interrupted run, or one with more permutations, goes on
+      mask.nii.gz: the voxels that p is corrected for
+      design_matrix.tsv and log.txt
+      n_observations.nii.gz and df_residual.nii.gz, if values are missing
+      n_zeros.nii.gz, if some maps are exactly zero where others are not
+      beside maps and tables a .json: contrast, degrees of freedom, settings, versions, hashes of
+      the design, of the list of maps and of the file itself
+
+    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder.
+    Run again with the same input, it skips what is done; --overwrite begins anew, and removes
+    results of another design, other maps or other settings that are in the folder.
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    check_zero_option(zero_is_missing, missing)
+    options = StudyOptions(**study_options)
+    journal = Journal(as_json=options.as_json)
+    start = time.perf_counter()
+    with journal.listening(options.log):
+        study = options.study(journal)
+        summary = {"output": str(options.output), **study.facts()}
+        if not options.dry_run:
+            from groupglm.cli.steps.permutation_tests import Permutations, run_permutations
+
+            how = Permutations(
+                n_perm=n_perm,
+                tfce=tfce,
+                cluster_p=cluster_p,
+                two_sided=two_sided is not False,
+                seed=seed or 0,
+                missing=missing,
+                zero_is_missing=zero_is_missing,
+                target_affine=target_affine,
+            )
+            summary["contrasts"] = run_permutations(study, options, how, journal)
+            journal.say(f"Done in {time.perf_counter() - start:.1f} s: {options.output}")
+    journal.summary(summary)

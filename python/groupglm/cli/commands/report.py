@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm report``: a page about a saved model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.options.common import (
+    CONTRAST,
+    Correction,
+    NamedContrast,
+    as_json,
+    correct,
+    overwrite,
+    tails,
+)
+from groupglm.cli.options.common import background as background_option
+from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
+from groupglm.cli.options.paths import PLACE, TO_FILE
+from groupglm.cli.options.typed_command import typed_command
+from groupglm.cli.results.derived_files import Made
+from groupglm.cli.results.provenance import file_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from groupglm.cli.steps.report_folder import ModelFolder
+    from groupglm.estimator.second_level import SecondLevelModel
+    from groupglm.report import PermutationTest
+
+__all__ = ["report", "write_report"]
+
+
+@click.command(short_help="Write a page about a saved model.")
+@click.argument("model", type=PLACE)
+@click.option(
+    "--contrast",
+    "contrasts",
+    type=CONTRAST,
+    multiple=True,
+    help="A column or expression, NAME=EXPR to name it, 'NAME=EXPR; EXPR' for F. Repeatable.",
+)
+@correct
+@cluster_threshold_option
+@tails
+@background_option
+@click.option("--title", help="Heading of the page.")
+@click.option("--output", type=TO_FILE, required=True)
+@as_json
+@overwrite
+def report(
+    *,
+    model: Path,
+    contrasts: tuple[NamedContrast, ...],
+    corrections: tuple[Correction, ...],
+    cluster_threshold: int,
+    two_sided: bool | None,
+    background: Path | None,
+    title: str | None,
+    output: Path,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    """Write a page about a model that "groupglm fit --save-model" or model.save() has saved.
+
+    MODEL is the file, or the folder of results that it is in: the page then shows the folder's
+    contrasts with their corrections (their extent and tails too) and permutations, unless
+    --contrast and --correct say others.
+    Without any --correct, voxels with p < 0.001, not corrected, are shown.
+
+    The page is one file that loads nothing. The images of the subjects are not needed; what is
+    computed from them (their comparison, and the data at the peaks) is then left out.
+
+    \b
+    Examples
+      groupglm report results --output results/report.html
+      groupglm report results/model.groupglm --contrast age --output report.html
+      groupglm report results/model.groupglm --correct fdr:0.05 \\
+          --contrast 'patients>controls=group[T.patient]' --output report.html
+
+    Writes to --output the page, and beside it OUTPUT.json: what it was made of, and the hash of
+    the file. What is there already, made of the same file with the same options, is skipped.
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    journal = Journal(as_json=as_json)
+    with journal.listening():
+        from groupglm.cli.steps.report_folder import ModelFolder, find_model
+
+        file = find_model(model)
+        folder = ModelFolder.of(file) if model.is_dir() else ModelFolder()
+        # What the folder's corrections were made with goes with them, and not with others.
+        alike = ModelFolder() if corrections else folder
+        extent = alike.extent(cluster_threshold if _is_given("cluster_threshold") else None)
+        rules = list(corrections) or folder.corrections or [Correction("fpr", 0.001)]
+        page = {
+            "title": title,
+            "two_sided": alike.two_sided(two_sided),
+            "cluster_threshold": extent,
+            **({} if background is None else {"bg_img": background}),
+        }
+        options = {
+            "Contrasts": [given.text for given in contrasts],
+            "Correct": [str(rule) for rule in rules],
+            "Title": title,
+            "TwoSided": page["two_sided"],
+            "ClusterThreshold": extent,
+            "Background": None if background is None else file_facts(background),
+            "Folder": folder.facts(),
+        }
+        made = Made(output, file, options)
+        read = [*folder.read, *([] if background is None else [background])]
+        with made.claimed(suffixes=(".html", ".htm"), read=read):
+            said = made.found(overwrite=overwrite)
+            status = "written" if said is None else "skipped"
+            if said is not None:
+                journal.say(made.skipped())
+            else:
+                said = _write(made, contrasts, rules, page, folder)
+                journal.say(f"Report: {output}")
+    names = [contrast["Name"] for contrast in said.get("Contrasts", [])]
+    journal.summary(
+        {"input": str(model), "contrasts": names, "status": status, "output": str(output)}
+    )
+
+
+def _is_given(option: str) -> bool:
+    """Tell whether the user gave an option, as against its default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
+def _write(
+    made: Made,
+    given: tuple[NamedContrast, ...],
+    corrections: list[Correction],
+    page: dict[str, Any],
+    folder: ModelFolder,
+) -> dict[str, Any]:
+    """Write the page and its sidecar; return what that says of the contrasts."""
+    from groupglm import SecondLevelModel
+    from groupglm.cli.steps.study_design import read_contrasts
+
+    loaded = SecondLevelModel.load(made.source)
+    contrasts = read_contrasts(given, loaded.design_matrix_) if given else folder.contrasts
+    said = {
+        "Description": "Page about a fitted model",
+        "Contrasts": [contrast.facts() for contrast in contrasts],
+    }
+    weights = {contrast.name: contrast.weights for contrast in contrasts}
+    tests = {
+        contrast.name: folder.permutations[contrast.name]
+        for contrast in contrasts
+        if contrast in folder.contrasts and contrast.name in folder.permutations
+    }
+    with made.writing(said) as draft:
+        write_report(
+            loaded,
+            weights,
+            corrections,
+            draft,
+            permutations=tests,
+            command=typed_command(),
+            **page,
+        )
+    return said
+
+
+def write_report(
+    model: SecondLevelModel,
+    contrasts: Mapping[str, Any],
+    corrections: Sequence[Correction],
+    output: Path,
+    *,
+    permutations: Mapping[str, PermutationTest] | None = None,
+    command: str = "",
+    **options: Any,
+) -> None:
+    """Write the page of a fitted model.
+
+    Parameters
+    ----------
+    model : SecondLevelModel
+        Fitted.
+    contrasts : mapping
+        Weights by name.
+    corrections : sequence of Correction
+        How maps are thresholded: each contrast has a map and a table for each.
+    output : pathlib.Path
+        The file, written whole or not at all.
+    permutations : mapping of str to PermutationTest, optional
+        Permutation tests by the name of the contrast.
+    command : str, optional
+        The shell command that makes the page again.
+    **options
+        Further parameters of ``generate_report``.
+    """
+    from groupglm.report.generating import make_report
+
+    given = {
+        "contrasts": dict(contrasts) or None,
+        "alpha": [correction.alpha for correction in corrections],
+        "height_control": [correction.control for correction in corrections],
+        "permutations": permutations,
+        **options,
+    }
+    if len(corrections) == 1:
+        given |= {"alpha": corrections[0].alpha, "height_control": corrections[0].control}
+    make_report(model, given, command=command).save_as_html(output)

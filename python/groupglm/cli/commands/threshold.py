@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""``groupglm threshold``: the significant voxels of a map."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from groupglm.cli.journal import Journal
+from groupglm.cli.options.common import CORRECTION, Correction, as_json, overwrite, tails
+from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
+from groupglm.cli.options.paths import FILE, TO_FILE
+from groupglm.cli.results.derived_files import Made
+from groupglm.cli.results.provenance import fingerprint
+from groupglm.runtime.naming import counted
+from groupglm.runtime.rounding import statistic
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
+
+__all__ = ["threshold"]
+
+
+@click.command(short_help="Keep the significant voxels of a map of z.")
+@click.argument("z_map", type=FILE)
+@click.option(
+    "--correct", type=CORRECTION, help="fdr:0.05, bonferroni:0.05, or fpr:0.001 (not corrected)."
+)
+@click.option("--at", type=float, help="A threshold on the map's own scale instead.")
+@click.option("--mask", type=FILE, help="Voxels that are tested; found from the map by default.")
+@tails
+@cluster_threshold_option
+@click.option("--output", type=TO_FILE, required=True)
+@as_json
+@overwrite
+def threshold(
+    *,
+    z_map: Path,
+    correct: Correction | None,
+    at: float | None,
+    mask: Path | None,
+    two_sided: bool | None,
+    cluster_threshold: int,
+    output: Path,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    """Keep the significant voxels of a map of z values, and write them with a JSON sidecar.
+
+    \b
+    Examples
+      groupglm threshold results/contrast-age_stat-z_statmap.nii.gz \\
+          --mask results/mask.nii.gz --correct fdr:0.05 --output age_fdr.nii.gz
+      groupglm threshold z.nii.gz --at 3.1 --cluster-threshold 10 --output z_3p1.nii.gz
+
+    Writes to --output the map, 0 where a voxel is not kept, and beside it a .json: threshold,
+    correction, number of voxels, and the hash of the file. What is there already, made of the
+    same file with the same options, is skipped.
+
+    \b
+    Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
+    terminated.
+    """  # noqa: D301  (\b is click's mark of lines to be left as they are)
+    if (correct is None) == (at is None):
+        raise click.UsageError("Give either --correct HOW:ALPHA or --at THRESHOLD.")
+    options = {
+        "Correct": None if correct is None else str(correct),
+        "At": at,
+        "Mask": None if mask is None else fingerprint(mask),
+        "TwoSided": two_sided,
+        "ClusterThreshold": cluster_threshold,
+    }
+    made = Made(output, z_map, options)
+    journal = Journal(as_json=as_json)
+    read = [] if mask is None else [mask]
+    with journal.listening(), made.claimed(suffixes=(".nii", ".nii.gz"), read=read):
+        said = made.found(overwrite=overwrite)
+        status = "written" if said is None else "skipped"
+        if said is not None:
+            journal.say(made.skipped())
+        else:
+            from groupglm.inference.map_scale import has_one_tail
+            from groupglm.inference.thresholds import threshold_map
+            from groupglm.spaces.volume import Statistic
+
+            # Its sidecar has been checked when the place of the result was claimed.
+            both = two_sided or (two_sided is None and not has_one_tail(z_map, described=True))
+            image, limit = threshold_map(
+                z_map,
+                mask,
+                alpha=0.001 if correct is None else correct.alpha,
+                threshold=at,
+                height_control=None if correct is None else correct.control,
+                cluster_threshold=cluster_threshold,
+                two_sided=both,
+                described=True,
+            )
+            assert image is not None  # noqa: S101  (a map was given)
+            n_voxels = _count(image)
+            holds = Statistic.of_header(image.header)
+            said = {
+                "Description": "Values of the map beyond the threshold",
+                **({} if holds is None else {"Values": holds.kind}),
+                "TwoSided": both,
+                "Correction": None if correct is None else correct.facts(two_sided=both),
+                "Threshold": limit if math.isfinite(limit) else None,
+                "NumberOfVoxels": n_voxels,
+            }
+            _write(image, made, said)
+            letter = "z" if holds is None or correct is not None else holds.kind
+            sign = "<=" if limit < 0 else ">="
+            beyond = f"{letter} {sign}" if not both else f"|{letter}| {sign}"
+            found = f"{beyond} {statistic(limit)}{'' if correct is None else correct.caution}"
+            if math.isinf(limit):
+                found = f"no voxel survives {correct}" if at is None else f"{letter} is infinite"
+            journal.say(f"{found}: {counted(n_voxels, 'voxel')}, written to {output}")
+    journal.summary(
+        {
+            "input": str(z_map),
+            "mask": None if mask is None else str(mask),
+            "correction": options["Correct"],
+            "threshold": said.get("Threshold"),
+            "two_sided": said.get("TwoSided"),
+            "cluster_threshold": cluster_threshold,
+            "n_voxels": said.get("NumberOfVoxels"),
+            "status": status,
+            "output": str(output),
+        }
+    )
+
+
+def _count(image: Nifti1Image) -> int:
+    import numpy as np
+
+    return int(np.count_nonzero(np.nan_to_num(np.asanyarray(image.dataobj))))
+
+
+def _write(image: Nifti1Image, made: Made, facts: dict[str, Any]) -> None:
+    from groupglm.spaces.volume.saving import save_image
+
+    with made.writing(facts) as draft:
+        save_image(image, draft)

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Options that several commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from groupglm.cli.options.paths import FILE, expand
+
+__all__ = [
+    "AFFINE",
+    "CONTRAST",
+    "CORRECTION",
+    "FWHM",
+    "NamedContrast",
+    "as_json",
+    "background",
+    "check_jobs_option",
+    "cluster_p",
+    "cluster_threshold",
+    "correct",
+    "n_jobs",
+    "overwrite",
+    "seed",
+    "tails",
+    "target_grid",
+    "tfce",
+]
+
+CONTROLS = ("fpr", "fdr", "bonferroni")
+_FAMILYWISE = ("fwe", "fwer", "familywise")
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print a summary as JSON on standard output only."
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Redo what is there already.")
+
+
+def target_grid(target: Any) -> tuple[Any, Any]:
+    """Return the affine and the shape that ``--target-affine`` asks for.
+
+    Parameters
+    ----------
+    target : tuple of float, pathlib.Path or None
+        Voxel sizes, an image, or nothing.
+
+    Returns
+    -------
+    affine, shape
+        As `SecondLevelModel` takes them.
+    """
+    if isinstance(target, Path):
+        from groupglm.spaces.volume import open_image
+
+        grid = open_image(target, name="--target-affine").grid
+        return grid.affine, grid.shape
+    if target is None:
+        return None, None
+    import numpy as np
+
+    return np.diag(target), None
+
+
+def check_jobs_option(
+    _ctx: click.Context | None, _param: click.Parameter | None, value: int
+) -> int:
+    """Refuse no threads before anything long begins."""
+    if value == 0:
+        raise click.BadParameter("0; give the number of threads, or -1 for all of them.")
+    return value
+
+
+n_jobs = click.option(
+    "--n-jobs",
+    type=int,
+    default=-1,
+    show_default=True,
+    callback=check_jobs_option,
+    help="Number of threads; -1 for all.",
+)
+
+
+@dataclass(frozen=True)
+class NamedContrast:
+    """A contrast as the user wrote it.
+
+    Parameters
+    ----------
+    text : str
+        ``EXPRESSION`` or ``NAME=EXPRESSION``; rows of an F contrast are separated by ``;``.
+    """
+
+    text: str
+
+    def split(self, columns: list[str]) -> tuple[str, list[str]]:
+        """Return the name and the rows; a column's own name may hold an equals sign.
+
+        Parameters
+        ----------
+        columns : list of str
+            Names of the design's columns.
+
+        Returns
+        -------
+        name : str
+            The contrast's name.
+        rows : list of str
+            One expression for t, several for F.
+        """
+        if self.text in columns:
+            return self.text, [self.text]
+        at = _outside(self.text, "=")
+        if at is not None and self.text[at + 1 :].strip() == "0":
+            return NamedContrast(self.text[:at].strip()).split(columns)  # a hypothesis, not a name
+        name = self.text if at is None else self.text[:at]
+        rest = self.text if at is None else self.text[at + 1 :]
+        rows = []
+        while (cut := _outside(rest, ";")) is not None:
+            rows.append(rest[:cut].strip())
+            rest = rest[cut + 1 :]
+        rows.append(rest.strip())
+        return name.strip(), [row for row in rows if row]
+
+
+def _outside(text: str, mark: str) -> int | None:
+    """Find the first mark that is in no bracket and no backticks."""
+    depth, quoted = 0, False
+    for place, letter in enumerate(text):
+        if letter == "`":
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == mark and depth == 0:
+            return place
+    return None
+
+
+class _Text(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """An option's text, which `convert` reads; newer releases of click make the type generic."""
+
+
+class _Contrast(_Text):
+    name = "[NAME=]EXPR"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> NamedContrast:
+        if isinstance(value, NamedContrast):
+            return value
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            self.fail(f"{value!r} is not text in UTF-8, so no file can hold it", param, ctx)
+        name, rows = NamedContrast(value).split([])
+        if not name or not rows:
+            self.fail(
+                f"{value!r} has no name or no expression; write age, or name=expr", param, ctx
+            )
+        return NamedContrast(value)
+
+
+class _Numbers(_Text):
+    """Millimetres: one number, or one for each axis."""
+
+    name = "MM[,MM,MM]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float | tuple[float, ...]:
+        if not isinstance(value, str):
+            return tuple(value) if isinstance(value, tuple) else float(value)
+        try:
+            numbers = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a number, or three with commas between them", param, ctx)
+        if len(numbers) not in (1, 3) or not all(math.isfinite(x) and x >= 0 for x in numbers):
+            self.fail(f"{value!r} must be one number, or three, of at least 0 mm", param, ctx)
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
+class _Affine(_Numbers):
+    """A grid: edges of its voxels, or an image that has it."""
+
+    name = "MM|IMAGE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, Path):
+            return value
+        if isinstance(value, str) and (path := expand(value)).is_file():
+            return path
+        numbers = super().convert(value, param, ctx)
+        edges = numbers if isinstance(numbers, tuple) else (numbers,) * 3
+        if min(edges) <= 0:
+            self.fail(f"{value!r} must be edges of voxels, larger than 0 mm", param, ctx)
+        return edges
+
+
+@dataclass(frozen=True)
+class Correction:
+    """How a map is thresholded: ``fdr:0.05``."""
+
+    control: Any
+    alpha: float
+
+    def __str__(self) -> str:
+        return f"{self.control}:{self.alpha!r}"  # the shortest text of this number and no other
+
+    @property
+    def label(self) -> str:
+        """How file names say it, in letters and digits only: ``fdr0p05``."""
+        return f"{self.control}{self.alpha!r}".replace(".", "p").replace("-", "m")
+
+    @property
+    def caution(self) -> str:
+        """What a line says after the threshold, where many voxels pass it by chance."""
+        return " (not corrected for the number of voxels)" if self.control == "fpr" else ""
+
+    def facts(self, *, two_sided: bool) -> dict[str, Any]:
+        """Return what sidecars say of it."""
+        return {"HeightControl": self.control, "Alpha": self.alpha, "TwoSided": two_sided}
+
+
+class _Correction(_Text):
+    name = "HOW:ALPHA"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Correction:
+        if isinstance(value, Correction):
+            return value
+        control, _, number = value.partition(":")
+        control = control.strip().lower()
+        try:
+            alpha = float(number)
+        except ValueError:
+            alpha = math.nan
+        if control in _FAMILYWISE:
+            self.fail(
+                f"{value!r}: familywise error is held by permutation, which is not a threshold of "
+                "z: give --permute N to groupglm fit, or groupglm permute; bonferroni:0.05 holds "
+                "it too, with less power",
+                param,
+                ctx,
+            )
+        if control not in CONTROLS or not 0 < alpha < 1:
+            self.fail(
+                f"{value!r} must be one of {', '.join(CONTROLS)}, a colon, and a level between 0 "
+                "and 1, such as fdr:0.05",
+                param,
+                ctx,
+            )
+        return Correction(control, alpha)
+
+
+CONTRAST = _Contrast()
+FWHM = _Numbers()
+AFFINE = _Affine()
+CORRECTION = _Correction()
+
+# Each means the same in all commands that have it.
+correct = click.option(
+    "--correct",
+    "corrections",
+    type=CORRECTION,
+    multiple=True,
+    help="Threshold: fdr:0.05, bonferroni:0.05, or fpr:0.001 (not corrected). Repeatable.",
+)
+tails = click.option(
+    "--two-sided/--one-sided",
+    default=None,
+    help="Both tails, the default, or positive effects only; F has one tail anyway.",
+)
+cluster_threshold = click.option(
+    "--cluster-threshold",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Leave out clusters of fewer voxels.",
+)
+tfce = click.option("--tfce", is_flag=True, help="Permute threshold-free cluster enhancement too.")
+cluster_p = click.option(
+    "--cluster-p",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Permute sizes and masses of clusters too, formed at this p of a voxel.",
+)
+seed = click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of the permutations; 0 by default."
+)
+background = click.option(
+    "--background",
+    type=FILE,
+    help="Picture behind the maps of the page; by default the MNI template, if installed, else a "
+    "simulated brain; the outline of a mask in another space.",
+)

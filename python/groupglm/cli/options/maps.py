@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The maps that the arguments of a command mean: paths, globs, or a table."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from groupglm.cli.options.paths import expand
+from groupglm.runtime.regular_files import check_file
+
+__all__ = ["collect_maps"]
+
+_TABLES = (".tsv", ".csv")
+
+
+def collect_maps(
+    arguments: Sequence[str], pattern: str | None, map_name: str | None
+) -> dict[str, Path]:
+    """Find the maps that the user means, and whose they are.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Paths and globs, or one table of maps.
+    pattern : str or None
+        The subject's label within a path.
+    map_name : str or None
+        Which maps of a table.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Sorted by subject.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or it is not known whose they are.
+    """
+    from groupglm.inputs.matching import label_paths
+    from groupglm.inputs.same_file import refuse_shared_files
+    from groupglm.tabular.labels import SUBJECT_PATTERN
+
+    tables = [text for text in arguments if text.lower().endswith(_TABLES)]
+    if tables:
+        if len(arguments) > 1:
+            raise ValueError(
+                f"MAPS holds the table '{tables[0]}' and {len(arguments) - 1} more; give one table "
+                "of maps, or paths of images"
+            )
+        found = _maps_of_table(expand(tables[0]), map_name)
+        refuse_shared_files(list(found), found.values(), f"the table of maps '{tables[0]}'")
+        return found
+    if map_name is not None:
+        raise ValueError(f"--map-name {map_name} has no effect on paths; it chooses from a table")
+    paths: dict[Path, None] = {}
+    for text in arguments:
+        paths.update(dict.fromkeys(_files(text)))
+    found = label_paths(list(paths), SUBJECT_PATTERN if pattern is None else pattern)
+    refuse_shared_files(list(found), found.values(), "MAPS")
+    return found
+
+
+def _files(text: str) -> list[Path]:
+    path = expand(text)
+    if not path.is_dir():
+        check_file(path)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        raise ValueError(f"'{text}' is a folder; give files, or a glob such as '{text}/*.nii.gz'")
+    if not glob.has_magic(text):
+        raise ValueError(f"there is no file '{text}'; MAPS are paths, globs, or a table of maps")
+    found = [Path(name) for name in sorted(_expand(str(path)))]
+    files = [path for path in found if not path.is_dir()]
+    for file in files:  # the content of a subject's map may be elsewhere
+        check_file(file)
+    if not files:
+        raise ValueError(f"no file matches '{text}' (the working directory is '{Path.cwd()}')")
+    return files
+
+
+def _expand(pattern: str) -> list[str]:
+    # Path.glob takes no absolute pattern.
+    return glob.glob(pattern, recursive=True)  # noqa: PTH207
+
+
+def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
+    from groupglm.inputs.table import COLUMNS, MapTable
+    from groupglm.tabular.files import read_table
+    from groupglm.tabular.labels import plain_label
+
+    check_file(path, f"the table of maps '{path}'")
+    if not path.is_file():
+        raise ValueError(f"there is no table '{path}'")
+    frame = read_table(path, f"the table of maps '{path}'", as_text=COLUMNS)
+    try:
+        chosen = MapTable.from_frame(frame).select(map_name)
+    except ValueError as error:
+        told = str(error).replace("second_level_input DataFrame", "it")
+        told = told.replace("second_level_input", "it")
+        raise ValueError(f"the table of maps '{path}': {told}") from error
+    found: dict[str, Path] = {}
+    for label, name in zip(chosen["subject_label"], chosen["effects_map_path"], strict=True):
+        file = path.parent / str(name)  # an absolute path stays what it is
+        subject = plain_label(str(label))
+        check_file(file, f"the table of maps '{path}': the file '{name}' of subject {subject}")
+        if not isinstance(name, str) or not file.is_file():
+            raise ValueError(f"the table of maps '{path}': subject {subject} has no file '{name}'")
+        if subject in found:
+            raise ValueError(f"the table of maps '{path}': subject {subject} has several maps")
+        found[subject] = file
+    return found

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Paths among the options: ``~`` is expanded here, once; no shell does so in ``--output=~/r``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from groupglm.runtime.regular_files import why_unreadable
+
+__all__ = ["FILE", "FOLDER", "PLACE", "TO_FILE", "TO_FOLDER", "TO_PLACE", "expand"]
+
+
+def expand(text: str) -> Path:
+    """Return the path that a user means; one in a folder called ``~`` is made absolute.
+
+    Examples
+    --------
+    >>> expand("~/results") == Path.home() / "results"
+    True
+    >>> expand("./~/results") == Path.cwd() / "~" / "results"
+    True
+    """
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 (a Path would drop the ./ of ./~)
+    # What writes a file expands a ~ too, for the users of Python: there must be none left.
+    return Path.cwd() / path if str(path).startswith("~") else path
+
+
+class _ExpandedPath(click.Path):
+    """A path that is not empty; of an empty one, Python would make the working directory.
+
+    A file to be read must be one: what is none, or a pointer of git-annex, is named for what it is.
+    """
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "":
+            self.fail("the path is empty; give a path, or . for the working directory", param, ctx)
+        path = expand(value) if isinstance(value, str) else value
+        if self.exists and self.file_okay and not (self.dir_okay and Path(path).is_dir()):
+            why = why_unreadable(path)
+            if why is not None:
+                self.fail(f"{os.fspath(path)!r} {why}", param, ctx)
+        return super().convert(path, param, ctx)
+
+
+FILE = _ExpandedPath(exists=True, dir_okay=False, path_type=Path)
+FOLDER = _ExpandedPath(exists=True, file_okay=False, path_type=Path)
+PLACE = _ExpandedPath(exists=True, path_type=Path)  # a file or a folder
+TO_FILE = _ExpandedPath(dir_okay=False, path_type=Path)
+TO_FOLDER = _ExpandedPath(file_okay=False, path_type=Path)
+TO_PLACE = _ExpandedPath(path_type=Path)

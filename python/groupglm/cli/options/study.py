@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The options of the commands that fit a study, or test one by permutation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from groupglm.cli.options.common import (
+    AFFINE,
+    CONTRAST,
+    FWHM,
+    Correction,
+    NamedContrast,
+    as_json,
+    background,
+    cluster_p,
+    cluster_threshold,
+    correct,
+    n_jobs,
+    overwrite,
+    seed,
+    tails,
+    tfce,
+)
+from groupglm.cli.options.paths import FILE, TO_FOLDER
+
+if TYPE_CHECKING:
+    from groupglm.cli.journal import Journal
+    from groupglm.cli.steps.study_design import Study
+
+__all__ = [
+    "FitOptions",
+    "RunOptions",
+    "StudyOptions",
+    "check_zero_option",
+    "fit_options",
+    "missing_option",
+    "run_options",
+    "study_options",
+    "target_affine_option",
+    "zero_is_missing_option",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_RUN = (
+    click.option("--mask", type=FILE, help="Mask image; found from the maps by default."),
+    click.option("--fwhm", type=FWHM, help="Smoothing, full width at half maximum in mm."),
+    click.option(
+        "--allow-partial",
+        is_flag=True,
+        help="Leave out subjects without a map, a row, or a value that the design uses.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Show the design and stop; no image is read."),
+    n_jobs,
+    as_json,
+    overwrite,
+)
+_STUDY = (
+    click.argument("maps", nargs=-1, required=True),
+    click.option(
+        "--participants",
+        type=FILE,
+        help="Table (.tsv, .csv) with participant_id, a row a subject. Not needed for '~ 1'.",
+    ),
+    click.option(
+        "--formula", required=True, help="Design, over the table's columns: '~ age + group'."
+    ),
+    click.option(
+        "--contrast",
+        "contrasts",
+        type=CONTRAST,
+        multiple=True,
+        required=True,
+        help="A column or expression, NAME=EXPR to name it, 'NAME=EXPR; EXPR' for F. Repeatable.",
+    ),
+    click.option("--output", type=TO_FOLDER, required=True, help="Folder."),
+    click.option(
+        "--subject-pattern",
+        help="Regular expression of the label in a file's or folder's name; with a /, in the path.",
+    ),
+    click.option("--map-name", help="Which maps of a table that has several kinds."),
+)
+target_affine_option = click.option(
+    "--target-affine", type=AFFINE, help="Grid to resample to: voxel size, or an image that has it."
+)
+missing_option = click.option(
+    "--missing",
+    type=click.Choice(["omit", "zero", "raise", "intersect"]),
+    default="omit",
+    show_default=True,
+    help="What NaN means: leave out by voxel, zero, refuse, or leave out the voxel.",
+)
+zero_is_missing_option = click.option(
+    "--zero-is-missing",
+    is_flag=True,
+    help="Exact zeros are missing values, as outside a subject's brain.",
+)
+_FIT = (
+    target_affine_option,
+    missing_option,
+    zero_is_missing_option,
+    correct,
+    cluster_threshold,
+    tails,
+    click.option(
+        "--permute",
+        "--n-perm",
+        "permute",
+        type=click.IntRange(min=1),
+        help="Test by this many permutations too.",
+    ),
+    tfce,
+    cluster_p,
+    seed,
+    click.option("--save-model", is_flag=True, help="Keep the fitted model too."),
+    click.option("--report", is_flag=True, help="Write a page with all of it too."),
+    background,
+)
+
+
+def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command options, which come in this order in its help."""
+
+    def give(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return give
+
+
+run_options = _giving(_RUN)
+study_options = _giving((*_STUDY, *_RUN))
+fit_options = _giving(_FIT)
+
+
+def check_zero_option(zero_is_missing: bool, missing: str) -> None:
+    """Refuse zeros that are missing values, which are zeros, before anything long begins."""
+    if zero_is_missing and missing == "zero":
+        raise click.UsageError(
+            "--zero-is-missing takes zeros for missing values, and --missing zero takes missing "
+            "values for zeros; give one of the two."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RunOptions:
+    """How and where, for every command that reads the maps of subjects."""
+
+    output: Path
+    formula: str
+    mask: Path | None
+    fwhm: float | tuple[float, ...] | None
+    allow_partial: bool
+    dry_run: bool
+    n_jobs: int
+    as_json: bool
+    overwrite: bool
+
+    @property
+    def read(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        return [] if self.mask is None else [self.mask]
+
+    @property
+    def log(self) -> Path | None:
+        """Where the log goes; a dry run leaves none."""
+        return None if self.dry_run else self.output / "log.txt"
+
+
+@dataclass(frozen=True, eq=False)
+class StudyOptions(RunOptions):
+    """What a study is made of too, as the arguments of "fit" and "permute" say."""
+
+    maps: tuple[str, ...]
+    participants: Path | None
+    contrasts: tuple[NamedContrast, ...]
+    subject_pattern: str | None
+    map_name: str | None
+
+    @property
+    def read(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        return [*super().read, *filter(None, [self.participants])]
+
+    def study(self, journal: Journal) -> Study:
+        """Bring it together, and show the design before any image is read."""
+        from groupglm.cli.options.maps import collect_maps
+        from groupglm.cli.steps.study_design import prepare_study
+
+        study = prepare_study(
+            collect_maps(self.maps, self.subject_pattern, self.map_name),
+            self.participants,
+            self.formula,
+            self.contrasts,
+            allow_partial=self.allow_partial,
+        )
+        study.show(journal)
+        if self.dry_run:
+            journal.say("Dry run: no image was read.")
+        return study
+
+
+@dataclass(frozen=True, eq=False)
+class FitOptions:
+    """How a study is fitted, and what is written besides its contrasts."""
+
+    target_affine: Any
+    missing: Any
+    zero_is_missing: bool
+    corrections: tuple[Correction, ...]
+    cluster_threshold: int
+    two_sided: bool
+    permute: int | None
+    tfce: bool
+    cluster_p: float | None
+    seed: int
+    save_model: bool
+    report: bool
+    background: Path | None
+
+    @classmethod
+    def taken_from(cls, given: dict[str, Any]) -> FitOptions:
+        """Take them out of all that a command was given; refuse what cannot be together."""
+        own = {name: given.pop(name) for name in cls.__dataclass_fields__}
+        thresholds = bool(own["corrections"]) or own["report"]
+        permutes = own["permute"] is not None
+        needs = (
+            ("--tfce", own["tfce"], permutes, "--permute N"),
+            ("--cluster-p", own["cluster_p"], permutes, "--permute N"),
+            ("--seed", own["seed"] is not None, permutes, "--permute N"),
+            ("--background", own["background"], own["report"], "--report"),
+            ("--cluster-threshold", own["cluster_threshold"], thresholds, "--correct or --report"),
+            (
+                "--two-sided" if own["two_sided"] else "--one-sided",
+                own["two_sided"] is not None,
+                thresholds or permutes,
+                "--correct, --permute or --report",
+            ),
+        )
+        for option, is_given, has_effect, need in needs:
+            if is_given and not has_effect:
+                raise click.UsageError(f"{option} has no effect without {need}.")
+        own["corrections"] = tuple(dict.fromkeys(own["corrections"]))
+        own["two_sided"] = own["two_sided"] is not False
+        own["seed"] = own["seed"] or 0
+        check_zero_option(own["zero_is_missing"], own["missing"])
+        return cls(**own)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a command does before it reads anything: `claimed`, `claimed_study`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groupglm.cli.results.locks import held
+from groupglm.cli.results.names import make_folder
+from groupglm.cli.results.records import Target, check_not_read, check_ours
+from groupglm.cli.results.removal import contradicting
+from groupglm.runtime.writing import clean_drafts
+
+if TYPE_CHECKING:
+    from groupglm.cli.results.study_results import Outputs
+    from groupglm.cli.steps.permutation_tests import Permutations
+    from groupglm.cli.steps.study_design import Study
+
+__all__ = ["claimed", "claimed_study"]
+
+
+@contextmanager
+def claimed(
+    folder: Path,
+    targets: Collection[Target],
+    read: Collection[Path],
+    *,
+    lock: str,
+    option: str,
+    named: Path | None = None,
+) -> Iterator[None]:
+    """Hold a folder's lock, without drafts of killed runs, once nothing there can be lost.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where results go; it is made.
+    targets : collection of Target
+        All that may be written or removed.
+    read : collection of pathlib.Path
+        All that is read.
+    lock : str
+        A file that only these results have.
+    option : str
+        How the command calls the place.
+    named : pathlib.Path, optional
+        What the user gave, if that is not the folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be written to, another run holds the lock, or a target is not ours or
+        is read.
+    """
+    where = f"{option} '{named or folder}'"
+    make_folder(folder, option)
+    files = {path.name for target in targets for path in (target.path, target.record)}
+    with held(folder, lock, where, files=files):
+        for place in {folder, *(target.path.parent for target in targets)}:
+            clean_drafts(place)
+        check_not_read(targets, read, where)
+        check_ours(targets, where)
+        yield
+
+
+@contextmanager
+def claimed_study(
+    study: Study,
+    outputs: Outputs,
+    targets: Collection[Target],
+    read: Collection[Path],
+    permutations: Permutations | None,
+    *,
+    overwrite: bool,
+) -> Iterator[None]:
+    """Hold the results of a study, of which nothing but what groupglm wrote will be replaced.
+
+    Parameters
+    ----------
+    study : Study
+        Which.
+    outputs : Outputs
+        Where its results go.
+    targets : collection of Target
+        All of them.
+    read : collection of pathlib.Path
+        What is read besides the study's maps.
+    permutations : Permutations or None
+        How its contrasts are permuted; None if they are not.
+    overwrite : bool
+        Whether results of another study are to be removed; else there may be none.
+
+    Raises
+    ------
+    ValueError
+        As `claimed`; or if the folder holds results of another study.
+    """
+    read = [*read, *study.maps.values()]
+    option = outputs.names.option
+    with claimed(outputs.folder, targets, read, lock=outputs.names.mask, option=option):
+        if overwrite:
+            others = contradicting(study, outputs, read, permutations)
+            check_ours(others, f"{option} '{outputs.folder}'")
+        else:
+            outputs.check_same_study()
+        yield

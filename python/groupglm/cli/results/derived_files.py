@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A file that a command makes of another: its sidecar tells whether it is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from groupglm.cli.results.claims import claimed
+from groupglm.cli.results.names import OF_CONTRAST, plain
+from groupglm.cli.results.provenance import fingerprint, software_versions
+from groupglm.cli.results.records import Target, check_described, publishing
+from groupglm.cli.results.sameness import made_by
+from groupglm.runtime.sidecars import read_json, sidecar
+
+__all__ = ["Made"]
+
+_CARRIED = (
+    *OF_CONTRAST, "DesignHash", "InputListHash", "NumberOfSubjects", "FirstLevel", "Settings",
+    "Permutation", "NumberOfPermutations",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A file that is made of another, and what its sidecar says of that.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        The file.
+    source : pathlib.Path
+        What it is made of.
+    options : mapping
+        All that changes it.
+    """
+
+    output: Path
+    source: Path
+    options: Mapping[str, Any]
+
+    @property
+    def target(self) -> Target:
+        """The file and its sidecar; that of a table or page does not take the place of a map's."""
+        if self._is_map:
+            return Target.of(self.output)
+        return Target(self.output, self.output.with_name(f"{self.output.name}.json"))
+
+    @property
+    def _is_map(self) -> bool:
+        return self.output.name.lower().endswith((".nii", ".nii.gz"))
+
+    @cached_property
+    def _input(self) -> dict[str, str]:
+        """Name and hash of the source, which is read for them once."""
+        return fingerprint(self.source)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What makes it this file and no other, and what is known of its source."""
+        known = read_json(sidecar(self.source)) or {}
+        return {
+            **{key: known[key] for key in _CARRIED if key in known},
+            "Input": self._input,
+            "Options": dict(self.options),
+            "SoftwareVersions": software_versions(),
+        }
+
+    @contextmanager
+    def claimed(self, *, suffixes: tuple[str, ...], read: Collection[Path] = ()) -> Iterator[None]:
+        """Hold the file's place, before anything long begins.
+
+        Parameters
+        ----------
+        suffixes : tuple of str
+            How its name may end.
+        read : collection of pathlib.Path
+            What is read besides its source.
+
+        Raises
+        ------
+        ValueError
+            If it may not be written there; or if its source is not what its sidecar describes.
+        """
+        if not self.output.name.lower().endswith(suffixes):
+            raise ValueError(f"--output '{self.output}' must end in {' or '.join(suffixes)}")
+        with claimed(
+            self.output.parent,
+            [self.target],
+            [self.source, *read],
+            lock=self.output.name,
+            option="--output",
+            named=self.output,
+        ):
+            check_described(self.source, digest=self._input["Hash"])
+            yield
+
+    def found(self, *, overwrite: bool) -> dict[str, Any] | None:
+        """Tell whether the file is there already.
+
+        Parameters
+        ----------
+        overwrite : bool
+            Whether it is redone whatever is there.
+
+        Returns
+        -------
+        dict or None
+            Its sidecar, if it was made of the same with the same options; else it is to be made.
+
+        Raises
+        ------
+        ValueError
+            If it was made of something else.
+        """
+        if not self.output.exists():
+            return None
+        found = self.target.found()
+        if self._is_map and found is not None and "Options" not in found:
+            raise ValueError(
+                f"--output '{self.output}' is a map of a fit, which nothing made of a map may "
+                "replace, also with --overwrite; give another name"
+            )
+        if overwrite:
+            return None
+        wanted = plain(self.facts)
+        same = found is not None and all(found.get(k) == wanted[k] for k in ("Input", "Options"))
+        if found is None or not same or made_by(found) != made_by(wanted):
+            raise ValueError(
+                f"--output '{self.output}' exists already; add --overwrite to replace it"
+            )
+        return found
+
+    def writing(self, facts: Mapping[str, Any]) -> AbstractContextManager[Path]:
+        """Let it be written as a draft, and publish it with its sidecar."""
+        return publishing(self.target, {**facts, **self.facts})
+
+    def skipped(self) -> str:
+        """Say that there is nothing to do."""
+        return (
+            f"{self.output}: skipped, it is there already, made of the same with the same options "
+            "(--overwrite redoes it)"
+        )

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One run at a time writes the same results: `held`.
+
+The lock is the operating system's (``flock``) on a file beside the results, which also says who
+holds it. The system frees it when a process ends, however that ends. Where a file system has no
+such locks, or has them within one computer only, what the file says is believed: of this computer,
+whether the process runs; of another, whether the file has been touched in the last minutes, as the
+holder does all the time. It lists the files that the holder may write, so that two commands which
+hold locks of their own do not write one file, such as the page of a study.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from groupglm.cli.options.typed_command import typed_command
+from groupglm.runtime.regular_files import check_target, naming
+from groupglm.runtime.sidecars import read_json
+from groupglm.runtime.writing import is_running, this_host
+
+__all__ = ["LOCK_PREFIX", "held"]
+
+LOCK_PREFIX = ".groupglm-"
+_TOUCHED_EVERY = 30.0  # s
+_STALE_AFTER = 300.0  # s
+
+
+@contextmanager
+def held(folder: Path, name: str, where: str, *, files: Collection[str] = ()) -> Iterator[None]:
+    """Hold the lock of some results.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where they go; it exists.
+    name : str
+        A file that only these results have.
+    where : str
+        The option that names the place, and the place.
+    files : collection of str
+        All files of the folder that may be written.
+
+    Raises
+    ------
+    ValueError
+        If another run holds it, or may write one of the files; the message says which. Or if what
+        is there is no file.
+    OSError
+        If the disk is full; the folder is named.
+    """
+    path = folder / f"{LOCK_PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:8]}.lock"
+    check_target(path)
+    handle = _take(path, where)
+    ended = threading.Event()
+    toucher = threading.Thread(target=_keep_touching, args=(path, ended), daemon=True)
+    try:
+        with naming(folder):
+            _write_holder(handle, files)
+        _refuse_shared(path, files, where)  # of two that begin at once, one sees the other
+        toucher.start()
+        yield
+    finally:
+        ended.set()
+        _give_back(path, handle)
+
+
+def _take(path: Path, where: str) -> int:
+    """Return the locked file; refuse if somebody else holds it."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    while True:
+        handle, is_new = _open(path, flags)
+        taken = _lock(handle)
+        holder = read_json(path)
+        if taken is False or _is_held(holder, path, locked=taken is True, is_new=is_new):
+            os.close(handle)
+            raise _refusal(holder, path, where)
+        try:
+            mine, there = os.fstat(handle), path.stat()
+        except FileNotFoundError:  # the one who held it has just removed it
+            os.close(handle)
+            continue
+        if (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino):
+            return handle
+        os.close(handle)
+
+
+def _refuse_shared(own: Path, files: Collection[str], where: str) -> None:
+    """Refuse if somebody holds another lock of the folder and may write one of these files."""
+    for path in own.parent.glob(f"{LOCK_PREFIX}*.lock"):
+        holder = read_json(path) if path != own else None
+        theirs = holder.get("Files") if holder is not None else None
+        if not isinstance(theirs, list) or set(files).isdisjoint(map(str, theirs)):
+            continue
+        try:
+            handle = os.open(path, os.O_RDWR)
+        except FileNotFoundError:  # it has just been given back
+            continue
+        try:
+            taken = _lock(handle)
+            if taken is False or _is_held(holder, path, locked=taken is True, is_new=False):
+                raise _refusal(holder, path, where)
+        finally:
+            os.close(handle)
+
+
+def _open(path: Path, flags: int) -> tuple[int, bool]:
+    """Open the file, and tell whether it was not there before."""
+    try:
+        return os.open(path, flags | os.O_EXCL, 0o666), True
+    except FileExistsError:
+        return os.open(path, flags, 0o666), False
+
+
+def _lock(handle: int) -> bool | None:
+    """Lock a file: whether that was possible; None if the file system has no locks."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(handle, 1 << 30, os.SEEK_SET)  # beyond what others read
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_held(holder: Mapping[str, Any] | None, path: Path, *, locked: bool, is_new: bool) -> bool:
+    """Tell whether a lock that is not the system's, or not here, is held by what it says."""
+    if is_new:
+        return False
+    if holder is None or not isinstance(holder.get("Process"), int):
+        return not locked and _was_touched(path)  # whoever made it is about to say so
+    if holder.get("Host") == this_host():
+        return not locked and is_running(holder["Process"])
+    return _was_touched(path)
+
+
+def _was_touched(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < _STALE_AFTER
+    except OSError:
+        return False
+
+
+def _give_back(path: Path, handle: int) -> None:
+    """Remove the file while it is held, when nobody else can have it; and let it go in any case."""
+    try:
+        if sys.platform != "win32":  # does not remove an open file
+            with contextlib.suppress(OSError):
+                path.unlink()
+    finally:
+        os.close(handle)
+    if sys.platform == "win32":
+        with contextlib.suppress(OSError):  # somebody else may have it by now
+            path.unlink()
+
+
+def _keep_touching(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(_TOUCHED_EVERY):
+        with contextlib.suppress(OSError):
+            os.utime(path)
+
+
+def _write_holder(handle: int, files: Collection[str]) -> None:
+    facts = {
+        "Process": os.getpid(),
+        "Host": this_host(),
+        "Started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "Command": typed_command(),
+        "Files": sorted(files),
+    }
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, json.dumps(facts).encode())
+
+
+def _refusal(holder: Mapping[str, Any] | None, path: Path, where: str) -> ValueError:
+    known = holder or {}
+    who = f"process {known.get('Process', 'of unknown number')}"
+    host = known.get("Host", this_host())
+    there = "" if host == this_host() else f" on {host}"
+    since = f", since {known['Started']}" if "Started" in known else ""
+    command = f": {known['Command']}" if known.get("Command") else ""
+    remedy = "wait until it has ended, or give another place"
+    if there:
+        minutes = round(_STALE_AFTER / 60)
+        remedy += f"; if it runs no more, try again in {minutes} minutes, or remove '{path}'"
+    return ValueError(
+        f"{where} is being written to by another groupglm ({who}{there}{since}{command}); {remedy}"
+    )

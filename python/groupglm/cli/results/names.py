@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How the files of a fitted study are called, and how sidecars and tables are written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from groupglm.runtime.naming import check_file_name
+from groupglm.runtime.regular_files import kind_of
+from groupglm.runtime.rounding import for_json
+from groupglm.runtime.sidecars import read_json, sidecar
+from groupglm.runtime.writing import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from nibabel.nifti1 import Nifti1Image
+
+__all__ = [
+    "OF_CONTRAST",
+    "Contrast",
+    "Names",
+    "check_labels",
+    "make_folder",
+    "name_contrast",
+    "plain",
+    "read_json",
+    "sidecar",
+    "write_json",
+    "write_table",
+]
+
+OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom", "Zeros")  # what all its sidecars say
+_MAX_LABEL = 120  # characters; a file system takes names of 255, and there is more in them
+_LONGEST_ENDING = "stat-z_desc-bonferroni0p0123456789_statmap.nii.gz.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """One contrast of a study.
+
+    Parameters
+    ----------
+    name : str
+        The user's.
+    expression : str
+        As it was understood; rows of an F contrast are separated by ``;``.
+    weights : list
+        A vector for t, a matrix for F, over the design's columns.
+    columns : list of str
+        Their names.
+    label : str
+        The name within file names: letters and digits.
+    """
+
+    name: str
+    expression: str
+    weights: list[Any]
+    columns: list[str] = field(repr=False)
+    label: str
+
+    @property
+    def stat_type(self) -> Literal["t", "F"]:
+        """Which statistic: t or F."""
+        return "F" if isinstance(self.weights[0], list) else "t"
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the sidecar says."""
+        return {
+            "Name": self.name,
+            "Expression": self.expression,
+            "Columns": self.columns,
+            "Weights": self.weights,
+        }
+
+
+@dataclass(frozen=True)
+class Names:
+    """How the files of a study are called: those of its contrasts begin with `prefix`.
+
+    `option` is how the command calls their folder.
+    """
+
+    prefix: str = ""
+    design: str = "design_matrix.tsv"
+    mask: str = "mask.nii.gz"
+    n_observations: str = "n_observations.nii.gz"
+    n_zeros: str = "n_zeros.nii.gz"
+    df_residual: str = "df_residual.nii.gz"
+    model: str = "model.groupglm"
+    report: str = "report.html"
+    option: str = "--output"
+
+
+def name_contrast(image: Nifti1Image, contrast: Contrast) -> None:
+    """Call the contrast in a map's header as the user does, not by its weights."""
+    from groupglm.spaces.volume import descrip_of
+
+    described = bytes(image.header["descrip"].item()).decode(errors="ignore")
+    what = described.partition(" of contrast ")[0]
+    image.header["descrip"] = descrip_of(f"{what} of contrast {contrast.name}")
+
+
+def make_folder(folder: Path, option: str) -> None:
+    """Make a folder for results, and see that it can be written to, before the long work.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        With those it is in.
+    option : str
+        How the command calls it.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    why = "you may not write there"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        there = [path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()]
+        why = f"'{there[0]}' is {kind_of(there[0])}" if there else str(error.strerror)
+    else:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return
+    raise ValueError(
+        f"{option} '{folder}' cannot be a folder for results: {why}; give a folder that can be "
+        "made or written to"
+    )
+
+
+def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is read back when facts are written as JSON, where a tuple is a list."""
+    return dict(json.loads(json.dumps(for_json(facts))))
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write a sidecar."""
+    text = json.dumps(for_json(facts), indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(path, (text + "\n").encode())
+
+
+def write_table(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:
+    """Write a table with tabs; a missing value is ``n/a``, as in BIDS."""
+    text: str = table.to_csv(sep="\t", index=index, na_rep="n/a", lineterminator="\n")
+    write_whole(path, text.encode())
+
+
+def _unique(labels: list[str]) -> Iterator[str]:
+    for label in sorted(set(labels)):
+        if labels.count(label) > 1:
+            yield label
+
+
+def check_labels(
+    contrasts: list[Contrast],
+    remedy: str = "name them apart: NAME=EXPRESSION",
+    *,
+    prefixes: Iterable[str] = ("",),
+) -> None:
+    """Refuse contrasts whose files would have the same names, none, or too long ones.
+
+    Parameters
+    ----------
+    contrasts : list of Contrast
+        All that are written to one folder.
+    remedy : str
+        What to do about two with the same names of files.
+    prefixes : iterable of str
+        How the names of files begin.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
+    for contrast in contrasts:
+        if not contrast.label:
+            raise ValueError(
+                f"contrast {contrast.name!r} has no letter or digit to name its files by; write "
+                "NAME=EXPRESSION"
+            )
+        if len(contrast.label) > _MAX_LABEL:
+            raise ValueError(
+                f"contrast {contrast.name[:40]!r}... would name its files by {len(contrast.label)} "
+                f"characters, more than {_MAX_LABEL}; write NAME=EXPRESSION"
+            )
+        for prefix in prefixes:
+            check_file_name(
+                f"{prefix}contrast-{contrast.label}_{_LONGEST_ENDING}",
+                f"a map of contrast {contrast.name[:40]!r}",
+            )
+    for label in _unique([contrast.label.lower() for contrast in contrasts]):
+        names = [repr(c.name) for c in contrasts if c.label.lower() == label]
+        raise ValueError(
+            f"the contrasts {' and '.join(names)} would be written to the same files "
+            f"(contrast-{label}_...); {remedy}"
+        )

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What results were made from, as hashes and versions for their sidecars."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groupglm.runtime.regular_files import check_file, naming
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "design_hash",
+    "file_facts",
+    "fingerprint",
+    "input_list_hash",
+    "software_versions",
+]
+
+
+def design_hash(design: pd.DataFrame) -> str:
+    """Hash a design matrix: its labels, its columns' names, and its values bit by bit."""
+    import numpy as np
+
+    digest = hashlib.sha256()
+    labels = [[str(label) for label in design.index], [str(name) for name in design.columns]]
+    digest.update(json.dumps(labels).encode())
+    digest.update(np.ascontiguousarray(design.to_numpy(), dtype="<f8").tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def input_list_hash(maps: Mapping[str, Path]) -> str:
+    """Hash who has which map: labels, and name, size and time of change of each file.
+
+    Not its folder, so that a data set may move.
+    """
+    return _hash([[label, file_facts(path)] for label, path in maps.items()])
+
+
+def file_facts(path: Path) -> list[Any]:
+    """Return name, size (bytes) and time of change (ns) of a file."""
+    facts = path.stat()
+    return [path.name, facts.st_size, facts.st_mtime_ns]
+
+
+def fingerprint(path: Path) -> dict[str, str]:
+    """Return name and hash of the content of a file."""
+    check_file(path)
+    with naming(path), path.open("rb") as file:
+        return {
+            "Name": path.name,
+            "Hash": f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}",
+        }
+
+
+def software_versions(
+    packages: Iterable[str] = ("numpy", "nibabel", "formulaic"),
+) -> dict[str, str]:
+    """Return the versions of this package, Python and others."""
+    import groupglm
+
+    found = {name: version(name) for name in packages}
+    return {"groupglm": groupglm.__version__, "python": platform.python_version(), **found}
+
+
+def _hash(facts: Any) -> str:
+    return f"sha256:{hashlib.sha256(json.dumps(facts).encode()).hexdigest()}"

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A file that a command writes and the record that it did: `Target`, `publishing`."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groupglm.cli.results.names import write_json
+from groupglm.cli.results.sameness import made_by
+from groupglm.runtime.sidecars import content_facts, describes, has_content, read_json, sidecar
+from groupglm.runtime.writing import draft_folder, sync_folder
+
+__all__ = [
+    "Member",
+    "PermutationTarget",
+    "Target",
+    "check_described",
+    "check_not_read",
+    "check_ours",
+    "publish",
+    "publishing",
+]
+
+_SHOWN = 3  # files that a message names
+_STATE = {"seed.npy", "test.npy"}  # of the state of permutations; others keep a seed too
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file that a command may write.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    record : pathlib.Path
+        Its sidecar.
+    """
+
+    path: Path
+    record: Path
+
+    @classmethod
+    def of(cls, path: Path) -> Target:
+        """Return the file of a study, with its sidecar."""
+        return cls(path, sidecar(path))
+
+    def foreign(self) -> str | None:
+        """Say what is there in its place that groupglm did not write; None if there is nothing."""
+        there = os.path.lexists(self.path)
+        if not os.path.lexists(self.record):
+            return f"'{self.path.name}', which has no sidecar {self.record.name}" if there else None
+        facts = read_json(self.record)
+        if facts is None or made_by(facts) is None:
+            return f"'{self.record.name}', which is no sidecar of groupglm"
+        said = facts.get("File")
+        other = str(said.get("Name", "")) if isinstance(said, dict) else ""
+        beside = Path(other).name == other and other not in ("", self.path.name)
+        if beside and os.path.lexists(self.path.with_name(other)):
+            return f"'{self.record.name}', which is the sidecar of '{other}'"
+        if there and (describes(facts, self.path) is False or not self.path.is_file()):
+            return (
+                f"'{self.path.name}', which is not the file that its sidecar {self.record.name} "
+                "describes (changed since, or damaged)"
+            )
+        return None
+
+    def found(self) -> dict[str, Any] | None:
+        """Return what the sidecar says of the file; None if that file is not there, and whole."""
+        facts = read_json(self.record)
+        if facts is None or made_by(facts) is None:
+            return None
+        return facts if describes(facts, self.path) else None
+
+
+class Member(Target):
+    """One of several files of one record, which lists them by their paths below its folder."""
+
+    def foreign(self) -> str | None:
+        """Say that another file is in its place."""
+        facts = read_json(self.record)
+        if os.path.lexists(self.record) and (facts is None or made_by(facts) is None):
+            return f"'{self.record.name}', which is no record of groupglm"
+        if not os.path.lexists(self.path):
+            return None
+        name = self.path.relative_to(self.record.parent).as_posix()
+        files = (facts or {}).get("Files")
+        if not isinstance(files, dict | list) or name not in files:
+            return f"'{name}', which no {self.record.name} lists"
+        # Earlier versions have listed the names alone.
+        if isinstance(files, dict) and has_content(self.path, files[name]) is False:
+            return (
+                f"'{name}', which is not the file that {self.record.name} describes (changed "
+                "since, or damaged)"
+            )
+        return None
+
+
+class PermutationTarget(Target):
+    """The state of permutations, which has no sidecar: its members say what it is."""
+
+    @classmethod
+    def of(cls, path: Path) -> PermutationTarget:
+        """Return the file, which is its own record."""
+        return cls(path, path)
+
+    def foreign(self) -> str | None:
+        """Say that another file is in its place."""
+        if not os.path.lexists(self.path):
+            return None
+        try:
+            with zipfile.ZipFile(self.path) if self.path.is_file() else nullcontext() as archive:
+                ours = archive is not None and set(archive.namelist()) >= _STATE
+        except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile):
+            ours = False
+        return None if ours else f"'{self.path.name}', which is not the state of a permutation test"
+
+
+def check_ours(targets: Iterable[Target], where: str) -> None:
+    """Refuse to replace what groupglm did not write.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        What may be replaced or removed.
+    where : str
+        The option that names the place, and the place.
+
+    Raises
+    ------
+    ValueError
+        If there is any such file.
+    """
+    told = [why for target in targets if (why := target.foreign()) is not None]
+    if told:
+        more = f", and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        raise ValueError(
+            f"{where} holds {'; '.join(told[:_SHOWN])}{more}; groupglm replaces only what it "
+            "wrote, also with --overwrite: move that away, or give another place"
+        )
+
+
+def check_not_read(targets: Iterable[Target], read: Collection[Path], where: str) -> None:
+    """Refuse to write over what is read, by whatever name or link.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        What is written.
+    read : collection of pathlib.Path
+        What is read.
+    where : str
+        The option that names the place, and the place.
+
+    Raises
+    ------
+    ValueError
+        If a target, or its sidecar, is one of these files.
+    """
+    inputs = {_identity(path): path for path in read}
+    inputs.pop(None, None)
+    for target in targets:
+        for path in (target.path, target.record):
+            same = inputs.get(_identity(path))
+            if same is not None:
+                raise ValueError(
+                    f"{where}: the result '{path.name}' would go over '{same}', which is read; "
+                    "give another place"
+                )
+
+
+def check_described(path: Path, *, digest: str | None = None) -> None:
+    """Refuse a file that is read, and is not the one that its sidecar describes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    digest : str, optional
+        Its hash, where it is known.
+
+    Raises
+    ------
+    ValueError
+        If the sidecar tells of another content: it would tell a wrong contrast, or scale.
+    """
+    record = sidecar(path)
+    facts = read_json(record)
+    if facts is not None and describes(facts, path, digest=digest) is False:
+        raise ValueError(
+            f"'{path}' is not the file that its sidecar {record.name} describes (changed since, "
+            f"or damaged); remove {record.name} to use the file as it is"
+        )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what a file is known by, whatever its names; None if it is not there."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+@contextmanager
+def publishing(target: Target, facts: Mapping[str, Any]) -> Iterator[Path]:
+    """Let a file be written as a draft of the same name, and publish it with its sidecar.
+
+    Parameters
+    ----------
+    target : Target
+        The file; one that groupglm wrote is replaced.
+    facts : mapping
+        What the sidecar says besides size and hash.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write to.
+
+    Raises
+    ------
+    ValueError
+        If another file has taken its place meanwhile.
+    OSError
+        If it cannot be written; the file is named.
+    """
+    check_ours([target], f"'{target.path.parent}'")
+    with draft_folder(target.path.parent) as drafts:
+        draft = drafts / target.path.name
+        try:
+            yield draft
+            check_ours([target], f"'{target.path.parent}'")
+            facts = {**facts, "File": content_facts(draft)}
+            publish({target.path: draft}, target.record, facts, drafts)
+        except OSError as error:
+            elsewhere = error.filename and Path(str(error.filename)).parent != drafts
+            if error.errno is None or elsewhere:
+                raise
+            raise OSError(error.errno, error.strerror, str(target.path)) from error
+
+
+def publish(
+    drafts: Mapping[Path, Path], record: Path, facts: Mapping[str, Any], folder: Path
+) -> None:
+    """Give whole drafts their names, and write their record first.
+
+    Whatever interrupts: no file is there without a record that has its hash.
+
+    Parameters
+    ----------
+    drafts : mapping of pathlib.Path to pathlib.Path
+        The draft of each file, on the same file system.
+    record : pathlib.Path
+        The JSON file about them.
+    facts : mapping
+        What that says, with the contents of all.
+    folder : pathlib.Path
+        Of drafts.
+    """
+    said = folder / ".json"  # all that needs room on the disk comes before an old file goes
+    write_json(said, facts)
+    for path in drafts:
+        path.unlink(missing_ok=True)
+    said.replace(record)
+    for path, draft in drafts.items():
+        draft.replace(path)
+    for place in {path.parent for path in (record, *drafts)}:
+        sync_folder(place)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What ``--overwrite`` removes: results in the folder that the new ones would contradict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groupglm.cli.results.names import plain
+from groupglm.cli.results.records import PermutationTarget, Target
+from groupglm.cli.results.sameness import study_difference
+from groupglm.runtime.sidecars import sidecar
+
+if TYPE_CHECKING:
+    from groupglm.cli.journal import Journal
+    from groupglm.cli.results.study_results import Outputs
+    from groupglm.cli.steps.permutation_tests import Permutations
+    from groupglm.cli.steps.study_design import Study
+
+__all__ = ["contradicting", "remove"]
+
+
+def contradicting(
+    study: Study, outputs: Outputs, read: Iterable[Path], permutations: Permutations | None
+) -> list[Target]:
+    """Find results of another study, and other contrasts or permutations by the same names.
+
+    Only what a sidecar of this program tells of is among them, and nothing that is read.
+
+    Parameters
+    ----------
+    study : Study
+        Whose results are to be written.
+    outputs : Outputs
+        Where to.
+    read : iterable of pathlib.Path
+        What is read.
+    permutations : Permutations or None
+        How its contrasts are permuted; None if they are not.
+
+    Returns
+    -------
+    list of Target
+        In the order in which they are removed: what the results share is the last.
+    """
+    said = {contrast.label: plain(contrast.facts()) for contrast in study.contrasts}
+    permutation = None if permutations is None else permutations.facts()
+    found: list[Target] = []
+    another = False
+    for record, facts in list(outputs.records()):
+        other = study_difference(facts, plain(outputs.facts)) is not None
+        contrast = said.get(_label(record, outputs))
+        if other or (contrast and _is_another(facts, contrast, permutation)):
+            another |= other
+            found += _targets(record, facts, outputs)
+    if another:
+        found += map(Target.of, reversed(outputs.shared_paths))
+    kept = {path.resolve() for path in read}
+    return [target for target in found if target.path.resolve() not in kept]
+
+
+def remove(targets: Iterable[Target], journal: Journal) -> None:
+    """Remove results, each before the sidecar that says what it is.
+
+    An interrupt leaves results of one study, which a later run knows for what they are.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        What `contradicting` found.
+    journal : Journal
+        Is told what was removed.
+    """
+    removed = []
+    for target in targets:
+        if target.foreign() is not None:  # put there since that was checked
+            continue
+        if target.path.exists():
+            removed.append(target.path.name)
+        target.path.unlink(missing_ok=True)
+        target.record.unlink(missing_ok=True)
+    if removed:
+        names = ", ".join(dict.fromkeys(removed))
+        journal.say(f"Removed what an earlier run made from something else: {names}")
+
+
+def _targets(record: Path, found: Mapping[str, Any], outputs: Outputs) -> Iterator[Target]:
+    """Return the files that a sidecar tells of."""
+    for name in (outputs.names.model, outputs.names.report):
+        if record == sidecar(outputs.folder / name):
+            yield Target.of(outputs.folder / name)
+            return
+    stem = record.name.removesuffix("_statmap.json")
+    if "Correction" in found:
+        yield Target.of(record.with_name(f"{stem}_clusters.tsv"))
+    if "Permutation" in found:
+        beginning = f"{outputs.names.prefix}contrast-{_label(record, outputs)}"
+        yield PermutationTarget.of(record.with_name(f"{beginning}_permutations.npz"))
+    yield Target.of(record.with_name(f"{stem}_statmap.nii.gz"))
+
+
+def _label(record: Path, outputs: Outputs) -> str:
+    beginning = f"{outputs.names.prefix}contrast-"
+    return record.name.removeprefix(beginning).partition("_")[0]
+
+
+def _is_another(
+    found: Mapping[str, Any], contrast: Mapping[str, Any], permutation: Mapping[str, Any] | None
+) -> bool:
+    """Tell whether a map is of another contrast or permutation than is wanted by its label."""
+    if "Contrast" not in found:  # the model, and the page that says itself what it is about
+        return False
+    if found["Contrast"] != contrast:
+        return True
+    return permutation is not None and found.get("Permutation", permutation) != permutation

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The results of a study in their folder: maps, tables, page and model, each with its sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groupglm.cli.results.names import (
+    OF_CONTRAST,
+    Contrast,
+    Names,
+    name_contrast,
+    plain,
+    write_table,
+)
+from groupglm.cli.results.records import Target, publishing
+from groupglm.cli.results.sameness import difference, made_by, study_difference
+from groupglm.runtime.sidecars import read_json, sidecar
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from nibabel.nifti1 import Nifti1Image
+
+__all__ = ["Outputs"]
+
+_KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
+_MEANING = {
+    "effect": "effect size, in the units of the maps",
+    "variance": "variance of the effect, or for F the residual variance",
+    "t": "t statistic",
+    "F": "F statistic",
+    "z": "z score with the same upper tail as the statistic",
+    "p": "p value, not corrected; one-sided for t",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """The folder of a study's results.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where they go.
+    facts : mapping
+        What all sidecars say of design, inputs, settings and software.
+    names : Names
+        How the files are called.
+    """
+
+    folder: Path
+    facts: Mapping[str, Any]
+    names: Names = field(default_factory=Names)
+
+    @property
+    def mask(self) -> Path:
+        """The mask of the fit."""
+        return self.folder / self.names.mask
+
+    def contrast_path(self, contrast: Contrast, ending: str) -> Path:
+        """Return a file of a contrast, such as the one that ends in ``stat-z_statmap.nii.gz``."""
+        return self.folder / f"{self.names.prefix}contrast-{contrast.label}_{ending}"
+
+    def image_path(self, contrast: Contrast, kind: str) -> Path:
+        """Return the file of one map of a contrast."""
+        return self.contrast_path(contrast, f"stat-{kind}_statmap.nii.gz")
+
+    @property
+    def shared_paths(self) -> list[Path]:
+        """The files that all contrasts share, whether or not a study has all of them."""
+        names = self.names
+        counts = (names.df_residual, names.n_zeros, names.n_observations)
+        return [self.folder / name for name in (names.design, names.mask, *counts)]
+
+    def paths(self, contrast: Contrast) -> dict[str, Path]:
+        """Return the files of a contrast's maps by kind."""
+        kinds = ("effect", "variance", contrast.stat_type, "z", "p")
+        return {kind: self.image_path(contrast, kind) for kind in kinds}
+
+    def records(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield the sidecars of what this program has written of these maps, and what they say.
+
+        Maps of other first-level contrasts have results, a mask and a design matrix of their own.
+        """
+        whole = [sidecar(self.folder / name) for name in (self.names.model, self.names.report)]
+        maps = sorted(self.folder.glob(f"{self.names.prefix}contrast-*_statmap.json"))
+        for path in (*maps, *whole):
+            found = read_json(path) or {}
+            if _is_ours(found) and found.get("FirstLevel") == plain(self.facts).get("FirstLevel"):
+                yield path, found
+
+    def check_same_study(self) -> None:
+        """Refuse a folder with results of other maps, of another design or other settings.
+
+        Raises
+        ------
+        ValueError
+            If there are any: two studies in one folder would share mask and design matrix.
+        """
+        for path, found in self.records():
+            told = study_difference(found, plain(self.facts))
+            if told:
+                raise ValueError(
+                    f"{self.names.option} '{self.folder}' holds results made {told}: "
+                    f"{path.name}; give another folder, or add --overwrite to replace them"
+                )
+
+    def are_done(
+        self,
+        what: str,
+        paths: Collection[Path],
+        facts: Mapping[str, Any],
+        *,
+        overwrite: bool = False,
+    ) -> bool:
+        """Tell whether files are there and made from the same; no one is to be overwritten.
+
+        Parameters
+        ----------
+        what : str
+            What they are, for a message.
+        paths : collection of pathlib.Path
+            The files.
+        facts : mapping
+            What their sidecars would say besides what all say.
+        overwrite : bool, default=False
+            Whether they are made anew, whatever is there.
+
+        Returns
+        -------
+        bool
+            Whether all of them can be skipped.
+
+        Raises
+        ------
+        ValueError
+            If one is made from something else.
+        """
+        if overwrite:
+            return False
+        told = (self._told(path, facts) for path in paths)
+        other = next(filter(None, told), None)
+        if other:
+            raise ValueError(
+                f"{self.names.option} '{self.folder}' holds {what} made {other}; add --overwrite "
+                "to replace them, or give another folder"
+            )
+        return all(self.is_done(path, facts) for path in paths)
+
+    def is_done(self, path: Path, facts: Mapping[str, Any]) -> bool:
+        """Tell whether a file is there, whole, and made from the same."""
+        return Target.of(path).found() is not None and self._told(path, facts) is None
+
+    def _told(self, path: Path, facts: Mapping[str, Any]) -> str | None:
+        """Tell what a file was made from, if its sidecar says something else than is wanted."""
+        found = read_json(sidecar(path))
+        return None if found is None else difference(found, plain({**facts, **self.facts}))
+
+    def write(
+        self, contrast: Contrast, maps: Mapping[str, Nifti1Image], facts: Mapping[str, Any]
+    ) -> dict[str, Path]:
+        """Write a contrast's maps.
+
+        Parameters
+        ----------
+        contrast : Contrast
+            Which.
+        maps : mapping of str to nibabel.nifti1.Nifti1Image
+            As ``compute_contrast(..., output_type="all")`` returns them.
+        facts : mapping
+            What its sidecars say besides.
+
+        Returns
+        -------
+        dict of str to pathlib.Path
+            The files.
+        """
+        paths = self.paths(contrast)
+        for kind, path in paths.items():
+            image = maps[_KINDS.get(kind, "stat")]
+            name_contrast(image, contrast)
+            said = {"Description": _MEANING[kind], "Values": kind, **facts}
+            self.write_image(image, path, said)
+        return paths
+
+    def said(self, contrast: Contrast) -> dict[str, Any]:
+        """Return what the sidecar of a contrast's map of z, which has been written, says of it."""
+        found = read_json(sidecar(self.image_path(contrast, "z"))) or {}
+        return {key: found[key] for key in OF_CONTRAST if key in found}
+
+    def write_image(self, image: Nifti1Image, path: Path, facts: Mapping[str, Any]) -> None:
+        """Write an image and its sidecar."""
+        from groupglm.spaces.volume.saving import save_image
+
+        with self.described(path, facts) as draft:
+            save_image(image, draft)
+
+    def write_table(
+        self, table: pd.DataFrame, path: Path, facts: Mapping[str, Any], *, index: bool = False
+    ) -> None:
+        """Write a table and its sidecar, in which `facts` may describe columns, as in BIDS."""
+        with self.described(path, facts) as draft:
+            write_table(draft, table, index=index)
+
+    @contextmanager
+    def described(self, path: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
+        """Let a file be written as a draft, and publish it with its sidecar."""
+        with publishing(Target.of(path), {**facts, **self.facts}) as draft:
+            yield draft
+
+    @staticmethod
+    def remove(path: Path) -> None:
+        """Remove a file and its sidecar, if they are there."""
+        sidecar(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def _is_ours(facts: Mapping[str, Any]) -> bool:
+    return "DesignHash" in facts and made_by(facts) is not None

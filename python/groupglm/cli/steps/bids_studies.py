@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From a BIDS derivative to studies, one a first-level contrast: all that needs no image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groupglm.cli.options.common import NamedContrast
+from groupglm.cli.options.study import RunOptions
+from groupglm.cli.results.names import Contrast, Names, check_labels
+from groupglm.cli.steps.study_design import Study, check_estimable, make_study, read_contrasts
+from groupglm.runtime.naming import slug
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from groupglm.bids import StatsModel
+    from groupglm.bids.entities import NamedFile
+    from groupglm.cli.journal import Journal
+    from groupglm.inputs.matching import Matched
+
+__all__ = ["BidsOptions", "bids_studies"]
+
+
+@dataclass(frozen=True, eq=False)
+class BidsOptions(RunOptions):
+    """What the arguments of "bids" say.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The folder of the derivative that is written; `output` may be within it.
+    derivatives : pathlib.Path
+        Where the maps are.
+    first_level : tuple of str
+        First-level contrasts; empty if there is one only, or the model says which.
+    wanted : dict of str to list of str
+        Other entities of the maps, by short name.
+    participants : pathlib.Path or None
+        The table, if it is not the derivative's.
+    second_level : tuple of NamedContrast
+        Contrasts over the design, if there is no model.
+    model : groupglm.bids.StatsModel or None
+        The node of a Stats Model, in place of formula and contrasts.
+    model_file : pathlib.Path or None
+        Where it is.
+    """
+
+    root: Path
+    derivatives: Path
+    first_level: tuple[str, ...]
+    wanted: dict[str, list[str]]
+    participants: Path | None
+    second_level: tuple[NamedContrast, ...]
+    model: StatsModel | None
+    model_file: Path | None
+
+    @property
+    def read(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        return [*super().read, *filter(None, (self._participants, self.model_file))]
+
+    @property
+    def _participants(self) -> Path | None:
+        from groupglm.bids import find_participants
+
+        return self.participants or find_participants(self.derivatives)
+
+    @property
+    def subjects(self) -> set[str] | None:
+        """The subjects that options or model ask for; None for all."""
+        from groupglm.tabular.labels import plain_label
+
+        asked = [self.wanted.get("sub"), self.model.filters.get("sub") if self.model else None]
+        sets = [{plain_label(label) for label in labels} for labels in asked if labels]
+        return set.intersection(*sets) if sets else None
+
+    @cached_property
+    def table(self) -> pd.DataFrame | None:
+        """The participants table; None if there is none."""
+        from groupglm.inputs.matching import read_participants
+
+        path = self._participants
+        return None if path is None else read_participants(path)
+
+
+def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
+    """Bring together the maps, rows and designs of each first-level contrast.
+
+    Parameters
+    ----------
+    options : BidsOptions
+        Which maps, and which model.
+    journal : Journal
+        Is told what was found.
+
+    Returns
+    -------
+    list of Study
+        One a first-level contrast.
+
+    Raises
+    ------
+    ValueError
+        If it is not clear which maps are meant, or anything does not fit.
+    """
+    from groupglm.bids.collecting import find_effect_maps, one_map_a_subject
+
+    found = find_effect_maps(options.derivatives)
+    if options.table is None:
+        journal.warn(
+            f"no participants.tsv is in '{options.derivatives}', nor in the data set it was made "
+            "from; all subjects that have a map are taken"
+        )
+    studies = []
+    for files in _by_contrast(found, options, journal):
+        chosen = one_map_a_subject(files)
+        study = _study(chosen, options)
+        journal.say(_found(chosen, study))
+        study.show(journal)
+        studies.append(study)
+    check_labels(
+        [contrast for study in studies for contrast in study.contrasts],
+        "name them apart: --second-level-contrast NAME=EXPRESSION"
+        if options.model is None
+        else "give them names in the Stats Model that differ in more than case and punctuation",
+        prefixes={study.names.prefix for study in studies},
+    )
+    return studies
+
+
+def _by_contrast(
+    found: Sequence[NamedFile], options: BidsOptions, journal: Journal
+) -> list[list[NamedFile]]:
+    """Return the maps of each first-level contrast."""
+    from groupglm.bids.collecting import select_maps
+
+    if options.model is None:
+        kept = select_maps(found, options.wanted)
+        if not options.first_level:
+            return [kept]
+        return [select_maps(kept, {"contrast": [label]}) for label in options.first_level]
+    kept = _of_model(found, options.model, journal)
+    kept = select_maps(kept, options.wanted)
+    if options.first_level:
+        kept = select_maps(kept, {"contrast": options.first_level})
+    by_label: dict[str, list[NamedFile]] = {}
+    for file in kept:
+        by_label.setdefault(file.entities.get("contrast", ""), []).append(file)
+    if len(by_label) > 1 and not options.model.group_by_contrast:
+        raise ValueError(
+            f"node {options.model.node!r} pools the contrasts {', '.join(sorted(by_label))}, "
+            'several maps a subject, which is not supported; write "GroupBy": ["contrast"], or '
+            "choose one by --contrast"
+        )
+    return [by_label[label] for label in sorted(by_label)]
+
+
+def _of_model(found: Sequence[NamedFile], model: StatsModel, journal: Journal) -> list[NamedFile]:
+    """Return the maps that reach the node, as far as the names of the files can tell."""
+    from groupglm.bids.collecting import select_maps
+
+    kept = list(found)
+    if model.source is not None and any("node" in file.entities for file in found):
+        kept = select_maps(kept, {"node": [model.source]})
+    # Input is about the images at the bottom: maps of a subject need not name a run.
+    untold = [key for key in model.filters if key not in ("contrast", "sub")]
+    for key in untold:
+        if not any(key in file.entities for file in kept):
+            journal.warn(
+                f"the Stats Model asks for {key} {', '.join(model.filters[key])}, but the effect "
+                "maps do not have it in their names; all are taken"
+            )
+    return select_maps(kept, model.filters, untold=untold)
+
+
+def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
+    from groupglm.bids.derivative import common_entities, prefix_of
+    from groupglm.inputs.same_file import refuse_shared_files
+
+    files = list(chosen.values())
+    refuse_shared_files(list(chosen), [file.path for file in files], "the derivative")
+    entities = common_entities(files)
+    first_level = files[0].entities.get("contrast", "effect")
+    matched = _matched({label: file.path for label, file in chosen.items()}, options)
+    if options.allow_partial:
+        matched = matched.with_values(_columns(matched, options))
+    design = _design(matched, options)
+    prefix = prefix_of(entities)
+    stem = f"{prefix}contrast-{first_level}_"
+    return make_study(
+        matched,
+        design,
+        [
+            replace(contrast, label=_label(first_level, contrast))
+            for contrast in _contrasts(design, options)
+        ],
+        levels=_levels(matched, options),
+        names=Names(
+            prefix=prefix,
+            design=f"{stem}design.tsv",
+            mask=f"{stem}mask.nii.gz",
+            n_observations=f"{stem}stat-nObservations_statmap.nii.gz",
+            n_zeros=f"{stem}stat-nZeros_statmap.nii.gz",
+            df_residual=f"{stem}stat-dof_statmap.nii.gz",
+            model=f"{stem}model.groupglm",
+            report=f"{stem}report.html",
+            option="OUT",
+        ),
+        origin={"FirstLevel": {"contrast": first_level, **entities}},
+    )
+
+
+def _matched(maps: dict[str, Path], options: BidsOptions) -> Matched:
+    import pandas as pd
+
+    from groupglm.inputs.matching import match_subjects
+
+    table = options.table
+    if table is None:
+        table = pd.DataFrame(index=pd.Index(list(maps), name="subject_label"))
+    only = options.subjects
+    if only is not None:  # the others are left out on purpose
+        table = table[[label in only for label in table.index]]
+    return match_subjects(maps, table, allow_partial=options.allow_partial)
+
+
+def _columns(matched: Matched, options: BidsOptions) -> list[str]:
+    """Return the columns of the participants table that the design uses."""
+    from groupglm.design.formula.building import formula_columns
+
+    if options.model is not None:
+        return options.model.columns_used([str(name) for name in matched.participants.columns])
+    return formula_columns(options.formula)[0]
+
+
+def _levels(matched: Matched, options: BidsOptions) -> dict[str, dict[str, int]]:
+    """Return the number of subjects at each level of the design's categories."""
+    from groupglm.design.formula.used_columns import formula_levels
+
+    if options.model is not None:
+        return options.model.levels(matched.participants)
+    return formula_levels(options.formula, matched.participants)
+
+
+def _design(matched: Matched, options: BidsOptions) -> pd.DataFrame:
+    from groupglm.design.formula.building import design_from_formula
+
+    try:
+        if options.model is not None:
+            return options.model.design_matrix(matched.participants)
+        return design_from_formula(options.formula, matched.participants)
+    except ValueError as error:
+        if options.table is None:
+            raise ValueError(
+                f"no participants.tsv is in '{options.derivatives}', nor in the data set it was "
+                f"made from, and the design needs one ({options.formula}); give --participants"
+            ) from error
+        raise
+
+
+def _contrasts(design: pd.DataFrame, options: BidsOptions) -> list[Contrast]:
+    if options.model is None:
+        return read_contrasts(options.second_level, design, option="--second-level-contrast")
+    columns = [str(name) for name in design.columns]
+    contrasts = []
+    for given in options.model.contrasts_of(columns):
+        weights = given.over(columns)
+        said = "; ".join(_expression(row, given.conditions) for row in given.weights)
+        for row in weights if given.test == "F" else [weights]:
+            check_estimable(given.name, row, design)
+        contrasts.append(Contrast(given.name, said, weights, columns, slug(given.name)))
+    return contrasts
+
+
+def _expression(weights: Sequence[float], names: Sequence[str]) -> str:
+    """Write a row of weights as a person would: ``patient - 0.5*control``."""
+    text = ""
+    for weight, name in zip(weights, names, strict=True):
+        if weight:
+            sign = " - " if weight < 0 else " + "
+            text += sign + ("" if abs(weight) == 1 else f"{abs(weight):g}*") + name
+    return text.removeprefix(" + ").lstrip()
+
+
+def _label(first_level: str, contrast: Contrast) -> str:
+    """Return a contrast's label, as FitLins makes it: the mean of a contrast has its name."""
+    if contrast.label.lower() in ("", "intercept"):
+        return first_level
+    return first_level + contrast.label[:1].upper() + contrast.label[1:]
+
+
+def _found(chosen: Mapping[str, NamedFile], study: Study) -> str:
+    from groupglm.bids.collecting import variance_of
+
+    said = ", ".join(f"{key} {value}" for key, value in study.origin["FirstLevel"].items())
+    n_variances = sum(variance_of(file) is not None for file in chosen.values())
+    return (
+        f"Effect maps of {len(chosen)} subjects ({said}); {n_variances} have a variance map, which "
+        "ordinary least squares does not use."
+    )

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A contrast's map of z, thresholded, and the table of its clusters."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from groupglm.cli.commands.clusters import COLUMNS
+from groupglm.cli.results.names import Contrast, read_json, sidecar
+from groupglm.runtime.naming import counted
+from groupglm.runtime.rounding import rounded, statistic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from groupglm.cli.journal import Journal
+    from groupglm.cli.options.common import Correction
+    from groupglm.cli.results.study_results import Outputs
+
+__all__ = ["Rule", "correct_contrast"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a contrast is thresholded.
+
+    Parameters
+    ----------
+    correction : Correction
+        By which error rate.
+    cluster_threshold : int
+        Clusters of fewer voxels are left out.
+    two_sided : bool
+        Whether both tails of t are looked at.
+    """
+
+    correction: Correction
+    cluster_threshold: int
+    two_sided: bool
+
+    def facts(self, contrast: Contrast) -> dict[str, Any]:
+        """Return what sidecars say of it; F has one tail."""
+        two_sided = self.two_sided and contrast.stat_type == "t"
+        facts = self.correction.facts(two_sided=two_sided)
+        extent = self.cluster_threshold
+        return {**facts, "ClusterThreshold": extent} if extent else facts
+
+    def paths(self, outputs: Outputs, contrast: Contrast) -> tuple[Path, Path]:
+        """Return the files of the thresholded map and of the table of its clusters."""
+        kind = f"z_desc-{self.correction.label}"
+        table = outputs.contrast_path(contrast, f"stat-{kind}_clusters.tsv")
+        return outputs.image_path(contrast, kind), table
+
+
+def correct_contrast(
+    contrast: Contrast,
+    rule: Rule,
+    outputs: Outputs,
+    journal: Journal,
+    *,
+    overwrite: bool,
+) -> dict[str, Any]:
+    """Threshold a contrast's map of z, which has been written, inside the mask of the fit.
+
+    Parameters
+    ----------
+    contrast : Contrast
+        Which.
+    rule : Rule
+        How.
+    outputs : Outputs
+        Where the map is, and the results go.
+    journal : Journal
+        Tells the user.
+    overwrite : bool
+        Whether to redo what is there.
+
+    Returns
+    -------
+    dict
+        What was found, for a program.
+    """
+    from groupglm.inference.cluster_table import n_clusters, tabulate_clusters
+    from groupglm.inference.thresholds import threshold_map
+
+    correction = rule.correction
+    path, table_path = rule.paths(outputs, contrast)
+    two_sided = rule.two_sided and contrast.stat_type == "t"
+    said: dict[str, Any] = {"Correction": rule.facts(contrast), "Contrast": contrast.facts()}
+    files = {"map": str(path), "clusters": str(table_path)}
+    done = {"correction": str(correction), "files": files}
+    what = f"{correction} of {contrast.name!r}"
+    if outputs.are_done(what, (path, table_path), said, overwrite=overwrite):
+        found = read_json(sidecar(path)) or {}
+        journal.say(f"{contrast.name}: {correction} skipped, it is there already")
+        return {**done, "threshold": found.get("Threshold"), "status": "skipped"}
+    z_map = outputs.image_path(contrast, "z")
+    # The map has just been written, or its hash been compared when it was found.
+    image, threshold = threshold_map(
+        z_map,
+        outputs.mask,
+        alpha=correction.alpha,
+        height_control=correction.control,
+        cluster_threshold=rule.cluster_threshold,
+        two_sided=two_sided,
+        described=True,
+    )
+    assert image is not None  # noqa: S101  (a map was given)
+    finite = threshold if math.isfinite(threshold) else None
+    with warnings.catch_warnings():
+        # The threshold is not the user's, and the line below tells what survives.
+        warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
+        table = tabulate_clusters(
+            z_map,
+            threshold,
+            cluster_threshold=rule.cluster_threshold,
+            two_sided=two_sided,
+            described=True,
+        ).table
+    said = {**said, **outputs.said(contrast), "Threshold": finite}
+    about = f"Clusters of z scores that survive {correction}, with their peaks"
+    outputs.write_table(rounded(table), table_path, {"Description": about, **COLUMNS, **said})
+    about = f"z score where it survives {correction}"
+    outputs.write_image(image, path, {"Description": about, "Values": "z", **said})
+    count = n_clusters(table)
+    shown = (
+        "no voxel survives"
+        if finite is None
+        else f"{'|z|' if two_sided else 'z'} >= {statistic(threshold)}{correction.caution}"
+    )
+    journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
+    return {**done, "threshold": finite, "n_clusters": count, "status": "written"}

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The fit of a study, made when it is first needed, and the files that are about all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.cli.options.common import target_grid
+from groupglm.cli.results.names import Contrast
+from groupglm.cli.results.provenance import file_facts
+from groupglm.cli.results.study_results import Outputs
+
+if TYPE_CHECKING:
+    from groupglm.cli.journal import Journal
+    from groupglm.cli.options.study import RunOptions
+    from groupglm.cli.steps.study_design import Study
+    from groupglm.estimator.second_level import SecondLevelModel
+
+__all__ = ["Estimate", "Reading", "write_common"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How the maps of a study are read: all that changes the numbers of a fit besides its design.
+
+    Parameters
+    ----------
+    options : RunOptions
+        Formula, mask, smoothing, threads.
+    missing : str
+        What NaN means.
+    target_affine : tuple or pathlib.Path, optional
+        The grid to resample to.
+    zero_is_missing : bool
+        Whether exact zeros are missing values.
+    """
+
+    options: RunOptions
+    missing: Any
+    target_affine: Any
+    zero_is_missing: bool
+
+    def model(self) -> SecondLevelModel:
+        """Return the estimator that the options ask for."""
+        from groupglm import SecondLevelModel
+
+        affine, shape = target_grid(self.target_affine)
+        return SecondLevelModel(
+            mask_img=self.options.mask,
+            target_affine=affine,
+            target_shape=shape,
+            smoothing_fwhm=self.options.fwhm,
+            missing=self.missing,
+            zero_is_missing=self.zero_is_missing,
+            n_jobs=self.options.n_jobs,
+            verbose=1,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what sidecars say of it: the same where the options mean the same."""
+        target = self.target_affine
+        return {
+            "Formula": self.options.formula,
+            "Mask": None if self.options.mask is None else file_facts(self.options.mask),
+            "SmoothingFWHM": _width(self.options.fwhm),
+            "TargetGrid": file_facts(target) if isinstance(target, Path) else target,
+            "Missing": self.missing,
+            "ZeroIsMissing": self.zero_is_missing,
+        }
+
+    @property
+    def read(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        target = self.target_affine
+        return [*self.options.read, *([target] if isinstance(target, Path) else [])]
+
+    def outputs(self, study: Study) -> Outputs:
+        """Return the folder of a study that is read so: all its sidecars say the same of it."""
+        facts = {**study.facts_of_sidecars(), "Settings": self.facts()}
+        return Outputs(self.options.output, facts, study.names)
+
+
+def _width(fwhm: float | tuple[float, ...] | None) -> float | tuple[float, ...] | None:
+    """Return one width where all axes have the same, and None for 0."""
+    widths = fwhm if isinstance(fwhm, tuple) else (fwhm,)
+    return fwhm if len(set(widths)) > 1 else widths[0] or None
+
+
+class Estimate:
+    """The fit, made when it is first needed, and not at all if everything is there."""
+
+    def __init__(self, study: Study, reading: Reading) -> None:
+        self._study = study
+        self._reading = reading
+
+    @cached_property
+    def model(self) -> SecondLevelModel:
+        """The fitted model."""
+        images = [str(path) for path in self._study.maps.values()]
+        design = self._study.design.reset_index(drop=True)
+        return self._reading.model().fit(images, design_matrix=design)
+
+    def facts(self, contrast: Contrast) -> dict[str, Any]:
+        """Return what the sidecars of a contrast's maps say of it."""
+        residual = np.asarray(self.model.results_.df_residual)
+        degrees: dict[str, Any] = {"Residual": int(residual.max())}
+        if residual.ndim:
+            degrees["ResidualMinimum"] = int(residual.min())
+            degrees["ResidualMap"] = self._study.names.df_residual
+        if contrast.stat_type == "F":
+            tested = self.model.results_.contrast(np.array(contrast.weights), stat_type="F")
+            degrees["Numerator"] = tested.df_numerator
+        return {
+            "Contrast": contrast.facts(),
+            "StatType": contrast.stat_type,
+            "DegreesOfFreedom": degrees,
+            "Zeros": zero_facts(self.model),
+        }
+
+
+def zero_facts(model: SecondLevelModel) -> dict[str, Any]:
+    """Return what sidecars say of exact zeros in some maps at voxels where others have values."""
+    zeros = model.zeros_
+    return {
+        "VoxelsZeroInSomeSubjects": zeros.n_partial,
+        "VoxelsWithOneSubject": zeros.n_single,
+        "TreatedAs": "missing" if zeros.are_missing else "values",
+    }
+
+
+def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
+    """Write the files that are not of one contrast: design, mask, and counts if values are missing.
+
+    Parameters
+    ----------
+    study : Study
+        Which.
+    outputs : Outputs
+        Where to.
+    model : SecondLevelModel
+        Fitted.
+    journal : Journal
+        Is told of mask and counts.
+    """
+    folder, names = outputs.folder, outputs.names
+    outputs.write_table(
+        study.design,
+        folder / names.design,
+        {
+            "Description": "Design matrix of the group model, a row a subject",
+            "subject_label": {"Description": "Label of the subject"},
+        },
+        index=True,
+    )
+    said = {"Description": "Voxels of the group model", "Type": "Brain"}
+    outputs.write_image(model.mask_img_, outputs.mask, said)
+    counts, degrees = folder / names.n_observations, folder / names.df_residual
+    n_observations = model.results_.n_observations
+    if isinstance(n_observations, np.ndarray):
+        said = {"Description": "Number of subjects that have a value at a voxel"}
+        outputs.write_image(model.n_observations_, counts, said)
+        said = {"Description": "Residual degrees of freedom of the group model at a voxel"}
+        outputs.write_image(model.df_residual_, degrees, said)
+        journal.say(
+            f"Values are missing: {n_observations.min()} to {n_observations.max()} of "
+            f"{len(study.design)} subjects at a voxel ({counts.name}; {degrees.name})."
+        )
+    else:
+        for path in (counts, degrees):  # of an earlier fit
+            outputs.remove(path)
+    _write_zeros(outputs, model, journal)
+    journal.say(f"Mask: {model.n_elements_} voxels.")
+
+
+def _write_zeros(outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
+    """Write in how many maps each voxel is exactly zero, if in some but not in others."""
+    path, zeros = outputs.folder / outputs.names.n_zeros, model.zeros_
+    if not zeros.n_partial:
+        outputs.remove(path)  # of an earlier fit
+        return
+    said = {"Description": "Number of subjects whose map is exactly zero at a voxel"}
+    outputs.write_image(model.n_zeros_, path, {**said, "Zeros": zero_facts(model)})
+    treated = "they are missing values" if zeros.are_missing else "they count as values"
+    journal.say(f"Zeros: {zeros.sentence('subjects')}; {treated} ({path.name}).")

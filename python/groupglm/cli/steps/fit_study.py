@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fit a prepared study, write its maps, and skip what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.cli.commands.report import write_report
+from groupglm.cli.options.common import Correction
+from groupglm.cli.options.typed_command import typed_command
+from groupglm.cli.results.claims import claimed_study
+from groupglm.cli.results.names import Contrast
+from groupglm.cli.results.provenance import file_facts
+from groupglm.cli.results.records import Target
+from groupglm.cli.results.removal import contradicting, remove
+from groupglm.cli.results.study_results import Outputs
+from groupglm.cli.steps.corrections import Rule, correct_contrast
+from groupglm.cli.steps.estimation import Estimate, Reading, write_common
+from groupglm.cli.steps.permutation_tests import (
+    Permutations,
+    check_permutable,
+    permutation_targets,
+    permute_contrast,
+    test_on_page,
+)
+from groupglm.runtime.rounding import place, statistic
+
+if TYPE_CHECKING:
+    from groupglm.cli.journal import Journal
+    from groupglm.cli.options.study import FitOptions, RunOptions
+    from groupglm.cli.steps.study_design import Study
+    from groupglm.estimator.second_level import SecondLevelModel
+
+__all__ = ["Settings", "run"]
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """How a study is fitted, as the options of the command say."""
+
+    options: RunOptions
+    how: FitOptions
+
+    @property
+    def reading(self) -> Reading:
+        """How the maps are read."""
+        how = self.how
+        return Reading(self.options, how.missing, how.target_affine, how.zero_is_missing)
+
+    @property
+    def read(self) -> list[Path]:
+        """The files that are read besides the maps."""
+        return [*self.reading.read, *filter(None, [self.how.background])]
+
+    @property
+    def rules(self) -> list[Rule]:
+        """How maps are thresholded."""
+        how = self.how
+        return [Rule(each, how.cluster_threshold, how.two_sided) for each in how.corrections]
+
+    @property
+    def permutations(self) -> Permutations | None:
+        """How contrasts are permuted too; None if they are not."""
+        if self.how.permute is None:
+            return None
+        return Permutations(
+            n_perm=self.how.permute,
+            tfce=self.how.tfce,
+            cluster_p=self.how.cluster_p,
+            two_sided=self.how.two_sided,
+            seed=self.how.seed,
+            missing=self.how.missing,
+            zero_is_missing=self.how.zero_is_missing,
+            target_affine=self.how.target_affine,
+        )
+
+
+@contextmanager
+def claimed_fit(study: Study, settings: Settings) -> Iterator[None]:
+    """Hold the place of a study's results; refuse what cannot be fitted, or would lose something.
+
+    Parameters
+    ----------
+    study : Study
+        Maps, design and contrasts.
+    settings : Settings
+        How to fit, and where to write.
+
+    Raises
+    ------
+    ValueError
+        If a contrast cannot be permuted, or results cannot be written there.
+    """
+    permutations = settings.permutations
+    if permutations is not None:
+        check_permutable(study.contrasts)
+    outputs = settings.reading.outputs(study)
+    with claimed_study(
+        study,
+        outputs,
+        _targets(study, outputs, settings),
+        settings.read,
+        permutations,
+        overwrite=settings.options.overwrite,
+    ):
+        yield
+
+
+def _targets(study: Study, outputs: Outputs, settings: Settings) -> list[Target]:
+    """Return all that a fit may write."""
+    names, how = outputs.names, settings.how
+    paths = outputs.shared_paths
+    paths += [outputs.folder / names.model] if how.save_model else []
+    paths += [outputs.folder / names.report] if how.report else []
+    for contrast in study.contrasts:
+        paths += outputs.paths(contrast).values()
+        for rule in settings.rules:
+            paths += rule.paths(outputs, contrast)
+    targets = list(map(Target.of, paths))
+    if settings.permutations is not None:
+        targets += permutation_targets(study.contrasts, settings.permutations, outputs)
+    return targets
+
+
+def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
+    """Fit a study, whose place is held, and write its results.
+
+    Parameters
+    ----------
+    study : Study
+        Maps, design and contrasts.
+    settings : Settings
+        How to fit, and where to write.
+    journal : Journal
+        Tells the user.
+
+    Returns
+    -------
+    dict
+        What was done, for a program.
+
+    Raises
+    ------
+    ValueError
+        If the images cannot be fitted, or the folder holds results of other input.
+    OSError
+        If something cannot be read or written.
+    """
+    permutations = settings.permutations
+    outputs = settings.reading.outputs(study)
+    todo = _what_to_do(study, outputs, settings)
+    fitted = Estimate(study, settings.reading)
+    if todo or not _has_common(outputs, settings):
+        _write_shared(study, outputs, fitted.model, settings, journal)
+    done = [_contrast(c, c in todo, outputs, fitted, journal) for c in study.contrasts]
+    for facts, contrast in zip(done, study.contrasts, strict=True):
+        facts["corrected"] = [
+            correct_contrast(contrast, rule, outputs, journal, overwrite=settings.options.overwrite)
+            for rule in settings.rules
+        ]
+    if permutations is not None:
+        options = replace(settings.options, mask=outputs.mask)  # the mask of the fit
+        for facts, contrast in zip(done, study.contrasts, strict=True):
+            facts["permuted"] = permute_contrast(
+                study, contrast, permutations, outputs, options, outputs.said, journal
+            )
+    summary: dict[str, Any] = {"contrasts": done}
+    if settings.how.report:
+        summary["report"] = _report(
+            study, outputs, fitted, settings, journal, done, redo=bool(todo)
+        )
+    return summary
+
+
+def _report(
+    study: Study,
+    outputs: Outputs,
+    fitted: Estimate,
+    settings: Settings,
+    journal: Journal,
+    done: list[dict[str, Any]],
+    *,
+    redo: bool,
+) -> str:
+    """Write the page, unless it is there, about the same results, and none is newer."""
+    path = outputs.folder / outputs.names.report
+    how = settings.how
+    corrections = how.corrections or (Correction("fpr", 0.001),)
+    said: dict[str, Any] = {
+        "Contrasts": [contrast.facts() for contrast in study.contrasts],
+        "Corrections": [correction.facts(two_sided=how.two_sided) for correction in corrections],
+        "Page": {
+            "ClusterThreshold": how.cluster_threshold,
+            "Background": None if how.background is None else file_facts(how.background),
+        },
+    }
+    tests = {}
+    if settings.permutations is not None:
+        facts = settings.permutations.facts()
+        for own in done:
+            found = own["permuted"]
+            tests[own["name"]] = test_on_page(
+                facts, found["n_permutations"], found["files"], sign_flips=found["sign_flips"]
+            )
+            redo |= found["status"] == "written"
+        counts = {name: test.n_permutations for name, test in tests.items()}
+        said["Permutation"] = {**facts, "NumberOfPermutations": counts}
+    if redo or not outputs.is_done(path, said):
+        weights = {contrast.name: contrast.weights for contrast in study.contrasts}
+        facts = {"Description": "Page about the group model", **said}
+        with outputs.described(path, facts) as draft:
+            write_report(
+                fitted.model,
+                weights,
+                corrections,
+                draft,
+                permutations=tests,
+                command=typed_command(),
+                two_sided=how.two_sided,
+                cluster_threshold=how.cluster_threshold,
+                **({} if how.background is None else {"bg_img": how.background}),
+            )
+        journal.say(f"Report: {path}")
+    else:
+        journal.say(f"Report: skipped, it is there already: {path}")
+    return str(path)
+
+
+def _what_to_do(study: Study, outputs: Outputs, settings: Settings) -> list[Contrast]:
+    return [
+        contrast
+        for contrast in study.contrasts
+        if not outputs.are_done(
+            f"results of {contrast.name!r}",
+            outputs.paths(contrast).values(),
+            {"Contrast": contrast.facts()},
+            overwrite=settings.options.overwrite,
+        )
+    ]
+
+
+def _has_common(outputs: Outputs, settings: Settings) -> bool:
+    names = outputs.names
+    wanted = [names.design, names.mask, *([names.model] if settings.how.save_model else [])]
+    return all(outputs.is_done(outputs.folder / name, {}) for name in wanted)
+
+
+def _write_shared(
+    study: Study, outputs: Outputs, model: SecondLevelModel, settings: Settings, journal: Journal
+) -> None:
+    """Write what all contrasts share, in the place of another study if that is wanted."""
+    if settings.options.overwrite:
+        read = [*settings.read, *study.maps.values()]
+        remove(contradicting(study, outputs, read, settings.permutations), journal)
+    write_common(study, outputs, model, journal)
+    if settings.how.save_model:
+        path = outputs.folder / outputs.names.model
+        said = {"Description": "The fitted model, as SecondLevelModel.load reads it"}
+        with outputs.described(path, said) as draft:
+            model.save(draft)
+
+
+def _contrast(
+    contrast: Contrast, needed: bool, outputs: Outputs, fitted: Estimate, journal: Journal
+) -> dict[str, Any]:
+    """Write a contrast's maps unless they are there, and tell of its peak."""
+    if needed:
+        maps = fitted.model.compute_contrast(
+            contrast.weights, second_level_stat_type=contrast.stat_type, output_type="all"
+        )
+        outputs.write(contrast, maps, fitted.facts(contrast))
+    paths = outputs.paths(contrast)
+    strongest = _strongest(paths["z"], outputs.mask, contrast.stat_type)
+    told = ", ".join(
+        f"{name.replace('_', ' ')} z {statistic(found['z'])} at {place(found['mm'])}"
+        for name, found in strongest.items()
+        if found is not None
+    )
+    status = "written" if needed else "skipped"
+    done = "" if needed else " skipped, it is there already (--overwrite redoes it);"
+    journal.say(f"{contrast.name}:{done} {told}")
+    return {
+        "name": contrast.name,
+        "expression": contrast.expression,
+        "stat_type": contrast.stat_type,
+        "status": status,
+        **strongest,
+        "files": {kind: str(path) for kind, path in paths.items()},
+    }
+
+
+def _strongest(path: Path, mask: Path, stat_type: str) -> dict[str, dict[str, Any] | None]:
+    """Find the strongest z of either sign in the mask; of F, whose z has one tail, the largest."""
+    from groupglm.cli.results.maps_read_back import values_of
+    from groupglm.inference.peaks import extremes
+
+    z, affine = values_of(path)
+    inside, _ = values_of(mask)
+    if inside.shape != z.shape:
+        raise ValueError(
+            f"'{mask}' has the shape {inside.shape}, and '{path}' {z.shape}; remove them to "
+            "have them made again"
+        )
+    found = extremes(np.where(inside > 0, z, np.nan), affine)
+    facts = [
+        None if one is None else {"z": one.value, "mm": [round(mm, 3) for mm in one.position]}
+        for one in found
+    ]
+    if stat_type == "F":
+        return {"strongest": facts[0]}
+    return {"strongest_positive": facts[0], "strongest_negative": facts[1]}

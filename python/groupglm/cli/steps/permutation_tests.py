@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A contrast tested by permutation, and its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.cli.options.common import target_grid
+from groupglm.cli.results.claims import claimed_study
+from groupglm.cli.results.maps_read_back import values_of
+from groupglm.cli.results.names import Contrast, name_contrast, read_json, sidecar
+from groupglm.cli.results.records import PermutationTarget, Target
+from groupglm.cli.results.removal import contradicting, remove
+from groupglm.cli.results.study_results import Outputs
+from groupglm.cli.steps.estimation import Estimate, Reading, write_common
+from groupglm.report.permutation_test import PREFIX
+from groupglm.runtime.naming import counted
+from groupglm.runtime.rounding import p_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from groupglm.cli.journal import Journal
+    from groupglm.cli.options.study import RunOptions
+    from groupglm.cli.steps.study_design import Study
+    from groupglm.report import PermutationTest
+
+__all__ = [
+    "Permutations",
+    "check_permutable",
+    "permutation_targets",
+    "permute_contrast",
+    "run_permutations",
+    "test_on_page",
+]
+
+_MEANING = {
+    "t": "t statistic",
+    "F": "F statistic",
+    "size": "size of the voxel's cluster, in voxels",
+    "mass": "mass of the voxel's cluster: the sum of |statistic| - cluster-forming threshold",
+    "tfce": "statistic enhanced by threshold-free cluster enhancement",
+    "max_t": "voxels",
+    "max_F": "voxels",
+    "max_size": "sizes of clusters",
+    "max_mass": "masses of clusters",
+    "max_tfce": "enhanced statistics",
+}
+
+
+@dataclass(frozen=True)
+class Permutations:
+    """How a contrast is permuted, as the options say."""
+
+    n_perm: int
+    tfce: bool
+    cluster_p: float | None
+    two_sided: bool
+    seed: int
+    missing: Any
+    zero_is_missing: bool
+    target_affine: Any = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what sidecars say, besides the number."""
+        return {
+            "TFCE": self.tfce,
+            "ClusterFormingP": self.cluster_p,
+            "TwoSided": self.two_sided,
+            "Seed": self.seed,
+        }
+
+
+def run_permutations(
+    study: Study, options: RunOptions, how: Permutations, journal: Journal
+) -> list[dict[str, Any]]:
+    """Test all contrasts of a study by permutation.
+
+    Parameters
+    ----------
+    study : Study
+        Maps, design and contrasts.
+    options : RunOptions
+        Mask, smoothing, threads, and where to write.
+    how : Permutations
+        How.
+    journal : Journal
+        Tells the user.
+
+    Returns
+    -------
+    list of dict
+        What was found, for a program.
+    """
+    reading = Reading(options, how.missing, how.target_affine, how.zero_is_missing)
+    outputs = reading.outputs(study)
+    targets = [
+        *map(Target.of, outputs.shared_paths),
+        *permutation_targets(study.contrasts, how, outputs),
+    ]
+    overwrite = options.overwrite
+    with claimed_study(study, outputs, targets, reading.read, how, overwrite=overwrite):
+        fitted = Estimate(study, reading)
+        if overwrite or not outputs.is_done(outputs.mask, {}):
+            model = fitted.model  # images that cannot be fitted leave what is there
+            if overwrite:
+                read = [*reading.read, *study.maps.values()]
+                remove(contradicting(study, outputs, read, how), journal)
+            write_common(study, outputs, model, journal)
+        # Of the fit, so that it is found once, and is the one that was written.
+        options = replace(options, mask=outputs.mask)
+        return [
+            {
+                "name": c.name,
+                **permute_contrast(study, c, how, outputs, options, fitted.facts, journal),
+            }
+            for c in study.contrasts
+        ]
+
+
+def permutation_targets(
+    contrasts: Sequence[Contrast], how: Permutations, outputs: Outputs
+) -> list[Target]:
+    """Return the files that permutations of contrasts write."""
+    targets: list[Target] = []
+    for contrast in contrasts:
+        paths = [_path(outputs, contrast, name) for name in _names(contrast, how)]
+        targets += [*map(Target.of, paths), PermutationTarget.of(_state(outputs, contrast))]
+    return targets
+
+
+def check_permutable(contrasts: Sequence[Contrast]) -> None:
+    """Refuse what the permutation test would take for another test, before the long work.
+
+    Parameters
+    ----------
+    contrasts : sequence of Contrast
+        What is to be tested.
+
+    Raises
+    ------
+    ValueError
+        If one is an F test of one row, which permutation takes for t.
+    """
+    for contrast in contrasts:
+        if contrast.stat_type == "F" and len(contrast.weights) == 1:
+            raise ValueError(
+                f"contrast {contrast.name!r} is an F test of one row, which cannot be permuted "
+                "here; make it a t test, which with both tails is the same"
+            )
+
+
+def permute_contrast(
+    study: Study,
+    contrast: Contrast,
+    how: Permutations,
+    outputs: Outputs,
+    options: RunOptions,
+    facts: Callable[[Contrast], Mapping[str, Any]],
+    journal: Journal,
+) -> dict[str, Any]:
+    """Test a contrast by permutation, and write maps of corrected p-values.
+
+    What is there already is skipped; fewer permutations than asked for, or interrupted ones, are
+    gone on with.
+
+    Parameters
+    ----------
+    study : Study
+        Maps and design.
+    contrast : Contrast
+        What is tested.
+    how : Permutations
+        How.
+    outputs : Outputs
+        Where the results go.
+    options : RunOptions
+        Mask, smoothing, threads, and whether to begin anew.
+    facts : callable
+        Returns what sidecars say of the contrast, if there is anything to do.
+    journal : Journal
+        Tells the user.
+
+    Returns
+    -------
+    dict
+        What was found, for a program.
+
+    Raises
+    ------
+    ValueError
+        If the contrast cannot be permuted, or the folder holds results of other input.
+    """
+    from groupglm.inference.permutation.planning import flips_signs
+    from groupglm.inference.permutation.resuming import ResumeError
+
+    names = _names(contrast, how)
+    paths = {name: _path(outputs, contrast, name) for name in names}
+    said = {"Contrast": contrast.facts(), "Permutation": how.facts()}
+    progress = _state(outputs, contrast)
+    if options.overwrite:
+        progress.unlink(missing_ok=True)
+    what = f"permutations of {contrast.name!r}"
+    if outputs.are_done(what, paths.values(), said, overwrite=options.overwrite):
+        found = [read_json(sidecar(path)) or {} for path in paths.values()]
+        counts = [said.get("NumberOfPermutations") for said in found]
+        n_done = {count for count in counts if count is not None}  # several: interrupted
+        enough = all(said.get("NumberAskedFor", 0) >= how.n_perm for said in found)
+        if enough and len(n_done) == 1:
+            number = n_done.pop()
+            journal.say(
+                f"{contrast.name}: permutations skipped, {number} of them are there already "
+                "(--overwrite redoes them)"
+            )
+            return _summary(paths, number, "skipped", found[0].get("SignFlips"))
+    try:
+        images, number = _permute(study, contrast, how, options, progress)
+    except ResumeError as error:
+        raise ValueError(
+            f"{outputs.names.option} '{outputs.folder}' holds interrupted permutations that cannot "
+            f"be gone on with: {progress.name} {error.reason}; add --overwrite to begin anew, or "
+            "give another folder"
+        ) from error
+    said |= facts(contrast)
+    flips = flips_signs(study.design.to_numpy(), np.array(contrast.weights))
+    numbers = {
+        "NumberOfPermutations": number,
+        "NumberAskedFor": how.n_perm,
+        "SignFlips": flips,
+    }
+    for name, path in paths.items():
+        key = name.removeprefix("logp_")
+        meaning = _MEANING[key]
+        if key != name:
+            meaning = f"-log10 of p, corrected for all {meaning} by the largest of each permutation"
+        name_contrast(images[name], contrast)
+        values = {"Values": key if key == name else "logp"}
+        outputs.write_image(
+            images[name], path, {"Description": meaning, **values, **said, **numbers}
+        )
+    summary = _summary(paths, number, "written", flips)
+    what = counted(number, "sign flip" if flips else "permutation")
+    tails = ""
+    if contrast.stat_type == "t":  # F has one
+        tails = ", both tails" if how.two_sided else ", the positive tail"
+    for name, p in summary["smallest_p"].items():
+        over = _MEANING[f"max_{name}"]
+        formed = "" if name not in ("size", "mass") else f", {_formed(how)}"
+        journal.say(
+            f"{contrast.name}: {name}: smallest p {p_value(p)}, family-wise over {over}"
+            f"{formed}{tails} ({what})"
+        )
+    return summary
+
+
+def test_on_page(
+    facts: Mapping[str, Any], n_done: int, files: Mapping[str, Any], *, sign_flips: bool | None
+) -> PermutationTest:
+    """Return a contrast's permutation test as a page shows it.
+
+    Parameters
+    ----------
+    facts : mapping
+        What its sidecars say under "Permutation".
+    n_done : int
+        Number of permutations that were done.
+    files : mapping of str to str or pathlib.Path
+        Its maps, by the name that `groupglm.non_parametric_inference` gives each.
+    sign_flips : bool or None
+        Whether signs were flipped; None if it is not known.
+
+    Returns
+    -------
+    PermutationTest
+        Of the maps of corrected p-values among them.
+    """
+    from groupglm.report import PermutationTest
+
+    return PermutationTest(
+        {name: str(path) for name, path in files.items() if name.startswith(PREFIX)},
+        n_permutations=n_done,
+        two_sided=bool(facts.get("TwoSided")),
+        cluster_p=facts.get("ClusterFormingP"),
+        sign_flip=sign_flips,
+    )
+
+
+def _formed(how: Permutations) -> str:
+    """Say what the p of a cluster does not say: its voxels have no corrected p of their own."""
+    return f"formed at p < {how.cluster_p} of a voxel, not corrected for the number of voxels"
+
+
+def _names(contrast: Contrast, how: Permutations) -> list[str]:
+    names: list[str] = [contrast.stat_type]
+    if how.cluster_p is not None:
+        names += ["size", "mass"]
+    if how.tfce:
+        names.append("tfce")
+    maxima = [f"logp_max_{name}" for name in names]
+    return maxima if len(names) == 1 else names + maxima  # the statistic alone is fit's own map
+
+
+def _path(outputs: Outputs, contrast: Contrast, name: str) -> Path:
+    """Return the file of a map: ``stat-t_desc-permutation``, ``stat-logp_desc-maxTfce``."""
+    kind = f"{name}_desc-permutation"
+    if name.startswith(PREFIX):
+        own = name.removeprefix(PREFIX)
+        kind = f"logp_desc-max{own[:1].upper()}{own[1:]}"
+    return outputs.image_path(contrast, kind)
+
+
+def _state(outputs: Outputs, contrast: Contrast) -> Path:
+    """Return the file from which permutations go on."""
+    return outputs.contrast_path(contrast, "permutations.npz")
+
+
+def _permute(
+    study: Study, contrast: Contrast, how: Permutations, options: RunOptions, progress: Path
+) -> tuple[Mapping[str, Any], int]:
+    from groupglm import non_parametric_inference
+    from groupglm.inference.permutation.resuming import load_state
+
+    affine, shape = target_grid(how.target_affine)
+    outputs = non_parametric_inference(
+        [str(path) for path in study.maps.values()],
+        design_matrix=study.design.reset_index(drop=True),
+        second_level_contrast=np.array(contrast.weights),
+        mask=options.mask,
+        smoothing_fwhm=options.fwhm,
+        model_intercept=False,  # the formula says whether there is one
+        n_perm=how.n_perm,
+        two_sided_test=how.two_sided and contrast.stat_type == "t",
+        random_state=how.seed,
+        n_jobs=options.n_jobs,
+        verbose=1,
+        threshold=how.cluster_p,
+        tfce=how.tfce,
+        missing=how.missing,
+        zero_is_missing=how.zero_is_missing,
+        target_affine=affine,
+        target_shape=shape,
+        resume=progress,
+    )
+    images = outputs if isinstance(outputs, dict) else {f"logp_max_{contrast.stat_type}": outputs}
+    return images, load_state(progress).n_done
+
+
+def _summary(
+    paths: Mapping[str, Path], n_done: int, status: str, sign_flips: bool | None
+) -> dict[str, Any]:
+    smallest = {}
+    for name, path in paths.items():
+        if name.startswith(PREFIX):
+            logp, _ = values_of(path)
+            smallest[name.removeprefix(PREFIX)] = float(10.0 ** -np.nanmax(logp))  # NaN: not tested
+    return {
+        "status": status,
+        "n_permutations": n_done,
+        "sign_flips": sign_flips,
+        "smallest_p": smallest,
+        "files": {name: str(path) for name, path in paths.items()},
+    }

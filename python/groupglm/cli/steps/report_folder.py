@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a folder of results holds for a page: its model, contrasts, corrections, permutations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from groupglm.cli.options.common import Correction
+from groupglm.cli.results.names import Contrast, read_json, sidecar
+from groupglm.cli.results.records import check_described
+from groupglm.cli.results.sameness import made_by, study_difference
+from groupglm.cli.steps.permutation_tests import test_on_page
+from groupglm.report.permutation_test import PREFIX
+from groupglm.runtime.naming import slug
+
+if TYPE_CHECKING:
+    from groupglm.report import PermutationTest
+
+__all__ = ["ModelFolder", "find_model"]
+
+_ENDING = "_statmap.json"
+_T = TypeVar("_T", int, bool)
+
+
+def find_model(place: Path) -> Path:
+    """Return the saved model in a folder of results.
+
+    Parameters
+    ----------
+    place : pathlib.Path
+        A folder, or the model itself.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds none, or several.
+    """
+    if not place.is_dir():
+        return place
+    found = sorted(place.glob("*.groupglm"))
+    if not found:
+        raise ValueError(
+            f"folder '{place}' holds no saved model (*.groupglm); fit it with --save-model, or "
+            "give the file of a model"
+        )
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ValueError(f"folder '{place}' holds several models: {names}; give one of the files")
+    return found[0]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFolder:
+    """The results of a model that lie beside it, as their sidecars tell.
+
+    Parameters
+    ----------
+    contrasts : list of Contrast
+        In the order of their names of files.
+    corrections : list of Correction
+        How they were thresholded.
+    permutations : dict of str to PermutationTest
+        Permutation tests by the contrast's name.
+    extents : dict of int to str
+        Numbers of voxels from which clusters were kept, with the first sidecar that says so.
+    tails : dict of bool to str
+        Whether both tails of t were looked at, with the first sidecar that says so.
+    read : list of pathlib.Path
+        The maps of these.
+    """
+
+    contrasts: list[Contrast] = field(default_factory=list)
+    corrections: list[Correction] = field(default_factory=list)
+    permutations: dict[str, PermutationTest] = field(default_factory=dict)
+    extents: dict[int, str] = field(default_factory=dict)
+    tails: dict[bool, str] = field(default_factory=dict)
+    read: list[Path] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, model: Path) -> ModelFolder:
+        """Read the sidecars beside a model; those of another study are left out.
+
+        Parameters
+        ----------
+        model : pathlib.Path
+            The saved model.
+
+        Returns
+        -------
+        ModelFolder
+            Empty if the model has no sidecar.
+
+        Raises
+        ------
+        ValueError
+            If a sidecar is damaged; or the model or a map is not the file that it describes.
+        """
+        folder = cls()
+        check_described(model)
+        known = _facts_of(sidecar(model))
+        if known is None:
+            return folder
+        tests: dict[str, dict[str, Any]] = {}
+        for path, facts in _records(model, known):
+            contrast = _contrast(facts["Contrast"])
+            name = contrast.name
+            if name not in [own.name for own in folder.contrasts]:
+                folder.contrasts.append(contrast)
+            if isinstance(facts.get("Correction"), dict):
+                found = facts["Correction"]
+                correction = Correction(found["HeightControl"], found["Alpha"])
+                if correction not in folder.corrections:
+                    folder.corrections.append(correction)
+                folder.extents.setdefault(int(found.get("ClusterThreshold", 0)), path.name)
+                if contrast.stat_type == "t":  # F has one tail whatever was asked for
+                    folder.tails.setdefault(bool(found.get("TwoSided", True)), path.name)
+            kind = _permuted_kind(path)
+            if kind and "Permutation" in facts and "NumberOfPermutations" in facts:
+                own = tests.setdefault(name, {"facts": facts, "files": {}})
+                own["files"][kind] = _image_of(path)
+                folder.read.append(_image_of(path))
+        for name, own in tests.items():
+            n_done, facts = own["facts"]["NumberOfPermutations"], own["facts"]["Permutation"]
+            folder.permutations[name] = test_on_page(
+                facts, n_done, own["files"], sign_flips=own["facts"].get("SignFlips")
+            )
+        return folder
+
+    def extent(self, given: int | None) -> int:
+        """Return the number of voxels of the smallest cluster: as given, else as in the folder.
+
+        Raises
+        ------
+        ValueError
+            If none is given, and results in the folder differ in it.
+        """
+        return _agreed(given, self.extents, 0, "cluster threshold", "--cluster-threshold")
+
+    def two_sided(self, given: bool | None) -> bool:
+        """Return whether both tails are looked at: as given, else as in the folder.
+
+        Raises
+        ------
+        ValueError
+            If it is not given, and results in the folder differ in it.
+        """
+        return _agreed(given, self.tails, True, "two-sided", "--two-sided or --one-sided")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a page's sidecar says of what was found beside the model."""
+        counts = {name: test.n_permutations for name, test in self.permutations.items()}
+        return {
+            "Contrasts": [contrast.facts() for contrast in self.contrasts],
+            "Correct": [str(correction) for correction in self.corrections],
+            "NumberOfPermutations": counts,
+        }
+
+
+def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the sidecars of maps of the same study that are complete."""
+    for path in sorted(model.parent.glob(f"*contrast-*{_ENDING}")):
+        facts = _facts_of(path)
+        if facts is None or made_by(facts) is None or not _image_of(path).exists():
+            continue
+        same_maps = facts.get("FirstLevel") == known.get("FirstLevel")
+        if same_maps and "Contrast" in facts and study_difference(facts, known) is None:
+            check_described(_image_of(path))
+            yield path, facts
+
+
+def _facts_of(record: Path) -> dict[str, Any] | None:
+    """Return what a sidecar says; None if there is none: of a damaged one, a page lacks results."""
+    facts = read_json(record)
+    if facts is None and record.exists():
+        raise ValueError(
+            f"the sidecar '{record}' is damaged, and what it is about would be left out of the "
+            "page; move it away with its file, and fit again"
+        )
+    return facts
+
+
+def _agreed(given: _T | None, found: Mapping[_T, str], default: _T, what: str, option: str) -> _T:
+    """Return what was given, else what all results say, else the default."""
+    if given is not None:
+        return given
+    if len(found) > 1:
+        said = "; ".join(f"{value} in {name}" for value, name in found.items())
+        raise ValueError(
+            f"the folder's results were thresholded in different ways ({what}: {said}), and a page "
+            f"has one; give {option}"
+        )
+    return next(iter(found), default)
+
+
+def _image_of(record: Path) -> Path:
+    """Return the map that a sidecar is of."""
+    return record.with_name(f"{record.name.removesuffix('.json')}.nii.gz")
+
+
+def _contrast(facts: Mapping[str, Any]) -> Contrast:
+    name = str(facts["Name"])
+    columns = [str(column) for column in facts["Columns"]]
+    return Contrast(name, str(facts["Expression"]), facts["Weights"], columns, slug(name))
+
+
+def _permuted_kind(path: Path) -> str:
+    """Return the name of a map of corrected p: ``logp_max_size``; empty for another map."""
+    _, found, kind = path.name.removesuffix(_ENDING).rpartition("_stat-logp_desc-max")
+    if not found:
+        return ""
+    return PREFIX + (kind if kind == "F" else kind[:1].lower() + kind[1:])

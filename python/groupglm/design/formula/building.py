@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Design matrices from a formula over a participants table.
+
+The formula is read into terms (`formula_terms`), and what stands inside a function call or braces
+is computed from its syntax tree (`formula_code`): no part of it is ever executed as Python. A
+formula from elsewhere can therefore not open files or start programs. formulaic codes categories,
+makes splines and polynomials, and finds which columns the terms need.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from groupglm.design.collinearity import quote_names
+from groupglm.design.formula.code import columns_of, find_column
+from groupglm.design.formula.columns import design_of_terms
+from groupglm.design.formula.terms import Factor, Formula, read_formula
+from groupglm.design.formula.used_columns import check_used, declared_categories
+from groupglm.design.origins import with_origins
+from groupglm.errors import warn_caller
+from groupglm.runtime.arguments import check_text, check_truth
+from groupglm.tabular.labels import labelled, row_labels
+from groupglm.tabular.levels import factor_levels, with_levels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "design_from_columns",
+    "design_from_formula",
+    "formula_columns",
+]
+
+_MAX_CHARACTERS_SHOWN = 200
+
+
+def design_from_formula(
+    formula: str, table: pd.DataFrame, *, allow_partial: bool = False
+) -> pd.DataFrame:
+    """Expand a formula over a table into a design matrix.
+
+    Parameters
+    ----------
+    formula : str
+        The right-hand side in Wilkinson's notation, such as ``"~ age + C(group)"``; an intercept is
+        added unless it says ``0 +`` or ``- 1``. Text columns, and what is in ``C()``, are coded
+        by treatment contrasts with the first level in sorted order as the reference.
+    table : pandas.DataFrame
+        One row a subject, with the subjects' labels as index, or in a column ``subject_label`` or
+        ``participant_id``.
+    allow_partial : bool, default=False
+        Whether subjects that lack a value are left out, with a warning that names them. Leave their
+        maps out, too: ``SecondLevelModel.fit(..., allow_partial=True)`` does.
+
+    Returns
+    -------
+    pandas.DataFrame
+        float64, one row a row of `table` that is not left out, with its index: the labels, by which
+        `SecondLevelModel.fit` finds each map's row.
+
+    Raises
+    ------
+    ValueError
+        If the formula cannot be read, names an unknown column, would execute code beyond the
+        transforms above, uses a column with missing values, or gives values that are not finite;
+        if a column of text is mostly numbers and not within ``C()``, such as one with ``26,5`` or
+        ``unknown`` among ages; if levels differ in case, blanks or the way of writing a character
+        or a number alone; or if a column holds neither numbers nor text, such as dates.
+
+    Warns
+    -----
+    UserWarning
+        Which subjects are left out; of a power of a single column, which is the column itself.
+
+    Notes
+    -----
+    The notation is R's, with R's precedence: ``:`` before ``%in%`` before ``*`` and ``/`` before
+    ``+`` and ``-``. Which columns of a category a term needs is formulaic's to find:
+    https://matthewwardrop.github.io/formulaic. Transforms that learn from the data, such as
+    ``center`` and ``scale``, learn from the rows of `table` alone. A formula's text has at most
+    5,000 characters, brackets within brackets up to 20 deep, powers up to 20, interactions of up to
+    6 columns, and at most 1,000 terms.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"age": [20.0, 30, 40], "group": ["b", "a", "b"]},
+    ...                      index=["01", "02", "03"])
+    >>> design_from_formula("~ age + group", table)
+        Intercept   age  group[T.b]
+    01        1.0  20.0         1.0
+    02        1.0  30.0         0.0
+    03        1.0  40.0         1.0
+    """
+    allow_partial = check_truth("allow_partial", allow_partial)
+    check_text("formula", formula, optional=False)
+    _check_table(table)
+    try:
+        read = read_formula(formula)
+    except ValueError as error:
+        raise _invalid(formula, error) from error
+    for power in read.idle_powers:
+        warn_caller(
+            f"{power} in a formula is {power.rpartition('**')[0]} itself, as in R, where a power "
+            f"adds interactions; write I({power}) for numbers to that power"
+        )
+    return _design(formula, read, _with_labels(table), allow_partial=allow_partial)
+
+
+def _check_table(table: object) -> None:
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(
+            f"table must be a pandas DataFrame, not {type(table).__name__}; read a file with "
+            "pandas.read_csv(path, sep='\\t', dtype={'participant_id': str})"
+        )
+
+
+def _with_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """Give rows that are only counted the labels of a column; a formula may use the column, too."""
+    if table.index.nlevels > 1 or row_labels(table.index, None, "the table") is not None:
+        return table
+    return table.set_axis(labelled(table).index, axis="index")
+
+
+def design_from_columns(
+    names: Sequence[str], table: pd.DataFrame, *, intercept: bool
+) -> pd.DataFrame:
+    """Return columns of a table as a design matrix, whatever characters their names have.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Columns of the table.
+    table : pandas.DataFrame
+        One row a subject.
+    intercept : bool
+        Whether the first column is an intercept.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `design_from_formula` returns it.
+
+    Raises
+    ------
+    ValueError
+        As `design_from_formula` does.
+    """
+    factors = tuple(Factor(name) for name in names)
+    read = Formula(tuple((factor,) for factor in factors), intercept, True, factors)
+    return _design(" + ".join(["~ 1" if intercept else "~ 0", *names]), read, table)
+
+
+def _design(
+    formula: str, read: Formula, table: pd.DataFrame, *, allow_partial: bool = False
+) -> pd.DataFrame:
+    table = table.set_axis([str(name) for name in table.columns], axis="columns")
+    used = _used_columns(formula, read, list(table.columns))
+    columns = check_used(
+        table[used],
+        _shown(formula),
+        declared=declared_categories(read.factors),
+        allow_partial=allow_partial,
+    )
+    try:
+        matrix = design_of_terms(read, columns)
+    except Exception as error:  # a transform may raise anything, and the reason is in the message
+        raise _invalid(formula, error) from error
+    if matrix.shape[1] == 0:
+        raise ValueError(
+            f"formula {_shown(formula)} gives no column; '~ 1' is the mean of all subjects"
+        )
+    _check_finite(formula, matrix, columns)
+    return with_origins(with_levels(matrix, factor_levels(columns, used)), columns, used)
+
+
+def formula_columns(formula: str) -> tuple[list[str], bool]:
+    """Return the columns that a formula names, and whether it says 0 or 1 for the intercept.
+
+    Parameters
+    ----------
+    formula : str
+        As `design_from_formula` takes it.
+
+    Returns
+    -------
+    columns : list of str
+        In the order of the text.
+    says_intercept : bool
+        Whether one of its terms is 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        If the formula cannot be read.
+    """
+    try:
+        read = read_formula(formula)
+    except ValueError as error:
+        raise _invalid(formula, error) from error
+    return _named_columns(read), read.says_intercept
+
+
+def _named_columns(read: Formula) -> list[str]:
+    return list(
+        dict.fromkeys(
+            name
+            for factor in read.factors
+            for name in ([factor.name] if factor.tree is None else columns_of(factor.tree))
+        )
+    )
+
+
+def _used_columns(formula: str, read: Formula, columns: Sequence[str]) -> list[str]:
+    """List the table's columns that a formula uses; refuse names that it does not have."""
+    named = {name: find_column(name, dict.fromkeys(columns)) for name in _named_columns(read)}
+    unknown = [name for name, column in named.items() if column is None]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0][:200], columns, n=2)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise ValueError(
+            f"formula {_shown(formula)} names {quote_names(unknown)}, which the participants table "
+            f"does not have.{hint} Its columns are: {quote_names(columns)}."
+        )
+    used = [column for column in named.values() if column is not None]
+    twice = [name for name in used if list(columns).count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"the participants table has {list(columns).count(twice[0])} columns that are called "
+            f"{twice[0]!r}, which formula {_shown(formula)} names; rename all but one"
+        )
+    return used
+
+
+def _check_finite(formula: str, design: pd.DataFrame, table: pd.DataFrame) -> None:
+    bad = ~np.isfinite(design.to_numpy())
+    if not bad.any():
+        return
+    row, column = (int(place[0]) for place in np.nonzero(bad))
+    name, n_more = str(design.columns[column]), int(bad.sum()) - 1
+    remedy = "choose a transform that is defined for all its values"
+    if name in table.columns:  # it is no transform that gave it
+        remedy = f"correct {name!r} in the table, or write n/a where the value is missing"
+    raise ValueError(
+        f"formula {_shown(formula)} gives {design.to_numpy()[row, column]} in column {name!r} for "
+        f"subject {design.index[row]}{f' (and {n_more} more)' if n_more else ''}; {remedy}"
+    )
+
+
+def _shown(formula: str) -> str:
+    return repr(formula if len(formula) <= _MAX_CHARACTERS_SHOWN else formula[:80] + "...")
+
+
+def _invalid(formula: str, error: BaseException) -> ValueError:
+    return ValueError(
+        f"formula {_shown(formula)} cannot be used: {' '.join(str(error).split())} Write it as "
+        "'~ age + C(group)', with backticks around a column whose name has other characters than "
+        "letters, digits and underscores."
+    )

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Design matrices: reading and checking them, and naming their dependent columns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupglm.design.collinearity import (
+    confounded_columns,
+    describe_dependence,
+    quote_names,
+    variance_inflation,
+)
+from groupglm.errors import CollinearityWarning, warn_caller
+from groupglm.runtime.naming import one_name
+from groupglm.runtime.regular_files import check_file
+from groupglm.tabular.files import SEPARATORS, read_table
+from groupglm.tabular.labels import LABEL, LABEL_COLUMNS, labelled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "LABEL",
+    "check_design_matrix",
+    "check_size",
+    "confounded_columns",
+    "describe_dependence",
+    "load_design_matrix",
+    "report_collinearity",
+    "variance_inflation",
+]
+
+FloatArray = NDArray[np.float64]
+
+_MAX_LISTED = 8
+_LARGE_INFLATION = 100.0  # the others explain 99 % of the column
+
+
+def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
+    """Return a design matrix as a table, reading it from a file if need be.
+
+    Parameters
+    ----------
+    design_matrix : pandas.DataFrame or path
+        A table, or the path of a ``.csv`` (commas) or ``.tsv`` (tabs) file with a header line: one
+        row an image, one column a regressor. A column ``subject_label`` or ``participant_id`` says
+        whose a row is.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table, with the column of labels as its index if it has one: it is no regressor.
+        Values are checked by :func:`check_design_matrix`, not here.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a table nor a path.
+    ValueError
+        If the file is neither .csv nor .tsv, cannot be parsed, or holds a saved row index.
+    FileNotFoundError
+        If there is no such file.
+    """
+    import pandas as pd
+
+    if isinstance(design_matrix, pd.DataFrame):
+        return labelled(design_matrix)
+    if not isinstance(design_matrix, (str, PathLike)):
+        raise TypeError(
+            "'design_matrix' must be a str, pathlib.Path or a pandas.DataFrame.\n"
+            f"Got {type(design_matrix).__name__}; name the columns of an array with "
+            "pandas.DataFrame(array, columns=[...])."
+        )
+    return labelled(_read_table(Path(fspath(design_matrix))))
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    if path.suffix.lower() not in SEPARATORS:
+        raise ValueError(
+            "Tables to load can only be TSV or CSV: 'design_matrix' is "
+            f"'{path}'; save it with the suffix .tsv (tabs) or .csv (commas)."
+        )
+    check_file(path, f"'design_matrix' file '{path}'")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"'design_matrix' is '{path}', and there is no such file; "
+            f"give an existing path (the working directory is '{Path.cwd()}')."
+        )
+    frame = read_table(path, f"'design_matrix' file '{path}'", as_text=LABEL_COLUMNS)
+    # A row index that pandas wrote along would become a regressor counting the subjects.
+    unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
+    if unnamed:
+        raise ValueError(
+            f"'design_matrix' file '{path}' has a column without a name ({unnamed[0]}), which is "
+            "how a saved row index looks; save the table with to_csv(..., index=False), or "
+            "name the column."
+        )
+    return frame
+
+
+def check_design_matrix(frame: pd.DataFrame, n_images: int | None = None) -> FloatArray:
+    """Check a design matrix and return its values.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame, shape (n_rows, n_columns)
+        One row an image, one column a regressor. Boolean columns count as 0 and 1.
+    n_images : int, optional
+        The number of images it must describe; not checked when None.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n_rows, n_columns), C-contiguous
+        The values, a copy.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows or columns, names are repeated, a column is not numeric, an entry is
+        NaN or infinite, or the number of rows is not ``n_images``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> check_design_matrix(pd.DataFrame({"patient": [True, False], "intercept": [1, 1]}), 2)
+    array([[1., 1.],
+           [0., 1.]])
+    """
+    check_size(*frame.shape)
+    _check_columns(frame)
+    if n_images is not None and len(frame) != n_images:
+        raise ValueError(
+            "'design_matrix' does not match the number of maps considered. "
+            f"{len(frame)} rows in design matrix do not match with {n_images} maps. "
+            "Give one row for each image, in the order of the images."
+        )
+    if len(frame) == 0:
+        raise ValueError("'design_matrix' has no rows; it needs one for each image.")
+    values = np.empty(frame.shape, dtype=np.float64)
+    for j in range(frame.shape[1]):
+        try:
+            values[:, j] = frame.iloc[:, j].to_numpy(dtype=np.float64, na_value=np.nan)
+        except OverflowError as error:
+            raise ValueError(
+                f"'design_matrix' holds a number too large for float64 in column "
+                f"'{frame.columns[j]}'; divide the column by a constant"
+            ) from error
+    _check_finite(values, frame)
+    return values
+
+
+def _check_columns(frame: pd.DataFrame) -> None:
+    names = [str(name) for name in frame.columns]
+    if not names:
+        raise ValueError(
+            "'design_matrix' has no columns; a design for the group mean is one column of "
+            "ones, for instance pandas.DataFrame({'intercept': [1] * n_images})."
+        )
+    counts = Counter(map(one_name, names))
+    repeated = sorted({name for name in names if counts[one_name(name)] > 1})
+    if repeated:
+        raise ValueError(
+            f"'design_matrix' has more than one column named {quote_names(repeated)}; "
+            "rename them, or drop the copies."
+        )
+    bad = [name for j, name in enumerate(names) if not _is_numeric(frame.iloc[:, j])]
+    if bad:
+        kinds = ", ".join(f"{frame.iloc[:, names.index(name)].dtype}" for name in bad[:_MAX_LISTED])
+        raise ValueError(
+            f"'design_matrix' has non-numeric columns: {quote_names(bad)} (of type {kinds}); "
+            "code a category as 0/1 columns with pandas.get_dummies(frame, columns=[...], "
+            "drop_first=True), and leave labels out."
+        )
+
+
+def _is_numeric(series: pd.Series[Any]) -> bool:
+    """Tell whether every entry is a real number, a boolean or missing."""
+    from numbers import Real
+
+    import pandas as pd
+
+    if pd.api.types.is_object_dtype(series.dtype):
+        # Tables filled row by row hold plain numbers as objects.
+        return all(isinstance(value, (Real, np.bool_)) or value is None for value in series)
+    numeric: bool = pd.api.types.is_numeric_dtype(series.dtype)
+    return numeric and not pd.api.types.is_complex_dtype(series.dtype)
+
+
+def _check_finite(values: FloatArray, frame: pd.DataFrame) -> None:
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad) == 0:
+        return
+    labels = frame.index.tolist()  # as Python's own numbers, which print as such
+    found = [
+        f"{values[i, j]} in column '{frame.columns[j]}', row {i + 1} (labelled {labels[i]!r})"
+        for i, j in bad[:_MAX_LISTED]
+    ]
+    more = f" and {len(bad) - _MAX_LISTED} more" if len(bad) > _MAX_LISTED else ""
+    raise ValueError(
+        f"'design_matrix' must be finite, but holds {'; '.join(found)}{more}; fill in the "
+        "entries, or leave out the images of those rows."
+    )
+
+
+def check_size(n_images: int, n_columns: int) -> None:
+    """Refuse many more columns than images: what they share would be sought without end.
+
+    The time to factorise dependent columns grows with the cube of their number. Codings that have a
+    column for every level of several factors stay far below the bound.
+
+    Raises
+    ------
+    ValueError
+        If there are more columns than twice the images and a hundred.
+    """
+    most = 2 * n_images + 100
+    if n_columns > most:
+        raise ValueError(
+            f"the design matrix has {n_columns} columns for {n_images} images; at most {most} are "
+            f"allowed, and no more than {n_images} can be told apart: leave columns out, or give "
+            "the transpose if rows and columns are exchanged"
+        )
+
+
+def report_collinearity(X: FloatArray, names: Sequence[str]) -> None:
+    """Warn of columns that the others nearly determine.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        A design matrix of full column rank.
+    names : sequence of str, length n_columns
+        Its columns.
+
+    Warns
+    -----
+    CollinearityWarning
+        If the variance inflation factor of a column is above 100; names the columns.
+    """
+    found = [
+        f"{name!r} ({factor:.3g})"
+        for name, factor in zip(names, variance_inflation(X), strict=True)
+        if factor > _LARGE_INFLATION
+    ]
+    if found:
+        warn_caller(
+            "columns of the design matrix are nearly determined by the others; variance inflation "
+            f"factors: {', '.join(found)}. Their effects are estimated with that much more "
+            "variance: centre what is a power or a product of others, or leave one out",
+            CollinearityWarning,
+        )

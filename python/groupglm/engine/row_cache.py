@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Masked rows kept on disk between sessions: `CachedSpace`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+
+from groupglm.engine.row_files import read_row, write_row
+from groupglm.errors import warn_caller
+from groupglm.runtime.arguments import whole_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.spaces.volume import VolumeSource
+    from groupglm.spaces.volume.space import VolumeSpace
+    from groupglm.spaces.zeros import Zeros
+
+__all__ = ["CachedSpace", "check_memory"]
+
+_FOLDER = "groupglm_rows"  # within the folder of joblib's, which its clear() empties
+
+
+def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
+    """Return the cache that the user asked for.
+
+    Parameters
+    ----------
+    memory : joblib.Memory, str, os.PathLike or None
+        The cache, or the folder to keep it in, whose parent exists.
+    memory_level : int
+        0 asks for no cache.
+
+    Returns
+    -------
+    joblib.Memory
+        Without a location when nothing is to be kept.
+
+    Raises
+    ------
+    TypeError
+        If `memory` or `memory_level` is of another type.
+    ValueError
+        If the folder's parent does not exist, or the cache keeps its values in no folder.
+    """
+    whole_number("memory_level", memory_level, least=0)
+    if isinstance(memory, str | os.PathLike):
+        folder = Path(memory).expanduser()
+        if not folder.absolute().parent.is_dir():
+            raise ValueError(
+                f"memory is {str(memory)!r}: given cache path parent directory doesn't exist, you "
+                f"gave {str(folder.parent)!r}; make it first"
+            )
+        memory = joblib.Memory(location=folder, verbose=0)
+    elif memory is None:
+        memory = joblib.Memory(location=None, verbose=0)
+    if not isinstance(memory, joblib.Memory):
+        raise TypeError(
+            f"memory is a {type(memory).__name__}; it must be a path, a joblib.Memory, or None"
+        )
+    folder_of = getattr(memory.store_backend, "location", None)
+    if memory.location is not None and not isinstance(folder_of, str | os.PathLike):
+        raise ValueError(
+            f"memory keeps its values by {type(memory.store_backend).__name__}, and rows are kept "
+            "in a folder; give its path"
+        )
+    if memory.location is None and memory_level > 1:
+        warn_caller(
+            f"memory_level={memory_level} has no effect without memory: caching has been enabled, "
+            "but no Memory object or path has been provided"
+        )
+    if memory.location is not None and memory_level < 1:
+        warn_caller(
+            "memory_level is currently set to 0 but a Memory object has been provided: it is taken "
+            "as 1; leave memory out to cache nothing"
+        )
+    return memory
+
+
+class CachedSpace:
+    """A space whose rows are read from the images once, and then from a cache.
+
+    A row is known again by its file's name, size and time of change (or the values of an image in
+    memory), and by the space's mask, grid and smoothing. What the cache does not hold whole is read
+    from the image.
+
+    Parameters
+    ----------
+    space : VolumeSpace
+        Reads what the cache does not have.
+    memory : joblib.Memory
+        Whose folder the rows are kept in. One row is 4 or 8 bytes a voxel, and a bit more if the
+        images are prepared.
+    """
+
+    def __init__(self, space: VolumeSpace, memory: joblib.Memory) -> None:
+        self._space = space
+        self._identity = space.identity()
+        self._folder = Path(memory.store_backend.location) / _FOLDER
+
+    @property
+    def n_values(self) -> int:
+        """Length of a row."""
+        return self._space.n_values
+
+    def read_row(
+        self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
+    ) -> Zeros | None:
+        """Fill a row as the space does, from the cache if it is there."""
+        fingerprint = source.fingerprint()
+        if fingerprint is None:
+            return self._space.read_row(source, out)
+        key = str(joblib.hash((fingerprint, self._identity, out.dtype.str)))
+        path = self._folder / key[:2] / f"{key}.row"
+        is_read, zeros = read_row(path, key, out)
+        if is_read:
+            return zeros
+        zeros = self._space.read_row(source, out)
+        try:
+            write_row(path, key, out, zeros)
+        except (OSError, ValueError) as error:  # no space, or no file in its place
+            # Not the caller's line, which another thread cannot know.
+            warnings.warn(
+                f"memory: a row cannot be kept ({error}); the images are read each time",
+                UserWarning,
+                stacklevel=1,
+            )
+        return zeros

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A row of values in a file of a cache: `write_row`, `read_row`.
+
+A file is a line that names the format, the SHA-256 (32 bytes) of all that follows, a line of JSON
+(key, type, number of values, and what is known of zeros), the values as they are in memory, and a
+bit a place. It is no pickle: what was planted, damaged, cut or renamed is no row, and is not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.runtime.regular_files import why_unreadable
+from groupglm.runtime.writing import whole_or_not
+from groupglm.spaces.zeros import Zeros
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["read_row", "write_row"]
+
+_MAGIC = b"groupglm row 1\n"
+_MAX_LINE = 4096  # bytes
+
+
+def write_row(path: Path, key: str, row: NDArray[Any], zeros: Zeros | None) -> None:
+    """Write a row, whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; folders that do not exist are made.
+    key : str
+        What the row is of.
+    row : array of float32 or float64, shape (n_values,)
+        The values.
+    zeros : Zeros or None
+        Where the input is zero; None if the row shows it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    bits = b"" if zeros is None else np.packbits(zeros.places).tobytes()
+    values = np.ascontiguousarray(row).data.cast("B") if row.size else b""
+    line = json.dumps(_facts(key, row, None if zeros is None else zeros.all_whole)).encode() + b"\n"
+    digest = hashlib.sha256(line)
+    digest.update(values)
+    digest.update(bits)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_or_not(path, durable=False) as file:  # its checksum tells what a crash has cut
+        for part in (_MAGIC, digest.digest(), line, values, bits):
+            file.write(part)
+
+
+def read_row(path: Path, key: str, out: NDArray[Any]) -> tuple[bool, Zeros | None]:
+    """Fill a row from a file, if it is the one meant and whole.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    key : str
+        What the row must be of.
+    out : array of float32 or float64, shape (n_values,)
+        Filled with the values; with anything, if the file is damaged.
+
+    Returns
+    -------
+    is_read : bool
+        Whether `out` holds the row.
+    zeros : Zeros or None
+        As it was given to `write_row`.
+    """
+    n_bits = (out.size + 7) // 8
+    try:
+        if why_unreadable(path) is not None:
+            return False, None
+        with path.open("rb") as file:
+            digest = file.read(len(_MAGIC) + 32)
+            line = file.readline(_MAX_LINE)
+            facts = json.loads(line)
+            all_whole = facts["all_whole"]
+            if not digest.startswith(_MAGIC) or facts != _facts(key, out, all_whole):
+                return False, None
+            n_read = file.readinto(out.data.cast("B")) if out.size else 0
+            bits = file.read(n_bits + 1)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False, None
+    found = hashlib.sha256(line)
+    found.update(out.data.cast("B") if out.size else b"")
+    found.update(bits)
+    has_zeros = isinstance(all_whole, bool)
+    is_whole = n_read == out.nbytes and len(bits) == (n_bits if has_zeros else 0)
+    if not is_whole or found.digest() != digest[len(_MAGIC) :]:
+        return False, None
+    if not has_zeros:
+        return True, None
+    places = np.unpackbits(np.frombuffer(bits, np.uint8), count=out.size).view(np.bool_)
+    return True, Zeros(places, all_whole)
+
+
+def _facts(key: str, row: NDArray[Any], all_whole: bool | None) -> Mapping[str, Any]:
+    return {"key": key, "dtype": row.dtype.str, "n_values": row.size, "all_whole": all_whole}

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fitted model tells of each voxel besides contrasts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groupglm.runtime.arguments import check_truth
+
+if TYPE_CHECKING:
+    import os
+
+    from nibabel.nifti1 import Nifti1Image
+
+    from groupglm.group.fitted_group import FittedGroup, PartialZeros
+
+__all__ = ["VoxelwiseMaps"]
+
+
+class VoxelwiseMaps(ABC):
+    """The part of the estimator that makes maps of the fit itself.
+
+    `residuals`, `predicted` and `r_square` are methods in nilearn's documentation up to 0.13 and
+    attributes with a trailing underscore from 0.14 on: both are here.
+    """
+
+    minimize_memory: bool
+
+    @abstractmethod
+    def _current(self) -> FittedGroup:
+        """Return the fit that the maps are of."""
+
+    @property
+    def n_observations_(self) -> Nifti1Image:
+        """Number of images that have each voxel, int32."""
+        return self._current().n_observations_image()
+
+    @property
+    def n_zeros_(self) -> Nifti1Image:
+        """Number of images that are exactly zero at each voxel, int32."""
+        return self._current().n_zeros_image()
+
+    @property
+    def zeros_(self) -> PartialZeros:
+        """How many voxels are exactly zero in some images but not in others."""
+        return self._current().zeros
+
+    @property
+    def df_residual_(self) -> Nifti1Image:
+        """Residual degrees of freedom of each voxel, int32."""
+        return self._current().df_residual_image()
+
+    @property
+    def r_square_(self) -> Nifti1Image:
+        """R-squared of each voxel, float32; needs ``minimize_memory=False``."""
+        return self._voxelwise().r_square_image()
+
+    @property
+    def predicted_(self) -> Nifti1Image:
+        """Fitted values, 4-D, one volume an image; needs ``minimize_memory=False``.
+
+        float32, or float64 where a value leaves its range.
+        """
+        return self._voxelwise().predicted_image()
+
+    @property
+    def residuals_(self) -> Nifti1Image:
+        """Residuals, 4-D, one volume an image; needs ``minimize_memory=False``.
+
+        float32, or float64 where a value leaves its range; NaN where an image has no value. The
+        images are read again, in batches: memory is that of the result, 4 (8) bytes a voxel and
+        image, besides what the fit took.
+        """
+        return self._voxelwise().residuals_image()
+
+    def r_square(self) -> list[Nifti1Image]:
+        """Return a list holding `r_square_`."""
+        return [self.r_square_]
+
+    def predicted(self, *, out: str | os.PathLike[str] | None = None) -> list[Nifti1Image]:
+        """Return a list holding `predicted_`.
+
+        Parameters
+        ----------
+        out : str or os.PathLike, optional
+            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
+            fit into memory; the image returned is that file's.
+
+        Returns
+        -------
+        list of one nibabel.nifti1.Nifti1Image
+            float32, or float64 where a value leaves its range; one volume an image.
+
+        Raises
+        ------
+        AttributeError
+            With ``minimize_memory=True``.
+        ValueError
+            If the file's name ends otherwise.
+        """
+        return [self._voxelwise().predicted_image(None if out is None else Path(out))]
+
+    def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Nifti1Image]:
+        """Return a list holding `residuals_`.
+
+        Parameters
+        ----------
+        out : str or os.PathLike, optional
+            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
+            fit into memory; the image returned is that file's.
+
+        Returns
+        -------
+        list of one nibabel.nifti1.Nifti1Image
+            float32, or float64 where a value leaves its range; one volume an image, NaN where an
+            image has no value.
+
+        Raises
+        ------
+        AttributeError
+            With ``minimize_memory=True``.
+        ValueError
+            If the file's name ends otherwise.
+        """
+        return [self._voxelwise().residuals_image(None if out is None else Path(out))]
+
+    def _voxelwise(self) -> FittedGroup:
+        if check_truth("minimize_memory", self.minimize_memory):
+            raise AttributeError(
+                "residuals, predicted and R-squared maps are refused with minimize_memory=True; "
+                "set `minimize_memory` to `False` when making the model, and fit it again"
+            )
+        return self._current()

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: BSD-3-Clause
+r"""A fitted model as one file, from which contrasts are computed anywhere, without the images.
+
+The file is a zip archive whose members are not compressed: ``model.json``, and arrays in numpy's
+``.npy`` format, so that ``numpy.load`` opens it too. Nothing in it is a pickle. Of each fit
+(numbered from 0; there is one, unless the input had several kinds of maps):
+
+=================== ===================== ======================================================
+member              shape, type           what it is
+=================== ===================== ======================================================
+``K/X``             (n, p) float64        the design matrix
+``K/runs``          (m, 2) int64          the mask: first place and length of each run of voxels
+                                          along the first axis, in file order
+``K/affine``        (4, 4) float64        voxel indices to mm
+``K/r``             (k, k) float64        triangular factor of the rows taken up, k = p + 1 or less
+``K/w``             (k, n_voxels) float64 the data's coordinates in the design's space
+``K/rss``           (n_voxels,) float64   residual sum of squares
+``K/missing_slot``  (n_voxels,) int32     which of the factors below a voxel has, -1: K/r; empty
+                                          without missing values
+``K/missing_factors`` (any,) float64      triangular factors of voxels with missing values, packed
+``K/missing_rows``  (any,) int32          the number of rows of each
+``K/exponent``      (n_voxels,) int16     where the squares of a voxel's values leave double's
+                                          range: K/w and K/rss are those of its values times
+                                          2 to the power of -exponent; absent if there is none
+``K/zeros``         (n_voxels,) int32     how many images are exactly zero at a voxel;
+                                          absent in the first files
+=================== ===================== ======================================================
+
+``model.json`` holds ``format`` ("groupglm model"), ``version`` (1), the SHA-256 of every array's
+member (``checksums``), the versions of the software, the estimator's parameters, and for each fit
+the kind of maps, the columns' names, the rows' labels, the levels of factors (``levels``), the
+grid's shape, what was done to volumes (``preparation``), and the names of the images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.estimator.model_file_facts import check_facts
+from groupglm.models.results import OlsFit
+from groupglm.runtime.array_archives import ArchiveError, Members, array_of, open_archive
+from groupglm.runtime.budget import check_memory_budget
+from groupglm.runtime.writing import write_whole
+from groupglm.spaces.volume.preparation import Preparation
+from groupglm.spaces.volume.space import VolumeSpace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.group.fitted_group import FittedGroup
+    from groupglm.spaces.volume.grid import Grid
+
+__all__ = ["damaged", "pack_fit", "read_archive", "unpack_fit", "write_archive"]
+
+FORMAT, VERSION = "groupglm model", 1
+_STATE = ("r", "w", "rss", "missing_slot", "missing_factors", "missing_rows")
+_TYPES = {
+    "X": ("float64", 2),
+    "runs": ("int64", 2),
+    "affine": ("float64", 2),
+    "r": ("float64", 2),
+    "w": ("float64", 2),
+    "rss": ("float64", 1),
+    "missing_slot": ("int32", 1),
+    "missing_factors": ("float64", 1),
+    "missing_rows": ("int32", 1),
+    "exponent": ("int16", 1),
+    "zeros": ("int32", 1),
+}
+_MAX_HEADER = 64 * 2**20  # bytes of model.json; a thousand subjects' names take a hundredth
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
+
+
+def write_archive(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Path:
+    """Write a model's facts and arrays, whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    facts : mapping
+        For ``model.json``.
+    arrays : mapping of str to array
+        By member, without ``.npy``.
+
+    Returns
+    -------
+    pathlib.Path
+        The file written.
+    """
+    members = {f"{name}.npy": _to_npy(array) for name, array in arrays.items()}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "software": {
+            "groupglm": sys.modules["groupglm"].__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "checksums": {name: hashlib.sha256(data).hexdigest() for name, data in members.items()},
+        **facts,
+    }
+    members = {"model.json": json.dumps(header, indent=1, allow_nan=False).encode(), **members}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+    return write_whole(path, buffer.getvalue())
+
+
+def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read what `write_archive` wrote; no code in a file is ever executed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    facts : dict
+        ``model.json``.
+    arrays : dict of str to array
+        By member, without ``.npy``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a model, of a later version, or damaged.
+    """
+    try:
+        with open_archive(path) as members:
+            return _read(members, path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"there is no file '{path}'; give one that SecondLevelModel.save wrote"
+        ) from error
+    except ArchiveError as error:
+        raise ValueError(
+            f"'{path}' is not a saved model, or is damaged: it {error}; give a file that "
+            "SecondLevelModel.save wrote"
+        ) from error
+
+
+def damaged(path: Path, why: str) -> ValueError:
+    """Return the error of a file that is a model and cannot be used."""
+    return ValueError(f"'{path}' is a damaged model: {why}; save it again, or copy it again")
+
+
+def _read(members: Members, path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    if "model.json" not in members.names:
+        raise ValueError(
+            f"'{path}' is a zip archive without model.json, not a saved model; give a file that "
+            "SecondLevelModel.save wrote"
+        )
+    facts = _read_facts(members, path)
+    checksums = facts.get("checksums")
+    if not isinstance(checksums, dict) or {*checksums, "model.json"} != members.names:
+        raise damaged(path, "its members are not those that model.json lists")
+    arrays = {}
+    for name, checksum in checksums.items():
+        data = members.read(name)
+        if hashlib.sha256(data).hexdigest() != checksum:
+            raise damaged(path, f"the checksum of {name} does not match")
+        try:
+            arrays[name.removesuffix(".npy")] = array_of(data)
+        except ArchiveError as error:
+            raise damaged(path, f"{name} {error}") from error
+    return facts, arrays
+
+
+def _read_facts(members: Members, path: Path) -> dict[str, Any]:
+    if members.size("model.json") > _MAX_HEADER:
+        raise damaged(path, f"model.json has {members.size('model.json')} bytes")
+    try:
+        facts = json.loads(members.read("model.json"))
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"model.json cannot be read ({error})") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise ValueError(f"'{path}' is not a saved model: its model.json is of another format")
+    if facts.get("version") != VERSION:
+        raise ValueError(
+            f"'{path}' is a model of format version {facts.get('version')!r}, and this groupglm "
+            f"reads version {VERSION}; load it with the groupglm that wrote it, or a later one"
+        )
+    try:
+        check_facts(facts)
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
+    return facts
+
+
+def _to_npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Take a fit apart.
+
+    Parameters
+    ----------
+    key : str
+        Its place in the file.
+    group : FittedGroup
+        The fit.
+
+    Returns
+    -------
+    facts : dict
+        For ``model.json``.
+    arrays : dict of str to array
+        The members.
+    """
+    space, result = group.space, group.result
+    n_rows, *parts, exponent = result.state_parts()
+    arrays = {
+        "X": result.X,
+        "runs": space.runs,
+        "affine": space.grid.affine,
+        **({} if group.n_zeros is None else {"zeros": group.n_zeros}),
+        **dict(zip(_STATE, parts, strict=True)),
+        **({"exponent": exponent} if len(exponent) else {}),
+    }
+    preparation = None if space.preparation is None else asdict(space.preparation)
+    facts = {
+        "n_rows": int(n_rows),
+        "columns": list(result.column_names),
+        "shape": list(space.grid.shape),
+        "preparation": preparation,
+        "missing": group.missing,
+        "images": [source.name for source in group.sources],
+    }
+    return json.loads(json.dumps(facts)), {f"{key}/{name}": a for name, a in arrays.items()}
+
+
+def unpack_fit(
+    key: str,
+    facts: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    path: Path,
+    n_threads: int,
+) -> tuple[VolumeSpace, OlsFit, NDArray[np.int32] | None]:
+    """Put a fit together.
+
+    Parameters
+    ----------
+    key : str
+        Its place in the file.
+    facts, arrays : mapping
+        As `pack_fit` returns them.
+    path : pathlib.Path
+        The file, for messages.
+    n_threads : int
+        Number of threads of what is computed later.
+
+    Returns
+    -------
+    space : VolumeSpace
+        The voxels.
+    result : OlsFit
+        The fit.
+    n_zeros : array of int, shape (n_voxels,), or None
+        How many images are exactly zero at each voxel; None in a file of a version that did not
+        count them.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit together.
+    """
+    from groupglm.spaces.volume.grid import Grid
+
+    try:
+        own = {name: arrays[f"{key}/{name}"] for name in ("X", "runs", "affine", *_STATE)}
+        if f"{key}/zeros" in arrays:
+            own["zeros"] = arrays[f"{key}/zeros"]
+        own["exponent"] = arrays.get(f"{key}/exponent", np.empty(0, np.int16))
+        _check_types(own)
+        preparation = facts["preparation"]
+        grid = Grid(tuple(facts["shape"]), own["affine"])
+        _check_room(grid)
+        space = VolumeSpace.from_runs(
+            grid,
+            own["runs"],
+            None if preparation is None else Preparation(**_tuples(preparation)),
+        )
+        names = tuple(str(name) for name in facts["columns"])
+        n_rows = int(facts["n_rows"])
+        parts = (n_rows, *(own[name] for name in _STATE), own["exponent"])
+        _check_sizes(own, names, n_rows, space.n_values, len(facts["images"]))
+        return space, OlsFit.from_parts(own["X"], names, n_threads, parts), own.get("zeros")
+    except KeyError as error:
+        raise damaged(path, f"it lacks {error}") from error
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def _check_room(grid: Grid) -> None:
+    """Refuse a grid whose maps would not fit: a small file may declare any."""
+    budget, needed = check_memory_budget(None), 8 * grid.n_voxels
+    if needed > budget:
+        raise ValueError(
+            f"its grid {grid.shape} makes maps of {needed / 1e6:.0f} MB, more than half of the "
+            f"free memory ({budget / 1e6:.0f} MB)"
+        )
+
+
+def _check_types(own: Mapping[str, NDArray[Any]]) -> None:
+    for name, array in own.items():
+        wanted, ndim = _TYPES[name]
+        if array.dtype != wanted or array.ndim != ndim:
+            raise ValueError(
+                f"{name} is {array.dtype} of {array.ndim} axes, not {wanted} of {ndim}"
+            )
+
+
+def _check_sizes(
+    own: Mapping[str, NDArray[Any]],
+    names: tuple[str, ...],
+    n_rows: int,
+    n_values: int,
+    n_images: int,
+) -> None:
+    if own["X"].shape != (n_rows, len(names)) or n_images != n_rows or not names:
+        raise ValueError(
+            f"its design of shape {own['X'].shape} does not fit {n_rows} rows, {n_images} images "
+            f"and {len(names)} columns"
+        )
+    if not np.isfinite(own["X"]).all():
+        raise ValueError("its design is not finite")
+    if (own["missing_rows"] > n_rows).any():
+        raise ValueError(f"a voxel has more images than {n_rows}")
+    zeros = own.get("zeros")
+    if zeros is not None and (
+        zeros.shape != (n_values,) or not ((zeros >= 0) & (zeros <= n_rows)).all()
+    ):
+        raise ValueError(f"its numbers of zeros do not fit {n_values} voxels and {n_rows} images")
+    if own["rss"].shape != (n_values,) or own["w"].shape[1:] != (n_values,):
+        raise ValueError(f"its state does not fit the {n_values} voxels of its mask")
+
+
+def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The estimator's ``save`` and ``load``."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from groupglm.design.origins import recorded_origins, with_recorded
+from groupglm.errors import ImageError, warn_caller
+from groupglm.estimator.model_file import damaged, pack_fit, read_archive, unpack_fit, write_archive
+from groupglm.group.fitted_group import MISSING, FittedGroup
+from groupglm.inputs.first_level import plain_contrast
+from groupglm.runtime.workers import check_jobs
+from groupglm.spaces.volume.reading.source import VolumeSource
+from groupglm.tabular.levels import levels_of, with_levels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.inputs import Cohort
+    from groupglm.spaces.volume import Grid
+
+__all__ = ["SavingMixin"]
+
+_KEPT = ("target_affine", "target_shape", "smoothing_fwhm", "verbose", "n_jobs", "minimize_memory")
+_MISSING = ("missing", "zero_is_missing")
+
+
+class SavingMixin(ABC):
+    """The part of the estimator that keeps a fit in a file."""
+
+    design_matrix_: pd.DataFrame
+    confounds_: pd.DataFrame | None
+    mask_img: Any
+    missing: Any
+    zero_is_missing: bool
+    n_jobs: int | None
+    _cohort: Cohort
+    _group: FittedGroup
+    _fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]]
+
+    @abstractmethod
+    def _current(self) -> FittedGroup:
+        """Return the fit in use; raise if there is none."""
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Save the fitted model, so that contrasts can be computed anywhere without the images.
+
+        About 8 (n_columns + 2) bytes a voxel. The format, zip of numpy arrays and JSON, is
+        described in `groupglm.estimator.model_file`; it is not a pickle.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, for instance ``model.groupglm``. Written whole or not at all; one that exists
+            is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file written.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        AttributeError
+            If the input has several kinds of maps, and none has been fitted yet.
+        OSError
+            If the file cannot be written.
+        """
+        current = self._current()
+        kinds, arrays = [], {}
+        for place, (kind, (group, design)) in enumerate(self._fits.items()):
+            facts, members = pack_fit(str(place), group)
+            known = {"levels": levels_of(design), "origins": recorded_origins(design)}
+            kinds.append({"kind": kind, "labels": _labels(design), **known, **facts})
+            arrays.update(members)
+        parameters = {name: _plain(getattr(self, name)) for name in _KEPT}
+        facts = {
+            "parameters": {**parameters, **{name: getattr(self, name) for name in _MISSING}},
+            "mask_was_given": self.mask_img is not None,
+            "current": [group for group, _ in self._fits.values()].index(current),
+            "fits": kinds,
+        }
+        return write_archive(Path(path).expanduser(), facts, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Load a model that `save` wrote.
+
+        Contrasts, R-squared and predictions are those of the model that was saved. What reads
+        images again, such as residuals, is refused: fit the model again for it. No code in the file
+        is executed.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file.
+
+        Returns
+        -------
+        SecondLevelModel
+            Fitted. Where a mask was given, ``mask_img`` is that of the fit.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is not a saved model, damaged, or of a later version; the message says what is
+            wrong.
+        """
+        file = Path(path).expanduser()
+        facts, arrays = read_archive(file)
+        return cls()._restore(facts, arrays, file)
+
+    def _restore(self, facts: dict[str, Any], arrays: dict[str, Any], file: Path) -> Self:
+        parameters = facts["parameters"]
+        for name in (*_KEPT, *_MISSING):
+            setattr(self, name, parameters[name])
+        for name in ("target_affine", "target_shape"):
+            if getattr(self, name) is not None:
+                setattr(self, name, np.array(getattr(self, name)))
+        for missing in (self.missing, *(own["missing"] for own in facts["fits"])):
+            if missing not in MISSING:
+                raise damaged(file, f"its missing is {missing!r}, none of {', '.join(MISSING)}")
+        n_threads = check_jobs(self.n_jobs)
+        self._fits = {}
+        for place, own in enumerate(facts["fits"]):
+            space, result, n_zeros = unpack_fit(str(place), own, arrays, file, n_threads)
+            sources = tuple(_AbsentVolume(name, space.grid, file) for name in own["images"])
+            design = pd.DataFrame(result.X, index=own["labels"], columns=list(own["columns"]))
+            with_levels(design, own.get("levels") or {})  # earlier files have none
+            with_recorded(design, own.get("origins") or {})
+            group = FittedGroup(space, result, sources, self.missing, n_zeros)
+            self._fits[own["kind"]] = group, design
+        self._group, self.design_matrix_ = list(self._fits.values())[facts["current"]]
+        self._cohort = _SavedCohort(self._fits, file)
+        if facts["mask_was_given"]:
+            self.mask_img = self._group.space.mask_image()
+        self.memory_ = joblib.Memory(location=None)
+        self.confounds_ = None
+        self.second_level_input_ = self._cohort.given
+        return self
+
+
+class _AbsentVolume(VolumeSource):
+    """An image that was fitted elsewhere: its name is known, its values are not."""
+
+    def __init__(self, name: str, grid: Grid, file: Path) -> None:
+        super().__init__(name=name, grid=grid, stored=np.dtype(np.float32), slope=1.0, inter=0.0)
+        self._file = file
+
+    @property
+    def is_readable(self) -> bool:
+        return False
+
+    @property
+    def saved_in(self) -> str | None:
+        return str(self._file)
+
+    def _stored_values(self) -> NDArray[Any]:
+        raise ImageError(
+            f"{self.name}: its values are not in '{self._file}', which this model was loaded from; "
+            "what reads the images again, such as residuals, needs a model that is fitted here"
+        )
+
+
+class _SavedCohort:
+    """The kinds of maps that were fitted when a model was saved."""
+
+    def __init__(self, fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]], file: Path) -> None:
+        self._fits = fits
+        self._file = file
+        group, self.first_design = next(iter(fits.values()))
+        self.given = [source.name for source in group.sources]
+        self.has_one_kind = len(fits) == 1
+
+    def kind(self, first_level_contrast: Any) -> Hashable:
+        """Return the kind; refuse one that was not fitted."""
+        if None in self._fits:
+            if first_level_contrast is not None:
+                warn_caller(
+                    f"first_level_contrast={first_level_contrast!r} has no effect: the model was "
+                    "fitted to images"
+                )
+            return None
+        if first_level_contrast is None and self.has_one_kind:
+            return next(iter(self._fits))
+        if first_level_contrast is not None:
+            wanted = plain_contrast(first_level_contrast)
+            for kind in (wanted, json.dumps(wanted)):
+                if isinstance(kind, str) and kind in self._fits:
+                    return kind
+        raise ValueError(
+            f"first_level_contrast is {first_level_contrast!r}, but '{self._file}' holds the fits "
+            f"of {', '.join(map(repr, self._fits))}; choose one, or fit the model again"
+        )
+
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+        """Return the images, which cannot be read."""
+        del same_grid
+        group, _ = self._fits[self.kind(first_level_contrast)]
+        return list(group.sources)
+
+    def design(self, first_level_contrast: Any) -> pd.DataFrame:
+        """Return the design of a kind."""
+        return self._fits[self.kind(first_level_contrast)][1]
+
+
+def _labels(design: pd.DataFrame) -> list[str] | None:
+    """Return the rows' labels, where they are more than numbers of rows."""
+    if isinstance(design.index, pd.RangeIndex):
+        return None
+    return [str(label) for label in design.index]
+
+
+def _plain(value: Any) -> Any:
+    """Turn arrays into lists, for JSON."""
+    return value if value is None else np.asarray(value).tolist()

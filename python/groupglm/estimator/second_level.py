@@ -1,0 +1,451 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The estimator: from images and a design to maps. The one place that orchestrates."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.matrix import check_design_matrix, report_collinearity
+from groupglm.engine.row_cache import check_memory
+from groupglm.estimator.description import FactsInRepr
+from groupglm.estimator.fit_maps import VoxelwiseMaps
+from groupglm.estimator.saving import SavingMixin
+from groupglm.group.fit_group import FitOptions, fit_group
+from groupglm.group.fitted_group import MISSING, FittedGroup, Missing, VolumeMasker, statistic_of
+from groupglm.inputs import make_cohort, maps_of_one_kind
+from groupglm.models.ols import prepare_design
+from groupglm.models.results import ContrastResult, OlsFit, StatType
+from groupglm.report import ReportingMixin
+from groupglm.runtime.arguments import check_choice, check_truth
+from groupglm.runtime.budget import check_memory_budget
+from groupglm.runtime.progress import Progress
+from groupglm.runtime.workers import check_jobs
+from groupglm.spaces.volume.masking import Masking
+from groupglm.spaces.zeros import check_zero_is_missing
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import NDArray
+    from sklearn.utils import Tags
+
+    from groupglm.inputs.first_level import FirstLevelModel
+    from groupglm.spaces.volume import ImageLike
+
+__all__ = ["SecondLevelModel"]
+
+_PRIVATE = ("_cohort", "_fits", "_group", "_options")  # what a fit leaves besides its attributes
+OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
+
+
+class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMixin, FactsInRepr):  # type: ignore[misc]
+    """Group-level general linear model, fitted at every voxel of a group of images.
+
+    `fit` reads the images and keeps a few numbers a voxel; a contrast is then a matter of
+    milliseconds and never reads an image again. Each image is read once; with smoothing and no mask
+    given twice, with a target grid twice, and three times without a mask. A cache that is new reads
+    twice where no mask is given.
+
+    Parameters
+    ----------
+    mask_img : str, os.PathLike, nibabel image or masker, optional
+        Zero outside, one other value inside, on the grid of the images. Of a masker, such as
+        nilearn's ``NiftiMasker``, the mask, the smoothing and the target grid are used, fitted or
+        not; they override the model's own with a warning. By default everything that
+        differs from the background of the mean image, where the background is its median within two
+        voxels of the box's faces (NaN, if the images are NaN there).
+    target_affine : array, shape (3, 3) or (4, 4), optional
+        Images and mask are brought to this grid (voxel indices to mm): a 3 x 3 matrix gives the
+        axes, and the grid covers the first image's box. Images may then be on different grids. The
+        mask is resampled by nearest neighbour, images by a cubic spline, each clipped to its own
+        range.
+    target_shape : three ints, optional
+        Number of voxels of that grid; needs a 4 x 4 `target_affine`.
+    smoothing_fwhm : float or three floats, optional
+        Full width at half maximum of a Gaussian, in mm, for all axes or each; None and 0 are no
+        smoothing. It follows resampling. Missing values stay missing, and a voxel beside them gets
+        the weighted mean of those that are present.
+    memory : str, os.PathLike or joblib.Memory, optional
+        Folder of a cache for the masked rows of images, 4 or 8 bytes a voxel and image: another
+        model of the same images and mask then reads no image. A file that has changed is read
+        again, and so is the image of a row that is damaged. Share the folder only with those whom
+        you would let change the images.
+    memory_level : int, default=1
+        Has no effect without `memory`; with it, 0 is taken as 1.
+    verbose : int, default=0
+        1: one line with the time for each fit, and a progress bar if the error output is a
+        terminal; 2: a line for each stage too.
+    n_jobs : int, default=1
+        Number of threads; -1 means all, None what joblib's ``parallel_config`` says.
+    minimize_memory : bool, default=True
+        Whether to refuse maps that need the images again or as much room as they take: `residuals`,
+        `predicted` and `r_square`. The images' values are never kept either way.
+    missing : {"omit", "zero", "raise", "intersect"}, default="omit"
+        What to do about NaN: leave the value out voxel by voxel, take it for zero, refuse, or leave
+        the voxel out.
+    zero_is_missing : bool, default=False
+        Whether exact zeros of an image are missing values too, as where a program writes zero
+        outside the brain of a subject. They become NaN within the mask before resampling and
+        smoothing, also where the mask is found; `missing` says what follows, but cannot be "zero".
+    memory_budget : float, optional
+        Bytes that reading images may take, by default half of what is free: batches of rows are
+        made that small, which changes results by rounding (1e-13). A fit takes
+        16 (n_columns + 2) + 5 bytes a voxel, two batches of at most 40 MB, and an image a thread,
+        whatever the number of images; a voxel that some image lacks takes some
+        12 (n_columns + 1)^2 bytes more, and a fit stops where they exceed the budget.
+
+    Attributes
+    ----------
+    design_matrix_ : pandas.DataFrame
+        The design matrix, one row an image.
+    mask_img_ : nibabel.nifti1.Nifti1Image
+        The mask, uint8.
+    masker_ : object
+        Has ``mask_img_``, ``transform`` (images to rows) and ``inverse_transform`` (and back).
+    n_elements_ : int
+        Number of voxels in the mask.
+    results_ : groupglm.models.results.OlsFit
+        The fit at the mask's voxels, in file order (the first axis varies fastest). With several
+        kinds of maps, the one that was used last.
+    n_observations_, n_zeros_, df_residual_ : nibabel.nifti1.Nifti1Image
+        Number of images that have a value, of images that are exactly zero, and residual degrees
+        of freedom at each voxel, int32.
+    zeros_ : groupglm.group.fitted_group.PartialZeros
+        How many voxels are exactly zero in some images but not in others.
+    second_level_input_
+        What was given to `fit`; a table of maps is sorted by subject.
+    confounds_ : pandas.DataFrame or None
+        What was given to `fit`.
+    memory_ : joblib.Memory
+        The cache; without a location when there is none.
+
+    Notes
+    -----
+    NaN in an image is a missing value, left out voxel by voxel. Without a mask given, a voxel stays
+    in when enough images have it to leave a residual degree of freedom.
+
+    Examples
+    --------
+    >>> import nibabel as nib, numpy as np, pandas as pd
+    >>> from groupglm import SecondLevelModel
+    >>> rng = np.random.default_rng(0)
+    >>> brain = np.pad(np.ones((4, 4, 4)), 3)
+    >>> images = [nib.Nifti1Image(brain * (rng.standard_normal(brain.shape) + 2), np.eye(4))
+    ...           for _ in range(8)]
+    >>> design = pd.DataFrame({"intercept": np.ones(8)})
+    >>> model = SecondLevelModel().fit(images, design_matrix=design)
+    >>> model
+    SecondLevelModel() fitted to 8 images: 64 voxels, 7 degrees of freedom, column intercept
+    >>> z = model.compute_contrast("intercept")
+    >>> z.shape, model.n_elements_, bool(z.get_fdata().max() > 4)
+    ((10, 10, 10), 64, True)
+    """
+
+    def __init__(
+        self,
+        mask_img: Any = None,
+        target_affine: Any = None,
+        target_shape: Any = None,
+        smoothing_fwhm: Any = None,
+        memory: Any = None,
+        memory_level: int = 1,
+        verbose: int = 0,
+        n_jobs: int | None = 1,
+        minimize_memory: bool = True,
+        *,
+        missing: Missing = "omit",
+        zero_is_missing: bool = False,
+        memory_budget: float | None = None,
+    ) -> None:
+        self.mask_img = mask_img
+        self.target_affine = target_affine
+        self.target_shape = target_shape
+        self.smoothing_fwhm = smoothing_fwhm
+        self.memory = memory
+        self.memory_level = memory_level
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.minimize_memory = minimize_memory
+        self.missing = missing
+        self.zero_is_missing = zero_is_missing
+        self.memory_budget = memory_budget
+
+    def fit(
+        self,
+        second_level_input: (
+            Sequence[ImageLike | FirstLevelModel] | pd.Series[Any] | pd.DataFrame | ImageLike
+        ),
+        confounds: pd.DataFrame | None = None,
+        design_matrix: pd.DataFrame | str | os.PathLike[str] | None = None,
+        *,
+        allow_partial: bool = False,
+    ) -> Self:
+        """Read the images and fit the model at every voxel.
+
+        Parameters
+        ----------
+        second_level_input : images, a table of maps, or a list of first-level models
+            Images are a list or Series of them, or one 4-D image:
+            file names, or nibabel images of one volume each. NIfTI-1 or NIfTI-2 as one file or a
+            pair, Analyze pairs, compressed or not, or whatever else nibabel reads. A table is a
+            data frame with the columns ``subject_label``, ``map_name`` and ``effects_map_path``; it
+            is sorted by subject. First-level models, such as nilearn's ``FirstLevelModel``, are
+            fitted ones. With models or several map names, ``first_level_contrast`` chooses the maps
+            for each contrast; each kind is fitted when it is first asked for, and kept.
+        confounds : pandas.DataFrame, optional
+            A ``subject_label`` column and one column a confound, with a table of maps or
+            first-level models and without a design matrix: the model is then these and an
+            intercept (see `make_second_level_design_matrix`).
+        design_matrix : pandas.DataFrame, or path of a .csv or .tsv file
+            One row an image, in the same order; numeric columns. A column ``subject_label``, as
+            ``groupglm fit`` writes it, labels the rows and is no regressor. With a table of maps or
+            first-level models, rows are matched by it or by an index of labels; without either a
+            table must be sorted by subject.
+        allow_partial : bool, default=False
+            Whether subjects without a map, without a row, or without a value in their row of the
+            confounds or the design are left out, with a warning that names them.
+
+        Returns
+        -------
+        SecondLevelModel
+            The model itself, fitted.
+
+        Raises
+        ------
+        TypeError
+            If an input is of another type.
+        groupglm.errors.ImageError
+            If an image cannot be used; the message names it.
+        groupglm.errors.GridMismatchError
+            If images, or the mask, are on different grids.
+        ValueError
+            If the design matrix does not fit the images or leaves no residual degree of freedom, or
+            the mask is empty.
+
+        Warns
+        -----
+        groupglm.errors.RankDeficientWarning, groupglm.errors.CollinearityWarning
+            If columns of the design depend on each other, entirely or nearly.
+        groupglm.errors.ZeroValuesWarning
+            If images are exactly zero at voxels where others are not.
+        UserWarning
+            Who is left out, and why.
+        """
+        self._forget()
+        try:
+            self._fit(second_level_input, confounds, design_matrix, allow_partial=allow_partial)
+        except BaseException:
+            self._forget()  # also when interrupted: half a fit is none
+            raise
+        return self
+
+    def _fit(
+        self, second_level_input: Any, confounds: Any, design_matrix: Any, *, allow_partial: bool
+    ) -> None:
+        check_choice("missing", self.missing, MISSING)
+        check_truth("minimize_memory", self.minimize_memory)
+        self._options = FitOptions(
+            masking=Masking.resolve(
+                self.mask_img,
+                self.target_affine,
+                self.target_shape,
+                self.smoothing_fwhm,
+                zero_is_missing=check_zero_is_missing(self.zero_is_missing, self.missing),
+            ),
+            missing=self.missing,
+            n_threads=check_jobs(self.n_jobs),
+            memory=check_memory(self.memory, self.memory_level),
+            progress=Progress(self.verbose),
+            memory_budget=check_memory_budget(self.memory_budget),
+        )
+        self._cohort = make_cohort(
+            second_level_input, confounds, design_matrix, allow_partial=allow_partial
+        )
+        self._fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] = {}
+        self.design_matrix_ = self._cohort.first_design
+        if self._cohort.has_one_kind:
+            self._fitted_for(None)
+        self.memory_ = self._options.memory
+        self.confounds_ = confounds
+        self.second_level_input_ = self._cohort.given
+
+    def _fitted_for(self, first_level_contrast: Any) -> FittedGroup:
+        """Make the fit of a kind of maps the current one; it is made when first asked for."""
+        kind = self._cohort.kind(first_level_contrast)
+        if kind not in self._fits:
+            self._fits[kind] = self._fit_kind(first_level_contrast)
+        self._group, self.design_matrix_ = self._fits[kind]
+        return self._group
+
+    def _fit_kind(self, first_level_contrast: Any) -> tuple[FittedGroup, pd.DataFrame]:
+        start = time.perf_counter()
+        sources = self._cohort.open(
+            first_level_contrast, same_grid=not self._options.masking.resamples
+        )
+        frame = self._cohort.design(first_level_contrast)
+        matrix = check_design_matrix(frame, len(sources))
+        names = tuple(str(name) for name in frame.columns)
+        design = prepare_design(matrix, names)
+        if design.rank == design.n_columns:
+            report_collinearity(matrix, names)
+        group = fit_group(sources, design, matrix, names, self._options)
+        self._options.progress.result(
+            f"Computation of second level model done: {len(sources)} images at "
+            f"{group.space.n_values} voxels in {time.perf_counter() - start:.2f} s."
+        )
+        return group, frame.copy()
+
+    def transform(self, X: Any) -> Any:
+        """Read images inside the mask of the fit.
+
+        Parameters
+        ----------
+        X : list or pandas.Series of images, one image, or a table of one kind of maps
+            On the grid of the fit.
+
+        Returns
+        -------
+        array, shape (n_images, n_voxels)
+            float32, or float64 where that is needed to hold the values exactly; NaN where an image
+            has none. ``set_output`` makes it a data frame with a column ``voxel_i_j_k`` a voxel.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        groupglm.errors.ImageError
+            If an image cannot be read.
+        """
+        check_is_fitted(self)
+        if isinstance(X, pd.DataFrame):
+            X = maps_of_one_kind(X)
+        return self.masker_.transform(X)
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Name the columns of `transform`: ``voxel_i_j_k`` by the voxel's place in the grid.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored; scikit-learn's convention.
+
+        Returns
+        -------
+        array of str, shape (n_voxels,)
+            In file order.
+        """
+        del input_features
+        return self._current().space.value_names()
+
+    @property
+    def masker_(self) -> VolumeMasker:
+        """Images to rows inside the mask and back: ``mask_img_``, ``transform``, its inverse."""
+        group = self._current()
+        return VolumeMasker(group.space, group.result.n_threads, group.fill)
+
+    @property
+    def mask_img_(self) -> Nifti1Image:
+        """The mask, uint8."""
+        return self._current().space.mask_image()
+
+    @property
+    def n_elements_(self) -> int:
+        """Number of voxels in the mask."""
+        return self._current().space.n_values
+
+    @property
+    def results_(self) -> OlsFit:
+        """The fit at the mask's voxels."""
+        return self._current().result
+
+    def _current(self) -> FittedGroup:
+        check_is_fitted(self)
+        if not hasattr(self, "_group"):
+            raise AttributeError(
+                "second_level_input has several kinds of maps, and none has been fitted yet; ask "
+                "for a contrast with first_level_contrast first"
+            )
+        return self._group
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether `fit` has been called."""
+        return hasattr(self, "second_level_input_")
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that the input is images, which may hold NaN, and not an array."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = self.missing != "raise"
+        tags.no_validation = True
+        return tags
+
+    def compute_contrast(
+        self,
+        second_level_contrast: Any = None,
+        first_level_contrast: Any = None,
+        second_level_stat_type: StatType | None = None,
+        output_type: str = "z_score",
+    ) -> Any:
+        """Compute the maps of a contrast.
+
+        Parameters
+        ----------
+        second_level_contrast : str, array_like or None
+            A column's name; a linear expression over column names such as ``"group - 0.5*age"``; a
+            vector, one number a column; a matrix or a list of names and expressions, whose rows are
+            tested together by an F statistic. None when the design has one column.
+        first_level_contrast : str, array, or list of them, optional
+            The map name to use from a table of maps; with first-level models, any contrast that
+            their ``compute_contrast`` takes, and mandatory; has no effect on images.
+        second_level_stat_type : {"t", "F"}, optional
+            Forces the statistic.
+        output_type : str, default="z_score"
+            "z_score", "stat", "p_value", "effect_size", "effect_variance" or "all".
+
+        Returns
+        -------
+        nibabel.nifti1.Nifti1Image, or dict of them with "all"
+            Maps on the grid of the images, zero outside the mask: float32, or float64 where values
+            leave its range. The effect size of an F contrast is 4-D: one volume a row. p-values of
+            t are one-sided.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        ValueError
+            If the contrast is none of the above, or cannot be estimated.
+        """
+        check_is_fitted(self)
+        check_choice("output_type", output_type, (*OUTPUT_TYPES, "all"))
+        check_choice("second_level_stat_type", second_level_stat_type, (None, "t", "F"))
+        group = self._fitted_for(first_level_contrast)
+        values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
+        stat_type = second_level_stat_type
+        if stat_type is None and values.ndim == 2 and len(values) == 1:
+            stat_type = "t"  # as nilearn: one row is one contrast
+        result = group.result.contrast(values, stat_type=stat_type)
+        label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
+        if output_type == "all":
+            return {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}
+        return self._map(result, output_type, label)
+
+    def _map(self, result: ContrastResult, kind: str, label: object) -> Nifti1Image:
+        descrip = f"{kind} of contrast {label}"
+        if kind in ("stat", "z_score", "p_value"):
+            descrip = f"{result.stat_type} {descrip}"
+        return self._group.space.to_image(
+            getattr(result, kind), descrip, statistic=statistic_of(result, kind)
+        )
+
+    def _forget(self) -> None:
+        for name in [name for name in vars(self) if name.endswith("_") or name in _PRIVATE]:
+            delattr(self, name)

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fit one group of images: find the mask, read, decide what missing values mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm import _core
+from groupglm.engine.reduce import BATCH_BYTES, fit_state, row_dtype, value_range
+from groupglm.engine.row_cache import CachedSpace
+from groupglm.errors import ZeroValuesWarning, warn_caller
+from groupglm.group.fitted_group import FittedGroup, Missing
+from groupglm.models.results import OlsFit
+from groupglm.runtime.budget import batch_bytes_within, fit_bytes, refuse_missing_beyond
+from groupglm.spaces.volume.background import background_mask
+from groupglm.spaces.volume.preparation import Preparation
+from groupglm.spaces.volume.space import VolumeSpace
+from groupglm.spaces.zeros import ZeroTally
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import joblib
+    from numpy.typing import NDArray
+
+    from groupglm.runtime.progress import Progress
+    from groupglm.spaces.volume import Grid, VolumeSource
+    from groupglm.spaces.volume.masking import Masking
+
+__all__ = ["FitOptions", "fit_group"]
+
+_MASK_REMEDY = (
+    "resample it to their grid with resample_to, or bring the images to its grid by target_affine "
+    "and target_shape of the mask"
+)
+_ROUNDED_TO_ZERO = 0.01
+"""Share of the voxels that may be zero in some image because values are scaled integers.
+
+With 16 bits, one measured value in some ten thousand falls on zero; over a hundred images that is
+one voxel in a hundred.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class FitOptions:
+    """How a group is fitted.
+
+    Parameters
+    ----------
+    masking : Masking
+        The mask, the grid and the smoothing.
+    missing : {"omit", "zero", "raise", "intersect"}
+        What to do about missing values.
+    n_threads : int
+        Number of threads.
+    memory : joblib.Memory
+        Keeps masked rows, if it has a location.
+    progress : Progress
+        Tells the user.
+    memory_budget : int
+        Bytes that reading may take.
+    """
+
+    masking: Masking
+    missing: Missing
+    n_threads: int
+    memory: joblib.Memory
+    progress: Progress
+    memory_budget: int
+
+    @property
+    def fill(self) -> float | None:
+        """What takes the place of missing values."""
+        return 0.0 if self.missing == "zero" else None
+
+
+def fit_group(
+    sources: Sequence[VolumeSource],
+    design: _core.Design,
+    X: NDArray[np.float64],
+    names: tuple[str, ...],
+    options: FitOptions,
+) -> FittedGroup:
+    """Read every image and fit the model at every voxel.
+
+    One reading gives all of it if nothing is smoothed, resampled or cached. A mask that is to be
+    found before that takes one more, and so does the range of images that are resampled.
+
+    Parameters
+    ----------
+    sources : sequence of VolumeSource
+        The images, in the order of the design's rows.
+    design : _core.Design
+        The factorised design.
+    X : array, shape (n_images, n_columns)
+        The design matrix.
+    names : tuple of str
+        Its columns.
+    options : FitOptions
+        How.
+
+    Returns
+    -------
+    FittedGroup
+        The fit at the mask's voxels.
+
+    Raises
+    ------
+    groupglm.errors.ImageError
+        If an image cannot be read.
+    ValueError
+        If the mask is empty, or values are missing and that is not allowed.
+    """
+    masking, fill = options.masking, options.fill
+    grid = masking.grid(sources[0].grid)
+    n_inside = max(1, options.n_threads // len(sources))
+    # As nilearn, which resamples all images as one: a spline may not leave their common range.
+    clip = value_range(sources, options.n_threads) if masking.resamples else None
+    preparation = masking.preparation(grid, clip, fill, n_inside)
+    options.progress.stage(f"Reading {len(sources)} images of {sources[0].grid.shape} voxels.")
+    mixes_voxels = preparation is not None and preparation.mixes_voxels
+    if masking.mask is not None:
+        space = VolumeSpace.from_mask(masking.mask, grid, preparation, remedy=_MASK_REMEDY)
+        fit = _read(sources, space, design, options)
+    elif mixes_voxels or options.memory.location is not None:
+        # The mask comes first: it is that of the images as they are, and rows are kept inside it.
+        space = _find_mask_once(sources, design.rank, options).moved_to(grid, preparation)
+        fit = _read(sources, space, design, options)
+    else:
+        everywhere = _read(sources, VolumeSpace(grid, None, preparation), design, options)
+        mean = _mean_of(everywhere.state, design, options.n_threads)
+        keep = _background(grid, *mean, len(sources), design.rank)
+        fit = everywhere.restrict(keep)
+    options.progress.stage(f"The mask has {fit.space.n_values} voxels.")
+    if fit.state.has_missing and options.missing in ("raise", "intersect"):
+        fit = _complete_voxels(fit, design, options)
+    result = OlsFit(
+        X=X, column_names=names, n_threads=options.n_threads, _state=fit.state, _design=design
+    )
+    group = FittedGroup(fit.space, result, tuple(sources), options.missing, fit.n_zeros)
+    _report_zeros(group, all_whole=fit.all_whole)
+    return group
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What reading the images gives: the state of the fit and the number of zeros, by place."""
+
+    space: VolumeSpace
+    state: _core.OlsState
+    n_zeros: NDArray[np.int32]
+    all_whole: bool
+
+    def restrict(self, keep: NDArray[Any]) -> _Read:
+        """Return that of some of the voxels."""
+        state = self.state.select(np.flatnonzero(keep).astype(np.int64))
+        return _Read(self.space.restrict(keep), state, self.n_zeros[keep], self.all_whole)
+
+
+def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
+    """Warn of voxels that are zero in some images only, unless such zeros may be meant."""
+    if all_whole or group.missing == "zero" or group.zero_is_missing:
+        return
+    zeros = group.zeros
+    quantised = any(source.is_quantised for source in group.sources)
+    if zeros.n_partial > (_ROUNDED_TO_ZERO * zeros.n_voxels if quantised else 0):
+        warn_caller(
+            f"{zeros.sentence()}: zeros outside a subject's brain count as values there. Give "
+            "zero_is_missing=True to leave them out, or a mask that all images cover; n_zeros_ is "
+            "the map of how many images are zero. If zeros are meant, give missing='zero', or "
+            "ignore groupglm.errors.ZeroValuesWarning",
+            ZeroValuesWarning,
+        )
+
+
+def _read(
+    sources: Sequence[VolumeSource],
+    space: VolumeSpace,
+    design: _core.Design,
+    options: FitOptions,
+) -> _Read:
+    """Take up every image, from the cache where it has it."""
+    cached = options.memory.location is not None
+    tally = ZeroTally(space.n_values)
+    batch_bytes = _batch_bytes(sources, space, design, options)
+    check_missing = partial(
+        refuse_missing_beyond,
+        options.memory_budget,
+        n_working=design.n_working,
+        n_columns=design.n_columns,
+        without=fit_bytes(
+            space.n_values,
+            design.n_columns,
+            batch_bytes,
+            options.n_threads,
+            _image_bytes(sources, space),
+        ),
+    )
+    with options.progress.bar(len(sources), "images") as advance:
+        state = fit_state(
+            sources,
+            CachedSpace(space, options.memory) if cached else space,
+            design,
+            n_threads=options.n_threads,
+            fill=options.fill,
+            advance=advance,
+            batch_bytes=batch_bytes,
+            tally=tally,
+            check_missing=check_missing,
+        )
+    return _Read(space, state, tally.counts, tally.all_whole)
+
+
+def _batch_bytes(
+    sources: Sequence[VolumeSource],
+    space: VolumeSpace,
+    design: _core.Design,
+    options: FitOptions,
+) -> int:
+    """Return how large a batch of rows may be; refuse a budget that has no room for one row."""
+    return batch_bytes_within(
+        options.memory_budget,
+        BATCH_BYTES,
+        n_values=space.n_values,
+        n_columns=design.n_columns,
+        row_bytes=row_dtype(sources).itemsize * space.n_values,
+        n_threads=options.n_threads,
+        image_bytes=_image_bytes(sources, space),
+    )
+
+
+def _image_bytes(sources: Sequence[VolumeSource], space: VolumeSpace) -> int:
+    """Return what one image takes while it is read and prepared."""
+    image_bytes = 8 * sources[0].grid.n_voxels
+    if space.preparation is not None and space.preparation.mixes_voxels:
+        image_bytes += 16 * (sources[0].grid.n_voxels + space.grid.n_voxels)
+    return image_bytes
+
+
+def _find_mask_once(sources: Sequence[VolumeSource], rank: int, options: FitOptions) -> VolumeSpace:
+    """Find the mask of the images as they are; their mean comes from the cache if it is there."""
+    mean = mean_image
+    fingerprints = [source.fingerprint() for source in sources]
+    if None not in fingerprints:
+        mean = options.memory.cache(mean_image, ignore=["sources", "options"])
+    identity = (fingerprints, options.missing, options.masking.zero_is_missing)
+    values, n_observations = mean(identity, sources, options)
+    grid = sources[0].grid
+    keep = _background(grid, values, n_observations, len(sources), rank)
+    return VolumeSpace(grid).restrict(keep)
+
+
+def mean_image(
+    identity: Hashable, sources: Sequence[VolumeSource], options: FitOptions
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the mean of the images over the whole grid, and how many have each voxel.
+
+    Parameters
+    ----------
+    identity : hashable
+        Of the images; a cache knows by it whether it has the answer.
+    sources : sequence of VolumeSource
+        The images.
+    options : FitOptions
+        How.
+
+    Returns
+    -------
+    mean, n_observations : arrays, shape (n_voxels,)
+        In file order.
+    """
+    del identity
+    constant = _core.Design(np.ones((len(sources), 1)))
+    # Images on several grids are brought to the first one's.
+    grid = sources[0].grid
+    resamples = any(source.grid.difference(grid) is not None for source in sources)
+    preparation = Preparation(resamples, zero_is_missing=options.masking.zero_is_missing)
+    space = VolumeSpace(grid, None, preparation)
+    state = fit_state(
+        sources,
+        space,
+        constant,
+        n_threads=options.n_threads,
+        fill=options.fill,
+        batch_bytes=_batch_bytes(sources, space, constant, options),
+    )
+    return _mean_of(state, constant, options.n_threads)
+
+
+def _mean_of(
+    state: _core.OlsState, design: _core.Design, n_threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    n_observations, _ = _core.observations_and_rank(state, design, n_threads)
+    return _core.mean(state, design, n_threads), n_observations
+
+
+def _background(
+    grid: Grid,
+    mean: NDArray[np.float64],
+    n_observations: NDArray[np.int64],
+    n_images: int,
+    rank: int,
+) -> NDArray[np.bool_]:
+    """Find the voxels that are not background; a row of truth values in file order."""
+    mask = background_mask(
+        mean.reshape(grid.shape, order="F"),
+        n_observations.reshape(grid.shape, order="F"),
+        n_images=n_images,
+        min_observations=rank + 1,
+    )
+    return mask.ravel(order="F")
+
+
+def _complete_voxels(fit: _Read, design: _core.Design, options: FitOptions) -> _Read:
+    """Refuse, or leave out, the voxels that some image lacks."""
+    n_observations, _ = _core.observations_and_rank(fit.state, design, options.n_threads)
+    complete = n_observations == fit.state.n_rows
+    if options.missing == "raise" and not complete.all():
+        zeros = " other than zero" if options.masking.zero_is_missing else ""
+        raise ValueError(
+            f"missing='raise', and {np.count_nonzero(~complete)} of {fit.space.n_values} voxels "
+            f"lack a value{zeros} in some image; give missing='omit' to leave the values out voxel "
+            "by voxel, or missing='intersect' to leave the voxels out"
+        )
+    if not complete.any():
+        raise ValueError(
+            "missing='intersect' leaves no voxel: none has a value in every image; give "
+            "missing='omit', or leave out images that cover little"
+        )
+    return fit.restrict(complete)

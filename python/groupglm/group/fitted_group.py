@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One group of images fitted, and turned back into images: `FittedGroup`, `VolumeMasker`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import nibabel as nib
+import numpy as np
+
+from groupglm import _core
+from groupglm.engine.reduce import read_rows
+from groupglm.errors import GridMismatchError
+from groupglm.models.results import ContrastResult, OlsFit
+from groupglm.runtime.arguments import real_array
+from groupglm.spaces.volume import Statistic, open_images, save_series
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import ArrayLike, NDArray
+
+    from groupglm.spaces.volume import VolumeSource
+    from groupglm.spaces.volume.space import VolumeSpace
+
+Rows: TypeAlias = Generator["NDArray[np.float64]", None, None]
+
+__all__ = ["MISSING", "FittedGroup", "Missing", "PartialZeros", "VolumeMasker", "statistic_of"]
+
+Missing = Literal["omit", "zero", "raise", "intersect"]
+MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
+
+
+class _OutsideFloat32(Exception):  # noqa: N818 - it is no error: another type holds the value
+    """A finite value would become infinite, zero or a number of few digits."""
+
+
+@dataclass(frozen=True)
+class PartialZeros:
+    """How many voxels of a fit are zero in some images but not in others.
+
+    Parameters
+    ----------
+    n_voxels : int
+        Of the mask.
+    n_partial : int
+        Those where some images are exactly zero, and others have another value.
+    n_single : int
+        Those of them where one image alone has another value.
+    are_missing : bool
+        Whether the zeros were taken for missing values.
+    """
+
+    n_voxels: int
+    n_partial: int
+    n_single: int
+    are_missing: bool
+
+    def sentence(self, images: str = "images") -> str:
+        """Say it in words, in the place of "images" those of the reader; without a full stop."""
+        verb = "is" if self.n_partial == 1 else "are"
+        return (
+            f"{self.n_partial:,} of {self.n_voxels:,} voxels {verb} exactly zero in some {images} "
+            f"but not in others, {self.n_single:,} of them in all {images} but one"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FittedGroup:
+    """A fit of one group of images, and what it takes to make images of it.
+
+    Parameters
+    ----------
+    space : VolumeSpace
+        The voxels.
+    result : OlsFit
+        The fit.
+    sources : tuple of VolumeSource
+        The images, to be read again when residuals are asked for.
+    missing : {"omit", "zero", "raise", "intersect"}
+        What was done about missing values.
+    n_zeros : array of int, shape (n_voxels,), or None
+        How many images are exactly zero at each voxel; with ``missing="zero"``, NaN among them.
+        None for a model of a file that does not say it.
+    """
+
+    space: VolumeSpace
+    result: OlsFit
+    sources: tuple[VolumeSource, ...]
+    missing: Missing
+    n_zeros: NDArray[np.int32] | None
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the images can be read again; not those of a model loaded from a file."""
+        return all(source.is_readable for source in self.sources)
+
+    @property
+    def saved_in(self) -> str | None:
+        """The file that the fit was loaded from; None if it was made here."""
+        return self.sources[0].saved_in
+
+    @property
+    def zero_is_missing(self) -> bool:
+        """Whether exact zeros were taken for missing values."""
+        preparation = self.space.preparation
+        return preparation is not None and preparation.zero_is_missing
+
+    @property
+    def zeros(self) -> PartialZeros:
+        """How many voxels are zero in some images but not in others."""
+        n_zeros, n_values = self._counted_zeros(), np.asarray(self.result.n_observations)
+        n_measured = n_values if self.zero_is_missing else n_values - n_zeros
+        partial = (n_zeros > 0) & (n_measured > 0)
+        return PartialZeros(
+            n_voxels=self.space.n_values,
+            n_partial=int(np.count_nonzero(partial)),
+            n_single=int(np.count_nonzero(partial & (n_measured == 1))),
+            are_missing=self.zero_is_missing,
+        )
+
+    def n_zeros_image(self) -> Nifti1Image:
+        """Return the number of images that are exactly zero at each voxel."""
+        return self._count_image(self._counted_zeros(), "number of images that are zero")
+
+    def _counted_zeros(self) -> NDArray[np.int32]:
+        if self.n_zeros is None:
+            raise AttributeError(
+                f"'{self.saved_in}' was saved by a version that did not count zeros; fit the model "
+                "again to know where images are zero"
+            )
+        return self.n_zeros
+
+    def n_observations_image(self) -> Nifti1Image:
+        """Return the number of images that have each voxel."""
+        return self._count_image(self.result.n_observations, "number of images")
+
+    def df_residual_image(self) -> Nifti1Image:
+        """Return the residual degrees of freedom of each voxel."""
+        return self._count_image(self.result.df_residual, "residual degrees of freedom")
+
+    def _count_image(self, counts: int | NDArray[Any], descrip: str) -> Nifti1Image:
+        row = np.broadcast_to(np.asarray(counts), (self.space.n_values,))
+        return self.space.to_image(row, descrip, dtype=np.int32)
+
+    def r_square_image(self) -> Nifti1Image:
+        """Return R-squared of each voxel."""
+        return self.space.to_image(
+            self.result.r_square, "r_square", statistic=Statistic("R-squared")
+        )
+
+    def predicted_image(self, out: Path | None = None) -> Nifti1Image:
+        """Return the fitted values, 4-D: one volume an image. The images are not read."""
+        return self._series(self._predicted_rows, "predicted", out)
+
+    def residuals_image(self, out: Path | None = None) -> Nifti1Image:
+        """Return the residuals, 4-D: one volume an image; NaN where an image has no value.
+
+        The images are read again, a batch at a time.
+        """
+        return self._series(self._residual_rows, "residuals", out)
+
+    def _predicted_rows(self) -> Generator[NDArray[np.float64], None, None]:
+        beta = self.result.beta
+        for volume in range(len(self.sources)):
+            yield self._predict(volume, beta)
+
+    def _residual_rows(self) -> Generator[NDArray[np.float64], None, None]:
+        beta = self.result.beta
+        batches = read_rows(
+            self.sources, self.space, n_threads=self.result.n_threads, fill=self.fill
+        )
+        with closing(batches):
+            for first, rows in batches:
+                for row, values in enumerate(rows):
+                    yield values - self._predict(first + row, beta)
+
+    def _series(self, make_rows: Callable[[], Rows], descrip: str, out: Path | None) -> Nifti1Image:
+        """Make a 4-D image of rows, in memory or a volume at a time in a file.
+
+        Of float32; anew of float64, if a value comes that float32 cannot hold.
+        """
+        try:
+            return self._image_of_rows(make_rows(), descrip, out, np.dtype(np.float32))
+        except _OutsideFloat32:
+            return self._image_of_rows(make_rows(), descrip, out, np.dtype(np.float64))
+
+    def _image_of_rows(
+        self, rows: Rows, descrip: str, out: Path | None, dtype: np.dtype[Any]
+    ) -> Nifti1Image:
+        shape, n_volumes = self.space.grid.shape, len(self.sources)
+        # Closed by name: an error's traceback would keep the threads that read until it is gone.
+        with closing(rows):
+            if out is not None:
+                volume = np.empty(shape, dtype=dtype, order="F")
+                volumes = (self._put(row, volume) for row in rows)
+                grid = self.space.grid
+                save_series(volumes, n_volumes, grid, out, descrip=descrip, dtype=dtype)
+                return nib.load(out)  # type: ignore[return-value]
+            series = np.empty((*shape, n_volumes), dtype=dtype, order="F")
+            for number, row in enumerate(rows):
+                self._put(row, series[..., number])
+            return self.space.image_of(series, descrip)
+
+    def _put(self, row: NDArray[np.float64], volume: NDArray[Any]) -> NDArray[Any]:
+        if not self.space.put(row, volume):
+            raise _OutsideFloat32
+        return volume
+
+    @property
+    def fill(self) -> float | None:
+        """What takes the place of missing values."""
+        return 0.0 if self.missing == "zero" else None
+
+    def _predict(self, volume: int, beta: NDArray[np.float64]) -> NDArray[np.float64]:
+        row = np.ascontiguousarray(self.result.X[volume : volume + 1])
+        fitted = _core.predict(row, beta, self.result.n_threads)
+        return fitted.reshape(-1)
+
+
+def statistic_of(result: ContrastResult, output_type: str) -> Statistic:
+    """Return what a contrast's map of one kind holds, for its header.
+
+    Parameters
+    ----------
+    result : ContrastResult
+        The contrast.
+    output_type : {"z_score", "stat", "p_value", "effect_size", "effect_variance"}
+        Which of its maps.
+
+    Returns
+    -------
+    Statistic
+        With the degrees of freedom of a t or F statistic, if they are the same at all voxels:
+        a header holds one number for all.
+    """
+    if output_type != "stat":
+        kind = {
+            "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",
+        }[output_type]  # fmt: skip
+        return Statistic(kind, of_f=kind == "z" and result.stat_type == "F")
+    degrees = result.df if isinstance(result.df, tuple) else (result.df,)
+    distinct = [np.unique(each) for each in degrees]
+    same = all(len(each) == 1 and each[0] > 0 for each in distinct)
+    return Statistic(result.stat_type, tuple(float(d[0]) for d in distinct) if same else ())
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeMasker:
+    """Images to rows of values inside the mask of a fit, and back.
+
+    Parameters
+    ----------
+    space : VolumeSpace
+        The voxels.
+    n_threads : int
+        Number of threads that read images.
+    fill : float, optional
+        Put in the place of missing values, as in the fit.
+    """
+
+    space: VolumeSpace
+    n_threads: int
+    fill: float | None = None
+
+    @property
+    def mask_img_(self) -> Nifti1Image:
+        """The mask, uint8."""
+        return self.space.mask_image()
+
+    def transform(self, imgs: Any) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Read images inside the mask.
+
+        Parameters
+        ----------
+        imgs : list or pandas.Series of images, or one image (3-D or 4-D)
+            On the grid of the fit, unless the fit resamples; they are smoothed as its images.
+
+        Returns
+        -------
+        array, shape (n_images, n_voxels)
+            Values in file order (the first axis varies fastest), as the fit takes them: NaN where
+            an image has none, unless the fit takes that for zero.
+
+        Raises
+        ------
+        groupglm.errors.ImageError
+            If an image cannot be read.
+        groupglm.errors.GridMismatchError
+            If the images are on another grid.
+        """
+        sources = open_images(imgs, argument="imgs", at_least=1)
+        preparation = self.space.preparation
+        resamples = preparation is not None and preparation.resamples
+        difference = None if resamples else sources[0].grid.difference(self.space.grid)
+        if difference is not None:
+            raise GridMismatchError(
+                f"{sources[0].name}: the image is not on the grid of the fit: {difference}; "
+                "resample it to that grid"
+            )
+        batches = read_rows(sources, self.space, n_threads=self.n_threads, fill=self.fill)
+        matrix = np.empty(
+            (len(sources), self.space.n_values),
+            dtype=np.result_type(*{source.dtype for source in sources}),
+        )
+        with closing(batches):
+            for first, rows in batches:
+                matrix[first : first + len(rows)] = rows
+        return matrix
+
+    def inverse_transform(self, X: ArrayLike) -> Nifti1Image:
+        """Turn values back into an image.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_voxels,) or (n_images, n_voxels)
+            One row gives a 3-D image, several a 4-D image.
+
+        Returns
+        -------
+        nibabel.nifti1.Nifti1Image
+            float32, or float64 where values leave its range; zero outside the mask.
+
+        Raises
+        ------
+        ValueError
+            If the number of values is not that of the mask.
+        """
+        return self.space.to_image(real_array("X", X, missing=True))

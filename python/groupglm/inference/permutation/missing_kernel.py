@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The statistic of rearranged data where some images lack some voxels: `PresentKernel`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from groupglm import _core
+from groupglm.inference.permutation.equivalent_statistic import equivalent_tables
+from groupglm.inference.permutation.kernels import METHODS, Observed, OlsKernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.inference.permutation.kernels import Method
+    from groupglm.inference.permutation.missing_values import Patterns, Presence
+    from groupglm.inference.permutation.null_distribution import Data
+    from groupglm.inference.permutation.partition import Partition
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+__all__ = ["PresentKernel", "make_present_kernel"]
+
+_PANEL = 32  # voxels that the core takes at a time, however few a pattern has
+_ONCE = 12  # rearrangements that cost as much as what is done once a pattern
+_PRODUCTS = 1_000_000_000  # a call of the core: a fraction of a second
+
+
+@dataclass(frozen=True, eq=False)
+class PresentKernel:
+    r"""The t or F statistic with the images that each voxel has.
+
+    A rearrangement of all images is brought to those present by leaving the others out of its
+    cycles. What is compared is the statistic with the same p-value as a complete voxel's.
+
+    Parameters
+    ----------
+    complete : OlsKernel
+        For the voxels that all images have.
+    parts : Partition
+        Of the design.
+    patterns : Patterns
+        The other voxels that are tested.
+    nuisance_rank : array of int, shape (n_patterns,)
+        Rank of the nuisance in the images present.
+    table : array of int, shape (n_patterns,)
+        Which of the tables holds for a pattern's degrees of freedom.
+    heads, values : arrays
+        The tables; see `groupglm.inference.permutation.equivalent_statistic`.
+    method : {"freedman-lane", "ter-braak", "smith"}
+        What is rearranged.
+    untested : array of bool, shape (n_voxels,)
+        Voxels without a test.
+    """
+
+    complete: OlsKernel
+    parts: Partition
+    patterns: Patterns
+    nuisance_rank: Integers
+    table: Integers
+    heads: Floats
+    values: Floats
+    method: Method
+    untested: NDArray[np.bool_]
+
+    @property
+    def n_products(self) -> int:
+        """Rows of the matrix product a rearrangement, as if all voxels were complete.
+
+        Incomplete ones are counted low: what is done once a pattern is worth the more, the more
+        rearrangements follow, and they are worked on in parts that can be interrupted.
+        """
+        share = _PANEL * int(self._n_panels().sum()) * self._rank / len(self.untested)
+        return self.complete.n_products + int(share / _ONCE)
+
+    def _n_panels(self) -> Integers:
+        """Return how many panels each pattern has."""
+        return -(-np.diff(self.patterns.starts) // _PANEL)
+
+    @property
+    def _rank(self) -> int:
+        return len(self.parts.effect) + len(self.parts.nuisance)
+
+    @property
+    def letter(self) -> Literal["t", "F"]:
+        """Which statistic."""
+        return self.complete.letter
+
+    def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
+        """Return the statistic of the data as they are; see `Kernel`."""
+        n = self.parts.n_images
+        maps, least = np.empty((2, 1, data.shape[1]))
+        order, signs = np.arange(n)[None], np.ones((1, n))
+        # Of what the nuisance leaves of the data, whatever is rearranged afterwards.
+        self._present(data, order, signs, maps, least, "freedman-lane", n_threads)
+        complete = self.complete.observe(data, statistic, n_threads)
+        columns = self.patterns.columns
+        complete.least[columns] = least[0, columns]
+        live = ~np.isnan(complete.least)
+        complete.compared[columns] = np.where(live, maps[0], np.nan)[columns]
+        reported = np.where(live | self.untested, statistic, np.nan)
+        return Observed(reported, complete.compared, complete.least)
+
+    def statistics(
+        self, data: Data, order: Integers, signs: Floats, maps: Floats | None, n_threads: int
+    ) -> Floats:
+        """Compute the statistic of rearrangements at every voxel; see `Kernel`."""
+        best = self.complete.statistics(data, order, signs, maps, n_threads)
+        found = self._present(data, order, signs, maps, None, self.method, n_threads)
+        return np.maximum(best, found)
+
+    def _present(
+        self,
+        data: Data,
+        order: Integers,
+        signs: Floats,
+        maps: Floats | None,
+        least: Floats | None,
+        method: Method,
+        n_threads: int,
+    ) -> Floats:
+        best = np.full(len(order), -np.inf)
+        products = _PANEL * self.parts.n_images * self._rank * (_ONCE + len(order))
+        work = np.cumsum(self._n_panels() * products) // (_PRODUCTS * max(1, n_threads))
+        for part in np.unique(work):
+            first, last = np.searchsorted(work, [part, part + 1])
+            found = self._part(
+                slice(first, last), data, order, signs, maps, least, method, n_threads
+            )
+            np.maximum(best, found, out=best)
+        return best
+
+    def _part(
+        self,
+        chosen: slice,
+        data: Data,
+        order: Integers,
+        signs: Floats,
+        maps: Floats | None,
+        least: Floats | None,
+        method: Method,
+        n_threads: int,
+    ) -> Floats:
+        """Do some of the patterns: a fraction of a second's work, after which Ctrl-C is heard."""
+        starts = self.patterns.starts[chosen.start : chosen.stop + 1]
+        return _core.permuted_present_statistics(
+            data,
+            self.parts.effect,
+            self.parts.nuisance,
+            METHODS.index(method),
+            self.complete.two_sided,
+            self.patterns.columns[starts[0] : starts[-1]],
+            starts - starts[0],
+            self.patterns.present[chosen],
+            self.nuisance_rank[chosen],
+            self.table[chosen],
+            self.heads,
+            self.values,
+            order,
+            signs,
+            maps,
+            least,
+            n_threads,
+        )
+
+
+def make_present_kernel(
+    complete: OlsKernel, parts: Partition, presence: Presence, method: Method
+) -> PresentKernel:
+    """Make the kernel for data with missing values.
+
+    Parameters
+    ----------
+    complete : OlsKernel
+        For complete voxels.
+    parts : Partition
+        Of the design.
+    presence : Presence
+        The other voxels.
+    method : {"freedman-lane", "ter-braak", "smith"}
+        What is rearranged.
+
+    Returns
+    -------
+    PresentKernel
+        For all voxels.
+    """
+    k = len(parts.effect)
+    df, table = np.unique(presence.df_residual, return_inverse=True)
+    heads, values = equivalent_tables(df, parts.df_residual, k)
+    rank = presence.patterns.present.sum(axis=1) - presence.df_residual - k
+    return PresentKernel(
+        complete=complete,
+        parts=parts,
+        patterns=presence.patterns,
+        nuisance_rank=rank.astype(np.int64),
+        table=table.astype(np.int64),
+        heads=heads,
+        values=values,
+        method=method,
+        untested=presence.untested,
+    )

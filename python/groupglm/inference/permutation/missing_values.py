@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Voxels that some images lack: by the images that have them, and which can be tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from groupglm import _core
+from groupglm.errors import warn_caller
+from groupglm.runtime.naming import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from groupglm.inference.permutation.exchange import Exchange
+    from groupglm.inference.permutation.null_distribution import Data, DataSource
+    from groupglm.inference.permutation.partition import Partition
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
+
+__all__ = [
+    "FEWEST_REARRANGEMENTS",
+    "Patterns",
+    "Presence",
+    "find_presence",
+    "lacking_voxels",
+    "refuse_missing",
+]
+
+FEWEST_REARRANGEMENTS = 20
+"""With fewer, no p-value of the voxel alone is below 0.05."""
+
+_CHUNK = 2**24  # values looked at together
+_ROUNDING = 1e-8  # of sums of logarithms of factorials
+
+_CANNOT_ESTIMATE = "whose images cannot estimate the contrast or leave no degrees of freedom"
+_BROKEN = "with blocks that lack some of their images, so that whole blocks cannot be exchanged"
+_SAME = "among whose images the tested effect is the same in any order"
+_FEW = f"with fewer than {FEWEST_REARRANGEMENTS} different rearrangements of their images"
+
+
+@dataclass(frozen=True, eq=False)
+class Patterns:
+    """Voxels grouped by the images that they have.
+
+    Parameters
+    ----------
+    columns : array of int, shape (n_voxels,)
+        Columns of the data, those of one pattern side by side.
+    starts : array of int, shape (n_patterns + 1,)
+        Where each pattern's begin.
+    present : array of bool, shape (n_patterns, n_images)
+        The images.
+    """
+
+    columns: Integers
+    starts: Integers
+    present: Flags
+
+    @classmethod
+    def of(cls, data: Data, columns: Integers) -> Patterns:
+        """Group some columns of the data, shape (n_images, n_voxels)."""
+        found = [np.packbits(~np.isnan(part), axis=0).T for part in _parts(data, columns)]
+        kinds, number = np.unique(np.concatenate(found), axis=0, return_inverse=True)
+        order = np.argsort(number.ravel(), kind="stable")
+        starts = np.searchsorted(number.ravel()[order], np.arange(len(kinds) + 1))
+        present = np.unpackbits(kinds, axis=1, count=len(data)).astype(bool)
+        return cls(np.ascontiguousarray(columns[order]), starts.astype(np.int64), present)
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def columns_of(self, chosen: Flags) -> Integers:
+        """Return the columns of some patterns, shape (n_patterns,)."""
+        return self.columns[np.repeat(chosen, np.diff(self.starts))]
+
+    def take(self, chosen: Flags) -> Patterns:
+        """Return some of the patterns."""
+        counts = np.diff(self.starts)[chosen]
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Patterns(self.columns_of(chosen), starts, np.ascontiguousarray(self.present[chosen]))
+
+
+@dataclass(frozen=True, eq=False)
+class Presence:
+    """What is tested where values are missing.
+
+    Parameters
+    ----------
+    patterns : Patterns
+        Of the incomplete voxels that are tested.
+    df_residual : array of int, shape (n_patterns,)
+        Their residual degrees of freedom.
+    untested : array of bool, shape (n_voxels,)
+        The voxels that are not.
+    """
+
+    patterns: Patterns
+    df_residual: Integers
+    untested: Flags
+
+    def describe(self) -> str:
+        """Say in a line how many voxels are tested with fewer images, and with how many."""
+        counts = self.patterns.present.sum(axis=1).tolist()
+        fewest, most = min(counts, default=0), max(counts, default=0)
+        images = counted(most, "image") if fewest == most else f"{fewest} to {most} images"
+        with_images = f", with {images}" if counts else ""
+        return (
+            f"{len(self.patterns.columns)} of {len(self.untested)} voxels lack values and are "
+            f"tested with the images that have them{with_images}."
+        )
+
+
+def lacking_voxels(data: Data) -> Integers:
+    """Return the columns of the data (n_images, n_voxels) that hold NaN."""
+    everywhere = np.arange(data.shape[1])
+    holes = [np.isnan(part).any(axis=0) for part in _parts(data, everywhere)]
+    return np.flatnonzero(np.concatenate(holes))
+
+
+def refuse_missing(source: DataSource, lacking: Integers, n_voxels: int) -> NoReturn:
+    """Refuse data of which some columns lack values."""
+    raise ValueError(
+        f"missing='raise', and {len(lacking)} of {n_voxels} voxels lack a value in some image "
+        f"({source.name_voxels(lacking)}); give missing='omit' to test each voxel with the images "
+        "that have it, 'intersect' to leave these voxels out, or 'zero' to take NaN for zero"
+    )
+
+
+def _parts(data: Data, columns: Integers) -> Iterator[Data]:
+    step = max(1, _CHUNK // len(data))
+    for first in range(0, len(columns), step):
+        last = first + step
+        whole = len(columns) == data.shape[1]
+        yield data[:, first:last] if whole else data[:, columns[first:last]]
+
+
+def find_presence(
+    source: DataSource,
+    data: Data,
+    df_residual: int | Integers,
+    parts: Partition,
+    exchange: Exchange,
+) -> Presence | None:
+    """Find the voxels that lack values, and which of them can be tested with those they have.
+
+    Parameters
+    ----------
+    source : DataSource
+        Names voxels.
+    data : array, shape (n_images, n_voxels)
+        NaN where a value is missing.
+    df_residual : int or array of int, shape (n_voxels,)
+        Residual degrees of freedom of each voxel's fit; one number when nothing is missing.
+    parts : Partition
+        Of the design of all images.
+    exchange : Exchange
+        What may be exchanged among all images.
+
+    Returns
+    -------
+    Presence or None
+        None when nothing is missing.
+
+    Raises
+    ------
+    ValueError
+        If no voxel can be tested.
+
+    Warns
+    -----
+    UserWarning
+        Which voxels are not tested, and why.
+    """
+    if isinstance(df_residual, int):
+        return None
+    lacking = lacking_voxels(data)
+    if not len(lacking):
+        return None
+    patterns = Patterns.of(data, lacking)
+    n_voxels = data.shape[1]
+    df = df_residual[patterns.columns[patterns.starts[:-1]]]
+    reasons = _reasons(patterns, df, parts, exchange)
+    tested = np.ones(len(patterns), dtype=bool)
+    told = []
+    untested = np.zeros(n_voxels, dtype=bool)
+    for reason, applies in reasons.items():
+        columns = patterns.columns_of(tested & applies)
+        tested &= ~applies
+        untested[columns] = True
+        if len(columns):
+            told.append(f"{len(columns)} {reason} ({source.name_voxels(np.sort(columns))})")
+    if told:
+        if untested.all():
+            raise ValueError(
+                f"no voxel can be tested, because all lack values: {'; '.join(told)}; leave out "
+                "images that cover little"
+            )
+        warn_caller(
+            f"{np.count_nonzero(untested)} of {n_voxels} voxels lack values and are not tested, "
+            f"their p-value is NaN: {'; '.join(told)}"
+        )
+    return Presence(patterns.take(tested), df[tested].astype(np.int64), untested)
+
+
+def _reasons(
+    patterns: Patterns, df: Integers, parts: Partition, exchange: Exchange
+) -> dict[str, Flags]:
+    """Tell for each reason not to test a voxel which patterns it applies to."""
+    k = len(parts.effect)
+    rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
+    complete = exchange.log_counts(rows, np.ones((1, parts.n_images), dtype=bool))
+    fewest = np.minimum(np.log(FEWEST_REARRANGEMENTS), complete) - _ROUNDING
+    reasons = {
+        reason: np.zeros(len(patterns), dtype=bool)
+        for reason in (_CANNOT_ESTIMATE, _BROKEN, _SAME, _FEW)
+    }
+    step = max(1, _CHUNK // (8 * parts.nuisance.size + 8 * parts.effect.size))
+    for first in range(0, len(patterns), step):
+        chosen = slice(first, first + step)
+        present = patterns.present[chosen]
+        effect, rank = _effect_left(parts, present)
+        size = np.linalg.svd(effect, compute_uv=False)
+        # The rank of the fit decides, so that degrees of freedom are those of the statistic.
+        same_rank = present.sum(axis=1) - df[chosen] == rank + k
+        estimable = (size[:, -1] > _core.ESTIMABLE_TOLERANCE) & same_rank & (df[chosen] >= 1)
+        reasons[_CANNOT_ESTIMATE][chosen] = ~estimable
+        reasons[_BROKEN][chosen] = exchange.breaks_units(present)
+        if not exchange.flips:
+            reasons[_SAME][chosen] = ~_varies(effect, present, exchange.orbits())
+        reasons[_FEW][chosen] = exchange.log_counts(rows, present) < fewest
+    return reasons
+
+
+def _effect_left(parts: Partition, present: Flags) -> tuple[Floats, Integers]:
+    """Return what the nuisance of the images present leaves of the effect, and its rank."""
+    effect = present[:, None, :] * parts.effect
+    if not len(parts.nuisance):
+        return effect, np.zeros(len(present), dtype=np.int64)
+    _, size, basis = np.linalg.svd(present[:, None, :] * parts.nuisance, full_matrices=False)
+    basis = basis * (size > _core.RANK_TOLERANCE)[:, :, None]
+    left = effect - (effect @ basis.transpose(0, 2, 1)) @ basis
+    return left, np.count_nonzero(size > _core.RANK_TOLERANCE, axis=1)
+
+
+def _varies(effect: Floats, present: Flags, orbits: Integers) -> Flags:
+    """Tell whether the effect (n_patterns, k, n) differs within an orbit of the images present."""
+    members = (orbits == np.arange(orbits.max() + 1)[:, None]).astype(np.float64)  # (orbits, n)
+    counts = np.maximum(present @ members.T, 1)
+    means = (effect @ members.T) / counts[:, None, :]
+    away = (effect - means @ members) * present[:, None, :]
+    found: Flags = np.abs(away).max(axis=(1, 2)) > _core.ESTIMABLE_TOLERANCE
+    return found

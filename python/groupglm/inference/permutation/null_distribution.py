@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The distribution of maxima under the null hypothesis: here, in threads, or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from groupglm import _core
+from groupglm._core import Neighbours
+from groupglm.runtime.workers import is_remote, run_remotely
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.inference.permutation.exchange import Rearrangements
+    from groupglm.inference.permutation.kernels import Kernel
+
+    Floats = NDArray[np.float64]
+    Data = NDArray[np.float32] | NDArray[np.float64]
+
+__all__ = ["Corrections", "DataSource", "NullTask", "TfceOptions", "null_distribution"]
+
+# Between two looks at the keyboard: about a quarter of a second of one core's arithmetic.
+_PRODUCTS = 1_000_000_000
+_MAP_VALUES = 2_000_000
+_TASK_REARRANGEMENTS = 256  # sent to a worker at a time, so that sending the data is worth it
+
+
+@dataclass(frozen=True)
+class TfceOptions:
+    """Threshold-free cluster enhancement.
+
+    Parameters
+    ----------
+    extent_power, height_power : float
+        E and H.
+    n_steps : int
+        0: the exact integral; else a sum over so many heights, as fslmaths has it.
+    """
+
+    extent_power: float = 0.5
+    height_power: float = 2.0
+    n_steps: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Corrections:
+    """Which maxima are taken besides the statistic's own.
+
+    Parameters
+    ----------
+    letter : {"t", "F"}
+        Name of the statistic.
+    two_sided : bool
+        Whether negative values count as positive ones do.
+    threshold : float, optional
+        Of the statistic; forms clusters.
+    tfce : TfceOptions, optional
+        How to enhance.
+    neighbours : Neighbours, optional
+        Needed for either.
+    """
+
+    letter: str
+    two_sided: bool
+    threshold: float | None = None
+    tfce: TfceOptions | None = None
+    neighbours: Neighbours | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The neighbours travel as arrays: a worker's processor may run the core of another level.
+        lists = None if self.neighbours is None else self.neighbours.adjacency()
+        return _restore, (self.letter, self.two_sided, self.threshold, self.tfce, lists)
+
+    @property
+    def need_maps(self) -> bool:
+        """Whether whole maps are needed, and not only the largest value."""
+        return self.threshold is not None or self.tfce is not None
+
+    def names(self) -> tuple[str, ...]:
+        """Name the maxima."""
+        clusters = ("size", "mass") if self.threshold is not None else ()
+        return (self.letter, *clusters, *(("tfce",) if self.tfce is not None else ()))
+
+    def maxima(self, maps: Floats, n_threads: int) -> dict[str, Floats]:
+        """Take the maxima of maps (n_maps, n_voxels), but for the statistic's own."""
+        found: dict[str, Floats] = {}
+        if self.neighbours is None:
+            return found
+        if self.threshold is not None:
+            sizes, found["mass"] = _core.cluster_maxima(
+                maps, self.neighbours, self.threshold, self.two_sided, n_threads
+            )
+            found["size"] = sizes.astype(np.float64)
+        if self.tfce is not None:
+            rule = self.tfce
+            found["tfce"] = _core.tfce_maxima(
+                maps,
+                self.neighbours,
+                rule.extent_power,
+                rule.height_power,
+                self.two_sided,
+                rule.n_steps,
+                n_threads,
+            )
+        return found
+
+
+def _restore(
+    letter: str, two_sided: bool, threshold: float | None, tfce: TfceOptions | None, lists: Any
+) -> Corrections:
+    neighbours = None if lists is None else Neighbours.of_adjacency(*lists)
+    return Corrections(letter, two_sided, threshold, tfce, neighbours)
+
+
+class DataSource(Protocol):
+    """Where the data come from: an array, or images that a worker reads itself."""
+
+    def load(self, n_threads: int) -> Data:
+        """Return the data, shape (n_images, n_voxels); NaN where a value is missing."""
+        ...
+
+    def digest(self) -> str:
+        """Return a hash of all the data."""
+        ...
+
+    def name_voxels(self, columns: NDArray[np.int64]) -> str:
+        """Name the first of some voxels as the user knows them."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class NullTask:
+    """Maxima of some rearrangements; what a worker gets.
+
+    Parameters
+    ----------
+    source : DataSource
+        The data.
+    kernel : Kernel
+        Computes the statistic.
+    corrections : Corrections
+        Which maxima.
+    rearrangements : Rearrangements
+        All of the test.
+    first, last : int
+        Which of them.
+    """
+
+    source: DataSource
+    kernel: Kernel
+    corrections: Corrections
+    rearrangements: Rearrangements
+    first: int
+    last: int
+
+    def __call__(self) -> dict[str, Floats]:
+        """Return all the maxima at once, each array of shape (last - first,)."""
+        return _join(list(self.parts(n_threads=1)), self.corrections.names())
+
+    def parts(self, n_threads: int) -> Iterator[dict[str, Floats]]:
+        """Yield maxima of a fraction of a second's work each, in order."""
+        data = self.source.load(n_threads)
+        step = self._step(data.shape, n_threads)
+        buffer = np.empty((step, data.shape[1])) if self.corrections.need_maps else None
+        for first in range(self.first, self.last, step):
+            last = min(first + step, self.last)
+            order, signs = self.rearrangements.take(first, last)
+            maps = None if buffer is None else buffer[: last - first]
+            best = self.kernel.statistics(data, order, signs, maps, n_threads)
+            found = {} if maps is None else self.corrections.maxima(maps, n_threads)
+            yield {self.corrections.letter: best, **found}
+
+    def _step(self, shape: tuple[int, ...], n_threads: int) -> int:
+        n_images, n_voxels = shape
+        products = n_images * n_voxels * self.kernel.n_products
+        step = _PRODUCTS * max(1, n_threads) // max(1, products)
+        if self.corrections.need_maps:
+            # A map a thread: fewer would leave threads idle.
+            step = min(step, max(n_threads, _MAP_VALUES // n_voxels))
+        return int(np.clip(step, 1, 8192))
+
+
+def null_distribution(
+    task: NullTask, n_threads: int, advance: Callable[[int], object]
+) -> Iterator[dict[str, Floats]]:
+    """Yield the maxima of a task's rearrangements in order, some at a time.
+
+    Parameters
+    ----------
+    task : NullTask
+        The work.
+    n_threads : int
+        Number of threads, for work on this machine.
+    advance : callable
+        Called with the number of rearrangements that have just been done.
+
+    Yields
+    ------
+    dict of array
+        The same bits for any number of threads, and on a cluster.
+    """
+    parts = task.parts(n_threads)
+    if is_remote():
+        starts = range(task.first, task.last, _TASK_REARRANGEMENTS)
+        parts = run_remotely(
+            replace(task, first=first, last=min(first + _TASK_REARRANGEMENTS, task.last))
+            for first in starts
+        )
+    for part in parts:
+        advance(len(part[task.corrections.letter]))
+        yield part
+
+
+def _join(parts: list[dict[str, Floats]], names: tuple[str, ...]) -> dict[str, Floats]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}

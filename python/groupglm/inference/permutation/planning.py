@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Choose statistic and rearrangements of a test, and refuse what cannot test it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from groupglm.errors import warn_caller
+from groupglm.inference.permutation.exchange import (
+    Exchange,
+    Rearrangements,
+    check_labels,
+    make_exchange,
+)
+from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
+from groupglm.inference.permutation.missing_kernel import make_present_kernel
+from groupglm.inference.permutation.partition import partition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from groupglm.inference.permutation.missing_values import Presence
+    from groupglm.inference.permutation.options import PermutationOptions
+    from groupglm.inference.permutation.partition import Partition
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["choose_exchange", "choose_kernel", "choose_rearrangements", "flips_signs"]
+
+_LIKELY_ALPHA = 0.05
+_FEW_IN_GROUP = 10
+
+
+def flips_signs(X: Floats, contrast: Floats) -> bool:
+    """Return whether a test flips signs, where neither `sign_flip` nor groups are given.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        The design matrix.
+    contrast : array, shape (n_columns,) or (n_rows, n_columns)
+        What is tested.
+    """
+    return not partition(X, np.atleast_2d(contrast)).leaves_mean_free
+
+
+def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
+    """Decide between permutations and sign flips, and refuse what leaves the effect as it is.
+
+    Errors of different variance are not exchangeable, but those of one group are; their signs can
+    be flipped when they are symmetric (Winkler et al. 2014, section 2.5).
+
+    Parameters
+    ----------
+    parts : Partition
+        Of the design.
+    options : PermutationOptions
+        What the user asked for.
+
+    Returns
+    -------
+    Exchange
+        What may be exchanged.
+
+    Raises
+    ------
+    ValueError
+        If that leaves the tested effect as it is.
+    """
+    kinds = None
+    if options.variance_groups is not None:
+        kinds = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+
+    def make(flips: bool) -> Exchange:
+        return make_exchange(
+            parts.n_images,
+            options.exchangeability_blocks,
+            options.block_permutation,
+            flips=flips,
+            kinds=kinds,
+        )
+
+    permutations = make(flips=False)
+    possible = len(permutations.varying(parts.effect)) > 0
+    flips = options.sign_flip
+    if flips is None:
+        flips = not parts.leaves_mean_free or (kinds is not None and not possible)
+    if flips:
+        return make(flips=True)
+    if possible:
+        return permutations
+    if kinds is not None:
+        raise ValueError(
+            "images of different variance_groups cannot take each other's place, and the tested "
+            "effect does not vary within them, so that no permutation can test it; give "
+            "sign_flip=True if errors are symmetric"
+        )
+    if options.exchangeability_blocks is None:
+        raise ValueError(
+            "the tested effect is the same whatever the order of the images (an intercept, say), "
+            "so that no permutation can test it; give sign_flip=True if errors are symmetric"
+        )
+    within = options.block_permutation == "within"
+    raise ValueError(
+        "exchangeability_blocks make the test impossible: the tested effect does not vary "
+        + (
+            "within any block; give block_permutation='whole' to permute whole blocks"
+            if within
+            else "between blocks of the same size; give block_permutation='within'"
+        )
+        + ", or sign_flip=True if errors are symmetric"
+    )
+
+
+def choose_kernel(
+    parts: Partition,
+    exchange: Exchange,
+    options: PermutationOptions,
+    presence: Presence | None,
+    name_voxels: Callable[[NDArray[np.int64]], str],
+) -> Kernel:
+    """Choose the statistic.
+
+    Parameters
+    ----------
+    parts : Partition
+        Of the design.
+    exchange : Exchange
+        What may be exchanged.
+    options : PermutationOptions
+        What the user asked for.
+    presence : Presence or None
+        Voxels that lack values.
+    name_voxels : callable
+        Names voxels, for messages.
+
+    Returns
+    -------
+    Kernel
+        Computes it.
+
+    Raises
+    ------
+    ValueError
+        If groups of variance cannot be told apart, or do not go with other options or with missing
+        values.
+
+    Warns
+    -----
+    UserWarning
+        If flips of so few images as a group has are too liberal.
+    """
+    if options.variance_groups is None:
+        kernel = make_ols_kernel(parts, exchange, options.method, two_sided=options.two_sided)
+        if presence is None:
+            return kernel
+        return make_present_kernel(kernel, parts, presence, options.method)
+    if presence is not None:
+        lacking = np.sort(np.append(presence.patterns.columns, np.flatnonzero(presence.untested)))
+        raise ValueError(
+            f"variance_groups cannot be tested where images lack values, as in {len(lacking)} of "
+            f"{len(presence.untested)} voxels ({name_voxels(lacking)}): the degrees of freedom of "
+            "their statistic are unknown, so that voxels with more and with fewer images cannot be "
+            "compared; give missing='intersect' to leave these voxels out"
+        )
+    if options.method != "freedman-lane":
+        raise ValueError(
+            f"variance_groups need method='freedman-lane', but method is {options.method!r}"
+        )
+    groups = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+    _check_groups(parts, groups, flips=exchange.flips)
+    return GroupedKernel(parts, groups, options.two_sided)
+
+
+def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -> None:
+    design = np.concatenate([parts.effect, parts.nuisance])
+    sizes = np.bincount(groups)
+    free = np.bincount(groups, 1 - np.sum(design**2, axis=0))
+    unknown = (free < 1e-8) | (sizes < 2)
+    if unknown.any():
+        raise ValueError(
+            f"variance_groups: a group of {sizes[np.argmax(unknown)]} images leaves no residuals "
+            "of its own, so that its variance is unknown; join groups, or drop columns that are "
+            "particular to one image"
+        )
+    if flips and len(parts.nuisance) and sizes.min() < _FEW_IN_GROUP:
+        # The errors of the estimated nuisance are flipped with the residuals: they count the more,
+        # the fewer the images that vary most.
+        warn_caller(
+            "variance_groups: signs of residuals are flipped, and the smallest group has "
+            f"{sizes.min()} images; if these vary most, p-values are too small (familywise error "
+            "of 0.08 in the place of 0.05 with groups of 6 and 18, of 0.15 with 4 and 12, the few "
+            "of four times the standard deviation); give groups of at least "
+            f"{_FEW_IN_GROUP} images, or take p-values near the level with care"
+        )
+
+
+def choose_rearrangements(
+    parts: Partition,
+    exchange: Exchange,
+    options: PermutationOptions,
+    seed: int,
+    *,
+    complete: bool = True,
+) -> Rearrangements:
+    """Draw as many as were asked for, or list all that there are.
+
+    Parameters
+    ----------
+    parts : Partition
+        Of the design.
+    exchange : Exchange
+        What may be exchanged.
+    options : PermutationOptions
+        What the user asked for.
+    seed : int
+        Of those that are drawn.
+    complete : bool, default=True
+        Whether every voxel has all images.
+
+    Returns
+    -------
+    Rearrangements
+        Without the identity.
+
+    Warns
+    -----
+    UserWarning
+        If there are fewer than were asked for, or too few for p-values of 0.05.
+    """
+    if options.n_perm == 0:
+        return Rearrangements(exchange, 0, (seed,))
+    # Columns of the design that are equal make rearrangements equal.
+    rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
+    if options.variance_groups is not None:
+        labels = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+        rows = np.concatenate([rows, parts.nuisance, labels[None] / (1 + labels.max())])
+    if not complete and not exchange.flips:
+        # Orders that are equal for all images differ for those that a voxel has.
+        rows = np.concatenate([rows, np.arange(parts.n_images)[None]])
+    count = exchange.count(rows)
+    kind = "sign flips" if exchange.flips else "permutations"
+    if count - 1 <= options.n_perm:
+        told = f"all {count} different {kind} of this design are used"
+        if count - 1 < options.n_perm:
+            told += f", {count - 1} beside the data as they are,"
+            told += f" instead of n_perm={options.n_perm} random ones"
+        if 1 / count > _LIKELY_ALPHA:
+            told += (
+                f", so that no p-value can be below {1 / count:.2g}, and nothing significant at "
+                f"{_LIKELY_ALPHA:g}; add images" + _looser_blocks(options)
+            )
+        if count - 1 < options.n_perm:
+            warn_caller(told)
+        return Rearrangements(exchange, count - 1, (seed,), exchange.every(rows))
+    if 1 / (1 + options.n_perm) > _LIKELY_ALPHA:
+        there = f"{count:,}" if count < 10**9 else f"{min(count, 10**300):.3g}"
+        warn_caller(
+            f"n_perm={options.n_perm} gives no p-value below {1 / (1 + options.n_perm):.2g}, so "
+            f"that nothing can be significant at {_LIKELY_ALPHA:g}; there are "
+            f"{there} different {kind}: ask for more"
+        )
+    return Rearrangements(exchange, options.n_perm, (seed,))
+
+
+def _looser_blocks(options: PermutationOptions) -> str:
+    return ", or give larger blocks" if options.exchangeability_blocks is not None else ""

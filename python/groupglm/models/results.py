@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fit and a contrast yield: frozen results over a compiled state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from groupglm import _core
+from groupglm.design.collinearity import confounded_columns, describe_contrast, quote_names
+from groupglm.errors import NotEstimableError
+from groupglm.runtime.arguments import check_choice, real_array
+from groupglm.runtime.rounding import span
+from groupglm.tabular.labels import listed
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["ContrastResult", "OlsFit", "StatType"]
+
+StatType = Literal["t", "F"]
+
+
+@dataclass(frozen=True, eq=False)
+class ContrastResult:
+    """A contrast's statistics at every voxel.
+
+    A voxel whose rows present cannot estimate the contrast has NaN everywhere.
+
+    Parameters
+    ----------
+    effect_size : array, shape (n_voxels,) for t, (n_rows, n_voxels) for F
+        The contrast times the coefficients, in the data's units.
+    effect_variance : array, shape (n_voxels,)
+        Variance of the effect for t; the residual variance for F.
+    stat : array, shape (n_voxels,)
+        The t or F statistic.
+    p_value : array, shape (n_voxels,)
+        Probability of a larger statistic under the null hypothesis; one-sided for t.
+    z_score : array, shape (n_voxels,)
+        The standard normal quantile with the same upper tail: finite and right also where the
+        p-value underflows.
+    stat_type : {"t", "F"}
+        Which statistic.
+    df : int or array of int, shape (n_voxels,), or a pair of them
+        Residual degrees of freedom for t; the pair (numerator, residual) for F.
+    """
+
+    effect_size: NDArray[np.float64]
+    effect_variance: NDArray[np.float64]
+    stat: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    z_score: NDArray[np.float64]
+    stat_type: StatType
+    df: int | NDArray[np.int64] | tuple[int, int | NDArray[np.int64]]
+
+    def __repr__(self) -> str:
+        return f"ContrastResult({self.degrees} at {len(self.stat):,} voxels)"
+
+    @property
+    def degrees(self) -> str:
+        """The statistic with its degrees of freedom, as ``t(17)`` or ``F(2, 17)``."""
+        if isinstance(self.df, tuple):
+            return f"F({self.df[0]}, {span(self.df[1])})"
+        return f"t({span(self.df)})"
+
+    @property
+    def df_numerator(self) -> int:
+        """Numerator degrees of freedom, 1 for t; the same wherever the contrast is estimable."""
+        return self.df[0] if isinstance(self.df, tuple) else 1
+
+
+@dataclass(frozen=True, eq=False)
+class OlsFit:
+    """An ordinary least-squares fit at every voxel; made by `fit_ols`.
+
+    Only the state is kept, a few numbers a voxel; each attribute is computed from it when asked
+    for, in compiled code. Take an attribute into a variable before indexing it in a loop.
+
+    Parameters
+    ----------
+    X : array, shape (n_images, n_columns)
+        The design matrix.
+    column_names : tuple of str
+        Names of its columns, for messages.
+    n_threads : int
+        Number of threads for what is computed later; 0 means all.
+    """
+
+    X: NDArray[np.float64] = field(repr=False)
+    column_names: tuple[str, ...]
+    n_threads: int
+    _state: _core.OlsState = field(repr=False)
+    _design: _core.Design = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"OlsFit({self.facts})"
+
+    @property
+    def facts(self) -> str:
+        """What was fitted, in numbers: images, voxels, degrees of freedom, columns."""
+        names = self.column_names
+        return (
+            f"{len(self.X):,} images: {self.n_voxels:,} voxels, {span(self.df_residual)} degrees "
+            f"of freedom, {'column' if len(names) == 1 else 'columns'} {listed(names)}"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without naming the compiled module: it is another one on a processor of another level.
+        parts = self.state_parts()
+        return OlsFit.from_parts, (self.X, self.column_names, self.n_threads, parts)
+
+    def state_parts(self) -> tuple[Any, ...]:
+        """Take the state apart into a number and arrays, for storage.
+
+        Returns
+        -------
+        tuple
+            What `from_parts` takes: number of images; factor of the rows; coordinates of the data
+            in the design's space; residual sums of squares; of voxels with missing values the
+            slot, the factors and the numbers of rows; and the exponents of two by which voxels are
+            scaled whose squares would leave double's range.
+        """
+        return self._state.__getstate__()
+
+    @classmethod
+    def from_parts(
+        cls,
+        X: NDArray[np.float64],
+        column_names: tuple[str, ...],
+        n_threads: int,
+        parts: tuple[Any, ...],
+    ) -> OlsFit:
+        """Put a fit together again.
+
+        Parameters
+        ----------
+        X : array, shape (n_images, n_columns)
+            The design matrix.
+        column_names : tuple of str
+            Names of its columns.
+        n_threads : int
+            Number of threads.
+        parts : tuple
+            As `state_parts` returns them.
+
+        Returns
+        -------
+        OlsFit
+            Equal to the one that was taken apart.
+
+        Raises
+        ------
+        ValueError
+            If the parts do not fit each other or the design.
+        """
+        state = _core.OlsState.__new__(_core.OlsState)
+        state.__setstate__(parts)
+        matrix = np.array(X, order="C")
+        matrix.setflags(write=False)
+        design = _core.Design(matrix)
+        if len(parts[1]) != design.n_working:
+            raise ValueError(
+                f"a state of {len(parts[1])} dimensions does not fit a design of {design.n_working}"
+            )
+        return cls(matrix, column_names, n_threads, state, design)
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels."""
+        return self._state.n_voxels
+
+    @property
+    def beta(self) -> NDArray[np.float64]:
+        """Coefficients, shape (n_columns, n_voxels), in the data's units a unit of the column.
+
+        Of minimum norm, in the columns' own units, when the columns are linearly dependent: that
+        choice depends on the units, estimable contrasts do not. NaN where a voxel has no data.
+        """
+        return _core.beta(self._state, self._design, self.n_threads)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of the images that have the voxel, shape (n_voxels,); NaN where none has it."""
+        return _core.mean(self._state, self._design, self.n_threads)
+
+    @property
+    def rss(self) -> NDArray[np.float64]:
+        """Residual sum of squares, shape (n_voxels,)."""
+        return _core.rss(self._state, self._design, self.n_threads)
+
+    @property
+    def residual_variance(self) -> NDArray[np.float64]:
+        """RSS over the residual degrees of freedom, shape (n_voxels,); NaN where there are none."""
+        df = np.asarray(self.df_residual, dtype=np.float64)
+        return self.rss / np.where(df > 0, df, np.nan)
+
+    @property
+    def residual_sd(self) -> NDArray[np.float64]:
+        """Root of the residual variance, shape (n_voxels,), also where double holds no square."""
+        df = np.asarray(self.df_residual, dtype=np.float64)
+        norm = _core.residual_norm(self._state, self._design, self.n_threads)
+        return norm / np.sqrt(np.where(df > 0, df, np.nan))
+
+    @property
+    def r_square(self) -> NDArray[np.float64]:
+        """1 - RSS/TSS, shape (n_voxels,); NaN where the data do not vary.
+
+        TSS is about the mean when the design, in the rows a voxel has, contains the constant (as a
+        column or a combination of columns), else about zero.
+        """
+        return _core.r_square(self._state, self._design, self.n_threads)
+
+    @property
+    def n_observations(self) -> int | NDArray[np.int64]:
+        """Number of images with data: one number, or (n_voxels,) when any value is missing."""
+        return self._observations_and_rank()[0]
+
+    @property
+    def rank(self) -> int | NDArray[np.int64]:
+        """Rank of the design: one number, or that of the rows present, shape (n_voxels,)."""
+        return self._observations_and_rank()[1]
+
+    @property
+    def df_residual(self) -> int | NDArray[np.int64]:
+        """Residual degrees of freedom, n - rank: one number, or shape (n_voxels,)."""
+        n_observations, rank = self._observations_and_rank()
+        return n_observations - rank
+
+    def _observations_and_rank(
+        self,
+    ) -> tuple[int, int] | tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if not self._state.has_missing:
+            return self._state.n_rows, self._design.rank
+        return _core.observations_and_rank(self._state, self._design, self.n_threads)
+
+    def contrast(self, contrast: ArrayLike, *, stat_type: StatType | None = None) -> ContrastResult:
+        r"""Test a contrast of the coefficients at every voxel.
+
+        Parameters
+        ----------
+        contrast : array_like, shape (n_columns,) or (n_rows, n_columns)
+            A vector asks for a t statistic, a matrix for an F statistic of its rows together.
+        stat_type : {"t", "F"}, optional
+            Forces the statistic: "F" for a vector, "t" for a matrix of one row.
+
+        Returns
+        -------
+        ContrastResult
+            Effects, statistics, p-values and z-scores.
+
+        Raises
+        ------
+        ValueError
+            If the contrast has the wrong shape, is zero or not finite, or `stat_type` does not fit.
+        groupglm.errors.NotEstimableError
+            If the design cannot estimate it; the message names the columns it confounds.
+
+        Notes
+        -----
+        The F statistic of rows :math:`C` is :math:`(C\beta)'[C(X'X)^-C']^-(C\beta) / r\sigma^2`
+        with :math:`r` the rank of :math:`C` (Searle, *Linear Models*, 1971, chapter 5). The rows'
+        span is what is tested, so F is the same however they are written, and :math:`r` is the same
+        wherever the contrast can be estimated.
+
+        A voxel whose data do not vary, and have no effect, is a test without evidence: t or F is
+        0, z is 0, and p is that of the statistic, 0.5 or 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from groupglm import fit_ols
+        >>> Y = np.array([[1.0], [2.0], [3.0]])
+        >>> result = fit_ols(np.ones((3, 1)), Y).contrast([1])
+        >>> round(float(result.effect_size[0]), 4), round(float(result.stat[0]), 4), result.df
+        (2.0, 3.4641, 2)
+        """
+        values = self._check_contrast(_real_array(contrast, "contrast"))
+        chosen = _choose_stat_type(values, stat_type)
+        rows = np.ascontiguousarray(np.atleast_2d(values))
+        if not _core.is_estimable(self._state, self._design, rows):
+            self._refuse(np.atleast_2d(values))
+        effect, variance, stat, p_value, z_score, rank = _core.contrast(
+            self._state, self._design, rows, chosen, self.n_threads
+        )
+        df_residual = self.df_residual
+        return ContrastResult(
+            effect_size=effect[0] if chosen == "t" else effect,
+            effect_variance=variance,
+            stat=stat,
+            p_value=p_value,
+            z_score=z_score,
+            stat_type=chosen,
+            df=df_residual if chosen == "t" else (rank, df_residual),
+        )
+
+    def _check_contrast(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        n_columns = self.X.shape[1]
+        if values.ndim not in (1, 2) or values.size == 0 or values.shape[-1] != n_columns:
+            raise ValueError(
+                f"contrast has shape {values.shape}; it must be ({n_columns},) or (n_rows, "
+                f"{n_columns}), one number for each column: {', '.join(self.column_names)}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("contrast holds NaN or infinite values; give finite numbers")
+        if not values.any():
+            raise ValueError("Contrast is null: all its values are zero; give at least one weight")
+        return values
+
+    def _refuse(self, rows: NDArray[np.float64]) -> None:
+        for row in rows:
+            columns = confounded_columns(self.X, self.column_names, row)
+            if columns:
+                raise NotEstimableError(
+                    f"contrast {describe_contrast(row, self.column_names)} is not estimable: the "
+                    f"design cannot tell apart the columns {quote_names(columns)}; drop one of "
+                    "them, or test a contrast that does not depend on how the effect is shared "
+                    "among them"
+                )
+        raise NotEstimableError("contrast is not estimable with this design matrix")
+
+    def predicted(self, X: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Compute the fitted values X beta.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_rows, n_columns), optional
+            Rows to predict for; the design itself by default.
+
+        Returns
+        -------
+        array, shape (n_rows, n_voxels)
+            Fitted values.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of columns.
+        """
+        return _core.predict(self._check_rows(X), self.beta, self.n_threads)
+
+    def residuals(
+        self, X: ArrayLike | None, Y: NDArray[np.float32] | NDArray[np.float64]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Compute the residuals Y - X beta; the data are not kept, so they are given again.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_rows, n_columns), or None
+            The rows' design; None for the design that was fitted.
+        Y : array of float32 or float64, shape (n_rows, n_voxels)
+            The data.
+
+        Returns
+        -------
+        array, shape (n_rows, n_voxels)
+            Of Y's type; NaN where Y is NaN.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not match the fit, or Y is of another type.
+        """
+        rows = self._check_rows(X)
+        data: Any = real_array("Y", Y, missing=True)
+        if data.shape != (rows.shape[0], self.n_voxels) or data.dtype.kind != "f":
+            raise ValueError(
+                f"Y is {data.dtype} of shape {data.shape}; it must be float32 or float64 of shape "
+                f"({rows.shape[0]}, {self.n_voxels}), as it was for the fit"
+            )
+        if data.dtype not in (np.float32, np.float64):
+            data = data.astype(np.float64)
+        return _core.residuals(rows, self.beta, data, self.n_threads)
+
+    def _check_rows(self, X: ArrayLike | None) -> NDArray[np.float64]:
+        rows = self.X if X is None else np.ascontiguousarray(_real_array(X, "X"))
+        if rows.ndim != 2 or rows.shape[1] != self.X.shape[1]:
+            raise ValueError(
+                f"X has shape {rows.shape}; it must be (n_rows, {self.X.shape[1]}), with the "
+                f"columns {', '.join(self.column_names)}"
+            )
+        return rows
+
+
+def _real_array(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    return real_array(name, values).astype(np.float64)
+
+
+def _choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) -> StatType:
+    if stat_type is None:
+        return "t" if values.ndim == 1 else "F"
+    check_choice("stat_type", stat_type, ("t", "F", None))
+    if stat_type == "t" and values.ndim == 2 and values.shape[0] > 1:
+        raise ValueError(
+            f"stat_type='t' needs a single contrast, but {values.shape[0]} rows were given; give "
+            "one row, or stat_type='F' to test them together"
+        )
+    return stat_type

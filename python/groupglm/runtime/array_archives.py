@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Arrays in a zip archive, as ``numpy.savez`` writes them: the one reader of such files.
+
+Members are stored and not compressed, so that what is read is never larger than the file; nothing
+is a pickle, and nothing is executed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.runtime.regular_files import check_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ArchiveError", "Members", "array_of", "open_archive"]
+
+
+class ArchiveError(ValueError):
+    """Why an archive cannot be used, as what follows the name of its file."""
+
+
+class Members:
+    """The members of an archive, read one at a time."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._infos = {info.filename: info for info in archive.infolist()}
+
+    @property
+    def names(self) -> set[str]:
+        """All names."""
+        return set(self._infos)
+
+    def size(self, name: str) -> int:
+        """Return the bytes of a member."""
+        return self._infos[name].file_size
+
+    def read(self, name: str) -> bytes:
+        """Return a member, whose sum (CRC) is verified."""
+        with _refusing():
+            return self._archive.read(self._infos[name])
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Members]:
+    """Open an archive of arrays.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Yields
+    ------
+    Members
+        To read from.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError
+        If there is no such file, or it may not be read.
+    ValueError
+        If the path leads to no file.
+    ArchiveError
+        If the archive is damaged, also while members are read.
+    """
+    check_file(path)
+    with contextlib.ExitStack() as stack:
+        with _refusing():
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            _check_sizes(archive.infolist(), os.path.getsize(path))  # noqa: PTH202
+        yield Members(archive)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn whatever zipfile raises into an `ArchiveError`: it trusts the numbers in a file."""
+    try:
+        yield
+    except (ArchiveError, FileNotFoundError, PermissionError):
+        raise
+    except MemoryError as error:
+        raise ArchiveError("does not fit into the memory") from error
+    except Exception as error:
+        raise ArchiveError(f"is no archive that can be read ({_said(error)})") from error
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _check_sizes(infos: list[zipfile.ZipInfo], n_bytes: int) -> None:
+    """Refuse members that are compressed, there twice, or more than the file holds."""
+    for info in infos:
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise ArchiveError(f"has a member that is compressed ({info.filename})")
+        if info.flag_bits & 1:
+            raise ArchiveError(f"has a member that is encrypted ({info.filename})")
+    if len({info.filename for info in infos}) < len(infos):
+        raise ArchiveError("has several members of the same name")
+    total = sum(info.file_size for info in infos)
+    if total > n_bytes:
+        raise ArchiveError(
+            f"has members of {total} bytes in all, more than the file's {n_bytes}: they overlap"
+        )
+
+
+def array_of(data: bytes) -> NDArray[Any]:
+    """Read an array in the ``.npy`` format whose header promises just what the bytes hold.
+
+    Parameters
+    ----------
+    data : bytes
+        The file: version 1.0 of the format.
+
+    Returns
+    -------
+    array
+        In C order, whatever the order it is stored in.
+
+    Raises
+    ------
+    ArchiveError
+        If the bytes are no such array.
+
+    Examples
+    --------
+    >>> stored = io.BytesIO()
+    >>> np.save(stored, np.asfortranarray([[1.0, 2.0], [3.0, 4.0]]))
+    >>> array_of(stored.getvalue())
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    buffer = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(buffer)
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
+    except Exception as error:  # numpy reads the header as an expression of Python
+        raise ArchiveError(f"is not an array ({_said(error)})") from error
+    n_bytes = len(data) - buffer.tell()
+    if version != (1, 0):
+        raise ArchiveError(f"is not an array of version 1.0 of its format, but of {version}")
+    if dtype.kind not in "biufcU" or dtype.itemsize == 0:
+        raise ArchiveError(f"is not an array of numbers or text, but of {dtype}")
+    if any(length < 0 for length in shape):  # numpy would choose the length itself
+        raise ArchiveError(f"is not an array: its shape {shape} has a negative length")
+    if math.prod(shape) * dtype.itemsize != n_bytes:
+        raise ArchiveError(f"is not an array: it has {n_bytes} bytes, not those of shape {shape}")
+    if dtype.kind == "U":
+        codes = np.frombuffer(
+            data, np.dtype(np.uint32).newbyteorder(dtype.byteorder), offset=len(data) - n_bytes
+        )
+        if (codes > sys.maxunicode).any():
+            raise ArchiveError("is not an array of text: it has characters that do not exist")
+    values = np.frombuffer(data, dtype, math.prod(shape), len(data) - n_bytes)
+    return values.reshape(shape, order="F" if by_columns else "C").copy(order="C")

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How much memory a fit takes, and how it is kept within a budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from groupglm.runtime.arguments import real_number
+
+__all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes", "refuse_missing_beyond"]
+
+_SHARE = 0.5  # of what is free, unless the user says otherwise
+_UNKNOWN = 2 * 2**30  # bytes free where the system does not say
+_MEMINFO = Path("/proc/meminfo")
+
+
+def check_memory_budget(memory_budget: object) -> int:
+    """Return the bytes that a fit may take.
+
+    Parameters
+    ----------
+    memory_budget : number or None
+        Bytes; None for half of what is free now.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is not positive.
+    """
+    if memory_budget is None:
+        return int(_SHARE * free_bytes())
+    n_bytes = real_number("memory_budget", memory_budget)
+    if not 0 < n_bytes < 2**62:
+        raise ValueError(f"memory_budget is {memory_budget!r} bytes; it must be positive")
+    return int(n_bytes)
+
+
+def free_bytes() -> int:
+    """Return the bytes of memory that are available, page cache included."""
+    if _MEMINFO.exists():
+        for line in _MEMINFO.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return _UNKNOWN
+
+
+def fit_bytes(
+    n_values: int,
+    n_columns: int,
+    batch_bytes: int,
+    n_threads: int,
+    image_bytes: int,
+    *,
+    n_missing: int = 0,
+    n_working: int | None = None,
+) -> int:
+    """Return the bytes a fit takes, whatever the number of images.
+
+    Two states (the total, and that of the chunk being read), two batches of rows (one is read while
+    the other is taken up), the images that the threads are reading, and the counts of exact zeros
+    (a number of 4 bytes and one of 1 a voxel, and a mark of 1 in each thread):
+
+        (16 * (n_columns + 2) + 5 + n_threads) * n_values
+            +  2 * batch_bytes  +  n_threads * image_bytes
+
+    Voxels that some image lacks have a triangular factor of their own in both states, and in a
+    third while one of them grows or is merged:
+
+        n_missing * 12 * (n_working * (n_working + 1) + 4)
+
+    Parameters
+    ----------
+    n_values : int
+        Voxels of a row; of the whole grid as long as no mask is known.
+    n_columns : int
+        Columns of the design.
+    batch_bytes : int
+        Size of a batch of rows.
+    n_threads : int
+        Threads.
+    image_bytes : int
+        What one image takes while it is read: the inflated file, and the volume that is prepared.
+    n_missing : int, optional
+        Voxels that some image lacks.
+    n_working : int, optional
+        Columns of the working design: `n_columns`, or one more (the default) where the constant is
+        no column and no sum of columns.
+
+    Returns
+    -------
+    int
+        Bytes, besides Python and the packages.
+    """
+    q = n_columns + 1 if n_working is None else n_working
+    factors = n_missing * 12 * (q * (q + 1) + 4)
+    voxel = 16 * (n_columns + 2) + 5 + n_threads
+    return voxel * n_values + 2 * batch_bytes + n_threads * image_bytes + factors
+
+
+def refuse_missing_beyond(
+    budget: int, n_missing: int, n_working: int, *, without: int, n_columns: int
+) -> None:
+    """Refuse to go on where the voxels that lack values take more than the budget.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes that the fit may take.
+    n_missing : int
+        Voxels that some image lacks, as known so far.
+    n_working, n_columns : int
+        As for `fit_bytes`.
+    without : int
+        Bytes that the fit takes without them.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit.
+    """
+    needed = without + fit_bytes(0, n_columns, 0, 0, 0, n_missing=n_missing, n_working=n_working)
+    if needed > budget:
+        raise ValueError(
+            f"memory_budget is {budget / 1e6:.0f} MB, but {n_missing} voxels lack values in some "
+            f"image, and with them the fit takes {needed / 1e6:.0f} MB; give a larger budget, or a "
+            "mask of the voxels that all images have"
+        )
+
+
+def batch_bytes_within(
+    budget: int,
+    wanted: int,
+    *,
+    n_values: int,
+    n_columns: int,
+    row_bytes: int,
+    n_threads: int,
+    image_bytes: int,
+) -> int:
+    """Return how large a batch of rows may be.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes that the fit may take.
+    wanted : int
+        Bytes of a batch if there is room.
+    n_values, n_columns, n_threads, image_bytes : int
+        As for `fit_bytes`.
+    row_bytes : int
+        Bytes of one row: the least a batch can be.
+
+    Returns
+    -------
+    int
+        Bytes of a batch, at least one row.
+
+    Raises
+    ------
+    ValueError
+        If not even single rows fit.
+    """
+    least = fit_bytes(n_values, n_columns, row_bytes, n_threads, image_bytes)
+    if least > budget:
+        raise ValueError(
+            f"memory_budget is {budget / 1e6:.0f} MB, but a fit of {n_values} voxels and "
+            f"{n_columns} columns on {n_threads} threads takes {least / 1e6:.0f} MB; give a larger "
+            "budget, fewer threads (n_jobs), or a mask"
+        )
+    return min(wanted, row_bytes + (budget - least) // 2)

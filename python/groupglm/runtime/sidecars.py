@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The JSON file beside an image or a table, which says what that file holds: `read_json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from groupglm.runtime.regular_files import naming, why_unreadable
+
+__all__ = ["content_facts", "describes", "has_content", "read_json", "sidecar"]
+
+_MAX_BYTES = 10_000_000  # far above any that is written
+_COUNTS = ("NumberOfPermutations", "NumberAskedFor")
+_OBJECTS = ("Permutation", "Settings")
+
+
+def sidecar(path: Path) -> Path:
+    """Return the JSON file beside an image, a table or a model; a page's is ``page.html.json``."""
+    name = path.name
+    for ending in (".gz", ".nii", ".tsv", ".groupglm"):
+        name = name.removesuffix(ending)
+    return path.with_name(f"{name}.json")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a sidecar; None if there is none that can be read, or one of ours is damaged."""
+    try:
+        if why_unreadable(path) is not None or path.stat().st_size > _MAX_BYTES:
+            return None
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and _is_sound(found) else None
+
+
+def content_facts(path: Path) -> dict[str, Any]:
+    """Return name, size (bytes) and SHA-256 of a file, as its sidecar says them under "File".
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no regular file.
+    """
+    why = why_unreadable(path)
+    if why is not None:
+        raise OSError(f"'{path}' cannot be read: {why}")
+    facts = path.stat()
+    with naming(path), path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"Name": path.name, "Size": facts.st_size, "Hash": f"sha256:{digest}"}
+
+
+def describes(facts: Mapping[str, Any], path: Path, *, digest: str | None = None) -> bool | None:
+    """Tell whether what a sidecar says is said of this file; None if it does not name a content.
+
+    `digest` is the file's, where it is known: the file is then not read again.
+    """
+    return has_content(path, facts.get("File"), digest=digest)
+
+
+def has_content(path: Path, said: Any, *, digest: str | None = None) -> bool | None:
+    """Tell whether a file has the size and the hash of `content_facts`; None if these are none."""
+    if not isinstance(said, dict):
+        return None
+    try:
+        if said.get("Size") != path.stat().st_size:
+            return False
+        return bool(said.get("Hash") == (digest or content_facts(path)["Hash"]))
+    except OSError:
+        return False
+
+
+def _is_sound(facts: dict[str, Any]) -> bool:
+    """Tell whether what is computed from is of its type, where this package wrote the file."""
+    versions = facts.get("SoftwareVersions")
+    if not isinstance(versions, dict) or "groupglm" not in versions:
+        return True
+    contrast, correction = facts.get("Contrast"), facts.get("Correction")
+    return (
+        all(_is_count(facts[key], least=1) for key in _COUNTS if key in facts)
+        and all(isinstance(facts[key], dict) for key in _OBJECTS if key in facts)
+        and ("Contrast" not in facts or _is_contrast(contrast))
+        and _are_contrasts(facts.get("Contrasts", []))
+        and _is_permutation(facts.get("Permutation", {}))
+        and (not isinstance(correction, dict) or _is_correction(correction))
+    )
+
+
+def _is_count(value: Any, *, least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a value is a finite number; JSON has integers that no double holds."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max
+
+
+def _is_contrast(facts: Any) -> bool:
+    """Tell whether a contrast has its name, and a weight, or in each row a weight, a column."""
+    if not isinstance(facts, dict):
+        return False
+    columns, weights = facts.get("Columns"), facts.get("Weights")
+    texts = (facts.get("Name"), facts.get("Expression"))
+    if not all(isinstance(text, str) for text in texts):
+        return False
+    if not isinstance(columns, list) or not isinstance(weights, list) or not weights:
+        return False
+    rows = weights if isinstance(weights[0], list) else [weights]
+    return all(isinstance(column, str) for column in columns) and all(
+        isinstance(row, list) and len(row) == len(columns) and all(map(_is_number, row))
+        for row in rows
+    )
+
+
+def _are_contrasts(found: Any) -> bool:
+    return isinstance(found, list) and all(map(_is_contrast, found))
+
+
+def _is_permutation(facts: dict[str, Any]) -> bool:
+    p = facts.get("ClusterFormingP")
+    return p is None or (_is_number(p) and 0 < p < 1)
+
+
+def _is_correction(facts: dict[str, Any]) -> bool:
+    return (
+        isinstance(facts.get("HeightControl"), str)
+        and _is_number(facts.get("Alpha"))
+        and isinstance(facts.get("TwoSided", True), bool)
+        and _is_count(facts.get("ClusterThreshold", 0))
+    )

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Text for a terminal that may be closed, odd or of few characters: `show`, `ready_streams`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from groupglm.errors import printable
+
+__all__ = ["ready_streams", "show"]
+
+
+def show(text: str, stream: TextIO | None = None) -> None:
+    """Print a line, whatever the terminal is; nothing where it is closed.
+
+    Parameters
+    ----------
+    text : str
+        The line, without its end.
+    stream : file, optional
+        Where to; standard output by default.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the error names the stream.
+    """
+    stream = sys.stdout if stream is None else stream
+    if stream is None or stream.closed:
+        return
+    line = f"{printable(text)}\n"
+    try:
+        try:
+            stream.write(line)
+        except UnicodeEncodeError as error:
+            stream.write(line.encode(error.encoding, "backslashreplace").decode(error.encoding))
+        stream.flush()
+    except OSError as error:
+        if error.errno is None or isinstance(error, BrokenPipeError):
+            raise
+        name = getattr(stream, "name", "")
+        called = {"<stdout>": "standard output", "<stderr>": "error output"}.get(name, "output")
+        raise type(error)(error.errno, error.strerror, called) from error
+
+
+@contextmanager
+def ready_streams() -> Iterator[None]:
+    """Let a program write to all three standard streams, whatever it was started with.
+
+    One that is closed leads to nowhere: a file opened later would get its number, and with it what
+    others print. Characters that the terminal does not have are written as escapes.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    opened: dict[str, Any] = {}
+    changed: list[tuple[Any, str]] = []
+    try:
+        for name in ("stdin", "stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is None:
+                mode = "r" if name == "stdin" else "w"
+                opened[name] = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115
+                setattr(sys, name, opened[name])
+            elif name != "stdin" and hasattr(stream, "reconfigure"):
+                changed.append((stream, stream.errors))
+                stream.reconfigure(errors="backslashreplace")
+        yield
+    finally:
+        for stream, errors in changed:
+            if not stream.closed:
+                stream.reconfigure(errors=errors)
+        for name, stream in opened.items():
+            setattr(sys, name, None)
+            stream.close()

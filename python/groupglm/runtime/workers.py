@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Threads here, and tasks on the machines that joblib was told to use.
+
+With ``joblib.parallel_config(backend="dask")`` these are the workers of a dask.distributed cluster;
+any other backend of joblib that leaves this machine serves as well. No cluster code is ours.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import joblib
+from joblib import parallel
+
+from groupglm import _core
+from groupglm.runtime.arguments import whole_number
+from groupglm.runtime.progress import remark
+
+__all__ = ["check_jobs", "is_remote", "run_remotely", "worker_name"]
+
+T = TypeVar("T")
+
+_PATIENCE = 60.0  # s without a result, before a line says so
+
+# Backends that work on this machine: here threads inside the core do better.
+_LOCAL = ("SequentialBackend", "ThreadingBackend", "LokyBackend", "MultiprocessingBackend")
+
+
+def check_jobs(n_jobs: int | None) -> int:
+    """Return the number of threads that ``n_jobs`` stands for.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        -1 means all, None what joblib's ``parallel_config`` says.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is zero.
+    """
+    if n_jobs is not None:
+        n_jobs = whole_number("n_jobs", n_jobs)
+    if n_jobs == 0:
+        raise ValueError("n_jobs is 0; give the number of threads, or -1 for all of them")
+    return min(int(joblib.effective_n_jobs(n_jobs)), 256)
+
+
+def is_remote() -> bool:
+    """Tell whether joblib's active backend may run tasks on other machines."""
+    backend, _ = parallel.get_active_backend()
+    return type(backend).__name__ not in _LOCAL
+
+
+def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Run tasks on the active backend and yield their results in the order of the tasks.
+
+    Parameters
+    ----------
+    tasks : iterable of callables
+        Each is pickled and sent as one object, so that a task whose worker has died can be sent
+        again: data put on workers beforehand would have died with it.
+
+    Yields
+    ------
+    object
+        The tasks' results; at most twice as many tasks as there are workers are under way. When
+        none has come for a while, a line says so.
+
+    Raises
+    ------
+    ValueError
+        If a worker has another version of the package, its core for another processor, or cannot
+        load it.
+    """
+    import cloudpickle  # every backend that leaves this machine sends its tasks with it
+
+    version, level = _build()
+    # What a worker gets names nothing of this package until the task runs there: a worker of dask
+    # that cannot load what it is sent ends without an answer, one whose task fails gives one.
+    results: Any = joblib.Parallel(return_as="generator", batch_size=1)(
+        joblib.delayed(pickle.loads)(
+            pickle.dumps(_CallWhenLoaded(version, level, cloudpickle.dumps(task)))
+        )
+        for task in tasks
+    )
+    backend, _ = parallel.get_active_backend()
+    while True:
+        try:
+            with _told_of_waiting(backend):
+                result = next(results)
+        except StopIteration:
+            return
+        except ImportError as error:
+            raise ValueError(
+                f"a worker cannot load groupglm {version} ({error}); install groupglm {version} "
+                "with what it needs on all workers"
+            ) from error
+        except TypeError as error:
+            if "_call() takes" not in str(error):
+                raise
+            raise ValueError(
+                f"a worker has a version of groupglm from before {version} ({error}); install "
+                f"{version} on all workers"
+            ) from error
+        yield result
+
+
+def _build() -> tuple[str, str]:
+    """Return what the numbers of a process depend on: version, and level of its processor."""
+    return str(sys.modules["groupglm"].__version__), str(_core.build_info()["level"])
+
+
+@dataclass(frozen=True)
+class _CallWhenLoaded:
+    """A call of `_call`, which happens when this is unpickled."""
+
+    version: str
+    level: str
+    task: bytes
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str, bytes]]:
+        return _call, (self.version, self.level, self.task)
+
+
+def _call(version: str, level: str, task: bytes) -> Any:
+    """Run a task, unpickled only where the build is the same; plain types are read by any build."""
+    own_version, own_level = _build()
+    if own_version != version:
+        raise ValueError(
+            f"worker {worker_name()} has groupglm {own_version}, and the fit was asked for by "
+            f"{version}: their numbers would be mixed; install {version} on all workers"
+        )
+    if own_level != level:
+        lower = min(own_level, level, key=("baseline", "v3", "v4").index)
+        raise ValueError(
+            f"worker {worker_name()} runs the compiled core for processors of level {own_level}, "
+            f"and the fit was asked for by one of {level}: their last digits differ; set "
+            f"GROUPGLM_CPU_LEVEL={lower} on all machines"
+        )
+    return pickle.loads(task)()  # noqa: S301 (from the process that joblib works for)
+
+
+@contextmanager
+def _told_of_waiting(backend: Any) -> Iterator[None]:
+    """Say, while something is waited for, that nothing has come for a while; seldom."""
+    over = threading.Event()
+
+    def watch() -> None:
+        waited, pause = 0.0, _PATIENCE
+        while not over.wait(pause):
+            waited += pause
+            pause = waited
+            remark(
+                f"No worker has sent a result for {waited:.0f} s; if none works any more, "
+                "interrupt (Ctrl-C), start workers and run it again"
+            )
+            if _has_no_worker(backend) and not over.is_set():
+                remark(
+                    "The cluster has no worker now; work goes on when one joins it (if they end "
+                    "as soon as they join, their log says why)"
+                )
+
+    context = copy_context()  # where lines go
+    # As a daemon: a cluster that does not answer must not keep the program from ending.
+    threading.Thread(target=context.run, args=(watch,), daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _has_no_worker(backend: Any) -> bool:
+    try:
+        return not backend.client.ncores()
+    except Exception:  # a backend without such a client, or a scheduler that is gone
+        return False
+
+
+def worker_name() -> str:
+    """Name the machine and the process that this is called on, for messages."""
+    return f"{socket.gethostname()}, process {os.getpid()}"

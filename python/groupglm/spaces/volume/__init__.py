@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Open, check, read and save image files.
+
+`open_images` reads headers and finds every error that can be known from them; a `VolumeSource` then
+reads one volume into a row of values, from as many threads as wanted. Nothing here knows about
+statistics.
+"""
+
+from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
+from groupglm.spaces.volume.reading.computed import ComputedVolume
+from groupglm.spaces.volume.reading.opening import ImageLike, open_image, open_images
+from groupglm.spaces.volume.reading.source import VolumeSource
+from groupglm.spaces.volume.saving import save_image, save_series
+from groupglm.spaces.volume.statistic import KINDS, Statistic, descrip_of
+
+__all__ = [
+    "KINDS",
+    "SAME_PLACE_MM",
+    "ComputedVolume",
+    "Grid",
+    "ImageLike",
+    "Statistic",
+    "VolumeSource",
+    "descrip_of",
+    "open_image",
+    "open_images",
+    "save_image",
+    "save_series",
+]

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Voxels of a grid, inside a mask: `VolumeSpace`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+from nibabel.nifti1 import Nifti1Image
+
+from groupglm import _core
+from groupglm._core import Neighbours
+from groupglm.errors import GridMismatchError, ImageError
+from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.preparation import Preparation
+from groupglm.spaces.volume.reading.opening import ImageLike, open_image
+from groupglm.spaces.volume.resampling import Resampler
+from groupglm.spaces.volume.runs import places_in, runs_of
+from groupglm.spaces.volume.statistic import Statistic, descrip_of
+from groupglm.spaces.zeros import Zeros
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+    from groupglm.spaces.volume.reading.source import VolumeSource
+
+__all__ = ["VolumeSpace"]
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeSpace:
+    """The voxels of a grid that are inside a mask, or all of them.
+
+    A row holds the voxels in file order: the first axis of the image varies fastest.
+
+    Parameters
+    ----------
+    grid : Grid
+        Where the voxels lie.
+    indices : array of int, shape (n_values,), optional
+        The mask: places in file order, increasing. The whole grid by default, as long as no mask
+        is known.
+    preparation : Preparation, optional
+        What is done to a volume before its row is gathered. Nothing by default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from groupglm.spaces.volume.grid import Grid
+    >>> space = VolumeSpace(Grid((2, 2, 2), np.eye(4)))
+    >>> space.n_values
+    8
+    >>> inside = space.restrict(np.arange(8) > 5)
+    >>> inside.to_image(np.array([1.0, 2.0])).get_fdata()[:, 1, 1]
+    array([1., 2.])
+    """
+
+    grid: Grid
+    indices: NDArray[np.int64] | None = None
+    preparation: Preparation | None = None
+
+    def __post_init__(self) -> None:
+        if self.indices is None:
+            return
+        indices = np.array(self.indices, dtype=np.int64)
+        if indices.ndim != 1 or indices.size == 0:
+            raise ValueError("the mask is empty: no voxel is inside; give one that has voxels")
+        if indices[0] < 0 or indices[-1] >= self.grid.n_voxels or (np.diff(indices) <= 0).any():
+            raise ValueError(
+                f"the mask's indices must increase from 0 to at most {self.grid.n_voxels - 1}"
+            )
+        indices.setflags(write=False)
+        object.__setattr__(self, "indices", indices)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mask is made of runs along the first axis: they travel in a fraction of its size.
+        if self.indices is None:
+            return type(self), (self.grid, None, self.preparation)
+        return VolumeSpace.from_runs, (self.grid, self.runs, self.preparation)
+
+    @cached_property
+    def runs(self) -> NDArray[np.int64]:
+        """The mask as runs (first place and length), shape (n_runs, 2)."""
+        if self.indices is None:
+            return np.array([[0, self.grid.n_voxels]], dtype=np.int64)
+        return runs_of(self.indices)
+
+    @classmethod
+    def from_runs(
+        cls, grid: Grid, runs: NDArray[np.int64], preparation: Preparation | None = None
+    ) -> VolumeSpace:
+        """Make the space of the voxels in runs, as `runs` returns them; ValueError if it cannot."""
+        return cls(grid, places_in(runs, grid.n_voxels), preparation)
+
+    @classmethod
+    def from_mask(
+        cls,
+        mask: ImageLike,
+        grid: Grid | None = None,
+        preparation: Preparation | None = None,
+        *,
+        remedy: str = "resample it to their grid",
+    ) -> VolumeSpace:
+        """Make the space of the voxels inside a mask image.
+
+        Parameters
+        ----------
+        mask : str, os.PathLike or nibabel image
+            Zero (or NaN) outside, one other value inside.
+        grid : Grid, optional
+            The grid that the mask must be on. The mask's own by default.
+        preparation : Preparation, optional
+            Of the volumes. If it resamples, so is the mask: each voxel is what the nearest one is.
+        remedy : str
+            What the caller may do about a mask on another grid.
+
+        Returns
+        -------
+        VolumeSpace
+            The voxels inside.
+
+        Raises
+        ------
+        ImageError
+            If the mask cannot be read or is not 3-D.
+        GridMismatchError
+            If it is on another grid.
+        ValueError
+            If it is empty, or is not made of zero and one other value.
+        """
+        source = open_image(mask, name="mask_img")
+        resamples = preparation is not None and preparation.resamples
+        difference = None if grid is None else source.grid.difference(grid)
+        if difference is not None and not resamples:
+            raise GridMismatchError(
+                f"{source.name}: the mask is not on the grid of the images: {difference}; {remedy}"
+            )
+        values = np.empty(source.grid.n_voxels, dtype=source.dtype)
+        source.read_into(values)
+        inside = np.flatnonzero(values != 0)
+        found = values[inside]
+        if np.isinf(found).any():
+            raise ValueError(
+                f"{source.name}: the mask holds infinite values, which are neither inside nor "
+                "outside; replace them by 0 or by the value inside"
+            )
+        if np.isnan(found).any():
+            inside, found = inside[~np.isnan(found)], found[~np.isnan(found)]
+        if not inside.size:
+            raise ValueError(f"{source.name}: the mask is empty: all its voxels are zero or NaN")
+        low, high = found.min(), found.max()
+        if low != high:
+            raise ValueError(
+                f"{source.name}: a mask needs zero outside and one other value inside, but this "
+                f"one has values from {low:g} to {high:g} besides zero; threshold it first"
+            )
+        # The images' own affine goes into the results, not the mask's that only nearly equals it.
+        space = cls(source.grid, inside)
+        return space.moved_to(source.grid if grid is None else grid, preparation)
+
+    def moved_to(self, grid: Grid, preparation: Preparation | None) -> VolumeSpace:
+        """Make the space of the voxels of another grid whose nearest voxel here is inside.
+
+        Parameters
+        ----------
+        grid : Grid
+            The other grid.
+        preparation : Preparation or None
+            Of the volumes there.
+
+        Returns
+        -------
+        VolumeSpace
+            On `grid`.
+
+        Raises
+        ------
+        ValueError
+            If no voxel is inside.
+        """
+        if self.grid.difference(grid) is None:
+            return VolumeSpace(grid, self.indices, preparation)
+        inside = Resampler(self.grid, grid, "nearest")(self.mask.astype(np.uint8, order="F"))
+        return VolumeSpace(grid, np.flatnonzero(inside.reshape(-1, order="F")), preparation)
+
+    @property
+    def n_values(self) -> int:
+        """Number of voxels inside the mask: the length of a row."""
+        return self.grid.n_voxels if self.indices is None else len(self.indices)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask as an array, of the grid's shape."""
+        inside = np.zeros(self.grid.n_voxels, dtype=np.bool_)
+        inside[slice(None) if self.indices is None else self.indices] = True
+        return inside.reshape(self.grid.shape, order="F")
+
+    def restrict(self, keep: NDArray[np.bool_]) -> VolumeSpace:
+        """Make the space of some of this space's voxels.
+
+        Parameters
+        ----------
+        keep : array of bool, shape (n_values,)
+            Which voxels stay, in the order of a row.
+
+        Returns
+        -------
+        VolumeSpace
+            The voxels that stay.
+
+        Raises
+        ------
+        ValueError
+            If none stays, or `keep` is not a row of truth values.
+        """
+        keep = np.asarray(keep)
+        if keep.shape != (self.n_values,) or keep.dtype != np.bool_:
+            raise ValueError(
+                f"keep must be bool of shape ({self.n_values},), but is {keep.dtype} of shape "
+                f"{keep.shape}"
+            )
+        kept = np.flatnonzero(keep)
+        indices = kept if self.indices is None else self.indices[kept]
+        return VolumeSpace(self.grid, indices, self.preparation)
+
+    @cached_property
+    def _box(self) -> tuple[Grid, NDArray[np.int64] | None]:
+        """The grid that volumes are prepared on, and the mask's places there.
+
+        Images that are resampled are so to the mask's box only, with one voxel around it: the rest
+        is never seen. It is also where nilearn smooths them.
+        """
+        if self.indices is None or self.preparation is None or not self.preparation.resamples:
+            return self.grid, self.indices
+        where = np.array(np.unravel_index(self.indices, self.grid.shape, order="F"))
+        low = np.maximum(where.min(axis=1) - 1, 0)
+        high = np.minimum(where.max(axis=1) + 2, self.grid.shape)
+        affine = self.grid.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ low
+        shape = tuple(int(length) for length in high - low)
+        places = np.ravel_multi_index(tuple(where - low[:, None]), shape, order="F")
+        return Grid((shape[0], shape[1], shape[2]), affine), places.astype(np.int64)
+
+    def read_row(
+        self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
+    ) -> Zeros | None:
+        """Read an image into a row.
+
+        Parameters
+        ----------
+        source : VolumeSource
+            An image of this grid's shape (`open_images` has compared the affines), or of any if
+            the space resamples.
+        out : array of float32 or float64, shape (n_values,)
+            Filled with the values; NaN where the image has none. May be called from several threads
+            at once, with a different `out` each.
+
+        Returns
+        -------
+        Zeros or None
+            Where the image is exactly zero, if it was prepared; None if the row shows it.
+
+        Raises
+        ------
+        ImageError
+            If the image cannot be read, or has no finite value inside the mask.
+        GridMismatchError
+            If the image has another shape.
+        """
+        preparation, zeros = self.preparation, None
+        resamples = preparation is not None and preparation.resamples
+        if source.grid.shape != self.grid.shape and not resamples:
+            raise GridMismatchError(
+                f"{source.name}: the image is not on the grid of the mask: its shape is "
+                f"{source.grid.shape}, not {self.grid.shape}; resample it to that grid"
+            )
+        if preparation is not None and preparation.mixes_voxels:
+            grid, places = self._box
+            values, zeros = preparation.volume(source, grid, out.dtype)
+            out[...] = values if places is None else values[places]
+            zeros = zeros.at(places)
+        else:
+            source.read_into(out, self.indices, self.runs)
+            if preparation is not None and preparation.zero_is_missing:
+                zeros = Zeros.of(out)
+                out[zeros.places] = np.nan
+        # Nearly every image begins with a finite value: then there is nothing to search.
+        if not np.isfinite(out[0]) and not np.isfinite(out).any():
+            where = "of the image" if self.indices is None else "inside the mask"
+            what = "NaN or infinite"
+            if preparation is not None and preparation.zero_is_missing:
+                what = "NaN, infinite or zero, which zero_is_missing=True takes for missing"
+            raise ImageError(
+                f"{source.name}: all {self.n_values} values {where} are {what}; leave the "
+                "image out or give another mask"
+            )
+        return zeros
+
+    def to_image(
+        self,
+        values: NDArray[Any],
+        descrip: str = "",
+        *,
+        dtype: DTypeLike | None = None,
+        statistic: Statistic | None = None,
+    ) -> Nifti1Image:
+        """Turn results into an image.
+
+        Parameters
+        ----------
+        values : array, shape (n_values,) or (k, n_values)
+            One row gives a 3-D image, `k` rows a 4-D image of `k` volumes.
+        descrip : str, default=""
+            What the values are; the header keeps the first 79 bytes.
+        dtype : data-type, optional
+            Type of the image's values. By default float32, or float64 where a finite value would
+            leave the range of float32, to infinity or to zero.
+        statistic : Statistic, optional
+            What the values are, for programs that read the header.
+
+        Returns
+        -------
+        nibabel.nifti1.Nifti1Image
+            With the grid's affine, in mm; zero outside the mask.
+
+        Raises
+        ------
+        ValueError
+            If `values` has another shape.
+        """
+        values = np.asarray(values)
+        if values.ndim not in (1, 2) or values.shape[-1] != self.n_values:
+            raise ValueError(
+                f"values must have the shape ({self.n_values},) or (k, {self.n_values}), but have "
+                f"{values.shape}"
+            )
+        chosen = np.float32 if dtype is None else dtype
+        # In Fortran order each volume is one run of memory, as it will be in the file.
+        data = np.empty((*self.grid.shape, *values.shape[:-1]), dtype=chosen, order="F")
+        volumes = data.reshape((*self.grid.shape, -1), order="F")
+        rows = values.reshape(-1, self.n_values)
+        fits = [self.put(row, volumes[..., volume]) for volume, row in enumerate(rows)]
+        if dtype is None and not all(fits):
+            return self.to_image(values, descrip, dtype=np.float64, statistic=statistic)
+        return self.image_of(data, descrip, statistic)
+
+    def places(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return where some values of a row lie in the grid, in file order, shape (n,)."""
+        return members if self.indices is None else self.indices[members]
+
+    def neighbours(self, connectivity: int) -> Neighbours:
+        """Say which of the mask's voxels are neighbours of which, for clusters.
+
+        The lists are made anew at each call and need 4 bytes a neighbour (24 MB for 26 neighbours
+        of 235,000 voxels), so keep them for as long as they serve.
+
+        Parameters
+        ----------
+        connectivity : {6, 18, 26}
+            Voxels are neighbours that share a face (6), a face or an edge (18), or a face, an edge
+            or a corner (26). nilearn has 6, SPM 18, FSL's default is 26.
+
+        Returns
+        -------
+        Neighbours
+            The lists of neighbours, in the numbering of a row.
+
+        Raises
+        ------
+        ValueError
+            If `connectivity` is another number.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from groupglm.spaces.volume.grid import Grid
+        >>> space = VolumeSpace(Grid((3, 1, 1), np.eye(4)))
+        >>> starts, places = space.neighbours(6).adjacency()
+        >>> places[starts[1] : starts[2]]  # of the voxel in the middle
+        array([0, 2], dtype=int32)
+        """
+        indices = np.arange(self.grid.n_voxels) if self.indices is None else self.indices
+        return Neighbours.of_volume(
+            self.grid.shape, indices.astype(np.int64, copy=False), connectivity
+        )
+
+    def put(self, row: NDArray[Any], volume: NDArray[Any]) -> bool:
+        """Write a row of values into a volume of the grid's shape, in Fortran order.
+
+        Outside the mask the volume becomes zero. Returns False where float32 was asked for and
+        cannot hold a value, finite and not zero, as such to its precision.
+        """
+        flat = volume.reshape(-1, order="F")  # a view
+        if flat.dtype == np.float32 and row.dtype in (np.float32, np.float64):
+            places = np.arange(self.grid.n_voxels) if self.indices is None else self.indices
+            return _core.scatter(np.ascontiguousarray(row), places, flat)
+        if self.indices is None:
+            flat[...] = row
+        else:
+            flat[...] = 0
+            flat[self.indices] = row
+        return True
+
+    def image_of(
+        self, data: NDArray[Any], descrip: str, statistic: Statistic | None = None
+    ) -> Nifti1Image:
+        """Make an image of data on the grid (3-D, or 4-D), which is not copied."""
+        image = Nifti1Image(data, self.grid.affine, dtype=data.dtype)  # type: ignore[no-untyped-call]
+        image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
+        image.header["descrip"] = descrip_of(descrip)
+        if statistic is not None:
+            statistic.mark(image)
+        return image
+
+    def identity(self) -> str:
+        """Return a text that is equal for spaces that read equal rows from an image."""
+        parts = (self.grid.shape, self.grid.affine, self.indices, repr(self.preparation))
+        return str(joblib.hash(parts))
+
+    def value_names(self) -> NDArray[np.object_]:
+        """Name each voxel by its place in the grid, ``voxel_i_j_k``, in the order of a row."""
+        flat = np.arange(self.grid.n_voxels) if self.indices is None else self.indices
+        places = np.unravel_index(flat, self.grid.shape, order="F")
+        return np.array([f"voxel_{i}_{j}_{k}" for i, j, k in zip(*places, strict=True)], object)
+
+    def mask_image(self) -> Nifti1Image:
+        """Return the mask as a uint8 image, one inside and zero outside."""
+        return self.to_image(np.ones(self.n_values, np.uint8), "mask", dtype=np.uint8)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tables in files: the one reader of designs, participants and maps.
+
+A .tsv has tabs, a .csv commas. What would shift, rename or drop a value in silence is refused: rows
+of another length than the header, names that are there twice, another separator or encoding.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from groupglm.runtime.regular_files import check_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SEPARATORS", "read_table"]
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
+_MAX_FIELD = 1_000_000  # characters; far above any value
+
+
+def read_table(path: Path, called: str, *, as_text: Iterable[str] = ()) -> pd.DataFrame:
+    r"""Read a table from a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing ``.tsv`` (tabs) or ``.csv`` (commas) file in UTF-8, with a header line.
+    called : str
+        How messages call it.
+    as_text : iterable of str
+        Columns whose values stay text: labels keep their leading zeros.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a line. Empty lines, and lines of separators alone, are left out. Missing where the
+        file has nothing, ``n/a`` or another of pandas' words for it.
+
+    Raises
+    ------
+    ValueError
+        If it is no such table; the message names the line.
+
+    Notes
+    -----
+    Time and memory are linear in the size of the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "people.tsv"
+    >>> _ = path.write_text("participant_id\tage\n01\t31\n\n02\tn/a\n")
+    >>> read_table(path, "the table", as_text=["participant_id"])
+      participant_id   age
+    0             01  31.0
+    1             02   NaN
+    """
+    import pandas as pd
+
+    separator = SEPARATORS[path.suffix.lower()]
+    rows = _rows(path, _text(path, called), separator, called)
+    if not rows:
+        raise ValueError(
+            f"{called} cannot be read as a table: it is empty; it needs a header line and then one "
+            "line a row."
+        )
+    header = rows[0]
+    # What pandas infers from the text of a column is what everybody else gets, too.
+    plain = io.StringIO()
+    csv.writer(plain, lineterminator="\n").writerows(rows)
+    plain.seek(0)
+    text: dict[str, type] = {name: str for name in as_text if name in header}
+    frame: pd.DataFrame = pd.read_csv(plain, dtype=text, index_col=False, low_memory=False)
+    return frame
+
+
+def _text(path: Path, called: str) -> str:
+    check_file(path, called)
+    data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"{called} is in UTF-16; save it as 'CSV UTF-8', or as text in UTF-8.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{called} is not in UTF-8: line {line} has the byte 0x{data[error.start]:02x}, "
+            "perhaps a letter in Latin-1; save it as 'CSV UTF-8', or as text in UTF-8."
+        ) from error
+
+
+def _rows(path: Path, text: str, separator: str, called: str) -> list[list[str]]:
+    """Return header and rows, all of one length; those that are empty are left out."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    limit = csv.field_size_limit(_MAX_FIELD)
+    rows: list[list[str]] = []
+    try:
+        for row in reader:
+            if not any(value.strip() for value in row):
+                continue
+            rows.append([_without_word(value) for value in row] if rows else row)
+            if len(rows) == 1:
+                _check_header(row, called)
+            if len(rows) == 2:
+                _refuse_other_separator(rows, path, separator, called)
+            if len(row) != len(rows[0]):
+                raise ValueError(_another_length(row, rows[0], reader.line_num, called))
+    except csv.Error as error:
+        raise ValueError(
+            f"{called} cannot be read as a table: line {reader.line_num}: {error}; each line needs "
+            "as many values as the header, and a quotation mark its counterpart."
+        ) from error
+    finally:
+        csv.field_size_limit(limit)
+    return rows
+
+
+def _without_word(value: str) -> str:
+    """Return nothing for n/a, which is text to pandas between blanks and in other letters."""
+    return "" if value.strip().casefold() == "n/a" else value
+
+
+def _check_header(header: Sequence[str], called: str) -> None:
+    repeated = sorted(name for name, n in Counter(header).items() if n > 1 and name)
+    if repeated:  # which of them is meant cannot be known
+        raise ValueError(
+            f"{called} has the column {', '.join(map(repr, repeated[:8]))} more than once; give "
+            "each column a name of its own."
+        )
+
+
+def _another_length(row: Sequence[str], header: Sequence[str], line: int, called: str) -> str:
+    if len(row) > len(header):
+        return (
+            f"{called} has more values in a row than names in its header: line {line} has "
+            f"{len(row)}, the header {len(header)}; name every column, and end no line with a "
+            "separator."
+        )
+    return (
+        f"{called} has fewer values in a row than names in its header: line {line} has "
+        f"{len(row)}, the header {len(header)}; write n/a where a value is missing."
+    )
+
+
+def _refuse_other_separator(
+    rows: Sequence[Sequence[str]], path: Path, separator: str, called: str
+) -> None:
+    """Refuse a file whose first two lines agree on another separator than its suffix says."""
+    if len(rows[0]) > 1:
+        return
+    header, first = rows[0][0], separator.join(rows[1])
+    for other, name in _NAMES.items():
+        if other != separator and 0 < header.count(other) == first.count(other):
+            comma = " and a decimal point" if other == ";" and "," in first else ""
+            raise ValueError(
+                f"{called} is separated by {name}, but its suffix {path.suffix} stands for "
+                f"{_NAMES[separator]}; save it with {_NAMES[separator]}{comma}, such as by "
+                f"to_csv(..., sep={separator!r}, index=False)."
+            )
