@@ -21,7 +21,8 @@ import pandas as pd
 import pytest
 
 import groupglm
-from groupglm import SecondLevelModel, distribute, permuted_ols
+from groupglm import SecondLevelModel, permuted_ols
+from groupglm.runtime import workers
 from groupglm.runtime.progress import plain_lines
 
 distributed = pytest.importorskip("distributed")
@@ -89,7 +90,7 @@ def _set_earlier_call() -> Callable[[], None]:
         def _call(task: Callable[[], Any]) -> Any:
             return task()
 
-        vars(distribute)["_call"] = _call
+        vars(workers)["_call"] = _call
 
     return set_earlier_call
 
@@ -179,7 +180,7 @@ def _slowly(number: int) -> Callable[[], int]:
 
 def test_that_all_workers_are_gone_is_told(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """And that the work goes on, to the right end, when some join."""
-    monkeypatch.setattr(distribute, "_PATIENCE", 2.0)
+    monkeypatch.setattr(workers, "_PATIENCE", 2.0)
     lines: list[str] = []
     back = threading.Event()
 
@@ -195,7 +196,7 @@ def test_that_all_workers_are_gone_is_told(cluster: Any, monkeypatch: pytest.Mon
         joblib.parallel_config(backend="dask"),
         plain_lines(write, time.monotonic),
     ):
-        results = distribute.run_remotely(tasks)
+        results = workers.run_remotely(tasks)
         found = [next(results)]
         cluster.scale(0)
         found.extend(results)
