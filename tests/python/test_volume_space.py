@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.spaces.base import Space
-    from groupglm.spaces.volume import VolumeSource
 
 nib: Any = nibabel  # typed only in part
 
@@ -41,7 +40,7 @@ def mask_image(values: Any, affine: NDArray[np.float64] = AFFINE) -> Any:
 
 
 def test_a_volume_space_is_a_space() -> None:
-    space: Space[VolumeSource] = VolumeSpace(GRID)
+    space: Space = VolumeSpace(GRID)
     assert space.n_values == 210
 
 
@@ -218,3 +217,42 @@ def test_places_out_of_order_are_refused(places: list[int]) -> None:
     with pytest.raises(ValueError, match="places"):
         _core.scatter(np.ones(3), np.array(places, np.int64), volume)
     np.testing.assert_array_equal(volume, 0)
+
+
+def test_places_are_where_nibabel_has_them() -> None:
+    space = VolumeSpace(GRID).restrict(INSIDE.ravel(order="F"))
+    voxels = np.array(np.unravel_index(np.flatnonzero(INSIDE.ravel("F")), SHAPE, order="F")).T
+    expected = nibabel.affines.apply_affine(AFFINE, voxels)  # type: ignore[no-untyped-call]
+    # Three products and three sums of numbers below 200: some ten roundings of 2e-14.
+    np.testing.assert_allclose(space.coordinates(), expected, rtol=0, atol=3e-13)
+    some = np.array([4, 0, 9])
+    np.testing.assert_array_equal(space.coordinates(some), space.coordinates()[some])
+    # A voxel reaches to half an index from its centre.
+    rng = np.random.default_rng(0)
+    moved = voxels + rng.uniform(-0.49, 0.49, voxels.shape)
+    inside = nibabel.affines.apply_affine(AFFINE, moved)  # type: ignore[no-untyped-call]
+    assert [space.place_at(position) for position in inside] == list(range(space.n_values))
+
+
+@pytest.mark.parametrize(
+    "voxel", [(-0.6, 0, 0), (0, 5.6, 0), (1e300, 0, 0), (np.inf, 0, 0), (np.nan, 0, 0)]
+)
+def test_beyond_the_grid_is_no_place(voxel: tuple[float, float, float]) -> None:
+    space = VolumeSpace(Grid(SHAPE, np.diag([2.0, 2, 2, 1])))
+    x, y, z = voxel
+    assert space.place_at((2 * x, 2 * y, 2 * z)) is None
+    assert space.place_at((0, 0, 0)) == 0
+    assert space.restrict(np.arange(space.n_values) > 0).place_at((0, 0, 0)) is None
+
+
+def test_a_space_names_its_places() -> None:
+    space = VolumeSpace(Grid((4, 5, 6), np.diag([3.0, 3, 3, 1]))).restrict(np.arange(120) > 20)
+    first = space.place_at((6.4, 1.6, 2.0))
+    assert first == 26 - 21  # 2 + 4 * (1 + 5 * 1) = 26 in the grid
+    assert space.describe_place(first) == "(6, 3, 3) mm"
+    assert space.name_places(np.array([first])) == "voxels (2, 1, 1)"
+    assert space.name_places(np.arange(6)).endswith("(1, 1, 1), ...")
+    assert space.measure(np.arange(4)) == 4 * 27.0
+    assert (space.weights(), space.unit, space.measure_unit) == (None, "voxels", "mm3")
+    (part,) = space.parts
+    assert (part.n_values, part.unit, part.tfce_powers) == (99, "voxels", (0.5, 2.0))

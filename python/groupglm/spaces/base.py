@@ -1,48 +1,162 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where the data live: the seam between statistics and image formats.
+"""Where the data live: the seam between statistics and kinds of data.
 
-Whatever fits models knows rows of values only. A space turns an opened input into a row, and a row
-of results into an image. `volume` is the one for voxels inside a mask; another kind of data
-(surfaces, tables of regions) is another class with the members of `Space`, and nothing above
-changes.
+Whatever fits models knows rows of values only. A `Source` is an opened input. A `Space` reads it
+into a row, knows the places that the values of a row are at, and turns rows of results into images.
+A `Part` is a stretch of a row whose places are of one kind. `volume` holds the space of voxels
+inside a mask; another kind of data (surfaces, tables of regions) is another folder with a class
+that has the members of `Space`, and nothing above changes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from groupglm._core import Neighbours
     from groupglm.spaces.zeros import Zeros
 
-__all__ = ["Space"]
-
-SourceT_contra = TypeVar("SourceT_contra", contravariant=True)
+__all__ = ["Part", "Source", "Space"]
 
 
-class Space(Protocol[SourceT_contra]):
+class Source(Protocol):
+    """An opened input: one row of values, not read yet."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The narrowest of float32 and float64 that holds its values exactly."""
+        ...
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether its values are scaled integers: a measured one may then be zero by rounding."""
+        ...
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the values can be had; False where only the name is known."""
+        ...
+
+    @property
+    def saved_in(self) -> str | None:
+        """The saved model that names the input, where its values cannot be had."""
+        ...
+
+    @property
+    def nbytes_in_memory(self) -> float:
+        """Bytes that travel when it is sent to another process."""
+        ...
+
+    def fingerprint(self) -> Hashable:
+        """Identify the values that a reading would give now; None when that cannot be known."""
+        ...
+
+    def difference(self, other: Any) -> str | None:
+        """Say in words how its placement differs from that of another source, or of a space.
+
+        None where both are at the same places, whatever the mask: ``its shape is (5, 5, 6), not
+        (5, 5, 5)``.
+        """
+        ...
+
+    def value_range(self) -> tuple[float, float]:
+        """Read it, and return the least and the largest of its finite values and zero."""
+        ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a row whose places are of one kind: no cluster reaches beyond it.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``volume`` or ``left``.
+    first, end : int
+        Its first place in a row, and the one after its last.
+    unit : str
+        What the extent of a cluster is counted in: ``voxels``, or the unit of the weights, such as
+        ``mm2``. Extents of different units are not compared.
+    tfce_powers : pair of float
+        E of the extent and H of the height, in threshold-free cluster enhancement.
+
+    Examples
+    --------
+    >>> part = Part("left", 0, 4, "mm2", (1.0, 2.0))
+    >>> part.places, part.n_values
+    (slice(0, 4, None), 4)
+    """
+
+    name: str
+    first: int
+    end: int
+    unit: str
+    tfce_powers: tuple[float, float]
+
+    @property
+    def n_values(self) -> int:
+        """How many places it has."""
+        return self.end - self.first
+
+    @property
+    def places(self) -> slice:
+        """Where its values are in a row."""
+        return slice(self.first, self.end)
+
+
+class Space(Protocol):
     """What the statistics need to know of where the data live.
 
-    ``SourceT_contra`` is the type of an opened input that the space can read.
+    The places of a row are numbered from 0 to ``n_values - 1``.
     """
+
+    tag: ClassVar[str]
+    """The kind of data, in a saved model."""
 
     @property
     def n_values(self) -> int:
         """Length of a row: how many places the data are at."""
         ...
 
-    def read_row(
-        self, source: SourceT_contra, out: NDArray[np.float32] | NDArray[np.float64]
-    ) -> Zeros | None:
+    @property
+    def zero_is_missing(self) -> bool:
+        """Whether `read_row` takes an exact zero of an input for a missing value."""
+        ...
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The stretches that make up a row, in its order; one where all places are of one kind."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What the extent of a cluster is counted in; ``places`` where parts have several units."""
+        ...
+
+    @property
+    def measure_unit(self) -> str:
+        """The unit of `measure`: ``mm3``, ``mm2``, or what is counted."""
+        ...
+
+    def read_row(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> Zeros | None:
         """Read an input into a row.
 
         Parameters
         ----------
-        source : SourceT_contra
-            An opened input. Called from several threads at once, with a different `out` each.
+        source : Source
+            An opened input of this kind of data. Called from several threads at once, with a
+            different `out` each.
         out : array of float32 or float64, shape (n_values,)
             Filled with the values; NaN where the input has none.
 
@@ -58,7 +172,34 @@ class Space(Protocol[SourceT_contra]):
         """
         ...
 
-    def to_image(self, values: NDArray[Any], descrip: str = "") -> Any:
+    def restrict(self, keep: NDArray[np.bool_]) -> Self:
+        """Make the space of some of the places.
+
+        Parameters
+        ----------
+        keep : array of bool, shape (n_values,)
+            Which places stay.
+
+        Returns
+        -------
+        Space
+            The places that stay, in the same order.
+
+        Raises
+        ------
+        ValueError
+            If none stays, or `keep` is not a row of truth values.
+        """
+        ...
+
+    def to_image(
+        self,
+        values: NDArray[Any],
+        descrip: str = "",
+        *,
+        dtype: DTypeLike | None = None,
+        statistic: Any = None,
+    ) -> Any:
         """Turn results into an image.
 
         Parameters
@@ -67,21 +208,36 @@ class Space(Protocol[SourceT_contra]):
             One row, or `k` of them.
         descrip : str
             What the values are, for the image's header.
+        dtype : data-type, optional
+            Type of the image's values. By default float32, or float64 where float32 cannot hold a
+            value.
+        statistic : Statistic, optional
+            What the values are, for programs that read the header.
 
         Returns
         -------
         image
             Of the space's own kind, with zero outside the mask.
+
+        Raises
+        ------
+        ValueError
+            If `values` has another shape.
         """
         ...
 
+    def mask_image(self) -> Any:
+        """Return the places as an image of uint8: one here, zero elsewhere."""
+        ...
+
     def neighbours(self, connectivity: int) -> Neighbours:
-        """Say who is neighbour of whom, for clusters.
+        """List who is neighbour of whom, for clusters; never of two parts.
 
         Parameters
         ----------
         connectivity : int
-            Which places count as neighbours; among voxels, how many an inner one has: 6, 18 or 26.
+            Of voxels: how many neighbours an inner one has, 6, 18 or 26. Where a mesh says who is
+            neighbour of whom it has no effect.
 
         Returns
         -------
@@ -93,4 +249,64 @@ class Space(Protocol[SourceT_contra]):
         ValueError
             If the space has no such connectivity.
         """
+        ...
+
+    def weights(self) -> NDArray[np.float64] | None:
+        """Return what each place counts in the extent and the mass of a cluster.
+
+        Returns
+        -------
+        array, shape (n_values,), or None
+            In the `unit` of its part; None where every place counts one.
+        """
+        ...
+
+    def measure(self, places: NDArray[np.integer]) -> float:
+        """Return the extent of some places in `measure_unit`: their volume, area or number."""
+        ...
+
+    def coordinates(self, places: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+        """Return where places lie.
+
+        Parameters
+        ----------
+        places : array of int, shape (n,), optional
+            All by default.
+
+        Returns
+        -------
+        array, shape (n, 3)
+            In mm; NaN where a place has no position.
+        """
+        ...
+
+    def place_at(self, position: Sequence[float]) -> int | None:
+        """Return the place that holds a position.
+
+        Parameters
+        ----------
+        position : three floats
+            In mm.
+
+        Returns
+        -------
+        int or None
+            None if it is outside.
+        """
+        ...
+
+    def describe_place(self, place: int) -> str:
+        """Name a place for a reader: ``(-45, -24, 48) mm``, ``vertex 4012, left``."""
+        ...
+
+    def name_places(self, places: NDArray[np.integer]) -> str:
+        """Name the first five of several places for a message, by their numbers in the data."""
+        ...
+
+    def value_names(self) -> NDArray[np.object_]:
+        """Name each place, in the order of a row: names of the columns of a matrix."""
+        ...
+
+    def identity(self) -> str:
+        """Return a text that is equal for spaces that read equal rows from an input."""
         ...

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SAME_PLACE_MM", "Grid"]
+__all__ = ["SAME_PLACE_MM", "Grid", "HasGrid"]
 
 SAME_PLACE_MM = 1e-3
 """Voxels closer than this (mm) count as being at the same place.
@@ -150,3 +150,12 @@ class Grid:
         if displacement <= SAME_PLACE_MM:
             return None
         return f"its affine displaces voxels by up to {displacement:.3g} mm"
+
+
+class HasGrid(Protocol):
+    """What lies on a grid: an opened volume, or a space."""
+
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels lie."""
+        ...

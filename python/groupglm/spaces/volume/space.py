@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import joblib
 import numpy as np
@@ -14,7 +15,10 @@ from nibabel.nifti1 import Nifti1Image
 from groupglm import _core
 from groupglm._core import Neighbours
 from groupglm.errors import GridMismatchError, ImageError
+from groupglm.runtime.rounding import place as position_words
+from groupglm.spaces.base import Part
 from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.locating import coordinates, place_at, voxel_mm3, voxels_of
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.opening import ImageLike, open_image
 from groupglm.spaces.volume.resampling import Resampler
@@ -57,6 +61,10 @@ class VolumeSpace:
     >>> inside.to_image(np.array([1.0, 2.0])).get_fdata()[:, 1, 1]
     array([1., 2.])
     """
+
+    tag: ClassVar[str] = "volume"
+    unit: ClassVar[str] = "voxels"
+    measure_unit: ClassVar[str] = "mm3"
 
     grid: Grid
     indices: NDArray[np.int64] | None = None
@@ -347,6 +355,43 @@ class VolumeSpace:
             return self.to_image(values, descrip, dtype=np.float64, statistic=statistic)
         return self.image_of(data, descrip, statistic)
 
+    @property
+    def zero_is_missing(self) -> bool:
+        """Whether exact zeros of an image are taken for missing values."""
+        return self.preparation is not None and self.preparation.zero_is_missing
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The voxels, which are all of one kind."""
+        return (Part("volume", 0, self.n_values, self.unit, (0.5, 2.0)),)
+
+    def weights(self) -> NDArray[np.float64] | None:
+        """Return None: every voxel counts one."""
+        return None
+
+    def measure(self, places: NDArray[np.integer]) -> float:
+        """Return the volume of some voxels, in mm3."""
+        return len(places) * voxel_mm3(self.grid)
+
+    def coordinates(self, places: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+        """Return the centres of some voxels, or of all, in mm, shape (n, 3)."""
+        return coordinates(self.grid, self.indices, places)
+
+    def place_at(self, position: Sequence[float]) -> int | None:
+        """Return the voxel that holds a position in mm; None outside the mask."""
+        return place_at(self.grid, self.indices, position)
+
+    def describe_place(self, place: int) -> str:
+        """Say where the centre of a voxel is, as ``(-45, -24, 48) mm``."""
+        x, y, z = self.coordinates(np.array([place]))[0].tolist()
+        return position_words((x, y, z))
+
+    def name_places(self, places: NDArray[np.integer]) -> str:
+        """Name the first five of several voxels by their indices in the grid."""
+        voxels = voxels_of(self.grid, self.indices, places[:5]).tolist()
+        listed = ", ".join(str(tuple(voxel)) for voxel in voxels)
+        return f"voxels {listed}{', ...' if len(places) > 5 else ''}"
+
     def places(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return where some values of a row lie in the grid, in file order, shape (n,)."""
         return members if self.indices is None else self.indices[members]
@@ -422,9 +467,8 @@ class VolumeSpace:
 
     def value_names(self) -> NDArray[np.object_]:
         """Name each voxel by its place in the grid, ``voxel_i_j_k``, in the order of a row."""
-        flat = np.arange(self.grid.n_voxels) if self.indices is None else self.indices
-        places = np.unravel_index(flat, self.grid.shape, order="F")
-        return np.array([f"voxel_{i}_{j}_{k}" for i, j, k in zip(*places, strict=True)], object)
+        voxels = voxels_of(self.grid, self.indices).tolist()
+        return np.array([f"voxel_{i}_{j}_{k}" for i, j, k in voxels], object)
 
     def mask_image(self) -> Nifti1Image:
         """Return the mask as a uint8 image, one inside and zero outside."""

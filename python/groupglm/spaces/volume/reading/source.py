@@ -14,7 +14,7 @@ import numpy as np
 from groupglm import _core
 from groupglm.errors import ImageError
 from groupglm.runtime.arguments import real_array
-from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.grid import Grid, HasGrid
 from groupglm.spaces.volume.reading.inflate import CompressedSeries, inflate_file
 from groupglm.spaces.volume.reading.layout import Compression, Layout
 
@@ -79,6 +79,10 @@ class VolumeSource(ABC):
     def _origin(self) -> Hashable:
         """Return what changes whenever the stored values may have changed; None if unknown."""
         return None
+
+    def difference(self, other: HasGrid) -> str | None:
+        """Say in words how its grid differs from that of another source, or of a space."""
+        return self.grid.difference(other.grid)
 
     def value_range(self) -> tuple[float, float]:
         """Read the volume, and return the least and the largest of its finite values and zero.

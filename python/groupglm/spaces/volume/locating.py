@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where the voxels of a mask lie, and what they are called.
+
+In all functions `indices` is the mask: the voxels as increasing places in the grid in file order,
+or None for the whole grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.spaces.volume.grid import Grid
+
+    Indices = NDArray[np.int64] | None
+
+__all__ = ["coordinates", "place_at", "voxel_mm3", "voxels_of"]
+
+
+def voxels_of(
+    grid: Grid, indices: Indices, places: NDArray[np.integer] | None = None
+) -> NDArray[np.int64]:
+    """Return the voxel indices of some places of a row, or of all, shape (n, 3)."""
+    if places is None:
+        flat = np.arange(grid.n_voxels) if indices is None else indices
+    else:
+        flat = np.asarray(places) if indices is None else indices[places]
+    return np.stack(np.unravel_index(flat, grid.shape, order="F"), axis=-1).astype(np.int64)
+
+
+def coordinates(
+    grid: Grid, indices: Indices, places: NDArray[np.integer] | None = None
+) -> NDArray[np.float64]:
+    """Return the centres of voxels in mm, shape (n, 3)."""
+    voxels = voxels_of(grid, indices, places)
+    return np.asarray(voxels @ grid.affine[:3, :3].T + grid.affine[:3, 3])
+
+
+def place_at(grid: Grid, indices: Indices, position: Sequence[float]) -> int | None:
+    """Return the place in a row of the voxel that holds a position in mm; None outside the mask."""
+    if not np.isfinite(position).all():
+        return None
+    at = (np.linalg.inv(grid.affine) @ [*position, 1.0])[:3]
+    # Compared before they become whole numbers, which a huge one cannot.
+    nearest = np.floor(at + 0.5)
+    if not ((nearest >= 0) & (nearest < grid.shape)).all():
+        return None
+    i, j, k = nearest.astype(np.int64).tolist()
+    flat = i + grid.shape[0] * (j + grid.shape[1] * k)
+    if indices is None:
+        return int(flat)
+    place = int(np.searchsorted(indices, flat))
+    return place if place < len(indices) and indices[place] == flat else None
+
+
+def voxel_mm3(grid: Grid) -> float:
+    """Return the volume of a voxel.
+
+    As the product of a header's voxel sizes, which are float32, so that the whole number of mm3 is
+    the one that other software finds; by the determinant where the axes are not orthogonal.
+    """
+    product = float(np.prod(np.linalg.norm(grid.affine[:3, :3], axis=0).astype(np.float32)))
+    exact = float(np.float32(abs(np.linalg.det(grid.affine[:3, :3]))))
+    return product if abs(product - exact) < 1e-5 * exact else exact
