@@ -2,11 +2,15 @@
 #include "groupglm/clusters.hpp"
 
 #include <array>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bindings.hpp"
+#include "groupglm/map_rows.hpp"
 #include "groupglm/neighbours.hpp"
+#include "groupglm/place_weights.hpp"
 #include "groupglm/tfce.hpp"
 
 namespace groupglm {
@@ -30,6 +34,14 @@ Neighbours of_adjacency(const Contiguous<std::int64_t>& starts,
           {places.data(), places.data() + places.size()}};
 }
 
+Neighbours joined(const std::vector<std::reference_wrapper<const Neighbours>>& parts) {
+  std::vector<const Neighbours*> pointers;
+  for (const Neighbours& part : parts) pointers.push_back(&part);
+  // `parts` was converted from a list of Python objects, which the caller holds.
+  const py::gil_scoped_release unlocked;
+  return joined_neighbours(pointers);
+}
+
 py::tuple adjacency(const Neighbours& neighbours) {
   return py::make_tuple(array_of(neighbours.starts()), array_of(neighbours.places()));
 }
@@ -40,34 +52,55 @@ Neighbours of_pickled(const py::tuple& parts) {
                       parts[1].cast<Contiguous<std::int32_t>>());
 }
 
-// A map (n), or maps as rows (n_maps, n).
+// A map (n).
 template <typename Scalar>
-void check_maps(const Contiguous<Scalar>& maps, const Neighbours& neighbours, py::ssize_t ndim) {
-  if (maps.ndim() == ndim && maps.shape(ndim - 1) == neighbours.n_places()) return;
-  throw py::value_error("the maps must have " + std::to_string(ndim) +
-                        " dimension(s), the last of " + std::to_string(neighbours.n_places()) +
+void check_map(const Contiguous<Scalar>& map, const Neighbours& neighbours) {
+  if (map.ndim() == 1 && map.size() == neighbours.n_places()) return;
+  throw py::value_error("the map must have one dimension of " +
+                        std::to_string(neighbours.n_places()) +
                         " values, one for each place of the neighbours");
 }
 
+// Maps as rows (n_maps, n): the rows may lie apart, as those of a part of the places do.
 template <typename Scalar>
-py::tuple label(const Contiguous<Scalar>& stat, const Neighbours& neighbours, double threshold,
-                bool two_sided) {
-  check_maps(stat, neighbours, 1);
-  const ClusterRule rule{threshold, two_sided};
-  Contiguous<std::int32_t> labels(stat.size());
+MapRows<Scalar> checked_rows(const py::array_t<Scalar>& maps, const Neighbours& neighbours) {
+  const Index n = neighbours.n_places();
+  if (maps.ndim() != 2 || maps.shape(1) != n) {
+    throw py::value_error("the maps must have two dimensions, the last of " + std::to_string(n) +
+                          " values, one for each place of the neighbours");
+  }
+  constexpr auto size = static_cast<py::ssize_t>(sizeof(Scalar));
+  check((n < 2 || maps.strides(1) == size) && maps.strides(0) % size == 0,
+        "the values of a map must lie side by side");
+  return {maps.data(), maps.shape(0), maps.strides(0) / size};
+}
+
+using Weights = std::optional<Matrix>;
+
+std::optional<PlaceWeights> checked_weights(const Weights& weights, const Neighbours& neighbours) {
+  if (!weights) return std::nullopt;
+  if (weights->ndim() != 1) {
+    throw py::value_error("weights has " + std::to_string(weights->ndim()) +
+                          " dimensions; it must have one, with a weight for each place");
+  }
+  return PlaceWeights(weights->data(), weights->size(), neighbours.n_places());
+}
+
+// call(labels, sizes, masses, workspace) labels the clusters.
+template <typename Size, typename Call>
+py::tuple labelled(Index n, const Call& call) {
+  Contiguous<std::int32_t> labels(n);
   std::int32_t* const out = labels.mutable_data();
-  std::vector<std::int64_t> sizes;
+  std::vector<Size> sizes;
   std::vector<double> masses;
   ClusterCounts counts;
   {
     // The views stay valid without the GIL: the arguments and `labels` hold the arrays.
     const py::gil_scoped_release unlocked;
-    const auto n = static_cast<std::size_t>(stat.size());
-    sizes.resize(n);
-    masses.resize(n);
-    ClusterWorkspace workspace(stat.size());
-    counts =
-        label_clusters(stat.data(), neighbours, rule, out, sizes.data(), masses.data(), workspace);
+    sizes.resize(static_cast<std::size_t>(n));
+    masses.resize(static_cast<std::size_t>(n));
+    ClusterWorkspace workspace(n);
+    counts = call(out, sizes.data(), masses.data(), workspace);
     sizes.resize(static_cast<std::size_t>(counts.n_positive + counts.n_negative));
     masses.resize(sizes.size());
   }
@@ -75,60 +108,92 @@ py::tuple label(const Contiguous<Scalar>& stat, const Neighbours& neighbours, do
 }
 
 template <typename Scalar>
-py::tuple maxima(const Contiguous<Scalar>& stats, const Neighbours& neighbours, double threshold,
-                 bool two_sided, int n_threads) {
-  check_maps(stats, neighbours, 2);
+py::tuple label(const Contiguous<Scalar>& stat, const Neighbours& neighbours, double threshold,
+                bool two_sided, const Weights& weights) {
+  check_map(stat, neighbours);
   const ClusterRule rule{threshold, two_sided};
-  Contiguous<std::int64_t> sizes(stats.shape(0));
-  Contiguous<double> masses(stats.shape(0));
-  std::int64_t* const size = sizes.mutable_data();
+  if (const auto checked = checked_weights(weights, neighbours)) {
+    return labelled<double>(stat.size(), [&](auto&&... out) {
+      return label_clusters(stat.data(), neighbours, *checked, rule, out...);
+    });
+  }
+  return labelled<std::int64_t>(stat.size(), [&](auto&&... out) {
+    return label_clusters(stat.data(), neighbours, rule, out...);
+  });
+}
+
+// call(sizes, masses) takes the maxima of the maps.
+template <typename Size, typename Call>
+py::tuple maxima_of(Index n_maps, const Call& call) {
+  Contiguous<Size> sizes(n_maps);
+  Matrix masses(n_maps);
+  Size* const size = sizes.mutable_data();
   double* const mass = masses.mutable_data();
   {
     const py::gil_scoped_release unlocked;
-    cluster_maxima_of_maps(stats.data(), stats.shape(0), neighbours, rule, size, mass, n_threads);
+    call(size, mass);
   }
   return py::make_tuple(sizes, masses);
 }
 
 template <typename Scalar>
-Contiguous<double> enhance(const Contiguous<Scalar>& stat, const Neighbours& neighbours,
-                           double extent_power, double height_power, bool two_sided,
-                           Index n_steps) {
-  check_maps(stat, neighbours, 1);
+py::tuple maxima(const py::array_t<Scalar>& stats, const Neighbours& neighbours, double threshold,
+                 bool two_sided, int n_threads, const Weights& weights) {
+  const MapRows<Scalar> maps = checked_rows(stats, neighbours);
+  const ClusterRule rule{threshold, two_sided};
+  if (const auto checked = checked_weights(weights, neighbours)) {
+    return maxima_of<double>(maps.n_maps, [&](double* sizes, double* masses) {
+      cluster_maxima_of_maps(maps, neighbours, *checked, rule, sizes, masses, n_threads);
+    });
+  }
+  return maxima_of<std::int64_t>(maps.n_maps, [&](std::int64_t* sizes, double* masses) {
+    cluster_maxima_of_maps(maps, neighbours, rule, sizes, masses, n_threads);
+  });
+}
+
+template <typename Scalar>
+Matrix enhance(const Contiguous<Scalar>& stat, const Neighbours& neighbours, double extent_power,
+               double height_power, bool two_sided, Index n_steps, const Weights& weights) {
+  check_map(stat, neighbours);
   const TfceRule rule{extent_power, height_power, two_sided, n_steps};
-  Contiguous<double> out(stat.size());
+  const auto checked = checked_weights(weights, neighbours);
+  Matrix out(stat.size());
   double* const view = out.mutable_data();
   const py::gil_scoped_release unlocked;
   TfceWorkspace workspace(neighbours, rule);
-  tfce(stat.data(), neighbours, view, workspace);
+  tfce(stat.data(), neighbours, view, workspace, checked ? &*checked : nullptr);
   return out;
 }
 
 template <typename Scalar>
-Contiguous<double> enhanced_maxima(const Contiguous<Scalar>& stats, const Neighbours& neighbours,
-                                   double extent_power, double height_power, bool two_sided,
-                                   Index n_steps, int n_threads) {
-  check_maps(stats, neighbours, 2);
+Matrix enhanced_maxima(const py::array_t<Scalar>& stats, const Neighbours& neighbours,
+                       double extent_power, double height_power, bool two_sided, Index n_steps,
+                       int n_threads, const Weights& weights) {
+  const MapRows<Scalar> maps = checked_rows(stats, neighbours);
   const TfceRule rule{extent_power, height_power, two_sided, n_steps};
-  Contiguous<double> out(stats.shape(0));
+  const auto checked = checked_weights(weights, neighbours);
+  Matrix out(maps.n_maps);
   double* const view = out.mutable_data();
   const py::gil_scoped_release unlocked;
-  tfce_maxima_of_maps(stats.data(), stats.shape(0), neighbours, rule, view, n_threads);
+  tfce_maxima_of_maps(maps, neighbours, rule, view, n_threads, checked ? &*checked : nullptr);
   return out;
 }
 
 template <typename Scalar>
 void register_maps(py::module_& module) {
   module.def("label_clusters", &label<Scalar>, py::arg("stat").noconvert(), py::arg("neighbours"),
-             py::arg("threshold"), py::arg("two_sided"));
+             py::arg("threshold"), py::arg("two_sided"),
+             py::arg("weights").noconvert() = py::none());
   module.def("cluster_maxima", &maxima<Scalar>, py::arg("stats").noconvert(), py::arg("neighbours"),
-             py::arg("threshold"), py::arg("two_sided"), py::arg("n_threads"));
+             py::arg("threshold"), py::arg("two_sided"), py::arg("n_threads"),
+             py::arg("weights").noconvert() = py::none());
   module.def("tfce", &enhance<Scalar>, py::arg("stat").noconvert(), py::arg("neighbours"),
              py::arg("extent_power"), py::arg("height_power"), py::arg("two_sided"),
-             py::arg("n_steps"));
+             py::arg("n_steps"), py::arg("weights").noconvert() = py::none());
   module.def("tfce_maxima", &enhanced_maxima<Scalar>, py::arg("stats").noconvert(),
              py::arg("neighbours"), py::arg("extent_power"), py::arg("height_power"),
-             py::arg("two_sided"), py::arg("n_steps"), py::arg("n_threads"));
+             py::arg("two_sided"), py::arg("n_steps"), py::arg("n_threads"),
+             py::arg("weights").noconvert() = py::none());
 }
 
 }  // namespace
@@ -140,6 +205,7 @@ void register_clusters(py::module_& module) {
                   py::arg("connectivity"))
       .def_static("of_adjacency", &of_adjacency, py::arg("starts").noconvert(),
                   py::arg("places").noconvert())
+      .def_static("joined", &joined, py::arg("parts"))
       .def_property_readonly("n_places", &Neighbours::n_places)
       .def("adjacency", &adjacency)
       .def(py::pickle(&adjacency, &of_pickled));

@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "map_batches.hpp"
 #include "union_find.hpp"
@@ -43,14 +44,18 @@ ClusterWorkspace::ClusterWorkspace(Index n_places)
       negative_(n_places + 1) {}
 
 /// One map: finds the places that pass and joins them; forgets them when it ends.
+template <bool kWeighted>
 class ClusterPass {
  public:
+  using Size = std::conditional_t<kWeighted, double, std::int64_t>;
+
   template <typename Scalar>
-  ClusterPass(const Scalar* stat, const Neighbours& neighbours, const ClusterRule& rule,
-              ClusterWorkspace& workspace)
-      : workspace_(workspace) {
+  ClusterPass(const Scalar* stat, const Neighbours& neighbours, const PlaceWeights* weights,
+              const ClusterRule& rule, ClusterWorkspace& workspace)
+      : workspace_(workspace), weights_(weights) {
     check(rule);
     const Index n = neighbours.n_places();
+    if constexpr (kWeighted) workspace_.extent_.resize(n + 1);
     find_passing(stat, n, rule);
     for (Index i = 0; i < n_passing_; ++i) join(stat, workspace_.passing_[i], neighbours, rule);
   }
@@ -62,17 +67,17 @@ class ClusterPass {
     for (Index i = 0; i < n_passing_; ++i) workspace_.label_[workspace_.passing_[i]] = 0;
   }
 
-  ClusterMaxima maxima() const {
-    ClusterMaxima found;
+  Maxima<Size> maxima() const {
+    Maxima<Size> found;
     for (std::int32_t root = 1; root <= n_labels_; ++root) {
       if (workspace_.parent_[root] != root) continue;
-      found.size = std::max<std::int64_t>(found.size, workspace_.size_[root]);
+      found.size = std::max(found.size, size_of(root));
       found.mass = std::max(found.mass, workspace_.mass_[root]);
     }
     return found;
   }
 
-  ClusterCounts write(Index n, std::int32_t* labels, std::int64_t* sizes, double* masses) {
+  ClusterCounts write(Index n, std::int32_t* labels, Size* sizes, double* masses) {
     // Numbers go where the sizes were: those are needed no more.
     const Index n_positive = number_roots(false, 0, sizes, masses);
     const Index n_negative = number_roots(true, n_positive, sizes, masses);
@@ -125,25 +130,42 @@ class ClusterPass {
       root = std::min(root, other);
       parent[younger] = root;
       workspace_.size_[root] += workspace_.size_[younger];
+      if constexpr (kWeighted) workspace_.extent_[root] += workspace_.extent_[younger];
       workspace_.mass_[root] += workspace_.mass_[younger];
     }
     if (root == 0) {
       root = ++n_labels_;
       parent[root] = root;
       workspace_.size_[root] = 0;
+      if constexpr (kWeighted) workspace_.extent_[root] = 0;
       workspace_.mass_[root] = 0;
       workspace_.negative_[root] = negative;
     }
     workspace_.label_[place] = root;
     ++workspace_.size_[root];
-    workspace_.mass_[root] += std::abs(static_cast<double>(stat[place])) - rule.threshold;
+    const double excess = std::abs(static_cast<double>(stat[place])) - rule.threshold;
+    if constexpr (kWeighted) {
+      const double weight = (*weights_)[place];
+      workspace_.extent_[root] += weight;
+      workspace_.mass_[root] += weight * excess;
+    } else {
+      workspace_.mass_[root] += excess;
+    }
   }
 
-  Index number_roots(bool negative, Index offset, std::int64_t* sizes, double* masses) {
+  Size size_of(std::int32_t root) const {
+    if constexpr (kWeighted) {
+      return workspace_.extent_[root];
+    } else {
+      return workspace_.size_[root];
+    }
+  }
+
+  Index number_roots(bool negative, Index offset, Size* sizes, double* masses) {
     Index count = 0;
     for (std::int32_t root = 1; root <= n_labels_; ++root) {
       if (workspace_.parent_[root] != root || workspace_.negative_[root] != negative) continue;
-      sizes[offset + count] = workspace_.size_[root];
+      sizes[offset + count] = size_of(root);
       masses[offset + count] = workspace_.mass_[root];
       ++count;
       workspace_.size_[root] = static_cast<std::int32_t>(offset + count);
@@ -152,6 +174,7 @@ class ClusterPass {
   }
 
   ClusterWorkspace& workspace_;
+  const PlaceWeights* weights_;  // with kWeighted
   Index n_passing_ = 0;
   std::int32_t n_labels_ = 0;
 };
@@ -160,42 +183,95 @@ template <typename Scalar>
 ClusterCounts label_clusters(const Scalar* stat, const Neighbours& neighbours,
                              const ClusterRule& rule, std::int32_t* labels, std::int64_t* sizes,
                              double* masses, ClusterWorkspace& workspace) {
-  ClusterPass pass(stat, neighbours, rule, workspace);
+  ClusterPass<false> pass(stat, neighbours, nullptr, rule, workspace);
+  return pass.write(neighbours.n_places(), labels, sizes, masses);
+}
+
+template <typename Scalar>
+ClusterCounts label_clusters(const Scalar* stat, const Neighbours& neighbours,
+                             const PlaceWeights& weights, const ClusterRule& rule,
+                             std::int32_t* labels, double* sizes, double* masses,
+                             ClusterWorkspace& workspace) {
+  ClusterPass<true> pass(stat, neighbours, &weights, rule, workspace);
   return pass.write(neighbours.n_places(), labels, sizes, masses);
 }
 
 template <typename Scalar>
 ClusterMaxima cluster_maxima(const Scalar* stat, const Neighbours& neighbours,
                              const ClusterRule& rule, ClusterWorkspace& workspace) {
-  return ClusterPass(stat, neighbours, rule, workspace).maxima();
+  return ClusterPass<false>(stat, neighbours, nullptr, rule, workspace).maxima();
 }
 
 template <typename Scalar>
-void cluster_maxima_of_maps(const Scalar* stat, Index n_maps, const Neighbours& neighbours,
-                            const ClusterRule& rule, std::int64_t* sizes, double* masses,
-                            int n_threads) {
+WeightedMaxima cluster_maxima(const Scalar* stat, const Neighbours& neighbours,
+                              const PlaceWeights& weights, const ClusterRule& rule,
+                              ClusterWorkspace& workspace) {
+  return ClusterPass<true>(stat, neighbours, &weights, rule, workspace).maxima();
+}
+
+namespace {
+
+// find(map, workspace) returns the maxima of a map.
+template <typename Scalar, typename Size, typename Find>
+void maxima_of_maps(const MapRows<Scalar>& maps, Index n, const ClusterRule& rule, Size* sizes,
+                    double* masses, int n_threads, const Find& find) {
   check(rule);
-  const Index n = neighbours.n_places();
   for_each_map(
-      stat, n_maps, n, n_threads, [n] { return ClusterWorkspace(n); },
+      maps, n_threads, [n] { return ClusterWorkspace(n); },
       [&](const Scalar* map, Index i, ClusterWorkspace& workspace) {
-        const ClusterMaxima found = cluster_maxima(map, neighbours, rule, workspace);
+        const Maxima<Size> found = find(map, workspace);
         sizes[i] = found.size;
         masses[i] = found.mass;
       });
 }
 
+}  // namespace
+
+template <typename Scalar>
+void cluster_maxima_of_maps(const MapRows<Scalar>& maps, const Neighbours& neighbours,
+                            const ClusterRule& rule, std::int64_t* sizes, double* masses,
+                            int n_threads) {
+  maxima_of_maps(maps, neighbours.n_places(), rule, sizes, masses, n_threads,
+                 [&](const Scalar* map, ClusterWorkspace& workspace) {
+                   return cluster_maxima(map, neighbours, rule, workspace);
+                 });
+}
+
+template <typename Scalar>
+void cluster_maxima_of_maps(const MapRows<Scalar>& maps, const Neighbours& neighbours,
+                            const PlaceWeights& weights, const ClusterRule& rule, double* sizes,
+                            double* masses, int n_threads) {
+  maxima_of_maps(maps, neighbours.n_places(), rule, sizes, masses, n_threads,
+                 [&](const Scalar* map, ClusterWorkspace& workspace) {
+                   return cluster_maxima(map, neighbours, weights, rule, workspace);
+                 });
+}
+
 template ClusterCounts label_clusters(const float*, const Neighbours&, const ClusterRule&,
                                       std::int32_t*, std::int64_t*, double*, ClusterWorkspace&);
+template ClusterCounts label_clusters(const float*, const Neighbours&, const PlaceWeights&,
+                                      const ClusterRule&, std::int32_t*, double*, double*,
+                                      ClusterWorkspace&);
+template ClusterMaxima cluster_maxima(const float*, const Neighbours&, const ClusterRule&,
+                                      ClusterWorkspace&);
+template WeightedMaxima cluster_maxima(const float*, const Neighbours&, const PlaceWeights&,
+                                       const ClusterRule&, ClusterWorkspace&);
+template void cluster_maxima_of_maps(const MapRows<float>&, const Neighbours&, const ClusterRule&,
+                                     std::int64_t*, double*, int);
+template void cluster_maxima_of_maps(const MapRows<float>&, const Neighbours&, const PlaceWeights&,
+                                     const ClusterRule&, double*, double*, int);
 template ClusterCounts label_clusters(const double*, const Neighbours&, const ClusterRule&,
                                       std::int32_t*, std::int64_t*, double*, ClusterWorkspace&);
-template ClusterMaxima cluster_maxima(const float*, const Neighbours&, const ClusterRule&,
+template ClusterCounts label_clusters(const double*, const Neighbours&, const PlaceWeights&,
+                                      const ClusterRule&, std::int32_t*, double*, double*,
                                       ClusterWorkspace&);
 template ClusterMaxima cluster_maxima(const double*, const Neighbours&, const ClusterRule&,
                                       ClusterWorkspace&);
-template void cluster_maxima_of_maps(const float*, Index, const Neighbours&, const ClusterRule&,
+template WeightedMaxima cluster_maxima(const double*, const Neighbours&, const PlaceWeights&,
+                                       const ClusterRule&, ClusterWorkspace&);
+template void cluster_maxima_of_maps(const MapRows<double>&, const Neighbours&, const ClusterRule&,
                                      std::int64_t*, double*, int);
-template void cluster_maxima_of_maps(const double*, Index, const Neighbours&, const ClusterRule&,
-                                     std::int64_t*, double*, int);
+template void cluster_maxima_of_maps(const MapRows<double>&, const Neighbours&, const PlaceWeights&,
+                                     const ClusterRule&, double*, double*, int);
 
 }  // namespace groupglm

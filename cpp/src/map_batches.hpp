@@ -9,26 +9,26 @@
 #include <string>
 #include <vector>
 
+#include "groupglm/map_rows.hpp"
 #include "groupglm/parallel.hpp"
 
 namespace groupglm {
 
-/// Calls body(map, i, workspace) for every row of maps (n_maps, n), with a workspace of the
-/// thread's own that make() returns. A std::invalid_argument of a body is thrown again with the
+/// Calls body(map, i, workspace) for every row of maps, with a workspace of the thread's own that
+/// make() returns. A std::invalid_argument of a body is thrown again with the
 /// row: that of the first bad one, however many threads there are.
 template <typename Scalar, typename Make, typename Body>
-void for_each_map(const Scalar* maps, Eigen::Index n_maps, Eigen::Index n, int n_threads,
-                  const Make& make, const Body& body) {
+void for_each_map(const MapRows<Scalar>& maps, int n_threads, const Make& make, const Body& body) {
   using Workspace = decltype(make());
-  const auto n_workers = std::min<Eigen::Index>(n_maps, resolve_threads(n_threads));
+  const auto n_workers = std::min<Eigen::Index>(maps.n_maps, resolve_threads(n_threads));
   std::vector<std::optional<Workspace>> workspaces(static_cast<std::size_t>(n_workers));
-  std::vector<std::string> complaints(static_cast<std::size_t>(n_maps));
-  parallel_for(n_maps, n_threads, [&](Eigen::Index i, int thread) {
+  std::vector<std::string> complaints(static_cast<std::size_t>(maps.n_maps));
+  parallel_for(maps.n_maps, n_threads, [&](Eigen::Index i, int thread) {
     // Made where it is used, so that its memory is the thread's own.
     auto& workspace = workspaces[static_cast<std::size_t>(thread)];
     if (!workspace) workspace.emplace(make());
     try {
-      body(maps + i * n, i, *workspace);
+      body(maps.data + i * maps.stride, i, *workspace);
     } catch (const std::invalid_argument& error) {
       complaints[static_cast<std::size_t>(i)] = error.what();
     }

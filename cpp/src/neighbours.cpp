@@ -141,4 +141,26 @@ Neighbours neighbours_of_volume(const std::array<Index, 3>& shape, const std::in
   return neighbours;
 }
 
+Neighbours joined_neighbours(const std::vector<const Neighbours*>& parts) {
+  Index n_places = 0;
+  std::size_t n_neighbours = 0;
+  for (const Neighbours* part : parts) {
+    n_places += part->n_places();
+    n_neighbours += part->places_.size();
+  }
+  if (n_places > kMaxPlaces) throw std::invalid_argument("the parts have 2^31 places or more");
+  Neighbours joined;
+  joined.starts_.reserve(static_cast<std::size_t>(n_places) + 1);
+  joined.places_.reserve(n_neighbours);
+  for (const Neighbours* part : parts) {
+    const auto first_place = static_cast<std::int32_t>(joined.n_places());
+    const std::int64_t first_start = joined.starts_.back();
+    for (const std::int32_t place : part->places_) joined.places_.push_back(first_place + place);
+    for (Index i = 1; i <= part->n_places(); ++i) {
+      joined.starts_.push_back(first_start + part->starts_[static_cast<std::size_t>(i)]);
+    }
+  }
+  return joined;
+}
+
 }  // namespace groupglm

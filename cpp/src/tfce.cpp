@@ -66,17 +66,26 @@ TfceWorkspace::TfceWorkspace(const Neighbours& neighbours, const TfceRule& rule)
 /// place that is above it. Following those leads from every place to a peak, and the places of one
 /// peak, its slope, are connected above the lowest of them. So a place that joins has to ask only
 /// for the other slopes that it touches, the seams, which are found by the second reading.
+template <bool kWeighted>
 class TfcePass {
  public:
   template <typename Scalar>
-  TfcePass(const Scalar* stat, const Neighbours& neighbours, TfceWorkspace& workspace)
-      : neighbours_(neighbours), ws_(workspace), n_places_(neighbours.n_places()) {
+  TfcePass(const Scalar* stat, const Neighbours& neighbours, const PlaceWeights* weights,
+           TfceWorkspace& workspace)
+      : neighbours_(neighbours),
+        weights_(weights),
+        ws_(workspace),
+        n_places_(neighbours.n_places()) {
     const Extremes<Scalar> extremes = extremes_of(stat, n_places_);
     const auto positive = static_cast<double>(extremes.positive);
     const auto negative = static_cast<double>(extremes.negative);
     const double highest = ws_.rule_.two_sided ? std::max(positive, negative) : positive;
     if (ws_.rule_.n_steps > 0) set_steps(highest);
-    const double largest = power_of(static_cast<double>(n_places_), ws_.rule_.extent_power);
+    if constexpr (kWeighted) {
+      weights_->check_power(ws_.rule_.extent_power);
+      ws_.component_weight_.resize(n_places_);
+    }
+    const double largest = power_of(whole_extent(), ws_.rule_.extent_power);
     if (!std::isfinite(integral_to(highest) * largest)) {
       throw std::invalid_argument("the map has a value of magnitude " + std::to_string(highest) +
                                   ", too large to be enhanced; scale the map down");
@@ -98,7 +107,8 @@ class TfcePass {
     score[n_nodes_] = 0;
     for (Index i = n_nodes_ - 1; i >= 0; --i) {
       const std::int32_t parent = ws_.node_parent_[i];
-      score[i] = score[parent] + ws_.extent_[ws_.node_size_[i]] * rise(f[parent], f[i]);
+      const Index extent = kWeighted ? i : ws_.node_size_[i];
+      score[i] = score[parent] + ws_.extent_[extent] * rise(f[parent], f[i]);
     }
     for (Index place = 0; place < n_places_; ++place) {
       const std::int32_t node = ws_.node_[place];
@@ -117,6 +127,14 @@ class TfcePass {
 
  private:
   static constexpr std::int32_t kAbsent = std::numeric_limits<std::int32_t>::max();
+
+  double whole_extent() const {
+    if constexpr (kWeighted) {
+      return weights_->total();
+    } else {
+      return static_cast<double>(n_places_);
+    }
+  }
 
   void set_steps(double highest) {
     const auto n_steps = static_cast<double>(ws_.rule_.n_steps);
@@ -159,6 +177,10 @@ class TfcePass {
     double* f = ws_.integral_.data();
     for (Index i = 0; i < n_nodes_; ++i) f[i] = integral_to(f[i]);
     f[n_nodes_] = 0;
+    if constexpr (kWeighted) {
+      ws_.n_extents_ = 0;  // their places are the nodes' now
+      return;
+    }
     const Index largest = std::max(n_positive_, n_nodes_ - n_positive_);
     for (Index& size = ws_.n_extents_; size <= largest; ++size) {
       ws_.extent_[size] = power_of(static_cast<double>(size), ws_.rule_.extent_power);
@@ -196,6 +218,7 @@ class TfcePass {
     for (std::int32_t slope = 0; slope < n_slopes_; ++slope) {
       ws_.parent_[slope] = slope;
       ws_.component_size_[slope] = 0;
+      if constexpr (kWeighted) ws_.component_weight_[slope] = 0;
     }
   }
 
@@ -237,15 +260,21 @@ class TfcePass {
   void grow(const Absorb& absorb, const Settle& settle) {
     std::int32_t* parent = ws_.parent_.data();
     std::int32_t* component_size = ws_.component_size_.data();
+    double* component_weight = ws_.component_weight_.data();  // read with kWeighted only
     for (Index i = 0; i < n_nodes_; ++i) {
       std::int32_t root = find_root(parent, ws_.slope_[i]);
       std::int32_t size = component_size[root] + 1;
       if (size > 1) absorb(root, i);
+      if constexpr (kWeighted) component_weight[root] += (*weights_)[ws_.place_[i]];
       for (const std::int32_t* seam = ws_.seams_.data() + ws_.seam_[i]; *seam >= 0; ++seam) {
         const std::int32_t other = find_root(parent, *seam);
         if (other == root) continue;
         absorb(other, i);
         size += component_size[other];
+        if constexpr (kWeighted) {
+          const double both = component_weight[root] + component_weight[other];
+          component_weight[root] = component_weight[other] = both;  // whichever stays root
+        }
         if (component_size[root] < component_size[other]) {
           parent[root] = other;
           root = other;
@@ -254,6 +283,9 @@ class TfcePass {
         }
       }
       component_size[root] = size;
+      if constexpr (kWeighted) {
+        ws_.extent_[i] = power_of(component_weight[root], ws_.rule_.extent_power);
+      }
       settle(root, i, size);
     }
   }
@@ -291,14 +323,16 @@ class TfcePass {
   }
 
   double sum_down_to(std::int32_t root, double f) const {
-    const double reached = ws_.integral_[ws_.last_[root]];
-    return ws_.best_[root] + ws_.extent_[ws_.component_size_[root]] * rise(f, reached);
+    const std::int32_t last = ws_.last_[root];
+    const Index extent = kWeighted ? last : ws_.component_size_[root];
+    return ws_.best_[root] + ws_.extent_[extent] * rise(f, ws_.integral_[last]);
   }
 
   // From one F up to another, which is nothing between two infinite ones.
   static double rise(double lower, double upper) { return upper > lower ? upper - lower : 0; }
 
   const Neighbours& neighbours_;
+  const PlaceWeights* weights_;  // with kWeighted
   TfceWorkspace& ws_;
   Index n_places_;
   Index n_nodes_ = 0;
@@ -307,34 +341,41 @@ class TfcePass {
 };
 
 template <typename Scalar>
-void tfce(const Scalar* stat, const Neighbours& neighbours, double* out, TfceWorkspace& workspace) {
-  TfcePass(stat, neighbours, workspace).enhance(out);
+void tfce(const Scalar* stat, const Neighbours& neighbours, double* out, TfceWorkspace& workspace,
+          const PlaceWeights* weights) {
+  if (weights != nullptr) {
+    TfcePass<true>(stat, neighbours, weights, workspace).enhance(out);
+  } else {
+    TfcePass<false>(stat, neighbours, weights, workspace).enhance(out);
+  }
 }
 
 template <typename Scalar>
-double tfce_maximum(const Scalar* stat, const Neighbours& neighbours, TfceWorkspace& workspace) {
-  return TfcePass(stat, neighbours, workspace).maximum();
+double tfce_maximum(const Scalar* stat, const Neighbours& neighbours, TfceWorkspace& workspace,
+                    const PlaceWeights* weights) {
+  if (weights != nullptr) return TfcePass<true>(stat, neighbours, weights, workspace).maximum();
+  return TfcePass<false>(stat, neighbours, weights, workspace).maximum();
 }
 
 template <typename Scalar>
-void tfce_maxima_of_maps(const Scalar* stat, Index n_maps, const Neighbours& neighbours,
-                         const TfceRule& rule, double* out, int n_threads) {
+void tfce_maxima_of_maps(const MapRows<Scalar>& maps, const Neighbours& neighbours,
+                         const TfceRule& rule, double* out, int n_threads,
+                         const PlaceWeights* weights) {
   check(rule);
-  const Index n = neighbours.n_places();
   for_each_map(
-      stat, n_maps, n, n_threads, [&] { return TfceWorkspace(neighbours, rule); },
+      maps, n_threads, [&] { return TfceWorkspace(neighbours, rule); },
       [&](const Scalar* map, Index i, TfceWorkspace& workspace) {
-        out[i] = tfce_maximum(map, neighbours, workspace);
+        out[i] = tfce_maximum(map, neighbours, workspace, weights);
       });
 }
 
-template void tfce(const float*, const Neighbours&, double*, TfceWorkspace&);
-template void tfce(const double*, const Neighbours&, double*, TfceWorkspace&);
-template double tfce_maximum(const float*, const Neighbours&, TfceWorkspace&);
-template double tfce_maximum(const double*, const Neighbours&, TfceWorkspace&);
-template void tfce_maxima_of_maps(const float*, Index, const Neighbours&, const TfceRule&, double*,
-                                  int);
-template void tfce_maxima_of_maps(const double*, Index, const Neighbours&, const TfceRule&, double*,
-                                  int);
+template void tfce(const float*, const Neighbours&, double*, TfceWorkspace&, const PlaceWeights*);
+template void tfce(const double*, const Neighbours&, double*, TfceWorkspace&, const PlaceWeights*);
+template double tfce_maximum(const float*, const Neighbours&, TfceWorkspace&, const PlaceWeights*);
+template double tfce_maximum(const double*, const Neighbours&, TfceWorkspace&, const PlaceWeights*);
+template void tfce_maxima_of_maps(const MapRows<float>&, const Neighbours&, const TfceRule&,
+                                  double*, int, const PlaceWeights*);
+template void tfce_maxima_of_maps(const MapRows<double>&, const Neighbours&, const TfceRule&,
+                                  double*, int, const PlaceWeights*);
 
 }  // namespace groupglm

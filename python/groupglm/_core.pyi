@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 from collections.abc import Sequence
-from typing import Any, TypeAlias, TypedDict, TypeVar
+from typing import Any, TypeAlias, TypedDict, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,8 @@ class Neighbours:
     ) -> Neighbours: ...
     @staticmethod
     def of_adjacency(starts: NDArray[np.int64], places: NDArray[np.int32]) -> Neighbours: ...
+    @staticmethod
+    def joined(parts: Sequence[Neighbours]) -> Neighbours: ...
     @property
     def n_places(self) -> int: ...
     def adjacency(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]: ...
@@ -111,12 +113,32 @@ def smooth_volume(
     sigma: tuple[float, float, float],
     n_threads: int,
 ) -> None: ...
+@overload
 def label_clusters(
-    stat: _Data, neighbours: Neighbours, threshold: float, two_sided: bool
+    stat: _Data, neighbours: Neighbours, threshold: float, two_sided: bool, weights: None = ...
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], _Floats, int]: ...
+@overload
+def label_clusters(
+    stat: _Data, neighbours: Neighbours, threshold: float, two_sided: bool, weights: _Floats
+) -> tuple[NDArray[np.int32], _Floats, _Floats, int]: ...
+@overload
 def cluster_maxima(
-    stats: _Data, neighbours: Neighbours, threshold: float, two_sided: bool, n_threads: int
+    stats: _Data,
+    neighbours: Neighbours,
+    threshold: float,
+    two_sided: bool,
+    n_threads: int,
+    weights: None = ...,
 ) -> tuple[NDArray[np.int64], _Floats]: ...
+@overload
+def cluster_maxima(
+    stats: _Data,
+    neighbours: Neighbours,
+    threshold: float,
+    two_sided: bool,
+    n_threads: int,
+    weights: _Floats,
+) -> tuple[_Floats, _Floats]: ...
 def tfce(
     stat: _Data,
     neighbours: Neighbours,
@@ -124,6 +146,7 @@ def tfce(
     height_power: float,
     two_sided: bool,
     n_steps: int,
+    weights: _Floats | None = ...,
 ) -> _Floats: ...
 def tfce_maxima(
     stats: _Data,
@@ -133,6 +156,7 @@ def tfce_maxima(
     two_sided: bool,
     n_steps: int,
     n_threads: int,
+    weights: _Floats | None = ...,
 ) -> _Floats: ...
 def permuted_statistics(
     y: _Data,

@@ -23,9 +23,12 @@ using groupglm::ClusterMaxima;
 using groupglm::ClusterRule;
 using groupglm::ClusterWorkspace;
 using groupglm::Index;
+using groupglm::joined_neighbours;
 using groupglm::label_clusters;
+using groupglm::MapRows;
 using groupglm::Neighbours;
 using groupglm::neighbours_of_volume;
+using groupglm::PlaceWeights;
 using groupglm::tfce;
 using groupglm::tfce_maxima_of_maps;
 using groupglm::tfce_maximum;
@@ -86,7 +89,7 @@ std::vector<int> flood(const std::vector<Scalar>& map, const Neighbours& neighbo
 
 template <typename Scalar>
 std::vector<double> slow_tfce(const std::vector<Scalar>& map, const Neighbours& neighbours,
-                              double e, double h) {
+                              double e, double h, const std::vector<double>& weights = {}) {
   std::vector<double> total(map.size(), 0.0);
   for (const double sign : {1.0, -1.0}) {
     std::vector<double> heights;
@@ -101,8 +104,11 @@ std::vector<double> slow_tfce(const std::vector<Scalar>& map, const Neighbours& 
       const double width = (std::pow(high, h + 1) - std::pow(low, h + 1)) / (h + 1);
       for (std::size_t i = 0; i < map.size(); ++i) {
         if (labels[i] == 0) continue;
-        const auto extent = std::count(labels.begin(), labels.end(), labels[i]);
-        total[i] += sign * std::pow(static_cast<double>(extent), e) * width;
+        double extent = 0;
+        for (std::size_t j = 0; j < map.size(); ++j) {
+          if (labels[j] == labels[i]) extent += weights.empty() ? 1.0 : weights[j];
+        }
+        total[i] += sign * std::pow(extent, e) * width;
       }
       low = high;
     }
@@ -218,6 +224,72 @@ TEST_CASE_TEMPLATE("TFCE is the integral level by level, map after map", Scalar,
   }
 }
 
+TEST_CASE_TEMPLATE("places count for their weight, with one workspace for all", Scalar, float,
+                   double) {
+  const Neighbours box = whole_box(5, 4, 3, 26);
+  const Neighbours neighbours = joined_neighbours({&box, &box});
+  const Index n = neighbours.n_places();
+  CHECK(n == 120);
+  const auto map = coarse_map<Scalar>(n, 3);
+  std::mt19937 engine(5);
+  std::vector<double> areas;
+  for (Index i = 0; i < n; ++i) areas.push_back(static_cast<double>(1 + engine() % 64U) / 16);
+  const PlaceWeights weights(areas.data(), n, n);
+
+  ClusterWorkspace clusters(n);
+  std::vector<std::int32_t> labels(map.size());
+  std::vector<double> sizes(map.size());
+  std::vector<double> masses(map.size());
+  const ClusterRule rule{0.5, true};
+  const ClusterCounts counts = label_clusters(map.data(), neighbours, weights, rule, labels.data(),
+                                              sizes.data(), masses.data(), clusters);
+  const Index n_clusters = counts.n_positive + counts.n_negative;
+  CHECK(n_clusters > 4);
+  groupglm::WeightedMaxima largest;
+  for (Index k = 0; k < n_clusters; ++k) {
+    double size = 0;
+    double mass = 0;
+    for (std::size_t i = 0; i < map.size(); ++i) {
+      if (labels[i] != k + 1) continue;
+      size += areas[i];
+      mass += areas[i] * (std::abs(static_cast<double>(map[i])) - 0.5);
+    }
+    CHECK(sizes[static_cast<std::size_t>(k)] == size);  // sixteenths: exact
+    CHECK(masses[static_cast<std::size_t>(k)] == mass);
+    largest = {std::max(largest.size, size), std::max(largest.mass, mass)};
+  }
+  const auto found = cluster_maxima(map.data(), neighbours, weights, rule, clusters);
+  CHECK(found.size == largest.size);
+  CHECK(found.mass == largest.mass);
+  check_clusters(map, neighbours, rule, clusters);  // and unweighted again
+
+  for (const auto& [e, h] : {std::pair{0.5, 2.0}, {1.0, 2.0}, {0.7, 0.4}}) {
+    TfceWorkspace enhancement(neighbours, {e, h, true, 0});
+    check_tfce(map, neighbours, e, h, enhancement);
+    std::vector<double> out(map.size(), kNan);
+    tfce(map.data(), neighbours, out.data(), enhancement, &weights);
+    const std::vector<double> expected = slow_tfce(map, neighbours, e, h, areas);
+    const double bound = 16 * kEps * static_cast<double>(map.size()) * largest_of(expected);
+    for (std::size_t i = 0; i < map.size(); ++i) CHECK(std::abs(out[i] - expected[i]) <= bound);
+    const double maximum = tfce_maximum(map.data(), neighbours, enhancement, &weights);
+    CHECK(std::abs(maximum - largest_of(expected)) <= bound);
+    check_tfce(map, neighbours, e, h, enhancement);
+  }
+}
+
+TEST_CASE("weights that are none are refused") {
+  const std::vector<double> good = {1, 2};
+  CHECK(PlaceWeights(good.data(), 2, 2).total() == 3);
+  CHECK(PlaceWeights(good.data(), 0, 0).total() == 0);
+  CHECK_THROWS_AS(PlaceWeights(good.data(), 2, 3), std::invalid_argument);
+  for (const double wrong : {0.0, -1.0, kNan, kInf}) {
+    const std::vector<double> bad = {1, wrong};
+    CHECK_THROWS_AS(PlaceWeights(bad.data(), 2, 2), std::invalid_argument);
+  }
+  const double small = 0.1;
+  CHECK_THROWS_AS(PlaceWeights(&small, 1, 1).check_power(400), std::invalid_argument);
+}
+
 TEST_CASE("steps sum the thresholds that a place reaches") {
   const Neighbours line = whole_box(4, 1, 1, 6);
   TfceWorkspace workspace(line, {1.0, 1.0, true, 4});
@@ -268,12 +340,12 @@ TEST_CASE("many maps give the same bits on any number of threads") {
   }
   for (const int threads : {1, 2, 5}) {
     std::vector<double> found(11);
-    tfce_maxima_of_maps(maps.data(), 11, neighbours, {}, found.data(), threads);
+    tfce_maxima_of_maps(MapRows<float>{maps.data(), 11, n}, neighbours, {}, found.data(), threads);
     CHECK(found == expected);
     std::vector<std::int64_t> sizes(11);
     std::vector<double> masses(11);
-    cluster_maxima_of_maps(maps.data(), 11, neighbours, {0.5, true}, sizes.data(), masses.data(),
-                           threads);
+    cluster_maxima_of_maps(MapRows<float>{maps.data(), 11, n}, neighbours, {0.5, true},
+                           sizes.data(), masses.data(), threads);
     ClusterWorkspace workspace(n);
     for (Index i = 0; i < 11; ++i) {
       const ClusterMaxima alone =

@@ -67,6 +67,7 @@ def calls() -> dict[str, Call]:
     basis = np.full((1, N), N**-0.5)
     stat = np.random.default_rng(3).standard_normal(V)
     maps = np.random.default_rng(4).standard_normal((3, V))
+    areas = np.linspace(0.5, 3, V)
     voxel_map = np.column_stack([np.eye(3), np.zeros(3)])
     labels = np.zeros((3, 4, 5), np.uint8, order="F")
     grouped = [
@@ -89,6 +90,7 @@ def calls() -> dict[str, Call]:
             _core.Neighbours.of_adjacency,
             [np.array([0, 1, 2]), np.array([1, 0], np.int32)],
         ),
+        "Neighbours.joined": (_core.Neighbours.joined, [[neighbours(), neighbours()]]),
         "Neighbours.adjacency": (_core.Neighbours.adjacency, [neighbours()]),
         "build_info": (_core.build_info, []),
         "supported_level": (_core.supported_level, []),
@@ -114,10 +116,10 @@ def calls() -> dict[str, Call]:
         "gather": (_core.gather, [stat, np.array([[0, 3], [9, 2]]), np.zeros(5)]),
         "scatter": (_core.scatter, [np.ones(3), np.array([0, 2, 5]), np.zeros(9, np.float32)]),
         "smooth_volume": (_core.smooth_volume, [stat.copy(), (5, 7, 2), (1.0, 0.0, 2.0), THREADS]),
-        "label_clusters": (_core.label_clusters, [stat, neighbours(), 1.0, True]),
-        "cluster_maxima": (_core.cluster_maxima, [maps, neighbours(), 1.0, True, THREADS]),
-        "tfce": (_core.tfce, [stat, neighbours(), 0.5, 2.0, True, 100]),
-        "tfce_maxima": (_core.tfce_maxima, [maps, neighbours(), 0.5, 2.0, True, 0, THREADS]),
+        "label_clusters": (_core.label_clusters, [stat, neighbours(), 1.0, True, areas]),
+        "cluster_maxima": (_core.cluster_maxima, [maps, neighbours(), 1.0, True, THREADS, areas]),
+        "tfce": (_core.tfce, [stat, neighbours(), 0.5, 2.0, True, 100, areas]),
+        "tfce_maxima": (_core.tfce_maxima, [maps, neighbours(), 0.5, 2.0, True, 0, THREADS, areas]),
         "permuted_statistics": (
             _core.permuted_statistics,
             [data(), basis, rows, 1, 6.0, True, maps, maps.copy(), THREADS],

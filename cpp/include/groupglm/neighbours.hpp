@@ -30,6 +30,7 @@ class Neighbours {
  private:
   friend Neighbours neighbours_of_volume(const std::array<Index, 3>&, const std::int64_t*, Index,
                                          int);
+  friend Neighbours joined_neighbours(const std::vector<const Neighbours*>&);
   Neighbours() = default;  // filled by who knows that the lists are right
   static std::size_t at(Index place) { return static_cast<std::size_t>(place); }
 
@@ -45,5 +46,9 @@ class Neighbours {
 /// std::invalid_argument for another connectivity or indices outside the grid or out of order.
 Neighbours neighbours_of_volume(const std::array<Index, 3>& shape, const std::int64_t* indices,
                                 Index n, int connectivity);
+
+/// The graph of parts side by side: the places of one follow those of the one before, and no place
+/// has a neighbour in another part. std::invalid_argument for 2^31 places or more in all.
+Neighbours joined_neighbours(const std::vector<const Neighbours*>& parts);
 
 }  // namespace groupglm

@@ -3,14 +3,15 @@
 //
 // For a place v with a positive statistic,
 //   TFCE(v) = integral from 0 to stat(v) of extent(v, h)^E h^H dh,
-// where extent(v, h) is the number of places in the cluster of v among those with stat >= h. The
-// negative part of a two-sided map is enhanced by itself and keeps its sign. NaN is in no cluster.
+// where extent(v, h) is the number of places in the cluster of v among those with stat >= h, or the
+// sum of their weights (areas, volumes) where there are any. The negative part of a two-sided map
+// is enhanced by itself and keeps its sign. NaN is in no cluster.
 //
 // The extent changes only where a place joins, so the integral is a finite sum and no step size is
 // needed. Places join in descending order, and the clusters they merge form a tree with a node a
-// place: node i of size s_i stands between the height h_i of its place and that of the place that
+// place: node i of extent A_i stands between the height h_i of its place and that of the place that
 // joins next, its parent p. Then
-//   TFCE(i) = TFCE(p) + s_i^E (F(h_i) - F(h_p)),   F(h) = h^(H + 1) / (H + 1),
+//   TFCE(i) = TFCE(p) + A_i^E (F(h_i) - F(h_p)),   F(h) = h^(H + 1) / (H + 1),
 // from the root (F = 0 below it) upwards. All terms are positive: nothing cancels, and places of
 // equal value have terms of zero between them, whatever their order.
 //
@@ -25,7 +26,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "groupglm/map_rows.hpp"
 #include "groupglm/neighbours.hpp"
+#include "groupglm/place_weights.hpp"
 
 namespace groupglm {
 
@@ -40,12 +43,13 @@ struct TfceRule {
 };
 
 /// Memory for maps on these neighbours and one rule, used again from map to map: about 100 bytes a
-/// place and two a neighbour.
+/// place, 8 more once weights were used, and two a neighbour.
 class TfceWorkspace {
  public:
   TfceWorkspace(const Neighbours& neighbours, const TfceRule& rule);
 
  private:
+  template <bool kWeighted>
   friend class TfcePass;
   using Integers = Eigen::Array<std::int32_t, Eigen::Dynamic, 1>;
   using Entries = Eigen::Array<std::uint64_t, Eigen::Dynamic, 1>;
@@ -62,13 +66,15 @@ class TfceWorkspace {
   Eigen::Array<Index, Eigen::Dynamic, 1> seam_;  // (n): where a node's list begins
   Integers parent_;                              // (n): of a slope, union-find
   Integers component_size_;                      // (n): of a root
+  Eigen::ArrayXd component_weight_;              // (n): of a root, with weights
   Integers last_;                                // (n): of a root, the node that joined last
   Eigen::ArrayXd best_;                          // (n): of a root, the largest sum so far
   Eigen::ArrayXd integral_;                      // (n + 1): F at each node's height
   Integers node_parent_;                         // (n): in the tree
   Integers node_size_;                           // (n)
   Eigen::ArrayXd score_;                         // (n + 1)
-  Eigen::ArrayXd extent_;                        // (n + 1): s^E by size s, as far as it was needed
+  Eigen::ArrayXd extent_;                        // (n + 1): s^E by size s, as far as it was needed;
+                                                 // with weights A^E by node
   Index n_extents_ = 0;
   std::vector<double> step_;      // (n_steps + 1): heights t_k
   std::vector<double> step_sum_;  // (n_steps + 1): sum of t_k^H up to each
@@ -76,18 +82,21 @@ class TfceWorkspace {
 
 /// Enhances a map stat (n) into out (n): zero where the statistic is zero, NaN or, one-sided,
 /// negative. O(n log n) at worst. std::invalid_argument for finite values so large that their
-/// enhancement is infinite.
+/// enhancement is infinite. Without weights a place counts one, as with weights of 1 to the bit.
 template <typename Scalar>
-void tfce(const Scalar* stat, const Neighbours& neighbours, double* out, TfceWorkspace& workspace);
+void tfce(const Scalar* stat, const Neighbours& neighbours, double* out, TfceWorkspace& workspace,
+          const PlaceWeights* weights = nullptr);
 
 /// The largest |TFCE| of a map, zero when there is none. The sum goes from the peaks down, which
 /// saves the tree; it is that of `tfce` up to rounding.
 template <typename Scalar>
-double tfce_maximum(const Scalar* stat, const Neighbours& neighbours, TfceWorkspace& workspace);
+double tfce_maximum(const Scalar* stat, const Neighbours& neighbours, TfceWorkspace& workspace,
+                    const PlaceWeights* weights = nullptr);
 
-/// The same for every row of stat (n_maps, n), a map a thread; out (n_maps).
+/// The same for every row of maps, a map a thread; out (n_maps).
 template <typename Scalar>
-void tfce_maxima_of_maps(const Scalar* stat, Index n_maps, const Neighbours& neighbours,
-                         const TfceRule& rule, double* out, int n_threads);
+void tfce_maxima_of_maps(const MapRows<Scalar>& maps, const Neighbours& neighbours,
+                         const TfceRule& rule, double* out, int n_threads,
+                         const PlaceWeights* weights = nullptr);
 
 }  // namespace groupglm
