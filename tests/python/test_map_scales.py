@@ -26,7 +26,7 @@ from groupglm import (
     true_discovery_bounds,
 )
 from groupglm.spaces.volume import Statistic
-from groupglm.spaces.volume.statistic import descrip_of
+from groupglm.spaces.volume.intent import descrip_of, statistic_of_header
 
 pytestmark = pytest.mark.quick
 
@@ -291,7 +291,7 @@ def test_permutation_maps_say_what_they_are() -> None:
 
 def test_a_smoothed_statistic_is_none() -> None:
     z = image_of(t_values(8.0).astype(np.float32), TTEST, (8.0,))
-    assert Statistic.of_header(smooth_img(z, 6.0).header) is None
+    assert statistic_of_header(smooth_img(z, 6.0).header) is None
 
 
 NAMES = {
@@ -390,7 +390,7 @@ def test_contradictions_are_refused(tmp_path: Path) -> None:
 def test_descriptions(descrip: str, statistic: Statistic | None) -> None:
     image = image_of(np.zeros(SHAPE, np.float32))
     image.header["descrip"] = descrip.encode()
-    assert Statistic.of_header(image.header) == statistic
+    assert statistic_of_header(image.header) == statistic
 
 
 def test_a_long_name_is_cut_between_letters() -> None:

@@ -18,8 +18,7 @@ from groupglm.runtime.arguments import whole_number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.spaces.volume import VolumeSource
-    from groupglm.spaces.volume.space import VolumeSpace
+    from groupglm.spaces.base import Source, Space
     from groupglm.spaces.zeros import Zeros
 
 __all__ = ["CachedSpace", "check_memory"]
@@ -92,14 +91,14 @@ class CachedSpace:
 
     Parameters
     ----------
-    space : VolumeSpace
+    space : Space
         Reads what the cache does not have.
     memory : joblib.Memory
         Whose folder the rows are kept in. One row is 4 or 8 bytes a voxel, and a bit more if the
         images are prepared.
     """
 
-    def __init__(self, space: VolumeSpace, memory: joblib.Memory) -> None:
+    def __init__(self, space: Space, memory: joblib.Memory) -> None:
         self._space = space
         self._identity = space.identity()
         self._folder = Path(memory.store_backend.location) / _FOLDER
@@ -110,7 +109,7 @@ class CachedSpace:
         return self._space.n_values
 
     def read_row(
-        self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
+        self, source: Source, out: NDArray[np.float32] | NDArray[np.float64]
     ) -> Zeros | None:
         """Fill a row as the space does, from the cache if it is there."""
         fingerprint = source.fingerprint()

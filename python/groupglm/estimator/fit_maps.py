@@ -35,12 +35,14 @@ class VoxelwiseMaps(ABC):
     @property
     def n_observations_(self) -> Nifti1Image:
         """Number of images that have each voxel, int32."""
-        return self._current().n_observations_image()
+        image: Nifti1Image = self._current().n_observations_image()
+        return image
 
     @property
     def n_zeros_(self) -> Nifti1Image:
         """Number of images that are exactly zero at each voxel, int32."""
-        return self._current().n_zeros_image()
+        image: Nifti1Image = self._current().n_zeros_image()
+        return image
 
     @property
     def zeros_(self) -> PartialZeros:
@@ -50,12 +52,14 @@ class VoxelwiseMaps(ABC):
     @property
     def df_residual_(self) -> Nifti1Image:
         """Residual degrees of freedom of each voxel, int32."""
-        return self._current().df_residual_image()
+        image: Nifti1Image = self._current().df_residual_image()
+        return image
 
     @property
     def r_square_(self) -> Nifti1Image:
         """R-squared of each voxel, float32; needs ``minimize_memory=False``."""
-        return self._voxelwise().r_square_image()
+        image: Nifti1Image = self._voxelwise().r_square_image()
+        return image
 
     @property
     def predicted_(self) -> Nifti1Image:
@@ -63,7 +67,8 @@ class VoxelwiseMaps(ABC):
 
         float32, or float64 where a value leaves its range.
         """
-        return self._voxelwise().predicted_image()
+        image: Nifti1Image = self._voxelwise().predicted_image()
+        return image
 
     @property
     def residuals_(self) -> Nifti1Image:
@@ -73,7 +78,8 @@ class VoxelwiseMaps(ABC):
         images are read again, in batches: memory is that of the result, 4 (8) bytes a voxel and
         image, besides what the fit took.
         """
-        return self._voxelwise().residuals_image()
+        image: Nifti1Image = self._voxelwise().residuals_image()
+        return image
 
     def r_square(self) -> list[Nifti1Image]:
         """Return a list holding `r_square_`."""

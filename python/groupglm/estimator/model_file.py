@@ -53,7 +53,7 @@ from groupglm.runtime.array_archives import ArchiveError, Members, array_of, ope
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.writing import write_whole
 from groupglm.spaces.volume.preparation import Preparation
-from groupglm.spaces.volume.space import VolumeSpace
+from groupglm.spaces.volume.space import VolumeSpace, volume_space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -226,7 +226,7 @@ def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, ND
     arrays : dict of str to array
         The members.
     """
-    space, result = group.space, group.result
+    space, result = volume_space(group.space), group.result
     n_rows, *parts, exponent = result.state_parts()
     arrays = {
         "X": result.X,

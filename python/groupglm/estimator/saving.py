@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.inputs import Cohort
+    from groupglm.spaces.base import Source
     from groupglm.spaces.volume import Grid
 
 __all__ = ["SavingMixin"]
@@ -207,7 +208,7 @@ class _SavedCohort:
             f"of {', '.join(map(repr, self._fits))}; choose one, or fit the model again"
         )
 
-    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
         """Return the images, which cannot be read."""
         del same_grid
         group, _ = self._fits[self.kind(first_level_contrast)]

@@ -29,7 +29,7 @@ from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.progress import Progress
 from groupglm.runtime.workers import check_jobs
-from groupglm.spaces.volume.masking import Masking
+from groupglm.spaces.volume.masking import VolumeMasking
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
         self._options = FitOptions(
-            masking=Masking.resolve(
+            masking=VolumeMasking.resolve(
                 self.mask_img,
                 self.target_affine,
                 self.target_shape,
@@ -354,7 +354,8 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     @property
     def mask_img_(self) -> Nifti1Image:
         """The mask, uint8."""
-        return self._current().space.mask_image()
+        image: Nifti1Image = self._current().space.mask_image()
+        return image
 
     @property
     def n_elements_(self) -> int:
@@ -442,9 +443,10 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         descrip = f"{kind} of contrast {label}"
         if kind in ("stat", "z_score", "p_value"):
             descrip = f"{result.stat_type} {descrip}"
-        return self._group.space.to_image(
+        image: Nifti1Image = self._group.space.to_image(
             getattr(result, kind), descrip, statistic=statistic_of(result, kind)
         )
+        return image
 
     def _forget(self) -> None:
         for name in [name for name in vars(self) if name.endswith("_") or name in _PRIVATE]:

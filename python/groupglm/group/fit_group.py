@@ -17,9 +17,6 @@ from groupglm.errors import ZeroValuesWarning, warn_caller
 from groupglm.group.fitted_group import FittedGroup, Missing
 from groupglm.models.results import OlsFit
 from groupglm.runtime.budget import batch_bytes_within, fit_bytes, refuse_missing_beyond
-from groupglm.spaces.volume.background import background_mask
-from groupglm.spaces.volume.preparation import Preparation
-from groupglm.spaces.volume.space import VolumeSpace
 from groupglm.spaces.zeros import ZeroTally
 
 if TYPE_CHECKING:
@@ -29,15 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.runtime.progress import Progress
-    from groupglm.spaces.volume import Grid, VolumeSource
-    from groupglm.spaces.volume.masking import Masking
+    from groupglm.spaces.base import Masking, Source, Space
 
 __all__ = ["FitOptions", "fit_group"]
 
-_MASK_REMEDY = (
-    "resample it to their grid with resample_to, or bring the images to its grid by target_affine "
-    "and target_shape of the mask"
-)
 _ROUNDED_TO_ZERO = 0.01
 """Share of the voxels that may be zero in some image because values are scaled integers.
 
@@ -80,7 +72,7 @@ class FitOptions:
 
 
 def fit_group(
-    sources: Sequence[VolumeSource],
+    sources: Sequence[Source],
     design: _core.Design,
     X: NDArray[np.float64],
     names: tuple[str, ...],
@@ -93,7 +85,7 @@ def fit_group(
 
     Parameters
     ----------
-    sources : sequence of VolumeSource
+    sources : sequence of Source
         The images, in the order of the design's rows.
     design : _core.Design
         The factorised design.
@@ -116,26 +108,23 @@ def fit_group(
     ValueError
         If the mask is empty, or values are missing and that is not allowed.
     """
-    masking, fill = options.masking, options.fill
-    grid = masking.grid(sources[0].grid)
+    masking = options.masking
     n_inside = max(1, options.n_threads // len(sources))
     # As nilearn, which resamples all images as one: a spline may not leave their common range.
     clip = value_range(sources, options.n_threads) if masking.resamples else None
-    preparation = masking.preparation(grid, clip, fill, n_inside)
-    options.progress.stage(f"Reading {len(sources)} images of {sources[0].grid.shape} voxels.")
-    mixes_voxels = preparation is not None and preparation.mixes_voxels
-    if masking.mask is not None:
-        space = VolumeSpace.from_mask(masking.mask, grid, preparation, remedy=_MASK_REMEDY)
+    everywhere = masking.everywhere(sources, clip=clip, fill=options.fill, n_threads=n_inside)
+    options.progress.stage(f"Reading {len(sources)} images of {sources[0].extent}.")
+    space = masking.inside(everywhere)
+    if space is not None:
         fit = _read(sources, space, design, options)
-    elif mixes_voxels or options.memory.location is not None:
+    elif everywhere.mixes_places or options.memory.location is not None:
         # The mask comes first: it is that of the images as they are, and rows are kept inside it.
-        space = _find_mask_once(sources, design.rank, options).moved_to(grid, preparation)
-        fit = _read(sources, space, design, options)
+        found = _find_mask_once(sources, design.rank, options)
+        fit = _read(sources, found.onto(everywhere), design, options)
     else:
-        everywhere = _read(sources, VolumeSpace(grid, None, preparation), design, options)
-        mean = _mean_of(everywhere.state, design, options.n_threads)
-        keep = _background(grid, *mean, len(sources), design.rank)
-        fit = everywhere.restrict(keep)
+        fit = _read(sources, everywhere, design, options)
+        mean = _mean_of(fit.state, design, options.n_threads)
+        fit = fit.restrict(_background(everywhere, *mean, len(sources), design.rank))
     options.progress.stage(f"The mask has {fit.space.n_values} voxels.")
     if fit.state.has_missing and options.missing in ("raise", "intersect"):
         fit = _complete_voxels(fit, design, options)
@@ -151,7 +140,7 @@ def fit_group(
 class _Read:
     """What reading the images gives: the state of the fit and the number of zeros, by place."""
 
-    space: VolumeSpace
+    space: Space
     state: _core.OlsState
     n_zeros: NDArray[np.int32]
     all_whole: bool
@@ -179,8 +168,8 @@ def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
 
 
 def _read(
-    sources: Sequence[VolumeSource],
-    space: VolumeSpace,
+    sources: Sequence[Source],
+    space: Space,
     design: _core.Design,
     options: FitOptions,
 ) -> _Read:
@@ -198,7 +187,7 @@ def _read(
             design.n_columns,
             batch_bytes,
             options.n_threads,
-            _image_bytes(sources, space),
+            space.bytes_to_read(sources[0]),
         ),
     )
     with options.progress.bar(len(sources), "images") as advance:
@@ -217,8 +206,8 @@ def _read(
 
 
 def _batch_bytes(
-    sources: Sequence[VolumeSource],
-    space: VolumeSpace,
+    sources: Sequence[Source],
+    space: Space,
     design: _core.Design,
     options: FitOptions,
 ) -> int:
@@ -230,19 +219,11 @@ def _batch_bytes(
         n_columns=design.n_columns,
         row_bytes=row_dtype(sources).itemsize * space.n_values,
         n_threads=options.n_threads,
-        image_bytes=_image_bytes(sources, space),
+        image_bytes=space.bytes_to_read(sources[0]),
     )
 
 
-def _image_bytes(sources: Sequence[VolumeSource], space: VolumeSpace) -> int:
-    """Return what one image takes while it is read and prepared."""
-    image_bytes = 8 * sources[0].grid.n_voxels
-    if space.preparation is not None and space.preparation.mixes_voxels:
-        image_bytes += 16 * (sources[0].grid.n_voxels + space.grid.n_voxels)
-    return image_bytes
-
-
-def _find_mask_once(sources: Sequence[VolumeSource], rank: int, options: FitOptions) -> VolumeSpace:
+def _find_mask_once(sources: Sequence[Source], rank: int, options: FitOptions) -> Space:
     """Find the mask of the images as they are; their mean comes from the cache if it is there."""
     mean = mean_image
     fingerprints = [source.fingerprint() for source in sources]
@@ -250,13 +231,12 @@ def _find_mask_once(sources: Sequence[VolumeSource], rank: int, options: FitOpti
         mean = options.memory.cache(mean_image, ignore=["sources", "options"])
     identity = (fingerprints, options.missing, options.masking.zero_is_missing)
     values, n_observations = mean(identity, sources, options)
-    grid = sources[0].grid
-    keep = _background(grid, values, n_observations, len(sources), rank)
-    return VolumeSpace(grid).restrict(keep)
+    space = options.masking.as_stored(sources)
+    return space.restrict(_background(space, values, n_observations, len(sources), rank))
 
 
 def mean_image(
-    identity: Hashable, sources: Sequence[VolumeSource], options: FitOptions
+    identity: Hashable, sources: Sequence[Source], options: FitOptions
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the mean of the images over the whole grid, and how many have each voxel.
 
@@ -264,7 +244,7 @@ def mean_image(
     ----------
     identity : hashable
         Of the images; a cache knows by it whether it has the answer.
-    sources : sequence of VolumeSource
+    sources : sequence of Source
         The images.
     options : FitOptions
         How.
@@ -276,11 +256,7 @@ def mean_image(
     """
     del identity
     constant = _core.Design(np.ones((len(sources), 1)))
-    # Images on several grids are brought to the first one's.
-    grid = sources[0].grid
-    resamples = any(source.grid.difference(grid) is not None for source in sources)
-    preparation = Preparation(resamples, zero_is_missing=options.masking.zero_is_missing)
-    space = VolumeSpace(grid, None, preparation)
+    space = options.masking.as_stored(sources)
     state = fit_state(
         sources,
         space,
@@ -300,20 +276,14 @@ def _mean_of(
 
 
 def _background(
-    grid: Grid,
+    space: Space,
     mean: NDArray[np.float64],
     n_observations: NDArray[np.int64],
     n_images: int,
     rank: int,
 ) -> NDArray[np.bool_]:
-    """Find the voxels that are not background; a row of truth values in file order."""
-    mask = background_mask(
-        mean.reshape(grid.shape, order="F"),
-        n_observations.reshape(grid.shape, order="F"),
-        n_images=n_images,
-        min_observations=rank + 1,
-    )
-    return mask.ravel(order="F")
+    """Find the places that are not background, and leave a residual degree of freedom."""
+    return space.background(mean, n_observations, n_images=n_images, min_observations=rank + 1)
 
 
 def _complete_voxels(fit: _Read, design: _core.Design, options: FitOptions) -> _Read:

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
-import nibabel as nib
 import numpy as np
 
 from groupglm import _core
@@ -16,27 +14,20 @@ from groupglm.engine.reduce import read_rows
 from groupglm.errors import GridMismatchError
 from groupglm.models.results import ContrastResult, OlsFit
 from groupglm.runtime.arguments import real_array
-from groupglm.spaces.volume import Statistic, open_images, save_series
+from groupglm.spaces.registry import open_inputs
+from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nibabel.nifti1 import Nifti1Image
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.spaces.volume import VolumeSource
-    from groupglm.spaces.volume.space import VolumeSpace
-
-Rows: TypeAlias = Generator["NDArray[np.float64]", None, None]
+    from groupglm.spaces.base import RowStream, Source, Space
 
 __all__ = ["MISSING", "FittedGroup", "Missing", "PartialZeros", "VolumeMasker", "statistic_of"]
 
 Missing = Literal["omit", "zero", "raise", "intersect"]
 MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
-
-
-class _OutsideFloat32(Exception):  # noqa: N818 - it is no error: another type holds the value
-    """A finite value would become infinite, zero or a number of few digits."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +66,11 @@ class FittedGroup:
 
     Parameters
     ----------
-    space : VolumeSpace
+    space : Space
         The voxels.
     result : OlsFit
         The fit.
-    sources : tuple of VolumeSource
+    sources : tuple of Source
         The images, to be read again when residuals are asked for.
     missing : {"omit", "zero", "raise", "intersect"}
         What was done about missing values.
@@ -88,9 +79,9 @@ class FittedGroup:
         None for a model of a file that does not say it.
     """
 
-    space: VolumeSpace
+    space: Space
     result: OlsFit
-    sources: tuple[VolumeSource, ...]
+    sources: tuple[Source, ...]
     missing: Missing
     n_zeros: NDArray[np.int32] | None
 
@@ -107,8 +98,7 @@ class FittedGroup:
     @property
     def zero_is_missing(self) -> bool:
         """Whether exact zeros were taken for missing values."""
-        preparation = self.space.preparation
-        return preparation is not None and preparation.zero_is_missing
+        return self.space.zero_is_missing
 
     @property
     def zeros(self) -> PartialZeros:
@@ -123,7 +113,7 @@ class FittedGroup:
             are_missing=self.zero_is_missing,
         )
 
-    def n_zeros_image(self) -> Nifti1Image:
+    def n_zeros_image(self) -> Any:
         """Return the number of images that are exactly zero at each voxel."""
         return self._count_image(self._counted_zeros(), "number of images that are zero")
 
@@ -135,41 +125,43 @@ class FittedGroup:
             )
         return self.n_zeros
 
-    def n_observations_image(self) -> Nifti1Image:
+    def n_observations_image(self) -> Any:
         """Return the number of images that have each voxel."""
         return self._count_image(self.result.n_observations, "number of images")
 
-    def df_residual_image(self) -> Nifti1Image:
+    def df_residual_image(self) -> Any:
         """Return the residual degrees of freedom of each voxel."""
         return self._count_image(self.result.df_residual, "residual degrees of freedom")
 
-    def _count_image(self, counts: int | NDArray[Any], descrip: str) -> Nifti1Image:
+    def _count_image(self, counts: int | NDArray[Any], descrip: str) -> Any:
         row = np.broadcast_to(np.asarray(counts), (self.space.n_values,))
         return self.space.to_image(row, descrip, dtype=np.int32)
 
-    def r_square_image(self) -> Nifti1Image:
+    def r_square_image(self) -> Any:
         """Return R-squared of each voxel."""
         return self.space.to_image(
             self.result.r_square, "r_square", statistic=Statistic("R-squared")
         )
 
-    def predicted_image(self, out: Path | None = None) -> Nifti1Image:
+    def predicted_image(self, out: Path | None = None) -> Any:
         """Return the fitted values, 4-D: one volume an image. The images are not read."""
-        return self._series(self._predicted_rows, "predicted", out)
+        n_images = len(self.sources)
+        return self.space.series_image(self._predicted_rows, n_images, "predicted", out)
 
-    def residuals_image(self, out: Path | None = None) -> Nifti1Image:
+    def residuals_image(self, out: Path | None = None) -> Any:
         """Return the residuals, 4-D: one volume an image; NaN where an image has no value.
 
         The images are read again, a batch at a time.
         """
-        return self._series(self._residual_rows, "residuals", out)
+        n_images = len(self.sources)
+        return self.space.series_image(self._residual_rows, n_images, "residuals", out)
 
-    def _predicted_rows(self) -> Generator[NDArray[np.float64], None, None]:
+    def _predicted_rows(self) -> RowStream:
         beta = self.result.beta
         for volume in range(len(self.sources)):
             yield self._predict(volume, beta)
 
-    def _residual_rows(self) -> Generator[NDArray[np.float64], None, None]:
+    def _residual_rows(self) -> RowStream:
         beta = self.result.beta
         batches = read_rows(
             self.sources, self.space, n_threads=self.result.n_threads, fill=self.fill
@@ -178,38 +170,6 @@ class FittedGroup:
             for first, rows in batches:
                 for row, values in enumerate(rows):
                     yield values - self._predict(first + row, beta)
-
-    def _series(self, make_rows: Callable[[], Rows], descrip: str, out: Path | None) -> Nifti1Image:
-        """Make a 4-D image of rows, in memory or a volume at a time in a file.
-
-        Of float32; anew of float64, if a value comes that float32 cannot hold.
-        """
-        try:
-            return self._image_of_rows(make_rows(), descrip, out, np.dtype(np.float32))
-        except _OutsideFloat32:
-            return self._image_of_rows(make_rows(), descrip, out, np.dtype(np.float64))
-
-    def _image_of_rows(
-        self, rows: Rows, descrip: str, out: Path | None, dtype: np.dtype[Any]
-    ) -> Nifti1Image:
-        shape, n_volumes = self.space.grid.shape, len(self.sources)
-        # Closed by name: an error's traceback would keep the threads that read until it is gone.
-        with closing(rows):
-            if out is not None:
-                volume = np.empty(shape, dtype=dtype, order="F")
-                volumes = (self._put(row, volume) for row in rows)
-                grid = self.space.grid
-                save_series(volumes, n_volumes, grid, out, descrip=descrip, dtype=dtype)
-                return nib.load(out)  # type: ignore[return-value]
-            series = np.empty((*shape, n_volumes), dtype=dtype, order="F")
-            for number, row in enumerate(rows):
-                self._put(row, series[..., number])
-            return self.space.image_of(series, descrip)
-
-    def _put(self, row: NDArray[np.float64], volume: NDArray[Any]) -> NDArray[Any]:
-        if not self.space.put(row, volume):
-            raise _OutsideFloat32
-        return volume
 
     @property
     def fill(self) -> float | None:
@@ -255,7 +215,7 @@ class VolumeMasker:
 
     Parameters
     ----------
-    space : VolumeSpace
+    space : Space
         The voxels.
     n_threads : int
         Number of threads that read images.
@@ -263,12 +223,12 @@ class VolumeMasker:
         Put in the place of missing values, as in the fit.
     """
 
-    space: VolumeSpace
+    space: Space
     n_threads: int
     fill: float | None = None
 
     @property
-    def mask_img_(self) -> Nifti1Image:
+    def mask_img_(self) -> Any:
         """The mask, uint8."""
         return self.space.mask_image()
 
@@ -293,10 +253,8 @@ class VolumeMasker:
         groupglm.errors.GridMismatchError
             If the images are on another grid.
         """
-        sources = open_images(imgs, argument="imgs", at_least=1)
-        preparation = self.space.preparation
-        resamples = preparation is not None and preparation.resamples
-        difference = None if resamples else sources[0].grid.difference(self.space.grid)
+        sources = open_inputs(imgs, argument="imgs", at_least=1)
+        difference = None if self.space.resamples else sources[0].difference(self.space)
         if difference is not None:
             raise GridMismatchError(
                 f"{sources[0].name}: the image is not on the grid of the fit: {difference}; "
@@ -312,7 +270,7 @@ class VolumeMasker:
                 matrix[first : first + len(rows)] = rows
         return matrix
 
-    def inverse_transform(self, X: ArrayLike) -> Nifti1Image:
+    def inverse_transform(self, X: ArrayLike) -> Any:
         """Turn values back into an image.
 
         Parameters

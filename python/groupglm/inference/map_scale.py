@@ -16,9 +16,10 @@ from groupglm import _core
 from groupglm.errors import GridMismatchError, warn_caller
 from groupglm.runtime.naming import counted
 from groupglm.runtime.sidecars import describes, read_json, sidecar
-from groupglm.spaces.volume import Statistic, open_image
+from groupglm.spaces.statistic import Statistic, number_of
+from groupglm.spaces.volume import open_image
+from groupglm.spaces.volume.intent import contrast_of, statistic_of_header
 from groupglm.spaces.volume.reading.opening import header_of
-from groupglm.spaces.volume.statistic import contrast_of, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,7 +166,7 @@ def known_scale(image: ImageLike, *, described: bool = False) -> MapScale | None
     if path is not None and facts is not None:
         of_sidecar = Statistic.of_sidecar(facts)
         said += [] if of_sidecar is None else [(f"its sidecar {sidecar(path).name}", of_sidecar)]
-    of_header = None if header is None else Statistic.of_header(header)
+    of_header = None if header is None else statistic_of_header(header)
     said += [] if of_header is None else [("its header", of_header)]
     of_name = None if path is None else Statistic.of_name(path.name)
     said += [] if of_name is None else [("its name", of_name)]

@@ -16,7 +16,7 @@ from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import counted
 from groupglm.spaces.volume import open_image
 from groupglm.spaces.volume.background import background_mask, border_values
-from groupglm.spaces.volume.masking import Masking
+from groupglm.spaces.volume.masking import VolumeMasking
 from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def read_stat_map(
     """
     source = open_image(stat_img, name="stat_img")
     scale = known_scale(stat_img, described=described)
-    mask = Masking.resolve(mask_img, None, None, None).mask
+    mask = VolumeMasking.resolve(mask_img, None, None, None).mask
     # A wrong mask is told before the map is read.
     space = None if mask is None else VolumeSpace.from_mask(mask, source.grid)
     whole = _read_whole(source)

@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol
-
-from nibabel.spatialimages import SpatialImage
 
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.errors import warn_caller
@@ -17,7 +14,7 @@ from groupglm.inputs.partial import leave_out
 from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
 from groupglm.inputs.table import MapTable
 from groupglm.runtime.arguments import check_truth
-from groupglm.spaces.volume import open_images
+from groupglm.spaces.registry import kind_of, open_inputs
 from groupglm.tabular.labels import LABEL, label_in_path, plain_label, row_labels
 
 if TYPE_CHECKING:
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from groupglm.spaces.volume import VolumeSource
+    from groupglm.spaces.base import Source
 
 __all__ = ["Cohort", "LabelledCohort", "align_to_images", "make_cohort", "maps_of_one_kind"]
 
@@ -65,7 +62,7 @@ class Cohort(Protocol):
         """
         ...
 
-    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
         """Open the maps of a kind.
 
         Parameters
@@ -77,7 +74,7 @@ class Cohort(Protocol):
 
         Returns
         -------
-        list of VolumeSource
+        list of Source
             In the order of the design's rows.
         """
         ...
@@ -214,10 +211,10 @@ class ImageCohort:
                 "fitted to images"
             )
 
-    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
         """Open the images."""
         del first_level_contrast
-        return open_images(self.given, same_grid=same_grid)
+        return open_inputs(self.given, same_placement=same_grid)
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
         """Return the design."""
@@ -250,17 +247,13 @@ def align_to_images(frame: pd.DataFrame, images: Any) -> AlignedDesign:
 
 def _names_of(images: Any) -> list[str | None]:
     """Return the file of each image of a list; None where it has none, nothing for one image."""
-    if isinstance(images, str | os.PathLike | SpatialImage):
+    kind = kind_of(images)
+    if kind.holds(images):
         return []
     try:
-        items = list(images)
+        return [kind.file_of(item) for item in images]
     except TypeError:
         return []  # refused when it is opened
-    names = []
-    for item in items:
-        name = item.get_filename() if isinstance(item, SpatialImage) else item
-        names.append(os.fspath(name) if isinstance(name, str | os.PathLike) else None)
-    return names
 
 
 def _subjects_of(
@@ -307,10 +300,10 @@ class TableCohort:
         """Return the map name."""
         return str(self._table.select(first_level_contrast)["map_name"].iloc[0])
 
-    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
         """Open the files of that map name."""
         chosen = self._table.select(first_level_contrast)
-        return open_images(chosen["effects_map_path"].tolist(), same_grid=same_grid)
+        return open_inputs(chosen["effects_map_path"].tolist(), same_placement=same_grid)
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
         """Return the rows of the subjects that have the map."""

@@ -13,14 +13,13 @@ from groupglm.design.confounds import make_second_level_design_matrix
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.errors import ImageError
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
-from groupglm.spaces.volume import ComputedVolume
-from groupglm.spaces.volume.grid import SAME_PLACE_MM
+from groupglm.spaces.registry import kind_of
 from groupglm.tabular.labels import LABEL, refuse_twin_labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from groupglm.spaces.volume import VolumeSource
+    from groupglm.spaces.base import Kind, Source
 
 __all__ = ["FirstLevelCohort", "FirstLevelModel", "are_first_level_models", "plain_contrast"]
 
@@ -49,8 +48,8 @@ class FirstLevelModel(Protocol):
 
         Returns
         -------
-        nibabel image
-            3-D.
+        image
+            Of one row of values.
         """
         ...
 
@@ -147,13 +146,14 @@ class FirstLevelCohort:
             )
         return json.dumps(plain_contrast(first_level_contrast))
 
-    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[VolumeSource]:
+    def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
         """Prepare each model's effect map; only the first is computed now."""
         del same_grid  # models were compared when the cohort was made; maps are, when computed
-        sources: list[VolumeSource] = []
+        kind = _kind_of(self.given[0])
+        sources: list[Source] = []
         for model, name in zip(self.given, self._names, strict=True):
             effect = _EffectMap(model, first_level_contrast, name)
-            sources.append(ComputedVolume(name, effect, sources[0].grid if sources else None))
+            sources.append(kind.computed(name, effect, sources[0] if sources else None))
         return sources
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
@@ -187,7 +187,6 @@ def _check_models(models: Any, *, need_labels: bool) -> None:
             "a second level model requires a list with at least two first level models, but "
             f"second_level_input holds {len(models)}"
         )
-    grids = []
     for place, model in enumerate(models, start=1):
         if not isinstance(model, FirstLevelModel):
             raise TypeError(
@@ -207,27 +206,15 @@ def _check_models(models: Any, *, need_labels: bool) -> None:
                 "attribute 'subject_label' to match rows; the model that is item "
                 f"{place} does not provide it: set model.subject_label = '01'"
             )
-        grids.append(getattr(getattr(model, "masker_", None), "mask_img_", None))
-    _check_same_grid(models, grids)
+    _kind_of(models[0]).refuse_models_elsewhere(
+        [model.subject_label for model in models], [_mask_of(model) for model in models]
+    )
 
 
-def _check_same_grid(models: Any, masks: list[Any]) -> None:
-    """Compare the masks' grids, where models show them, before anything is computed."""
-    first = masks[0]
-    for place, mask in enumerate(masks):
-        if mask is None or first is None:
-            continue
-        label = models[place].subject_label
-        if mask.shape[:3] != first.shape[:3]:
-            raise ValueError(
-                f"all first level models must have the same shape, but model {label} (item "
-                f"{place + 1}) has {mask.shape[:3]} and the first {first.shape[:3]}; fit them on "
-                "one grid, for instance with target_affine and target_shape"
-            )
-        shift = np.abs(np.asarray(mask.affine) - np.asarray(first.affine)).max()
-        if shift > SAME_PLACE_MM:
-            raise ValueError(
-                f"all first level models must have the same affine, but that of model {label} "
-                f"(item {place + 1}) differs by up to {shift:.3g} from the first one's; fit "
-                "them on one grid, for instance with target_affine and target_shape"
-            )
+def _mask_of(model: FirstLevelModel) -> Any:
+    """Return the mask of a model, where it shows it."""
+    return getattr(getattr(model, "masker_", None), "mask_img_", None)
+
+
+def _kind_of(model: FirstLevelModel) -> Kind:
+    return kind_of(_mask_of(model))

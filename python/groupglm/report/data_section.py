@@ -14,6 +14,7 @@ from groupglm.plotting.volumes import Volume
 from groupglm.report.figures import Picture, picture
 from groupglm.report.words import TIMES, listed
 from groupglm.runtime.rounding import span
+from groupglm.spaces.volume.space import volume_space
 
 if TYPE_CHECKING:
     from groupglm.group.fitted_group import FittedGroup
@@ -126,7 +127,7 @@ def short_names(names: list[str]) -> list[str]:
 def _grid(group: FittedGroup) -> list[tuple[str, str]]:
     from nibabel.orientations import aff2axcodes
 
-    grid = group.space.grid
+    grid = volume_space(group.space).grid
     edges = np.linalg.norm(grid.affine[:3, :3], axis=0)
     volume = float(abs(np.linalg.det(grid.affine[:3, :3])))
     n_voxels = group.space.n_values

@@ -21,6 +21,7 @@ from groupglm.inference.peaks import Extreme, extremes
 from groupglm.inference.thresholds import passes_threshold, threshold_stats_img
 from groupglm.plotting.volumes import Volume
 from groupglm.report.options import describe_weights
+from groupglm.spaces.volume.space import volume_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,7 +201,8 @@ def find(
 def _cluster_size(z: NDArray[np.float64], top: int, threshold: float, group: FittedGroup) -> int:
     """Return the number of voxels beyond the threshold that are connected with one."""
     members = np.flatnonzero(passes_threshold(z * np.sign(z[top]), threshold, two_sided=False))
-    labels, _ = label_clusters(group.space.places(members), group.space.grid.shape)
+    space = volume_space(group.space)
+    labels, _ = label_clusters(space.places(members), space.grid.shape)
     own = labels[members == top]
     return int(np.count_nonzero(labels == own[0])) if len(own) else 0
 
@@ -261,13 +263,13 @@ def main_peaks(table: pd.DataFrame, group: FittedGroup, z: NDArray[np.float64]) 
 
 
 def _indices(group: FittedGroup) -> Any:
-    space = group.space
+    space = volume_space(group.space)
     return np.arange(space.n_values) if space.indices is None else space.indices
 
 
 def position_of(group: FittedGroup, place: int) -> tuple[float, float, float]:
     """Return where a place in a row is, in mm."""
-    grid = group.space.grid
+    grid = volume_space(group.space).grid
     voxel = np.unravel_index(int(_indices(group)[place]), grid.shape, order="F")
     x, y, z = (grid.affine @ [*voxel, 1])[:3]
     return float(x), float(y), float(z)
@@ -275,7 +277,7 @@ def position_of(group: FittedGroup, place: int) -> tuple[float, float, float]:
 
 def place_of(group: FittedGroup, position: Sequence[float]) -> int | None:
     """Return the place in a row of the voxel that holds a position; None outside the mask."""
-    grid = group.space.grid
+    grid = volume_space(group.space).grid
     voxel = np.floor((np.linalg.inv(grid.affine) @ [*position, 1.0])[:3] + 0.5).astype(int)
     if (voxel < 0).any() or (voxel >= grid.shape).any():
         return None

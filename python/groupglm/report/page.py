@@ -25,6 +25,7 @@ from groupglm.report.findings import find
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.script import python_script
 from groupglm.report.viewer import background_payload, map_payload, threshold_of
+from groupglm.spaces.volume.space import volume_space
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,8 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         HTML, complete.
     """
     options = request.corrections[0]
-    mask = Volume(group.space.mask.astype(np.uint8), group.space.grid.affine)
+    space = volume_space(group.space)
+    mask = Volume(space.mask.astype(np.uint8), space.grid.affine)
     background = find_background(options.bg_img, mask)
     if background is None:  # there is always a mask
         raise AssertionError

@@ -22,6 +22,7 @@ from groupglm.report.findings import (
     position_of,
 )
 from groupglm.spaces.volume import open_image
+from groupglm.spaces.volume.space import volume_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,14 +122,15 @@ def find_permuted(
 
 def _logp(image: Any, group: FittedGroup, name: str) -> NDArray[np.float64]:
     """Return -log10 of corrected p in the space; 0 where a voxel was not tested."""
+    space = volume_space(group.space)
     source = open_image(image, name=name)
-    difference = source.grid.difference(group.space.grid)
+    difference = source.difference(space)
     if difference is not None:
         raise GridMismatchError(
             f"{name} is not on the grid of the fit: {difference}; give the test of the same images"
         )
-    logp = np.empty(group.space.n_values, dtype=np.float64)
-    source.read_into(logp, group.space.indices)
+    logp = np.empty(space.n_values, dtype=np.float64)
+    source.read_into(logp, space.indices)
     return np.nan_to_num(logp, nan=0.0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm.runtime import rounding
+from groupglm.spaces.volume.space import volume_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -230,7 +231,7 @@ def methods(
 
 
 def _edges(group: FittedGroup) -> list[float]:
-    edges = np.linalg.norm(group.space.grid.affine[:3, :3], axis=0)
+    edges = np.linalg.norm(volume_space(group.space).grid.affine[:3, :3], axis=0)
     return [round(float(edge), 3) for edge in edges]
 
 

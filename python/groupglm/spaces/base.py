@@ -11,18 +11,23 @@ that has the members of `Space`, and nothing above changes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Generator, Hashable, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
     from groupglm._core import Neighbours
+    from groupglm.spaces.statistic import Statistic
     from groupglm.spaces.zeros import Zeros
 
-__all__ = ["Part", "Source", "Space"]
+__all__ = ["Kind", "Masking", "Part", "RowStream", "Source", "Space"]
+
+RowStream: TypeAlias = "Generator[NDArray[np.float64], None, None]"
+"""Rows of values that come one by one, shape (n_values,) each."""
 
 
 class Source(Protocol):
@@ -31,6 +36,11 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """What messages call it."""
+        ...
+
+    @property
+    def extent(self) -> str:
+        """How much it holds, in words: ``(61, 73, 61) voxels``."""
         ...
 
     @property
@@ -135,6 +145,16 @@ class Space(Protocol):
         ...
 
     @property
+    def resamples(self) -> bool:
+        """Whether `read_row` brings inputs to these places, so that they may lie elsewhere."""
+        ...
+
+    @property
+    def mixes_places(self) -> bool:
+        """Whether a value of a row may come from several places of an input, as by smoothing."""
+        ...
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """The stretches that make up a row, in its order; one where all places are of one kind."""
         ...
@@ -172,6 +192,10 @@ class Space(Protocol):
         """
         ...
 
+    def bytes_to_read(self, source: Any) -> int:
+        """Return the bytes that one input takes while it is read, besides its row."""
+        ...
+
     def restrict(self, keep: NDArray[np.bool_]) -> Self:
         """Make the space of some of the places.
 
@@ -192,13 +216,56 @@ class Space(Protocol):
         """
         ...
 
+    def onto(self, other: Self) -> Self:
+        """Make the space of those places of another whose nearest place is one of these.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        ...
+
+    def background(
+        self,
+        mean: NDArray[np.float64],
+        n_observations: NDArray[np.integer],
+        *,
+        n_images: int,
+        min_observations: int,
+    ) -> NDArray[np.bool_]:
+        """Find the places that are not background, of a space that has no mask yet.
+
+        Parameters
+        ----------
+        mean : array, shape (n_values,)
+            At each place the mean of the inputs that have it; NaN where none has.
+        n_observations : array of int, shape (n_values,)
+            How many inputs have each place.
+        n_images : int
+            Number of inputs.
+        min_observations : int
+            A place is inside only if at least so many inputs have it.
+
+        Returns
+        -------
+        array of bool, shape (n_values,)
+            True inside.
+
+        Raises
+        ------
+        ValueError
+            If no place is inside.
+        """
+        ...
+
     def to_image(
         self,
         values: NDArray[Any],
         descrip: str = "",
         *,
         dtype: DTypeLike | None = None,
-        statistic: Any = None,
+        statistic: Statistic | None = None,
     ) -> Any:
         """Turn results into an image.
 
@@ -223,6 +290,31 @@ class Space(Protocol):
         ------
         ValueError
             If `values` has another shape.
+        """
+        ...
+
+    def series_image(
+        self, make_rows: Callable[[], RowStream], n_rows: int, descrip: str, out: Path | None
+    ) -> Any:
+        """Turn rows that come one by one into one image, in memory or in a file.
+
+        Parameters
+        ----------
+        make_rows : callable
+            Returns the rows; called again if the values need another type.
+        n_rows : int
+            How many there are.
+        descrip : str
+            What the values are, for the image's header.
+        out : pathlib.Path or None
+            The file, of which no more than a row is in memory at a time.
+
+        Raises
+        ------
+        ValueError
+            If the file's ending is not one of this kind of data.
+        OSError
+            If the file cannot be written.
         """
         ...
 
@@ -309,4 +401,122 @@ class Space(Protocol):
 
     def identity(self) -> str:
         """Return a text that is equal for spaces that read equal rows from an input."""
+        ...
+
+
+class Masking(Protocol):
+    """What a user asks for before the statistics: the mask, and how inputs are prepared."""
+
+    @property
+    def resamples(self) -> bool:
+        """Whether inputs are brought to places of the user's, so that they may lie elsewhere."""
+        ...
+
+    @property
+    def zero_is_missing(self) -> bool:
+        """Whether exact zeros of an input are missing values."""
+        ...
+
+    def everywhere(
+        self,
+        sources: Sequence[Any],
+        *,
+        clip: tuple[float, float] | None,
+        fill: float | None,
+        n_threads: int,
+    ) -> Space:
+        """Return the space of all places that the prepared inputs may have.
+
+        Parameters
+        ----------
+        sources : sequence of Source
+            The inputs.
+        clip : two floats or None
+            Range of their values, if `resamples`.
+        fill : float or None
+            Takes the place of missing values.
+        n_threads : int
+            Threads inside one input.
+
+        Raises
+        ------
+        ValueError
+            If what the user asks for makes no sense for these inputs.
+        """
+        ...
+
+    def inside(self, everywhere: Any) -> Space | None:
+        """Return the places of `everywhere` inside the user's mask; None if there is no mask.
+
+        Raises
+        ------
+        groupglm.errors.ImageError
+            If the mask cannot be read.
+        groupglm.errors.GridMismatchError
+            If the mask is elsewhere.
+        ValueError
+            If the mask is empty, or no mask.
+        """
+        ...
+
+    def as_stored(self, sources: Sequence[Any]) -> Space:
+        """Return the space of all places of the first input, where a mask is looked for.
+
+        The inputs are read as they are stored, but for those that lie elsewhere than the first.
+        """
+        ...
+
+
+class Kind(Protocol):
+    """One kind of data: the doors of its folder, which `groupglm.spaces.registry` knows."""
+
+    @property
+    def tag(self) -> str:
+        """Its name in a saved model, and of its spaces."""
+        ...
+
+    def holds(self, given: object) -> bool:
+        """Tell whether something is one input of this kind, or the name of its file."""
+        ...
+
+    def file_of(self, given: object) -> str | None:
+        """Return the name of an input's file; None if it has none."""
+        ...
+
+    def open_inputs(
+        self, given: Any, *, argument: str, same_placement: bool, at_least: int
+    ) -> list[Source]:
+        """Open the inputs of a model, as `groupglm.spaces.registry.open_inputs` says."""
+        ...
+
+    def computed(self, name: str, compute: Callable[[], object], like: Source | None) -> Source:
+        """Return an input that exists only while it is read.
+
+        Parameters
+        ----------
+        name : str
+            How messages call it.
+        compute : callable
+            Returns the image.
+        like : Source or None
+            An input at whose places the image must be. None: the image is computed now, and its
+            places taken.
+        """
+        ...
+
+    def refuse_models_elsewhere(self, labels: Sequence[object], masks: Sequence[Any]) -> None:
+        """Refuse first-level models whose data are at other places than the first one's.
+
+        Parameters
+        ----------
+        labels : sequence
+            The subject of each model.
+        masks : sequence of images or None
+            The mask of each model, where it shows it.
+
+        Raises
+        ------
+        ValueError
+            If a mask is at other places.
+        """
         ...

@@ -84,7 +84,7 @@ def threshold(
         else:
             from groupglm.inference.map_scale import has_one_tail
             from groupglm.inference.thresholds import threshold_map
-            from groupglm.spaces.volume import Statistic
+            from groupglm.spaces.volume.intent import statistic_of_header
 
             # Its sidecar has been checked when the place of the result was claimed.
             both = two_sided or (two_sided is None and not has_one_tail(z_map, described=True))
@@ -100,7 +100,7 @@ def threshold(
             )
             assert image is not None  # noqa: S101  (a map was given)
             n_voxels = _count(image)
-            holds = Statistic.of_header(image.header)
+            holds = statistic_of_header(image.header)
             said = {
                 "Description": "Values of the map beyond the threshold",
                 **({} if holds is None else {"Values": holds.kind}),

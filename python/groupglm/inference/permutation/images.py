@@ -27,8 +27,8 @@ from groupglm.inputs import Cohort, make_cohort
 from groupglm.models.ols import prepare_design
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
-from groupglm.spaces.volume import Statistic
-from groupglm.spaces.volume.masking import Masking
+from groupglm.spaces.statistic import Statistic
+from groupglm.spaces.volume.masking import VolumeMasking
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from groupglm.group.fitted_group import FittedGroup, Missing
     from groupglm.inference.permutation.kernels import Method
     from groupglm.inference.permutation.tails import Tail
-    from groupglm.spaces.volume import VolumeSource
-    from groupglm.spaces.volume.space import VolumeSpace
+    from groupglm.spaces.base import Masking, Source, Space
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]
@@ -54,16 +53,16 @@ class ImageRows:
 
     Parameters
     ----------
-    sources : tuple of VolumeSource
+    sources : tuple of Source
         The images.
-    space : VolumeSpace
+    space : Space
         The voxels.
     fill : float, optional
         Put in the place of missing values.
     """
 
-    sources: tuple[VolumeSource, ...]
-    space: VolumeSpace
+    sources: tuple[Source, ...]
+    space: Space
     fill: float | None
     _data: Data | None = None
 
@@ -87,12 +86,8 @@ class ImageRows:
         return digest_of(self.load(1))
 
     def name_voxels(self, columns: NDArray[np.int64]) -> str:
-        """Name the first voxels by their indices in the grid."""
-        indices = self.space.indices
-        flat = columns[:5] if indices is None else indices[columns[:5]]
-        places = zip(*np.unravel_index(flat, self.space.grid.shape, order="F"), strict=True)
-        listed = ", ".join(str(tuple(map(int, place))) for place in places)
-        return f"voxels {listed}{', ...' if len(columns) > 5 else ''}"
+        """Name the first places that columns of the data are at."""
+        return self.space.name_places(columns)
 
 
 def non_parametric_inference(
@@ -311,7 +306,7 @@ def non_parametric_inference(
         exchangeability_blocks=rows.align(exchangeability_blocks, "exchangeability_blocks"),
         variance_groups=rows.align(variance_groups, "variance_groups"),
     )
-    masking = Masking.resolve(
+    masking = VolumeMasking.resolve(
         mask,
         target_affine,
         target_shape,
@@ -407,14 +402,15 @@ def _with_intercept(
 
 def _images(
     result: PermutationResult,
-    space: VolumeSpace,
+    space: Space,
     options: PermutationOptions,
     statistic: Statistic,
     of_contrast: str,
 ) -> Nifti1Image | PermutationOutputs:
     def logp_image(name: str) -> Nifti1Image:
         descrip = f"-log10 p corrected, max {name} {of_contrast}"
-        return space.to_image(result.logp(name), descrip, statistic=Statistic("logp"))
+        image: Nifti1Image = space.to_image(result.logp(name), descrip, statistic=Statistic("logp"))
+        return image
 
     letter = result.letter
     if not options.need_neighbours and letter in result.p_value:

@@ -6,12 +6,13 @@ reads one volume into a row of values, from as many threads as wanted. Nothing h
 statistics.
 """
 
+from groupglm.spaces.statistic import KINDS, Statistic
 from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
+from groupglm.spaces.volume.intent import descrip_of
 from groupglm.spaces.volume.reading.computed import ComputedVolume
 from groupglm.spaces.volume.reading.opening import ImageLike, open_image, open_images
 from groupglm.spaces.volume.reading.source import VolumeSource
 from groupglm.spaces.volume.saving import save_image, save_series
-from groupglm.spaces.volume.statistic import KINDS, Statistic, descrip_of
 
 __all__ = [
     "KINDS",

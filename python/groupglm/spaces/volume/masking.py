@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is done to images before the statistics: `Masking`."""
+"""What is done to images before the statistics: `VolumeMasking`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,26 @@ from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.unread import unread_kind
 from groupglm.spaces.volume.resampling import target_grid
 from groupglm.spaces.volume.smoothing import sigma_voxels
+from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
-    from groupglm.spaces.volume import Grid, ImageLike
+    from collections.abc import Sequence
 
-__all__ = ["Masking"]
+    from groupglm.spaces.volume import ImageLike, VolumeSource
 
+__all__ = ["VolumeMasking"]
+
+_MASK_REMEDY = (
+    "resample it to their grid with resample_to, or bring the images to its grid by target_affine "
+    "and target_shape of the mask"
+)
 _SHARED = ("target_affine", "target_shape", "smoothing_fwhm")
 # A masker made for time series can do these to its rows; across subjects they are not a mask's job.
 _SERIES = ("standardize", "detrend", "high_variance_confounds", "low_pass", "high_pass", "runs")
 
 
 @dataclass(frozen=True, eq=False)
-class Masking:
+class VolumeMasking:
     """The mask, the grid and the smoothing that a model asks for.
 
     Parameters
@@ -59,7 +66,7 @@ class Masking:
         smoothing_fwhm: Any,
         *,
         zero_is_missing: bool = False,
-    ) -> Masking:
+    ) -> VolumeMasking:
         """Take the estimator's parameters, or those of a masker given in their place.
 
         Parameters
@@ -72,7 +79,7 @@ class Masking:
 
         Returns
         -------
-        Masking
+        VolumeMasking
             What is to be done.
 
         Raises
@@ -110,53 +117,41 @@ class Masking:
         """Whether images are brought to a grid of the user's."""
         return self.target_affine is not None or self.target_shape is not None
 
-    def grid(self, grid: Grid) -> Grid:
-        """Return the grid that the images of a grid are brought to.
+    def everywhere(
+        self,
+        sources: Sequence[VolumeSource],
+        *,
+        clip: tuple[float, float] | None,
+        fill: float | None,
+        n_threads: int,
+    ) -> VolumeSpace:
+        """Return all voxels of the grid that images are brought to: the first one's, or the user's.
 
-        Parameters
-        ----------
-        grid : Grid
-            The images'.
-
-        Returns
-        -------
-        Grid
-            The same, unless the user wants another.
+        Where nothing is done to volumes the space has no preparation, so that a row can be gathered
+        as it is read.
         """
-        return target_grid(grid, self.target_affine, self.target_shape)
-
-    def preparation(
-        self, grid: Grid, clip: tuple[float, float] | None, fill: float | None, n_threads: int
-    ) -> Preparation | None:
-        """Return what is done to volumes, once they are on a grid.
-
-        Parameters
-        ----------
-        grid : Grid
-            As `grid` returns it.
-        clip : two floats or None
-            Range of the images' values.
-        fill : float or None
-            Takes the place of missing values.
-        n_threads : int
-            Threads inside one image.
-
-        Returns
-        -------
-        Preparation or None
-            None when nothing is done, so that a row can be gathered as it is read.
-
-        Raises
-        ------
-        ValueError
-            If the width of the smoothing makes no sense.
-        """
+        grid = target_grid(sources[0].grid, self.target_affine, self.target_shape)
         smooths = any(sigma_voxels(grid, self.smoothing_fwhm, name="smoothing_fwhm"))
         if not (self.resamples or smooths or self.zero_is_missing):
-            return None
-        return Preparation(
+            return VolumeSpace(grid)
+        preparation = Preparation(
             self.resamples, clip, self.smoothing_fwhm, fill, n_threads, self.zero_is_missing
         )
+        return VolumeSpace(grid, None, preparation)
+
+    def inside(self, everywhere: VolumeSpace) -> VolumeSpace | None:
+        """Return the voxels of a grid that are inside the mask; None if no mask is given."""
+        if self.mask is None:
+            return None
+        return VolumeSpace.from_mask(
+            self.mask, everywhere.grid, everywhere.preparation, remedy=_MASK_REMEDY
+        )
+
+    def as_stored(self, sources: Sequence[VolumeSource]) -> VolumeSpace:
+        """Return all voxels of the first image's grid, to which the others are brought."""
+        grid = sources[0].grid
+        resamples = any(source.grid.difference(grid) is not None for source in sources)
+        return VolumeSpace(grid, None, Preparation(resamples, zero_is_missing=self.zero_is_missing))
 
 
 def _refuse_series(masker: object) -> None:

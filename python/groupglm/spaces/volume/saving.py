@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from groupglm.runtime.writing import whole_or_not
-from groupglm.spaces.volume.statistic import descrip_of
+from groupglm.spaces.volume.intent import descrip_of
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image

@@ -18,8 +18,8 @@ from groupglm import _core
 from groupglm.errors import ImageError
 from groupglm.runtime.arguments import real_array
 from groupglm.runtime.naming import counted
+from groupglm.spaces.volume.intent import descrip_of
 from groupglm.spaces.volume.reading.opening import header_of, open_images
-from groupglm.spaces.volume.statistic import descrip_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,21 +17,27 @@ from groupglm._core import Neighbours
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.runtime.rounding import place as position_words
 from groupglm.spaces.base import Part
+from groupglm.spaces.statistic import Statistic
+from groupglm.spaces.volume.background import background_mask
 from groupglm.spaces.volume.grid import Grid
+from groupglm.spaces.volume.intent import descrip_of, mark
 from groupglm.spaces.volume.locating import coordinates, place_at, voxel_mm3, voxels_of
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.opening import ImageLike, open_image
 from groupglm.spaces.volume.resampling import Resampler
 from groupglm.spaces.volume.runs import places_in, runs_of
-from groupglm.spaces.volume.statistic import Statistic, descrip_of
+from groupglm.spaces.volume.series import series_image
 from groupglm.spaces.zeros import Zeros
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import DTypeLike, NDArray
 
+    from groupglm.spaces.base import RowStream, Space
     from groupglm.spaces.volume.reading.source import VolumeSource
 
-__all__ = ["VolumeSpace"]
+__all__ = ["VolumeSpace", "volume_space"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +175,10 @@ class VolumeSpace:
         space = cls(source.grid, inside)
         return space.moved_to(source.grid if grid is None else grid, preparation)
 
+    def onto(self, other: VolumeSpace) -> VolumeSpace:
+        """Make the space of those voxels of another whose nearest voxel here is inside."""
+        return self.moved_to(other.grid, other.preparation)
+
     def moved_to(self, grid: Grid, preparation: Preparation | None) -> VolumeSpace:
         """Make the space of the voxels of another grid whose nearest voxel here is inside.
 
@@ -198,6 +208,30 @@ class VolumeSpace:
     def n_values(self) -> int:
         """Number of voxels inside the mask: the length of a row."""
         return self.grid.n_voxels if self.indices is None else len(self.indices)
+
+    def bytes_to_read(self, source: VolumeSource) -> int:
+        """Return the bytes that one image takes while it is read and prepared."""
+        n_bytes = 8 * source.grid.n_voxels
+        if self.mixes_places:
+            n_bytes += 16 * (source.grid.n_voxels + self.grid.n_voxels)
+        return n_bytes
+
+    def background(
+        self,
+        mean: NDArray[np.float64],
+        n_observations: NDArray[np.integer],
+        *,
+        n_images: int,
+        min_observations: int,
+    ) -> NDArray[np.bool_]:
+        """Find the voxels of the whole grid that are not background, as `background_mask` does."""
+        mask = background_mask(
+            mean.reshape(self.grid.shape, order="F"),
+            n_observations.reshape(self.grid.shape, order="F"),
+            n_images=n_images,
+            min_observations=min_observations,
+        )
+        return mask.ravel(order="F")
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -241,7 +275,7 @@ class VolumeSpace:
         Images that are resampled are so to the mask's box only, with one voxel around it: the rest
         is never seen. It is also where nilearn smooths them.
         """
-        if self.indices is None or self.preparation is None or not self.preparation.resamples:
+        if self.indices is None or not self.resamples:
             return self.grid, self.indices
         where = np.array(np.unravel_index(self.indices, self.grid.shape, order="F"))
         low = np.maximum(where.min(axis=1) - 1, 0)
@@ -279,8 +313,7 @@ class VolumeSpace:
             If the image has another shape.
         """
         preparation, zeros = self.preparation, None
-        resamples = preparation is not None and preparation.resamples
-        if source.grid.shape != self.grid.shape and not resamples:
+        if source.grid.shape != self.grid.shape and not self.resamples:
             raise GridMismatchError(
                 f"{source.name}: the image is not on the grid of the mask: its shape is "
                 f"{source.grid.shape}, not {self.grid.shape}; resample it to that grid"
@@ -292,14 +325,14 @@ class VolumeSpace:
             zeros = zeros.at(places)
         else:
             source.read_into(out, self.indices, self.runs)
-            if preparation is not None and preparation.zero_is_missing:
+            if self.zero_is_missing:
                 zeros = Zeros.of(out)
                 out[zeros.places] = np.nan
         # Nearly every image begins with a finite value: then there is nothing to search.
         if not np.isfinite(out[0]) and not np.isfinite(out).any():
             where = "of the image" if self.indices is None else "inside the mask"
             what = "NaN or infinite"
-            if preparation is not None and preparation.zero_is_missing:
+            if self.zero_is_missing:
                 what = "NaN, infinite or zero, which zero_is_missing=True takes for missing"
             raise ImageError(
                 f"{source.name}: all {self.n_values} values {where} are {what}; leave the "
@@ -361,6 +394,16 @@ class VolumeSpace:
         return self.preparation is not None and self.preparation.zero_is_missing
 
     @property
+    def resamples(self) -> bool:
+        """Whether images may be on another grid, from which they are brought to this one."""
+        return self.preparation is not None and self.preparation.resamples
+
+    @property
+    def mixes_places(self) -> bool:
+        """Whether a voxel's value may come from others, by resampling or smoothing."""
+        return self.preparation is not None and self.preparation.mixes_voxels
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """The voxels, which are all of one kind."""
         return (Part("volume", 0, self.n_values, self.unit, (0.5, 2.0)),)
@@ -391,6 +434,12 @@ class VolumeSpace:
         voxels = voxels_of(self.grid, self.indices, places[:5]).tolist()
         listed = ", ".join(str(tuple(voxel)) for voxel in voxels)
         return f"voxels {listed}{', ...' if len(places) > 5 else ''}"
+
+    def series_image(
+        self, make_rows: Callable[[], RowStream], n_rows: int, descrip: str, out: Path | None
+    ) -> Nifti1Image:
+        """Turn rows that come one by one into a 4-D image, in memory or in a file."""
+        return series_image(self, make_rows, n_rows, descrip, out)
 
     def places(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return where some values of a row lie in the grid, in file order, shape (n,)."""
@@ -457,7 +506,7 @@ class VolumeSpace:
         image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
         image.header["descrip"] = descrip_of(descrip)
         if statistic is not None:
-            statistic.mark(image)
+            mark(image, statistic)
         return image
 
     def identity(self) -> str:
@@ -473,3 +522,10 @@ class VolumeSpace:
     def mask_image(self) -> Nifti1Image:
         """Return the mask as a uint8 image, one inside and zero outside."""
         return self.to_image(np.ones(self.n_values, np.uint8), "mask", dtype=np.uint8)
+
+
+def volume_space(space: Space) -> VolumeSpace:
+    """Return a space that must be one of voxels, for what shows volumes; TypeError if it is not."""
+    if isinstance(space, VolumeSpace):
+        return space
+    raise TypeError(f"only volumes can be shown here, but the data are of kind {space.tag!r}")

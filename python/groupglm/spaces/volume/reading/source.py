@@ -80,6 +80,11 @@ class VolumeSource(ABC):
         """Return what changes whenever the stored values may have changed; None if unknown."""
         return None
 
+    @property
+    def extent(self) -> str:
+        """How many voxels it has along each axis, in words."""
+        return f"{self.grid.shape} voxels"
+
     def difference(self, other: HasGrid) -> str | None:
         """Say in words how its grid differs from that of another source, or of a space."""
         return self.grid.difference(other.grid)

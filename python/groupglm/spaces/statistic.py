@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the values of a map are, as its header and its name say it: `Statistic`.
+"""What the values of a map are, as its description, its name and its sidecar say: `Statistic`.
 
-The header says it by the intent code of NIfTI with its parameters, the degrees of freedom
-(nifti1.h, https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h), and by its description.
+What the header of a file says is a matter of its format, in the folder of a kind of data.
 """
 
 from __future__ import annotations
@@ -12,14 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nibabel.nifti1 import Nifti1Image
-
-__all__ = ["KINDS", "Statistic", "contrast_of", "descrip_of", "number_of"]
+__all__ = ["KINDS", "Statistic", "number_of", "valid_df"]
 
 KINDS = {
     "z": "z-scores",
@@ -39,14 +34,6 @@ KINDS = {
 """What maps hold, by the short name that files and sidecars have for it."""
 
 _GENERAL = {"stat": ("t", "F"), "estimate": ("effect", "variance")}  # what each may be
-_CODES = {"t": 3, "F": 4, "z": 5, "p": 22, "logp": 24, "label": 1002}
-_ESTIMATE = 1001  # of a parameter, which `intent_name` names
-_OTHER_CODES = {
-    2: "correlations", 6: "chi-squared statistics", 23: "ln of p-values",
-    **dict.fromkeys((*range(7, 22),), "statistics that are neither z, t nor F"),
-}  # fmt: skip
-_DESCRIP_BYTES = 79  # the field has 80, and readers in C want the last one to be zero
-_NAME_BYTES = 15
 
 _OUTPUTS = {
     "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",
@@ -107,34 +94,6 @@ class Statistic:
             or self.kind in _GENERAL.get(other.kind, ())
         )
 
-    def mark(self, image: Nifti1Image) -> None:
-        """Write it into an image's header, as an intent."""
-        code = _CODES.get(self.kind, _ESTIMATE)
-        name = "z of F" if self.of_f and self.kind == "z" else self.kind
-        df = self.df if self.kind in ("t", "F") else ()
-        image.header.set_intent(code, df, name[:_NAME_BYTES])  # type: ignore[no-untyped-call]
-
-    @classmethod
-    def of_header(cls, header: Any) -> Statistic | None:
-        """Read what a NIfTI header says; None if it says nothing."""
-        try:
-            code = int(header["intent_code"])
-            numbers = [float(header[f"intent_p{place}"]) for place in (1, 2)]
-            name = _text(header["intent_name"])
-            descrip = _text(header["descrip"])
-        except (KeyError, TypeError, ValueError):  # not a header of NIfTI
-            return None
-        described = cls.of_description(descrip)
-        kind = {number: kind for kind, number in _CODES.items()}.get(code)
-        if code == _ESTIMATE:
-            kind = name if name and name not in _CODES else "estimate"
-        elif kind is None:
-            kind = _OTHER_CODES.get(code)
-        if kind is None:
-            return described
-        of_f = name == "z of F" or (described is not None and described.of_f)
-        return cls(kind, _valid_df(kind, numbers), of_f and kind == "z")
-
     @classmethod
     def of_description(cls, descrip: str) -> Statistic | None:
         """Read what a header's description says: ours, nilearn's or SPM's.
@@ -155,7 +114,7 @@ class Statistic:
         if found := _OF_SPM.match(descrip):
             letter, *numbers = found.groups()
             kind = {"T": "t", "F": "F"}[letter]
-            return cls(kind, _valid_df(kind, [float(number or 0) for number in numbers]))
+            return cls(kind, valid_df(kind, [float(number or 0) for number in numbers]))
         for beginning, kind in _OURS.items():
             if descrip.startswith(beginning):
                 return cls(kind)
@@ -196,30 +155,10 @@ class Statistic:
             keys = ("Residual",) if kind == "t" else ("Numerator", "Residual")
             numbers = [number_of(degrees.get(key)) for key in keys]
         of_f = kind == "z" and facts.get("StatType") == "F"
-        return cls(kind, _valid_df(kind, numbers), of_f)
+        return cls(kind, valid_df(kind, numbers), of_f)
 
 
-def contrast_of(header: Any) -> str | None:
-    """Return the contrast's name in a header's description, as far as there was room for it."""
-    try:
-        descrip = _text(header["descrip"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return descrip.partition(" of contrast ")[2] or None
-
-
-def descrip_of(text: str) -> bytes:
-    """Return a header's description: one line, cut between letters where there is no more room.
-
-    Examples
-    --------
-    >>> descrip_of("Größe" * 20)[-5:].decode()
-    'ßeGr'
-    """
-    return " ".join(text.split()).encode()[:_DESCRIP_BYTES].decode(errors="ignore").encode()
-
-
-def _valid_df(kind: str, numbers: list[float]) -> tuple[float, ...]:
+def valid_df(kind: str, numbers: list[float]) -> tuple[float, ...]:
     """Return the degrees of freedom of a kind of statistic; none if one of them cannot be."""
     wanted = {"t": 1, "F": 2}.get(kind, 0)
     df = tuple(numbers[:wanted])
@@ -239,7 +178,3 @@ def number_of(value: Any) -> float:
         return float(value)
     except OverflowError:  # an integer that no double holds
         return math.nan
-
-
-def _text(field: Any) -> str:
-    return bytes(np.asarray(field).item()).decode("utf-8", errors="replace").strip()

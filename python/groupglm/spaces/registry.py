@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The kinds of data there are, found by what a user gives or by the tag in a saved model.
+
+A kind of data is a folder beside this module. Its module ``kind`` has the members of
+`groupglm.spaces.base.Kind`, and is listed here.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groupglm.spaces.base import Kind, Source
+
+__all__ = ["kind_of", "kind_of_tag", "open_inputs", "register"]
+
+_REGISTERED: list[Kind] = []  # the last one first
+
+
+def register(kind: Kind) -> None:
+    """Add a kind of data, which is asked before those that are there."""
+    _REGISTERED.insert(0, kind)
+
+
+def _kinds() -> tuple[Kind, ...]:
+    """Return all kinds; the last one takes, or refuses in its own words, what no other knows."""
+    from groupglm.spaces.volume import kind as volume
+
+    return (*_REGISTERED, volume)
+
+
+def kind_of(given: object) -> Kind:
+    """Return the kind of data of an input, or of the first of several.
+
+    Parameters
+    ----------
+    given : input, list of inputs, or anything else
+        What the user gave.
+
+    Returns
+    -------
+    Kind
+        Volumes, if no other kind knows it.
+    """
+    kinds = _kinds()
+    first = given
+    if isinstance(given, list | tuple) and given:
+        first = given[0]
+    pandas = sys.modules.get("pandas")  # a Series exists only if its caller has imported it
+    if pandas is not None and isinstance(given, pandas.Series) and len(given):
+        first = given.iloc[0]
+    return next((kind for kind in kinds[:-1] if kind.holds(first)), kinds[-1])
+
+
+def kind_of_tag(tag: object) -> Kind:
+    """Return the kind of data that a saved model names; ValueError if there is none."""
+    kinds = _kinds()
+    for kind in kinds:
+        if kind.tag == tag:
+            return kind
+    known = ", ".join(repr(kind.tag) for kind in kinds)
+    raise ValueError(f"its kind of data is {tag!r}, and this groupglm knows {known}")
+
+
+def open_inputs(
+    given: Any,
+    *,
+    argument: str = "second_level_input",
+    same_placement: bool = True,
+    at_least: int = 2,
+) -> list[Source]:
+    """Open the inputs of a model, of whatever kind they are.
+
+    Parameters
+    ----------
+    given : list, Series or one input
+        As the kind of data takes them.
+    argument : str
+        How messages call `given`.
+    same_placement : bool
+        Whether inputs whose places are not the first one's are refused.
+    at_least : int
+        How many there must be.
+
+    Returns
+    -------
+    list of Source
+        In the order given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If what is given is of another type, or there are too few.
+    groupglm.errors.ImageError
+        If an input cannot be used.
+    groupglm.errors.GridMismatchError
+        If the inputs are at different places, and that is refused.
+    """
+    return kind_of(given).open_inputs(
+        given, argument=argument, same_placement=same_placement, at_least=at_least
+    )
