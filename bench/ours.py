@@ -22,6 +22,7 @@ import bench_ols
 import bench_permutation
 import bench_prepared
 import bench_report
+import bench_statistics
 import numpy as np
 from bench_import import import_seconds
 from make_maps import FULL, QUICK, make_maps
@@ -42,6 +43,10 @@ def jobs(folder: Path, *, quick: bool) -> Iterator[tuple[str, Job]]:
     for case in bench_ols.QUICK if quick else bench_ols.FULL:
         name = f"OLS {case.n} x {case.n_voxels:,}, p = {case.p}"
         yield name, (15, partial(least_squares, case))
+    n_places = bench_statistics.N_QUICK if quick else bench_statistics.N_PLACES
+    for kind in ("t", "F"):
+        job = partial(bench_statistics.our_job, kind, n_places)
+        yield f"{kind}, p and z of {n_places:,} places, each with df of its own", (9, job)
     for name, options in bench_prepared.CASES.items():
         few = paths[: bench_prepared.N_MAPS]
         job = partial(bench_prepared.our_job, few, mask, options)

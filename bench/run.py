@@ -16,6 +16,7 @@ import bench_permutation
 import bench_prepared
 import bench_report
 import bench_scale
+import bench_statistics
 from make_maps import default_folder
 from measure import HEAD, machine
 from short_table import write_short_table
@@ -44,6 +45,7 @@ def main() -> int:
         *bench_images.bench(options.dir, quick=options.quick),
         *bench_estimator.bench(options.dir, quick=options.quick),
         *bench_ols.bench(quick=options.quick),
+        *bench_statistics.bench(quick=options.quick),
         *bench_permutation.bench(quick=options.quick),
         *bench_prepared.bench(options.dir, quick=options.quick),
         *bench_scale.bench(options.dir, quick=options.quick),

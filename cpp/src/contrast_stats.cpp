@@ -4,11 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <vector>
 
-#include "groupglm/parallel.hpp"
-#include "groupglm/special.hpp"
 #include "voxel_runs.hpp"
 
 namespace groupglm {
@@ -59,61 +56,49 @@ Directions directions(const Question& question, const Factor& factor) {
   return out;
 }
 
-// A voxel without any residual variance: the statistic is 0 when the effect is no more than
-// rounding (a constant voxel), else infinite.
-double statistic(double numerator, double denominator, bool is_rounding) {
-  if (denominator > 0.0) return numerator / denominator;
-  return is_rounding ? 0.0 : std::copysign(std::numeric_limits<double>::infinity(), numerator);
-}
-
 struct Task {
   const OlsState& state;
   StatType type;
   const ContrastOutputs& out;
-  const Array rss;  // in the voxels' own scales
+  // In the voxels' own scales, where no term of a statistic leaves double's range; as are the
+  // numerators, in out.stat.
+  const Array rss;
+  double* variance;
 };
 
-double statistic_of_voxel(const Task& task, Index v, const Directions& d, double numerator,
-                          double sigma2) {
-  // An effect below this is rounding and not data.
+// Whether a voxel's numerator is no more than rounding of its data.
+bool is_rounding(const Task& task, Index v, const Directions& d, double numerator) {
   const double size = task.state.w.col(v).norm() * rounding_share(task.state.n_observations(v));
-  if (task.type == StatType::t) {
-    const bool rounding = std::abs(numerator) <= size * std::sqrt(d.variance);
-    return statistic(numerator, std::sqrt(sigma2 * d.variance), rounding);
-  }
-  const bool rounding = std::sqrt(numerator) <= size;
-  return statistic(numerator, sigma2 * static_cast<double>(d.rank()), rounding);
+  if (task.type == StatType::t) return std::abs(numerator) <= size * std::sqrt(d.variance);
+  return std::sqrt(numerator) <= size;
 }
 
-// Effects, variance and statistic of a run of voxels that share directions and df.
+// Effects, variance and numerator of a run of voxels that share directions and df.
 void fill_run(const Task& task, Index first, Index count, const Directions& d, double df) {
   const Index n = task.state.n_voxels();
   multiply_run(d.effect, task.state, first, count,
                RowMatrixOut(task.out.effect, d.effect.rows(), n));
-  const auto sigma2 = task.rss.segment(first, count) / df;
-  Array variance(task.out.variance + first, count);
-  Array stat(task.out.stat + first, count);
-  Eigen::ArrayXd numerator(count);
+  Array variance(task.variance + first, count);
+  Array numerator(task.out.stat + first, count);
+  variance = task.rss.segment(first, count) / df;
   if (task.type == StatType::t) {
     numerator = Array(task.out.effect + first, count);
-    variance = sigma2 * d.variance;
-    stat = numerator / variance.sqrt();
+    variance *= d.variance;
   } else {
     numerator.setZero();
-    add_squares_run(d.basis, task.state, first, count, Array(numerator.data(), count));
-    variance = sigma2;
-    stat = numerator / (variance * static_cast<double>(d.rank()));
+    add_squares_run(d.basis, task.state, first, count, numerator);
   }
+  // A voxel without any variance, whose effect is rounding too, is constant: it has no effect.
   for (Index v = 0; v < count && !(variance > 0.0).all(); ++v) {
-    if (variance[v] > 0.0) continue;
-    stat[v] = statistic_of_voxel(task, first + v, d, numerator[v], sigma2[v]);
+    if (!(variance[v] > 0.0) && is_rounding(task, first + v, d, numerator[v])) numerator[v] = 0.0;
   }
   for (Index k = 0; k < d.effect.rows(); ++k) {
     scale_run(task.state, first, d.exponent[static_cast<std::size_t>(k)], 1,
               Array(task.out.effect + k * n + first, count));
   }
+  Array(task.out.variance + first, count) = variance;
   const int exponent = task.type == StatType::t ? 2 * d.exponent.front() : 0;
-  scale_run(task.state, first, exponent, 2, variance);
+  scale_run(task.state, first, exponent, 2, Array(task.out.variance + first, count));
 }
 
 void fill_nan(const Task& task, Index first, Index count, Index n_rows) {
@@ -124,53 +109,16 @@ void fill_nan(const Task& task, Index first, Index count, Index n_rows) {
   std::fill_n(task.out.stat + first, count, kNaN);
 }
 
-// One object a distinct number of degrees of freedom: making one costs thousands of evaluations.
-class Tails {
- public:
-  Tails(StatType type, Index rank) : type_(type), rank_(static_cast<double>(rank)) {}
-
-  void prepare(double df) {
-    if (!(df > 0.0)) return;
-    if (type_ == StatType::t) {
-      t_.try_emplace(df, df);
-    } else {
-      f_.try_emplace(df, rank_, df);
-    }
-  }
-
-  void fill(const Task& task, Index first, Index count, double df) const {
-    const ContrastOutputs& out = task.out;
-    if (!(df > 0.0)) {
-      std::fill_n(out.p_value + first, count, kNaN);
-      std::fill_n(out.z_score + first, count, kNaN);
-    } else if (type_ == StatType::t) {
-      t_.at(df).p_and_z(out.stat + first, count, out.p_value + first, out.z_score + first);
-    } else {
-      f_.at(df).p_and_z(out.stat + first, count, out.p_value + first, out.z_score + first);
-      // Where nothing varies the statistic is 0 by decision: nothing speaks for an effect, and
-      // nothing against it, as under t.
-      for (Index v = first; v < first + count; ++v) {
-        if (out.stat[v] == 0.0 && task.rss[v] == 0.0) out.z_score[v] = 0.0;
-      }
-    }
-  }
-
- private:
-  StatType type_;
-  double rank_;
-  std::map<double, StudentT> t_;
-  std::map<double, FisherF> f_;
-};
-
 }  // namespace
 
 ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
                                  const MatrixXd& contrast, StatType type,
                                  const ContrastOutputs& out, int n_threads) {
-  VectorXd rss(state.n_voxels());
-  const Array rss_map(rss.data(), rss.size());
-  scaled_rss(state, design, rss_map, n_threads);
-  const Task task{state, type, out, rss_map};
+  VectorXd variance(state.n_voxels());
+  // The sums of squares lie where the z-scores, which come last, will.
+  const Array rss(out.z_score, state.n_voxels());
+  scaled_rss(state, design, rss, n_threads);
+  const Task task{state, type, out, rss, variance.data()};
   const Factor shared_factor = factorize(state.r, design);
   const Index rank = contrast_rank(contrast, design);
   const Question question{contrast, type, design.scale, rank,
@@ -200,18 +148,10 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
                 }},
                n_threads);
 
-  Tails tails(type, rank);
-  tails.prepare(shared_df);
-  for (const double df : own_df) tails.prepare(df);
-  const Index n_runs = (state.n_voxels() + kRun - 1) / kRun;
-  parallel_for(n_runs, n_threads, [&](Index run, int) {
-    const Index first = run * kRun;
-    const Index count = std::min(kRun, state.n_voxels() - first);
-    tails.fill(task, first, count, shared_df);
-    for (Index v = first; v < first + count && state.has_missing(); ++v) {
-      if (state.slot(v) != MissingVoxels::kComplete) tails.fill(task, v, 1, own_df[v]);
-    }
-  });
+  const NullDistribution null{type, static_cast<double>(rank), shared_df,
+                              state.has_missing() ? own_df.data() : nullptr};
+  test_statistics(null, out.stat, variance.data(), state.n_voxels(),
+                  {out.stat, out.p_value, out.z_score}, n_threads);
   return {rank, df_complete};
 }
 

@@ -85,6 +85,17 @@ void by_table(const Distribution& distribution, const TailTable& table, const do
   }
 }
 
+// p and z of n values by the exact route.
+template <typename Distribution>
+void one_by_one(const Distribution& distribution, const double* in, std::ptrdiff_t n, double* p,
+                double* z) {
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const TailProbability exact = distribution.exact(in[i]);
+    if (p != nullptr) p[i] = exact.p;
+    if (z != nullptr) z[i] = exact.z;
+  }
+}
+
 }  // namespace
 
 // P(T > t) = scaled exp(-exponent) for t >= 0, and P(0 < T < t).
@@ -101,12 +112,15 @@ struct StudentT::Tail {
   }
 };
 
-StudentT::StudentT(double df) : df_(df) {
+StudentT::StudentT(double df) : StudentT(df, true) {}
+
+StudentT::StudentT(double df, bool with_table) : df_(df) {
   require_df(df, "df");
   // 1 / B(a, b) at a = 1/2 from the peak of x^a (1 - x)^b.
   const double b = 0.5 * df;
   inverse_beta_ =
       detail::beta_peak(0.5, b) * std::sqrt(1.0 + df) * std::exp(b * std::log1p(1.0 / df));
+  if (!with_table) return;
   const int n_pieces = df < 1.0 ? 0 : TailTable::pieces_within(std::sqrt(2.0 * kLogLargest * df));
   table_ = std::make_shared<const TailTable>(n_pieces, [this](double root) {
     const Tail tail = upper_tail(std::sqrt(df_ * std::expm1(root * root / df_)));
@@ -153,6 +167,10 @@ TailProbability StudentT::exact(double t) const {
 }
 
 void StudentT::p_and_z(const double* t, std::ptrdiff_t n, double* p, double* z) const {
+  if (table_ == nullptr) {
+    one_by_one(*this, t, n, p, z);
+    return;
+  }
   const double inverse_df = 1.0 / df_;
   const double half_df = 0.5 * df_;
   const auto roots = [=](const double* value, double* exponent, double* root) {
@@ -194,10 +212,14 @@ struct FisherF::Tails {
 };
 
 FisherF::FisherF(double df_numerator, double df_denominator)
+    : FisherF(df_numerator, df_denominator, true) {}
+
+FisherF::FisherF(double df_numerator, double df_denominator, bool with_table)
     : a_(0.5 * df_numerator), b_(0.5 * df_denominator) {
   require_df(df_numerator, "df_numerator");
   require_df(df_denominator, "df_denominator");
   constant_ = detail::beta_peak(a_, b_);
+  if (!with_table) return;
   const bool tabulate = std::min(a_, b_) >= 0.5;
   const int n_upper = tabulate ? TailTable::pieces_within(signed_root(kLogLargest)) : 0;
   const int n_lower = tabulate ? TailTable::pieces_within(-signed_root(-kLogLargest)) : 0;
@@ -290,6 +312,10 @@ TailProbability FisherF::exact(double f) const {
 }
 
 void FisherF::p_and_z(const double* f, std::ptrdiff_t n, double* p, double* z) const {
+  if (table_ == nullptr) {
+    one_by_one(*this, f, n, p, z);
+    return;
+  }
   const double a = a_;
   const double b = b_;
   const double ratio = b / a;

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from scipy import stats
@@ -17,6 +19,8 @@ from scipy import stats
 import groupglm
 from groupglm.cli import main
 from groupglm.errors import GridMismatchError
+from groupglm.group.fitted_group import statistic_of
+from groupglm.spaces.volume import Statistic
 from reference.shell import basic, make_study, run_fit, values_of
 
 nib: Any = nibabel  # typed only in part
@@ -59,6 +63,49 @@ def test_z_of_each_voxel_is_that_of_its_own_degrees(fitted: Path) -> None:
         assert np.count_nonzero(shown) > 100
         # float32 statistics, whose last place is 6e-8 of them, to float32 z.
         np.testing.assert_allclose(found[shown], wanted[shown], rtol=2e-6)
+
+
+def test_degrees_of_freedom_need_not_be_whole(fitted: Path, tmp_path: Path) -> None:
+    for path in fitted.iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    mask = values_of(tmp_path / "mask.nii.gz") > 0
+    image = nib.load(tmp_path / "df_residual.nii.gz")
+    df = np.where(mask, np.random.default_rng(1).uniform(0.6, 40, mask.shape), 0)
+    nib.save(nib.Nifti1Image(df, image.affine, dtype="float64"), tmp_path / "df_residual.nii.gz")
+    for label, letter in (("age", "t"), ("both", "F")):
+        path = tmp_path / f"contrast-{label}_stat-{letter}_statmap.nii.gz"
+        statistic = values_of(path)
+        with pytest.warns(UserWarning, match=r"by the degrees of freedom of df_residual.nii.gz"):
+            kept, _ = threshold_stats_img(
+                path, tmp_path / "mask.nii.gz", 0.9, height_control="fpr", two_sided=letter == "t"
+            )
+        if letter == "t":
+            wanted = stats.norm.isf(stats.t.sf(np.abs(statistic), df)) * np.sign(statistic)
+        else:
+            wanted = stats.norm.isf(stats.f.sf(statistic, 2, df))
+        found = np.asarray(kept.dataobj, dtype=np.float64)
+        shown = mask & np.isfinite(statistic) & (found != 0)
+        assert np.count_nonzero(shown) > 100
+        np.testing.assert_allclose(found[shown], wanted[shown], rtol=2e-6)
+
+
+def test_images_of_a_model_whose_degrees_are_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    images = [nib.Nifti1Image(rng.standard_normal((3, 3, 3)), np.eye(4)) for _ in range(6)]
+    mask = nib.Nifti1Image(np.ones((3, 3, 3), np.uint8), np.eye(4))
+    model = groupglm.SecondLevelModel(mask).fit(
+        images, design_matrix=pd.DataFrame({"one": [1] * 6})
+    )
+    result = model.results_.contrast([1])
+    assert statistic_of(result, "stat") == Statistic("t", (5.0,))
+    assert np.asarray(model.df_residual_.dataobj).dtype == np.int32
+    real = rng.uniform(1, 5, 27)
+    for df, header in ((4.25, (4.25,)), (real, ()), (np.inf, ()), (np.full(27, 4.25), (4.25,))):
+        monkeypatch.setattr(type(model.results_), "df_residual", df)
+        found = np.asarray(model.df_residual_.dataobj).ravel(order="F")
+        np.testing.assert_array_equal(found, np.broadcast_to(np.float32(df), 27))
+        assert statistic_of(dataclasses.replace(result, df=df), "stat") == Statistic("t", header)
 
 
 def test_commands_and_functions_that_need_z(fitted: Path, tmp_path: Path) -> None:

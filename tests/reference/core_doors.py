@@ -66,6 +66,7 @@ def calls() -> dict[str, Call]:
     rows = np.random.default_rng(2).standard_normal((3, 2, N))
     basis = np.full((1, N), N**-0.5)
     stat = np.random.default_rng(3).standard_normal(V)
+    freedom = np.linspace(0.5, 30.0, V)
     maps = np.random.default_rng(4).standard_normal((3, V))
     areas = np.linspace(0.5, 3, V)
     voxel_map = np.column_stack([np.eye(3), np.zeros(3)])
@@ -126,8 +127,13 @@ def calls() -> dict[str, Call]:
         ),
         "permuted_g_statistics": (_core.permuted_g_statistics, grouped),
         "permuted_present_statistics": (_core.permuted_present_statistics, present_arguments()),
-        "t_z_scores": (_core.t_z_scores, [stat, 5.0]),
-        "f_z_scores": (_core.f_z_scores, [np.abs(stat), 2.0, 5.0]),
+        "t_z_scores": (_core.t_z_scores, [stat, freedom, THREADS]),
+        "f_z_scores": (_core.f_z_scores, [np.abs(stat), 2.0, freedom, THREADS]),
+        "t_statistics": (_core.t_statistics, [stat, np.ones_like(stat), freedom, THREADS]),
+        "f_statistics": (
+            _core.f_statistics,
+            [np.abs(stat), np.ones_like(stat), 2.0, freedom, THREADS],
+        ),
         "use_projection_loops": (_core.use_projection_loops, [None]),  # a capsule, of v4's module
     }
 

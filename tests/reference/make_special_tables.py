@@ -141,6 +141,34 @@ def f_cases(rng: random.Random, n: int) -> Iterator[tuple[float, float, float]]:
         yield *dfs, min(max(f, 1e-8), 1e6)
 
 
+def real_t_cases(rng: random.Random, n: int) -> Iterator[tuple[float, float]]:
+    """As `t_cases`, each with degrees of freedom of its own, from half of one to ten million."""
+    for df in (0.5, 0.75, 3.25, 1e6 + 0.5, 1e7):
+        for t in (1e-8, -0.5, 1.7320508, 6.0, -37.0):
+            yield df, t
+    for _ in range(n):
+        df = log_uniform(rng, 0.5, 1e7)
+        z = rng.choice([rng.uniform(0, 4), rng.uniform(0, 38), log_uniform(rng, 1e-8, 1)])
+        exponent = min(mpf(z) ** 2 / mpf(df), mpf(100))
+        yield df, rng.choice([-1, 1]) * min(1e3, float(mp.sqrt(df * mp.expm1(exponent))))
+
+
+def real_f_cases(rng: random.Random, n: int) -> Iterator[tuple[float, float, float]]:
+    """Degrees of freedom as in `real_t_cases`; statistics whose tails mpmath can sum."""
+    for _ in range(n):
+        dfs = float(rng.randint(1, 50)), log_uniform(rng, 0.5, 1e7)
+        spread = (2 / dfs[0] + 2 / dfs[1]) ** 0.5
+        yield *dfs, float(mp.exp(min(spread * rng.uniform(-6, 3), 7)))
+
+
+def chi_square_tails(rank: float, f: float) -> Tails:
+    """Tails of F with infinite residual degrees of freedom: of a chi-square over its rank."""
+    with mp.workdps(2 * DIGITS):
+        a, x = mpf(rank) / 2, mpf(rank) * mpf(f) / 2
+        upper = mp.gammainc(a, x, regularized=True)
+        return tails(mp.gammainc(a, 0, x, regularized=True), upper)
+
+
 def number(value: mpf | float) -> str:
     """The nearest double, as a C++ literal that no compiler warns to be out of range."""
     return "0.0" if abs(value) < mpf("2.3e-308") else repr(float(value))
@@ -172,6 +200,25 @@ def main(output: Path) -> None:
             "FisherF",
             "df_numerator, df_denominator, f, log_sf, log_cdf, p, z",
             [(*case, *f_tails(*case)) for case in f_cases(rng, 160)],
+        ),
+        table(
+            "RealT",
+            "df, t, p, z",
+            [(df, t, (r := t_tails(df, t)).p, r.z) for df, t in real_t_cases(rng, 150)],
+        ),
+        table(
+            "RealF",
+            "rank, df, f, p, z",
+            [(*case, (r := f_tails(*case)).p, r.z) for case in real_f_cases(rng, 150)],
+        ),
+        table(
+            "ChiSquare",
+            "rank, f, p, z",
+            [
+                (rank, f, (r := chi_square_tails(rank, f)).p, r.z)
+                for rank in (1.0, 2.0, 7.0, 50.0)
+                for f in (1e-8, 0.02, 0.75, 1.0, 1.5, 12.0)
+            ],
         ),
     ]
     head = (

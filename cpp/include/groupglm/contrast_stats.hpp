@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// t and F statistics of a contrast at every voxel, with p-values and z-scores.
+// Effect and variance of a contrast at every voxel of an OLS fit, and its statistics by the step in
+// statistics.hpp.
 //
 // With beta = G w (see design.hpp), a contrast row c has effect g'w and variance sigma^2 |g|^2,
 // g = G'c; sigma^2 = RSS / (n - rank). For rows C (k, p), F = |U'w|^2 / (rank(C) sigma^2), where U
@@ -9,10 +10,9 @@
 #pragma once
 
 #include "groupglm/ols_fit.hpp"
+#include "groupglm/statistics.hpp"
 
 namespace groupglm {
-
-enum class StatType { t, F };
 
 /// Where the numbers go; every array has n_voxels entries, effect k rows of them.
 struct ContrastOutputs {

@@ -29,13 +29,13 @@
 // the exact route one by one. A value's result depends on that value and the distribution only: not
 // on n, nor on its place in the array.
 //
-// Domain and error, against mpmath: for df, df_denominator in [1, 1e5], df_numerator in [1, 50]
+// Domain and error, against mpmath: for df, df_denominator in [0.5, 1e7], df_numerator in [1, 50]
 // (not necessarily integers), |t| in [1e-8, 1e3], f in [1e-8, 1e6], the relative error of log p, of
-// z, and of p where p > 1e-300, is below 1e-12 (largest of 8,600 random cases: 2e-13 for log p and
+// z, and of p where p > 1e-300, is below 1e-12 (largest of 9,600 random cases: 2e-13 for log p and
 // p, 4e-15 for the z of t, 1e-13 for the z of F). One exception is inherent: the z of an F
 // statistic passes through zero inside the domain, and for |z| < 0.01 its error is below 1e-14
-// absolute. Outside that domain the functions stay defined (degrees of freedom below 1 use the
-// exact route only) and degrade gracefully. NaN gives NaN.
+// absolute. Outside that domain the functions stay defined (degrees of freedom below 1 use
+// the exact route only) and degrade gracefully. NaN gives NaN.
 namespace groupglm {
 
 namespace detail {
@@ -54,23 +54,27 @@ struct TailProbability {
   double z;
 };
 
-// Student's t distribution. Construction fits the table (0.3 ms; 1 ms for F), worth the exact route
-// for some 1,000 values: make one object a distinct df, not one a value. Objects are immutable and
-// may be shared by threads.
+// Student's t distribution. The constructor fits the table, which costs as much as 1,000 values by
+// the exact route (2,000 for F): for fewer values of one df take `without_table`. Objects are
+// immutable and may be shared by threads.
 class StudentT {
  public:
   // Throws std::invalid_argument unless df is finite and positive.
   explicit StudentT(double df);
+  // The distribution whose p_and_z takes the exact route for every value.
+  static StudentT without_table(double df) { return {df, false}; }
 
   // log P(T > t).
   double log_sf(double t) const;
   // P(T > t) and its z-score, each computed on its own without the table.
   TailProbability exact(double t) const;
-  // The same for n values by the table; either of p and z may be nullptr, and may equal t.
+  // The same for n values, by the table if there is one; either of p and z may be nullptr, and may
+  // equal t.
   void p_and_z(const double* t, std::ptrdiff_t n, double* p, double* z) const;
 
  private:
   struct Tail;
+  StudentT(double df, bool with_table);
   Tail upper_tail(double magnitude) const;
 
   double df_;
@@ -83,6 +87,9 @@ class FisherF {
  public:
   // Throws std::invalid_argument unless both degrees of freedom are finite and positive.
   FisherF(double df_numerator, double df_denominator);
+  static FisherF without_table(double df_numerator, double df_denominator) {
+    return {df_numerator, df_denominator, false};
+  }
 
   // log P(F > f) and log P(F < f).
   double log_sf(double f) const;
@@ -92,6 +99,7 @@ class FisherF {
 
  private:
   struct Tails;
+  FisherF(double df_numerator, double df_denominator, bool with_table);
   Tails tails(double f) const;
   double exponent(double f) const;
   double signed_root(double log_f) const;

@@ -133,9 +133,10 @@ class FittedGroup:
         """Return the residual degrees of freedom of each voxel."""
         return self._count_image(self.result.df_residual, "residual degrees of freedom")
 
-    def _count_image(self, counts: int | NDArray[Any], descrip: str) -> Any:
+    def _count_image(self, counts: float | NDArray[Any], descrip: str) -> Any:
         row = np.broadcast_to(np.asarray(counts), (self.space.n_values,))
-        return self.space.to_image(row, descrip, dtype=np.int32)
+        # Degrees of freedom of some models are no whole numbers.
+        return self.space.to_image(row, descrip, dtype=None if row.dtype.kind == "f" else np.int32)
 
     def r_square_image(self) -> Any:
         """Return R-squared of each voxel."""
@@ -205,7 +206,7 @@ def statistic_of(result: ContrastResult, output_type: str) -> Statistic:
         return Statistic(kind, of_f=kind == "z" and result.stat_type == "F")
     degrees = result.df if isinstance(result.df, tuple) else (result.df,)
     distinct = [np.unique(each) for each in degrees]
-    same = all(len(each) == 1 and each[0] > 0 for each in distinct)
+    same = all(len(each) == 1 and 0 < each[0] < np.inf for each in distinct)
     return Statistic(result.stat_type, tuple(float(d[0]) for d in distinct) if same else ())
 
 

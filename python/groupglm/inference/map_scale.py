@@ -89,11 +89,7 @@ class DegreesMap:
                 f"{'has' if wrong == 1 else 'have'} no degrees of freedom in {self.path.name}; "
                 "write both anew"
             )
-        z = np.full(len(values), np.nan)
-        for df in np.unique(degrees[tested]):
-            members = tested & (degrees == df)
-            z[members] = _z_scores(values[members], self.numerator, float(df))
-        return z
+        return _z_scores(values, self.numerator, degrees)
 
 
 @dataclass(frozen=True)
@@ -286,13 +282,13 @@ def _converted(
 
 
 def _z_scores(
-    values: NDArray[np.float64], numerator: float | None, df: float
+    values: NDArray[np.float64], numerator: float | None, df: float | NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the z-scores of t, or of F if it has a numerator, of one number of freedom."""
+    """Return the z-scores of t, or of F if it has a numerator; df is one number or one a value."""
     row = np.ascontiguousarray(values, dtype=np.float64)
     if numerator is None:
-        return _core.t_z_scores(row, df)
-    return _core.f_z_scores(row, numerator, df)
+        return _core.t_z_scores(row, df, 1)
+    return _core.f_z_scores(row, numerator, df, 1)
 
 
 def _path_of(image: ImageLike) -> Path | None:

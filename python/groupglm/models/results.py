@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ContrastResult", "OlsFit", "StatType"]
 
 StatType = Literal["t", "F"]
+DegreesOfFreedom: TypeAlias = "float | NDArray[np.int64] | NDArray[np.float64]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,9 @@ class ContrastResult:
         p-value underflows.
     stat_type : {"t", "F"}
         Which statistic.
-    df : int or array of int, shape (n_voxels,), or a pair of them
-        Residual degrees of freedom for t; the pair (numerator, residual) for F.
+    df : float or array of float, shape (n_voxels,), or a pair of them
+        Residual degrees of freedom for t; the pair (numerator, residual) for F. Whole numbers for
+        ordinary least squares.
     """
 
     effect_size: NDArray[np.float64]
@@ -54,7 +56,7 @@ class ContrastResult:
     p_value: NDArray[np.float64]
     z_score: NDArray[np.float64]
     stat_type: StatType
-    df: int | NDArray[np.int64] | tuple[int, int | NDArray[np.int64]]
+    df: DegreesOfFreedom | tuple[int, DegreesOfFreedom]
 
     def __repr__(self) -> str:
         return f"ContrastResult({self.degrees} at {len(self.stat):,} voxels)"

@@ -36,19 +36,22 @@ def statistic(value: float) -> str:
     return f"{value + 0.0:.{_DIGITS}f}"  # no negative zero
 
 
-def span(counts: int | NDArray[np.int64]) -> str:
-    """Write a count that may differ from voxel to voxel.
+def span(numbers: float | NDArray[np.int64] | NDArray[np.float64]) -> str:
+    """Write a count or degrees of freedom, one number or the ends of those of all voxels.
 
     Examples
     --------
     >>> import numpy as np
-    >>> span(1200), span(np.array([18, 21, 20]))
-    ('1,200', '18 to 21')
+    >>> span(1200), span(np.array([18, 21, 20])), span(np.array([7.25, np.nan, 9.0]))
+    ('1,200', '18 to 21', '7.2 to 9')
     """
     import numpy as np  # the commands start without
 
-    low, high = (int(end) for end in (np.min(counts), np.max(counts)))
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    known = np.ravel(numbers)
+    known = known[~np.isnan(known)]
+    ends = [known.min(), known.max()] if known.size else [np.nan]
+    texts = [f"{end:,.0f}" if end == np.round(end) else f"{end:,.1f}" for end in ends]
+    return texts[0] if texts[0] == texts[-1] else " to ".join(texts)
 
 
 def p_value(p: float) -> str:

@@ -108,9 +108,9 @@ class Estimate:
     def facts(self, contrast: Contrast) -> dict[str, Any]:
         """Return what the sidecars of a contrast's maps say of it."""
         residual = np.asarray(self.model.results_.df_residual)
-        degrees: dict[str, Any] = {"Residual": int(residual.max())}
+        degrees: dict[str, Any] = {"Residual": residual.max().item()}
         if residual.ndim:
-            degrees["ResidualMinimum"] = int(residual.min())
+            degrees["ResidualMinimum"] = residual.min().item()
             degrees["ResidualMap"] = self._study.names.df_residual
         if contrast.stat_type == "F":
             tested = self.model.results_.contrast(np.array(contrast.weights), stat_type="F")
