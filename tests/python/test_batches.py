@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from groupglm.engine.reduce import CHUNK, read_rows
+from groupglm.engine.rows import CHUNK, read_rows
 
 N_VALUES = 3
 

@@ -19,7 +19,8 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel, _core
-from groupglm.engine.reduce import CHUNK, fit_state
+from groupglm.engine.reduce import fit_state
+from groupglm.engine.rows import CHUNK
 from groupglm.errors import ImageError
 from groupglm.spaces.volume import open_images
 from groupglm.spaces.volume.space import VolumeSpace

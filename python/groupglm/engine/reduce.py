@@ -5,38 +5,35 @@ The images are taken in chunks of a fixed number. Each chunk gives a state of it
 are merged in the order of the images: so it does not matter, to the last bit, how many threads read
 them, or whether the chunks are worked on here or by the workers of a cluster.
 
-Here, threads read images into a batch of rows; while the next batch is being read, the compiled
-core takes the last one up. Memory does not depend on the number of images
-(`groupglm.runtime.budget`).
+Here, threads read images into a batch of rows (`groupglm.engine.rows`); while the next batch is
+being read, the compiled core updates the state with the last one. Memory does not depend on the
+number of images (`groupglm.runtime.budget`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm import _core
+from groupglm.engine.rows import BATCH_BYTES, CHUNK, Reader, read_rows, row_dtype
 from groupglm.errors import ImageError
 from groupglm.runtime.naming import counted
 from groupglm.runtime.workers import is_remote, run_remotely, worker_name
-from groupglm.spaces.zeros import Zeros, ZeroTally
+from groupglm.spaces.zeros import ZeroTally
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BATCH_BYTES", "Reader", "Source", "fit_state", "read_rows", "row_dtype", "value_range"]
+    from groupglm.engine.row_store import RowStore
+    from groupglm.spaces.base import Source
 
-BATCH_BYTES = 40 * 2**20
-"""One batch of rows: enough that taking it up costs little more than its arithmetic."""
-
-CHUNK = 64
-"""Images that give one state: enough that merging costs little, few enough to spread over workers.
-"""
+__all__ = ["fit_state", "value_range"]
 
 _READERS_PER_UPDATER = 4
 """Threads that read for each that takes rows up.
@@ -45,46 +42,7 @@ Taking a row up costs a tenth of reading it. OpenMP's threads spin while they wa
 and for the next batch: as many of them as readers would take the processors from the readers.
 """
 
-_LAST_ROWS = 8
-"""Images of the last batch: no reading hides the time that it takes to take them up."""
-
 _MAX_SENT = 64 * 2**20  # bytes of images in memory that may travel to workers
-
-
-class Source(Protocol):
-    """An opened input: what the engine asks of it."""
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The narrowest of float32 and float64 that holds its values exactly."""
-        ...
-
-    @property
-    def nbytes_in_memory(self) -> float:
-        """Bytes that travel when it is sent to another process."""
-        ...
-
-    def value_range(self) -> tuple[float, float]:
-        """Read it, and return the least and the largest of its finite values and zero."""
-        ...
-
-
-class Reader(Protocol):
-    """What turns an input into a row: a `groupglm.spaces.base.Space`, or a cache before one."""
-
-    @property
-    def n_values(self) -> int:
-        """Length of a row."""
-        ...
-
-    def read_row(self, source: Any, out: NDArray[Any]) -> Zeros | None:
-        """Fill a row; called from several threads at once, with a different row each."""
-        ...
 
 
 def fit_state(
@@ -98,6 +56,7 @@ def fit_state(
     batch_bytes: int = BATCH_BYTES,
     tally: ZeroTally | None = None,
     check_missing: Callable[[int], None] = lambda _: None,
+    keep: RowStore | None = None,
 ) -> _core.OlsState:
     """Read every input once and take it up into a state.
 
@@ -121,6 +80,8 @@ def fit_state(
         Counts the inputs that are zero at each place.
     check_missing : callable, optional
         Called after each chunk with the number of places that some input has lacked so far.
+    keep : RowStore, optional
+        Filled with the rows; not on a cluster, whose workers read them.
 
     Returns
     -------
@@ -147,6 +108,8 @@ def fit_state(
             batch_bytes=batch_bytes,
             tally=tally,
         )
+        if keep is not None:
+            batches = keep.keeping(batches)
         states = _states_from_batches(batches, sources, design, n_threads)
     # Closed by name: an error's traceback would keep the threads until it is gone.
     with closing(states):
@@ -310,101 +273,3 @@ def value_range(sources: Sequence[Any], n_threads: int) -> tuple[float, float]:
 def _union(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
     lows, highs = zip(*ranges, strict=True)
     return min(lows), max(highs)
-
-
-def row_dtype(sources: Sequence[Source]) -> np.dtype[Any]:
-    """Return the type that holds the values of all sources exactly."""
-    return np.result_type(*{source.dtype for source in sources})
-
-
-def read_rows(
-    sources: Sequence[Any],
-    space: Reader,
-    *,
-    n_threads: int,
-    fill: float | None = None,
-    advance: Callable[[int], object] | None = None,
-    batch_bytes: int = BATCH_BYTES,
-    dtype: np.dtype[Any] | None = None,
-    tally: ZeroTally | None = None,
-) -> Generator[tuple[int, NDArray[Any]], None, None]:
-    """Read inputs in parallel, a batch ahead of the caller.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-        Opened inputs that the space can read.
-    space : Reader
-        Turns an input into a row of values.
-    n_threads : int
-        Number of threads, at least 1.
-    fill : float, optional
-        Put in the place of missing values.
-    advance : callable, optional
-        Called with the number of inputs that have just been read.
-    batch_bytes : int, optional
-        Size of one batch of rows; at least one row is read.
-    dtype : numpy.dtype, optional
-        Of the rows; by default what holds the values of all sources exactly.
-    tally : ZeroTally, optional
-        Counts the inputs that are zero at each place.
-
-    Yields
-    ------
-    first : int
-        Place of the batch's first input.
-    rows : array of float32 or float64, shape (n_rows, n_values)
-        The batch; valid until the next one is asked for.
-
-    Raises
-    ------
-    groupglm.errors.ImageError
-        If an input cannot be read.
-    """
-    dtype = dtype or row_dtype(sources)
-    row_bytes = max(1, space.n_values * dtype.itemsize)
-    n_rows = int(np.clip(batch_bytes // row_bytes, 1, min(CHUNK, len(sources))))
-    batches = [sources[first:end] for first, end in _batch_bounds(len(sources), n_rows)]
-    buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
-
-    def read(source: Any, row: NDArray[Any]) -> None:
-        zeros = space.read_row(source, row)
-        if fill is not None:
-            row[np.isnan(row)] = fill
-        if tally is not None:
-            tally.add_row(row, zeros)
-
-    def submit(number: int) -> list[Future[None]]:
-        batch = batches[number] if number < len(batches) else ()
-        rows = buffers[number % 2][: len(batch)]
-        return [pool.submit(read, source, row) for source, row in zip(batch, rows, strict=True)]
-
-    with ThreadPoolExecutor(n_threads) as pool:
-        try:
-            first, pending = 0, [submit(0), submit(1)]
-            for number, batch in enumerate(batches):
-                for row in pending.pop(0):
-                    row.result()
-                    if advance is not None:
-                        advance(1)
-                yield first, buffers[number % 2][: len(batch)]
-                # Its buffer is free now. The readers are still at the next batch: none ever waits.
-                pending.append(submit(number + 2))
-                first += len(batch)
-        except BaseException:
-            # Also when interrupted: what has not begun is not begun.
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _batch_bounds(n_sources: int, n_rows: int) -> Iterator[tuple[int, int]]:
-    """Yield the first image of each batch, and the one after its last."""
-    first = 0
-    while first < n_sources:
-        # No batch reaches over the end of a chunk.
-        end = min(first + n_rows, (first // CHUNK + 1) * CHUNK, n_sources)
-        # A chunk that is not full is the last one: what a worker, who sees one chunk, can tell too.
-        if end % CHUNK > 0 and end == n_sources and end - first > 2 * _LAST_ROWS:
-            end -= _LAST_ROWS
-        yield first, end
-        first = end

@@ -50,9 +50,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads the images and keeps a few numbers a voxel; a contrast is then a matter of
-    milliseconds and never reads an image again. Each image is read once; with smoothing and no mask
-    given twice, with a target grid twice, and three times without a mask. A cache that is new reads
-    twice where no mask is given.
+    milliseconds and never reads an image again. Each image is read once.
 
     Parameters
     ----------
@@ -100,7 +98,10 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         made that small, which changes results by rounding (1e-13). A fit takes
         16 (n_columns + 2) + 5 bytes a voxel, two batches of at most 40 MB, and an image a thread,
         whatever the number of images; a voxel that some image lacks takes some
-        12 (n_columns + 1)^2 bytes more, and a fit stops where they exceed the budget.
+        12 (n_columns + 1)^2 bytes more, and a fit stops where they exceed the budget. With a target
+        grid, and with smoothing or a cache but no mask, the images' values are kept until the fit
+        ends: in memory if half of what is left of the budget holds them, else in a scratch file
+        of the temporary folder.
 
     Attributes
     ----------

@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm import _core
-from groupglm.engine.reduce import BATCH_BYTES, fit_state, row_dtype, value_range
+from groupglm.engine.reduce import fit_state, value_range
 from groupglm.engine.row_cache import CachedSpace
+from groupglm.engine.rows import BATCH_BYTES, row_dtype
 from groupglm.errors import ZeroValuesWarning, warn_caller
 from groupglm.group.fitted_group import FittedGroup, Missing
 from groupglm.models.results import OlsFit
 from groupglm.runtime.budget import batch_bytes_within, fit_bytes, refuse_missing_beyond
+from groupglm.runtime.workers import is_remote
 from groupglm.spaces.zeros import ZeroTally
 
 if TYPE_CHECKING:
@@ -80,8 +82,9 @@ def fit_group(
 ) -> FittedGroup:
     """Read every image and fit the model at every voxel.
 
-    One reading gives all of it if nothing is smoothed, resampled or cached. A mask that is to be
-    found before that takes one more, and so does the range of images that are resampled.
+    Each image is read from its file once. Where its values are needed more than once (for the mask
+    before images are smoothed, for the range of those that are resampled), they are kept meanwhile:
+    in memory within the budget, else in a scratch file. Workers of a cluster read them each time.
 
     Parameters
     ----------
@@ -108,16 +111,24 @@ def fit_group(
     ValueError
         If the mask is empty, or values are missing and that is not allowed.
     """
-    masking = options.masking
+    masking, given = options.masking, tuple(sources)
     n_inside = max(1, options.n_threads // len(sources))
-    # As nilearn, which resamples all images as one: a spline may not leave their common range.
-    clip = value_range(sources, options.n_threads) if masking.resamples else None
-    everywhere = masking.everywhere(sources, clip=clip, fill=options.fill, n_threads=n_inside)
-    options.progress.stage(f"Reading {len(sources)} images of {sources[0].extent}.")
+    everywhere = masking.everywhere(sources, clip=None, fill=options.fill, n_threads=n_inside)
     space = masking.inside(everywhere)
+    finds_mask_first = space is None and (
+        everywhere.mixes_places or options.memory.location is not None
+    )
+    options.progress.stage(f"Reading {len(sources)} images of {sources[0].extent}.")
+    if (finds_mask_first or masking.resamples) and not is_remote():
+        sources, options = _read_once(sources, everywhere, design, options)
+    if masking.resamples:
+        # As nilearn, which resamples all images as one: a spline may not leave their common range.
+        clip = value_range(sources, options.n_threads)
+        everywhere = masking.everywhere(sources, clip=clip, fill=options.fill, n_threads=n_inside)
+        space = None if space is None else space.onto(everywhere)
     if space is not None:
         fit = _read(sources, space, design, options)
-    elif everywhere.mixes_places or options.memory.location is not None:
+    elif finds_mask_first:
         # The mask comes first: it is that of the images as they are, and rows are kept inside it.
         found = _find_mask_once(sources, design.rank, options)
         fit = _read(sources, found.onto(everywhere), design, options)
@@ -131,9 +142,31 @@ def fit_group(
     result = OlsFit(
         X=X, column_names=names, n_threads=options.n_threads, _state=fit.state, _design=design
     )
-    group = FittedGroup(fit.space, result, tuple(sources), options.missing, fit.n_zeros)
+    group = FittedGroup(fit.space, result, given, options.missing, fit.n_zeros)
     _report_zeros(group, all_whole=fit.all_whole)
     return group
+
+
+def _read_once(
+    sources: Sequence[Source], everywhere: Space, design: _core.Design, options: FitOptions
+) -> tuple[Sequence[Source], FitOptions]:
+    """Return sources that keep what is read of them, and the options with what that leaves.
+
+    The values take at most half of what the fit leaves of the budget: voxels that lack values may
+    need the other half.
+    """
+    spaces = (everywhere, options.masking.as_stored(sources))
+    space = max(spaces, key=lambda each: each.n_values)
+    needed = fit_bytes(
+        space.n_values,
+        design.n_columns,
+        _batch_bytes(sources, space, design, options),
+        options.n_threads,
+        everywhere.bytes_to_read(sources[0]),
+    )
+    room = max(0, options.memory_budget - needed) // 2
+    kept, n_bytes = options.masking.read_once(sources, room)
+    return kept, replace(options, memory_budget=options.memory_budget - n_bytes)
 
 
 @dataclass(frozen=True, eq=False)

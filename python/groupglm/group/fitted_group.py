@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm import _core
-from groupglm.engine.reduce import read_rows
+from groupglm.engine.rows import read_rows
 from groupglm.errors import GridMismatchError
 from groupglm.models.results import ContrastResult, OlsFit
 from groupglm.runtime.arguments import real_array

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
-from groupglm.engine.reduce import read_rows
+from groupglm.engine.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -466,6 +466,27 @@ class Masking(Protocol):
         """
         ...
 
+    def read_once(
+        self, sources: Sequence[Any], memory_budget: float
+    ) -> tuple[Sequence[Source], int]:
+        """Return inputs of the same values, which are kept where they are read first.
+
+        Parameters
+        ----------
+        sources : sequence of Source
+            The inputs.
+        memory_budget : float
+            Bytes of memory that the values may take; more of them go to a scratch file.
+
+        Returns
+        -------
+        sources : sequence of Source
+            To be read in the place of those given, here and not by another process.
+        n_bytes : int
+            Bytes of memory that they will take; 0 with a scratch file.
+        """
+        ...
+
 
 class Kind(Protocol):
     """One kind of data: the doors of its folder, which `groupglm.spaces.registry` knows."""

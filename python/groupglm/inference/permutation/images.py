@@ -13,8 +13,8 @@ import numpy as np
 from groupglm import _core
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix
-from groupglm.engine.reduce import read_rows, row_dtype
 from groupglm.engine.row_cache import check_memory
+from groupglm.engine.rows import read_rows, row_dtype
 from groupglm.errors import warn_caller
 from groupglm.group.fit_group import FitOptions, fit_group
 from groupglm.group.fitted_group import statistic_of

@@ -12,6 +12,7 @@ from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import warn_caller
 from groupglm.spaces.volume.preparation import Preparation
+from groupglm.spaces.volume.reading.kept import KeptVolume, read_once
 from groupglm.spaces.volume.reading.unread import unread_kind
 from groupglm.spaces.volume.resampling import target_grid
 from groupglm.spaces.volume.smoothing import sigma_voxels
@@ -146,6 +147,13 @@ class VolumeMasking:
         return VolumeSpace.from_mask(
             self.mask, everywhere.grid, everywhere.preparation, remedy=_MASK_REMEDY
         )
+
+    def read_once(
+        self, sources: Sequence[VolumeSource], memory_budget: float
+    ) -> tuple[Sequence[VolumeSource], int]:
+        """Return the same images, whose values are kept when they are first read."""
+        kept = read_once(sources, memory_budget)
+        return kept, sum(each.kept_bytes for each in kept if isinstance(each, KeptVolume))
 
     def as_stored(self, sources: Sequence[VolumeSource]) -> VolumeSpace:
         """Return all voxels of the first image's grid, to which the others are brought."""

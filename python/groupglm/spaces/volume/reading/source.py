@@ -48,6 +48,8 @@ class VolumeSource(ABC):
     dtype : numpy.dtype
         The type a row needs to hold every value: float32 when that loses nothing (stored as
         float16, float32, or integers of 8 or 16 bits, and not scaled), else float64.
+    stored_dtype : numpy.dtype
+        The type of the values before they are scaled, in the byte order of the file.
     value_dtype : numpy.dtype
         The type of the values themselves: the stored one in native byte order, or float64 when they
         are scaled.
@@ -63,6 +65,7 @@ class VolumeSource(ABC):
         self._slope = slope
         self._inter = inter
         self._scaled = (slope, inter) != (1.0, 0.0)
+        self.stored_dtype = stored
         self.is_quantised = self._scaled and stored.kind in "iu"
         self.value_dtype = np.dtype(np.float64) if self._scaled else stored.newbyteorder("=")
         self.dtype: np.dtype[np.float32] | np.dtype[np.float64] = np.dtype(np.float64)

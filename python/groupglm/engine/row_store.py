@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""All rows of a group, kept while they are needed: `RowStore`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.engine.rows import BATCH_BYTES
+from groupglm.runtime.scratch import ScratchFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.float32] | NDArray[np.float64]
+
+__all__ = ["RowStore"]
+
+
+class RowStore:
+    """The rows of all inputs: in memory if they fit, else in a scratch file without a name.
+
+    It is filled once, row by row, and then read by rows (some inputs, all places) or by tiles (all
+    inputs, some places).
+
+    Parameters
+    ----------
+    n_inputs : int
+        Number of rows.
+    n_values : int
+        Length of a row.
+    dtype : numpy.dtype
+        float32 or float64.
+    memory_budget : float
+        Bytes that the rows may take in memory: ``n_inputs * n_values * dtype.itemsize`` or none.
+
+    Raises
+    ------
+    OSError
+        If the rows do not fit into memory, and the temporary folder has no room for them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> store = RowStore(3, 5, np.dtype(np.float32), memory_budget=1e6)
+    >>> store.put(0, np.arange(15, dtype=np.float32).reshape(3, 5))
+    >>> for places, values in store.tiles(max_bytes=3 * 4 * 4):
+    ...     print(places, values.shape, values[:, 0])
+    [0 1 2 3] (3, 4) [ 0.  5. 10.]
+    [4] (3, 1) [ 4.  9. 14.]
+    """
+
+    def __init__(
+        self, n_inputs: int, n_values: int, dtype: np.dtype[Any], *, memory_budget: float
+    ) -> None:
+        self.n_inputs = n_inputs
+        self.n_values = n_values
+        self.dtype = dtype
+        self._array: Rows | None = None
+        self._file: ScratchFile | None = None
+        if n_inputs * self._row_bytes <= memory_budget:
+            self._array = np.empty((n_inputs, n_values), dtype)
+        else:
+            self._file = ScratchFile(n_inputs, self._row_bytes)
+
+    @property
+    def _row_bytes(self) -> int:
+        return self.n_values * self.dtype.itemsize
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the rows are in memory, and not in a scratch file."""
+        return self._file is None
+
+    def put(self, first: int, rows: Rows) -> None:
+        """Keep the rows of some inputs that follow each other, shape (n_rows, n_values)."""
+        if self._array is not None:
+            self._array[first : first + len(rows)] = rows
+        elif self._file is not None:
+            self._file.write(first, rows.astype(self.dtype, copy=False))
+
+    def keeping(
+        self, batches: Generator[tuple[int, NDArray[Any]], None, None]
+    ) -> Generator[tuple[int, NDArray[Any]], None, None]:
+        """Yield batches of rows as they come, and keep them on the way."""
+        # Closed by name: an error's traceback would keep the threads that read until it is gone.
+        with closing(batches):
+            for first, rows in batches:
+                self.put(first, rows)
+                yield first, rows
+
+    def batches(self, max_bytes: int = BATCH_BYTES) -> Generator[tuple[int, Rows], None, None]:
+        """Yield the rows, some at a time.
+
+        Parameters
+        ----------
+        max_bytes : int, optional
+            Size of a batch; at least one row is read.
+
+        Yields
+        ------
+        first : int
+            The batch's first input.
+        rows : array, shape (n_rows, n_values)
+            Not to be written to; valid until the next one is asked for.
+        """
+        n_rows = max(1, max_bytes // max(1, self._row_bytes))
+        buffer = None
+        for first in range(0, self.n_inputs, n_rows):
+            last = min(first + n_rows, self.n_inputs)
+            if self._array is not None:
+                yield first, self._array[first:last]
+            elif self._file is not None:
+                if buffer is None:
+                    buffer = np.empty((last - first, self.n_values), self.dtype)
+                rows = buffer[: last - first]
+                self._file.read(first, rows)
+                yield first, rows
+
+    def tiles(self, max_bytes: int) -> Generator[tuple[NDArray[np.int64], Rows], None, None]:
+        """Yield all inputs' values of some places at a time.
+
+        Parameters
+        ----------
+        max_bytes : int
+            Size of a tile; at least one place is read.
+
+        Yields
+        ------
+        places : array of int64, shape (n_places,)
+            Of a row, one after the other.
+        values : array, shape (n_inputs, n_places)
+            Not to be written to; valid until the next one is asked for. Rows are contiguous.
+        """
+        n_places = max(1, max_bytes // max(1, self.n_inputs * self.dtype.itemsize))
+        buffer = None
+        for first in range(0, self.n_values, n_places):
+            places = np.arange(first, min(first + n_places, self.n_values), dtype=np.int64)
+            if self._array is not None:
+                yield places, self._array[:, first : first + len(places)]
+            elif self._file is not None:
+                if buffer is None:
+                    buffer = np.empty((self.n_inputs, min(n_places, self.n_values)), self.dtype)
+                values = buffer[:, : len(places)]
+                for number, row in enumerate(values):
+                    self._file.read(number, row, offset=first * self.dtype.itemsize)
+                yield places, values
+
+    def array(self) -> Rows:
+        """Return all rows, shape (n_inputs, n_values), not to be written to.
+
+        Of a scratch file the system reads what is looked at, and forgets it when memory is short.
+        """
+        if self._array is not None:
+            return self._array
+        assert self._file is not None  # noqa: S101  (one of the two)
+        mapped: Rows = self._file.mapped().view(self.dtype).reshape(self.n_inputs, self.n_values)
+        return mapped
+
+    def select(self, places: NDArray[np.int64]) -> None:
+        """Keep the values at some places only, given in increasing order; the rest is given back.
+
+        Parameters
+        ----------
+        places : array of int64, shape (n_places,)
+            Of a row.
+        """
+        n_kept = len(places)
+        kept_bytes = n_kept * self.dtype.itemsize
+        row = np.empty(self.n_values, self.dtype)
+        for number in range(self.n_inputs):
+            # A shorter row ends before the next longer one begins: it overwrites only what has
+            # been read.
+            if self._array is not None:
+                flat = self._array.reshape(-1)
+                flat[number * n_kept : (number + 1) * n_kept] = self._array[number].take(places)
+            elif self._file is not None:
+                self._file.read(number, row)
+                chosen = row.take(places)
+                self._file.write(0, chosen, offset=number * kept_bytes)
+        self.n_values = n_kept
+        if self._array is not None:
+            del flat
+            self._array.resize((self.n_inputs, n_kept), refcheck=False)
+        elif self._file is not None:
+            self._file.shorten(self.n_inputs, kept_bytes)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rows of values, read from opened inputs by threads, a batch ahead of who uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.spaces.base import Source
+    from groupglm.spaces.zeros import Zeros, ZeroTally
+
+__all__ = ["BATCH_BYTES", "CHUNK", "Reader", "read_rows", "row_dtype"]
+
+BATCH_BYTES = 40 * 2**20
+"""One batch of rows: enough that taking it up costs little more than its arithmetic."""
+
+CHUNK = 64
+"""Images that give one state: enough that merging costs little, few enough to spread over workers.
+"""
+
+_LAST_ROWS = 8
+"""Images of the last batch: no reading hides the time that it takes to take them up."""
+
+
+class Reader(Protocol):
+    """What turns an input into a row: a `groupglm.spaces.base.Space`, or a cache before one."""
+
+    @property
+    def n_values(self) -> int:
+        """Length of a row."""
+        ...
+
+    def read_row(self, source: Any, out: NDArray[Any]) -> Zeros | None:
+        """Fill a row; called from several threads at once, with a different row each."""
+        ...
+
+
+def row_dtype(sources: Sequence[Source]) -> np.dtype[Any]:
+    """Return the type that holds the values of all sources exactly."""
+    return np.result_type(*{source.dtype for source in sources})
+
+
+def read_rows(
+    sources: Sequence[Any],
+    space: Reader,
+    *,
+    n_threads: int,
+    fill: float | None = None,
+    advance: Callable[[int], object] | None = None,
+    batch_bytes: int = BATCH_BYTES,
+    dtype: np.dtype[Any] | None = None,
+    tally: ZeroTally | None = None,
+) -> Generator[tuple[int, NDArray[Any]], None, None]:
+    """Read inputs in parallel, a batch ahead of the caller.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Opened inputs that the space can read.
+    space : Reader
+        Turns an input into a row of values.
+    n_threads : int
+        Number of threads, at least 1.
+    fill : float, optional
+        Put in the place of missing values.
+    advance : callable, optional
+        Called with the number of inputs that have just been read.
+    batch_bytes : int, optional
+        Size of one batch of rows; at least one row is read.
+    dtype : numpy.dtype, optional
+        Of the rows; by default what holds the values of all sources exactly.
+    tally : ZeroTally, optional
+        Counts the inputs that are zero at each place.
+
+    Yields
+    ------
+    first : int
+        Place of the batch's first input.
+    rows : array of float32 or float64, shape (n_rows, n_values)
+        The batch; valid until the next one is asked for.
+
+    Raises
+    ------
+    groupglm.errors.ImageError
+        If an input cannot be read.
+    """
+    dtype = dtype or row_dtype(sources)
+    row_bytes = max(1, space.n_values * dtype.itemsize)
+    n_rows = int(np.clip(batch_bytes // row_bytes, 1, min(CHUNK, len(sources))))
+    batches = [sources[first:end] for first, end in _batch_bounds(len(sources), n_rows)]
+    buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
+
+    def read(source: Any, row: NDArray[Any]) -> None:
+        zeros = space.read_row(source, row)
+        if fill is not None:
+            row[np.isnan(row)] = fill
+        if tally is not None:
+            tally.add_row(row, zeros)
+
+    def submit(number: int) -> list[Future[None]]:
+        batch = batches[number] if number < len(batches) else ()
+        rows = buffers[number % 2][: len(batch)]
+        return [pool.submit(read, source, row) for source, row in zip(batch, rows, strict=True)]
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            first, pending = 0, [submit(0), submit(1)]
+            for number, batch in enumerate(batches):
+                for row in pending.pop(0):
+                    row.result()
+                    if advance is not None:
+                        advance(1)
+                yield first, buffers[number % 2][: len(batch)]
+                # Its buffer is free now. The readers are still at the next batch: none ever waits.
+                pending.append(submit(number + 2))
+                first += len(batch)
+        except BaseException:
+            # Also when interrupted: what has not begun is not begun.
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _batch_bounds(n_sources: int, n_rows: int) -> Iterator[tuple[int, int]]:
+    """Yield the first image of each batch, and the one after its last."""
+    first = 0
+    while first < n_sources:
+        # No batch reaches over the end of a chunk.
+        end = min(first + n_rows, (first // CHUNK + 1) * CHUNK, n_sources)
+        # A chunk that is not full is the last one: what a worker, who sees one chunk, can tell too.
+        if end % CHUNK > 0 and end == n_sources and end - first > 2 * _LAST_ROWS:
+            end -= _LAST_ROWS
+        yield first, end
+        first = end
