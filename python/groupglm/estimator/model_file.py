@@ -41,7 +41,6 @@ import platform
 import sys
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,16 +49,14 @@ import numpy as np
 from groupglm.estimator.model_file_facts import check_facts
 from groupglm.models.results import OlsFit
 from groupglm.runtime.array_archives import ArchiveError, Members, array_of, open_archive
-from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.writing import write_whole
-from groupglm.spaces.volume.preparation import Preparation
-from groupglm.spaces.volume.space import VolumeSpace, volume_space
+from groupglm.spaces.registry import kind_of_tag
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
-    from groupglm.spaces.volume.grid import Grid
+    from groupglm.spaces.base import Space
 
 __all__ = ["damaged", "pack_fit", "read_archive", "unpack_fit", "write_archive"]
 
@@ -67,8 +64,6 @@ FORMAT, VERSION = "groupglm model", 1
 _STATE = ("r", "w", "rss", "missing_slot", "missing_factors", "missing_rows")
 _TYPES = {
     "X": ("float64", 2),
-    "runs": ("int64", 2),
-    "affine": ("float64", 2),
     "r": ("float64", 2),
     "w": ("float64", 2),
     "rss": ("float64", 1),
@@ -226,22 +221,20 @@ def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, ND
     arrays : dict of str to array
         The members.
     """
-    space, result = volume_space(group.space), group.result
+    space, result = group.space, group.result
+    space_facts, space_arrays = space.stored()
     n_rows, *parts, exponent = result.state_parts()
     arrays = {
         "X": result.X,
-        "runs": space.runs,
-        "affine": space.grid.affine,
+        **space_arrays,
         **({} if group.n_zeros is None else {"zeros": group.n_zeros}),
         **dict(zip(_STATE, parts, strict=True)),
         **({"exponent": exponent} if len(exponent) else {}),
     }
-    preparation = None if space.preparation is None else asdict(space.preparation)
     facts = {
         "n_rows": int(n_rows),
         "columns": list(result.column_names),
-        "shape": list(space.grid.shape),
-        "preparation": preparation,
+        **space_facts,
         "missing": group.missing,
         "images": [source.name for source in group.sources],
     }
@@ -254,7 +247,7 @@ def unpack_fit(
     arrays: Mapping[str, NDArray[Any]],
     path: Path,
     n_threads: int,
-) -> tuple[VolumeSpace, OlsFit, NDArray[np.int32] | None]:
+) -> tuple[Space, OlsFit, NDArray[np.int32] | None]:
     """Put a fit together.
 
     Parameters
@@ -270,7 +263,7 @@ def unpack_fit(
 
     Returns
     -------
-    space : VolumeSpace
+    space : Space
         The voxels.
     result : OlsFit
         The fit.
@@ -283,22 +276,19 @@ def unpack_fit(
     ValueError
         If the parts do not fit together.
     """
-    from groupglm.spaces.volume.grid import Grid
-
     try:
-        own = {name: arrays[f"{key}/{name}"] for name in ("X", "runs", "affine", *_STATE)}
+        members = {
+            name.removeprefix(f"{key}/"): array
+            for name, array in arrays.items()
+            if name.startswith(f"{key}/")
+        }
+        own = {name: members[name] for name in ("X", *_STATE)}
         if f"{key}/zeros" in arrays:
             own["zeros"] = arrays[f"{key}/zeros"]
         own["exponent"] = arrays.get(f"{key}/exponent", np.empty(0, np.int16))
         _check_types(own)
-        preparation = facts["preparation"]
-        grid = Grid(tuple(facts["shape"]), own["affine"])
-        _check_room(grid)
-        space = VolumeSpace.from_runs(
-            grid,
-            own["runs"],
-            None if preparation is None else Preparation(**_tuples(preparation)),
-        )
+        # Files of the first releases hold volumes, and do not say it.
+        space = kind_of_tag(facts.get("space", "volume")).load_space(facts, members)
         names = tuple(str(name) for name in facts["columns"])
         n_rows = int(facts["n_rows"])
         parts = (n_rows, *(own[name] for name in _STATE), own["exponent"])
@@ -308,16 +298,6 @@ def unpack_fit(
         raise damaged(path, f"it lacks {error}") from error
     except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise damaged(path, str(error)) from error
-
-
-def _check_room(grid: Grid) -> None:
-    """Refuse a grid whose maps would not fit: a small file may declare any."""
-    budget, needed = check_memory_budget(None), 8 * grid.n_voxels
-    if needed > budget:
-        raise ValueError(
-            f"its grid {grid.shape} makes maps of {needed / 1e6:.0f} MB, more than half of the "
-            f"free memory ({budget / 1e6:.0f} MB)"
-        )
 
 
 def _check_types(own: Mapping[str, NDArray[Any]]) -> None:
@@ -352,7 +332,3 @@ def _check_sizes(
         raise ValueError(f"its numbers of zeros do not fit {n_values} voxels and {n_rows} images")
     if own["rss"].shape != (n_values,) or own["w"].shape[1:] != (n_values,):
         raise ValueError(f"its state does not fit the {n_values} voxels of its mask")
-
-
-def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}

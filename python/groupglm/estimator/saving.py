@@ -15,20 +15,16 @@ import numpy as np
 import pandas as pd
 
 from groupglm.design.origins import recorded_origins, with_recorded
-from groupglm.errors import ImageError, warn_caller
+from groupglm.errors import warn_caller
 from groupglm.estimator.model_file import damaged, pack_fit, read_archive, unpack_fit, write_archive
 from groupglm.group.fitted_group import MISSING, FittedGroup
 from groupglm.inputs.first_level import plain_contrast
 from groupglm.runtime.workers import check_jobs
-from groupglm.spaces.volume.reading.source import VolumeSource
 from groupglm.tabular.levels import levels_of, with_levels
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from groupglm.inputs import Cohort
     from groupglm.spaces.base import Source
-    from groupglm.spaces.volume import Grid
 
 __all__ = ["SavingMixin"]
 
@@ -139,7 +135,7 @@ class SavingMixin(ABC):
         self._fits = {}
         for place, own in enumerate(facts["fits"]):
             space, result, n_zeros = unpack_fit(str(place), own, arrays, file, n_threads)
-            sources = tuple(_AbsentVolume(name, space.grid, file) for name in own["images"])
+            sources = tuple(space.absent_source(name, str(file)) for name in own["images"])
             design = pd.DataFrame(result.X, index=own["labels"], columns=list(own["columns"]))
             with_levels(design, own.get("levels") or {})  # earlier files have none
             with_recorded(design, own.get("origins") or {})
@@ -153,28 +149,6 @@ class SavingMixin(ABC):
         self.confounds_ = None
         self.second_level_input_ = self._cohort.given
         return self
-
-
-class _AbsentVolume(VolumeSource):
-    """An image that was fitted elsewhere: its name is known, its values are not."""
-
-    def __init__(self, name: str, grid: Grid, file: Path) -> None:
-        super().__init__(name=name, grid=grid, stored=np.dtype(np.float32), slope=1.0, inter=0.0)
-        self._file = file
-
-    @property
-    def is_readable(self) -> bool:
-        return False
-
-    @property
-    def saved_in(self) -> str | None:
-        return str(self._file)
-
-    def _stored_values(self) -> NDArray[Any]:
-        raise ImageError(
-            f"{self.name}: its values are not in '{self._file}', which this model was loaded from; "
-            "what reads the images again, such as residuals, needs a model that is fitted here"
-        )
 
 
 class _SavedCohort:

@@ -21,7 +21,7 @@ from groupglm.estimator.fit_maps import VoxelwiseMaps
 from groupglm.estimator.saving import SavingMixin
 from groupglm.group.fit_group import FitOptions, fit_group
 from groupglm.group.fitted_group import MISSING, FittedGroup, Missing, VolumeMasker, statistic_of
-from groupglm.inputs import make_cohort, maps_of_one_kind
+from groupglm.inputs import kind_of_data, make_cohort, maps_of_one_kind
 from groupglm.models.ols import prepare_design
 from groupglm.models.results import ContrastResult, OlsFit, StatType
 from groupglm.report import ReportingMixin
@@ -29,7 +29,6 @@ from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.progress import Progress
 from groupglm.runtime.workers import check_jobs
-from groupglm.spaces.volume.masking import VolumeMasking
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
@@ -254,7 +253,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
         self._options = FitOptions(
-            masking=VolumeMasking.resolve(
+            masking=kind_of_data(second_level_input).masking(
                 self.mask_img,
                 self.target_affine,
                 self.target_shape,

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a model is fitted to: maps, and the rows of the design that belong to them."""
 
-from groupglm.inputs.cohort import Cohort, LabelledCohort, make_cohort, maps_of_one_kind
+from groupglm.inputs.cohort import (
+    Cohort,
+    LabelledCohort,
+    kind_of_data,
+    make_cohort,
+    maps_of_one_kind,
+)
 
-__all__ = ["Cohort", "LabelledCohort", "make_cohort", "maps_of_one_kind"]
+__all__ = ["Cohort", "LabelledCohort", "kind_of_data", "make_cohort", "maps_of_one_kind"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.errors import warn_caller
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
-from groupglm.inputs.first_level import FirstLevelCohort, are_first_level_models
+from groupglm.inputs.first_level import FirstLevelCohort, are_first_level_models, kind_of_model
 from groupglm.inputs.partial import leave_out
 from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
 from groupglm.inputs.table import MapTable
@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from groupglm.spaces.base import Source
+    from groupglm.spaces.base import Kind, Source
 
-__all__ = ["Cohort", "LabelledCohort", "align_to_images", "make_cohort", "maps_of_one_kind"]
+__all__ = [
+    "Cohort",
+    "LabelledCohort",
+    "align_to_images",
+    "kind_of_data",
+    "make_cohort",
+    "maps_of_one_kind",
+]
 
 
 class Cohort(Protocol):
@@ -164,6 +171,17 @@ def make_cohort(
     if models:
         return FirstLevelCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
     return ImageCohort(second_level_input, confounds, design_matrix)
+
+
+def kind_of_data(second_level_input: Any) -> Kind:
+    """Return the kind of data that a model is to be fitted to: volumes, if it cannot be told."""
+    import pandas as pd
+
+    if isinstance(second_level_input, pd.DataFrame):
+        return kind_of(list(second_level_input.get("effects_map_path", ())))
+    if are_first_level_models(second_level_input):
+        return kind_of_model(second_level_input[0])
+    return kind_of(second_level_input)
 
 
 def _subjects(given: Any) -> list[str | None]:

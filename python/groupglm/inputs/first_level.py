@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.base import Kind, Source
 
-__all__ = ["FirstLevelCohort", "FirstLevelModel", "are_first_level_models", "plain_contrast"]
+__all__ = [
+    "FirstLevelCohort",
+    "FirstLevelModel",
+    "are_first_level_models",
+    "kind_of_model",
+    "plain_contrast",
+]
 
 
 @runtime_checkable
@@ -149,7 +155,7 @@ class FirstLevelCohort:
     def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
         """Prepare each model's effect map; only the first is computed now."""
         del same_grid  # models were compared when the cohort was made; maps are, when computed
-        kind = _kind_of(self.given[0])
+        kind = kind_of_model(self.given[0])
         sources: list[Source] = []
         for model, name in zip(self.given, self._names, strict=True):
             effect = _EffectMap(model, first_level_contrast, name)
@@ -206,7 +212,7 @@ def _check_models(models: Any, *, need_labels: bool) -> None:
                 "attribute 'subject_label' to match rows; the model that is item "
                 f"{place} does not provide it: set model.subject_label = '01'"
             )
-    _kind_of(models[0]).refuse_models_elsewhere(
+    kind_of_model(models[0]).refuse_models_elsewhere(
         [model.subject_label for model in models], [_mask_of(model) for model in models]
     )
 
@@ -216,5 +222,6 @@ def _mask_of(model: FirstLevelModel) -> Any:
     return getattr(getattr(model, "masker_", None), "mask_img_", None)
 
 
-def _kind_of(model: FirstLevelModel) -> Kind:
+def kind_of_model(model: FirstLevelModel) -> Kind:
+    """Return the kind of data that a model was fitted to: volumes, if it does not show it."""
     return kind_of(_mask_of(model))

@@ -13,11 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable, Sequence
+    from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
     from groupglm._core import Neighbours
@@ -128,7 +129,8 @@ class Part:
 class Space(Protocol):
     """What the statistics need to know of where the data live.
 
-    The places of a row are numbered from 0 to ``n_values - 1``.
+    The places of a row are numbered from 0 to ``n_values - 1``. A class that inherits from this one
+    need only define what has no default here.
     """
 
     tag: ClassVar[str]
@@ -142,22 +144,22 @@ class Space(Protocol):
     @property
     def zero_is_missing(self) -> bool:
         """Whether `read_row` takes an exact zero of an input for a missing value."""
-        ...
+        return False
 
     @property
     def resamples(self) -> bool:
         """Whether `read_row` brings inputs to these places, so that they may lie elsewhere."""
-        ...
+        return False
 
     @property
     def mixes_places(self) -> bool:
         """Whether a value of a row may come from several places of an input, as by smoothing."""
-        ...
+        return False
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """The stretches that make up a row, in its order; one where all places are of one kind."""
-        ...
+        return (Part(self.tag, 0, self.n_values, self.unit, (0.5, 2.0)),)
 
     @property
     def unit(self) -> str:
@@ -167,7 +169,7 @@ class Space(Protocol):
     @property
     def measure_unit(self) -> str:
         """The unit of `measure`: ``mm3``, ``mm2``, or what is counted."""
-        ...
+        return self.unit
 
     def read_row(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> Zeros | None:
         """Read an input into a row.
@@ -194,7 +196,8 @@ class Space(Protocol):
 
     def bytes_to_read(self, source: Any) -> int:
         """Return the bytes that one input takes while it is read, besides its row."""
-        ...
+        del source
+        return 0
 
     def restrict(self, keep: NDArray[np.bool_]) -> Self:
         """Make the space of some of the places.
@@ -320,7 +323,7 @@ class Space(Protocol):
 
     def mask_image(self) -> Any:
         """Return the places as an image of uint8: one here, zero elsewhere."""
-        ...
+        return self.to_image(np.ones(self.n_values, np.uint8), "mask", dtype=np.uint8)
 
     def neighbours(self, connectivity: int) -> Neighbours:
         """List who is neighbour of whom, for clusters; never of two parts.
@@ -351,11 +354,12 @@ class Space(Protocol):
         array, shape (n_values,), or None
             In the `unit` of its part; None where every place counts one.
         """
-        ...
+        return None
 
     def measure(self, places: NDArray[np.integer]) -> float:
         """Return the extent of some places in `measure_unit`: their volume, area or number."""
-        ...
+        weights = self.weights()
+        return float(len(places) if weights is None else weights[places].sum())
 
     def coordinates(self, places: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
         """Return where places lie.
@@ -370,7 +374,8 @@ class Space(Protocol):
         array, shape (n, 3)
             In mm; NaN where a place has no position.
         """
-        ...
+        n = self.n_values if places is None else len(places)
+        return np.full((n, 3), np.nan)
 
     def place_at(self, position: Sequence[float]) -> int | None:
         """Return the place that holds a position.
@@ -385,7 +390,8 @@ class Space(Protocol):
         int or None
             None if it is outside.
         """
-        ...
+        del position
+        return None
 
     def describe_place(self, place: int) -> str:
         """Name a place for a reader: ``(-45, -24, 48) mm``, ``vertex 4012, left``."""
@@ -393,14 +399,39 @@ class Space(Protocol):
 
     def name_places(self, places: NDArray[np.integer]) -> str:
         """Name the first five of several places for a message, by their numbers in the data."""
-        ...
+        names = ", ".join(self.describe_place(place) for place in places[:5].tolist())
+        return f"{names}{', ...' if len(places) > 5 else ''}"
 
     def value_names(self) -> NDArray[np.object_]:
         """Name each place, in the order of a row: names of the columns of a matrix."""
-        ...
+        return np.array([f"place_{place}" for place in range(self.n_values)], object)
 
     def identity(self) -> str:
         """Return a text that is equal for spaces that read equal rows from an input."""
+        ...
+
+    def absent_source(self, name: str, saved_in: str) -> Source:
+        """Return an input that was fitted elsewhere: its name is known, its values are not.
+
+        Parameters
+        ----------
+        name : str
+            What the input was called.
+        saved_in : str
+            The saved model that names it, for the error of whoever reads it.
+        """
+        ...
+
+    def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Take the space apart, for a file.
+
+        Returns
+        -------
+        facts : dict
+            What JSON can hold.
+        arrays : dict of str to array
+            By name. `Kind.load_space` makes the space of both again.
+        """
         ...
 
 
@@ -508,6 +539,38 @@ class Kind(Protocol):
         self, given: Any, *, argument: str, same_placement: bool, at_least: int
     ) -> list[Source]:
         """Open the inputs of a model, as `groupglm.spaces.registry.open_inputs` says."""
+        ...
+
+    def masking(
+        self,
+        mask_img: Any,
+        target_affine: Any,
+        target_shape: Any,
+        smoothing_fwhm: Any,
+        *,
+        zero_is_missing: bool,
+    ) -> Masking:
+        """Check what the user asks for before the statistics, by the names of the estimator.
+
+        Raises
+        ------
+        TypeError
+            If `mask_img` is no mask of this kind of data.
+        ValueError
+            If an option makes no sense for this kind of data.
+        """
+        ...
+
+    def load_space(self, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Space:
+        """Make a space of what its `stored` returned; both come from a file that may be damaged.
+
+        Raises
+        ------
+        KeyError
+            If a part is not there.
+        TypeError, ValueError
+            If the parts do not fit together, or maps of the space would not fit into memory.
+        """
         ...
 
     def computed(self, name: str, compute: Callable[[], object], like: Source | None) -> Source:

@@ -23,12 +23,11 @@ from groupglm.inference.permutation.missing_values import refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
 from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
-from groupglm.inputs import Cohort, make_cohort
+from groupglm.inputs import Cohort, kind_of_data, make_cohort
 from groupglm.models.ols import prepare_design
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.spaces.statistic import Statistic
-from groupglm.spaces.volume.masking import VolumeMasking
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
@@ -306,7 +305,7 @@ def non_parametric_inference(
         exchangeability_blocks=rows.align(exchangeability_blocks, "exchangeability_blocks"),
         variance_groups=rows.align(variance_groups, "variance_groups"),
     )
-    masking = VolumeMasking.resolve(
+    masking = kind_of_data(second_level_input).masking(
         mask,
         target_affine,
         target_shape,

@@ -4,19 +4,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
+from groupglm.runtime.budget import check_memory_budget
 from groupglm.spaces.base import Source
-from groupglm.spaces.volume.grid import SAME_PLACE_MM
+from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
+from groupglm.spaces.volume.masking import VolumeMasking
+from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.computed import ComputedVolume
 from groupglm.spaces.volume.reading.opening import open_images
 from groupglm.spaces.volume.reading.source import VolumeSource
+from groupglm.spaces.volume.space import VolumeSpace
 
-__all__ = ["computed", "file_of", "holds", "open_inputs", "refuse_models_elsewhere", "tag"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "computed",
+    "file_of",
+    "holds",
+    "load_space",
+    "masking",
+    "open_inputs",
+    "refuse_models_elsewhere",
+    "tag",
+]
 
 tag = "volume"
 
@@ -62,3 +78,51 @@ def refuse_models_elsewhere(labels: Sequence[object], masks: Sequence[Any]) -> N
                 f"(item {place}) differs by up to {shift:.3g} from the first one's; fit "
                 "them on one grid, for instance with target_affine and target_shape"
             )
+
+
+def masking(
+    mask_img: Any,
+    target_affine: Any,
+    target_shape: Any,
+    smoothing_fwhm: Any,
+    *,
+    zero_is_missing: bool,
+) -> VolumeMasking:
+    """Check the estimator's parameters, or take those of a masker given in their place."""
+    return VolumeMasking.resolve(
+        mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing=zero_is_missing
+    )
+
+
+def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> VolumeSpace:
+    """Make a space of what `VolumeSpace.stored` returned."""
+    runs, affine, preparation = arrays["runs"], arrays["affine"], facts["preparation"]
+    _check_type("runs", runs, np.int64)
+    _check_type("affine", affine, np.float64)
+    grid = Grid(tuple(facts["shape"]), affine)
+    _check_room(grid)
+    if preparation is not None:
+        # JSON has no tuples.
+        options: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in preparation.items()
+        }
+        preparation = Preparation(**options)
+    return VolumeSpace.from_runs(grid, runs, preparation)
+
+
+def _check_type(name: str, array: NDArray[Any], wanted: type[np.generic]) -> None:
+    if array.dtype != wanted or array.ndim != 2:
+        raise ValueError(
+            f"{name} is {array.dtype} of {array.ndim} axes, not {np.dtype(wanted)} of 2"
+        )
+
+
+def _check_room(grid: Grid) -> None:
+    """Refuse a grid whose maps would not fit: a small file may declare any."""
+    budget, needed = check_memory_budget(None), 8 * grid.n_voxels
+    if needed > budget:
+        raise ValueError(
+            f"its grid {grid.shape} makes maps of {needed / 1e6:.0f} MB, more than half of the "
+            f"free memory ({budget / 1e6:.0f} MB)"
+        )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +23,7 @@ from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.intent import descrip_of, mark
 from groupglm.spaces.volume.locating import coordinates, place_at, voxel_mm3, voxels_of
 from groupglm.spaces.volume.preparation import Preparation
+from groupglm.spaces.volume.reading.absent import AbsentVolume
 from groupglm.spaces.volume.reading.opening import ImageLike, open_image
 from groupglm.spaces.volume.resampling import Resampler
 from groupglm.spaces.volume.runs import places_in, runs_of
@@ -513,6 +514,16 @@ class VolumeSpace:
         """Return a text that is equal for spaces that read equal rows from an image."""
         parts = (self.grid.shape, self.grid.affine, self.indices, repr(self.preparation))
         return str(joblib.hash(parts))
+
+    def absent_source(self, name: str, saved_in: str) -> VolumeSource:
+        """Return an image of which only the name is known."""
+        return AbsentVolume(name, self.grid, saved_in)
+
+    def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Take the space apart, for a file: the mask travels as runs."""
+        preparation = None if self.preparation is None else asdict(self.preparation)
+        facts = {"shape": list(self.grid.shape), "preparation": preparation}
+        return facts, {"runs": self.runs, "affine": self.grid.affine}
 
     def value_names(self) -> NDArray[np.object_]:
         """Name each voxel by its place in the grid, ``voxel_i_j_k``, in the order of a row."""
