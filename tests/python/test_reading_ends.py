@@ -14,7 +14,7 @@ import pytest
 
 from groupglm import SecondLevelModel
 from groupglm.group.fitted_group import FittedGroup
-from groupglm.inference.permutation.images import ImageRows
+from groupglm.inference.permutation.images import ImageData
 from groupglm.report import data_quality
 
 
@@ -58,7 +58,7 @@ def load(group: FittedGroup, monkeypatch: pytest.MonkeyPatch) -> None:
         return made.view(Breaking) if shape == whole else made
 
     monkeypatch.setattr(np, "empty", breaking)
-    ImageRows(group.sources, group.space, None).load(2)
+    ImageData(group.rows).load(2)
 
 
 @pytest.mark.parametrize("read", [look, load])

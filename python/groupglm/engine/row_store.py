@@ -75,6 +75,11 @@ class RowStore:
         """Whether the rows are in memory, and not in a scratch file."""
         return self._file is None
 
+    @property
+    def bytes_in_memory(self) -> int:
+        """Bytes of memory that the rows take; 0 in a scratch file."""
+        return self.n_inputs * self._row_bytes if self.is_in_memory else 0
+
     def put(self, first: int, rows: Rows) -> None:
         """Keep the rows of some inputs that follow each other, shape (n_rows, n_values)."""
         if self._array is not None:

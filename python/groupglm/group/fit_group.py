@@ -13,6 +13,7 @@ import numpy as np
 from groupglm import _core
 from groupglm.engine.reduce import fit_state, value_range
 from groupglm.engine.row_cache import CachedSpace
+from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import BATCH_BYTES, row_dtype
 from groupglm.errors import ZeroValuesWarning, warn_caller
 from groupglm.group.fitted_group import FittedGroup, Missing
@@ -58,6 +59,8 @@ class FitOptions:
         Tells the user.
     memory_budget : int
         Bytes that reading may take.
+    keep_rows : bool, default=False
+        Whether the fit keeps the images' rows, for what needs them again; not on a cluster.
     """
 
     masking: Masking
@@ -66,6 +69,7 @@ class FitOptions:
     memory: joblib.Memory
     progress: Progress
     memory_budget: int
+    keep_rows: bool = False
 
     @property
     def fill(self) -> float | None:
@@ -142,7 +146,7 @@ def fit_group(
     result = OlsFit(
         X=X, column_names=names, n_threads=options.n_threads, _state=fit.state, _design=design
     )
-    group = FittedGroup(fit.space, result, given, options.missing, fit.n_zeros)
+    group = FittedGroup(fit.space, result, given, options.missing, fit.n_zeros, fit.kept)
     _report_zeros(group, all_whole=fit.all_whole)
     return group
 
@@ -177,11 +181,20 @@ class _Read:
     state: _core.OlsState
     n_zeros: NDArray[np.int32]
     all_whole: bool
+    kept: RowStore | None = None
 
     def restrict(self, keep: NDArray[Any]) -> _Read:
         """Return that of some of the voxels."""
-        state = self.state.select(np.flatnonzero(keep).astype(np.int64))
-        return _Read(self.space.restrict(keep), state, self.n_zeros[keep], self.all_whole)
+        places = np.flatnonzero(keep).astype(np.int64)
+        if self.kept is not None:
+            self.kept.select(places)
+        return _Read(
+            self.space.restrict(keep),
+            self.state.select(places),
+            self.n_zeros[keep],
+            self.all_whole,
+            self.kept,
+        )
 
 
 def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
@@ -210,18 +223,24 @@ def _read(
     cached = options.memory.location is not None
     tally = ZeroTally(space.n_values)
     batch_bytes = _batch_bytes(sources, space, design, options)
+    needed = fit_bytes(
+        space.n_values,
+        design.n_columns,
+        batch_bytes,
+        options.n_threads,
+        space.bytes_to_read(sources[0]),
+    )
+    kept = None
+    if options.keep_rows and not is_remote():
+        room = max(0, options.memory_budget - needed) // 2
+        kept = RowStore(len(sources), space.n_values, row_dtype(sources), memory_budget=room)
+        needed += kept.bytes_in_memory
     check_missing = partial(
         refuse_missing_beyond,
         options.memory_budget,
         n_working=design.n_working,
         n_columns=design.n_columns,
-        without=fit_bytes(
-            space.n_values,
-            design.n_columns,
-            batch_bytes,
-            options.n_threads,
-            space.bytes_to_read(sources[0]),
-        ),
+        without=needed,
     )
     with options.progress.bar(len(sources), "images") as advance:
         state = fit_state(
@@ -234,8 +253,9 @@ def _read(
             batch_bytes=batch_bytes,
             tally=tally,
             check_missing=check_missing,
+            keep=kept,
         )
-    return _Read(space, state, tally.counts, tally.all_whole)
+    return _Read(space, state, tally.counts, tally.all_whole, kept)
 
 
 def _batch_bytes(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm import _core
+from groupglm.engine.group_rows import GroupRows
 from groupglm.engine.rows import read_rows
 from groupglm.errors import GridMismatchError
 from groupglm.models.results import ContrastResult, OlsFit
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from groupglm.engine.row_store import RowStore
     from groupglm.spaces.base import RowStream, Source, Space
 
 __all__ = ["MISSING", "FittedGroup", "Missing", "PartialZeros", "VolumeMasker", "statistic_of"]
@@ -77,6 +79,8 @@ class FittedGroup:
     n_zeros : array of int, shape (n_voxels,), or None
         How many images are exactly zero at each voxel; with ``missing="zero"``, NaN among them.
         None for a model of a file that does not say it.
+    kept : RowStore, optional
+        The images' rows at these voxels, if the fit was to keep them.
     """
 
     space: Space
@@ -84,6 +88,12 @@ class FittedGroup:
     sources: tuple[Source, ...]
     missing: Missing
     n_zeros: NDArray[np.int32] | None
+    kept: RowStore | None = None
+
+    @property
+    def rows(self) -> GroupRows:
+        """The images' rows: those that were kept, or read when they are asked for."""
+        return GroupRows(self.sources, self.space, self.fill, self.result.n_threads, self.kept)
 
     @property
     def has_images(self) -> bool:
@@ -164,10 +174,7 @@ class FittedGroup:
 
     def _residual_rows(self) -> RowStream:
         beta = self.result.beta
-        batches = read_rows(
-            self.sources, self.space, n_threads=self.result.n_threads, fill=self.fill
-        )
-        with closing(batches):
+        with closing(self.rows.batches()) as batches:
             for first, rows in batches:
                 for row, values in enumerate(rows):
                     yield values - self._predict(first + row, beta)

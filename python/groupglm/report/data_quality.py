@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
-from groupglm.engine.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +99,7 @@ class DataQuality:
 
 
 def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
-    """Read the images once more and compare each with the others and with the fit.
+    """Compare each image with the others and with the fit; the images are read, unless kept.
 
     Memory is that of two batches of rows and the fit's coefficients.
 
@@ -123,11 +122,9 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
     hat = leverage(result.X)
     at_voxels = np.full((len(group.sources), len(voxels)), np.nan)
     found: list[ImageQuality] = []
-    fill = 0.0 if group.missing == "zero" else None
     hashes = _file_hashes([source.name for source in group.sources], result.n_threads)
-    rows_read = read_rows(group.sources, group.space, n_threads=result.n_threads, fill=fill)
     # Closed by name: an error's traceback would keep the threads that read until it is gone.
-    with closing(rows_read):
+    with closing(group.rows.batches()) as rows_read:
         for first, rows in rows_read:
             for offset, row in enumerate(rows):
                 place = first + offset

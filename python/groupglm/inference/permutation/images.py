@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +13,6 @@ from groupglm import _core
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix
 from groupglm.engine.row_cache import check_memory
-from groupglm.engine.rows import read_rows, row_dtype
 from groupglm.errors import warn_caller
 from groupglm.group.fit_group import FitOptions, fit_group
 from groupglm.group.fitted_group import statistic_of
@@ -31,62 +29,47 @@ from groupglm.spaces.statistic import Statistic
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import ArrayLike, NDArray
 
+    from groupglm.engine.group_rows import GroupRows
     from groupglm.group.fitted_group import FittedGroup, Missing
     from groupglm.inference.permutation.kernels import Method
+    from groupglm.inference.permutation.resuming import PermutationState
     from groupglm.inference.permutation.tails import Tail
-    from groupglm.spaces.base import Masking, Source, Space
+    from groupglm.spaces.base import Masking, Space
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]
 
-__all__ = ["ImageRows", "non_parametric_inference"]
+__all__ = ["ImageData", "non_parametric_inference", "permute_group"]
 
 
 @dataclass(eq=False)
-class ImageRows:
-    """Rows of images: read once here, and by each worker for itself.
+class ImageData:
+    """The values of a group of images: read once here, and by each worker for itself."""
 
-    Parameters
-    ----------
-    sources : tuple of Source
-        The images.
-    space : Space
-        The voxels.
-    fill : float, optional
-        Put in the place of missing values.
-    """
-
-    sources: tuple[Source, ...]
-    space: Space
-    fill: float | None
-    _data: Data | None = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ImageRows, (self.sources, self.space, self.fill)
+    rows: GroupRows
+    _digest: str | None = None
 
     def load(self, n_threads: int) -> Data:
         """Return the data, shape (n_images, n_voxels)."""
-        if self._data is None:
-            shape = (len(self.sources), self.space.n_values)
-            data: Data = np.empty(shape, row_dtype(self.sources))
-            batches = read_rows(self.sources, self.space, n_threads=n_threads, fill=self.fill)
-            with closing(batches):
-                for first, rows in batches:
-                    data[first : first + len(rows)] = rows
-            self._data = data
-        return self._data
+        if self.rows.kept is None:
+            self.rows.n_threads = n_threads
+        return self.rows.keep(check_memory_budget(None)).array()
 
     def digest(self) -> str:
         """Return a hash of the data, which must have been loaded with the threads wanted."""
-        return digest_of(self.load(1))
+        if self._digest is None:
+            self._digest = digest_of(self.load(1))
+        return self._digest
 
     def name_voxels(self, columns: NDArray[np.int64]) -> str:
         """Name the first places that columns of the data are at."""
-        return self.space.name_places(columns)
+        return self.rows.space.name_places(columns)
 
 
 def non_parametric_inference(
@@ -226,8 +209,10 @@ def non_parametric_inference(
     Imaging 18, 32-42), as in nilearn. Its size is the number of its voxels.
 
     Permutation is Freedman and Lane's (Winkler et al. 2014, NeuroImage 92, 381-397) by default;
-    p-values are (1 + count) / (1 + n), never zero. Memory: the images' values inside the mask and,
-    with clusters or TFCE, about ten maps.
+    p-values are (1 + count) / (1 + n), never zero. Memory: the images' values inside the mask (of
+    the whole grid while they are read, if no mask is given) and, with clusters or TFCE, about ten
+    maps. Values that would take more than a quarter of the memory that is free are in a scratch
+    file of the temporary folder. Each image is read once.
 
     With ``missing="omit"`` a voxel is fitted to the images S that have it, and only these are
     rearranged. That needs values to be missing for reasons that have nothing to do with the errors;
@@ -320,18 +305,59 @@ def non_parametric_inference(
         options,
         model_intercept=adds_constant,
     )
-    if values.ndim == 2 and options.two_sided:
+    label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
+    data = ImageData(group.rows)
+    return permute_group(group, data, values, options, label=label, resume=previous)
+
+
+def permute_group(
+    group: FittedGroup,
+    data: ImageData,
+    contrast: Floats,
+    options: PermutationOptions,
+    *,
+    label: object,
+    resume: PermutationState | Path | None = None,
+) -> Nifti1Image | PermutationOutputs:
+    """Test a contrast of a fitted group by permutation.
+
+    Parameters
+    ----------
+    group : FittedGroup
+        The fit.
+    data : ImageData
+        Its images' values; the tests of several contrasts share them.
+    contrast : array, shape (n_columns,) or (n_rows, n_columns)
+        A contrast of the fit's design.
+    options : PermutationOptions
+        How.
+    label : object
+        What the headers of the maps call the contrast.
+    resume : PermutationState or pathlib.Path, optional
+        As for `groupglm.inference.permutation.testing.permutation_test`.
+
+    Returns
+    -------
+    nibabel.nifti1.Nifti1Image or PermutationOutputs
+        As of `groupglm.non_parametric_inference`.
+
+    Raises
+    ------
+    ValueError
+        If the contrast cannot be tested so.
+    """
+    if contrast.ndim == 2 and options.two_sided:
         warn_caller("two_sided_test has no effect on an F contrast, which has one tail")
-    parametric = group.result.contrast(values)
+    parametric = group.result.contrast(contrast)
     result = permutation_test(
         group.result.X,
-        values,
-        _rows_of(group, options),
+        contrast,
+        data,
         parametric.stat,
         group.result.df_residual,
         options,
-        neighbours=lambda: group.space.neighbours(connectivity),
-        resume=previous,
+        neighbours=lambda: group.space.neighbours(options.connectivity),
+        resume=resume,
     )
     # Welch's statistic, and G, have degrees of freedom of their own at each voxel.
     statistic = (
@@ -339,7 +365,6 @@ def non_parametric_inference(
         if options.variance_groups is not None
         else statistic_of(parametric, "stat")
     )
-    label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
     return _images(result, group.space, options, statistic, f"of contrast {label}")
 
 
@@ -376,17 +401,14 @@ def _fit(
             memory=check_memory(None, 0),
             progress=options.progress,
             memory_budget=check_memory_budget(None),
+            keep_rows=True,
         ),
     )
     n_observations = np.asarray(group.result.n_observations)
     if options.missing == "raise" and n_observations.ndim:
         lacking = np.flatnonzero(n_observations < len(sources))
-        refuse_missing(_rows_of(group, options), lacking, group.space.n_values)
+        refuse_missing(ImageData(group.rows), lacking, group.space.n_values)
     return group, values
-
-
-def _rows_of(group: FittedGroup, options: PermutationOptions) -> ImageRows:
-    return ImageRows(group.sources, group.space, 0.0 if options.missing == "zero" else None)
 
 
 def _with_intercept(

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The rows of a group of inputs: those that a fit has kept, or read when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from groupglm.engine.row_store import RowStore
+from groupglm.engine.rows import BATCH_BYTES, read_rows, row_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.spaces.base import Source, Space
+
+__all__ = ["GroupRows"]
+
+
+@dataclass(eq=False)
+class GroupRows:
+    """Rows of a group.
+
+    Another process that gets them reads the inputs anew: kept values do not travel.
+
+    Parameters
+    ----------
+    sources : tuple of Source
+        The inputs.
+    space : Space
+        The places of a row.
+    fill : float, optional
+        Put in the place of missing values.
+    n_threads : int, default=1
+        Threads that read.
+    kept : RowStore, optional
+        All rows, if the fit has kept them.
+    """
+
+    sources: tuple[Source, ...]
+    space: Space
+    fill: float | None
+    n_threads: int = 1
+    kept: RowStore | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return GroupRows, (self.sources, self.space, self.fill)
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of rows."""
+        return len(self.sources)
+
+    @property
+    def n_values(self) -> int:
+        """Length of a row."""
+        return self.space.n_values
+
+    def batches(
+        self, max_bytes: int = BATCH_BYTES
+    ) -> Generator[tuple[int, NDArray[Any]], None, None]:
+        """Yield the number of a first row and some rows, as `RowStore.batches` does."""
+        if self.kept is not None:
+            return self.kept.batches(max_bytes)
+        return read_rows(
+            self.sources,
+            self.space,
+            n_threads=self.n_threads,
+            fill=self.fill,
+            batch_bytes=max_bytes,
+        )
+
+    def keep(self, memory_budget: float) -> RowStore:
+        """Return the store of all rows; it is filled now if the fit has kept none.
+
+        Parameters
+        ----------
+        memory_budget : float
+            Bytes of memory that the rows may take; more of them go to a scratch file.
+        """
+        if self.kept is None:
+            store = RowStore(
+                self.n_inputs, self.n_values, row_dtype(self.sources), memory_budget=memory_budget
+            )
+            # Closed by name: an error's traceback would keep the threads that read until it is
+            # gone.
+            with closing(store.keeping(self.batches())) as batches:
+                for _ in batches:
+                    pass
+            self.kept = store
+        return self.kept
