@@ -24,10 +24,9 @@ OVERHEAD_TARGET = 0.10
 
 
 def engine_alone(paths: list[str], mask: str) -> None:
-    from groupglm import _core
     from groupglm.design.contrasts import contrast_matrix
-    from groupglm.engine.reduce import fit_state
-    from groupglm.models.results import OlsFit
+    from groupglm.engine.reduce import accumulate
+    from groupglm.models.ols import OLS
     from groupglm.spaces.volume import open_images
     from groupglm.spaces.volume.space import VolumeSpace
 
@@ -35,10 +34,9 @@ def engine_alone(paths: list[str], mask: str) -> None:
     space = VolumeSpace.from_mask(mask, sources[0].grid)
     frame = design(len(paths))
     X = np.ascontiguousarray(frame.to_numpy(dtype=np.float64))
-    factor = _core.Design(X)
-    state = fit_state(sources, space, factor, n_threads=N_THREADS)
     names = tuple(frame.columns)
-    fit = OlsFit(X=X, column_names=names, n_threads=N_THREADS, _state=state, _design=factor)
+    plan = OLS.prepare(X, names)
+    fit = plan.finish(accumulate(sources, space, plan, n_threads=N_THREADS), N_THREADS)
     for contrast in CONTRASTS:
         fit.contrast(contrast_matrix(contrast, list(names)))
 

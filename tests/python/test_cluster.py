@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from groupglm import SecondLevelModel, _core
-from groupglm.engine.reduce import fit_state
+from groupglm import SecondLevelModel
+from groupglm.engine.reduce import accumulate
 from groupglm.engine.rows import CHUNK
 from groupglm.errors import ImageError
+from groupglm.models.ols import OLS
 from groupglm.spaces.volume import open_images
 from groupglm.spaces.volume.space import VolumeSpace
 
@@ -118,12 +119,12 @@ def test_an_error_names_the_file_and_the_worker(client: Any, tmp_path: Path) -> 
     images, design = cohort(write(tmp_path, missing=False))
     sources = open_images(images)
     Path(images[3]).unlink()  # it was there when the headers were read
-    factor = _core.Design(np.ascontiguousarray(design.to_numpy()))
+    plan = OLS.prepare(np.ascontiguousarray(design.to_numpy()), tuple(design.columns))
     with (
         joblib.parallel_config(backend="dask"),
         pytest.raises(ImageError, match=r"map3\.nii\.gz: .*\(on worker \S+, process \d+\)"),
     ):
-        fit_state(sources, VolumeSpace(sources[0].grid), factor, n_threads=1)
+        accumulate(sources, VolumeSpace(sources[0].grid), plan, n_threads=1)
 
 
 def test_images_in_memory_are_not_sent_by_the_gigabyte(client: Any) -> None:

@@ -17,7 +17,9 @@ import pytest
 from numpy.typing import NDArray
 
 from groupglm import SecondLevelModel, _core
-from groupglm.runtime.budget import batch_bytes_within, check_memory_budget, fit_bytes
+from groupglm.models.ols import OLS, OlsPlan
+from groupglm.runtime import budget as stated_budget
+from groupglm.runtime.budget import batch_bytes_within, check_memory_budget
 from groupglm.spaces.zeros import ZeroTally
 
 SIDE = 64
@@ -58,6 +60,18 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return names
 
 
+def plan(n_columns: int) -> OlsPlan:
+    X = np.random.default_rng(0).normal(size=(n_columns + 2, n_columns))
+    X[:, 0] = 1
+    return OLS.prepare(X, tuple(map(str, range(n_columns))))
+
+
+def fit_bytes(n_columns: int, n_missing: int = 0, *, n_values: int, **others: Any) -> int:
+    """The bytes that a fit of so many columns takes; without a missing value, of any columns."""
+    model_bytes = plan(n_columns).bytes(n_values, n_missing)
+    return stated_budget.fit_bytes(n_values, model_bytes=model_bytes, **others)
+
+
 def peak(paths: list[str], n: int, budget: float, n_columns: int = 2) -> int:
     output = subprocess.run(  # noqa: S603
         [sys.executable, "-c", JOB, str(n), str(budget), str(SIDE), str(n_columns), *paths],
@@ -80,7 +94,10 @@ def test_peak_memory_is_flat_and_as_stated(paths: list[str]) -> None:
             "n_threads": 2,
             "image_bytes": 8 * SIDE**3,
         }
-        batch = batch_bytes_within(int(budget), 40 * 2**20, row_bytes=row_bytes, **common)
+        model_bytes = plan(2).bytes(SIDE**3)
+        batch = batch_bytes_within(
+            int(budget), 40 * 2**20, row_bytes=row_bytes, model_bytes=model_bytes, **common
+        )
         stated = fit_bytes(batch_bytes=batch, **common)
         assert stated <= budget
         few, many = peak(paths, 130, budget), peak(paths, 1000, budget)
@@ -140,7 +157,7 @@ def test_peak_memory_with_missing_values_is_as_stated(
         "image_bytes": 8 * SIDE**3,
         "batch_bytes": 40 * 2**20,
     }
-    stated = fit_bytes(**common, n_missing=n_missing, n_working=n_columns)
+    stated = fit_bytes(**common, n_missing=n_missing)
     assert peak(holed_paths, 150, 2e9, n_columns) <= 1.1 * stated + 12e6
     if n_columns == 10:  # the term is needed: two states of 55 numbers each
         measured = peak(holed_paths, 150, 2e9, n_columns)

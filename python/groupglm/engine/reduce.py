@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The one engine: a map-reduce of images into an OLS state.
+"""The one engine: a map-reduce of images into what a model keeps of them.
 
-The images are taken in chunks of a fixed number. Each chunk gives a state of its own, and states
-are merged in the order of the images: so it does not matter, to the last bit, how many threads read
-them, or whether the chunks are worked on here or by the workers of a cluster.
+The images are taken in chunks of a fixed number. Each chunk fills an accumulator of its own, and
+these are merged in the order of the images: so it does not matter, to the last bit, how many
+threads read them, or whether the chunks are worked on here or by the workers of a cluster.
 
 Here, threads read images into a batch of rows (`groupglm.engine.rows`); while the next batch is
-being read, the compiled core updates the state with the last one. Memory does not depend on the
+being read, the accumulator is updated with the last one. Memory does not depend on the
 number of images (`groupglm.runtime.budget`).
 """
 
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.engine.row_store import RowStore
+    from groupglm.models.base import Accumulator, Plan
     from groupglm.spaces.base import Source
 
-__all__ = ["fit_state", "value_range"]
+__all__ = ["accumulate", "value_range"]
 
 _READERS_PER_UPDATER = 4
 """Threads that read for each that takes rows up.
@@ -45,10 +46,10 @@ and for the next batch: as many of them as readers would take the processors fro
 _MAX_SENT = 64 * 2**20  # bytes of images in memory that may travel to workers
 
 
-def fit_state(
+def accumulate(
     sources: Sequence[Any],
     space: Reader,
-    design: _core.Design,
+    plan: Plan,
     *,
     n_threads: int,
     fill: float | None = None,
@@ -57,17 +58,18 @@ def fit_state(
     tally: ZeroTally | None = None,
     check_missing: Callable[[int], None] = lambda _: None,
     keep: RowStore | None = None,
-) -> _core.OlsState:
-    """Read every input once and take it up into a state.
+) -> Accumulator:
+    """Read every input once, and fill the accumulator of a model.
 
     Parameters
     ----------
     sources : sequence of Source
-        Opened inputs that the space can read, in the order of the design's rows.
+        Opened inputs that the space can read, in the order of the design's rows; of each image as
+        many as the model takes.
     space : Reader
         Turns an input into a row of values.
-    design : _core.Design
-        The factorised design, one row an input.
+    plan : Plan
+        The model and its design.
     n_threads : int
         Number of threads, at least 1.
     fill : float, optional
@@ -85,7 +87,7 @@ def fit_state(
 
     Returns
     -------
-    _core.OlsState
+    Accumulator
         The same bits for any number of threads, and on a cluster; another `batch_bytes` rounds
         otherwise.
 
@@ -97,7 +99,7 @@ def fit_state(
         If the inputs are in memory and too large to be sent to a cluster.
     """
     if is_remote():
-        states = _states_from_workers(sources, space, design, fill, advance, batch_bytes, tally)
+        filled = _filled_by_workers(sources, space, plan, fill, advance, batch_bytes, tally)
     else:
         batches = read_rows(
             sources,
@@ -107,17 +109,18 @@ def fit_state(
             advance=advance,
             batch_bytes=batch_bytes,
             tally=tally,
+            together=plan.model.rows_per_image,
         )
         if keep is not None:
             batches = keep.keeping(batches)
-        states = _states_from_batches(batches, sources, design, n_threads)
+        filled = _filled_by_batches(batches, sources, plan, n_threads)
     # Closed by name: an error's traceback would keep the threads until it is gone.
-    with closing(states):
-        total = next(states)
-        check_missing(total.n_factors)
-        for state in states:
-            total.merge(state, _n_updaters(n_threads))
-            check_missing(total.n_factors)
+    with closing(filled):
+        total = next(filled)
+        check_missing(total.n_missing)
+        for accumulator in filled:
+            total.merge(accumulator, _n_updaters(n_threads))
+            check_missing(total.n_missing)
     return total
 
 
@@ -125,23 +128,23 @@ def _n_updaters(n_threads: int) -> int:
     return -(-n_threads // _READERS_PER_UPDATER)
 
 
-def _states_from_batches(
+def _filled_by_batches(
     batches: Generator[tuple[int, NDArray[Any]], None, None],
     sources: Sequence[Source],
-    design: _core.Design,
+    plan: Plan,
     n_threads: int,
-) -> Generator[_core.OlsState, None, None]:
-    """Yield the state of each chunk in turn; the next chunk is being read meanwhile."""
+) -> Generator[Accumulator, None, None]:
+    """Yield the accumulator of each chunk in turn; the next chunk is being read meanwhile."""
     with closing(batches):
         for first, rows in batches:
             if first % CHUNK == 0:
-                state = _core.OlsState(design.n_working, rows.shape[1])
+                accumulator = plan.accumulator(rows.shape[1])
             n_done = first + len(rows)
             is_last = n_done == len(sources)
             # After the last batch nothing is left to read.
             n_updaters = n_threads if is_last else _n_updaters(n_threads)
             try:
-                state.update(design, first, rows, n_updaters)
+                accumulator.update(first, rows, n_updaters)
             except _core.InfiniteValueError as error:
                 row, count = error.args
                 raise ImageError(
@@ -149,28 +152,22 @@ def _states_from_batches(
                     "NaN to treat as missing, or give a mask that leaves them out"
                 ) from None
             if is_last or n_done % CHUNK == 0:
-                yield state
+                yield accumulator
 
 
 @dataclass(frozen=True, eq=False)
 class _ChunkTask:
-    """The work on one chunk, as it travels to a worker; images travel as the names of their files.
-
-    Compiled objects travel as the arrays they are made of: the worker's processor may run the core
-    of another level.
-    """
+    """The work on one chunk, as it travels to a worker; images travel as their files' names."""
 
     sources: Sequence[Any]
     space: Any
-    design: tuple[Any, ...]
+    plan: Plan
     fill: float | None
     batch_bytes: int
     dtype: np.dtype[Any]
     counts_zeros: bool
 
-    def __call__(self) -> tuple[tuple[Any, ...], tuple[NDArray[np.int32], bool] | None]:
-        design = _core.Design.__new__(_core.Design)
-        design.__setstate__(self.design)
+    def __call__(self) -> tuple[Accumulator, tuple[NDArray[np.int32], bool] | None]:
         tally = ZeroTally(self.space.n_values) if self.counts_zeros else None
         batches = read_rows(
             self.sources,
@@ -180,24 +177,25 @@ class _ChunkTask:
             batch_bytes=self.batch_bytes,
             dtype=self.dtype,
             tally=tally,
+            together=self.plan.model.rows_per_image,
         )
         try:
-            (state,) = _states_from_batches(batches, self.sources, design, 1)
+            (accumulator,) = _filled_by_batches(batches, self.sources, self.plan, 1)
         except ImageError as error:
             raise ImageError(f"{error} (on worker {worker_name()})") from error
-        return state.__getstate__(), None if tally is None else (tally.counts, tally.all_whole)
+        return accumulator, None if tally is None else (tally.counts, tally.all_whole)
 
 
-def _states_from_workers(
+def _filled_by_workers(
     sources: Sequence[Any],
     space: Reader,
-    design: _core.Design,
+    plan: Plan,
     fill: float | None,
     advance: Callable[[int], object] | None,
     batch_bytes: int,
     tally: ZeroTally | None,
-) -> Generator[_core.OlsState, None, None]:
-    """Yield the state of each chunk in turn, computed by the workers of joblib's backend."""
+) -> Generator[Accumulator, None, None]:
+    """Yield the accumulator of each chunk in turn, filled by the workers of joblib's backend."""
     sent = sum(source.nbytes_in_memory for source in sources)
     if sent > _MAX_SENT:
         raise ValueError(
@@ -206,11 +204,12 @@ def _states_from_workers(
         )
     chunks = [(first, sources[first : first + CHUNK]) for first in range(0, len(sources), CHUNK)]
     dtype = row_dtype(sources)
+    k = plan.model.rows_per_image
     results = run_remotely(
         _ChunkTask(
             tuple(chunk),
             space,
-            design.rows(first, len(chunk)).__getstate__(),
+            plan.part(first // k, len(chunk) // k),
             fill,
             batch_bytes,
             dtype,
@@ -218,15 +217,13 @@ def _states_from_workers(
         )
         for first, chunk in chunks
     )
-    for (_, chunk), (parts, zeros) in zip(chunks, results, strict=True):
+    for (_, chunk), (accumulator, zeros) in zip(chunks, results, strict=True):
         if tally is not None and zeros is not None:
             counts, all_whole = zeros
             tally.merge(counts, all_whole=all_whole)
-        state = _core.OlsState.__new__(_core.OlsState)
-        state.__setstate__(parts)
         if advance is not None:
             advance(len(chunk))
-        yield state
+        yield accumulator
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,7 @@ BATCH_BYTES = 40 * 2**20
 """One batch of rows: enough that taking it up costs little more than its arithmetic."""
 
 CHUNK = 64
-"""Images that give one state: enough that merging costs little, few enough to spread over workers.
-"""
+"""Images that fill one accumulator: enough that merging costs little, few enough for workers."""
 
 _LAST_ROWS = 8
 """Images of the last batch: no reading hides the time that it takes to take them up."""
@@ -56,6 +55,7 @@ def read_rows(
     batch_bytes: int = BATCH_BYTES,
     dtype: np.dtype[Any] | None = None,
     tally: ZeroTally | None = None,
+    together: int = 1,
 ) -> Generator[tuple[int, NDArray[Any]], None, None]:
     """Read inputs in parallel, a batch ahead of the caller.
 
@@ -77,6 +77,8 @@ def read_rows(
         Of the rows; by default what holds the values of all sources exactly.
     tally : ZeroTally, optional
         Counts the inputs that are zero at each place.
+    together : int, default=1
+        Inputs that belong to one image, and so into one batch; a divisor of `CHUNK`.
 
     Yields
     ------
@@ -93,6 +95,7 @@ def read_rows(
     dtype = dtype or row_dtype(sources)
     row_bytes = max(1, space.n_values * dtype.itemsize)
     n_rows = int(np.clip(batch_bytes // row_bytes, 1, min(CHUNK, len(sources))))
+    n_rows = max(n_rows // together, 1) * together
     batches = [sources[first:end] for first, end in _batch_bounds(len(sources), n_rows)]
     buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
 

@@ -223,16 +223,14 @@ def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, ND
     """
     space, result = group.space, group.result
     space_facts, space_arrays = space.stored()
-    n_rows, *parts, exponent = result.state_parts()
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "X": result.X,
         **space_arrays,
         **({} if group.n_zeros is None else {"zeros": group.n_zeros}),
-        **dict(zip(_STATE, parts, strict=True)),
-        **({"exponent": exponent} if len(exponent) else {}),
+        **result.arrays(),
     }
     facts = {
-        "n_rows": int(n_rows),
+        "n_rows": len(result.X),
         "columns": list(result.column_names),
         **space_facts,
         "missing": group.missing,

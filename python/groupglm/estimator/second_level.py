@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,8 @@ from groupglm.estimator.saving import SavingMixin
 from groupglm.group.fit_group import FitOptions, fit_group
 from groupglm.group.fitted_group import MISSING, FittedGroup, Missing, VolumeMasker, statistic_of
 from groupglm.inputs import kind_of_data, make_cohort, maps_of_one_kind
-from groupglm.models.ols import prepare_design
-from groupglm.models.results import ContrastResult, OlsFit, StatType
+from groupglm.models.ols import OLS
+from groupglm.models.results import ContrastResult, StatType
 from groupglm.report import ReportingMixin
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.budget import check_memory_budget
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from groupglm.inputs.first_level import FirstLevelModel
+    from groupglm.models.results import OlsFit
     from groupglm.spaces.volume import ImageLike
 
 __all__ = ["SecondLevelModel"]
@@ -293,10 +294,10 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         frame = self._cohort.design(first_level_contrast)
         matrix = check_design_matrix(frame, len(sources))
         names = tuple(str(name) for name in frame.columns)
-        design = prepare_design(matrix, names)
-        if design.rank == design.n_columns:
+        plan = OLS.prepare(matrix, names)
+        if plan.rank == len(names):
             report_collinearity(matrix, names)
-        group = fit_group(sources, design, matrix, names, self._options)
+        group = fit_group(sources, plan, self._options)
         self._options.progress.result(
             f"Computation of second level model done: {len(sources)} images at "
             f"{group.space.n_values} voxels in {time.perf_counter() - start:.2f} s."
@@ -365,7 +366,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     @property
     def results_(self) -> OlsFit:
         """The fit at the mask's voxels."""
-        return self._current().result
+        return cast("OlsFit", self._current().result)  # which is all that this estimator fits
 
     def _current(self) -> FittedGroup:
         check_is_fitted(self)

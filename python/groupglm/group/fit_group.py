@@ -5,19 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm import _core
-from groupglm.engine.reduce import fit_state, value_range
+from groupglm.engine.reduce import accumulate, value_range
 from groupglm.engine.row_cache import CachedSpace
 from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import BATCH_BYTES, row_dtype
 from groupglm.errors import ZeroValuesWarning, warn_caller
 from groupglm.group.fitted_group import FittedGroup, Missing
-from groupglm.models.results import OlsFit
+from groupglm.models.ols import OLS
 from groupglm.runtime.budget import batch_bytes_within, fit_bytes, refuse_missing_beyond
 from groupglm.runtime.workers import is_remote
 from groupglm.spaces.zeros import ZeroTally
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     import joblib
     from numpy.typing import NDArray
 
+    from groupglm.models.base import Accumulator, Fit, Plan
     from groupglm.runtime.progress import Progress
     from groupglm.spaces.base import Masking, Source, Space
 
@@ -77,13 +76,7 @@ class FitOptions:
         return 0.0 if self.missing == "zero" else None
 
 
-def fit_group(
-    sources: Sequence[Source],
-    design: _core.Design,
-    X: NDArray[np.float64],
-    names: tuple[str, ...],
-    options: FitOptions,
-) -> FittedGroup:
+def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> FittedGroup:
     """Read every image and fit the model at every voxel.
 
     Each image is read from its file once. Where its values are needed more than once (for the mask
@@ -94,12 +87,8 @@ def fit_group(
     ----------
     sources : sequence of Source
         The images, in the order of the design's rows.
-    design : _core.Design
-        The factorised design.
-    X : array, shape (n_images, n_columns)
-        The design matrix.
-    names : tuple of str
-        Its columns.
+    plan : Plan
+        The model and its design.
     options : FitOptions
         How.
 
@@ -124,35 +113,33 @@ def fit_group(
     )
     options.progress.stage(f"Reading {len(sources)} images of {sources[0].extent}.")
     if (finds_mask_first or masking.resamples) and not is_remote():
-        sources, options = _read_once(sources, everywhere, design, options)
+        sources, options = _read_once(sources, everywhere, plan, options)
     if masking.resamples:
         # As nilearn, which resamples all images as one: a spline may not leave their common range.
         clip = value_range(sources, options.n_threads)
         everywhere = masking.everywhere(sources, clip=clip, fill=options.fill, n_threads=n_inside)
         space = None if space is None else space.onto(everywhere)
     if space is not None:
-        fit = _read(sources, space, design, options)
+        fit = _read(sources, space, plan, options)
     elif finds_mask_first:
         # The mask comes first: it is that of the images as they are, and rows are kept inside it.
-        found = _find_mask_once(sources, design.rank, options)
-        fit = _read(sources, found.onto(everywhere), design, options)
+        found = _find_mask_once(sources, plan.rank, options)
+        fit = _read(sources, found.onto(everywhere), plan, options)
     else:
-        fit = _read(sources, everywhere, design, options)
-        mean = _mean_of(fit.state, design, options.n_threads)
-        fit = fit.restrict(_background(everywhere, *mean, len(sources), design.rank))
+        fit = _read(sources, everywhere, plan, options)
+        mean = _mean_of(plan.finish(fit.seen, options.n_threads))
+        fit = fit.restrict(_background(everywhere, *mean, len(plan.X), plan.rank))
     options.progress.stage(f"The mask has {fit.space.n_values} voxels.")
-    if fit.state.has_missing and options.missing in ("raise", "intersect"):
-        fit = _complete_voxels(fit, design, options)
-    result = OlsFit(
-        X=X, column_names=names, n_threads=options.n_threads, _state=fit.state, _design=design
-    )
+    if fit.seen.n_missing and options.missing in ("raise", "intersect"):
+        fit = _complete_voxels(fit, plan, options)
+    result = plan.finish(fit.seen, options.n_threads)
     group = FittedGroup(fit.space, result, given, options.missing, fit.n_zeros, fit.kept)
     _report_zeros(group, all_whole=fit.all_whole)
     return group
 
 
 def _read_once(
-    sources: Sequence[Source], everywhere: Space, design: _core.Design, options: FitOptions
+    sources: Sequence[Source], everywhere: Space, plan: Plan, options: FitOptions
 ) -> tuple[Sequence[Source], FitOptions]:
     """Return sources that keep what is read of them, and the options with what that leaves.
 
@@ -163,10 +150,10 @@ def _read_once(
     space = max(spaces, key=lambda each: each.n_values)
     needed = fit_bytes(
         space.n_values,
-        design.n_columns,
-        _batch_bytes(sources, space, design, options),
+        _batch_bytes(sources, space, plan, options),
         options.n_threads,
         everywhere.bytes_to_read(sources[0]),
+        model_bytes=plan.bytes(space.n_values),
     )
     room = max(0, options.memory_budget - needed) // 2
     kept, n_bytes = options.masking.read_once(sources, room)
@@ -175,10 +162,10 @@ def _read_once(
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """What reading the images gives: the state of the fit and the number of zeros, by place."""
+    """What reading the images gives: what the model keeps, and the number of zeros, by place."""
 
     space: Space
-    state: _core.OlsState
+    seen: Accumulator
     n_zeros: NDArray[np.int32]
     all_whole: bool
     kept: RowStore | None = None
@@ -190,7 +177,7 @@ class _Read:
             self.kept.select(places)
         return _Read(
             self.space.restrict(keep),
-            self.state.select(places),
+            self.seen.select(places),
             self.n_zeros[keep],
             self.all_whole,
             self.kept,
@@ -216,37 +203,38 @@ def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
 def _read(
     sources: Sequence[Source],
     space: Space,
-    design: _core.Design,
+    plan: Plan,
     options: FitOptions,
 ) -> _Read:
     """Take up every image, from the cache where it has it."""
     cached = options.memory.location is not None
     tally = ZeroTally(space.n_values)
-    batch_bytes = _batch_bytes(sources, space, design, options)
-    needed = fit_bytes(
-        space.n_values,
-        design.n_columns,
-        batch_bytes,
-        options.n_threads,
-        space.bytes_to_read(sources[0]),
-    )
-    kept = None
+    batch_bytes = _batch_bytes(sources, space, plan, options)
+
+    def needed(n_missing: int) -> int:
+        return fit_bytes(
+            space.n_values,
+            batch_bytes,
+            options.n_threads,
+            space.bytes_to_read(sources[0]),
+            model_bytes=plan.bytes(space.n_values, n_missing),
+        )
+
+    kept, kept_bytes = None, 0
     if options.keep_rows and not is_remote():
-        room = max(0, options.memory_budget - needed) // 2
+        room = max(0, options.memory_budget - needed(0)) // 2
         kept = RowStore(len(sources), space.n_values, row_dtype(sources), memory_budget=room)
-        needed += kept.bytes_in_memory
-    check_missing = partial(
-        refuse_missing_beyond,
-        options.memory_budget,
-        n_working=design.n_working,
-        n_columns=design.n_columns,
-        without=needed,
-    )
+        kept_bytes = kept.bytes_in_memory
+
+    def check_missing(n_missing: int) -> None:
+        bytes_now = needed(n_missing) + kept_bytes
+        refuse_missing_beyond(options.memory_budget, n_missing, needed=bytes_now)
+
     with options.progress.bar(len(sources), "images") as advance:
-        state = fit_state(
+        seen = accumulate(
             sources,
             CachedSpace(space, options.memory) if cached else space,
-            design,
+            plan,
             n_threads=options.n_threads,
             fill=options.fill,
             advance=advance,
@@ -255,13 +243,13 @@ def _read(
             check_missing=check_missing,
             keep=kept,
         )
-    return _Read(space, state, tally.counts, tally.all_whole, kept)
+    return _Read(space, seen, tally.counts, tally.all_whole, kept)
 
 
 def _batch_bytes(
     sources: Sequence[Source],
     space: Space,
-    design: _core.Design,
+    plan: Plan,
     options: FitOptions,
 ) -> int:
     """Return how large a batch of rows may be; refuse a budget that has no room for one row."""
@@ -269,10 +257,11 @@ def _batch_bytes(
         options.memory_budget,
         BATCH_BYTES,
         n_values=space.n_values,
-        n_columns=design.n_columns,
-        row_bytes=row_dtype(sources).itemsize * space.n_values,
+        n_columns=plan.X.shape[1],
+        row_bytes=row_dtype(sources).itemsize * space.n_values * plan.model.rows_per_image,
         n_threads=options.n_threads,
         image_bytes=space.bytes_to_read(sources[0]),
+        model_bytes=plan.bytes(space.n_values),
     )
 
 
@@ -308,9 +297,9 @@ def mean_image(
         In file order.
     """
     del identity
-    constant = _core.Design(np.ones((len(sources), 1)))
+    constant = OLS.prepare(np.ones((len(sources), 1)), ("constant",))
     space = options.masking.as_stored(sources)
-    state = fit_state(
+    seen = accumulate(
         sources,
         space,
         constant,
@@ -318,14 +307,12 @@ def mean_image(
         fill=options.fill,
         batch_bytes=_batch_bytes(sources, space, constant, options),
     )
-    return _mean_of(state, constant, options.n_threads)
+    return _mean_of(constant.finish(seen, options.n_threads))
 
 
-def _mean_of(
-    state: _core.OlsState, design: _core.Design, n_threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    n_observations, _ = _core.observations_and_rank(state, design, n_threads)
-    return _core.mean(state, design, n_threads), n_observations
+def _mean_of(fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    mean = fit.mean
+    return mean, np.broadcast_to(fit.n_observations, mean.shape)
 
 
 def _background(
@@ -339,10 +326,11 @@ def _background(
     return space.background(mean, n_observations, n_images=n_images, min_observations=rank + 1)
 
 
-def _complete_voxels(fit: _Read, design: _core.Design, options: FitOptions) -> _Read:
+def _complete_voxels(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
     """Refuse, or leave out, the voxels that some image lacks."""
-    n_observations, _ = _core.observations_and_rank(fit.state, design, options.n_threads)
-    complete = n_observations == fit.state.n_rows
+    complete = np.broadcast_to(
+        plan.finish(fit.seen, options.n_threads).n_observations == len(plan.X), fit.space.n_values
+    )
     if options.missing == "raise" and not complete.all():
         zeros = " other than zero" if options.masking.zero_is_missing else ""
         raise ValueError(

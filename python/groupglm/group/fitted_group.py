@@ -13,7 +13,7 @@ from groupglm import _core
 from groupglm.engine.group_rows import GroupRows
 from groupglm.engine.rows import read_rows
 from groupglm.errors import GridMismatchError
-from groupglm.models.results import ContrastResult, OlsFit
+from groupglm.models.results import ContrastResult
 from groupglm.runtime.arguments import real_array
 from groupglm.spaces.registry import open_inputs
 from groupglm.spaces.statistic import Statistic
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.engine.row_store import RowStore
+    from groupglm.models.base import Fit
     from groupglm.spaces.base import RowStream, Source, Space
 
 __all__ = ["MISSING", "FittedGroup", "Missing", "PartialZeros", "VolumeMasker", "statistic_of"]
@@ -70,7 +71,7 @@ class FittedGroup:
     ----------
     space : Space
         The voxels.
-    result : OlsFit
+    result : Fit
         The fit.
     sources : tuple of Source
         The images, to be read again when residuals are asked for.
@@ -84,7 +85,7 @@ class FittedGroup:
     """
 
     space: Space
-    result: OlsFit
+    result: Fit
     sources: tuple[Source, ...]
     missing: Missing
     n_zeros: NDArray[np.int32] | None
@@ -150,9 +151,8 @@ class FittedGroup:
 
     def r_square_image(self) -> Any:
         """Return R-squared of each voxel."""
-        return self.space.to_image(
-            self.result.r_square, "r_square", statistic=Statistic("R-squared")
-        )
+        row = self.result.maps()["r_square"]()
+        return self.space.to_image(row, "r_square", statistic=Statistic("R-squared"))
 
     def predicted_image(self, out: Path | None = None) -> Any:
         """Return the fitted values, 4-D: one volume an image. The images are not read."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Ordinary least squares at many voxels, on arrays."""
+"""Ordinary least squares at many voxels: on arrays, and as a model of the engine."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -11,14 +12,29 @@ from groupglm import _core
 from groupglm.design.collinearity import quote_names
 from groupglm.design.matrix import check_design_matrix, check_size, describe_dependence
 from groupglm.errors import RankDeficientWarning, warn_caller
+from groupglm.models.array_rows import ArrayRows
+from groupglm.models.base import fill
 from groupglm.models.results import OlsFit
 from groupglm.runtime.arguments import real_array, whole_number
+from groupglm.runtime.array_archives import check_type
 from groupglm.tabular.labels import align_arrays
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["check_threads", "fit_ols", "prepare_design"]
+__all__ = ["OLS", "check_threads", "fit_ols"]
+
+_TYPES = {
+    "r": ("float64", 2),
+    "w": ("float64", 2),
+    "rss": ("float64", 1),
+    "missing_slot": ("int32", 1),
+    "missing_factors": ("float64", 1),
+    "missing_rows": ("int32", 1),
+    "exponent": ("int16", 1),
+}
 
 
 def fit_ols(
@@ -84,59 +100,161 @@ def fit_ols(
     matrix, names = _check_x(rows["X"])
     data = _check_y(rows["Y"], matrix.shape[0])
     threads = check_threads(n_threads)
-    design = prepare_design(matrix, names)
-    state = _core.OlsState(design.n_working, data.shape[1])
+    plan = OLS.prepare(matrix, names)
     try:
-        state.update(design, 0, data, threads)
+        seen = fill(plan, ArrayRows(data), n_threads=threads)
     except _core.InfiniteValueError as error:
         row, count = error.args
         raise ValueError(
             f"Y holds {count} infinite values in row {row + 1} (Y[{row}]); replace them by NaN "
             "to treat them as missing, or correct the image"
         ) from None
-    return OlsFit(X=matrix, column_names=names, n_threads=threads, _state=state, _design=design)
+    return plan.finish(seen, threads)
 
 
-def prepare_design(matrix: NDArray[np.float64], names: tuple[str, ...]) -> _core.Design:
-    """Factorise a design matrix, and refuse or report what cannot be fitted well.
+@dataclass(frozen=True, eq=False)
+class OlsAccumulator:
+    """The compiled state of a fit, and the design whose rows it takes."""
 
-    Parameters
-    ----------
-    matrix : array, shape (n_images, n_columns)
-        C-ordered and finite.
-    names : tuple of str
-        The columns' names.
+    state: _core.OlsState
+    design: _core.Design
 
-    Returns
-    -------
-    _core.Design
-        The factorised design.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _accumulator_of, (self.state.__getstate__(), self.design.__getstate__())
 
-    Raises
-    ------
-    ValueError
-        If no residual degree of freedom is left.
+    @property
+    def n_missing(self) -> int:
+        """Number of voxels that some row has lacked so far."""
+        return self.state.n_factors
 
-    Warns
-    -----
-    groupglm.errors.RankDeficientWarning
-        If columns are linearly dependent.
-    """
-    n_images = matrix.shape[0]
-    check_size(n_images, matrix.shape[1])
-    design = _core.Design(matrix)
-    if design.rank >= n_images:
-        raise ValueError(
-            f"no residual degrees of freedom: {n_images} images and a design matrix of rank "
-            f"{design.rank} ({quote_names(names)}); add images or drop columns"
+    def update(
+        self, first: int, rows: NDArray[np.float32] | NDArray[np.float64], n_threads: int
+    ) -> None:
+        """Take rows; `first` is the number of the first of them."""
+        self.state.update(self.design, first, rows, n_threads)
+
+    def merge(self, other: OlsAccumulator, n_threads: int) -> None:
+        """Take what another accumulator has seen."""
+        self.state.merge(other.state, n_threads)
+
+    def select(self, places: NDArray[np.int64]) -> OlsAccumulator:
+        """Return the accumulator of some of the voxels."""
+        return OlsAccumulator(self.state.select(places), self.design)
+
+
+@dataclass(frozen=True)
+class Ols:
+    """Ordinary least squares; missing values are left out voxel by voxel."""
+
+    kind: ClassVar[str] = "ols"
+    rows_per_image: ClassVar[int] = 1
+
+    def prepare(self, X: NDArray[np.float64], column_names: tuple[str, ...]) -> OlsPlan:
+        """Factorise a design, and refuse or report what cannot be fitted well."""
+        n_images = len(X)
+        check_size(n_images, X.shape[1])
+        design = _core.Design(X)
+        if design.rank >= n_images:
+            raise ValueError(
+                f"no residual degrees of freedom: {n_images} images and a design matrix of rank "
+                f"{design.rank} ({quote_names(column_names)}); add images or drop columns"
+            )
+        if design.rank < design.n_columns:
+            warn_caller(
+                f"the design matrix has rank {design.rank}, but {design.n_columns} columns: "
+                f"{describe_dependence(X, column_names)}. Degrees of freedom follow the rank; "
+                "contrasts that the columns confound are refused",
+                RankDeficientWarning,
+            )
+        return OlsPlan(X, column_names, design)
+
+    def load(
+        self,
+        X: NDArray[np.float64],
+        column_names: tuple[str, ...],
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        n_values: int,
+        n_threads: int,
+    ) -> OlsFit:
+        """Make a fit of the arrays of its state, which a file held."""
+        own = {name: arrays[name] for name in _TYPES if name != "exponent"}
+        own["exponent"] = arrays.get("exponent", np.empty(0, np.int16))
+        for name, array in own.items():
+            check_type(name, array, *_TYPES[name])
+        if (own["missing_rows"] > len(X)).any():
+            raise ValueError(f"a voxel has more images than {len(X)}")
+        if own["rss"].shape != (n_values,) or own["w"].shape[1:] != (n_values,):
+            raise ValueError(f"its state does not fit the {n_values} voxels of its mask")
+        return OlsFit.from_parts(X, column_names, n_threads, (len(X), *own.values()))
+
+
+OLS = Ols()
+
+
+@dataclass(frozen=True, eq=False)
+class OlsPlan:
+    """A factorised design, one row an image."""
+
+    X: NDArray[np.float64]
+    column_names: tuple[str, ...]
+    design: _core.Design
+    model: ClassVar[Ols] = OLS
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As arrays: a worker's processor may run the compiled core of another level.
+        return _plan_of, (self.X, self.column_names, self.design.__getstate__())
+
+    @property
+    def rank(self) -> int:
+        """Rank of the design."""
+        return self.design.rank
+
+    def bytes(self, n_values: int, n_missing: int = 0) -> int:
+        """Return the bytes of two states, and of the factors of voxels with missing values.
+
+        A state has (n_columns + 2) numbers a voxel. A voxel that some image lacks has a triangular
+        factor in both, and in a third while one of them grows or is merged.
+        """
+        q = self.design.n_working
+        factors = n_missing * 12 * (q * (q + 1) + 4)
+        return 16 * (self.design.n_columns + 2) * n_values + factors
+
+    def part(self, first: int, count: int) -> OlsPlan:
+        """Return the plan of some of the images."""
+        X = self.X[first : first + count]
+        return OlsPlan(X, self.column_names, self.design.rows(first, count))
+
+    def accumulator(self, n_values: int) -> OlsAccumulator:
+        """Return an empty one."""
+        return OlsAccumulator(_core.OlsState(self.design.n_working, n_values), self.design)
+
+    def finish(self, accumulator: Any, n_threads: int) -> OlsFit:
+        """Return the fit to the rows of all images."""
+        return OlsFit(
+            X=self.X,
+            column_names=self.column_names,
+            n_threads=n_threads,
+            _state=accumulator.state,
+            _design=self.design,
         )
-    if design.rank < design.n_columns:
-        warn_caller(
-            f"the design matrix has rank {design.rank}, but {design.n_columns} columns: "
-            f"{describe_dependence(matrix, names)}. Degrees of freedom follow the rank; contrasts "
-            "that the columns confound are refused",
-            RankDeficientWarning,
-        )
+
+
+def _accumulator_of(state: tuple[Any, ...], design: tuple[Any, ...]) -> OlsAccumulator:
+    own = _core.OlsState.__new__(_core.OlsState)
+    own.__setstate__(state)
+    return OlsAccumulator(own, _design_of(design))
+
+
+def _plan_of(
+    X: NDArray[np.float64], column_names: tuple[str, ...], design: tuple[Any, ...]
+) -> OlsPlan:
+    return OlsPlan(X, column_names, _design_of(design))
+
+
+def _design_of(parts: tuple[Any, ...]) -> _core.Design:
+    design = _core.Design.__new__(_core.Design)
+    design.__setstate__(parts)
     return design
 
 

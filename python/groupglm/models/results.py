@@ -4,24 +4,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from groupglm import _core
-from groupglm.design.collinearity import confounded_columns, describe_contrast, quote_names
-from groupglm.errors import NotEstimableError
-from groupglm.runtime.arguments import check_choice, real_array
+from groupglm.models.arguments import (
+    check_contrast,
+    check_data,
+    check_rows,
+    choose_stat_type,
+    refuse,
+)
+from groupglm.models.base import Words
 from groupglm.runtime.rounding import span
 from groupglm.tabular.labels import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["ContrastResult", "OlsFit", "StatType"]
 
 StatType = Literal["t", "F"]
 DegreesOfFreedom: TypeAlias = "float | NDArray[np.int64] | NDArray[np.float64]"
+
+_STATE = ("r", "w", "rss", "missing_slot", "missing_factors", "missing_rows", "exponent")
+_SEARLE = "Searle SR. Linear Models. New York: Wiley; 1971."
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +106,7 @@ class OlsFit:
     n_threads: int
     _state: _core.OlsState = field(repr=False)
     _design: _core.Design = field(repr=False)
+    kind: ClassVar[str] = "ols"
 
     def __repr__(self) -> str:
         return f"OlsFit({self.facts})"
@@ -279,11 +290,11 @@ class OlsFit:
         >>> round(float(result.effect_size[0]), 4), round(float(result.stat[0]), 4), result.df
         (2.0, 3.4641, 2)
         """
-        values = self._check_contrast(_real_array(contrast, "contrast"))
-        chosen = _choose_stat_type(values, stat_type)
+        values = check_contrast(contrast, self.column_names)
+        chosen = choose_stat_type(values, stat_type)
         rows = np.ascontiguousarray(np.atleast_2d(values))
         if not _core.is_estimable(self._state, self._design, rows):
-            self._refuse(np.atleast_2d(values))
+            raise refuse(self.X, self.column_names, np.atleast_2d(values))
         effect, variance, stat, p_value, z_score, rank = _core.contrast(
             self._state, self._design, rows, chosen, self.n_threads
         )
@@ -297,31 +308,6 @@ class OlsFit:
             stat_type=chosen,
             df=df_residual if chosen == "t" else (rank, df_residual),
         )
-
-    def _check_contrast(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        n_columns = self.X.shape[1]
-        if values.ndim not in (1, 2) or values.size == 0 or values.shape[-1] != n_columns:
-            raise ValueError(
-                f"contrast has shape {values.shape}; it must be ({n_columns},) or (n_rows, "
-                f"{n_columns}), one number for each column: {', '.join(self.column_names)}"
-            )
-        if not np.isfinite(values).all():
-            raise ValueError("contrast holds NaN or infinite values; give finite numbers")
-        if not values.any():
-            raise ValueError("Contrast is null: all its values are zero; give at least one weight")
-        return values
-
-    def _refuse(self, rows: NDArray[np.float64]) -> None:
-        for row in rows:
-            columns = confounded_columns(self.X, self.column_names, row)
-            if columns:
-                raise NotEstimableError(
-                    f"contrast {describe_contrast(row, self.column_names)} is not estimable: the "
-                    f"design cannot tell apart the columns {quote_names(columns)}; drop one of "
-                    "them, or test a contrast that does not depend on how the effect is shared "
-                    "among them"
-                )
-        raise NotEstimableError("contrast is not estimable with this design matrix")
 
     def predicted(self, X: ArrayLike | None = None) -> NDArray[np.float64]:
         """Compute the fitted values X beta.
@@ -341,7 +327,7 @@ class OlsFit:
         ValueError
             If X has another number of columns.
         """
-        return _core.predict(self._check_rows(X), self.beta, self.n_threads)
+        return _core.predict(self._rows(X), self.beta, self.n_threads)
 
     def residuals(
         self, X: ArrayLike | None, Y: NDArray[np.float32] | NDArray[np.float64]
@@ -365,38 +351,35 @@ class OlsFit:
         ValueError
             If the shapes do not match the fit, or Y is of another type.
         """
-        rows = self._check_rows(X)
-        data: Any = real_array("Y", Y, missing=True)
-        if data.shape != (rows.shape[0], self.n_voxels) or data.dtype.kind != "f":
-            raise ValueError(
-                f"Y is {data.dtype} of shape {data.shape}; it must be float32 or float64 of shape "
-                f"({rows.shape[0]}, {self.n_voxels}), as it was for the fit"
-            )
-        if data.dtype not in (np.float32, np.float64):
-            data = data.astype(np.float64)
+        rows = self._rows(X)
+        data = check_data(Y, len(rows), self.n_voxels)
         return _core.residuals(rows, self.beta, data, self.n_threads)
 
-    def _check_rows(self, X: ArrayLike | None) -> NDArray[np.float64]:
-        rows = self.X if X is None else np.ascontiguousarray(_real_array(X, "X"))
-        if rows.ndim != 2 or rows.shape[1] != self.X.shape[1]:
-            raise ValueError(
-                f"X has shape {rows.shape}; it must be (n_rows, {self.X.shape[1]}), with the "
-                f"columns {', '.join(self.column_names)}"
-            )
-        return rows
+    def _rows(self, X: ArrayLike | None) -> NDArray[np.float64]:
+        return self.X if X is None else check_rows(X, self.column_names)
 
+    def maps(self) -> Mapping[str, Callable[[], NDArray[np.float64]]]:
+        """Return what computes each map of the fit itself, by name.
 
-def _real_array(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    return real_array(name, values).astype(np.float64)
+        Returns
+        -------
+        mapping of str to callable
+            "r_square".
+        """
+        return {"r_square": lambda: self.r_square}
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the state as arrays by name, for a file; an empty one may be left out of it."""
+        _, *parts = self.state_parts()
+        own = dict(zip(_STATE, parts, strict=True))
+        if not len(own["exponent"]):
+            del own["exponent"]
+        return own
 
-def _choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) -> StatType:
-    if stat_type is None:
-        return "t" if values.ndim == 1 else "F"
-    check_choice("stat_type", stat_type, ("t", "F", None))
-    if stat_type == "t" and values.ndim == 2 and values.shape[0] > 1:
-        raise ValueError(
-            f"stat_type='t' needs a single contrast, but {values.shape[0]} rows were given; give "
-            "one row, or stat_type='F' to test them together"
+    def words(self) -> Words:
+        """Return how a report speaks of the method."""
+        return Words(
+            plain="fitted by ordinary least squares",
+            cited="fitted by ordinary least squares (Searle, 1971)",
+            references=(_SEARLE,),
         )
-    return stat_type

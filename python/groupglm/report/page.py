@@ -124,7 +124,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "corrections": [words.correction(own) for own in request.corrections] if findings else [],
         "methods": _methods(group, contrasts, request, versions),
         "references": [
-            *words.references(request.corrections),
+            *words.references(group, request.corrections),
             *permuted_words.references([one for own in permuted for one in own]),
         ],
         "data": data_section(group, quality),

@@ -36,7 +36,6 @@ __all__ = [
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
 _REFERENCES = {
-    "ols": "Searle SR. Linear Models. New York: Wiley; 1971.",
     "fdr": (
         "Benjamini Y, Hochberg Y. Controlling the false discovery rate: a practical and powerful "
         "approach to multiple testing. J R Stat Soc B. 1995;57:289-300."
@@ -82,8 +81,8 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
     gaps = f" Missing values were {missing} ({n_missing:,} in all)." if n_missing else ""
     return (
         f"At each of {group.space.n_values:,} voxels, the values of {len(group.sources)} images "
-        f"were explained by a linear model with {columns}, fitted by ordinary least squares. That "
-        f"leaves {rounding.span(result.df_residual)} degrees of freedom for the error.{gaps}"
+        f"were explained by a linear model with {columns}, {result.words().plain}. That leaves "
+        f" {rounding.span(result.df_residual)} degrees of freedom for the error.{gaps}"
     )
 
 
@@ -212,8 +211,8 @@ def methods(
     result = group.result
     zooms = f" {TIMES} ".join(f"{edge:g}" for edge in _edges(group))
     text = (
-        f"Group analysis was a mass-univariate general linear model, fitted by ordinary least "
-        f"squares (Searle, 1971) with groupglm {versions['groupglm']} (Python "
+        f"Group analysis was a mass-univariate general linear model, "
+        f"{result.words().cited} with groupglm {versions['groupglm']} (Python "
         f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
         f"images of {len(group.sources)} inputs ({zooms} mm voxels) were modelled at "
         f"{group.space.n_values:,} voxels with the regressors {listed(result.column_names, 40)}, "
@@ -266,8 +265,8 @@ def _sides(findings: Sequence[Finding]) -> str:
     return f"t tests were {sides}, and {of_f}" if of_t else of_f
 
 
-def references(corrections: Sequence[ReportOptions]) -> list[str]:
+def references(group: FittedGroup, corrections: Sequence[ReportOptions]) -> list[str]:
     """Return what the methods and the report rest on."""
     uses_fdr = any(options.height_control == "fdr" for options in corrections)
-    keys = ["ols", "vif", "outliers", *(["fdr"] if uses_fdr else [])]
-    return [_REFERENCES[key] for key in keys]
+    keys = ["vif", "outliers", *(["fdr"] if uses_fdr else [])]
+    return [*group.result.words().references, *(_REFERENCES[key] for key in keys)]

@@ -25,7 +25,7 @@ from groupglm.runtime.regular_files import check_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ArchiveError", "Members", "array_of", "open_archive"]
+__all__ = ["ArchiveError", "Members", "array_of", "check_type", "open_archive"]
 
 
 class ArchiveError(ValueError):
@@ -167,3 +167,9 @@ def array_of(data: bytes) -> NDArray[Any]:
             raise ArchiveError("is not an array of text: it has characters that do not exist")
     values = np.frombuffer(data, dtype, math.prod(shape), len(data) - n_bytes)
     return values.reshape(shape, order="F" if by_columns else "C").copy(order="C")
+
+
+def check_type(name: str, array: NDArray[Any], dtype: str, ndim: int) -> None:
+    """Refuse an array of another type, or of another number of axes; ValueError names it."""
+    if array.dtype != dtype or array.ndim != ndim:
+        raise ValueError(f"{name} is {array.dtype} of {array.ndim} axes, not {dtype} of {ndim}")

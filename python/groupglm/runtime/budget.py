@@ -52,61 +52,40 @@ def free_bytes() -> int:
 
 
 def fit_bytes(
-    n_values: int,
-    n_columns: int,
-    batch_bytes: int,
-    n_threads: int,
-    image_bytes: int,
-    *,
-    n_missing: int = 0,
-    n_working: int | None = None,
+    n_values: int, batch_bytes: int, n_threads: int, image_bytes: int, *, model_bytes: int
 ) -> int:
     """Return the bytes a fit takes, whatever the number of images.
 
-    Two states (the total, and that of the chunk being read), two batches of rows (one is read while
-    the other is taken up), the images that the threads are reading, and the counts of exact zeros
-    (a number of 4 bytes and one of 1 a voxel, and a mark of 1 in each thread):
+    What the model keeps, two batches of rows (one is read while the other is taken up), the images
+    that the threads are reading, and the counts of exact zeros (a number of 4 bytes and one of 1 a
+    voxel, and a mark of 1 in each thread):
 
-        (16 * (n_columns + 2) + 5 + n_threads) * n_values
+        model_bytes  +  (5 + n_threads) * n_values
             +  2 * batch_bytes  +  n_threads * image_bytes
-
-    Voxels that some image lacks have a triangular factor of their own in both states, and in a
-    third while one of them grows or is merged:
-
-        n_missing * 12 * (n_working * (n_working + 1) + 4)
 
     Parameters
     ----------
     n_values : int
         Voxels of a row; of the whole grid as long as no mask is known.
-    n_columns : int
-        Columns of the design.
     batch_bytes : int
         Size of a batch of rows.
     n_threads : int
         Threads.
     image_bytes : int
         What one image takes while it is read: the inflated file, and the volume that is prepared.
-    n_missing : int, optional
-        Voxels that some image lacks.
-    n_working : int, optional
-        Columns of the working design: `n_columns`, or one more (the default) where the constant is
-        no column and no sum of columns.
+    model_bytes : int
+        What the model keeps, of voxels with missing values too (`groupglm.models.base.Plan.bytes`).
 
     Returns
     -------
     int
         Bytes, besides Python and the packages.
     """
-    q = n_columns + 1 if n_working is None else n_working
-    factors = n_missing * 12 * (q * (q + 1) + 4)
-    voxel = 16 * (n_columns + 2) + 5 + n_threads
-    return voxel * n_values + 2 * batch_bytes + n_threads * image_bytes + factors
+    counts = (5 + n_threads) * n_values
+    return model_bytes + counts + 2 * batch_bytes + n_threads * image_bytes
 
 
-def refuse_missing_beyond(
-    budget: int, n_missing: int, n_working: int, *, without: int, n_columns: int
-) -> None:
+def refuse_missing_beyond(budget: int, n_missing: int, *, needed: int) -> None:
     """Refuse to go on where the voxels that lack values take more than the budget.
 
     Parameters
@@ -115,17 +94,14 @@ def refuse_missing_beyond(
         Bytes that the fit may take.
     n_missing : int
         Voxels that some image lacks, as known so far.
-    n_working, n_columns : int
-        As for `fit_bytes`.
-    without : int
-        Bytes that the fit takes without them.
+    needed : int
+        Bytes that the fit takes with them.
 
     Raises
     ------
     ValueError
         If they do not fit.
     """
-    needed = without + fit_bytes(0, n_columns, 0, 0, 0, n_missing=n_missing, n_working=n_working)
     if needed > budget:
         raise ValueError(
             f"memory_budget is {budget / 1e6:.0f} MB, but {n_missing} voxels lack values in some "
@@ -143,6 +119,7 @@ def batch_bytes_within(
     row_bytes: int,
     n_threads: int,
     image_bytes: int,
+    model_bytes: int,
 ) -> int:
     """Return how large a batch of rows may be.
 
@@ -152,22 +129,24 @@ def batch_bytes_within(
         Bytes that the fit may take.
     wanted : int
         Bytes of a batch if there is room.
-    n_values, n_columns, n_threads, image_bytes : int
+    n_values, n_threads, image_bytes, model_bytes : int
         As for `fit_bytes`.
+    n_columns : int
+        Columns of the design, for the message.
     row_bytes : int
-        Bytes of one row: the least a batch can be.
+        Bytes of the rows of one image: the least a batch can be.
 
     Returns
     -------
     int
-        Bytes of a batch, at least one row.
+        Bytes of a batch, at least the rows of one image.
 
     Raises
     ------
     ValueError
-        If not even single rows fit.
+        If not even they fit.
     """
-    least = fit_bytes(n_values, n_columns, row_bytes, n_threads, image_bytes)
+    least = fit_bytes(n_values, row_bytes, n_threads, image_bytes, model_bytes=model_bytes)
     if least > budget:
         raise ValueError(
             f"memory_budget is {budget / 1e6:.0f} MB, but a fit of {n_values} voxels and "

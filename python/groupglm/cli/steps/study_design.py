@@ -221,18 +221,18 @@ def make_study(
         If the design cannot be used.
     """
     from groupglm.design.matrix import check_design_matrix, report_collinearity
-    from groupglm.models.ols import prepare_design
+    from groupglm.models.ols import OLS
 
     matrix = check_design_matrix(design, len(matched.maps))
     columns = tuple(str(name) for name in design.columns)
-    prepared = prepare_design(matrix, columns)
-    if prepared.rank == prepared.n_columns:
+    plan = OLS.prepare(matrix, columns)
+    if plan.rank == len(columns):
         report_collinearity(matrix, columns)
     return Study(
         maps=matched.maps,
         design=design,
-        rank=prepared.rank,
-        df_residual=len(design) - prepared.rank,
+        rank=plan.rank,
+        df_residual=len(design) - plan.rank,
         contrasts=contrasts,
         left_out=matched.left_out,
         levels=levels,

@@ -22,7 +22,7 @@ from groupglm.inference.permutation.options import PermutationOptions, Scale, ch
 from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.inputs import Cohort, kind_of_data, make_cohort
-from groupglm.models.ols import prepare_design
+from groupglm.models.ols import OLS
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.spaces.statistic import Statistic
@@ -387,12 +387,9 @@ def _fit(
     names = tuple(str(name) for name in frame.columns)
     if model_intercept:
         X, names, values = _with_intercept(X, names, values)
-    design = prepare_design(X, names)
     group = fit_group(
         sources,
-        design,
-        X,
-        names,
+        OLS.prepare(X, names),
         FitOptions(
             masking=masking,
             # Which voxels lack values is known when they are read.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -145,7 +145,7 @@ def _parts(data: Data, columns: Integers) -> Iterator[Data]:
 def find_presence(
     source: DataSource,
     data: Data,
-    df_residual: int | Integers,
+    df_residual: float | NDArray[Any],
     parts: Partition,
     exchange: Exchange,
 ) -> Presence | None:
@@ -179,7 +179,7 @@ def find_presence(
     UserWarning
         Which voxels are not tested, and why.
     """
-    if isinstance(df_residual, int):
+    if not isinstance(df_residual, np.ndarray):
         return None
     lacking = lacking_voxels(data)
     if not len(lacking):

@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
@@ -112,7 +112,7 @@ def permutation_test(
     contrast: Floats,
     source: DataSource,
     statistic: Floats,
-    df_residual: int | NDArray[np.int64],
+    df_residual: float | NDArray[Any],
     options: PermutationOptions,
     *,
     neighbours: Callable[[], Neighbours] | None = None,

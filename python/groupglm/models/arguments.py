@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is asked of a fit, checked: contrasts, statistics, rows of a design."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from groupglm.design.collinearity import confounded_columns, describe_contrast, quote_names
+from groupglm.errors import NotEstimableError
+from groupglm.runtime.arguments import check_choice, real_array
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from groupglm.models.results import StatType
+
+__all__ = ["check_contrast", "check_data", "check_rows", "choose_stat_type", "refuse"]
+
+
+def check_contrast(contrast: ArrayLike, column_names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return a contrast as it was given, a vector or a matrix, if it fits the design's columns."""
+    values = _real_array(contrast, "contrast")
+    n_columns = len(column_names)
+    if values.ndim not in (1, 2) or values.size == 0 or values.shape[-1] != n_columns:
+        raise ValueError(
+            f"contrast has shape {values.shape}; it must be ({n_columns},) or (n_rows, "
+            f"{n_columns}), one number for each column: {', '.join(column_names)}"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("contrast holds NaN or infinite values; give finite numbers")
+    if not values.any():
+        raise ValueError("Contrast is null: all its values are zero; give at least one weight")
+    return values
+
+
+def choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) -> StatType:
+    """Return the statistic that is asked for: by default t of a vector, F of a matrix."""
+    if stat_type is None:
+        return "t" if values.ndim == 1 else "F"
+    check_choice("stat_type", stat_type, ("t", "F", None))
+    if stat_type == "t" and values.ndim == 2 and values.shape[0] > 1:
+        raise ValueError(
+            f"stat_type='t' needs a single contrast, but {values.shape[0]} rows were given; give "
+            "one row, or stat_type='F' to test them together"
+        )
+    return stat_type
+
+
+def refuse(
+    X: NDArray[np.float64], column_names: tuple[str, ...], rows: NDArray[np.float64]
+) -> NotEstimableError:
+    """Return the error of a contrast, shape (n_rows, n_columns), that X cannot estimate."""
+    for row in rows:
+        columns = confounded_columns(X, column_names, row)
+        if columns:
+            return NotEstimableError(
+                f"contrast {describe_contrast(row, column_names)} is not estimable: the "
+                f"design cannot tell apart the columns {quote_names(columns)}; drop one of "
+                "them, or test a contrast that does not depend on how the effect is shared "
+                "among them"
+            )
+    return NotEstimableError("contrast is not estimable with this design matrix")
+
+
+def check_rows(X: ArrayLike, column_names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return rows of a design, shape (n_rows, n_columns), C-ordered."""
+    rows = np.ascontiguousarray(_real_array(X, "X"))
+    if rows.ndim != 2 or rows.shape[1] != len(column_names):
+        raise ValueError(
+            f"X has shape {rows.shape}; it must be (n_rows, {len(column_names)}), with the "
+            f"columns {', '.join(column_names)}"
+        )
+    return rows
+
+
+def check_data(
+    Y: ArrayLike, n_rows: int, n_values: int
+) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Return the data of rows, shape (n_rows, n_values), of float32 or float64."""
+    data = real_array("Y", Y, missing=True)
+    if data.shape != (n_rows, n_values) or data.dtype.kind != "f":
+        raise ValueError(
+            f"Y is {data.dtype} of shape {data.shape}; it must be float32 or float64 of shape "
+            f"({n_rows}, {n_values}), as it was for the fit"
+        )
+    return data if data.dtype in (np.float32, np.float64) else data.astype(np.float64)
+
+
+def _real_array(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    return real_array(name, values).astype(np.float64)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a model is: the seam between statistics and whatever reads, tests, saves and reports.
+
+A `Model` and a design make a `Plan`. The plan makes an `Accumulator`, which takes rows of values as
+they are read; of a full accumulator it makes a `Fit`, of which contrasts are asked. The layers
+above know these protocols only: another model is another file in this package, named in
+`groupglm.models.kinds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from groupglm.models.results import ContrastResult, StatType
+
+__all__ = ["Accumulator", "Fit", "Model", "Plan", "Rows", "Values", "Words", "fill"]
+
+Values: TypeAlias = "NDArray[np.float32] | NDArray[np.float64]"
+
+
+class Rows(Protocol):
+    """The values of all inputs at all places: rows are inputs, columns are places."""
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of rows."""
+        ...
+
+    @property
+    def n_values(self) -> int:
+        """Length of a row: number of places."""
+        ...
+
+    def batches(self) -> Generator[tuple[int, Values], None, None]:
+        """Yield the number of a first row and some whole rows, in order; valid until the next."""
+        ...
+
+    def tiles(
+        self, max_bytes: int
+    ) -> Generator[tuple[NDArray[np.int64], NDArray[Any]], None, None]:
+        """Yield some places and the values of all rows there, shape (n_inputs, n_places)."""
+        ...
+
+
+class Accumulator(Protocol):
+    """What a model keeps of rows that it has seen: it can be sent to another process."""
+
+    @property
+    def n_missing(self) -> int:
+        """Number of places that some row has lacked so far."""
+        ...
+
+    def update(self, first: int, rows: Values, n_threads: int) -> None:
+        """Take rows; `first` is the number of the first of them.
+
+        Raises
+        ------
+        groupglm._core.InfiniteValueError
+            If a value is infinite: of which row here, and how many.
+        """
+        ...
+
+    def merge(self, other: Self, n_threads: int) -> None:
+        """Take what another accumulator has seen: rows that follow those seen here."""
+        ...
+
+    def select(self, places: NDArray[np.int64]) -> Self:
+        """Return the accumulator of some of the places."""
+        ...
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a report speaks of a model.
+
+    Parameters
+    ----------
+    plain : str
+        How it was fitted, for the reader of the page, as "fitted by ...".
+    cited : str
+        The same for a paper, with the sources as (author, year).
+    references : tuple of str
+        Those sources.
+    """
+
+    plain: str
+    cited: str
+    references: tuple[str, ...]
+
+
+class Fit(Protocol):
+    """A fitted model at every place."""
+
+    kind: ClassVar[str]
+    """That of its model."""
+
+    @property
+    def X(self) -> NDArray[np.float64]:  # noqa: N802 - a matrix
+        """The design matrix, shape (n_images, n_columns)."""
+        ...
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of its columns."""
+        ...
+
+    @property
+    def n_threads(self) -> int:
+        """Number of threads for what is computed later; 0 means all."""
+        ...
+
+    @property
+    def facts(self) -> str:
+        """What was fitted, in numbers, for `repr`."""
+        ...
+
+    @property
+    def n_observations(self) -> int | NDArray[np.int64]:
+        """Number of images with data, one for all places or one a place."""
+        ...
+
+    @property
+    def df_residual(self) -> float | NDArray[Any]:
+        """Residual degrees of freedom, one for all places or one a place."""
+        ...
+
+    @property
+    def beta(self) -> NDArray[np.float64]:
+        """Coefficients, shape (n_columns, n_values)."""
+        ...
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of the images that have a place, shape (n_values,)."""
+        ...
+
+    @property
+    def residual_sd(self) -> NDArray[np.float64]:
+        """Standard deviation of an image about the fit, shape (n_values,)."""
+        ...
+
+    def contrast(self, contrast: ArrayLike, *, stat_type: StatType | None = None) -> ContrastResult:
+        """Test a contrast of the coefficients at every place."""
+        ...
+
+    def predicted(self, X: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the fitted values of rows of a design, shape (n_rows, n_values)."""
+        ...
+
+    def residuals(self, X: ArrayLike | None, Y: Values) -> Values:
+        """Return the data of rows less their fitted values, shape (n_rows, n_values)."""
+        ...
+
+    def maps(self) -> Mapping[str, Callable[[], NDArray[np.float64]]]:
+        """Return what computes each of the model's own maps, shape (n_values,), by name."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what `Model.load` makes the fit of again, by name."""
+        ...
+
+    def words(self) -> Words:
+        """Return the report's words about the method."""
+        ...
+
+
+class Plan(Protocol):
+    """A model and a design: checked, and ready for rows. It can be sent to another process."""
+
+    @property
+    def model(self) -> Model:
+        """Whose it is."""
+        ...
+
+    @property
+    def X(self) -> NDArray[np.float64]:  # noqa: N802 - a matrix
+        """The design matrix, shape (n_images, n_columns)."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """Rank of the design: a place with no more images than that has nothing to test."""
+        ...
+
+    def bytes(self, n_values: int, n_missing: int = 0) -> int:
+        """Return the bytes of the accumulators while a fit streams, `n_missing` places with gaps.
+
+        Two of them (the total, and that of the chunk being read), and what a merge needs for the
+        places that some image lacks.
+        """
+        ...
+
+    def part(self, first: int, count: int) -> Plan:
+        """Return the plan of some of the images, to fill an accumulator elsewhere."""
+        ...
+
+    def accumulator(self, n_values: int) -> Accumulator:
+        """Return an empty one."""
+        ...
+
+    def finish(self, accumulator: Any, n_threads: int) -> Fit:
+        """Return the fit to the rows of all images, which the accumulator has seen."""
+        ...
+
+
+class Model(Protocol):
+    """A kind of model, with its settings."""
+
+    kind: ClassVar[str]
+    """What saved files call it."""
+
+    rows_per_image: ClassVar[int]
+    """Rows that an image gives: its values, and for some models their variances after them."""
+
+    def prepare(self, X: NDArray[np.float64], column_names: tuple[str, ...]) -> Plan:
+        """Check a design, shape (n_images, n_columns), C-ordered and finite.
+
+        Raises
+        ------
+        ValueError
+            If no residual degree of freedom is left.
+
+        Warns
+        -----
+        groupglm.errors.RankDeficientWarning
+            If columns are linearly dependent.
+        """
+        ...
+
+    def load(
+        self,
+        X: NDArray[np.float64],
+        column_names: tuple[str, ...],
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        n_values: int,
+        n_threads: int,
+    ) -> Fit:
+        """Make a fit of what `Fit.arrays` returned, and of a design.
+
+        Raises
+        ------
+        KeyError
+            If an array is lacking.
+        ValueError
+            If the arrays are of another type or size, or do not fit each other or the design. They
+            come from a file that anybody may have written.
+        """
+        ...
+
+
+def fill(plan: Plan, rows: Rows, *, n_threads: int) -> Accumulator:
+    """Return what a model keeps of rows, taken a batch after another."""
+    accumulator = plan.accumulator(rows.n_values)
+    for first, values in rows.batches():
+        accumulator.update(first, values, n_threads)
+    return accumulator
