@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Spaces side by side in one row: two hemispheres, or grayordinates.
+
+A row of a `CompositeSpace` is the rows of its members, one after the other. An input of it, a
+`CompositeSource`, holds an input for each member, by name. Neighbours are the members' own: no
+cluster reaches from one member into another. A kind of data that is made of parts inherits from
+`CompositeSpace`, and says what its images are by `join`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import joblib
+import numpy as np
+
+from groupglm._core import Neighbours
+from groupglm.spaces.base import Part, RowStream, Space
+from groupglm.spaces.registry import kind_of_tag
+from groupglm.spaces.zeros import Zeros
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from groupglm.spaces.base import Source
+    from groupglm.spaces.statistic import Statistic
+
+__all__ = ["CompositeSource", "CompositeSpace", "load_composite"]
+
+_MIXED = "places"  # what is counted where members have several units
+
+
+@dataclass(frozen=True, eq=False)
+class CompositeSource:
+    """One input for each member of a composite space.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    members : mapping of str to Source
+        By the names of the space's members.
+    """
+
+    name: str
+    members: Mapping[str, Source]
+
+    @property
+    def extent(self) -> str:
+        """How much each member holds, in words."""
+        return " and ".join(source.extent for source in self.members.values())
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What holds the values of all members exactly."""
+        return np.result_type(*{source.dtype for source in self.members.values()})
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether some member's values are scaled integers."""
+        return any(source.is_quantised for source in self.members.values())
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether all values can be had."""
+        return all(source.is_readable for source in self.members.values())
+
+    @property
+    def saved_in(self) -> str | None:
+        """The saved model that names the input."""
+        return next(iter(self.members.values())).saved_in
+
+    @property
+    def nbytes_in_memory(self) -> float:
+        """Bytes that travel when it is sent to another process."""
+        return sum(source.nbytes_in_memory for source in self.members.values())
+
+    def fingerprint(self) -> Hashable:
+        """Identify the values of all members; None where one is not known."""
+        prints = {name: source.fingerprint() for name, source in self.members.items()}
+        return None if None in prints.values() else tuple(prints.items())
+
+    def difference(self, other: Any) -> str | None:
+        """Say which member is elsewhere than that of another source, or of a space, and how."""
+        if list(self.members) != list(other.members):
+            return f"it has {', '.join(self.members)}, not {', '.join(other.members)}"
+        for name, source in self.members.items():
+            difference = source.difference(other.members[name])
+            if difference is not None:
+                return f"{name}: {difference}"
+        return None
+
+    def value_range(self) -> tuple[float, float]:
+        """Read all members, and return the range of their finite values and zero."""
+        lows, highs = zip(*(each.value_range() for each in self.members.values()), strict=True)
+        return min(lows), max(highs)
+
+
+@dataclass(frozen=True, eq=False)
+class CompositeSpace(Space):
+    """Spaces side by side.
+
+    Parameters
+    ----------
+    members : mapping of str to Space
+        By name, in the order of a row. Names are those of the inputs' members.
+    """
+
+    tag: ClassVar[str] = "composite"
+
+    members: Mapping[str, Space]
+
+    def join(self, images: Mapping[str, Any]) -> Any:
+        """Make one image of the members' images, by name: here a dict of them."""
+        return dict(images)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return [int(end) for end in np.cumsum([s.n_values for s in self.members.values()])]
+
+    @property
+    def _stretches(self) -> Iterator[tuple[str, Space, slice]]:
+        """The members with their names and where they are in a row."""
+        starts = [0, *self._ends]
+        for number, (name, space) in enumerate(self.members.items()):
+            yield name, space, slice(starts[number], self._ends[number])
+
+    def _at(self, place: int) -> tuple[str, Space, int]:
+        """Return the member that has a place, and its number there."""
+        for name, space, own in self._stretches:
+            if place < own.stop:
+                return name, space, place - own.start
+        raise IndexError(f"place {place} of {self.n_values}")
+
+    @property
+    def n_values(self) -> int:
+        """Length of a row: the places of all members."""
+        return self._ends[-1]
+
+    @property
+    def zero_is_missing(self) -> bool:
+        """Whether some member takes exact zeros for missing values."""
+        return any(space.zero_is_missing for space in self.members.values())
+
+    @property
+    def resamples(self) -> bool:
+        """Whether inputs may lie elsewhere in some member."""
+        return any(space.resamples for space in self.members.values())
+
+    @property
+    def mixes_places(self) -> bool:
+        """Whether a value may come from several places of an input in some member."""
+        return any(space.mixes_places for space in self.members.values())
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of all members; a member of one part gives the part its name."""
+        parts = []
+        for name, space, own in self._stretches:
+            for part in space.parts:
+                called = name if len(space.parts) == 1 else f"{name} {part.name}"
+                first, end = part.first + own.start, part.end + own.start
+                parts.append(replace(part, name=called, first=first, end=end))
+        return tuple(parts)
+
+    @property
+    def unit(self) -> str:
+        """What clusters are counted in, if all members have one unit."""
+        return _one({space.unit for space in self.members.values()})
+
+    @property
+    def measure_unit(self) -> str:
+        """The unit of `measure`, if all members have one; else places are counted."""
+        return _one({space.measure_unit for space in self.members.values()})
+
+    def read_row(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> Zeros | None:
+        """Read the members' inputs into their stretches of a row."""
+        found = [
+            space.read_row(source.members[name], out[own]) for name, space, own in self._stretches
+        ]
+        if all(zeros is None for zeros in found):
+            return None
+        every = [
+            Zeros.of(out[own]) if zeros is None else zeros
+            for zeros, (_, _, own) in zip(found, self._stretches, strict=True)
+        ]
+        return Zeros(
+            np.concatenate([zeros.places for zeros in every]),
+            all(zeros.all_whole for zeros in every),
+        )
+
+    def bytes_to_read(self, source: Any) -> int:
+        """Return the bytes of the largest member, as they are read one after the other."""
+        return max(space.bytes_to_read(source.members[name]) for name, space, _ in self._stretches)
+
+    def restrict(self, keep: NDArray[np.bool_]) -> Self:
+        """Make the space of some of the places; a member that loses all of them is left out."""
+        keep = np.asarray(keep)
+        if keep.shape != (self.n_values,) or keep.dtype != np.bool_:
+            raise ValueError(
+                f"keep must be bool of shape ({self.n_values},), but is {keep.dtype} of shape "
+                f"{keep.shape}"
+            )
+        kept = {
+            name: space.restrict(keep[own])
+            for name, space, own in self._stretches
+            if keep[own].any()
+        }
+        if not kept:
+            raise ValueError("the mask is empty: no place is inside; give one that has places")
+        return replace(self, members=kept)
+
+    def onto(self, other: Self) -> Self:
+        """Bring each member to the places of that of the same name."""
+        members = {name: space.onto(other.members[name]) for name, space, _ in self._stretches}
+        return replace(self, members=members)
+
+    def background(
+        self,
+        mean: NDArray[np.float64],
+        n_observations: NDArray[np.integer],
+        *,
+        n_images: int,
+        min_observations: int,
+    ) -> NDArray[np.bool_]:
+        """Find the places of each member that are not background."""
+        return np.concatenate(
+            [
+                space.background(
+                    mean[own],
+                    n_observations[own],
+                    n_images=n_images,
+                    min_observations=min_observations,
+                )
+                for _, space, own in self._stretches
+            ]
+        )
+
+    def to_image(
+        self,
+        values: NDArray[Any],
+        descrip: str = "",
+        *,
+        dtype: DTypeLike | None = None,
+        statistic: Statistic | None = None,
+    ) -> Any:
+        """Turn results into an image of each member, joined by `join`."""
+        values = np.asarray(values)
+        if values.ndim not in (1, 2) or values.shape[-1] != self.n_values:
+            raise ValueError(
+                f"values must have the shape ({self.n_values},) or (k, {self.n_values}), but have "
+                f"{values.shape}"
+            )
+        return self.join(
+            {
+                name: space.to_image(values[..., own], descrip, dtype=dtype, statistic=statistic)
+                for name, space, own in self._stretches
+            }
+        )
+
+    def series_image(
+        self, make_rows: Callable[[], RowStream], n_rows: int, descrip: str, out: Path | None
+    ) -> Any:
+        """Turn rows that come one by one into an image, in memory."""
+        if out is not None:
+            raise ValueError(
+                f"out is {str(out)!r}, but data made of parts are not written row by row; leave it "
+                "out, and save what is returned"
+            )
+        with closing(make_rows()) as rows:
+            values = np.empty((n_rows, self.n_values))
+            for number, row in enumerate(rows):
+                values[number] = row
+        return self.to_image(values, descrip)
+
+    def neighbours(self, connectivity: int) -> Neighbours:
+        """List who is neighbour of whom within each member."""
+        return Neighbours.joined(
+            [space.neighbours(connectivity) for space in self.members.values()]
+        )
+
+    def weights(self) -> NDArray[np.float64] | None:
+        """Return the weights of all places; those of a member without weights count one."""
+        own = [space.weights() for space in self.members.values()]
+        if all(weights is None for weights in own):
+            return None
+        return np.concatenate(
+            [
+                np.ones(space.n_values) if weights is None else weights
+                for weights, space in zip(own, self.members.values(), strict=True)
+            ]
+        )
+
+    def measure(self, places: NDArray[np.integer]) -> float:
+        """Return the extent of some places: the members' sum, or their number if units differ."""
+        if self.measure_unit == _MIXED:
+            return float(len(places))
+        return sum(space.measure(own) for _, space, own in self._within(places))
+
+    def _within(self, places: NDArray[np.integer]) -> Iterator[tuple[str, Space, Any]]:
+        """Yield the members that have some of the places, and the places' numbers there."""
+        for name, space, own in self._stretches:
+            inside = places[(places >= own.start) & (places < own.stop)]
+            if len(inside):
+                yield name, space, inside - own.start
+
+    def coordinates(self, places: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+        """Return where places lie in mm, shape (n, 3)."""
+        if places is None:
+            return np.concatenate([space.coordinates() for space in self.members.values()])
+        found = np.empty((len(places), 3))
+        for _, space, own in self._stretches:
+            inside = (places >= own.start) & (places < own.stop)
+            found[inside] = space.coordinates(places[inside] - own.start)
+        return found
+
+    def place_at(self, position: Sequence[float]) -> int | None:
+        """Return the place that holds a position, of the first member that has one."""
+        for _, space, own in self._stretches:
+            place = space.place_at(position)
+            if place is not None:
+                return int(own.start) + place
+        return None
+
+    def describe_place(self, place: int) -> str:
+        """Name a place as its member does, and say which member it is in."""
+        name, space, own = self._at(place)
+        return f"{space.describe_place(own)}, {name}"
+
+    def name_places(self, places: NDArray[np.integer]) -> str:
+        """Name the first places in each member."""
+        return "; ".join(
+            f"{space.name_places(own)} of {name}" for name, space, own in self._within(places)
+        )
+
+    def value_names(self) -> NDArray[np.object_]:
+        """Name each place, with its member before it."""
+        return np.array(
+            [f"{name}_{own}" for name, space, _ in self._stretches for own in space.value_names()],
+            object,
+        )
+
+    def identity(self) -> str:
+        """Return a text that is equal for composites of members that read equal rows."""
+        identities = [(name, space.identity()) for name, space, _ in self._stretches]
+        return str(joblib.hash(identities))
+
+    def absent_source(self, name: str, saved_in: str) -> CompositeSource:
+        """Return an input of which only the name is known."""
+        members = {
+            own: space.absent_source(f"{name} ({own})", saved_in)
+            for own, space, _ in self._stretches
+        }
+        return CompositeSource(name, members)
+
+    def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Take the space apart: each member with its name and the tag of its kind."""
+        members, arrays = [], {}
+        for number, (name, space, _) in enumerate(self._stretches):
+            facts, own = space.stored()
+            members.append({"name": name, "space": space.tag, "facts": facts})
+            arrays.update({f"{number}/{key}": array for key, array in own.items()})
+        return {"members": members}, arrays
+
+
+def load_composite(
+    facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> dict[str, Space]:
+    """Make the members of a composite of what its `stored` returned.
+
+    Raises
+    ------
+    KeyError
+        If something is not there.
+    TypeError, ValueError
+        If what is there does not fit together.
+    """
+    members: dict[str, Space] = {}
+    for number, own in enumerate(facts["members"]):
+        name = own["name"]
+        if not isinstance(name, str) or name in members:
+            raise ValueError(f"its members are called {name!r} twice, or not by a text")
+        beginning = f"{number}/"
+        mine = {
+            key.removeprefix(beginning): array
+            for key, array in arrays.items()
+            if key.startswith(beginning)
+        }
+        members[name] = kind_of_tag(own["space"]).load_space(own["facts"], mine)
+    if not members:
+        raise ValueError("it has no members")
+    return members
+
+
+def _one(units: set[str]) -> str:
+    return units.pop() if len(units) == 1 else _MIXED

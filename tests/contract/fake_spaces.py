@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Kinds of data that no package has: links of a chain, and a pair of chains side by side.
+
+`ChainSpace` shows how little a space needs; what else a kind of data needs is below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupglm._core import Neighbours
+from groupglm.errors import ImageError
+from groupglm.spaces.base import Part, Space
+from groupglm.spaces.composite import CompositeSource, CompositeSpace, load_composite
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """An image: a value for each link."""
+
+    data: NDArray[Any]
+
+
+class ChainSpace(Space):
+    """Some links of a chain, whose neighbours are the links beside them."""
+
+    tag: ClassVar[str] = "chain"
+    unit = "links"
+
+    def __init__(self, length: int, links: NDArray[np.int64]) -> None:
+        self.length, self.links = length, links
+
+    @property
+    def n_values(self) -> int:
+        return len(self.links)
+
+    def read_row(self, source: Any, out: NDArray[Any]) -> None:
+        out[...] = source.read()[self.links]
+
+    def restrict(self, keep: NDArray[np.bool_]) -> ChainSpace:
+        return type(self)(self.length, self.links[keep])
+
+    def onto(self, other: Any) -> ChainSpace:
+        return type(self)(self.length, np.intersect1d(self.links, other.links))
+
+    def background(self, mean: NDArray[Any], n_observations: Any, **_: Any) -> NDArray[np.bool_]:
+        return np.asarray((mean != 0) & (n_observations > 1))
+
+    def to_image(
+        self, values: Any, descrip: str = "", *, dtype: Any = None, statistic: Any = None
+    ) -> Chain:
+        whole = np.zeros((*values.shape[:-1], self.length), dtype or np.float64)
+        whole[..., self.links] = values
+        return Chain(whole)
+
+    def series_image(self, make_rows: Any, n_rows: int, descrip: str, out: Any) -> Chain:
+        return self.to_image(np.stack(list(make_rows())))
+
+    def neighbours(self, connectivity: int) -> Neighbours:
+        follows = np.diff(self.links, prepend=-9, append=-9) == 1  # has a link before it
+        beside = np.stack([follows[:-1], follows[1:]], axis=1)
+        starts = np.concatenate([[0], np.cumsum(beside.sum(axis=1))]).astype(np.int64)
+        numbers = np.arange(self.n_values)[:, None] + [-1, 1]
+        return Neighbours.of_adjacency(starts, numbers[beside].astype(np.int32))
+
+    def describe_place(self, place: int) -> str:
+        return f"link {self.links[place]}"
+
+    def identity(self) -> str:
+        return f"{self.tag} {self.links.tolist()}"
+
+    def absent_source(self, name: str, saved_in: str) -> ChainSource:
+        return ChainSource(name, None, saved_in)
+
+    def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return {"length": self.length}, {"links": self.links}
+
+
+class HeavyChainSpace(ChainSpace):
+    """A chain with a weight for each link, and another rule for TFCE: as of a surface."""
+
+    tag: ClassVar[str] = "heavy chain"
+    unit = "grams"
+
+    def weights(self) -> NDArray[np.float64]:
+        return np.asarray(1.0 + self.links % 3)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (Part("heavy", 0, self.n_values, "grams", (1.0, 2.0)),)
+
+
+@dataclass(frozen=True, eq=False)
+class ChainSource:
+    """An opened chain."""
+
+    name: str
+    values: NDArray[Any] | None
+    saved_in: str | None = None
+    is_quantised: ClassVar[bool] = False
+    nbytes_in_memory: ClassVar[float] = 0.0
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float64)
+
+    def read(self) -> NDArray[Any]:
+        if self.values is None:
+            raise ImageError(f"{self.name}: its values are not in '{self.saved_in}'")
+        return self.values
+
+    @property
+    def is_readable(self) -> bool:
+        return self.values is not None
+
+    @property
+    def extent(self) -> str:
+        return f"{len(self.read())} links"
+
+    def fingerprint(self) -> None:
+        return None
+
+    def difference(self, other: Any) -> str | None:
+        length = other.length if isinstance(other, ChainSpace) else len(other.read())
+        own = len(self.read())
+        return None if own == length else f"it has {own} links, not {length}"
+
+    def value_range(self) -> tuple[float, float]:
+        values = self.read()[np.isfinite(self.read())]
+        return float(values.min(initial=0)), float(values.max(initial=0))
+
+
+@dataclass(frozen=True)
+class FakeMasking:
+    """A mask, and nothing else that is done to chains."""
+
+    mask: Any
+    kind: Any
+    zero_is_missing: bool = False
+    resamples: ClassVar[bool] = False
+
+    def everywhere(self, sources: Sequence[Any], **_: Any) -> Space:
+        space: Space = self.kind.whole(sources[0])
+        return space
+
+    def as_stored(self, sources: Sequence[Any]) -> Space:
+        return self.everywhere(sources)
+
+    def inside(self, everywhere: Space) -> Space | None:
+        if self.mask is None:
+            return None
+        row = np.empty(everywhere.n_values)
+        everywhere.read_row(self.kind.open_one(self.mask, "mask"), row)
+        return everywhere.restrict(row != 0)
+
+    def read_once(self, sources: Sequence[Any], memory_budget: float) -> tuple[Any, int]:
+        return sources, 0
+
+
+class FakeKind:
+    """What is the same for both kinds."""
+
+    def file_of(self, given: object) -> None:
+        return None
+
+    def open_one(self, given: Any, name: str) -> Any:
+        raise NotImplementedError
+
+    def open_inputs(self, given: Any, *, argument: str, same_placement: bool, at_least: int) -> Any:
+        sources = [self.open_one(item, f"image {place}") for place, item in enumerate(given, 1)]
+        for source in sources:
+            difference = source.difference(sources[0])
+            if difference is not None:
+                raise ValueError(f"{source.name} of {argument}: {difference}")
+        return sources
+
+    def masking(self, mask_img: Any, *preparation: Any, zero_is_missing: bool) -> FakeMasking:
+        assert all(option is None for option in preparation)
+        return FakeMasking(mask_img, self, zero_is_missing)
+
+    def computed(self, name: str, compute: Callable[[], object], like: Any) -> Any:
+        return self.open_one(compute(), name)
+
+
+class ChainKind(FakeKind):
+    def __init__(self, space: type[ChainSpace]) -> None:
+        self._space, self.tag = space, space.tag
+
+    def holds(self, given: object) -> bool:
+        return isinstance(given, Chain) and self._space is ChainSpace
+
+    def open_one(self, given: Any, name: str) -> ChainSource:
+        return ChainSource(name, np.asarray(given.data, np.float64))
+
+    def whole(self, source: ChainSource) -> ChainSpace:
+        length = len(source.read())
+        return self._space(length, np.arange(length))
+
+    def load_space(self, facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> ChainSpace:
+        return self._space(int(facts["length"]), arrays["links"])
+
+
+class PairSpace(CompositeSpace):
+    """Two chains side by side, the second one heavy."""
+
+    tag: ClassVar[str] = "pair"
+
+
+class PairKind(FakeKind):
+    """An image is a dict of two chains."""
+
+    tag = PairSpace.tag
+    _members: ClassVar[Mapping[str, ChainKind]] = {
+        "light": ChainKind(ChainSpace),
+        "heavy": ChainKind(HeavyChainSpace),
+    }
+
+    def holds(self, given: object) -> bool:
+        return isinstance(given, dict) and set(given) == set(self._members)
+
+    def open_one(self, given: Any, name: str) -> CompositeSource:
+        members = {own: kind.open_one(given[own], name) for own, kind in self._members.items()}
+        return CompositeSource(name, members)
+
+    def whole(self, source: CompositeSource) -> PairSpace:
+        members: dict[str, Any] = dict(source.members)
+        return PairSpace({own: kind.whole(members[own]) for own, kind in self._members.items()})
+
+    def load_space(self, facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> PairSpace:
+        return replace(PairSpace({}), members=load_composite(facts, arrays))
+
+
+CHAIN, HEAVY, PAIR = ChainKind(ChainSpace), ChainKind(HeavyChainSpace), PairKind()

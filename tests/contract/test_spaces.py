@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every space must do, and what the public doors do with any of them.
+
+The same tests run over voxels, over chains (a space of thirty lines) and over a pair of chains.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.ndimage
+import scipy.stats
+from numpy.typing import NDArray
+
+from contract.fake_spaces import CHAIN, HEAVY, PAIR, Chain
+from groupglm import SecondLevelModel, non_parametric_inference
+from groupglm.spaces import registry
+from groupglm.spaces.base import Space
+
+N_IMAGES = 12
+SHAPE = (6, 5, 4)
+LENGTH = 40
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of data: images of arrays, and back.
+
+    Parameters
+    ----------
+    shapes : tuple of shapes
+        Of the arrays that make up an image.
+    image : callable
+        Makes an image of these arrays.
+    arrays : callable
+        Takes an image apart again.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    image: Callable[..., Any]
+    arrays: Callable[[Any], tuple[NDArray[Any], ...]]
+
+    def flat(self, image: Any) -> NDArray[np.float64]:
+        """Return all values of an image in the order of a row."""
+        return np.concatenate([values.ravel(order="F") for values in self.arrays(image)])
+
+    def of_flat(self, values: NDArray[Any]) -> Any:
+        """Make an image of all its values in the order of a row."""
+        ends = np.cumsum([np.prod(shape) for shape in self.shapes])[:-1]
+        pieces = np.split(np.asarray(values), ends)
+        return self.image(
+            *(p.reshape(s, order="F") for p, s in zip(pieces, self.shapes, strict=True))
+        )
+
+    @property
+    def size(self) -> int:
+        """How many values an image has."""
+        return int(sum(np.prod(shape) for shape in self.shapes))
+
+
+def _volume(values: NDArray[Any]) -> Any:
+    return nib.Nifti1Image(values.astype(np.float64), np.diag([2.0, 2, 2, 1]))  # type: ignore[no-untyped-call]
+
+
+CASES = {
+    "volume": Case((SHAPE,), _volume, lambda image: (image.get_fdata(),)),
+    "chain": Case(((LENGTH,),), Chain, lambda image: (image.data,)),
+    "pair": Case(
+        ((LENGTH,), (LENGTH // 2,)),
+        lambda light, heavy: {"light": Chain(light), "heavy": Chain(heavy)},
+        lambda image: (image["light"].data, image["heavy"].data),
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def fake_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_REGISTERED", [])
+    for kind in (CHAIN, HEAVY, PAIR):
+        registry.register(kind)  # type: ignore[arg-type]  # they have what these doors ask for
+
+
+@pytest.fixture(params=list(CASES))
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Images of a kind, their values inside the mask, and a design."""
+
+    case: Case
+    images: list[Any]
+    mask: Any
+    inside: NDArray[np.bool_]
+    rows: NDArray[np.float64]  # (n_images, n_inside)
+    design: pd.DataFrame
+
+
+@pytest.fixture
+def study(case: Case) -> Study:
+    rng = np.random.default_rng(5)
+    inside = rng.random(case.size) < 0.8
+    values = rng.standard_normal((N_IMAGES, case.size)) + 0.5
+    design = pd.DataFrame({"one": 1.0, "age": rng.standard_normal(N_IMAGES)}, range(N_IMAGES))
+    images = [case.of_flat(row) for row in values]
+    return Study(
+        case, images, case.of_flat(inside.astype(float)), inside, values[:, inside], design
+    )
+
+
+def fitted(study: Study, **options: Any) -> SecondLevelModel:
+    return SecondLevelModel(study.mask, minimize_memory=False, **options).fit(
+        study.images, design_matrix=study.design
+    )
+
+
+def space_of(study: Study) -> Space:
+    return fitted(study)._group.space
+
+
+def test_a_fit_is_the_least_squares_fit_of_each_place(study: Study) -> None:
+    model = fitted(study)
+    X = study.design.to_numpy()
+    beta, rss, _, _ = np.linalg.lstsq(X, study.rows, rcond=None)
+    flat = study.case.flat(model.compute_contrast("age", output_type="effect_size"))
+    # One solution by QR in double, rounded to the image's float32.
+    np.testing.assert_allclose(flat[study.inside], beta[1], rtol=1e-6, atol=1e-7)
+    assert not flat[~study.inside].any()
+    variance = rss / (N_IMAGES - 2) * np.linalg.inv(X.T @ X)[1, 1]
+    p = study.case.flat(model.compute_contrast("age", output_type="p_value"))
+    expected = scipy.stats.t.sf(beta[1] / np.sqrt(variance), N_IMAGES - 2)
+    np.testing.assert_allclose(p[study.inside], expected, rtol=1e-5)
+    assert model.n_elements_ == study.inside.sum()
+    np.testing.assert_array_equal(study.case.flat(model.mask_img_), study.inside)
+
+
+def test_a_missing_value_is_left_out_at_its_place(study: Study) -> None:
+    gap = int(np.flatnonzero(study.inside)[3])
+    holed = study.case.flat(study.images[2]).copy()
+    holed[gap] = np.nan
+    study.images[2] = study.case.of_flat(holed)
+    model = fitted(study)
+    counts = study.case.flat(model.n_observations_)
+    expected = np.where(study.inside, N_IMAGES, 0)
+    expected[gap] -= 1
+    np.testing.assert_array_equal(counts, expected)
+
+
+def test_a_mask_is_found(study: Study) -> None:
+    case = study.case
+    # Zero in all images at the faces, where the background of volumes is looked for.
+    brain = np.concatenate(
+        [np.pad(np.ones(np.subtract(s, 2)), 1).ravel(order="F") for s in case.shapes]
+    )
+    images = [case.of_flat(case.flat(image) * brain) for image in study.images]
+    model = SecondLevelModel().fit(images, design_matrix=study.design)
+    np.testing.assert_array_equal(case.flat(model.mask_img_), brain)
+
+
+def test_residuals_read_the_images_again(study: Study) -> None:
+    model = fitted(study)
+    X = study.design.to_numpy()
+    expected = study.rows - X @ np.linalg.lstsq(X, study.rows, rcond=None)[0]
+    arrays = study.case.arrays(model.residuals_)
+    # The images are along the last axis of a volume, along the first one of chains.
+    first = [a if a.shape[0] == N_IMAGES else np.moveaxis(a, -1, 0) for a in arrays]
+    rows = np.concatenate([[v.ravel(order="F") for v in a] for a in first], axis=1)
+    np.testing.assert_allclose(rows[:, study.inside], expected, atol=1e-6)  # of float32
+
+
+def test_rows_of_images_and_back(study: Study) -> None:
+    masker = fitted(study).masker_
+    np.testing.assert_array_equal(masker.transform(study.images), study.rows)
+    back = study.case.flat(masker.inverse_transform(study.rows[0]))
+    np.testing.assert_allclose(back[study.inside], study.rows[0], rtol=1e-7)
+
+
+def test_a_permutation_test_finds_the_clusters(study: Study) -> None:
+    # No F-contrast and no blocks: those are tested elsewhere, and know no space.
+    found = non_parametric_inference(
+        study.images, design_matrix=study.design, second_level_contrast="one", mask=study.mask,
+        n_perm=50, threshold=0.2, tfce=True, random_state=0,
+    )  # fmt: skip
+    X = study.design.to_numpy()
+    beta, rss, _, _ = np.linalg.lstsq(X, study.rows, rcond=None)
+    t = beta[0] / np.sqrt(rss / (N_IMAGES - 2) * np.linalg.inv(X.T @ X)[0, 0])
+    np.testing.assert_allclose(study.case.flat(found["t"])[study.inside], t, rtol=1e-5)
+    passes = study.case.flat(found["t"]) > scipy.stats.t.isf(0.2, N_IMAGES - 2)
+    labelled, start = [], 0
+    for shape in study.case.shapes:
+        own = passes[start : start + int(np.prod(shape))].reshape(shape, order="F")
+        labels, _ = scipy.ndimage.label(own)  # faces
+        labelled.append((np.bincount(labels.ravel())[labels] * own).ravel(order="F"))
+        start += own.size
+    sizes = study.case.flat(found["size"])
+    if "heavy" not in space_of(study).parts[-1].name:  # whose links do not count one
+        np.testing.assert_array_equal(sizes, np.concatenate(labelled))
+    for name in ("logp_max_t", "logp_max_size", "logp_max_mass", "logp_max_tfce"):
+        p = 10.0 ** -study.case.flat(found[name])[study.inside]
+        assert (p >= 1 / 51 - 1e-6).all()
+        assert (p <= 1 + 1e-6).all()
+
+
+def test_a_space_names_its_places(study: Study) -> None:
+    space = space_of(study)
+    assert space.n_values == study.inside.sum()
+    for place in (0, space.n_values - 1):
+        assert space.describe_place(place)
+    assert len({space.describe_place(place) for place in range(space.n_values)}) == space.n_values
+    assert len(set(space.value_names())) == space.n_values
+    assert ", ..." in space.name_places(np.arange(space.n_values))
+
+
+def test_parts_cover_a_row_and_have_no_common_neighbours(study: Study) -> None:
+    space = space_of(study)
+    ends = [0, *(part.end for part in space.parts)]
+    assert [part.first for part in space.parts] == ends[:-1]
+    assert ends[-1] == space.n_values
+    part_of = np.repeat(np.arange(len(space.parts)), [part.n_values for part in space.parts])
+    starts, places = space.neighbours(6).adjacency()
+    first = np.repeat(np.arange(space.n_values), np.diff(starts))
+    assert len(places)
+    np.testing.assert_array_equal(part_of[first], part_of[places])
+    # Neighbours are mutual.
+    pairs = set(zip(first.tolist(), places.tolist(), strict=True))
+    assert pairs == {(b, a) for a, b in pairs}
+
+
+def test_places_have_coordinates_or_none(study: Study) -> None:
+    space = space_of(study)
+    places = np.array([3, 1, space.n_values - 1])
+    coordinates = space.coordinates()
+    assert coordinates.shape == (space.n_values, 3)
+    np.testing.assert_array_equal(space.coordinates(places), coordinates[places])
+    for place in places[np.isfinite(coordinates[places]).all(axis=1)].tolist():
+        assert space.place_at(coordinates[place].tolist()) == place
+    assert space.place_at((1e6, 0.0, 0.0)) is None
+
+
+def test_weights_are_what_is_measured(study: Study) -> None:
+    space = space_of(study)
+    weights = space.weights()
+    some = np.array([0, 2, space.n_values - 1])
+    if weights is None:
+        assert space.measure(some) == pytest.approx(3 * space.measure(some[:1]))
+    else:
+        assert weights.shape == (space.n_values,)
+        assert (weights > 0).all()
+    assert space.measure(np.arange(space.n_values)) > space.measure(some) > 0
+
+
+def test_restricting_keeps_the_order(study: Study) -> None:
+    space = space_of(study)
+    keep = np.arange(space.n_values) % 3 != 0
+    smaller = space.restrict(keep)
+    np.testing.assert_array_equal(smaller.coordinates(), space.coordinates()[keep])
+    row = np.arange(1.0, space.n_values + 1)
+    image = smaller.to_image(row[keep])
+    whole = study.case.flat(image)
+    np.testing.assert_array_equal(whole[whole != 0], row[keep])
+    assert smaller.identity() != space.identity()
+
+
+def test_a_space_travels_and_is_stored(study: Study) -> None:
+    space = space_of(study)
+    facts, arrays = space.stored()
+    loaded = registry.kind_of_tag(space.tag).load_space(facts, arrays)
+    for other in (loaded, pickle.loads(pickle.dumps(space))):  # noqa: S301 - our own bytes
+        assert other.identity() == space.identity()
+        assert [*other.value_names()] == [*space.value_names()]
+
+
+def test_what_is_not_there_is_said(study: Study) -> None:
+    space = space_of(study)
+    absent = space.absent_source("sub-01", "study.groupglm")
+    assert (absent.is_readable, absent.saved_in) == (False, "study.groupglm")
+    with pytest.raises(Exception, match=r"sub-01.*its values are not in 'study\.groupglm'"):
+        space.read_row(absent, np.empty(space.n_values))
+    facts, arrays = space.stored()
+    for name in arrays:
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            registry.kind_of_tag(space.tag).load_space(
+                facts, {key: value for key, value in arrays.items() if key != name}
+            )
+    with pytest.raises(ValueError, match="its kind of data is 'fog', and this groupglm knows 'pa"):
+        registry.kind_of_tag("fog")
