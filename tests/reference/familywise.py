@@ -18,9 +18,9 @@ from scipy import ndimage, stats
 
 from groupglm import _core
 from groupglm.inference.permutation.arrays import ArraySource
+from groupglm.inference.permutation.cluster_families import TfceOptions, cluster_families
 from groupglm.inference.permutation.exchange import make_exchange
 from groupglm.inference.permutation.kernels import make_ols_kernel
-from groupglm.inference.permutation.null_distribution import TfceOptions
 from groupglm.inference.permutation.options import PermutationOptions
 from groupglm.inference.permutation.partition import partition
 from groupglm.inference.permutation.testing import permutation_test
@@ -111,7 +111,7 @@ def rates(
 ) -> dict[str, float]:
     """Return the share of data sets in which anything is significant, by each correction."""
     space = VolumeSpace(Grid(SHAPE, np.eye(4)))
-    neighbours = space.neighbours(6)
+    families = cluster_families(space, 6)
     found: dict[str, int] = {}
     # Voxels with too few images are named each time.
     warnings.filterwarnings("ignore", ".* voxels lack values and are not tested")
@@ -136,7 +136,7 @@ def rates(
             fit.contrast(study.contrast).stat,
             fit.df_residual,
             options,
-            neighbours=lambda: neighbours,
+            families=lambda: families,
         )
         for name, p in result.p_value.items():
             found[name] = found.get(name, 0) + bool(np.nanmin(p) <= ALPHA + 1e-12)

@@ -13,6 +13,7 @@ import numpy as np
 
 from groupglm._core import Neighbours
 from groupglm.errors import warn_caller
+from groupglm.inference.permutation.cluster_families import ClusterFamily, cluster_families
 from groupglm.inference.permutation.missing_values import lacking_voxels, refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
 from groupglm.inference.permutation.resuming import PermutationState, check_place, digest_of
@@ -100,7 +101,7 @@ def permuted_ols(
     method: Method = "freedman-lane",
     cluster_threshold_scale: Scale = "p",
     connectivity: Literal[6, 18, 26] = 6,
-    tfce_powers: tuple[float, float] = (0.5, 2.0),
+    tfce_powers: tuple[float, float] | None = None,
     tail: Tail | None = None,
     missing: Missing = "omit",
     resume: PermutationOutputs | str | os.PathLike[str] | None = None,
@@ -216,7 +217,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     tested = _columns(rows["tested_vars"], "tested_vars", None)
     data = _treat_missing(_data(rows["target_vars"], len(tested)), missing)
     confounds = _columns(rows["confounding_vars"], "confounding_vars", len(tested))
-    neighbours = _neighbours_of(masker, data.shape[1], options)
+    families = _families_of(masker, data.shape[1], options)
     if is_remote() and data.nbytes > _MAX_SENT:
         raise ValueError(
             f"target_vars would be sent to each worker ({data.nbytes / 1e6:.0f} MB); save the "
@@ -237,7 +238,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
                 fit.contrast(contrast).stat,
                 fit.df_residual,
                 options,
-                neighbours=neighbours,
+                families=families,
                 resume=state,
             )
         )
@@ -351,9 +352,9 @@ def _design(column: Floats, confounds: Floats, model_intercept: bool) -> Floats:
     return np.ascontiguousarray(np.concatenate(columns, axis=1))
 
 
-def _neighbours_of(
+def _families_of(
     masker: Any, n_voxels: int, options: PermutationOptions
-) -> Callable[[], Neighbours] | None:
+) -> Callable[[], tuple[ClusterFamily, ...]] | None:
     connectivity = options.connectivity
     if not options.need_neighbours:
         return None
@@ -364,7 +365,7 @@ def _neighbours_of(
         )
     if isinstance(getattr(masker, "space", None), VolumeSpace):
         space: VolumeSpace = masker.space
-        count, make = space.n_values, lambda: space.neighbours(connectivity)
+        count, make = space.n_values, lambda: cluster_families(space, connectivity)
     else:
         mask = getattr(masker, "mask_img_", None)
         if mask is None:
@@ -376,7 +377,11 @@ def _neighbours_of(
         # C order of the mask is file order of its transpose, in which neighbours are the same.
         shape = inside.shape[::-1]
         count = len(places)
-        make = lambda: Neighbours.of_volume(shape, places, connectivity)  # noqa: E731
+
+        def make() -> tuple[ClusterFamily, ...]:
+            neighbours = Neighbours.of_volume(shape, places, connectivity)
+            return (ClusterFamily("voxels", slice(count), neighbours),)
+
     if count != n_voxels:
         raise ValueError(
             f"target_vars has {n_voxels} columns, but the mask of masker has {count} voxels"

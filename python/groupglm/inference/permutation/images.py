@@ -17,6 +17,7 @@ from groupglm.errors import warn_caller
 from groupglm.group.fit_group import FitOptions, fit_group
 from groupglm.group.fitted_group import statistic_of
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
+from groupglm.inference.permutation.cluster_families import cluster_families
 from groupglm.inference.permutation.missing_values import refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
 from groupglm.inference.permutation.resuming import digest_of
@@ -96,7 +97,7 @@ def non_parametric_inference(
     method: Method = "freedman-lane",
     cluster_threshold_scale: Scale = "p",
     connectivity: Literal[6, 18, 26] = 6,
-    tfce_powers: tuple[float, float] = (0.5, 2.0),
+    tfce_powers: tuple[float, float] | None = None,
     tail: Tail | None = None,
     missing: Missing = "omit",
     zero_is_missing: bool = False,
@@ -158,8 +159,8 @@ def non_parametric_inference(
         p of a z is one-sided, so that a two-sided test has clusters beyond z and beyond -z.
     connectivity : {6, 18, 26}, default=6
         Neighbours of a voxel: by faces, edges or corners.
-    tfce_powers : pair of float, default=(0.5, 2.0)
-        E of the extent and H of the height.
+    tfce_powers : pair of float, optional
+        E of the extent and H of the height. By default (0.5, 2.0) among voxels.
     tail : {"gpd", "gamma"}, optional
         Take small p-values from a curve fitted to the null distribution: generalised Pareto for its
         tail, or gamma for few permutations. The fit is in ``results[0].tail_fit``.
@@ -356,7 +357,7 @@ def permute_group(
         parametric.stat,
         group.result.df_residual,
         options,
-        neighbours=lambda: group.space.neighbours(options.connectivity),
+        families=lambda: cluster_families(group.space, options.connectivity),
         resume=resume,
     )
     # Welch's statistic, and G, have degrees of freedom of their own at each voxel.

@@ -5,46 +5,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from groupglm import _core
-from groupglm._core import Neighbours
 from groupglm.runtime.workers import is_remote, run_remotely
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from groupglm.inference.permutation.cluster_families import ClusterFamily, TfceOptions
     from groupglm.inference.permutation.exchange import Rearrangements
     from groupglm.inference.permutation.kernels import Kernel
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]
 
-__all__ = ["Corrections", "DataSource", "NullTask", "TfceOptions", "null_distribution"]
+__all__ = ["Corrections", "DataSource", "NullTask", "null_distribution"]
 
 # Between two looks at the keyboard: about a quarter of a second of one core's arithmetic.
 _PRODUCTS = 1_000_000_000
 _MAP_VALUES = 2_000_000
 _TASK_REARRANGEMENTS = 256  # sent to a worker at a time, so that sending the data is worth it
-
-
-@dataclass(frozen=True)
-class TfceOptions:
-    """Threshold-free cluster enhancement.
-
-    Parameters
-    ----------
-    extent_power, height_power : float
-        E and H.
-    n_steps : int
-        0: the exact integral; else a sum over so many heights, as fslmaths has it.
-    """
-
-    extent_power: float = 0.5
-    height_power: float = 2.0
-    n_steps: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +43,15 @@ class Corrections:
         Of the statistic; forms clusters.
     tfce : TfceOptions, optional
         How to enhance.
-    neighbours : Neighbours, optional
-        Needed for either.
+    families : tuple of ClusterFamily
+        Needed for either: each has maxima of its own.
     """
 
     letter: str
     two_sided: bool
     threshold: float | None = None
     tfce: TfceOptions | None = None
-    neighbours: Neighbours | None = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The neighbours travel as arrays: a worker's processor may run the core of another level.
-        lists = None if self.neighbours is None else self.neighbours.adjacency()
-        return _restore, (self.letter, self.two_sided, self.threshold, self.tfce, lists)
+    families: tuple[ClusterFamily, ...] = ()
 
     @property
     def need_maps(self) -> bool:
@@ -84,37 +61,33 @@ class Corrections:
     def names(self) -> tuple[str, ...]:
         """Name the maxima."""
         clusters = ("size", "mass") if self.threshold is not None else ()
-        return (self.letter, *clusters, *(("tfce",) if self.tfce is not None else ()))
+        measures = (*clusters, *(("tfce",) if self.tfce is not None else ()))
+        return (self.letter, *(name for each in measures for name in self.names_of(each)))
+
+    def names_of(self, measure: str) -> tuple[str, ...]:
+        """Name the maxima of a measure: ``size``, or ``size_mm2`` and the like of each family."""
+        if len(self.families) == 1:
+            return (measure,)
+        return tuple(f"{measure}_{family.name}" for family in self.families)
 
     def maxima(self, maps: Floats, n_threads: int) -> dict[str, Floats]:
         """Take the maxima of maps (n_maps, n_voxels), but for the statistic's own."""
-        found: dict[str, Floats] = {}
-        if self.neighbours is None:
-            return found
-        if self.threshold is not None:
-            sizes, found["mass"] = _core.cluster_maxima(
-                maps, self.neighbours, self.threshold, self.two_sided, n_threads
-            )
-            found["size"] = sizes.astype(np.float64)
-        if self.tfce is not None:
-            rule = self.tfce
-            found["tfce"] = _core.tfce_maxima(
-                maps,
-                self.neighbours,
-                rule.extent_power,
-                rule.height_power,
-                self.two_sided,
-                rule.n_steps,
-                n_threads,
-            )
-        return found
-
-
-def _restore(
-    letter: str, two_sided: bool, threshold: float | None, tfce: TfceOptions | None, lists: Any
-) -> Corrections:
-    neighbours = None if lists is None else Neighbours.of_adjacency(*lists)
-    return Corrections(letter, two_sided, threshold, tfce, neighbours)
+        found: dict[str, list[Floats]] = {}
+        for family in self.families:
+            if self.threshold is not None:
+                sizes, masses = family.cluster_maxima(
+                    maps, self.threshold, n_threads, two_sided=self.two_sided
+                )
+                found.setdefault("size", []).append(sizes)
+                found.setdefault("mass", []).append(masses)
+            if self.tfce is not None:
+                largest = family.tfce_maxima(maps, self.tfce, n_threads, two_sided=self.two_sided)
+                found.setdefault("tfce", []).append(largest)
+        return {
+            name: maxima
+            for measure, each in found.items()
+            for name, maxima in zip(self.names_of(measure), each, strict=True)
+        }
 
 
 class DataSource(Protocol):

@@ -10,8 +10,8 @@ import numpy as np
 
 from groupglm.errors import warn_caller
 from groupglm.group.fitted_group import MISSING, Missing
+from groupglm.inference.permutation.cluster_families import TfceOptions
 from groupglm.inference.permutation.kernels import METHODS, Method
-from groupglm.inference.permutation.null_distribution import TfceOptions
 from groupglm.inference.permutation.tails import TAILS, Tail
 from groupglm.runtime.arguments import (
     check_choice,
@@ -70,7 +70,7 @@ def check_options(
     threshold: float | None,
     cluster_threshold_scale: Scale,
     tfce: bool | Literal["exact", "steps"],
-    tfce_powers: tuple[float, float],
+    tfce_powers: tuple[float, float] | None,
     method: Method,
     sign_flip: bool | None,
     tail: Tail | None,
@@ -152,16 +152,19 @@ def _check_threshold(threshold: Any, scale: Any) -> None:
 
 def _check_tfce(tfce: Any, powers: Any) -> TfceOptions | None:
     check_choice("tfce", tfce, (True, False, "exact", "steps"))
+    given = None if powers is None else _check_powers(powers)
+    return TfceOptions(given, n_steps=100 if tfce == "steps" else 0) if tfce else None
+
+
+def _check_powers(powers: Any) -> tuple[float, float]:
     values = real_array("tfce_powers", powers)
     if values.shape != (2,) or not np.isfinite(values).all() or (values < 0).any():
         raise ValueError(
             f"tfce_powers is {powers!r}; it must be two finite numbers, the powers of extent and "
             "height, at least zero"
         )
-    if not tfce:
-        return None
     extent, height = values.tolist()
-    return TfceOptions(extent, height, n_steps=100 if tfce == "steps" else 0)
+    return extent, height
 
 
 def _seed_of(random_state: Any) -> int | None:

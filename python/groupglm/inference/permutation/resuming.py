@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +21,7 @@ from groupglm.runtime.writing import whole_or_not
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm._core import Neighbours
+    from groupglm.inference.permutation.cluster_families import ClusterFamily, TfceOptions
     from groupglm.inference.permutation.options import PermutationOptions
 
     Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ def fingerprints_of(
     contrast: Floats,
     data: str,
     options: PermutationOptions,
-    neighbours: Neighbours | None,
+    families: Sequence[ClusterFamily],
 ) -> dict[str, str]:
     """Hash all that a null distribution depends on but the seed.
 
@@ -82,8 +82,8 @@ def fingerprints_of(
         `digest_of` the data.
     options : PermutationOptions
         How.
-    neighbours : Neighbours or None
-        Of the voxels, if clusters are formed.
+    families : sequence of ClusterFamily
+        Where clusters are formed; empty if none are.
 
     Returns
     -------
@@ -101,15 +101,28 @@ def fingerprints_of(
         "data": data,
         "number of tails": options.two_sided,
         "cluster-forming threshold": (options.threshold, options.cluster_threshold_scale),
-        "TFCE": options.tfce,
+        "TFCE": _tfce_facts(options.tfce, families),
         "exchangeability blocks": (blocks, options.block_permutation),
         "variance groups": numbered(options.variance_groups, "variance_groups"),
         "sign flips": options.sign_flip,
         "method": options.method,
-        "connectivity": options.connectivity if neighbours is not None else None,
-        "places of the voxels": None if neighbours is None else neighbours.adjacency(),
+        "connectivity": options.connectivity if families else None,
+        "places of the voxels": _places_of(families),
     }
     return {name: str(joblib.hash(fact)) for name, fact in facts.items()}
+
+
+def _tfce_facts(tfce: TfceOptions | None, families: Sequence[ClusterFamily]) -> Any:
+    if tfce is None:
+        return None
+    return tfce.n_steps, [tfce.powers or family.tfce_powers for family in families]
+
+
+def _places_of(families: Sequence[ClusterFamily]) -> Any:
+    facts = [(family.neighbours.adjacency(), family.weights, family.places) for family in families]
+    if len(facts) == 1 and facts[0][1] is None:
+        return facts[0][0]
+    return facts or None
 
 
 @dataclass(frozen=True, eq=False)

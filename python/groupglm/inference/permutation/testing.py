@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from groupglm import _core
 from groupglm.errors import warn_caller
 from groupglm.inference.permutation.missing_values import find_presence
 from groupglm.inference.permutation.null_distribution import (
@@ -21,6 +20,7 @@ from groupglm.inference.permutation.null_distribution import (
     NullTask,
     null_distribution,
 )
+from groupglm.inference.permutation.p_values import corrected_p_values
 from groupglm.inference.permutation.partition import Partition, partition
 from groupglm.inference.permutation.planning import (
     choose_exchange,
@@ -33,7 +33,7 @@ from groupglm.inference.permutation.resuming import (
     fingerprints_of,
     load_state,
 )
-from groupglm.inference.permutation.tails import Tail, TailFit, check_enough, corrected_p, fit_tail
+from groupglm.inference.permutation.tails import TailFit, check_enough
 from groupglm.runtime.regular_files import check_file
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from groupglm._core import Neighbours
+    from groupglm.inference.permutation.cluster_families import ClusterFamily
     from groupglm.inference.permutation.kernels import Observed
     from groupglm.inference.permutation.options import PermutationOptions
 
@@ -51,9 +51,6 @@ __all__ = ["PermutationResult", "permutation_test"]
 
 CHECKPOINT_S = 60.0
 """Seconds after which what is done is written to the file that `resume` names."""
-
-# Enhanced statistics are summed in another order for a whole map than for its maximum: rounding.
-_SUMMED = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +66,8 @@ class PermutationResult:
         and, if asked for, the size and mass of each voxel's
         cluster and the enhanced statistic.
     p_value : dict of array, shape (n_voxels,)
-        Corrected for all voxels, by the same names; empty without rearrangements.
+        Corrected for all voxels, by the same names; empty without rearrangements. Of clusters in
+        several units, by the smallest p; see `p_of_families`.
     state : PermutationState
         The null distributions, from which the test can be continued.
     exhaustive : bool
@@ -99,7 +97,10 @@ class PermutationResult:
 
     @property
     def null(self) -> dict[str, Floats]:
-        """The largest of each statistic in each rearrangement, shape (n_perm,), by its name."""
+        """The largest of each statistic in each rearrangement, shape (n_perm,), by its name.
+
+        Where clusters have several units, each measure has maxima by unit, such as ``size_mm2``.
+        """
         return self.state.null
 
     def logp(self, name: str) -> Floats:
@@ -115,7 +116,7 @@ def permutation_test(
     df_residual: float | NDArray[Any],
     options: PermutationOptions,
     *,
-    neighbours: Callable[[], Neighbours] | None = None,
+    families: Callable[[], tuple[ClusterFamily, ...]] | None = None,
     resume: PermutationState | Path | None = None,
 ) -> PermutationResult:
     """Test a contrast by rearranging the data.
@@ -134,8 +135,8 @@ def permutation_test(
         Its residual degrees of freedom.
     options : PermutationOptions
         How.
-    neighbours : callable, optional
-        Makes the lists of neighbours; needed for clusters and TFCE.
+    families : callable, optional
+        Makes the families of places whose clusters are compared; needed for clusters and TFCE.
     resume : PermutationState or pathlib.Path, optional
         A test to be continued, or a file that keeps one: it is read if it exists, and written every
         minute, at the end and when interrupted. The result is that of one run, to the last bit;
@@ -176,9 +177,9 @@ def permutation_test(
         two_sided=options.two_sided and kernel.letter == "t",
         threshold=_statistic_threshold(parts, options),
         tfce=options.tfce,
-        neighbours=neighbours() if neighbours is not None and options.need_neighbours else None,
+        families=families() if families is not None and options.need_neighbours else (),
     )
-    test = fingerprints_of(X, contrast, source.digest(), options, corrections.neighbours)
+    test = fingerprints_of(X, contrast, source.digest(), options, corrections.families)
     previous = _previous(test, corrections.names(), options, resume)
     fresh = secrets.randbits(31) if options.seed is None else options.seed
     seed = fresh if previous is None else previous.seed
@@ -209,7 +210,7 @@ def permutation_test(
     task = NullTask(source, kernel, corrections, rearrangements, state.n_done, rearrangements.n)
     state = _run(task, state, options, resume if isinstance(resume, Path) else None)
     maps, least = _observed_maps(observed, corrections)
-    p_value, tail_fit = _p_values(least, state, options.tail)
+    p_value, tail_fit = corrected_p_values(least, state.null, corrections, options.tail)
     untested = None if presence is None else presence.untested
     if untested is not None:
         maps[kernel.letter][untested] = statistic[untested]
@@ -306,59 +307,18 @@ def _observed_maps(
     """
     reported = np.nan_to_num(observed.reported, posinf=np.inf, neginf=-np.inf)
     maps, least = {corrections.letter: reported}, {corrections.letter: observed.least}
-    neighbours = corrections.neighbours
-    if neighbours is None:
-        return maps, least
-    statistic, lowest = observed.compared, observed.least
-    if corrections.threshold is not None:
-        labels, sizes, masses, _ = _core.label_clusters(
-            statistic, neighbours, corrections.threshold, corrections.two_sided
-        )
-        inside = labels > 0
-        maps["size"] = least["size"] = np.append(0.0, sizes)[labels]
-        maps["mass"] = np.append(0.0, masses)[labels]
-        above = np.where(inside, lowest - corrections.threshold, 0.0)
-        least["mass"] = np.bincount(labels, weights=above).astype(np.float64)[labels]
-    if corrections.tfce is not None:
-        rule = corrections.tfce
-
-        def enhance(values: Floats) -> Floats:
-            return _core.tfce(
-                values,
-                neighbours,
-                rule.extent_power,
-                rule.height_power,
-                corrections.two_sided,
-                rule.n_steps,
+    two_sided = corrections.two_sided
+    for family in corrections.families:
+        found: dict[str, tuple[Floats, Floats]] = {}
+        if corrections.threshold is not None:
+            found = family.clusters(
+                observed.compared, observed.least, corrections.threshold, two_sided=two_sided
             )
-
-        maps["tfce"] = enhance(statistic)
-        if rule.n_steps == 0:
-            lower = np.maximum(lowest, 0.0)
-            raised = np.abs(enhance(np.copysign(lower, statistic)))
-        else:  # the steps are of the largest: whether one more is reached is no matter of rounding
-            raised = np.abs(maps["tfce"])
-        least["tfce"] = raised * (1 - _SUMMED)
+        if corrections.tfce is not None:
+            found["tfce"] = family.enhanced(
+                observed.compared, observed.least, corrections.tfce, two_sided=two_sided
+            )
+        for name, (values, lowest) in found.items():
+            for rows, part in ((maps, values), (least, lowest)):
+                rows.setdefault(name, np.zeros(len(reported)))[family.places] = part
     return maps, least
-
-
-def _p_values(
-    least: dict[str, Floats], state: PermutationState, tail: Tail | None
-) -> tuple[dict[str, Floats], dict[str, TailFit]]:
-    p_value: dict[str, Floats] = {}
-    tail_fit: dict[str, TailFit] = {}
-    for name, null in state.null.items():
-        n_infinite = np.count_nonzero(np.isinf(null))
-        if tail is not None and n_infinite:
-            warn_caller(
-                f"tail={tail!r} cannot be fitted to the maxima of {name}, of which {n_infinite} of "
-                f"{len(null)} are infinite: its p-values are counted"
-            )
-        if tail is None or n_infinite:
-            p_value[name] = corrected_p(least[name], null)
-        else:
-            tail_fit[name] = fit_tail(null, tail)
-            p_value[name] = tail_fit[name].p(least[name], null)
-        if name in ("size", "mass"):
-            p_value[name][least["size"] == 0] = 1.0
-    return p_value, tail_fit

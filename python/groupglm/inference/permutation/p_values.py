@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""p-values corrected for all places, of maxima of all or of each family of places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from groupglm.errors import warn_caller
+from groupglm.inference.permutation.tails import Tail, TailFit, corrected_p, fit_tail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from groupglm.inference.permutation.null_distribution import Corrections
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["corrected_p_values", "p_of_families"]
+
+
+def corrected_p_values(
+    least: Mapping[str, Floats],
+    null: Mapping[str, Floats],
+    corrections: Corrections,
+    tail: Tail | None,
+) -> tuple[dict[str, Floats], dict[str, TailFit]]:
+    """Compare what was observed with the maxima of rearranged data.
+
+    Parameters
+    ----------
+    least : mapping of array, shape (n_voxels,)
+        The least that ties with what was observed, by the name of the statistic or measure.
+    null : mapping of array, shape (n_perm,)
+        Maxima by the names of `Corrections.names`; empty without rearrangements.
+    corrections : Corrections
+        Which maxima there are.
+    tail : {"gpd", "gamma"}, optional
+        Curve that small p-values are taken from.
+
+    Returns
+    -------
+    p_value : dict of array, shape (n_voxels,)
+        By the names of `least`; empty without rearrangements.
+    tail_fit : dict of TailFit
+        Of those that a curve was fitted to.
+
+    Warns
+    -----
+    UserWarning
+        If no curve can be fitted, so that p-values are counted.
+    """
+    p_value: dict[str, Floats] = {}
+    tail_fit: dict[str, TailFit] = {}
+    if not null:
+        return p_value, tail_fit
+    for name, observed in least.items():
+        names = (name,) if name == corrections.letter else corrections.names_of(name)
+        if len(names) > 1:
+            p_value[name] = _of_families(observed, [null[each] for each in names], corrections)
+            if tail is not None:
+                warn_caller(
+                    f"tail={tail!r} is not fitted to the maxima of {name}, which are of "
+                    f"{' and of '.join(family.name for family in corrections.families)} apart: "
+                    "its p-values are counted"
+                )
+        elif tail is None or _is_infinite(name, null[name], tail):
+            p_value[name] = corrected_p(observed, null[name])
+        else:
+            tail_fit[name] = fit_tail(null[name], tail)
+            p_value[name] = tail_fit[name].p(observed, null[name])
+        if name in ("size", "mass"):
+            p_value[name][least["size"] == 0] = 1.0
+    return p_value, tail_fit
+
+
+def _is_infinite(name: str, null: Floats, tail: Tail) -> bool:
+    n_infinite = int(np.count_nonzero(np.isinf(null)))
+    if n_infinite:
+        warn_caller(
+            f"tail={tail!r} cannot be fitted to the maxima of {name}, of which {n_infinite} of "
+            f"{len(null)} are infinite: its p-values are counted"
+        )
+    return n_infinite > 0
+
+
+def _of_families(observed: Floats, nulls: Sequence[Floats], corrections: Corrections) -> Floats:
+    """Scatter the p-values of families into a row."""
+    places = [family.places for family in corrections.families]
+    out = np.ones(len(observed))
+    for where, p in zip(places, p_of_families([observed[w] for w in places], nulls), strict=True):
+        out[where] = p
+    return out
+
+
+def p_of_families(least: Sequence[Floats], nulls: Sequence[Floats]) -> list[Floats]:
+    r"""Correct p-values for several families whose maxima cannot be compared with each other.
+
+    Parameters
+    ----------
+    least : sequence of array
+        Of each family, the least that ties with each observed statistic; NaN where there is none.
+    nulls : sequence of array, shape (n_perm,)
+        Of each family, the maxima of the rearranged data, in order of the rearrangements.
+
+    Returns
+    -------
+    list of array
+        Of each family the p-values, corrected for all places of all families. With one family,
+        those of `corrected_p`.
+
+    Notes
+    -----
+    The smallest p (Westfall and Young 1993, *Resampling-Based Multiple Testing*): with
+    :math:`m_{kb}` the maximum of family k in rearrangement b = 0 .. n, the data as they are being
+    the first,
+
+    .. math:: p_k(s) = \#\{b : m_{kb} \geq s\} / (n + 1), \quad
+        p(s) = \#\{b : \min_j p_j(m_{jb}) \leq p_k(s)\} / (n + 1)
+
+    is the corrected p-value of a statistic s in family k. Each family weighs the same, whatever the
+    unit and the number of its places.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one, other = np.array([1.0, 2.0, 3.0]), np.array([300.0, 100.0, 200.0])
+    >>> p_of_families([np.array([5.0]), np.array([50.0, 250.0])], [one, other])
+    [array([0.5]), array([1.  , 0.75])]
+    """
+    ranks = []
+    for values, null in zip(least, nulls, strict=True):
+        largest = np.fmax.reduce(values, initial=-np.inf)
+        maxima = np.sort(np.append(null, largest))
+        first = np.searchsorted(maxima, np.append(largest, null), side="left")
+        ranks.append(len(maxima) - first)
+    smallest = np.sort(np.minimum.reduce(ranks))
+    n = len(smallest)
+    found = []
+    for values, null in zip(least, nulls, strict=True):
+        # A whole number of rearrangements, but for the rounding of the division.
+        count = np.rint(corrected_p(values, null) * n)
+        found.append(np.searchsorted(smallest, count, side="right") / n)
+    return found
