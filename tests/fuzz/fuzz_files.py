@@ -22,7 +22,10 @@ with atheris.instrument_imports(
         "groupglm.inputs.matching",
         "groupglm.estimator.model_file_facts",
         "groupglm.estimator.saving",
+        "groupglm.models.ols",
+        "groupglm.runtime.json_facts",
         "groupglm.runtime.sidecars",
+        "groupglm.spaces.volume.kind",
         "groupglm.estimator.model_file",
         "groupglm.tabular.files",
     ]

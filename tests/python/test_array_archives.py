@@ -276,9 +276,12 @@ def _rewrite(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f, m: f["fits"][0].update(shape=[5000, 5000, 500]), "makes maps of 100000 MB"),
-        (lambda f, m: f["fits"][0].update(shape=[4, 5, -3]), "damaged"),
-        (lambda f, m: f["fits"][0].update(shape=[4.5, 5, 3]), "damaged"),
+        (
+            lambda f, m: f["fits"][0]["space"].update(shape=[5000, 5000, 500]),
+            "makes maps of 100000 MB",
+        ),
+        (lambda f, m: f["fits"][0]["space"].update(shape=[4, 5, -3]), "damaged"),
+        (lambda f, m: f["fits"][0]["space"].update(shape=[4.5, 5, 3]), "damaged"),
         (
             lambda f, m: m.update({"0/rss.npy": _header("(-1,)") + m["0/rss.npy"][128:]}),
             "negative length",

@@ -22,7 +22,7 @@ from sklearn.exceptions import NotFittedError
 
 from groupglm import SecondLevelModel
 from groupglm.errors import ImageError
-from reference.first_model import FILE, first_data
+from reference.first_models import COUNTED, FIRST, first_data
 
 SHAPE = (9, 8, 7)
 
@@ -229,7 +229,7 @@ def _rewrite(
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any], dict[str, bytes]], Any], str]] = {
     "no array": (lambda f, m: m.pop("0/w.npy"), "lacks"),
     "a foreign format": (lambda f, m: f.update(format="other"), "not a saved model"),
-    "a later version": (lambda f, m: f.update(version=2), "version 2"),
+    "a later version": (lambda f, m: f.update(version=3), "version 3"),
     "a pickle": (
         lambda f, m: m.update({"0/rss.npy": _npy(np.array([print], object), pickled=True)}),
         "not an array",
@@ -251,7 +251,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any], dict[str, bytes]], Any], str]
         lambda f, m: m.update({"0/runs.npy": _npy(np.array([[0, 70], [80, -10]]))}),
         "within the grid",
     ),
-    "a huge grid": (lambda f, m: f["fits"][0].update(shape=[1, 1, 10]), "within the grid"),
+    "a huge grid": (lambda f, m: f["fits"][0]["space"].update(shape=[1, 1, 10]), "within the grid"),
     "an infinite design": (
         lambda f, m: m.update({"0/X.npy": _npy(np.full((12, 3), np.inf))}),
         "not finite",
@@ -347,16 +347,70 @@ def test_every_truncation_and_flipped_byte_is_refused_or_harmless(tmp_path: Path
     assert refused > 200
 
 
-def test_a_model_of_the_first_version_is_read(tmp_path: Path) -> None:
-    loaded = SecondLevelModel.load(FILE)
+@pytest.mark.parametrize("kind", ["space", "model"])
+def test_what_a_later_version_may_hold_is_refused_by_name(kind: str, tmp_path: Path) -> None:
+    file = _fitted().save(tmp_path / "m.groupglm")
+    name = {"space": "surface", "model": "mixed"}[kind]
+    _rewrite(file, lambda f, m: f["fits"][0][kind].update(kind=name))
+    told = rf"m\.groupglm' was saved by a later version: {kind} '{name}'; this groupglm knows '"
+    with pytest.raises(ValueError, match=told):
+        SecondLevelModel.load(file)
+
+
+def test_a_space_and_a_model_say_what_they_are(tmp_path: Path) -> None:
+    file = _fitted().save(tmp_path / "m.groupglm")
+    facts = json.loads(zipfile.ZipFile(file).read("model.json"))
+    assert facts["version"] == 2
+    (fit,) = facts["fits"]
+    assert fit["space"] == {"kind": "volume", "shape": list(SHAPE), "preparation": None}
+    assert fit["model"] == {"kind": "ols"}
+
+
+FIRST_HOSTILE: dict[str, tuple[Callable[[dict[str, Any], dict[str, bytes]], Any], str]] = {
+    **{what: HOSTILE[what] for what in ("no array", "fits that are none", "a negative run")},
+    "a huge grid": (lambda f, m: f["fits"][0].update(shape=[1, 1, 10]), "within the grid"),
+    "no grid": (lambda f, m: f["fits"][0].pop("shape"), "space lacks 'shape'"),
+    "a grid that is none": (lambda f, m: f["fits"][0].update(shape="large"), "shape of space is"),
+    "a fit that is none": (lambda f, m: f.update(fits=[3]), "fits of model.json"),
+    "a preparation that is none": (
+        lambda f, m: f["fits"][0].update(preparation=3),
+        "preparation of space is 3",
+    ),
+    "tags that it did not have": (lambda f, m: f["fits"][0].update(space="x", model=3), ""),
+}
+
+
+@pytest.mark.parametrize("what", FIRST_HOSTILE)
+def test_a_file_of_version_1_that_was_tampered_with_is_refused(what: str, tmp_path: Path) -> None:
+    file = tmp_path / "m.groupglm"
+    file.write_bytes(COUNTED.read_bytes())
+    change, told = FIRST_HOSTILE[what]
+    _rewrite(file, change)
+    if not told:  # what means nothing there changes nothing
+        np.testing.assert_array_equal(
+            SecondLevelModel.load(file).results_.beta, SecondLevelModel.load(COUNTED).results_.beta
+        )
+        return
+    with pytest.raises(ValueError, match=told) as caught:
+        SecondLevelModel.load(file)
+    assert "m.groupglm" in str(caught.value)
+
+
+@pytest.mark.parametrize("file", [FIRST, COUNTED], ids=lambda file: file.stem)
+def test_a_model_of_version_1_is_read(file: Path, tmp_path: Path) -> None:
+    loaded = SecondLevelModel.load(file)
     data, design = first_data()
     t = _values(loaded.compute_contrast("age", output_type="stat")).ravel(order="F")
     for voxel in (0, 5, 59):
         keep = np.isfinite(data[:, voxel])
         slope = stats.linregress(design["age"][keep], data[keep, voxel].astype(np.float64))
         assert t[voxel] == pytest.approx(slope.slope / slope.stderr, rel=1e-6)  # float32 maps
-    with pytest.raises(AttributeError, match=r"first\.groupglm' was saved by a version that did"):
-        _ = loaded.n_zeros_
+    if file is FIRST:
+        told = r"first\.groupglm' was saved by a version that did"
+        with pytest.raises(AttributeError, match=told):
+            _ = loaded.n_zeros_
+    else:
+        assert not _values(loaded.n_zeros_).any()
     again = SecondLevelModel.load(loaded.save(tmp_path / "again.groupglm"))
     np.testing.assert_array_equal(
         _values(again.compute_contrast("age")), _values(loaded.compute_contrast("age"))

@@ -26,10 +26,16 @@ member              shape, type           what it is
                                           absent in the first files
 =================== ===================== ======================================================
 
-``model.json`` holds ``format`` ("groupglm model"), ``version`` (1), the SHA-256 of every array's
+``model.json`` holds ``format`` ("groupglm model"), ``version`` (2), the SHA-256 of every array's
 member (``checksums``), the versions of the software, the estimator's parameters, and for each fit
 the kind of maps, the columns' names, the rows' labels, the levels of factors (``levels``), the
-grid's shape, what was done to volumes (``preparation``), and the names of the images.
+names of the images, and two dictionaries, ``space`` and ``model``, whose ``kind`` says where the
+data live and what was fitted. A space and a model have facts and members of their own: those above
+are of the kinds ``volume`` (``runs``, ``affine``; the grid's ``shape``, and the ``preparation`` of
+volumes, are facts) and ``ols`` (``r`` to ``exponent``).
+
+Files of version 1 are read: all are of these two kinds and do not say it, and the facts of the
+space stand beside the others.
 """
 
 from __future__ import annotations
@@ -47,8 +53,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.estimator.model_file_facts import check_facts
-from groupglm.models.results import OlsFit
-from groupglm.runtime.array_archives import ArchiveError, Members, array_of, open_archive
+from groupglm.models.kinds import model_of_kind
+from groupglm.runtime.array_archives import (
+    ArchiveError,
+    Members,
+    array_of,
+    check_type,
+    open_archive,
+)
 from groupglm.runtime.writing import write_whole
 from groupglm.spaces.registry import kind_of_tag
 
@@ -56,23 +68,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.models.base import Fit
     from groupglm.spaces.base import Space
 
 __all__ = ["damaged", "pack_fit", "read_archive", "unpack_fit", "write_archive"]
 
-FORMAT, VERSION = "groupglm model", 1
-_STATE = ("r", "w", "rss", "missing_slot", "missing_factors", "missing_rows")
-_TYPES = {
-    "X": ("float64", 2),
-    "r": ("float64", 2),
-    "w": ("float64", 2),
-    "rss": ("float64", 1),
-    "missing_slot": ("int32", 1),
-    "missing_factors": ("float64", 1),
-    "missing_rows": ("int32", 1),
-    "exponent": ("int16", 1),
-    "zeros": ("int32", 1),
-}
+FORMAT, VERSION = "groupglm model", 2
 _MAX_HEADER = 64 * 2**20  # bytes of model.json; a thousand subjects' names take a hundredth
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
 
@@ -186,16 +187,38 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
         raise damaged(path, f"model.json cannot be read ({error})") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise ValueError(f"'{path}' is not a saved model: its model.json is of another format")
-    if facts.get("version") != VERSION:
+    version = facts.get("version")
+    if version not in (1, VERSION):
         raise ValueError(
-            f"'{path}' is a model of format version {facts.get('version')!r}, and this groupglm "
-            f"reads version {VERSION}; load it with the groupglm that wrote it, or a later one"
+            f"'{path}' is a model of format version {version!r}, and this groupglm reads versions "
+            f"1 and {VERSION}; load it with the groupglm that wrote it, or a later one"
         )
     try:
+        if version == 1:
+            _tag_first_version(facts)
         check_facts(facts)
     except ValueError as error:
         raise damaged(path, str(error)) from error
+    try:
+        for fit in facts["fits"]:
+            kind_of_tag(fit["space"]["kind"])
+            model_of_kind(fit["model"]["kind"])
+    except ValueError as error:
+        raise ValueError(
+            f"'{path}' was saved by a later version: {error}; load it with the groupglm that "
+            "wrote it, or a later one"
+        ) from error
     return facts
+
+
+def _tag_first_version(facts: dict[str, Any]) -> None:
+    """Write the facts of a file of version 1 as those of this one."""
+    fits = facts.get("fits")
+    for fit in fits if isinstance(fits, list) else ():
+        if isinstance(fit, dict):
+            own = {name: fit.pop(name) for name in ("shape", "preparation") if name in fit}
+            fit["space"] = {"kind": "volume", **own}
+            fit["model"] = {"kind": "ols"}
 
 
 def _to_npy(array: NDArray[Any]) -> bytes:
@@ -232,7 +255,8 @@ def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, ND
     facts = {
         "n_rows": len(result.X),
         "columns": list(result.column_names),
-        **space_facts,
+        "space": {"kind": space.tag, **space_facts},
+        "model": {"kind": result.kind},
         "missing": group.missing,
         "images": [source.name for source in group.sources],
     }
@@ -245,7 +269,7 @@ def unpack_fit(
     arrays: Mapping[str, NDArray[Any]],
     path: Path,
     n_threads: int,
-) -> tuple[Space, OlsFit, NDArray[np.int32] | None]:
+) -> tuple[Space, Fit, NDArray[np.int32] | None]:
     """Put a fit together.
 
     Parameters
@@ -263,7 +287,7 @@ def unpack_fit(
     -------
     space : Space
         The voxels.
-    result : OlsFit
+    result : Fit
         The fit.
     n_zeros : array of int, shape (n_voxels,), or None
         How many images are exactly zero at each voxel; None in a file of a version that did not
@@ -275,58 +299,39 @@ def unpack_fit(
         If the parts do not fit together.
     """
     try:
-        members = {
+        members: dict[str, NDArray[Any]] = {
             name.removeprefix(f"{key}/"): array
             for name, array in arrays.items()
             if name.startswith(f"{key}/")
         }
-        own = {name: members[name] for name in ("X", *_STATE)}
-        if f"{key}/zeros" in arrays:
-            own["zeros"] = arrays[f"{key}/zeros"]
-        own["exponent"] = arrays.get(f"{key}/exponent", np.empty(0, np.int16))
-        _check_types(own)
-        # Files of the first releases hold volumes, and do not say it.
-        space = kind_of_tag(facts.get("space", "volume")).load_space(facts, members)
+        X, zeros = members["X"], members.get("zeros")
         names = tuple(str(name) for name in facts["columns"])
-        n_rows = int(facts["n_rows"])
-        parts = (n_rows, *(own[name] for name in _STATE), own["exponent"])
-        _check_sizes(own, names, n_rows, space.n_values, len(facts["images"]))
-        return space, OlsFit.from_parts(own["X"], names, n_threads, parts), own.get("zeros")
+        model = model_of_kind(facts["model"]["kind"])
+        n_images = len(facts["images"]) / model.rows_per_image
+        _check_design(X, names, int(facts["n_rows"]), n_images)
+        space = kind_of_tag(facts["space"]["kind"]).load_space(facts["space"], members)
+        if zeros is not None:
+            _check_zeros(zeros, space.n_values, len(facts["images"]))
+        fit = model.load(X, names, members, n_values=space.n_values, n_threads=n_threads)
     except KeyError as error:
         raise damaged(path, f"it lacks {error}") from error
     except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise damaged(path, str(error)) from error
+    return space, fit, zeros
 
 
-def _check_types(own: Mapping[str, NDArray[Any]]) -> None:
-    for name, array in own.items():
-        wanted, ndim = _TYPES[name]
-        if array.dtype != wanted or array.ndim != ndim:
-            raise ValueError(
-                f"{name} is {array.dtype} of {array.ndim} axes, not {wanted} of {ndim}"
-            )
-
-
-def _check_sizes(
-    own: Mapping[str, NDArray[Any]],
-    names: tuple[str, ...],
-    n_rows: int,
-    n_values: int,
-    n_images: int,
-) -> None:
-    if own["X"].shape != (n_rows, len(names)) or n_images != n_rows or not names:
+def _check_design(X: NDArray[Any], names: tuple[str, ...], n_rows: int, n_images: float) -> None:
+    check_type("X", X, "float64", 2)
+    if X.shape != (n_rows, len(names)) or n_images != n_rows or not names:
         raise ValueError(
-            f"its design of shape {own['X'].shape} does not fit {n_rows} rows, {n_images} images "
-            f"and {len(names)} columns"
+            f"its design of shape {X.shape} does not fit {n_rows} rows, {n_images:g} images and "
+            f"{len(names)} columns"
         )
-    if not np.isfinite(own["X"]).all():
+    if not np.isfinite(X).all():
         raise ValueError("its design is not finite")
-    if (own["missing_rows"] > n_rows).any():
-        raise ValueError(f"a voxel has more images than {n_rows}")
-    zeros = own.get("zeros")
-    if zeros is not None and (
-        zeros.shape != (n_values,) or not ((zeros >= 0) & (zeros <= n_rows)).all()
-    ):
-        raise ValueError(f"its numbers of zeros do not fit {n_values} voxels and {n_rows} images")
-    if own["rss"].shape != (n_values,) or own["w"].shape[1:] != (n_values,):
-        raise ValueError(f"its state does not fit the {n_values} voxels of its mask")
+
+
+def _check_zeros(zeros: NDArray[Any], n_values: int, n_inputs: int) -> None:
+    check_type("zeros", zeros, "int32", 1)
+    if zeros.shape != (n_values,) or not ((zeros >= 0) & (zeros <= n_inputs)).all():
+        raise ValueError(f"its numbers of zeros do not fit {n_values} voxels and {n_inputs} images")

@@ -60,7 +60,7 @@ def kind_of_tag(tag: object) -> Kind:
         if kind.tag == tag:
             return kind
     known = ", ".join(repr(kind.tag) for kind in kinds)
-    raise ValueError(f"its kind of data is {tag!r}, and this groupglm knows {known}")
+    raise ValueError(f"space {tag!r}; this groupglm knows {known}")
 
 
 def open_inputs(

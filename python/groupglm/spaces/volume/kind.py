@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
+from groupglm.runtime.array_archives import check_type
 from groupglm.runtime.budget import check_memory_budget
+from groupglm.runtime.json_facts import (
+    Check,
+    check_entries,
+    is_flag,
+    is_number,
+    is_whole,
+    is_width,
+    list_of,
+    none_or,
+)
 from groupglm.spaces.base import Source
 from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
 from groupglm.spaces.volume.masking import VolumeMasking
@@ -35,6 +46,19 @@ __all__ = [
 ]
 
 tag = "volume"
+
+_FACTS: dict[str, Check] = {
+    "shape": list_of(is_whole, 3),
+    "preparation": none_or(lambda value: isinstance(value, dict)),
+}
+_PREPARATION: dict[str, Check] = {
+    "resamples": is_flag,
+    "clip": none_or(list_of(is_number, 2)),
+    "smoothing_fwhm": none_or(is_width),
+    "fill": none_or(is_number),
+    "n_threads": lambda value: is_whole(value) and value > 0,
+    "zero_is_missing": is_flag,
+}
 
 
 def holds(given: object) -> bool:
@@ -96,12 +120,14 @@ def masking(
 
 def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> VolumeSpace:
     """Make a space of what `VolumeSpace.stored` returned."""
+    check_entries(facts, _FACTS, "space")
     runs, affine, preparation = arrays["runs"], arrays["affine"], facts["preparation"]
-    _check_type("runs", runs, np.int64)
-    _check_type("affine", affine, np.float64)
+    check_type("runs", runs, "int64", 2)
+    check_type("affine", affine, "float64", 2)
     grid = Grid(tuple(facts["shape"]), affine)
     _check_room(grid)
     if preparation is not None:
+        check_entries(preparation, _PREPARATION, "preparation of space")
         # JSON has no tuples.
         options: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -109,13 +135,6 @@ def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
         }
         preparation = Preparation(**options)
     return VolumeSpace.from_runs(grid, runs, preparation)
-
-
-def _check_type(name: str, array: NDArray[Any], wanted: type[np.generic]) -> None:
-    if array.dtype != wanted or array.ndim != 2:
-        raise ValueError(
-            f"{name} is {array.dtype} of {array.ndim} axes, not {np.dtype(wanted)} of 2"
-        )
 
 
 def _check_room(grid: Grid) -> None:

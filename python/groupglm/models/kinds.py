@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The models that a saved file may hold, by the name that it has there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from groupglm.models.ols import OLS
+
+if TYPE_CHECKING:
+    from groupglm.models.base import Model
+
+__all__ = ["MODELS", "model_of_kind"]
+
+MODELS: dict[str, Model] = {model.kind: model for model in (OLS,)}
+
+
+def model_of_kind(kind: str) -> Model:
+    """Return the model that a saved file names; ValueError if there is none."""
+    if kind not in MODELS:
+        known = ", ".join(map(repr, MODELS))
+        raise ValueError(f"model {kind!r}; this groupglm knows {known}")
+    return MODELS[kind]
