@@ -168,6 +168,9 @@ class FakeKind:
     def open_one(self, given: Any, name: str) -> Any:
         raise NotImplementedError
 
+    def whole(self, source: Any) -> Any:
+        raise NotImplementedError
+
     def open_inputs(self, given: Any, *, argument: str, same_placement: bool, at_least: int) -> Any:
         sources = [self.open_one(item, f"image {place}") for place, item in enumerate(given, 1)]
         for source in sources:
@@ -182,6 +185,23 @@ class FakeKind:
 
     def computed(self, name: str, compute: Callable[[], object], like: Any) -> Any:
         return self.open_one(compute(), name)
+
+    def open_map(self, given: Any, name: str) -> tuple[Any, Any]:
+        source = self.open_one(given, name)
+        return source, self.whole(source)
+
+    def inside_mask(self, everywhere: Any, mask: Any) -> NDArray[np.bool_] | None:
+        if mask is None:
+            return None
+        row = np.empty(everywhere.n_values)
+        everywhere.read_stored(self.open_one(mask, "mask"), row)
+        return np.asarray(row != 0)
+
+    def differs_from_background(self, everywhere: Any, values: Any) -> NDArray[np.bool_]:
+        return np.asarray(values != 0)
+
+    def said_by_map(self, given: Any) -> tuple[None, None]:
+        return None, None
 
 
 class ChainKind(FakeKind):

@@ -20,7 +20,7 @@ from groupglm.inference.regions import places_of_regions
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.runtime.arguments import check_truth, real_array, real_number
 from groupglm.runtime.progress import Progress
-from groupglm.spaces.volume import Statistic
+from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,15 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
+    from groupglm.spaces.base import Space
     from groupglm.spaces.volume import ImageLike
 
-__all__ = ["cluster_level_inference", "true_discovery_bounds"]
+__all__ = [
+    "cluster_level_inference",
+    "discoveries_of",
+    "discovery_proportions",
+    "true_discovery_bounds",
+]
 
 
 def cluster_level_inference(
@@ -116,22 +122,22 @@ def cluster_level_inference(
     check_z_scale(stat_map)
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
     warn_of_scale("threshold", thresholds[0], stat_map, remedy="threshold={z:.3g}")
-    found = _discoveries(stat_map, alpha, two_sided=two_sided)
-    progress.result(f"Hommel's value: {found.hommel} of {stat_map.n_tested} voxels")
     space = stat_map.space
+    found = discoveries_of(stat_map.values, alpha, two_sided=two_sided)
+    progress.result(f"Hommel's value: {found.hommel} of {stat_map.n_tested} voxels")
     row = np.zeros(space.n_values)
     for height in thresholds:
-        n_clusters = 0
-        for sign in (1, -1) if two_sided else (1,):
-            members = np.flatnonzero(stat_map.values_or_zero() * sign > below_infinity(height))
-            labels, n_labels = label_clusters(space.places(members), space.grid.shape)
-            _fill(row, members, labels, n_labels, found)
-            n_clusters += n_labels
+        proportions, n_clusters = discovery_proportions(
+            space, stat_map.values, below_infinity(height), found, two_sided=two_sided
+        )
+        # A cluster at a higher threshold lies in one at a lower.
+        row = np.where(np.isnan(proportions), row, proportions)
         progress.result(f"clusters beyond {height:g}: {n_clusters}")
     if not row.any():
         _report_nothing(stat_map, thresholds[0], two_sided=two_sided)
     descrip = f"true discovery proportion, alpha {alpha:g}"
-    return stat_map.image(row, descrip, Statistic("true discovery proportions"))
+    image: Nifti1Image = stat_map.image(row, descrip, Statistic("true discovery proportions"))
+    return image
 
 
 def true_discovery_bounds(
@@ -220,7 +226,7 @@ def true_discovery_bounds(
     check_z_scale(stat_map)
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
     places = places_of_regions(regions, stat_map)
-    found = _discoveries(stat_map, alpha, two_sided=two_sided)
+    found = discoveries_of(stat_map.values, alpha, two_sided=two_sided)
     rows = []
     for name, members in places.items():
         bound = found.bound(members)
@@ -245,27 +251,69 @@ def _thresholds(threshold: Any) -> list[float]:
     return thresholds
 
 
-def _discoveries(stat_map: StatMap, alpha: float, *, two_sided: bool) -> Discoveries:
-    """Prepare bounds for sets of the map's voxels, by their places in its row."""
-    found = Discoveries.of(p_values(stat_map.tests, two_sided=two_sided), alpha)
-    if stat_map.tested.all():
-        return found
-    steps = np.zeros(stat_map.space.n_values, np.int64)
-    steps[stat_map.tested] = found.steps
+def discoveries_of(values: NDArray[np.float64], alpha: float, *, two_sided: bool) -> Discoveries:
+    """Prepare bounds for sets of places of a row of z-values; NaN is no test.
+
+    Parameters
+    ----------
+    values : array of float64, shape (n_values,)
+        The z-values.
+    alpha : float
+        The level, between 0 and 1.
+    two_sided : bool
+        Whether both tails are tested.
+
+    Returns
+    -------
+    Discoveries
+        For sets of places that are tested.
+    """
+    tested = ~np.isnan(values)
+    found = Discoveries.of(p_values(values[tested], two_sided=two_sided), alpha)
+    steps = np.zeros(len(values), np.int64)
+    steps[tested] = found.steps
     return Discoveries(found.hommel, steps)
 
 
-def _fill(
-    row: NDArray[np.float64],
-    members: NDArray[np.intp],
-    labels: NDArray[np.int32],
-    n_labels: int,
+def discovery_proportions(
+    space: Space,
+    values: NDArray[np.float64],
+    threshold: float,
     found: Discoveries,
-) -> None:
-    """Write the proportion of each cluster at its voxels."""
-    bounds = found.bounds(members, labels, n_labels)
-    sizes = np.bincount(labels, minlength=n_labels + 1)[1:]
-    row[members] = (bounds / sizes)[labels - 1]
+    *,
+    two_sided: bool,
+) -> tuple[NDArray[np.float64], int]:
+    """Bound the proportion of true discoveries in each cluster of a row of z-values.
+
+    Parameters
+    ----------
+    space : Space
+        Where the values are.
+    values : array of float64, shape (n_values,)
+        The z-values; NaN is in no cluster.
+    threshold : float
+        The cluster-forming threshold, at least zero.
+    found : Discoveries
+        The bounds, prepared for these values.
+    two_sided : bool
+        Whether clusters of negative values are formed too.
+
+    Returns
+    -------
+    proportions : array of float64, shape (n_values,)
+        The bound of each place's cluster, as a proportion of its places; NaN in no cluster.
+    n_clusters : int
+        How many clusters there are.
+    """
+    row = np.full(len(values), np.nan)
+    n_clusters = 0
+    for sign in (1, -1) if two_sided else (1,):
+        members = np.flatnonzero(values * sign > threshold)
+        labels, _ = label_clusters(space, members)
+        counts = np.bincount(labels)[1:]
+        row[members] = (found.bounds(members, labels, len(counts)) / counts)[labels - 1]
+        n_clusters += len(counts)
+    return row, n_clusters
 
 
 def _report_nothing(stat_map: StatMap, threshold: float, *, two_sided: bool) -> None:

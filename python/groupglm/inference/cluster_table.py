@@ -19,32 +19,30 @@ from groupglm.inference.arguments import (
     warn_of_scale,
 )
 from groupglm.inference.labelling import keep_large_clusters
-from groupglm.inference.peaks import Clusters, Peaks, find_clusters, to_mm
+from groupglm.inference.peaks import Clusters, find_clusters
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.inference.thresholds import passes_threshold
 from groupglm.runtime.arguments import check_truth
-from groupglm.spaces.volume import Statistic
+from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
-    from groupglm.spaces.volume import Grid, ImageLike
+    from groupglm.spaces.base import Space
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = [
-    "COLUMNS",
     "FoundClusters",
     "get_clusters_table",
     "n_clusters",
     "strongest_first",
+    "tabulate",
     "tabulate_clusters",
 ]
 
-_SIZE_IN_VOXELS = "Cluster Size (voxels)"
-COLUMNS = ["Cluster ID", "X", "Y", "Z", "Peak Stat", "Cluster Size (mm3)", _SIZE_IN_VOXELS]
-"""Of the package's own tables; `get_clusters_table` has those of nilearn, all but the last."""
-
+_FLOAT64 = np.dtype(np.float64)
 _MOST_PEAKS = 4  # the peak and three subpeaks
 
 
@@ -158,10 +156,16 @@ def get_clusters_table(
         two_sided=two_sided,
         min_distance=min_distance,
     )
-    table = found.table.drop(columns=_SIZE_IN_VOXELS)
+    space = found.space
+    table = found.table
+    if space.unit != space.measure_unit:
+        table = table.drop(columns=_size_in(space.unit))
     if not with_maps:
         return table
-    return table, [_label_map(found.stat_map, labels) for labels in found.labels]
+    return table, [
+        space.to_image(labels, "cluster labels", dtype=np.int32, statistic=Statistic("label"))
+        for labels in found.labels
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,17 +174,26 @@ class FoundClusters:
 
     Attributes
     ----------
+    space : Space
+        Where its values are.
     table : pandas.DataFrame
-        That of `get_clusters_table`, with the column ``Cluster Size (voxels)``.
-    labels : list of arrays of int32, shape (n_x, n_y, n_z)
-        Of each tail, the number of a voxel's cluster in the table; zero outside.
-    stat_map : StatMap
-        The map.
+        That of `get_clusters_table`, with a column of the sizes in the unit of the space too.
+    places : array of int, shape (n_rows,)
+        Of each row of the table, the place of its peak in a row of values.
+    labels : list of arrays of int32, shape (n_values,)
+        Of each tail, the number of a place's cluster in the table; zero outside.
     """
 
+    space: Space
     table: pd.DataFrame
+    places: NDArray[np.intp]
     labels: list[NDArray[np.int32]]
-    stat_map: StatMap
+
+    def strongest_first(self) -> FoundClusters:
+        """Return the same clusters, in the table ordered by the size of their peaks."""
+        order = _strongest_first(self.table, None)
+        table = self.table.iloc[order].reset_index(drop=True)
+        return FoundClusters(self.space, table, self.places[order], self.labels)
 
 
 def tabulate_clusters(
@@ -204,30 +217,82 @@ def tabulate_clusters(
     stat_map.refuse_p()
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
     warn_of_scale("stat_threshold", threshold, stat_map, remedy="stat_threshold={z:.3g}")
-    space = stat_map.space
-    row = stat_map.values_or_zero()
-    if smallest > 1:
+    found = tabulate(
+        stat_map.space,
+        stat_map.values,
+        threshold,
+        cluster_threshold=smallest,
+        two_sided=two_sided,
+        min_distance=distance,
+        dtype=stat_map.dtype,
+    )
+    for sign, labels in zip(_signs(threshold, two_sided=two_sided), found.labels, strict=True):
+        if not labels.any():
+            _warn_no_cluster(stat_map, sign * abs(threshold), smallest)
+    return found
+
+
+def tabulate(
+    space: Space,
+    row: NDArray[np.float64],
+    threshold: float,
+    *,
+    cluster_threshold: float = 0,
+    two_sided: bool,
+    min_distance: float = 8.0,
+    dtype: np.dtype[Any] = _FLOAT64,
+) -> FoundClusters:
+    """Tabulate the clusters of a row of values.
+
+    Parameters
+    ----------
+    space : Space
+        Where the values are.
+    row : array of float64, shape (n_values,)
+        The map; NaN where there is none.
+    threshold : float
+        The cluster-forming threshold; negative, if not two-sided, for the negative tail.
+    cluster_threshold : float, default=0
+        Clusters that are smaller, in the unit of the space, are left out.
+    two_sided : bool
+        Whether the negative tail is tabulated too.
+    min_distance : float, default=8.0
+        How far apart subpeaks must be, in mm.
+    dtype : numpy.dtype
+        Type of the peaks' values in the table.
+
+    Returns
+    -------
+    FoundClusters
+        A tail without a cluster has none in the table, and labels that are zero.
+    """
+    row = np.where(np.isnan(row), 0.0, row)
+    if cluster_threshold > 1:
         passing = passes_threshold(row, threshold, two_sided=two_sided)
-        row, _ = keep_large_clusters(np.where(passing, row, 0.0), space, smallest)
-    volume = np.ascontiguousarray(row.reshape(space.grid.shape, order="F"))
-    signs = (1, -1) if two_sided else (-1 if threshold < 0 else 1,)
+        row, _ = keep_large_clusters(np.where(passing, row, 0.0), space, cluster_threshold)
     rows: list[list[Any]] = []
+    places: list[NDArray[np.intp]] = []
     labels: list[NDArray[np.int32]] = []
     n_before = 0
-    for sign in signs:
+    for sign in _signs(threshold, two_sided=two_sided):
         clusters = find_clusters(
-            volume * sign,
+            space,
+            row * sign,
             below_infinity(abs(threshold)),
-            space.grid.affine,
-            min_distance=distance,
+            min_distance=min_distance,
             most=_MOST_PEAKS,
         )
-        if not clusters.peaks:
-            _warn_no_cluster(stat_map, sign * abs(threshold), smallest)
-        rows += _rows(clusters, space.grid, sign, first=n_before + 1)
+        rows += _rows(clusters, space, sign, first=n_before + 1)
+        places += [peaks.places for peaks in clusters.peaks]
         labels.append(np.where(clusters.labels > 0, clusters.labels + np.int32(n_before), 0))
         n_before += len(clusters.peaks)
-    return FoundClusters(_table(rows, stat_map.dtype), labels, stat_map)
+    at = np.concatenate(places) if places else np.zeros(0, np.intp)
+    return FoundClusters(space, _table(rows, space, dtype), at, labels)
+
+
+def _signs(threshold: float, *, two_sided: bool) -> tuple[int, ...]:
+    """Return the tails of a test: 1 for large values, -1 for small ones."""
+    return (1, -1) if two_sided else (-1 if threshold < 0 else 1,)
 
 
 def n_clusters(table: pd.DataFrame) -> int:
@@ -257,14 +322,19 @@ def strongest_first(table: pd.DataFrame, most: int | None = None) -> pd.DataFram
     >>> strongest_first(table, most=2)["Cluster ID"].tolist()
     [3, 1, '1a']
     """
+    return table.iloc[_strongest_first(table, most)].reset_index(drop=True)
+
+
+def _strongest_first(table: pd.DataFrame, most: int | None) -> NDArray[np.intp]:
+    """Return the order of the rows of `strongest_first`."""
     numbers = np.array(_numbers(table), dtype=np.int64)
     if numbers.size == 0:
-        return table
+        return np.zeros(0, np.intp)
     size = np.zeros(numbers.max() + 1)
     np.maximum.at(size, numbers, np.abs(table["Peak Stat"].to_numpy(np.float64)))
     order = np.lexsort((numbers, -size[numbers]))
     kept = list(dict.fromkeys(numbers[order].tolist()))[:most]
-    return table.iloc[order[np.isin(numbers[order], kept)]].reset_index(drop=True)
+    return np.asarray(order[np.isin(numbers[order], kept)])
 
 
 def _numbers(table: pd.DataFrame) -> list[int]:
@@ -272,52 +342,45 @@ def _numbers(table: pd.DataFrame) -> list[int]:
     return [int(str(label).rstrip(ascii_lowercase)) for label in table["Cluster ID"]]
 
 
-def _rows(clusters: Clusters, grid: Grid, sign: int, first: int) -> list[list[Any]]:
+def _columns(space: Space) -> list[str]:
+    """Return the columns of a table of clusters; sizes come in both units of the space."""
+    part = ["Part"] if len(space.parts) > 1 else []
+    sizes = dict.fromkeys((_size_in(space.measure_unit), _size_in(space.unit)))
+    return ["Cluster ID", *part, "X", "Y", "Z", "Peak Stat", *sizes]
+
+
+def _size_in(unit: str) -> str:
+    return f"Cluster Size ({unit})"
+
+
+def _rows(clusters: Clusters, space: Space, sign: int, first: int) -> list[list[Any]]:
     """Make the rows of one tail."""
-    voxel_mm3 = _voxel_mm3(grid)
     rows = []
-    for number, (peaks, size) in enumerate(
-        zip(clusters.peaks, clusters.sizes.tolist(), strict=True), start=first
+    for number, (peaks, measure, size) in enumerate(
+        zip(clusters.peaks, clusters.measures, clusters.sizes.tolist(), strict=True), start=first
     ):
-        rows += _rows_of_cluster(peaks, grid, sign, number, [int(size * voxel_mm3), size])
+        sizes = [int(measure), size] if space.unit != space.measure_unit else [int(measure)]
+        names = [number, *(f"{number}{letter}" for letter in ascii_lowercase)]
+        part = [_part(space, int(peaks.places[0]))] if len(space.parts) > 1 else []
+        positions = space.coordinates(peaks.places).tolist()
+        rows += [
+            [name, *part, *position, sign * value, *([""] * len(sizes) if rank else sizes)]
+            for rank, (name, position, value) in enumerate(
+                zip(names, positions, peaks.heights.tolist(), strict=False)
+            )
+        ]
     return rows
 
 
-def _rows_of_cluster(
-    peaks: Peaks, grid: Grid, sign: int, number: int, sizes: list[int]
-) -> list[list[Any]]:
-    places = to_mm(peaks.voxels, grid.affine).tolist()
-    names = [number, *(f"{number}{letter}" for letter in ascii_lowercase)]
-    return [
-        [name, *place, sign * value, *([""] * len(sizes) if rank else sizes)]
-        for rank, (name, place, value) in enumerate(
-            zip(names, places, peaks.heights.tolist(), strict=False)
-        )
-    ]
+def _part(space: Space, place: int) -> str:
+    return next(part.name for part in space.parts if place < part.end)
 
 
-def _voxel_mm3(grid: Grid) -> float:
-    """Return the volume of a voxel.
-
-    As the product of a header's voxel sizes, which are float32, so that the whole number of mm3 is
-    the one that other software finds; by the determinant where the axes are not orthogonal.
-    """
-    product = float(np.prod(np.linalg.norm(grid.affine[:3, :3], axis=0).astype(np.float32)))
-    exact = float(np.float32(abs(np.linalg.det(grid.affine[:3, :3]))))
-    return product if abs(product - exact) < 1e-5 * exact else exact
-
-
-def _table(rows: list[list[Any]], dtype: np.dtype[Any]) -> pd.DataFrame:
+def _table(rows: list[list[Any]], space: Space, dtype: np.dtype[Any]) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=_columns(space))
     return table.astype({"Peak Stat": dtype}) if rows else table
-
-
-def _label_map(stat_map: StatMap, labels: NDArray[np.int32]) -> Nifti1Image:
-    return stat_map.space.to_image(
-        labels.ravel(order="F"), "cluster labels", dtype=np.int32, statistic=Statistic("label")
-    )
 
 
 def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Connected voxels: the one place that knows how clusters are formed."""
+"""Connected places: the one module that knows how clusters are formed."""
 
 from __future__ import annotations
 
@@ -12,74 +12,84 @@ from groupglm import _core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.spaces.volume.space import VolumeSpace
+    from groupglm.spaces.base import Space
 
-__all__ = ["keep_large_clusters", "label_clusters"]
+__all__ = ["keep_large_clusters", "label_clusters", "restricted"]
 
 _CONNECTIVITY = 6  # voxels that share a face, as in nilearn
 
 
+def restricted(space: Space, members: NDArray[np.intp]) -> Space:
+    """Return the space of some of the places, of which there must be one at least."""
+    keep = np.zeros(space.n_values, np.bool_)
+    keep[members] = True
+    return space.restrict(keep)
+
+
 def label_clusters(
-    places: NDArray[np.intp], shape: tuple[int, ...]
-) -> tuple[NDArray[np.int32], int]:
-    """Label the clusters that some voxels form: those that share a face are connected.
+    space: Space, members: NDArray[np.intp]
+) -> tuple[NDArray[np.int32], NDArray[np.int64] | NDArray[np.float64]]:
+    """Label the clusters that some places of a space form.
 
     Parameters
     ----------
-    places : array of int, shape (n,)
-        The voxels, as increasing places in a grid whose first axis varies fastest.
-    shape : tuple of 3 ints
-        Of the grid.
+    space : Space
+        Says which places are neighbours; voxels are if they share a face.
+    members : array of int, shape (n,)
+        The places, increasing.
 
     Returns
     -------
     labels : array of int32, shape (n,)
-        From 1 to k, in the order of the first voxel of each cluster.
-    k : int
-        How many clusters there are.
+        From 1 to k, in the order of the first place of each cluster.
+    sizes : array, shape (k,)
+        How many places each cluster has, or the sum of their weights if the space has any.
 
     Examples
     --------
     >>> import numpy as np
-    >>> labels, k = label_clusters(np.array([0, 2, 3]), (4, 1, 1))
-    >>> labels.tolist(), k
-    ([1, 2, 2], 2)
+    >>> from groupglm.spaces.volume import Grid
+    >>> from groupglm.spaces.volume.space import VolumeSpace
+    >>> labels, sizes = label_clusters(VolumeSpace(Grid((4, 1, 1), np.eye(4))), np.array([0, 2, 3]))
+    >>> labels.tolist(), sizes.tolist()
+    ([1, 2, 2], [1, 2])
     """
-    if len(places) == 0:
-        return np.zeros(0, np.int32), 0
-    neighbours = _core.Neighbours.of_volume(shape, places.astype(np.int64), _CONNECTIVITY)
-    ones = np.ones(len(places), np.float32)
-    labels, sizes, _, _ = _core.label_clusters(ones, neighbours, 0.0, False)
-    return labels, len(sizes)
+    if len(members) == 0:
+        return np.zeros(0, np.int32), np.zeros(0, np.int64)
+    own = restricted(space, members)
+    ones, neighbours = np.ones(len(members), np.float32), own.neighbours(_CONNECTIVITY)
+    weights = own.weights()
+    if weights is None:
+        return _core.label_clusters(ones, neighbours, 0.0, False)[:2]
+    return _core.label_clusters(ones, neighbours, 0.0, False, weights)[:2]
 
 
 def keep_large_clusters(
-    row: NDArray[np.float64], space: VolumeSpace, smallest: float
-) -> tuple[NDArray[np.float64], int]:
+    row: NDArray[np.float64], space: Space, smallest: float
+) -> tuple[NDArray[np.float64], float]:
     """Set to zero the clusters of either sign that are too small.
 
     Parameters
     ----------
     row : array of float64, shape (n_values,)
         A thresholded map: zero outside clusters.
-    space : VolumeSpace
-        Where its voxels are.
+    space : Space
+        Where its values are.
     smallest : float
-        Clusters of fewer voxels are removed.
+        Clusters of a smaller size are removed.
 
     Returns
     -------
     kept : array of float64, same shape
         The map that remains.
-    largest : int
-        Number of voxels of the largest cluster before that.
+    largest : float
+        Size of the largest cluster before that.
     """
     kept = row.copy()
-    largest = 0
+    largest = 0.0
     for inside in (row > 0, row < 0):
         members = np.flatnonzero(inside)
-        labels, _ = label_clusters(space.places(members), space.grid.shape)
-        sizes = np.bincount(labels)
-        kept[members[sizes[labels] < smallest]] = 0
-        largest = max(largest, int(sizes.max(initial=0)))
+        labels, sizes = label_clusters(space, members)
+        kept[members[(sizes < smallest)[labels - 1]]] = 0
+        largest = max(largest, float(sizes.max(initial=0)))
     return kept, largest

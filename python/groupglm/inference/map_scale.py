@@ -4,30 +4,25 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nibabel as nib
 import numpy as np
 
 from groupglm import _core
 from groupglm.errors import GridMismatchError, warn_caller
 from groupglm.runtime.naming import counted
 from groupglm.runtime.sidecars import describes, read_json, sidecar
+from groupglm.spaces.registry import kind_of
 from groupglm.spaces.statistic import Statistic, number_of
-from groupglm.spaces.volume import open_image
-from groupglm.spaces.volume.intent import contrast_of, statistic_of_header
-from groupglm.spaces.volume.reading.opening import header_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from groupglm.spaces.volume import ImageLike
-    from groupglm.spaces.volume.space import VolumeSpace
+    from groupglm.spaces.base import Space
 
 __all__ = ["MapScale", "has_one_tail", "known_scale", "z_of_statistic"]
 
@@ -54,7 +49,7 @@ class DegreesMap:
         degrees = degrees if isinstance(degrees, dict) else {}
         name = degrees.get("ResidualMap")
         # A name, and not a path to anywhere.
-        if not isinstance(name, str) or not name.endswith((".nii", ".nii.gz")):
+        if not isinstance(name, str) or not kind_of(path).is_name_of_map(name):
             return None
         if "/" in name or "\\" in name or kind not in ("t", "F"):
             return None
@@ -63,22 +58,20 @@ class DegreesMap:
             return None
         return cls(path.with_name(name), numerator) if path.with_name(name).is_file() else None
 
-    def read(self, space: VolumeSpace) -> NDArray[np.float64]:
+    def read(self, space: Space) -> NDArray[np.float64]:
         """Read the residual degrees of freedom at the voxels of a space, shape (n_values,)."""
-        source = open_image(self.path, name=self.path.name)
-        difference = source.grid.difference(space.grid)
+        source, _ = kind_of(self.path).open_map(self.path, self.path.name)
+        difference = source.difference(space)
         if difference is not None:
             raise GridMismatchError(
                 f"{self.path.name}: the degrees of freedom are not on the grid of the map: "
                 f"{difference}; write both anew"
             )
         values = np.empty(space.n_values, source.dtype)
-        source.read_into(values, space.indices, space.runs)
+        space.read_stored(source, values)
         return values.astype(np.float64)
 
-    def z_scores(
-        self, name: str, values: NDArray[np.float64], space: VolumeSpace
-    ) -> NDArray[np.float64]:
+    def z_scores(self, name: str, values: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
         """Return the z-scores of a map's values, each by the degrees of freedom of its voxel."""
         degrees = self.read(space)
         tested = ~np.isnan(values)
@@ -134,7 +127,7 @@ class MapScale:
         return ValueError(f"{name}: this is {self.words}, but z-scores are needed; {remedy}{z_map}")
 
 
-def known_scale(image: ImageLike, *, described: bool = False) -> MapScale | None:
+def known_scale(image: Any, *, described: bool = False) -> MapScale | None:
     """Tell what a map holds: by its sidecar, its header, or its name, in this order.
 
     Parameters
@@ -149,8 +142,10 @@ def known_scale(image: ImageLike, *, described: bool = False) -> MapScale | None
     MapScale or None
         None if none of these says it.
     """
-    path = _path_of(image)
-    header = header_of(image)
+    kind_of_data = kind_of(image)
+    file = kind_of_data.file_of(image)
+    path = None if file is None else Path(file)
+    of_header, contrast = kind_of_data.said_by_map(image)
     facts = None if path is None else read_json(sidecar(path))
     if path and facts is not None and not described and describes(facts, path) is False:
         warn_caller(
@@ -162,7 +157,6 @@ def known_scale(image: ImageLike, *, described: bool = False) -> MapScale | None
     if path is not None and facts is not None:
         of_sidecar = Statistic.of_sidecar(facts)
         said += [] if of_sidecar is None else [(f"its sidecar {sidecar(path).name}", of_sidecar)]
-    of_header = None if header is None else statistic_of_header(header)
     said += [] if of_header is None else [("its header", of_header)]
     of_name = None if path is None else Statistic.of_name(path.name)
     said += [] if of_name is None else [("its name", of_name)]
@@ -171,11 +165,10 @@ def known_scale(image: ImageLike, *, described: bool = False) -> MapScale | None
     scale = _joined(said, facts or {}, None if path is None else _z_map_beside(path))
     kind = scale.statistic.kind
     degrees = None if path is None else DegreesMap.of_sidecar(path, kind, facts or {})
-    contrast = None if header is None else contrast_of(header)
     return replace(scale, contrast=contrast, degrees=degrees)
 
 
-def has_one_tail(image: ImageLike, *, described: bool = False) -> bool:
+def has_one_tail(image: Any, *, described: bool = False) -> bool:
     """Tell whether a map is known to be of F, or of the z of F: only large values are evidence."""
     scale = known_scale(image, described=described)
     return scale is not None and (scale.statistic.of_f or scale.statistic.kind == "F")
@@ -201,7 +194,7 @@ def _joined(
 
 
 def z_of_statistic(
-    name: str, values: NDArray[np.float64], scale: MapScale, space: VolumeSpace
+    name: str, values: NDArray[np.float64], scale: MapScale, space: Space
 ) -> tuple[NDArray[np.float64], Statistic]:
     """Return the z-scores of a map's values.
 
@@ -213,7 +206,7 @@ def z_of_statistic(
         Its values; NaN stays NaN.
     scale : MapScale
         What they are.
-    space : VolumeSpace
+    space : Space
         Where they lie: degrees of freedom that differ are read there.
 
     Returns
@@ -256,7 +249,7 @@ def z_of_statistic(
 
 
 def _converted(
-    name: str, values: NDArray[np.float64], scale: MapScale, space: VolumeSpace
+    name: str, values: NDArray[np.float64], scale: MapScale, space: Space
 ) -> tuple[NDArray[np.float64], Statistic]:
     letter, df = scale.statistic.kind, scale.statistic.df
     if scale.degrees is not None:
@@ -289,17 +282,6 @@ def _z_scores(
     if numerator is None:
         return _core.t_z_scores(row, df, 1)
     return _core.f_z_scores(row, numerator, df, 1)
-
-
-def _path_of(image: ImageLike) -> Path | None:
-    """Return the file of a map; None if it has none."""
-    if isinstance(image, str | os.PathLike):
-        return Path(image)
-    try:
-        name = image.get_filename()
-    except nib.filebasedimages.ImageFileError:  # in several files that do not belong together
-        return None
-    return Path(name) if isinstance(name, str | os.PathLike) else None
 
 
 def _z_map_beside(path: Path) -> str | None:

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Peaks and subpeaks of the clusters of a volume."""
+"""The clusters of a row of values, with their peaks and subpeaks."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm.inference.labelling import label_clusters
+from groupglm.inference.labelling import label_clusters, restricted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["Clusters", "Extreme", "Peaks", "extremes", "find_clusters", "to_mm"]
+    from groupglm.spaces.base import Space
+
+__all__ = ["Clusters", "Extreme", "Peaks", "extremes", "find_clusters"]
+
+_AROUND = 26  # a peak exceeds all voxels that share a face, an edge or a corner with it
+_PLACES_AT_ONCE = 1 << 16  # of whose neighbours lists are made: 26 pairs of numbers each
 
 
 @dataclass(frozen=True)
@@ -27,25 +31,29 @@ class Extreme:
     ----------
     value : float
         May be infinite.
+    place : int
+        Where it is in the row.
     position : tuple of 3 floats
         In mm.
+    where : str
+        The same in words.
     """
 
     value: float
+    place: int
     position: tuple[float, float, float]
+    where: str
 
 
-def extremes(
-    volume: NDArray[np.floating], affine: NDArray[np.float64]
-) -> tuple[Extreme | None, Extreme | None]:
+def extremes(space: Space, row: NDArray[np.floating]) -> tuple[Extreme | None, Extreme | None]:
     """Find the strongest positive and the strongest negative value of a map.
 
     Parameters
     ----------
-    volume : array, shape (n_x, n_y, n_z)
+    space : Space
+        Where the values are.
+    row : array, shape (n_values,)
         The map; NaN where there is none.
-    affine : array, shape (4, 4)
-        From voxels to mm.
 
     Returns
     -------
@@ -54,16 +62,16 @@ def extremes(
     """
     found: list[Extreme | None] = []
     for sign in (1, -1):
-        signed = np.where(np.isnan(volume), 0, sign * volume)
+        signed = np.where(np.isnan(row), 0, sign * row)
         value = float(signed.max())
         if value <= 0:
             found.append(None)
             continue
         at = np.flatnonzero(signed == value)
-        # Connected voxels of one value are one place, their middle, as in a table of clusters.
-        voxels, _, _ = _plateaus(signed, np.zeros(volume.shape, np.int32), at)
-        x, y, z = to_mm(voxels[:1], affine)[0].tolist()
-        found.append(Extreme(sign * value, (x, y, z)))
+        # Connected places of one value are one place, their middle, as in a table of clusters.
+        place = int(at[_middles(space, at, signed[at])[0]])
+        x, y, z = space.coordinates(np.array([place]))[0].tolist()
+        found.append(Extreme(sign * value, place, (x, y, z), space.describe_place(place)))
     return found[0], found[1]
 
 
@@ -73,16 +81,19 @@ class Clusters:
 
     Attributes
     ----------
-    labels : array of int32, shape (n_x, n_y, n_z)
+    labels : array of int32, shape (n_values,)
         Zero outside, then 1 to k.
-    sizes : array of int, shape (k,)
-        Their numbers of voxels.
-    peaks : list of Peaks
+    sizes : array, shape (k,)
+        How many places each has, or the sum of their weights.
+    measures : list of k floats
+        Their extents in the space's `measure_unit`.
+    peaks : list of k Peaks
         Of each cluster.
     """
 
     labels: NDArray[np.int32]
-    sizes: NDArray[np.int64]
+    sizes: NDArray[np.int64] | NDArray[np.float64]
+    measures: list[float]
     peaks: list[Peaks]
 
 
@@ -92,34 +103,29 @@ class Peaks:
 
     Attributes
     ----------
-    voxels : array of int, shape (n, 3)
-        Where they are.
+    places : array of int, shape (n,)
+        Where they are in the row.
     heights : array of float64, shape (n,)
         The statistic there, decreasing.
     """
 
-    voxels: NDArray[np.int64]
+    places: NDArray[np.intp]
     heights: NDArray[np.float64]
 
 
 def find_clusters(
-    volume: NDArray[np.float64],
-    threshold: float,
-    affine: NDArray[np.float64],
-    *,
-    min_distance: float,
-    most: int,
+    space: Space, row: NDArray[np.float64], threshold: float, *, min_distance: float, most: int
 ) -> Clusters:
     """Find the clusters above a threshold, and their peaks.
 
     Parameters
     ----------
-    volume : array of float64, shape (n_x, n_y, n_z)
-        The map, in C order.
+    space : Space
+        Where the values are.
+    row : array of float64, shape (n_values,)
+        The map, without NaN.
     threshold : float
-        At least zero; a voxel is in a cluster if its value is larger.
-    affine : array, shape (4, 4)
-        From voxels to mm.
+        At least zero; a place is in a cluster if its value is larger.
     min_distance : float
         How far apart two peaks must be, in mm.
     most : int
@@ -128,126 +134,137 @@ def find_clusters(
     Returns
     -------
     Clusters
-        In decreasing order of their largest value; equal ones in the order of their first voxel.
+        In decreasing order of their largest value; equal ones in the order of their first place in
+        the space's layout.
     """
-    flat = np.flatnonzero(volume > threshold)
-    # In C order the last axis varies fastest, which is the first one of the shape turned round.
-    members, n_clusters = label_clusters(flat, volume.shape[::-1])
-    labels = np.zeros(volume.shape, np.int32)
-    labels.ravel()[flat] = members
-    values = volume.ravel()[flat]
-    largest = np.full(n_clusters + 1, -np.inf)
-    smallest = np.full(n_clusters + 1, np.inf)
-    np.maximum.at(largest, members, values)
-    np.minimum.at(smallest, members, values)
-    order = np.argsort(-largest[1:], kind="stable")
-    rank = np.zeros(n_clusters + 1, np.int32)
-    rank[order + 1] = np.arange(1, n_clusters + 1)
+    labels = np.zeros(space.n_values, np.int32)
+    members = np.flatnonzero(row > threshold)
+    if members.size == 0:
+        return Clusters(labels, np.zeros(0, np.int64), [], [])
+    heights = row[members]
+    found, sizes = label_clusters(space, members)
+    owner = found - 1
+    largest = np.full(len(sizes), -np.inf)
+    smallest = np.full(len(sizes), np.inf)
+    np.maximum.at(largest, owner, heights)
+    np.minimum.at(smallest, owner, heights)
+    order = np.lexsort((_first_listed(space.layout(members), owner, len(sizes)), -largest))
+    rank = np.empty(len(sizes), np.int32)
+    rank[order] = np.arange(len(sizes))
+    owner = rank[owner]
+    labels[members] = owner + 1
     # A cluster of one value has no peak but its middle, so all of it counts.
-    is_flat = np.isclose(largest, smallest)[members] if n_clusters else np.zeros(0, np.bool_)
-    is_peak = _local_maxima(volume, labels, flat, is_flat)
-    voxels, peak_values, owners = _plateaus(volume, labels, flat[is_peak])
-    grouped = _by_cluster(rank[owners], peak_values)
-    peaks = [
-        _spread(Peaks(voxels[part], peak_values[part]), affine, min_distance, most)
-        for part in grouped
-    ]
-    sizes = np.bincount(members, minlength=n_clusters + 1)[1:][order]
-    return Clusters(rank[labels], sizes, peaks)
+    is_flat = np.isclose(largest, smallest)[order]
+    at = np.flatnonzero(_local_maxima(space, members, owner, heights, is_flat[owner]))
+    at = at[_middles(space, members[at], heights[at])]
+    places, peak_heights = members[at], heights[at]
+    return Clusters(
+        labels,
+        sizes[order],
+        [space.measure(part) for part in _by_cluster(owner, members)],
+        [
+            _spread(space, Peaks(places[part], peak_heights[part]), min_distance, most)
+            for part in _by_cluster(owner[at], np.arange(len(at)), -peak_heights)
+        ],
+    )
+
+
+def _listing(layout: NDArray[np.number]) -> NDArray[np.intp]:
+    """Return the order in which equally strong places are listed: by their layout's columns."""
+    return np.lexsort(layout.T[::-1])
+
+
+def _first_listed(
+    layout: NDArray[np.number], owner: NDArray[np.int32], n_clusters: int
+) -> NDArray[np.intp]:
+    """Return when the first place of each cluster is listed."""
+    order = _listing(layout)
+    first = np.full(n_clusters, len(order))
+    np.minimum.at(first, owner[order], np.arange(len(order)))
+    return first
 
 
 def _local_maxima(
-    volume: NDArray[np.float64],
-    labels: NDArray[np.int32],
-    flat: NDArray[np.intp],
+    space: Space,
+    members: NDArray[np.intp],
+    owner: NDArray[np.int32],
+    heights: NDArray[np.float64],
     is_flat: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Tell which voxels no neighbour in their cluster exceeds.
+    """Tell which places no neighbour in their cluster exceeds.
 
-    All 26 neighbours count. Inside a plateau, where all of them are equal, there is no peak
-    (unless the whole cluster is one).
+    Inside a plateau, where all neighbours are in the cluster and equal, there is no peak (unless
+    the whole cluster is one). `members` are the places that are in a cluster.
     """
-    # One voxel around the grid saves asking at every voxel which neighbours it has.
-    around = np.pad(labels, 1, constant_values=-1)
-    heights = np.pad(volume, 1)
-    here = np.ravel_multi_index(
-        tuple(axis + 1 for axis in np.unravel_index(flat, volume.shape)), around.shape
-    )
-    label, height = around.ravel()[here], heights.ravel()[here]
-    is_peak = np.ones(flat.size, np.bool_)
-    on_plateau = ~is_flat
-    for step in itertools.product((-1, 0, 1), repeat=3):
-        if step == (0, 0, 0):
-            continue
-        there = here + (step[0] * around.shape[1] + step[1]) * around.shape[2] + step[2]
-        neighbour, other = around.ravel()[there], heights.ravel()[there]
-        same = neighbour == label
-        is_peak &= ~(same & (other > height))
-        on_plateau &= (same & (other == height)) | (neighbour < 0)
-    return is_peak & ~on_plateau
+    starts, neighbours = restricted(space, members).neighbours(_AROUND).adjacency()
+    is_peak = np.ones(len(owner), np.bool_)
+    n_equal = np.zeros(len(owner), np.int64)
+    for first in range(0, len(owner), _PLACES_AT_ONCE):
+        end = min(first + _PLACES_AT_ONCE, len(owner))
+        other = neighbours[starts[first] : starts[end]]
+        place = np.repeat(np.arange(first, end, dtype=np.int32), np.diff(starts[first : end + 1]))
+        # Half of the pairs fall away before it is asked whether they are in one cluster.
+        kept = np.flatnonzero(heights.take(other) >= heights.take(place))
+        place, other = place[kept], other[kept]
+        same = owner.take(other) == owner.take(place)
+        place, other = place[same], other[same]
+        exceeded = heights.take(other) > heights.take(place)
+        is_peak[place[exceeded]] = False
+        n_equal[first:end] = np.bincount(place[~exceeded] - first, minlength=end - first)
+    # A place at the edge of the mask has a neighbour that is not in its cluster.
+    return is_peak & (is_flat | (n_equal < space.degrees(_AROUND, members)))
 
 
-def _plateaus(
-    volume: NDArray[np.float64], labels: NDArray[np.int32], flat: NDArray[np.intp]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int32]]:
-    """Make one peak of connected maxima: the voxel at their middle.
+def _middles(space: Space, at: NDArray[np.intp], heights: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Make one peak of connected maxima: the place at their middle.
 
-    Returns
-    -------
-    voxels : array of int, shape (n_peaks, 3)
-        Where the peaks are, in the order of their first voxel.
-    values : array of float64, shape (n_peaks,)
-        Their values.
-    owners : array of int32, shape (n_peaks,)
-        Labels of their clusters.
+    `at` are the maxima, places in the row, and `heights` their values. Returns which of them are
+    the middles, in the order in which the first maximum of each is listed.
     """
-    plateau_of, n_peaks = label_clusters(flat, volume.shape[::-1])
-    member = plateau_of - 1
-    places = np.stack(np.unravel_index(flat, volume.shape), axis=1)
-    height = volume.ravel()[flat]
+    layout = space.layout(at)
+    order = _listing(layout)
+    layout, mass = layout[order], heights[order]
+    labels, sizes = label_clusters(space, at)
+    labels, n_plateaus = labels[order] - 1, len(sizes)
+    first = np.full(n_plateaus, len(at))
+    np.minimum.at(first, labels, np.arange(len(at)))
+    rank = np.empty(n_plateaus, np.intp)
+    rank[np.argsort(first)] = np.arange(n_plateaus)
+    plateau = rank[labels]
     # Weighted by the (equal) values: a middle between two voxels then rounds as centres of mass do.
-    mass = np.where(np.isinf(height), 1.0, height)
-    weight = np.bincount(member, mass, n_peaks)
+    mass = np.where(np.isinf(mass), 1.0, mass)
+    total = np.bincount(plateau, mass, n_plateaus)
     middle = np.stack(
-        [np.bincount(member, mass * axis, n_peaks) / weight for axis in places.T], axis=1
+        [np.bincount(plateau, mass * axis, n_plateaus) / total for axis in layout.T], axis=1
     )
-    voxels = np.rint(middle).astype(np.int64)
-    middle_at = np.ravel_multi_index(tuple(voxels.T), volume.shape)
-    found = np.minimum(np.searchsorted(flat, middle_at), len(flat) - 1)
-    inside = (flat[found] == middle_at) & (member[found] == np.arange(n_peaks))
-    for peak in np.flatnonzero(~inside):
-        own = places[member == peak]
-        voxels[peak] = own[np.argmin(np.linalg.norm(own - voxels[peak], axis=1))]
-    at = tuple(voxels.T)
-    return voxels, volume[at], labels[at]
+    if np.issubdtype(layout.dtype, np.integer):
+        middle = np.rint(middle)
+    distance = np.linalg.norm(layout - middle[plateau], axis=1)
+    nearest = np.lexsort((distance, plateau))
+    starts = np.searchsorted(plateau[nearest], np.arange(n_plateaus))
+    return order[nearest[starts]]
 
 
-def _by_cluster(rank: NDArray[np.int32], values: NDArray[np.float64]) -> Iterator[NDArray[np.intp]]:
-    """Yield the places of each cluster's peaks, the highest first."""
-    order = np.lexsort((-values, rank))
-    ends = np.cumsum(np.bincount(rank)[1:])
-    return (
-        order[start:end]
-        for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=False)
-    )
+def _by_cluster(
+    owner: NDArray[np.int32], items: NDArray[np.intp], key: NDArray[np.float64] | None = None
+) -> Iterator[NDArray[np.intp]]:
+    """Yield the items of each cluster, in the order of a key if there is one."""
+    order = np.argsort(owner, kind="stable") if key is None else np.lexsort((key, owner))
+    ends = np.cumsum(np.bincount(owner)).tolist()
+    return (items[order[first:end]] for first, end in zip([0, *ends[:-1]], ends, strict=True))
 
 
-def _spread(peaks: Peaks, affine: NDArray[np.float64], min_distance: float, most: int) -> Peaks:
+def _spread(space: Space, peaks: Peaks, min_distance: float, most: int) -> Peaks:
     """Keep the highest peak, then each that is far enough from the one kept before it."""
     if len(peaks.heights) == 1:
         return peaks
-    places = to_mm(peaks.voxels, affine)
+    positions = space.coordinates(peaks.places)
     kept = [0]
     while len(kept) < most:
         last = kept[-1]
-        distances = np.linalg.norm(places[last + 1 :] - places[last], axis=1)
+        distances = np.linalg.norm(positions[last + 1 :] - positions[last], axis=1)
         far = np.flatnonzero(distances > min_distance)
         if far.size == 0:
             break
         kept.append(last + 1 + int(far[0]))
-    return Peaks(peaks.voxels[kept], peaks.heights[kept])
-
-
-def to_mm(voxels: NDArray[np.int64], affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the coordinates of voxels in mm, shape (n, 3)."""
-    return np.asarray(voxels @ affine[:3, :3].T + affine[:3, 3])
+    return Peaks(peaks.places[kept], peaks.heights[kept])

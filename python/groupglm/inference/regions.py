@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import GridMismatchError, warn_caller
-from groupglm.spaces.volume import open_image
+from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable
@@ -76,7 +76,7 @@ def _from_masks(masks: Mapping[Any, Any], stat_map: StatMap) -> _Regions:
     for name, mask in masks.items():
         inside = _read(mask, f"regions[{name!r}]", stat_map) != 0
         sizes[name] = int(np.count_nonzero(inside))
-        places[name] = np.flatnonzero(_row(inside, stat_map) & stat_map.tested)
+        places[name] = np.flatnonzero(inside[stat_map.inside] & stat_map.tested)
     return sizes, places
 
 
@@ -90,7 +90,7 @@ def _from_atlas(atlas: Any, stat_map: StatMap) -> _Regions:
             "nearest voxel"
         )
     names, counts = np.unique(numbers[numbers != 0], return_counts=True)
-    row = _row(numbers, stat_map)
+    row = numbers[stat_map.inside]
     members = np.flatnonzero((row != 0) & stat_map.tested)
     order = members[np.argsort(row[members], kind="stable")]
     parts = np.split(order, np.searchsorted(row[order], names)[1:])
@@ -99,23 +99,18 @@ def _from_atlas(atlas: Any, stat_map: StatMap) -> _Regions:
 
 
 def _read(image: Any, name: str, stat_map: StatMap) -> NDArray[np.float64]:
-    """Return an image's values in file order, zero for NaN."""
-    source = open_image(image, name=name)
-    difference = source.grid.difference(stat_map.space.grid)
+    """Return an image's values at all places of the map, zero for NaN."""
+    source, everywhere = kind_of(image).open_map(image, name)
+    difference = source.difference(stat_map.everywhere)
     if difference is not None:
         raise GridMismatchError(
             f"{source.name}: the region is not on the grid of {stat_map.name}: {difference}; "
             "resample it to that grid (to the nearest voxel)"
         )
-    values = np.empty(source.grid.n_voxels)
-    source.read_into(values)
+    values = np.empty(everywhere.n_values)
+    everywhere.read_stored(source, values)
     values[~np.isfinite(values)] = 0
     return values
-
-
-def _row(values: NDArray[Any], stat_map: StatMap) -> NDArray[Any]:
-    indices = stat_map.space.indices
-    return values if indices is None else values[indices]
 
 
 def _report_untested(sizes: dict[Any, int], places: dict[Any, NDArray[np.intp]]) -> None:

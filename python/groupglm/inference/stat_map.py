@@ -14,16 +14,13 @@ from groupglm.inference.arguments import enough_to_tell
 from groupglm.inference.map_scale import MapScale, known_scale, z_of_statistic
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import counted
-from groupglm.spaces.volume import open_image
-from groupglm.spaces.volume.background import background_mask, border_values
-from groupglm.spaces.volume.masking import VolumeMasking
-from groupglm.spaces.volume.space import VolumeSpace
+from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
-    from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
-    from groupglm.spaces.volume import ImageLike, Statistic, VolumeSource
+    from groupglm.spaces.base import Space
+    from groupglm.spaces.statistic import Statistic
 
 __all__ = ["StatMap", "read_stat_map"]
 
@@ -36,8 +33,8 @@ class StatMap:
     ----------
     name : str
         The file's name, or ``stat_img``.
-    space : VolumeSpace
-        The voxels inside the mask.
+    space : Space
+        The places inside the mask.
     values : array of float64, shape (n_values,)
         The statistic; NaN where it has none.
     tested : array of bool, shape (n_values,)
@@ -45,15 +42,21 @@ class StatMap:
         strongest: it is that of an effect without any residual variance.
     dtype : numpy.dtype
         Type of the values in the file, for images made of them.
+    everywhere : Space
+        All places of the map, inside the mask or not.
+    inside : array of bool, shape (everywhere.n_values,)
+        Which of them are inside the mask.
     scale : MapScale or None
         What the values are; None where neither sidecar, header nor name says it.
     """
 
     name: str
-    space: VolumeSpace
+    space: Space
     values: NDArray[np.float64]
     tested: NDArray[np.bool_]
-    dtype: np.dtype[np.float32] | np.dtype[np.float64]
+    dtype: np.dtype[Any]
+    everywhere: Space
+    inside: NDArray[np.bool_]
     scale: MapScale | None = None
 
     @cached_property
@@ -136,7 +139,7 @@ class StatMap:
 
     def image(
         self, row: NDArray[np.float64], descrip: str, statistic: Statistic | None = None
-    ) -> Nifti1Image:
+    ) -> Any:
         """Make an image of a row; NaN where nothing was tested, zero outside the mask."""
         if not self.tested.all():
             row = np.where(self.tested, row, np.nan)
@@ -146,7 +149,7 @@ class StatMap:
 
 
 def read_stat_map(
-    stat_img: ImageLike,
+    stat_img: Any,
     mask_img: Any = None,
     *,
     whole_grid: bool = False,
@@ -184,59 +187,37 @@ def read_stat_map(
     UserWarning
         If voxels inside the mask are NaN: they are not tested.
     """
-    source = open_image(stat_img, name="stat_img")
+    kind = kind_of(stat_img)
+    source, everywhere = kind.open_map(stat_img, "stat_img")
     scale = known_scale(stat_img, described=described)
-    mask = VolumeMasking.resolve(mask_img, None, None, None).mask
-    # A wrong mask is told before the map is read.
-    space = None if mask is None else VolumeSpace.from_mask(mask, source.grid)
-    whole = _read_whole(source)
-    if space is None:
-        space = VolumeSpace(source.grid)
-        inside = _differs_from_background(source, whole)
-        n_lost = int((inside & np.isnan(whole)).sum())
-        if not whole_grid:
-            space = space.restrict(inside)
-    else:
-        n_lost = int(np.isnan(whole[space.indices]).sum())
-    values = whole if space.indices is None else whole[space.indices]
-    tested = ~np.isnan(values)
-    _report_untested(source.name, n_lost, tested)
-    return StatMap(source.name, space, values, tested, source.dtype, scale)
-
-
-def _read_whole(source: VolumeSource) -> NDArray[np.float64]:
-    """Return all values of the image."""
-    values = np.empty(source.grid.n_voxels)
-    source.read_into(values)
-    if np.isnan(values).all():
+    inside = kind.inside_mask(everywhere, mask_img)  # a wrong mask is told before the map is read
+    whole = np.empty(everywhere.n_values)
+    everywhere.read_stored(source, whole)
+    missing = np.isnan(whole)
+    if missing.all():
         raise ImageError(
-            f"{source.name}: all {values.size} values are NaN, so there is nothing to test; check "
+            f"{source.name}: all {whole.size} values are NaN, so there is nothing to test; check "
             "how the map was made"
         )
-    return values
+    if inside is None:
+        _refuse_constant(source.name, whole[~missing])
+        inside = kind.differs_from_background(everywhere, whole)
+    n_lost = int((inside & missing).sum())
+    if whole_grid:
+        inside = np.ones_like(inside)
+    space = everywhere if inside.all() else everywhere.restrict(inside)
+    values = whole[inside]
+    tested = ~np.isnan(values)
+    _report_untested(source.name, n_lost, tested)
+    return StatMap(source.name, space, values, tested, source.dtype, everywhere, inside, scale)
 
 
-def _differs_from_background(
-    source: VolumeSource, values: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Find what is not background, missing values inside included."""
-    present = ~np.isnan(values)
-    kept = values[present]
-    if kept.min() == kept.max():
+def _refuse_constant(name: str, values: NDArray[np.float64]) -> None:
+    if values.min() == values.max():
         raise ValueError(
-            f"{source.name}: the map is {kept[0]:g} at every voxel, so there is nothing to test; "
+            f"{name}: the map is {values[0]:g} at every voxel, so there is nothing to test; "
             "check how it was made"
         )
-    volume = values.reshape(source.grid.shape, order="F")
-    # Where NaN is the background itself, the voxels with NaN are outside; else they are inside.
-    known = present if np.isnan(border_values(volume)).any() else np.ones_like(present)
-    mask = background_mask(
-        volume,
-        known.reshape(source.grid.shape, order="F").astype(np.int8),
-        n_images=1,
-        min_observations=1,
-    )
-    return mask.ravel(order="F")
 
 
 def _report_untested(name: str, n_lost: int, tested: NDArray[np.bool_]) -> None:

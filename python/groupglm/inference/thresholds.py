@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
+    from groupglm.spaces.base import Space
     from groupglm.spaces.volume import ImageLike
 
 __all__ = [
     "HeightControl",
+    "Survivors",
     "passes_threshold",
+    "survivors",
     "threshold_map",
     "threshold_of",
     "threshold_stats_img",
@@ -243,12 +247,20 @@ def threshold_map(
         check_z_scale(stat_map)
         two_sided = stat_map.has_two_tails(two_sided=two_sided)
         used = threshold_of(stat_map.tests, alpha, height_control, two_sided=two_sided)
-    row = _survivors(stat_map, used, smallest, two_sided=two_sided)
+    kept = survivors(stat_map.space, stat_map.values, used, smallest, two_sided=two_sided)
+    if kept.n_passed == 0:
+        _warn_nothing_survives(stat_map, used, two_sided=two_sided)
+    elif kept.largest < smallest:
+        warn_caller(
+            f"{stat_map.name}: nothing survives: {counted(kept.n_passed, 'voxel')} at {used:.4g} "
+            f"or beyond, but the largest cluster has {counted(int(kept.largest), 'voxel')}, fewer "
+            f"than cluster_threshold={smallest:g}; the image is all zero"
+        )
     control = "given" if height_control is None else f"{height_control}, alpha {alpha:g}"
     about = f"thresholded at {used:.6g} ({control})"
     if stat_map.scale is not None and stat_map.scale.contrast is not None:
         about += f": {stat_map.scale.statistic.kind} of contrast {stat_map.scale.contrast}"
-    return stat_map.image(row, about), used
+    return stat_map.image(kept.row, about), used
 
 
 def _threshold_without_map(
@@ -265,27 +277,62 @@ def _threshold_without_map(
     )
 
 
-def _survivors(
-    stat_map: StatMap, threshold: float, smallest: float, *, two_sided: bool
-) -> NDArray[np.float64]:
-    """Return the map's row with zero where it does not pass."""
-    values = stat_map.values_or_zero()
-    passes = passes_threshold(values, threshold, two_sided=two_sided)
-    row: NDArray[np.float64] = np.where(passes, values, 0.0)
+@dataclass(frozen=True, eq=False)
+class Survivors:
+    """What is left of a row of values.
+
+    Attributes
+    ----------
+    row : array of float64, shape (n_values,)
+        The values that survive, zero elsewhere.
+    n_passed : int
+        How many values reach the threshold, whatever the size of their cluster.
+    largest : float
+        The size of their largest cluster, in the unit of the space; infinite if clusters may have
+        any size.
+    """
+
+    row: NDArray[np.float64]
+    n_passed: int
+    largest: float
+
+
+def survivors(
+    space: Space,
+    values: NDArray[np.float64],
+    threshold: float,
+    cluster_threshold: float = 0,
+    *,
+    two_sided: bool,
+) -> Survivors:
+    """Keep the values that reach a threshold, in clusters that are large enough.
+
+    Parameters
+    ----------
+    space : Space
+        Where the values are.
+    values : array of float64, shape (n_values,)
+        The map; NaN where there is none.
+    threshold : float
+        The least value that is kept; negative, if not two-sided, for the negative tail.
+    cluster_threshold : float, default=0
+        Clusters that are smaller, in the unit of the space, are removed.
+    two_sided : bool
+        Whether large negative values are kept too.
+
+    Returns
+    -------
+    Survivors
+        The values that are kept.
+    """
+    row: NDArray[np.float64] = np.where(
+        passes_threshold(values, threshold, two_sided=two_sided), values, 0.0
+    )
     n_passed = int(np.count_nonzero(row))
-    if n_passed == 0:
-        _warn_nothing_survives(stat_map, threshold, two_sided=two_sided)
-        return row
-    if smallest <= 1:
-        return row
-    kept, largest = keep_large_clusters(row, stat_map.space, smallest)
-    if largest < smallest:
-        warn_caller(
-            f"{stat_map.name}: nothing survives: {counted(n_passed, 'voxel')} at {threshold:.4g} "
-            f"or beyond, but the largest cluster has {counted(largest, 'voxel')}, fewer than "
-            f"cluster_threshold={smallest:g}; the image is all zero"
-        )
-    return kept
+    if n_passed == 0 or cluster_threshold <= 1:
+        return Survivors(row, n_passed, math.inf)
+    kept, largest = keep_large_clusters(row, space, cluster_threshold)
+    return Survivors(kept, n_passed, largest)
 
 
 def passes_threshold(

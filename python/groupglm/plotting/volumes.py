@@ -13,6 +13,8 @@ from groupglm.spaces.volume import Grid, ImageLike, open_image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from groupglm.spaces.base import Space
+
 __all__ = ["IN_PLANE", "Bounds", "Volume"]
 
 FloatArray: TypeAlias = "NDArray[np.float64]"
@@ -102,6 +104,12 @@ class Volume:
         source.read_into(values)
         values[np.isnan(values)] = 0
         return cls(values.reshape(source.grid.shape, order="F"), source.grid.affine)
+
+    @classmethod
+    def of_row(cls, space: Space, row: NDArray[Any]) -> Volume:
+        """Lay out a row of a space of voxels, shape (n_values,); zero outside the mask."""
+        image = space.to_image(row, dtype=row.dtype)
+        return cls(np.asarray(image.dataobj), image.affine)
 
     @property
     def grid(self) -> Grid:

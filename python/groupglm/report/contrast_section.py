@@ -213,7 +213,7 @@ def _map(result: Result, background: Background, mask: Volume) -> Picture:
     glass = options.plot_type == "glass"
     # Survivors are above the threshold and in clusters that are large enough; the scale marks it.
     limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
-    shown = finding.thresholded
+    shown = Volume.of_row(finding.space, finding.survivors)
     scale = Scale.of(shown.data, np.nextafter(limit, 0), None, dark=not glass)
     scale = replace(scale, signed=finding.two_sided)  # whichever signs survived
     if glass:
@@ -233,8 +233,8 @@ def _map_without_survivors(result: Result, background: Background, mask: Volume)
     """Draw the whole map through its highest peak: slices without any colour would say nothing."""
     finding, options = result.finding, result.options
     limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
-    values = Volume(np.nan_to_num(finding.z_map.data, nan=0.0, posinf=np.inf, neginf=-np.inf),
-                    finding.z_map.affine)  # fmt: skip
+    row = np.where(np.isnan(finding.shown), 0, finding.shown)
+    values = Volume.of_row(finding.space, row)
     one_tail = finding.result.stat_type == "F"
     scale = Scale.of(values.data, None, None, dark=True, one_tail=one_tail)
     scale = replace(scale, vmax=max(scale.vmax, limit))  # the colours stay below the threshold's

@@ -93,7 +93,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         for name, weights in request.contrasts.items()
     ]
     permuted = [
-        list(find_permuted(own[0], request.permutations[own[0].name], group, options.min_distance))
+        list(find_permuted(own[0], request.permutations[own[0].name], options.min_distance))
         if own[0].name in request.permutations
         else []
         for own in findings

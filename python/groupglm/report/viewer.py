@@ -93,9 +93,9 @@ def map_payload(
         statistic or is outside the mask.
     """
     by_p = isinstance(finding, PermutedFinding)
-    volume = finding.logp_map if isinstance(finding, PermutedFinding) else finding.z_map
+    row = finding.logp if isinstance(finding, PermutedFinding) else finding.shown
     box, affine = _box(mask)
-    values = volume.data[box]
+    values = Volume.of_row(finding.space, row).data[box]
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
     step = max(_RESOLUTION, largest / 32000)
     threshold = threshold_of(finding)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.inference.peaks import Extreme
     from groupglm.report.data_quality import DataQuality
     from groupglm.report.findings import Finding, Peak
     from groupglm.report.options import ReportOptions
@@ -58,9 +60,9 @@ def number(value: float, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # and no negative zero
 
 
-def place(position: tuple[float, float, float]) -> str:
-    """Write a position in mm as logs have it, but with a true minus sign."""
-    return rounding.place(position).replace("-", MINUS)
+def place(found: Peak | Extreme) -> str:
+    """Name a place as logs have it, but with a true minus sign."""
+    return re.sub(r"-(?=\d)", MINUS, found.where)
 
 
 def summary(group: FittedGroup, quality: DataQuality) -> str:
@@ -150,7 +152,7 @@ def strongest(finding: Finding) -> str:
     if not finding.two_sided:
         return f"The largest {peak(finding.top)}"
     told = [
-        f"strongest {sign} z is {z_text(found.value)} at {place(found.position)}"
+        f"strongest {sign} z is {z_text(found.value)} at {place(found)}"
         for sign, found in zip(("positive", "negative"), finding.extremes, strict=True)
         if found is not None
     ]
@@ -161,10 +163,10 @@ def clusters(finding: Finding) -> str:
     """Count what survived: clusters, voxels, and voxels of either sign."""
     count = finding.n_clusters
     number_of = "One cluster" if count == 1 else f"{count:,} clusters"
-    n_voxels = int(np.count_nonzero(finding.thresholded.data))
+    n_voxels = int(np.count_nonzero(finding.survivors))
     sign = ""
     if finding.two_sided:
-        n_below = int(np.count_nonzero(finding.thresholded.data < 0))
+        n_below = int(np.count_nonzero(finding.survivors < 0))
         sign = f" ({n_voxels - n_below:,} with a positive effect, {n_below:,} with a negative one)"
     return f"{number_of}, {n_voxels:,} voxels{sign}"
 
@@ -188,7 +190,7 @@ def _too_small(finding: Finding) -> str:
 
 def peak(found: Peak) -> str:
     """Write a peak's z and place."""
-    return f"z = {z_text(found.z)} at {place(found.position)}"
+    return f"z = {z_text(found.z)} at {place(found)}"
 
 
 def z_text(value: float) -> str:

@@ -194,6 +194,23 @@ class Space(Protocol):
         """
         ...
 
+    def read_stored(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> None:
+        """Read an input into a row as it is stored: nothing is prepared, and all may be NaN.
+
+        Parameters
+        ----------
+        source : Source
+            An opened input of this kind of data, at the places of this space.
+        out : array of float32 or float64, shape (n_values,)
+            Filled with the values; NaN where the input has none.
+
+        Raises
+        ------
+        groupglm.errors.ImageError
+            If the input cannot be read.
+        """
+        self.read_row(source, out)
+
     def bytes_to_read(self, source: Any) -> int:
         """Return the bytes that one input takes while it is read, besides its row."""
         del source
@@ -346,6 +363,26 @@ class Space(Protocol):
         """
         ...
 
+    def degrees(self, connectivity: int, places: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Count the neighbours that some places have where no mask leaves any out.
+
+        A place that has fewer in `neighbours` is at the edge of the mask.
+
+        Parameters
+        ----------
+        connectivity : int
+            As in `neighbours`.
+        places : array of int, shape (n,)
+            The places.
+
+        Returns
+        -------
+        array of int, shape (n,)
+            In the whole grid or mesh; here those in `neighbours`.
+        """
+        starts, _ = self.neighbours(connectivity).adjacency()
+        return np.asarray(np.diff(starts)[places])
+
     def weights(self) -> NDArray[np.float64] | None:
         """Return what each place counts in the extent and the mass of a cluster.
 
@@ -376,6 +413,27 @@ class Space(Protocol):
         """
         n = self.n_values if places is None else len(places)
         return np.full((n, 3), np.nan)
+
+    def layout(self, places: NDArray[np.integer]) -> NDArray[np.int64] | NDArray[np.float64]:
+        """Return where some places lie in the space's own terms.
+
+        Equal values are listed in the order of the first of these numbers, then of the second, and
+        so on. The middle of several places is the one nearest to the mean of these numbers.
+
+        Parameters
+        ----------
+        places : array of int, shape (n,)
+            The places.
+
+        Returns
+        -------
+        array, shape (n, k)
+            Whole numbers on a lattice, such as the indices of voxels: a mean is then rounded to
+            the lattice. Coordinates elsewhere; here the coordinates in mm, or the places' numbers
+            where some have none.
+        """
+        positions = self.coordinates(places)
+        return np.array(places)[:, np.newaxis] if np.isnan(positions).any() else positions
 
     def place_at(self, position: Sequence[float]) -> int | None:
         """Return the place that holds a position.
@@ -586,6 +644,80 @@ class Kind(Protocol):
             An input at whose places the image must be. None: the image is computed now, and its
             places taken.
         """
+        ...
+
+    def open_map(self, given: Any, name: str) -> tuple[Source, Space]:
+        """Open one map of results.
+
+        Parameters
+        ----------
+        given : image or path
+            The map.
+        name : str
+            How messages call it, if it has no name of its own.
+
+        Returns
+        -------
+        source : Source
+            The map, not read yet.
+        everywhere : Space
+            All of its places.
+
+        Raises
+        ------
+        TypeError
+            If it is no image.
+        groupglm.errors.ImageError
+            If it cannot be used.
+        """
+        ...
+
+    def inside_mask(self, everywhere: Any, mask: Any) -> NDArray[np.bool_] | None:
+        """Find which places of a map are inside a mask; None if there is no mask.
+
+        Parameters
+        ----------
+        everywhere : Space
+            All places of the map.
+        mask : image, path, masker or None
+            The mask.
+
+        Returns
+        -------
+        array of bool, shape (n_values,), or None
+            True inside.
+
+        Raises
+        ------
+        groupglm.errors.ImageError
+            If the mask cannot be read.
+        groupglm.errors.GridMismatchError
+            If the mask is elsewhere.
+        TypeError, ValueError
+            If the mask is empty, or no mask.
+        """
+        ...
+
+    def differs_from_background(
+        self, everywhere: Any, values: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Find which places of a map are not background, missing values inside included.
+
+        Parameters
+        ----------
+        everywhere : Space
+            All places of the map.
+        values : array of float64, shape (n_values,)
+            The map, which is not constant.
+        """
+        ...
+
+    def said_by_map(self, given: Any) -> tuple[Statistic | None, str | None]:
+        """Return what a map's own file says that its values are, and of which contrast."""
+        ...
+
+    def is_name_of_map(self, name: str) -> bool:
+        """Tell whether a file of that name may be a map that this package has written."""
         ...
 
     def refuse_models_elsewhere(self, labels: Sequence[object], masks: Sequence[Any]) -> None:

@@ -196,6 +196,11 @@ class CompositeSpace(Space):
             all(zeros.all_whole for zeros in every),
         )
 
+    def read_stored(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> None:
+        """Read the members' inputs as they are stored."""
+        for name, space, own in self._stretches:
+            space.read_stored(source.members[name], out[own])
+
     def bytes_to_read(self, source: Any) -> int:
         """Return the bytes of the largest member, as they are read one after the other."""
         return max(space.bytes_to_read(source.members[name]) for name, space, _ in self._stretches)
@@ -319,6 +324,29 @@ class CompositeSpace(Space):
         for _, space, own in self._stretches:
             inside = (places >= own.start) & (places < own.stop)
             found[inside] = space.coordinates(places[inside] - own.start)
+        return found
+
+    def layout(self, places: NDArray[np.integer]) -> NDArray[np.int64] | NDArray[np.float64]:
+        """Return the number of each place's member, and where the place lies in that."""
+        found = np.zeros((len(places), 1), np.int64)
+        for number, (_, space, own) in enumerate(self._stretches):
+            inside = (places >= own.start) & (places < own.stop)
+            if not inside.any():
+                continue
+            layout = space.layout(places[inside] - own.start)
+            missing = max(layout.shape[1] + 1 - found.shape[1], 0)
+            # Coordinates of one member make those of all fractions.
+            found = np.pad(found, ((0, 0), (0, missing))).astype(np.result_type(found, layout))
+            found[inside, 0] = number
+            found[inside, 1 : layout.shape[1] + 1] = layout
+        return found
+
+    def degrees(self, connectivity: int, places: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Count the neighbours of some places where no mask leaves any out."""
+        found = np.zeros(len(places), np.int64)
+        for _, space, own in self._stretches:
+            inside = (places >= own.start) & (places < own.stop)
+            found[inside] = space.degrees(connectivity, places[inside] - own.start)
         return found
 
     def place_at(self, position: Sequence[float]) -> int | None:

@@ -272,11 +272,15 @@ def _results(
     import numpy as np
 
     from groupglm.inference.peaks import extremes
+    from groupglm.spaces.registry import kind_of
 
     contrasts = []
     for name, results in maps.items():
-        z_map: Any = results["z_score"]
-        found, _ = extremes(np.asanyarray(z_map.dataobj), z_map.affine)
+        z_map = results["z_score"]
+        source, space = kind_of(z_map).open_map(z_map, name)
+        z = np.empty(space.n_values)
+        space.read_stored(source, z)
+        found, _ = extremes(space, z)
         if found is None:  # the effects are positive
             raise AssertionError
         truth = study.effects[name].peak

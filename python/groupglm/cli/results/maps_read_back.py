@@ -11,10 +11,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from groupglm.spaces.base import Source, Space
+
 __all__ = ["values_of"]
 
 
-def values_of(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def values_of(path: Path) -> tuple[Source, Space, NDArray[np.float64]]:
     """Read a map of an earlier run.
 
     Parameters
@@ -24,10 +26,12 @@ def values_of(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
     Returns
     -------
-    values : array, shape of the grid
+    source : Source
+        The map, opened.
+    space : Space
+        All places of the map.
+    values : array of float64, shape (n_values,)
         As they are stored.
-    affine : array, shape (4, 4)
-        Of the grid.
 
     Raises
     ------
@@ -35,14 +39,14 @@ def values_of(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         If it is gone or damaged; the message says how it is made again.
     """
     from groupglm.errors import ImageError
-    from groupglm.spaces.volume import open_image
+    from groupglm.spaces.registry import kind_of
 
     try:
-        source = open_image(path)
-        values = np.empty(source.grid.n_voxels)
-        source.read_into(values)
+        source, space = kind_of(path).open_map(path, str(path))
+        values = np.empty(space.n_values)
+        space.read_stored(source, values)
     except ImageError as error:
         raise ImageError(
             f"{error} (a result of an earlier run: remove it to have it made again)"
         ) from error
-    return values.reshape(source.grid.shape, order="F"), source.grid.affine
+    return source, space, values

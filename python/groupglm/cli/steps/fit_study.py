@@ -300,14 +300,15 @@ def _strongest(path: Path, mask: Path, stat_type: str) -> dict[str, dict[str, An
     from groupglm.cli.results.maps_read_back import values_of
     from groupglm.inference.peaks import extremes
 
-    z, affine = values_of(path)
-    inside, _ = values_of(mask)
-    if inside.shape != z.shape:
+    _, space, z = values_of(path)
+    source, _, inside = values_of(mask)
+    difference = source.difference(space)
+    if difference is not None:
         raise ValueError(
-            f"'{mask}' has the shape {inside.shape}, and '{path}' {z.shape}; remove them to "
-            "have them made again"
+            f"'{mask}' is not at the places of '{path}': {difference}; remove them to have them "
+            "made again"
         )
-    found = extremes(np.where(inside > 0, z, np.nan), affine)
+    found = extremes(space, np.where(inside > 0, z, np.nan))
     facts = [
         None if one is None else {"z": one.value, "mm": [round(mm, 3) for mm in one.position]}
         for one in found

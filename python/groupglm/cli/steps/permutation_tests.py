@@ -355,7 +355,7 @@ def _summary(
     smallest = {}
     for name, path in paths.items():
         if name.startswith(PREFIX):
-            logp, _ = values_of(path)
+            _, _, logp = values_of(path)
             smallest[name.removeprefix(PREFIX)] = float(10.0 ** -np.nanmax(logp))  # NaN: not tested
     return {
         "status": status,

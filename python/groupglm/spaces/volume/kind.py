@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.runtime.array_archives import check_type
@@ -24,6 +25,13 @@ from groupglm.runtime.json_facts import (
 )
 from groupglm.spaces.base import Source
 from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
+from groupglm.spaces.volume.maps import (
+    differs_from_background,
+    inside_mask,
+    is_name_of_map,
+    open_map,
+    said_by_map,
+)
 from groupglm.spaces.volume.masking import VolumeMasking
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.computed import ComputedVolume
@@ -36,12 +44,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "computed",
+    "differs_from_background",
     "file_of",
     "holds",
+    "inside_mask",
+    "is_name_of_map",
     "load_space",
     "masking",
     "open_inputs",
+    "open_map",
     "refuse_models_elsewhere",
+    "said_by_map",
     "tag",
 ]
 
@@ -68,7 +81,10 @@ def holds(given: object) -> bool:
 
 def file_of(given: object) -> str | None:
     """Return the name of an image's file; None if it has none, or is no image."""
-    name = given.get_filename() if isinstance(given, SpatialImage) else given
+    try:
+        name = given.get_filename() if isinstance(given, SpatialImage) else given
+    except ImageFileError:  # in several files that do not belong together
+        return None
     return os.fspath(name) if isinstance(name, str | os.PathLike) else None
 
 

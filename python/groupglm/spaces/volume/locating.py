@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64] | None
 
-__all__ = ["coordinates", "place_at", "voxel_mm3", "voxels_of"]
+__all__ = ["coordinates", "degrees", "place_at", "voxel_mm3", "voxels_of"]
 
 
 def voxels_of(
@@ -39,6 +39,18 @@ def coordinates(
     """Return the centres of voxels in mm, shape (n, 3)."""
     voxels = voxels_of(grid, indices, places)
     return np.asarray(voxels @ grid.affine[:3, :3].T + grid.affine[:3, 3])
+
+
+def degrees(
+    grid: Grid, indices: Indices, connectivity: int, places: NDArray[np.integer]
+) -> NDArray[np.int64]:
+    """Count some voxels' neighbours in the grid, those outside the mask among them."""
+    voxels = voxels_of(grid, indices, places)
+    # Along an axis: those before and after it that the grid has.
+    beside = (voxels > 0).astype(np.int64) + (voxels < np.subtract(grid.shape, 1))
+    x, y, z = beside.T
+    faces, edges = x + y + z, x * y + y * z + z * x
+    return np.asarray(faces + edges * (connectivity >= 18) + x * y * z * (connectivity == 26))
 
 
 def place_at(grid: Grid, indices: Indices, position: Sequence[float]) -> int | None:

@@ -21,7 +21,13 @@ from groupglm.spaces.statistic import Statistic
 from groupglm.spaces.volume.background import background_mask
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.intent import descrip_of, mark
-from groupglm.spaces.volume.locating import coordinates, place_at, voxel_mm3, voxels_of
+from groupglm.spaces.volume.locating import (
+    coordinates,
+    degrees,
+    place_at,
+    voxel_mm3,
+    voxels_of,
+)
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.absent import AbsentVolume
 from groupglm.spaces.volume.reading.opening import ImageLike, open_image
@@ -209,6 +215,12 @@ class VolumeSpace:
     def n_values(self) -> int:
         """Number of voxels inside the mask: the length of a row."""
         return self.grid.n_voxels if self.indices is None else len(self.indices)
+
+    def read_stored(
+        self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
+    ) -> None:
+        """Read an image on this grid into a row, as it is stored; it may be NaN everywhere."""
+        source.read_into(out, self.indices, self.runs)
 
     def bytes_to_read(self, source: VolumeSource) -> int:
         """Return the bytes that one image takes while it is read and prepared."""
@@ -413,13 +425,25 @@ class VolumeSpace:
         """Return None: every voxel counts one."""
         return None
 
+    @cached_property
+    def _voxel_mm3(self) -> float:
+        return voxel_mm3(self.grid)
+
     def measure(self, places: NDArray[np.integer]) -> float:
         """Return the volume of some voxels, in mm3."""
-        return len(places) * voxel_mm3(self.grid)
+        return len(places) * self._voxel_mm3
 
     def coordinates(self, places: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
         """Return the centres of some voxels, or of all, in mm, shape (n, 3)."""
         return coordinates(self.grid, self.indices, places)
+
+    def layout(self, places: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the indices of some voxels in the grid, shape (n, 3)."""
+        return voxels_of(self.grid, self.indices, places)
+
+    def degrees(self, connectivity: int, places: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Count the neighbours of some voxels in the grid, in the mask or not."""
+        return degrees(self.grid, self.indices, connectivity, places)
 
     def place_at(self, position: Sequence[float]) -> int | None:
         """Return the voxel that holds a position in mm; None outside the mask."""

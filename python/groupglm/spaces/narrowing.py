@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The type of values that an image of a row holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from groupglm import _core
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["narrowed"]
+
+
+def narrowed(row: NDArray[np.float64]) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Return a row of results as the image that a space makes of it holds the values.
+
+    Parameters
+    ----------
+    row : array of float64, shape (n_values,)
+        The results.
+
+    Returns
+    -------
+    array of float32, or of float64 where a finite value would leave the range of float32
+
+    Examples
+    --------
+    >>> narrowed(np.array([0.1, 2.0])).dtype, narrowed(np.array([0.1, 1e300])).dtype
+    (dtype('float32'), dtype('float64'))
+    """
+    single = np.empty(len(row), np.float32)
+    # The core's own rule, as for images: every value is put at its own place.
+    fits = _core.scatter(np.ascontiguousarray(row), np.arange(len(row)), single)
+    return single if fits else row

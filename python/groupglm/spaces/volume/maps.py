@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One map of results, opened again: its voxels, what it says of itself, what is background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.spaces.volume.background import background_mask, border_values
+from groupglm.spaces.volume.intent import contrast_of, statistic_of_header
+from groupglm.spaces.volume.masking import VolumeMasking
+from groupglm.spaces.volume.reading.opening import header_of, open_image
+from groupglm.spaces.volume.space import VolumeSpace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.spaces.statistic import Statistic
+    from groupglm.spaces.volume.reading.source import VolumeSource
+
+__all__ = ["differs_from_background", "inside_mask", "is_name_of_map", "open_map", "said_by_map"]
+
+
+def open_map(given: Any, name: str) -> tuple[VolumeSource, VolumeSpace]:
+    """Open one volume, of which only the header is read, and return all of its voxels."""
+    source = open_image(given, name=name)
+    return source, VolumeSpace(source.grid)
+
+
+def inside_mask(space: VolumeSpace, mask: Any) -> NDArray[np.bool_] | None:
+    """Find which voxels of a whole map are inside a mask, or a masker's; None if there is none."""
+    given = VolumeMasking.resolve(mask, None, None, None).mask
+    if given is None:
+        return None
+    inside: NDArray[np.bool_] = VolumeSpace.from_mask(given, space.grid).mask.ravel(order="F")
+    return inside
+
+
+def differs_from_background(space: VolumeSpace, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Find which voxels of a whole map are not background, missing values inside included."""
+    present = ~np.isnan(values)
+    volume = values.reshape(space.grid.shape, order="F")
+    # Where NaN is the background itself, the voxels with NaN are outside; else they are inside.
+    known = present if np.isnan(border_values(volume)).any() else np.ones_like(present)
+    mask = background_mask(
+        volume,
+        known.reshape(space.grid.shape, order="F").astype(np.int8),
+        n_images=1,
+        min_observations=1,
+    )
+    return mask.ravel(order="F")
+
+
+def said_by_map(given: Any) -> tuple[Statistic | None, str | None]:
+    """Return what a volume's header says that its values are, and the name of the contrast."""
+    header = header_of(given)
+    return (None, None) if header is None else (statistic_of_header(header), contrast_of(header))
+
+
+def is_name_of_map(name: str) -> bool:
+    """Tell whether maps of voxels that this package writes may have such a name."""
+    return name.endswith((".nii", ".nii.gz"))
