@@ -720,6 +720,16 @@ class Kind(Protocol):
         """Tell whether a file of that name may be a map that this package has written."""
         ...
 
+    def foreign_space(self, mask: Any) -> Space:
+        """Return the places inside a mask in the order that other packages' maskers have them.
+
+        Parameters
+        ----------
+        mask : image
+            That of a fitted masker.
+        """
+        ...
+
     def refuse_models_elsewhere(self, labels: Sequence[object], masks: Sequence[Any]) -> None:
         """Refuse first-level models whose data are at other places than the first one's.
 

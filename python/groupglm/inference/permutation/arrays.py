@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from groupglm._core import Neighbours
 from groupglm.errors import warn_caller
+from groupglm.group.fitted_group import VolumeMasker
 from groupglm.inference.permutation.cluster_families import ClusterFamily, cluster_families
 from groupglm.inference.permutation.missing_values import lacking_voxels, refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
@@ -21,7 +21,7 @@ from groupglm.inference.permutation.testing import PermutationResult, permutatio
 from groupglm.models.ols import fit_ols
 from groupglm.runtime.arguments import check_truth, real_array
 from groupglm.runtime.workers import is_remote
-from groupglm.spaces.volume.space import VolumeSpace
+from groupglm.spaces.registry import kind_of
 from groupglm.tabular.labels import align_arrays
 
 if TYPE_CHECKING:
@@ -363,30 +363,21 @@ def _families_of(
         raise ValueError(
             f"{what} needs to know where the voxels lie: give the masker that read them"
         )
-    if isinstance(getattr(masker, "space", None), VolumeSpace):
-        space: VolumeSpace = masker.space
-        count, make = space.n_values, lambda: cluster_families(space, connectivity)
+    if isinstance(masker, VolumeMasker):
+        space = masker.space
     else:
         mask = getattr(masker, "mask_img_", None)
         if mask is None:
             raise TypeError(
                 f"masker is a {type(masker).__name__} without mask_img_; give a fitted masker"
             )
-        inside = np.asanyarray(mask.dataobj) != 0
-        places = np.flatnonzero(inside.ravel(order="C"))
-        # C order of the mask is file order of its transpose, in which neighbours are the same.
-        shape = inside.shape[::-1]
-        count = len(places)
-
-        def make() -> tuple[ClusterFamily, ...]:
-            neighbours = Neighbours.of_volume(shape, places, connectivity)
-            return (ClusterFamily("voxels", slice(count), neighbours),)
-
-    if count != n_voxels:
+        space = kind_of(mask).foreign_space(mask)
+    if space.n_values != n_voxels:
         raise ValueError(
-            f"target_vars has {n_voxels} columns, but the mask of masker has {count} voxels"
+            f"target_vars has {n_voxels} columns, but the mask of masker has "
+            f"{space.n_values} voxels"
         )
-    return make
+    return lambda: cluster_families(space, connectivity)
 
 
 def _outputs(results: tuple[PermutationResult, ...]) -> PermutationOutputs:

@@ -46,6 +46,7 @@ __all__ = [
     "computed",
     "differs_from_background",
     "file_of",
+    "foreign_space",
     "holds",
     "inside_mask",
     "is_name_of_map",
@@ -161,3 +162,13 @@ def _check_room(grid: Grid) -> None:
             f"its grid {grid.shape} makes maps of {needed / 1e6:.0f} MB, more than half of the "
             f"free memory ({budget / 1e6:.0f} MB)"
         )
+
+
+def foreign_space(mask: Any) -> VolumeSpace:
+    """Return the voxels inside a mask in the order that other packages' maskers have them.
+
+    That is C order, which is file order of the transpose.
+    """
+    inside = np.asanyarray(mask.dataobj) != 0
+    affine = np.asarray(mask.affine, np.float64)[:, [2, 1, 0, 3]]
+    return VolumeSpace(Grid(inside.shape[::-1], affine), np.flatnonzero(inside.ravel(order="C")))
