@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from contract.fake_spaces import CHAIN, HEAVY, PAIR, Chain
 from groupglm import SecondLevelModel, non_parametric_inference
+from groupglm.inference.permutation.arrays import PermutationOutputs
 from groupglm.spaces import registry
 from groupglm.spaces.base import Space
 
@@ -41,11 +43,14 @@ class Case:
         Makes an image of these arrays.
     arrays : callable
         Takes an image apart again.
+    weights : tuple
+        What each place of each array counts in a cluster.
     """
 
     shapes: tuple[tuple[int, ...], ...]
     image: Callable[..., Any]
     arrays: Callable[[Any], tuple[NDArray[Any], ...]]
+    weights: tuple[Any, ...] = (1.0,)
 
     def flat(self, image: Any) -> NDArray[np.float64]:
         """Return all values of an image in the order of a row."""
@@ -76,6 +81,7 @@ CASES = {
         ((LENGTH,), (LENGTH // 2,)),
         lambda light, heavy: {"light": Chain(light), "heavy": Chain(heavy)},
         lambda image: (image["light"].data, image["heavy"].data),
+        (1.0, 1.0 + np.arange(LENGTH // 2) % 3),
     ),
 }
 
@@ -194,15 +200,31 @@ def test_a_permutation_test_finds_the_clusters(study: Study) -> None:
     t = beta[0] / np.sqrt(rss / (N_IMAGES - 2) * np.linalg.inv(X.T @ X)[0, 0])
     np.testing.assert_allclose(study.case.flat(found["t"])[study.inside], t, rtol=1e-5)
     passes = study.case.flat(found["t"]) > scipy.stats.t.isf(0.2, N_IMAGES - 2)
-    labelled, start = [], 0
-    for shape in study.case.shapes:
+    expected, start = [], 0
+    for shape, weights in zip(study.case.shapes, study.case.weights, strict=True):
         own = passes[start : start + int(np.prod(shape))].reshape(shape, order="F")
         labels, _ = scipy.ndimage.label(own)  # faces
-        labelled.append((np.bincount(labels.ravel())[labels] * own).ravel(order="F"))
+        sizes = np.bincount(labels.ravel(), np.broadcast_to(weights, shape).ravel())
+        expected.append((sizes[labels] * own).ravel(order="F"))
         start += own.size
-    sizes = study.case.flat(found["size"])
-    if "heavy" not in space_of(study).parts[-1].name:  # whose links do not count one
-        np.testing.assert_array_equal(sizes, np.concatenate(labelled))
+    size = study.case.flat(found["size"])
+    np.testing.assert_array_equal(size, np.concatenate(expected))
+    # Units differ: sizes are compared with the maxima of their own part, and then the least p of
+    # all parts is what is corrected for (Westfall and Young 1993).
+    assert isinstance(found, PermutationOutputs)
+    null, parts = found.results[0].state.null, space_of(study).parts
+    observed = [size[study.inside][part.places] for part in parts]
+    maxima = [
+        np.append(values.max(), null["size" if len(parts) == 1 else f"size_{part.unit}"])
+        for values, part in zip(observed, parts, strict=True)
+    ]
+    alone = [(m >= m[:, None]).mean(axis=1) for m in maxima]
+    least = np.minimum.reduce(alone)
+    p = 10.0 ** -study.case.flat(found["logp_max_size"])[study.inside]
+    for part, values, m in zip(parts, observed, maxima, strict=True):
+        of_part = (m >= values[:, None]).mean(axis=1)
+        corrected = (least <= of_part[:, None] + 1e-9).mean(axis=1)
+        np.testing.assert_allclose(p[part.places], np.where(values > 0, corrected, 1), rtol=1e-6)
     for name in ("logp_max_t", "logp_max_size", "logp_max_mass", "logp_max_tfce"):
         p = 10.0 ** -study.case.flat(found[name])[study.inside]
         assert (p >= 1 / 51 - 1e-6).all()
@@ -290,5 +312,19 @@ def test_what_is_not_there_is_said(study: Study) -> None:
             registry.kind_of_tag(space.tag).load_space(
                 facts, {key: value for key, value in arrays.items() if key != name}
             )
-    with pytest.raises(ValueError, match="its kind of data is 'fog', and this groupglm knows 'pa"):
+    with pytest.raises(ValueError, match="space 'fog'; this groupglm knows 'pair', 'heavy"):
         registry.kind_of_tag("fog")
+
+
+def test_a_saved_model_is_the_same_without_its_images(study: Study, tmp_path: Path) -> None:
+    model = fitted(study)
+    loaded = SecondLevelModel.load(model.save(tmp_path / "study.groupglm"))
+    for output in ("z_score", "effect_size"):
+        np.testing.assert_array_equal(
+            study.case.flat(loaded.compute_contrast("age", output_type=output)),
+            study.case.flat(model.compute_contrast("age", output_type=output)),
+        )
+    np.testing.assert_array_equal(study.case.flat(loaded.mask_img_), study.inside)
+    assert loaded._group.space.identity() == model._group.space.identity()
+    with pytest.raises(Exception, match=r"study\.groupglm"):
+        _ = loaded.residuals_
