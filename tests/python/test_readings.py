@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,19 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
-from groupglm import SecondLevelModel, non_parametric_inference
+from groupglm import (
+    SecondLevelModel,
+    cluster_level_inference,
+    get_clusters_table,
+    non_parametric_inference,
+    resample_img,
+    resample_to,
+    smooth_img,
+    threshold_stats_img,
+)
+from groupglm.cli import main
 from groupglm.spaces.volume.reading.source import (
     CompressedSeriesVolume,
     CompressedVolume,
@@ -50,7 +62,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         stored_values = kind._stored_values
 
         def counted(self: VolumeSource) -> Any:
-            counts[self.name] += 1
+            counts[self.name] += not self.nbytes_in_memory  # those of a nibabel image are there
             return stored_values(self)
 
         monkeypatch.setattr(kind, "_stored_values", counted)
@@ -128,3 +140,85 @@ def test_permutation_reads_once(paths: list[str], readings: Counter[str], mask_g
         random_state=0,
     )  # fmt: skip
     assert readings_each(readings, paths) == 1
+
+
+@pytest.fixture
+def study(paths: list[str], tmp_path: Path) -> list[str]:
+    """The arguments of a command about these images."""
+    ages = np.random.default_rng(1).normal(40, 9, N).round(1)
+    people = pd.DataFrame({"participant_id": [f"map{i}" for i in range(N)], "age": ages})
+    people.to_csv(tmp_path / "people.tsv", sep="\t", index=False)
+    return [
+        *paths, "--subject-pattern", r"(map\d+)\.nii", "--participants",
+        str(tmp_path / "people.tsv"), "--formula", "~ age", "--contrast", "age",
+        "--contrast", "mean=Intercept", "--contrast", "any=age; Intercept",
+        "--output", str(tmp_path / "results"),
+    ]  # fmt: skip
+
+
+FIT = ["--correct", "fpr:0.01", "--save-model"]
+PERMUTE = ["--permute", "30", "--tfce", "--cluster-p", "0.05"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of few images
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("fit", FIT),
+        ("fit", [*FIT, *PERMUTE]),
+        ("fit", [*FIT, *PERMUTE, "--report"]),
+        ("fit", [*FIT, *PERMUTE, "--report", "--fwhm", "3", "--target-affine", "2"]),
+        ("permute", PERMUTE),
+        ("permute", [*PERMUTE, "--fwhm", "3"]),
+    ],
+)
+def test_a_command_reads_each_image_once_and_nothing_that_it_has_written(
+    study: list[str],
+    paths: list[str],
+    readings: Counter[str],
+    tmp_path: Path,
+    command: str,
+    options: list[str],
+) -> None:
+    def run(*more: str) -> None:
+        result = CliRunner().invoke(main, [command, *study, *options, *more])
+        assert result.exit_code == 0, result.output
+
+    run()
+    assert readings_each(readings, paths) == 1
+    results = str(tmp_path / "results")
+    written = {
+        name: count for name, count in readings.items() if count and name.startswith(results)
+    }
+    assert written == {}
+    run()  # all is there already
+    assert readings_each(readings, paths) == 1
+
+
+@pytest.mark.parametrize("mask_given", [True, False])
+def test_a_report_reads_once_more(
+    paths: list[str], readings: Counter[str], mask_given: bool
+) -> None:
+    mask = image(INSIDE) if mask_given else None
+    model = SecondLevelModel(mask_img=mask).fit(paths, design_matrix=DESIGN)
+    model.generate_report("intercept")
+    assert readings_each(readings, paths) == 2
+
+
+def test_a_masker_and_the_images_one_by_one_read_once(
+    paths: list[str], readings: Counter[str]
+) -> None:
+    model = SecondLevelModel(mask_img=image(INSIDE)).fit(paths, design_matrix=DESIGN)
+    doors: tuple[Callable[[], Any], ...] = (
+        lambda: model.transform(paths),
+        lambda: [smooth_img(path, 3) for path in paths],
+        lambda: [resample_img(path, np.diag([2.0, 2.0, 2.0])) for path in paths],
+        lambda: [resample_to(path, image(INSIDE)) for path in paths],
+        lambda: [threshold_stats_img(path, threshold=3, height_control=None) for path in paths],
+        lambda: [get_clusters_table(path, 3.0) for path in paths],
+        lambda: [cluster_level_inference(path, threshold=3.0) for path in paths],
+    )
+    for door in doors:
+        readings.clear()
+        door()
+        assert readings_each(readings, paths) == 1

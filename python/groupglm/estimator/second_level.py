@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from groupglm.models.results import OlsFit
     from groupglm.spaces.volume import ImageLike
 
-__all__ = ["SecondLevelModel"]
+__all__ = ["SecondLevelModel", "fit_keeping_rows"]
 
 _PRIVATE = ("_cohort", "_fits", "_group", "_options")  # what a fit leaves besides its attributes
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
@@ -240,16 +240,31 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         UserWarning
             Who is left out, and why.
         """
+        return self._fit_anew(second_level_input, confounds, design_matrix, allow_partial)
+
+    def _fit_anew(
+        self,
+        second_level_input: Any,
+        confounds: Any,
+        design_matrix: Any,
+        allow_partial: bool,
+        keep_rows: bool = False,
+    ) -> Self:
         self._forget()
         try:
-            self._fit(second_level_input, confounds, design_matrix, allow_partial=allow_partial)
+            self._fit(second_level_input, confounds, design_matrix, allow_partial, keep_rows)
         except BaseException:
             self._forget()  # also when interrupted: half a fit is none
             raise
         return self
 
     def _fit(
-        self, second_level_input: Any, confounds: Any, design_matrix: Any, *, allow_partial: bool
+        self,
+        second_level_input: Any,
+        confounds: Any,
+        design_matrix: Any,
+        allow_partial: bool,
+        keep_rows: bool,
     ) -> None:
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
@@ -266,6 +281,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
             memory=check_memory(self.memory, self.memory_level),
             progress=Progress(self.verbose),
             memory_budget=check_memory_budget(self.memory_budget),
+            keep_rows=keep_rows,
         )
         self._cohort = make_cohort(
             second_level_input, confounds, design_matrix, allow_partial=allow_partial
@@ -452,3 +468,27 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     def _forget(self) -> None:
         for name in [name for name in vars(self) if name.endswith("_") or name in _PRIVATE]:
             delattr(self, name)
+
+
+def fit_keeping_rows(
+    model: SecondLevelModel, images: Sequence[ImageLike], design_matrix: pd.DataFrame
+) -> FittedGroup:
+    """Fit a model to images; the fit keeps their values, for what would read them again.
+
+    Parameters
+    ----------
+    model : SecondLevelModel
+        Fitted as by `SecondLevelModel.fit`. As long as it lives, so do the images' values inside
+        the mask: in memory within its budget, else in a scratch file.
+    images : sequence of images
+        As of `SecondLevelModel.fit`.
+    design_matrix : pandas.DataFrame
+        One row an image.
+
+    Returns
+    -------
+    FittedGroup
+        What the model has fitted.
+    """
+    model._fit_anew(images, None, design_matrix, allow_partial=False, keep_rows=True)
+    return model._current()

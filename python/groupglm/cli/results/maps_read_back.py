@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The maps that a command wrote before, read back: `values_of`."""
+"""The values of maps that a command has written, now or before: `values_of`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["values_of"]
 
 
-def values_of(path: Path) -> tuple[Source, Space, NDArray[np.float64]]:
-    """Read a map of an earlier run.
+def values_of(image: Any) -> tuple[Source, Space, NDArray[np.float64]]:
+    """Return the values of a map of this run, or read one of an earlier run.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The map.
+    image : image or pathlib.Path
+        The map, or its file.
 
     Returns
     -------
@@ -42,7 +41,7 @@ def values_of(path: Path) -> tuple[Source, Space, NDArray[np.float64]]:
     from groupglm.spaces.registry import kind_of
 
     try:
-        source, space = kind_of(path).open_map(path, str(path))
+        source, space = kind_of(image).open_map(image, "a map")
         values = np.empty(space.n_values)
         space.read_stored(source, values)
     except ImageError as error:

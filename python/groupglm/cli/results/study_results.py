@@ -55,6 +55,11 @@ class Outputs:
     folder: Path
     facts: Mapping[str, Any]
     names: Names = field(default_factory=Names)
+    _kept: dict[Path, Nifti1Image] = field(default_factory=dict)
+
+    def image(self, path: Path) -> Nifti1Image | Path:
+        """Return an image that was written to be read again as it is in the file, else its path."""
+        return self._kept.get(path, path)
 
     @property
     def mask(self) -> Path:
@@ -184,7 +189,7 @@ class Outputs:
             image = maps[_KINDS.get(kind, "stat")]
             name_contrast(image, contrast)
             said = {"Description": _MEANING[kind], "Values": kind, **facts}
-            self.write_image(image, path, said)
+            self.write_image(image, path, said, keep=kind == "z")
         return paths
 
     def said(self, contrast: Contrast) -> dict[str, Any]:
@@ -192,12 +197,16 @@ class Outputs:
         found = read_json(sidecar(self.image_path(contrast, "z"))) or {}
         return {key: found[key] for key in OF_CONTRAST if key in found}
 
-    def write_image(self, image: Nifti1Image, path: Path, facts: Mapping[str, Any]) -> None:
-        """Write an image and its sidecar."""
-        from groupglm.spaces.volume.saving import save_image
+    def write_image(
+        self, image: Nifti1Image, path: Path, facts: Mapping[str, Any], *, keep: bool = False
+    ) -> None:
+        """Write an image and its sidecar; keep it too if it will be asked for by `image`."""
+        from groupglm.spaces.volume.saving import as_saved, save_image
 
         with self.described(path, facts) as draft:
             save_image(image, draft)
+        if keep:
+            self._kept[path] = as_saved(image, path)
 
     def write_table(
         self, table: pd.DataFrame, path: Path, facts: Mapping[str, Any], *, index: bool = False

@@ -97,11 +97,11 @@ def correct_contrast(
         found = read_json(sidecar(path)) or {}
         journal.say(f"{contrast.name}: {correction} skipped, it is there already")
         return {**done, "threshold": found.get("Threshold"), "status": "skipped"}
-    z_map = outputs.image_path(contrast, "z")
+    z_map = outputs.image(outputs.image_path(contrast, "z"))
     # The map has just been written, or its hash been compared when it was found.
     image, threshold = threshold_map(
         z_map,
-        outputs.mask,
+        outputs.image(outputs.mask),
         alpha=correction.alpha,
         height_control=correction.control,
         cluster_threshold=rule.cluster_threshold,

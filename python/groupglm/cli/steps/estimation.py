@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from groupglm.cli.options.study import RunOptions
     from groupglm.cli.steps.study_design import Study
     from groupglm.estimator.second_level import SecondLevelModel
+    from groupglm.inference.permutation.images import ImageData
 
 __all__ = ["Estimate", "Reading", "write_common"]
 
@@ -92,18 +93,42 @@ def _width(fwhm: float | tuple[float, ...] | None) -> float | tuple[float, ...] 
 
 
 class Estimate:
-    """The fit, made when it is first needed, and not at all if everything is there."""
+    """The fit, made when it is first needed, and not at all if everything is there.
 
-    def __init__(self, study: Study, reading: Reading) -> None:
+    Parameters
+    ----------
+    study : Study
+        Maps and design.
+    reading : Reading
+        How the maps are read.
+    keeps_rows : bool
+        Whether what follows needs the maps' values: they are read once for all of it.
+    """
+
+    def __init__(self, study: Study, reading: Reading, *, keeps_rows: bool) -> None:
         self._study = study
         self._reading = reading
+        self._keeps_rows = keeps_rows
 
     @cached_property
     def model(self) -> SecondLevelModel:
         """The fitted model."""
+        from groupglm.estimator.second_level import fit_keeping_rows
+
         images = [str(path) for path in self._study.maps.values()]
         design = self._study.design.reset_index(drop=True)
-        return self._reading.model().fit(images, design_matrix=design)
+        model = self._reading.model()
+        if not self._keeps_rows:
+            return model.fit(images, design_matrix=design)
+        fit_keeping_rows(model, images, design)
+        return model
+
+    @cached_property
+    def data(self) -> ImageData:
+        """The maps' values, for the permutations of all contrasts."""
+        from groupglm.inference.permutation.images import ImageData
+
+        return ImageData(self.model._current().rows)
 
     def facts(self, contrast: Contrast) -> dict[str, Any]:
         """Return what the sidecars of a contrast's maps say of it."""
@@ -158,7 +183,7 @@ def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journa
         index=True,
     )
     said = {"Description": "Voxels of the group model", "Type": "Brain"}
-    outputs.write_image(model.mask_img_, outputs.mask, said)
+    outputs.write_image(model.mask_img_, outputs.mask, said, keep=True)
     counts, degrees = folder / names.n_observations, folder / names.df_residual
     n_observations = model.results_.n_observations
     if isinstance(n_observations, np.ndarray):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +155,8 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     permutations = settings.permutations
     outputs = settings.reading.outputs(study)
     todo = _what_to_do(study, outputs, settings)
-    fitted = Estimate(study, settings.reading)
+    needs_rows = permutations is not None or settings.how.report
+    fitted = Estimate(study, settings.reading, keeps_rows=needs_rows)
     if todo or not _has_common(outputs, settings):
         _write_shared(study, outputs, fitted.model, settings, journal)
     done = [_contrast(c, c in todo, outputs, fitted, journal) for c in study.contrasts]
@@ -165,10 +166,9 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
             for rule in settings.rules
         ]
     if permutations is not None:
-        options = replace(settings.options, mask=outputs.mask)  # the mask of the fit
         for facts, contrast in zip(done, study.contrasts, strict=True):
             facts["permuted"] = permute_contrast(
-                study, contrast, permutations, outputs, options, outputs.said, journal
+                fitted, contrast, permutations, outputs, settings.options, outputs.said, journal
             )
     summary: dict[str, Any] = {"contrasts": done}
     if settings.how.report:
@@ -205,8 +205,9 @@ def _report(
         facts = settings.permutations.facts()
         for own in done:
             found = own["permuted"]
+            maps = {kind: outputs.image(Path(file)) for kind, file in found["files"].items()}
             tests[own["name"]] = test_on_page(
-                facts, found["n_permutations"], found["files"], sign_flips=found["sign_flips"]
+                facts, found["n_permutations"], maps, sign_flips=found["sign_flips"]
             )
             redo |= found["status"] == "written"
         counts = {name: test.n_permutations for name, test in tests.items()}
@@ -276,7 +277,7 @@ def _contrast(
         )
         outputs.write(contrast, maps, fitted.facts(contrast))
     paths = outputs.paths(contrast)
-    strongest = _strongest(paths["z"], outputs.mask, contrast.stat_type)
+    strongest = _strongest(outputs, paths["z"], contrast.stat_type)
     told = ", ".join(
         f"{name.replace('_', ' ')} z {statistic(found['z'])} at {place(found['mm'])}"
         for name, found in strongest.items()
@@ -295,18 +296,18 @@ def _contrast(
     }
 
 
-def _strongest(path: Path, mask: Path, stat_type: str) -> dict[str, dict[str, Any] | None]:
+def _strongest(outputs: Outputs, path: Path, stat_type: str) -> dict[str, dict[str, Any] | None]:
     """Find the strongest z of either sign in the mask; of F, whose z has one tail, the largest."""
     from groupglm.cli.results.maps_read_back import values_of
     from groupglm.inference.peaks import extremes
 
-    _, space, z = values_of(path)
-    source, _, inside = values_of(mask)
+    _, space, z = values_of(outputs.image(path))
+    source, _, inside = values_of(outputs.image(outputs.mask))
     difference = source.difference(space)
     if difference is not None:
         raise ValueError(
-            f"'{mask}' is not at the places of '{path}': {difference}; remove them to have them "
-            "made again"
+            f"'{outputs.mask}' is not at the places of '{path}': {difference}; remove them to have "
+            "them made again"
         )
     found = extremes(space, np.where(inside > 0, z, np.nan))
     facts = [

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.cli.options.common import target_grid
 from groupglm.cli.results.claims import claimed_study
 from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast, name_contrast, read_json, sidecar
@@ -104,19 +103,17 @@ def run_permutations(
     ]
     overwrite = options.overwrite
     with claimed_study(study, outputs, targets, reading.read, how, overwrite=overwrite):
-        fitted = Estimate(study, reading)
+        fitted = Estimate(study, reading, keeps_rows=True)
         if overwrite or not outputs.is_done(outputs.mask, {}):
             model = fitted.model  # images that cannot be fitted leave what is there
             if overwrite:
                 read = [*reading.read, *study.maps.values()]
                 remove(contradicting(study, outputs, read, how), journal)
             write_common(study, outputs, model, journal)
-        # Of the fit, so that it is found once, and is the one that was written.
-        options = replace(options, mask=outputs.mask)
         return [
             {
                 "name": c.name,
-                **permute_contrast(study, c, how, outputs, options, fitted.facts, journal),
+                **permute_contrast(fitted, c, how, outputs, options, fitted.facts, journal),
             }
             for c in study.contrasts
         ]
@@ -155,7 +152,7 @@ def check_permutable(contrasts: Sequence[Contrast]) -> None:
 
 
 def permute_contrast(
-    study: Study,
+    fitted: Estimate,
     contrast: Contrast,
     how: Permutations,
     outputs: Outputs,
@@ -170,8 +167,8 @@ def permute_contrast(
 
     Parameters
     ----------
-    study : Study
-        Maps and design.
+    fitted : Estimate
+        The fit, whose rows are permuted.
     contrast : Contrast
         What is tested.
     how : Permutations
@@ -179,7 +176,7 @@ def permute_contrast(
     outputs : Outputs
         Where the results go.
     options : RunOptions
-        Mask, smoothing, threads, and whether to begin anew.
+        Threads, and whether to begin anew.
     facts : callable
         Returns what sidecars say of the contrast, if there is anything to do.
     journal : Journal
@@ -216,9 +213,9 @@ def permute_contrast(
                 f"{contrast.name}: permutations skipped, {number} of them are there already "
                 "(--overwrite redoes them)"
             )
-            return _summary(paths, number, "skipped", found[0].get("SignFlips"))
+            return _summary(outputs, paths, number, "skipped", found[0].get("SignFlips"))
     try:
-        images, number = _permute(study, contrast, how, options, progress)
+        images, number = _permute(fitted, contrast, how, options, progress)
     except ResumeError as error:
         raise ValueError(
             f"{outputs.names.option} '{outputs.folder}' holds interrupted permutations that cannot "
@@ -226,7 +223,7 @@ def permute_contrast(
             "give another folder"
         ) from error
     said |= facts(contrast)
-    flips = flips_signs(study.design.to_numpy(), np.array(contrast.weights))
+    flips = flips_signs(fitted.model.results_.X, np.array(contrast.weights))
     numbers = {
         "NumberOfPermutations": number,
         "NumberAskedFor": how.n_perm,
@@ -240,9 +237,12 @@ def permute_contrast(
         name_contrast(images[name], contrast)
         values = {"Values": key if key == name else "logp"}
         outputs.write_image(
-            images[name], path, {"Description": meaning, **values, **said, **numbers}
+            images[name],
+            path,
+            {"Description": meaning, **values, **said, **numbers},
+            keep=name.startswith(PREFIX),
         )
-    summary = _summary(paths, number, "written", flips)
+    summary = _summary(outputs, paths, number, "written", flips)
     what = counted(number, "sign flip" if flips else "permutation")
     tails = ""
     if contrast.stat_type == "t":  # F has one
@@ -268,7 +268,7 @@ def test_on_page(
         What its sidecars say under "Permutation".
     n_done : int
         Number of permutations that were done.
-    files : mapping of str to str or pathlib.Path
+    files : mapping of str to image or path
         Its maps, by the name that `groupglm.non_parametric_inference` gives each.
     sign_flips : bool or None
         Whether signs were flipped; None if it is not known.
@@ -281,7 +281,7 @@ def test_on_page(
     from groupglm.report import PermutationTest
 
     return PermutationTest(
-        {name: str(path) for name, path in files.items() if name.startswith(PREFIX)},
+        {name: image for name, image in files.items() if name.startswith(PREFIX)},
         n_permutations=n_done,
         two_sided=bool(facts.get("TwoSided")),
         cluster_p=facts.get("ClusterFormingP"),
@@ -319,30 +319,33 @@ def _state(outputs: Outputs, contrast: Contrast) -> Path:
 
 
 def _permute(
-    study: Study, contrast: Contrast, how: Permutations, options: RunOptions, progress: Path
+    fitted: Estimate, contrast: Contrast, how: Permutations, options: RunOptions, progress: Path
 ) -> tuple[Mapping[str, Any], int]:
-    from groupglm import non_parametric_inference
+    from groupglm.inference.permutation.images import permute_group
+    from groupglm.inference.permutation.options import check_options
     from groupglm.inference.permutation.resuming import load_state
 
-    affine, shape = target_grid(how.target_affine)
-    outputs = non_parametric_inference(
-        [str(path) for path in study.maps.values()],
-        design_matrix=study.design.reset_index(drop=True),
-        second_level_contrast=np.array(contrast.weights),
-        mask=options.mask,
-        smoothing_fwhm=options.fwhm,
-        model_intercept=False,  # the formula says whether there is one
-        n_perm=how.n_perm,
-        two_sided_test=how.two_sided and contrast.stat_type == "t",
-        random_state=how.seed,
-        n_jobs=options.n_jobs,
-        verbose=1,
-        threshold=how.cluster_p,
-        tfce=how.tfce,
-        missing=how.missing,
-        zero_is_missing=how.zero_is_missing,
-        target_affine=affine,
-        target_shape=shape,
+    outputs = permute_group(
+        fitted.model._current(),
+        fitted.data,
+        np.array(contrast.weights, dtype=np.float64),
+        check_options(
+            n_perm=how.n_perm,
+            two_sided=how.two_sided and contrast.stat_type == "t",
+            random_state=how.seed,
+            threshold=how.cluster_p,
+            cluster_threshold_scale="p",
+            tfce=how.tfce,
+            tfce_powers=(0.5, 2.0),
+            method="freedman-lane",
+            sign_flip=None,
+            tail=None,
+            connectivity=6,
+            missing=how.missing,
+            n_jobs=options.n_jobs,
+            verbose=1,
+        ),
+        label=contrast.name,
         resume=progress,
     )
     images = outputs if isinstance(outputs, dict) else {f"logp_max_{contrast.stat_type}": outputs}
@@ -350,12 +353,12 @@ def _permute(
 
 
 def _summary(
-    paths: Mapping[str, Path], n_done: int, status: str, sign_flips: bool | None
+    outputs: Outputs, paths: Mapping[str, Path], n_done: int, status: str, sign_flips: bool | None
 ) -> dict[str, Any]:
     smallest = {}
     for name, path in paths.items():
         if name.startswith(PREFIX):
-            _, _, logp = values_of(path)
+            _, _, logp = values_of(outputs.image(path))
             smallest[name.removeprefix(PREFIX)] = float(10.0 ** -np.nanmax(logp))  # NaN: not tested
     return {
         "status": status,

@@ -64,6 +64,14 @@ def save_image(image: Nifti1Image, path: str | os.PathLike[str], *, level: int =
     return target
 
 
+def as_saved(image: Nifti1Image, path: Path) -> Nifti1Image:
+    """Return an image that has been saved as it would be read back: a header rounds its affine."""
+    affine = image.header.get_best_affine()  # type: ignore[no-untyped-call]
+    read_back = type(image)(image.dataobj, affine, image.header)
+    read_back.set_filename(str(path))
+    return read_back
+
+
 def save_series(
     volumes: Iterable[NDArray[Any]],
     n_volumes: int,
