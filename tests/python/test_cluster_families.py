@@ -17,6 +17,7 @@ from scipy import stats
 from scipy.sparse import block_diag, csr_array
 
 from groupglm.inference.permutation.arrays import ArraySource
+from groupglm.inference.permutation.arrays import _outputs as outputs_of
 from groupglm.inference.permutation.cluster_families import (
     ClusterFamily,
     TfceOptions,
@@ -258,6 +259,22 @@ def test_a_test_of_other_areas_is_not_gone_on_with() -> None:
         np.testing.assert_array_equal(again.null[name], null)
     with pytest.raises(ResumeError, match="places"):
         permutation_test(*arguments, families=other.families, resume=done)
+
+
+def test_outputs_keep_areas_and_the_maxima_of_each_unit() -> None:
+    """`permuted_ols` gives whole numbers for counts, and areas as they are."""
+    space = TwoKinds()
+    results = (run(space, noise(space), n_perm=20),)
+    assert not results[0].counts_places
+    out = outputs_of(results)
+    np.testing.assert_array_equal(out["size"][0], results[0].observed["size"])
+    assert (out["size"] % 1 > 0).any()
+    assert {name for name in out if name.startswith("h0_max_")} == {
+        f"h0_max_{name}" for name in results[0].null
+    }
+    assert out["h0_max_size_mm2"].shape == (1, 20)
+    space.areas = [np.ones(len(areas)) for areas in space.areas]
+    assert outputs_of((run(space, noise(space), n_perm=20),))["size"].dtype == np.int64
 
 
 def test_a_tail_is_not_fitted_to_maxima_of_several_families() -> None:

@@ -384,10 +384,12 @@ def _outputs(results: tuple[PermutationResult, ...]) -> PermutationOutputs:
     values: dict[str, Any] = {}
     for name in results[0].observed:
         observed = np.stack([result.observed[name] for result in results])
-        values[name] = observed.astype(np.int64) if name == "size" else observed
+        counted = name == "size" and results[0].counts_places
+        values[name] = observed.astype(np.int64) if counted else observed
         if name in results[0].p_value:
             values[f"logp_max_{name}"] = np.stack([result.logp(name) for result in results])
-            values[f"h0_max_{name}"] = _stack([result.state.null[name] for result in results])
+    for name in results[0].null:
+        values[f"h0_max_{name}"] = _stack([result.null[name] for result in results])
     return PermutationOutputs(values, results)
 
 

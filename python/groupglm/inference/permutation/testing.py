@@ -79,6 +79,8 @@ class PermutationResult:
     untested : array of bool, shape (n_voxels,), or None
         Voxels that lack values and cannot be tested with those they have; their p-values are NaN.
         None when nothing is missing.
+    counts_places : bool
+        Whether the size of a cluster is its number of places, rather than the sum of their weights.
     """
 
     letter: str
@@ -89,6 +91,7 @@ class PermutationResult:
     sign_flip: bool
     tail_fit: dict[str, TailFit] = field(default_factory=dict)
     untested: NDArray[np.bool_] | None = None
+    counts_places: bool = True
 
     @property
     def n_perm(self) -> int:
@@ -225,6 +228,7 @@ def permutation_test(
         sign_flip=exchange.flips,
         tail_fit=tail_fit,
         untested=untested,
+        counts_places=all(family.weights is None for family in corrections.families),
     )
 
 
