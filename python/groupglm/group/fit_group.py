@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from groupglm.models.base import Accumulator, Fit, Plan
     from groupglm.runtime.progress import Progress
-    from groupglm.spaces.base import Masking, Source, Space
+    from groupglm.spaces.base import Source, Space
+    from groupglm.spaces.kinds import Masking
 
 __all__ = ["FitOptions", "fit_group"]
 

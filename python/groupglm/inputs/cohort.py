@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from groupglm.spaces.base import Kind, Source
+    from groupglm.spaces.base import Source
+    from groupglm.spaces.kinds import Kind
 
 __all__ = [
     "Cohort",

@@ -19,7 +19,8 @@ from groupglm.tabular.labels import LABEL, refuse_twin_labels
 if TYPE_CHECKING:
     import pandas as pd
 
-    from groupglm.spaces.base import Kind, Source
+    from groupglm.spaces.base import Source
+    from groupglm.spaces.kinds import Kind
 
 __all__ = [
     "FirstLevelCohort",

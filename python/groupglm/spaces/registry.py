@@ -2,7 +2,7 @@
 """The kinds of data there are, found by what a user gives or by the tag in a saved model.
 
 A kind of data is a folder beside this module. Its module ``kind`` has the members of
-`groupglm.spaces.base.Kind`, and is listed here.
+`groupglm.spaces.kinds.Kind`, and is listed here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from groupglm.spaces.base import Kind, Source
+    from groupglm.spaces.base import Source
+    from groupglm.spaces.kinds import Kind
 
 __all__ = ["kind_of", "kind_of_tag", "open_inputs", "register"]
 

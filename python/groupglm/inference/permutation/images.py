@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.kernels import Method
     from groupglm.inference.permutation.resuming import PermutationState
     from groupglm.inference.permutation.tails import Tail
-    from groupglm.spaces.base import Masking, Space
+    from groupglm.spaces.base import Space
+    from groupglm.spaces.kinds import Masking
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]

@@ -28,6 +28,7 @@ from groupglm.spaces.volume.locating import (
     voxel_mm3,
     voxels_of,
 )
+from groupglm.spaces.volume.mask_file import read_mask
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.absent import AbsentVolume
 from groupglm.spaces.volume.reading.opening import ImageLike, open_image
@@ -159,27 +160,8 @@ class VolumeSpace:
             raise GridMismatchError(
                 f"{source.name}: the mask is not on the grid of the images: {difference}; {remedy}"
             )
-        values = np.empty(source.grid.n_voxels, dtype=source.dtype)
-        source.read_into(values)
-        inside = np.flatnonzero(values != 0)
-        found = values[inside]
-        if np.isinf(found).any():
-            raise ValueError(
-                f"{source.name}: the mask holds infinite values, which are neither inside nor "
-                "outside; replace them by 0 or by the value inside"
-            )
-        if np.isnan(found).any():
-            inside, found = inside[~np.isnan(found)], found[~np.isnan(found)]
-        if not inside.size:
-            raise ValueError(f"{source.name}: the mask is empty: all its voxels are zero or NaN")
-        low, high = found.min(), found.max()
-        if low != high:
-            raise ValueError(
-                f"{source.name}: a mask needs zero outside and one other value inside, but this "
-                f"one has values from {low:g} to {high:g} besides zero; threshold it first"
-            )
         # The images' own affine goes into the results, not the mask's that only nearly equals it.
-        space = cls(source.grid, inside)
+        space = cls(source.grid, read_mask(source))
         return space.moved_to(source.grid if grid is None else grid, preparation)
 
     def onto(self, other: VolumeSpace) -> VolumeSpace:
@@ -187,25 +169,7 @@ class VolumeSpace:
         return self.moved_to(other.grid, other.preparation)
 
     def moved_to(self, grid: Grid, preparation: Preparation | None) -> VolumeSpace:
-        """Make the space of the voxels of another grid whose nearest voxel here is inside.
-
-        Parameters
-        ----------
-        grid : Grid
-            The other grid.
-        preparation : Preparation or None
-            Of the volumes there.
-
-        Returns
-        -------
-        VolumeSpace
-            On `grid`.
-
-        Raises
-        ------
-        ValueError
-            If no voxel is inside.
-        """
+        """Make the space of the voxels of another grid whose nearest voxel here is inside."""
         if self.grid.difference(grid) is None:
             return VolumeSpace(grid, self.indices, preparation)
         inside = Resampler(self.grid, grid, "nearest")(self.mask.astype(np.uint8, order="F"))
@@ -254,23 +218,7 @@ class VolumeSpace:
         return inside.reshape(self.grid.shape, order="F")
 
     def restrict(self, keep: NDArray[np.bool_]) -> VolumeSpace:
-        """Make the space of some of this space's voxels.
-
-        Parameters
-        ----------
-        keep : array of bool, shape (n_values,)
-            Which voxels stay, in the order of a row.
-
-        Returns
-        -------
-        VolumeSpace
-            The voxels that stay.
-
-        Raises
-        ------
-        ValueError
-            If none stays, or `keep` is not a row of truth values.
-        """
+        """Make the space of some of this space's voxels, in the order of a row."""
         keep = np.asarray(keep)
         if keep.shape != (self.n_values,) or keep.dtype != np.bool_:
             raise ValueError(
@@ -302,28 +250,10 @@ class VolumeSpace:
     def read_row(
         self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
     ) -> Zeros | None:
-        """Read an image into a row.
+        """Read an image into a row, as `groupglm.spaces.base.Space.read_row` says.
 
-        Parameters
-        ----------
-        source : VolumeSource
-            An image of this grid's shape (`open_images` has compared the affines), or of any if
-            the space resamples.
-        out : array of float32 or float64, shape (n_values,)
-            Filled with the values; NaN where the image has none. May be called from several threads
-            at once, with a different `out` each.
-
-        Returns
-        -------
-        Zeros or None
-            Where the image is exactly zero, if it was prepared; None if the row shows it.
-
-        Raises
-        ------
-        ImageError
-            If the image cannot be read, or has no finite value inside the mask.
-        GridMismatchError
-            If the image has another shape.
+        The image has this grid's shape (`open_images` has compared the affines), or any if the
+        space resamples; GridMismatchError if not.
         """
         preparation, zeros = self.preparation, None
         if source.grid.shape != self.grid.shape and not self.resamples:
@@ -361,29 +291,11 @@ class VolumeSpace:
         dtype: DTypeLike | None = None,
         statistic: Statistic | None = None,
     ) -> Nifti1Image:
-        """Turn results into an image.
+        """Turn results into an image: one row into a 3-D image, `k` rows into a 4-D one.
 
-        Parameters
-        ----------
-        values : array, shape (n_values,) or (k, n_values)
-            One row gives a 3-D image, `k` rows a 4-D image of `k` volumes.
-        descrip : str, default=""
-            What the values are; the header keeps the first 79 bytes.
-        dtype : data-type, optional
-            Type of the image's values. By default float32, or float64 where a finite value would
-            leave the range of float32, to infinity or to zero.
-        statistic : Statistic, optional
-            What the values are, for programs that read the header.
-
-        Returns
-        -------
-        nibabel.nifti1.Nifti1Image
-            With the grid's affine, in mm; zero outside the mask.
-
-        Raises
-        ------
-        ValueError
-            If `values` has another shape.
+        Zero outside the mask. The values are float32 by default, or float64 where a finite value
+        would leave the range of float32, to infinity or to zero. The header keeps the first 79
+        bytes of `descrip`.
         """
         values = np.asarray(values)
         if values.ndim not in (1, 2) or values.shape[-1] != self.n_values:
