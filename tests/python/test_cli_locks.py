@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 
 from groupglm.cli import main
 from groupglm.cli.results.locks import held
+from reference.killing import assert_whole, ended_between_steps, environment
 from reference.shell import basic, make_study
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and locks of POSIX")
@@ -37,16 +38,12 @@ def _run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, list(map(str, arguments)))
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-
-
 @contextmanager
 def _running(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command that does not end, once it holds its lock."""
     command = [sys.executable, "-m", "groupglm.cli", *map(str, arguments)]
     with subprocess.Popen(  # noqa: S603 - this interpreter, our arguments
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
     ) as process:
         try:
             until = time.monotonic() + 60
@@ -129,7 +126,7 @@ def test_two_commands_for_one_file(study: Path, tmp_path: Path) -> None:
         with subprocess.Popen(  # noqa: S603 - this interpreter, our arguments
             [sys.executable, "-c", HOLD, str(tmp_path), name],
             stdout=subprocess.PIPE,
-            env=_environment(),
+            env=environment(),
         ) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == b"held\n"
@@ -144,7 +141,7 @@ def test_two_commands_for_one_file(study: Path, tmp_path: Path) -> None:
 
 HOLD_STUDY = """
 import sys, time
-import groupglm.cli.fitting as fitting
+import groupglm.cli.steps.fit_study as fitting
 from groupglm.cli import main
 
 def run(*arguments):
@@ -191,7 +188,7 @@ def test_a_fit_and_a_command_for_one_of_its_files(study: Path, tmp_path: Path) -
 def _child(code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run Python until it says that it holds its lock."""
     with subprocess.Popen(  # noqa: S603 - this interpreter, our arguments
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, env=_environment()
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, env=environment()
     ) as child:
         try:
             assert child.stdout is not None
@@ -290,55 +287,6 @@ def test_a_file_system_without_locks(
         pass
 
 
-KILLED = """
-import os, shutil, signal, sys
-from pathlib import Path
-import nibabel, pandas, scipy.stats, sklearn.base, formulaic  # before the forks
-from groupglm.cli import main
-import groupglm.estimator.second_level, groupglm.cli.steps.fit_study, groupglm.inference.peaks
-
-step, before, arguments, calls = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:], [0]
-out = Path(arguments[-1])
-
-def counted(method):
-    def call(*given, **options):
-        calls[0] += 1
-        if calls[0] > allowed:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return method(*given, **options)
-    return call
-
-def child(allowed_calls, *command):
-    global allowed
-    pid = os.fork()
-    if pid == 0:
-        sys.stdout = sys.stderr = open(os.devnull, "w")
-        allowed = allowed_calls
-        if allowed is not None:
-            for name in ("replace", "unlink", "mkdir"):
-                setattr(Path, name, counted(getattr(Path, name)))
-        try:
-            main(command, standalone_mode=True)
-        except SystemExit as ended:
-            os._exit(ended.code or 0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-for n in range(0, 1000, step):
-    place = out / str(n)
-    if before.is_dir():
-        shutil.copytree(before, place)
-    command = [*arguments[:-1], str(place)]
-    first = child(n, *command)
-    orphans = [p.name for p in place.rglob("*.nii.gz") if ".tmp" not in str(p.parent)
-               and not p.with_name(p.name[:-7] + ".json").exists()]
-    again = child(None, *command)
-    left = [path.name for path in place.iterdir() if path.name.startswith(".")]
-    print(n, first, again, len(orphans), len(left), flush=True)
-    if first == 0:
-        break
-"""
-
-
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_kills_between_the_steps(study: Path, tmp_path: Path, overwrite: bool) -> None:
     """SIGKILL between two steps: the same run again succeeds, with the bits of a fresh one."""
@@ -349,21 +297,12 @@ def test_kills_between_the_steps(study: Path, tmp_path: Path, overwrite: bool) -
     if overwrite:  # the results of another study
         other = basic(study, before, "--save-model", "--fwhm", "20")
         assert _run("fit", *other).exit_code == 0
-    result = subprocess.run(  # noqa: S603 - this interpreter, our arguments
-        [
-            sys.executable, "-c", KILLED, "13" if overwrite else "9", str(before),
-            "fit", *map(str, [*given, *more, "--output", out]),
-        ],
-        capture_output=True, text=True, check=True, env={**_environment(), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    rows = [tuple(map(int, line.split())) for line in result.stdout.splitlines()]
-    assert len(rows) > 4
-    assert all(first == -signal.SIGKILL for _, first, *_ in rows[:-1])
-    assert rows[-1][1] == 0
-    assert {row[2:] for row in rows} == {(0, 0, 0)}
-    contents = []
-    for n, *_ in rows:
-        found = {path.name: path.read_bytes() for path in (out / str(n)).iterdir()}
-        found.pop("log.txt")
-        contents.append(found)
-    assert all(found == contents[-1] for found in contents)
+    ends = ended_between_steps(
+        ["fit", *map(str, [*given, *more, "--output"])],
+        out,
+        signal.SIGKILL,
+        step=13 if overwrite else 9,
+        before=before if overwrite else None,
+    )
+    assert len(ends) > 4
+    assert_whole(ends, out)
