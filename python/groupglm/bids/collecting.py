@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from groupglm.bids.entities import IMAGES, OTHER_IMAGES, NamedFile, read_name, same_value, walk
 from groupglm.errors import warn_caller
 from groupglm.runtime.arguments import check_truth
+from groupglm.runtime.paths import given_path
 from groupglm.tabular.labels import plain_label
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def collect_maps(
         if value is not None and not _is_label(value):
             raise TypeError(f"{key} is {value!r}; it must be a label: a str, or a whole number")
     wanted = {key: [str(value)] for key, value in given.items() if value is not None}
-    found = find_effect_maps(Path(derivatives))
+    found = find_effect_maps(given_path("derivatives", derivatives))
     chosen = one_map_a_subject(select_maps(found, wanted))
     variances = {label: variance_of(file) for label, file in chosen.items()}
     absent = [label for label, path in variances.items() if path is None]

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from groupglm.bids.json_objects import read_json
+from groupglm.runtime.paths import given_path
 
 __all__ = ["find_participants"]
 
@@ -42,7 +43,7 @@ def find_participants(derivatives: str | os.PathLike[str]) -> Path | None:
     >>> find_participants(raw / "derivatives" / "fitlins") == raw / "participants.tsv"
     True
     """
-    folder = Path(derivatives)
+    folder = given_path("derivatives", derivatives)
     places = [folder, *_containing(folder), *_named(folder)]
     return next(
         # os.path, as a place that a description names may be longer than any path.

@@ -19,6 +19,7 @@ from groupglm.datasets.brain import Brain, SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_series
 from groupglm.datasets.noise import SmoothNoise
 from groupglm.runtime.arguments import whole_number
+from groupglm.runtime.paths import given_path
 from groupglm.runtime.writing import write_whole
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def simulate_bids_study(
     participants = _participants(n_subjects, np.random.default_rng(participants_seed))
     noise = SmoothNoise(brain, noise_fwhm)
 
-    directory = Path(directory).expanduser()
+    directory = given_path("directory", directory)
     derivatives = directory / "derivatives" / "preproc"
     _describe(directory, derivatives, participants)
     ages = participants["age"] - participants["age"].mean()

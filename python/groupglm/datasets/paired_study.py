@@ -16,6 +16,7 @@ from groupglm.datasets.brain import SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_image
 from groupglm.datasets.noise import SmoothNoise
 from groupglm.runtime.arguments import real_number
+from groupglm.runtime.paths import given_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +130,7 @@ def simulate_paired_study(
     brain = make_brain(voxel_size)
     truth = brain.blobs(_EFFECTS)
     noise = SmoothNoise(brain, noise_fwhm)
-    directory = Path(directory).expanduser()
+    directory = given_path("directory", directory)
     directory.mkdir(parents=True, exist_ok=True)
     rows = []
     seeds = np.random.SeedSequence(seed).spawn(n_subjects)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from groupglm.datasets.brain import Brain, SimulatedEffect
 from groupglm.datasets.files import make_image, write_image
 from groupglm.datasets.noise import SmoothNoise
+from groupglm.runtime.paths import given_path
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -102,7 +103,7 @@ def write_study(
     GroupStudy
         What was written.
     """
-    directory = Path(directory).expanduser()
+    directory = given_path("directory", directory)
     directory.mkdir(parents=True, exist_ok=True)
     paths = [directory / f"{label}_effect.nii.gz" for label in participants["participant_id"]]
     noise = SmoothNoise(brain, noise_fwhm)

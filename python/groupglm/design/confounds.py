@@ -96,10 +96,15 @@ def make_second_level_design_matrix(
     """
     import pandas as pd
 
-    if isinstance(subjects_label, str):
+    if isinstance(subjects_label, str | bytes):
         raise TypeError(
             f"'subjects_label' must be a list of labels, one for each image, not the string "
             f"{subjects_label!r}; for a single subject give [{subjects_label!r}]."
+        )
+    if not isinstance(subjects_label, Iterable):
+        raise TypeError(
+            f"'subjects_label' must be a list of labels, one for each image, but is a "
+            f"{type(subjects_label).__name__}."
         )
     allow_partial = check_truth("allow_partial", allow_partial)
     labels = list(subjects_label)

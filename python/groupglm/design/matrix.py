@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from groupglm.design.collinearity import (
 )
 from groupglm.errors import CollinearityWarning, warn_caller
 from groupglm.runtime.naming import one_name
+from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.tabular.files import SEPARATORS, read_table
 from groupglm.tabular.labels import LABEL, LABEL_COLUMNS, labelled
@@ -80,7 +81,7 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
             f"Got {type(design_matrix).__name__}; name the columns of an array with "
             "pandas.DataFrame(array, columns=[...])."
         )
-    return labelled(_read_table(Path(fspath(design_matrix))))
+    return labelled(_read_table(given_path("design_matrix", design_matrix)))
 
 
 def _read_table(path: Path) -> pd.DataFrame:

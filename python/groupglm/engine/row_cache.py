@@ -14,6 +14,7 @@ import numpy as np
 from groupglm.engine.row_files import read_row, write_row
 from groupglm.errors import warn_caller
 from groupglm.runtime.arguments import whole_number
+from groupglm.runtime.paths import given_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
     """
     whole_number("memory_level", memory_level, least=0)
     if isinstance(memory, str | os.PathLike):
-        folder = Path(memory).expanduser()
+        folder = given_path("memory", memory)
         if not folder.absolute().parent.is_dir():
             raise ValueError(
                 f"memory is {str(memory)!r}: given cache path parent directory doesn't exist, you "

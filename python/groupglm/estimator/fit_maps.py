@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.runtime.arguments import check_truth
+from groupglm.runtime.paths import given_path, refuse_inputs
 
 if TYPE_CHECKING:
     import os
@@ -31,6 +32,10 @@ class VoxelwiseMaps(ABC):
     @abstractmethod
     def _current(self) -> FittedGroup:
         """Return the fit that the maps are of."""
+
+    @abstractmethod
+    def _inputs(self) -> list[str]:
+        """Return the names of the files that the model was fitted to."""
 
     @property
     def n_observations_(self) -> Nifti1Image:
@@ -104,9 +109,10 @@ class VoxelwiseMaps(ABC):
         AttributeError
             With ``minimize_memory=True``.
         ValueError
-            If the file's name ends otherwise.
+            If the file's name ends otherwise, or it is an image, mask or design matrix of this
+            model.
         """
-        return [self._voxelwise().predicted_image(None if out is None else Path(out))]
+        return [self._voxelwise().predicted_image(self._target(out))]
 
     def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Nifti1Image]:
         """Return a list holding `residuals_`.
@@ -128,9 +134,17 @@ class VoxelwiseMaps(ABC):
         AttributeError
             With ``minimize_memory=True``.
         ValueError
-            If the file's name ends otherwise.
+            If the file's name ends otherwise, or it is an image, mask or design matrix of this
+            model.
         """
-        return [self._voxelwise().residuals_image(None if out is None else Path(out))]
+        return [self._voxelwise().residuals_image(self._target(out))]
+
+    def _target(self, out: str | os.PathLike[str] | None) -> Path | None:
+        if out is None:
+            return None
+        path = given_path("out", out)
+        refuse_inputs("out", path, self._inputs())
+        return path
 
     def _voxelwise(self) -> FittedGroup:
         if check_truth("minimize_memory", self.minimize_memory):

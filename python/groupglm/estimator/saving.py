@@ -19,6 +19,7 @@ from groupglm.errors import warn_caller
 from groupglm.estimator.model_file import damaged, pack_fit, read_archive, unpack_fit, write_archive
 from groupglm.group.fitted_group import MISSING, FittedGroup
 from groupglm.inputs.first_level import plain_contrast
+from groupglm.runtime.paths import given_path, refuse_inputs
 from groupglm.runtime.workers import check_jobs
 from groupglm.tabular.levels import levels_of, with_levels
 
@@ -49,6 +50,10 @@ class SavingMixin(ABC):
     def _current(self) -> FittedGroup:
         """Return the fit in use; raise if there is none."""
 
+    @abstractmethod
+    def _inputs(self) -> list[str]:
+        """Return the names of the files that the model was fitted to."""
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Save the fitted model, so that contrasts can be computed anywhere without the images.
 
@@ -72,10 +77,15 @@ class SavingMixin(ABC):
             Before `fit`.
         AttributeError
             If the input has several kinds of maps, and none has been fitted yet.
+        ValueError
+            If the path is empty or too long, or leads to an image, mask or design matrix of this
+            model.
         OSError
             If the file cannot be written.
         """
         current = self._current()
+        target = given_path("path", path)
+        refuse_inputs("path", target, self._inputs())
         kinds, arrays = [], {}
         for place, (kind, (group, design)) in enumerate(self._fits.items()):
             facts, members = pack_fit(str(place), group)
@@ -89,7 +99,7 @@ class SavingMixin(ABC):
             "current": [group for group, _ in self._fits.values()].index(current),
             "fits": kinds,
         }
-        return write_archive(Path(path).expanduser(), facts, arrays)
+        return write_archive(target, facts, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -117,7 +127,7 @@ class SavingMixin(ABC):
             If it is not a saved model, damaged, or of a later version; the message says what is
             wrong.
         """
-        file = Path(path).expanduser()
+        file = given_path("path", path)
         facts, arrays = read_archive(file)
         return cls()._restore(facts, arrays, file)
 

@@ -27,6 +27,7 @@ from groupglm.models.results import ContrastResult, StatType
 from groupglm.report import ReportingMixin
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.budget import check_memory_budget
+from groupglm.runtime.paths import file_names
 from groupglm.runtime.progress import Progress
 from groupglm.runtime.workers import check_jobs
 from groupglm.spaces.zeros import check_zero_is_missing
@@ -42,7 +43,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SecondLevelModel", "fit_keeping_rows"]
 
-_PRIVATE = ("_cohort", "_fits", "_group", "_options")  # what a fit leaves besides its attributes
+_PRIVATE = (
+    "_cohort",
+    "_fits",
+    "_group",
+    "_options",
+    "_read",
+)  # what a fit leaves besides its attributes
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
@@ -286,6 +293,7 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         self._cohort = make_cohort(
             second_level_input, confounds, design_matrix, allow_partial=allow_partial
         )
+        self._read = [*file_names(self.mask_img), *file_names(design_matrix)]
         self._fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] = {}
         self.design_matrix_ = self._cohort.first_design
         if self._cohort.has_one_kind:
@@ -392,6 +400,14 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
                 "for a contrast with first_level_contrast first"
             )
         return self._group
+
+    def _inputs(self) -> list[str]:
+        """Return the names of the files that the model was fitted to; of a loaded one, its images'.
+
+        An image in memory has a name, but no file of that name.
+        """
+        images = (source.name for group, _ in self._fits.values() for source in group.sources)
+        return [*images, *getattr(self, "_read", [])]
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether `fit` has been called."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from groupglm.design.formula.used_columns import name_left_out
 from groupglm.inputs.time_limit import time_limit
+from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.tabular.covariates import missing_values
 from groupglm.tabular.files import SEPARATORS, read_table
@@ -66,7 +67,7 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    path = Path(path)
+    path = given_path("path", path)
     called = f"participants table '{path}'"
     if path.suffix.lower() not in SEPARATORS:
         raise ValueError(f"{called} must be a .tsv (tabs) or .csv (commas) file")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from groupglm.errors import warn_caller
+from groupglm.runtime.paths import file_identity
 
 __all__ = ["refuse_shared_files", "warn_of_shared_files"]
 
@@ -68,15 +69,8 @@ def _shared(paths: Iterable[Any]) -> list[tuple[int, int, str]]:
     for place, path in enumerate(paths):
         if not isinstance(path, str | os.PathLike):
             continue
-        earlier = seen.setdefault(_identity(path), place)
+        # One that is missing is told when it is opened.
+        earlier = seen.setdefault(file_identity(path) or os.fspath(path), place)
         if earlier != place:
             pairs.append((earlier, place, os.fspath(path)))
     return pairs
-
-
-def _identity(path: str | os.PathLike[str]) -> object:
-    try:
-        facts = os.stat(os.path.expanduser(path))  # noqa: PTH111, PTH116 (a Path would rewrite it)
-    except (OSError, ValueError):
-        return os.fspath(path)  # missing: said when it is opened
-    return (facts.st_dev, facts.st_ino) if facts.st_ino else os.path.realpath(path)

@@ -15,6 +15,7 @@ import numpy as np
 from groupglm.errors import ImageError
 from groupglm.plotting.brain import simulated_brain
 from groupglm.plotting.volumes import Volume
+from groupglm.runtime.paths import file_names
 
 if TYPE_CHECKING:
     from groupglm.spaces.volume import ImageLike
@@ -93,11 +94,9 @@ def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background
         return _without_template(mask)
     if bg_img is None:
         return _outline(mask, "The outline is that of the mask: no background was asked for.")
-    name = bg_img if isinstance(bg_img, str | os.PathLike) else bg_img.get_filename()
-    origin = "given" if name is None else f"{Path(name).name}, given"
-    return Background(
-        _shades(Volume.of(bg_img, "bg_img")), False, f"The background is the image {origin}."
-    )
+    shades = _shades(Volume.of(bg_img, "bg_img"))
+    origin = "".join(f"{Path(name).name}, " for name in file_names(bg_img))
+    return Background(shades, False, f"The background is the image {origin}given.")
 
 
 def _without_template(mask: Volume | None) -> Background | None:

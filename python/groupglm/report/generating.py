@@ -30,6 +30,10 @@ class ReportingMixin(ABC):
     def _fitted_for(self, first_level_contrast: Any) -> FittedGroup:
         """Return the fit of a kind of maps, and make it the current one."""
 
+    @abstractmethod
+    def _inputs(self) -> list[str]:
+        """Return the names of the files that the model was fitted to."""
+
     def generate_report(
         self,
         contrasts: Any = None,
@@ -167,7 +171,8 @@ def make_report(
         report_parameters=_changed(ReportingMixin.generate_report, given),
         command=command,
     )
-    return HTMLReport(build_page(group, model.design_matrix_, request), dims)
+    page = build_page(group, model.design_matrix_, request)
+    return HTMLReport(page, dims, inputs=model._inputs())
 
 
 def _changed(function: Any, given: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import html
 import os
 import tempfile
 import webbrowser
+from collections.abc import Collection
 from pathlib import Path
 
 from groupglm.runtime.arguments import whole_number
+from groupglm.runtime.paths import given_path, refuse_inputs
 from groupglm.runtime.writing import write_whole
 
 __all__ = ["HTMLReport", "check_dims"]
@@ -24,6 +26,8 @@ class HTMLReport:
         The whole page.
     report_dims : tuple of 2 ints, default=(1600, 800)
         Width and height in pixels of the frame in a notebook; never wider than the notebook.
+    inputs : collection of str
+        Files that the page is about, which it is never saved over.
 
     Attributes
     ----------
@@ -39,8 +43,15 @@ class HTMLReport:
     '<iframe srcdoc="&lt;!doctype html&gt;&lt;title&gt;A&lt;/title&gt;&'
     """
 
-    def __init__(self, page: str, report_dims: tuple[int, int] = (1600, 800)) -> None:
+    def __init__(
+        self,
+        page: str,
+        report_dims: tuple[int, int] = (1600, 800),
+        *,
+        inputs: Collection[str] = (),
+    ) -> None:
         self._page = page
+        self._inputs = tuple(inputs)
         self.width, self.height = report_dims
 
     @property
@@ -102,10 +113,14 @@ class HTMLReport:
 
         Raises
         ------
+        ValueError
+            If the path is empty or too long, or leads to an input of the model.
         OSError
             If the file cannot be written.
         """
-        return write_whole(Path(path).expanduser(), self._page.encode())
+        target = given_path("path", path)
+        refuse_inputs("path", target, self._inputs)
+        return write_whole(target, self._page.encode())
 
     def open_in_browser(self, file_name: str | os.PathLike[str] | None = None) -> Path:
         """Save the page and show it in the default browser.

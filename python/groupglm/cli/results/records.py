@@ -13,6 +13,7 @@ from typing import Any
 
 from groupglm.cli.results.names import write_json
 from groupglm.cli.results.sameness import made_by
+from groupglm.runtime.paths import file_identity
 from groupglm.runtime.sidecars import content_facts, describes, has_content, read_json, sidecar
 from groupglm.runtime.writing import draft_folder, sync_folder
 
@@ -163,11 +164,11 @@ def check_not_read(targets: Iterable[Target], read: Collection[Path], where: str
     ValueError
         If a target, or its sidecar, is one of these files.
     """
-    inputs = {_identity(path): path for path in read}
+    inputs = {file_identity(path): path for path in read}
     inputs.pop(None, None)
     for target in targets:
         for path in (target.path, target.record):
-            same = inputs.get(_identity(path))
+            same = inputs.get(file_identity(path))
             if same is not None:
                 raise ValueError(
                     f"{where}: the result '{path.name}' would go over '{same}', which is read; "
@@ -197,15 +198,6 @@ def check_described(path: Path, *, digest: str | None = None) -> None:
             f"'{path}' is not the file that its sidecar {record.name} describes (changed since, "
             f"or damaged); remove {record.name} to use the file as it is"
         )
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what a file is known by, whatever its names; None if it is not there."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    return facts.st_dev, facts.st_ino
 
 
 @contextmanager

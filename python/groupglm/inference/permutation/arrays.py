@@ -20,6 +20,7 @@ from groupglm.inference.permutation.resuming import PermutationState, check_plac
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.models.ols import fit_ols
 from groupglm.runtime.arguments import check_truth, real_array
+from groupglm.runtime.paths import given_path
 from groupglm.runtime.workers import is_remote
 from groupglm.spaces.registry import kind_of
 from groupglm.tabular.labels import align_arrays
@@ -283,7 +284,7 @@ def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None
             f"a file for resume keeps one test, but {n_tested} variables are tested; test them one "
             "by one"
         )
-    path = Path(resume).expanduser()
+    path = given_path("resume", resume)
     check_place(path)
     return [path]
 

@@ -12,6 +12,7 @@ import deflate
 import nibabel as nib
 import numpy as np
 
+from groupglm.runtime.paths import given_path
 from groupglm.runtime.writing import whole_or_not
 from groupglm.spaces.volume.intent import descrip_of
 
@@ -145,7 +146,7 @@ def _series_header(grid: Grid, n_volumes: int, descrip: str, dtype: DTypeLike) -
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
-    target = Path(path).expanduser()
+    target = given_path("path", path)
     if not target.name.lower().endswith((".nii", ".nii.gz")):
         raise ValueError(
             f"the name of an image must end in .nii or .nii.gz, but {os.fspath(path)!r} does not; "

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import GridMismatchError, ImageError
+from groupglm.runtime.paths import check_not_empty
 from groupglm.runtime.regular_files import check_file
 from groupglm.spaces.volume.reading.header import (
     check_compression,
@@ -88,7 +90,7 @@ def open_images(
             )
         return sources
     items = _items(images, argument, at_least)
-    sources = [_open_item(item, place) for place, item in enumerate(items, start=1)]
+    sources = [_open_item(item, place, argument) for place, item in enumerate(items, start=1)]
     if same_grid:
         _check_same_grid(sources, argument)
     return sources
@@ -156,7 +158,9 @@ def open_image_or_series(image: object, *, name: str = "image in memory") -> lis
     return _open_volumes(image, name)
 
 
-def _open_item(item: object, place: int) -> VolumeSource:
+def _open_item(item: object, place: int, argument: str) -> VolumeSource:
+    if isinstance(item, str | os.PathLike):
+        check_not_empty(f"item {place} of {argument}", os.fspath(item), ImageError)
     try:
         return open_image(item, name=f"image {place} in memory")
     except ImageError as error:
@@ -210,7 +214,9 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
     if isinstance(image, SpatialImage):
         name = _name_of(image, name)
     else:
-        name = os.path.expanduser(os.fspath(image))  # noqa: PTH111 (a Path would rewrite the name)
+        given = os.fspath(image)
+        check_not_empty(name.removesuffix(" in memory"), given, ImageError)
+        name = os.path.expanduser(given)  # noqa: PTH111 (a Path would rewrite the name)
     try:
         if isinstance(image, SpatialImage):
             return _volumes_of_nibabel_image(image, name)
@@ -268,6 +274,11 @@ def _image_error(error: Exception, name: str) -> ImageError:
         pattern = "; a pattern is not expanded: give sorted(glob.glob(...))"
         hint = pattern if set(name) & set("*?") else "; check the name"
         return ImageError(f"{error.filename or name}: file not found{hint}")
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return ImageError(
+            f"{name}: cannot be opened: the name is longer than the file system takes; check it, "
+            "or give a shorter one"
+        )
     if isinstance(error, OSError):
         return ImageError(f"{name}: cannot be opened: {error.strerror or error}")
     # Some readers fail without a word, or with nothing but a key.

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The gate for paths that a caller gives: `given_path`; and which are one file: `refuse_inputs`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["check_not_empty", "file_identity", "file_names", "given_path", "refuse_inputs"]
+
+# Bytes of a name, and of a path, that nearly every file system and system takes.
+_LONGEST_NAME = 255
+_LONGEST_PATH = 4095
+_SHOWN = 40  # characters of a long one
+
+
+def given_path(argument: str, value: object) -> Path:
+    """Return a path that a caller gave, with ``~`` expanded.
+
+    Parameters
+    ----------
+    argument : str
+        Its name, for messages.
+    value : object
+        What the caller gave.
+
+    Returns
+    -------
+    pathlib.Path
+        The path; whether anything is there is not looked at.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a str nor an os.PathLike of one.
+    ValueError
+        If it is empty, which Python would take for the working directory; if it is longer than
+        file systems take; or if it holds a null character.
+
+    Examples
+    --------
+    >>> given_path("path", "")
+    Traceback (most recent call last):
+    ValueError: path is an empty path; give a file or a folder by its name
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise TypeError(
+            f"{argument} is a {type(value).__name__}; it must be a path, a str or os.PathLike"
+        )
+    check_not_empty(argument, text)
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 (a Path would drop the ./ of ./~)
+    if "\0" in text:
+        raise ValueError(
+            f"{argument} is {text[:_SHOWN]!r}, which holds a null character; check the name"
+        )
+    longest = max((_n_bytes(part) for part in path.parts), default=0)
+    for what, found, most in (
+        ("a name", longest, _LONGEST_NAME),
+        ("a path", _n_bytes(str(path)), _LONGEST_PATH),
+    ):
+        if found > most:
+            raise ValueError(
+                f"{argument} is '{text[:_SHOWN]}...' with {what} of {found} bytes, and file "
+                f"systems take {most}; give a shorter one"
+            )
+    return path
+
+
+def check_not_empty(argument: str, text: str, error: type[ValueError] = ValueError) -> None:
+    """Refuse an empty path by the name of its argument."""
+    if not text:
+        raise error(f"{argument} is an empty path; give a file or a folder by its name")
+
+
+def _n_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogateescape"))
+
+
+def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | str | None:
+    """Return what a file is known by, whatever its names and links; None if it is not there."""
+    try:
+        facts = os.stat(os.path.expanduser(path))  # noqa: PTH111, PTH116 (a Path would rewrite it)
+    except (OSError, ValueError):
+        return None
+    # Some file systems of Windows number no files.
+    return (facts.st_dev, facts.st_ino) if facts.st_ino else os.path.realpath(path)
+
+
+def file_names(given: Any) -> list[str]:
+    """Return the name of the file of an image or a table, if it has one."""
+    if isinstance(given, str | os.PathLike):
+        return [str(given)]
+    get = getattr(given, "get_filename", None)  # an image's of nibabel
+    name = get() if callable(get) else None
+    return [name] if isinstance(name, str) else []
+
+
+def refuse_inputs(argument: str, path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse to write over what was read, by whatever name or link.
+
+    Parameters
+    ----------
+    argument : str
+        How the caller gave `path`, for messages.
+    path : pathlib.Path
+        Where a file is to be written.
+    inputs : iterable of path
+        What was read.
+
+    Raises
+    ------
+    ValueError
+        If it is one of these.
+    """
+    own = file_identity(path)
+    if own is None:
+        return
+    for given in inputs:
+        if file_identity(given) == own:
+            raise ValueError(
+                f"{argument} is '{path}', which is an input of this model ('{os.fspath(given)}'); "
+                "it would be replaced: give the name of a new file"
+            )
