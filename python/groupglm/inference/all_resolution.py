@@ -232,7 +232,9 @@ def true_discovery_bounds(
         bound = found.bound(members)
         proportion = bound / len(members) if len(members) else np.nan
         rows.append([name, len(members), bound, proportion])
-    columns = ["Region", "Voxels", "True Discoveries", "True Discovery Proportion"]
+    space = stat_map.space
+    counted_in = space.unit.capitalize() if space.weights() is None else "Places"
+    columns = ["Region", counted_in, "True Discoveries", "True Discovery Proportion"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
-    from groupglm.spaces.base import Space
+    from groupglm.spaces.base import Part, Space
     from groupglm.spaces.volume import ImageLike
 
 __all__ = [
@@ -158,8 +158,8 @@ def get_clusters_table(
     )
     space = found.space
     table = found.table
-    if space.unit != space.measure_unit:
-        table = table.drop(columns=_size_in(space.unit))
+    if not _has_several_units(space):
+        table = table.drop(columns=_size_columns(space)[1:])  # one size, as nilearn has
     if not with_maps:
         return table
     return table, [
@@ -343,10 +343,20 @@ def _numbers(table: pd.DataFrame) -> list[int]:
 
 
 def _columns(space: Space) -> list[str]:
-    """Return the columns of a table of clusters; sizes come in both units of the space."""
+    """Return the columns of a table of clusters."""
     part = ["Part"] if len(space.parts) > 1 else []
-    sizes = dict.fromkeys((_size_in(space.measure_unit), _size_in(space.unit)))
-    return ["Cluster ID", *part, "X", "Y", "Z", "Peak Stat", *sizes]
+    return ["Cluster ID", *part, "X", "Y", "Z", "Peak Stat", *_size_columns(space)]
+
+
+def _size_columns(space: Space) -> list[str]:
+    """Return the columns of sizes: in both units of the space, or with the unit of a part."""
+    if _has_several_units(space):
+        return ["Cluster Size", "Unit"]
+    return list(dict.fromkeys((_size_in(space.measure_unit), _size_in(space.unit))))
+
+
+def _has_several_units(space: Space) -> bool:
+    return len({part.unit for part in space.parts}) > 1
 
 
 def _size_in(unit: str) -> str:
@@ -359,12 +369,16 @@ def _rows(clusters: Clusters, space: Space, sign: int, first: int) -> list[list[
     for number, (peaks, measure, size) in enumerate(
         zip(clusters.peaks, clusters.measures, clusters.sizes.tolist(), strict=True), start=first
     ):
-        sizes = [int(measure), size] if space.unit != space.measure_unit else [int(measure)]
+        part = _part(space, int(peaks.places[0]))
+        if _has_several_units(space):
+            sizes = [size, part.unit]
+        else:
+            sizes = [size] if space.unit == space.measure_unit else [int(measure), size]
         names = [number, *(f"{number}{letter}" for letter in ascii_lowercase)]
-        part = [_part(space, int(peaks.places[0]))] if len(space.parts) > 1 else []
+        where = [part.name] if len(space.parts) > 1 else []
         positions = space.coordinates(peaks.places).tolist()
         rows += [
-            [name, *part, *position, sign * value, *([""] * len(sizes) if rank else sizes)]
+            [name, *where, *position, sign * value, *([""] * len(sizes) if rank else sizes)]
             for rank, (name, position, value) in enumerate(
                 zip(names, positions, peaks.heights.tolist(), strict=False)
             )
@@ -372,8 +386,8 @@ def _rows(clusters: Clusters, space: Space, sign: int, first: int) -> list[list[
     return rows
 
 
-def _part(space: Space, place: int) -> str:
-    return next(part.name for part in space.parts if place < part.end)
+def _part(space: Space, place: int) -> Part:
+    return next(part for part in space.parts if place < part.end)
 
 
 def _table(rows: list[list[Any]], space: Space, dtype: np.dtype[Any]) -> pd.DataFrame:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Clusters", "Extreme", "Peaks", "extremes", "find_clusters"]
 
 _AROUND = 26  # a peak exceeds all voxels that share a face, an edge or a corner with it
+_DIGITS = 6  # of a distance in mm or steps of a lattice
 _PLACES_AT_ONCE = 1 << 16  # of whose neighbours lists are made: 26 pairs of numbers each
 
 
@@ -239,7 +240,8 @@ def _middles(space: Space, at: NDArray[np.intp], heights: NDArray[np.floating]) 
     )
     if np.issubdtype(layout.dtype, np.integer):
         middle = np.rint(middle)
-    distance = np.linalg.norm(layout - middle[plateau], axis=1)
+    # Two places are as far from their middle as each other, but for rounding.
+    distance = np.round(np.linalg.norm(layout - middle[plateau], axis=1), _DIGITS)
     nearest = np.lexsort((distance, plateau))
     starts = np.searchsorted(plateau[nearest], np.arange(n_plateaus))
     return order[nearest[starts]]
