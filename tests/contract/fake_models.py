@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The smallest model that there is: a mean of images whose variances are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from groupglm import _core
+from groupglm.models.arguments import check_contrast, check_rows, choose_stat_type
+from groupglm.models.base import Values, Words
+from groupglm.models.results import ContrastResult, StatType
+from groupglm.runtime.array_archives import check_type
+
+Floats = NDArray[np.float64]
+
+SUMS = ("n", "y", "w", "wy")  # over the images of a place: one, the value, its weight, both
+
+
+@dataclass(frozen=True)
+class KnownVariance:
+    """Each image is a row of values and one of their variances; the weights are 1 / variance."""
+
+    kind: ClassVar[str] = "known variance"
+    rows_per_image: ClassVar[int] = 2
+
+    def prepare(self, X: Floats, column_names: tuple[str, ...]) -> KnownVariancePlan:
+        if X.shape[1] != 1 or (X != 1).any():
+            raise ValueError("the design must be one column of ones")
+        return KnownVariancePlan(X, column_names)
+
+    def load(
+        self,
+        X: Floats,
+        column_names: tuple[str, ...],
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        n_values: int,
+        n_threads: int,
+    ) -> KnownVarianceFit:
+        self.prepare(X, column_names)
+        sums = arrays["sums"]
+        check_type("sums", sums, "float64", 2)
+        if sums.shape != (len(SUMS), n_values):
+            raise ValueError(f"its sums do not fit {n_values} places")
+        return KnownVarianceFit(X, column_names, n_threads, dict(zip(SUMS, sums, strict=True)))
+
+
+class Sums:
+    """The accumulator."""
+
+    def __init__(self, sums: Floats) -> None:
+        self.sums = sums
+        self.n_images = 0
+
+    @property
+    def n_missing(self) -> int:
+        return int(np.count_nonzero(self.sums[0] < self.n_images))
+
+    def update(self, first: int, rows: Values, n_threads: int) -> None:
+        for number, row in enumerate(rows):
+            if n_infinite := np.count_nonzero(np.isinf(row)):
+                raise _core.InfiniteValueError(number, n_infinite)
+        y, v = rows[::2].astype(np.float64), rows[1::2].astype(np.float64)
+        y, w = (np.where(np.isnan(y + v), 0, each) for each in (y, 1 / v))
+        present = ~np.isnan(rows[::2] + rows[1::2])
+        self.sums += [each.sum(axis=0) for each in (present, y, w, w * y)]
+        self.n_images += len(y)
+
+    def merge(self, other: Sums, n_threads: int) -> None:
+        self.sums += other.sums
+        self.n_images += other.n_images
+
+    def select(self, places: NDArray[np.int64]) -> Sums:
+        chosen = Sums(self.sums[:, places])
+        chosen.n_images = self.n_images
+        return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class KnownVariancePlan:
+    X: Floats
+    column_names: tuple[str, ...]
+    model: ClassVar[KnownVariance] = KnownVariance()
+    rank: ClassVar[int] = 1
+
+    def bytes(self, n_values: int, n_missing: int = 0) -> int:
+        return 2 * 8 * len(SUMS) * n_values
+
+    def part(self, first: int, count: int) -> KnownVariancePlan:
+        return KnownVariancePlan(self.X[first : first + count], self.column_names)
+
+    def accumulator(self, n_values: int) -> Sums:
+        return Sums(np.zeros((len(SUMS), n_values)))
+
+    def finish(self, accumulator: Any, n_threads: int) -> KnownVarianceFit:
+        sums = dict(zip(SUMS, accumulator.sums, strict=True))
+        return KnownVarianceFit(self.X, self.column_names, n_threads, sums)
+
+
+@dataclass(frozen=True, eq=False)
+class KnownVarianceFit:
+    X: Floats
+    column_names: tuple[str, ...]
+    n_threads: int
+    sums: dict[str, Floats]
+    kind: ClassVar[str] = KnownVariance.kind
+    df_residual: ClassVar[float] = np.inf
+
+    @property
+    def facts(self) -> str:
+        return f"{len(self.X)} images of known variance"
+
+    @property
+    def n_observations(self) -> NDArray[np.int64]:
+        return self.sums["n"].astype(np.int64)
+
+    @property
+    def beta(self) -> Floats:
+        return (self.sums["wy"] / self.sums["w"])[np.newaxis]
+
+    @property
+    def mean(self) -> Floats:
+        return self.sums["y"] / self.sums["n"]
+
+    @property
+    def residual_sd(self) -> Floats:
+        return np.sqrt(self.sums["n"] / self.sums["w"])
+
+    def contrast(self, contrast: ArrayLike, *, stat_type: StatType | None = None) -> ContrastResult:
+        values = check_contrast(contrast, self.column_names)
+        chosen = choose_stat_type(values, stat_type)
+        weights = np.atleast_2d(values)[:, :1]
+        effect, variance = weights * self.beta, 1 / self.sums["w"]
+        if chosen == "t":
+            variance = weights[0] ** 2 * variance
+            found = _core.t_statistics(effect[0], variance, np.inf, self.n_threads)
+            return ContrastResult(effect[0], variance, *found, "t", np.inf)
+        squares = self.beta[0] ** 2
+        found = _core.f_statistics(squares, variance, 1.0, np.inf, self.n_threads)
+        return ContrastResult(effect, variance, *found, "F", (1, np.inf))
+
+    def predicted(self, X: ArrayLike | None = None) -> Floats:
+        return (self.X if X is None else check_rows(X, self.column_names)) @ self.beta
+
+    def residuals(self, X: ArrayLike | None, Y: Values) -> Values:
+        left: Any = np.asarray(Y - self.predicted(X), dtype=Y.dtype)
+        return left  # type: ignore[no-any-return]
+
+    def maps(self) -> Mapping[str, Callable[[], Floats]]:
+        return {"weight": lambda: self.sums["w"]}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {"sums": np.stack([self.sums[name] for name in SUMS])}
+
+    def words(self) -> Words:
+        plain = "fitted by weights that are known"
+        return Words(plain, f"{plain} (Fisher, 1925)", ("Fisher RA. Statistical Methods. 1925.",))
