@@ -90,7 +90,9 @@ class Zeros:
 
     def at(self, places: NDArray[Any] | None) -> Zeros:
         """Return those at some places, in the numbering of a row."""
-        return self if places is None else Zeros(self.places[places], self.all_whole)
+        if places is None:
+            return self
+        return Zeros(self.places.take(places, mode="clip"), self.all_whole)
 
 
 def _all_whole(values: NDArray[Any]) -> bool:

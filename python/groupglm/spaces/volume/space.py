@@ -264,7 +264,11 @@ class VolumeSpace:
         if preparation is not None and preparation.mixes_voxels:
             grid, places = self._box
             values, zeros = preparation.volume(source, grid, out.dtype)
-            out[...] = values if places is None else values[places]
+            if places is None:
+                out[...] = values
+            else:
+                # "raise" makes numpy gather into a buffer first; all places are within the volume.
+                np.take(values, places, out=out, mode="clip")
             zeros = zeros.at(places)
         else:
             source.read_into(out, self.indices, self.runs)
