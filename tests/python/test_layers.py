@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -22,6 +23,29 @@ from importlinter.cli import lint_imports_command
 lint_imports_command()
 """
 _CORE = ("cpp/include", "cpp/src", "tests/cpp")
+
+
+# Modules outside `spaces` that still know volumes. The list only shrinks: a module that has become
+# free of them must leave it, and none may be added.
+_KNOW_VOLUMES = {
+    # The package's own face.
+    "__init__.py",
+    # Studies that are simulated, of volumes.
+    "datasets/bids_study.py", "datasets/brain.py", "datasets/files.py", "datasets/paired_study.py",
+    "datasets/study.py",
+    # Names of files, which are those of NIfTI.
+    "bids/collecting.py", "bids/derivative.py", "bids/entities.py", "cli/commands/demo.py",
+    "cli/commands/threshold.py", "cli/options/maps.py", "cli/results/derived_files.py",
+    "cli/results/names.py", "cli/results/removal.py", "cli/results/study_results.py",
+    "cli/steps/bids_studies.py", "cli/steps/report_folder.py", "runtime/sidecars.py",
+    # An image given as the grid that others are brought to.
+    "cli/options/common.py",
+    # What draws and shows volumes.
+    "plotting/brain.py", "plotting/glass.py", "plotting/histogram.py", "plotting/panels.py",
+    "plotting/peak.py", "plotting/stat_map.py", "plotting/template.py", "plotting/volumes.py",
+    "report/data_section.py", "report/page.py", "report/viewer.py", "report/words.py",
+}  # fmt: skip
+_OPTIONS = re.compile("target_affine")  # a name that users know, whatever becomes of it
 
 
 def _lint(package_parent: Path) -> subprocess.CompletedProcess[str]:
@@ -81,6 +105,11 @@ def test_no_layer_imports_a_higher_one() -> None:
             "Simulated data are made without the models they test",
         ),
         (
+            "inference/thresholds",
+            "import nibabel",
+            "Above the spaces nobody knows volumes",
+        ),
+        (
             "cli/commands/info",
             "import nilearn",
             "nilearn is an oracle of the tests, never a dependency",
@@ -98,6 +127,65 @@ def test_the_contracts_notice(module: str, line: str, contract: str, tmp_path: P
     result = _lint(tmp_path)
     assert result.returncode == 1, result.stdout + result.stderr
     assert f"{contract} BROKEN" in result.stdout
+
+
+def _known_of_volumes(source: str) -> list[str]:
+    """Return what a module knows of grids, nibabel and endings, but for what it tells a reader."""
+    tree = ast.parse(source)
+    texts = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }  # docstrings
+    found = []
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        elif isinstance(node, ast.Attribute):
+            names = [f".{node.attr}"]
+        elif isinstance(node, ast.Name):
+            names = [node.id]
+        elif isinstance(node, ast.arg):
+            names = [node.arg]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [".nii"] if ".nii" in node.value and id(node) not in texts else []
+        for name in names:
+            known = r"nibabel|groupglm\.spaces\.volume|\.grid$|affine|^VolumeSpace$"
+            found += re.findall(known, _OPTIONS.sub("", name))
+    return sorted(set(found))
+
+
+def test_only_spaces_know_volumes() -> None:
+    package = ROOT / "python" / "groupglm"
+    known = {
+        path.relative_to(package).as_posix(): _known_of_volumes(path.read_text(encoding="utf-8"))
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] != "spaces"
+    }
+    knowing = {name: words for name, words in known.items() if words}
+    new = {name: words for name, words in knowing.items() if name not in _KNOW_VOLUMES}
+    assert not new, "let the space or the kind of data do it (CONTRIBUTING, A new kind of data)"
+    assert set(knowing) >= _KNOW_VOLUMES, "these know volumes no more: take them off the list"
+
+
+@pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        ("import nibabel as nib", "nibabel"),
+        ("from groupglm.spaces.volume import Grid", "groupglm.spaces.volume"),
+        ("shape = space.grid.shape", ".grid"),
+        ("edges = image.affine[:3]", "affine"),
+        ("isinstance(space, VolumeSpace)", "VolumeSpace"),
+        ("path = folder / 'mask.nii.gz'", ".nii"),
+        ("def fit(target_affine): return self.target_affine", None),
+        ('"""Of mask.nii.gz, by nibabel and an affine."""', None),
+    ],
+)
+def test_the_text_test_notices(line: str, known: str | None) -> None:
+    assert _known_of_volumes(line) == ([] if known is None else [known])
 
 
 def test_the_core_does_not_name_python() -> None:

@@ -13,9 +13,8 @@ from groupglm.runtime.paths import given_path, refuse_inputs
 if TYPE_CHECKING:
     import os
 
-    from nibabel.nifti1 import Nifti1Image
-
     from groupglm.group.fitted_group import FittedGroup, PartialZeros
+    from groupglm.spaces.images import Image
 
 __all__ = ["VoxelwiseMaps"]
 
@@ -38,15 +37,15 @@ class VoxelwiseMaps(ABC):
         """Return the names of the files that the model was fitted to."""
 
     @property
-    def n_observations_(self) -> Nifti1Image:
+    def n_observations_(self) -> Image:
         """Number of images that have each voxel, int32."""
-        image: Nifti1Image = self._current().n_observations_image()
+        image: Image = self._current().n_observations_image()
         return image
 
     @property
-    def n_zeros_(self) -> Nifti1Image:
+    def n_zeros_(self) -> Image:
         """Number of images that are exactly zero at each voxel, int32."""
-        image: Nifti1Image = self._current().n_zeros_image()
+        image: Image = self._current().n_zeros_image()
         return image
 
     @property
@@ -55,42 +54,42 @@ class VoxelwiseMaps(ABC):
         return self._current().zeros
 
     @property
-    def df_residual_(self) -> Nifti1Image:
+    def df_residual_(self) -> Image:
         """Residual degrees of freedom of each voxel, int32."""
-        image: Nifti1Image = self._current().df_residual_image()
+        image: Image = self._current().df_residual_image()
         return image
 
     @property
-    def r_square_(self) -> Nifti1Image:
+    def r_square_(self) -> Image:
         """R-squared of each voxel, float32; needs ``minimize_memory=False``."""
-        image: Nifti1Image = self._voxelwise().r_square_image()
+        image: Image = self._voxelwise().r_square_image()
         return image
 
     @property
-    def predicted_(self) -> Nifti1Image:
+    def predicted_(self) -> Image:
         """Fitted values, 4-D, one volume an image; needs ``minimize_memory=False``.
 
         float32, or float64 where a value leaves its range.
         """
-        image: Nifti1Image = self._voxelwise().predicted_image()
+        image: Image = self._voxelwise().predicted_image()
         return image
 
     @property
-    def residuals_(self) -> Nifti1Image:
+    def residuals_(self) -> Image:
         """Residuals, 4-D, one volume an image; needs ``minimize_memory=False``.
 
         float32, or float64 where a value leaves its range; NaN where an image has no value. The
         images are read again, in batches: memory is that of the result, 4 (8) bytes a voxel and
         image, besides what the fit took.
         """
-        image: Nifti1Image = self._voxelwise().residuals_image()
+        image: Image = self._voxelwise().residuals_image()
         return image
 
-    def r_square(self) -> list[Nifti1Image]:
+    def r_square(self) -> list[Image]:
         """Return a list holding `r_square_`."""
         return [self.r_square_]
 
-    def predicted(self, *, out: str | os.PathLike[str] | None = None) -> list[Nifti1Image]:
+    def predicted(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
         """Return a list holding `predicted_`.
 
         Parameters
@@ -114,7 +113,7 @@ class VoxelwiseMaps(ABC):
         """
         return [self._voxelwise().predicted_image(self._target(out))]
 
-    def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Nifti1Image]:
+    def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
         """Return a list holding `residuals_`.
 
         Parameters

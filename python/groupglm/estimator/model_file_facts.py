@@ -26,7 +26,7 @@ def _is_jobs(value: Any) -> bool:
     return value is None or (is_whole(value) and value > 0) or value == -1
 
 
-def _is_affine(value: Any) -> bool:
+def _is_square(value: Any) -> bool:
     return list_of(list_of(is_number, 3), 3)(value) or list_of(list_of(is_number, 4), 4)(value)
 
 
@@ -56,7 +56,7 @@ def _is_origin(value: Any, columns: list[str]) -> bool:
 
 
 _PARAMETERS: dict[str, Check] = {
-    "target_affine": none_or(_is_affine),
+    "target_affine": none_or(_is_square),
     "target_shape": none_or(list_of(is_whole, 3)),
     "smoothing_fwhm": none_or(is_width),
     "verbose": lambda value: is_flag(value) or is_whole(value),

@@ -33,13 +33,12 @@ from groupglm.runtime.workers import check_jobs
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
-    from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
     from sklearn.utils import Tags
 
     from groupglm.inputs.first_level import FirstLevelModel
     from groupglm.models.results import OlsFit
-    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.images import Image, ImageLike
 
 __all__ = ["SecondLevelModel", "fit_keeping_rows"]
 
@@ -377,9 +376,9 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
         return VolumeMasker(group.space, group.result.n_threads, group.fill)
 
     @property
-    def mask_img_(self) -> Nifti1Image:
+    def mask_img_(self) -> Image:
         """The mask, uint8."""
-        image: Nifti1Image = self._current().space.mask_image()
+        image: Image = self._current().space.mask_image()
         return image
 
     @property
@@ -472,11 +471,11 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
             return {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}
         return self._map(result, output_type, label)
 
-    def _map(self, result: ContrastResult, kind: str, label: object) -> Nifti1Image:
+    def _map(self, result: ContrastResult, kind: str, label: object) -> Image:
         descrip = f"{kind} of contrast {label}"
         if kind in ("stat", "z_score", "p_value"):
             descrip = f"{result.stat_type} {descrip}"
-        image: Nifti1Image = self._group.space.to_image(
+        image: Image = self._group.space.to_image(
             getattr(result, kind), descrip, statistic=statistic_of(result, kind)
         )
         return image

@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
-    from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
     from groupglm.spaces.base import Space
-    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.images import Image, ImageLike
 
 __all__ = [
     "cluster_level_inference",
@@ -48,7 +47,7 @@ def cluster_level_inference(
     verbose: int = 0,
     *,
     two_sided: bool = False,
-) -> Nifti1Image:
+) -> Image:
     """Bound from below the proportion of truly active voxels in each cluster.
 
     Parameters
@@ -136,7 +135,7 @@ def cluster_level_inference(
     if not row.any():
         _report_nothing(stat_map, thresholds[0], two_sided=two_sided)
     descrip = f"true discovery proportion, alpha {alpha:g}"
-    image: Nifti1Image = stat_map.image(row, descrip, Statistic("true discovery proportions"))
+    image: Image = stat_map.image(row, descrip, Statistic("true discovery proportions"))
     return image
 
 

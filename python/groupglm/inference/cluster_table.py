@@ -27,11 +27,10 @@ from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
-    from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
     from groupglm.spaces.base import Part, Space
-    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.images import Image, ImageLike
 
 __all__ = [
     "FoundClusters",
@@ -66,7 +65,7 @@ def get_clusters_table(
     min_distance: float = ...,
     *,
     return_label_maps: Literal[True],
-) -> tuple[pd.DataFrame, list[Nifti1Image]]: ...
+) -> tuple[pd.DataFrame, list[Image]]: ...
 
 
 def get_clusters_table(
@@ -76,7 +75,7 @@ def get_clusters_table(
     two_sided: bool = False,
     min_distance: float = 8.0,
     return_label_maps: bool = False,
-) -> pd.DataFrame | tuple[pd.DataFrame, list[Nifti1Image]]:
+) -> pd.DataFrame | tuple[pd.DataFrame, list[Image]]:
     """Tabulate the clusters of a statistical map, with their peaks and subpeaks.
 
     Parameters

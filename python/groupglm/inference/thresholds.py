@@ -24,11 +24,10 @@ from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.naming import counted
 
 if TYPE_CHECKING:
-    from nibabel.nifti1 import Nifti1Image
     from numpy.typing import NDArray
 
     from groupglm.spaces.base import Space
-    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.images import Image, ImageLike
 
 __all__ = [
     "HeightControl",
@@ -116,7 +115,7 @@ def threshold_stats_img(
     height_control: HeightControl | None = "fpr",
     cluster_threshold: float = 0,
     two_sided: bool = True,
-) -> tuple[Nifti1Image | None, float]:
+) -> tuple[Image | None, float]:
     """Keep the significant voxels of a map of z-values.
 
     Parameters
@@ -213,7 +212,7 @@ def threshold_map(
     cluster_threshold: float,
     two_sided: bool,
     described: bool = False,
-) -> tuple[Nifti1Image | None, float]:
+) -> tuple[Image | None, float]:
     """Keep the significant voxels of a map, as `threshold_stats_img` does.
 
     `described`: its sidecar is known to describe this very file.

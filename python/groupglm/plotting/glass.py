@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.images import ImageLike
 
 __all__ = ["draw_glass", "plot_glass_brain"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.images import ImageLike
 
 __all__ = ["plot_histogram"]
 

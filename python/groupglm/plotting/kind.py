@@ -11,7 +11,7 @@ from groupglm.inference.map_scale import known_scale
 from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
-    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.images import ImageLike
 
 __all__ = ["DrawnKind", "kind_of"]
 

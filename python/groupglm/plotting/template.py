@@ -18,7 +18,7 @@ from groupglm.plotting.volumes import Volume
 from groupglm.runtime.paths import file_names
 
 if TYPE_CHECKING:
-    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.images import ImageLike
 
 __all__ = ["MNI", "MUCH_OUTSIDE", "Background", "find_background"]
 

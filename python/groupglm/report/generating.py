@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.options import HeightControl, PlotType
     from groupglm.report.permutation_test import PermutationTest
-    from groupglm.spaces.volume import ImageLike
+    from groupglm.spaces.images import ImageLike
 
 __all__ = ["ReportingMixin", "make_report"]
 

@@ -207,10 +207,10 @@ def _files(group: FittedGroup) -> list[str] | None:
 
 def _is_whole(files: set[str], n_images: int) -> bool:
     """Tell whether images are all the volumes of one file."""
-    from groupglm.spaces.volume import open_images
+    from groupglm.spaces.registry import open_inputs
 
     (name,) = files
-    return _is_file(name) and len(open_images(name)) == n_images
+    return _is_file(name) and len(open_inputs(name)) == n_images
 
 
 def _is_file(name: str) -> bool:

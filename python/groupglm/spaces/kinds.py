@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -242,6 +243,26 @@ class Kind(Protocol):
 
     def is_name_of_map(self, name: str) -> bool:
         """Tell whether a file of that name may be a map that this package has written."""
+        ...
+
+    def save(self, image: Any, path: Path) -> Path:
+        """Save an image, whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            If the file's ending is not one of this kind of data.
+        OSError
+            If the file cannot be written.
+        """
+        ...
+
+    def as_saved(self, image: Any, path: Path) -> Any:
+        """Return an image that has been saved as it would be read back from its file."""
+        ...
+
+    def rename_contrast(self, image: Any, name: str) -> None:
+        """Call the contrast in what a map says of itself by another name."""
         ...
 
     def foreign_space(self, mask: Any) -> Space:

@@ -27,9 +27,8 @@ from groupglm.runtime.writing import draft_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nibabel.nifti1 import Nifti1Image
-
     from groupglm.datasets import GroupStudy
+    from groupglm.spaces.images import Image
 
 __all__ = ["demo"]
 
@@ -238,19 +237,20 @@ def _map_name(contrast: str, suffix: str) -> str:
 
 def _write_study(folder: Path, study: GroupStudy) -> None:
     """Write mask and tables."""
-    from groupglm.spaces.volume.saving import save_image
+    from groupglm.spaces.registry import kind_of
 
-    save_image(study.mask_img, folder / "mask.nii.gz")
+    kind_of(study.mask_img).save(study.mask_img, folder / "mask.nii.gz")
     study.design_matrix.to_csv(folder / "design_matrix.tsv", sep="\t", index=False)
     study.participants.to_csv(folder / "participants.tsv", sep="\t", index=False)
 
 
-def _write_maps(folder: Path, maps: Mapping[str, Mapping[str, Nifti1Image]]) -> None:
-    from groupglm.spaces.volume.saving import save_image
+def _write_maps(folder: Path, maps: Mapping[str, Mapping[str, Image]]) -> None:
+    from groupglm.spaces.registry import kind_of
 
     for name, results in maps.items():
         for suffix, output_type in _MAPS.items():
-            save_image(results[output_type], folder / _map_name(name, suffix))
+            image = results[output_type]
+            kind_of(image).save(image, folder / _map_name(name, suffix))
 
 
 def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
@@ -266,7 +266,7 @@ def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
 
 
 def _results(
-    study: GroupStudy, maps: Mapping[str, Mapping[str, Nifti1Image]], df_residual: int
+    study: GroupStudy, maps: Mapping[str, Mapping[str, Image]], df_residual: int
 ) -> dict[str, Any]:
     """Return what was found, for a program and for the sidecar."""
     import numpy as np

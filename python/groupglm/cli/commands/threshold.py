@@ -19,7 +19,7 @@ from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import statistic
 
 if TYPE_CHECKING:
-    from nibabel.nifti1 import Nifti1Image
+    from groupglm.spaces.images import Image
 
 __all__ = ["threshold"]
 
@@ -84,7 +84,7 @@ def threshold(
         else:
             from groupglm.inference.map_scale import has_one_tail
             from groupglm.inference.thresholds import threshold_map
-            from groupglm.spaces.volume.intent import statistic_of_header
+            from groupglm.spaces.registry import kind_of
 
             # Its sidecar has been checked when the place of the result was claimed.
             both = two_sided or (two_sided is None and not has_one_tail(z_map, described=True))
@@ -100,7 +100,7 @@ def threshold(
             )
             assert image is not None  # noqa: S101  (a map was given)
             n_voxels = _count(image)
-            holds = statistic_of_header(image.header)
+            holds, _ = kind_of(image).said_by_map(image)
             said = {
                 "Description": "Values of the map beyond the threshold",
                 **({} if holds is None else {"Values": holds.kind}),
@@ -132,14 +132,14 @@ def threshold(
     )
 
 
-def _count(image: Nifti1Image) -> int:
+def _count(image: Image) -> int:
     import numpy as np
 
     return int(np.count_nonzero(np.nan_to_num(np.asanyarray(image.dataobj))))
 
 
-def _write(image: Nifti1Image, made: Made, facts: dict[str, Any]) -> None:
-    from groupglm.spaces.volume.saving import save_image
+def _write(image: Image, made: Made, facts: dict[str, Any]) -> None:
+    from groupglm.spaces.registry import kind_of
 
     with made.writing(facts) as draft:
-        save_image(image, draft)
+        kind_of(image).save(image, draft)

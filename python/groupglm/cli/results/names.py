@@ -18,7 +18,8 @@ from groupglm.runtime.writing import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
-    from nibabel.nifti1 import Nifti1Image
+
+    from groupglm.spaces.images import Image
 
 __all__ = [
     "OF_CONTRAST",
@@ -96,13 +97,11 @@ class Names:
     option: str = "--output"
 
 
-def name_contrast(image: Nifti1Image, contrast: Contrast) -> None:
+def name_contrast(image: Image, contrast: Contrast) -> None:
     """Call the contrast in a map's header as the user does, not by its weights."""
-    from groupglm.spaces.volume import descrip_of
+    from groupglm.spaces.registry import kind_of
 
-    described = bytes(image.header["descrip"].item()).decode(errors="ignore")
-    what = described.partition(" of contrast ")[0]
-    image.header["descrip"] = descrip_of(f"{what} of contrast {contrast.name}")
+    kind_of(image).rename_contrast(image, contrast.name)
 
 
 def make_folder(folder: Path, option: str) -> None:

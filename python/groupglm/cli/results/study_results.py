@@ -23,7 +23,8 @@ from groupglm.runtime.sidecars import read_json, sidecar
 
 if TYPE_CHECKING:
     import pandas as pd
-    from nibabel.nifti1 import Nifti1Image
+
+    from groupglm.spaces.images import Image
 
 __all__ = ["Outputs"]
 
@@ -55,9 +56,9 @@ class Outputs:
     folder: Path
     facts: Mapping[str, Any]
     names: Names = field(default_factory=Names)
-    _kept: dict[Path, Nifti1Image] = field(default_factory=dict)
+    _kept: dict[Path, Image] = field(default_factory=dict)
 
-    def image(self, path: Path) -> Nifti1Image | Path:
+    def image(self, path: Path) -> Image | Path:
         """Return an image that was written to be read again as it is in the file, else its path."""
         return self._kept.get(path, path)
 
@@ -166,7 +167,7 @@ class Outputs:
         return None if found is None else difference(found, plain({**facts, **self.facts}))
 
     def write(
-        self, contrast: Contrast, maps: Mapping[str, Nifti1Image], facts: Mapping[str, Any]
+        self, contrast: Contrast, maps: Mapping[str, Image], facts: Mapping[str, Any]
     ) -> dict[str, Path]:
         """Write a contrast's maps.
 
@@ -198,15 +199,16 @@ class Outputs:
         return {key: found[key] for key in OF_CONTRAST if key in found}
 
     def write_image(
-        self, image: Nifti1Image, path: Path, facts: Mapping[str, Any], *, keep: bool = False
+        self, image: Image, path: Path, facts: Mapping[str, Any], *, keep: bool = False
     ) -> None:
         """Write an image and its sidecar; keep it too if it will be asked for by `image`."""
-        from groupglm.spaces.volume.saving import as_saved, save_image
+        from groupglm.spaces.registry import kind_of
 
+        kind = kind_of(image)
         with self.described(path, facts) as draft:
-            save_image(image, draft)
+            kind.save(image, draft)
         if keep:
-            self._kept[path] = as_saved(image, path)
+            self._kept[path] = kind.as_saved(image, path)
 
     def write_table(
         self, table: pd.DataFrame, path: Path, facts: Mapping[str, Any], *, index: bool = False

@@ -50,10 +50,10 @@ class Reading:
         """Return the estimator that the options ask for."""
         from groupglm import SecondLevelModel
 
-        affine, shape = target_grid(self.target_affine)
+        target, shape = target_grid(self.target_affine)
         return SecondLevelModel(
             mask_img=self.options.mask,
-            target_affine=affine,
+            target_affine=target,
             target_shape=shape,
             smoothing_fwhm=self.options.fwhm,
             missing=self.missing,

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from nibabel.nifti1 import Nifti1Image
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.engine.group_rows import GroupRows
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.resuming import PermutationState
     from groupglm.inference.permutation.tails import Tail
     from groupglm.spaces.base import Space
+    from groupglm.spaces.images import Image
     from groupglm.spaces.kinds import Masking
 
     Floats = NDArray[np.float64]
@@ -106,7 +106,7 @@ def non_parametric_inference(
     target_shape: Any = None,
     resume: PermutationOutputs | str | os.PathLike[str] | None = None,
     allow_partial: bool = False,
-) -> Nifti1Image | PermutationOutputs:
+) -> Image | PermutationOutputs:
     """Test a contrast by permutation, corrected for all voxels of the mask.
 
     The contrast that is tested is the one that `SecondLevelModel.compute_contrast` tests: any t or
@@ -320,7 +320,7 @@ def permute_group(
     *,
     label: object,
     resume: PermutationState | Path | None = None,
-) -> Nifti1Image | PermutationOutputs:
+) -> Image | PermutationOutputs:
     """Test a contrast of a fitted group by permutation.
 
     Parameters
@@ -426,10 +426,10 @@ def _images(
     options: PermutationOptions,
     statistic: Statistic,
     of_contrast: str,
-) -> Nifti1Image | PermutationOutputs:
-    def logp_image(name: str) -> Nifti1Image:
+) -> Image | PermutationOutputs:
+    def logp_image(name: str) -> Image:
         descrip = f"-log10 p corrected, max {name} {of_contrast}"
-        image: Nifti1Image = space.to_image(result.logp(name), descrip, statistic=Statistic("logp"))
+        image: Image = space.to_image(result.logp(name), descrip, statistic=Statistic("logp"))
         return image
 
     letter = result.letter

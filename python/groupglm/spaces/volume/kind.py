@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from groupglm.runtime.json_facts import (
 )
 from groupglm.spaces.base import Source
 from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
+from groupglm.spaces.volume.intent import descrip_of
 from groupglm.spaces.volume.maps import (
     differs_from_background,
     inside_mask,
@@ -37,12 +39,14 @@ from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.computed import ComputedVolume
 from groupglm.spaces.volume.reading.opening import open_images
 from groupglm.spaces.volume.reading.source import VolumeSource
+from groupglm.spaces.volume.saving import as_saved, save_image
 from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "as_saved",
     "computed",
     "differs_from_background",
     "file_of",
@@ -55,7 +59,9 @@ __all__ = [
     "open_inputs",
     "open_map",
     "refuse_models_elsewhere",
+    "rename_contrast",
     "said_by_map",
+    "save",
     "tag",
 ]
 
@@ -172,3 +178,15 @@ def foreign_space(mask: Any) -> VolumeSpace:
     inside = np.asanyarray(mask.dataobj) != 0
     affine = np.asarray(mask.affine, np.float64)[:, [2, 1, 0, 3]]
     return VolumeSpace(Grid(inside.shape[::-1], affine), np.flatnonzero(inside.ravel(order="C")))
+
+
+def save(image: Any, path: Path) -> Path:
+    """Save an image as NIfTI, whole or not at all."""
+    return save_image(image, path)
+
+
+def rename_contrast(image: Any, name: str) -> None:
+    """Call the contrast in a map's header by another name."""
+    described = bytes(image.header["descrip"].item()).decode(errors="ignore")
+    what = described.partition(" of contrast ")[0]
+    image.header["descrip"] = descrip_of(f"{what} of contrast {name}")
