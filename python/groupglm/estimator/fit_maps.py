@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groupglm.estimator.holding_fits import HoldsFits
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.paths import given_path, refuse_inputs
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["VoxelwiseMaps"]
 
 
-class VoxelwiseMaps(ABC):
+class VoxelwiseMaps(HoldsFits):
     """The part of the estimator that makes maps of the fit itself.
 
     `residuals`, `predicted` and `r_square` are methods in nilearn's documentation up to 0.13 and
@@ -27,14 +27,6 @@ class VoxelwiseMaps(ABC):
     """
 
     minimize_memory: bool
-
-    @abstractmethod
-    def _current(self) -> FittedGroup:
-        """Return the fit that the maps are of."""
-
-    @abstractmethod
-    def _inputs(self) -> list[str]:
-        """Return the names of the files that the model was fitted to."""
 
     @property
     def n_observations_(self) -> Image:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +15,7 @@ import pandas as pd
 
 from groupglm.design.origins import recorded_origins, with_recorded
 from groupglm.errors import warn_caller
+from groupglm.estimator.holding_fits import HoldsFits
 from groupglm.estimator.model_file import damaged, pack_fit, read_archive, unpack_fit, write_archive
 from groupglm.group.fitted_group import MISSING, FittedGroup
 from groupglm.inputs.first_level import plain_contrast
@@ -24,7 +24,6 @@ from groupglm.runtime.workers import check_jobs
 from groupglm.tabular.levels import levels_of, with_levels
 
 if TYPE_CHECKING:
-    from groupglm.inputs import Cohort
     from groupglm.spaces.base import Source
 
 __all__ = ["SavingMixin"]
@@ -33,26 +32,14 @@ _KEPT = ("target_affine", "target_shape", "smoothing_fwhm", "verbose", "n_jobs",
 _MISSING = ("missing", "zero_is_missing")
 
 
-class SavingMixin(ABC):
+class SavingMixin(HoldsFits):
     """The part of the estimator that keeps a fit in a file."""
 
-    design_matrix_: pd.DataFrame
     confounds_: pd.DataFrame | None
     mask_img: Any
     missing: Any
     zero_is_missing: bool
     n_jobs: int | None
-    _cohort: Cohort
-    _group: FittedGroup
-    _fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]]
-
-    @abstractmethod
-    def _current(self) -> FittedGroup:
-        """Return the fit in use; raise if there is none."""
-
-    @abstractmethod
-    def _inputs(self) -> list[str]:
-        """Return the names of the files that the model was fitted to."""
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Save the fitted model, so that contrasts can be computed anywhere without the images.

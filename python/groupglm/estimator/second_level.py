@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
@@ -14,15 +13,13 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from groupglm.design.contrasts import contrast_matrix
-from groupglm.design.matrix import check_design_matrix, report_collinearity
 from groupglm.engine.row_cache import check_memory
 from groupglm.estimator.description import FactsInRepr
 from groupglm.estimator.fit_maps import VoxelwiseMaps
 from groupglm.estimator.saving import SavingMixin
-from groupglm.group.fit_group import FitOptions, fit_group
+from groupglm.group.fit_group import FitOptions
 from groupglm.group.fitted_group import MISSING, FittedGroup, Missing, VolumeMasker, statistic_of
 from groupglm.inputs import kind_of_data, make_cohort, maps_of_one_kind
-from groupglm.models.ols import OLS
 from groupglm.models.results import ContrastResult, StatType
 from groupglm.report import ReportingMixin
 from groupglm.runtime.arguments import check_choice, check_truth
@@ -42,17 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SecondLevelModel", "fit_keeping_rows"]
 
-_PRIVATE = (
-    "_cohort",
-    "_fits",
-    "_group",
-    "_options",
-    "_read",
-)  # what a fit leaves besides its attributes
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMixin, FactsInRepr):  # type: ignore[misc]
+class SecondLevelModel(VoxelwiseMaps, SavingMixin, ReportingMixin, TransformerMixin, FactsInRepr):  # type: ignore[misc]
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads the images and keeps a few numbers a voxel; a contrast is then a matter of
@@ -293,39 +283,13 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
             second_level_input, confounds, design_matrix, allow_partial=allow_partial
         )
         self._read = [*file_names(self.mask_img), *file_names(design_matrix)]
-        self._fits: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] = {}
+        self._fits = {}
         self.design_matrix_ = self._cohort.first_design
         if self._cohort.has_one_kind:
             self._fitted_for(None)
         self.memory_ = self._options.memory
         self.confounds_ = confounds
         self.second_level_input_ = self._cohort.given
-
-    def _fitted_for(self, first_level_contrast: Any) -> FittedGroup:
-        """Make the fit of a kind of maps the current one; it is made when first asked for."""
-        kind = self._cohort.kind(first_level_contrast)
-        if kind not in self._fits:
-            self._fits[kind] = self._fit_kind(first_level_contrast)
-        self._group, self.design_matrix_ = self._fits[kind]
-        return self._group
-
-    def _fit_kind(self, first_level_contrast: Any) -> tuple[FittedGroup, pd.DataFrame]:
-        start = time.perf_counter()
-        sources = self._cohort.open(
-            first_level_contrast, same_grid=not self._options.masking.resamples
-        )
-        frame = self._cohort.design(first_level_contrast)
-        matrix = check_design_matrix(frame, len(sources))
-        names = tuple(str(name) for name in frame.columns)
-        plan = OLS.prepare(matrix, names)
-        if plan.rank == len(names):
-            report_collinearity(matrix, names)
-        group = fit_group(sources, plan, self._options)
-        self._options.progress.result(
-            f"Computation of second level model done: {len(sources)} images at "
-            f"{group.space.n_values} voxels in {time.perf_counter() - start:.2f} s."
-        )
-        return group, frame.copy()
 
     def transform(self, X: Any) -> Any:
         """Read images inside the mask of the fit.
@@ -390,27 +354,6 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
     def results_(self) -> OlsFit:
         """The fit at the mask's voxels."""
         return cast("OlsFit", self._current().result)  # which is all that this estimator fits
-
-    def _current(self) -> FittedGroup:
-        check_is_fitted(self)
-        if not hasattr(self, "_group"):
-            raise AttributeError(
-                "second_level_input has several kinds of maps, and none has been fitted yet; ask "
-                "for a contrast with first_level_contrast first"
-            )
-        return self._group
-
-    def _inputs(self) -> list[str]:
-        """Return the names of the files that the model was fitted to; of a loaded one, its images'.
-
-        An image in memory has a name, but no file of that name.
-        """
-        images = (source.name for group, _ in self._fits.values() for source in group.sources)
-        return [*images, *getattr(self, "_read", [])]
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Whether `fit` has been called."""
-        return hasattr(self, "second_level_input_")
 
     def __sklearn_tags__(self) -> Tags:
         """Tell scikit-learn that the input is images, which may hold NaN, and not an array."""
@@ -479,10 +422,6 @@ class SecondLevelModel(VoxelwiseMaps, ReportingMixin, SavingMixin, TransformerMi
             getattr(result, kind), descrip, statistic=statistic_of(result, kind)
         )
         return image
-
-    def _forget(self) -> None:
-        for name in [name for name in vars(self) if name.endswith("_") or name in _PRIVATE]:
-            delattr(self, name)
 
 
 def fit_keeping_rows(
