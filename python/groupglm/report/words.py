@@ -84,7 +84,7 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
     return (
         f"At each of {group.space.n_values:,} voxels, the values of {len(group.sources)} images "
         f"were explained by a linear model with {columns}, {result.words().plain}. That leaves "
-        f" {rounding.span(result.df_residual)} degrees of freedom for the error.{gaps}"
+        f"{rounding.span(result.df_residual)} degrees of freedom for the error.{gaps}"
     )
 
 
