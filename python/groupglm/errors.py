@@ -9,7 +9,11 @@ import sys
 import warnings
 from pathlib import Path
 
+from groupglm.messages import Text, argument
+
 __all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
     "CollinearityWarning",
     "GridMismatchError",
     "ImageError",
@@ -24,6 +28,30 @@ _PACKAGE = str(Path(__file__).parent)
 
 # Control characters but tab and line feed; what reverses the direction of text, or ends a line.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+class ArgumentError(ValueError):
+    """An argument that cannot be used.
+
+    Attributes
+    ----------
+    argument, found, wanted : str
+        Its name, what it is, and what it must be.
+    remedy : str
+        What to do; empty where `wanted` says it.
+    """
+
+    def __init__(self, name: str, found: str, wanted: str, remedy: str = "") -> None:
+        told = argument(name) + f" is {found}; it must be {wanted}" + (remedy and "; " + remedy)
+        super().__init__(told)
+        self.argument, self.found, self.wanted, self.remedy = name, found, wanted, remedy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.argument, self.found, self.wanted, self.remedy)
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of another type than it must have."""
 
 
 class ImageError(ValueError):
@@ -109,4 +137,5 @@ def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
-    warnings.warn(printable(message), category, stacklevel=level)
+    told = message.mapped(printable) if isinstance(message, Text) else printable(message)
+    warnings.warn(told, category, stacklevel=level)

@@ -106,7 +106,7 @@ def test_wrong_input_is_told_before_images_are_read(
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("an image was opened")
 
-    monkeypatch.setattr("groupglm.inputs.cohort.open_images", fail)
+    monkeypatch.setattr("groupglm.inputs.cohort.open_inputs", fail)
     options = {
         "--participants": str(study / "participants.tsv"),
         "--formula": "~ age",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from groupglm import messages
 from groupglm.cli import main
 from groupglm.cli.wording import as_options
+from groupglm.errors import ArgumentError
+from groupglm.messages import argument, either
+from groupglm.runtime.arguments import check_truth
 from reference.shell import basic, make_study, run_fit, values_of
 
 
@@ -33,34 +38,62 @@ def _image(path: Path, values: Any, affine: Any = None) -> Path:
     ("message", "command", "wanted"),
     [
         (
-            "missing='raise', and 5 of 9; give missing='omit' to",
+            argument("missing", "raise") + ", and 5 of 9; give " + argument("missing", "omit"),
             "fit",
-            "--missing raise, and 5 of 9; give --missing omit to",
+            "--missing raise, and 5 of 9; give --missing omit",
         ),
         (
-            "threshold=0.05 is small: give alpha=0.05 and height_control='fpr'",
+            argument("threshold", 0.05)
+            + " is small: give "
+            + messages.arguments(alpha="0.05", height_control="'fpr'"),
             "threshold",
             "--at 0.05 is small: give --correct fpr:0.05",
         ),
-        ("stat_threshold=-3: two_sided=False", "clusters", "--threshold -3: --one-sided"),
-        ("n_perm=9 gives", "permute", "--n-perm 9 gives"),
-        ("n_perm=9 gives", "fit", "--permute 9 gives"),
-        ("cluster_threshold=20; all", "threshold", "--cluster-threshold 20; all"),
         (
-            "a mask that all images cover; n_zeros_ is the map of how many images are zero. Give "
-            "missing='zero', or ignore groupglm.errors.ZeroValuesWarning",
+            argument("stat_threshold", -3) + ": " + argument("two_sided", False),
+            "clusters",
+            "--threshold -3: --one-sided",
+        ),
+        (argument("n_perm", 9) + " gives", "permute", "--n-perm 9 gives"),
+        (argument("n_perm", 9) + " gives", "fit", "--permute 9 gives"),
+        (argument("tail", None) + " is", "permute", "tail=None is"),  # no option of its own
+        (
+            "a mask that all images cover"
+            + either("; n_zeros_ is the map of how many images are zero", "")
+            + ". Give "
+            + argument("missing", "zero")
+            + either(", or ignore groupglm.errors.ZeroValuesWarning", ""),
             "fit",
             "a mask that all images cover. Give --missing zero",
         ),
         # What the user has called so stays.
         *(
             (text, "fit", text)
-            for text in ("out/design_matrix.tsv is", "my-mask_img", "/a/n_perm/b", "threshold it")
+            for text in (
+                "out/design_matrix.tsv is",
+                "mask_img: n_perm=9",
+                "/a/n_perm/b",
+                "threshold it",
+            )
         ),
     ],
 )
 def test_arguments_become_options(message: str, command: str, wanted: str) -> None:
     assert as_options(message, command) == wanted
+    assert as_options(ValueError(message), command) == wanted
+
+
+@pytest.mark.parametrize("value", ["yes", 3, None])
+def test_the_gate_of_arguments_keeps_its_parts(value: object) -> None:
+    with pytest.raises(TypeError) as caught:
+        check_truth("zero_is_missing", value)
+    error = caught.value
+    assert isinstance(error, ArgumentError)
+    assert (error.argument, error.found) == ("zero_is_missing", repr(value))
+    assert error.wanted == "True or False"
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own; as from a worker
+    assert type(again) is type(error)
+    assert as_options(again, "fit") == as_options(error, "fit") == str(error)
 
 
 def test_threshold_and_clusters(tmp_path: Path) -> None:

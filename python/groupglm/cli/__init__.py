@@ -26,7 +26,7 @@ from groupglm.cli.commands.permute import permute
 from groupglm.cli.commands.report import report
 from groupglm.cli.commands.threshold import threshold
 from groupglm.cli.options.typed_command import keep_command, typed_command
-from groupglm.cli.wording import as_options, in_words
+from groupglm.cli.wording import in_words
 from groupglm.errors import printable
 from groupglm.runtime.terminal import ready_streams, show
 
@@ -91,7 +91,7 @@ class _OneLineErrors(click.Group):
             if os.environ.get(_TRACEBACK):
                 traceback.print_exception(error)
                 ctx.exit(1)
-            told = as_options(in_words(error), ctx.invoked_subcommand)
+            told = in_words(error, ctx.invoked_subcommand)
             raise click.ClickException(printable(told)) from error
 
     def main(self, *args: Any, **options: Any) -> Any:

@@ -117,7 +117,7 @@ class Journal:
 def _as_options(said: Warning | BaseException | str) -> str:
     """Name options where the package names its arguments."""
     context = click.get_current_context(silent=True)
-    return as_options(str(said), None if context is None else context.info_name)
+    return as_options(said, None if context is None else context.info_name)
 
 
 class _Lines(io.TextIOBase):

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import errno
 import os
-import re
+
+from groupglm.messages import Arguments, Text
 
 __all__ = ["as_options", "in_words"]
 
@@ -17,86 +18,79 @@ _REMEDIES = {
     errno.EROFS: "it cannot be written to; write elsewhere",
     errno.ENAMETOOLONG: "give a shorter name",
 }
-_VALUE = r"=(?P<value>'\w+'|[-+.\w]+)"
-
-# How messages name an argument, and the option that it is, of any command. The first that fits is
-# taken; behind an option, `=value` becomes ` value`.
-_ARGUMENTS = (
-    (r"two_sided=True looks at both tails", "both tails are looked at"),
-    (r"two_sided=True has no effect", "--two-sided has no effect"),
-    (r"alpha=(?P<alpha>[.\w-]+) and height_control='(?P<how>\w+)'", r"--correct \g<how>:\g<alpha>"),
-    (
-        r"resample it to their grid with resample_to, or bring the images to its grid by "
-        r"target_affine and target_shape of the mask",
-        "bring the images to its grid by --target-affine IMAGE, with the mask as IMAGE, or the "
-        "mask to theirs by resample_to in Python",
-    ),
-    (r"target_affine, in mm, and target_shape", "--target-affine, in mm"),
-    (r"target_affine and target_shape", "--target-affine"),
-    (r"target_affine|target_shape", "--target-affine"),
-    (r"mask_img", "--mask"),
-    (r"smoothing_fwhm", "--fwhm"),
-    (r"missing(?==')", "--missing"),
-    (r"zero_is_missing=True", "--zero-is-missing"),
-    (r"; n_zeros_ is the map of how many images are zero", ""),
-    (r", or ignore groupglm.errors.ZeroValuesWarning", ""),
-    (r"cluster_threshold", "--cluster-threshold"),
-    (r"min_distance", "--min-distance"),
-    (r"stat_threshold", "--threshold"),
-    (r"n_perm", "--n-perm"),
-    (r"random_state", "--seed"),
-    (r"n_jobs", "--n-jobs"),
-    (r"allow_partial=True", "--allow-partial"),
-    (r"first_level_contrast", "--map-name"),
-    (r"'design_matrix'|design_matrix", "the design"),
-)
+# The option that an argument is, of any command or of one; "the design" has none of its own.
+_OPTIONS = {
+    "cluster_threshold": "--cluster-threshold",
+    "design_matrix": "the design",
+    "first_level_contrast": "--map-name",
+    "mask_img": "--mask",
+    "min_distance": "--min-distance",
+    "missing": "--missing",
+    "n_jobs": "--n-jobs",
+    "n_perm": "--n-perm",
+    "random_state": "--seed",
+    "smoothing_fwhm": "--fwhm",
+    "stat_threshold": "--threshold",
+    "subject_pattern": "--subject-pattern",
+    "target_affine": "--target-affine",
+    "target_shape": "--target-affine",
+    "two_sided_test": "--two-sided",
+}
 _OF_COMMAND = {
-    "fit": ((r"n_perm", "--permute"),),
-    "bids": ((r"n_perm", "--permute"),),
-    "threshold": (
-        (r"threshold=1\.301 and height_control=None", "--at 1.301"),
-        (r"threshold(?==)", "--at"),
-        (r"two_sided=False", "--one-sided"),
-    ),
-    "clusters": ((r"two_sided=False", "--one-sided"),),
-    "permute": (
-        (r"cluster_threshold_scale='z'", "the p of that z"),
-        (r"threshold(?==)", "--cluster-p"),
-    ),
+    "bids": {"n_perm": "--permute"},
+    "fit": {"n_perm": "--permute"},
+    "permute": {"threshold": "--cluster-p"},
+    "threshold": {"threshold": "--at"},
+}
+# Options without a value, by argument and its value.
+_FLAGS = {
+    ("allow_partial", "True"): "--allow-partial",
+    ("cluster_threshold_scale", "'z'"): "the p of that z",
+    ("two_sided", "False"): "--one-sided",
+    ("two_sided", "True"): "--two-sided",
+    ("zero_is_missing", "True"): "--zero-is-missing",
 }
 
 
-def as_options(message: str, command: str | None) -> str:
-    """Name options where a message names arguments of Python.
-
-    Parameters
-    ----------
-    message : str
-        Of an error or a warning of the package.
-    command : str or None
-        Which command runs.
-
-    Returns
-    -------
-    str
-        The same, but for the arguments.
+def as_options(told: str | BaseException, command: str | None) -> str:
+    """Say a message, an error or a warning of the package with the options of a command.
 
     Examples
     --------
-    >>> as_options("give missing='omit', or mask_img", "fit")
+    >>> from groupglm.messages import argument
+    >>> as_options("give " + argument("missing", "omit") + ", or " + argument("mask_img"), "fit")
     'give --missing omit, or --mask'
-    >>> as_options("threshold=-3 is negative: give two_sided=False", "threshold")
-    '--at -3 is negative: give --one-sided'
     """
-    message = message.replace(" (output_type='z_score')", "")
-    for argument, option in (*_OF_COMMAND.get(command or "", ()), *_ARGUMENTS):
-        # A name stands by itself; what begins with a comma or semicolon follows a word.
-        begins = r"(?<![\w/.-])" if argument[0] not in ",;" else ""
-        message = re.sub(rf"{begins}(?:{argument})(?![\w/]|\.\w)", option, message)
-    return re.sub(rf"(?P<option>--[a-z-]+){_VALUE}", _spaced, message)
+    if isinstance(told, BaseException):
+        told = told.args[0] if told.args and isinstance(told.args[0], Text) else str(told)
+    if not isinstance(told, Text):
+        return told
+    return told.worded(lambda named: _option(named, command))
 
 
-def in_words(error: Exception) -> str:
+def _option(named: Arguments, command: str | None) -> str:
+    match named.given:
+        case (("alpha", alpha), ("height_control", how)):
+            return f"--correct {_plain(how)}:{alpha}"
+        case (("threshold", z), ("height_control", "None")):
+            return f"{_OF_COMMAND['threshold']['threshold']} {z}"
+        case (("target_affine", _), ("target_shape", _)):
+            return _OPTIONS["target_affine"]
+        case ((name, value),):
+            if value is not None and (name, value) in _FLAGS:
+                return _FLAGS[name, value]
+            option = {**_OPTIONS, **_OF_COMMAND.get(command or "", {})}.get(name)
+            if option is not None:
+                return option if value is None else f"{option} {_plain(value)}"
+    return str(named)
+
+
+def _plain(value: str | None) -> str:
+    """Return a value as it is typed in a shell."""
+    return (value or "").strip("'")
+
+
+def in_words(error: Exception, command: str | None = None) -> str:
     """Return the line that tells a user of an error: of a file by its name, and what to do.
 
     Parameters
@@ -119,7 +113,7 @@ def in_words(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         remedy = _REMEDIES.get(error.errno or 0)
         return f"{os.fsdecode(error.filename)}: {error.strerror}{f'; {remedy}' if remedy else ''}"
-    told = " ".join(str(error).split())
+    told = " ".join(as_options(error, command).split())
     if isinstance(error, ValueError | OSError) and told:
         return told
     if isinstance(error, MemoryError):
@@ -132,7 +126,3 @@ def in_words(error: Exception) -> str:
         "groupglm, please report it; set GROUPGLM_TRACEBACK=1 and run the command again to see "
         "where"
     )
-
-
-def _spaced(found: re.Match[str]) -> str:
-    return f"{found['option']} {found['value'].strip(chr(39))}"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from groupglm.design.collinearity import describe_dependence, quote_names
 from groupglm.design.matrix import check_design_matrix
 from groupglm.errors import RankDeficientWarning, warn_caller
+from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import one_name
 from groupglm.tabular.covariates import check_covariates, is_missing, tidied
@@ -173,7 +174,7 @@ def _refuse_missing(confounds: pd.DataFrame) -> None:
         raise ValueError(
             f"Confounds contain NaN values: {int(missing.sum())}, the first in column "
             f"'{confounds.columns[j]}' for subject {confounds[LABEL].iloc[i]}. "
-            "Fill them in, or leave those subjects out by allow_partial=True."
+            "Fill them in, or leave those subjects out by " + argument("allow_partial", True) + "."
         )
 
 
@@ -301,10 +302,7 @@ def _check_levels(name: object, levels: Sequence[Any], n_subjects: int) -> None:
 
 
 def _confound_values(table: pd.DataFrame) -> NDArray[np.float64]:
-    try:
-        return check_design_matrix(table)
-    except ValueError as error:
-        raise ValueError(str(error).replace("'design_matrix'", "'confounds'")) from error
+    return check_design_matrix(table, name="confounds")
 
 
 def _warn_if_dependent(design: pd.DataFrame) -> None:

@@ -20,6 +20,7 @@ from groupglm.design.collinearity import (
     variance_inflation,
 )
 from groupglm.errors import CollinearityWarning, warn_caller
+from groupglm.messages import Text, either
 from groupglm.runtime.naming import one_name
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import check_file
@@ -44,6 +45,8 @@ FloatArray = NDArray[np.float64]
 
 _MAX_LISTED = 8
 _LARGE_INFLATION = 100.0  # the others explain 99 % of the column
+
+_DESIGN = either("'design_matrix'", "the design")
 
 
 def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +80,7 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
         return labelled(design_matrix)
     if not isinstance(design_matrix, (str, PathLike)):
         raise TypeError(
-            "'design_matrix' must be a str, pathlib.Path or a pandas.DataFrame.\n"
+            _DESIGN + " must be a str, pathlib.Path or a pandas.DataFrame.\n"
             f"Got {type(design_matrix).__name__}; name the columns of an array with "
             "pandas.DataFrame(array, columns=[...])."
         )
@@ -87,13 +90,13 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
 def _read_table(path: Path) -> pd.DataFrame:
     if path.suffix.lower() not in SEPARATORS:
         raise ValueError(
-            "Tables to load can only be TSV or CSV: 'design_matrix' is "
+            "Tables to load can only be TSV or CSV: " + _DESIGN + " is "
             f"'{path}'; save it with the suffix .tsv (tabs) or .csv (commas)."
         )
     check_file(path, f"'design_matrix' file '{path}'")
     if not path.is_file():
         raise FileNotFoundError(
-            f"'design_matrix' is '{path}', and there is no such file; "
+            _DESIGN + f" is '{path}', and there is no such file; "
             f"give an existing path (the working directory is '{Path.cwd()}')."
         )
     frame = read_table(path, f"'design_matrix' file '{path}'", as_text=LABEL_COLUMNS)
@@ -101,14 +104,16 @@ def _read_table(path: Path) -> pd.DataFrame:
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
     if unnamed:
         raise ValueError(
-            f"'design_matrix' file '{path}' has a column without a name ({unnamed[0]}), which is "
+            _DESIGN + f" file '{path}' has a column without a name ({unnamed[0]}), which is "
             "how a saved row index looks; save the table with to_csv(..., index=False), or "
             "name the column."
         )
     return frame
 
 
-def check_design_matrix(frame: pd.DataFrame, n_images: int | None = None) -> FloatArray:
+def check_design_matrix(
+    frame: pd.DataFrame, n_images: int | None = None, *, name: str = "design_matrix"
+) -> FloatArray:
     """Check a design matrix and return its values.
 
     Parameters
@@ -117,6 +122,8 @@ def check_design_matrix(frame: pd.DataFrame, n_images: int | None = None) -> Flo
         One row an image, one column a regressor. Boolean columns count as 0 and 1.
     n_images : int, optional
         The number of images it must describe; not checked when None.
+    name : str
+        What the caller calls it.
 
     Returns
     -------
@@ -137,47 +144,48 @@ def check_design_matrix(frame: pd.DataFrame, n_images: int | None = None) -> Flo
            [0., 1.]])
     """
     check_size(*frame.shape)
-    _check_columns(frame)
+    called = _DESIGN if name == "design_matrix" else Text.of(f"'{name}'")
+    _check_columns(frame, called)
     if n_images is not None and len(frame) != n_images:
         raise ValueError(
-            "'design_matrix' does not match the number of maps considered. "
+            called + " does not match the number of maps considered. "
             f"{len(frame)} rows in design matrix do not match with {n_images} maps. "
             "Give one row for each image, in the order of the images."
         )
     if len(frame) == 0:
-        raise ValueError("'design_matrix' has no rows; it needs one for each image.")
+        raise ValueError(called + " has no rows; it needs one for each image.")
     values = np.empty(frame.shape, dtype=np.float64)
     for j in range(frame.shape[1]):
         try:
             values[:, j] = frame.iloc[:, j].to_numpy(dtype=np.float64, na_value=np.nan)
         except OverflowError as error:
             raise ValueError(
-                f"'design_matrix' holds a number too large for float64 in column "
+                called + f" holds a number too large for float64 in column "
                 f"'{frame.columns[j]}'; divide the column by a constant"
             ) from error
-    _check_finite(values, frame)
+    _check_finite(values, frame, called)
     return values
 
 
-def _check_columns(frame: pd.DataFrame) -> None:
+def _check_columns(frame: pd.DataFrame, called: Text) -> None:
     names = [str(name) for name in frame.columns]
     if not names:
         raise ValueError(
-            "'design_matrix' has no columns; a design for the group mean is one column of "
+            called + " has no columns; a design for the group mean is one column of "
             "ones, for instance pandas.DataFrame({'intercept': [1] * n_images})."
         )
     counts = Counter(map(one_name, names))
     repeated = sorted({name for name in names if counts[one_name(name)] > 1})
     if repeated:
         raise ValueError(
-            f"'design_matrix' has more than one column named {quote_names(repeated)}; "
+            called + f" has more than one column named {quote_names(repeated)}; "
             "rename them, or drop the copies."
         )
     bad = [name for j, name in enumerate(names) if not _is_numeric(frame.iloc[:, j])]
     if bad:
         kinds = ", ".join(f"{frame.iloc[:, names.index(name)].dtype}" for name in bad[:_MAX_LISTED])
         raise ValueError(
-            f"'design_matrix' has non-numeric columns: {quote_names(bad)} (of type {kinds}); "
+            called + f" has non-numeric columns: {quote_names(bad)} (of type {kinds}); "
             "code a category as 0/1 columns with pandas.get_dummies(frame, columns=[...], "
             "drop_first=True), and leave labels out."
         )
@@ -196,7 +204,7 @@ def _is_numeric(series: pd.Series[Any]) -> bool:
     return numeric and not pd.api.types.is_complex_dtype(series.dtype)
 
 
-def _check_finite(values: FloatArray, frame: pd.DataFrame) -> None:
+def _check_finite(values: FloatArray, frame: pd.DataFrame, called: Text) -> None:
     bad = np.argwhere(~np.isfinite(values))
     if len(bad) == 0:
         return
@@ -207,7 +215,7 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame) -> None:
     ]
     more = f" and {len(bad) - _MAX_LISTED} more" if len(bad) > _MAX_LISTED else ""
     raise ValueError(
-        f"'design_matrix' must be finite, but holds {'; '.join(found)}{more}; fill in the "
+        called + f" must be finite, but holds {'; '.join(found)}{more}; fill in the "
         "entries, or leave out the images of those rows."
     )
 

@@ -15,6 +15,7 @@ from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import BATCH_BYTES, row_dtype
 from groupglm.errors import ZeroValuesWarning, warn_caller
 from groupglm.group.fitted_group import FittedGroup, Missing
+from groupglm.messages import argument, either
 from groupglm.models.ols import OLS
 from groupglm.runtime.budget import batch_bytes_within, fit_bytes, refuse_missing_beyond
 from groupglm.runtime.workers import is_remote
@@ -194,9 +195,12 @@ def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
     if zeros.n_partial > (_ROUNDED_TO_ZERO * zeros.n_voxels if quantised else 0):
         warn_caller(
             f"{zeros.sentence()}: zeros outside a subject's brain count as values there. Give "
-            "zero_is_missing=True to leave them out, or a mask that all images cover; n_zeros_ is "
-            "the map of how many images are zero. If zeros are meant, give missing='zero', or "
-            "ignore groupglm.errors.ZeroValuesWarning",
+            + argument("zero_is_missing", True)
+            + " to leave them out, or a mask that all images cover"
+            + either("; n_zeros_ is the map of how many images are zero", "")
+            + ". If zeros are meant, give "
+            + argument("missing", "zero")
+            + either(", or ignore groupglm.errors.ZeroValuesWarning", ""),
             ZeroValuesWarning,
         )
 
@@ -335,13 +339,19 @@ def _complete_voxels(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
     if options.missing == "raise" and not complete.all():
         zeros = " other than zero" if options.masking.zero_is_missing else ""
         raise ValueError(
-            f"missing='raise', and {np.count_nonzero(~complete)} of {fit.space.n_values} voxels "
-            f"lack a value{zeros} in some image; give missing='omit' to leave the values out voxel "
-            "by voxel, or missing='intersect' to leave the voxels out"
+            argument("missing", "raise")
+            + f", and {np.count_nonzero(~complete)} of {fit.space.n_values} voxels lack a value"
+            + f"{zeros} in some image; give "
+            + argument("missing", "omit")
+            + " to leave the values out voxel by voxel, or "
+            + argument("missing", "intersect")
+            + " to leave the voxels out"
         )
     if not complete.any():
         raise ValueError(
-            "missing='intersect' leaves no voxel: none has a value in every image; give "
-            "missing='omit', or leave out images that cover little"
+            argument("missing", "intersect")
+            + " leaves no voxel: none has a value in every image; give "
+            + argument("missing", "omit")
+            + ", or leave out images that cover little"
         )
     return fit.restrict(complete)

@@ -18,6 +18,7 @@ from groupglm.inference.discoveries import Discoveries, p_values
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.regions import places_of_regions
 from groupglm.inference.stat_map import StatMap, read_stat_map
+from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth, real_array, real_number
 from groupglm.runtime.progress import Progress
 from groupglm.spaces.statistic import Statistic
@@ -120,7 +121,12 @@ def cluster_level_inference(
     stat_map = read_stat_map(stat_img, mask_img).as_z()
     check_z_scale(stat_map)
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
-    warn_of_scale("threshold", thresholds[0], stat_map, remedy="threshold={z:.3g}")
+    warn_of_scale(
+        "threshold",
+        thresholds[0],
+        stat_map,
+        remedy=lambda _, z: argument("threshold", shown=f"{z:.3g}"),
+    )
     space = stat_map.space
     found = discoveries_of(stat_map.values, alpha, two_sided=two_sided)
     progress.result(f"Hommel's value: {found.hommel} of {stat_map.n_tested} voxels")

@@ -9,9 +9,12 @@ import numpy as np
 from scipy import special
 
 from groupglm.errors import warn_caller
+from groupglm.messages import Text, argument, either
 from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from groupglm.inference.stat_map import StatMap
 
 __all__ = [
@@ -51,7 +54,8 @@ def check_cluster_threshold(value: Any) -> float:
     number = real_number("cluster_threshold", value)
     if number < 0:
         raise ValueError(
-            f"cluster_threshold={number:g} must be a number of voxels, zero or more; clusters that "
+            argument("cluster_threshold", shown=f"{number:g}")
+            + " must be a number of voxels, zero or more; clusters that "
             "are smaller are removed"
         )
     return number
@@ -62,7 +66,8 @@ def check_distance(value: Any) -> float:
     number = real_number("min_distance", value)
     if number < 0:
         raise ValueError(
-            f"min_distance={number:g} must be a distance in mm, zero or more; peaks of a cluster "
+            argument("min_distance", shown=f"{number:g}")
+            + " must be a distance in mm, zero or more; peaks of a cluster "
             "that are nearer than that to the one before are left out"
         )
     return number
@@ -76,8 +81,14 @@ def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
     number = real_number(name, value, infinite=True)
     if two_sided and number < 0:
         raise ValueError(
-            f"{name}={number:g} is negative, but two_sided=True looks at both tails: give "
-            f"{name}={-number:g}, or two_sided=False for the negative tail alone"
+            argument(name, shown=f"{number:g}")
+            + " is negative, but "
+            + either("two_sided=True looks at both tails", "both tails are looked at")
+            + ": give "
+            + argument(name, shown=f"{-number:g}")
+            + ", or "
+            + argument("two_sided", False)
+            + " for the negative tail alone"
         )
     return number
 
@@ -104,12 +115,14 @@ def check_z_scale(stat_map: StatMap) -> None:
     if stat_map.looks_like_p:
         warn_caller(
             f"{stat_map.name}: all {stat_map.n_tested} values lie between 0 and 1, as p-values do, "
-            "but are taken for z-values; if they are p-values, give the map of z-scores "
-            "(output_type='z_score')"
+            "but are taken for z-values; if they are p-values, give the map of z-scores"
+            + either(" (output_type='z_score')", "")
         )
 
 
-def warn_of_scale(name: str, threshold: float, stat_map: StatMap, *, remedy: str) -> None:
+def warn_of_scale(
+    name: str, threshold: float, stat_map: StatMap, *, remedy: Callable[[float, float], Text]
+) -> None:
     """Warn of a threshold that is probably not on the scale of the map.
 
     Parameters
@@ -121,7 +134,7 @@ def warn_of_scale(name: str, threshold: float, stat_map: StatMap, *, remedy: str
     stat_map : StatMap
         The map that it is compared with.
     remedy : str
-        How to threshold by that p-value; ``{p}`` and ``{z}`` are filled in.
+        Says, of a p-value and its z, how to threshold by that.
     """
     if not 0 < abs(threshold) <= _LARGEST_LIKELY_P:
         return
@@ -130,16 +143,17 @@ def warn_of_scale(name: str, threshold: float, stat_map: StatMap, *, remedy: str
     if stat_map.looks_like_p and stat_map.largest > 0.5 and stat_map.n_distinct > 2:
         warn_caller(
             f"{stat_map.name}: all values lie between 0 and 1, as p-values do; what is above "
-            f"{name}={threshold:g} would then be what is *not* significant; give the map of "
-            "z-scores"
+            + argument(name, shown=f"{threshold:g}")
+            + " would then be what is *not* significant; give the map of z-scores"
         )
     elif stat_map.largest > 1:
         p = abs(threshold)
         z = float(np.copysign(special.ndtri(p), threshold))
         warn_caller(
-            f"{name}={threshold:g} is compared with the map's own values, which reach "
+            argument(name, shown=f"{threshold:g}")
+            + f" is compared with the map's own values, which reach "
             f"{stat_map.largest:.3g}; if it is a p-value, the z of that (one-sided) is "
-            f"{z:.3g}: give {remedy.format(p=p, z=z)}"
+            f"{z:.3g}: give " + remedy(p, z)
         )
 
 

@@ -22,6 +22,7 @@ from groupglm.inference.labelling import keep_large_clusters
 from groupglm.inference.peaks import Clusters, find_clusters
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.inference.thresholds import passes_threshold
+from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.spaces.statistic import Statistic
 
@@ -215,7 +216,12 @@ def tabulate_clusters(
     stat_map = read_stat_map(stat_img, whole_grid=True, described=described)
     stat_map.refuse_p()
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
-    warn_of_scale("stat_threshold", threshold, stat_map, remedy="stat_threshold={z:.3g}")
+    warn_of_scale(
+        "stat_threshold",
+        threshold,
+        stat_map,
+        remedy=lambda _, z: argument("stat_threshold", shown=f"{z:.3g}"),
+    )
     found = tabulate(
         stat_map.space,
         stat_map.values,

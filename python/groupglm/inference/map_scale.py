@@ -12,6 +12,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import GridMismatchError, warn_caller
+from groupglm.messages import arguments, either
 from groupglm.runtime.naming import counted
 from groupglm.runtime.sidecars import describes, read_json, sidecar
 from groupglm.spaces.registry import kind_of
@@ -122,9 +123,11 @@ class MapScale:
         z_map = (
             f"give the map of z-scores beside it, {self.beside}"
             if self.beside
-            else "give the map of z-scores (output_type='z_score')"
+            else "give the map of z-scores" + either(" (output_type='z_score')", "")
         )
-        return ValueError(f"{name}: this is {self.words}, but z-scores are needed; {remedy}{z_map}")
+        return ValueError(
+            f"{name}: this is {self.words}, but z-scores are needed; " + remedy + z_map
+        )
 
 
 def known_scale(image: Any, *, described: bool = False) -> MapScale | None:
@@ -242,8 +245,9 @@ def z_of_statistic(
     remedy = ""
     if statistic.kind == "logp":
         remedy = (
-            "to keep where p is at most 0.05 give threshold=1.301 and height_control=None, and to "
-            "threshold by an error rate "
+            "to keep where p is at most 0.05 give "
+            + arguments(threshold="1.301", height_control="None")
+            + ", and to threshold by an error rate "
         )
     raise scale.refuse(name, remedy)
 

@@ -12,6 +12,7 @@ import numpy as np
 from groupglm.errors import ImageError, warn_caller
 from groupglm.inference.arguments import enough_to_tell
 from groupglm.inference.map_scale import MapScale, known_scale, z_of_statistic
+from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import counted
 from groupglm.spaces.registry import kind_of
@@ -131,9 +132,11 @@ class StatMap:
         one_tail = self.scale is not None and self.scale.statistic.of_f
         if both and one_tail:
             warn_caller(
-                f"{self.name}: two_sided=True has no effect on the z-scores of an F test, which "
-                "have one tail: a large negative one is an F near zero, no evidence of an effect; "
-                "give two_sided=False"
+                f"{self.name}: "
+                + argument("two_sided", True)
+                + " has no effect on the z-scores of an F test, which have one tail: a large "
+                "negative one is an F near zero, no evidence of an effect; "
+                "give " + argument("two_sided", False)
             )
         return both and not one_tail
 

@@ -20,6 +20,7 @@ from groupglm.inference.arguments import (
 )
 from groupglm.inference.labelling import keep_large_clusters
 from groupglm.inference.stat_map import StatMap, read_stat_map
+from groupglm.messages import argument, arguments
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.naming import counted
 
@@ -229,8 +230,9 @@ def threshold_map(
         alpha = check_probability("alpha", alpha)
         if given is not None:
             warn_caller(
-                f"threshold={given:g} is ignored, because height_control={height_control!r} "
-                "computes the threshold from alpha; give height_control=None to use it"
+                argument("threshold", shown=f"{given:g}")
+                + f" is ignored, because height_control={height_control!r} computes the threshold "
+                "from alpha; give height_control=None to use it"
             )
     if stat_img is None:
         return None, _threshold_without_map(alpha, given, height_control, two_sided)
@@ -240,7 +242,12 @@ def threshold_map(
         two_sided = stat_map.has_two_tails(two_sided=two_sided)
         assert given is not None  # noqa: S101  (set above; for the types)
         used = given
-        warn_of_scale("threshold", used, stat_map, remedy="alpha={p:g} and height_control='fpr'")
+        warn_of_scale(
+            "threshold",
+            used,
+            stat_map,
+            remedy=lambda p, _: arguments(alpha=f"{p:g}", height_control="'fpr'"),
+        )
     else:
         stat_map = stat_map.as_z()
         check_z_scale(stat_map)
@@ -253,7 +260,9 @@ def threshold_map(
         warn_caller(
             f"{stat_map.name}: nothing survives: {counted(kept.n_passed, 'voxel')} at {used:.4g} "
             f"or beyond, but the largest cluster has {counted(int(kept.largest), 'voxel')}, fewer "
-            f"than cluster_threshold={smallest:g}; the image is all zero"
+            "than "
+            + argument("cluster_threshold", shown=f"{smallest:g}")
+            + "; the image is all zero"
         )
     control = "given" if height_control is None else f"{height_control}, alpha {alpha:g}"
     about = f"thresholded at {used:.6g} ({control})"

@@ -13,6 +13,7 @@ from groupglm.inputs.first_level import FirstLevelCohort, are_first_level_models
 from groupglm.inputs.partial import leave_out
 from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
 from groupglm.inputs.table import MapTable
+from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.spaces.registry import kind_of, open_inputs
 from groupglm.tabular.labels import LABEL, label_in_path, plain_label, row_labels
@@ -226,7 +227,8 @@ class ImageCohort:
         """Say that there is nothing to choose."""
         if first_level_contrast is not None:
             warn_caller(
-                f"first_level_contrast={first_level_contrast!r} has no effect: the model was "
+                argument("first_level_contrast", first_level_contrast)
+                + " has no effect: the model was "
                 "fitted to images"
             )
 

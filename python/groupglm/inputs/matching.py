@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from groupglm.design.formula.used_columns import name_left_out
 from groupglm.inputs.time_limit import time_limit
+from groupglm.messages import argument
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.tabular.covariates import missing_values
@@ -142,7 +143,7 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
     if without:
         raise ValueError(
             f"no subject label is in {listed(without)}; the pattern is {pattern!r}: give another "
-            "one, with the label in parentheses, by --subject-pattern"
+            "one, with the label in parentheses, by " + argument("subject_pattern")
         )
     several = {label: files for label, files in found.items() if len(files) > 1}
     if several:
@@ -150,7 +151,7 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
         raise ValueError(
             f"{len(several)} subject(s) have several maps, such as {label}: "
             f"{listed([str(file) for file in files])}; give one map a subject (a narrower glob), "
-            "or a --subject-pattern that tells them apart"
+            "or a " + argument("subject_pattern") + " that tells them apart"
         )
     return {label: found[label][0] for label in sorted(found)}
 
@@ -236,10 +237,12 @@ def match_subjects(
     if not both:
         raise ValueError(
             f"no map belongs to a row of the participants table; {'; '.join(told)}; check the "
-            f"labels, or give a --subject-pattern{near}"
+            "labels, or give a " + argument("subject_pattern") + near
         )
     if told and not allow_partial:
-        raise ValueError(f"{'; '.join(told)}; complete them, or add --allow-partial{near}")
+        raise ValueError(
+            f"{'; '.join(told)}; complete them, or add " + argument("allow_partial", True) + near
+        )
     if near:
         told[-1] += near
     return Matched({label: maps[label] for label in both}, participants.loc[both], tuple(told))

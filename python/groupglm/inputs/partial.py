@@ -11,6 +11,7 @@ import numpy as np
 from groupglm.design.matrix import load_design_matrix
 from groupglm.errors import warn_caller
 from groupglm.inputs.first_level import are_first_level_models
+from groupglm.messages import argument
 from groupglm.tabular.covariates import is_missing
 from groupglm.tabular.labels import LABEL, listed, near_labels, near_words, plain_label, row_labels
 
@@ -91,8 +92,10 @@ def _with_design(
         return given, confounds, frame
     if is_table or len(frame) != len(subjects):
         raise ValueError(
-            "design_matrix lacks values, and no labels say whose: allow_partial=True needs an "
-            "index of subject labels, or a list with an image for each row"
+            argument("design_matrix")
+            + " lacks values, and no labels say whose: "
+            + argument("allow_partial", True)
+            + " needs an index of subject labels, or a list with an image for each row"
         )
     places = [str(place) for place in np.flatnonzero(incomplete) + 1]
     _tell([f"number {listed(places)}, without a value in design_matrix"])
@@ -146,7 +149,8 @@ def _chosen(given: Any, keep: Sequence[bool] | NDArray[np.bool_]) -> Any:
         return given[np.asarray(keep, dtype=bool)]
     if not isinstance(given, list | tuple | np.ndarray):
         raise TypeError(
-            "allow_partial=True cannot leave out a volume of a 4-D image; give a list of images"
+            argument("allow_partial", True)
+            + " cannot leave out a volume of a 4-D image; give a list of images"
         )
     return [item for item, kept in zip(given, keep, strict=True) if kept]
 

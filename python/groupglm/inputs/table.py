@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from groupglm.messages import argument, either
 from groupglm.tabular.labels import LABEL, refuse_twin_labels
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "MapTable"]
 
 COLUMNS = (LABEL, "map_name", "effects_map_path")
+
+_TABLE = either("second_level_input", "it")  # the command line names the file
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class MapTable:
         missing = [name for name in COLUMNS if name not in frame.columns]
         if missing:
             raise ValueError(
-                "second_level_input DataFrame must have columns 'subject_label', 'map_name' and "
+                either("second_level_input DataFrame", "it")
+                + " must have columns 'subject_label', 'map_name' and "
                 f"'effects_map_path'; {', '.join(map(repr, missing))} missing, found "
                 f"{', '.join(repr(str(name)) for name in frame.columns)}"
             )
@@ -63,7 +67,7 @@ class MapTable:
         repeated = [name for name in COLUMNS if counts[name] > 1]
         if repeated:
             raise ValueError(
-                f"second_level_input has more than one column {', '.join(map(repr, repeated))}; "
+                _TABLE + f" has more than one column {', '.join(map(repr, repeated))}; "
                 "rename them, or drop the copies"
             )
         labels = frame[LABEL].tolist()
@@ -73,9 +77,9 @@ class MapTable:
                     f"'subject_label' column must contain only strings; row {row} holds {label!r}; "
                     "read the table with dtype={'subject_label': str}, which keeps leading zeros"
                 )
-        refuse_twin_labels(labels, "second_level_input")
+        refuse_twin_labels(labels, _TABLE)
         if len(labels) < 2:
-            raise ValueError(f"second_level_input has {len(labels)} rows; a model needs at least 2")
+            raise ValueError(_TABLE + f" has {len(labels)} rows; a model needs at least 2")
         kinds: dict[str, list[str]] = {}
         for label, name in zip(labels, frame["map_name"], strict=True):
             kinds.setdefault(str(name), []).append(label)
@@ -115,14 +119,16 @@ class MapTable:
         if first_level_contrast is None:
             if len(names) > 1:
                 raise ValueError(
-                    f"second_level_input has {len(names)} kinds of maps ({listed}); choose one "
-                    "with first_level_contrast"
+                    _TABLE + f" has {len(names)} kinds of maps ({listed}); choose one "
+                    "with " + argument("first_level_contrast")
                 )
             return self.frame
         if first_level_contrast not in names:
             raise ValueError(
-                f"first_level_contrast is {first_level_contrast!r}, but the column map_name of "
-                f"second_level_input has {listed}"
+                argument("first_level_contrast")
+                + f" is {first_level_contrast!r}, but the column map_name of "
+                + _TABLE
+                + f" has {listed}"
             )
         chosen = self.frame[self.frame["map_name"] == first_level_contrast]
         return chosen.reset_index(drop=True)

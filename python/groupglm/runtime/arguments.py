@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from groupglm.errors import ArgumentError, ArgumentTypeError
+
 __all__ = [
     "check_choice",
     "check_text",
@@ -49,7 +51,7 @@ def check_truth(name: str, value: object) -> bool:
         If it is not True or False: text such as "no" and numbers are neither.
     """
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} is {value!r}; it must be True or False")
+        raise ArgumentTypeError(name, repr(value), "True or False")
     return bool(value)
 
 
@@ -78,9 +80,9 @@ def whole_number(name: str, value: object, *, least: int | None = None) -> int:
         If it is smaller than allowed.
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
-        raise TypeError(f"{name} is {value!r}; it must be a whole number")
+        raise ArgumentTypeError(name, repr(value), "a whole number")
     if least is not None and value < least:
-        raise ValueError(f"{name} is {value}; it must be a whole number, at least {least}")
+        raise ArgumentError(name, str(value), f"a whole number, at least {least}")
     return int(value)
 
 
@@ -116,10 +118,11 @@ def real_number(name: str, value: object, *, infinite: bool = False) -> float:
         If it is NaN, or infinite where it may not be.
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise TypeError(f"{name} is {value!r}; it must be a {'' if infinite else 'finite '}number")
+        wanted = f"a {'' if infinite else 'finite '}number"
+        raise ArgumentTypeError(name, repr(value), wanted)
     number = float(value)
     if math.isnan(number) or (math.isinf(number) and not infinite):
-        raise ValueError(f"{name} is {number}; it must be a finite number")
+        raise ArgumentError(name, str(number), "a finite number")
     return number
 
 
@@ -152,16 +155,15 @@ def check_choice(name: str, value: T, choices: Iterable[object]) -> T:
         if same_kind and isinstance(given, type(choice)) and given == choice:
             return value
     *others, last = map(repr, allowed)
-    raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(others)} or {last}")
+    raise ArgumentError(name, repr(value), f"one of {', '.join(others)} or {last}")
 
 
 def check_text(name: str, value: object, *, optional: bool = True) -> None:
     """Refuse what is no text, nor None where that may be."""
     if isinstance(value, str) or (value is None and optional):
         return
-    raise TypeError(
-        f"{name} is a {type(value).__name__}; it must be a str{' or None' if optional else ''}"
-    )
+    wanted = f"a str{' or None' if optional else ''}"
+    raise ArgumentTypeError(name, f"a {type(value).__name__}", wanted)
 
 
 def real_array(name: str, values: Any, *, missing: bool = False) -> NDArray[Any]:

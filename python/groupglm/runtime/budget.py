@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from groupglm.messages import argument
 from groupglm.runtime.arguments import real_number
 
 __all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes", "refuse_missing_beyond"]
@@ -151,6 +152,6 @@ def batch_bytes_within(
         raise ValueError(
             f"memory_budget is {budget / 1e6:.0f} MB, but a fit of {n_values} voxels and "
             f"{n_columns} columns on {n_threads} threads takes {least / 1e6:.0f} MB; give a larger "
-            "budget, fewer threads (n_jobs), or a mask"
+            "budget, fewer threads (" + argument("n_jobs") + "), or a mask"
         )
     return min(wanted, row_bytes + (budget - least) // 2)

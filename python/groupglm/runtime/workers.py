@@ -22,6 +22,7 @@ import joblib
 from joblib import parallel
 
 from groupglm import _core
+from groupglm.messages import argument
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.progress import remark
 
@@ -58,7 +59,9 @@ def check_jobs(n_jobs: int | None) -> int:
     if n_jobs is not None:
         n_jobs = whole_number("n_jobs", n_jobs)
     if n_jobs == 0:
-        raise ValueError("n_jobs is 0; give the number of threads, or -1 for all of them")
+        raise ValueError(
+            argument("n_jobs") + " is 0; give the number of threads, or -1 for all of them"
+        )
     return min(int(joblib.effective_n_jobs(n_jobs)), 256)
 
 

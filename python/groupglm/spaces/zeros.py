@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 
 if TYPE_CHECKING:
@@ -49,9 +50,14 @@ def check_zero_is_missing(zero_is_missing: object, missing: str) -> bool:
     is_missing = check_truth("zero_is_missing", zero_is_missing)
     if is_missing and missing == "zero":
         raise ValueError(
-            "zero_is_missing=True takes zeros for missing values, and missing='zero' takes missing "
-            "values for zeros; give missing='omit', 'intersect' or 'raise', or leave "
-            "zero_is_missing=True out"
+            argument("zero_is_missing", True)
+            + " takes zeros for missing values, and "
+            + argument("missing", "zero")
+            + " takes missing values for zeros; give "
+            + argument("missing", "omit")
+            + ", 'intersect' or 'raise', or leave "
+            + argument("zero_is_missing", True)
+            + " out"
         )
     return is_missing
 

@@ -321,7 +321,7 @@ def refuse_twin_labels(labels: Iterable[str], argument: str) -> None:
         other = by_key.setdefault(key, label)
         if other != label:
             raise ValueError(
-                f"{argument} names a subject in two ways, {other!r} and {label!r}, which would "
+                argument + f" names a subject in two ways, {other!r} and {label!r}, which would "
                 "count as two subjects; write them alike"
             )
 

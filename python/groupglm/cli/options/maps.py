@@ -99,9 +99,7 @@ def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
     try:
         chosen = MapTable.from_frame(frame).select(map_name)
     except ValueError as error:
-        told = str(error).replace("second_level_input DataFrame", "it")
-        told = told.replace("second_level_input", "it")
-        raise ValueError(f"the table of maps '{path}': {told}") from error
+        raise ValueError(f"the table of maps '{path}': " + error.args[0]) from error
     found: dict[str, Path] = {}
     for label, name in zip(chosen["subject_label"], chosen["effects_map_path"], strict=True):
         file = path.parent / str(name)  # an absolute path stays what it is

@@ -11,6 +11,7 @@ from groupglm.design.collinearity import quote_names
 from groupglm.design.formula.code import columns_of, find_column
 from groupglm.design.formula.terms import Factor, read_formula
 from groupglm.errors import warn_caller
+from groupglm.messages import argument
 from groupglm.tabular.covariates import (
     check_covariates,
     is_text,
@@ -114,7 +115,7 @@ def check_used(
     if absent and not allow_partial:
         raise ValueError(
             f"{WHERE} has no value for {_name_missing(absent)}, which the formula {shown} uses; "
-            "fill them in, or leave these subjects out by allow_partial=True"
+            "fill them in, or leave these subjects out by " + argument("allow_partial", True)
         )
     if absent:
         without = {label for labels in absent.values() for label in labels}

@@ -18,6 +18,7 @@ from groupglm.inference.permutation.missing_values import lacking_voxels, refuse
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
 from groupglm.inference.permutation.resuming import PermutationState, check_place, digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
+from groupglm.messages import argument
 from groupglm.models.ols import fit_ols
 from groupglm.runtime.arguments import check_truth, real_array
 from groupglm.runtime.paths import given_path
@@ -333,7 +334,9 @@ def _treat_missing(data: Data, missing: Missing) -> Data:
     if missing == "zero":
         np.nan_to_num(data, copy=False, posinf=np.inf, neginf=-np.inf)
     elif len(lacking) == data.shape[1]:
-        raise ValueError("missing='intersect' leaves no voxel: none has a value in every image")
+        raise ValueError(
+            argument("missing", "intersect") + " leaves no voxel: none has a value in every image"
+        )
     else:
         data[:, lacking] = 0  # such a voxel does not vary, and has no statistic
     return data

@@ -23,6 +23,7 @@ from groupglm.inference.permutation.options import PermutationOptions, Scale, ch
 from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.inputs import Cohort, kind_of_data, make_cohort
+from groupglm.messages import argument
 from groupglm.models.ols import OLS
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
@@ -349,7 +350,9 @@ def permute_group(
         If the contrast cannot be tested so.
     """
     if contrast.ndim == 2 and options.two_sided:
-        warn_caller("two_sided_test has no effect on an F contrast, which has one tail")
+        warn_caller(
+            argument("two_sided_test") + " has no effect on an F contrast, which has one tail"
+        )
     parametric = group.result.contrast(contrast)
     result = permutation_test(
         group.result.X,

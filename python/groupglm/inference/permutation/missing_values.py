@@ -10,6 +10,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import warn_caller
+from groupglm.messages import argument
 from groupglm.runtime.naming import counted
 
 if TYPE_CHECKING:
@@ -128,8 +129,11 @@ def lacking_voxels(data: Data) -> Integers:
 def refuse_missing(source: DataSource, lacking: Integers, n_voxels: int) -> NoReturn:
     """Refuse data of which some columns lack values."""
     raise ValueError(
-        f"missing='raise', and {len(lacking)} of {n_voxels} voxels lack a value in some image "
-        f"({source.name_voxels(lacking)}); give missing='omit' to test each voxel with the images "
+        argument("missing", "raise")
+        + f", and {len(lacking)} of {n_voxels} voxels lack a value in some image "
+        f"({source.name_voxels(lacking)}); give "
+        + argument("missing", "omit")
+        + " to test each voxel with the images "
         "that have it, 'intersect' to leave these voxels out, or 'zero' to take NaN for zero"
     )
 

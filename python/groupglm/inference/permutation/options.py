@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.group.fitted_group import MISSING, Missing
 from groupglm.inference.permutation.cluster_families import TfceOptions
 from groupglm.inference.permutation.kernels import METHODS, Method
 from groupglm.inference.permutation.tails import TAILS, Tail
+from groupglm.messages import argument
 from groupglm.runtime.arguments import (
     check_choice,
     check_truth,
@@ -104,7 +105,7 @@ def check_options(
     """
     count = whole_number("n_perm", n_perm)
     if count < 0 or count > 2**31:
-        raise ValueError(f"n_perm is {n_perm}; it must be from 0 (statistics only) to 2**31")
+        raise ArgumentError("n_perm", str(n_perm), "from 0 (statistics only) to 2**31")
     _check_threshold(threshold, cluster_threshold_scale)
     return PermutationOptions(
         n_perm=count,
@@ -132,21 +133,29 @@ def _check_threshold(threshold: Any, scale: Any) -> None:
     value = real_number("threshold", threshold, infinite=True)
     if scale == "p" and not 0 < value < 1:
         raise ValueError(
-            f"threshold is {value:g}, but on the scale of p-values it must lie between 0 and 1; "
-            f"for a z of {value:g} give cluster_threshold_scale='z', or give a p-value such as "
-            "threshold=0.001"
+            argument("threshold")
+            + f" is {value:g}, but on the scale of p-values it must lie between 0 and 1; for a z "
+            + f"of {value:g} give "
+            + argument("cluster_threshold_scale", "z")
+            + ", or give a p-value such as "
+            + argument("threshold", 0.001)
         )
     if scale == "z" and not 0 < value < np.inf:
-        raise ValueError(f"threshold is {value:g}; on the scale of z it must be above zero")
+        raise ValueError(
+            argument("threshold") + f" is {value:g}; on the scale of z it must be above zero"
+        )
     if scale == "z" and value < 1:
         warn_caller(
-            f"threshold={value:g} is taken for a z-value, which nearly all of the map passes; if "
-            "it is a p-value, give cluster_threshold_scale='p'"
+            argument("threshold", shown=f"{value:g}")
+            + " is taken for a z-value, which nearly all of the map passes; if it is a p-value, "
+            + "give "
+            + argument("cluster_threshold_scale", "p")
         )
     if scale == "p" and value > 0.5:
         warn_caller(
-            f"threshold={value:g} is taken for a p-value, which most of the map passes; if it is a "
-            "z-value, give cluster_threshold_scale='z'"
+            argument("threshold", shown=f"{value:g}")
+            + " is taken for a p-value, which most of the map passes; if it is a z-value, give "
+            + argument("cluster_threshold_scale", "z")
         )
 
 

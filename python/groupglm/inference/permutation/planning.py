@@ -17,6 +17,7 @@ from groupglm.inference.permutation.exchange import (
 from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
 from groupglm.inference.permutation.missing_kernel import make_present_kernel
 from groupglm.inference.permutation.partition import partition
+from groupglm.messages import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,7 +166,7 @@ def choose_kernel(
             f"variance_groups cannot be tested where images lack values, as in {len(lacking)} of "
             f"{len(presence.untested)} voxels ({name_voxels(lacking)}): the degrees of freedom of "
             "their statistic are unknown, so that voxels with more and with fewer images cannot be "
-            "compared; give missing='intersect' to leave these voxels out"
+            "compared; give " + argument("missing", "intersect") + " to leave these voxels out"
         )
     if options.method != "freedman-lane":
         raise ValueError(
@@ -260,7 +261,8 @@ def choose_rearrangements(
     if 1 / (1 + options.n_perm) > _LIKELY_ALPHA:
         there = f"{count:,}" if count < 10**9 else f"{min(count, 10**300):.3g}"
         warn_caller(
-            f"n_perm={options.n_perm} gives no p-value below {1 / (1 + options.n_perm):.2g}, so "
+            argument("n_perm", options.n_perm)
+            + f" gives no p-value below {1 / (1 + options.n_perm):.2g}, so "
             f"that nothing can be significant at {_LIKELY_ALPHA:g}; there are "
             f"{there} different {kind}: ask for more"
         )

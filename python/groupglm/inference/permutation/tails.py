@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import stats
 
+from groupglm.messages import argument
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -107,7 +109,10 @@ def check_enough(n_perm: int) -> None:
     if n_perm < 4 * _FEWEST:
         raise ValueError(
             f"a tail cannot be fitted to {n_perm} rearrangements: at least {4 * _FEWEST} are "
-            "needed; raise n_perm if there are more, or give tail=None"
+            "needed; raise "
+            + argument("n_perm")
+            + " if there are more, or give "
+            + argument("tail", None)
         )
 
 

@@ -34,6 +34,7 @@ from groupglm.inference.permutation.resuming import (
     load_state,
 )
 from groupglm.inference.permutation.tails import TailFit, check_enough
+from groupglm.messages import argument
 from groupglm.runtime.regular_files import check_file
 
 if TYPE_CHECKING:
@@ -199,8 +200,9 @@ def permutation_test(
         )
     if rearrangements.n < state.n_done:
         raise ResumeError(
-            f"resume has {state.n_done} rearrangements already, more than n_perm={options.n_perm}; "
-            "ask for more of them, all in all",
+            f"resume has {state.n_done} rearrangements already, more than "
+            + argument("n_perm", options.n_perm)
+            + "; ask for more of them, all in all",
             f"holds {state.n_done} already, more than the {options.n_perm} asked for",
         )
     if state.n_done:
@@ -267,7 +269,8 @@ def _previous(
     previous.check_same(test, names)
     if options.seed not in (None, previous.seed):
         raise ResumeError(
-            f"random_state is {options.seed}, but resume was made with {previous.seed}; give that "
+            argument("random_state")
+            + f" is {options.seed}, but resume was made with {previous.seed}; give that "
             "one, or None to go on with it",
             f"was made with the seed {previous.seed}, not {options.seed}",
         )

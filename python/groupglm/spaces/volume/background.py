@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm.messages import argument
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ __all__ = ["background_mask", "border_values"]
 
 _BORDER = 2  # voxels on each face
 
-_REMEDY = "give mask_img"
+_REMEDY = "give " + argument("mask_img")
 
 
 def background_mask(
@@ -70,7 +72,7 @@ def background_mask(
         raise ValueError(
             f"no voxel is observed in {max(min_observations, 1)} of the {n_images} images (the "
             f"most is {int(n_observations.max())}), so no mask can be found; leave out images that "
-            f"cover little, or {_REMEDY}"
+            "cover little, or " + _REMEDY
         )
     border = border_values(mean)
     if np.isnan(border).any():
@@ -80,7 +82,7 @@ def background_mask(
     if not mask.any():
         raise ValueError(
             f"the mean of the {n_images} images is {background:g} at every voxel that enough of "
-            f"them have, so brain and background cannot be told apart; {_REMEDY}"
+            "them have, so brain and background cannot be told apart; " + _REMEDY
         )
     return mask
 

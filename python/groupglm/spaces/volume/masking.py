@@ -11,6 +11,7 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import warn_caller
+from groupglm.messages import argument, arguments, either
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.kept import KeptVolume, read_once
 from groupglm.spaces.volume.reading.unread import unread_kind
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["VolumeMasking"]
 
 _MASK_REMEDY = (
-    "resample it to their grid with resample_to, or bring the images to its grid by target_affine "
-    "and target_shape of the mask"
+    either("resample it to their grid with resample_to, or ", "")
+    + "bring the images to its grid by "
+    + arguments(target_affine=None, target_shape=None)
+    + either(
+        " of the mask",
+        " IMAGE, with the mask as IMAGE, or the mask to theirs by resample_to in Python",
+    )
 )
 _SHARED = ("target_affine", "target_shape", "smoothing_fwhm")
 # A masker made for time series can do these to its rows; across subjects they are not a mask's job.
@@ -100,7 +106,8 @@ class VolumeMasking:
         if not hasattr(mask_img, "mask_img_") and not hasattr(mask_img, "mask_img"):
             found = unread_kind(mask_img) or f"a {type(mask_img).__name__}"
             raise TypeError(
-                f"mask_img is {found}; it must be an image, a file name, a masker, or None"
+                argument("mask_img")
+                + f" is {found}; it must be an image, a file name, a masker, or None"
             )
         given = dict(zip(_SHARED, (target_affine, target_shape, smoothing_fwhm), strict=True))
         own = {name: getattr(mask_img, name, None) for name in _SHARED}
@@ -167,7 +174,9 @@ def _refuse_series(masker: object) -> None:
     active = [f"{name}={value!r}" for name, value in wanted.items() if value not in (None, False)]
     if active:
         raise ValueError(
-            f"the masker given as mask_img has {', '.join(active)}, which would treat subjects as "
+            "the masker given as "
+            + argument("mask_img")
+            + f" has {', '.join(active)}, which would treat subjects as "
             "the time points of a series; give a masker without it, or its mask image"
         )
 
@@ -177,7 +186,9 @@ def _refuse_strategy(masker: object) -> None:
     arguments = getattr(masker, "mask_args", None)
     if strategy != "background" or arguments:
         raise ValueError(
-            f"the masker given as mask_img is not fitted, and its mask_strategy={strategy!r} with "
+            "the masker given as "
+            + argument("mask_img")
+            + f" is not fitted, and its mask_strategy={strategy!r} with "
             f"mask_args={arguments!r} is its own; fit it on an image first"
         )
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import GridMismatchError
+from groupglm.messages import argument, arguments, either
 from groupglm.runtime.arguments import check_choice, real_array, whole_number
 from groupglm.spaces.volume.grid import Grid
 
@@ -105,7 +106,8 @@ def target_grid(
     if target_affine is None:
         if shape is not None:
             raise ValueError(
-                f"target_shape is {shape}: if target_shape is specified, target_affine should be "
+                argument("target_shape")
+                + f" is {shape}: if target_shape is specified, target_affine should be "
                 "specified too; give the 4 x 4 affine of the grid"
             )
         return grid
@@ -113,16 +115,22 @@ def target_grid(
     has_origin = affine.shape == (4, 4)
     if shape is not None and not has_origin:
         raise ValueError(
-            f"target_shape is {shape}, but target_affine is 3 x 3, so it is unknown where the grid "
-            "begins: the 'target_affine' shape should be (4, 4) and not (3, 3); give a 4 x 4 "
-            "affine, or leave target_shape out"
+            argument("target_shape")
+            + f" is {shape}, but "
+            + argument("target_affine")
+            + " is 3 x 3, so it is unknown where the grid begins: the 'target_affine' shape should "
+            "be (4, 4) and not (3, 3); give a 4 x 4 affine, or leave "
+            + argument("target_shape")
+            + " out"
         )
     full = np.eye(4)
     full[: len(affine), : len(affine)] = affine
     low, high = _bounds(grid, full)
     if not np.isfinite([low, high]).all():
         raise ValueError(
-            "the target grid's voxels are beyond reach of the images': check target_affine, in mm"
+            "the target grid's voxels are beyond reach of the images': check "
+            + argument("target_affine")
+            + ", in mm"
         )
     if not has_origin:
         full[:3, 3] = full[:3, :3].dot(low)
@@ -135,7 +143,8 @@ def target_grid(
     slack = np.array(Grid(shape, full).same_place_voxels())
     if (high < -slack).any() or (low > np.array(shape) - 1 + slack).any():
         raise GridMismatchError(
-            "target_affine and target_shape give a field of view that does not contain any of the "
+            arguments(target_affine=None, target_shape=None)
+            + " give a field of view that does not contain any of the "
             f"data: in its voxels, the images reach from {np.round(low, 1).tolist()} to "
             f"{np.round(high, 1).tolist()}, but its shape is {shape}; check the affine's last "
             "column, in mm"
@@ -147,17 +156,24 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
     try:
         affine = np.array(real_array("target_affine", target_affine), dtype=np.float64)
     except TypeError as error:
-        raise ValueError(f"target_affine must be a matrix of numbers: {error}") from error
+        raise ValueError(
+            argument("target_affine") + f" must be a matrix of numbers: {error}"
+        ) from error
     if affine.shape not in ((3, 3), (4, 4)):
         raise ValueError(
-            f"target_affine must be a 3 x 3 or 4 x 4 matrix, but has the shape {affine.shape}; for "
+            argument("target_affine")
+            + f" must be a 3 x 3 or 4 x 4 matrix, but has the shape {affine.shape}; for "
             "voxels of 3 mm give numpy.diag([3, 3, 3])"
         )
     if not np.isfinite(affine).all():
-        raise ValueError("target_affine holds NaN or infinity; give a matrix of finite numbers")
+        raise ValueError(
+            argument("target_affine") + " holds NaN or infinity; give a matrix of finite numbers"
+        )
     if affine.shape == (4, 4) and not np.array_equal(affine[3], [0, 0, 0, 1]):
         raise ValueError(
-            f"the last row of target_affine is {affine[3].tolist()}; it must be [0, 0, 0, 1]"
+            "the last row of "
+            + argument("target_affine")
+            + f" is {affine[3].tolist()}; it must be [0, 0, 0, 1]"
         )
     # Of affines that are huge or tiny the inverse overflows.
     with np.errstate(all="ignore"):
@@ -165,7 +181,8 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
         singular = singular or not np.isfinite(np.linalg.inv(affine)).all()
     if singular:
         raise ValueError(
-            "target_affine is singular, so that voxels would lie at the same place; give three "
+            argument("target_affine")
+            + " is singular, so that voxels would lie at the same place; give three "
             "axes that are not in one plane"
         )
     return affine
@@ -177,15 +194,16 @@ def _check_shape(target_shape: ArrayLike) -> tuple[int, int, int]:
         shape = tuple(whole_number("target_shape", length) for length in values)
     except TypeError as error:
         raise ValueError(
-            f"target_shape is {target_shape!r}; it must be three positive integers"
+            argument("target_shape") + f" is {target_shape!r}; it must be three positive integers"
         ) from error
     if len(shape) != 3:
         raise ValueError(
-            f"target_shape is {shape}, of length {len(shape)}; it must be the shape of a 3-D grid, "
+            argument("target_shape")
+            + f" is {shape}, of length {len(shape)}; it must be the shape of a 3-D grid, "
             "and thus of length 3"
         )
     if min(shape) < 1:
-        raise ValueError(f"target_shape is {shape}; every length must be at least 1")
+        raise ValueError(argument("target_shape") + f" is {shape}; every length must be at least 1")
     return shape[0], shape[1], shape[2]
 
 
@@ -211,7 +229,8 @@ def _check_size(shape: tuple[int, int, int], grid: Grid) -> None:
         return
     raise ValueError(
         f"the target grid would have the shape {shape}: {problem}; check the voxel sizes of "
-        "target_affine, in mm, and target_shape"
+        + argument("target_affine")
+        + either(", in mm, and target_shape", ", in mm")
     )
 
 

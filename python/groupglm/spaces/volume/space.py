@@ -158,7 +158,7 @@ class VolumeSpace:
         difference = None if grid is None else source.grid.difference(grid)
         if difference is not None and not resamples:
             raise GridMismatchError(
-                f"{source.name}: the mask is not on the grid of the images: {difference}; {remedy}"
+                f"{source.name}: the mask is not on the grid of the images: {difference}; " + remedy
             )
         # The images' own affine goes into the results, not the mask's that only nearly equals it.
         space = cls(source.grid, read_mask(source))

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Messages that know which arguments they speak of: `Text`.
+
+A message names arguments as Python calls them; the command line has options in their place. So a
+message is kept as pieces, and whoever shows it says how an argument is called there: no text is
+searched for names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self, TypeAlias
+
+__all__ = ["Arguments", "Naming", "Text", "argument", "arguments", "either"]
+
+
+class Arguments(NamedTuple):
+    """Arguments that a message speaks of together, one as a rule.
+
+    Each is a name and its value as Python writes it, or None where only the name is spoken of.
+    """
+
+    given: tuple[tuple[str, str | None], ...]
+
+    def __str__(self) -> str:
+        return " and ".join(
+            name if value is None else f"{name}={value}" for name, value in self.given
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(name for name, _ in self.given)
+
+    @property
+    def values(self) -> tuple[str | None, ...]:
+        """Their values."""
+        return tuple(value for _, value in self.given)
+
+
+class _Either(NamedTuple):
+    """Words of Python, and what the command line says in their place."""
+
+    in_python: str
+    in_shell: str
+
+    def __str__(self) -> str:
+        return self.in_python
+
+
+_Piece: TypeAlias = str | Arguments | _Either
+Naming: TypeAlias = Callable[[Arguments], str]
+
+
+class Text(str):
+    """A message in Python's words, which can be said in the command line's words too.
+
+    It is put together with ``+``: formatted into another text, it would be plain text.
+
+    Examples
+    --------
+    >>> message = "a.nii: give " + argument("missing", "omit") + ", or " + argument("mask_img")
+    >>> print(message)
+    a.nii: give missing='omit', or mask_img
+    >>> message.worded(lambda named: "--" + named.names[0])
+    'a.nii: give --missing, or --mask_img'
+    """
+
+    __slots__ = ("pieces",)
+    pieces: tuple[_Piece, ...]
+
+    @classmethod
+    def of(cls, *pieces: _Piece) -> Self:
+        """Put pieces together."""
+        text = cls("".join(map(str, pieces)))
+        text.pieces = pieces
+        return text
+
+    def __add__(self, other: str) -> Self:
+        return self.of(*self.pieces, *_pieces_of(other))
+
+    def __radd__(self, other: str) -> Self:
+        return self.of(*_pieces_of(other), *self.pieces)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).of, self.pieces
+
+    def worded(self, naming: Naming) -> str:
+        """Return the message with the arguments as somebody else names them."""
+        words = []
+        for piece in self.pieces:
+            if isinstance(piece, Arguments):
+                words.append(naming(piece))
+            else:
+                words.append(piece.in_shell if isinstance(piece, _Either) else piece)
+        return "".join(words)
+
+    def mapped(self, function: Callable[[str], str]) -> Self:
+        """Return the message with the words between the arguments changed."""
+        return self.of(*(function(p) if isinstance(p, str) else p for p in self.pieces))
+
+
+def _pieces_of(text: str) -> tuple[_Piece, ...]:
+    return text.pieces if isinstance(text, Text) else (text,)
+
+
+def argument(name: str, *values: Any, shown: str | None = None) -> Text:
+    """Speak of an argument, or of the value it has or should have; `shown` is written as it is."""
+    for value in values:
+        shown = repr(value)
+    return Text.of(Arguments(((name, shown),)))
+
+
+def arguments(**shown: str | None) -> Text:
+    """Speak of arguments that mean something together, with their values as Python writes them."""
+    return Text.of(Arguments(tuple(shown.items())))
+
+
+def either(in_python: str, in_shell: str) -> Text:
+    """Say something that differs by more than an argument's name; "" says nothing."""
+    return Text.of(_Either(in_python, in_shell))
