@@ -16,10 +16,8 @@ void check_same_design(const OlsState& state, const Design& design) {
 
 Array map_of(Matrix& array) { return {array.mutable_data(), array.size()}; }
 
-using MapFunction = void (*)(const OlsState&, const Design&, Array, int);
-
 // A map of one number a voxel.
-template <MapFunction function>
+template <auto function>
 Matrix compute_map(const OlsState& state, const Design& design, int n_threads) {
   check_same_design(state, design);
   Matrix out(state.n_voxels());
@@ -58,7 +56,7 @@ bool estimable(const OlsState& state, const Design& design, const Matrix& contra
     throw py::value_error("contrast of the wrong shape");
   }
   const MatrixXd tested = hypothesis(rows, design.scale, contrast_rank(rows, design));
-  return is_estimable(tested, factorize(state.r, design));
+  return is_estimable(tested, factorize(state.r(), design));
 }
 
 py::tuple contrast(const OlsState& state, const Design& design, const Matrix& rows,

@@ -55,24 +55,25 @@ std::vector<T> vector_of(const py::handle& handle) {
 }
 
 py::tuple state_parts(const OlsState& state) {
-  return py::make_tuple(state.n_rows, state.r, state.w, state.rss, array_of(state.missing.slot),
-                        array_of(state.missing.factors), array_of(state.missing.n_rows),
-                        array_of(state.exponent));
+  const OlsParts& parts = state.parts();
+  return py::make_tuple(parts.n_rows, parts.r, parts.w, parts.rss, array_of(parts.missing.slot),
+                        array_of(parts.missing.factors), array_of(parts.missing.n_rows),
+                        array_of(parts.exponent));
 }
 
-OlsState state_of_parts(const py::tuple& parts) {
-  if (parts.size() != 8) throw py::value_error("not a pickled state");
-  OlsState state;
-  state.n_rows = parts[0].cast<Index>();
-  state.r = parts[1].cast<MatrixXd>();
-  state.w = parts[2].cast<RowMatrix>();
-  state.rss = parts[3].cast<VectorXd>();
-  state.missing.slot = vector_of<std::int32_t>(parts[4]);
-  state.missing.factors = vector_of<double>(parts[5]);
-  state.missing.n_rows = vector_of<std::int32_t>(parts[6]);
-  state.exponent = vector_of<std::int16_t>(parts[7]);
-  if (!state.is_consistent()) throw py::value_error("not a pickled state");
-  return state;
+OlsState state_of_parts(const py::tuple& values) {
+  if (values.size() != 8) throw py::value_error("not a pickled state");
+  OlsParts parts;
+  parts.n_rows = values[0].cast<Index>();
+  parts.r = values[1].cast<MatrixXd>();
+  parts.w = values[2].cast<RowMatrix>();
+  parts.rss = values[3].cast<VectorXd>();
+  parts.missing.slot = vector_of<std::int32_t>(values[4]);
+  parts.missing.factors = vector_of<double>(values[5]);
+  parts.missing.n_rows = vector_of<std::int32_t>(values[6]);
+  parts.exponent = vector_of<std::int16_t>(values[7]);
+  check(parts.is_consistent(), "not a pickled state");
+  return OlsState(std::move(parts));
 }
 
 }  // namespace
@@ -97,11 +98,11 @@ void register_ols_state(py::module_& module) {
            py::arg("y").noconvert(), py::arg("n_threads"))
       .def("merge", &merge, py::arg("other"), py::arg("n_threads"))
       .def("select", &select, py::arg("voxels").noconvert())
-      .def_property_readonly("n_rows", [](const OlsState& state) { return state.n_rows; })
+      .def_property_readonly("n_rows", [](const OlsState& state) { return state.n_rows(); })
       .def_property_readonly("n_voxels", &OlsState::n_voxels)
       .def_property_readonly("has_missing", &OlsState::has_missing)
-      .def_property_readonly("n_factors",
-                             [](const OlsState& state) { return state.missing.n_rows.size(); })
+      .def_property_readonly(
+          "n_factors", [](const OlsState& state) { return state.parts().missing.n_rows.size(); })
       .def(py::pickle(&state_parts, &state_of_parts));
 }
 

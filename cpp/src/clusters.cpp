@@ -15,9 +15,8 @@ namespace groupglm {
 
 namespace {
 
-// Places are looked at in blocks, because most have none that passes: a block is a loop without
-// branches.
-constexpr Index kBlock = 64;
+// Places looked at together, because most have none that passes: a loop without branches.
+constexpr Index kScanned = 64;
 
 void check(const ClusterRule& rule) {
   if (std::isfinite(rule.threshold) && rule.threshold >= 0) return;
@@ -95,8 +94,8 @@ class ClusterPass {
   void find_passing(const Scalar* stat, Index n, const ClusterRule& rule) {
     const auto high = rounded_down<Scalar>(rule.threshold);
     const Scalar low = rule.two_sided ? -high : -std::numeric_limits<Scalar>::infinity();
-    for (Index begin = 0; begin < n; begin += kBlock) {
-      const Index end = std::min(n, begin + kBlock);
+    for (Index begin = 0; begin < n; begin += kScanned) {
+      const Index end = std::min(n, begin + kScanned);
       int any = 0;
       for (Index i = begin; i < end; ++i) {
         any |= static_cast<int>(stat[i] > high) | static_cast<int>(stat[i] < low);

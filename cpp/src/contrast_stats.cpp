@@ -68,7 +68,7 @@ struct Task {
 
 // Whether a voxel's numerator is no more than rounding of its data.
 bool is_rounding(const Task& task, Index v, const Directions& d, double numerator) {
-  const double size = task.state.w.col(v).norm() * rounding_share(task.state.n_observations(v));
+  const double size = task.state.w().col(v).norm() * rounding_share(task.state.n_observations(v));
   if (task.type == StatType::t) return std::abs(numerator) <= size * std::sqrt(d.variance);
   return std::sqrt(numerator) <= size;
 }
@@ -119,12 +119,12 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
   const Array rss(out.z_score, state.n_voxels());
   scaled_rss(state, design, rss, n_threads);
   const Task task{state, type, out, rss, variance.data()};
-  const Factor shared_factor = factorize(state.r, design);
+  const Factor shared_factor = factorize(state.r(), design);
   const Index rank = contrast_rank(contrast, design);
   const Question question{contrast, type, design.scale, rank,
                           hypothesis(contrast, design.scale, rank)};
   const Directions shared = directions(question, shared_factor);
-  const auto df_complete = static_cast<double>(state.n_rows - shared_factor.rank);
+  const auto df_complete = static_cast<double>(state.n_rows() - shared_factor.rank);
   const double shared_df = shared.estimable && df_complete > 0.0 ? df_complete : kNaN;
   VectorXd own_df(state.has_missing() ? state.n_voxels() : 0);
   own_df.setConstant(shared_df);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SIMD registers of doubles, as fixed-size arrays that the compiler keeps in registers.
+//
+// A lane is one register of doubles; a block is as many lanes as are worked on together; a panel
+// (projection.hpp) is a few blocks of voxels. Loops that work on other numbers of values have other
+// names for them.
 #pragma once
 
 #include <Eigen/Core>

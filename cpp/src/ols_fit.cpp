@@ -54,10 +54,10 @@ void visit_voxels(const OlsState& state, const Design& design, const VoxelVisito
 }
 
 void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta, int n_threads) {
-  const MatrixXd shared = minimum_norm(factorize(state.r, design));
+  const MatrixXd shared = minimum_norm(factorize(state.r(), design));
   visit_voxels(state, design,
                {[&](Index first, Index count) {
-                  if (state.n_rows == 0) {
+                  if (state.n_rows() == 0) {
                     beta.middleCols(first, count).setConstant(kNaN);
                   } else {
                     multiply_run(shared, state, first, count, beta);
@@ -67,7 +67,7 @@ void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta
                   if (n_rows == 0) {
                     beta.col(v).setConstant(kNaN);
                   } else {
-                    beta.col(v) = minimum_norm(factor) * state.w.col(v);
+                    beta.col(v) = minimum_norm(factor) * state.w().col(v);
                   }
                 }},
                n_threads);
@@ -76,9 +76,7 @@ void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta
   }
 }
 
-// A view, by value as in the other functions that the bindings call.
-// NOLINTNEXTLINE(performance-unnecessary-value-param)
-void residual_sum_of_squares(const OlsState& state, const Design& design, Array rss,
+void residual_sum_of_squares(const OlsState& state, const Design& design, const Array& rss,
                              int n_threads) {
   scaled_rss(state, design, rss, n_threads);
   scale_run(state, 0, 0, 2, rss);
@@ -91,16 +89,16 @@ void residual_norm(const OlsState& state, const Design& design, Array out, int n
 }
 
 void scaled_rss(const OlsState& state, const Design& design, Array rss, int n_threads) {
-  const Factor shared = factorize(state.r, design);
+  const Factor shared = factorize(state.r(), design);
   visit_voxels(
       state, design,
       {[&](Index first, Index count) {
-         rss.segment(first, count) = state.rss.segment(first, count).array();
+         rss.segment(first, count) = state.rss().segment(first, count).array();
          add_squares_run(shared.null, state, first, count, Array(rss.data() + first, count));
-         clear_rounding(state, first, count, state.n_rows, Array(rss.data() + first, count));
+         clear_rounding(state, first, count, state.n_rows(), Array(rss.data() + first, count));
        },
        [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
-         rss[v] = state.rss[v] + (factor.null.transpose() * state.w.col(v)).squaredNorm();
+         rss[v] = state.rss()[v] + (factor.null.transpose() * state.w().col(v)).squaredNorm();
          clear_rounding(state, v, 1, n_rows, Array(rss.data() + v, 1));
          if (n_rows == 0) rss[v] = kNaN;
        }},
@@ -110,12 +108,12 @@ void scaled_rss(const OlsState& state, const Design& design, Array rss, int n_th
 void r_square(const OlsState& state, const Design& design, Array out, int n_threads) {
   VectorXd residual(state.n_voxels());
   scaled_rss(state, design, Array(residual.data(), residual.size()), n_threads);
-  const MatrixXd shared = total_basis(state.r, factorize(state.r, design), design);
+  const MatrixXd shared = total_basis(state.r(), factorize(state.r(), design), design);
   visit_voxels(state, design,
                {[&](Index first, Index count) {
-                  out.segment(first, count) = state.rss.segment(first, count).array();
+                  out.segment(first, count) = state.rss().segment(first, count).array();
                   add_squares_run(shared, state, first, count, Array(out.data() + first, count));
-                  clear_rounding(state, first, count, state.n_rows,
+                  clear_rounding(state, first, count, state.n_rows(),
                                  Array(out.data() + first, count));
                   for (Index v = first; v < first + count; ++v) {
                     out[v] = explained_share(residual[v], out[v]);
@@ -123,7 +121,7 @@ void r_square(const OlsState& state, const Design& design, Array out, int n_thre
                 },
                 [&](Index v, const MatrixXd& r, const Factor& factor, Index n_rows) {
                   const MatrixXd basis = total_basis(r, factor, design);
-                  out[v] = state.rss[v] + (basis.transpose() * state.w.col(v)).squaredNorm();
+                  out[v] = state.rss()[v] + (basis.transpose() * state.w().col(v)).squaredNorm();
                   clear_rounding(state, v, 1, n_rows, Array(out.data() + v, 1));
                   out[v] = explained_share(residual[v], out[v]);
                 }},
@@ -131,13 +129,13 @@ void r_square(const OlsState& state, const Design& design, Array out, int n_thre
 }
 
 void mean(const OlsState& state, const Design& design, Array out, int n_threads) {
-  const auto n = static_cast<double>(state.n_rows);
-  const MatrixXd shared = (state.r * design.intercept).transpose() / n;
+  const auto n = static_cast<double>(state.n_rows());
+  const MatrixXd shared = (state.r() * design.intercept).transpose() / n;
   RowMatrixOut row(out.data(), 1, out.size());
   visit_voxels(state, design,
                {[&](Index first, Index count) { multiply_run(shared, state, first, count, row); },
                 [&](Index v, const MatrixXd& r, const Factor&, Index n_rows) {
-                  const double total = (r * design.intercept).dot(state.w.col(v));
+                  const double total = (r * design.intercept).dot(state.w().col(v));
                   out[v] = n_rows == 0 ? kNaN : total / static_cast<double>(n_rows);
                 }},
                n_threads);
@@ -146,10 +144,10 @@ void mean(const OlsState& state, const Design& design, Array out, int n_threads)
 
 void degrees_of_freedom(const OlsState& state, const Design& design, IntArray n_observations,
                         IntArray rank, int n_threads) {
-  const Factor shared = factorize(state.r, design);
+  const Factor shared = factorize(state.r(), design);
   visit_voxels(state, design,
                {[&](Index first, Index count) {
-                  n_observations.segment(first, count).setConstant(state.n_rows);
+                  n_observations.segment(first, count).setConstant(state.n_rows());
                   rank.segment(first, count).setConstant(shared.rank);
                 },
                 [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <stdexcept>
 #include <type_traits>
+#include <utility>
 
 #include "givens.hpp"
 #include "groupglm/parallel.hpp"
@@ -17,9 +19,6 @@ namespace {
 
 constexpr Index kTaskTiles = 16;
 
-// More than that of any number, the norm of any number of them, or the least of them.
-constexpr int kLargestExponent = 1200;
-
 // What a tile leaves for later: its voxels with missing values, how many rows each has, and which
 // voxels have another exponent than before.
 struct Leftover {
@@ -28,7 +27,15 @@ struct Leftover {
   std::vector<ScaledVoxel> scaled;
 };
 
-void load_tile(const OlsState& state, Index first, Index count, Workspace& ws) {
+OlsParts empty_parts(Index n_working, Index n_voxels) {
+  OlsParts parts;
+  parts.r = MatrixXd::Zero(n_working, n_working);
+  parts.w = RowMatrix::Zero(n_working, n_voxels);
+  parts.rss = VectorXd::Zero(n_voxels);
+  return parts;
+}
+
+void load_tile(const OlsParts& state, Index first, Index count, Workspace& ws) {
   for (Index panel = 0; panel * kPanel < count; ++panel) {
     const Index start = first + panel * kPanel;
     const Index n = std::min(kPanel, count - panel * kPanel);
@@ -39,11 +46,11 @@ void load_tile(const OlsState& state, Index first, Index count, Workspace& ws) {
 
 // Takes some of a tile's voxels through the blocks again, in the scales found for them.
 template <typename Scalar>
-void redo_scaled(const OlsState& state, const OlsState* other, const std::vector<Block>& blocks,
+void redo_scaled(const OlsParts& state, const OlsParts* other, const std::vector<Block>& blocks,
                  const DataView<Scalar>& y, const std::vector<ScaledVoxel>& scaled, Index first,
                  Workspace& ws) {
   const auto count = static_cast<Index>(scaled.size());
-  OlsState part(ws.q, count);
+  OlsParts part = empty_parts(ws.q, count);
   RowMatrix values(y.n_rows, count);
   for (Index v = 0; v < count; ++v) {
     const auto [voxel, exponent] = scaled[static_cast<std::size_t>(v)];
@@ -70,7 +77,7 @@ void redo_scaled(const OlsState& state, const OlsState* other, const std::vector
 
 // Writes a tile back, except for the voxels left over: theirs are still the numbers before.
 void store_tile(Workspace& ws, Index first, Index count, const Leftover& leftover,
-                OlsState& state) {
+                OlsParts& state) {
   for (const Index voxel : leftover.voxels) {
     const Index v = voxel - first;
     for (Index k = 0; k < ws.q; ++k) ws.w_row(v / kPanel, k)[v % kPanel] = state.w(k, voxel);
@@ -86,10 +93,10 @@ void store_tile(Workspace& ws, Index first, Index count, const Leftover& leftove
 
 // The tile's voxels that miss a row: so far, in the other state, or in the new data, whose NaN has
 // gone into the sums.
-std::vector<Index> incomplete_voxels(const OlsState& state, const OlsState* other, Index first,
+std::vector<Index> incomplete_voxels(const OlsParts& state, const OlsParts* other, Index first,
                                      Index count, const Workspace& ws) {
   std::vector<Index> voxels;
-  const auto lacks_rows = [](const OlsState& of, Index voxel) {
+  const auto lacks_rows = [](const OlsParts& of, Index voxel) {
     return of.slot(voxel) != MissingVoxels::kComplete;
   };
   for (Index v = 0; v < count; ++v) {
@@ -103,7 +110,7 @@ std::vector<Index> incomplete_voxels(const OlsState& state, const OlsState* othe
 }
 
 // The merged state's own residuals, for the voxels that were not left over.
-void add_rss(const OlsState& other, Index first, Index count, Leftover& leftover, OlsState& state) {
+void add_rss(const OlsParts& other, Index first, Index count, Leftover& leftover, OlsParts& state) {
   auto next = leftover.voxels.begin();
   auto scale = leftover.scaled.begin();
   for (Index v = first; v < first + count; ++v) {
@@ -121,7 +128,7 @@ void add_rss(const OlsState& other, Index first, Index count, Leftover& leftover
 
 // The exponents that the tiles have found. What store_tile left as it was is brought to its
 // voxel's.
-void set_exponents(OlsState& state, const std::vector<Leftover>& leftovers) {
+void set_exponents(OlsParts& state, const std::vector<Leftover>& leftovers) {
   for (const Leftover& leftover : leftovers) {
     if (leftover.scaled.empty()) continue;
     state.exponent.resize(static_cast<std::size_t>(state.n_voxels()), 0);
@@ -159,14 +166,6 @@ template <typename Scalar>
   throw InfiniteValue(0, 0);
 }
 
-void unpack_factor(const double* packed, MatrixXd& r) {
-  const Index q = r.rows();
-  r.setZero();
-  for (Index k = 0; k < q; ++k) {
-    for (Index j = k; j < q; ++j) r(k, j) = *packed++;
-  }
-}
-
 void pack_factor(const MatrixXd& r, double* packed) {
   for (Index k = 0; k < r.rows(); ++k) {
     for (Index j = k; j < r.cols(); ++j) *packed++ = r(k, j);
@@ -174,7 +173,7 @@ void pack_factor(const MatrixXd& r, double* packed) {
 }
 
 // The first time anything is missing: every other voxel has all rows, so far and in this update.
-void start_slots(OlsState& state, const std::vector<Leftover>& leftovers) {
+void start_slots(OlsParts& state, const std::vector<Leftover>& leftovers) {
   const auto before = state.n_rows > 0 ? MissingVoxels::kComplete : MissingVoxels::kAbsent;
   const bool any = std::any_of(leftovers.begin(), leftovers.end(),
                                [](const Leftover& leftover) { return !leftover.voxels.empty(); });
@@ -188,7 +187,7 @@ void start_slots(OlsState& state, const std::vector<Leftover>& leftovers) {
 
 // Room for exactly the factors that will be: growing by halves would take half as much again of the
 // largest thing that is held.
-void reserve_slots(OlsState& state, const std::vector<Leftover>& leftovers, std::size_t size) {
+void reserve_slots(OlsParts& state, const std::vector<Leftover>& leftovers, std::size_t size) {
   MissingVoxels& missing = state.missing;
   std::size_t slots = missing.n_rows.size();
   for (const Leftover& leftover : leftovers) {
@@ -204,7 +203,7 @@ void reserve_slots(OlsState& state, const std::vector<Leftover>& leftovers, std:
 
 // Gives every leftover voxel that has some row a factor of its own. Serial, in voxel order, so that
 // the slots do not depend on the threads.
-std::vector<Index> assign_slots(OlsState& state, const std::vector<Leftover>& leftovers) {
+std::vector<Index> assign_slots(OlsParts& state, const std::vector<Leftover>& leftovers) {
   MissingVoxels& missing = state.missing;
   std::vector<Index> updated;
   if (missing.slot.empty()) start_slots(state, leftovers);
@@ -230,8 +229,8 @@ std::vector<Index> assign_slots(OlsState& state, const std::vector<Leftover>& le
 // The rows of y with missing values, one voxel at a time; rows (m, q) belong to y's rows, or to
 // other's w when another state is merged.
 template <typename Scalar>
-void rotate_voxel_in(OlsState& state, Index voxel, const Eigen::Ref<const RowMatrix>& rows,
-                     const DataView<Scalar>& y, const OlsState* other, double* x) {
+void rotate_voxel_in(OlsParts& state, Index voxel, const Eigen::Ref<const RowMatrix>& rows,
+                     const DataView<Scalar>& y, const OlsParts* other, double* x) {
   const Index q = state.n_working();
   const auto slot = static_cast<std::size_t>(state.slot(voxel));
   double* factor = state.missing.factors.data() + slot * packed_size(q);
@@ -253,61 +252,13 @@ void rotate_voxel_in(OlsState& state, Index voxel, const Eigen::Ref<const RowMat
   }
 }
 
-}  // namespace
-
-OlsState::OlsState(Index n_working, Index n_voxels)
-    : r(MatrixXd::Zero(n_working, n_working)),
-      w(RowMatrix::Zero(n_working, n_voxels)),
-      rss(VectorXd::Zero(n_voxels)) {}
-
-Index OlsState::n_observations(Index voxel) const {
-  const std::int32_t at = slot(voxel);
-  if (at == MissingVoxels::kComplete) return n_rows;
-  return at == MissingVoxels::kAbsent ? 0 : missing.n_rows[static_cast<std::size_t>(at)];
-}
-
-bool OlsState::is_consistent() const {
-  const Index q = w.rows();
-  const std::size_t slots = missing.n_rows.size();
-  const auto entries = static_cast<std::size_t>(missing.slot.empty() && slots == 0 ? 0 : w.cols());
-  const auto is_exponent = [](std::int16_t e) { return std::abs(e) <= kLargestExponent; };
-  if ((has_scales() && static_cast<Index>(exponent.size()) != w.cols()) ||
-      !std::all_of(exponent.begin(), exponent.end(), is_exponent)) {
-    return false;
-  }
-  if (n_rows < 0 || r.rows() != q || r.cols() != q || rss.size() != w.cols() ||
-      missing.factors.size() != slots * packed_size(q) || missing.slot.size() != entries) {
-    return false;
-  }
-  std::vector<bool> taken(slots, false);
-  for (const std::int32_t at : missing.slot) {
-    if (at < MissingVoxels::kAbsent || at >= static_cast<std::int64_t>(slots)) return false;
-    if (at < 0) continue;
-    // Two voxels in one slot would be updated at the same time.
-    if (taken[static_cast<std::size_t>(at)]) return false;
-    taken[static_cast<std::size_t>(at)] = true;
-  }
-  return std::all_of(missing.n_rows.begin(), missing.n_rows.end(),
-                     [](std::int32_t rows) { return rows >= 0; });
-}
-
-MatrixXd OlsState::factor_at(Index voxel) const {
-  const std::int32_t at = slot(voxel);
-  if (at == MissingVoxels::kComplete) return r;
-  MatrixXd own = MatrixXd::Zero(n_working(), n_working());
-  if (at >= 0) {
-    unpack_factor(missing.factors.data() + static_cast<std::size_t>(at) * packed_size(n_working()),
-                  own);
-  }
-  return own;
-}
-
+// Takes up rows (m, q) and their data, or those of another state: its r and w.
 template <typename Scalar>
-void OlsState::take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* intercept,
-                       const DataView<Scalar>& y, const OlsState* other, int n_threads) {
-  const Index q = n_working();
-  const std::vector<Block> blocks = plan_blocks(rows, r, n_rows > 0, intercept);
-  const Index n_tiles = (n_voxels() + kTile - 1) / kTile;
+void take_rows(OlsParts& state, const Eigen::Ref<const RowMatrix>& rows, const VectorXd* intercept,
+               const DataView<Scalar>& y, const OlsParts* other, int n_threads) {
+  const Index q = state.n_working();
+  const std::vector<Block> blocks = plan_blocks(rows, state.r, state.n_rows > 0, intercept);
+  const Index n_tiles = (state.n_voxels() + kTile - 1) / kTile;
   const auto threads = static_cast<int>(
       std::clamp<Index>(n_tiles, 1, static_cast<Index>(resolve_threads(n_threads))));
   const Index block_rows = std::min(kBlockRows, rows.rows()) + q;
@@ -315,25 +266,25 @@ void OlsState::take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* 
   std::vector<Leftover> leftovers(static_cast<std::size_t>(n_tiles));
   std::atomic<bool> infinite{false};
   // Squares of float never leave the range; nor do sums of what two states hold as ordinary.
-  const bool may_scale =
-      has_scales() || (other != nullptr ? other->has_scales() : std::is_same_v<Scalar, double>);
+  const bool may_scale = state.has_scales() ||
+                         (other != nullptr ? other->has_scales() : std::is_same_v<Scalar, double>);
 
   const auto work_on_tile = [&](Index tile, Workspace& ws) {
     const Index first = tile * kTile;
-    const Index count = std::min(kTile, n_voxels() - first);
-    load_tile(*this, first, count, ws);
+    const Index count = std::min(kTile, state.n_voxels() - first);
+    load_tile(state, first, count, ws);
     for (const Block& block : blocks) advance_tile(block, y, first, count, ws);
     Leftover& leftover = leftovers[static_cast<std::size_t>(tile)];
-    if (may_scale) leftover.scaled = find_scaled_voxels(*this, other, y, first, count, ws);
+    if (may_scale) leftover.scaled = find_scaled_voxels(state, other, y, first, count, ws);
     if (!leftover.scaled.empty()) {
-      redo_scaled(*this, other, blocks, y, leftover.scaled, first, ws);
+      redo_scaled(state, other, blocks, y, leftover.scaled, first, ws);
     }
-    leftover.voxels = incomplete_voxels(*this, other, first, count, ws);
-    store_tile(ws, first, count, leftover, *this);
+    leftover.voxels = incomplete_voxels(state, other, first, count, ws);
+    store_tile(ws, first, count, leftover, state);
     if (other == nullptr) {
       count_present(y, leftover, infinite);
     } else {
-      add_rss(*other, first, count, leftover, *this);
+      add_rss(*other, first, count, leftover, state);
     }
   };
   // A task is a run of tiles, so that the tile prefetched next is the task's own.
@@ -345,68 +296,46 @@ void OlsState::take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* 
   });
   if (infinite) throw_infinite(y);
 
-  set_exponents(*this, leftovers);
-  const std::vector<Index> updated = assign_slots(*this, leftovers);
+  set_exponents(state, leftovers);
+  const std::vector<Index> updated = assign_slots(state, leftovers);
   constexpr Index kChunk = 256;
   const auto n_updated = static_cast<Index>(updated.size());
   parallel_for((n_updated + kChunk - 1) / kChunk, threads, [&](Index chunk, int thread) {
     double* x = workspaces[static_cast<std::size_t>(thread)].packed.data();
     const Index end = std::min(n_updated, (chunk + 1) * kChunk);
     for (Index k = chunk * kChunk; k < end; ++k) {
-      rotate_voxel_in(*this, updated[static_cast<std::size_t>(k)], rows, y, other, x);
+      rotate_voxel_in(state, updated[static_cast<std::size_t>(k)], rows, y, other, x);
     }
   });
-  r = blocks.back().r;
-  n_rows += other != nullptr ? other->n_rows : rows.rows();
+  state.r = blocks.back().r;
+  state.n_rows += other != nullptr ? other->n_rows : rows.rows();
+}
+
+}  // namespace
+
+OlsState::OlsState(Index n_working, Index n_voxels) : parts_(empty_parts(n_working, n_voxels)) {}
+
+OlsState::OlsState(OlsParts parts) : parts_(std::move(parts)) {
+  if (!parts_.is_consistent()) throw std::invalid_argument("the parts of a state do not fit");
 }
 
 template <typename Scalar>
 void OlsState::update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
                       const DataView<Scalar>& y, int n_threads) {
   if (rows.rows() == 0) return;
-  take_up(rows, &intercept, y, nullptr, n_threads);
+  take_rows(parts_, rows, &intercept, y, nullptr, n_threads);
 }
 
 void OlsState::merge(const OlsState& other, int n_threads) {
-  if (other.n_rows == 0) return;
+  if (other.n_rows() == 0) return;
   if (&other == this) {
     merge(OlsState(other), n_threads);
     return;
   }
-  const RowMatrix rows = other.r;
-  const DataView<double> y{other.w.data(), other.w.rows(), other.w.cols(), other.w.cols(), 1};
-  take_up(rows, nullptr, y, &other, n_threads);
-}
-
-OlsState OlsState::select(const std::vector<Index>& voxels) const {
-  OlsState out(n_working(), static_cast<Index>(voxels.size()));
-  out.n_rows = n_rows;
-  out.r = r;
-  for (Index k = 0; k < n_working(); ++k) {
-    for (Index v = 0; v < out.n_voxels(); ++v) {
-      out.w(k, v) = w(k, voxels[static_cast<std::size_t>(v)]);
-    }
-  }
-  const std::size_t size = packed_size(n_working());
-  bool complete = true;
-  std::vector<std::int32_t> slots(voxels.size(), MissingVoxels::kComplete);
-  for (std::size_t v = 0; v < voxels.size(); ++v) {
-    out.rss[static_cast<Index>(v)] = rss[voxels[v]];
-    const std::int32_t old = slot(voxels[v]);
-    complete = complete && old == MissingVoxels::kComplete;
-    slots[v] = old;
-    if (old < 0) continue;
-    slots[v] = static_cast<std::int32_t>(out.missing.n_rows.size());
-    const double* factor = missing.factors.data() + static_cast<std::size_t>(old) * size;
-    out.missing.factors.insert(out.missing.factors.end(), factor, factor + size);
-    out.missing.n_rows.push_back(missing.n_rows[static_cast<std::size_t>(old)]);
-  }
-  if (!complete) out.missing.slot = std::move(slots);
-  if (has_scales()) {
-    for (const Index voxel : voxels)
-      out.exponent.push_back(exponent[static_cast<std::size_t>(voxel)]);
-  }
-  return out;
+  const RowMatrix rows = other.r();
+  const Index n = other.n_voxels();
+  const DataView<double> y{other.w().data(), other.n_working(), n, n, 1};
+  take_rows(parts_, rows, nullptr, y, &other.parts_, n_threads);
 }
 
 template void OlsState::update(const Eigen::Ref<const RowMatrix>&, const VectorXd&,

@@ -15,17 +15,17 @@ using Eigen::Index;
 // Lines done at once, one a lane of the registers: the filter's steps depend on each other within a
 // line, and 32 lanes are the four to sixteen independent registers that hide its latency, while a
 // tile of 32 lines of 100 voxels (26 kB) stays in the first-level cache.
-constexpr Index kLanes = 32;
-using Lanes = Eigen::Array<double, kLanes, 1>;
-using LaneMap = Eigen::Map<Lanes>;
-using ConstLaneMap = Eigen::Map<const Lanes>;
+constexpr Index kLines = 32;
+using LineValues = Eigen::Array<double, kLines, 1>;
+using LineMap = Eigen::Map<LineValues>;
+using ConstLineMap = Eigen::Map<const LineValues>;
 
 const double kPole = std::sqrt(3.0) - 2.0;
 constexpr double kGain = 6.0;   // (1 - pole)(1 - 1 / pole)
 constexpr Index kHorizon = 32;  // pole^32 is 5e-19: later terms are below a double's last bit
 
-ConstLaneMap row_of(const double* rows, Index row) { return ConstLaneMap(rows + row * kLanes); }
-LaneMap row_of(double* rows, Index row) { return LaneMap(rows + row * kLanes); }
+ConstLineMap row_of(const double* rows, Index row) { return ConstLineMap(rows + row * kLines); }
+LineMap row_of(double* rows, Index row) { return LineMap(rows + row * kLines); }
 
 Index mirrored(Index voxel, Index n) {
   if (n == 1) return 0;
@@ -35,8 +35,8 @@ Index mirrored(Index voxel, Index n) {
 }
 
 // First value of the causal filter: the sum over the line, mirrored to both sides without end.
-Lanes causal_start(const double* rows, Index n) {
-  Lanes sum = row_of(rows, 0);
+LineValues causal_start(const double* rows, Index n) {
+  LineValues sum = row_of(rows, 0);
   double power = kPole;
   if (n - 1 > kHorizon) {
     for (Index i = 1; i <= kHorizon; ++i, power *= kPole) sum += power * row_of(rows, i);
@@ -52,7 +52,7 @@ Lanes causal_start(const double* rows, Index n) {
 
 // From values, times kGain, to coefficients; n >= 2.
 void filter_rows(double* rows, Index n) {
-  Lanes state = causal_start(rows, n);
+  LineValues state = causal_start(rows, n);
   row_of(rows, 0) = state;
   for (Index i = 1; i < n; ++i) {
     state = row_of(rows, i) + kPole * state;
@@ -80,9 +80,9 @@ void load_rows(const In* in, const Lines& lines, Index n, double gain, double* r
   if (lines.lane_stride == 1) {
     for (Index i = 0; i < n; ++i) {
       const In* from = in + i * lines.step;
-      double* row = rows + i * kLanes;
-      if (lines.n_lanes == kLanes) {
-        for (Index lane = 0; lane < kLanes; ++lane)
+      double* row = rows + i * kLines;
+      if (lines.n_lanes == kLines) {
+        for (Index lane = 0; lane < kLines; ++lane)
           row[lane] = gain * static_cast<double>(from[lane]);
       } else {
         for (Index lane = 0; lane < lines.n_lanes; ++lane) {
@@ -95,21 +95,21 @@ void load_rows(const In* in, const Lines& lines, Index n, double gain, double* r
   for (Index lane = 0; lane < lines.n_lanes; ++lane) {
     const In* from = in + lane * lines.lane_stride;
     for (Index i = 0; i < n; ++i) {
-      rows[i * kLanes + lane] = gain * static_cast<double>(from[i * lines.step]);
+      rows[i * kLines + lane] = gain * static_cast<double>(from[i * lines.step]);
     }
   }
 }
 
 void pad_rows(double* padded, Index n) {
-  double* rows = padded + kPadBefore * kLanes;
+  double* rows = padded + kPadBefore * kLines;
   row_of(padded, 0) = row_of(rows, mirrored(-1, n));
   row_of(rows, n) = row_of(rows, mirrored(n, n));
   row_of(rows, n + 1) = row_of(rows, mirrored(n + 1, n));
 }
 
 template <Index n_taps>
-Lanes combine(const double* rows, const double* weights) {
-  Lanes sum = weights[0] * row_of(rows, 0);
+LineValues combine(const double* rows, const double* weights) {
+  LineValues sum = weights[0] * row_of(rows, 0);
   for (Index tap = 1; tap < n_taps; ++tap) sum += weights[tap] * row_of(rows, tap);
   return sum;
 }
@@ -119,12 +119,12 @@ Lanes combine(const double* rows, const double* weights) {
 template <Index n_taps, typename Out>
 void combine_rows(const AxisPlan& plan, const double* padded, Index n_lanes, Index step, Out* out) {
   for (Index voxel = 0; voxel < plan.n_out(); ++voxel) {
-    const Lanes sum =
-        combine<n_taps>(padded + plan.starts[static_cast<std::size_t>(voxel)] * kLanes,
+    const LineValues sum =
+        combine<n_taps>(padded + plan.starts[static_cast<std::size_t>(voxel)] * kLines,
                         plan.weights.data() + voxel * n_taps);
     Out* to = out + voxel * step;
-    if (n_lanes == kLanes) {
-      for (Index lane = 0; lane < kLanes; ++lane) to[lane] = static_cast<Out>(sum[lane]);
+    if (n_lanes == kLines) {
+      for (Index lane = 0; lane < kLines; ++lane) to[lane] = static_cast<Out>(sum[lane]);
     } else {
       for (Index lane = 0; lane < n_lanes; ++lane) to[lane] = static_cast<Out>(sum[lane]);
     }
@@ -142,11 +142,11 @@ template <typename Out>
 void store_lines(const AxisPlan& plan, const double* padded, double* tile, const Lines& lines,
                  Out* out) {
   if (lines.lane_stride == 1) return combine_rows(plan, padded, lines.n_lanes, lines.step, out);
-  combine_rows(plan, padded, kLanes, kLanes, tile);
+  combine_rows(plan, padded, kLines, kLines, tile);
   for (Index lane = 0; lane < lines.n_lanes; ++lane) {
     Out* to = out + lane * lines.lane_stride;
     for (Index voxel = 0; voxel < plan.n_out(); ++voxel) {
-      to[voxel * lines.step] = static_cast<Out>(tile[voxel * kLanes + lane]);
+      to[voxel * lines.step] = static_cast<Out>(tile[voxel * kLines + lane]);
     }
   }
 }
@@ -188,19 +188,19 @@ void apply_axis(const AxisPlan& plan, std::size_t axis, const Box<const In>& in,
   const std::size_t lane_axis = axis == 0 ? 1 : 0;
   const std::size_t other_axis = 3 - axis - lane_axis;
   const Index n = in.shape[axis];
-  const Index n_tiles = (in.shape[lane_axis] + kLanes - 1) / kLanes;
+  const Index n_tiles = (in.shape[lane_axis] + kLines - 1) / kLines;
   const Index n_tasks = n_tiles * in.shape[other_axis];
-  const Index padded_size = (n + kPadding) * kLanes;
-  const Index tile_size = axis == 0 ? plan.n_out() * kLanes : 0;
+  const Index padded_size = (n + kPadding) * kLines;
+  const Index tile_size = axis == 0 ? plan.n_out() * kLines : 0;
   const Index room = padded_size + tile_size;
   const auto n_workers = std::min<Index>(resolve_threads(n_threads), n_tasks);
   std::vector<double> workspace(static_cast<std::size_t>(n_workers * room), 0.0);
   parallel_for(n_tasks, n_threads, [&](Index task, int thread) {
-    const Index first = (task % n_tiles) * kLanes;
+    const Index first = (task % n_tiles) * kLines;
     const Index other = task / n_tiles;
-    const Index n_lanes = std::min(kLanes, in.shape[lane_axis] - first);
+    const Index n_lanes = std::min(kLines, in.shape[lane_axis] - first);
     double* padded = workspace.data() + thread * room;
-    double* rows = padded + kPadBefore * kLanes;
+    double* rows = padded + kPadBefore * kLines;
     const In* from = in.data + first * in.strides[lane_axis] + other * in.strides[other_axis];
     Out* to = out.data + first * out.strides[lane_axis] + other * out.strides[other_axis];
     const Lines lines_in{n_lanes, in.strides[lane_axis], in.strides[axis]};

@@ -15,7 +15,7 @@ namespace {
 using Eigen::Index;
 
 constexpr int kDepth = 2;
-constexpr Index kBlock = 32;
+constexpr Index kExtremes = 32;  // smallest and largest values under way, which hides latency
 
 // The mean of the known ones of a voxel's six neighbours; false if there is none.
 struct Neighbours {
@@ -81,23 +81,23 @@ FiniteRange range_with_holes(const Scalar* values, Index n) {
 template <typename Scalar>
 FiniteRange finite_range(const Scalar* values, Index n) {
   // Lane by lane, because a compiler may not reorder the minimum of a row of floats.
-  Scalar low[kBlock] = {};
-  Scalar high[kBlock] = {};
-  Scalar hole[kBlock] = {};  // value - value is NaN for NaN and infinity, else zero
+  Scalar low[kExtremes] = {};
+  Scalar high[kExtremes] = {};
+  Scalar hole[kExtremes] = {};  // value - value is NaN for NaN and infinity, else zero
   const auto update = [&](Index lane, Scalar value) {
     low[lane] = value < low[lane] ? value : low[lane];
     high[lane] = value > high[lane] ? value : high[lane];
     hole[lane] += value - value;
   };
   Index i = 0;
-  for (; i + kBlock <= n; i += kBlock) {
-    for (Index lane = 0; lane < kBlock; ++lane) update(lane, values[i + lane]);
+  for (; i + kExtremes <= n; i += kExtremes) {
+    for (Index lane = 0; lane < kExtremes; ++lane) update(lane, values[i + lane]);
   }
   for (; i < n; ++i) update(0, values[i]);
-  const bool has_holes = std::any_of(hole, hole + kBlock, [](Scalar h) { return h != 0; });
+  const bool has_holes = std::any_of(hole, hole + kExtremes, [](Scalar h) { return h != 0; });
   if (has_holes) return range_with_holes(values, n);
-  return {static_cast<double>(*std::min_element(low, low + kBlock)),
-          static_cast<double>(*std::max_element(high, high + kBlock)), true};
+  return {static_cast<double>(*std::min_element(low, low + kExtremes)),
+          static_cast<double>(*std::max_element(high, high + kExtremes)), true};
 }
 
 template <typename Scalar>

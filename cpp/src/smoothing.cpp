@@ -9,6 +9,7 @@
 #include <string>
 
 #include "groupglm/parallel.hpp"
+#include "lanes.hpp"
 
 namespace groupglm {
 
@@ -16,34 +17,25 @@ namespace {
 
 using Eigen::Index;
 
-// One SIMD register of doubles. A block of outputs holds four: enough sums under way to hide how
-// long an addition takes, few enough for the register file.
-#if defined(__AVX512F__)
-constexpr int kLane = 8;
-#elif defined(__AVX__)
-constexpr int kLane = 4;
-#else
-constexpr int kLane = 2;
-#endif
-constexpr int kLanes = 4;
-constexpr Index kBlock = Index{kLane} * kLanes;
+// Registers of outputs worked on together: enough sums under way to hide how long an addition
+// takes, few enough for the register file.
+constexpr int kSums = 4;
+constexpr Index kStrip = Index{kLane} * kSums;
 
 // Values of a plane that are smoothed together along the third axis. A plane is one run of memory,
-// so a panel need not end where a row does. The 15 rows that a kernel of radius 7 works on are then
-// 7.5 KiB, well within the first-level cache.
-constexpr Index kPanel = 64;
-static_assert(kPanel % kBlock == 0);
+// so a run of columns need not end where a row does. The 15 rows that a kernel of radius 7 works on
+// are then 7.5 KiB, well within the first-level cache.
+constexpr Index kColumns = 64;
+static_assert(kColumns % kStrip == 0);
 
 // Starting threads takes longer than smoothing so few voxels.
 constexpr Index kSerialVoxels = 1 << 14;
 
-using Lane = Eigen::Array<double, kLane, 1>;
-using LaneMap = Eigen::Map<const Lane>;
 // Aligned, because a load that crosses a cache line takes twice as long, and with AVX-512 every
 // load of an unaligned row would.
 using Buffer = std::vector<double, Eigen::aligned_allocator<double>>;
 
-Index padded(Index n) { return (n + kBlock - 1) / kBlock * kBlock; }
+Index padded(Index n) { return (n + kStrip - 1) / kStrip * kStrip; }
 
 struct Kernel {
   std::vector<double> half;
@@ -55,18 +47,18 @@ struct Kernel {
 void convolve(const double* at, Index pitch, const Kernel& kernel, Index width, double* out) {
   const double* half = kernel.half.data();
   const Index radius = kernel.radius();
-  for (Index v = 0; v < width; v += kBlock) {
-    Lane sum[kLanes];
+  for (Index v = 0; v < width; v += kStrip) {
+    Lane sum[kSums];
     for (auto& lane : sum) lane.setZero();
     const double* below = at + v - radius * pitch;
     const double* above = at + v + radius * pitch;
     for (Index k = radius; k > 0; --k, below += pitch, above -= pitch) {
-      for (int l = 0; l < kLanes; ++l) {
+      for (int l = 0; l < kSums; ++l) {
         sum[l] += half[k] * (LaneMap(below + l * kLane) + LaneMap(above + l * kLane));
       }
     }
-    for (int l = 0; l < kLanes; ++l) {
-      Eigen::Map<Lane>(out + v + l * kLane) = sum[l] + half[0] * LaneMap(at + v + l * kLane);
+    for (int l = 0; l < kSums; ++l) {
+      LaneOut(out + v + l * kLane) = sum[l] + half[0] * LaneMap(at + v + l * kLane);
     }
   }
 }
@@ -146,26 +138,26 @@ class Slice {
   Buffer line_, rows_, out_;
 };
 
-// A panel of neighbouring values of a plane, through all slices; a thread's workspace.
-class Panel {
+// A run of neighbouring values of a plane, through all slices; a thread's workspace.
+class ColumnRun {
  public:
-  Panel(Index nz, const Kernel& z)
+  ColumnRun(Index nz, const Kernel& z)
       : nz_(nz),
         z_(z),
-        rows_(static_cast<std::size_t>((nz + 2 * z.radius()) * kPanel)),
-        out_(static_cast<std::size_t>(kPanel)) {}
+        rows_(static_cast<std::size_t>((nz + 2 * z.radius()) * kColumns)),
+        out_(static_cast<std::size_t>(kColumns)) {}
 
   template <typename Scalar, typename Read>
   void load(const Scalar* values, Index plane, Index width, Read read) {
-    double* rows = rows_.data() + z_.radius() * kPanel;
+    double* rows = rows_.data() + z_.radius() * kColumns;
     for (Index k = 0; k < nz_; ++k) {
-      std::transform(values + k * plane, values + k * plane + width, rows + k * kPanel, read);
+      std::transform(values + k * plane, values + k * plane + width, rows + k * kColumns, read);
     }
-    mirror(rows, nz_, kPanel, z_.radius(), kPanel);
+    mirror(rows, nz_, kColumns, z_.radius(), kColumns);
   }
 
   const double* row(Index k) {
-    convolve(rows_.data() + (z_.radius() + k) * kPanel, kPanel, z_, kPanel, out_.data());
+    convolve(rows_.data() + (z_.radius() + k) * kColumns, kColumns, z_, kColumns, out_.data());
     return out_.data();
   }
 
@@ -198,7 +190,7 @@ class Smoother {
   }
 
  private:
-  Index n_panels() const { return (plane_ + kPanel - 1) / kPanel; }
+  Index n_runs() const { return (plane_ + kColumns - 1) / kColumns; }
 
   template <typename Workspace, typename Make>
   std::vector<Workspace> one_a_thread(Index n_tasks, const Make& make) const {
@@ -211,8 +203,8 @@ class Smoother {
   std::vector<Slice> slices() const {
     return one_a_thread<Slice>(shape_[2], [&] { return Slice(shape_[0], shape_[1], x_, y_); });
   }
-  std::vector<Panel> panels() const {
-    return one_a_thread<Panel>(n_panels(), [&] { return Panel(shape_[2], z_); });
+  std::vector<ColumnRun> runs() const {
+    return one_a_thread<ColumnRun>(n_runs(), [&] { return ColumnRun(shape_[2], z_); });
   }
 
   bool has_missing() const {
@@ -239,13 +231,13 @@ class Smoother {
       });
     }
     if (z_.radius() == 0) return;
-    std::vector<Panel> work = panels();
-    parallel_for(n_panels(), n_threads_, [&](Index p, int thread) {
-      Panel& panel = work[static_cast<std::size_t>(thread)];
-      Scalar* values = volume_ + p * kPanel;
-      const Index width = std::min(kPanel, plane_ - p * kPanel);
-      panel.load(values, plane_, width, AsIs());
-      for (Index k = 0; k < shape_[2]; ++k) store(panel.row(k), width, values + k * plane_);
+    std::vector<ColumnRun> work = runs();
+    parallel_for(n_runs(), n_threads_, [&](Index p, int thread) {
+      ColumnRun& run = work[static_cast<std::size_t>(thread)];
+      Scalar* values = volume_ + p * kColumns;
+      const Index width = std::min(kColumns, plane_ - p * kColumns);
+      run.load(values, plane_, width, AsIs());
+      for (Index k = 0; k < shape_[2]; ++k) store(run.row(k), width, values + k * plane_);
     });
   }
 
@@ -253,7 +245,7 @@ class Smoother {
     // G(p), negative where the voxel itself is missing: so that no map of them is needed besides.
     std::vector<Scalar> weights(static_cast<std::size_t>(plane_ * shape_[2]));
     smooth_missing_slices(weights.data());
-    smooth_missing_panels(weights.data());
+    smooth_missing_runs(weights.data());
   }
 
   void smooth_missing_slices(Scalar* weights) {
@@ -277,15 +269,15 @@ class Smoother {
     });
   }
 
-  void smooth_missing_panels(const Scalar* weights) {
-    std::vector<Panel> work = panels();
-    std::vector<Panel> presence = panels();
-    parallel_for(n_panels(), n_threads_, [&](Index p, int thread) {
-      Panel& sums = work[static_cast<std::size_t>(thread)];
-      Panel& present = presence[static_cast<std::size_t>(thread)];
-      Scalar* values = volume_ + p * kPanel;
-      const Scalar* weight = weights + p * kPanel;
-      const Index width = std::min(kPanel, plane_ - p * kPanel);
+  void smooth_missing_runs(const Scalar* weights) {
+    std::vector<ColumnRun> work = runs();
+    std::vector<ColumnRun> presence = runs();
+    parallel_for(n_runs(), n_threads_, [&](Index p, int thread) {
+      ColumnRun& sums = work[static_cast<std::size_t>(thread)];
+      ColumnRun& present = presence[static_cast<std::size_t>(thread)];
+      Scalar* values = volume_ + p * kColumns;
+      const Scalar* weight = weights + p * kColumns;
+      const Index width = std::min(kColumns, plane_ - p * kColumns);
       sums.load(values, plane_, width, AsIs());
       present.load(weight, plane_, width, Magnitude());
       for (Index k = 0; k < shape_[2]; ++k) {

@@ -17,7 +17,7 @@ namespace {
 
 using detail::TailTable;
 
-constexpr int kLane = TailTable::kLane;
+constexpr int kBatch = TailTable::kBatch;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 // Below a quarter a tail gives its z by its logarithm, above by the probability around the median.
@@ -37,10 +37,10 @@ void require_df(double df, const char* name) {
 // sqrt(2 x) of a block, in a loop of its own: that std::sqrt may set errno is a branch, which keeps
 // everything beside it from being vectorised.
 void root_of_twice(const double* x, double* out) {
-  for (int i = 0; i < kLane; ++i) out[i] = std::sqrt(2.0 * x[i]);
+  for (int i = 0; i < kBatch; ++i) out[i] = std::sqrt(2.0 * x[i]);
 }
 
-// p and z of n values: by the table for a block of kLane at a time, the last one padded, so that
+// p and z of n values: by the table for a block of kBatch at a time, the last one padded, so that
 // every value passes through the same instructions whatever n is; then by distribution.exact() for
 // those outside the table. `roots` fills exponent and signed root of a block (NaN: not for the
 // table), and `score_to_z` maps (root, score) to z.
@@ -48,32 +48,32 @@ template <typename Distribution, typename Roots, typename ScoreToZ>
 void by_table(const Distribution& distribution, const TailTable& table, const double* in,
               std::ptrdiff_t n, double* p, double* z, const Roots& roots,
               const ScoreToZ& score_to_z) {
-  alignas(64) double value[kLane];
-  alignas(64) double exponent[kLane];
-  alignas(64) double root[kLane];
-  alignas(64) double inside[kLane];
-  alignas(64) double scaled[kLane];
-  alignas(64) double score[kLane];
+  alignas(64) double value[kBatch];
+  alignas(64) double exponent[kBatch];
+  alignas(64) double root[kBatch];
+  alignas(64) double inside[kBatch];
+  alignas(64) double scaled[kBatch];
+  alignas(64) double score[kBatch];
   const double lower = -table.lower_limit();
   const double upper = table.upper_limit();
-  for (std::ptrdiff_t start = 0; start < n; start += kLane) {
-    const std::ptrdiff_t count = std::min<std::ptrdiff_t>(kLane, n - start);
+  for (std::ptrdiff_t start = 0; start < n; start += kBatch) {
+    const std::ptrdiff_t count = std::min<std::ptrdiff_t>(kBatch, n - start);
     std::copy(in + start, in + start + count, value);
-    std::fill(value + count, value + kLane, 1.0);
+    std::fill(value + count, value + kBatch, 1.0);
     roots(value, exponent, root);
-    for (int i = 0; i < kLane; ++i) {
+    for (int i = 0; i < kBatch; ++i) {
       inside[i] = detail::lane_select((root[i] < upper) & (root[i] > lower), root[i], 0.0);
     }
     table.evaluate(inside, p != nullptr ? scaled : nullptr, z != nullptr ? score : nullptr);
     if (p != nullptr) {
-      for (int i = 0; i < kLane; ++i) {
+      for (int i = 0; i < kBatch; ++i) {
         const double tail = scaled[i] * detail::lane_exp_negative(exponent[i]);
         scaled[i] = detail::lane_select(root[i] < 0.0, 1.0 - tail, tail);
       }
       std::copy(scaled, scaled + count, p + start);
     }
     if (z != nullptr) {
-      for (int i = 0; i < kLane; ++i) score[i] = score_to_z(root[i], score[i]);
+      for (int i = 0; i < kBatch; ++i) score[i] = score_to_z(root[i], score[i]);
       std::copy(score, score + count, z + start);
     }
     for (std::ptrdiff_t i = 0; i < count; ++i) {
@@ -174,12 +174,12 @@ void StudentT::p_and_z(const double* t, std::ptrdiff_t n, double* p, double* z) 
   const double inverse_df = 1.0 / df_;
   const double half_df = 0.5 * df_;
   const auto roots = [=](const double* value, double* exponent, double* root) {
-    for (int i = 0; i < kLane; ++i) {
+    for (int i = 0; i < kBatch; ++i) {
       const double q = value[i] * value[i] * inverse_df;
       exponent[i] = half_df * detail::lane_log1p(q, 1.0 + q);
     }
     root_of_twice(exponent, root);
-    for (int i = 0; i < kLane; ++i) {
+    for (int i = 0; i < kBatch; ++i) {
       // The square of a tiny t loses digits to underflow, but then w = t to full precision; that of
       // a huge one overflows.
       const double magnitude = std::fabs(value[i]);
@@ -322,7 +322,7 @@ void FisherF::p_and_z(const double* f, std::ptrdiff_t n, double* p, double* z) c
   const double a_share = a / (a + b);
   const double b_share = b / (a + b);
   const auto roots = [=](const double* value, double* exponent, double* root) {
-    for (int i = 0; i < kLane; ++i) {
+    for (int i = 0; i < kBatch; ++i) {
       const double inverse = 1.0 / value[i];
       const double excess = value[i] - 1.0;
       const double v = (value[i] + ratio) * a_share;
@@ -332,7 +332,7 @@ void FisherF::p_and_z(const double* f, std::ptrdiff_t n, double* p, double* z) c
       exponent[i] = detail::lane_select(both > 0.0, both, 0.0);
     }
     root_of_twice(exponent, root);
-    for (int i = 0; i < kLane; ++i) {
+    for (int i = 0; i < kBatch; ++i) {
       const bool usable = (value[i] < kLargest) & (value[i] > 1.0 / kLargest);
       const double w = std::copysign(root[i], value[i] - 1.0);
       root[i] = detail::lane_select(usable, w, kNaN);

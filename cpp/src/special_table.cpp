@@ -119,7 +119,7 @@ namespace {
 // Coefficient by coefficient over the block, not value by value, so that the compiler vectorises.
 void horner_block(const double* rows, const std::int64_t* offset, const double* local,
                   double* out) {
-  for (int i = 0; i < TailTable::kLane; ++i) {
+  for (int i = 0; i < TailTable::kBatch; ++i) {
     const double* c = rows + offset[i];
     double sum = c[TailTable::kDegree];
     for (int k = TailTable::kDegree - 1; k >= 0; --k) sum = sum * local[i] + c[k];
@@ -130,11 +130,11 @@ void horner_block(const double* rows, const std::int64_t* offset, const double* 
 }  // namespace
 
 void TailTable::evaluate(const double* root, double* scaled_tail, double* score) const {
-  alignas(64) std::int64_t offset[kLane];
-  alignas(64) double local[kLane];
+  alignas(64) std::int64_t offset[kBatch];
+  alignas(64) double local[kBatch];
   const double* rows = coefficients_.data();
   const std::uint64_t lower_start = static_cast<std::uint64_t>(lower_offset_) * kStride;
-  for (int i = 0; i < kLane; ++i) {
+  for (int i = 0; i < kBatch; ++i) {
     const double shifted = 1.0 + root[i] * root[i];
     std::uint64_t bits = 0;
     std::memcpy(&bits, &shifted, sizeof bits);
@@ -143,7 +143,7 @@ void TailTable::evaluate(const double* root, double* scaled_tail, double* score)
     const std::uint64_t below = std::uint64_t{0} - static_cast<std::uint64_t>(root[i] < 0.0);
     offset[i] = static_cast<std::int64_t>(piece * kStride + (below & lower_start));
   }
-  for (int i = 0; i < kLane; ++i) {
+  for (int i = 0; i < kBatch; ++i) {
     local[i] = (std::fabs(root[i]) - rows[offset[i]]) * rows[offset[i] + 1];
   }
   if (scaled_tail != nullptr) horner_block(rows + 2, offset, local, scaled_tail);

@@ -21,7 +21,7 @@ struct TableValue {
 class TailTable {
  public:
   static constexpr int kDegree = 12;
-  static constexpr int kLane = 64;  // values a block; a multiple of every vector width
+  static constexpr int kBatch = 64;  // values at a time; a multiple of every vector width
   static constexpr int kMaxPieces = 43;
 
   // Upper end in |w| of the pieces 0 .. n_pieces - 1.
@@ -38,7 +38,7 @@ class TailTable {
   double upper_limit() const { return upper_limit_; }
   double lower_limit() const { return lower_limit_; }
 
-  // For a block of kLane roots w, each inside the limits: h and the score where wanted.
+  // For kBatch roots w, each inside the limits: h and the score where wanted.
   void evaluate(const double* root, double* scaled_tail, double* score) const;
 
  private:

@@ -128,17 +128,17 @@ DataView<Scalar> panel_view(const DataView<Scalar>& y, const Block& block, Index
 
 // rss += total - |w|^2, or the residuals' own squares where that difference is unsafe.
 inline void add_residuals(const Block& block, Index panel, Workspace& ws) {
-  using Lanes = Eigen::Map<Eigen::Array<double, kPanel, 1>>;
-  Lanes added(ws.scratch.data());
+  using PanelRow = Eigen::Map<Eigen::Array<double, kPanel, 1>>;
+  PanelRow added(ws.scratch.data());
   const Eigen::Array<double, kPanel, 1> total = added;
-  for (Index k = 0; k < ws.q; ++k) added -= Lanes(ws.w_next.data() + k * kPanel).square();
+  for (Index k = 0; k < ws.q; ++k) added -= PanelRow(ws.w_next.data() + k * kPanel).square();
   if ((added < kResidualGuard * total).any()) {
-    Lanes exact(ws.scratch.data() + kPanel);
+    PanelRow exact(ws.scratch.data() + kPanel);
     projection_loops().residual(block.q.data(), block.n_rows(), ws.q, ws.packed.data(),
                                 ws.w_next.data(), exact.data());
     added = (added < kResidualGuard * total).select(exact, added).eval();
   }
-  Lanes(ws.rss.data() + panel * kPanel) += added;
+  PanelRow(ws.rss.data() + panel * kPanel) += added;
 }
 
 // Brings one panel's (w, rss) one block further.
@@ -149,15 +149,15 @@ inline void add_residuals(const Block& block, Index panel, Workspace& ws) {
 template <typename Scalar>
 void advance_panel(const Block& block, Index panel, const DataView<Scalar>& rows,
                    const Ahead& ahead, Workspace& ws) {
-  using Lanes = Eigen::Map<Eigen::Array<double, kPanel, 1>>;
-  Lanes shift(ws.shift.data());
+  using PanelRow = Eigen::Map<Eigen::Array<double, kPanel, 1>>;
+  PanelRow shift(ws.shift.data());
   shift.setZero();
   for (Index v = 0; v < rows.n_voxels && block.shifted(); ++v) {
     shift[v] = static_cast<double>(rows(0, v));
   }
   for (Index k = 0; k < block.n_prior; ++k) {
-    Lanes row(ws.packed.data() + k * kPanel);
-    row = Lanes(ws.w_row(panel, k));
+    PanelRow row(ws.packed.data() + k * kPanel);
+    row = PanelRow(ws.w_row(panel, k));
     if (block.shifted()) row -= block.ones_in[k] * shift;
   }
   double* y = ws.packed.data();
@@ -172,8 +172,8 @@ void advance_panel(const Block& block, Index panel, const DataView<Scalar>& rows
   }
   add_residuals(block, panel, ws);
   for (Index k = 0; k < ws.q; ++k) {
-    Lanes w(ws.w_row(panel, k));
-    w = Lanes(ws.w_next.data() + k * kPanel);
+    PanelRow w(ws.w_row(panel, k));
+    w = PanelRow(ws.w_next.data() + k * kPanel);
     if (block.shifted()) w += block.ones_out[k] * shift;
   }
 }

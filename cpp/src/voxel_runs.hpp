@@ -19,7 +19,7 @@ inline void multiply_run(const MatrixXd& a, const OlsState& state, Index first, 
   for (Index i = 0; i < a.rows(); ++i) {
     auto row = out.row(i).segment(first, count);
     row.setZero();
-    for (Index k = 0; k < a.cols(); ++k) row += a(i, k) * state.w.row(k).segment(first, count);
+    for (Index k = 0; k < a.cols(); ++k) row += a(i, k) * state.w().row(k).segment(first, count);
   }
 }
 
@@ -30,7 +30,7 @@ inline void add_squares_run(const MatrixXd& basis, const OlsState& state, Index 
   for (Index i = 0; i < basis.cols(); ++i) {
     projected.setZero();
     for (Index k = 0; k < basis.rows(); ++k) {
-      projected += basis(k, i) * state.w.row(k).segment(first, count);
+      projected += basis(k, i) * state.w().row(k).segment(first, count);
     }
     out += projected.array().square().transpose();
   }
@@ -47,9 +47,9 @@ inline double rounding_share(Index n_rows) {
 inline void clear_rounding(const OlsState& state, Index first, Index count, Index n_rows,
                            Array sums) {
   const double share = rounding_share(n_rows);
-  Eigen::ArrayXd size = state.rss.segment(first, count).array();
+  Eigen::ArrayXd size = state.rss().segment(first, count).array();
   for (Index k = 0; k < state.n_working(); ++k) {
-    size += state.w.row(k).segment(first, count).array().square().transpose();
+    size += state.w().row(k).segment(first, count).array().square().transpose();
   }
   sums = (sums < share * share * size).select(0.0, sums);
 }

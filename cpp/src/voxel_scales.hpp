@@ -38,14 +38,14 @@ struct ScaledVoxel {
 
 // The tile's voxels whose sums of squares are not of ordinary size, NaN and zero included, or that
 // have an exponent already.
-inline std::vector<Index> voxels_to_look_at(const OlsState& state, const OlsState* other,
+inline std::vector<Index> voxels_to_look_at(const OlsParts& state, const OlsParts* other,
                                             Index first, Index count, Workspace& ws) {
-  using Lanes = Eigen::Map<Eigen::Array<double, kPanel, 1>>;
+  using PanelRow = Eigen::Map<Eigen::Array<double, kPanel, 1>>;
   const bool any_scaled = state.has_scales() || (other != nullptr && other->has_scales());
   std::vector<Index> voxels;
   for (Index panel = 0; panel * kPanel < count; ++panel) {
-    Eigen::Array<double, kPanel, 1> size = Lanes(ws.rss.data() + panel * kPanel);
-    for (Index k = 0; k < ws.q; ++k) size += Lanes(ws.w_row(panel, k)).square();
+    Eigen::Array<double, kPanel, 1> size = PanelRow(ws.rss.data() + panel * kPanel);
+    for (Index k = 0; k < ws.q; ++k) size += PanelRow(ws.w_row(panel, k)).square();
     if (!any_scaled && (size >= kSmallestSquare && size <= kLargestSquare).all()) continue;
     const Index n = std::min(kPanel, count - panel * kPanel);
     for (Index v = 0; v < n; ++v) {
@@ -59,13 +59,13 @@ inline std::vector<Index> voxels_to_look_at(const OlsState& state, const OlsStat
 }
 
 // The largest size of a voxel's numbers in a state, in the state's scale.
-inline double largest_of_state(const OlsState& state, Index voxel) {
+inline double largest_of_state(const OlsParts& state, Index voxel) {
   return std::max(state.w.col(voxel).cwiseAbs().maxCoeff(), std::sqrt(state.rss[voxel]));
 }
 
 /// The voxels of a tile that must be worked on in another scale than the data's.
 template <typename Scalar>
-std::vector<ScaledVoxel> find_scaled_voxels(const OlsState& state, const OlsState* other,
+std::vector<ScaledVoxel> find_scaled_voxels(const OlsParts& state, const OlsParts* other,
                                             const DataView<Scalar>& y, Index first, Index count,
                                             Workspace& ws) {
   const std::vector<Index> voxels = voxels_to_look_at(state, other, first, count, ws);

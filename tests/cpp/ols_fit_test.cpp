@@ -149,7 +149,9 @@ TEST_CASE("a constant voxel has no residual and no share explained") {
     for (Index v = 0; v < 4; ++v) y.col(v).setConstant(values[v]);
     for (const bool missing : {false, true}) {
       if (missing) y.row(3).setConstant(kNaN);
-      for (const auto& [way, state] : ways(design, y)) {
+      for (const auto& named_state : ways(design, y)) {
+        const std::string& way = named_state.first;
+        const OlsState& state = named_state.second;
         CAPTURE(named.name);
         CAPTURE(missing);
         CAPTURE(way);
@@ -219,7 +221,7 @@ TEST_CASE("values whose squares overflow are scaled, and leave their neighbours 
     OlsState state = state_of(design, y);
     CHECK(state.n_observations(1) == 30);
     state.merge(state_of(design, y), 2);
-    CHECK(state.is_consistent());
+    CHECK(state.parts().is_consistent());
     CHECK(state.n_observations(1) == 60);
     CHECK(state.slot(1) == groupglm::MissingVoxels::kComplete);
     CHECK(state.exponent_of(0) == 0);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <vector>
 
 #include "reference_ols.hpp"
@@ -15,6 +16,7 @@ using groupglm::Design;
 using groupglm::InfiniteValue;
 using groupglm::make_design;
 using groupglm::MissingVoxels;
+using groupglm::OlsParts;
 using groupglm::OlsState;
 using reference::compare;
 using reference::in_batches;
@@ -45,8 +47,8 @@ void check_every_way(const MatrixXd& x, const RowMatrix& y) {
   const Design design = make_design(x);
   const auto check = [&](const OlsState& state, const char* way) {
     CAPTURE(way);
-    CHECK(state.is_consistent());
-    CHECK(state.n_rows == y.rows());
+    CHECK(state.parts().is_consistent());
+    CHECK(state.n_rows() == y.rows());
     const Worst worst = compare(x, y, results(state, design));
     INFO(describe(worst));
     CHECK(worst.fine());
@@ -140,8 +142,8 @@ TEST_CASE("a voxel's numbers do not depend on its place or its neighbours") {
   shifted << other.leftCols(77), y, other.leftCols(100);
   const OlsState alone = state_of(design, y);
   const OlsState among = state_of(design, shifted);
-  CHECK(reference::same_bits(alone.w, RowMatrix(among.w.middleCols(77, 200))));
-  CHECK(reference::same_bits(alone.rss, VectorXd(among.rss.segment(77, 200))));
+  CHECK(reference::same_bits(alone.w(), RowMatrix(among.w().middleCols(77, 200))));
+  CHECK(reference::same_bits(alone.rss(), VectorXd(among.rss().segment(77, 200))));
 }
 
 TEST_CASE("whole rows, first blocks and voxels without any value") {
@@ -185,7 +187,7 @@ TEST_CASE("merging states with missing values in one, the other, both or none") 
       for (const bool swapped : {false, true}) {
         OlsState merged = swapped ? second : first;
         merged.merge(swapped ? first : second, 1);
-        CHECK(merged.is_consistent());
+        CHECK(merged.parts().is_consistent());
         CHECK(merged.has_missing() == (in_first || in_second));
         const Worst worst = compare(x, y, results(merged, design));
         INFO(describe(worst));
@@ -277,7 +279,7 @@ TEST_CASE("select takes some voxels, in the order given") {
   for (const std::vector<Index>& voxels :
        {std::vector<Index>{}, {0}, {0, 1, 9}, {3}, {9, 6, 4, 3, 0}, {6, 6, 4, 4, 2, 2}}) {
     OlsState some = state.select(voxels);
-    CHECK(some.is_consistent());
+    CHECK(some.parts().is_consistent());
     REQUIRE(some.n_voxels() == static_cast<Index>(voxels.size()));
     const RowMatrix y_some = y(Eigen::all, voxels);
     const Worst worst = compare(x, y_some, results(some, design));
@@ -301,27 +303,29 @@ TEST_CASE("is_consistent finds parts that do not fit together") {
   RowMatrix y = reference::make_data(x, 5, 32);
   y(0, 3) = kNaN;
   const OlsState good = state_of(make_design(x), y);
-  CHECK(good.is_consistent());
-  CHECK(OlsState().is_consistent());
-  CHECK(OlsState(3, 0).is_consistent());
+  CHECK(good.parts().is_consistent());
+  CHECK(OlsState().parts().is_consistent());
+  CHECK(OlsState(3, 0).parts().is_consistent());
+  CHECK_NOTHROW(OlsState(good.parts()));
   const auto spoiled = [&](auto&& spoil) {
-    OlsState state = good;
-    spoil(state);
-    return !state.is_consistent();
+    OlsParts parts = good.parts();
+    spoil(parts);
+    CHECK_THROWS_AS(OlsState{parts}, std::invalid_argument);
+    return !parts.is_consistent();
   };
-  CHECK(spoiled([](OlsState& s) { s.n_rows = -1; }));
-  CHECK(spoiled([](OlsState& s) { s.r.conservativeResize(2, 3); }));
-  CHECK(spoiled([](OlsState& s) { s.r.conservativeResize(3, 2); }));
-  CHECK(spoiled([](OlsState& s) { s.w.conservativeResize(3, 4); }));
-  CHECK(spoiled([](OlsState& s) { s.rss.conservativeResize(6); }));
-  CHECK(spoiled([](OlsState& s) { s.missing.slot.pop_back(); }));
-  CHECK(spoiled([](OlsState& s) { s.missing.slot.clear(); }));
-  CHECK(spoiled([](OlsState& s) { s.missing.slot[3] = 1; }));
-  CHECK(spoiled([](OlsState& s) { s.missing.slot[3] = -3; }));
-  CHECK(spoiled([](OlsState& s) { s.missing.factors.pop_back(); }));
-  CHECK(spoiled([](OlsState& s) { s.missing.n_rows.push_back(3); }));
-  CHECK(spoiled([](OlsState& s) { s.exponent = {1, 2, 3}; }));
-  CHECK(spoiled([](OlsState& s) { s.exponent = {0, 0, 9999, 0, 0}; }));
+  CHECK(spoiled([](OlsParts& s) { s.n_rows = -1; }));
+  CHECK(spoiled([](OlsParts& s) { s.r.conservativeResize(2, 3); }));
+  CHECK(spoiled([](OlsParts& s) { s.r.conservativeResize(3, 2); }));
+  CHECK(spoiled([](OlsParts& s) { s.w.conservativeResize(3, 4); }));
+  CHECK(spoiled([](OlsParts& s) { s.rss.conservativeResize(6); }));
+  CHECK(spoiled([](OlsParts& s) { s.missing.slot.pop_back(); }));
+  CHECK(spoiled([](OlsParts& s) { s.missing.slot.clear(); }));
+  CHECK(spoiled([](OlsParts& s) { s.missing.slot[3] = 1; }));
+  CHECK(spoiled([](OlsParts& s) { s.missing.slot[3] = -3; }));
+  CHECK(spoiled([](OlsParts& s) { s.missing.factors.pop_back(); }));
+  CHECK(spoiled([](OlsParts& s) { s.missing.n_rows.push_back(3); }));
+  CHECK(spoiled([](OlsParts& s) { s.exponent = {1, 2, 3}; }));
+  CHECK(spoiled([](OlsParts& s) { s.exponent = {0, 0, 9999, 0, 0}; }));
 }
 
 TEST_CASE_TEMPLATE("an infinite value is refused by row and count", Scalar, float, double) {

@@ -195,7 +195,9 @@ bool same_bits(const A& a, const B& b) {
          (size == 0 || std::memcmp(a.data(), b.data(), size * sizeof(*a.data())) == 0);
 }
 
-inline bool same_state(const OlsState& a, const OlsState& b) {
+inline bool same_state(const OlsState& one, const OlsState& other) {
+  const groupglm::OlsParts& a = one.parts();
+  const groupglm::OlsParts& b = other.parts();
   return a.n_rows == b.n_rows && same_bits(a.r, b.r) && same_bits(a.w, b.w) &&
          same_bits(a.rss, b.rss) && a.missing.slot == b.missing.slot &&
          same_bits(a.missing.factors, b.missing.factors) && a.missing.n_rows == b.missing.n_rows &&

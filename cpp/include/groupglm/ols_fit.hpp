@@ -18,7 +18,8 @@ using RowMatrixOut = Eigen::Map<RowMatrix>;
 void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta, int n_threads);
 
 /// Residual sum of squares (n_voxels).
-void residual_sum_of_squares(const OlsState& state, const Design& design, Array rss, int n_threads);
+void residual_sum_of_squares(const OlsState& state, const Design& design, const Array& rss,
+                             int n_threads);
 
 /// Its root (n_voxels), also where double does not hold the square.
 void residual_norm(const OlsState& state, const Design& design, Array out, int n_threads);

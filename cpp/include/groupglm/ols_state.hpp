@@ -59,23 +59,15 @@ struct MissingVoxels {
   std::vector<std::int32_t> n_rows;              // (slots)
 };
 
-class OlsState {
- public:
-  OlsState() = default;
-  OlsState(Index n_working, Index n_voxels);
-
-  /// Takes up rows (m, q) of the working design and their data (m, n_voxels).
-  ///
-  /// intercept (q) holds a with S a = 1. The state is unusable after InfiniteValue was thrown.
-  template <typename Scalar>
-  void update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
-              const DataView<Scalar>& y, int n_threads);
-
-  /// Takes up all rows of another state of the same design and voxels.
-  void merge(const OlsState& other, int n_threads);
-
-  /// The state of some of the voxels, in the order given.
-  OlsState select(const std::vector<Index>& voxels) const;
+/// The numbers of a state, as they are stored and put together again.
+struct OlsParts {
+  Index n_rows = 0;
+  MatrixXd r;    // (q, q) upper triangular: the factor of voxels without missing values
+  RowMatrix w;   // (q, n_voxels)
+  VectorXd rss;  // (n_voxels)
+  MissingVoxels missing;
+  // (n_voxels): w and rss are those of y 2^-exponent. Empty while all are 0.
+  std::vector<std::int16_t> exponent;
 
   Index n_working() const { return w.rows(); }
   Index n_voxels() const { return w.cols(); }
@@ -90,22 +82,47 @@ class OlsState {
   Index n_observations(Index voxel) const;
   /// The factor R (q, q) that holds at a voxel.
   MatrixXd factor_at(Index voxel) const;
-
-  /// Whether the parts fit together, as they do unless they were put together from outside.
+  /// Whether the sizes match, every slot is one voxel's, and every count and exponent is possible.
   bool is_consistent() const;
+};
 
-  Index n_rows = 0;
-  MatrixXd r;    // (q, q) upper triangular: the factor of voxels without missing values
-  RowMatrix w;   // (q, n_voxels)
-  VectorXd rss;  // (n_voxels)
-  MissingVoxels missing;
-  // (n_voxels): w and rss are those of y 2^-exponent. Empty while all are 0.
-  std::vector<std::int16_t> exponent;
+/// The numbers of a state that always fit together.
+class OlsState {
+ public:
+  OlsState() = default;
+  OlsState(Index n_working, Index n_voxels);
+  /// Throws std::invalid_argument unless the parts are consistent.
+  explicit OlsState(OlsParts parts);
+
+  /// Takes up rows (m, q) of the working design and their data (m, n_voxels).
+  ///
+  /// intercept (q) holds a with S a = 1. The state is unusable after InfiniteValue was thrown.
+  template <typename Scalar>
+  void update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
+              const DataView<Scalar>& y, int n_threads);
+
+  /// Takes up all rows of another state of the same design and voxels.
+  void merge(const OlsState& other, int n_threads);
+
+  /// The state of some of the voxels, in the order given.
+  OlsState select(const std::vector<Index>& voxels) const;
+
+  const OlsParts& parts() const { return parts_; }
+  Index n_rows() const { return parts_.n_rows; }
+  const MatrixXd& r() const { return parts_.r; }
+  const RowMatrix& w() const { return parts_.w; }
+  const VectorXd& rss() const { return parts_.rss; }
+  Index n_working() const { return parts_.n_working(); }
+  Index n_voxels() const { return parts_.n_voxels(); }
+  bool has_missing() const { return parts_.has_missing(); }
+  std::int32_t slot(Index voxel) const { return parts_.slot(voxel); }
+  bool has_scales() const { return parts_.has_scales(); }
+  int exponent_of(Index voxel) const { return parts_.exponent_of(voxel); }
+  Index n_observations(Index voxel) const { return parts_.n_observations(voxel); }
+  MatrixXd factor_at(Index voxel) const { return parts_.factor_at(voxel); }
 
  private:
-  template <typename Scalar>
-  void take_up(const Eigen::Ref<const RowMatrix>& rows, const VectorXd* intercept,
-               const DataView<Scalar>& y, const OlsState* other, int n_threads);
+  OlsParts parts_;
 };
 
 }  // namespace groupglm
