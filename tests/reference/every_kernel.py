@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every kernel of the compiled core gives at one instruction-set level: run as a program.
+
+Writes the level and, under the name of each call, all arrays that the call returned or changed.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nibabel
+import numpy as np
+
+import groupglm
+from groupglm import _core
+from reference import core_doors
+
+nib: Any = nibabel  # typed only in part
+
+N, SHAPE = 24, (13, 11, 9)
+
+
+def arrays(value: Any) -> Iterator[Any]:
+    """Yield all numbers that a result holds."""
+    if isinstance(value, core_doors.CLASSES):
+        value = value.__getstate__()
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from arrays(item)
+    elif isinstance(value, dict):
+        for key in sorted(value):
+            yield from arrays(value[key])
+    elif isinstance(value, np.ndarray | float | int):
+        yield np.array(value)
+
+
+def small_calls() -> Iterator[tuple[str, Any]]:
+    """Yield what each name of the core returns, and its arguments, which some change."""
+    for name, (function, arguments) in core_doors.calls().items():
+        if name not in ("build_info", "max_threads", "supported_level", "use_projection_loops"):
+            yield name, (function(*arguments), arguments)
+
+
+def larger_calls() -> Iterator[tuple[str, Any]]:
+    """Yield results over many registers and panels, of data without an order."""
+    rng = np.random.default_rng(0)
+    v = int(np.prod(SHAPE))
+    group = np.repeat([0.0, 1.0], N // 2)
+    X = np.column_stack([np.ones(N), group, rng.standard_normal((N, 3))])
+    Y = rng.standard_normal((N, v)) + 0.7 * group[:, None]
+    holes = np.where(rng.random(Y.shape) < 0.02, np.nan, Y)
+    masker = SimpleNamespace(mask_img_=nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.eye(4)))
+    for kind, data in (("", Y), (" float32", Y.astype(np.float32)), (" missing", holes)):
+        fit = groupglm.fit_ols(X, data, n_threads=2)
+        yield "state" + kind, fit.state_parts()
+        yield "fit" + kind, [fit.beta, fit.rss, fit.residual_sd, fit.r_square, fit.mean]
+        yield "df" + kind, fit.df_residual
+        yield "predicted" + kind, [fit.predicted(), fit.residuals(None, data)]
+        for contrast in ([0, 1, 0, 0, 0], np.eye(5)[1:]):
+            result = fit.contrast(contrast)
+            yield result.stat_type + kind, [result.stat, result.p_value, result.z_score]
+        choices: tuple[dict[str, Any], ...] = ({}, {"variance_groups": group})
+        for options in choices:
+            if kind == " missing" and options:
+                continue  # groups of unequal variance need every value
+            out = groupglm.permuted_ols(
+                group, data, X[:, 2:], n_perm=60, random_state=0, masker=masker, tfce=True,
+                threshold=0.01, **options,
+            )  # fmt: skip
+            yield f"permuted{kind} {sorted(options)}", dict(out)
+    out = groupglm.permuted_ols(X[:, 1:3], Y, n_perm=60, random_state=0)
+    yield "permuted columns", dict(out)
+    stat = rng.standard_normal(v)
+    for df in (12.0, rng.uniform(0.5, 400, v)):
+        yield "t", _core.t_statistics(stat, np.ones(v), df, 2)
+        yield "F", _core.f_statistics(stat**2, np.ones(v), 3.0, df, 2)
+    for dtype in (np.float32, np.float64):
+        volume: Any = np.asfortranarray(rng.standard_normal(SHAPE), dtype=dtype)
+        turn = np.array([[0.8, 0.1, 0.0, 0.3], [-0.1, 0.7, 0.05, 1.0], [0.0, 0.2, 0.9, 0.0]])
+        for rule in ("continuous", "linear", "nearest"):
+            yield rule, _core.resample_volume(volume, turn, (12, 12, 9), rule, 0.0, 2)
+        for missing in (False, True):
+            row = volume.ravel(order="F").copy()
+            if missing:
+                row[::17] = np.nan
+            _core.smooth_volume(row, SHAPE, (1.2, 0.8, 2.0), 2)
+            yield "smooth", row
+
+
+def main() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few permutations
+        found = {
+            f"{at} {name}": list(arrays(value))
+            for at, (name, value) in enumerate([*small_calls(), *larger_calls()])
+        }
+    Path(sys.argv[1]).write_bytes(pickle.dumps((_core.build_info()["level"], found)))
+
+
+if __name__ == "__main__":
+    main()
