@@ -39,12 +39,13 @@ bool scatter_row(const py::array_t<Scalar, py::array::c_style>& row,
   }
   const Index n = row.size();
   const std::int64_t* const place = places.data();
-  std::int64_t last = -1;
-  for (Index i = 0; i < n; ++i) {
-    if (place[i] <= last) throw py::value_error("places must increase, from 0");
-    last = place[i];
+  // Counted and not asked for one by one, so that they are compared as vectors.
+  Index n_wrong = n > 0 && place[0] < 0 ? 1 : 0;
+  for (Index i = 1; i < n; ++i) n_wrong += place[i] <= place[i - 1] ? 1 : 0;
+  if (n_wrong > 0) throw py::value_error("places must increase, from 0");
+  if (n > 0 && place[n - 1] >= volume.size()) {
+    throw py::value_error("places lie outside the volume");
   }
-  if (last >= volume.size()) throw py::value_error("places lie outside the volume");
   float* out = volume.mutable_data();
   const py::gil_scoped_release unlocked;
   return scatter(row.data(), places.data(), n, out, volume.size());

@@ -10,24 +10,29 @@ namespace groupglm {
 
 namespace {
 
-// Counted and not asked for one by one, so that a run is worked on as vectors.
+// Values that are looked at together, before they are converted: they stay in the first-level
+// cache.
+constexpr Eigen::Index kLookedAt = 1024;
+
+// Whether float holds all finite values. They are counted and not asked for one by one, so that
+// they are compared as vectors; few blocks have others than ordinary ones, and are looked at again.
 template <typename Scalar>
-Eigen::Index count_outside_float([[maybe_unused]] const Scalar* values,
-                                 [[maybe_unused]] Eigen::Index n) {
+bool float_holds([[maybe_unused]] const Scalar* values, [[maybe_unused]] Eigen::Index n) {
   if constexpr (std::is_same_v<Scalar, double>) {
     constexpr double most = std::numeric_limits<float>::max();
     constexpr double least = std::numeric_limits<float>::min();
-    constexpr double finite = std::numeric_limits<double>::max();
-    Eigen::Index count = 0;
+    Eigen::Index n_ordinary = 0;
     for (Eigen::Index k = 0; k < n; ++k) {
       const double size = std::abs(values[k]);
-      const bool is_large = size > most && size <= finite;
-      const bool is_small = size < least && size > 0.0;
-      count += static_cast<Eigen::Index>(is_large | is_small);
+      n_ordinary += static_cast<Eigen::Index>((size >= least) & (size <= most));
     }
-    return count;
+    if (n_ordinary == n) return true;
+    return std::none_of(values, values + n, [](double value) {
+      const double size = std::abs(value);
+      return std::isfinite(size) && (size > most || (size < least && size > 0.0));
+    });
   } else {
-    return 0;
+    return true;
   }
 }
 
@@ -38,19 +43,25 @@ bool scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_place
              Eigen::Index n_volume) {
   Eigen::Index i = 0;
   Eigen::Index done = 0;
-  const Eigen::Index n_outside = count_outside_float(row, n_places);
+  Eigen::Index looked_at = 0;
+  bool is_held = true;
   while (i < n_places) {
     // A mask is made of runs of neighbours along the first axis: a run is converted as one.
     Eigen::Index end = i + 1;
     while (end < n_places && places[end] == places[end - 1] + 1) ++end;
     std::fill(volume + done, volume + places[i], 0.0F);
+    if (end > looked_at) {
+      const Eigen::Index next = std::min(n_places, end + kLookedAt);
+      is_held = is_held && float_holds(row + looked_at, next - looked_at);
+      looked_at = next;
+    }
     float* out = volume + places[i];
     for (Eigen::Index k = 0; k < end - i; ++k) out[k] = static_cast<float>(row[i + k]);
     done = places[i] + end - i;
     i = end;
   }
   std::fill(volume + done, volume + n_volume, 0.0F);
-  return n_outside == 0;
+  return is_held;
 }
 
 template <typename Scalar>

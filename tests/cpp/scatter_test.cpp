@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <vector>
 
 using groupglm::gather;
@@ -15,6 +16,36 @@ TEST_CASE_TEMPLATE("scatter puts values at their places and zero elsewhere", Sca
   std::vector<float> volume(9, 42.0F);
   scatter(row.data(), places.data(), 5, volume.data(), 9);
   CHECK(volume == std::vector<float>{1.5F, 0, -2, 3, 4, 0, 0, 5, 0});
+}
+
+TEST_CASE("scatter says whether float holds all finite values") {
+  constexpr double most = std::numeric_limits<float>::max();
+  constexpr double least = std::numeric_limits<float>::min();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  constexpr Eigen::Index n = 5000;  // more than are looked at together
+  std::vector<std::int64_t> places(n);
+  for (Eigen::Index i = 0; i < n; ++i) {
+    places[static_cast<std::size_t>(i)] = i + i / 7;  // in runs of seven
+  }
+  std::vector<float> volume(2 * n);
+  const auto is_held = [&](double value, std::size_t place) {
+    std::vector<double> row(n, 1.0);
+    row[place] = value;
+    return scatter(row.data(), places.data(), n, volume.data(), 2 * n);
+  };
+  for (const std::size_t place : {0, 1, 1023, 1024, 1030, 1031, 2055, 4999}) {
+    CAPTURE(place);
+    for (const double sign : {-1.0, 1.0}) {
+      CHECK(is_held(sign * most, place));
+      CHECK_FALSE(is_held(sign * 2 * most, place));
+      CHECK(is_held(sign * least, place));
+      CHECK_FALSE(is_held(sign * least / 2, place));
+      CHECK_FALSE(is_held(sign * 1e-300, place));
+      CHECK(is_held(sign * 0.0, place));
+      CHECK(is_held(sign * infinity, place));
+    }
+    CHECK(is_held(std::numeric_limits<double>::quiet_NaN(), place));
+  }
 }
 
 TEST_CASE("scatter of nothing clears the volume") {
