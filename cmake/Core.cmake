@@ -81,7 +81,8 @@ function(groupglm_add_module level)
   groupglm_install_module(_core_${level})
 endfunction()
 
-# A module with nothing but the inner loops of the OLS update, which alone gain from AVX-512.
+# A module with nothing but the inner loops of the OLS update and of permutations, which gain most
+# from AVX-512.
 function(groupglm_add_v4_loops)
   python_add_library(_core_v4 MODULE WITH_SOABI "${PROJECT_SOURCE_DIR}/cpp/bindings/v4/loops.cpp"
                      "${PROJECT_SOURCE_DIR}/cpp/src/projection.cpp")

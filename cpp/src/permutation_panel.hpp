@@ -11,7 +11,7 @@
 
 #include "groupglm/parallel.hpp"
 #include "groupglm/permutation.hpp"
-#include "lanes.hpp"
+#include "groupglm/projection.hpp"
 #include "voxel_runs.hpp"
 #include "voxel_scales.hpp"
 
@@ -37,44 +37,12 @@ struct PermutationWorkspace {
   Panel rounding = Panel::Zero();  // by which a column of y, of length one, may be wrong
 };
 
-// out (R, kPanel) = R rows of n times y (n, kPanel).
-template <int R>
-inline void multiply_some(const double* rows, Index n, const double* y, double* out) {
-  for (Index v = 0; v < kPanel; v += kBlock) {
-    Lane sum[R][kLanes];
-    for (auto& row : sum) {
-      for (auto& lane : row) lane.setZero();
-    }
-    for (Index i = 0; i < n; ++i) {
-      Lane value[kLanes];
-      for (int l = 0; l < kLanes; ++l) value[l] = LaneMap(y + i * kPanel + v + l * kLane);
-      GROUPGLM_UNROLL
-      for (int r = 0; r < R; ++r) {
-        const double weight = rows[r * n + i];
-        for (int l = 0; l < kLanes; ++l) sum[r][l] += weight * value[l];
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      for (int l = 0; l < kLanes; ++l) LaneOut(out + r * kPanel + v + l * kLane) = sum[r][l];
-    }
-  }
-}
-
-/// out (n_rows, kPanel) = rows (n_rows, n) y (n, kPanel). The sums of a row are the same bits
-/// whatever rows stand beside it.
-inline void multiply_panel(const double* rows, Index n_rows, Index n, const double* y,
-                           double* out) {
-  Index r = 0;
-  for (; r + 4 <= n_rows; r += 4) multiply_some<4>(rows + r * n, n, y, out + r * kPanel);
-  for (; r < n_rows; ++r) multiply_some<1>(rows + r * n, n, y, out + r * kPanel);
-}
-
 /// y -= basis' basis y, in two passes: what rounding of a large mean leaves in the first is taken
 /// off by the second.
 inline void take_off(const Eigen::Map<const RowMatrix>& basis, double* y, double* products) {
   if (basis.rows() == 0) return;
   for (int pass = 0; pass < 2; ++pass) {
-    multiply_panel(basis.data(), basis.rows(), basis.cols(), y, products);
+    projection_loops().multiply(basis.data(), basis.rows(), basis.cols(), y, products);
     for (Index i = 0; i < basis.cols(); ++i) {
       Eigen::Map<Panel> row(y + i * kPanel);
       for (Index j = 0; j < basis.rows(); ++j) {

@@ -111,6 +111,29 @@ void with_columns(Index n_columns, const Function& function) {
   }
 }
 
+// out (R, kPanel) = R rows of n times y (n, kPanel).
+template <int R>
+void multiply_some(const double* rows, Index n, const double* y, double* out) {
+  for (Index v = 0; v < kPanel; v += kBlock) {
+    Lane sum[R][kLanes];
+    for (auto& row : sum) {
+      for (auto& lane : row) lane.setZero();
+    }
+    for (Index i = 0; i < n; ++i) {
+      Lane value[kLanes];
+      for (int l = 0; l < kLanes; ++l) value[l] = LaneMap(y + i * kPanel + v + l * kLane);
+      GROUPGLM_UNROLL
+      for (int r = 0; r < R; ++r) {
+        const double weight = rows[r * n + i];
+        for (int l = 0; l < kLanes; ++l) sum[r][l] += weight * value[l];
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      for (int l = 0; l < kLanes; ++l) LaneOut(out + r * kPanel + v + l * kLane) = sum[r][l];
+    }
+  }
+}
+
 }  // namespace
 
 template <typename Scalar>
@@ -158,8 +181,15 @@ void residual_panel(const double* q, Index n_rows, Index n_columns, const double
   }
 }
 
+void multiply_panel(const double* rows, Index n_rows, Index n, const double* y, double* out) {
+  Index r = 0;
+  for (; r + 4 <= n_rows; r += 4) multiply_some<4>(rows + r * n, n, y, out + r * kPanel);
+  for (; r < n_rows; ++r) multiply_some<1>(rows + r * n, n, y, out + r * kPanel);
+}
+
 ProjectionLoops own_projection_loops() {
-  return {GROUPGLM_LEVEL, &project_panel<float>, &project_panel<double>, &residual_panel};
+  return {GROUPGLM_LEVEL, &project_panel<float>, &project_panel<double>, &residual_panel,
+          &multiply_panel};
 }
 
 }  // namespace groupglm

@@ -2,9 +2,9 @@
 """The compiled core, in the build for this processor.
 
 A package holds an extension module with all of the core for two levels of the x86-64 instruction
-set, ``baseline`` and ``v3``. A third module has the inner loops of the OLS update for ``v4``, from
-which nothing else gains. The highest level that the processor runs is taken; the environment
-variable ``GROUPGLM_CPU_LEVEL`` (``baseline``, ``v3`` or ``v4``) forces a lower one.
+set, ``baseline`` and ``v3``. A third module has, for ``v4``, the inner loops of the OLS update and
+of permutations, which gain most from it. The highest level that the processor runs is taken; the
+environment variable ``GROUPGLM_CPU_LEVEL`` (``baseline``, ``v3`` or ``v4``) forces a lower one.
 """
 
 import importlib

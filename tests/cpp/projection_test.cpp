@@ -14,6 +14,7 @@
 namespace {
 
 using groupglm::kPanel;
+using groupglm::multiply_panel;
 using groupglm::project_panel;
 using groupglm::residual_panel;
 using reference::Index;
@@ -154,6 +155,41 @@ TEST_CASE("residual_panel sums the squares of residuals") {
       }
       CHECK(worst <= 1.0);
       CHECK(rss.intact());
+    }
+  }
+}
+
+TEST_CASE("multiply_panel gives products of rows, whatever rows stand beside them") {
+  for (const Index n : kRowCounts) {
+    for (Index n_rows = 1; n_rows <= 10; ++n_rows) {
+      CAPTURE(n);
+      CAPTURE(n_rows);
+      const RowMatrix rows = reference::normals(n_rows, n, 14);
+      const RowMatrix y = reference::normals(n, kPanel, 15);
+      Guarded out(n_rows * kPanel);
+      multiply_panel(rows.data(), n_rows, n, y.data(), out.data());
+      double worst = 0;
+      // A sum of n products in any order: n eps times the sum of their sizes.
+      const double eps = static_cast<double>(n) * reference::kEps;
+      const Eigen::Map<RowMatrix> found(out.data(), n_rows, kPanel);
+      for (Index r = 0; r < n_rows; ++r) {
+        for (Index v = 0; v < kPanel; ++v) {
+          Real sum = 0;
+          Real size = 0;
+          for (Index i = 0; i < n; ++i) {
+            const Real product = static_cast<Real>(rows(r, i)) * y(i, v);
+            sum += product;
+            size += std::fabs(product);
+          }
+          worst = std::max(worst, reference::ratio(found(r, v), static_cast<double>(sum),
+                                                   eps * static_cast<double>(size)));
+        }
+        Guarded alone(kPanel);
+        multiply_panel(rows.data() + r * n, 1, n, y.data(), alone.data());
+        CHECK(std::equal(alone.data(), alone.data() + kPanel, out.data() + r * kPanel));
+      }
+      CHECK(worst <= 1.0);
+      CHECK(out.intact());
     }
   }
 }

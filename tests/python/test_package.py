@@ -153,6 +153,48 @@ def test_every_level_gives_the_same_numbers(level: str, study: Path) -> None:
     np.testing.assert_array_equal(got["df"], np.isfinite(Y).sum(axis=0) - 3)
 
 
+_PERMUTE = """
+import sys
+import numpy as np
+import groupglm
+from groupglm import permuted_ols
+assert groupglm.build_info()["level"] == sys.argv[2]
+with np.load(sys.argv[1]) as file:
+    X, Y = file["X"], file["Y"]
+complete = np.nan_to_num(Y)
+options = {"n_perm": 107, "random_state": 3, "n_jobs": 2}
+found = {
+    "flips": permuted_ols(X[:, 0], complete, **options),
+    "tested beside a confound": permuted_ols(X[:, 1], complete, X[:, 2], **options),
+    "one tail": permuted_ols(X[:, 1], complete, two_sided_test=False, **options),
+    "groups": permuted_ols(X[:, 1], complete, variance_groups=X[:, 1], **options),
+    "missing": permuted_ols(X[:, 1], Y, X[:, 2], **options),
+}
+np.savez(sys.argv[3], **{k: np.append(v["h0_max_t"], v["logp_max_t"]) for k, v in found.items()})
+"""
+
+
+@pytest.mark.parametrize("level", _SUPPORTED)
+def test_every_level_permutes_to_the_same_numbers(level: str, study: Path) -> None:
+    found = {}
+    for each in ("baseline", level):
+        out = study.with_name(f"permuted_{each}.npz")
+        _python(_PERMUTE, str(study), each, str(out), level=each)
+        with np.load(out) as file:
+            found[each] = dict(file)
+    # Products of unit vectors are sums of n terms, right to n eps. With t below 18 and at least 37
+    # degrees of freedom, RSS = 1 / (1 + t^2 / df) is above a tenth: the relative error of its root,
+    # and of the weights of two groups, is below a hundred times that.
+    tolerance = 100 * 40 * float(np.finfo(np.float64).eps)
+    assert set(found[level]) == {"flips", "tested beside a confound", "one tail", "groups",
+                                 "missing"}  # fmt: skip
+    for name, values in found[level].items():
+        assert values.shape == (107 + 331,)
+        assert np.ptp(values[:107]) > 1
+        assert values[:107].max() < 18
+        np.testing.assert_allclose(values, found["baseline"][name], rtol=tolerance, err_msg=name)
+
+
 _CHOOSE = """
 import sys, types
 modules = {level: types.ModuleType(f"groupglm._core_{level}") for level in ("baseline", "v3", "v4")}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The inner loops of the OLS update for processors with AVX-512. Nothing else gains from it.
+// The inner loops of the OLS update and of permutations for processors with AVX-512.
 //
 // The extension module is of its own, so that no inline function compiled for AVX-512 can be linked
 // into what other processors run. It offers plain function pointers; _core.py hands them to the

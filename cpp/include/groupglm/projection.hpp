@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The two inner loops of the whole package, over one panel of voxels in the first-level cache.
+// The three inner loops of fits and permutations, over one panel of voxels in the first-level
+// cache.
 //
 // A panel is a row-major block of doubles, rows x kPanel, with no gaps. Every voxel of a panel sees
 // the same operations in the same order, whatever its place in it.
@@ -47,8 +48,13 @@ void project_panel(const double* q, Eigen::Index n_prior, Eigen::Index n_columns
 void residual_panel(const double* q, Eigen::Index n_rows, Eigen::Index n_columns, const double* y,
                     const double* w, double* rss);
 
-/// The two loops as function pointers, so that those compiled for a wider instruction set can take
-/// the place of a module's own. Plain data: it crosses from one extension module to another.
+/// out (n_rows, kPanel) = rows (n_rows, n) y (n, kPanel). The sums of a row are the same bits
+/// whatever rows stand beside it. 2 n flops an entry of out.
+void multiply_panel(const double* rows, Eigen::Index n_rows, Eigen::Index n, const double* y,
+                    double* out);
+
+/// The three loops as function pointers, so that those compiled for a wider instruction set can
+/// take the place of a module's own. Plain data: it crosses from one extension module to another.
 struct ProjectionLoops {
   template <typename Scalar>
   using Project = void(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
@@ -60,6 +66,8 @@ struct ProjectionLoops {
   Project<double>* project_double;
   void (*residual)(const double* q, Eigen::Index n_rows, Eigen::Index n_columns, const double* y,
                    const double* w, double* rss);
+  void (*multiply)(const double* rows, Eigen::Index n_rows, Eigen::Index n, const double* y,
+                   double* out);
 
   void project(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
                const PanelSource<float>& source, const double* shift, const Ahead& ahead, double* y,
