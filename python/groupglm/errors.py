@@ -106,16 +106,6 @@ def printable(text: str) -> str:
 
     Names of columns, files and contrasts come from files: what they hold must not drive a terminal.
 
-    Parameters
-    ----------
-    text : str
-        Any; tabs and ends of lines stay.
-
-    Returns
-    -------
-    str
-        The same, but for control characters.
-
     Examples
     --------
     >>> print(printable("age\x1b[2J"))
@@ -125,15 +115,7 @@ def printable(text: str) -> str:
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the caller's own code that led here, however deep in the package.
-
-    Parameters
-    ----------
-    message : str
-        What to say.
-    category : type, default=UserWarning
-        The kind of warning.
-    """
+    """Warn at the line of the caller's own code that led here, however deep in the package."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1

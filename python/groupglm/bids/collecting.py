@@ -138,25 +138,7 @@ def variance_of(file: NamedFile) -> Path | None:
 
 
 def find_effect_maps(root: Path) -> list[NamedFile]:
-    """Find all effect maps of subjects in a derivative.
-
-    Parameters
-    ----------
-    root : pathlib.Path
-        Its folder.
-
-    Returns
-    -------
-    list of NamedFile
-        By path; ``.nii`` and ``.nii.gz``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    ValueError
-        If it has none. The message says what there is instead.
-    """
+    """Find all effect maps of subjects in a derivative."""
     if not root.is_dir():
         raise FileNotFoundError(f"derivatives '{root}': there is no such folder; give its path")
     found: list[NamedFile] = []
@@ -224,27 +206,7 @@ def select_maps(
     *,
     untold: Collection[str] = (),
 ) -> list[NamedFile]:
-    """Keep the maps whose entities have one of the values that are wanted.
-
-    Parameters
-    ----------
-    files : sequence of NamedFile
-        The maps.
-    wanted : mapping of str to sequence of str
-        By short names of entities; an empty value is that of files that do not have it.
-    untold : collection of str
-        Entities by which a map is kept, too, that does not have them in its name.
-
-    Returns
-    -------
-    list of NamedFile
-        In the same order.
-
-    Raises
-    ------
-    ValueError
-        If there is none; the message lists what there is of the first entity that fails.
-    """
+    """Keep the maps whose entities have one of the values that are wanted."""
     kept = list(files)
     for key, values in wanted.items():
         if key == "sub":
@@ -273,28 +235,7 @@ def _has(file: NamedFile, key: str, values: Iterable[str]) -> bool:
 
 
 def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
-    """Return the map of each subject.
-
-    Parameters
-    ----------
-    files : sequence of NamedFile
-        Maps of one kind.
-
-    Returns
-    -------
-    dict of str to NamedFile
-        Sorted by subject.
-
-    Raises
-    ------
-    ValueError
-        If they are of several kinds, or a subject has several.
-
-    Warns
-    -----
-    UserWarning
-        If the maps of different subjects differ in another entity, such as the session.
-    """
+    """Return the map of each subject."""
     mixed = [key for key in _ALIKE if len({file.entities.get(key) for file in files}) > 1]
     if mixed:
         raise ValueError(

@@ -30,18 +30,7 @@ _IGNORED = (
 
 
 def common_entities(files: Sequence[NamedFile]) -> dict[str, str]:
-    """Return the entities that all maps share, but for what they are maps of.
-
-    Parameters
-    ----------
-    files : sequence of NamedFile
-        A map a subject.
-
-    Returns
-    -------
-    dict of str to str
-        Without subject, contrast and statistic.
-    """
+    """Return the entities that all maps share, but for what they are maps of."""
     first, *others = files
     return {
         key: value
@@ -63,20 +52,7 @@ def prefix_of(entities: Mapping[str, str]) -> str:
 
 
 def check_output(folder: Path, derivatives: Path) -> None:
-    """Refuse a folder that is another data set, before anything is written.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where the results are to go.
-    derivatives : pathlib.Path
-        Where the maps come from.
-
-    Raises
-    ------
-    ValueError
-        If the folder is, or holds, the derivative itself, or a data set that others have made.
-    """
+    """Refuse a folder that is another data set, before anything is written."""
     inside = derivatives.resolve()
     if folder.resolve() in (inside, *inside.parents):
         raise ValueError(
@@ -101,13 +77,6 @@ def describe(folder: Path, derivatives: Path) -> None:
     """Write what makes a folder a BIDS derivative: its description, and what validators skip.
 
     What somebody has added to either stays.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where the results go.
-    derivatives : pathlib.Path
-        Where the maps come from.
     """
     import groupglm
 
@@ -169,11 +138,6 @@ def _reference(path: Path, start: Path) -> str:
 
 def node_folder(node: str) -> str:
     """Return the folder of a Stats Model's node, as FitLins calls it.
-
-    Raises
-    ------
-    ValueError
-        If the name is too long for a folder.
 
     Examples
     --------

@@ -51,18 +51,6 @@ class NamedFile:
 def read_name(path: Path, root: Path) -> NamedFile | None:
     """Read the entities of a file.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file, somewhere in `root`.
-    root : pathlib.Path
-        The folder of the data set.
-
-    Returns
-    -------
-    NamedFile or None
-        None if its name is not made of entities. What the name lacks is taken from its folders.
-
     Examples
     --------
     >>> root = Path("fitlins")
@@ -89,19 +77,7 @@ def read_name(path: Path, root: Path) -> NamedFile | None:
 
 
 def walk(root: Path) -> Iterator[os.DirEntry[str]]:
-    """Walk through the files of a derivative: its own, and those of its nodes and subjects.
-
-    Parameters
-    ----------
-    root : pathlib.Path
-        The folder of the data set.
-
-    Yields
-    ------
-    os.DirEntry
-        The files, in no order. Folders that are neither a node's nor a subject's are not entered,
-        and no folder twice, so that a link to a folder above ends nowhere.
-    """
+    """Walk through the files of a derivative: its own, and those of its nodes and subjects."""
     pending = [(root, 0)]
     seen: set[tuple[int, int]] = set()
     while pending:

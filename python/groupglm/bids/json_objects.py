@@ -16,25 +16,7 @@ _MAX_BYTES = 10_000_000  # far above any real file
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    dict
-        What it says.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no file, no JSON, or no object.
-    """
+    """Read a JSON file that holds an object."""
     check_file(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file '{path}'")

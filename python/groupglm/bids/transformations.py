@@ -23,25 +23,7 @@ _COMMON = frozenset({"Name", "Input", "Output", "Description"})
 
 
 def check_instructions(instructions: Sequence[Any], where: str) -> tuple[dict[str, Any], ...]:
-    """Refuse instructions that are not supported, before anything is read.
-
-    Parameters
-    ----------
-    instructions : sequence
-        As the model has them.
-    where : str
-        What messages begin with.
-
-    Returns
-    -------
-    tuple of dict
-        The same; ``Input`` and ``Output`` are lists.
-
-    Raises
-    ------
-    ValueError
-        If one is not supported, or not understood.
-    """
+    """Refuse instructions that are not supported, before anything is read."""
     return tuple(_checked(given, f"{where}[{i}]") for i, given in enumerate(instructions))
 
 
@@ -84,23 +66,6 @@ def _allowed(value: Any, allowed: type | tuple[Any, ...]) -> bool:
 
 def transform(table: pd.DataFrame, instructions: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Apply instructions to a table.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A row a subject.
-    instructions : sequence of mapping
-        As `check_instructions` returns them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A new table.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, or is not numeric where it must be.
 
     Examples
     --------

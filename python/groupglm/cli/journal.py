@@ -86,11 +86,6 @@ class Journal:
         """Take up what the package prints and warns of; append all to a log, whatever happens.
 
         Long work says in lines how far it has come, unless a terminal shows a bar.
-
-        Parameters
-        ----------
-        log : pathlib.Path, optional
-            Only written if its folder exists by then.
         """
         said = cast("Any", _Lines(self))
         try:

@@ -93,16 +93,6 @@ def _plain(value: str | None) -> str:
 def in_words(error: Exception, command: str | None = None) -> str:
     """Return the line that tells a user of an error: of a file by its name, and what to do.
 
-    Parameters
-    ----------
-    error : Exception
-        Any. One that the package does not raise on purpose is a fault, and its line says so.
-
-    Returns
-    -------
-    str
-        In one line.
-
     Examples
     --------
     >>> in_words(OSError(28, "No space left on device", "out/z.nii.gz"))

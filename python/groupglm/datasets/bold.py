@@ -23,20 +23,7 @@ _N_DRIFTS = 2
 
 
 def block_events(kinds: tuple[str, ...], n_scans: int) -> pd.DataFrame:
-    """Return blocks of each kind in turn, as an events table of BIDS.
-
-    Parameters
-    ----------
-    kinds : tuple of str
-        What the blocks are of.
-    n_scans : int
-        How long it goes on; no block begins that would not end.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``onset`` and ``duration`` in s, and ``trial_type``.
-    """
+    """Return blocks of each kind in turn, as an events table of BIDS."""
     import pandas as pd
 
     onset = np.arange(0.0, n_scans * REPETITION_TIME - 2 * _BLOCK + 1e-9, 2 * _BLOCK)
@@ -47,17 +34,7 @@ def block_events(kinds: tuple[str, ...], n_scans: int) -> pd.DataFrame:
 def regressor(events: pd.DataFrame, n_scans: int) -> FloatArray:
     """Return the response to events at the time of each scan; 1 to a stimulus that goes on.
 
-    Parameters
-    ----------
-    events : pandas.DataFrame
-        Onsets and durations in s.
-    n_scans : int
-        Scan i is at i times the repetition time.
-
-    Returns
-    -------
-    array, shape (n_scans,)
-        Stimuli convolved with the difference of two gamma densities.
+    Returns (n_scans,).
     """
     from scipy.stats import gamma
 

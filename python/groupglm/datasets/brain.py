@@ -90,13 +90,7 @@ class Brain:
         return np.where(self.mask, effect.height * np.exp(-0.5 * distance), 0.0)
 
     def blobs(self, effects: Mapping[str, SimulatedEffect]) -> dict[str, FloatArray]:
-        """Return the map of each effect.
-
-        Raises
-        ------
-        ValueError
-            If the grid leaves out the peak of one.
-        """
+        """Return the map of each effect."""
         for name, effect in effects.items():
             self._check_peak(name, effect)
         return {name: self.blob(effect) for name, effect in effects.items()}
@@ -119,20 +113,7 @@ class Brain:
 
 
 def make_brain(voxel_size: float, shape: tuple[int, int, int] | None = None) -> Brain:
-    """Make the brain on a grid of cubic voxels whose middle one lies at the brain's centre.
-
-    Parameters
-    ----------
-    voxel_size : float
-        Edge of the voxels, in mm.
-    shape : tuple of int, optional
-        Voxels along each axis; by default enough for 183 x 219 x 183 mm.
-
-    Returns
-    -------
-    Brain
-        The grid and the mask.
-    """
+    """Make the brain on a grid of cubic voxels whose middle one lies at the brain's centre."""
     if shape is None:
         counts = np.maximum(1, np.rint(_EXTENT / voxel_size)).astype(int)
         shape = (int(counts[0]), int(counts[1]), int(counts[2]))

@@ -79,30 +79,7 @@ def write_study(
     *,
     noise_sd: FloatArray | float = 1.0,
 ) -> GroupStudy:
-    """Make each subject's map, design times truth plus noise, and write it.
-
-    Parameters
-    ----------
-    directory : path
-        Where to; made if it is not there.
-    brain : Brain
-        The grid and the mask.
-    effects, truth : mappings
-        The blobs, and the maps of them; the columns of the design.
-    participants, design_matrix : pandas.DataFrame
-        One row a subject.
-    noise_fwhm : float
-        Smoothness of the noise, in mm.
-    seeds : sequence of numpy.random.SeedSequence
-        One a subject.
-    noise_sd : float or array, default=1.0
-        Standard deviation of the noise, everywhere or voxel by voxel.
-
-    Returns
-    -------
-    GroupStudy
-        What was written.
-    """
+    """Make each subject's map, design times truth plus noise, and write it."""
     directory = given_path("directory", directory)
     directory.mkdir(parents=True, exist_ok=True)
     paths = [directory / f"{label}_effect.nii.gz" for label in participants["participant_id"]]

@@ -43,18 +43,7 @@ class _Circuit(NamedTuple):
 def describe_dependence(X: ArrayLike, names: Sequence[str]) -> str:
     """Name sets of columns of a matrix that are linearly dependent.
 
-    Parameters
-    ----------
-    X : array_like, shape (n_rows, n_columns)
-        The design matrix, finite.
-    names : sequence of str, length n_columns
-        Its columns.
-
-    Returns
-    -------
-    str
-        A clause to put into a message, with no full stop; empty for a matrix of full column rank.
-        A set is as small as can be: without any one of its columns, it is independent.
+    Shapes: `X` (n_rows, n_columns).
 
     Examples
     --------
@@ -81,16 +70,7 @@ def describe_dependence(X: ArrayLike, names: Sequence[str]) -> str:
 def variance_inflation(X: ArrayLike) -> FloatArray:
     """Compute how much the other columns inflate the variance of each column's coefficient.
 
-    Parameters
-    ----------
-    X : array_like, shape (n_rows, n_columns)
-        The design matrix, finite and of full column rank.
-
-    Returns
-    -------
-    array, shape (n_columns,)
-        1 / (1 - R2) of each column regressed on the others; R2 is about the mean when the design
-        has the constant. 1 for a constant column.
+    Shapes: `X` (n_rows, n_columns); returns (n_columns,).
 
     Notes
     -----
@@ -118,19 +98,7 @@ def confounded_columns(X: ArrayLike, names: Sequence[str], contrast: ArrayLike) 
     Moving the coefficients along a direction in which the fit does not change must not change the
     contrast either; the columns of a direction along which it does change are returned.
 
-    Parameters
-    ----------
-    X : array_like, shape (n_rows, n_columns)
-        The design matrix, finite.
-    names : sequence of str, length n_columns
-        Its columns.
-    contrast : array_like, shape (n_columns,) or (n_rows_of_contrast, n_columns)
-        The contrast.
-
-    Returns
-    -------
-    tuple of str
-        Linearly dependent columns, the fewest found; empty when the contrast is estimable.
+    Shapes: `X` (n_rows, n_columns), `contrast` (n_columns,).
 
     Examples
     --------
@@ -206,17 +174,7 @@ def _circuit(unit: FloatArray, kept: Sequence[int], j: int) -> _Circuit:
 def describe_contrast(weights: ArrayLike, names: Sequence[str]) -> str:
     """Write a contrast as one would type it: an expression, or its numbers if it has many.
 
-    Parameters
-    ----------
-    weights : array_like, shape (n_columns,)
-        One row of a contrast.
-    names : sequence of str, length n_columns
-        The columns.
-
-    Returns
-    -------
-    str
-        For instance ``'patient - 0.5 control'``.
+    Shapes: `weights` (n_columns,).
 
     Examples
     --------

@@ -31,39 +31,7 @@ def contrast_matrix(
 ) -> FloatArray:
     """Return a contrast as numbers over the columns of a design matrix.
 
-    Parameters
-    ----------
-    contrast : str, array_like or None
-        One of
-
-        - a column's name, whatever characters it has;
-        - a linear combination of columns, as in ``"patient - control"`` or
-          ``"(a + b) / 2 - `dose (mg)`"``: names, numbers, ``+ - * /`` and parentheses, with
-          backticks around a name that is not a Python identifier, unless it can be nothing else
-          than a name, as ``group[T.patient]``. It is parsed, never executed. ``= 0`` may follow;
-        - a factor or an interaction of a formula's design, as ``"site"`` or ``"age:group"``: an F
-          contrast over its columns;
-        - a vector with one number a column: a t contrast;
-        - a matrix with one row a constraint, or a list of names and expressions: an F contrast;
-        - the text of such numbers, as ``"[0, 1, -1]"``;
-        - None, when there is a single column.
-    columns : sequence of str, length n_columns
-        The names of the columns. A formula's columns may be written with other blanks and quotes
-        than theirs, an interaction in another order, ``group[T.b]`` for ``C(group)[T.b]``, and
-        ``intercept`` for ``Intercept`` or the reverse.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n_columns,) or (n_constraints, n_columns)
-        A vector for a t contrast, a matrix for an F contrast.
-
-    Raises
-    ------
-    TypeError
-        If the contrast is of another type.
-    ValueError
-        If it names an unknown column, is not a linear combination of columns, has the wrong
-        length, is zero, or holds NaN or infinite numbers.
+    Returns (n_columns,).
 
     Examples
     --------
@@ -94,18 +62,6 @@ def contrast_matrix(
 
 def term_columns(text: str, columns: Sequence[object]) -> list[str]:
     """Return the columns of a factor or an interaction of a formula, over which its F is.
-
-    Parameters
-    ----------
-    text : str
-        As the user wrote it.
-    columns : sequence of str
-        The names of the design's columns.
-
-    Returns
-    -------
-    list of str
-        None if the text is a column's name or an expression.
 
     Examples
     --------

@@ -50,30 +50,7 @@ _DESIGN = either("'design_matrix'", "the design")
 
 
 def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
-    """Return a design matrix as a table, reading it from a file if need be.
-
-    Parameters
-    ----------
-    design_matrix : pandas.DataFrame or path
-        A table, or the path of a ``.csv`` (commas) or ``.tsv`` (tabs) file with a header line: one
-        row an image, one column a regressor. A column ``subject_label`` or ``participant_id`` says
-        whose a row is.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The table, with the column of labels as its index if it has one: it is no regressor.
-        Values are checked by :func:`check_design_matrix`, not here.
-
-    Raises
-    ------
-    TypeError
-        If it is neither a table nor a path.
-    ValueError
-        If the file is neither .csv nor .tsv, cannot be parsed, or holds a saved row index.
-    FileNotFoundError
-        If there is no such file.
-    """
+    """Return a design matrix as a table, reading it from a file if need be."""
     import pandas as pd
 
     if isinstance(design_matrix, pd.DataFrame):
@@ -116,25 +93,7 @@ def check_design_matrix(
 ) -> FloatArray:
     """Check a design matrix and return its values.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame, shape (n_rows, n_columns)
-        One row an image, one column a regressor. Boolean columns count as 0 and 1.
-    n_images : int, optional
-        The number of images it must describe; not checked when None.
-    name : str
-        What the caller calls it.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n_rows, n_columns), C-contiguous
-        The values, a copy.
-
-    Raises
-    ------
-    ValueError
-        If there are no rows or columns, names are repeated, a column is not numeric, an entry is
-        NaN or infinite, or the number of rows is not ``n_images``.
+    Shapes: `frame` (n_rows, n_columns); returns (n_rows, n_columns).
 
     Examples
     --------
@@ -225,11 +184,6 @@ def check_size(n_images: int, n_columns: int) -> None:
 
     The time to factorise dependent columns grows with the cube of their number. Codings that have a
     column for every level of several factors stay far below the bound.
-
-    Raises
-    ------
-    ValueError
-        If there are more columns than twice the images and a hundred.
     """
     most = 2 * n_images + 100
     if n_columns > most:
@@ -243,17 +197,7 @@ def check_size(n_images: int, n_columns: int) -> None:
 def report_collinearity(X: FloatArray, names: Sequence[str]) -> None:
     """Warn of columns that the others nearly determine.
 
-    Parameters
-    ----------
-    X : array, shape (n_images, n_columns)
-        A design matrix of full column rank.
-    names : sequence of str, length n_columns
-        Its columns.
-
-    Warns
-    -----
-    CollinearityWarning
-        If the variance inflation factor of a column is above 100; names the columns.
+    Shapes: `X` (n_images, n_columns).
     """
     found = [
         f"{name!r} ({factor:.3g})"

@@ -31,21 +31,6 @@ def words_in(name: str) -> frozenset[str]:
 def with_origins(design: pd.DataFrame, table: pd.DataFrame, used: Iterable[str]) -> pd.DataFrame:
     """Keep with a design what cannot be read from its columns.
 
-    Parameters
-    ----------
-    design : pandas.DataFrame
-        The design.
-    table : pandas.DataFrame
-        What it was made from, row by row.
-    used : iterable of str
-        The columns of the table that it was made from.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The design, with the values of variables that have no column of their own and are not coded
-        by zero and one; a variable whose columns hold more than a million numbers is left out.
-
     Examples
     --------
     >>> import pandas as pd

@@ -73,13 +73,7 @@ class GroupRows:
         )
 
     def keep(self, memory_budget: float) -> RowStore:
-        """Return the store of all rows; it is filled now if the fit has kept none.
-
-        Parameters
-        ----------
-        memory_budget : float
-            Bytes of memory that the rows may take; more of them go to a scratch file.
-        """
+        """Return the store of all rows; it is filled now if the fit has kept none."""
         if self.kept is None:
             store = RowStore(
                 self.n_inputs, self.n_values, row_dtype(self.sources), memory_budget=memory_budget

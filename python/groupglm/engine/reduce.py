@@ -59,45 +59,7 @@ def accumulate(
     check_missing: Callable[[int], None] = lambda _: None,
     keep: RowStore | None = None,
 ) -> Accumulator:
-    """Read every input once, and fill the accumulator of a model.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-        Opened inputs that the space can read, in the order of the design's rows; of each image as
-        many as the model takes.
-    space : Reader
-        Turns an input into a row of values.
-    plan : Plan
-        The model and its design.
-    n_threads : int
-        Number of threads, at least 1.
-    fill : float, optional
-        Put in the place of missing values.
-    advance : callable, optional
-        Called with the number of inputs that have just been read.
-    batch_bytes : int, optional
-        Size of one batch of rows; at least one row is read.
-    tally : ZeroTally, optional
-        Counts the inputs that are zero at each place.
-    check_missing : callable, optional
-        Called after each chunk with the number of places that some input has lacked so far.
-    keep : RowStore, optional
-        Filled with the rows; not on a cluster, whose workers read them.
-
-    Returns
-    -------
-    Accumulator
-        The same bits for any number of threads, and on a cluster; another `batch_bytes` rounds
-        otherwise.
-
-    Raises
-    ------
-    groupglm.errors.ImageError
-        If an input cannot be read, or holds infinite values.
-    ValueError
-        If the inputs are in memory and too large to be sent to a cluster.
-    """
+    """Read every input once, and fill the accumulator of a model."""
     if is_remote():
         filled = _filled_by_workers(sources, space, plan, fill, advance, batch_bytes, tally)
     else:
@@ -237,25 +199,7 @@ class _RangeTask:
 
 
 def value_range(sources: Sequence[Any], n_threads: int) -> tuple[float, float]:
-    """Read every input, and return the range of all finite values and zero.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-        Opened inputs.
-    n_threads : int
-        Number of threads, at least 1.
-
-    Returns
-    -------
-    lowest, highest : float
-        The range.
-
-    Raises
-    ------
-    groupglm.errors.ImageError
-        If an input cannot be read.
-    """
+    """Read every input, and return the range of all finite values and zero."""
     if is_remote():
         chunks = (sources[first : first + CHUNK] for first in range(0, len(sources), CHUNK))
         return _union(run_remotely(_RangeTask(tuple(chunk)) for chunk in chunks))

@@ -28,27 +28,7 @@ _FOLDER = "groupglm_rows"  # within the folder of joblib's, which its clear() em
 
 
 def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
-    """Return the cache that the user asked for.
-
-    Parameters
-    ----------
-    memory : joblib.Memory, str, os.PathLike or None
-        The cache, or the folder to keep it in, whose parent exists.
-    memory_level : int
-        0 asks for no cache.
-
-    Returns
-    -------
-    joblib.Memory
-        Without a location when nothing is to be kept.
-
-    Raises
-    ------
-    TypeError
-        If `memory` or `memory_level` is of another type.
-    ValueError
-        If the folder's parent does not exist, or the cache keeps its values in no folder.
-    """
+    """Return the cache that the user asked for."""
     whole_number("memory_level", memory_level, least=0)
     if isinstance(memory, str | os.PathLike):
         folder = given_path("memory", memory)

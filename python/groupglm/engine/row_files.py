@@ -32,21 +32,7 @@ _MAX_LINE = 4096  # bytes
 def write_row(path: Path, key: str, row: NDArray[Any], zeros: Zeros | None) -> None:
     """Write a row, whole or not at all.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; folders that do not exist are made.
-    key : str
-        What the row is of.
-    row : array of float32 or float64, shape (n_values,)
-        The values.
-    zeros : Zeros or None
-        Where the input is zero; None if the row shows it.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
+    Shapes: `row` (n_values,).
     """
     bits = b"" if zeros is None else np.packbits(zeros.places).tobytes()
     values = np.ascontiguousarray(row).data.cast("B") if row.size else b""
@@ -63,21 +49,7 @@ def write_row(path: Path, key: str, row: NDArray[Any], zeros: Zeros | None) -> N
 def read_row(path: Path, key: str, out: NDArray[Any]) -> tuple[bool, Zeros | None]:
     """Fill a row from a file, if it is the one meant and whole.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    key : str
-        What the row must be of.
-    out : array of float32 or float64, shape (n_values,)
-        Filled with the values; with anything, if the file is damaged.
-
-    Returns
-    -------
-    is_read : bool
-        Whether `out` holds the row.
-    zeros : Zeros or None
-        As it was given to `write_row`.
+    Shapes: `out` (n_values,).
     """
     n_bits = (out.size + 7) // 8
     try:

@@ -100,17 +100,7 @@ class RowStore:
     def batches(self, max_bytes: int = BATCH_BYTES) -> Generator[tuple[int, Rows], None, None]:
         """Yield the rows, some at a time.
 
-        Parameters
-        ----------
-        max_bytes : int, optional
-            Size of a batch; at least one row is read.
-
-        Yields
-        ------
-        first : int
-            The batch's first input.
-        rows : array, shape (n_rows, n_values)
-            Not to be written to; valid until the next one is asked for.
+        Returns `rows` (n_rows, n_values).
         """
         n_rows = max(1, max_bytes // max(1, self._row_bytes))
         buffer = None
@@ -128,17 +118,7 @@ class RowStore:
     def tiles(self, max_bytes: int) -> Generator[tuple[NDArray[np.int64], Rows], None, None]:
         """Yield all inputs' values of some places at a time.
 
-        Parameters
-        ----------
-        max_bytes : int
-            Size of a tile; at least one place is read.
-
-        Yields
-        ------
-        places : array of int64, shape (n_places,)
-            Of a row, one after the other.
-        values : array, shape (n_inputs, n_places)
-            Not to be written to; valid until the next one is asked for. Rows are contiguous.
+        Returns `places` (n_places,), `values` (n_inputs, n_places).
         """
         n_places = max(1, max_bytes // max(1, self.n_inputs * self.dtype.itemsize))
         buffer = None
@@ -168,10 +148,7 @@ class RowStore:
     def select(self, places: NDArray[np.int64]) -> None:
         """Keep the values at some places only, given in increasing order; the rest is given back.
 
-        Parameters
-        ----------
-        places : array of int64, shape (n_places,)
-            Of a row.
+        Shapes: `places` (n_places,).
         """
         n_kept = len(places)
         kept_bytes = n_kept * self.dtype.itemsize

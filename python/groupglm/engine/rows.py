@@ -59,38 +59,7 @@ def read_rows(
 ) -> Generator[tuple[int, NDArray[Any]], None, None]:
     """Read inputs in parallel, a batch ahead of the caller.
 
-    Parameters
-    ----------
-    sources : sequence of Source
-        Opened inputs that the space can read.
-    space : Reader
-        Turns an input into a row of values.
-    n_threads : int
-        Number of threads, at least 1.
-    fill : float, optional
-        Put in the place of missing values.
-    advance : callable, optional
-        Called with the number of inputs that have just been read.
-    batch_bytes : int, optional
-        Size of one batch of rows; at least one row is read.
-    dtype : numpy.dtype, optional
-        Of the rows; by default what holds the values of all sources exactly.
-    tally : ZeroTally, optional
-        Counts the inputs that are zero at each place.
-    together : int, default=1
-        Inputs that belong to one image, and so into one batch; a divisor of `CHUNK`.
-
-    Yields
-    ------
-    first : int
-        Place of the batch's first input.
-    rows : array of float32 or float64, shape (n_rows, n_values)
-        The batch; valid until the next one is asked for.
-
-    Raises
-    ------
-    groupglm.errors.ImageError
-        If an input cannot be read.
+    Returns `rows` (n_rows, n_values).
     """
     dtype = dtype or row_dtype(sources)
     row_bytes = max(1, space.n_values * dtype.itemsize)

@@ -82,52 +82,11 @@ class VoxelwiseMaps(HoldsFits):
         return [self.r_square_]
 
     def predicted(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
-        """Return a list holding `predicted_`.
-
-        Parameters
-        ----------
-        out : str or os.PathLike, optional
-            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
-            fit into memory; the image returned is that file's.
-
-        Returns
-        -------
-        list of one nibabel.nifti1.Nifti1Image
-            float32, or float64 where a value leaves its range; one volume an image.
-
-        Raises
-        ------
-        AttributeError
-            With ``minimize_memory=True``.
-        ValueError
-            If the file's name ends otherwise, or it is an image, mask or design matrix of this
-            model.
-        """
+        """Return a list holding `predicted_`."""
         return [self._voxelwise().predicted_image(self._target(out))]
 
     def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
-        """Return a list holding `residuals_`.
-
-        Parameters
-        ----------
-        out : str or os.PathLike, optional
-            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
-            fit into memory; the image returned is that file's.
-
-        Returns
-        -------
-        list of one nibabel.nifti1.Nifti1Image
-            float32, or float64 where a value leaves its range; one volume an image, NaN where an
-            image has no value.
-
-        Raises
-        ------
-        AttributeError
-            With ``minimize_memory=True``.
-        ValueError
-            If the file's name ends otherwise, or it is an image, mask or design matrix of this
-            model.
-        """
+        """Return a list holding `residuals_`."""
         return [self._voxelwise().residuals_image(self._target(out))]
 
     def _target(self, out: str | os.PathLike[str] | None) -> Path | None:

@@ -79,22 +79,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
 
 
 def write_archive(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Path:
-    """Write a model's facts and arrays, whole or not at all.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    facts : mapping
-        For ``model.json``.
-    arrays : mapping of str to array
-        By member, without ``.npy``.
-
-    Returns
-    -------
-    pathlib.Path
-        The file written.
-    """
+    """Write a model's facts and arrays, whole or not at all."""
     members = {f"{name}.npy": _to_npy(array) for name, array in arrays.items()}
     header = {
         "format": FORMAT,
@@ -116,27 +101,7 @@ def write_archive(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDA
 
 
 def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read what `write_archive` wrote; no code in a file is ever executed.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    facts : dict
-        ``model.json``.
-    arrays : dict of str to array
-        By member, without ``.npy``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is not a model, of a later version, or damaged.
-    """
+    """Read what `write_archive` wrote; no code in a file is ever executed."""
     try:
         with open_archive(path) as members:
             return _read(members, path)
@@ -228,22 +193,7 @@ def _to_npy(array: NDArray[Any]) -> bytes:
 
 
 def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Take a fit apart.
-
-    Parameters
-    ----------
-    key : str
-        Its place in the file.
-    group : FittedGroup
-        The fit.
-
-    Returns
-    -------
-    facts : dict
-        For ``model.json``.
-    arrays : dict of str to array
-        The members.
-    """
+    """Take a fit apart."""
     space, result = group.space, group.result
     space_facts, space_arrays = space.stored()
     arrays: dict[str, NDArray[Any]] = {
@@ -272,31 +222,7 @@ def unpack_fit(
 ) -> tuple[Space, Fit, NDArray[np.int32] | None]:
     """Put a fit together.
 
-    Parameters
-    ----------
-    key : str
-        Its place in the file.
-    facts, arrays : mapping
-        As `pack_fit` returns them.
-    path : pathlib.Path
-        The file, for messages.
-    n_threads : int
-        Number of threads of what is computed later.
-
-    Returns
-    -------
-    space : Space
-        The voxels.
-    result : Fit
-        The fit.
-    n_zeros : array of int, shape (n_voxels,), or None
-        How many images are exactly zero at each voxel; None in a file of a version that did not
-        count them.
-
-    Raises
-    ------
-    ValueError
-        If the parts do not fit together.
+    Returns `n_zeros` (n_voxels,).
     """
     try:
         members: dict[str, NDArray[Any]] = {

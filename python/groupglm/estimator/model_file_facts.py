@@ -78,18 +78,7 @@ _FIT: dict[str, Check] = {
 
 
 def check_facts(facts: Mapping[str, Any]) -> None:
-    """Refuse facts of another type than `groupglm.SecondLevelModel.save` writes.
-
-    Parameters
-    ----------
-    facts : mapping
-        What ``model.json`` says.
-
-    Raises
-    ------
-    ValueError
-        If something is lacking, or is not as it should be; the message names it.
-    """
+    """Refuse facts of another type than `groupglm.SecondLevelModel.save` writes."""
     top: dict[str, Check] = {
         "parameters": lambda value: isinstance(value, dict),
         "mask_was_given": is_flag,

@@ -46,29 +46,6 @@ class SavingMixin(HoldsFits):
 
         About 8 (n_columns + 2) bytes a voxel. The format, zip of numpy arrays and JSON, is
         described in `groupglm.estimator.model_file`; it is not a pickle.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            The file, for instance ``model.groupglm``. Written whole or not at all; one that exists
-            is replaced.
-
-        Returns
-        -------
-        pathlib.Path
-            The file written.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        AttributeError
-            If the input has several kinds of maps, and none has been fitted yet.
-        ValueError
-            If the path is empty or too long, or leads to an image, mask or design matrix of this
-            model.
-        OSError
-            If the file cannot be written.
         """
         current = self._current()
         target = given_path("path", path)
@@ -95,24 +72,6 @@ class SavingMixin(HoldsFits):
         Contrasts, R-squared and predictions are those of the model that was saved. What reads
         images again, such as residuals, is refused: fit the model again for it. No code in the file
         is executed.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            The file.
-
-        Returns
-        -------
-        SecondLevelModel
-            Fitted. Where a mask was given, ``mask_img`` is that of the fit.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        ValueError
-            If it is not a saved model, damaged, or of a later version; the message says what is
-            wrong.
         """
         file = given_path("path", path)
         facts, arrays = read_archive(file)

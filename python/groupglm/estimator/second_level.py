@@ -427,22 +427,6 @@ class SecondLevelModel(VoxelwiseMaps, SavingMixin, ReportingMixin, TransformerMi
 def fit_keeping_rows(
     model: SecondLevelModel, images: Sequence[ImageLike], design_matrix: pd.DataFrame
 ) -> FittedGroup:
-    """Fit a model to images; the fit keeps their values, for what would read them again.
-
-    Parameters
-    ----------
-    model : SecondLevelModel
-        Fitted as by `SecondLevelModel.fit`. As long as it lives, so do the images' values inside
-        the mask: in memory within its budget, else in a scratch file.
-    images : sequence of images
-        As of `SecondLevelModel.fit`.
-    design_matrix : pandas.DataFrame
-        One row an image.
-
-    Returns
-    -------
-    FittedGroup
-        What the model has fitted.
-    """
+    """Fit a model to images; the fit keeps their values, for what would read them again."""
     model._fit_anew(images, None, design_matrix, allow_partial=False, keep_rows=True)
     return model._current()

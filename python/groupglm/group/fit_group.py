@@ -84,27 +84,6 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
     Each image is read from its file once. Where its values are needed more than once (for the mask
     before images are smoothed, for the range of those that are resampled), they are kept meanwhile:
     in memory within the budget, else in a scratch file. Workers of a cluster read them each time.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-        The images, in the order of the design's rows.
-    plan : Plan
-        The model and its design.
-    options : FitOptions
-        How.
-
-    Returns
-    -------
-    FittedGroup
-        The fit at the mask's voxels.
-
-    Raises
-    ------
-    groupglm.errors.ImageError
-        If an image cannot be read.
-    ValueError
-        If the mask is empty, or values are missing and that is not allowed.
     """
     masking, given = options.masking, tuple(sources)
     n_inside = max(1, options.n_threads // len(sources))
@@ -287,19 +266,7 @@ def mean_image(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the mean of the images over the whole grid, and how many have each voxel.
 
-    Parameters
-    ----------
-    identity : hashable
-        Of the images; a cache knows by it whether it has the answer.
-    sources : sequence of Source
-        The images.
-    options : FitOptions
-        How.
-
-    Returns
-    -------
-    mean, n_observations : arrays, shape (n_voxels,)
-        In file order.
+    Returns `mean`, `n_observations` (n_voxels,).
     """
     del identity
     constant = OLS.prepare(np.ones((len(sources), 1)), ("constant",))

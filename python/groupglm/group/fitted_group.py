@@ -191,21 +191,7 @@ class FittedGroup:
 
 
 def statistic_of(result: ContrastResult, output_type: str) -> Statistic:
-    """Return what a contrast's map of one kind holds, for its header.
-
-    Parameters
-    ----------
-    result : ContrastResult
-        The contrast.
-    output_type : {"z_score", "stat", "p_value", "effect_size", "effect_variance"}
-        Which of its maps.
-
-    Returns
-    -------
-    Statistic
-        With the degrees of freedom of a t or F statistic, if they are the same at all voxels:
-        a header holds one number for all.
-    """
+    """Return what a contrast's map of one kind holds, for its header."""
     if output_type != "stat":
         kind = {
             "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",

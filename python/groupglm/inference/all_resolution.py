@@ -261,19 +261,7 @@ def _thresholds(threshold: Any) -> list[float]:
 def discoveries_of(values: NDArray[np.float64], alpha: float, *, two_sided: bool) -> Discoveries:
     """Prepare bounds for sets of places of a row of z-values; NaN is no test.
 
-    Parameters
-    ----------
-    values : array of float64, shape (n_values,)
-        The z-values.
-    alpha : float
-        The level, between 0 and 1.
-    two_sided : bool
-        Whether both tails are tested.
-
-    Returns
-    -------
-    Discoveries
-        For sets of places that are tested.
+    Shapes: `values` (n_values,).
     """
     tested = ~np.isnan(values)
     found = Discoveries.of(p_values(values[tested], two_sided=two_sided), alpha)
@@ -292,25 +280,7 @@ def discovery_proportions(
 ) -> tuple[NDArray[np.float64], int]:
     """Bound the proportion of true discoveries in each cluster of a row of z-values.
 
-    Parameters
-    ----------
-    space : Space
-        Where the values are.
-    values : array of float64, shape (n_values,)
-        The z-values; NaN is in no cluster.
-    threshold : float
-        The cluster-forming threshold, at least zero.
-    found : Discoveries
-        The bounds, prepared for these values.
-    two_sided : bool
-        Whether clusters of negative values are formed too.
-
-    Returns
-    -------
-    proportions : array of float64, shape (n_values,)
-        The bound of each place's cluster, as a proportion of its places; NaN in no cluster.
-    n_clusters : int
-        How many clusters there are.
+    Shapes: `values` (n_values,); returns `proportions` (n_values,).
     """
     row = np.full(len(values), np.nan)
     n_clusters = 0

@@ -99,19 +99,7 @@ def below_infinity(threshold: float) -> float:
 
 
 def check_z_scale(stat_map: StatMap) -> None:
-    """Warn of a map that is probably not of z-values.
-
-    Parameters
-    ----------
-    stat_map : StatMap
-        A map that is about to be turned into p-values.
-
-    Warns
-    -----
-    UserWarning
-        If all its values lie between 0 and 1, as p-values do, and it is not known to be of
-        z-scores. Those of a small region may happen to, so that it is not refused.
-    """
+    """Warn of a map that is probably not of z-values."""
     if stat_map.looks_like_p:
         warn_caller(
             f"{stat_map.name}: all {stat_map.n_tested} values lie between 0 and 1, as p-values do, "
@@ -123,19 +111,7 @@ def check_z_scale(stat_map: StatMap) -> None:
 def warn_of_scale(
     name: str, threshold: float, stat_map: StatMap, *, remedy: Callable[[float, float], Text]
 ) -> None:
-    """Warn of a threshold that is probably not on the scale of the map.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls the threshold.
-    threshold : float
-        Its value.
-    stat_map : StatMap
-        The map that it is compared with.
-    remedy : str
-        Says, of a p-value and its z, how to threshold by that.
-    """
+    """Warn of a threshold that is probably not on the scale of the map."""
     if not 0 < abs(threshold) <= _LARGEST_LIKELY_P:
         return
     if stat_map.scale is not None and stat_map.scale.statistic.kind not in ("z", "t", "F"):

@@ -249,27 +249,7 @@ def tabulate(
 ) -> FoundClusters:
     """Tabulate the clusters of a row of values.
 
-    Parameters
-    ----------
-    space : Space
-        Where the values are.
-    row : array of float64, shape (n_values,)
-        The map; NaN where there is none.
-    threshold : float
-        The cluster-forming threshold; negative, if not two-sided, for the negative tail.
-    cluster_threshold : float, default=0
-        Clusters that are smaller, in the unit of the space, are left out.
-    two_sided : bool
-        Whether the negative tail is tabulated too.
-    min_distance : float, default=8.0
-        How far apart subpeaks must be, in mm.
-    dtype : numpy.dtype
-        Type of the peaks' values in the table.
-
-    Returns
-    -------
-    FoundClusters
-        A tail without a cluster has none in the table, and labels that are zero.
+    Shapes: `row` (n_values,).
     """
     row = np.where(np.isnan(row), 0.0, row)
     if cluster_threshold > 1:
@@ -307,18 +287,6 @@ def n_clusters(table: pd.DataFrame) -> int:
 
 def strongest_first(table: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
     """Order the clusters of a table by the size of their peaks, whatever the sign.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As `tabulate_clusters` makes it.
-    most : int, optional
-        How many clusters to keep; all by default.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The rows of each cluster together, with the numbers that they had.
 
     Examples
     --------

@@ -34,18 +34,7 @@ def p_values(z: NDArray[np.float64], *, two_sided: bool) -> NDArray[np.float64]:
 def hommel_value(p: NDArray[np.float64], alpha: float) -> int:
     """Find the size of the largest set of tests that Simes' test does not reject.
 
-    Parameters
-    ----------
-    p : array of float64, shape (n,)
-        The p-values of all tests.
-    alpha : float
-        The level, between 0 and 1.
-
-    Returns
-    -------
-    int
-        The largest h from 0 to n with ``h p_(n-h+j) > j alpha`` for all j = 1 .. h, where p_(i) is
-        the i-th smallest: Hommel's value.
+    Shapes: `p` (n,).
 
     Notes
     -----
@@ -108,17 +97,7 @@ class Discoveries:
     def of(cls, p: NDArray[np.float64], alpha: float) -> Discoveries:
         """Prepare the bounds.
 
-        Parameters
-        ----------
-        p : array of float64, shape (n,)
-            The p-values of all tests.
-        alpha : float
-            The level, between 0 and 1.
-
-        Returns
-        -------
-        Discoveries
-            For sets of these tests.
+        Shapes: `p` (n,).
 
         Examples
         --------
@@ -134,15 +113,7 @@ class Discoveries:
     def bound(self, members: NDArray[np.intp]) -> int:
         """Return the least number of true discoveries among some tests.
 
-        Parameters
-        ----------
-        members : array of int, shape (m,)
-            Places of the tests, without repeats.
-
-        Returns
-        -------
-        int
-            d(S), from 0 to m.
+        Shapes: `members` (m,).
         """
         return int(self.bounds(members, np.ones(len(members), np.int64), 1)[0])
 
@@ -151,19 +122,7 @@ class Discoveries:
     ) -> NDArray[np.int64]:
         """Return the least number of true discoveries of several sets at once.
 
-        Parameters
-        ----------
-        members : array of int, shape (m,)
-            Places of the tests that are in a set.
-        labels : array of int, shape (m,)
-            The set of each, from 1 to `n_sets`.
-        n_sets : int
-            How many sets there are.
-
-        Returns
-        -------
-        array of int64, shape (n_sets,)
-            d(S) of each.
+        Shapes: `members` (m,), `labels` (m,); returns (n_sets,).
 
         Notes
         -----

@@ -31,19 +31,7 @@ def label_clusters(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64] | NDArray[np.float64]]:
     """Label the clusters that some places of a space form.
 
-    Parameters
-    ----------
-    space : Space
-        Says which places are neighbours; voxels are if they share a face.
-    members : array of int, shape (n,)
-        The places, increasing.
-
-    Returns
-    -------
-    labels : array of int32, shape (n,)
-        From 1 to k, in the order of the first place of each cluster.
-    sizes : array, shape (k,)
-        How many places each cluster has, or the sum of their weights if the space has any.
+    Shapes: `members` (n,); returns `labels` (n,), `sizes` (k,).
 
     Examples
     --------
@@ -69,21 +57,7 @@ def keep_large_clusters(
 ) -> tuple[NDArray[np.float64], float]:
     """Set to zero the clusters of either sign that are too small.
 
-    Parameters
-    ----------
-    row : array of float64, shape (n_values,)
-        A thresholded map: zero outside clusters.
-    space : Space
-        Where its values are.
-    smallest : float
-        Clusters of a smaller size are removed.
-
-    Returns
-    -------
-    kept : array of float64, same shape
-        The map that remains.
-    largest : float
-        Size of the largest cluster before that.
+    Shapes: `row` (n_values,).
     """
     kept = row.copy()
     largest = 0.0

@@ -131,20 +131,7 @@ class MapScale:
 
 
 def known_scale(image: Any, *, described: bool = False) -> MapScale | None:
-    """Tell what a map holds: by its sidecar, its header, or its name, in this order.
-
-    Parameters
-    ----------
-    image : str, os.PathLike or nibabel image
-        The map.
-    described : bool, default=False
-        Whether its sidecar is known to describe this very file, which is then not hashed for it.
-
-    Returns
-    -------
-    MapScale or None
-        None if none of these says it.
-    """
+    """Tell what a map holds: by its sidecar, its header, or its name, in this order."""
     kind_of_data = kind_of(image)
     file = kind_of_data.file_of(image)
     path = None if file is None else Path(file)
@@ -201,35 +188,7 @@ def z_of_statistic(
 ) -> tuple[NDArray[np.float64], Statistic]:
     """Return the z-scores of a map's values.
 
-    Parameters
-    ----------
-    name : str
-        How messages call the map.
-    values : array of float64, shape (n_values,)
-        Its values; NaN stays NaN.
-    scale : MapScale
-        What they are.
-    space : Space
-        Where they lie: degrees of freedom that differ are read there.
-
-    Returns
-    -------
-    z : array of float64, shape (n_values,)
-        z-scores; of t and F those with the same upper tail.
-    statistic : Statistic
-        What they are now.
-
-    Raises
-    ------
-    ValueError
-        If the map holds something else, or t or F of unknown degrees of freedom.
-    groupglm.errors.ImageError, groupglm.errors.GridMismatchError
-        If the map of degrees of freedom cannot be read, or is on another grid.
-
-    Warns
-    -----
-    UserWarning
-        If the values are t or F statistics: the z-scores are not the map's own values.
+    Shapes: `values` (n_values,); returns `z` (n_values,).
     """
     statistic = scale.statistic
     if scale.conflict is not None:

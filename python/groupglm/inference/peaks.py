@@ -49,17 +49,7 @@ class Extreme:
 def extremes(space: Space, row: NDArray[np.floating]) -> tuple[Extreme | None, Extreme | None]:
     """Find the strongest positive and the strongest negative value of a map.
 
-    Parameters
-    ----------
-    space : Space
-        Where the values are.
-    row : array, shape (n_values,)
-        The map; NaN where there is none.
-
-    Returns
-    -------
-    positive, negative : Extreme or None
-        None where no value has that sign; of equal ones the first.
+    Shapes: `row` (n_values,).
     """
     found: list[Extreme | None] = []
     for sign in (1, -1):
@@ -119,24 +109,7 @@ def find_clusters(
 ) -> Clusters:
     """Find the clusters above a threshold, and their peaks.
 
-    Parameters
-    ----------
-    space : Space
-        Where the values are.
-    row : array of float64, shape (n_values,)
-        The map, without NaN.
-    threshold : float
-        At least zero; a place is in a cluster if its value is larger.
-    min_distance : float
-        How far apart two peaks must be, in mm.
-    most : int
-        Number of peaks and subpeaks to keep of a cluster.
-
-    Returns
-    -------
-    Clusters
-        In decreasing order of their largest value; equal ones in the order of their first place in
-        the space's layout.
+    Shapes: `row` (n_values,).
     """
     labels = np.zeros(space.n_values, np.int32)
     members = np.flatnonzero(row > threshold)

@@ -24,35 +24,7 @@ _MOST_NAMED = 5  # regions that a warning names
 
 
 def places_of_regions(regions: Any, stat_map: StatMap) -> dict[Hashable, NDArray[np.intp]]:
-    """Find the tested voxels of each region.
-
-    Parameters
-    ----------
-    regions : image, or mapping or sequence of images
-        An atlas or a mask, or masks by name or by place.
-    stat_map : StatMap
-        The map, whose grid they must be on.
-
-    Returns
-    -------
-    dict
-        By name, the region's tested voxels as increasing places in the map's row; one without any
-        is empty.
-
-    Raises
-    ------
-    ImageError
-        If an image cannot be read.
-    GridMismatchError
-        If an image is on another grid.
-    ValueError
-        If there is no region, none has a tested voxel, or an atlas has values that are not whole.
-
-    Warns
-    -----
-    UserWarning
-        If regions have voxels that are not tested.
-    """
+    """Find the tested voxels of each region."""
     if isinstance(regions, Mapping):
         sizes, places = _from_masks(regions, stat_map)
     elif isinstance(regions, Sequence) and not isinstance(regions, str):

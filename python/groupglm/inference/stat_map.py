@@ -98,13 +98,7 @@ class StatMap:
         return self.values if self.tested.all() else np.where(self.tested, self.values, 0.0)
 
     def as_z(self) -> StatMap:
-        """Return the map of z-scores; a map of which nothing is known is taken for one.
-
-        Raises
-        ------
-        ValueError
-            If the map is known to hold something else than z, t or F.
-        """
+        """Return the map of z-scores; a map of which nothing is known is taken for one."""
         if self.scale is None:
             return self
         values, statistic = z_of_statistic(self.name, self.values, self.scale, self.space)
@@ -121,13 +115,7 @@ class StatMap:
             )
 
     def has_two_tails(self, *, two_sided: bool) -> bool:
-        """Return whether both tails are looked at; of the z of an F statistic never.
-
-        Warns
-        -----
-        UserWarning
-            If both were asked for.
-        """
+        """Return whether both tails are looked at; of the z of an F statistic never."""
         both = check_truth("two_sided", two_sided)
         one_tail = self.scale is not None and self.scale.statistic.of_f
         if both and one_tail:
@@ -158,38 +146,7 @@ def read_stat_map(
     whole_grid: bool = False,
     described: bool = False,
 ) -> StatMap:
-    """Read a statistical map.
-
-    Parameters
-    ----------
-    stat_img : str, os.PathLike or nibabel image
-        The map, 3-D.
-    mask_img : image, path, masker or None
-        The voxels to test. None: all that differ from the background of the map.
-    whole_grid : bool, default=False
-        Take all voxels of the grid instead.
-    described : bool, default=False
-        Whether its sidecar is known to describe this very file.
-
-    Returns
-    -------
-    StatMap
-        Its values inside the mask.
-
-    Raises
-    ------
-    ImageError
-        If the map cannot be read, or is NaN everywhere inside the mask.
-    GridMismatchError
-        If the mask is on another grid.
-    ValueError
-        If the mask is empty, or no mask is given and the map is constant.
-
-    Warns
-    -----
-    UserWarning
-        If voxels inside the mask are NaN: they are not tested.
-    """
+    """Read a statistical map."""
     kind = kind_of(stat_img)
     source, everywhere = kind.open_map(stat_img, "stat_img")
     scale = known_scale(stat_img, described=described)

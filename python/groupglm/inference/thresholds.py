@@ -55,25 +55,7 @@ def threshold_of(
 ) -> float:
     """Find the z from which on a voxel is significant.
 
-    Parameters
-    ----------
-    z : array, shape (n,)
-        The z-values of all tests, infinite ones included.
-    alpha : float
-        The level, between 0 and 1.
-    height_control : {"fpr", "fdr", "bonferroni"}
-        What stays below `alpha`: the false positive rate of each test; the expected proportion of
-        false discoveries (Benjamini & Hochberg 1995, Journal of the Royal Statistical Society B 57,
-        289-300); or the probability of any false positive.
-    two_sided : bool, default=True
-        Whether both tails are looked at: `z` then stands for its absolute value, and its p-value is
-        that of both tails.
-
-    Returns
-    -------
-    float
-        A test is significant if its z (two-sided: absolute z) is this or more. Infinite for "fdr"
-        when none is. An infinite z is significant at any level.
+    Shapes: `z` (n,).
 
     Examples
     --------
@@ -315,23 +297,7 @@ def survivors(
 ) -> Survivors:
     """Keep the values that reach a threshold, in clusters that are large enough.
 
-    Parameters
-    ----------
-    space : Space
-        Where the values are.
-    values : array of float64, shape (n_values,)
-        The map; NaN where there is none.
-    threshold : float
-        The least value that is kept; negative, if not two-sided, for the negative tail.
-    cluster_threshold : float, default=0
-        Clusters that are smaller, in the unit of the space, are removed.
-    two_sided : bool
-        Whether large negative values are kept too.
-
-    Returns
-    -------
-    Survivors
-        The values that are kept.
+    Shapes: `values` (n_values,).
     """
     row: NDArray[np.float64] = np.where(
         passes_threshold(values, threshold, two_sided=two_sided), values, 0.0

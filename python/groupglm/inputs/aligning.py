@@ -41,25 +41,7 @@ class AlignedDesign:
     maps_have_labels: bool
 
     def align(self, values: Any, argument: str) -> Any:
-        """Bring one value a map, such as its exchangeability block, into the order of the rows.
-
-        Parameters
-        ----------
-        values : array_like, pandas.Series or None
-            A Series with labels is matched by them; whatever else is in the order of the rows.
-        argument : str
-            How messages call it.
-
-        Returns
-        -------
-        array_like or None
-            In the order of the rows.
-
-        Raises
-        ------
-        ValueError
-            If labels do not match, or there are none and maps or rows were sorted.
-        """
+        """Bring one value a map, such as its exchangeability block, into the order of the rows."""
         import pandas as pd
 
         if values is None:
@@ -100,30 +82,6 @@ def align_design(
     model, or by an index of labels: one of that name, of text, or of numbers that label maps. Rows
     without labels are taken in order only if maps kept theirs: otherwise each subject would
     silently get another's row.
-
-    Parameters
-    ----------
-    design_matrix : pandas.DataFrame, path or None
-        The user's design; made from the labels and confounds when None.
-    confounds : pandas.DataFrame or None
-        A ``subject_label`` column and one a confound.
-    labels : list of str
-        The subjects, in the order of the maps.
-    was_sorted : bool, default=True
-        Whether that is the order in which the user gave them.
-    has_blocks : bool, default=False
-        Whether exchangeability blocks say which maps belong together.
-
-    Returns
-    -------
-    AlignedDesign
-        One row a map, without the label column.
-
-    Raises
-    ------
-    ValueError
-        If labels do not match, or rows cannot be matched, or a subject has several maps and nothing
-        says that they belong together.
     """
     if design_matrix is None:
         if not has_blocks:
@@ -173,27 +131,7 @@ def _refuse_repeated(labels: Sequence[str]) -> None:
 
 
 def align_to_names(frame: pd.DataFrame, names: Sequence[str | None]) -> AlignedDesign:
-    """Match a design matrix with images whose names say whose they are, as far as they do.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        The user's design.
-    names : sequence of (str or None)
-        The subject of each image, without ``sub-``; None where its name does not say.
-
-    Returns
-    -------
-    AlignedDesign
-        The rows in the order of the images, with their index. Where the design has no labels, or
-        the names none, that is the order in which they came. An index of numbers counts rows here,
-        unless it holds the labels of all images in another order.
-
-    Raises
-    ------
-    ValueError
-        If labels of images and rows differ.
-    """
+    """Match a design matrix with images whose names say whose they are, as far as they do."""
     wanted = [name for name in names if name is not None]
     found = row_labels(frame.index, wanted, "design_matrix", all_maps=True)
     if found is None or not wanted:

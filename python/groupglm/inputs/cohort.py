@@ -57,50 +57,15 @@ class Cohort(Protocol):
     def has_one_kind(self) -> bool: ...  # noqa: D102
 
     def kind(self, first_level_contrast: Any) -> Hashable:
-        """Check a first-level contrast and name the kind of maps it stands for.
-
-        Parameters
-        ----------
-        first_level_contrast
-            What the user gave.
-
-        Returns
-        -------
-        hashable
-            Equal for equal contrasts.
-        """
+        """Check a first-level contrast and name the kind of maps it stands for."""
         ...
 
     def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
-        """Open the maps of a kind.
-
-        Parameters
-        ----------
-        first_level_contrast
-            What the user gave.
-        same_grid : bool
-            Whether maps on different grids are refused.
-
-        Returns
-        -------
-        list of Source
-            In the order of the design's rows.
-        """
+        """Open the maps of a kind."""
         ...
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
-        """Return the design of a kind: one row a map.
-
-        Parameters
-        ----------
-        first_level_contrast
-            What the user gave.
-
-        Returns
-        -------
-        pandas.DataFrame
-            The design matrix.
-        """
+        """Return the design of a kind: one row a map."""
         ...
 
 
@@ -108,18 +73,7 @@ class LabelledCohort(Cohort, Protocol):
     """A cohort of which it is known whose maps it holds, as far as the user says."""
 
     def aligned(self, first_level_contrast: Any) -> AlignedDesign:
-        """Return the design of a kind with what is known of its rows.
-
-        Parameters
-        ----------
-        first_level_contrast
-            What the user gave.
-
-        Returns
-        -------
-        AlignedDesign
-            The design, the subjects of its rows, and whether they kept their order.
-        """
+        """Return the design of a kind with what is known of its rows."""
         ...
 
 
@@ -131,31 +85,7 @@ def make_cohort(
     has_blocks: bool = False,
     allow_partial: bool = False,
 ) -> LabelledCohort:
-    """Check what a model is to be fitted to; images are not opened yet.
-
-    Parameters
-    ----------
-    second_level_input : images, table of maps or first-level models
-        What the user gave.
-    confounds : pandas.DataFrame or None
-        A ``subject_label`` column and one a confound.
-    design_matrix : pandas.DataFrame, path or None
-        The user's design.
-    has_blocks : bool, default=False
-        Whether exchangeability blocks say which maps belong together.
-    allow_partial : bool, default=False
-        Whether what has no counterpart, and subjects that lack a value, are left out.
-
-    Returns
-    -------
-    LabelledCohort
-        The kind that fits.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the three do not fit each other.
-    """
+    """Check what a model is to be fitted to; images are not opened yet."""
     import pandas as pd
 
     labelled = isinstance(second_level_input, pd.DataFrame)
@@ -249,20 +179,7 @@ class ImageCohort:
 
 
 def align_to_images(frame: pd.DataFrame, images: Any) -> AlignedDesign:
-    """Match a design matrix with a list of images, as far as it is known whose they are.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        The user's design.
-    images : list or Series of images, or one image
-        The labels of a Series count, or those in the names of the files: ``sub-01``.
-
-    Returns
-    -------
-    AlignedDesign
-        As `align_to_names` makes it.
-    """
+    """Match a design matrix with a list of images, as far as it is known whose they are."""
     return align_to_names(frame, _subjects_of(images, _names_of(images), frame))
 
 
@@ -336,17 +253,6 @@ class TableCohort:
 
 
 def maps_of_one_kind(table: pd.DataFrame) -> list[Any]:
-    """Return the files of a table of maps that has one map name, sorted by subject.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As `make_cohort` takes it.
-
-    Returns
-    -------
-    list
-        The column ``effects_map_path``.
-    """
+    """Return the files of a table of maps that has one map name, sorted by subject."""
     paths: list[Any] = MapTable.from_frame(table).select(None)["effects_map_path"].tolist()
     return paths

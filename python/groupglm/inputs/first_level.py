@@ -44,20 +44,7 @@ class FirstLevelModel(Protocol):
     subject_label: str | None
 
     def compute_contrast(self, contrast_def: Any, *, output_type: str) -> Any:
-        """Compute a map.
-
-        Parameters
-        ----------
-        contrast_def : str, array or list of them
-            What the model accepts.
-        output_type : str
-            Always "effect_size" here.
-
-        Returns
-        -------
-        image
-            Of one row of values.
-        """
+        """Compute a map."""
         ...
 
 

@@ -97,27 +97,7 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[str, Path]:
-    """Find the subject of each file.
-
-    Parameters
-    ----------
-    paths : sequence of pathlib.Path
-        The maps.
-    pattern : str
-        Regular expression, searched in the file's name and then in its folders, the nearest first;
-        with a slash in it, in the whole path, of which the last match counts. Its first group is
-        the label, or the whole match if it has none.
-
-    Returns
-    -------
-    dict of str to pathlib.Path
-        The map of each subject, sorted by label.
-
-    Raises
-    ------
-    ValueError
-        If a path has no label, two have the same, or the pattern cannot be used.
-    """
+    """Find the subject of each file."""
     try:
         search = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
@@ -175,18 +155,7 @@ class Matched:
     left_out: tuple[str, ...]
 
     def with_values(self, names: Iterable[str]) -> Matched:
-        """Leave out subjects that lack a value in some columns.
-
-        Parameters
-        ----------
-        names : iterable of str
-            Columns of the participants table; others are passed over.
-
-        Returns
-        -------
-        Matched
-            Without these subjects, and with what was left out in words.
-        """
+        """Leave out subjects that lack a value in some columns."""
         known = [name for name in dict.fromkeys(names) if name in self.participants.columns]
         absent = missing_values(self.participants, known)
         without = {label for labels in absent.values() for label in labels}
@@ -203,27 +172,7 @@ class Matched:
 def match_subjects(
     maps: dict[str, Path], participants: pd.DataFrame, *, allow_partial: bool = False
 ) -> Matched:
-    """Bring maps and rows together.
-
-    Parameters
-    ----------
-    maps : dict of str to pathlib.Path
-        As `label_paths` returns them.
-    participants : pandas.DataFrame
-        As `read_participants` returns them.
-    allow_partial : bool, default=False
-        Whether maps without a row and rows without a map are left out.
-
-    Returns
-    -------
-    Matched
-        Sorted by label.
-
-    Raises
-    ------
-    ValueError
-        If something has no counterpart, and that is not allowed, or nothing has one.
-    """
+    """Bring maps and rows together."""
     rows = [str(label) for label in participants.index]
     maps_alone = sorted(set(maps) - set(rows))
     rows_alone = sorted(set(rows) - set(maps))

@@ -30,36 +30,7 @@ def leave_out(
     confounds: pd.DataFrame | None,
     design_matrix: Any,
 ) -> tuple[Any, pd.DataFrame | None, Any]:
-    """Leave out what has no counterpart, and subjects that lack a value.
-
-    Parameters
-    ----------
-    given : table of maps, first-level models, or images
-        What the user gave.
-    subjects : sequence of (str or None)
-        Whose each row, model or image is; None where that is not known.
-    confounds : pandas.DataFrame or None
-        A ``subject_label`` column and one a confound.
-    design_matrix : pandas.DataFrame, path or None
-        The user's design.
-
-    Returns
-    -------
-    given, confounds, design_matrix
-        Of the same subjects. Where a table has several map names, of those that have all of them.
-
-    Raises
-    ------
-    ValueError
-        If nothing is left, or a value is missing in a row of which it is not known whose it is.
-    TypeError
-        If volumes of a 4-D image would be left out.
-
-    Warns
-    -----
-    UserWarning
-        Who is left out, and why.
-    """
+    """Leave out what has no counterpart, and subjects that lack a value."""
     if design_matrix is not None:
         frame = load_design_matrix(design_matrix)
         return _with_design(given, subjects, confounds, frame)

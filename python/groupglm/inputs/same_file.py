@@ -14,22 +14,7 @@ __all__ = ["refuse_shared_files", "warn_of_shared_files"]
 
 
 def refuse_shared_files(labels: Sequence[str], paths: Iterable[Any], argument: str) -> None:
-    """Refuse one file for two subjects, or twice for one.
-
-    Parameters
-    ----------
-    labels : sequence of str
-        The subject of each file.
-    paths : iterable
-        File names; whatever else is passed over.
-    argument : str
-        How messages call the maps.
-
-    Raises
-    ------
-    ValueError
-        If two names, also links, lead to one file; names the subjects.
-    """
+    """Refuse one file for two subjects, or twice for one."""
     for first, second, path in _shared(paths):
         who = " and ".join(repr(label) for label in dict.fromkeys((labels[first], labels[second])))
         twice = "" if "and" in who else " twice"
@@ -40,18 +25,7 @@ def refuse_shared_files(labels: Sequence[str], paths: Iterable[Any], argument: s
 
 
 def warn_of_shared_files(paths: Iterable[Any]) -> None:
-    """Warn of one file given twice as images of which it is not known whose they are.
-
-    Parameters
-    ----------
-    paths : iterable
-        File names; whatever else is passed over.
-
-    Warns
-    -----
-    UserWarning
-        If two names, also links, lead to one file.
-    """
+    """Warn of one file given twice as images of which it is not known whose they are."""
     pairs = _shared(paths)
     if pairs:
         first, second, path = pairs[0]

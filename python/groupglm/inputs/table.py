@@ -37,24 +37,7 @@ class MapTable:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> MapTable:
-        """Check a table and sort it by subject, as the documented interface says.
-
-        Parameters
-        ----------
-        frame : pandas.DataFrame
-            The user's table.
-
-        Returns
-        -------
-        MapTable
-            Its rows sorted by ``subject_label``; rows of one subject keep their order.
-
-        Raises
-        ------
-        ValueError
-            If a column is missing, a label is not a string, a subject is named in two ways, or
-            there are fewer than two rows.
-        """
+        """Check a table and sort it by subject, as the documented interface says."""
         missing = [name for name in COLUMNS if name not in frame.columns]
         if missing:
             raise ValueError(
@@ -97,23 +80,7 @@ class MapTable:
         return [str(name) for name in self.frame["map_name"].unique()]
 
     def select(self, first_level_contrast: str | None) -> pd.DataFrame:
-        """Choose the maps of one first-level contrast.
-
-        Parameters
-        ----------
-        first_level_contrast : str or None
-            A map name; None when the table has only one.
-
-        Returns
-        -------
-        pandas.DataFrame
-            The rows of that map.
-
-        Raises
-        ------
-        ValueError
-            If the table has no such map, or several and none is chosen.
-        """
+        """Choose the maps of one first-level contrast."""
         names = self.map_names
         listed = ", ".join(map(repr, names))
         if first_level_contrast is None:

@@ -113,31 +113,7 @@ def adjust(values: FloatArray, terms: Terms, contrast: FloatArray, level: float)
     The part of the fit that belongs to the other columns is replaced by its mean over the images
     shown, so that values stay on the scale of the data.
 
-    Parameters
-    ----------
-    values : array, shape (n_images,)
-        The voxel's data; NaN is missing.
-    terms : Terms
-        The design and its variables.
-    contrast : array, shape (n_columns,) or (n_rows, n_columns)
-        The contrast.
-    level : float
-        Of the confidence intervals.
-
-    Returns
-    -------
-    Adjusted
-        By group, where the contrast is about factors: those that are coded against a reference
-        with the images of the reference too, and an interaction of factors with each of their
-        combinations. Against a number, with a line or curve for each group, where it is about the
-        interaction of the number with factors; with a line at each of three values of another
-        number, its mean and one standard deviation to either side, where it is about the
-        interaction of both, for each group where it is about that
-        of both with factors; with a curve, where it is about a polynomial or another function of
-        the number. By group as well, where the contrast's columns are
-        zero and one and no image has two of them, or where its only column has at most two values.
-        Against the regressor, for another t contrast; against the fitted values, for another F
-        contrast.
+    Shapes: `values` (n_images,), `contrast` (n_columns,).
 
     Notes
     -----

@@ -66,11 +66,6 @@ _FLUID, _GREY, _WHITE = 0.22, 0.66, 0.95  # shades
 def simulated_brain() -> Volume:
     """Make the brain.
 
-    Returns
-    -------
-    Volume
-        Shades from 0 to 1 on a grid of 2 mm, zero outside the brain, the same on both sides.
-
     Examples
     --------
     >>> brain = simulated_brain()

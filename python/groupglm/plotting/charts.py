@@ -23,20 +23,7 @@ _MAX_LEGEND_ROW = 56  # letters
 
 
 def new_chart(width: float, height: float, title: str | None) -> tuple[Figure, Axes]:
-    """Make a figure of one axes, which keeps its labels inside.
-
-    Parameters
-    ----------
-    width, height : float
-        In inches.
-    title : str, optional
-        Written above.
-
-    Returns
-    -------
-    figure, ax
-        The figure and its axes.
-    """
+    """Make a figure of one axes, which keeps its labels inside."""
     check_text("title", title)
     figure = Figure(figsize=(min(width, 14.0), height), layout="constrained", facecolor="white")
     ax = figure.add_subplot()

@@ -57,23 +57,7 @@ def find_factors(
 ) -> dict[str, Factor]:
     """Find the factors: columns with levels in their names, and columns of two values.
 
-    Parameters
-    ----------
-    X : array, shape (n_images, n_columns)
-        The design.
-    names : sequence of str
-        Its columns.
-    parts : sequence of NameParts
-        The columns' names, split.
-    levels : mapping of str to sequence of str
-        All levels of the factors that are known.
-    origins : mapping of str to sequence
-        Values of variables that are known, one an image.
-
-    Returns
-    -------
-    dict of str to Factor
-        By what the columns' names call them.
+    Shapes: `X` (n_images, n_columns).
     """
     found: dict[str, Factor] = {}
     named: dict[str, list[int]] = {}

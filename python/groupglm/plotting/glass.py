@@ -123,30 +123,7 @@ def draw_glass(
     title: str | None,
     label: str,
 ) -> Figure:
-    """Draw a glass brain of a map that has been read; see `plot_glass_brain`.
-
-    Parameters
-    ----------
-    values : Volume
-        The map.
-    background : Background or None
-        The brain.
-    mask : Volume
-        The part of the world that is drawn, with that of the brain.
-    scale : Scale
-        The colours.
-    panels : list of Panel
-        The views.
-    title : str or None
-        Written above.
-    label : str
-        What the values are; empty for no colour bar.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The picture.
-    """
+    """Draw a glass brain of a map that has been read; see `plot_glass_brain`."""
     bounds = drawn_bounds(mask, background)
     figure, axes, bar = lay_out(panels, bounds, LIGHT, title=title, colorbar=bool(label))
     brain = None

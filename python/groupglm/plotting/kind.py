@@ -37,32 +37,7 @@ class DrawnKind:
 
 
 def kind_of(image: ImageLike, threshold: float | None, label: str | None) -> DrawnKind:
-    """Return what a map holds, by the rule that thresholds know maps by.
-
-    Parameters
-    ----------
-    image : str, os.PathLike or nibabel image
-        The map.
-    threshold : float or None
-        Below which size values are not drawn.
-    label : str or None
-        What the user says that the values are.
-
-    Returns
-    -------
-    DrawnKind
-        Its label is the one given, else what sidecar, header or name say, else "value".
-
-    Raises
-    ------
-    ValueError
-        If the map is known to hold p-values and there is a threshold.
-
-    Warns
-    -----
-    UserWarning
-        If sidecar, header and name contradict each other.
-    """
+    """Return what a map holds, by the rule that thresholds know maps by."""
     scale = known_scale(image)
     if scale is None:
         return DrawnKind(_UNKNOWN if label is None else label)

@@ -74,13 +74,7 @@ class Panel:
 
 
 def glass_panels(display_mode: str) -> list[Panel]:
-    """Return the views of a glass brain.
-
-    Raises
-    ------
-    ValueError
-        If there is no such mode.
-    """
+    """Return the views of a glass brain."""
     check_mode(display_mode, GLASS_MODES)
     return [Panel(view) for view in (_ORTHO if display_mode == "ortho" else display_mode)]
 
@@ -104,31 +98,7 @@ def check_cuts(display_mode: str, cut_coords: Any) -> None:
 
 
 def choose_cuts(display_mode: str, cut_coords: Any, values: Volume, bounds: Bounds) -> list[Panel]:
-    """Decide where to cut.
-
-    Parameters
-    ----------
-    display_mode : str
-        One of `SLICE_MODES`.
-    cut_coords : None, int, sequence of floats or mapping
-        None cuts where the map is strongest. For x, y and z a number of cuts or their places in mm;
-        for ortho the place (x, y, z); for two planes one place each in the mode's order;
-        a mapping has the planes as keys.
-    values : Volume
-        What is shown; zero where nothing is.
-    bounds : Bounds
-        The part of the world that is drawn.
-
-    Returns
-    -------
-    list of Panel
-        In the order in which they are drawn.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `display_mode` or `cut_coords` is none of these.
-    """
+    """Decide where to cut."""
     check_mode(display_mode, SLICE_MODES)
     if len(display_mode) == 1:
         places = _places_along(display_mode, cut_coords, values, bounds)
@@ -240,30 +210,7 @@ DARK, LIGHT = Look("#000000", "#f2f2f2"), Look("#ffffff", "#1a1a1a")
 def lay_out(
     panels: Sequence[Panel], bounds: Bounds, look: Look, *, title: str | None, colorbar: bool
 ) -> tuple[Figure, list[Axes], Axes | None]:
-    """Make a figure with an axes for each view, all at one scale, in mm.
-
-    Parameters
-    ----------
-    panels : sequence of Panel
-        The views, drawn in rows of at most four.
-    bounds : Bounds
-        The part of the world that each view shows.
-    look : Look
-        The colours.
-    title : str, optional
-        Written above.
-    colorbar : bool
-        Whether to leave room for a colour bar.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-        The figure.
-    axes : list of matplotlib.axes.Axes
-        One a view.
-    bar : matplotlib.axes.Axes or None
-        For the colour bar.
-    """
+    """Make a figure with an axes for each view, all at one scale, in mm."""
     spans = np.subtract(bounds.high, bounds.low)
     n_columns = len(panels) if len(panels) <= _COLUMNS else min(_COLUMNS, (len(panels) + 1) // 2)
     rows = [panels[start : start + n_columns] for start in range(0, len(panels), n_columns)]

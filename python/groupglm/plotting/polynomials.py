@@ -24,18 +24,7 @@ def polynomials(
 ) -> Callable[[Sequence[FloatArray]], FloatArray] | None:
     """Find the polynomials of one or two numbers that columns are.
 
-    Parameters
-    ----------
-    columns : array, shape (n, n_columns)
-        The columns.
-    variables : sequence of one or two arrays, shape (n,)
-        The numbers.
-
-    Returns
-    -------
-    callable or None
-        From other values of the numbers to the columns there, shape (k, n_columns); None if no
-        polynomial of a degree up to five has these values, or too few rows could tell.
+    Shapes: `columns` (n, n_columns), `variables` (n,).
 
     Examples
     --------

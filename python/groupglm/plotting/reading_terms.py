@@ -42,21 +42,7 @@ def read_terms(
 ) -> Terms:
     """Find out what the columns of a design are made of.
 
-    Parameters
-    ----------
-    X : array, shape (n_images, n_columns)
-        The design.
-    names : sequence of str
-        Its columns.
-    levels : mapping of str to sequence of str, optional
-        All levels of the factors that are known, by the name of the factor.
-    origins : mapping of str to sequence, optional
-        Values of the variables that are known though no column has them, one an image.
-
-    Returns
-    -------
-    Terms
-        The design and its variables.
+    Shapes: `X` (n_images, n_columns).
 
     Examples
     --------

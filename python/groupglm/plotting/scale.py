@@ -68,32 +68,7 @@ class Scale:
         dark: bool,
         one_tail: bool = False,
     ) -> Scale:
-        """Choose the colours for a map.
-
-        Parameters
-        ----------
-        values : array
-            The map.
-        threshold : float, optional
-            Values up to this size are not drawn; zero by default. Infinite, as the threshold of a
-            false discovery rate without a discovery: no finite value is.
-        vmax : float, optional
-            The value of the last colour; the map's largest finite size by default.
-        dark : bool
-            Whether the ground is dark.
-        one_tail : bool, default=False
-            Whether only large values are evidence.
-
-        Raises
-        ------
-        ValueError
-            If `threshold` is negative or NaN, or `vmax` not above it.
-
-        Warns
-        -----
-        UserWarning
-            If `threshold` is infinite.
-        """
+        """Choose the colours for a map."""
         limit = 0.0 if threshold is None else real_number("threshold", threshold, infinite=True)
         if limit < 0:
             raise ValueError(
@@ -150,15 +125,7 @@ class Scale:
     def rgba(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """Colour a picture; what is not drawn is transparent.
 
-        Parameters
-        ----------
-        values : array, shape (n_v, n_u)
-            Values.
-
-        Returns
-        -------
-        array of uint8, shape (n_v, n_u, 4)
-            The colours.
+        Shapes: `values` (n_v, n_u); returns (n_v, n_u, 4).
         """
         colours: NDArray[np.uint8] = self.cmap(self.norm(values), bytes=True)
         colours[..., 3] = np.where(self.shows(values), 255, 0)

@@ -127,30 +127,7 @@ def draw_slices(
     title: str | None,
     label: str,
 ) -> Figure:
-    """Draw slices of a map that has been read; see `plot_stat_map`.
-
-    Parameters
-    ----------
-    values : Volume
-        The map.
-    background : Background or None
-        The picture behind it.
-    mask : Volume
-        The part of the world that is drawn, with that of the picture.
-    scale : Scale
-        The colours.
-    display_mode, cut_coords
-        As in `plot_stat_map`.
-    title : str or None
-        Written above.
-    label : str
-        What the values are; empty for no colour bar.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The picture.
-    """
+    """Draw slices of a map that has been read; see `plot_stat_map`."""
     bounds = drawn_bounds(mask, background)
     shown = Volume(np.where(scale.shows(values.data), values.data, 0), values.affine)
     panels = choose_cuts(display_mode, cut_coords, shown, bounds)

@@ -60,29 +60,7 @@ class Background:
 
 
 def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background | None:
-    """Find the picture to draw behind a map.
-
-    Parameters
-    ----------
-    bg_img : str, os.PathLike, nibabel image or None
-        "MNI152TEMPLATE" looks for the template in TemplateFlow's folder (``$TEMPLATEFLOW_HOME``,
-        else ``~/.cache/templateflow``), then among the files of an installed nilearn; nothing is
-        downloaded and nothing imported. Where there is none, a simulated brain of the template's
-        size is the picture. Where much of the mask lies outside either brain, the outline of the
-        mask is. None asks for no picture.
-    mask : Volume, optional
-        Drawn as an outline where there is no picture.
-
-    Returns
-    -------
-    Background or None
-        None without a picture and without a mask.
-
-    Raises
-    ------
-    groupglm.errors.ImageError
-        If the image given cannot be read.
-    """
+    """Find the picture to draw behind a map."""
     if isinstance(bg_img, str) and bg_img == MNI:
         for path, place in _candidates():
             try:

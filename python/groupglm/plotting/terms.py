@@ -70,20 +70,7 @@ class Terms:
     curved: frozenset[str]
 
     def family(self, involved: Iterable[int]) -> frozenset[str]:
-        """Return the variables that a contrast is about, if they are best shown by their values.
-
-        Parameters
-        ----------
-        involved : iterable of int
-            The columns that have a weight.
-
-        Returns
-        -------
-        frozenset of str
-            Factors coded as differences; an interaction of factors, of factors with one or two
-            numbers, or of two numbers; a number that the fit is a curve over. Empty for any other
-            contrast, and where there are too many groups for a picture.
-        """
+        """Return the variables that a contrast is about, if they are best shown by their values."""
         own = [self.variables[column] for column in involved]
         if not all(own):
             return frozenset()

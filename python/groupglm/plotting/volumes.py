@@ -85,20 +85,7 @@ class Volume:
 
     @classmethod
     def of(cls, image: ImageLike, name: str) -> Volume:
-        """Read an image.
-
-        Parameters
-        ----------
-        image : str, os.PathLike or nibabel image
-            3-D.
-        name : str
-            How messages call it.
-
-        Returns
-        -------
-        Volume
-            float32, or float64 where that is needed to hold the values exactly; NaN is zero.
-        """
+        """Read an image."""
         source = open_image(image, name=name)
         values = np.empty(source.grid.n_voxels, dtype=source.dtype)
         source.read_into(values)
@@ -142,18 +129,7 @@ class Volume:
         return float(self.nearest(x, y, z)[0])
 
     def nearest(self, x: FloatArray, y: FloatArray, z: FloatArray) -> NDArray[Any]:
-        """Return the value of the voxel that holds each place; no value is invented.
-
-        Parameters
-        ----------
-        x, y, z : arrays
-            Places in mm, of shapes that broadcast.
-
-        Returns
-        -------
-        array
-            Zero outside the grid.
-        """
+        """Return the value of the voxel that holds each place; no value is invented."""
         inside: NDArray[np.bool_] = np.ones(
             (1, 1, 1)[: max(x.ndim, y.ndim, z.ndim)], dtype=np.bool_
         )
@@ -167,18 +143,7 @@ class Volume:
         return found
 
     def linear(self, x: FloatArray, y: FloatArray, z: FloatArray) -> NDArray[Any]:
-        """Interpolate between the eight voxels around each place.
-
-        Parameters
-        ----------
-        x, y, z : arrays
-            Places in mm, of shapes that broadcast.
-
-        Returns
-        -------
-        array of float32
-            Zero outside the grid.
-        """
+        """Interpolate between the eight voxels around each place."""
         from scipy.ndimage import map_coordinates
 
         places = np.stack(np.broadcast_arrays(*self._indices(x, y, z)))
@@ -204,23 +169,7 @@ class Volume:
     ) -> tuple[NDArray[Any], tuple[float, float, float, float]]:
         """Look up a plane perpendicular to an axis of the world.
 
-        Parameters
-        ----------
-        axis : {"x", "y", "z"}
-            The axis.
-        coordinate : float
-            Where on it, in mm.
-        bounds : Bounds
-            The part of the plane.
-        linear : bool, default=False
-            Whether to interpolate between voxels; otherwise each place has its voxel's value.
-
-        Returns
-        -------
-        values : array, shape (n_v, n_u)
-            The first row is the lowest; u and v are the axes of `IN_PLANE`, increasing.
-        extent : tuple of 4 floats
-            Left, right, bottom and top edge of the picture, in mm.
+        Returns `values` (n_v, n_u).
         """
         first, second = IN_PLANE[axis]
         sides = [bounds.high[side] - bounds.low[side] for side in (first, second)]
@@ -233,23 +182,7 @@ class Volume:
         return look_up(*places), extent
 
     def upright(self, bounds: Bounds, step: float, *, keep_peaks: bool = True) -> Volume:
-        """Bring the volume to a grid along the axes of the world, by the voxel at each place.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            The box.
-        step : float
-            Edge of the new voxels in mm; more where that would be too many.
-        keep_peaks : bool, default=True
-            Whether every voxel of the box that is not zero gets at least one place, whatever the
-            angle and size of the voxels: the largest in size where several compete.
-
-        Returns
-        -------
-        Volume
-            With a diagonal affine of positive steps.
-        """
+        """Bring the volume to a grid along the axes of the world, by the voxel at each place."""
         spans = np.subtract(bounds.high, bounds.low)
         step = max(step, float((spans.prod() / _MAX_POINTS) ** (1 / 3)), float(spans.max()) / 1000)
         x, y, z = (bounds.ticks(axis, step) for axis in range(3))

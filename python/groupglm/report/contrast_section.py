@@ -140,27 +140,7 @@ def contrast_section(
 ) -> dict[str, Any]:
     """Return pictures, tables and sentences of a contrast.
 
-    Parameters
-    ----------
-    contrast : ContrastResults
-        What was found.
-    at_peaks : array, shape (n_images, n_peaks)
-        The data at the contrast's peaks; None when the images could not be read.
-    group : FittedGroup
-        The fit.
-    design : pandas.DataFrame
-        The design matrix.
-    background : Background
-        The picture behind the map.
-    mask : Volume
-        The mask.
-    first_map : int
-        The number of its first map in the viewer.
-
-    Returns
-    -------
-    dict
-        For the template.
+    Shapes: `at_peaks` (n_images, n_peaks).
     """
     finding = contrast.findings[0]
     leading = contrast.leading

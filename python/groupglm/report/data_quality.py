@@ -103,17 +103,7 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
 
     Memory is that of two batches of rows and the fit's coefficients.
 
-    Parameters
-    ----------
-    group : FittedGroup
-        The fit.
-    voxels : array of int, shape (k,)
-        Places in a row whose values are kept.
-
-    Returns
-    -------
-    DataQuality
-        What was found.
+    Shapes: `voxels` (k,).
     """
     result = group.result
     if not group.has_images:
@@ -217,15 +207,7 @@ def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> flo
 def leverage(X: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the diagonal of the hat matrix of a design.
 
-    Parameters
-    ----------
-    X : array, shape (n_images, n_columns)
-        The design; its columns may depend on each other.
-
-    Returns
-    -------
-    array, shape (n_images,)
-        Between 0 and 1; they add up to the rank.
+    Shapes: `X` (n_images, n_columns); returns (n_images,).
 
     Examples
     --------

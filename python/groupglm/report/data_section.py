@@ -30,20 +30,7 @@ _NOT_READ = (
 
 
 def data_section(group: FittedGroup, quality: DataQuality) -> dict[str, Any]:
-    """Return the table of images and what there is to say about it.
-
-    Parameters
-    ----------
-    group : FittedGroup
-        The fit.
-    quality : DataQuality
-        Each image beside the others.
-
-    Returns
-    -------
-    dict
-        For the template.
-    """
+    """Return the table of images and what there is to say about it."""
     names = short_names([image.name for image in quality.images])
     read = quality.at_voxels is not None
     rows = [
@@ -146,22 +133,7 @@ def _grid(group: FittedGroup) -> list[tuple[str, str]]:
 
 
 def mask_picture(group: FittedGroup, background: Background, mask: Volume) -> Picture:
-    """Draw the mask and how many images have each voxel.
-
-    Parameters
-    ----------
-    group : FittedGroup
-        The fit.
-    background : Background
-        The picture behind.
-    mask : Volume
-        The mask.
-
-    Returns
-    -------
-    Picture
-        Three slices.
-    """
+    """Draw the mask and how many images have each voxel."""
     counts = np.asarray(group.n_observations_image().dataobj).astype(np.float32)
     smallest, largest = int(counts[mask.data != 0].min()), int(counts.max())
     values = Volume(counts, mask.affine)

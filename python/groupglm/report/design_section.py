@@ -30,20 +30,7 @@ _LARGE_LEVERAGE = 3.0  # times the mean, a common rule of thumb
 
 
 def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
-    """Return pictures and tables of the design.
-
-    Parameters
-    ----------
-    group : FittedGroup
-        The fit.
-    design : pandas.DataFrame
-        The design matrix.
-
-    Returns
-    -------
-    dict
-        For the template.
-    """
+    """Return pictures and tables of the design."""
     X, names = group.result.X, list(group.result.column_names)
     rank = round(float(leverage(X).sum()))
     full = rank == X.shape[1]

@@ -55,20 +55,7 @@ class Picture:
 
 
 def chart(figure: Figure, alt: str, caption: str = "") -> Picture:
-    """Make a chart a part of a page.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        A chart.
-    alt, caption : str
-        What goes with it.
-
-    Returns
-    -------
-    Picture
-        With SVG: text stays text, and lines and letters have the colour of the page's.
-    """
+    """Make a chart a part of a page."""
     import matplotlib as mpl
 
     buffer = io.StringIO()
@@ -99,20 +86,7 @@ def _restyle(style: str) -> str:
 
 
 def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
-    """Make a figure of maps a part of a page.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        Slices or glass brains.
-    alt, caption : str
-        What goes with it.
-
-    Returns
-    -------
-    Picture
-        With a PNG of at most 256 colours.
-    """
+    """Make a figure of maps a part of a page."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image

@@ -133,31 +133,7 @@ class Finding:
 def find(
     name: str, weights: NDArray[np.float64], group: FittedGroup, options: ReportOptions
 ) -> Finding:
-    """Compute a contrast, threshold it and list its clusters.
-
-    Parameters
-    ----------
-    name : str
-        What the user calls it.
-    weights : array
-        The contrast.
-    group : FittedGroup
-        The fit.
-    options : ReportOptions
-        Thresholds.
-
-    Returns
-    -------
-    Finding
-        All of it.
-
-    Raises
-    ------
-    groupglm.errors.NotEstimableError
-        If the design cannot estimate the contrast.
-    ValueError
-        If no voxel has a statistic.
-    """
+    """Compute a contrast, threshold it and list its clusters."""
     result = group.result.contrast(weights)
     # The z scores of an F statistic are large for effects in any direction: one tail holds all.
     two_sided = options.two_sided and result.stat_type == "t"

@@ -57,70 +57,6 @@ class ReportingMixin(ABC):
 
         The page is one file that loads nothing. The images are read once more, in batches, to
         compare them with each other and to show the data behind the peaks.
-
-        Parameters
-        ----------
-        contrasts : str, array_like, list of them, dict or None
-            One contrast as `compute_contrast` takes it, a list of them, or a dict of them by name.
-            A flat list of numbers is one contrast, an array of two axes one F contrast. None: a
-            page about data and design only.
-        title : str, optional
-            Heading of the page.
-        bg_img : image or None, default="MNI152TEMPLATE"
-            Picture behind the maps. The default is the MNI template if TemplateFlow's folder
-            (``$TEMPLATEFLOW_HOME``) or an installed nilearn has it, else a simulated brain of its
-            size, or, where the mask lies elsewhere, the outline of the mask; the page says so.
-            Nothing is downloaded. None: the outline.
-        threshold : float, default=3.09
-            Of z, with ``height_control=None``; else it has no effect.
-        alpha : float, default=0.001
-            Error rate that `height_control` is to hold; one for all of its corrections, or one
-            for each.
-        cluster_threshold : int, default=0
-            Smallest size of a cluster, in voxels.
-        height_control : {"fpr", "fdr", "bonferroni", None} or a list of them, default="fpr"
-            How the threshold is set: by the p-value of each voxel, by the false discovery rate, by
-            Bonferroni's correction, or not at all. A list: each contrast has a map and a table for
-            each correction.
-        min_distance : float, default=8.0
-            Smallest distance of peaks within a cluster, in mm.
-        plot_type : {"slice", "glass"}, default="slice"
-            Slices, or a glass brain.
-        display_mode : str, optional
-            "ortho", "x", "y", "z", "xz", "yx" or "yz", for a glass brain also "l", "r", "lr",
-            "lzr", "lyr", "lzry" or "lyrz". By default "z" for slices and "lzry" for a glass brain.
-        report_dims : tuple of 2 ints, default=(1600, 800)
-            Width and height of the frame in a notebook, in pixels; it is never wider than that.
-        first_level_contrast : str, array or list of them, optional
-            The kind of maps, as in `compute_contrast`.
-        two_sided : bool, default=True
-            Whether effects of both signs are looked for, each with half of alpha. An F contrast
-            has one tail.
-        cut_coords : int, sequence of float or mapping, optional
-            Where slices are, in mm, as in `groupglm.plotting.plot_stat_map`.
-        permutations : mapping of str to groupglm.report.PermutationTest, optional
-            Permutation tests of contrasts, by the contrast's name: the page shows their corrected
-            p-values beside the other results.
-
-        Returns
-        -------
-        groupglm.report.HTMLReport
-            Has ``save_as_html(path)``, ``open_in_browser()`` and ``get_standalone()``, and shows
-            itself in a notebook.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        TypeError, ValueError
-            If a parameter has none of the values above, or a contrast is not one of the design.
-        groupglm.errors.ImageError
-            If an image cannot be read.
-
-        Warns
-        -----
-        UserWarning
-            If a parameter that was given has no effect beside another.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
         return make_report(self, given)
@@ -129,22 +65,7 @@ class ReportingMixin(ABC):
 def make_report(
     model: ReportingMixin, given: Mapping[str, Any], *, command: str = ""
 ) -> HTMLReport:
-    """Write the page of a model.
-
-    Parameters
-    ----------
-    model : SecondLevelModel
-        Fitted.
-    given : mapping
-        Parameters of `ReportingMixin.generate_report` that are not the default.
-    command : str, optional
-        The shell command that makes the page again, if there is one.
-
-    Returns
-    -------
-    HTMLReport
-        The page.
-    """
+    """Write the page of a model."""
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(model)

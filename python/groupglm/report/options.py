@@ -54,18 +54,7 @@ class ReportOptions:
 
     @classmethod
     def check(cls, **given: Any) -> ReportOptions:
-        """Refuse nonsense, and say what has no effect.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an option has none of the values allowed.
-
-        Warns
-        -----
-        UserWarning
-            If an option that was given has no effect beside another.
-        """
+        """Refuse nonsense, and say what has no effect."""
         check_text("title", given["title"])
         check_choice("height_control", given["height_control"], (*get_args(HeightControl), None))
         check_choice("plot_type", given["plot_type"], get_args(PlotType))
@@ -78,24 +67,7 @@ class ReportOptions:
 
 
 def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
-    """Return the options of each correction that was asked for, checked.
-
-    Parameters
-    ----------
-    given : mapping
-        The parameters of ``generate_report``; ``height_control`` may be a list, and then ``alpha``
-        too.
-
-    Returns
-    -------
-    tuple of ReportOptions
-        One a correction, in the order given; they differ in `height_control` and `alpha` only.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an option has none of the values allowed, there is no correction, or the same twice.
-    """
+    """Return the options of each correction that was asked for, checked."""
     controls, alphas = given["height_control"], given["alpha"]
     if not isinstance(controls, list | tuple):
         return (ReportOptions.check(**given),)
@@ -172,24 +144,7 @@ def _check_views(given: dict[str, Any]) -> None:
 def named_contrasts(contrasts: Any, columns: list[str]) -> dict[str, NDArray[np.float64]]:
     """Return each contrast as numbers, by its name.
 
-    Parameters
-    ----------
-    contrasts : str, array_like, list of them, mapping or None
-        One contrast, several, or contrasts by name. A flat list or array of numbers is one
-        contrast; an array of two axes is one F contrast; in a list each item is a contrast; None
-        is none.
-    columns : list of str
-        The columns of the design.
-
-    Returns
-    -------
-    dict of str to arrays of shape (n_columns,) or (n_rows, n_columns)
-        Unnamed vectors are named by their expression.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If one of them is not a contrast; the message names it.
+    Returns (n_columns,).
     """
     if contrasts is None:
         return {}
@@ -228,17 +183,7 @@ def _weights(name: str, contrast: Any, columns: list[str]) -> NDArray[np.float64
 def describe_weights(weights: NDArray[np.float64], columns: list[str]) -> str:
     """Write a contrast as an expression over the columns.
 
-    Parameters
-    ----------
-    weights : array, shape (n_columns,) or (n_rows, n_columns)
-        The contrast.
-    columns : list of str
-        The columns.
-
-    Returns
-    -------
-    str
-        Rows are separated by semicolons.
+    Shapes: `weights` (n_columns,).
 
     Examples
     --------

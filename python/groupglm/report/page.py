@@ -66,22 +66,7 @@ class Request:
 
 
 def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> str:
-    """Write the page.
-
-    Parameters
-    ----------
-    group : FittedGroup
-        The fit.
-    design : pandas.DataFrame
-        Its design matrix.
-    request : Request
-        What the page is to be about.
-
-    Returns
-    -------
-    str
-        HTML, complete.
-    """
+    """Write the page."""
     options = request.corrections[0]
     space = volume_space(group.space)
     mask = Volume(space.mask.astype(np.uint8), space.grid.affine)

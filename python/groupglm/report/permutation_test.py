@@ -87,25 +87,7 @@ def _kind(name: str) -> str:
 
 
 def check_permutations(given: Any, contrasts: Sequence[str]) -> dict[str, PermutationTest]:
-    """Return the permutation tests by contrast.
-
-    Parameters
-    ----------
-    given : mapping or None
-        What the user gave.
-    contrasts : sequence of str
-        Names of the contrasts of the page.
-
-    Returns
-    -------
-    dict of str to PermutationTest
-        Empty for None.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is something else, or of a contrast that the page is not about.
-    """
+    """Return the permutation tests by contrast."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):

@@ -52,29 +52,7 @@ class PermutedFinding(Finding):
 def find_permuted(
     finding: Finding, test: PermutationTest, min_distance: float
 ) -> Iterator[PermutedFinding]:
-    """Find where a permutation test's corrected p is below its level.
-
-    Parameters
-    ----------
-    finding : Finding
-        The contrast, whatever its threshold.
-    test : PermutationTest
-        Its permutation test.
-    min_distance : float
-        Smallest distance of peaks within a cluster, in mm.
-
-    Yields
-    ------
-    PermutedFinding
-        One for each kind of statistic that was tested.
-
-    Raises
-    ------
-    groupglm.errors.ImageError
-        If a map cannot be read.
-    groupglm.errors.GridMismatchError
-        If a map is on another grid.
-    """
+    """Find where a permutation test's corrected p is below its level."""
     z, space = finding.z, finding.space
     for kind, image in test.maps.items():
         logp = _logp(image, space, f"the permutation's map of {finding.name} ({kind})")

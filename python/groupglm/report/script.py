@@ -112,24 +112,7 @@ def python_script(
     report: Mapping[str, Any],
     contrasts: Mapping[str, NDArray[np.float64]],
 ) -> Script:
-    """Write the program that makes a report again, from the files that the model was fitted to.
-
-    Parameters
-    ----------
-    group : FittedGroup
-        The fit.
-    design : pandas.DataFrame
-        Its design matrix, which is written out.
-    model, report : mapping
-        Parameters of the model and of the report that differ from the defaults.
-    contrasts : mapping of str to array
-        The contrasts as numbers, by name.
-
-    Returns
-    -------
-    Script
-        It runs as it is, with the same result, unless images or a mask were in memory only.
-    """
+    """Write the program that makes a report again, from the files that the model was fitted to."""
     script = Script()
     saved = group.saved_in
     if saved is not None:

@@ -36,20 +36,7 @@ _BACKGROUND_STEP = 1.8  # mm; a finer picture is halved
 
 
 def background_payload(background: Background, mask: Volume) -> dict[str, Any]:
-    """Return the picture behind the maps, and the part of the world to show.
-
-    Parameters
-    ----------
-    background : Background
-        The picture.
-    mask : Volume
-        The mask.
-
-    Returns
-    -------
-    dict
-        To be written as JSON. ``data`` is base64 of zlib of uint8, the first axis fastest.
-    """
+    """Return the picture behind the maps, and the part of the world to show."""
     bounds = drawn_bounds(mask, background)
     volume = _halved(background.volume)
     shades = volume.data * (80 if background.is_outline else 230)
@@ -70,28 +57,7 @@ def map_payload(
     thresholds: Sequence[float],
     shared: int | None = None,
 ) -> dict[str, Any]:
-    """Return a map for the viewer: z scores, or -log10 p of a permutation test.
-
-    Parameters
-    ----------
-    finding : Finding
-        What was found.
-    name : str
-        What the viewer calls it.
-    mask : Volume
-        The mask; the map's grid is cut to its box.
-    thresholds : sequence of float
-        All those that are shown of these values: none of them is crossed by rounding.
-    shared : int, optional
-        The number of a map that holds the same values: they are kept there alone.
-
-    Returns
-    -------
-    dict
-        To be written as JSON. ``data`` is base64 of zlib of little-endian int16, the first axis
-        fastest; a value times ``step`` is z or -log10 p, 32767 is infinite, and -32768 has no
-        statistic or is outside the mask.
-    """
+    """Return a map for the viewer: z scores, or -log10 p of a permutation test."""
     by_p = isinstance(finding, PermutedFinding)
     row = finding.logp if isinstance(finding, PermutedFinding) else finding.shown
     box, affine = _box(mask)

@@ -31,54 +31,14 @@ T = TypeVar("T")
 
 
 def check_truth(name: str, value: object) -> bool:
-    """Return a truth value.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument, for messages.
-    value : object
-        What the caller gave.
-
-    Returns
-    -------
-    bool
-        The same.
-
-    Raises
-    ------
-    TypeError
-        If it is not True or False: text such as "no" and numbers are neither.
-    """
+    """Return a truth value."""
     if not isinstance(value, bool | np.bool_):
         raise ArgumentTypeError(name, repr(value), "True or False")
     return bool(value)
 
 
 def whole_number(name: str, value: object, *, least: int | None = None) -> int:
-    """Return a whole number.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument, for messages.
-    value : object
-        What the caller gave.
-    least : int, optional
-        The smallest that is allowed.
-
-    Returns
-    -------
-    int
-        The same.
-
-    Raises
-    ------
-    TypeError
-        If it is none; 3.0, "3" and True are none.
-    ValueError
-        If it is smaller than allowed.
-    """
+    """Return a whole number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise ArgumentTypeError(name, repr(value), "a whole number")
     if least is not None and value < least:
@@ -94,29 +54,7 @@ def check_verbose(verbose: object) -> int:
 
 
 def real_number(name: str, value: object, *, infinite: bool = False) -> float:
-    """Return a real number.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument, for messages.
-    value : object
-        What the caller gave.
-    infinite : bool, default=False
-        Whether it may be infinite.
-
-    Returns
-    -------
-    float
-        The number.
-
-    Raises
-    ------
-    TypeError
-        If it is not a number.
-    ValueError
-        If it is NaN, or infinite where it may not be.
-    """
+    """Return a real number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         wanted = f"a {'' if infinite else 'finite '}number"
         raise ArgumentTypeError(name, repr(value), wanted)
@@ -127,27 +65,7 @@ def real_number(name: str, value: object, *, infinite: bool = False) -> float:
 
 
 def check_choice(name: str, value: T, choices: Iterable[object]) -> T:
-    """Return one of some values.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument, for messages.
-    value : object
-        What the caller gave.
-    choices : iterable
-        Text, numbers, truth values or None.
-
-    Returns
-    -------
-    object
-        The same.
-
-    Raises
-    ------
-    ValueError
-        If it is none of them; 1 is not True here.
-    """
+    """Return one of some values."""
     allowed = tuple(choices)
     given = value.item() if isinstance(value, np.generic) else value
     for choice in allowed:
@@ -168,28 +86,6 @@ def check_text(name: str, value: object, *, optional: bool = True) -> None:
 
 def real_array(name: str, values: Any, *, missing: bool = False) -> NDArray[Any]:
     """Return an array of real numbers.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument, for messages.
-    values : array_like
-        What the caller gave; a masked array, or a list of them, too.
-    missing : bool, default=False
-        Whether values may be missing: what is masked is NaN then.
-
-    Returns
-    -------
-    array of bool, int or float
-        Of its own type and strides, without a copy where nothing is masked; float32 or float64
-        where something is.
-
-    Raises
-    ------
-    TypeError
-        If it holds anything but real numbers: complex ones, text, objects.
-    ValueError
-        If the rows of a list differ in length, or values are masked that may not be missing.
 
     Examples
     --------

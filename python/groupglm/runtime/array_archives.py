@@ -56,27 +56,7 @@ class Members:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Members]:
-    """Open an archive of arrays.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Yields
-    ------
-    Members
-        To read from.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError
-        If there is no such file, or it may not be read.
-    ValueError
-        If the path leads to no file.
-    ArchiveError
-        If the archive is damaged, also while members are read.
-    """
+    """Open an archive of arrays."""
     check_file(path)
     with contextlib.ExitStack() as stack:
         with _refusing():
@@ -120,21 +100,6 @@ def _check_sizes(infos: list[zipfile.ZipInfo], n_bytes: int) -> None:
 
 def array_of(data: bytes) -> NDArray[Any]:
     """Read an array in the ``.npy`` format whose header promises just what the bytes hold.
-
-    Parameters
-    ----------
-    data : bytes
-        The file: version 1.0 of the format.
-
-    Returns
-    -------
-    array
-        In C order, whatever the order it is stored in.
-
-    Raises
-    ------
-    ArchiveError
-        If the bytes are no such array.
 
     Examples
     --------

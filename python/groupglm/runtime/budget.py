@@ -16,25 +16,7 @@ _MEMINFO = Path("/proc/meminfo")
 
 
 def check_memory_budget(memory_budget: object) -> int:
-    """Return the bytes that a fit may take.
-
-    Parameters
-    ----------
-    memory_budget : number or None
-        Bytes; None for half of what is free now.
-
-    Returns
-    -------
-    int
-        Bytes.
-
-    Raises
-    ------
-    TypeError
-        If it is not a number.
-    ValueError
-        If it is not positive.
-    """
+    """Return the bytes that a fit may take."""
     if memory_budget is None:
         return int(_SHARE * free_bytes())
     n_bytes = real_number("memory_budget", memory_budget)
@@ -63,46 +45,13 @@ def fit_bytes(
 
         model_bytes  +  (5 + n_threads) * n_values
             +  2 * batch_bytes  +  n_threads * image_bytes
-
-    Parameters
-    ----------
-    n_values : int
-        Voxels of a row; of the whole grid as long as no mask is known.
-    batch_bytes : int
-        Size of a batch of rows.
-    n_threads : int
-        Threads.
-    image_bytes : int
-        What one image takes while it is read: the inflated file, and the volume that is prepared.
-    model_bytes : int
-        What the model keeps, of voxels with missing values too (`groupglm.models.base.Plan.bytes`).
-
-    Returns
-    -------
-    int
-        Bytes, besides Python and the packages.
     """
     counts = (5 + n_threads) * n_values
     return model_bytes + counts + 2 * batch_bytes + n_threads * image_bytes
 
 
 def refuse_missing_beyond(budget: int, n_missing: int, *, needed: int) -> None:
-    """Refuse to go on where the voxels that lack values take more than the budget.
-
-    Parameters
-    ----------
-    budget : int
-        Bytes that the fit may take.
-    n_missing : int
-        Voxels that some image lacks, as known so far.
-    needed : int
-        Bytes that the fit takes with them.
-
-    Raises
-    ------
-    ValueError
-        If they do not fit.
-    """
+    """Refuse to go on where the voxels that lack values take more than the budget."""
     if needed > budget:
         raise ValueError(
             f"memory_budget is {budget / 1e6:.0f} MB, but {n_missing} voxels lack values in some "
@@ -122,31 +71,7 @@ def batch_bytes_within(
     image_bytes: int,
     model_bytes: int,
 ) -> int:
-    """Return how large a batch of rows may be.
-
-    Parameters
-    ----------
-    budget : int
-        Bytes that the fit may take.
-    wanted : int
-        Bytes of a batch if there is room.
-    n_values, n_threads, image_bytes, model_bytes : int
-        As for `fit_bytes`.
-    n_columns : int
-        Columns of the design, for the message.
-    row_bytes : int
-        Bytes of the rows of one image: the least a batch can be.
-
-    Returns
-    -------
-    int
-        Bytes of a batch, at least the rows of one image.
-
-    Raises
-    ------
-    ValueError
-        If not even they fit.
-    """
+    """Return how large a batch of rows may be."""
     least = fit_bytes(n_values, row_bytes, n_threads, image_bytes, model_bytes=model_bytes)
     if least > budget:
         raise ValueError(

@@ -27,20 +27,7 @@ def slug(name: str) -> str:
 
 
 def check_file_name(name: str, what: str) -> None:
-    """Refuse a name that no file system takes, before there is anything to write.
-
-    Parameters
-    ----------
-    name : str
-        Of a file or a folder.
-    what : str
-        What is to be written there, for the message.
-
-    Raises
-    ------
-    ValueError
-        If it has more than 255 bytes.
-    """
+    """Refuse a name that no file system takes, before there is anything to write."""
     n_bytes = len(name.encode())
     if n_bytes > _MOST_BYTES:
         raise ValueError(

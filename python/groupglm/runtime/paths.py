@@ -19,26 +19,6 @@ _SHOWN = 40  # characters of a long one
 def given_path(argument: str, value: object) -> Path:
     """Return a path that a caller gave, with ``~`` expanded.
 
-    Parameters
-    ----------
-    argument : str
-        Its name, for messages.
-    value : object
-        What the caller gave.
-
-    Returns
-    -------
-    pathlib.Path
-        The path; whether anything is there is not looked at.
-
-    Raises
-    ------
-    TypeError
-        If it is neither a str nor an os.PathLike of one.
-    ValueError
-        If it is empty, which Python would take for the working directory; if it is longer than
-        file systems take; or if it holds a null character.
-
     Examples
     --------
     >>> given_path("path", "")
@@ -99,22 +79,7 @@ def file_names(given: Any) -> list[str]:
 
 
 def refuse_inputs(argument: str, path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
-    """Refuse to write over what was read, by whatever name or link.
-
-    Parameters
-    ----------
-    argument : str
-        How the caller gave `path`, for messages.
-    path : pathlib.Path
-        Where a file is to be written.
-    inputs : iterable of path
-        What was read.
-
-    Raises
-    ------
-    ValueError
-        If it is one of these.
-    """
+    """Refuse to write over what was read, by whatever name or link."""
     own = file_identity(path)
     if own is None:
         return

@@ -30,15 +30,7 @@ _PLAIN: ContextVar[_Plain | None] = ContextVar("plain lines", default=None)
 
 @contextmanager
 def plain_lines(write: Callable[[str], object], clock: Callable[[], float]) -> Iterator[None]:
-    """Have lines in the place of bars, where the error output is no terminal.
-
-    Parameters
-    ----------
-    write : callable
-        Takes a line.
-    clock : callable
-        Returns seconds.
-    """
+    """Have lines in the place of bars, where the error output is no terminal."""
     token = _PLAIN.set(_Plain(write, clock))
     try:
         yield
@@ -84,20 +76,7 @@ class Progress:
 
     @contextmanager
     def bar(self, total: int, what: str) -> Iterator[Callable[[int], object]]:
-        """Show how far the work has come.
-
-        Parameters
-        ----------
-        total : int
-            How many steps there are.
-        what : str
-            What they are, for instance "images".
-
-        Yields
-        ------
-        callable
-            To be called with the number of steps that have just been done.
-        """
+        """Show how far the work has come."""
         if self._verbose < 1:
             yield _ignore
             return

@@ -33,22 +33,6 @@ _ANNEX_LINK = "annex/objects/"
 def why_unreadable(path: str | os.PathLike[str]) -> str | None:
     """Say why a path does not lead to a file with the content meant.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The path; links are followed.
-
-    Returns
-    -------
-    str or None
-        What follows the name in a message. None if it is a file, or nothing is there: opening it
-        then says so.
-
-    Raises
-    ------
-    OSError
-        If the system cannot tell.
-
     Examples
     --------
     >>> why_unreadable(os.devnull)
@@ -68,40 +52,14 @@ def why_unreadable(path: str | os.PathLike[str]) -> str | None:
 def check_file(
     path: str | os.PathLike[str], called: str | None = None, error: type[ValueError] = ValueError
 ) -> None:
-    """Refuse a path that does not lead to a file with the content meant.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The path. That nothing is there is left to whoever opens it.
-    called : str, optional
-        How the message calls it; by default by its name.
-    error : type, default=ValueError
-        Raised.
-
-    Raises
-    ------
-    ValueError
-        If it is a folder, pipe, socket or device, or the pointer of git-annex or Git LFS.
-    """
+    """Refuse a path that does not lead to a file with the content meant."""
     why = why_unreadable(path)
     if why is not None:
         raise error(f"{called or repr(os.fspath(path))} {why}")
 
 
 def check_target(path: Path) -> None:
-    """Refuse to put a file in the place of what is none; a device would be gone for everybody.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Where a file is to be written.
-
-    Raises
-    ------
-    ValueError
-        If a folder, pipe, socket or device is there.
-    """
+    """Refuse to put a file in the place of what is none; a device would be gone for everybody."""
     try:
         mode = path.stat().st_mode
     except OSError:  # nothing there; what else is wrong, writing tells

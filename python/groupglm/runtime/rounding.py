@@ -89,18 +89,7 @@ def place(position: Iterable[float]) -> str:
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """Write a table of clusters as text, each column as it is written everywhere.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        With columns of `groupglm.get_clusters_table`; those of p-values begin with ``p ``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Of text.
-    """
+    """Write a table of clusters as text, each column as it is written everywhere."""
     return table.assign(**{name: table[name].map(_writer(name)) for name in table.columns})
 
 

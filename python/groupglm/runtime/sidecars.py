@@ -39,13 +39,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def content_facts(path: Path) -> dict[str, Any]:
-    """Return name, size (bytes) and SHA-256 of a file, as its sidecar says them under "File".
-
-    Raises
-    ------
-    OSError
-        If it cannot be read, or is no regular file.
-    """
+    """Return name, size (bytes) and SHA-256 of a file, as its sidecar says them under "File"."""
     why = why_unreadable(path)
     if why is not None:
         raise OSError(f"'{path}' cannot be read: {why}")

@@ -15,20 +15,7 @@ __all__ = ["ready_streams", "show"]
 
 
 def show(text: str, stream: TextIO | None = None) -> None:
-    """Print a line, whatever the terminal is; nothing where it is closed.
-
-    Parameters
-    ----------
-    text : str
-        The line, without its end.
-    stream : file, optional
-        Where to; standard output by default.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; the error names the stream.
-    """
+    """Print a line, whatever the terminal is; nothing where it is closed."""
     stream = sys.stdout if stream is None else stream
     if stream is None or stream.closed:
         return

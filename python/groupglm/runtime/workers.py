@@ -37,25 +37,7 @@ _LOCAL = ("SequentialBackend", "ThreadingBackend", "LokyBackend", "Multiprocessi
 
 
 def check_jobs(n_jobs: int | None) -> int:
-    """Return the number of threads that ``n_jobs`` stands for.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        -1 means all, None what joblib's ``parallel_config`` says.
-
-    Returns
-    -------
-    int
-        At least 1.
-
-    Raises
-    ------
-    TypeError
-        If it is not a whole number.
-    ValueError
-        If it is zero.
-    """
+    """Return the number of threads that ``n_jobs`` stands for."""
     if n_jobs is not None:
         n_jobs = whole_number("n_jobs", n_jobs)
     if n_jobs == 0:
@@ -72,26 +54,7 @@ def is_remote() -> bool:
 
 
 def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
-    """Run tasks on the active backend and yield their results in the order of the tasks.
-
-    Parameters
-    ----------
-    tasks : iterable of callables
-        Each is pickled and sent as one object, so that a task whose worker has died can be sent
-        again: data put on workers beforehand would have died with it.
-
-    Yields
-    ------
-    object
-        The tasks' results; at most twice as many tasks as there are workers are under way. When
-        none has come for a while, a line says so.
-
-    Raises
-    ------
-    ValueError
-        If a worker has another version of the package, its core for another processor, or cannot
-        load it.
-    """
+    """Run tasks on the active backend and yield their results in the order of the tasks."""
     import cloudpickle  # every backend that leaves this machine sends its tasks with it
 
     version, level = _build()

@@ -43,27 +43,7 @@ _NOT_SUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno
 
 @contextmanager
 def whole_or_not(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes the place of another once all is written, and on the disk.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; its folder exists. One that is there is replaced.
-    durable : bool, default=True
-        Whether it must outlast a loss of power from then on, which takes a disk some milliseconds.
-
-    Yields
-    ------
-    file object
-        To write to. If anything interrupts, it is removed and `path` is as it was.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; the error names `path`.
-    ValueError
-        If there is no file at `path`, but a folder, pipe, socket or device.
-    """
+    """Open a temporary file that takes the place of another once all is on the disk."""
     check_target(path)
     # Beside the target, because a rename is atomic only within one file system; opened by name
     # and not by tempfile, whose files nobody else may read.
@@ -86,27 +66,7 @@ def whole_or_not(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: Path, data: bytes | bytearray) -> Path:
-    """Write a file that a reader sees whole, or as it was before, whatever interrupts.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file. Folders that do not exist are created; a file that does is replaced.
-    data : bytes
-        Its content.
-
-    Returns
-    -------
-    pathlib.Path
-        The file written.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written; the error names it.
-    ValueError
-        If there is no file at `path`, but a folder, pipe, socket or device.
-    """
+    """Write a file that a reader sees whole, or as it was before, whatever interrupts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_or_not(path) as file:
         file.write(data)
@@ -117,11 +77,6 @@ def append(path: Path, data: bytes) -> None:
     """Append to a regular file, whoever else does so.
 
     A file with other names is left alone: it may be one that is read. A pipe is not waited for.
-
-    Raises
-    ------
-    OSError
-        If that cannot be done.
     """
     if path.is_symlink():
         raise OSError(errno.EINVAL, "it is a link", str(path))

@@ -401,15 +401,7 @@ class CompositeSpace(Space):
 def load_composite(
     facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> dict[str, Space]:
-    """Make the members of a composite of what its `stored` returned.
-
-    Raises
-    ------
-    KeyError
-        If something is not there.
-    TypeError, ValueError
-        If what is there does not fit together.
-    """
+    """Make the members of a composite of what its `stored` returned."""
     members: dict[str, Space] = {}
     for number, own in enumerate(facts["members"]):
         name = own["name"]

@@ -39,38 +39,11 @@ class Masking(Protocol):
         fill: float | None,
         n_threads: int,
     ) -> Space:
-        """Return the space of all places that the prepared inputs may have.
-
-        Parameters
-        ----------
-        sources : sequence of Source
-            The inputs.
-        clip : two floats or None
-            Range of their values, if `resamples`.
-        fill : float or None
-            Takes the place of missing values.
-        n_threads : int
-            Threads inside one input.
-
-        Raises
-        ------
-        ValueError
-            If what the user asks for makes no sense for these inputs.
-        """
+        """Return the space of all places that the prepared inputs may have."""
         ...
 
     def inside(self, everywhere: Any) -> Space | None:
-        """Return the places of `everywhere` inside the user's mask; None if there is no mask.
-
-        Raises
-        ------
-        groupglm.errors.ImageError
-            If the mask cannot be read.
-        groupglm.errors.GridMismatchError
-            If the mask is elsewhere.
-        ValueError
-            If the mask is empty, or no mask.
-        """
+        """Return the places of `everywhere` inside the user's mask; None if there is no mask."""
         ...
 
     def as_stored(self, sources: Sequence[Any]) -> Space:
@@ -83,22 +56,7 @@ class Masking(Protocol):
     def read_once(
         self, sources: Sequence[Any], memory_budget: float
     ) -> tuple[Sequence[Source], int]:
-        """Return inputs of the same values, which are kept where they are read first.
-
-        Parameters
-        ----------
-        sources : sequence of Source
-            The inputs.
-        memory_budget : float
-            Bytes of memory that the values may take; more of them go to a scratch file.
-
-        Returns
-        -------
-        sources : sequence of Source
-            To be read in the place of those given, here and not by another process.
-        n_bytes : int
-            Bytes of memory that they will take; 0 with a scratch file.
-        """
+        """Return inputs of the same values, which are kept where they are read first."""
         ...
 
 
@@ -133,93 +91,25 @@ class Kind(Protocol):
         *,
         zero_is_missing: bool,
     ) -> Masking:
-        """Check what the user asks for before the statistics, by the names of the estimator.
-
-        Raises
-        ------
-        TypeError
-            If `mask_img` is no mask of this kind of data.
-        ValueError
-            If an option makes no sense for this kind of data.
-        """
+        """Check what the user asks for before the statistics, by the names of the estimator."""
         ...
 
     def load_space(self, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Space:
-        """Make a space of what its `stored` returned; both come from a file that may be damaged.
-
-        Raises
-        ------
-        KeyError
-            If a part is not there.
-        TypeError, ValueError
-            If the parts do not fit together, or maps of the space would not fit into memory.
-        """
+        """Make a space of what its `stored` returned; both come from a file that may be damaged."""
         ...
 
     def computed(self, name: str, compute: Callable[[], object], like: Source | None) -> Source:
-        """Return an input that exists only while it is read.
-
-        Parameters
-        ----------
-        name : str
-            How messages call it.
-        compute : callable
-            Returns the image.
-        like : Source or None
-            An input at whose places the image must be. None: the image is computed now, and its
-            places taken.
-        """
+        """Return an input that exists only while it is read."""
         ...
 
     def open_map(self, given: Any, name: str) -> tuple[Source, Space]:
-        """Open one map of results.
-
-        Parameters
-        ----------
-        given : image or path
-            The map.
-        name : str
-            How messages call it, if it has no name of its own.
-
-        Returns
-        -------
-        source : Source
-            The map, not read yet.
-        everywhere : Space
-            All of its places.
-
-        Raises
-        ------
-        TypeError
-            If it is no image.
-        groupglm.errors.ImageError
-            If it cannot be used.
-        """
+        """Open one map of results."""
         ...
 
     def inside_mask(self, everywhere: Any, mask: Any) -> NDArray[np.bool_] | None:
         """Find which places of a map are inside a mask; None if there is no mask.
 
-        Parameters
-        ----------
-        everywhere : Space
-            All places of the map.
-        mask : image, path, masker or None
-            The mask.
-
-        Returns
-        -------
-        array of bool, shape (n_values,), or None
-            True inside.
-
-        Raises
-        ------
-        groupglm.errors.ImageError
-            If the mask cannot be read.
-        groupglm.errors.GridMismatchError
-            If the mask is elsewhere.
-        TypeError, ValueError
-            If the mask is empty, or no mask.
+        Returns (n_values,).
         """
         ...
 
@@ -228,12 +118,7 @@ class Kind(Protocol):
     ) -> NDArray[np.bool_]:
         """Find which places of a map are not background, missing values inside included.
 
-        Parameters
-        ----------
-        everywhere : Space
-            All places of the map.
-        values : array of float64, shape (n_values,)
-            The map, which is not constant.
+        Shapes: `values` (n_values,).
         """
         ...
 
@@ -246,15 +131,7 @@ class Kind(Protocol):
         ...
 
     def save(self, image: Any, path: Path) -> Path:
-        """Save an image, whole or not at all.
-
-        Raises
-        ------
-        ValueError
-            If the file's ending is not one of this kind of data.
-        OSError
-            If the file cannot be written.
-        """
+        """Save an image, whole or not at all."""
         ...
 
     def as_saved(self, image: Any, path: Path) -> Any:
@@ -266,28 +143,9 @@ class Kind(Protocol):
         ...
 
     def foreign_space(self, mask: Any) -> Space:
-        """Return the places inside a mask in the order that other packages' maskers have them.
-
-        Parameters
-        ----------
-        mask : image
-            That of a fitted masker.
-        """
+        """Return the places inside a mask in the order that other packages' maskers have them."""
         ...
 
     def refuse_models_elsewhere(self, labels: Sequence[object], masks: Sequence[Any]) -> None:
-        """Refuse first-level models whose data are at other places than the first one's.
-
-        Parameters
-        ----------
-        labels : sequence
-            The subject of each model.
-        masks : sequence of images or None
-            The mask of each model, where it shows it.
-
-        Raises
-        ------
-        ValueError
-            If a mask is at other places.
-        """
+        """Refuse first-level models whose data are at other places than the first one's."""
         ...

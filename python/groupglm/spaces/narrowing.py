@@ -18,14 +18,7 @@ __all__ = ["narrowed"]
 def narrowed(row: NDArray[np.float64]) -> NDArray[np.float32] | NDArray[np.float64]:
     """Return a row of results as the image that a space makes of it holds the values.
 
-    Parameters
-    ----------
-    row : array of float64, shape (n_values,)
-        The results.
-
-    Returns
-    -------
-    array of float32, or of float64 where a finite value would leave the range of float32
+    Shapes: `row` (n_values,).
 
     Examples
     --------

@@ -32,18 +32,7 @@ def _kinds() -> tuple[Kind, ...]:
 
 
 def kind_of(given: object) -> Kind:
-    """Return the kind of data of an input, or of the first of several.
-
-    Parameters
-    ----------
-    given : input, list of inputs, or anything else
-        What the user gave.
-
-    Returns
-    -------
-    Kind
-        Volumes, if no other kind knows it.
-    """
+    """Return the kind of data of an input, or of the first of several."""
     kinds = _kinds()
     first = given
     if isinstance(given, list | tuple) and given:
@@ -71,33 +60,7 @@ def open_inputs(
     same_placement: bool = True,
     at_least: int = 2,
 ) -> list[Source]:
-    """Open the inputs of a model, of whatever kind they are.
-
-    Parameters
-    ----------
-    given : list, Series or one input
-        As the kind of data takes them.
-    argument : str
-        How messages call `given`.
-    same_placement : bool
-        Whether inputs whose places are not the first one's are refused.
-    at_least : int
-        How many there must be.
-
-    Returns
-    -------
-    list of Source
-        In the order given.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If what is given is of another type, or there are too few.
-    groupglm.errors.ImageError
-        If an input cannot be used.
-    groupglm.errors.GridMismatchError
-        If the inputs are at different places, and that is refused.
-    """
+    """Open the inputs of a model, of whatever kind they are."""
     return kind_of(given).open_inputs(
         given, argument=argument, same_placement=same_placement, at_least=at_least
     )

@@ -26,27 +26,7 @@ _MOST_OF_A_BYTE = 255
 
 
 def check_zero_is_missing(zero_is_missing: object, missing: str) -> bool:
-    """Return whether zeros are missing values, or say what is wrong with the option.
-
-    Parameters
-    ----------
-    zero_is_missing : object
-        What the caller gave.
-    missing : str
-        What is done about missing values.
-
-    Returns
-    -------
-    bool
-        The same.
-
-    Raises
-    ------
-    TypeError
-        If it is no truth value.
-    ValueError
-        If missing values are taken for zero at the same time.
-    """
+    """Return whether zeros are missing values, or say what is wrong with the option."""
     is_missing = check_truth("zero_is_missing", zero_is_missing)
     if is_missing and missing == "zero":
         raise ValueError(

@@ -34,20 +34,7 @@ _MAX_SHOWN = 8
 
 
 def tidied(table: pd.DataFrame) -> pd.DataFrame:
-    """Return covariates without what has no meaning.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A row a subject.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A copy, of numpy's own types, objects and categories. Categories lose the levels that nobody
-        has, which would be empty columns; objects that are all numbers become numbers; entries of
-        blanks alone, ``n/a`` and the like are missing.
-    """
+    """Return covariates without what has no meaning."""
     import pandas as pd
 
     columns: list[pd.Series[Any]] = [_tidied(table.iloc[:, j]) for j in range(table.shape[1])]
@@ -132,37 +119,13 @@ def _says_missing(entry: str) -> bool:
 
 
 def missing_values(table: pd.DataFrame, names: Iterable[str]) -> dict[str, list[str]]:
-    """Return which subjects have no value, by column.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A row a subject, with the labels as index.
-    names : iterable of str
-        Columns.
-
-    Returns
-    -------
-    dict of str to list of str
-        Only of columns that lack a value.
-    """
+    """Return which subjects have no value, by column."""
     found = {name: [str(x) for x in table.index[is_missing(table[name])]] for name in names}
     return {name: labels for name, labels in found.items() if labels}
 
 
 def level_counts(column: pd.Series[Any]) -> dict[str, int]:
-    """Return the number of subjects at each level, in sorted or declared order.
-
-    Parameters
-    ----------
-    column : pandas.Series
-        A category.
-
-    Returns
-    -------
-    dict of str to int
-        Of the levels that occur.
-    """
+    """Return the number of subjects at each level, in sorted or declared order."""
     import pandas as pd
 
     counts = Counter(column[~is_missing(column)].tolist())
@@ -176,26 +139,7 @@ def level_counts(column: pd.Series[Any]) -> dict[str, int]:
 def check_covariates(
     table: pd.DataFrame, where: str, *, declared: Collection[str] = (), to_declare: str
 ) -> None:
-    """Refuse columns of text that are meant as numbers, and levels that are one.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The columns that are used, a row a subject, with the labels as index.
-    where : str
-        What has the columns, for messages.
-    declared : collection of str
-        Columns that are said to be categories.
-    to_declare : str
-        How that is said, with ``{}`` for the column.
-
-    Raises
-    ------
-    ValueError
-        If a column that is not declared a category is mostly numbers, if levels differ in case,
-        blanks or the way of writing a character or a number alone, or if a column holds neither
-        numbers nor text. The message names the entries and their subjects.
-    """
+    """Refuse columns of text that are meant as numbers, and levels that are one."""
     import pandas as pd
 
     for name in map(str, table.columns):

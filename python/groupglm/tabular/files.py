@@ -29,26 +29,6 @@ _MAX_FIELD = 1_000_000  # characters; far above any value
 def read_table(path: Path, called: str, *, as_text: Iterable[str] = ()) -> pd.DataFrame:
     r"""Read a table from a file.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        An existing ``.tsv`` (tabs) or ``.csv`` (commas) file in UTF-8, with a header line.
-    called : str
-        How messages call it.
-    as_text : iterable of str
-        Columns whose values stay text: labels keep their leading zeros.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a line. Empty lines, and lines of separators alone, are left out. Missing where the
-        file has nothing, ``n/a`` or another of pandas' words for it.
-
-    Raises
-    ------
-    ValueError
-        If it is no such table; the message names the line.
-
     Notes
     -----
     Time and memory are linear in the size of the file.

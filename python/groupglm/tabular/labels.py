@@ -74,17 +74,6 @@ def label_in_path(path: PurePath, search: re.Pattern[str] | None = None) -> str 
 def labelled(frame: pd.DataFrame) -> pd.DataFrame:
     """Make the column of labels that a table has its index, so that rows keep whose they are.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        A row a subject.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Without the column, with an index called ``subject_label``; as it is if no column, or more
-        than one, has the name.
-
     Examples
     --------
     >>> import pandas as pd
@@ -104,33 +93,7 @@ def labelled(frame: pd.DataFrame) -> pd.DataFrame:
 def row_labels(
     index: pd.Index[Any], maps: Sequence[str] | None, argument: str, *, all_maps: bool = False
 ) -> list[str] | None:
-    """Return the labels of rows.
-
-    Parameters
-    ----------
-    index : pandas.Index
-        Of the rows.
-    maps : sequence of str or None
-        Labels of the maps. Numbers are labels if one of them is, but for blanks, zeros and case,
-        the label of a map; with None they are not.
-    argument : str
-        Whose index it is, for messages.
-    all_maps : bool, default=False
-        Whether numbers are labels only if they are those of all maps, in another order, as where
-        a reader made 3, 1, 2 of the labels 03, 01, 02. One that agrees may be a count.
-
-    Returns
-    -------
-    list of str or None
-        None where the index only counts the rows: it is pandas' own, 0, 1, 2, ..., or other numbers
-        that label no map.
-
-    Raises
-    ------
-    ValueError
-        If the index has several levels and none of them is called ``subject_label``, or a row among
-        labelled ones has no label.
-    """
+    """Return the labels of rows."""
     import pandas as pd
 
     if isinstance(index, pd.MultiIndex):
@@ -174,31 +137,7 @@ def match_rows(
     maps: str = "second_level_input",
     may_have_more: bool = False,
 ) -> list[int]:
-    """Find the row of each map.
-
-    Parameters
-    ----------
-    found : sequence of str
-        Labels of the rows.
-    wanted : sequence of str
-        Labels of the maps.
-    argument : str
-        What has the rows, for messages.
-    maps : str, default="second_level_input"
-        What has the maps, for messages.
-    may_have_more : bool, default=False
-        Whether a row may belong to no map, and to several.
-
-    Returns
-    -------
-    list of int
-        A row a map.
-
-    Raises
-    ------
-    ValueError
-        If a map has no row or several, or a row has no map.
-    """
+    """Find the row of each map."""
     if list(found) == list(wanted):
         return list(range(len(found)))
     several_rows = _repeated(found)
@@ -226,26 +165,7 @@ def match_rows(
 
 
 def align_arrays(arguments: Mapping[str, Any], first: str) -> dict[str, Any]:
-    """Bring arrays with one row an image into one order, where they have labels.
-
-    Parameters
-    ----------
-    arguments : mapping of str to array_like
-        By name; data frames and Series may have an index of labels.
-    first : str
-        The argument whose order counts, if it has labels; else it is that of the first that has.
-
-    Returns
-    -------
-    dict of str to array_like
-        The same, in one order.
-
-    Raises
-    ------
-    ValueError
-        If labels do not match entirely; if rows would have to be reordered while another argument
-        has no labels; or if two indexes hold the same numbers in another order.
-    """
+    """Bring arrays with one row an image into one order, where they have labels."""
     given = [first, *(name for name in arguments if name != first)]
     labels = _labels_of_arrays({name: arguments[name] for name in given})
     aligned = dict(arguments)
@@ -301,20 +221,7 @@ def _refuse_shuffled(numbers: Mapping[str, list[Any]]) -> None:
 
 
 def refuse_twin_labels(labels: Iterable[str], argument: str) -> None:
-    """Refuse labels of one subject, written in two ways: they would count as two subjects.
-
-    Parameters
-    ----------
-    labels : iterable of str
-        Of the maps.
-    argument : str
-        What has them, for messages.
-
-    Raises
-    ------
-    ValueError
-        If two differ in ``sub-``, blanks, or how their characters are composed, alone.
-    """
+    """Refuse labels of one subject, written in two ways: they would count as two subjects."""
     by_key: dict[str, str] = {}
     for label in labels:
         key = plain_label("".join(unicodedata.normalize("NFKC", label).split()))
@@ -328,17 +235,6 @@ def refuse_twin_labels(labels: Iterable[str], argument: str) -> None:
 
 def near_labels(some: Iterable[str], others: Iterable[str]) -> list[tuple[str, str]]:
     """Pair labels that may be meant to be the same.
-
-    Parameters
-    ----------
-    some, others : iterable of str
-        Labels that have no counterpart.
-
-    Returns
-    -------
-    list of tuple of str
-        Pairs that differ in ``sub-``, leading zeros, case or blanks, and then those whose letters
-        are nearly the same.
 
     Examples
     --------

@@ -22,18 +22,6 @@ _MAX_NUMBERS = 12  # as levels; a column with more different numbers is a covari
 def factor_levels(table: pd.DataFrame, columns: Iterable[object]) -> dict[str, list[str]]:
     """Return the values that occur in a table's columns, where they may be levels.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A row a subject.
-    columns : iterable
-        Which of its columns.
-
-    Returns
-    -------
-    dict of str to list of str
-        By the column's name; in the declared order of categories, else sorted.
-
     Examples
     --------
     >>> import pandas as pd

@@ -182,25 +182,7 @@ def write_report(
     command: str = "",
     **options: Any,
 ) -> None:
-    """Write the page of a fitted model.
-
-    Parameters
-    ----------
-    model : SecondLevelModel
-        Fitted.
-    contrasts : mapping
-        Weights by name.
-    corrections : sequence of Correction
-        How maps are thresholded: each contrast has a map and a table for each.
-    output : pathlib.Path
-        The file, written whole or not at all.
-    permutations : mapping of str to PermutationTest, optional
-        Permutation tests by the name of the contrast.
-    command : str, optional
-        The shell command that makes the page again.
-    **options
-        Further parameters of ``generate_report``.
-    """
+    """Write the page of a fitted model."""
     from groupglm.report.generating import make_report
 
     given = {

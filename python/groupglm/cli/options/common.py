@@ -42,18 +42,7 @@ overwrite = click.option("--overwrite", is_flag=True, help="Redo what is there a
 
 
 def target_grid(target: Any) -> tuple[Any, Any]:
-    """Return the affine and the shape that ``--target-affine`` asks for.
-
-    Parameters
-    ----------
-    target : tuple of float, pathlib.Path or None
-        Voxel sizes, an image, or nothing.
-
-    Returns
-    -------
-    affine, shape
-        As `SecondLevelModel` takes them.
-    """
+    """Return the affine and the shape that ``--target-affine`` asks for."""
     if isinstance(target, Path):
         from groupglm.spaces.volume import open_image
 
@@ -98,20 +87,7 @@ class NamedContrast:
     text: str
 
     def split(self, columns: list[str]) -> tuple[str, list[str]]:
-        """Return the name and the rows; a column's own name may hold an equals sign.
-
-        Parameters
-        ----------
-        columns : list of str
-            Names of the design's columns.
-
-        Returns
-        -------
-        name : str
-            The contrast's name.
-        rows : list of str
-            One expression for t, several for F.
-        """
+        """Return the name and the rows; a column's own name may hold an equals sign."""
         if self.text in columns:
             return self.text, [self.text]
         at = _outside(self.text, "=")

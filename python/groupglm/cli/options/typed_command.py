@@ -14,25 +14,11 @@ _KEY = "groupglm.cli.options.typed_command"
 
 
 def keep_command(ctx: click.Context, arguments: Sequence[str]) -> None:
-    """Keep the words that follow the program's name.
-
-    Parameters
-    ----------
-    ctx : click.Context
-        Of the program; those of its commands share what it keeps.
-    arguments : sequence of str
-        The command and its arguments, as the shell handed them over.
-    """
+    """Keep the words that follow the program's name."""
     ctx.meta[_KEY] = shlex.join(["groupglm", *arguments])
 
 
 def typed_command() -> str:
-    """Return the command that runs now, quoted for a shell.
-
-    Returns
-    -------
-    str
-        Empty outside of a command.
-    """
+    """Return the command that runs now, quoted for a shell."""
     ctx = click.get_current_context(silent=True)
     return "" if ctx is None else str(ctx.meta.get(_KEY, ""))

@@ -32,29 +32,7 @@ def claimed(
     option: str,
     named: Path | None = None,
 ) -> Iterator[None]:
-    """Hold a folder's lock, without drafts of killed runs, once nothing there can be lost.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where results go; it is made.
-    targets : collection of Target
-        All that may be written or removed.
-    read : collection of pathlib.Path
-        All that is read.
-    lock : str
-        A file that only these results have.
-    option : str
-        How the command calls the place.
-    named : pathlib.Path, optional
-        What the user gave, if that is not the folder.
-
-    Raises
-    ------
-    ValueError
-        If the folder cannot be written to, another run holds the lock, or a target is not ours or
-        is read.
-    """
+    """Hold a folder's lock, without drafts of killed runs, once nothing there can be lost."""
     where = f"{option} '{named or folder}'"
     make_folder(folder, option)
     files = {path.name for target in targets for path in (target.path, target.record)}
@@ -76,28 +54,7 @@ def claimed_study(
     *,
     overwrite: bool,
 ) -> Iterator[None]:
-    """Hold the results of a study, of which nothing but what groupglm wrote will be replaced.
-
-    Parameters
-    ----------
-    study : Study
-        Which.
-    outputs : Outputs
-        Where its results go.
-    targets : collection of Target
-        All of them.
-    read : collection of pathlib.Path
-        What is read besides the study's maps.
-    permutations : Permutations or None
-        How its contrasts are permuted; None if they are not.
-    overwrite : bool
-        Whether results of another study are to be removed; else there may be none.
-
-    Raises
-    ------
-    ValueError
-        As `claimed`; or if the folder holds results of another study.
-    """
+    """Hold the results of a study, of which nothing but what groupglm wrote will be replaced."""
     read = [*read, *study.maps.values()]
     option = outputs.names.option
     with claimed(outputs.folder, targets, read, lock=outputs.names.mask, option=option):

@@ -72,20 +72,7 @@ class Made:
 
     @contextmanager
     def claimed(self, *, suffixes: tuple[str, ...], read: Collection[Path] = ()) -> Iterator[None]:
-        """Hold the file's place, before anything long begins.
-
-        Parameters
-        ----------
-        suffixes : tuple of str
-            How its name may end.
-        read : collection of pathlib.Path
-            What is read besides its source.
-
-        Raises
-        ------
-        ValueError
-            If it may not be written there; or if its source is not what its sidecar describes.
-        """
+        """Hold the file's place, before anything long begins."""
         if not self.output.name.lower().endswith(suffixes):
             raise ValueError(f"--output '{self.output}' must end in {' or '.join(suffixes)}")
         with claimed(
@@ -100,23 +87,7 @@ class Made:
             yield
 
     def found(self, *, overwrite: bool) -> dict[str, Any] | None:
-        """Tell whether the file is there already.
-
-        Parameters
-        ----------
-        overwrite : bool
-            Whether it is redone whatever is there.
-
-        Returns
-        -------
-        dict or None
-            Its sidecar, if it was made of the same with the same options; else it is to be made.
-
-        Raises
-        ------
-        ValueError
-            If it was made of something else.
-        """
+        """Tell whether the file is there already."""
         if not self.output.exists():
             return None
         found = self.target.found()

@@ -37,27 +37,7 @@ _STALE_AFTER = 300.0  # s
 
 @contextmanager
 def held(folder: Path, name: str, where: str, *, files: Collection[str] = ()) -> Iterator[None]:
-    """Hold the lock of some results.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where they go; it exists.
-    name : str
-        A file that only these results have.
-    where : str
-        The option that names the place, and the place.
-    files : collection of str
-        All files of the folder that may be written.
-
-    Raises
-    ------
-    ValueError
-        If another run holds it, or may write one of the files; the message says which. Or if what
-        is there is no file.
-    OSError
-        If the disk is full; the folder is named.
-    """
+    """Hold the lock of some results."""
     path = folder / f"{LOCK_PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:8]}.lock"
     check_target(path)
     handle = _take(path, where)

@@ -18,24 +18,7 @@ __all__ = ["values_of"]
 def values_of(image: Any) -> tuple[Source, Space, NDArray[np.float64]]:
     """Return the values of a map of this run, or read one of an earlier run.
 
-    Parameters
-    ----------
-    image : image or pathlib.Path
-        The map, or its file.
-
-    Returns
-    -------
-    source : Source
-        The map, opened.
-    space : Space
-        All places of the map.
-    values : array of float64, shape (n_values,)
-        As they are stored.
-
-    Raises
-    ------
-    ImageError
-        If it is gone or damaged; the message says how it is made again.
+    Returns `values` (n_values,).
     """
     from groupglm.errors import ImageError
     from groupglm.spaces.registry import kind_of

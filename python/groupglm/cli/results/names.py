@@ -105,20 +105,7 @@ def name_contrast(image: Image, contrast: Contrast) -> None:
 
 
 def make_folder(folder: Path, option: str) -> None:
-    """Make a folder for results, and see that it can be written to, before the long work.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        With those it is in.
-    option : str
-        How the command calls it.
-
-    Raises
-    ------
-    ValueError
-        If it cannot.
-    """
+    """Make a folder for results, and see that it can be written to, before the long work."""
     why = "you may not write there"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -163,22 +150,7 @@ def check_labels(
     *,
     prefixes: Iterable[str] = ("",),
 ) -> None:
-    """Refuse contrasts whose files would have the same names, none, or too long ones.
-
-    Parameters
-    ----------
-    contrasts : list of Contrast
-        All that are written to one folder.
-    remedy : str
-        What to do about two with the same names of files.
-    prefixes : iterable of str
-        How the names of files begin.
-
-    Raises
-    ------
-    ValueError
-        If there are any.
-    """
+    """Refuse contrasts whose files would have the same names, none, or too long ones."""
     for contrast in contrasts:
         if not contrast.label:
             raise ValueError(

@@ -124,20 +124,7 @@ class PermutationTarget(Target):
 
 
 def check_ours(targets: Iterable[Target], where: str) -> None:
-    """Refuse to replace what groupglm did not write.
-
-    Parameters
-    ----------
-    targets : iterable of Target
-        What may be replaced or removed.
-    where : str
-        The option that names the place, and the place.
-
-    Raises
-    ------
-    ValueError
-        If there is any such file.
-    """
+    """Refuse to replace what groupglm did not write."""
     told = [why for target in targets if (why := target.foreign()) is not None]
     if told:
         more = f", and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
@@ -148,22 +135,7 @@ def check_ours(targets: Iterable[Target], where: str) -> None:
 
 
 def check_not_read(targets: Iterable[Target], read: Collection[Path], where: str) -> None:
-    """Refuse to write over what is read, by whatever name or link.
-
-    Parameters
-    ----------
-    targets : iterable of Target
-        What is written.
-    read : collection of pathlib.Path
-        What is read.
-    where : str
-        The option that names the place, and the place.
-
-    Raises
-    ------
-    ValueError
-        If a target, or its sidecar, is one of these files.
-    """
+    """Refuse to write over what is read, by whatever name or link."""
     inputs = {file_identity(path): path for path in read}
     inputs.pop(None, None)
     for target in targets:
@@ -177,20 +149,7 @@ def check_not_read(targets: Iterable[Target], read: Collection[Path], where: str
 
 
 def check_described(path: Path, *, digest: str | None = None) -> None:
-    """Refuse a file that is read, and is not the one that its sidecar describes.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    digest : str, optional
-        Its hash, where it is known.
-
-    Raises
-    ------
-    ValueError
-        If the sidecar tells of another content: it would tell a wrong contrast, or scale.
-    """
+    """Refuse a file that is read, and is not the one that its sidecar describes."""
     record = sidecar(path)
     facts = read_json(record)
     if facts is not None and describes(facts, path, digest=digest) is False:
@@ -202,27 +161,7 @@ def check_described(path: Path, *, digest: str | None = None) -> None:
 
 @contextmanager
 def publishing(target: Target, facts: Mapping[str, Any]) -> Iterator[Path]:
-    """Let a file be written as a draft of the same name, and publish it with its sidecar.
-
-    Parameters
-    ----------
-    target : Target
-        The file; one that groupglm wrote is replaced.
-    facts : mapping
-        What the sidecar says besides size and hash.
-
-    Yields
-    ------
-    pathlib.Path
-        Where to write to.
-
-    Raises
-    ------
-    ValueError
-        If another file has taken its place meanwhile.
-    OSError
-        If it cannot be written; the file is named.
-    """
+    """Let a file be written as a draft of the same name, and publish it with its sidecar."""
     check_ours([target], f"'{target.path.parent}'")
     with draft_folder(target.path.parent) as drafts:
         draft = drafts / target.path.name
@@ -244,17 +183,6 @@ def publish(
     """Give whole drafts their names, and write their record first.
 
     Whatever interrupts: no file is there without a record that has its hash.
-
-    Parameters
-    ----------
-    drafts : mapping of pathlib.Path to pathlib.Path
-        The draft of each file, on the same file system.
-    record : pathlib.Path
-        The JSON file about them.
-    facts : mapping
-        What that says, with the contents of all.
-    folder : pathlib.Path
-        Of drafts.
     """
     said = folder / ".json"  # all that needs room on the disk comes before an old file goes
     write_json(said, facts)

@@ -27,22 +27,6 @@ def contradicting(
     """Find results of another study, and other contrasts or permutations by the same names.
 
     Only what a sidecar of this program tells of is among them, and nothing that is read.
-
-    Parameters
-    ----------
-    study : Study
-        Whose results are to be written.
-    outputs : Outputs
-        Where to.
-    read : iterable of pathlib.Path
-        What is read.
-    permutations : Permutations or None
-        How its contrasts are permuted; None if they are not.
-
-    Returns
-    -------
-    list of Target
-        In the order in which they are removed: what the results share is the last.
     """
     said = {contrast.label: plain(contrast.facts()) for contrast in study.contrasts}
     permutation = None if permutations is None else permutations.facts()
@@ -64,13 +48,6 @@ def remove(targets: Iterable[Target], journal: Journal) -> None:
     """Remove results, each before the sidecar that says what it is.
 
     An interrupt leaves results of one study, which a later run knows for what they are.
-
-    Parameters
-    ----------
-    targets : iterable of Target
-        What `contradicting` found.
-    journal : Journal
-        Is told what was removed.
     """
     removed = []
     for target in targets:

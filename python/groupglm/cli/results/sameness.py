@@ -26,17 +26,6 @@ def study_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str
     """Tell how the studies differ that two results are of, whatever the results are.
 
     Results of one study share a design matrix and a mask.
-
-    Parameters
-    ----------
-    found, wanted : mapping
-        What their sidecars say.
-
-    Returns
-    -------
-    str or None
-        What follows "made": ``with other settings (--fwhm 6 then, none now)``. None if they are
-        of the same study; a formula may be written in several ways.
     """
     for key, what in (("DesignHash", "from another design"), ("InputListHash", "from other maps")):
         if found.get(key) != wanted.get(key):
@@ -46,18 +35,7 @@ def study_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str
 
 
 def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """Tell how two results differ that have the same name.
-
-    Parameters
-    ----------
-    found, wanted : mapping
-        What their sidecars say.
-
-    Returns
-    -------
-    str or None
-        What follows "made"; None if they are the same.
-    """
+    """Tell how two results differ that have the same name."""
     told = study_difference(found, wanted)
     if told:
         return told

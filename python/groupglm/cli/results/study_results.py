@@ -100,13 +100,7 @@ class Outputs:
                 yield path, found
 
     def check_same_study(self) -> None:
-        """Refuse a folder with results of other maps, of another design or other settings.
-
-        Raises
-        ------
-        ValueError
-            If there are any: two studies in one folder would share mask and design matrix.
-        """
+        """Refuse a folder with results of other maps, of another design or other settings."""
         for path, found in self.records():
             told = study_difference(found, plain(self.facts))
             if told:
@@ -123,29 +117,7 @@ class Outputs:
         *,
         overwrite: bool = False,
     ) -> bool:
-        """Tell whether files are there and made from the same; no one is to be overwritten.
-
-        Parameters
-        ----------
-        what : str
-            What they are, for a message.
-        paths : collection of pathlib.Path
-            The files.
-        facts : mapping
-            What their sidecars would say besides what all say.
-        overwrite : bool, default=False
-            Whether they are made anew, whatever is there.
-
-        Returns
-        -------
-        bool
-            Whether all of them can be skipped.
-
-        Raises
-        ------
-        ValueError
-            If one is made from something else.
-        """
+        """Tell whether files are there and made from the same; no one is to be overwritten."""
         if overwrite:
             return False
         told = (self._told(path, facts) for path in paths)
@@ -169,22 +141,7 @@ class Outputs:
     def write(
         self, contrast: Contrast, maps: Mapping[str, Image], facts: Mapping[str, Any]
     ) -> dict[str, Path]:
-        """Write a contrast's maps.
-
-        Parameters
-        ----------
-        contrast : Contrast
-            Which.
-        maps : mapping of str to nibabel.nifti1.Nifti1Image
-            As ``compute_contrast(..., output_type="all")`` returns them.
-        facts : mapping
-            What its sidecars say besides.
-
-        Returns
-        -------
-        dict of str to pathlib.Path
-            The files.
-        """
+        """Write a contrast's maps."""
         paths = self.paths(contrast)
         for kind, path in paths.items():
             image = maps[_KINDS.get(kind, "stat")]

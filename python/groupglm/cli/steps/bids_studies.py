@@ -89,25 +89,7 @@ class BidsOptions(RunOptions):
 
 
 def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
-    """Bring together the maps, rows and designs of each first-level contrast.
-
-    Parameters
-    ----------
-    options : BidsOptions
-        Which maps, and which model.
-    journal : Journal
-        Is told what was found.
-
-    Returns
-    -------
-    list of Study
-        One a first-level contrast.
-
-    Raises
-    ------
-    ValueError
-        If it is not clear which maps are meant, or anything does not fit.
-    """
+    """Bring together the maps, rows and designs of each first-level contrast."""
     from groupglm.bids.collecting import find_effect_maps, one_map_a_subject
 
     found = find_effect_maps(options.derivatives)

@@ -63,26 +63,7 @@ def correct_contrast(
     *,
     overwrite: bool,
 ) -> dict[str, Any]:
-    """Threshold a contrast's map of z, which has been written, inside the mask of the fit.
-
-    Parameters
-    ----------
-    contrast : Contrast
-        Which.
-    rule : Rule
-        How.
-    outputs : Outputs
-        Where the map is, and the results go.
-    journal : Journal
-        Tells the user.
-    overwrite : bool
-        Whether to redo what is there.
-
-    Returns
-    -------
-    dict
-        What was found, for a program.
-    """
+    """Threshold a contrast's map of z, which has been written, inside the mask of the fit."""
     from groupglm.inference.cluster_table import n_clusters, tabulate_clusters
     from groupglm.inference.thresholds import threshold_map
 

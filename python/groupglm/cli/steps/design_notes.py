@@ -21,18 +21,7 @@ _MAX_CODES = 10  # different whole numbers of a column that may be codes of grou
 def notes_on(design: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[str]:
     """Return notes on a design and its contrasts.
 
-    Parameters
-    ----------
-    design : pandas.DataFrame, shape (n_subjects, n_columns)
-        The design matrix; columns that a formula computed or coded have brackets in their names.
-    contrasts : sequence of Contrast
-        Over its columns.
-
-    Returns
-    -------
-    list of str
-        A line each: of numbers that may be codes of groups, but are a slope; and of intercepts that
-        are tested where a covariate is 0, outside of its range.
+    Shapes: `design` (n_subjects, n_columns).
     """
     slopes = {
         str(name): design[name].to_numpy(dtype=np.float64)

@@ -159,19 +159,7 @@ def zero_facts(model: SecondLevelModel) -> dict[str, Any]:
 
 
 def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
-    """Write the files that are not of one contrast: design, mask, and counts if values are missing.
-
-    Parameters
-    ----------
-    study : Study
-        Which.
-    outputs : Outputs
-        Where to.
-    model : SecondLevelModel
-        Fitted.
-    journal : Journal
-        Is told of mask and counts.
-    """
+    """Write the files of no one contrast: design, mask, and counts if values are missing."""
     folder, names = outputs.folder, outputs.names
     outputs.write_table(
         study.design,

@@ -83,20 +83,7 @@ class Settings:
 
 @contextmanager
 def claimed_fit(study: Study, settings: Settings) -> Iterator[None]:
-    """Hold the place of a study's results; refuse what cannot be fitted, or would lose something.
-
-    Parameters
-    ----------
-    study : Study
-        Maps, design and contrasts.
-    settings : Settings
-        How to fit, and where to write.
-
-    Raises
-    ------
-    ValueError
-        If a contrast cannot be permuted, or results cannot be written there.
-    """
+    """Hold the place of a study's results; refuse what cannot be fitted or would lose a file."""
     permutations = settings.permutations
     if permutations is not None:
         check_permutable(study.contrasts)
@@ -129,29 +116,7 @@ def _targets(study: Study, outputs: Outputs, settings: Settings) -> list[Target]
 
 
 def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
-    """Fit a study, whose place is held, and write its results.
-
-    Parameters
-    ----------
-    study : Study
-        Maps, design and contrasts.
-    settings : Settings
-        How to fit, and where to write.
-    journal : Journal
-        Tells the user.
-
-    Returns
-    -------
-    dict
-        What was done, for a program.
-
-    Raises
-    ------
-    ValueError
-        If the images cannot be fitted, or the folder holds results of other input.
-    OSError
-        If something cannot be read or written.
-    """
+    """Fit a study, whose place is held, and write its results."""
     permutations = settings.permutations
     outputs = settings.reading.outputs(study)
     todo = _what_to_do(study, outputs, settings)

@@ -77,24 +77,7 @@ class Permutations:
 def run_permutations(
     study: Study, options: RunOptions, how: Permutations, journal: Journal
 ) -> list[dict[str, Any]]:
-    """Test all contrasts of a study by permutation.
-
-    Parameters
-    ----------
-    study : Study
-        Maps, design and contrasts.
-    options : RunOptions
-        Mask, smoothing, threads, and where to write.
-    how : Permutations
-        How.
-    journal : Journal
-        Tells the user.
-
-    Returns
-    -------
-    list of dict
-        What was found, for a program.
-    """
+    """Test all contrasts of a study by permutation."""
     reading = Reading(options, how.missing, how.target_affine, how.zero_is_missing)
     outputs = reading.outputs(study)
     targets = [
@@ -131,18 +114,7 @@ def permutation_targets(
 
 
 def check_permutable(contrasts: Sequence[Contrast]) -> None:
-    """Refuse what the permutation test would take for another test, before the long work.
-
-    Parameters
-    ----------
-    contrasts : sequence of Contrast
-        What is to be tested.
-
-    Raises
-    ------
-    ValueError
-        If one is an F test of one row, which permutation takes for t.
-    """
+    """Refuse what the permutation test would take for another test, before the long work."""
     for contrast in contrasts:
         if contrast.stat_type == "F" and len(contrast.weights) == 1:
             raise ValueError(
@@ -164,33 +136,6 @@ def permute_contrast(
 
     What is there already is skipped; fewer permutations than asked for, or interrupted ones, are
     gone on with.
-
-    Parameters
-    ----------
-    fitted : Estimate
-        The fit, whose rows are permuted.
-    contrast : Contrast
-        What is tested.
-    how : Permutations
-        How.
-    outputs : Outputs
-        Where the results go.
-    options : RunOptions
-        Threads, and whether to begin anew.
-    facts : callable
-        Returns what sidecars say of the contrast, if there is anything to do.
-    journal : Journal
-        Tells the user.
-
-    Returns
-    -------
-    dict
-        What was found, for a program.
-
-    Raises
-    ------
-    ValueError
-        If the contrast cannot be permuted, or the folder holds results of other input.
     """
     from groupglm.inference.permutation.planning import flips_signs
     from groupglm.inference.permutation.resuming import ResumeError
@@ -260,24 +205,7 @@ def permute_contrast(
 def test_on_page(
     facts: Mapping[str, Any], n_done: int, files: Mapping[str, Any], *, sign_flips: bool | None
 ) -> PermutationTest:
-    """Return a contrast's permutation test as a page shows it.
-
-    Parameters
-    ----------
-    facts : mapping
-        What its sidecars say under "Permutation".
-    n_done : int
-        Number of permutations that were done.
-    files : mapping of str to image or path
-        Its maps, by the name that `groupglm.non_parametric_inference` gives each.
-    sign_flips : bool or None
-        Whether signs were flipped; None if it is not known.
-
-    Returns
-    -------
-    PermutationTest
-        Of the maps of corrected p-values among them.
-    """
+    """Return a contrast's permutation test as a page shows it."""
     from groupglm.report import PermutationTest
 
     return PermutationTest(

@@ -26,23 +26,7 @@ _T = TypeVar("_T", int, bool)
 
 
 def find_model(place: Path) -> Path:
-    """Return the saved model in a folder of results.
-
-    Parameters
-    ----------
-    place : pathlib.Path
-        A folder, or the model itself.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds none, or several.
-    """
+    """Return the saved model in a folder of results."""
     if not place.is_dir():
         return place
     found = sorted(place.glob("*.groupglm"))
@@ -86,23 +70,7 @@ class ModelFolder:
 
     @classmethod
     def of(cls, model: Path) -> ModelFolder:
-        """Read the sidecars beside a model; those of another study are left out.
-
-        Parameters
-        ----------
-        model : pathlib.Path
-            The saved model.
-
-        Returns
-        -------
-        ModelFolder
-            Empty if the model has no sidecar.
-
-        Raises
-        ------
-        ValueError
-            If a sidecar is damaged; or the model or a map is not the file that it describes.
-        """
+        """Read the sidecars beside a model; those of another study are left out."""
         folder = cls()
         check_described(model)
         known = _facts_of(sidecar(model))
@@ -135,23 +103,11 @@ class ModelFolder:
         return folder
 
     def extent(self, given: int | None) -> int:
-        """Return the number of voxels of the smallest cluster: as given, else as in the folder.
-
-        Raises
-        ------
-        ValueError
-            If none is given, and results in the folder differ in it.
-        """
+        """Return the number of voxels of the smallest cluster: as given, else as in the folder."""
         return _agreed(given, self.extents, 0, "cluster threshold", "--cluster-threshold")
 
     def two_sided(self, given: bool | None) -> bool:
-        """Return whether both tails are looked at: as given, else as in the folder.
-
-        Raises
-        ------
-        ValueError
-            If it is not given, and results in the folder differ in it.
-        """
+        """Return whether both tails are looked at: as given, else as in the folder."""
         return _agreed(given, self.tails, True, "two-sided", "--two-sided or --one-sided")
 
     def facts(self) -> dict[str, Any]:

@@ -132,31 +132,7 @@ def prepare_study(
     *,
     allow_partial: bool,
 ) -> Study:
-    """Match maps and participants, expand the formula, and read the contrasts.
-
-    Parameters
-    ----------
-    maps : dict of str to pathlib.Path
-        The map of each subject.
-    participants : pathlib.Path or None
-        The table; None if the formula needs none, as "~ 1": all maps are taken.
-    formula : str
-        Over its columns.
-    contrasts : sequence of NamedContrast
-        Over the design's columns.
-    allow_partial : bool
-        Whether subjects that lack a map, a row or a value that the formula uses are left out.
-
-    Returns
-    -------
-    Study
-        Nothing of it has needed an image.
-
-    Raises
-    ------
-    ValueError
-        If anything does not fit.
-    """
+    """Match maps and participants, expand the formula, and read the contrasts."""
     import pandas as pd
 
     from groupglm.design.formula.building import design_from_formula, formula_columns
@@ -193,33 +169,7 @@ def make_study(
     names: Names | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> Study:
-    """Bring maps and a design together.
-
-    Parameters
-    ----------
-    matched : Matched
-        Maps and rows of the same subjects.
-    design : pandas.DataFrame
-        A row each.
-    contrasts : list of Contrast
-        Over its columns.
-    levels : mapping of str to mapping of str to int
-        Number of subjects at each level of its categories.
-    names : Names, optional
-        How the files are called.
-    origin : mapping, optional
-        What sidecars say of where the maps come from.
-
-    Returns
-    -------
-    Study
-        Nothing of it has needed an image.
-
-    Raises
-    ------
-    ValueError
-        If the design cannot be used.
-    """
+    """Bring maps and a design together."""
     from groupglm.design.matrix import check_design_matrix, report_collinearity
     from groupglm.models.ols import OLS
 
@@ -244,29 +194,7 @@ def make_study(
 def read_contrasts(
     given: Sequence[NamedContrast], design: pd.DataFrame, *, option: str = "--contrast"
 ) -> list[Contrast]:
-    """Read contrasts over a design's columns.
-
-    Parameters
-    ----------
-    given : sequence of NamedContrast
-        As the user wrote them.
-    design : pandas.DataFrame
-        The design matrix.
-    option : str, default="--contrast"
-        By which they were given.
-
-    Returns
-    -------
-    list of Contrast
-        In the same order.
-
-    Raises
-    ------
-    ValueError
-        If one is none, or two have the same name.
-    groupglm.errors.NotEstimableError
-        If the design cannot estimate one.
-    """
+    """Read contrasts over a design's columns."""
     read = [_contrast(contrast, design, option) for contrast in given]
     names = [contrast.name for contrast in read]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -300,19 +228,7 @@ def _contrast(given: NamedContrast, design: pd.DataFrame, option: str) -> Contra
 def check_estimable(said: str, weights: Any, design: pd.DataFrame) -> None:
     """Refuse a row of a contrast that the design cannot estimate.
 
-    Parameters
-    ----------
-    said : str
-        How the user wrote it.
-    weights : numpy.ndarray, shape (n_columns,)
-        What it means.
-    design : pandas.DataFrame
-        The design matrix.
-
-    Raises
-    ------
-    groupglm.errors.NotEstimableError
-        If it cannot.
+    Shapes: `weights` (n_columns,).
     """
     from groupglm.design.matrix import confounded_columns
     from groupglm.errors import NotEstimableError

@@ -131,27 +131,7 @@ def _with_labels(table: pd.DataFrame) -> pd.DataFrame:
 def design_from_columns(
     names: Sequence[str], table: pd.DataFrame, *, intercept: bool
 ) -> pd.DataFrame:
-    """Return columns of a table as a design matrix, whatever characters their names have.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Columns of the table.
-    table : pandas.DataFrame
-        One row a subject.
-    intercept : bool
-        Whether the first column is an intercept.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `design_from_formula` returns it.
-
-    Raises
-    ------
-    ValueError
-        As `design_from_formula` does.
-    """
+    """Return columns of a table as a design matrix, whatever characters their names have."""
     factors = tuple(Factor(name) for name in names)
     read = Formula(tuple((factor,) for factor in factors), intercept, True, factors)
     return _design(" + ".join(["~ 1" if intercept else "~ 0", *names]), read, table)
@@ -181,25 +161,7 @@ def _design(
 
 
 def formula_columns(formula: str) -> tuple[list[str], bool]:
-    """Return the columns that a formula names, and whether it says 0 or 1 for the intercept.
-
-    Parameters
-    ----------
-    formula : str
-        As `design_from_formula` takes it.
-
-    Returns
-    -------
-    columns : list of str
-        In the order of the text.
-    says_intercept : bool
-        Whether one of its terms is 0 or 1.
-
-    Raises
-    ------
-    ValueError
-        If the formula cannot be read.
-    """
+    """Return the columns that a formula names, and whether it says 0 or 1 for the intercept."""
     try:
         read = read_formula(formula)
     except ValueError as error:

@@ -53,13 +53,7 @@ _PARTS: tuple[type[ast.AST], ...] = (
 
 
 def check(tree: ast.expr) -> None:
-    """Refuse an expression that is more than arithmetic and known functions; nothing is computed.
-
-    Raises
-    ------
-    ValueError
-        Naming the part that is not allowed.
-    """
+    """Refuse an expression that is more than arithmetic and known functions; compute nothing."""
     functions: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -128,25 +122,7 @@ def columns_of(tree: ast.expr) -> Iterator[str]:
 
 
 def evaluate(tree: ast.expr, columns: Mapping[str, pd.Series[Any]]) -> Any:
-    """Compute a checked expression.
-
-    Parameters
-    ----------
-    tree : ast.expr
-        As `check` let it pass.
-    columns : mapping of str to pandas.Series
-        The table's, or copies.
-
-    Returns
-    -------
-    object
-        Numbers, a column, or what a function of several columns returns.
-
-    Raises
-    ------
-    ValueError
-        If a value is not of the kind that an operation needs.
-    """
+    """Compute a checked expression."""
     return _Evaluator(columns).value(tree)
 
 

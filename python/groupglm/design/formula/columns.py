@@ -28,27 +28,7 @@ MAX_VALUES = 50_000_000  # of the matrix: 400 MB
 
 
 def design_of_terms(formula: Formula, table: pd.DataFrame) -> pd.DataFrame:
-    """Return a design's columns.
-
-    Parameters
-    ----------
-    formula : Formula
-        As `read_formula` returns it.
-    table : pandas.DataFrame
-        The columns that it names, as `groupglm.tabular.covariates` tidies and checks them,
-        without missing values.
-
-    Returns
-    -------
-    pandas.DataFrame
-        float64, with the table's index.
-
-    Raises
-    ------
-    ValueError
-        If a value is not of the kind that is needed, the design would be too large, or two columns
-        would have one name.
-    """
+    """Return a design's columns."""
     import pandas as pd
     from formulaic import Formula as FormulaicFormula
     from formulaic.parser.types import Factor as FormulaicFactor

@@ -79,23 +79,7 @@ class _Token(NamedTuple):
 
 
 def read_formula(formula: str) -> Formula:
-    """Read the right-hand side of a formula.
-
-    Parameters
-    ----------
-    formula : str
-        Such as ``"~ age * C(group) - 1"``.
-
-    Returns
-    -------
-    Formula
-        Its terms.
-
-    Raises
-    ------
-    ValueError
-        With the reason and the place, if it cannot be read or is too large.
-    """
+    """Read the right-hand side of a formula."""
     if len(formula) > MAX_CHARACTERS:
         raise ValueError(
             f"it has {len(formula)} characters, more than {MAX_CHARACTERS}; make a design matrix "

@@ -47,20 +47,7 @@ def declared_categories(factors: Iterable[Factor]) -> set[str]:
 
 
 def formula_levels(formula: str, table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Return the number of subjects at each level of the categories that a formula uses.
-
-    Parameters
-    ----------
-    formula : str
-        One that `groupglm.design_from_formula` has taken.
-    table : pandas.DataFrame
-        The table that it was given.
-
-    Returns
-    -------
-    dict of str to dict of str to int
-        By column and level.
-    """
+    """Return the number of subjects at each level of the categories that a formula uses."""
     factors = read_formula(formula).factors
     declared = declared_categories(factors)
     columns = dict.fromkeys(map(str, table.columns))
@@ -80,34 +67,7 @@ def check_used(
     declared: Collection[str] = (),
     allow_partial: bool = False,
 ) -> pd.DataFrame:
-    """Check the columns that a formula uses.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        These columns, a row a subject.
-    shown : str
-        The formula, for messages.
-    declared : collection of str
-        Columns that are categories whatever they hold.
-    allow_partial : bool, default=False
-        Whether subjects that lack a value are left out, with a warning.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns as `groupglm.tabular.covariates.tidied` returns them; without the subjects left out.
-
-    Raises
-    ------
-    ValueError
-        If a value is missing and that is not allowed, or a column is not what it seems to be.
-
-    Warns
-    -----
-    UserWarning
-        Which subjects are left out, and why.
-    """
+    """Check the columns that a formula uses."""
     if not len(table.columns):
         return table
     columns = tidied(table)

@@ -248,25 +248,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
 
 
 def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None]:
-    """Return what each test goes on from.
-
-    Parameters
-    ----------
-    resume : PermutationOutputs, path or None
-        What the user gave.
-    n_tested : int
-        Number of tests.
-
-    Returns
-    -------
-    list of PermutationState, pathlib.Path or None
-        One a test.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is something else, or of another number of tests.
-    """
+    """Return what each test goes on from."""
     if resume is None:
         return [None] * n_tested
     if isinstance(resume, PermutationOutputs):

@@ -119,19 +119,7 @@ class ClusterFamily:
     ) -> dict[str, tuple[Floats, Floats]]:
         """Return the size and mass of each place's cluster, each with the least that ties with it.
 
-        Parameters
-        ----------
-        statistic, least : arrays, shape (n_all,)
-            A map, and what still ties with it, of its absolute value if two-sided.
-        threshold : float
-            Forms the clusters.
-        two_sided : bool
-            Whether negative values form clusters too.
-
-        Returns
-        -------
-        dict of pairs of array, shape (n,)
-            ``size`` and ``mass``.
+        Shapes: `statistic`, `least` (n_all,); returns (n,).
         """
         values, lowest = statistic[self.places], least[self.places]
         found: NDArray[Any]
@@ -160,14 +148,7 @@ class ClusterFamily:
     ) -> tuple[Floats, Floats]:
         """Return the enhanced statistic, shape (n,), and the least that ties with it.
 
-        Parameters
-        ----------
-        statistic, least : arrays, shape (n_all,)
-            A map, and what still ties with it, of its absolute value if two-sided.
-        options : TfceOptions
-            How.
-        two_sided : bool
-            Whether negative values are enhanced too.
+        Shapes: `statistic`, `least` (n_all,).
         """
 
         def enhance(values: Floats) -> Floats:
@@ -195,20 +176,7 @@ def _restore(name: str, places: Places, lists: Any, *others: Any) -> ClusterFami
 
 
 def cluster_families(space: Space, connectivity: int) -> tuple[ClusterFamily, ...]:
-    """Divide the places of a space into families whose clusters can be compared.
-
-    Parameters
-    ----------
-    space : Space
-        Says who is neighbour of whom, what a place counts, and which parts a row has.
-    connectivity : int
-        Of voxels: how many neighbours an inner one has.
-
-    Returns
-    -------
-    tuple of ClusterFamily
-        In the order of the first part of each; one where all parts have one unit and rule of TFCE.
-    """
+    """Divide the places of a space into families whose clusters can be compared."""
     groups: dict[tuple[str, tuple[float, float]], list[Part]] = {}
     for part in space.parts:
         groups.setdefault((part.unit, part.tfce_powers), []).append(part)

@@ -23,21 +23,7 @@ _SMALLEST_P = (1e-12, 1e-250)  # of the lower and of the upper tail
 def equivalent_tables(df: NDArray[np.int64], df_wanted: int, k: int) -> tuple[Floats, Floats]:
     r"""Tabulate the F statistic that has the same p-value with other degrees of freedom.
 
-    Parameters
-    ----------
-    df : array of int, shape (n_tables,)
-        Residual degrees of freedom of the statistics.
-    df_wanted : int
-        Those that they are brought to.
-    k : int
-        Numerator degrees of freedom; 1 for the square of a t statistic.
-
-    Returns
-    -------
-    heads : array, shape (n_tables, 3)
-        Degrees of freedom, first knot and step in :math:`x = \log F`.
-    values : array, shape (n_tables, n_knots, 2)
-        :math:`\log(F^*/F)` at the knots, and its derivative times the step.
+    Shapes: `df` (n_tables,); returns `heads` (n_tables, 3), `values` (n_tables, n_knots, 2).
 
     Notes
     -----

@@ -56,15 +56,7 @@ class Exchange:
     def varying(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """Find what rearrangements change in the span of some rows.
 
-        Parameters
-        ----------
-        basis : array, shape (q, n)
-            Orthonormal rows.
-
-        Returns
-        -------
-        array, shape (at most q, n)
-            Orthonormal rows; what is orthogonal to them in the span is the same in any order.
+        Shapes: `basis` (q, n); returns (at most q, n).
         """
         if self.flips or not len(basis):
             return basis
@@ -93,17 +85,7 @@ class Exchange:
     ) -> NDArray[np.float64]:
         """Count the different rearrangements of some of the columns of `rows`.
 
-        Parameters
-        ----------
-        rows : array, shape (m, n)
-            What is rearranged.
-        present : array of bool, shape (n_patterns, n)
-            Which columns.
-
-        Returns
-        -------
-        array, shape (n_patterns,)
-            Logarithm of `count` for these columns alone; units that are not whole do not count.
+        Shapes: `rows` (m, n), `present` (n_patterns, n); returns (n_patterns,).
         """
         logs = np.zeros(len(present))
         if self.flips:
@@ -124,15 +106,7 @@ class Exchange:
     def breaks_units(self, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Tell where a unit that is to be permuted has some rows present and some not.
 
-        Parameters
-        ----------
-        present : array of bool, shape (n_patterns, n)
-            The rows.
-
-        Returns
-        -------
-        array of bool, shape (n_patterns,)
-            False everywhere for flips, which a unit's rows share whoever is absent.
+        Shapes: `present` (n_patterns, n); returns (n_patterns,).
         """
         broken = np.zeros(len(present), dtype=bool)
         if not self.flips:
@@ -153,17 +127,7 @@ class Exchange:
     def every(self, rows: NDArray[np.float64]) -> tuple[Integers, NDArray[np.float64]]:
         """List the different rearrangements of the columns of `rows`, but for the identity.
 
-        Parameters
-        ----------
-        rows : array, shape (m, n)
-            What is rearranged.
-
-        Returns
-        -------
-        order : array of int, shape (count - 1, n)
-            Which column comes to each place.
-        signs : array, shape (count - 1, n)
-            Its sign.
+        Shapes: `rows` (m, n); returns `order` (count - 1, n), `signs` (count - 1, n).
         """
         if self.flips:
             flippable = self._flippable(rows)
@@ -185,19 +149,7 @@ class Exchange:
     ) -> tuple[Integers, NDArray[np.float64]]:
         """Draw rearrangements number `first` to `last` - 1 at random.
 
-        Parameters
-        ----------
-        seed : tuple of int
-            Each rearrangement depends on it and on its own number only.
-        first, last : int
-            Which.
-
-        Returns
-        -------
-        order : array of int, shape (last - first, n)
-            Which column comes to each place.
-        signs : array, shape (last - first, n)
-            Its sign.
+        Returns `order` (last - first, n), `signs` (last - first, n).
         """
         drawn = [
             self._draw_together((*seed, chunk))
@@ -231,29 +183,7 @@ def make_exchange(
 ) -> Exchange:
     """Say what may be exchanged.
 
-    Parameters
-    ----------
-    n : int
-        Number of rows.
-    blocks : array_like of labels, shape (n,), or None
-        Exchangeability blocks.
-    block_permutation : {"within", "whole"}
-        Rows are exchanged within their block, or blocks of equal size as wholes, their rows in
-        order.
-    flips : bool
-        Flip signs (of each row, or of whole blocks) rather than permute.
-    kinds : array of int, shape (n,), optional
-        Rows take each other's place only if they are of one kind.
-
-    Returns
-    -------
-    Exchange
-        The rearrangements.
-
-    Raises
-    ------
-    ValueError
-        If the blocks have another length or hold missing labels.
+    Shapes: `blocks` (n,), `kinds` (n,).
     """
     if block_permutation not in ("within", "whole"):
         raise ValueError(
@@ -281,24 +211,7 @@ def make_exchange(
 def check_labels(labels: Any, n: int, name: str) -> Integers:
     """Replace the labels of rows by numbers from 0.
 
-    Parameters
-    ----------
-    labels : array_like, shape (n,)
-        One label a row.
-    n : int
-        Number of rows.
-    name : str
-        Of the argument, for messages.
-
-    Returns
-    -------
-    array of int, shape (n,)
-        The numbers.
-
-    Raises
-    ------
-    ValueError
-        If there is not one label a row.
+    Shapes: `labels` (n,); returns (n,).
     """
     import pandas as pd
 

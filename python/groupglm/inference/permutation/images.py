@@ -324,30 +324,7 @@ def permute_group(
 ) -> Image | PermutationOutputs:
     """Test a contrast of a fitted group by permutation.
 
-    Parameters
-    ----------
-    group : FittedGroup
-        The fit.
-    data : ImageData
-        Its images' values; the tests of several contrasts share them.
-    contrast : array, shape (n_columns,) or (n_rows, n_columns)
-        A contrast of the fit's design.
-    options : PermutationOptions
-        How.
-    label : object
-        What the headers of the maps call the contrast.
-    resume : PermutationState or pathlib.Path, optional
-        As for `groupglm.inference.permutation.testing.permutation_test`.
-
-    Returns
-    -------
-    nibabel.nifti1.Nifti1Image or PermutationOutputs
-        As of `groupglm.non_parametric_inference`.
-
-    Raises
-    ------
-    ValueError
-        If the contrast cannot be tested so.
+    Shapes: `contrast` (n_columns,).
     """
     if contrast.ndim == 2 and options.two_sided:
         warn_caller(

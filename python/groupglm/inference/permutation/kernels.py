@@ -69,19 +69,7 @@ class Kernel(Protocol):
     def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
         """Return the statistic of the data as they are.
 
-        Parameters
-        ----------
-        data : array, shape (n_images, n_voxels)
-            The data.
-        statistic : array, shape (n_voxels,)
-            The parametric statistic.
-        n_threads : int
-            Number of threads.
-
-        Returns
-        -------
-        Observed
-            It, and what ties with it.
+        Shapes: `data` (n_images, n_voxels), `statistic` (n_voxels,).
         """
         ...
 
@@ -95,22 +83,8 @@ class Kernel(Protocol):
     ) -> Floats:
         """Compute the statistic of rearrangements at every voxel.
 
-        Parameters
-        ----------
-        data : array, shape (n_images, n_voxels)
-            A voxel with NaN has no statistic, unless the kernel is made for it.
-        order, signs : arrays, shape (n_rearrangements, n_images)
-            As `Rearrangements.take` gives them.
-        maps : array, shape (n_rearrangements, n_voxels), optional
-            Filled with the statistic; zero where there is none.
-        n_threads : int
-            Number of threads.
-
-        Returns
-        -------
-        array, shape (n_rearrangements,)
-            The largest statistic, of its absolute value if the test is two-sided; -infinity where
-            no voxel has one.
+        Shapes: `data` (n_images, n_voxels), `order`, `signs` (n_rearrangements, n_images), `maps`
+        (n_rearrangements, n_voxels); returns (n_rearrangements,).
         """
         ...
 
@@ -213,25 +187,7 @@ class OlsKernel:
 def make_ols_kernel(
     parts: Partition, exchange: Exchange, method: Method, *, two_sided: bool
 ) -> OlsKernel:
-    """Make the kernel of a method.
-
-    Parameters
-    ----------
-    parts : Partition
-        Of the design.
-    exchange : Exchange
-        What may be exchanged.
-    method : {"freedman-lane", "ter-braak", "smith"}
-        Rearrange the residuals of the nuisance, those of the full model, or the tested effect's
-        own residuals (Winkler et al. 2014, NeuroImage 92, 381-397, table 2).
-    two_sided : bool
-        Of a t statistic.
-
-    Returns
-    -------
-    OlsKernel
-        For data as they are.
-    """
+    """Make the kernel of a method."""
     none = np.empty((0, parts.n_images))
     smith = method == "smith"
     full = np.concatenate([parts.nuisance, parts.effect])

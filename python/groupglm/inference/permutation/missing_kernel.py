@@ -171,24 +171,7 @@ class PresentKernel:
 def make_present_kernel(
     complete: OlsKernel, parts: Partition, presence: Presence, method: Method
 ) -> PresentKernel:
-    """Make the kernel for data with missing values.
-
-    Parameters
-    ----------
-    complete : OlsKernel
-        For complete voxels.
-    parts : Partition
-        Of the design.
-    presence : Presence
-        The other voxels.
-    method : {"freedman-lane", "ter-braak", "smith"}
-        What is rearranged.
-
-    Returns
-    -------
-    PresentKernel
-        For all voxels.
-    """
+    """Make the kernel for data with missing values."""
     k = len(parts.effect)
     df, table = np.unique(presence.df_residual, return_inverse=True)
     heads, values = equivalent_tables(df, parts.df_residual, k)

@@ -155,33 +155,7 @@ def find_presence(
 ) -> Presence | None:
     """Find the voxels that lack values, and which of them can be tested with those they have.
 
-    Parameters
-    ----------
-    source : DataSource
-        Names voxels.
-    data : array, shape (n_images, n_voxels)
-        NaN where a value is missing.
-    df_residual : int or array of int, shape (n_voxels,)
-        Residual degrees of freedom of each voxel's fit; one number when nothing is missing.
-    parts : Partition
-        Of the design of all images.
-    exchange : Exchange
-        What may be exchanged among all images.
-
-    Returns
-    -------
-    Presence or None
-        None when nothing is missing.
-
-    Raises
-    ------
-    ValueError
-        If no voxel can be tested.
-
-    Warns
-    -----
-    UserWarning
-        Which voxels are not tested, and why.
+    Shapes: `data` (n_images, n_voxels), `df_residual` (n_voxels,).
     """
     if not isinstance(df_residual, np.ndarray):
         return None

@@ -161,22 +161,7 @@ class NullTask:
 def null_distribution(
     task: NullTask, n_threads: int, advance: Callable[[int], object]
 ) -> Iterator[dict[str, Floats]]:
-    """Yield the maxima of a task's rearrangements in order, some at a time.
-
-    Parameters
-    ----------
-    task : NullTask
-        The work.
-    n_threads : int
-        Number of threads, for work on this machine.
-    advance : callable
-        Called with the number of rearrangements that have just been done.
-
-    Yields
-    ------
-    dict of array
-        The same bits for any number of threads, and on a cluster.
-    """
+    """Yield the maxima of a task's rearrangements in order, some at a time."""
     parts = task.parts(n_threads)
     if is_remote():
         starts = range(task.first, task.last, _TASK_REARRANGEMENTS)

@@ -82,27 +82,7 @@ def check_options(
     block_permutation: Literal["within", "whole"] = "within",
     **others: Any,
 ) -> PermutationOptions:
-    """Check what the user gave, before anything is read.
-
-    Parameters
-    ----------
-    n_perm, two_sided, random_state, threshold, cluster_threshold_scale, tfce
-        As `groupglm.non_parametric_inference` has them.
-    tfce_powers, method, sign_flip, tail, connectivity, missing, n_jobs, verbose, block_permutation
-        As `groupglm.non_parametric_inference` has them.
-    **others
-        Further fields of `PermutationOptions`.
-
-    Returns
-    -------
-    PermutationOptions
-        The options.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If one of them is not what it must be.
-    """
+    """Check what the user gave, before anything is read."""
     count = whole_number("n_perm", n_perm)
     if count < 0 or count > 2**31:
         raise ArgumentError("n_perm", str(n_perm), "from 0 (statistics only) to 2**31")

@@ -30,28 +30,7 @@ def corrected_p_values(
 ) -> tuple[dict[str, Floats], dict[str, TailFit]]:
     """Compare what was observed with the maxima of rearranged data.
 
-    Parameters
-    ----------
-    least : mapping of array, shape (n_voxels,)
-        The least that ties with what was observed, by the name of the statistic or measure.
-    null : mapping of array, shape (n_perm,)
-        Maxima by the names of `Corrections.names`; empty without rearrangements.
-    corrections : Corrections
-        Which maxima there are.
-    tail : {"gpd", "gamma"}, optional
-        Curve that small p-values are taken from.
-
-    Returns
-    -------
-    p_value : dict of array, shape (n_voxels,)
-        By the names of `least`; empty without rearrangements.
-    tail_fit : dict of TailFit
-        Of those that a curve was fitted to.
-
-    Warns
-    -----
-    UserWarning
-        If no curve can be fitted, so that p-values are counted.
+    Shapes: `least` (n_voxels,), `null` (n_perm,); returns `p_value` (n_voxels,).
     """
     p_value: dict[str, Floats] = {}
     tail_fit: dict[str, TailFit] = {}
@@ -99,18 +78,7 @@ def _of_families(observed: Floats, nulls: Sequence[Floats], corrections: Correct
 def p_of_families(least: Sequence[Floats], nulls: Sequence[Floats]) -> list[Floats]:
     r"""Correct p-values for several families whose maxima cannot be compared with each other.
 
-    Parameters
-    ----------
-    least : sequence of array
-        Of each family, the least that ties with each observed statistic; NaN where there is none.
-    nulls : sequence of array, shape (n_perm,)
-        Of each family, the maxima of the rearranged data, in order of the rearrangements.
-
-    Returns
-    -------
-    list of array
-        Of each family the p-values, corrected for all places of all families. With one family,
-        those of `corrected_p`.
+    Shapes: `nulls` (n_perm,).
 
     Notes
     -----

@@ -58,17 +58,7 @@ class Partition:
 def partition(X: Floats, contrast: Floats) -> Partition:
     r"""Split a design by a contrast that it can estimate.
 
-    Parameters
-    ----------
-    X : array, shape (n_images, n_columns)
-        The design matrix, of any rank.
-    contrast : array, shape (n_rows, n_columns)
-        The contrast.
-
-    Returns
-    -------
-    Partition
-        The two bases; together they span the columns of the design.
+    Shapes: `X` (n_images, n_columns), `contrast` (n_rows, n_columns).
 
     Notes
     -----

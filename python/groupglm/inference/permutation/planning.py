@@ -39,12 +39,7 @@ _FEW_IN_GROUP = 10
 def flips_signs(X: Floats, contrast: Floats) -> bool:
     """Return whether a test flips signs, where neither `sign_flip` nor groups are given.
 
-    Parameters
-    ----------
-    X : array, shape (n_images, n_columns)
-        The design matrix.
-    contrast : array, shape (n_columns,) or (n_rows, n_columns)
-        What is tested.
+    Shapes: `X` (n_images, n_columns), `contrast` (n_columns,).
     """
     return not partition(X, np.atleast_2d(contrast)).leaves_mean_free
 
@@ -54,23 +49,6 @@ def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
 
     Errors of different variance are not exchangeable, but those of one group are; their signs can
     be flipped when they are symmetric (Winkler et al. 2014, section 2.5).
-
-    Parameters
-    ----------
-    parts : Partition
-        Of the design.
-    options : PermutationOptions
-        What the user asked for.
-
-    Returns
-    -------
-    Exchange
-        What may be exchanged.
-
-    Raises
-    ------
-    ValueError
-        If that leaves the tested effect as it is.
     """
     kinds = None
     if options.variance_groups is not None:
@@ -124,37 +102,7 @@ def choose_kernel(
     presence: Presence | None,
     name_voxels: Callable[[NDArray[np.int64]], str],
 ) -> Kernel:
-    """Choose the statistic.
-
-    Parameters
-    ----------
-    parts : Partition
-        Of the design.
-    exchange : Exchange
-        What may be exchanged.
-    options : PermutationOptions
-        What the user asked for.
-    presence : Presence or None
-        Voxels that lack values.
-    name_voxels : callable
-        Names voxels, for messages.
-
-    Returns
-    -------
-    Kernel
-        Computes it.
-
-    Raises
-    ------
-    ValueError
-        If groups of variance cannot be told apart, or do not go with other options or with missing
-        values.
-
-    Warns
-    -----
-    UserWarning
-        If flips of so few images as a group has are too liberal.
-    """
+    """Choose the statistic."""
     if options.variance_groups is None:
         kernel = make_ols_kernel(parts, exchange, options.method, two_sided=options.two_sided)
         if presence is None:
@@ -208,31 +156,7 @@ def choose_rearrangements(
     *,
     complete: bool = True,
 ) -> Rearrangements:
-    """Draw as many as were asked for, or list all that there are.
-
-    Parameters
-    ----------
-    parts : Partition
-        Of the design.
-    exchange : Exchange
-        What may be exchanged.
-    options : PermutationOptions
-        What the user asked for.
-    seed : int
-        Of those that are drawn.
-    complete : bool, default=True
-        Whether every voxel has all images.
-
-    Returns
-    -------
-    Rearrangements
-        Without the identity.
-
-    Warns
-    -----
-    UserWarning
-        If there are fewer than were asked for, or too few for p-values of 0.05.
-    """
+    """Draw as many as were asked for, or list all that there are."""
     if options.n_perm == 0:
         return Rearrangements(exchange, 0, (seed,))
     # Columns of the design that are equal make rearrangements equal.

@@ -72,23 +72,7 @@ def fingerprints_of(
 ) -> dict[str, str]:
     """Hash all that a null distribution depends on but the seed.
 
-    Parameters
-    ----------
-    X : array, shape (n_images, n_columns)
-        The design matrix.
-    contrast : array, shape (n_columns,) or (n_rows, n_columns)
-        What is tested.
-    data : str
-        `digest_of` the data.
-    options : PermutationOptions
-        How.
-    families : sequence of ClusterFamily
-        Where clusters are formed; empty if none are.
-
-    Returns
-    -------
-    dict of str
-        A hash of each, by what a message calls it.
+    Shapes: `X` (n_images, n_columns), `contrast` (n_columns,).
     """
 
     def numbered(labels: Any, name: str) -> Any:
@@ -203,18 +187,7 @@ class PermutationState:
 
 
 def check_place(path: Path) -> None:
-    """Refuse a place where no state can be kept, or one that is damaged, before the long work.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file that `resume` names.
-
-    Raises
-    ------
-    ValueError
-        If its folder does not exist or cannot be written, or there is something else than a state.
-    """
+    """Refuse a place where no state can be kept, or one that is damaged, before the long work."""
     folder = path.parent
     if not folder.is_dir():
         raise ValueError(
@@ -231,24 +204,7 @@ def check_place(path: Path) -> None:
 
 
 def load_state(path: Path) -> PermutationState:
-    """Read what `PermutationState.save` wrote.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    PermutationState
-        The state.
-
-    Raises
-    ------
-    ResumeError
-        If the file is of another kind or of another version, or damaged: short of maxima, or with
-        some that are no numbers.
-    """
+    """Read what `PermutationState.save` wrote."""
     try:
         with open_archive(path) as members:
             arrays = {name.removesuffix(".npy"): members.read(name) for name in members.names}

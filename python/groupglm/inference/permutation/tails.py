@@ -36,18 +36,7 @@ _GRID = 10.0 ** -np.arange(1.0, 10.0, 0.1)
 def corrected_p(least: Floats, null: Floats) -> Floats:
     """Count the maxima that reach each observed statistic.
 
-    Parameters
-    ----------
-    least : array
-        The least that ties with each statistic; NaN where there is none.
-    null : array, shape (n_perm,)
-        Maxima of the rearranged data.
-
-    Returns
-    -------
-    array
-        (1 + count) / (1 + n_perm), never zero: the data as they are count as one rearrangement
-        (Phipson and Smyth 2010). One where the statistic is NaN.
+    Shapes: `null` (n_perm,).
 
     Examples
     --------
@@ -119,23 +108,7 @@ def check_enough(n_perm: int) -> None:
 def fit_tail(null: Floats, kind: Tail) -> TailFit:
     """Fit a curve to a null distribution of maxima.
 
-    Parameters
-    ----------
-    null : array, shape (n_perm,)
-        Maxima of the rearranged data.
-    kind : {"gpd", "gamma"}
-        Generalised Pareto for the upper tail, which begins at the lowest of the 75th, 80th, ...,
-        95th percentiles from which on it fits; or gamma, by three moments, for few rearrangements.
-
-    Returns
-    -------
-    TailFit
-        The curve and how well it fits.
-
-    Raises
-    ------
-    ValueError
-        If there are too few values, or they do not vary.
+    Shapes: `null` (n_perm,).
 
     Notes
     -----

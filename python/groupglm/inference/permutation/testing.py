@@ -125,43 +125,8 @@ def permutation_test(
 ) -> PermutationResult:
     """Test a contrast by rearranging the data.
 
-    Parameters
-    ----------
-    X : array, shape (n_images, n_columns)
-        The design matrix.
-    contrast : array, shape (n_columns,) or (n_rows, n_columns)
-        A contrast that it can estimate; a vector for t, a matrix for F.
-    source : DataSource
-        The data; NaN is a missing value.
-    statistic : array, shape (n_voxels,)
-        The parametric statistic of the contrast, to be reported.
-    df_residual : int or array of int, shape (n_voxels,)
-        Its residual degrees of freedom.
-    options : PermutationOptions
-        How.
-    families : callable, optional
-        Makes the families of places whose clusters are compared; needed for clusters and TFCE.
-    resume : PermutationState or pathlib.Path, optional
-        A test to be continued, or a file that keeps one: it is read if it exists, and written every
-        minute, at the end and when interrupted. The result is that of one run, to the last bit;
-        what was drawn is not gone on with where all rearrangements are done, or the other way
-        round.
-
-    Returns
-    -------
-    PermutationResult
-        Statistics and corrected p-values.
-
-    Raises
-    ------
-    ValueError
-        If no rearrangement changes the statistic, or `resume` is of another test.
-
-    Warns
-    -----
-    UserWarning
-        If there are fewer different rearrangements than were asked for, or too few for p-values of
-        0.05.
+    Shapes: `X` (n_images, n_columns), `contrast` (n_columns,), `statistic` (n_voxels,),
+    `df_residual` (n_voxels,).
     """
     parts = partition(X, np.atleast_2d(contrast))
     exchange = choose_exchange(parts, options)

@@ -37,26 +37,7 @@ def background_mask(
     One image with NaN outside the brain among many with zero would otherwise turn the zeros of all
     the others into brain.
 
-    Parameters
-    ----------
-    mean : array, shape (n_x, n_y, n_z)
-        At each voxel the mean of the images that have it; NaN where none has.
-    n_observations : array of int, same shape
-        How many images have each voxel.
-    n_images : int
-        Number of images.
-    min_observations : int
-        A voxel is inside only if at least so many images have it.
-
-    Returns
-    -------
-    array of bool, same shape
-        True inside.
-
-    Raises
-    ------
-    ValueError
-        If no voxel is inside.
+    Shapes: `mean` (n_x, n_y, n_z).
 
     Examples
     --------

@@ -83,16 +83,6 @@ class Grid:
         """Return the largest distance, in mm, between the same voxel of two grids.
 
         An affine difference is affine in the voxel index, so its length is largest at a corner.
-
-        Parameters
-        ----------
-        other : Grid
-            A grid of the same shape.
-
-        Returns
-        -------
-        float
-            Distance in mm.
         """
         corners = np.array(list(itertools.product(*[(0, n - 1) for n in self.shape], [1])))
         offsets = corners @ (self.affine - other.affine)[:3].T
@@ -103,11 +93,6 @@ class Grid:
 
         A displacement of d mm changes a voxel index by at most d times the length of that index's
         row of the inverse affine. At most a quarter of a voxel, whatever the voxels' size.
-
-        Returns
-        -------
-        tuple of 3 floats
-            In voxels.
 
         Examples
         --------
@@ -120,17 +105,6 @@ class Grid:
 
     def difference(self, other: Grid) -> str | None:
         """Tell in words how this grid differs from another.
-
-        Parameters
-        ----------
-        other : Grid
-            The grid to compare with.
-
-        Returns
-        -------
-        str or None
-            None when the shapes are equal and no voxel is displaced by more than `SAME_PLACE_MM`;
-            otherwise what a message can say about this grid.
 
         Examples
         --------

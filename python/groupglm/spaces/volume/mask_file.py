@@ -16,15 +16,7 @@ __all__ = ["read_mask"]
 
 
 def read_mask(source: VolumeSource) -> NDArray[np.int64]:
-    """Return the voxels inside a mask, as increasing places in file order.
-
-    Raises
-    ------
-    ImageError
-        If it cannot be read.
-    ValueError
-        If it is empty, or is not made of zero (or NaN) and one other value.
-    """
+    """Return the voxels inside a mask, as increasing places in file order."""
     values = np.empty(source.grid.n_voxels, dtype=source.dtype)
     source.read_into(values)
     inside = np.flatnonzero(values != 0)

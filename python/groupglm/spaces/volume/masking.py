@@ -74,33 +74,7 @@ class VolumeMasking:
         *,
         zero_is_missing: bool = False,
     ) -> VolumeMasking:
-        """Take the estimator's parameters, or those of a masker given in their place.
-
-        Parameters
-        ----------
-        mask_img : image, path, masker or None
-            A masker is anything with ``mask_img_`` (fitted) or ``mask_img``, such as nilearn's
-            ``NiftiMasker``; its own parameters are used.
-        target_affine, target_shape, smoothing_fwhm, zero_is_missing
-            The estimator's.
-
-        Returns
-        -------
-        VolumeMasking
-            What is to be done.
-
-        Raises
-        ------
-        TypeError
-            If `mask_img` is none of these.
-        ValueError
-            If a masker does what cannot be done here.
-
-        Warns
-        -----
-        UserWarning
-            If a masker's parameters override the estimator's.
-        """
+        """Take the estimator's parameters, or those of a masker given in their place."""
         if mask_img is None or isinstance(mask_img, str | os.PathLike | SpatialImage):
             return cls(mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing)
         if not hasattr(mask_img, "mask_img_") and not hasattr(mask_img, "mask_img"):

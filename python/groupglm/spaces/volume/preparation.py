@@ -65,26 +65,7 @@ class Preparation:
     ) -> tuple[NDArray[np.float32] | NDArray[np.float64], Zeros]:
         """Read a volume and prepare it.
 
-        Parameters
-        ----------
-        source : VolumeSource
-            The image.
-        grid : Grid
-            Where it is wanted.
-        dtype : numpy.dtype
-            float32 or float64: the precision of the arithmetic's results.
-
-        Returns
-        -------
-        values : array, shape (n_voxels,)
-            The grid's values in file order; NaN where the image has none.
-        zeros : Zeros
-            Where the image is zero; on another grid, at the voxels nearest to its zeros.
-
-        Raises
-        ------
-        ImageError
-            If the image cannot be read, or holds infinite values, which would spread.
+        Returns `values` (n_voxels,).
         """
         values = np.empty(source.grid.n_voxels, dtype=dtype)
         source.read_into(values)

@@ -40,23 +40,7 @@ _LONGEST_AXIS = 2**15 - 1  # what NIfTI-1 can say
 
 
 def check_interpolation(interpolation: object) -> Interpolation:
-    """Return the kind of interpolation, or say what is wrong with it.
-
-    Parameters
-    ----------
-    interpolation : object
-        What the caller gave.
-
-    Returns
-    -------
-    {"continuous", "linear", "nearest"}
-        The same.
-
-    Raises
-    ------
-    ValueError
-        If it is another.
-    """
+    """Return the kind of interpolation, or say what is wrong with it."""
     return cast("Interpolation", check_choice("interpolation", interpolation, INTERPOLATIONS))
 
 
@@ -65,30 +49,7 @@ def target_grid(
 ) -> Grid:
     """Find the grid that a target affine and shape stand for.
 
-    Parameters
-    ----------
-    grid : Grid
-        The grid of the images to resample.
-    target_affine : array, shape (3, 3) or (4, 4), optional
-        Voxel indices to millimetres. Three axes alone (3 x 3) give the grid that begins at the
-        corner of the images' bounding box and covers it; a 4 x 4 affine without `target_shape` the
-        grid that begins where the affine says and goes on to the end of the box. The images' own
-        grid by default.
-    target_shape : three ints, optional
-        Number of voxels along each axis; needs a 4 x 4 affine.
-
-    Returns
-    -------
-    Grid
-        The grid to resample to.
-
-    Raises
-    ------
-    ValueError
-        If the affine is not a finite and invertible 3 x 3 or 4 x 4 matrix, the shape is not three
-        positive integers or comes without a 4 x 4 affine, or the grid would be absurdly large.
-    groupglm.errors.GridMismatchError
-        If the grid holds none of the images' voxels.
+    Shapes: `target_affine` (3, 3).
 
     Notes
     -----
@@ -235,15 +196,7 @@ def _check_size(shape: tuple[int, int, int], grid: Grid) -> None:
 
 
 def clip_finite(values: NDArray[Any], lowest: float, highest: float) -> None:
-    """Bring the finite values into a range, in place; infinity stays what it is.
-
-    Parameters
-    ----------
-    values : array
-        Changed where a finite value is outside.
-    lowest, highest : float
-        The range.
-    """
+    """Bring the finite values into a range, in place; infinity stays what it is."""
     np.clip(values, lowest, highest, out=values, where=np.isfinite(values))
 
 
@@ -326,27 +279,7 @@ class Resampler:
         return self.source_grid.same_place_voxels()
 
     def __call__(self, volume: NDArray[Any], n_threads: int = 1) -> NDArray[Any]:
-        """Resample a volume.
-
-        Parameters
-        ----------
-        volume : array of float32 or float64, shape of the source grid
-            In Fortran order, or a copy is made. Integers are allowed for the nearest neighbour.
-        n_threads : int, default=1
-            Number of threads; the result is the same bits for any.
-
-        Returns
-        -------
-        array, shape of the target grid
-            Of the type of `volume`, in Fortran order.
-
-        Raises
-        ------
-        TypeError
-            If the values are of another type.
-        ValueError
-            If the volume has another shape.
-        """
+        """Resample a volume."""
         out, lowest, highest = self.unclipped(volume, n_threads)
         if self.clip and self.may_leave_range:
             clip_finite(out, lowest, highest)
@@ -361,22 +294,7 @@ class Resampler:
     def unclipped(
         self, volume: NDArray[Any], n_threads: int = 1
     ) -> tuple[NDArray[Any], float, float]:
-        """Resample a volume, and tell the range to clip it to instead of clipping.
-
-        Parameters
-        ----------
-        volume : array
-            As in a call.
-        n_threads : int, default=1
-            As in a call.
-
-        Returns
-        -------
-        out : array, shape of the target grid
-            The resampled volume.
-        lowest, highest : float
-            Range of the finite values of `volume`, with zero; zeros for integers.
-        """
+        """Resample a volume, and tell the range to clip it to instead of clipping."""
         if volume.shape != self.source_grid.shape:
             raise ValueError(
                 f"the volume has the shape {volume.shape}, but the source grid "

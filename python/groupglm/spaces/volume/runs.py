@@ -12,15 +12,7 @@ __all__ = ["places_in", "runs_of"]
 def runs_of(places: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return increasing places as runs.
 
-    Parameters
-    ----------
-    places : array of int64, shape (n,)
-        In increasing order.
-
-    Returns
-    -------
-    array of int64, shape (n_runs, 2)
-        First place and length of each.
+    Shapes: `places` (n,); returns (n_runs, 2).
 
     Examples
     --------
@@ -37,22 +29,7 @@ def runs_of(places: NDArray[np.int64]) -> NDArray[np.int64]:
 def places_in(runs: NDArray[np.int64], n_voxels: int) -> NDArray[np.int64]:
     """Return the places that make up runs.
 
-    Parameters
-    ----------
-    runs : array of int64, shape (n_runs, 2)
-        First place and length of each, in increasing order.
-    n_voxels : int
-        Of the grid; all places are below it.
-
-    Returns
-    -------
-    array of int64, shape (n,)
-        In increasing order.
-
-    Raises
-    ------
-    ValueError
-        If the runs are not within the grid, or overlap.
+    Shapes: `runs` (n_runs, 2); returns (n,).
     """
     first, lengths = runs[:, 0], runs[:, 1]
     ends = first + lengths

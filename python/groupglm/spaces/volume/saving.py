@@ -33,28 +33,6 @@ def save_image(image: Nifti1Image, path: str | os.PathLike[str], *, level: int =
     The bytes go to a temporary file beside `path`, which is then renamed: a reader sees the old
     file or the new one, and an interrupted save leaves no half of either. Equal images give equal
     files (the compressed form holds no time).
-
-    Parameters
-    ----------
-    image : nibabel.nifti1.Nifti1Image
-        The image; NIfTI-2 as well.
-    path : str or os.PathLike
-        Ends in ``.nii`` or ``.nii.gz``. Folders that do not exist are created; a file that
-        does is replaced.
-    level : int, default=6
-        How hard to compress, 1 (fast) to 12 (small).
-
-    Returns
-    -------
-    pathlib.Path
-        The file written.
-
-    Raises
-    ------
-    ValueError
-        If the extension is another.
-    OSError
-        If the file cannot be written.
     """
     target = _target(path)
     data: bytes | bytearray = image.to_bytes()
@@ -87,35 +65,6 @@ def save_series(
 
     As `save_image`, the file is written whole or not at all. Compressed, each volume is a gzip
     member of its own, which readers take for one stream.
-
-    Parameters
-    ----------
-    volumes : iterable of arrays of `dtype`, shape of the grid
-        In Fortran order.
-    n_volumes : int
-        How many there will be.
-    grid : Grid
-        Where the voxels lie.
-    path : str or os.PathLike
-        Ends in ``.nii`` or ``.nii.gz``.
-    descrip : str, default=""
-        What the values are; the header keeps the first 79 bytes.
-    level : int, default=1
-        How hard to compress, 1 (fast) to 12 (small).
-    dtype : data-type, default=numpy.float32
-        Type of the values.
-
-    Returns
-    -------
-    pathlib.Path
-        The file written.
-
-    Raises
-    ------
-    ValueError
-        If the extension is another, or there are not as many volumes.
-    OSError
-        If the file cannot be written.
     """
     target = _target(path)
     compressed = target.name.lower().endswith(".gz")

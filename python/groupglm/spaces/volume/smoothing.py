@@ -51,27 +51,6 @@ def sigma_voxels(grid: Grid, fwhm: Fwhm, *, name: str = "fwhm") -> tuple[float, 
     A voxel's size along an axis is the length of the affine's column, so the kernel is as wide in
     mm on an oblique or flipped grid. On a sheared one it follows the grid's axes.
 
-    Parameters
-    ----------
-    grid : Grid
-        Where the voxels lie.
-    fwhm : float, sequence of 3 floats, or None
-        Full width at half maximum, in mm: of all three axes, or of each axis of the *grid*. None or
-        0, also in a sequence, is no smoothing.
-    name : str, default="fwhm"
-        What the caller calls it, for error messages.
-
-    Returns
-    -------
-    tuple of 3 floats
-        ``fwhm / (sqrt(8 log 2) voxel_size)``, in voxels.
-
-    Raises
-    ------
-    ValueError
-        If `fwhm` is not such a number or sequence, is negative, NaN or infinite, or is more than
-        ten times the longest edge of the grid.
-
     Examples
     --------
     >>> import numpy as np

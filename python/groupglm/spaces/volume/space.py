@@ -126,33 +126,7 @@ class VolumeSpace:
         *,
         remedy: str = "resample it to their grid",
     ) -> VolumeSpace:
-        """Make the space of the voxels inside a mask image.
-
-        Parameters
-        ----------
-        mask : str, os.PathLike or nibabel image
-            Zero (or NaN) outside, one other value inside.
-        grid : Grid, optional
-            The grid that the mask must be on. The mask's own by default.
-        preparation : Preparation, optional
-            Of the volumes. If it resamples, so is the mask: each voxel is what the nearest one is.
-        remedy : str
-            What the caller may do about a mask on another grid.
-
-        Returns
-        -------
-        VolumeSpace
-            The voxels inside.
-
-        Raises
-        ------
-        ImageError
-            If the mask cannot be read or is not 3-D.
-        GridMismatchError
-            If it is on another grid.
-        ValueError
-            If it is empty, or is not made of zero and one other value.
-        """
+        """Make the space of the voxels inside a mask image."""
         source = open_image(mask, name="mask_img")
         resamples = preparation is not None and preparation.resamples
         difference = None if grid is None else source.grid.difference(grid)
@@ -391,22 +365,6 @@ class VolumeSpace:
 
         The lists are made anew at each call and need 4 bytes a neighbour (24 MB for 26 neighbours
         of 235,000 voxels), so keep them for as long as they serve.
-
-        Parameters
-        ----------
-        connectivity : {6, 18, 26}
-            Voxels are neighbours that share a face (6), a face or an edge (18), or a face, an edge
-            or a corner (26). nilearn has 6, SPM 18, FSL's default is 26.
-
-        Returns
-        -------
-        Neighbours
-            The lists of neighbours, in the numbering of a row.
-
-        Raises
-        ------
-        ValueError
-            If `connectivity` is another number.
 
         Examples
         --------

@@ -53,28 +53,7 @@ _MAGIC_AT_4: dict[bytes, tuple[Any, bool]] = {
 
 
 def read_layout(path: str) -> Layout | None:
-    """Read the header of a NIfTI file.
-
-    Parameters
-    ----------
-    path : str
-        A NIfTI-1 or NIfTI-2 file: ``.nii``, or either file of a pair, each with or without
-        ``.gz`` or ``.bz2``.
-
-    Returns
-    -------
-    Layout or None
-        None when this is not such a file: nibabel may still know it.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ImageError
-        If the header is compressed and damaged.
-    nibabel.spatialimages.HeaderDataError
-        If the header is not valid.
-    """
+    """Read the header of a NIfTI file."""
     pair = _pair_of(path)
     header_path, data_path = pair or (path, path)
     block, compression = _first_bytes(header_path, path)
@@ -135,25 +114,7 @@ def _check_offset(header: Any, offset: float) -> None:
 
 
 def layout_of_image(image: SpatialImage, name: str) -> Layout | None:
-    """Tell where an image that nibabel has opened, but not read, keeps its values.
-
-    Parameters
-    ----------
-    image : nibabel.spatialimages.SpatialImage
-        The image.
-    name : str
-        How error messages call it.
-
-    Returns
-    -------
-    Layout or None
-        None when the values are in memory, or only nibabel knows how to get them.
-
-    Raises
-    ------
-    nibabel.spatialimages.HeaderDataError
-        If the values are said to begin within the header.
-    """
+    """Tell where an image that nibabel has opened, but not read, keeps its values."""
     proxy = image.dataobj
     # Subclasses scale or order their values in their own way.
     if type(proxy) is not ArrayProxy or proxy.order != "F":
@@ -184,18 +145,7 @@ def layout_of_image(image: SpatialImage, name: str) -> Layout | None:
 
 
 def check_compression(path: str) -> None:
-    """Refuse a file of no known format because of its compression, if that is what is damaged.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-
-    Raises
-    ------
-    ImageError
-        If it is named like a compressed file and does not begin as one, or its stream is damaged.
-    """
+    """Refuse a file of no known format because of its compression, if that is what is damaged."""
     block, compression = _first_bytes(path, path)
     if compression is not None:
         # bzip2 tells of damage at the end of a block, and what it gave before is anything.

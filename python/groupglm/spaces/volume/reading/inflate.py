@@ -177,25 +177,7 @@ def holds_at_least(path: str, n_bytes: int, name: str, compression: Compression)
 
 
 def inflate_file(layout: Layout, compression: Compression) -> bytearray:
-    """Inflate the image inside a compressed file.
-
-    Parameters
-    ----------
-    layout : Layout
-        Where the file keeps its values.
-    compression : {"gzip", "bzip2"}
-        How it is compressed.
-
-    Returns
-    -------
-    bytearray
-        What the layout declares, and perhaps some of its surplus; the checksum is verified.
-
-    Raises
-    ------
-    ImageError
-        If the stream is truncated or damaged, or holds less or more than the layout allows.
-    """
+    """Inflate the image inside a compressed file."""
     n_bytes = layout.n_bytes
     with open(layout.path, "rb") as file:  # noqa: PTH123 (a Path for each of many files is slow)
         # A file that is larger than its image is read in pieces, and so is never in memory.

@@ -19,26 +19,7 @@ __all__ = ["KeptVolume", "read_once"]
 
 
 def read_once(sources: Sequence[VolumeSource], memory_budget: float) -> list[VolumeSource]:
-    """Return sources of the same values, which are kept where they are read first.
-
-    Parameters
-    ----------
-    sources : sequence of VolumeSource
-        Opened images.
-    memory_budget : float
-        Bytes that all values may take in memory, as they are stored in their files; more of them
-        go to a scratch file.
-
-    Returns
-    -------
-    list of VolumeSource
-        Images whose values are in memory already are returned as they are.
-
-    Raises
-    ------
-    OSError
-        If a scratch file is needed, and the temporary folder has no room for it.
-    """
+    """Return sources of the same values, which are kept where they are read first."""
     from_files = [source for source in sources if not _is_in_memory(source)]
     sizes = [source.grid.n_voxels * source.stored_dtype.itemsize for source in from_files]
     scratch = ScratchFile(len(sizes), max(sizes)) if sum(sizes) > memory_budget else None

@@ -48,39 +48,7 @@ def open_images(
     same_grid: bool = True,
     at_least: int = 2,
 ) -> list[VolumeSource]:
-    """Open the images of a model; only their headers are read.
-
-    Parameters
-    ----------
-    images : list, tuple, 1-D array or pandas Series of images, or one image
-        A list holds 3-D images, all file names or all nibabel images (3-D or with further axes of
-        length one). One image, file name or nibabel image, is 4-D.
-        Files may be NIfTI-1, NIfTI-2 or Analyze, one file or a pair, compressed by gzip or
-        not, or of any other format that nibabel reads.
-    argument : str, default="second_level_input"
-        How error messages call `images`.
-    same_grid : bool, default=True
-        Whether images that are not on the first one's grid are refused.
-    at_least : int, default=2
-        How many images there must be.
-
-    Returns
-    -------
-    list of VolumeSource
-        One a volume, in the order given.
-
-    Raises
-    ------
-    TypeError
-        If `images` or an item is of another type, or the items are of several kinds.
-    ValueError
-        If there are too few images.
-    ImageError
-        If an image is missing, unreadable, not 3-D, not of real numbers, or its header does not
-        describe its file: that is too small, or a slice or more too large.
-    GridMismatchError
-        If the images are not all on one grid, and that is asked for.
-    """
+    """Open the images of a model; only their headers are read."""
     if isinstance(images, str | os.PathLike | SpatialImage):
         sources = _open_volumes(images, f"{argument} in memory")
         if len(sources) < at_least:
@@ -97,28 +65,7 @@ def open_images(
 
 
 def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
-    """Open one 3-D image; only its header is read.
-
-    Parameters
-    ----------
-    image : str, os.PathLike or nibabel image
-        A 3-D image, or one with further axes of length one.
-    name : str, default="image in memory"
-        How error messages call an image that has no file.
-
-    Returns
-    -------
-    VolumeSource
-        The image.
-
-    Raises
-    ------
-    TypeError
-        If `image` is of another type.
-    ImageError
-        If the image is missing, unreadable, not 3-D, not of real numbers, or its header does not
-        describe its file: that is too small, or a slice or more too large.
-    """
+    """Open one 3-D image; only its header is read."""
     sources = open_image_or_series(image, name=name)
     if len(sources) > 1:
         shape = (*sources[0].grid.shape, len(sources))
@@ -131,27 +78,7 @@ def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
 
 
 def open_image_or_series(image: object, *, name: str = "image in memory") -> list[VolumeSource]:
-    """Open every volume of one image, 3-D or 4-D; only its header is read.
-
-    Parameters
-    ----------
-    image : str, os.PathLike or nibabel image
-        An image.
-    name : str, default="image in memory"
-        How error messages call an image that has no file.
-
-    Returns
-    -------
-    list of VolumeSource
-        One for a 3-D image; as many as volumes for a 4-D image.
-
-    Raises
-    ------
-    TypeError
-        If `image` is of another type.
-    ImageError
-        As of `open_image`, but for the number of volumes.
-    """
+    """Open every volume of one image, 3-D or 4-D; only its header is read."""
     if not isinstance(image, str | os.PathLike | SpatialImage):
         found = unread_kind(image) or f"a {type(image).__name__}"
         raise TypeError(f"{name} must be a file name or a nibabel image, but is {found}")
@@ -235,23 +162,7 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
 
 
 def header_of(image: ImageLike) -> Any:
-    """Return nibabel's header of an image that has been opened.
-
-    Parameters
-    ----------
-    image : str, os.PathLike or nibabel image
-        The image.
-
-    Returns
-    -------
-    nibabel header or None
-        None for a NIfTI file whose name is not that of one, which nibabel does not open.
-
-    Raises
-    ------
-    ImageError
-        If the file is gone or damaged.
-    """
+    """Return nibabel's header of an image that has been opened."""
     if isinstance(image, SpatialImage):
         return image.header
     name = os.path.expanduser(os.fspath(image))  # noqa: PTH111

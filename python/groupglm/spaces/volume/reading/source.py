@@ -93,18 +93,7 @@ class VolumeSource(ABC):
         return self.grid.difference(other.grid)
 
     def value_range(self) -> tuple[float, float]:
-        """Read the volume, and return the least and the largest of its finite values and zero.
-
-        Returns
-        -------
-        lowest, highest : float
-            The range.
-
-        Raises
-        ------
-        ImageError
-            If the file cannot be read.
-        """
+        """Read the volume, and return the least and the largest of its finite values and zero."""
         values = np.empty(self.grid.n_voxels, dtype=self.dtype)
         self.read_into(values)
         lowest, highest = float(values.min(initial=0)), float(values.max(initial=0))
@@ -129,19 +118,7 @@ class VolumeSource(ABC):
         return 0.0
 
     def fingerprint(self) -> Hashable:
-        """Identify the values that a reading would give now.
-
-        Returns
-        -------
-        hashable
-            Equal as long as the file has the same name, size and time of change, or an image in
-            memory the same values; None when that cannot be known.
-
-        Raises
-        ------
-        ImageError
-            If the file is gone.
-        """
+        """Identify the values that a reading would give now."""
         try:
             origin = self._origin()
         except OSError as error:
@@ -158,20 +135,7 @@ class VolumeSource(ABC):
     ) -> None:
         """Read the volume and put its values into a row.
 
-        Parameters
-        ----------
-        out : array of float32 or float64, shape (n_values,)
-            Filled with the values. Converted from float64 if `out` is narrower than `dtype`.
-        indices : array of int, shape (n_values,), optional
-            Which voxels, as increasing places in file order (the first axis varies fastest), all
-            within the grid. All voxels of the grid by default.
-        runs : array of int64, shape (n_runs, 2), optional
-            The same voxels as runs (first place and length), which are read faster.
-
-        Raises
-        ------
-        ImageError
-            If the file cannot be read, is truncated, or its checksum does not match.
+        Shapes: `out` (n_values,), `indices` (n_values,), `runs` (n_runs, 2).
         """
         try:
             stored = self._stored_values()

@@ -37,23 +37,7 @@ _LEAST_VOLUME_BYTES = 512  # of a volume in a file; about what one source takes 
 
 
 def volumes_of_file(layout: Layout) -> list[VolumeSource]:
-    """Make a source of each volume of a file.
-
-    Parameters
-    ----------
-    layout : Layout
-        Where the file keeps its values.
-
-    Returns
-    -------
-    list of VolumeSource
-        One for a 3-D image; as many as volumes for a 4-D image.
-
-    Raises
-    ------
-    ImageError
-        If the header is not that of a 3-D or 4-D image of real numbers, or cannot be true.
-    """
+    """Make a source of each volume of a file."""
     shape = _shape_without_trailing_ones(layout.shape, layout.name)
     _check_file(layout)
     grid = _grid(shape, layout.affine, layout.name)
@@ -75,25 +59,7 @@ def volumes_of_file(layout: Layout) -> list[VolumeSource]:
 
 
 def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
-    """Make a source of each volume of a nibabel image that is not simply a file's values.
-
-    Parameters
-    ----------
-    image : nibabel.spatialimages.SpatialImage
-        An image in memory, or of a format that only nibabel reads.
-    name : str
-        How error messages call it.
-
-    Returns
-    -------
-    list of VolumeSource
-        One for a 3-D image; as many as volumes for a 4-D image.
-
-    Raises
-    ------
-    ImageError
-        If it is not a 3-D or 4-D image of real numbers.
-    """
+    """Make a source of each volume of a nibabel image that is not simply a file's values."""
     data = image.dataobj
     shape = _shape_without_trailing_ones(tuple(int(length) for length in data.shape), name)
     if math.prod(shape) == 0:
