@@ -20,6 +20,7 @@ __all__ = [
     "NotEstimableError",
     "RankDeficientWarning",
     "ZeroValuesWarning",
+    "in_quotes",
     "printable",
     "warn_caller",
 ]
@@ -43,7 +44,7 @@ class ArgumentError(ValueError):
 
     def __init__(self, name: str, found: str, wanted: str, remedy: str = "") -> None:
         told = argument(name) + f" is {found}; it must be {wanted}" + (remedy and "; " + remedy)
-        super().__init__(told)
+        super().__init__(_safe(told))
         self.argument, self.found, self.wanted, self.remedy = name, found, wanted, remedy
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -54,14 +55,21 @@ class ArgumentTypeError(ArgumentError, TypeError):
     """An argument of another type than it must have."""
 
 
-class ImageError(ValueError):
+class _NamingError(ValueError):
+    """An error whose message names what a file holds, or its name: made safe for a terminal."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_safe(arg) if isinstance(arg, str) else arg for arg in args))
+
+
+class ImageError(_NamingError):
     """An image that cannot be used: unreadable, truncated, corrupt or of the wrong shape.
 
     The message begins with the file's name (or, for an image in memory, its place in the input).
     """
 
 
-class GridMismatchError(ValueError):
+class GridMismatchError(_NamingError):
     """Images whose voxels do not lie at the same places.
 
     The message names the image and says by how much its grid differs. Images are never resampled
@@ -69,7 +77,7 @@ class GridMismatchError(ValueError):
     """
 
 
-class NotEstimableError(ValueError):
+class NotEstimableError(_NamingError):
     """A contrast that the design cannot estimate: it is outside the row space of the design matrix.
 
     The message names the columns that the contrast confounds.
@@ -114,10 +122,37 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def in_quotes(name: object) -> str:
+    r"""Put a name that a file or a caller gave between quotes, for a message.
+
+    Python prints the text of an error as it is, so that it must be safe where it arises. What is
+    known to be a str may be given by `repr` too, which doubles the backslashes of a path.
+
+    Parameters
+    ----------
+    name : object
+        A path, the name of a column, a label.
+
+    Returns
+    -------
+    str
+        As it is shown, but for control characters.
+
+    Examples
+    --------
+    >>> print(in_quotes("maps/a\x1b[2J.nii"))
+    'maps/a\x1b[2J.nii'
+    """
+    return f"'{printable(str(name))}'"
+
+
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the caller's own code that led here, however deep in the package."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1
-    told = message.mapped(printable) if isinstance(message, Text) else printable(message)
-    warnings.warn(told, category, stacklevel=level)
+    warnings.warn(_safe(message), category, stacklevel=level)
+
+
+def _safe(message: str) -> str:
+    return message.mapped(printable) if isinstance(message, Text) else printable(message)

@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from groupglm import (
     SecondLevelModel,
@@ -28,6 +29,7 @@ from groupglm import (
     threshold_stats_img,
     true_discovery_bounds,
 )
+from groupglm.cli import main
 
 N = 8
 DESIGN = pd.DataFrame({"intercept": np.ones(N), "age": np.arange(float(N))})
@@ -145,6 +147,36 @@ def test_a_name_that_no_file_system_takes(study: Path, argument: str, name: str)
         assert f"{what}, and file systems take {255 if name == LONG else 4095};" in str(
             refused.value
         )
+    assert sorted(study.iterdir()) == before
+
+
+@pytest.mark.parametrize("argument", DOORS)
+def test_an_address_is_no_file(study: Path, argument: str) -> None:
+    """It is shown as it was given, and no folder is made of it."""
+    address = "http://[x"
+    before = sorted(study.iterdir())
+    with pytest.raises(ValueError, match="download the file, and give its path") as refused:
+        DOORS[argument](address)
+    assert str(refused.value).startswith(f"{argument.strip()} is '{address}', which is an address")
+    assert sorted(study.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "report http://[x --output page.html",
+        "report m.groupglm --output http://[x",
+        "threshold http://[x --at 3 --output t.nii",
+        "threshold z.nii --at 3 --output http://[x",
+        "fit map0.nii --participants http://[x --formula ~1 --contrast a --output out",
+        "bids http://[x out",
+    ],
+)
+def test_an_address_is_no_file_for_a_command(study: Path, command: str) -> None:
+    before = sorted(study.iterdir())
+    result = CliRunner().invoke(main, command.split())
+    assert result.exit_code == 2
+    assert "'http://[x' is an address, and nothing is fetched: download the file" in result.output
     assert sorted(study.iterdir()) == before
 
 

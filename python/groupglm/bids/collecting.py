@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import IMAGES, OTHER_IMAGES, NamedFile, read_name, same_value, walk
-from groupglm.errors import warn_caller
+from groupglm.errors import in_quotes, printable, warn_caller
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.paths import given_path
 from groupglm.tabular.labels import plain_label
@@ -140,7 +140,9 @@ def variance_of(file: NamedFile) -> Path | None:
 def find_effect_maps(root: Path) -> list[NamedFile]:
     """Find all effect maps of subjects in a derivative."""
     if not root.is_dir():
-        raise FileNotFoundError(f"derivatives '{root}': there is no such folder; give its path")
+        raise FileNotFoundError(
+            f"derivatives {in_quotes(root)}: there is no such folder; give its path"
+        )
     found: list[NamedFile] = []
     others: list[Path] = []
     for entry in walk(root):
@@ -153,7 +155,8 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
             others.append(Path(entry.path))
     if not found:
         raise ValueError(
-            f"derivatives '{root}' holds no effect map of a subject (sub-..._stat-effect_statmap"
+            f"derivatives {in_quotes(root)} holds no effect map of a subject "
+            "(sub-..._stat-effect_statmap"
             f".nii.gz in it, in sub-* or in node-*/sub-*); {_instead(root, others)}"
         )
     return sorted(found, key=lambda file: str(file.path))
@@ -305,4 +308,4 @@ def _names(keys: Sequence[str]) -> str:
 
 def _listed(items: Sequence[str]) -> str:
     more = f" and {len(items) - _MAX_SHOWN} more" if len(items) > _MAX_SHOWN else ""
-    return ", ".join(items[:_MAX_SHOWN]) + more
+    return printable(", ".join(items[:_MAX_SHOWN])) + more

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from groupglm.bids.entities import NamedFile
 from groupglm.bids.json_objects import read_json
+from groupglm.errors import in_quotes
 from groupglm.runtime.naming import check_file_name
 from groupglm.runtime.writing import write_whole
 
@@ -56,7 +57,8 @@ def check_output(folder: Path, derivatives: Path) -> None:
     inside = derivatives.resolve()
     if folder.resolve() in (inside, *inside.parents):
         raise ValueError(
-            f"OUT '{folder}' is or holds the derivative '{derivatives}' that the maps come from; "
+            f"OUT {in_quotes(folder)} is or holds the derivative {in_quotes(derivatives)} that "
+            "the maps come from; "
             "give a folder of its own, such as 'derivatives/groupglm'"
         )
     path = folder / "dataset_description.json"
@@ -68,7 +70,8 @@ def check_output(folder: Path, derivatives: Path) -> None:
     if "groupglm" not in makers:
         names = ", ".join(map(str, makers)) or "no one"
         raise ValueError(
-            f"OUT '{folder}' is a data set made by {names} already (its dataset_description.json "
+            f"OUT {in_quotes(folder)} is a data set made by {names} already (its "
+            "dataset_description.json "
             "says); give a folder of its own"
         )
 

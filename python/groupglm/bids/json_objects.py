@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from groupglm.errors import in_quotes
 from groupglm.runtime.regular_files import check_file
 
 __all__ = ["check_keys", "list_of", "object_of", "quoted", "read_json", "text_of"]
@@ -19,25 +20,28 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object."""
     check_file(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file '{path}'")
+        raise FileNotFoundError(f"there is no file {in_quotes(path)}")
     if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"'{path}' has {path.stat().st_size} bytes, more than {_MAX_BYTES}")
+        raise ValueError(
+            f"{in_quotes(path)} has {path.stat().st_size} bytes, more than {_MAX_BYTES}"
+        )
     try:
         facts = json.loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"'{path}' is not JSON that can be read: it is not in UTF-8: byte {error.start + 1} is "
+            f"{in_quotes(path)} is not JSON that can be read: it is not in UTF-8: byte "
+            f"{error.start + 1} is "
             f"0x{error.object[error.start]:02x}; save it as text in UTF-8"
         ) from error
     except RecursionError as error:
         raise ValueError(
-            f"'{path}' is not JSON that can be read: its brackets are nested too deep"
+            f"{in_quotes(path)} is not JSON that can be read: its brackets are nested too deep"
         ) from error
     except ValueError as error:
-        raise ValueError(f"'{path}' is not JSON that can be read: {error}") from error
+        raise ValueError(f"{in_quotes(path)} is not JSON that can be read: {error}") from error
     if not isinstance(facts, dict):
         raise ValueError(  # noqa: TRY004  (the file is wrong, not an argument's type)
-            f"'{path}' holds a JSON {type(facts).__name__}; an object ({{...}}) is needed"
+            f"{in_quotes(path)} holds a JSON {type(facts).__name__}; an object ({{...}}) is needed"
         )
     return facts
 

@@ -16,7 +16,7 @@ from groupglm.bids.collecting import KEYS
 from groupglm.bids.json_objects import check_keys, list_of, object_of, quoted, read_json, text_of
 from groupglm.bids.stats_model import INTERCEPT, ModelContrast, StatsModel
 from groupglm.bids.transformations import check_instructions
-from groupglm.errors import warn_caller
+from groupglm.errors import in_quotes, warn_caller
 from groupglm.runtime.paths import given_path
 
 __all__ = ["read_stats_model"]
@@ -78,7 +78,7 @@ def read_stats_model(
     if isinstance(model, Mapping):
         facts, where = model, "Stats Model"
     else:
-        facts, where = read_json(given_path("model", model)), f"Stats Model '{model}'"
+        facts, where = read_json(given_path("model", model)), f"Stats Model {in_quotes(model)}"
     try:
         return _read(facts, node)
     except ValueError as error:

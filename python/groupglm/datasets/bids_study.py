@@ -18,6 +18,7 @@ from groupglm.datasets.bold import REPETITION_TIME, block_events, regressor, slo
 from groupglm.datasets.brain import Brain, SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_series
 from groupglm.datasets.noise import SmoothNoise
+from groupglm.errors import in_quotes
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.writing import write_whole
@@ -83,7 +84,7 @@ class BidsStudy:
 
     def __repr__(self) -> str:
         return (
-            f"BidsStudy({len(self.participants)} subjects in '{self.directory}', of "
+            f"BidsStudy({len(self.participants)} subjects in {in_quotes(self.directory)}, of "
             f"{self.mask_img.shape} voxels; task {self.task})"
         )
 

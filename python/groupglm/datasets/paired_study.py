@@ -15,6 +15,7 @@ from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_s
 from groupglm.datasets.brain import SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_image
 from groupglm.datasets.noise import SmoothNoise
+from groupglm.errors import in_quotes
 from groupglm.runtime.arguments import real_number
 from groupglm.runtime.paths import given_path
 
@@ -60,7 +61,7 @@ class PairedStudy:
 
     def __repr__(self) -> str:
         return (
-            f"PairedStudy({len(self.images)} maps in '{self.directory}', of "
+            f"PairedStudy({len(self.images)} maps in {in_quotes(self.directory)}, of "
             f"{self.mask_img.shape} voxels; two a subject: {', '.join(_CONDITIONS)})"
         )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from groupglm.datasets.brain import Brain, SimulatedEffect
 from groupglm.datasets.files import make_image, write_image
 from groupglm.datasets.noise import SmoothNoise
+from groupglm.errors import in_quotes
 from groupglm.runtime.paths import given_path
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class GroupStudy:
     def __repr__(self) -> str:
         columns = ", ".join(map(str, self.design_matrix.columns))
         return (
-            f"GroupStudy({len(self.paths)} maps in '{self.directory}', of {self.mask_img.shape} "
+            f"GroupStudy({len(self.paths)} maps in {in_quotes(self.directory)}, of "
+            f"{self.mask_img.shape} "
             f"voxels; design: {columns})"
         )
 

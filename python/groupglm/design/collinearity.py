@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groupglm import _core
+from groupglm.errors import in_quotes
 
 __all__ = [
     "confounded_columns",
@@ -194,7 +195,7 @@ def describe_contrast(weights: ArrayLike, names: Sequence[str]) -> str:
 
 def quote_names(names: Sequence[object]) -> str:
     """Quote names and join them, leaving out the later ones of a long list."""
-    quoted = [f"'{name}'" for name in names[:_MAX_LISTED]]
+    quoted = [in_quotes(name) for name in names[:_MAX_LISTED]]
     if len(names) > _MAX_LISTED:
         quoted.append(f"{len(names) - _MAX_LISTED} others")
     if len(quoted) < 2:

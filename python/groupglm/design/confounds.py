@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from groupglm.design.collinearity import describe_dependence, quote_names
 from groupglm.design.matrix import check_design_matrix
-from groupglm.errors import RankDeficientWarning, warn_caller
+from groupglm.errors import RankDeficientWarning, in_quotes, printable, warn_caller
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import one_name
@@ -173,7 +173,8 @@ def _refuse_missing(confounds: pd.DataFrame) -> None:
         i, j = np.argwhere(missing)[0]
         raise ValueError(
             f"Confounds contain NaN values: {int(missing.sum())}, the first in column "
-            f"'{confounds.columns[j]}' for subject {confounds[LABEL].iloc[i]}. "
+            f"{in_quotes(confounds.columns[j])} for subject "
+            f"{printable(str(confounds[LABEL].iloc[i]))}. "
             "Fill them in, or leave those subjects out by " + argument("allow_partial", True) + "."
         )
 
@@ -230,13 +231,14 @@ def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[in
             others = [str(label) for label in positions if label not in known]
             hint = near_words(near_labels(map(str, absent), others)).removeprefix(".")
         raise ValueError(
-            f"confounds not specified for subject {absent[0]} ({len(absent)} of {len(labels)} "
+            f"confounds not specified for subject {printable(str(absent[0]))} ({len(absent)} of "
+            f"{len(labels)} "
             f"labels have no row); add a row for it to confounds.{hint}"
         )
     several = [label for label in labels if len(positions[label]) > 1]
     if several:
         raise ValueError(
-            f"confounds contain more than one row for subject {several[0]} "
+            f"confounds contain more than one row for subject {printable(str(several[0]))} "
             f"(rows {', '.join(str(row + 1) for row in positions[several[0]])}); keep one."
         )
     return [positions[label][0] for label in labels]
@@ -290,12 +292,14 @@ def _levels(column: pd.Series[Any]) -> list[Any]:
 def _check_levels(name: object, levels: Sequence[Any], n_subjects: int) -> None:
     if len(levels) == 1:
         raise ValueError(
-            f"'confounds' column '{name}' has one level, {levels[0]!r}, among the {n_subjects} "
+            f"'confounds' column {in_quotes(name)} has one level, {levels[0]!r}, among the "
+            f"{n_subjects} "
             "subjects, so that it says nothing the intercept does not; leave the column out."
         )
     if len(levels) >= n_subjects:
         raise ValueError(
-            f"'confounds' column '{name}' has {len(levels)} levels for {n_subjects} subjects: "
+            f"'confounds' column {in_quotes(name)} has {len(levels)} levels for {n_subjects} "
+            "subjects: "
             "coded as a category it would explain every image perfectly. If it names the "
             "subjects, leave it out; if it is a measurement, convert it with pandas.to_numeric."
         )

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from groupglm.design.collinearity import quote_names
 from groupglm.design.column_names import ColumnNames
 from groupglm.design.expressions import MAX_NESTING, nesting, parse
+from groupglm.errors import in_quotes, printable
 from groupglm.runtime.arguments import real_array
 
 __all__ = ["contrast_matrix", "term_columns"]
@@ -177,7 +178,8 @@ def _hypothesis(expression: str) -> str:
 def _unit(name: str, names: Sequence[str]) -> FloatArray:
     if list(names).count(name) > 1:
         raise ValueError(
-            f"The contrast names column '{name}', but {list(names).count(name)} columns have that "
+            f"The contrast names column {in_quotes(name)}, but {list(names).count(name)} columns "
+            "have that "
             "name; rename them, or give the contrast as numbers."
         )
     values = np.zeros(len(names))
@@ -318,16 +320,19 @@ class _Reader:
             )
         raise self._undefined(name)
 
+    def _not_valid(self) -> str:
+        return f"The expression ({printable(self._expression[:200])}) is not valid"
+
     def _undefined(self, name: str) -> ValueError:
         return ValueError(
-            f"The expression ({self._expression[:200]}) is not valid: name {name[:200]!r} is not "
+            f"{self._not_valid()}: name {name[:200]!r} is not "
             f"defined.{self._hint(name)}\n{self._available()}"
         )
 
     def _only(self, matches: Sequence[str]) -> FloatArray:
         if len(set(matches)) > 1:
             raise ValueError(
-                f"The expression ({self._expression[:200]}) is not valid: {quote_names(matches)} "
+                f"{self._not_valid()}: {quote_names(matches)} "
                 "look the same to Python; put backticks around the one that is meant."
             )
         return _unit(matches[0], self._names)
@@ -348,14 +353,14 @@ class _Reader:
 
     def _invalid(self, error: BaseException) -> ValueError:
         return ValueError(
-            f"The expression ({self._expression[:200]}) is not valid: {str(error).rstrip('.')}."
+            f"{self._not_valid()}: {str(error).rstrip('.')}."
             f"{self._hint(self._expression)} Put backticks around a column name with other "
             f"characters than letters, digits and underscores.\n{self._available()}"
         )
 
     def _refusal(self, reason: str) -> ValueError:
         return ValueError(
-            f"The expression ({self._expression[:200]}) is not valid: contrast expressions must be "
+            f"{self._not_valid()}: contrast expressions must be "
             f"linear combinations of columns, such as 'a - b' or '(a + 2*b) / 3', and {reason}.\n"
             f"{self._available()}"
         )

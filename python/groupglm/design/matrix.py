@@ -19,7 +19,7 @@ from groupglm.design.collinearity import (
     quote_names,
     variance_inflation,
 )
-from groupglm.errors import CollinearityWarning, warn_caller
+from groupglm.errors import CollinearityWarning, in_quotes, warn_caller
 from groupglm.messages import Text, either
 from groupglm.runtime.naming import one_name
 from groupglm.runtime.paths import given_path
@@ -68,21 +68,21 @@ def _read_table(path: Path) -> pd.DataFrame:
     if path.suffix.lower() not in SEPARATORS:
         raise ValueError(
             "Tables to load can only be TSV or CSV: " + _DESIGN + " is "
-            f"'{path}'; save it with the suffix .tsv (tabs) or .csv (commas)."
+            f"{in_quotes(path)}; save it with the suffix .tsv (tabs) or .csv (commas)."
         )
-    check_file(path, f"'design_matrix' file '{path}'")
+    check_file(path, f"'design_matrix' file {in_quotes(path)}")
     if not path.is_file():
         raise FileNotFoundError(
-            _DESIGN + f" is '{path}', and there is no such file; "
-            f"give an existing path (the working directory is '{Path.cwd()}')."
+            _DESIGN + f" is {in_quotes(path)}, and there is no such file; "
+            f"give an existing path (the working directory is {in_quotes(Path.cwd())})."
         )
-    frame = read_table(path, f"'design_matrix' file '{path}'", as_text=LABEL_COLUMNS)
+    frame = read_table(path, f"'design_matrix' file {in_quotes(path)}", as_text=LABEL_COLUMNS)
     # A row index that pandas wrote along would become a regressor counting the subjects.
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
     if unnamed:
         raise ValueError(
-            _DESIGN + f" file '{path}' has a column without a name ({unnamed[0]}), which is "
-            "how a saved row index looks; save the table with to_csv(..., index=False), or "
+            _DESIGN + f" file {in_quotes(path)} has a column without a name ({unnamed[0]}), which "
+            "is how a saved row index looks; save the table with to_csv(..., index=False), or "
             "name the column."
         )
     return frame
@@ -120,7 +120,7 @@ def check_design_matrix(
         except OverflowError as error:
             raise ValueError(
                 called + f" holds a number too large for float64 in column "
-                f"'{frame.columns[j]}'; divide the column by a constant"
+                f"{in_quotes(frame.columns[j])}; divide the column by a constant"
             ) from error
     _check_finite(values, frame, called)
     return values
@@ -169,7 +169,8 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame, called: Text) -> None
         return
     labels = frame.index.tolist()  # as Python's own numbers, which print as such
     found = [
-        f"{values[i, j]} in column '{frame.columns[j]}', row {i + 1} (labelled {labels[i]!r})"
+        f"{values[i, j]} in column {in_quotes(frame.columns[j])}, row {i + 1} (labelled "
+        f"{labels[i]!r})"
         for i, j in bad[:_MAX_LISTED]
     ]
     more = f" and {len(bad) - _MAX_LISTED} more" if len(bad) > _MAX_LISTED else ""

@@ -52,6 +52,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.errors import in_quotes
 from groupglm.estimator.model_file_facts import check_facts
 from groupglm.models.kinds import model_of_kind
 from groupglm.runtime.array_archives import (
@@ -107,24 +108,27 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             return _read(members, path)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"there is no file '{path}'; give one that SecondLevelModel.save wrote"
+            f"there is no file {in_quotes(path)}; give one that SecondLevelModel.save wrote"
         ) from error
     except ArchiveError as error:
         raise ValueError(
-            f"'{path}' is not a saved model, or is damaged: it {error}; give a file that "
+            f"{in_quotes(path)} is not a saved model, or is damaged: it {error}; give a file that "
             "SecondLevelModel.save wrote"
         ) from error
 
 
 def damaged(path: Path, why: str) -> ValueError:
     """Return the error of a file that is a model and cannot be used."""
-    return ValueError(f"'{path}' is a damaged model: {why}; save it again, or copy it again")
+    return ValueError(
+        f"{in_quotes(path)} is a damaged model: {why}; save it again, or copy it again"
+    )
 
 
 def _read(members: Members, path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if "model.json" not in members.names:
         raise ValueError(
-            f"'{path}' is a zip archive without model.json, not a saved model; give a file that "
+            f"{in_quotes(path)} is a zip archive without model.json, not a saved model; give a "
+            "file that "
             "SecondLevelModel.save wrote"
         )
     facts = _read_facts(members, path)
@@ -151,11 +155,14 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"model.json cannot be read ({error})") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise ValueError(f"'{path}' is not a saved model: its model.json is of another format")
+        raise ValueError(
+            f"{in_quotes(path)} is not a saved model: its model.json is of another format"
+        )
     version = facts.get("version")
     if version not in (1, VERSION):
         raise ValueError(
-            f"'{path}' is a model of format version {version!r}, and this groupglm reads versions "
+            f"{in_quotes(path)} is a model of format version {version!r}, and this groupglm "
+            "reads versions "
             f"1 and {VERSION}; load it with the groupglm that wrote it, or a later one"
         )
     try:
@@ -170,7 +177,8 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
             model_of_kind(fit["model"]["kind"])
     except ValueError as error:
         raise ValueError(
-            f"'{path}' was saved by a later version: {error}; load it with the groupglm that "
+            f"{in_quotes(path)} was saved by a later version: {error}; load it with the groupglm "
+            "that "
             "wrote it, or a later one"
         ) from error
     return facts

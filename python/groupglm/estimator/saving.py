@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from groupglm.design.origins import recorded_origins, with_recorded
-from groupglm.errors import warn_caller
+from groupglm.errors import in_quotes, warn_caller
 from groupglm.estimator.holding_fits import HoldsFits
 from groupglm.estimator.model_file import damaged, pack_fit, read_archive, unpack_fit, write_archive
 from groupglm.group.fitted_group import MISSING, FittedGroup
@@ -134,7 +134,8 @@ class _SavedCohort:
                 if isinstance(kind, str) and kind in self._fits:
                     return kind
         raise ValueError(
-            f"first_level_contrast is {first_level_contrast!r}, but '{self._file}' holds the fits "
+            f"first_level_contrast is {first_level_contrast!r}, but {in_quotes(self._file)} "
+            "holds the fits "
             f"of {', '.join(map(repr, self._fits))}; choose one, or fit the model again"
         )
 

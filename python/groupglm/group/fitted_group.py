@@ -12,7 +12,7 @@ import numpy as np
 from groupglm import _core
 from groupglm.engine.group_rows import GroupRows
 from groupglm.engine.rows import read_rows
-from groupglm.errors import GridMismatchError
+from groupglm.errors import GridMismatchError, in_quotes
 from groupglm.models.results import ContrastResult
 from groupglm.runtime.arguments import real_array
 from groupglm.spaces.registry import open_inputs
@@ -131,7 +131,8 @@ class FittedGroup:
     def _counted_zeros(self) -> NDArray[np.int32]:
         if self.n_zeros is None:
             raise AttributeError(
-                f"'{self.saved_in}' was saved by a version that did not count zeros; fit the model "
+                f"{in_quotes(self.saved_in)} was saved by a version that did not count zeros; "
+                "fit the model "
                 "again to know where images are zero"
             )
         return self.n_zeros

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import GridMismatchError, warn_caller
+from groupglm.errors import GridMismatchError, in_quotes, warn_caller
 from groupglm.messages import arguments, either
 from groupglm.runtime.naming import counted
 from groupglm.runtime.sidecars import describes, read_json, sidecar
@@ -139,7 +139,8 @@ def known_scale(image: Any, *, described: bool = False) -> MapScale | None:
     facts = None if path is None else read_json(sidecar(path))
     if path and facts is not None and not described and describes(facts, path) is False:
         warn_caller(
-            f"'{path}' is not the file that its sidecar {sidecar(path).name} describes (changed "
+            f"{in_quotes(path)} is not the file that its sidecar {sidecar(path).name} describes "
+            "(changed "
             "since, or damaged); the sidecar is not used: remove it"
         )
         facts = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import GridMismatchError, warn_caller
+from groupglm.errors import GridMismatchError, printable, warn_caller
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
@@ -113,4 +113,4 @@ def _regions_have(found: Collection[object]) -> str:
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+    return printable(", ".join(names[:_MOST_NAMED])) + more

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.design.formula.used_columns import name_left_out
+from groupglm.errors import in_quotes
 from groupglm.inputs.time_limit import time_limit
 from groupglm.messages import argument
 from groupglm.runtime.paths import given_path
@@ -69,7 +70,7 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
     import pandas as pd
 
     path = given_path("path", path)
-    called = f"participants table '{path}'"
+    called = f"participants table {in_quotes(path)}"
     if path.suffix.lower() not in SEPARATORS:
         raise ValueError(f"{called} must be a .tsv (tabs) or .csv (commas) file")
     check_file(path, called)

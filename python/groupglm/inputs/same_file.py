@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from groupglm.errors import warn_caller
+from groupglm.errors import in_quotes, warn_caller
 from groupglm.runtime.paths import file_identity
 
 __all__ = ["refuse_shared_files", "warn_of_shared_files"]
@@ -19,7 +19,8 @@ def refuse_shared_files(labels: Sequence[str], paths: Iterable[Any], argument: s
         who = " and ".join(repr(label) for label in dict.fromkeys((labels[first], labels[second])))
         twice = "" if "and" in who else " twice"
         raise ValueError(
-            f"{argument} has one file for the maps of subject {who}{twice}: '{path}'; give each "
+            f"{argument} has one file for the maps of subject {who}{twice}: {in_quotes(path)}; "
+            "give each "
             "map a file of its own"
         )
 
@@ -31,7 +32,8 @@ def warn_of_shared_files(paths: Iterable[Any]) -> None:
         first, second, path = pairs[0]
         more = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
         warn_caller(
-            f"images {first + 1} and {second + 1} of second_level_input are one file: '{path}'"
+            f"images {first + 1} and {second + 1} of second_level_input are one file: "
+            f"{in_quotes(path)}"
             f"{more}; they count as independent, which they are not"
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm.errors import printable
 from groupglm.inference.cluster_table import FoundClusters, n_clusters, tabulate
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.peaks import Extreme, extremes
@@ -140,7 +141,8 @@ def find(
     z = result.z_score
     if np.isnan(z).all():
         raise ValueError(
-            f"contrast {name}: no voxel has a statistic, because nowhere do the images that have a "
+            f"contrast {printable(name)}: no voxel has a statistic, because nowhere do the "
+            "images that have a "
             "value there suffice to estimate it; leave it out of the report"
         )
     # As an image of `compute_contrast` holds them: the page finds what its reader finds there.

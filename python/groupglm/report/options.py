@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupglm.design.contrasts import contrast_matrix
-from groupglm.errors import warn_caller
+from groupglm.errors import printable, warn_caller
 from groupglm.runtime.arguments import (
     check_choice,
     check_text,
@@ -176,7 +176,7 @@ def _weights(name: str, contrast: Any, columns: list[str]) -> NDArray[np.float64
     try:
         weights = contrast_matrix(contrast, columns)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"contrast {name}: {error}") from error
+        raise type(error)(f"contrast {printable(name)}: {error}") from error
     return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
 
 

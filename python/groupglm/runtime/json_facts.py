@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from groupglm.errors import in_quotes
+
 __all__ = [
     "Check",
     "check_entries",
@@ -73,7 +75,7 @@ def check_entries(facts: Mapping[str, Any], checks: Mapping[str, Check], called:
     """Refuse facts that lack an entry, or have one that fails its check; ValueError names it."""
     for name, check in checks.items():
         if name not in facts:
-            raise ValueError(f"{called} lacks '{name}'")
+            raise ValueError(f"{called} lacks {in_quotes(name)}")
         if not check(facts[name]):
             raise ValueError(f"{name} of {called} is {shortened(facts[name])}")
 

@@ -4,16 +4,27 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_not_empty", "file_identity", "file_names", "given_path", "refuse_inputs"]
+from groupglm.errors import in_quotes, printable
+
+__all__ = [
+    "check_path",
+    "file_identity",
+    "file_names",
+    "given_path",
+    "refuse_inputs",
+    "why_no_path",
+]
 
 # Bytes of a name, and of a path, that nearly every file system and system takes.
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4095
 _SHOWN = 40  # characters of a long one
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # a letter alone is a drive of Windows
 
 
 def given_path(argument: str, value: object) -> Path:
@@ -30,7 +41,7 @@ def given_path(argument: str, value: object) -> Path:
         raise TypeError(
             f"{argument} is a {type(value).__name__}; it must be a path, a str or os.PathLike"
         )
-    check_not_empty(argument, text)
+    check_path(argument, text)
     path = Path(os.path.expanduser(text))  # noqa: PTH111 (a Path would drop the ./ of ./~)
     if "\0" in text:
         raise ValueError(
@@ -43,16 +54,33 @@ def given_path(argument: str, value: object) -> Path:
     ):
         if found > most:
             raise ValueError(
-                f"{argument} is '{text[:_SHOWN]}...' with {what} of {found} bytes, and file "
-                f"systems take {most}; give a shorter one"
+                f"{argument} is '{printable(text[:_SHOWN])}...' with {what} of {found} bytes, "
+                f"and file systems take {most}; give a shorter one"
             )
     return path
 
 
-def check_not_empty(argument: str, text: str, error: type[ValueError] = ValueError) -> None:
-    """Refuse an empty path by the name of its argument."""
+def why_no_path(text: str) -> str | None:
+    """Say why a text is no path, whatever is there; None if it may be one.
+
+    Examples
+    --------
+    >>> why_no_path("https://example.org/map.nii")
+    'is an address, and nothing is fetched: download the file, and give its path'
+    """
     if not text:
-        raise error(f"{argument} is an empty path; give a file or a folder by its name")
+        return "is an empty path; give a file or a folder by its name"
+    if _ADDRESS.match(text):  # of which a Path would make a file in a folder "https:"
+        return "is an address, and nothing is fetched: download the file, and give its path"
+    return None
+
+
+def check_path(argument: str, text: str, error: type[ValueError] = ValueError) -> None:
+    """Refuse an empty path, or an address of the web, by the name of its argument."""
+    why = why_no_path(text)
+    if why is not None:
+        shown = "" if not text else f" {in_quotes(text[:_SHOWN])}, which"
+        raise error(f"{argument}{' is' if shown else ''}{shown} {why}")
 
 
 def _n_bytes(text: str) -> int:
@@ -86,6 +114,7 @@ def refuse_inputs(argument: str, path: Path, inputs: Iterable[str | os.PathLike[
     for given in inputs:
         if file_identity(given) == own:
             raise ValueError(
-                f"{argument} is '{path}', which is an input of this model ('{os.fspath(given)}'); "
+                f"{argument} is {in_quotes(path)}, which is an input of this model "
+                f"({in_quotes(os.fspath(given))}); "
                 "it would be replaced: give the name of a new file"
             )

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from groupglm.errors import in_quotes
+
 __all__ = ["check_file", "check_target", "naming", "why_unreadable"]
 
 _KINDS = (
@@ -66,7 +68,8 @@ def check_target(path: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         raise ValueError(
-            f"'{path}' is {kind_of(path)}, and a file cannot take its place; give the name of a "
+            f"{in_quotes(path)} is {kind_of(path)}, and a file cannot take its place; give the "
+            "name of a "
             "new file"
         )
 
@@ -106,7 +109,7 @@ def _why_dangling(path: str | os.PathLike[str]) -> str | None:
         return None
     if _ANNEX_LINK in target.replace(os.sep, "/"):
         return _annexed(path)
-    return f"is a link to '{target}', which does not exist; copy the file again"
+    return f"is a link to {in_quotes(target)}, which does not exist; copy the file again"
 
 
 def _why_pointer(path: str | os.PathLike[str]) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from groupglm.errors import in_quotes
 from groupglm.runtime.regular_files import naming, why_unreadable
 
 __all__ = ["content_facts", "describes", "has_content", "read_json", "sidecar"]
@@ -42,7 +43,7 @@ def content_facts(path: Path) -> dict[str, Any]:
     """Return name, size (bytes) and SHA-256 of a file, as its sidecar says them under "File"."""
     why = why_unreadable(path)
     if why is not None:
-        raise OSError(f"'{path}' cannot be read: {why}")
+        raise OSError(f"{in_quotes(path)} cannot be read: {why}")
     facts = path.stat()
     with naming(path), path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

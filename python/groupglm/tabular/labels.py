@@ -17,6 +17,8 @@ from numbers import Number
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from groupglm.errors import printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -283,4 +285,4 @@ def _repeated(labels: Iterable[str]) -> list[str]:
 def listed(items: Sequence[str]) -> str:
     """List items, the first twenty of many."""
     more = f" and {len(items) - _MAX_SHOWN} more" if len(items) > _MAX_SHOWN else ""
-    return ", ".join(items[:_MAX_SHOWN]) + more
+    return printable(", ".join(items[:_MAX_SHOWN])) + more

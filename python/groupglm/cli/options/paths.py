@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from groupglm.runtime.paths import why_no_path
 from groupglm.runtime.regular_files import why_unreadable
 
 __all__ = ["FILE", "FOLDER", "PLACE", "TO_FILE", "TO_FOLDER", "TO_PLACE", "expand"]
@@ -38,6 +39,9 @@ class _ExpandedPath(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if value == "":
             self.fail("the path is empty; give a path, or . for the working directory", param, ctx)
+        why = why_no_path(value) if isinstance(value, str) else None
+        if why is not None:
+            self.fail(f"{value!r} {why}", param, ctx)
         path = expand(value) if isinstance(value, str) else value
         if self.exists and self.file_okay and not (self.dir_okay and Path(path).is_dir()):
             why = why_unreadable(path)

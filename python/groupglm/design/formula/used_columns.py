@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.design.collinearity import quote_names
 from groupglm.design.formula.code import columns_of, find_column
 from groupglm.design.formula.terms import Factor, read_formula
-from groupglm.errors import warn_caller
+from groupglm.errors import printable, warn_caller
 from groupglm.messages import argument
 from groupglm.tabular.covariates import (
     check_covariates,
@@ -121,4 +121,4 @@ def _check_levels(name: str, column: pd.Series[Any]) -> None:
 
 def _listed(labels: Sequence[str]) -> str:
     more = f" and {len(labels) - _MAX_SHOWN} more" if len(labels) > _MAX_SHOWN else ""
-    return f"{', '.join(labels[:_MAX_SHOWN])}{more}"
+    return f"{printable(', '.join(labels[:_MAX_SHOWN]))}{more}"

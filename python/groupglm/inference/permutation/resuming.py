@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import joblib
 import numpy as np
 
+from groupglm.errors import in_quotes
 from groupglm.inference.permutation.exchange import check_labels
 from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
 from groupglm.runtime.regular_files import check_file
@@ -191,14 +192,16 @@ def check_place(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise ValueError(
-            f"resume is '{path}', but there is no folder '{folder}'; make it, or give a file in a "
+            f"resume is {in_quotes(path)}, but there is no folder {in_quotes(folder)}; make it, "
+            "or give a file in a "
             "folder that exists"
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError(
-            f"resume is '{path}', but its folder cannot be written; give a file in another one"
+            f"resume is {in_quotes(path)}, but its folder cannot be written; give a file in "
+            "another one"
         )
-    check_file(path, f"resume is '{path}', which")
+    check_file(path, f"resume is {in_quotes(path)}, which")
     if path.exists():
         load_state(path)
 

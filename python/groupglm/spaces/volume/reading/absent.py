@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ImageError
+from groupglm.errors import ImageError, in_quotes
 from groupglm.spaces.volume.reading.source import VolumeSource
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class AbsentVolume(VolumeSource):
 
     def _stored_values(self) -> NDArray[Any]:
         raise ImageError(
-            f"{self.name}: its values are not in '{self._saved_in}', which this model was loaded "
+            f"{self.name}: its values are not in {in_quotes(self._saved_in)}, which this model "
+            "was loaded "
             "from; what reads the images again, such as residuals, needs a model that is fitted "
             "here"
         )

@@ -17,7 +17,7 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import GridMismatchError, ImageError
-from groupglm.runtime.paths import check_not_empty
+from groupglm.runtime.paths import check_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.spaces.volume.reading.header import (
     check_compression,
@@ -87,7 +87,7 @@ def open_image_or_series(image: object, *, name: str = "image in memory") -> lis
 
 def _open_item(item: object, place: int, argument: str) -> VolumeSource:
     if isinstance(item, str | os.PathLike):
-        check_not_empty(f"item {place} of {argument}", os.fspath(item), ImageError)
+        check_path(f"item {place} of {argument}", os.fspath(item), ImageError)
     try:
         return open_image(item, name=f"image {place} in memory")
     except ImageError as error:
@@ -142,7 +142,7 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
         name = _name_of(image, name)
     else:
         given = os.fspath(image)
-        check_not_empty(name.removesuffix(" in memory"), given, ImageError)
+        check_path(name.removesuffix(" in memory"), given, ImageError)
         name = os.path.expanduser(given)  # noqa: PTH111 (a Path would rewrite the name)
     try:
         if isinstance(image, SpatialImage):
