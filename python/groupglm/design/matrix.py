@@ -103,7 +103,7 @@ def check_design_matrix(
            [0., 1.]])
     """
     check_size(*frame.shape)
-    called = _DESIGN if name == "design_matrix" else Text.of(f"'{name}'")
+    called = _DESIGN if name == "design_matrix" else Text.of(in_quotes(name))
     _check_columns(frame, called)
     if n_images is not None and len(frame) != n_images:
         raise ValueError(

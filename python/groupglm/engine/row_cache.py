@@ -15,6 +15,7 @@ from groupglm.engine.row_files import read_row, write_row
 from groupglm.errors import warn_caller
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.paths import given_path
+from groupglm.runtime.regular_files import kind_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,10 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
             raise ValueError(
                 f"memory is {str(memory)!r}: given cache path parent directory doesn't exist, you "
                 f"gave {str(folder.parent)!r}; make it first"
+            )
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(
+                f"memory is {str(memory)!r}, which is {kind_of(folder)}; give the path of a folder"
             )
         memory = joblib.Memory(location=folder, verbose=0)
     elif memory is None:

@@ -121,9 +121,9 @@ class _SavedCohort:
         """Return the kind; refuse one that was not fitted."""
         if None in self._fits:
             if first_level_contrast is not None:
+                chosen = plain_contrast(first_level_contrast)
                 warn_caller(
-                    f"first_level_contrast={first_level_contrast!r} has no effect: the model was "
-                    "fitted to images"
+                    f"first_level_contrast={chosen!r} has no effect: the model was fitted to images"
                 )
             return None
         if first_level_contrast is None and self.has_one_kind:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.errors import warn_caller
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
-from groupglm.inputs.first_level import FirstLevelCohort, are_first_level_models, kind_of_model
+from groupglm.inputs.first_level import (
+    FirstLevelCohort,
+    are_first_level_models,
+    kind_of_model,
+    plain_contrast,
+)
 from groupglm.inputs.partial import leave_out
 from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
 from groupglm.inputs.table import MapTable
@@ -156,10 +161,10 @@ class ImageCohort:
     def kind(self, first_level_contrast: Any) -> None:
         """Say that there is nothing to choose."""
         if first_level_contrast is not None:
+            chosen = plain_contrast(first_level_contrast)  # refuses what is none
             warn_caller(
-                argument("first_level_contrast", first_level_contrast)
-                + " has no effect: the model was "
-                "fitted to images"
+                argument("first_level_contrast", chosen)
+                + " has no effect: the model was fitted to images"
             )
 
     def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:

@@ -342,9 +342,9 @@ def _families_of(
     masker: Any, n_voxels: int, options: PermutationOptions
 ) -> Callable[[], tuple[ClusterFamily, ...]] | None:
     connectivity = options.connectivity
-    if not options.need_neighbours:
-        return None
     if masker is None:
+        if not options.need_neighbours:
+            return None
         what = "tfce" if options.tfce is not None else "threshold"
         raise ValueError(
             f"{what} needs to know where the voxels lie: give the masker that read them"
@@ -363,7 +363,7 @@ def _families_of(
             f"target_vars has {n_voxels} columns, but the mask of masker has "
             f"{space.n_values} voxels"
         )
-    return lambda: cluster_families(space, connectivity)
+    return (lambda: cluster_families(space, connectivity)) if options.need_neighbours else None
 
 
 def _outputs(results: tuple[PermutationResult, ...]) -> PermutationOutputs:

@@ -287,6 +287,7 @@ def non_parametric_inference(
         has_blocks=exchangeability_blocks is not None,
         allow_partial=allow_partial,
     )
+    cohort.kind(first_level_contrast)  # refuses nonsense, and says if there is nothing to choose
     rows = cohort.aligned(first_level_contrast)
     options = replace(
         options,
