@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "bindings.hpp"
@@ -57,13 +58,18 @@ Orders checked_orders(const Integers& order, const Matrix& signs, Index n) {
   return {order.data(), signs.data(), order.shape(0)};
 }
 
+// Arrays of one thing, as Python hands them over: PresentPatterns, EquivalentTables and Orders in
+// the order of their members.
+using PatternArrays = std::tuple<Integers, Integers, Flags, Integers, Integers>;
+using TableArrays = std::tuple<Matrix, Matrix>;
+using OrderArrays = std::tuple<Integers, Matrix>;
+
 template <typename Scalar>
 Matrix present_statistics(const py::array_t<Scalar>& y, const Matrix& effect,
                           const Matrix& nuisance, int rearranged, bool two_sided,
-                          const Integers& columns, const Integers& starts, const Flags& present,
-                          const Integers& rank, const Integers& table, const Matrix& heads,
-                          const Matrix& values, const Integers& order, const Matrix& signs,
-                          std::optional<Matrix> maps, std::optional<Matrix> least, int n_threads) {
+                          const PatternArrays& pattern_arrays, const TableArrays& table_arrays,
+                          const OrderArrays& order_arrays, std::optional<Matrix> maps,
+                          std::optional<Matrix> least, int n_threads) {
   const DataView<Scalar> data = view_of(y);
   check(rearranged >= 0 && rearranged <= 2, "rearranged must be 0, 1 or 2");
   const PresentModel model{matrix_of(effect), matrix_of(nuisance),
@@ -71,13 +77,16 @@ Matrix present_statistics(const py::array_t<Scalar>& y, const Matrix& effect,
   check(model.effect.rows() >= 1 && model.effect.cols() == data.n_rows &&
             model.nuisance.cols() == data.n_rows,
         "effect and nuisance must have one column a row of the data");
+  const auto& [columns, starts, present, rank, table] = pattern_arrays;
   const PresentPatterns patterns =
       checked_patterns(columns, starts, present, rank, table, model, data.n_voxels);
+  const auto& [heads, values] = table_arrays;
   check(heads.ndim() == 2 && heads.shape(1) == 3 && values.ndim() == 3 &&
             values.shape(0) == heads.shape(0) && values.shape(1) >= 2 && values.shape(2) == 2,
         "the tables' arrays do not match");
   check(all_between(table, 0, heads.shape(0) - 1), "a table is outside the tables");
   const EquivalentTables tables{heads.data(), values.data(), values.shape(0), values.shape(1)};
+  const auto& [order, signs] = order_arrays;
   const Orders orders = checked_orders(order, signs, data.n_rows);
   const auto map_of = [&](std::optional<Matrix>& array) -> double* {
     if (!array) return nullptr;
@@ -103,11 +112,8 @@ template <typename Scalar>
 void register_present_for(py::module_& module) {
   module.def("permuted_present_statistics", &present_statistics<Scalar>, py::arg("y").noconvert(),
              py::arg("effect").noconvert(), py::arg("nuisance").noconvert(), py::arg("rearranged"),
-             py::arg("two_sided"), py::arg("columns").noconvert(), py::arg("starts").noconvert(),
-             py::arg("present").noconvert(), py::arg("rank").noconvert(),
-             py::arg("table").noconvert(), py::arg("heads").noconvert(),
-             py::arg("values").noconvert(), py::arg("order").noconvert(),
-             py::arg("signs").noconvert(), py::arg("maps").noconvert().none(true),
+             py::arg("two_sided"), py::arg("patterns").noconvert(), py::arg("tables").noconvert(),
+             py::arg("orders").noconvert(), py::arg("maps").noconvert().none(true),
              py::arg("least").noconvert().none(true), py::arg("n_threads"));
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Floats: TypeAlias = NDArray[np.float64]
+_Integers: TypeAlias = NDArray[np.int64]
 _Data: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 _DataT = TypeVar("_DataT", NDArray[np.float32], NDArray[np.float64])
 _UnsignedT = TypeVar("_UnsignedT", np.uint8, np.uint16, np.uint32, np.uint64)
@@ -189,15 +190,9 @@ def permuted_present_statistics(
     nuisance: _Floats,
     rearranged: int,
     two_sided: bool,
-    columns: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    present: NDArray[np.bool_],
-    rank: NDArray[np.int64],
-    table: NDArray[np.int64],
-    heads: _Floats,
-    values: _Floats,
-    order: NDArray[np.int64],
-    signs: _Floats,
+    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    tables: tuple[_Floats, _Floats],
+    orders: tuple[_Integers, _Floats],
     maps: _Floats | None,
     least: _Floats | None,
     n_threads: int,

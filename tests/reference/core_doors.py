@@ -54,8 +54,8 @@ def present_arguments() -> list[Any]:
     order = np.stack([np.arange(N), np.arange(N)[::-1]])
     return [
         data(), effect, np.full((1, N), N**-0.5), 0, True,
-        np.arange(V), np.array([0, V]), present, np.array([1]), np.array([0]),
-        np.array([[5.0, 1.0, 1.0]]), np.ones((1, 3, 2)), order, np.ones((2, N)),
+        (np.arange(V), np.array([0, V]), present, np.array([1]), np.array([0])),
+        (np.array([[5.0, 1.0, 1.0]]), np.ones((1, 3, 2))), (order, np.ones((2, N))),
         np.zeros((2, V)), np.zeros((2, V)), THREADS,
     ]  # fmt: skip
 
@@ -152,6 +152,12 @@ def wrong(right: Any) -> Iterator[Any]:
                 np.inf, -np.inf, 1e308, b"", (1, 2, 3), (0, 0, 0), (-1, 5, 7), (2**62, 2, 2),
                 (2**21, 2**21, 2**21), (np.nan, np.inf, -1.0))  # fmt: skip
     yield from (empty(kind) for kind in CLASSES)
+    if isinstance(right, tuple):
+        for place, item in enumerate(right):
+            for other in wrong(item):
+                yield (*right[:place], other, *right[place + 1 :])
+        yield right[:-1]
+        yield (*right, right[-1])
     if not isinstance(right, np.ndarray) or right.size == 0:
         return
     values: tuple[Any, ...] = (-1, V, 2**62, -(2**62))
