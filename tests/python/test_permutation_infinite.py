@@ -48,6 +48,28 @@ def test_a_perfect_separation_has_the_smallest_p(method: Method) -> None:
     )
 
 
+@pytest.mark.parametrize("two_sided", [True, False])
+def test_ter_braaks_null_of_a_perfect_fit(two_sided: bool) -> None:
+    """Its residuals are none, however they are rearranged: a statistic of 0, and never -infinity.
+
+    As of data that the nuisance explains once they are rearranged, and as in the maps of it.
+    """
+    rng = np.random.default_rng(0)
+    group = np.repeat([0.0, 1.0], 6)
+    perfect, noise = 2 * group[:, None], rng.standard_normal((12, 3))
+    options: Any = {
+        "n_perm": 200, "random_state": 0, "method": "ter-braak", "two_sided_test": two_sided,
+    }  # fmt: skip
+
+    def null_of(data: Floats) -> Floats:
+        return np.asarray(permuted_ols(group, data, **options)["h0_max_t"][0])
+
+    np.testing.assert_array_equal(null_of(perfect), 0)
+    alone, beside = null_of(noise), null_of(np.hstack([perfect, noise]))
+    np.testing.assert_array_equal(beside, np.maximum(alone, 0))
+    assert two_sided or (alone < 0).any()
+
+
 def students_t(group: NDArray[np.int64], Y: Floats) -> Floats:
     """Student's t of two groups, by its formula, infinite without variance, 0 without effect."""
     a, b = Y[group == 1], Y[group == 0]

@@ -122,6 +122,9 @@ class NullTask:
         All of the test.
     first, last : int
         Which of them.
+    floor : float
+        What no maximum of the statistic is below: 0 where a voxel is tested of which nothing is
+        left to be rearranged, so that all its statistics are 0; else -infinity.
     """
 
     source: DataSource
@@ -130,6 +133,7 @@ class NullTask:
     rearrangements: Rearrangements
     first: int
     last: int
+    floor: float = -np.inf
 
     def __call__(self) -> dict[str, Floats]:
         """Return all the maxima at once, each array of shape (last - first,)."""
@@ -145,6 +149,7 @@ class NullTask:
             order, signs = self.rearrangements.take(first, last)
             maps = None if buffer is None else buffer[: last - first]
             best = self.kernel.statistics(data, order, signs, maps, n_threads)
+            best = np.maximum(best, self.floor)
             found = {} if maps is None else self.corrections.maxima(maps, n_threads)
             yield {self.corrections.letter: best, **found}
 

@@ -177,7 +177,17 @@ def permutation_test(
         )
     if options.tail is not None and options.n_perm > 0:
         check_enough(rearrangements.n)
-    task = NullTask(source, kernel, corrections, rearrangements, state.n_done, rearrangements.n)
+    # Of a perfect fit, the residuals of the full model are none.
+    is_empty = options.method == "ter-braak" and np.isinf(observed.compared).any()
+    task = NullTask(
+        source,
+        kernel,
+        corrections,
+        rearrangements,
+        state.n_done,
+        rearrangements.n,
+        floor=0.0 if is_empty else -np.inf,
+    )
     state = _run(task, state, options, resume if isinstance(resume, Path) else None)
     maps, least = _observed_maps(observed, corrections)
     p_value, tail_fit = corrected_p_values(least, state.null, corrections, options.tail)
