@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from groupglm.inference.permutation import exchange
 from groupglm.inference.permutation.exchange import DRAWN_TOGETHER, Exchange, make_exchange
 from groupglm.inference.permutation.partition import partition
 from reference.designs import all_designs
@@ -187,3 +190,16 @@ def test_blocks_are_checked() -> None:
         make_exchange(2, [1, 1], "between", flips=False)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="needs exchangeability_blocks"):
         make_exchange(2, None, "whole", flips=False)
+
+
+def test_what_is_rounding_is_said_in_one_place() -> None:
+    """No module of the permutation tests compares with a number of its own."""
+    folder = Path(exchange.__file__).parent
+    own = re.compile(r"[<>]=? *\(?\d*\.?\d*e-\d+")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted(folder.glob("*.py"))
+        for line in path.read_text().splitlines()
+        if own.search(line)
+    ]
+    assert found == []

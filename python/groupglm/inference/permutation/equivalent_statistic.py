@@ -17,6 +17,7 @@ __all__ = ["equivalent_tables"]
 
 _KNOTS = 1025  # with which the interpolated F* is right to 1e-8, relative
 _LOG_F = (-30.0, 39.0)  # beyond, up to where the core's statistics end, tails are powers
+_FAR_OFF = 1e-6  # relative, of a log of p; four of Newton's steps square what is less away
 _SMALLEST_P = (1e-12, 1e-250)  # of the lower and of the upper tail
 
 
@@ -79,7 +80,7 @@ def _log_isf(lower: Floats, upper: Floats, k: int, df: int) -> Floats:
     x: Floats = np.where(small, -odds, odds) + np.log(df / k)
     # scipy's inverse is far off at single points: these are put between their neighbours, and
     # Newton's iteration, which the tails' logarithms suit (they are concave), does the rest.
-    off = ~(np.abs(_log_tail(x, small, k, df) - wanted) < 1e-6 * (1 + np.abs(wanted)))
+    off = ~(np.abs(_log_tail(x, small, k, df) - wanted) < _FAR_OFF * (1 + np.abs(wanted)))
     place = np.arange(len(x))
     x[off] = np.interp(place[off], place[~off], x[~off])
     for _ in range(4):

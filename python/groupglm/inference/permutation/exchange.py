@@ -13,6 +13,7 @@ import numpy as np
 from scipy import special
 
 from groupglm import _core
+from groupglm.inference.permutation.tolerances import NO_ENTRY, SAME_ENTRIES
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -89,7 +90,7 @@ class Exchange:
         """
         logs = np.zeros(len(present))
         if self.flips:
-            moved = present & (np.abs(rows).max(axis=0, initial=0) > 1e-12)
+            moved = present & (np.abs(rows).max(axis=0, initial=0) > NO_ENTRY)
             for units in self.groups:
                 logs += np.log(2) * np.any(moved[:, units], axis=2).sum(axis=1)
             return logs
@@ -121,7 +122,7 @@ class Exchange:
             unit
             for units in self.groups
             for unit in units
-            if np.abs(rows[:, unit]).max(initial=0) > 1e-12
+            if np.abs(rows[:, unit]).max(initial=0) > NO_ENTRY
         ]
 
     def every(self, rows: NDArray[np.float64]) -> tuple[Integers, NDArray[np.float64]]:
@@ -234,7 +235,7 @@ def _kinds(rows: NDArray[np.float64]) -> Integers:
     n_seen = 0
     for place, column in enumerate(rows.T):
         gap = np.abs(seen[:, :n_seen] - column[:, None]).max(axis=0, initial=0)
-        same = np.flatnonzero(gap < 1e-10)
+        same = np.flatnonzero(gap < SAME_ENTRIES)
         if len(same):
             kinds[place] = same[0]
         else:

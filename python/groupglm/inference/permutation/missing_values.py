@@ -10,6 +10,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import warn_caller
+from groupglm.inference.permutation.tolerances import LOG_COUNT
 from groupglm.messages import argument
 from groupglm.runtime.naming import counted
 
@@ -39,7 +40,6 @@ FEWEST_REARRANGEMENTS = 20
 """With fewer, no p-value of the voxel alone is below 0.05."""
 
 _CHUNK = 2**24  # values looked at together
-_ROUNDING = 1e-8  # of sums of logarithms of factorials
 
 _CANNOT_ESTIMATE = "whose images cannot estimate the contrast or leave no degrees of freedom"
 _BROKEN = "with blocks that lack some of their images, so that whole blocks cannot be exchanged"
@@ -195,7 +195,7 @@ def _reasons(
     k = len(parts.effect)
     rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
     complete = exchange.log_counts(rows, np.ones((1, parts.n_images), dtype=bool))
-    fewest = np.minimum(np.log(FEWEST_REARRANGEMENTS), complete) - _ROUNDING
+    fewest = np.minimum(np.log(FEWEST_REARRANGEMENTS), complete) - LOG_COUNT
     reasons = {
         reason: np.zeros(len(patterns), dtype=bool)
         for reason in (_CANNOT_ESTIMATE, _BROKEN, _SAME, _FEW)

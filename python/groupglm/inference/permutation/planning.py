@@ -17,6 +17,7 @@ from groupglm.inference.permutation.exchange import (
 from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
 from groupglm.inference.permutation.missing_kernel import make_present_kernel
 from groupglm.inference.permutation.partition import partition
+from groupglm.inference.permutation.tolerances import NO_FREEDOM
 from groupglm.messages import argument
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -
     design = np.concatenate([parts.effect, parts.nuisance])
     sizes = np.bincount(groups)
     free = np.bincount(groups, 1 - np.sum(design**2, axis=0))
-    unknown = (free < 1e-8) | (sizes < 2)
+    unknown = (free < NO_FREEDOM) | (sizes < 2)
     if unknown.any():
         raise ValueError(
             f"variance_groups: a group of {sizes[np.argmax(unknown)]} images leaves no residuals "
