@@ -128,16 +128,6 @@ def in_quotes(name: object) -> str:
     Python prints the text of an error as it is, so that it must be safe where it arises. What is
     known to be a str may be given by `repr` too, which doubles the backslashes of a path.
 
-    Parameters
-    ----------
-    name : object
-        A path, the name of a column, a label.
-
-    Returns
-    -------
-    str
-        As it is shown, but for control characters.
-
     Examples
     --------
     >>> print(in_quotes("maps/a\x1b[2J.nii"))
