@@ -173,3 +173,32 @@ def test_a_pipe_in_the_place_of_the_folder_is_named(study: Path, tmp_path: Path)
     result = CliRunner().invoke(main, [*map(str, ("fit", *basic(study, pipe)))])
     assert result.exit_code == 1
     assert f"--output '{pipe}' cannot be a folder for results: '{pipe}' is a pipe;" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "ending"),
+    [("threshold", ".nii"), ("clusters", ".tsv"), ("report", ".html")],
+)
+def test_a_sidecar_whose_name_is_too_long_is_known_first(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, ending: str
+) -> None:
+    """Of a result whose own name is not: nothing is computed that cannot be kept."""
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it was computed")
+
+    assert _run("fit", *basic(study, tmp_path / "out", "--save-model")).exit_code == 0
+    monkeypatch.setattr("groupglm.cli.results.derived_files.publishing", never)
+    source = tmp_path / "out" / "contrast-age_stat-z_statmap.nii.gz"
+    arguments: dict[str, list[str | Path]] = {
+        "threshold": [source, "--at", "2"],
+        "clusters": [source, "--threshold", "2"],
+        "report": [tmp_path / "out"],
+    }
+    before = sorted(tmp_path.iterdir())
+    name = "n" * (255 - len(ending)) + ending
+    result = _run(command, *arguments[command], "--output", tmp_path / name)
+    assert result.exit_code == 1
+    assert f"--output: a result would have the name '{'n' * 40}...' of 2" in result.stderr
+    assert "bytes, and a file system takes 255; give a shorter name" in result.stderr
+    assert sorted(tmp_path.iterdir()) == before

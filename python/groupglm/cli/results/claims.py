@@ -12,6 +12,7 @@ from groupglm.cli.results.locks import held
 from groupglm.cli.results.names import make_folder
 from groupglm.cli.results.records import Target, check_not_read, check_ours
 from groupglm.cli.results.removal import contradicting
+from groupglm.runtime.naming import check_file_name
 from groupglm.runtime.writing import clean_drafts
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def claimed(
 ) -> Iterator[None]:
     """Hold a folder's lock, without drafts of killed runs, once nothing there can be lost."""
     where = f"{option} '{named or folder}'"
+    for target in targets:
+        for path in (target.path, target.record):
+            check_file_name(path.name, f"{option}: a result")
     make_folder(folder, option)
     files = {path.name for target in targets for path in (target.path, target.record)}
     with held(folder, lock, where, files=files):
