@@ -299,3 +299,25 @@ def test_voxels_without_a_value_are_in_no_cluster() -> None:
     assert table["Peak Stat"].tolist() == [5.0, 4.0, 3.0]
     with pytest.raises(ImageError, match="all 7182 values are NaN"):
         get_clusters_table(image(np.full(SHAPE, np.nan)), 2.0)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of tails without a cluster
+@pytest.mark.parametrize("cluster_threshold", [0, 2, 3])
+@pytest.mark.parametrize(("threshold", "two_sided"), [(4.0, True), (4.0, False), (-4.0, False)])
+def test_values_at_the_threshold_itself(
+    threshold: float, two_sided: bool, cluster_threshold: int
+) -> None:
+    """Of whole numbers, many of which are the threshold: as in nilearn, they are in no cluster."""
+    values = np.random.default_rng(5).integers(-5, 6, size=(9, 9, 9)).astype(np.float64)
+    image: Any = nibabel.Nifti1Image(values, np.diag([2.0, 2.0, 2.0, 1.0]))  # type: ignore[no-untyped-call]
+    options: Any = {"cluster_threshold": cluster_threshold, "two_sided": two_sided}
+
+    def sizes(function: Any) -> list[int]:
+        table = function(image, threshold, **options)
+        return sorted(int(size) for size in table["Cluster Size (mm3)"] if size != "")
+
+    assert sizes(get_clusters_table) == sizes(oracle_table)
+    if cluster_threshold == 0:
+        beyond = np.abs(values) if two_sided else values * np.sign(threshold)
+        assert sum(sizes(get_clusters_table)) == 8 * np.count_nonzero(beyond > 4)
+        assert np.count_nonzero(beyond == 4) > 20

@@ -85,11 +85,12 @@ def get_clusters_table(
         A 3-D map in which extreme values are the interesting ones: z, t or -log10(p), not p.
     stat_threshold : float
         The cluster-forming threshold, on the scale of the map: voxels beyond it are in a cluster,
-        and so is any infinite value. Negative, with ``two_sided=False``: clusters of the negative
-        tail. Infinite, as the threshold of a false discovery rate without a discovery: no finite
-        value is in a cluster.
+        and so is any infinite value. One at the threshold itself is in none, as nilearn has it,
+        though `threshold_stats_img` keeps it. Negative, with ``two_sided=False``: clusters of the
+        negative tail. Infinite, as the threshold of a false discovery rate without a discovery: no
+        finite value is in a cluster.
     cluster_threshold : float, default=0
-        Clusters of fewer voxels are left out.
+        Clusters of fewer voxels are left out; here those at the threshold count, as in nilearn.
     two_sided : bool, default=False
         Whether the negative tail is tabulated too, after the positive one. The z of an F test has
         one tail.
