@@ -282,8 +282,7 @@ DIFFERENCES = (
         "fit_that_fits",
         "`fit`",
         "checks and makes the mask; each contrast reads all images and fits again",
-        "reads the images, once unless they are smoothed or resampled; residuals and R-squared "
-        "work right after it",
+        "reads the images once; residuals and R-squared work right after it",
         "a further contrast costs milliseconds, and the files may go",
     ),
     Difference(
