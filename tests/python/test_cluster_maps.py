@@ -133,7 +133,7 @@ def test_bad_options_are_refused() -> None:
             enhance(stat, neighbours, n_steps=n_steps)
     with pytest.raises(ValueError, match="too large to be enhanced"):
         enhance(stat * 1e200, neighbours)
-    with pytest.raises(ValueError, match="the last of 4 values"):
+    with pytest.raises(ValueError, match="of 4 values, one for each place"):
         enhance(np.ones(5), neighbours)
     with pytest.raises(ValueError, match="2 dimension"):
         _core.tfce_maxima(stat, neighbours, 0.5, 2.0, True, 0, 1)
