@@ -135,5 +135,5 @@ def test_bad_options_are_refused() -> None:
         enhance(stat * 1e200, neighbours)
     with pytest.raises(ValueError, match="of 4 values, one for each place"):
         enhance(np.ones(5), neighbours)
-    with pytest.raises(ValueError, match="2 dimension"):
+    with pytest.raises(ValueError, match="two dimensions, the last of 4 values"):
         _core.tfce_maxima(stat, neighbours, 0.5, 2.0, True, 0, 1)
