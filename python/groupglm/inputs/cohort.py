@@ -16,7 +16,6 @@ from groupglm.inputs.first_level import (
     plain_contrast,
 )
 from groupglm.inputs.partial import leave_out
-from groupglm.inputs.repeated import warn_of_repeated_subjects
 from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
 from groupglm.inputs.table import MapTable
 from groupglm.messages import argument
@@ -108,7 +107,7 @@ def make_cohort(
         return TableCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
     if models:
         return FirstLevelCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
-    return ImageCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
+    return ImageCohort(second_level_input, confounds, design_matrix)
 
 
 def kind_of_data(second_level_input: Any) -> Kind:
@@ -140,9 +139,7 @@ class ImageCohort:
 
     has_one_kind = True
 
-    def __init__(
-        self, images: Any, confounds: Any, design_matrix: Any, *, has_blocks: bool
-    ) -> None:
+    def __init__(self, images: Any, confounds: Any, design_matrix: Any) -> None:
         if confounds is not None:
             raise ValueError(
                 "confounds are matched by subject label, which a list of images does not have; put "
@@ -158,12 +155,7 @@ class ImageCohort:
         names = _names_of(images)
         warn_of_shared_files(names)
         frame = load_design_matrix(design_matrix)
-        subjects = _subjects_of(images, names, frame)
-        self._design = align_to_names(frame, subjects)
-        # An index of labels alone may be of anything, unless it is called that of subjects.
-        known = any(subjects) or frame.index.name == LABEL
-        if known and not has_blocks:
-            warn_of_repeated_subjects(self._design.labels, self._design.frame)
+        self._design = align_to_names(frame, _subjects_of(images, names, frame))
         self.first_design = self._design.frame
 
     def kind(self, first_level_contrast: Any) -> None:
@@ -243,8 +235,6 @@ class TableCohort:
                 has_blocks=has_blocks,
             )
             check_design_matrix(self._designs[name].frame, len(maps))
-            if not has_blocks:
-                warn_of_repeated_subjects(labels, self._designs[name].frame)
         self.given = self._table.frame
         self.first_design = self._designs[self._table.map_names[0]].frame
         self.has_one_kind = len(self._designs) == 1
