@@ -53,7 +53,7 @@ print(json.dumps(dict(ended=ended, left=left, held=held)), flush=True)
 """
 
 FIT = """
-import groupglm.engine.reduce as engine
+import groupglm.engine.rows as engine
 paths = [sys.argv[1]] * 1000
 mask = nib.Nifti1Image(np.ones((96,) * 3, np.uint8), np.eye(4))
 design = pd.DataFrame({"intercept": np.ones(len(paths))})
