@@ -123,6 +123,14 @@ def label_clusters(
     stat: _Data, neighbours: Neighbours, threshold: float, two_sided: bool, weights: _Floats
 ) -> tuple[NDArray[np.int32], _Floats, _Floats, int]: ...
 @overload
+def label_clusters(
+    stat: _Data,
+    neighbours: Neighbours,
+    threshold: float,
+    two_sided: bool,
+    weights: _Floats | None,
+) -> tuple[NDArray[np.int32], NDArray[np.int64] | _Floats, _Floats, int]: ...
+@overload
 def cluster_maxima(
     stats: _Data,
     neighbours: Neighbours,
@@ -140,6 +148,15 @@ def cluster_maxima(
     n_threads: int,
     weights: _Floats,
 ) -> tuple[_Floats, _Floats]: ...
+@overload
+def cluster_maxima(
+    stats: _Data,
+    neighbours: Neighbours,
+    threshold: float,
+    two_sided: bool,
+    n_threads: int,
+    weights: _Floats | None,
+) -> tuple[NDArray[np.int64] | _Floats, _Floats]: ...
 def tfce(
     stat: _Data,
     neighbours: Neighbours,

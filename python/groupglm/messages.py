@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 __all__ = ["Arguments", "Naming", "Text", "argument", "arguments", "either"]
 
+_NAME_ALONE: Any = object()
+
 
 class Arguments(NamedTuple):
     """Arguments that a message speaks of together, one as a rule.
@@ -31,11 +33,6 @@ class Arguments(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """Their names."""
         return tuple(name for name, _ in self.given)
-
-    @property
-    def values(self) -> tuple[str | None, ...]:
-        """Their values."""
-        return tuple(value for _, value in self.given)
 
 
 class _Either(NamedTuple):
@@ -104,11 +101,9 @@ def _pieces_of(text: str) -> tuple[_Piece, ...]:
     return text.pieces if isinstance(text, Text) else (text,)
 
 
-def argument(name: str, *values: Any, shown: str | None = None) -> Text:
+def argument(name: str, value: Any = _NAME_ALONE, *, shown: str | None = None) -> Text:
     """Speak of an argument, or of the value it has or should have; `shown` is written as it is."""
-    for value in values:
-        shown = repr(value)
-    return Text.of(Arguments(((name, shown),)))
+    return Text.of(Arguments(((name, shown if value is _NAME_ALONE else repr(value)),)))
 
 
 def arguments(**shown: str | None) -> Text:

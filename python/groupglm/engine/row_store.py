@@ -100,7 +100,7 @@ class RowStore:
     def batches(self, max_bytes: int = BATCH_BYTES) -> Generator[tuple[int, Rows], None, None]:
         """Yield the rows, some at a time.
 
-        Returns `rows` (n_rows, n_values).
+        Yields the number of the first input, and the rows, shape (n_rows, n_values).
         """
         n_rows = max(1, max_bytes // max(1, self._row_bytes))
         buffer = None
@@ -118,7 +118,7 @@ class RowStore:
     def tiles(self, max_bytes: int) -> Generator[tuple[NDArray[np.int64], Rows], None, None]:
         """Yield all inputs' values of some places at a time.
 
-        Returns `places` (n_places,), `values` (n_inputs, n_places).
+        Yields the places, shape (n_places,), and the values, shape (n_inputs, n_places).
         """
         n_places = max(1, max_bytes // max(1, self.n_inputs * self.dtype.itemsize))
         buffer = None

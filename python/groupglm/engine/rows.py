@@ -59,7 +59,8 @@ def read_rows(
 ) -> Generator[tuple[int, NDArray[Any]], None, None]:
     """Read inputs in parallel, a batch ahead of the caller.
 
-    Returns `rows` (n_rows, n_values).
+    Yields the number of a batch's first input, and its rows, shape (n_rows, n_values), which are
+    valid until the next batch is asked for.
     """
     dtype = dtype or row_dtype(sources)
     row_bytes = max(1, space.n_values * dtype.itemsize)

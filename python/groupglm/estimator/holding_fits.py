@@ -22,13 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HoldsFits"]
 
-_PRIVATE = (
-    "_cohort",
-    "_fits",
-    "_group",
-    "_options",
-    "_read",
-)  # what a fit leaves besides its attributes
+# What a fit leaves besides its attributes.
+_PRIVATE = ("_cohort", "_fits", "_group", "_options", "_read")
 
 
 class HoldsFits:

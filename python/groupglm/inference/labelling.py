@@ -46,10 +46,7 @@ def label_clusters(
         return np.zeros(0, np.int32), np.zeros(0, np.int64)
     own = restricted(space, members)
     ones, neighbours = np.ones(len(members), np.float32), own.neighbours(_CONNECTIVITY)
-    weights = own.weights()
-    if weights is None:
-        return _core.label_clusters(ones, neighbours, 0.0, False)[:2]
-    return _core.label_clusters(ones, neighbours, 0.0, False, weights)[:2]
+    return _core.label_clusters(ones, neighbours, 0.0, False, own.weights())[:2]
 
 
 def keep_large_clusters(

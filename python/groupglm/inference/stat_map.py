@@ -93,10 +93,6 @@ class StatMap:
             and bool(tests.min() >= 0 and tests.max() <= 1)
         )
 
-    def values_or_zero(self) -> NDArray[np.float64]:
-        """Return the values, zero where nothing was tested, shape (n_values,)."""
-        return self.values if self.tested.all() else np.where(self.tested, self.values, 0.0)
-
     def as_z(self) -> StatMap:
         """Return the map of z-scores; a map of which nothing is known is taken for one."""
         if self.scale is None:

@@ -82,16 +82,9 @@ class ClusterFamily:
         self, maps: Floats, threshold: float, n_threads: int, *, two_sided: bool
     ) -> tuple[Floats, Floats]:
         """Return the largest size and the largest mass in each of several maps (n_maps, n_all)."""
-        rows = self._rows(maps)
-        sizes: NDArray[Any]
-        if self.weights is None:
-            sizes, masses = _core.cluster_maxima(
-                rows, self.neighbours, threshold, two_sided, n_threads
-            )
-        else:
-            sizes, masses = _core.cluster_maxima(
-                rows, self.neighbours, threshold, two_sided, n_threads, self.weights
-            )
+        sizes, masses = _core.cluster_maxima(
+            self._rows(maps), self.neighbours, threshold, two_sided, n_threads, self.weights
+        )
         return sizes.astype(np.float64), masses
 
     def tfce_maxima(
@@ -122,18 +115,12 @@ class ClusterFamily:
         Shapes: `statistic`, `least` (n_all,); returns (n,).
         """
         values, lowest = statistic[self.places], least[self.places]
-        found: NDArray[Any]
-        above = lowest - threshold
-        if self.weights is None:
-            labels, found, masses, _ = _core.label_clusters(
-                values, self.neighbours, threshold, two_sided
-            )
-        else:
-            labels, found, masses, _ = _core.label_clusters(
-                values, self.neighbours, threshold, two_sided, self.weights
-            )
-            above = self.weights * above
-        above = np.where(labels > 0, above, 0.0)
+        labels, found, masses, _ = _core.label_clusters(
+            values, self.neighbours, threshold, two_sided, self.weights
+        )
+        above = np.where(labels > 0, lowest - threshold, 0.0)
+        if self.weights is not None:
+            above *= self.weights
         sizes = np.append(0.0, found)[labels]
         return {
             "size": (sizes, sizes if self.weights is None else sizes * (1 - SUMMED)),

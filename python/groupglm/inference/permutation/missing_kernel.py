@@ -126,45 +126,34 @@ class PresentKernel:
         best = np.full(len(order), -np.inf)
         products = _PANEL * self.parts.n_images * self._rank * (_ONCE + len(order))
         work = np.cumsum(self._n_panels() * products) // (_PRODUCTS * max(1, n_threads))
-        for part in np.unique(work):
-            first, last = np.searchsorted(work, [part, part + 1])
-            found = self._part(
-                slice(first, last), data, order, signs, maps, least, method, n_threads
+        for part in np.unique(work):  # a fraction of a second's work each, then Ctrl-C is heard
+            found = _core.permuted_present_statistics(
+                data,
+                self.parts.effect,
+                self.parts.nuisance,
+                METHODS.index(method),
+                self.complete.two_sided,
+                self._part(slice(*np.searchsorted(work, [part, part + 1]))),
+                (self.heads, self.values),
+                (order, signs),
+                maps,
+                least,
+                n_threads,
             )
             np.maximum(best, found, out=best)
         return best
 
     def _part(
-        self,
-        chosen: slice,
-        data: Data,
-        order: Integers,
-        signs: Floats,
-        maps: Floats | None,
-        least: Floats | None,
-        method: Method,
-        n_threads: int,
-    ) -> Floats:
-        """Do some of the patterns: a fraction of a second's work, after which Ctrl-C is heard."""
+        self, chosen: slice
+    ) -> tuple[Integers, Integers, NDArray[np.bool_], Integers, Integers]:
+        """Return some of the patterns as the core takes them."""
         starts = self.patterns.starts[chosen.start : chosen.stop + 1]
-        return _core.permuted_present_statistics(
-            data,
-            self.parts.effect,
-            self.parts.nuisance,
-            METHODS.index(method),
-            self.complete.two_sided,
-            (
-                self.patterns.columns[starts[0] : starts[-1]],
-                starts - starts[0],
-                self.patterns.present[chosen],
-                self.nuisance_rank[chosen],
-                self.table[chosen],
-            ),
-            (self.heads, self.values),
-            (order, signs),
-            maps,
-            least,
-            n_threads,
+        return (
+            self.patterns.columns[starts[0] : starts[-1]],
+            starts - starts[0],
+            self.patterns.present[chosen],
+            self.nuisance_rank[chosen],
+            self.table[chosen],
         )
 
 
