@@ -6,7 +6,6 @@ A *case* is bytes: the first says which door the rest, as UTF-8, is given to.
 
 from __future__ import annotations
 
-import codecs
 import functools
 import json
 from collections.abc import Iterator
@@ -228,7 +227,6 @@ def _load() -> None:
         _check_formula(text)
     for text in SOUND_CONTRASTS:
         _check_contrast(text)
-    codecs.lookup("utf-8-sig")
 
 
 def _check_refusal(error: ValueError) -> None:

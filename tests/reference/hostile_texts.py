@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# Python's own parser imports them where a text has an escape or a byte order mark.
+_CODECS_OF_THE_PARSER = ("unicode_escape", "raw_unicode_escape", "utf-8-sig")
 _EVENTS = ("exec", "os.system", "subprocess.Popen", "pickle.find_class")
 _watched: list[str] = []
 _watching: list[bool] = []
@@ -30,6 +33,8 @@ def nothing_executed() -> Iterator[None]:
 
     What is imported within counts, so it must have been before.
     """
+    for codec in _CODECS_OF_THE_PARSER:
+        codecs.lookup(codec)
     if _watch not in _hooks:
         sys.addaudithook(_watch)
         _hooks.append(_watch)
