@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Where we differ from nilearn 0.14.1 on purpose: the one list of it.
 
-Each entry has a test of its name in tests/python/test_differences_*.py, which shows both answers on
+Each entry has a test of its name in tests/parity/test_differences_*.py, which shows both answers on
 the same input, and a row in docs/coming-from-nilearn.md. Run this file to print the rows.
 """
 

@@ -3,7 +3,7 @@
 
 Linear regression: Longley, Wampler 1 to 5, Filip, NoInt 1 and 2. Analysis of variance: SmLs 1
 and 4. One sample: NumAcc 1 and 3. The certified values were computed by NIST in 500 digits from
-the data as printed; tests/python/test_nist.py solves every regression once more in many digits, to
+the data as printed; tests/oracles/test_nist.py solves every regression once more in many digits, to
 show that none went astray in this copy.
 """
 

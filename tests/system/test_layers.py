@@ -206,3 +206,12 @@ def test_every_source_says_its_licence() -> None:
         if not re.match(r"(#|//) SPDX-License-Identifier: BSD-3-Clause\n", path.read_text("utf-8"))
     ]
     assert without == []
+
+
+def test_the_tests_are_in_folders_named_after_the_packages() -> None:
+    packages = {path.parent.name for path in (ROOT / "python/groupglm").glob("*/__init__.py")}
+    others = {"contract", "core", "cpp", "fuzz", "oracles", "parity", "reference", "system"}
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("**/*.py"))}
+
+    assert folders - others <= packages
+    assert not list((ROOT / "tests").glob("*.py"))
