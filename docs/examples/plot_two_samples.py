@@ -39,10 +39,18 @@ images[["participant_id", "condition"]].head(4)
 # -------------------
 # One column a condition, no intercept: each coefficient is the mean of its condition, and the
 # contrast is their difference. Right for two groups of *different* subjects; here it leaves the
-# differences between subjects in the error.
+# differences between subjects in the error. ``groupglm`` sees in the names of the files that each
+# subject has two maps, and in the design that nothing says so, and warns. We fit this model on
+# purpose, to see what is wrong with it, so we catch the warning and read it.
 conditions = pd.get_dummies(images["condition"], dtype=float)
 unpaired = SecondLevelModel(mask_img=study.mask_img)
-unpaired.fit(images["path"], design_matrix=conditions)
+with warnings.catch_warnings(record=True) as heard:
+    warnings.simplefilter("always")
+    unpaired.fit(images["path"], design_matrix=conditions)
+print(textwrap.fill(str(heard[0].message)))
+
+# %%
+# The fit goes on all the same:
 z_unpaired = unpaired.compute_contrast("vertical - horizontal")
 plot_glass_brain(
     z_unpaired,
@@ -182,8 +190,9 @@ plot_glass_brain(
 # %%
 # Common mistakes
 # ---------------
-# * Testing pairs as two groups, as above. It takes the maps of a subject for independent: weak
-#   where they are alike, and false, with too many findings, where they are negatively correlated.
+# * Testing pairs as two groups, as above, or silencing the warning. It takes the maps of a subject
+#   for independent: weak where they are alike, and false, with too many findings, where they are
+#   negatively correlated, or where the *mean* of both conditions is tested.
 # * Permuting without blocks. The null distribution is then that of other data than these.
 # * Building the condition and subject columns from lists in different orders. Here both come from
 #   one table whose rows are those of the maps.

@@ -109,6 +109,13 @@ DIFFERENCES = (
         "six subjects with two maps each do not have eleven degrees of freedom",
     ),
     Difference(
+        "repeated_subjects_in_a_design",
+        "several images a subject, and a design without columns for the subjects",
+        "as many independent observations as images",
+        "the same, with a warning, where it is known whose the images are",
+        "p-values are wrong where a subject's images resemble each other",
+    ),
+    Difference(
         "one_file_for_two_subjects",
         "one file as the maps of two subjects, under two names too",
         "fitted",

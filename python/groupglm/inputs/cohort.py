@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
+from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import warn_caller
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.inputs.first_level import (
@@ -107,7 +108,7 @@ def make_cohort(
         return TableCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
     if models:
         return FirstLevelCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
-    return ImageCohort(second_level_input, confounds, design_matrix)
+    return ImageCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
 
 
 def kind_of_data(second_level_input: Any) -> Kind:
@@ -139,7 +140,9 @@ class ImageCohort:
 
     has_one_kind = True
 
-    def __init__(self, images: Any, confounds: Any, design_matrix: Any) -> None:
+    def __init__(
+        self, images: Any, confounds: Any, design_matrix: Any, *, has_blocks: bool
+    ) -> None:
         if confounds is not None:
             raise ValueError(
                 "confounds are matched by subject label, which a list of images does not have; put "
@@ -155,7 +158,12 @@ class ImageCohort:
         names = _names_of(images)
         warn_of_shared_files(names)
         frame = load_design_matrix(design_matrix)
-        self._design = align_to_names(frame, _subjects_of(images, names, frame))
+        subjects = _subjects_of(images, names, frame)
+        self._design = align_to_names(frame, subjects)
+        # An index of labels alone may be of anything, unless it is called that of subjects.
+        known = any(subjects) or frame.index.name == LABEL
+        if known and not has_blocks:
+            warn_of_repeated_subjects(self._design.labels, self._design.frame)
         self.first_design = self._design.frame
 
     def kind(self, first_level_contrast: Any) -> None:
@@ -235,6 +243,8 @@ class TableCohort:
                 has_blocks=has_blocks,
             )
             check_design_matrix(self._designs[name].frame, len(maps))
+            if not has_blocks:
+                warn_of_repeated_subjects(labels, self._designs[name].frame)
         self.given = self._table.frame
         self.first_design = self._designs[self._table.map_names[0]].frame
         self.has_one_kind = len(self._designs) == 1

@@ -11,6 +11,7 @@ import numpy as np
 
 from groupglm.design.confounds import make_second_level_design_matrix
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
+from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import ImageError
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.spaces.registry import kind_of
@@ -111,6 +112,8 @@ class FirstLevelCohort:
         self._design = self._align(confounds, design_matrix, has_blocks=has_blocks)
         self.first_design = self._design.frame
         check_design_matrix(self.first_design, len(models))
+        if self._design.maps_have_labels and not has_blocks:
+            warn_of_repeated_subjects(self._design.labels, self.first_design)
 
     def _align(self, confounds: Any, design_matrix: Any, *, has_blocks: bool) -> AlignedDesign:
         labels = [model.subject_label for model in self.given]

@@ -11,13 +11,14 @@ import numpy as np
 from groupglm import _core
 from groupglm.design.collinearity import quote_names
 from groupglm.design.matrix import check_design_matrix, check_size, describe_dependence
+from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import RankDeficientWarning, warn_caller
 from groupglm.models.array_rows import ArrayRows
 from groupglm.models.base import fill
 from groupglm.models.results import OlsFit
 from groupglm.runtime.arguments import real_array, whole_number
 from groupglm.runtime.array_archives import check_type
-from groupglm.tabular.labels import align_arrays
+from groupglm.tabular.labels import align_arrays, subjects_of_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +76,9 @@ def fit_ols(
     -----
     groupglm.errors.RankDeficientWarning
         If columns of `X` are linearly dependent; the message names them.
+    UserWarning
+        If an index called ``subject_label`` or ``participant_id`` has a subject on several rows,
+        and `X` has no columns for the subjects.
 
     Notes
     -----
@@ -99,6 +103,7 @@ def fit_ols(
     rows = align_arrays({"X": X, "Y": Y}, "Y")
     matrix, names = _check_x(rows["X"])
     data = _check_y(rows["Y"], matrix.shape[0])
+    warn_of_repeated_subjects(subjects_of_arrays(rows), matrix, images="Y", matrix="X")
     threads = check_threads(n_threads)
     plan = OLS.prepare(matrix, names)
     try:

@@ -37,6 +37,7 @@ __all__ = [
     "plain_label",
     "refuse_twin_labels",
     "row_labels",
+    "subjects_of_arrays",
 ]
 
 LABEL = "subject_label"
@@ -187,6 +188,19 @@ def align_arrays(arguments: Mapping[str, Any], first: str) -> dict[str, Any]:
             )
         aligned[name] = arguments[name].iloc[order]
     return aligned
+
+
+def subjects_of_arrays(arguments: Mapping[str, Any]) -> list[str] | None:
+    """Return whose the rows of aligned arrays are; None unless an index is called so.
+
+    The labels of another index may be of anything, such as conditions.
+    """
+    import pandas as pd
+
+    for values in arguments.values():
+        if isinstance(values, pd.DataFrame | pd.Series) and values.index.name in LABEL_COLUMNS:
+            return [plain_label(str(label)) for label in values.index]
+    return None
 
 
 def _labels_of_arrays(arguments: Mapping[str, Any]) -> dict[str, list[str]]:

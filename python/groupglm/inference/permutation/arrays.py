@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import warn_caller
 from groupglm.group.fitted_group import VolumeMasker
 from groupglm.inference.permutation.cluster_families import ClusterFamily, cluster_families
@@ -24,7 +25,7 @@ from groupglm.runtime.arguments import check_truth, real_array
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.workers import is_remote
 from groupglm.spaces.registry import kind_of
-from groupglm.tabular.labels import align_arrays
+from groupglm.tabular.labels import align_arrays, subjects_of_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,6 +169,12 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         If arguments do not fit, values are missing, the variable cannot be estimated, or no
         permutation can test it.
 
+    Warns
+    -----
+    UserWarning
+        If an index called ``subject_label`` or ``participant_id`` has a subject on several rows,
+        and neither columns for the subjects nor `exchangeability_blocks` are given; among others.
+
     Notes
     -----
     As nilearn's function of this name; but data are permuted, not sign-flipped, when a confound is
@@ -226,10 +233,12 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
             "images to files that the workers can read, and use non_parametric_inference"
         )
     previous = resumable(resume, tested.shape[1])
-    source = ArraySource(data)
+    source, subjects = ArraySource(data), subjects_of_arrays(rows)
     results = []
     for column, state in zip(tested.T, previous, strict=True):
         X = _design(column, confounds, with_constant)
+        if exchangeability_blocks is None:
+            warn_of_repeated_subjects(subjects, X, images="target_vars", matrix="confounding_vars")
         contrast = np.eye(X.shape[1])[0]
         fit = fit_ols(X, data, n_threads=options.n_threads)
         results.append(

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A warning of several images of one subject that are taken for those of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from groupglm import _core
+from groupglm.errors import warn_caller
+from groupglm.messages import argument, either
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from groupglm.messages import Text
+
+__all__ = ["warn_of_repeated_subjects"]
+
+
+def warn_of_repeated_subjects(
+    labels: Sequence[str] | None,
+    design: ArrayLike,
+    *,
+    images: str | Text | None = None,
+    matrix: str | Text | None = None,
+) -> None:
+    """Warn where images of a subject count as independent, as no columns stand for subjects.
+
+    `labels` says whose each row is; None where that is not known. Least squares takes for
+    independent what the design leaves. A subject's images may be, if the design can give them a
+    level of their own: if their indicator is a combination of columns.
+    """
+    if labels is None or len(labels) != np.shape(design)[0]:
+        return
+    subjects, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    several = np.flatnonzero(counts > 1)
+    if not several.size or _have_levels(design, place == several[:, None]):
+        return
+    most = several[np.argmax(counts[several])]
+    warn_caller(
+        (images or either("second_level_input", "the study"))
+        + f" has {len(labels)} images of {len(subjects)} subjects ({counts[most]} of subject "
+        f"{str(subjects[most])!r}), and "
+        + (matrix or argument("design_matrix"))
+        + " has no columns for the subjects: the images count as independent, and p-values are "
+        "wrong where a subject's images resemble each other. Give one image a subject (such as "
+        "their mean or difference), a column for each subject, or "
+        + either("", "in Python ")
+        + argument("exchangeability_blocks")
+        + " of a permutation test"
+    )
+
+
+def _have_levels(design: ArrayLike, images: NDArray[np.bool_]) -> bool:
+    """Tell whether each row of `images` (n_subjects, n_images) is a combination of columns."""
+    try:
+        X = np.asarray(design, dtype=np.float64)
+    except (TypeError, ValueError):
+        return True  # it is refused elsewhere
+    if X.ndim != 2 or not np.isfinite(X).all():
+        return True
+    if X.shape[1] < len(images):
+        return False
+    lengths = np.linalg.norm(X, axis=0)
+    X = X / np.where(lengths > 0, lengths, 1)
+    wanted = (images / np.linalg.norm(images, axis=1, keepdims=True)).T
+    left = wanted - X @ np.linalg.lstsq(X, wanted, rcond=_core.RANK_TOLERANCE)[0]
+    return bool(np.linalg.norm(left, axis=0).max() <= _core.ESTIMABLE_TOLERANCE)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Several images of one subject, in a design that takes them for those of several."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from groupglm import SecondLevelModel, fit_ols, non_parametric_inference, permuted_ols
+from groupglm.cli import main
+
+SUBJECTS = [f"{number:02d}" for number in range(1, 6)]
+WHO = [subject for subject in SUBJECTS for _ in range(2)]
+VISIT = np.tile([0.0, 1.0], 5)
+PLAIN = pd.DataFrame({"intercept": 1.0, "visit": VISIT})
+WITH_SUBJECTS = pd.get_dummies(pd.Series(WHO), dtype=float).assign(visit=VISIT)
+CODED = WITH_SUBJECTS.assign(intercept=1.0).drop(columns=["01"])  # the same space of columns
+SOME = WITH_SUBJECTS.drop(columns=["03"])
+MESSAGE = (
+    r"second_level_input has 10 images of 5 subjects \(2 of subject '0[1-5]'\), and design_matrix "
+    r"has no columns for the subjects: .* Give one image a subject .* or exchangeability_blocks"
+)
+
+
+@pytest.fixture
+def images() -> list[Any]:
+    rng = np.random.default_rng(0)
+    values = np.pad(rng.normal(1, 1, size=(10, 4, 4, 4)), ((0, 0), *[(3, 3)] * 3))
+    return [nib.Nifti1Image(each, np.eye(4)) for each in values]  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def files(images: list[Any], tmp_path: Path) -> list[str]:
+    paths = [
+        tmp_path / f"sub-{who}_ses-{visit:.0f}.nii" for who, visit in zip(WHO, VISIT, strict=True)
+    ]
+    for image, path in zip(images, paths, strict=True):
+        nib.save(image, path)
+    return list(map(str, paths))
+
+
+def table_of(files: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"subject_label": WHO, "map_name": "a", "effects_map_path": files})
+
+
+@pytest.mark.parametrize("design", [PLAIN, SOME], ids=["none", "some"])
+@pytest.mark.parametrize("door", ["names", "series", "table", "design", "permutation"])
+def test_repeated_subjects_without_columns(
+    images: list[Any], files: list[str], door: str, design: pd.DataFrame
+) -> None:
+    labelled = design.assign(subject_label=WHO)
+    calls: dict[str, tuple[Any, pd.DataFrame]] = {
+        "names": (files, design),
+        "series": (pd.Series(images, index=WHO), labelled),
+        "table": (table_of(files), labelled),
+        "design": (images, labelled),
+        "permutation": (files, design),
+    }
+    given, matrix = calls[door]
+
+    def fit() -> object:
+        if door != "permutation":
+            return SecondLevelModel().fit(given, design_matrix=matrix)
+        return non_parametric_inference(
+            given, design_matrix=matrix, second_level_contrast="visit", n_perm=99, random_state=0
+        )
+
+    with pytest.warns(UserWarning, match=MESSAGE):
+        fit()
+
+
+@pytest.mark.parametrize("design", [WITH_SUBJECTS, CODED], ids=["dummies", "coded"])
+def test_columns_for_the_subjects_are_seen_in_any_coding(
+    files: list[str], design: pd.DataFrame
+) -> None:
+    """Warnings are errors here."""
+    SecondLevelModel().fit(files, design_matrix=design)
+    SecondLevelModel().fit(table_of(files), design_matrix=design.assign(subject_label=WHO))
+
+
+def test_blocks_say_what_belongs_together(files: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*different permutations.*|.*gives no p-value.*")
+        non_parametric_inference(
+            files,
+            design_matrix=PLAIN,
+            second_level_contrast="visit",
+            n_perm=31,
+            random_state=0,
+            exchangeability_blocks=np.repeat(np.arange(5), 2),
+        )
+
+
+def test_whose_images_are_must_be_known(images: list[Any], tmp_path: Path) -> None:
+    """No label, or an index that may be of conditions: nothing is said."""
+    SecondLevelModel().fit(images, design_matrix=PLAIN)
+    conditions = PLAIN.set_axis(np.where(VISIT > 0, "faces", "houses"))
+    SecondLevelModel().fit(images, design_matrix=conditions)
+    paths = [tmp_path / f"map{place}.nii" for place in range(10)]
+    for image, path in zip(images, paths, strict=True):
+        nib.save(image, path)
+    SecondLevelModel().fit(list(map(str, paths)), design_matrix=PLAIN)
+
+
+@pytest.mark.parametrize("name", ["subject_label", "participant_id"])
+def test_arrays_whose_rows_are_called_by_subject(name: str) -> None:
+    index = pd.Index(WHO, name=name)
+    values: Any = pd.DataFrame(np.random.default_rng(0).normal(size=(10, 3)), index=index)
+    plain, visit = PLAIN.set_index(index), pd.Series(VISIT, index=index)
+    with pytest.warns(UserWarning, match="^Y has 10 images of 5 subjects .* and X has no columns"):
+        fit_ols(plain, values)
+    with pytest.warns(UserWarning, match="^target_vars has 10 images of 5 subjects"):
+        permuted_ols(visit, values, n_perm=20, random_state=0)
+    fit_ols(WITH_SUBJECTS.set_index(index), values)
+    subjects = WITH_SUBJECTS[SUBJECTS].set_index(index)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*different permutations.*|.*gives no p-value.*")
+        permuted_ols(visit, values, subjects, False, n_perm=20, random_state=0)
+        blocks = pd.Series(np.repeat(np.arange(5), 2), index=index)
+        permuted_ols(visit, values, n_perm=20, random_state=0, exchangeability_blocks=blocks)
+    conditions = np.where(VISIT > 0, "faces", "houses")  # which name no subjects
+    fit_ols(PLAIN.set_axis(conditions), values.set_axis(conditions))
+
+
+@pytest.mark.parametrize("command", ["fit", "permute"])
+def test_a_command_whose_labels_tell_visits_apart(
+    files: list[str], tmp_path: Path, command: str
+) -> None:
+    """The names of the files say which visits are of one subject."""
+    result = CliRunner().invoke(
+        main,
+        [
+            command, *files, "--subject-pattern", r"(sub-\d+_ses-\d)", "--formula", "~ 1",
+            "--contrast", "Intercept", "--output", str(tmp_path / "out"),
+            *(["--n-perm", "20"] if command == "permute" else []),
+        ],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.output.split())
+    assert "the study has 10 images of 5 subjects (2 of subject '01'), and the design has" in told
+    assert "in Python exchangeability_blocks" in told
