@@ -227,7 +227,7 @@ def test_the_viewers_map_is_the_map(model: SecondLevelModel, report: HTMLReport)
 
 
 def test_images_are_compared_with_the_fit_and_with_each_other(model: SecondLevelModel) -> None:
-    group = model._fitted_for(None)
+    group = model._fits.of(None)
     found = look_at_images(group, np.array([5, 7], dtype=np.intp))
     Y = np.asarray(model.masker_.transform(model.second_level_input_), dtype=np.float64)
     X = model.design_matrix_.to_numpy(float)

@@ -22,8 +22,8 @@ from sklearn.exceptions import NotFittedError
 
 from groupglm import SecondLevelModel
 from groupglm.errors import NotEstimableError
+from groupglm.estimator.reporting import make_report
 from groupglm.plotting import template
-from groupglm.report.generating import make_report
 from groupglm.report.options import describe_weights, named_contrasts
 from reference.pages import AFFINE, SHAPE, N, Page, small_study
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
+from groupglm.estimator.second_level import fitted_group
 from groupglm.group.fitted_group import FittedGroup
 from groupglm.inference.permutation.images import ImageData
 from groupglm.report import data_quality
@@ -38,7 +39,7 @@ def fitted() -> FittedGroup:
     mask = nib.Nifti1Image(np.ones((30, 30, 30), np.uint8), np.eye(4))  # type: ignore[no-untyped-call]
     model = SecondLevelModel(mask_img=mask, minimize_memory=False, n_jobs=2)
     model.fit(images, design_matrix=pd.DataFrame({"one": np.ones(150)}))
-    return model._current()
+    return fitted_group(model)
 
 
 def look(group: FittedGroup, monkeypatch: pytest.MonkeyPatch) -> None:

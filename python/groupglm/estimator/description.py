@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator
 
 if TYPE_CHECKING:
-    from groupglm.group.fitted_group import FittedGroup
+    from groupglm.estimator.model_fits import ModelFits
 
-__all__ = ["FactsInRepr"]
+__all__ = ["describe"]
 
 
-class FactsInRepr(BaseEstimator):  # type: ignore[misc]
-    """The part of the estimator that says what it is fitted to, after scikit-learn's `repr`."""
-
-    _group: FittedGroup
-
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        """Show the parameters that are not the default and, once fitted, the fit in numbers."""
-        # scikit-learn breaks the lines of those objects only whose __repr__ is its own.
-        plain = type(type(self).__name__, (type(self),), {"__repr__": BaseEstimator.__repr__})
-        shown: Any = object.__new__(plain)
-        vars(shown).update(self.get_params(deep=False))
-        parameters = BaseEstimator.__repr__(shown, N_CHAR_MAX)
-        if not hasattr(self, "_group"):
-            return str(parameters)
-        return f"{parameters} fitted to {self._group.result.facts}"
+def describe(model: BaseEstimator, fits: ModelFits | None, max_characters: int) -> str:
+    """Write the parameters that are not the default and, once fitted, the fit in numbers."""
+    # scikit-learn breaks the lines of those objects only whose __repr__ is its own.
+    plain = type(type(model).__name__, (type(model),), {"__repr__": BaseEstimator.__repr__})
+    shown: Any = object.__new__(plain)
+    vars(shown).update(model.get_params(deep=False))
+    parameters = str(BaseEstimator.__repr__(shown, max_characters))
+    if fits is None or not fits.is_made:
+        return parameters
+    return f"{parameters} fitted to {fits.current.result.facts}"

@@ -3,25 +3,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import pandas as pd
-from sklearn.base import TransformerMixin
-from sklearn.utils.validation import check_is_fitted
-
-from groupglm.design.contrasts import contrast_matrix
 from groupglm.engine.row_cache import check_memory
-from groupglm.estimator.description import FactsInRepr
-from groupglm.estimator.fit_maps import VoxelwiseMaps
-from groupglm.estimator.saving import SavingMixin
+from groupglm.estimator.fitted_model import FittedModel
+from groupglm.estimator.model_fits import ModelFits, fit_kind
 from groupglm.group.fit_group import FitOptions
-from groupglm.group.fitted_group import MISSING, FittedGroup, Missing, VolumeMasker, statistic_of
-from groupglm.inputs import kind_of_data, make_cohort, maps_of_one_kind
-from groupglm.models.results import ContrastResult, StatType
-from groupglm.report import ReportingMixin
+from groupglm.group.fitted_group import MISSING, FittedGroup, Missing
+from groupglm.inputs import kind_of_data, make_cohort
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.paths import file_names
@@ -30,19 +20,18 @@ from groupglm.runtime.workers import check_jobs
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from sklearn.utils import Tags
+    import os
+    from collections.abc import Sequence
+
+    import pandas as pd
 
     from groupglm.inputs.first_level import FirstLevelModel
-    from groupglm.models.results import OlsFit
-    from groupglm.spaces.images import Image, ImageLike
+    from groupglm.spaces.images import ImageLike
 
-__all__ = ["SecondLevelModel", "fit_keeping_rows"]
-
-OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
+__all__ = ["SecondLevelModel", "fit_keeping_rows", "fitted_group"]
 
 
-class SecondLevelModel(VoxelwiseMaps, SavingMixin, ReportingMixin, TransformerMixin, FactsInRepr):  # type: ignore[misc]
+class SecondLevelModel(FittedModel):
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads the images and keeps a few numbers a voxel; a contrast is then a matter of
@@ -264,7 +253,7 @@ class SecondLevelModel(VoxelwiseMaps, SavingMixin, ReportingMixin, TransformerMi
     ) -> None:
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
-        self._options = FitOptions(
+        options = FitOptions(
             masking=kind_of_data(second_level_input).masking(
                 self.mask_img,
                 self.target_affine,
@@ -279,149 +268,20 @@ class SecondLevelModel(VoxelwiseMaps, SavingMixin, ReportingMixin, TransformerMi
             memory_budget=check_memory_budget(self.memory_budget),
             keep_rows=keep_rows,
         )
-        self._cohort = make_cohort(
+        cohort = make_cohort(
             second_level_input, confounds, design_matrix, allow_partial=allow_partial
         )
-        self._read = [*file_names(self.mask_img), *file_names(design_matrix)]
-        self._fits = {}
-        self.design_matrix_ = self._cohort.first_design
-        if self._cohort.has_one_kind:
-            self._fitted_for(None)
-        self.memory_ = self._options.memory
+        read = [*file_names(self.mask_img), *file_names(design_matrix)]
+        self._fits = ModelFits(cohort, partial(fit_kind, cohort, options), read)
+        if cohort.has_one_kind:
+            self._fits.of(None)
+        self.memory_ = options.memory
         self.confounds_ = confounds
-        self.second_level_input_ = self._cohort.given
+        self.second_level_input_ = cohort.given
 
-    def transform(self, X: Any) -> Any:
-        """Read images inside the mask of the fit.
-
-        Parameters
-        ----------
-        X : list or pandas.Series of images, one image, or a table of one kind of maps
-            On the grid of the fit.
-
-        Returns
-        -------
-        array, shape (n_images, n_voxels)
-            float32, or float64 where that is needed to hold the values exactly; NaN where an image
-            has none. ``set_output`` makes it a data frame with a column ``voxel_i_j_k`` a voxel.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        groupglm.errors.ImageError
-            If an image cannot be read.
-        """
-        check_is_fitted(self)
-        if isinstance(X, pd.DataFrame):
-            X = maps_of_one_kind(X)
-        return self.masker_.transform(X)
-
-    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
-        """Name the columns of `transform`: ``voxel_i_j_k`` by the voxel's place in the grid.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored; scikit-learn's convention.
-
-        Returns
-        -------
-        array of str, shape (n_voxels,)
-            In file order.
-        """
-        del input_features
-        return self._current().space.value_names()
-
-    @property
-    def masker_(self) -> VolumeMasker:
-        """Images to rows inside the mask and back: ``mask_img_``, ``transform``, its inverse."""
-        group = self._current()
-        return VolumeMasker(group.space, group.result.n_threads, group.fill)
-
-    @property
-    def mask_img_(self) -> Image:
-        """The mask, uint8."""
-        image: Image = self._current().space.mask_image()
-        return image
-
-    @property
-    def n_elements_(self) -> int:
-        """Number of voxels in the mask."""
-        return self._current().space.n_values
-
-    @property
-    def results_(self) -> OlsFit:
-        """The fit at the mask's voxels."""
-        return cast("OlsFit", self._current().result)  # which is all that this estimator fits
-
-    def __sklearn_tags__(self) -> Tags:
-        """Tell scikit-learn that the input is images, which may hold NaN, and not an array."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.allow_nan = self.missing != "raise"
-        tags.no_validation = True
-        return tags
-
-    def compute_contrast(
-        self,
-        second_level_contrast: Any = None,
-        first_level_contrast: Any = None,
-        second_level_stat_type: StatType | None = None,
-        output_type: str = "z_score",
-    ) -> Any:
-        """Compute the maps of a contrast.
-
-        Parameters
-        ----------
-        second_level_contrast : str, array_like or None
-            A column's name; a linear expression over column names such as ``"group - 0.5*age"``; a
-            vector, one number a column; a matrix or a list of names and expressions, whose rows are
-            tested together by an F statistic. None when the design has one column.
-        first_level_contrast : str, array, or list of them, optional
-            The map name to use from a table of maps; with first-level models, any contrast that
-            their ``compute_contrast`` takes, and mandatory; has no effect on images.
-        second_level_stat_type : {"t", "F"}, optional
-            Forces the statistic.
-        output_type : str, default="z_score"
-            "z_score", "stat", "p_value", "effect_size", "effect_variance" or "all".
-
-        Returns
-        -------
-        nibabel.nifti1.Nifti1Image, or dict of them with "all"
-            Maps on the grid of the images, zero outside the mask: float32, or float64 where values
-            leave its range. The effect size of an F contrast is 4-D: one volume a row. p-values of
-            t are one-sided.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        ValueError
-            If the contrast is none of the above, or cannot be estimated.
-        """
-        check_is_fitted(self)
-        check_choice("output_type", output_type, (*OUTPUT_TYPES, "all"))
-        check_choice("second_level_stat_type", second_level_stat_type, (None, "t", "F"))
-        group = self._fitted_for(first_level_contrast)
-        values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
-        stat_type = second_level_stat_type
-        if stat_type is None and values.ndim == 2 and len(values) == 1:
-            stat_type = "t"  # as nilearn: one row is one contrast
-        result = group.result.contrast(values, stat_type=stat_type)
-        label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
-        if output_type == "all":
-            return {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}
-        return self._map(result, output_type, label)
-
-    def _map(self, result: ContrastResult, kind: str, label: object) -> Image:
-        descrip = f"{kind} of contrast {label}"
-        if kind in ("stat", "z_score", "p_value"):
-            descrip = f"{result.stat_type} {descrip}"
-        image: Image = self._group.space.to_image(
-            getattr(result, kind), descrip, statistic=statistic_of(result, kind)
-        )
-        return image
+    def _forget(self) -> None:
+        for name in [name for name in vars(self) if name.endswith("_") or name == "_fits"]:
+            delattr(self, name)
 
 
 def fit_keeping_rows(
@@ -429,4 +289,9 @@ def fit_keeping_rows(
 ) -> FittedGroup:
     """Fit a model to images; the fit keeps their values, for what would read them again."""
     model._fit_anew(images, None, design_matrix, allow_partial=False, keep_rows=True)
-    return model._current()
+    return fitted_group(model)
+
+
+def fitted_group(model: FittedModel) -> FittedGroup:
+    """Return the fit that the model used last, for what works on spaces and rows."""
+    return model._group

@@ -183,7 +183,7 @@ def write_report(
     **options: Any,
 ) -> None:
     """Write the page of a fitted model."""
-    from groupglm.report.generating import make_report
+    from groupglm.estimator.reporting import make_report
 
     given = {
         "contrasts": dict(contrasts) or None,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from groupglm.cli.options.study import RunOptions
     from groupglm.cli.steps.study_design import Study
     from groupglm.estimator.second_level import SecondLevelModel
+    from groupglm.group.fitted_group import FittedGroup
     from groupglm.inference.permutation.images import ImageData
 
 __all__ = ["Estimate", "Reading", "write_common"]
@@ -123,12 +124,19 @@ class Estimate:
         fit_keeping_rows(model, images, design)
         return model
 
+    @property
+    def group(self) -> FittedGroup:
+        """The fit, for what works on its space and rows."""
+        from groupglm.estimator.second_level import fitted_group
+
+        return fitted_group(self.model)
+
     @cached_property
     def data(self) -> ImageData:
         """The maps' values, for the permutations of all contrasts."""
         from groupglm.inference.permutation.images import ImageData
 
-        return ImageData(self.model._current().rows)
+        return ImageData(self.group.rows)
 
     def facts(self, contrast: Contrast) -> dict[str, Any]:
         """Return what the sidecars of a contrast's maps say of it."""

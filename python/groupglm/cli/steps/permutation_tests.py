@@ -254,7 +254,7 @@ def _permute(
     from groupglm.inference.permutation.resuming import load_state
 
     outputs = permute_group(
-        fitted.model._current(),
+        fitted.group,
         fitted.data,
         np.array(contrast.weights, dtype=np.float64),
         check_options(

@@ -1,0 +1,484 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fitted model answers: contrasts, maps of the fit, a page, a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from groupglm.design.contrasts import contrast_matrix
+from groupglm.estimator.description import describe
+from groupglm.estimator.reporting import make_report
+from groupglm.estimator.saving import load_model, save_model
+from groupglm.group.fitted_group import VolumeMasker, statistic_of
+from groupglm.inputs import maps_of_one_kind
+from groupglm.runtime.arguments import check_choice, check_truth
+from groupglm.runtime.paths import given_path, refuse_inputs
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.utils import Tags
+
+    from groupglm.estimator.model_fits import ModelFits
+    from groupglm.group.fitted_group import FittedGroup, Missing, PartialZeros
+    from groupglm.models.results import ContrastResult, OlsFit, StatType
+    from groupglm.report import HTMLReport, PermutationTest
+    from groupglm.report.options import HeightControl, PlotType
+    from groupglm.spaces.images import Image, ImageLike
+
+__all__ = ["FittedModel"]
+
+OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
+
+
+class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A model as it is once it has been fitted, or loaded.
+
+    `residuals`, `predicted` and `r_square` are methods in nilearn's documentation up to 0.13 and
+    attributes with a trailing underscore from 0.14 on: both are here.
+    """
+
+    minimize_memory: bool
+    missing: Missing
+    second_level_input_: Any
+    _fits: ModelFits
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether `fit` has been called."""
+        return hasattr(self, "second_level_input_")
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Show the parameters that are not the default and, once fitted, the fit in numbers."""
+        return describe(self, self._fits if hasattr(self, "_fits") else None, N_CHAR_MAX)
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that the input is images, which may hold NaN, and not an array."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = self.missing != "raise"
+        tags.no_validation = True
+        return tags
+
+    @property
+    def _group(self) -> FittedGroup:
+        check_is_fitted(self)
+        return self._fits.current
+
+    @property
+    def design_matrix_(self) -> pd.DataFrame:
+        """The design matrix, one row an image."""
+        check_is_fitted(self)
+        return self._fits.design
+
+    def compute_contrast(
+        self,
+        second_level_contrast: Any = None,
+        first_level_contrast: Any = None,
+        second_level_stat_type: StatType | None = None,
+        output_type: str = "z_score",
+    ) -> Any:
+        """Compute the maps of a contrast.
+
+        Parameters
+        ----------
+        second_level_contrast : str, array_like or None
+            A column's name; a linear expression over column names such as ``"group - 0.5*age"``; a
+            vector, one number a column; a matrix or a list of names and expressions, whose rows are
+            tested together by an F statistic. None when the design has one column.
+        first_level_contrast : str, array, or list of them, optional
+            The map name to use from a table of maps; with first-level models, any contrast that
+            their ``compute_contrast`` takes, and mandatory; has no effect on images.
+        second_level_stat_type : {"t", "F"}, optional
+            Forces the statistic.
+        output_type : str, default="z_score"
+            "z_score", "stat", "p_value", "effect_size", "effect_variance" or "all".
+
+        Returns
+        -------
+        nibabel.nifti1.Nifti1Image, or dict of them with "all"
+            Maps on the grid of the images, zero outside the mask: float32, or float64 where values
+            leave its range. The effect size of an F contrast is 4-D: one volume a row. p-values of
+            t are one-sided.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        ValueError
+            If the contrast is none of the above, or cannot be estimated.
+        """
+        check_is_fitted(self)
+        check_choice("output_type", output_type, (*OUTPUT_TYPES, "all"))
+        check_choice("second_level_stat_type", second_level_stat_type, (None, "t", "F"))
+        group = self._fits.of(first_level_contrast)
+        values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
+        stat_type = second_level_stat_type
+        if stat_type is None and values.ndim == 2 and len(values) == 1:
+            stat_type = "t"  # as nilearn: one row is one contrast
+        result = group.result.contrast(values, stat_type=stat_type)
+        label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
+        if output_type == "all":
+            return {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}
+        return self._map(result, output_type, label)
+
+    def _map(self, result: ContrastResult, kind: str, label: object) -> Image:
+        descrip = f"{kind} of contrast {label}"
+        if kind in ("stat", "z_score", "p_value"):
+            descrip = f"{result.stat_type} {descrip}"
+        image: Image = self._group.space.to_image(
+            getattr(result, kind), descrip, statistic=statistic_of(result, kind)
+        )
+        return image
+
+    def transform(self, X: Any) -> Any:
+        """Read images inside the mask of the fit.
+
+        Parameters
+        ----------
+        X : list or pandas.Series of images, one image, or a table of one kind of maps
+            On the grid of the fit.
+
+        Returns
+        -------
+        array, shape (n_images, n_voxels)
+            float32, or float64 where that is needed to hold the values exactly; NaN where an image
+            has none. ``set_output`` makes it a data frame with a column ``voxel_i_j_k`` a voxel.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        groupglm.errors.ImageError
+            If an image cannot be read.
+        """
+        check_is_fitted(self)
+        if isinstance(X, pd.DataFrame):
+            X = maps_of_one_kind(X)
+        return self.masker_.transform(X)
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Name the columns of `transform`: ``voxel_i_j_k`` by the voxel's place in the grid.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored; scikit-learn's convention.
+
+        Returns
+        -------
+        array of str, shape (n_voxels,)
+            In file order.
+        """
+        del input_features
+        return self._group.space.value_names()
+
+    @property
+    def masker_(self) -> VolumeMasker:
+        """Images to rows inside the mask and back: ``mask_img_``, ``transform``, its inverse."""
+        group = self._group
+        return VolumeMasker(group.space, group.result.n_threads, group.fill)
+
+    @property
+    def mask_img_(self) -> Image:
+        """The mask, uint8."""
+        image: Image = self._group.space.mask_image()
+        return image
+
+    @property
+    def n_elements_(self) -> int:
+        """Number of voxels in the mask."""
+        return self._group.space.n_values
+
+    @property
+    def results_(self) -> OlsFit:
+        """The fit at the mask's voxels."""
+        return cast("OlsFit", self._group.result)  # which is all that this estimator fits
+
+    @property
+    def n_observations_(self) -> Image:
+        """Number of images that have each voxel, int32."""
+        image: Image = self._group.n_observations_image()
+        return image
+
+    @property
+    def n_zeros_(self) -> Image:
+        """Number of images that are exactly zero at each voxel, int32."""
+        image: Image = self._group.n_zeros_image()
+        return image
+
+    @property
+    def zeros_(self) -> PartialZeros:
+        """How many voxels are exactly zero in some images but not in others."""
+        return self._group.zeros
+
+    @property
+    def df_residual_(self) -> Image:
+        """Residual degrees of freedom of each voxel, int32."""
+        image: Image = self._group.df_residual_image()
+        return image
+
+    @property
+    def r_square_(self) -> Image:
+        """R-squared of each voxel, float32; needs ``minimize_memory=False``."""
+        image: Image = self._voxelwise().r_square_image()
+        return image
+
+    @property
+    def predicted_(self) -> Image:
+        """Fitted values, 4-D, one volume an image; needs ``minimize_memory=False``.
+
+        float32, or float64 where a value leaves its range.
+        """
+        image: Image = self._voxelwise().predicted_image()
+        return image
+
+    @property
+    def residuals_(self) -> Image:
+        """Residuals, 4-D, one volume an image; needs ``minimize_memory=False``.
+
+        float32, or float64 where a value leaves its range; NaN where an image has no value. The
+        images are read again, in batches: memory is that of the result, 4 (8) bytes a voxel and
+        image, besides what the fit took.
+        """
+        image: Image = self._voxelwise().residuals_image()
+        return image
+
+    def r_square(self) -> list[Image]:
+        """Return a list holding `r_square_`.
+
+        Returns
+        -------
+        list of one nibabel.nifti1.Nifti1Image
+            float32.
+
+        Raises
+        ------
+        AttributeError
+            With ``minimize_memory=True``.
+        """
+        return [self.r_square_]
+
+    def predicted(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
+        """Return a list holding `predicted_`.
+
+        Parameters
+        ----------
+        out : str or os.PathLike, optional
+            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
+            fit into memory; the image returned is that file's.
+
+        Returns
+        -------
+        list of one nibabel.nifti1.Nifti1Image
+            float32, or float64 where a value leaves its range; one volume an image.
+
+        Raises
+        ------
+        AttributeError
+            With ``minimize_memory=True``.
+        ValueError
+            If the file's name ends otherwise, or it is an image, mask or design matrix of this
+            model.
+        """
+        return [self._voxelwise().predicted_image(self._target(out))]
+
+    def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
+        """Return a list holding `residuals_`.
+
+        Parameters
+        ----------
+        out : str or os.PathLike, optional
+            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
+            fit into memory; the image returned is that file's.
+
+        Returns
+        -------
+        list of one nibabel.nifti1.Nifti1Image
+            float32, or float64 where a value leaves its range; one volume an image, NaN where an
+            image has no value.
+
+        Raises
+        ------
+        AttributeError
+            With ``minimize_memory=True``.
+        ValueError
+            If the file's name ends otherwise, or it is an image, mask or design matrix of this
+            model.
+        """
+        return [self._voxelwise().residuals_image(self._target(out))]
+
+    def _target(self, out: str | os.PathLike[str] | None) -> Path | None:
+        if out is None:
+            return None
+        path = given_path("out", out)
+        refuse_inputs("out", path, self._fits.files)
+        return path
+
+    def _voxelwise(self) -> FittedGroup:
+        if check_truth("minimize_memory", self.minimize_memory):
+            raise AttributeError(
+                "residuals, predicted and R-squared maps are refused with minimize_memory=True; "
+                "set `minimize_memory` to `False` when making the model, and fit it again"
+            )
+        return self._group
+
+    def generate_report(
+        self,
+        contrasts: Any = None,
+        title: str | None = None,
+        bg_img: ImageLike | None = "MNI152TEMPLATE",
+        threshold: float = 3.09,
+        alpha: float | Sequence[float] = 0.001,
+        cluster_threshold: int = 0,
+        height_control: HeightControl | Sequence[HeightControl | None] | None = "fpr",
+        min_distance: float = 8.0,
+        plot_type: PlotType = "slice",
+        display_mode: str | None = None,
+        report_dims: tuple[int, int] = (1600, 800),
+        *,
+        first_level_contrast: Any = None,
+        two_sided: bool = True,
+        cut_coords: Any = None,
+        permutations: Mapping[str, PermutationTest] | None = None,
+    ) -> HTMLReport:
+        """Write a page about the fit: data, design, and for each contrast map, clusters and peaks.
+
+        The page is one file that loads nothing. The images are read once more, in batches, to
+        compare them with each other and to show the data behind the peaks.
+
+        Parameters
+        ----------
+        contrasts : str, array_like, list of them, dict or None
+            One contrast as `compute_contrast` takes it, a list of them, or a dict of them by name.
+            A flat list of numbers is one contrast, an array of two axes one F contrast. None: a
+            page about data and design only.
+        title : str, optional
+            Heading of the page.
+        bg_img : image or None, default="MNI152TEMPLATE"
+            Picture behind the maps. The default is the MNI template if TemplateFlow's folder
+            (``$TEMPLATEFLOW_HOME``) or an installed nilearn has it, else a simulated brain of its
+            size, or, where the mask lies elsewhere, the outline of the mask; the page says so.
+            Nothing is downloaded. None: the outline.
+        threshold : float, default=3.09
+            Of z, with ``height_control=None``; else it has no effect.
+        alpha : float, default=0.001
+            Error rate that `height_control` is to hold; one for all of its corrections, or one
+            for each.
+        cluster_threshold : int, default=0
+            Smallest size of a cluster, in voxels.
+        height_control : {"fpr", "fdr", "bonferroni", None} or a list of them, default="fpr"
+            How the threshold is set: by the p-value of each voxel, by the false discovery rate, by
+            Bonferroni's correction, or not at all. A list: each contrast has a map and a table for
+            each correction.
+        min_distance : float, default=8.0
+            Smallest distance of peaks within a cluster, in mm.
+        plot_type : {"slice", "glass"}, default="slice"
+            Slices, or a glass brain.
+        display_mode : str, optional
+            "ortho", "x", "y", "z", "xz", "yx" or "yz", for a glass brain also "l", "r", "lr",
+            "lzr", "lyr", "lzry" or "lyrz". By default "z" for slices and "lzry" for a glass brain.
+        report_dims : tuple of 2 ints, default=(1600, 800)
+            Width and height of the frame in a notebook, in pixels; it is never wider than that.
+        first_level_contrast : str, array or list of them, optional
+            The kind of maps, as in `compute_contrast`.
+        two_sided : bool, default=True
+            Whether effects of both signs are looked for, each with half of alpha. An F contrast
+            has one tail.
+        cut_coords : int, sequence of float or mapping, optional
+            Where slices are, in mm, as in `groupglm.plotting.plot_stat_map`.
+        permutations : mapping of str to groupglm.report.PermutationTest, optional
+            Permutation tests of contrasts, by the contrast's name: the page shows their corrected
+            p-values beside the other results.
+
+        Returns
+        -------
+        groupglm.report.HTMLReport
+            Has ``save_as_html(path)``, ``open_in_browser()`` and ``get_standalone()``, and shows
+            itself in a notebook.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If a parameter has none of the values above, or a contrast is not one of the design.
+        groupglm.errors.ImageError
+            If an image cannot be read.
+
+        Warns
+        -----
+        UserWarning
+            If a parameter that was given has no effect beside another.
+        """
+        given = {name: value for name, value in locals().items() if name != "self"}
+        return make_report(self, given)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Save the fitted model, so that contrasts can be computed anywhere without the images.
+
+        About 8 (n_columns + 2) bytes a voxel. The format, zip of numpy arrays and JSON, is
+        described in `groupglm.estimator.model_file`; it is not a pickle.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, for instance ``model.groupglm``. Written whole or not at all; one that exists
+            is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file written.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        AttributeError
+            If the input has several kinds of maps, and none has been fitted yet.
+        ValueError
+            If the path is empty or too long, or leads to an image, mask or design matrix of this
+            model.
+        OSError
+            If the file cannot be written.
+        """
+        check_is_fitted(self)
+        return save_model(self, self._fits, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Load a model that `save` wrote.
+
+        Contrasts, R-squared and predictions are those of the model that was saved. What reads
+        images again, such as residuals, is refused: fit the model again for it. No code in the file
+        is executed.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file.
+
+        Returns
+        -------
+        SecondLevelModel
+            Fitted. Where a mask was given, ``mask_img`` is that of the fit.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is not a saved model, damaged, or of a later version; the message says what is
+            wrong.
+        """
+        model = cls()
+        model._fits = load_model(model, path)
+        return model

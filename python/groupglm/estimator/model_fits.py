@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The fits that a model holds, one a kind of maps: `ModelFits`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from groupglm.design.matrix import check_design_matrix, report_collinearity
+from groupglm.group.fit_group import FitOptions, fit_group
+from groupglm.models.ols import OLS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator
+
+    import pandas as pd
+
+    from groupglm.group.fitted_group import FittedGroup
+    from groupglm.inputs import Cohort
+
+__all__ = ["Kinds", "ModelFits", "fit_kind"]
+
+
+class Kinds(Protocol):
+    """What a cohort, read or saved, says of its kinds of maps."""
+
+    @property
+    def first_design(self) -> pd.DataFrame: ...  # noqa: D102
+
+    def kind(self, first_level_contrast: Any) -> Hashable:
+        """Check a first-level contrast and name the kind of maps it stands for."""
+        ...
+
+
+class ModelFits:
+    """The fits of a model, one a kind of maps.
+
+    A kind is fitted when it is first asked for, and its fit is kept. The current fit is the one
+    that was asked for last.
+
+    Parameters
+    ----------
+    kinds : Kinds
+        The kinds of maps that there are.
+    fit : callable
+        Takes a first-level contrast and returns the fit of its kind, and the design.
+    files : iterable of str
+        Files that were read for the fits, besides the images.
+    made : dict, optional
+        Fits that there are already, by kind.
+    current : int, optional
+        Which of them is the current one.
+    """
+
+    def __init__(
+        self,
+        kinds: Kinds,
+        fit: Callable[[Any], tuple[FittedGroup, pd.DataFrame]],
+        files: Iterable[str] = (),
+        made: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] | None = None,
+        current: int | None = None,
+    ) -> None:
+        self._kinds = kinds
+        self._fit = fit
+        self._files = list(files)
+        self._made = {} if made is None else made
+        self._current = None if current is None else list(self._made)[current]
+
+    def __iter__(self) -> Iterator[tuple[Hashable, FittedGroup, pd.DataFrame]]:
+        """Go over the kinds that were fitted: kind, fit and design."""
+        return ((kind, group, design) for kind, (group, design) in self._made.items())
+
+    def of(self, first_level_contrast: Any) -> FittedGroup:
+        """Return the fit of a kind of maps, which becomes the current one."""
+        kind = self._kinds.kind(first_level_contrast)
+        if kind not in self._made:
+            self._made[kind] = self._fit(first_level_contrast)
+        self._current = kind
+        return self._made[kind][0]
+
+    @property
+    def is_made(self) -> bool:
+        """Whether any kind has been fitted."""
+        return bool(self._made)
+
+    @property
+    def current(self) -> FittedGroup:
+        """The fit that was asked for last."""
+        if not self._made:
+            raise AttributeError(
+                "second_level_input has several kinds of maps, and none has been fitted yet; ask "
+                "for a contrast with first_level_contrast first"
+            )
+        return self._made[self._current][0]
+
+    @property
+    def design(self) -> pd.DataFrame:
+        """The design of the current fit; before any, that of the first kind of maps."""
+        return self._made[self._current][1] if self._made else self._kinds.first_design
+
+    @property
+    def files(self) -> list[str]:
+        """The names of the files that were read; of a loaded model, those of its images.
+
+        An image in memory has a name, but no file of that name.
+        """
+        images = (source.name for _, group, _ in self for source in group.sources)
+        return [*images, *self._files]
+
+
+def fit_kind(
+    cohort: Cohort, options: FitOptions, first_level_contrast: Any
+) -> tuple[FittedGroup, pd.DataFrame]:
+    """Fit a model to a kind of maps; returns the fit and the design."""
+    start = time.perf_counter()
+    sources = cohort.open(first_level_contrast, same_grid=not options.masking.resamples)
+    frame = cohort.design(first_level_contrast)
+    matrix = check_design_matrix(frame, len(sources))
+    names = tuple(str(name) for name in frame.columns)
+    plan = OLS.prepare(matrix, names)
+    if plan.rank == len(names):
+        report_collinearity(matrix, names)
+    group = fit_group(sources, plan, options)
+    options.progress.result(
+        f"Computation of second level model done: {len(sources)} images at "
+        f"{group.space.n_values} voxels in {time.perf_counter() - start:.2f} s."
+    )
+    return group, frame.copy()

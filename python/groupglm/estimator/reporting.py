@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The page of the estimator: its parameters, and the words that make it again."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from sklearn.utils.validation import check_is_fitted
+
+from groupglm.report.generating import report_on
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from groupglm.estimator.fitted_model import FittedModel
+    from groupglm.report import HTMLReport
+
+__all__ = ["make_report"]
+
+
+def make_report(model: FittedModel, given: Mapping[str, Any], *, command: str = "") -> HTMLReport:
+    """Write the page of a model; `given` has parameters of its ``generate_report``."""
+    check_is_fitted(model)
+    parameters = inspect.signature(model.generate_report).parameters
+    given = {**{name: own.default for name, own in parameters.items()}, **given}
+    return report_on(
+        model._fits,
+        given,
+        model_parameters=_changed(type(model).__init__, vars(model)),
+        report_parameters=_changed(model.generate_report, given),
+        command=command,
+    )
+
+
+def _changed(function: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are not the function's defaults, in its order."""
+    parameters = inspect.signature(function).parameters
+    return {
+        name: given[name]
+        for name, parameter in parameters.items()
+        if name in given and given[name] is not parameter.default
+        and not _equal(given[name], parameter.default)
+    }  # fmt: skip
+
+
+def _equal(first: Any, second: Any) -> bool:
+    simple = (str, int, float, bool, tuple)
+    return isinstance(first, simple) and isinstance(second, simple) and first == second
