@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import page_code
 import pytest
 
 _API = (page_code.DOCS / "api.rst").read_text(encoding="utf-8")
+_SECTION = re.compile(r"^ *(\w+)\n *-+\n(.*?)(?=^ *\w+\n *---|\Z)", re.MULTILINE | re.DOTALL)
 _LISTED = set(re.findall(r"^   ([a-zA-Z_][\w.]*)$", _API, re.MULTILINE))
 
 
@@ -58,3 +61,43 @@ def test_what_the_api_reference_lists_is_there(name: str) -> None:
     module, _, attribute = f"groupglm.{name}".rpartition(".")
     words = getattr(importlib.import_module(module), attribute).__doc__
     assert re.search(r"[a-z]\.$", words, re.MULTILINE)  # a sentence, not a signature only
+
+
+@pytest.mark.parametrize("name", sorted(_LISTED))
+def test_public_functions_document_their_parameters_and_results(name: str) -> None:
+    module, _, attribute = f"groupglm.{name}".rpartition(".")
+    listed = getattr(importlib.import_module(module), attribute)
+    functions = {"": listed}
+    if inspect.isclass(listed):
+        methods = inspect.getmembers(listed, callable)
+        functions = {own: f for own, f in methods if not own.startswith("_") and _is_ours(f)}
+        if "Attributes\n" not in (listed.__doc__ or "") and not issubclass(listed, BaseException):
+            functions[""] = listed.__init__  # users make it, or its parameters are its attributes
+    missing = []
+    for own, function in functions.items():
+        words = (listed if own == "" else function).__doc__ or ""
+        sections = dict(_SECTION.findall(words))
+        described = sections.get("Parameters", "")
+        missing += [
+            f"{own}({parameter})"
+            for parameter in _own_parameters(function)
+            if not re.search(rf"(^|[ ,*]){parameter}\b[\w, *]*( :|$)", described, re.MULTILINE)
+        ]
+        if own and _yields_something(function) and not {"Returns", "Yields"} & set(sections):
+            missing.append(f"{own} -> ")
+    assert not missing
+
+
+def _is_ours(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).startswith("groupglm.")
+
+
+def _own_parameters(function: Any) -> list[str]:
+    if not _is_ours(function) or inspect.isbuiltin(function):
+        return []
+    names = inspect.signature(function).parameters
+    return [name for name in names if name not in ("self", "cls") and not name.startswith("_")]
+
+
+def _yields_something(function: Any) -> bool:
+    return inspect.signature(function).return_annotation not in (None, "None")

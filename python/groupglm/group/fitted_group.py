@@ -55,7 +55,18 @@ class PartialZeros:
     are_missing: bool
 
     def sentence(self, images: str = "images") -> str:
-        """Say it in words, in the place of "images" those of the reader; without a full stop."""
+        """Say it in words, without a full stop.
+
+        Parameters
+        ----------
+        images : str, default="images"
+            The reader's word for images.
+
+        Returns
+        -------
+        str
+            The sentence.
+        """
         verb = "is" if self.n_partial == 1 else "are"
         return (
             f"{self.n_partial:,} of {self.n_voxels:,} voxels {verb} exactly zero in some {images} "

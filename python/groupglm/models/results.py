@@ -369,7 +369,14 @@ class OlsFit:
         return {"r_square": lambda: self.r_square}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the state as arrays by name, for a file; an empty one may be left out of it."""
+        """Return the state as arrays by name, for a file.
+
+        Returns
+        -------
+        dict of array
+            Shapes and names are those of `groupglm.estimator.model_file`. An empty array may be
+            left out.
+        """
         _, *parts = self.state_parts()
         own = dict(zip(_STATE, parts, strict=True))
         if not len(own["exponent"]):
@@ -377,7 +384,13 @@ class OlsFit:
         return own
 
     def words(self) -> Words:
-        """Return how a report speaks of the method."""
+        """Return how a report speaks of the method.
+
+        Returns
+        -------
+        Words
+            A plain phrase, one with its source, and the references.
+        """
         return Words(
             plain="fitted by ordinary least squares",
             cited="fitted by ordinary least squares (Searle, 1971)",

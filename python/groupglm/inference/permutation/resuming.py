@@ -137,7 +137,18 @@ class PermutationState:
         return min(map(len, self.null.values()), default=0)
 
     def extended(self, parts: list[dict[str, Floats]]) -> PermutationState:
-        """Return the state with further maxima."""
+        """Return the state with further maxima.
+
+        Parameters
+        ----------
+        parts : list of dict of array
+            Maxima by their names, for stretches of rearrangements that follow.
+
+        Returns
+        -------
+        PermutationState
+            A state of its own.
+        """
         names = self.null or (parts[0] if parts else {})
         null = {
             name: np.concatenate([*([self.null[name]] if self.null else []), *found])
@@ -173,7 +184,18 @@ class PermutationState:
             raise ResumeError(f"resume {reason}; leave out resume to begin anew", reason)
 
     def save(self, path: Path) -> None:
-        """Write the state to a .npz file, as a whole or not at all."""
+        """Write the state to a .npz file, as a whole or not at all.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file; one that exists is replaced.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
         null: dict[str, Any] = {f"null_{name}": x for name, x in self.null.items()}
         test = np.array([list(self.test), list(self.test.values())])
         with whole_or_not(path) as file:

@@ -82,7 +82,20 @@ class TailFit:
     smallest: float
 
     def p(self, observed: Floats, null: Floats) -> Floats:
-        """Return p-values, as `corrected_p` does, with the curve in place of counts."""
+        """Return p-values, with the curve in place of counts beyond `threshold`.
+
+        Parameters
+        ----------
+        observed : array, shape (n_voxels,)
+            Statistics of the data as they are.
+        null : array, shape (n_perm,)
+            The maxima that the curve was fitted to.
+
+        Returns
+        -------
+        array, shape (n_voxels,)
+            Corrected p-values.
+        """
         counted = corrected_p(observed, null)
         if self.kind == "gamma":
             curve = _gamma(self.parameters).sf(observed)

@@ -108,7 +108,18 @@ class PermutationResult:
         return self.state.null
 
     def logp(self, name: str) -> Floats:
-        """Return -log10 of the corrected p-values."""
+        """Return -log10 of the corrected p-values.
+
+        Parameters
+        ----------
+        name : str
+            A name of `p_value`.
+
+        Returns
+        -------
+        array, shape (n_voxels,)
+            -log10(p).
+        """
         return -np.log10(self.p_value[name])
 
 
