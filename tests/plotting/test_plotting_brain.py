@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from groupglm import SecondLevelModel
 from groupglm.datasets import simulate_one_sample_study
-from groupglm.plotting import plot_glass_brain, plot_stat_map, template
-from groupglm.plotting.brain import simulated_brain
-from groupglm.plotting.template import MNI, find_background
-from groupglm.plotting.volumes import Volume
+from groupglm.plotting import plot_glass_brain, plot_stat_map
+from groupglm.plotting.volume import template
+from groupglm.plotting.volume.brain import simulated_brain
+from groupglm.plotting.volume.template import MNI, find_background
+from groupglm.plotting.volume.volumes import Volume
 from reference.pages import Page
 
 

@@ -28,10 +28,10 @@ from groupglm.plotting import (
     plot_stat_map,
 )
 from groupglm.plotting.adjusted import adjust
-from groupglm.plotting.panels import choose_cuts
 from groupglm.plotting.reading_terms import read_terms
 from groupglm.plotting.scale import Scale
-from groupglm.plotting.volumes import Volume
+from groupglm.plotting.volume.panels import choose_cuts
+from groupglm.plotting.volume.volumes import Volume
 
 N = 24
 

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from groupglm.plotting import plot_glass_brain, plot_stat_map
-from groupglm.plotting.panels import GLASS_MODES, SLICE_MODES, Panel
-from groupglm.plotting.volumes import IN_PLANE, Volume
+from groupglm.plotting.volume.panels import GLASS_MODES, SLICE_MODES, Panel
+from groupglm.plotting.volume.volumes import IN_PLANE, Volume
 
 SHAPE = (30, 36, 28)
 VOXEL = (21, 8, 17)

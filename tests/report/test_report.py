@@ -245,7 +245,7 @@ def test_images_are_compared_with_the_fit_and_with_each_other(model: SecondLevel
         assert image.leverage == pytest.approx(hat[row], rel=1e-9)
         path = Path(str(model.second_level_input_[row]))
         assert image.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    np.testing.assert_array_equal(found.at_voxels, Y[:, [5, 7]])
+    np.testing.assert_array_equal(found.at_places, Y[:, [5, 7]])
 
 
 def test_outliers_are_flagged_and_others_are_not() -> None:
@@ -348,6 +348,7 @@ def test_many_columns_and_images_still_make_a_page() -> None:
 def test_the_package_carries_templates_style_and_program() -> None:
     import groupglm.report
 
-    folder = Path(groupglm.report.__file__).parent / "templates"
-    names = {path.name for path in folder.iterdir()}
-    assert {"page.html.j2", "parts.html.j2", "style.css", "page.js", "viewer.js"} <= names
+    folder = Path(groupglm.report.__file__).parent
+    names = {path.name for path in (folder / "templates").iterdir()}
+    assert {"page.html.j2", "parts.html.j2", "style.css", "page.js"} <= names
+    assert {"viewer.html.j2", "viewer.js"} <= {path.name for path in (folder / "volume").iterdir()}

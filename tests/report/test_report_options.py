@@ -23,7 +23,7 @@ from sklearn.exceptions import NotFittedError
 from groupglm import SecondLevelModel
 from groupglm.errors import NotEstimableError
 from groupglm.estimator.reporting import make_report
-from groupglm.plotting import template
+from groupglm.plotting.volume import template
 from groupglm.report.options import describe_weights, named_contrasts
 from reference.pages import AFFINE, SHAPE, N, Page, small_study
 
@@ -154,7 +154,7 @@ def test_a_contrast_that_cannot_be_estimated_is_refused() -> None:
 def test_every_view_makes_a_report(
     model: SecondLevelModel, plot_type: Literal["slice", "glass"]
 ) -> None:
-    from groupglm.plotting.panels import GLASS_MODES, SLICE_MODES
+    from groupglm.plotting.volume.panels import GLASS_MODES, SLICE_MODES
 
     for mode in SLICE_MODES if plot_type == "slice" else GLASS_MODES:
         report = model.generate_report(
@@ -281,7 +281,7 @@ def test_a_background_of_ones_own(model: SecondLevelModel, tmp_path: Path) -> No
 def test_nilearn_is_looked_at_but_not_imported() -> None:
     code = (
         "import sys\n"
-        "from groupglm.plotting.template import find_background\n"
+        "from groupglm.plotting.volume.template import find_background\n"
         "found = find_background('MNI152TEMPLATE', None)\n"
         "assert found is not None and not found.is_outline\n"
         "assert 'nilearn' not in sys.modules"

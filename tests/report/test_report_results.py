@@ -241,7 +241,7 @@ def test_where_nothing_survived_the_map_is_shown_through_its_peak(model: SecondL
 
 @pytest.mark.parametrize("limits", [(3.2905,), (2.0, 3.295, 6.0), (3.2905, np.inf)])
 def test_no_threshold_is_crossed_by_the_viewers_rounding(limits: tuple[float, ...]) -> None:
-    from groupglm.report.viewer import INFINITE, _rounded
+    from groupglm.report.volume.viewer import INFINITE, _rounded
 
     step = 0.01
     finite_limits = [limit for limit in limits if np.isfinite(limit)]

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from groupglm import SecondLevelModel, get_clusters_table, threshold_stats_img
-from groupglm.plotting.volumes import Volume
+from groupglm.plotting.volume.volumes import Volume
 from groupglm.report.findings import Finding, find
 from groupglm.report.options import ReportOptions
-from groupglm.report.viewer import map_payload
+from groupglm.report.volume.viewer import map_payload
 from reference.lesions import AFFINE, NO_PATIENT, SHAPE, expected_infinities, lesion_maps
 
 nib: Any = nibabel  # typed only in part

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groupglm.plotting.contrast import plot_contrast_matrix
     from groupglm.plotting.design import plot_design_correlation, plot_design_matrix
-    from groupglm.plotting.glass import plot_glass_brain
     from groupglm.plotting.histogram import plot_histogram
     from groupglm.plotting.peak import plot_peak
-    from groupglm.plotting.stat_map import plot_stat_map
+    from groupglm.plotting.volume.glass import plot_glass_brain
+    from groupglm.plotting.volume.stat_map import plot_stat_map
 
 __all__ = [
     "plot_contrast_matrix",
@@ -33,10 +33,10 @@ _HOME = {
     "plot_contrast_matrix": "contrast",
     "plot_design_correlation": "design",
     "plot_design_matrix": "design",
-    "plot_glass_brain": "glass",
+    "plot_glass_brain": "volume.glass",
     "plot_histogram": "histogram",
     "plot_peak": "peak",
-    "plot_stat_map": "stat_map",
+    "plot_stat_map": "volume.stat_map",
 }
 
 

@@ -7,6 +7,7 @@ by lightness, which prints in grey.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLUE",
+    "DARK",
     "GREY",
     "INK",
+    "LIGHT",
     "ON_DARK",
     "ON_LIGHT",
     "ORANGE",
     "SERIES",
+    "Look",
     "count_map",
     "diverging",
     "lookup_table",
@@ -42,6 +46,23 @@ _LIGHT_GROUND += ["#fdd9b5", "#fd8d3c", "#d94801", "#7f2704"]
 
 ON_DARK: Colormap = LinearSegmentedColormap.from_list("groupglm_on_dark", _DARK_GROUND, N=512)
 ON_LIGHT: Colormap = LinearSegmentedColormap.from_list("groupglm_on_light", _LIGHT_GROUND, N=512)
+
+
+@dataclass(frozen=True)
+class Look:
+    """The colours of a figure of maps.
+
+    Parameters
+    ----------
+    ground, ink : str
+        Colours of the ground and of the writing on it.
+    """
+
+    ground: str
+    ink: str
+
+
+DARK, LIGHT = Look("#000000", "#f2f2f2"), Look("#ffffff", "#1a1a1a")
 
 
 def diverging(*, dark: bool) -> Colormap:

@@ -11,8 +11,8 @@ import numpy as np
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
-from groupglm.plotting.volumes import Volume
 from groupglm.runtime.arguments import check_truth, real_array, real_number
+from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,12 +115,12 @@ def plot_histogram(
 
 
 def _read_map(image: ImageLike) -> StatMap:
-    """Read the z scores of a map's voxels that are neither zero nor NaN, as slices show them."""
-    from nibabel.nifti1 import Nifti1Image
-
-    volume = Volume.of(image, "z")
-    shown = volume.data != 0  # NaN has become zero
+    """Read the z scores of a map's places that are neither zero nor NaN, as pictures show them."""
+    kind = kind_of(image)
+    source, everywhere = kind.open_map(image, "z")
+    row = np.empty(everywhere.n_values, dtype=source.dtype)
+    everywhere.read_stored(source, row)
+    shown = (row != 0) & ~np.isnan(row)
     if not shown.any():
         raise ValueError("z holds no value but zero and NaN; give the z scores of a map")
-    mask = Nifti1Image(shown.astype(np.uint8), volume.affine)  # type: ignore[no-untyped-call]
-    return read_stat_map(image, mask).as_z()
+    return read_stat_map(image, everywhere.restrict(shown).mask_image()).as_z()

@@ -24,7 +24,7 @@ from groupglm.plotting.charts import (
 from groupglm.plotting.colors import BLUE, INK, ORANGE, SERIES
 from groupglm.plotting.reading_terms import read_terms
 from groupglm.runtime.arguments import check_text, real_array, real_number
-from groupglm.spaces.volume import open_images
+from groupglm.spaces.registry import kind_of, open_inputs
 from groupglm.tabular.labels import align_arrays
 from groupglm.tabular.levels import levels_of
 
@@ -106,7 +106,7 @@ def plot_peak(
         raise ValueError(f"level is {level!r}; it must be between 0 and 1, for instance 0.95")
     frame = load_design_matrix(design_matrix)
     if position is not None:
-        data = _read_voxel(values, position)
+        data = _read_place(values, position)
         frame = align_to_images(frame, values).frame
     else:
         rows = align_arrays({"design_matrix": frame, "values": values}, "values")
@@ -169,20 +169,21 @@ def _numbers(values: Any) -> NDArray[np.float64]:
     return data
 
 
-def _read_voxel(images: Any, position: tuple[float, float, float]) -> NDArray[np.float64]:
-    sources = open_images(images, argument="values")
-    grid = sources[0].grid
-    place = np.linalg.inv(grid.affine) @ [*position, 1.0]
-    voxel = np.floor(place[:3] + 0.5).astype(int)
-    if (voxel < 0).any() or (voxel >= grid.shape).any():
+def _read_place(images: Any, position: tuple[float, float, float]) -> NDArray[np.float64]:
+    sources = open_inputs(images, argument="values")
+    masking = kind_of(images).masking(None, None, None, None, zero_is_missing=False)
+    space = masking.as_stored(sources)
+    place = space.place_at(position)
+    if place is None:
+        begin = np.round(space.coordinates(np.array([0]))[0], 1).tolist()
         raise ValueError(
-            f"position {tuple(position)} is outside the images, whose {grid.shape} voxels begin at "
-            f"{np.round(grid.affine[:3, 3], 1).tolist()} mm; give a place in mm"
+            f"position {tuple(position)} is outside the images, whose {sources[0].extent} begin at "
+            f"{begin} mm; give a place in mm"
         )
-    index = np.array([np.ravel_multi_index(tuple(voxel), grid.shape, order="F")], dtype=np.intp)
+    only = space.restrict(np.arange(space.n_values) == place)
     data = np.empty((len(sources), 1))
     for row, source in zip(data, sources, strict=True):
-        source.read_into(row, index)
+        only.read_stored(source, row)
     data[~np.isfinite(data)] = np.nan
     return data[:, 0]
 

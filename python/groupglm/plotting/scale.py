@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from groupglm.plotting.panels import Look
+    from groupglm.plotting.colors import Look
 
 __all__ = ["Scale"]
 

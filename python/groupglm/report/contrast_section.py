@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,16 +12,11 @@ from groupglm.design.origins import origins_of
 from groupglm.inference.cluster_table import strongest_first
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.contrast import plot_contrast_matrix
-from groupglm.plotting.glass import draw_glass
 from groupglm.plotting.histogram import plot_histogram
-from groupglm.plotting.panels import glass_panels
 from groupglm.plotting.peak import draw_peak
 from groupglm.plotting.reading_terms import read_terms
-from groupglm.plotting.scale import Scale
-from groupglm.plotting.stat_map import draw_slices
-from groupglm.plotting.volumes import Volume
-from groupglm.report import permuted_words, words
-from groupglm.report.figures import Picture, chart, picture
+from groupglm.report import words
+from groupglm.report.figures import Picture, chart
 from groupglm.runtime.rounding import rounded
 from groupglm.tabular.levels import levels_of
 
@@ -32,100 +25,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
-    from groupglm.plotting.template import Background
     from groupglm.plotting.terms import Terms
+    from groupglm.report.contrast_results import ContrastResults
+    from groupglm.report.drawing import Drawing
     from groupglm.report.findings import Finding, Peak
-    from groupglm.report.options import ReportOptions
-    from groupglm.report.permuted_findings import PermutedFinding
 
-__all__ = ["ContrastResults", "contrast_section"]
+__all__ = ["contrast_section"]
 
 _LEVEL = 0.95
-_PLACES = "Places in mm; L and R are the subject's left and right"
 _MOST_CLUSTERS = 100  # a page with thousands would be slow, and nobody would read them
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """One map of a contrast on the page, with its words.
-
-    Parameters
-    ----------
-    finding : Finding
-        What was found.
-    options : ReportOptions
-        Looks.
-    title, headline, shown_where, explanation : str
-        What the page says of it; the explanation may be empty.
-    """
-
-    finding: Finding
-    options: ReportOptions
-    title: str
-    headline: str
-    shown_where: str
-    explanation: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class ContrastResults:
-    """All that was found of a contrast.
-
-    Parameters
-    ----------
-    findings : list of Finding
-        One a correction.
-    corrections : tuple of ReportOptions
-        The corrections.
-    permuted : list of PermutedFinding
-        By permutation; may be empty.
-    """
-
-    findings: list[Finding]
-    corrections: tuple[ReportOptions, ...]
-    permuted: list[PermutedFinding]
-
-    @property
-    def name(self) -> str:
-        """What the user calls the contrast."""
-        return self.findings[0].name
-
-    @cached_property
-    def results(self) -> list[Result]:
-        """Every map of the contrast: corrections in their order, then permutations."""
-        found = [
-            Result(
-                own,
-                options,
-                words.title(options, two_sided=own.two_sided),
-                words.headline(own),
-                _threshold(own),
-            )
-            for own, options in zip(self.findings, self.corrections, strict=True)
-        ]
-        for one in self.permuted:
-            said = permuted_words
-            found.append(
-                Result(
-                    one,
-                    self.corrections[0],
-                    said.title(one),
-                    said.headline(one),
-                    said.shown_where(one),
-                    said.explanation(one),
-                )
-            )
-        return found
-
-    @property
-    def leading(self) -> Result:
-        """The result whose peaks are shown: the first that has any."""
-        return next((one for one in self.results if one.finding.survived), self.results[0])
-
-    @property
-    def peaks(self) -> tuple[Peak, ...]:
-        """The peaks whose data are shown."""
-        return self.leading.finding.peaks
 
 
 def contrast_section(
@@ -133,8 +41,7 @@ def contrast_section(
     at_peaks: NDArray[np.float64] | None,
     group: FittedGroup,
     design: pd.DataFrame,
-    background: Background,
-    mask: Volume,
+    drawing: Drawing,
     *,
     first_map: int,
 ) -> dict[str, Any]:
@@ -163,7 +70,7 @@ def contrast_section(
                 "survived": result.finding.survived,
                 "shown_where": result.shown_where,
                 "explanation": result.explanation,
-                "map": _map(result, background, mask),
+                "map": drawing.map_picture(result),
                 **_table(result.finding),
                 "number": first_map + place,
             }
@@ -178,56 +85,6 @@ def contrast_section(
         ],
         "peaks_of": leading.title if several else "",
     }
-
-
-def _threshold(finding: Finding) -> str:
-    if not math.isfinite(finding.threshold):
-        return "no threshold controls the error rate asked for"
-    return f"{words.tested(two_sided=finding.two_sided)} > {words.z_text(finding.threshold)}"
-
-
-def _map(result: Result, background: Background, mask: Volume) -> Picture:
-    finding, options = result.finding, result.options
-    if not finding.survived:
-        return _map_without_survivors(result, background, mask)
-    glass = options.plot_type == "glass"
-    # Survivors are above the threshold and in clusters that are large enough; the scale marks it.
-    limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
-    shown = Volume.of_row(finding.space, finding.survivors)
-    scale = Scale.of(shown.data, np.nextafter(limit, 0), None, dark=not glass)
-    scale = replace(scale, signed=finding.two_sided)  # whichever signs survived
-    if glass:
-        panels = glass_panels(options.display_mode)
-        figure = draw_glass(shown, background, mask, scale, panels, None, "z")
-        kind = "Glass brain"
-    else:
-        figure = draw_slices(
-            shown, background, mask, scale, options.display_mode, options.cut_coords, None, "z"
-        )
-        kind = "Slices"
-    alt = f"{kind} of the map of {finding.name}. {result.headline}"
-    return picture(figure, alt, f"{_PLACES}; shown where {result.shown_where}.")
-
-
-def _map_without_survivors(result: Result, background: Background, mask: Volume) -> Picture:
-    """Draw the whole map through its highest peak: slices without any colour would say nothing."""
-    finding, options = result.finding, result.options
-    limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
-    row = np.where(np.isnan(finding.shown), 0, finding.shown)
-    values = Volume.of_row(finding.space, row)
-    one_tail = finding.result.stat_type == "F"
-    scale = Scale.of(values.data, None, None, dark=True, one_tail=one_tail)
-    scale = replace(scale, vmax=max(scale.vmax, limit))  # the colours stay below the threshold's
-    mode, cuts = options.display_mode, options.cut_coords
-    if cuts is None or options.plot_type == "glass":
-        mode, cuts = "ortho", finding.top.position
-    figure = draw_slices(values, background, mask, scale, mode, cuts, None, "z, no threshold")
-    alt = f"Slices of the map of {finding.name}. {result.headline}"
-    caption = (
-        f"{_PLACES}. Nothing survived ({result.shown_where}); this is the map without a "
-        "threshold, through its highest peak, and no evidence of an effect."
-    )
-    return picture(figure, alt, caption)
 
 
 def _histogram(finding: Finding) -> Picture | None:

@@ -84,13 +84,13 @@ class DataQuality:
     ----------
     images : tuple of ImageQuality
         In the order of the design's rows.
-    at_voxels : array, shape (n_images, k)
+    at_places : array, shape (n_images, k)
         The values at the voxels asked for; NaN where missing. None when the images could not be
         read: of them only the name and the leverage are known then.
     """
 
     images: tuple[ImageQuality, ...]
-    at_voxels: NDArray[np.float64] | None
+    at_places: NDArray[np.float64] | None
 
     @property
     def outliers(self) -> tuple[ImageQuality, ...]:
@@ -110,7 +110,7 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
         return _without_images(group)
     fit = _Fit(result.beta, result.residual_sd, result.mean, result.n_observations)
     hat = leverage(result.X)
-    at_voxels = np.full((len(group.sources), len(voxels)), np.nan)
+    at_places = np.full((len(group.sources), len(voxels)), np.nan)
     found: list[ImageQuality] = []
     hashes = _file_hashes([source.name for source in group.sources], result.n_threads)
     # Closed by name: an error's traceback would keep the threads that read until it is gone.
@@ -119,7 +119,7 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
             for offset, row in enumerate(rows):
                 place = first + offset
                 name = group.sources[place].name
-                at_voxels[place] = row[voxels]
+                at_places[place] = row[voxels]
                 digest = hashes[name]
                 numbers = fit.compare(row, result.X[place], hat[place])
                 found.append(
@@ -131,7 +131,7 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
                         is_file=digest is not None,
                     )
                 )
-    return DataQuality(_flagged(found), at_voxels)
+    return DataQuality(_flagged(found), at_places)
 
 
 def _without_images(group: FittedGroup) -> DataQuality:

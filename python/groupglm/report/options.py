@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.errors import printable, warn_caller
+from groupglm.report.drawing import check_views
 from groupglm.runtime.arguments import (
     check_choice,
     check_text,
@@ -62,7 +63,7 @@ class ReportOptions:
         given["two_sided"] = check_truth("two_sided", given["two_sided"])
         if given["display_mode"] is None:
             given["display_mode"] = "z" if given["plot_type"] == "slice" else "lzry"
-        _check_views(given)
+        check_views(given)
         return cls(**given)
 
 
@@ -123,22 +124,6 @@ def _check_thresholds(given: dict[str, Any]) -> None:
     if distance < 0:
         raise ValueError(f"min_distance is {distance}; it must be a distance in mm, zero or more")
     given.update(alpha=alpha, threshold=threshold, cluster_threshold=extent, min_distance=distance)
-
-
-def _check_views(given: dict[str, Any]) -> None:
-    from groupglm.plotting.panels import GLASS_MODES, SLICE_MODES, check_cuts, check_mode
-
-    slices = given["plot_type"] == "slice"
-    check_mode(given["display_mode"], SLICE_MODES if slices else GLASS_MODES)
-    if given["cut_coords"] is None:
-        return
-    if slices:
-        check_cuts(given["display_mode"], given["cut_coords"])
-    else:
-        warn_caller(
-            "cut_coords has no effect with plot_type='glass': a glass brain is not cut; give "
-            "plot_type='slice'"
-        )
 
 
 def named_contrasts(contrasts: Any, columns: list[str]) -> dict[str, NDArray[np.float64]]:

@@ -14,25 +14,23 @@ import numpy as np
 from markupsafe import Markup
 
 from groupglm.errors import printable
-from groupglm.plotting.template import MUCH_OUTSIDE, find_background
-from groupglm.plotting.volumes import Volume
 from groupglm.report import permuted_words, redo, words
-from groupglm.report.contrast_section import ContrastResults, contrast_section
+from groupglm.report.contrast_results import ContrastResults
+from groupglm.report.contrast_section import contrast_section
 from groupglm.report.data_quality import look_at_images
-from groupglm.report.data_section import data_section, mask_picture
+from groupglm.report.data_section import data_section
 from groupglm.report.design_section import design_section
+from groupglm.report.drawing import drawing_of
 from groupglm.report.findings import find
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.script import python_script
-from groupglm.report.viewer import background_payload, map_payload, threshold_of
-from groupglm.spaces.volume.space import volume_space
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
-    from groupglm.plotting.template import Background
+    from groupglm.report.drawing import Drawing
     from groupglm.report.options import ReportOptions
     from groupglm.report.permutation_test import PermutationTest
 
@@ -68,11 +66,7 @@ class Request:
 def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> str:
     """Write the page."""
     options = request.corrections[0]
-    space = volume_space(group.space)
-    mask = Volume(space.mask.astype(np.uint8), space.grid.affine)
-    background = find_background(options.bg_img, mask)
-    if background is None:  # there is always a mask
-        raise AssertionError
+    drawing = drawing_of(group, options, request.report_parameters)
     findings = [
         [find(name, weights, group, correction) for correction in request.corrections]
         for name, weights in request.contrasts.items()
@@ -87,17 +81,15 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         ContrastResults(own, request.corrections, further)
         for own, further in zip(findings, permuted, strict=True)
     ]
-    voxels = [peak.place for contrast in contrasts for peak in contrast.peaks]
-    quality = look_at_images(group, np.array(voxels, dtype=np.intp))
+    places = [peak.place for contrast in contrasts for peak in contrast.peaks]
+    quality = look_at_images(group, np.array(places, dtype=np.intp))
     sections, taken, n_maps = [], 0, 0
     for contrast in contrasts:
-        data = quality.at_voxels
+        data = quality.at_places
         if data is not None:
             data = data[:, taken : taken + len(contrast.peaks)]
         taken += len(contrast.peaks)
-        sections.append(
-            contrast_section(contrast, data, group, design, background, mask, first_map=n_maps)
-        )
+        sections.append(contrast_section(contrast, data, group, design, drawing, first_map=n_maps))
         n_maps += len(contrast.results)
     versions = redo.versions()
     script = python_script(
@@ -107,17 +99,18 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "title": options.title or f"Group analysis of {len(group.sources)} images",
         "summary": words.summary(group, quality),
         "corrections": [words.correction(own) for own in request.corrections] if findings else [],
-        "methods": _methods(group, contrasts, request, versions),
+        "methods": _methods(drawing, contrasts, request, versions),
         "references": [
             *words.references(group, request.corrections),
             *permuted_words.references([one for own in permuted for one in own]),
         ],
         "data": data_section(group, quality),
-        "mask_picture": mask_picture(group, background, mask),
-        "background_note": _background_note(background, mask),
+        "space": drawing.facts(),
+        "mask_picture": drawing.mask_picture(),
+        "note": drawing.note,
         "design": design_section(group, design),
         "contrasts": sections,
-        "viewer": _viewer(contrasts, background, mask),
+        "viewer": drawing.viewer(contrasts),
         "versions": versions,
         "script": script.code,
         "script_notes": script.notes,
@@ -129,49 +122,15 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
 
 
 def _methods(
-    group: FittedGroup,
+    drawing: Drawing,
     contrasts: list[ContrastResults],
     request: Request,
     versions: dict[str, str],
 ) -> str:
     found = [contrast.findings for contrast in contrasts]
-    text = words.methods(group, found, request.corrections, versions)
+    text = words.methods(drawing.group, drawing.resolution, found, request.corrections, versions)
     permuted = [finding for contrast in contrasts for finding in contrast.permuted]
     return f"{text} {permuted_words.methods(permuted)}" if permuted else text
-
-
-def _viewer(
-    contrasts: list[ContrastResults], background: Background, mask: Volume
-) -> dict[str, Any] | None:
-    if not contrasts:
-        return None
-    maps: list[dict[str, Any]] = []
-    for contrast in contrasts:
-        first = len(maps)
-        for place, result in enumerate(contrast.results):
-            name = (
-                contrast.name if len(contrast.results) == 1 else f"{contrast.name}: {result.title}"
-            )
-            # The corrections of a contrast have one map of z, which is kept once.
-            shared = first if 0 < place < len(contrast.findings) else None
-            own = contrast.findings if result.finding in contrast.findings else [result.finding]
-            thresholds = [threshold_of(finding) for finding in own]
-            maps.append(map_payload(result.finding, name, mask, thresholds, shared))
-    return {"background": background_payload(background, mask), "maps": maps}
-
-
-def _background_note(background: Background, mask: Volume) -> str:
-    """Say what is behind the maps, and whether the mask seems to lie elsewhere."""
-    note = background.description
-    if background.is_outline:
-        return note
-    outside = background.share_outside(mask)
-    if outside > MUCH_OUTSIDE:
-        note += (
-            f" {outside:.0%} of the mask lies outside the brain in that picture: are the images in "
-            "the same space?"
-        )
-    return note
 
 
 def _for_a_page(command: str) -> str:
@@ -196,10 +155,10 @@ def _all_parameters(corrections: Sequence[ReportOptions]) -> dict[str, str]:
 def _render(context: Mapping[str, Any]) -> str:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    folder = importlib.resources.files("groupglm.report") / "templates"
+    folder = importlib.resources.files("groupglm.report")
 
     def read(name: str) -> str:
-        return (folder / name).read_text(encoding="utf-8")
+        return folder.joinpath(*name.split("/")).read_text(encoding="utf-8")
 
     environment = Environment(
         loader=FunctionLoader(read),
@@ -208,11 +167,14 @@ def _render(context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    files = {"style": "templates/style.css", "program": "templates/page.js"}
+    if context["viewer"] is not None:
+        files["views"] = context["viewer"]["program"]
     parts = {
         name: Markup(read(file))  # noqa: S704  (our own files)
-        for name, file in (("style", "style.css"), ("program", "page.js"), ("views", "viewer.js"))
+        for name, file in files.items()
     }
-    text = environment.get_template("page.html.j2").render(**context, **parts)
+    text = environment.get_template("templates/page.html.j2").render(**context, **parts)
     # Lone surrogates, which no page can hold, stand for file names that are not in UTF-8. Control
     # characters of names are no text of HTML either; programs and maps on the page hold none.
     return printable(text.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm.runtime import rounding
-from groupglm.spaces.volume.space import volume_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +77,7 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
         "raise": "refused",
     }[group.missing]
     n_missing = sum(image.n_missing for image in quality.images)
-    if quality.at_voxels is None:  # what was missing at the fit is known from its counts
+    if quality.at_places is None:  # what was missing at the fit is known from its counts
         n_missing = int((len(group.sources) - np.asarray(result.n_observations)).sum())
     gaps = f" Missing values were {missing} ({n_missing:,} in all)." if n_missing else ""
     return (
@@ -205,18 +204,19 @@ def tested(*, two_sided: bool) -> str:
 
 def methods(
     group: FittedGroup,
+    resolution: str,
     findings: Sequence[Sequence[Finding]],
     corrections: Sequence[ReportOptions],
     versions: dict[str, str],
 ) -> str:
     """Return a paragraph for a paper, numbers filled in; findings by contrast and correction."""
     result = group.result
-    zooms = f" {TIMES} ".join(f"{edge:g}" for edge in _edges(group))
+    fine = f" ({resolution})" if resolution else ""
     text = (
         f"Group analysis was a mass-univariate general linear model, "
         f"{result.words().cited} with groupglm {versions['groupglm']} (Python "
         f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
-        f"images of {len(group.sources)} inputs ({zooms} mm voxels) were modelled at "
+        f"images of {len(group.sources)} inputs{fine} were modelled at "
         f"{group.space.n_values:,} voxels with the regressors {listed(result.column_names, 40)}, "
         f"leaving {rounding.span(result.df_residual)} residual degrees of freedom."
     )
@@ -229,11 +229,6 @@ def methods(
         for own, options in zip(zip(*findings, strict=True), corrections, strict=True):
             text += f" {_threshold_for_paper(own, options)}"
     return text
-
-
-def _edges(group: FittedGroup) -> list[float]:
-    edges = np.linalg.norm(volume_space(group.space).grid.affine[:3, :3], axis=0)
-    return [round(float(edge), 3) for edge in edges]
 
 
 def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions) -> str:

@@ -167,6 +167,11 @@ class Space(Protocol):
         ...
 
     @property
+    def place_words(self) -> tuple[str, str]:
+        """What one place is called, and several: ``("voxel", "voxels")``."""
+        return "place", "places"
+
+    @property
     def measure_unit(self) -> str:
         """The unit of `measure`: ``mm3``, ``mm2``, or what is counted."""
         return self.unit

@@ -176,6 +176,12 @@ class CompositeSpace(Space):
         return _one({space.unit for space in self.members.values()})
 
     @property
+    def place_words(self) -> tuple[str, str]:
+        """What places are called, if all members call them the same."""
+        words = {space.place_words for space in self.members.values()}
+        return words.pop() if len(words) == 1 else super().place_words
+
+    @property
     def measure_unit(self) -> str:
         """The unit of `measure`, if all members have one; else places are counted."""
         return _one({space.measure_unit for space in self.members.values()})

@@ -78,6 +78,7 @@ class VolumeSpace:
 
     tag: ClassVar[str] = "volume"
     unit: ClassVar[str] = "voxels"
+    place_words: ClassVar[tuple[str, str]] = ("voxel", "voxels")
     measure_unit: ClassVar[str] = "mm3"
 
     grid: Grid

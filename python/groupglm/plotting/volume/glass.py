@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.plotting.colors import LIGHT
 from groupglm.plotting.kind import kind_of
-from groupglm.plotting.panels import LIGHT, Panel, glass_panels, lay_out
 from groupglm.plotting.scale import Scale
-from groupglm.plotting.stat_map import drawn_bounds
-from groupglm.plotting.template import MNI, Background, find_background
-from groupglm.plotting.volumes import IN_PLANE, Volume
+from groupglm.plotting.volume.panels import Panel, glass_panels, lay_out
+from groupglm.plotting.volume.stat_map import drawn_bounds
+from groupglm.plotting.volume.template import MNI, Background, find_background
+from groupglm.plotting.volume.volumes import IN_PLANE, Volume
 from groupglm.runtime.arguments import check_text, check_truth
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.plotting.colors import lookup_table
-from groupglm.plotting.stat_map import drawn_bounds
-from groupglm.plotting.volumes import Volume
+from groupglm.plotting.volume.stat_map import drawn_bounds
+from groupglm.plotting.volume.volumes import Volume
 from groupglm.report.permuted_findings import PermutedFinding
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from groupglm.plotting.template import Background
+    from groupglm.plotting.volume.template import Background
     from groupglm.report.findings import Finding
 
 __all__ = ["background_payload", "map_payload", "threshold_of"]

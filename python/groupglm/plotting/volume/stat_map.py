@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.plotting.colors import DARK
 from groupglm.plotting.kind import kind_of
-from groupglm.plotting.panels import DARK, SLICE_MODES, Panel, check_mode, choose_cuts, lay_out
 from groupglm.plotting.scale import Scale
-from groupglm.plotting.template import MNI, Background, find_background
-from groupglm.plotting.volumes import Bounds, Volume
+from groupglm.plotting.volume.panels import SLICE_MODES, Panel, check_mode, choose_cuts, lay_out
+from groupglm.plotting.volume.template import MNI, Background, find_background
+from groupglm.plotting.volume.volumes import IN_PLANE, Bounds, Volume
 from groupglm.runtime.arguments import check_text, check_truth
 
 if TYPE_CHECKING:
@@ -156,8 +157,6 @@ def drawn_bounds(mask: Volume, background: Background | None) -> Bounds:
 
 def _keep_limits(ax: Axes, panel: Panel, bounds: Bounds) -> None:
     """Set the view again, which drawing a picture may have moved."""
-    from groupglm.plotting.volumes import IN_PLANE
-
     first, second = IN_PLANE[panel.axis]
     ax.set_xlim(bounds.low[first], bounds.high[first])
     ax.set_ylim(bounds.low[second], bounds.high[second])

@@ -13,18 +13,17 @@ from matplotlib.patheffects import withStroke
 
 from groupglm.plotting.charts import plain
 from groupglm.plotting.figure import Figure
-from groupglm.plotting.volumes import IN_PLANE, Bounds, Volume
+from groupglm.plotting.volume.volumes import IN_PLANE, Bounds, Volume
 from groupglm.runtime.arguments import real_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from groupglm.plotting.colors import Look
+
 __all__ = [
-    "DARK",
     "GLASS_MODES",
-    "LIGHT",
     "SLICE_MODES",
-    "Look",
     "Panel",
     "check_cuts",
     "check_mode",
@@ -188,23 +187,6 @@ def _strongest(axis: str, n_cuts: int, values: Volume, bounds: Bounds) -> list[f
         gaps = [min(abs(place - other) for other in chosen) for place in spread]
         chosen.append(float(spread[int(np.argmax(gaps))]))
     return sorted(chosen)
-
-
-@dataclass(frozen=True)
-class Look:
-    """The colours of a figure of maps.
-
-    Parameters
-    ----------
-    ground, ink : str
-        Colours of the ground and of the writing on it.
-    """
-
-    ground: str
-    ink: str
-
-
-DARK, LIGHT = Look("#000000", "#f2f2f2"), Look("#ffffff", "#1a1a1a")
 
 
 def lay_out(

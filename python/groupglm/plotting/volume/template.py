@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import ImageError
-from groupglm.plotting.brain import simulated_brain
-from groupglm.plotting.volumes import Volume
+from groupglm.plotting.volume.brain import simulated_brain
+from groupglm.plotting.volume.volumes import Volume
 from groupglm.runtime.paths import file_names
 
 if TYPE_CHECKING:

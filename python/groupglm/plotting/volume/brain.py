@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from groupglm.plotting.volumes import Volume
+from groupglm.plotting.volume.volumes import Volume
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""All that was found of a contrast, with the words for it: `ContrastResults`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from groupglm.report import permuted_words, words
+
+if TYPE_CHECKING:
+    from groupglm.report.findings import Finding, Peak
+    from groupglm.report.options import ReportOptions
+    from groupglm.report.permuted_findings import PermutedFinding
+
+__all__ = ["ContrastResults", "Result"]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One map of a contrast on the page, with its words.
+
+    Parameters
+    ----------
+    finding : Finding
+        What was found.
+    options : ReportOptions
+        Looks.
+    title, headline, shown_where, explanation : str
+        What the page says of it; the explanation may be empty.
+    """
+
+    finding: Finding
+    options: ReportOptions
+    title: str
+    headline: str
+    shown_where: str
+    explanation: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ContrastResults:
+    """All that was found of a contrast.
+
+    Parameters
+    ----------
+    findings : list of Finding
+        One a correction.
+    corrections : tuple of ReportOptions
+        The corrections.
+    permuted : list of PermutedFinding
+        By permutation; may be empty.
+    """
+
+    findings: list[Finding]
+    corrections: tuple[ReportOptions, ...]
+    permuted: list[PermutedFinding]
+
+    @property
+    def name(self) -> str:
+        """What the user calls the contrast."""
+        return self.findings[0].name
+
+    @cached_property
+    def results(self) -> list[Result]:
+        """Every map of the contrast: corrections in their order, then permutations."""
+        found = [
+            Result(
+                own,
+                options,
+                words.title(options, two_sided=own.two_sided),
+                words.headline(own),
+                _threshold(own),
+            )
+            for own, options in zip(self.findings, self.corrections, strict=True)
+        ]
+        for one in self.permuted:
+            said = permuted_words
+            found.append(
+                Result(
+                    one,
+                    self.corrections[0],
+                    said.title(one),
+                    said.headline(one),
+                    said.shown_where(one),
+                    said.explanation(one),
+                )
+            )
+        return found
+
+    @property
+    def leading(self) -> Result:
+        """The result whose peaks are shown: the first that has any."""
+        return next((one for one in self.results if one.finding.survived), self.results[0])
+
+    @property
+    def peaks(self) -> tuple[Peak, ...]:
+        """The peaks whose data are shown."""
+        return self.leading.finding.peaks
+
+
+def _threshold(finding: Finding) -> str:
+    if not math.isfinite(finding.threshold):
+        return "no threshold controls the error rate asked for"
+    return f"{words.tested(two_sided=finding.two_sided)} > {words.z_text(finding.threshold)}"

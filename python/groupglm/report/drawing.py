@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a page shows of one kind of data: `Drawing`, and where a kind has one of its own."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+from groupglm.errors import warn_caller
+from groupglm.runtime.rounding import span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from groupglm.group.fitted_group import FittedGroup
+    from groupglm.report.contrast_results import ContrastResults, Result
+    from groupglm.report.figures import Picture
+    from groupglm.report.options import ReportOptions
+
+__all__ = ["Drawing", "check_views", "drawing_of"]
+
+# The folder of each kind of data that is drawn, by the tag of its spaces. Each offers `drawing_of`.
+_FOLDERS = {"volume": "groupglm.report.volume"}
+_OF_PICTURES = ("bg_img", "plot_type", "display_mode", "cut_coords")
+
+
+class Drawing:
+    """What a page shows of a space and of the maps in it: of data that nothing draws, numbers.
+
+    Parameters
+    ----------
+    group : FittedGroup
+        The fit.
+    """
+
+    def __init__(self, group: FittedGroup) -> None:
+        self.group = group
+
+    @property
+    def note(self) -> str:
+        """What is behind the maps, as a sentence."""
+        return ""
+
+    @property
+    def resolution(self) -> str:
+        """How fine the data are, for the methods: ``2 x 2 x 2 mm voxels``; empty if not known."""
+        return ""
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what there is to say of the space, by name."""
+        one, many = self.group.space.place_words
+        return [
+            ("mask", f"{self.group.space.n_values:,} {many}"),
+            (f"images at a {one}", span(self.group.result.n_observations)),
+        ]
+
+    def mask_picture(self) -> Picture | None:
+        """Draw the mask and how many images have each place."""
+        return None
+
+    def map_picture(self, result: Result) -> Picture | None:
+        """Draw one map of a contrast."""
+        del result
+        return None
+
+    def viewer(self, contrasts: Sequence[ContrastResults]) -> dict[str, Any] | None:
+        """Return what the page's viewer shows: ``section`` and ``program``, its files, and data."""
+        del contrasts
+        return None
+
+
+def drawing_of(group: FittedGroup, options: ReportOptions, given: Mapping[str, Any]) -> Drawing:
+    """Return the drawing of a fit's kind of data; `given` are the options that the user gave."""
+    folder = _FOLDERS.get(group.space.tag)
+    if folder is not None:
+        return cast("Drawing", importlib.import_module(folder).drawing_of(group, options))
+    useless = [name for name in _OF_PICTURES if name in given]
+    if useless:
+        warn_caller(
+            f"{', '.join(useless)} has no effect: data of kind {group.space.tag!r} are not drawn; "
+            "leave it out"
+        )
+    return Drawing(group)
+
+
+def check_views(given: Mapping[str, Any]) -> None:
+    """Check the options of pictures, before any data are known: they are named after volumes'."""
+    importlib.import_module(_FOLDERS["volume"]).check_views(given)

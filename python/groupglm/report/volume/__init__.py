@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a page shows of volumes: slices, glass brains, the grid, and a viewer."""
+
+from __future__ import annotations
+
+from groupglm.report.volume.drawing import drawing_of
+from groupglm.report.volume.views import check_views
+
+__all__ = ["check_views", "drawing_of"]
