@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from groupglm.cli.steps.study_design import Study
     from groupglm.estimator.second_level import SecondLevelModel
     from groupglm.group.fitted_group import FittedGroup
-    from groupglm.inference.permutation.images import ImageData
+    from groupglm.inference.permutation.group_test import ImageData
 
 __all__ = ["Estimate", "Reading", "write_common"]
 
@@ -134,7 +134,7 @@ class Estimate:
     @cached_property
     def data(self) -> ImageData:
         """The maps' values, for the permutations of all contrasts."""
-        from groupglm.inference.permutation.images import ImageData
+        from groupglm.inference.permutation.group_test import ImageData
 
         return ImageData(self.group.rows)
 

@@ -249,7 +249,7 @@ def _state(outputs: Outputs, contrast: Contrast) -> Path:
 def _permute(
     fitted: Estimate, contrast: Contrast, how: Permutations, options: RunOptions, progress: Path
 ) -> tuple[Mapping[str, Any], int]:
-    from groupglm.inference.permutation.images import permute_group
+    from groupglm.inference.permutation.group_test import permute_group
     from groupglm.inference.permutation.options import check_options
     from groupglm.inference.permutation.resuming import load_state
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Permutation tests, from the doors inwards.
 
-`images` and `arrays` are the doors: they check what they are given, make the `options`, and offer
-data row by row. `testing` runs a test: `partition` splits the design into effect and nuisance,
-`present` says which images each voxel has, `exchange` which rearrangements there are, `choosing`
-takes the kernel (`kernels`, or `present_kernel` where values are missing, on the scale of
-`equivalent`), `null` collects the distributions, `tails` turns them into p-values, and `resuming`
-keeps them for a later run.
+`images` and `arrays` are the doors: they check what they are given and make the `options`.
+`group_test` tests a contrast of a group that is fitted already. `testing` runs a test: `partition`
+splits the design into effect and nuisance, `missing_values` says which images each place has,
+`exchange` which rearrangements there are. `planning` takes the kernel: one of `kernels`, or the
+`missing_kernel` where values are missing, whose statistics `equivalent_statistic` brings to one
+scale. `cluster_families` makes clusters and enhanced statistics, `null_distribution` collects the
+maxima, `p_values` and `tails` turn them into p-values, and `resuming` keeps them for a later run.
 """

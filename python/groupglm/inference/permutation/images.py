@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,66 +13,31 @@ from groupglm import _core
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix
 from groupglm.engine.row_cache import check_memory
-from groupglm.errors import warn_caller
 from groupglm.group.fit_group import FitOptions, fit_group
-from groupglm.group.fitted_group import statistic_of
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
-from groupglm.inference.permutation.cluster_families import cluster_families
+from groupglm.inference.permutation.group_test import ImageData, permute_group
 from groupglm.inference.permutation.missing_values import refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
-from groupglm.inference.permutation.resuming import digest_of
-from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.inputs import Cohort, kind_of_data, make_cohort
-from groupglm.messages import argument
 from groupglm.models.ols import OLS
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
-from groupglm.spaces.statistic import Statistic
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.engine.group_rows import GroupRows
     from groupglm.group.fitted_group import FittedGroup, Missing
     from groupglm.inference.permutation.kernels import Method
-    from groupglm.inference.permutation.resuming import PermutationState
     from groupglm.inference.permutation.tails import Tail
-    from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image
     from groupglm.spaces.kinds import Masking
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]
 
-__all__ = ["ImageData", "non_parametric_inference", "permute_group"]
-
-
-@dataclass(eq=False)
-class ImageData:
-    """The values of a group of images: read once here, and by each worker for itself."""
-
-    rows: GroupRows
-    _digest: str | None = None
-
-    def load(self, n_threads: int) -> Data:
-        """Return the data, shape (n_images, n_voxels)."""
-        if self.rows.kept is None:
-            self.rows.n_threads = n_threads
-        return self.rows.keep(check_memory_budget(None)).array()
-
-    def digest(self) -> str:
-        """Return a hash of the data, which must have been loaded with the threads wanted."""
-        if self._digest is None:
-            self._digest = digest_of(self.load(1))
-        return self._digest
-
-    def name_voxels(self, columns: NDArray[np.int64]) -> str:
-        """Name the first places that columns of the data are at."""
-        return self.rows.space.name_places(columns)
+__all__ = ["non_parametric_inference"]
 
 
 def non_parametric_inference(
@@ -314,43 +279,6 @@ def non_parametric_inference(
     return permute_group(group, data, values, options, label=label, resume=previous)
 
 
-def permute_group(
-    group: FittedGroup,
-    data: ImageData,
-    contrast: Floats,
-    options: PermutationOptions,
-    *,
-    label: object,
-    resume: PermutationState | Path | None = None,
-) -> Image | PermutationOutputs:
-    """Test a contrast of a fitted group by permutation.
-
-    Shapes: `contrast` (n_columns,).
-    """
-    if contrast.ndim == 2 and options.two_sided:
-        warn_caller(
-            argument("two_sided_test") + " has no effect on an F contrast, which has one tail"
-        )
-    parametric = group.result.contrast(contrast)
-    result = permutation_test(
-        group.result.X,
-        contrast,
-        data,
-        parametric.stat,
-        group.result.df_residual,
-        options,
-        families=lambda: cluster_families(group.space, options.connectivity),
-        resume=resume,
-    )
-    # Welch's statistic, and G, have degrees of freedom of their own at each voxel.
-    statistic = (
-        Statistic(result.letter)
-        if options.variance_groups is not None
-        else statistic_of(parametric, "stat")
-    )
-    return _images(result, group.space, options, statistic, f"of contrast {label}")
-
-
 def _fit(
     cohort: Cohort,
     second_level_contrast: Any,
@@ -399,27 +327,3 @@ def _with_intercept(
     zeros = np.zeros((*values.shape[:-1], 1))
     X = np.ascontiguousarray(np.column_stack([X, np.ones(len(X))]))
     return X, (*names, "intercept added by model_intercept"), np.concatenate([values, zeros], -1)
-
-
-def _images(
-    result: PermutationResult,
-    space: Space,
-    options: PermutationOptions,
-    statistic: Statistic,
-    of_contrast: str,
-) -> Image | PermutationOutputs:
-    def logp_image(name: str) -> Image:
-        descrip = f"-log10 p corrected, max {name} {of_contrast}"
-        image: Image = space.to_image(result.logp(name), descrip, statistic=Statistic("logp"))
-        return image
-
-    letter = result.letter
-    if not options.need_neighbours and letter in result.p_value:
-        return logp_image(letter)
-    images = {}
-    for name, values in result.observed.items():
-        kind = statistic if name == letter else Statistic(name)
-        images[name] = space.to_image(values, f"{name} {of_contrast}", statistic=kind)
-        if name in result.p_value:
-            images[f"logp_max_{name}"] = logp_image(name)
-    return PermutationOutputs(images, (result,))

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A contrast of a group that is fitted already, tested by permutation: `permute_group`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from groupglm.errors import warn_caller
+from groupglm.group.fitted_group import statistic_of
+from groupglm.inference.permutation.arrays import PermutationOutputs
+from groupglm.inference.permutation.cluster_families import cluster_families
+from groupglm.inference.permutation.resuming import digest_of
+from groupglm.inference.permutation.testing import PermutationResult, permutation_test
+from groupglm.messages import argument
+from groupglm.runtime.budget import check_memory_budget
+from groupglm.spaces.statistic import Statistic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from groupglm.engine.group_rows import GroupRows
+    from groupglm.group.fitted_group import FittedGroup
+    from groupglm.inference.permutation.options import PermutationOptions
+    from groupglm.inference.permutation.resuming import PermutationState
+    from groupglm.spaces.base import Space
+    from groupglm.spaces.images import Image
+
+    Floats = NDArray[np.float64]
+    Data = NDArray[np.float32] | NDArray[np.float64]
+
+__all__ = ["ImageData", "permute_group"]
+
+
+@dataclass(eq=False)
+class ImageData:
+    """The values of a group of images: read once here, and by each worker for itself."""
+
+    rows: GroupRows
+    _digest: str | None = None
+
+    def load(self, n_threads: int) -> Data:
+        """Return the data, shape (n_images, n_voxels)."""
+        if self.rows.kept is None:
+            self.rows.n_threads = n_threads
+        return self.rows.keep(check_memory_budget(None)).array()
+
+    def digest(self) -> str:
+        """Return a hash of the data, which must have been loaded with the threads wanted."""
+        if self._digest is None:
+            self._digest = digest_of(self.load(1))
+        return self._digest
+
+    def name_voxels(self, columns: NDArray[np.int64]) -> str:
+        """Name the first places that columns of the data are at."""
+        return self.rows.space.name_places(columns)
+
+
+def permute_group(
+    group: FittedGroup,
+    data: ImageData,
+    contrast: Floats,
+    options: PermutationOptions,
+    *,
+    label: object,
+    resume: PermutationState | Path | None = None,
+) -> Image | PermutationOutputs:
+    """Test a contrast of a fitted group by permutation.
+
+    Shapes: `contrast` (n_columns,).
+    """
+    if contrast.ndim == 2 and options.two_sided:
+        warn_caller(
+            argument("two_sided_test") + " has no effect on an F contrast, which has one tail"
+        )
+    parametric = group.result.contrast(contrast)
+    result = permutation_test(
+        group.result.X,
+        contrast,
+        data,
+        parametric.stat,
+        group.result.df_residual,
+        options,
+        families=lambda: cluster_families(group.space, options.connectivity),
+        resume=resume,
+    )
+    # Welch's statistic, and G, have degrees of freedom of their own at each voxel.
+    statistic = (
+        Statistic(result.letter)
+        if options.variance_groups is not None
+        else statistic_of(parametric, "stat")
+    )
+    return _images(result, group.space, options, statistic, f"of contrast {label}")
+
+
+def _images(
+    result: PermutationResult,
+    space: Space,
+    options: PermutationOptions,
+    statistic: Statistic,
+    of_contrast: str,
+) -> Image | PermutationOutputs:
+    def logp_image(name: str) -> Image:
+        descrip = f"-log10 p corrected, max {name} {of_contrast}"
+        image: Image = space.to_image(result.logp(name), descrip, statistic=Statistic("logp"))
+        return image
+
+    letter = result.letter
+    if not options.need_neighbours and letter in result.p_value:
+        return logp_image(letter)
+    images = {}
+    for name, values in result.observed.items():
+        kind = statistic if name == letter else Statistic(name)
+        images[name] = space.to_image(values, f"{name} {of_contrast}", statistic=kind)
+        if name in result.p_value:
+            images[f"logp_max_{name}"] = logp_image(name)
+    return PermutationOutputs(images, (result,))
