@@ -36,23 +36,41 @@ class ArgumentError(ValueError):
 
     Attributes
     ----------
-    argument, found, wanted : str
-        Its name, what it is, and what it must be.
-    remedy : str
-        What to do; empty where `wanted` says it.
+    argument, found : str
+        The argument's name, and what it is.
+    wanted, remedy : str
+        What it must be, and what to do; empty where the rest says it.
+
+    Examples
+    --------
+    >>> print(ArgumentError("n_perm", "-1", "a whole number", "give 10000"))
+    n_perm is -1; it must be a whole number; give 10000
     """
 
-    def __init__(self, name: str, found: str, wanted: str, remedy: str = "") -> None:
-        told = argument(name) + f" is {found}; it must be {wanted}" + (remedy and "; " + remedy)
-        super().__init__(_safe(told))
+    def __init__(
+        self, name: str, found: str, wanted: str = "", remedy: str = "", *, verb: str = "is"
+    ) -> None:
+        message = argument(name) + f" {verb} " + found
+        message += ("; it must be " + wanted) if wanted else ""
+        message += ("; " + remedy) if remedy else ""
+        super().__init__(_safe(message))
         self.argument, self.found, self.wanted, self.remedy = name, found, wanted, remedy
+        self._verb = verb
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.argument, self.found, self.wanted, self.remedy)
+        parts = (self.argument, self.found, self.wanted, self.remedy)
+        return _argument_error, (type(self), parts, self._verb)
 
 
 class ArgumentTypeError(ArgumentError, TypeError):
     """An argument of another type than it must have."""
+
+
+def _argument_error(
+    kind: type[ArgumentError], parts: tuple[str, str, str, str], verb: str
+) -> ArgumentError:
+    """Put an error together again that another process has sent."""
+    return kind(*parts, verb=verb)
 
 
 class _NamingError(ValueError):

@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self, TypeAlias
 
-__all__ = ["Arguments", "Naming", "Text", "argument", "arguments", "either"]
+__all__ = [
+    "Arguments",
+    "Naming",
+    "Text",
+    "Wording",
+    "argument",
+    "arguments",
+    "either",
+    "text_of",
+]
 
 _NAME_ALONE: Any = object()
 
@@ -20,9 +29,11 @@ class Arguments(NamedTuple):
     """Arguments that a message speaks of together, one as a rule.
 
     Each is a name and its value as Python writes it, or None where only the name is spoken of.
+    `kind` sorts names that no signature lists, such as the entities of a file's name.
     """
 
     given: tuple[tuple[str, str | None], ...]
+    kind: str = ""
 
     def __str__(self) -> str:
         return " and ".join(
@@ -47,6 +58,7 @@ class _Either(NamedTuple):
 
 _Piece: TypeAlias = str | Arguments | _Either
 Naming: TypeAlias = Callable[[Arguments], str]
+Wording: TypeAlias = "Callable[[Text], str]"
 
 
 class Text(str):
@@ -106,9 +118,15 @@ def argument(name: str, value: Any = _NAME_ALONE, *, shown: str | None = None) -
     return Text.of(Arguments(((name, shown if value is _NAME_ALONE else repr(value)),)))
 
 
-def arguments(**shown: str | None) -> Text:
+def arguments(kind: str = "", /, **shown: str | None) -> Text:
     """Speak of arguments that mean something together, with their values as Python writes them."""
-    return Text.of(Arguments(tuple(shown.items())))
+    return Text.of(Arguments(tuple(shown.items()), kind))
+
+
+def text_of(error: BaseException) -> str:
+    """Return the message of an error, as a `Text` if it is one."""
+    message = error.args[0] if error.args else None
+    return message if isinstance(message, Text) else str(error)
 
 
 def either(in_python: str, in_shell: str) -> Text:

@@ -23,6 +23,7 @@ from nilearn.glm.first_level import FirstLevelModel
 from groupglm import SecondLevelModel
 from groupglm.bids import collect_maps, find_participants
 from groupglm.bids.entities import read_name
+from groupglm.cli.wording import as_options
 from reference.bids import effect, touch, write_json
 
 
@@ -84,10 +85,10 @@ def test_nodes_of_fitlins_are_entities(tmp_path: Path) -> None:
     [
         (
             {"task": "y"},
-            r"by task: task x \(2 maps\), y \(1 map\).*--task x \(in Python, task='x'\)",
+            r"by task: task x \(2 maps\), y \(1 map\).*such as by task='x'$",
         ),
-        ({"space": "MNI"}, r"by space: space MNI \(1 map\), none \(2 maps\).*--space MNI"),
-        ({"contrast": "b"}, r"by contrast: contrast a \(2 maps\), b \(1 map\).*--contrast a"),
+        ({"space": "MNI"}, r"by space: space MNI \(1 map\), none \(2 maps\).*by space='MNI'"),
+        ({"contrast": "b"}, r"by contrast: contrast a \(2 maps\), b \(1 map\).*by contrast='a'$"),
     ],
 )
 def test_several_kinds_are_refused(tmp_path: Path, others: dict[str, str], said: str) -> None:
@@ -99,11 +100,14 @@ def test_several_kinds_are_refused(tmp_path: Path, others: dict[str, str], said:
 @pytest.mark.parametrize(
     ("entities", "said"),
     [
-        ({"run": "2"}, r"differ in run\. Choose, such as by --run 2 \(in Python, run='2'\)"),
-        ({"ses": "b"}, r"differ in session\. Choose, such as by --session b \(in Python, session"),
+        (
+            {"run": "2"},
+            r"differ in run\. Choose, such as by run='2', or the maps without run by run=''$",
+        ),
+        ({"ses": "b"}, r"differ in session\. Choose, such as by session='b', or the maps without"),
         (
             {"acq": "ap"},
-            r"differ in acquisition\. Choose, such as by --filter acq=ap \(in Python, a",
+            r"differ in acquisition\. Choose, such as by acq='ap', or the maps w",
         ),
     ],
 )
@@ -333,7 +337,9 @@ def test_maps_without_an_entity_can_be_chosen(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="of several kinds, by res") as caught:
         collect_maps(tmp_path, space="MNI")
     assert "res 2 (2 maps), none (2 maps)" in str(caught.value)
-    assert "or the maps without res by --filter res= (in Python, res='')" in str(caught.value)
+    assert str(caught.value).endswith("such as by res='2', or the maps without res by res=''")
+    told = as_options(caught.value, "bids")
+    assert told.endswith("such as by --filter res=2, or the maps without res by --filter res=")
     without = collect_maps(tmp_path, space="MNI", res="")
     assert ["res-" in name for name in _names(without)] == [False, False]
     assert all("space-MNI" in name for name in _names(without))

@@ -41,7 +41,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (),
             "of several kinds, by contrast, node: contrast facesGtHouses (36 maps), housesGtFaces",
         ),
-        (SUBJECT_LEVEL[2:], "Choose, such as by --filter node=runLevel (in Python, node="),
+        (SUBJECT_LEVEL[2:], "Choose, such as by --filter node=runLevel"),
         (
             ("--filter", "node=runLevel", *SUBJECT_LEVEL[2:]),
             "12 of 12 subjects have several effect",

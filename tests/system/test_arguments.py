@@ -8,6 +8,7 @@ new one fails until it is. Masks, imaginary parts, fractions and text are refuse
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +22,9 @@ import pytest
 
 import groupglm
 from groupglm import SecondLevelModel, bids, datasets, fit_ols, permuted_ols, plotting
+from groupglm.cli.wording import as_options
+from groupglm.errors import ArgumentError
+from groupglm.messages import argument
 from groupglm.models.results import OlsFit
 from groupglm.runtime.arguments import (
     check_choice,
@@ -263,6 +267,28 @@ def test_what_is_not_of_its_kind_is_refused_by_name(called: str, name: str, kind
     for bad in BAD[kind]:
         with pytest.raises((TypeError, ValueError), match=NAMED.get(name, re.escape(name))):
             call(**{name: bad})
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("called", "name", "kind"),
+    # An error of a contrast names the contrast, which may be one of several.
+    [each for each in arguments() if each[2] != "contrast" or each[1] == "contrast"],
+)
+def test_an_error_carries_the_argument_that_it_is_about(called: str, name: str, kind: str) -> None:
+    """And its parts, so that nobody needs to search a message for them."""
+    call = calls()[called]
+    for bad in BAD[kind]:
+        with pytest.raises(ArgumentError) as caught:
+            call(**{name: bad})
+        error = caught.value
+        assert error.argument in {parameter.name for parameter in parameters(called)}
+        assert error.argument == name
+        assert error.found in str(error)
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 (made one line above)
+        assert (str(again), type(again), again.argument) == (str(error), type(error), name)
+        named = as_options(error, "fit")
+        assert named == str(error).replace(name, as_options(argument(name), "fit"), 1)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

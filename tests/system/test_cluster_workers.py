@@ -91,6 +91,7 @@ def _set_earlier_call() -> Callable[[], None]:
             return task()
 
         vars(workers)["_call"] = _call
+        del vars(workers)["_run_task"]
 
     return set_earlier_call
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import IMAGES, OTHER_IMAGES, NamedFile, read_name, same_value, walk
-from groupglm.errors import in_quotes, printable, warn_caller
+from groupglm.errors import ArgumentTypeError, in_quotes, printable, warn_caller
+from groupglm.messages import Text, arguments
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.paths import given_path
 from groupglm.tabular.labels import plain_label
@@ -26,7 +27,6 @@ KEYS = {"session": "ses", "subject": "sub", "acquisition": "acq", "reconstructio
 """Long names of entities, as Stats Models and Python have them, and their short ones."""
 
 _ALIKE = ("task", "contrast", "node", "space", "res", "den", "desc", "hemi")
-_OPTIONS = ("task", "contrast", "space", "session", "run")  # of the command line
 _MAX_SHOWN = 8
 _MAX_OTHERS = 10_000  # other maps that are looked at, if no effect map is found
 _MAX_FOLDERS = 100  # that are looked into then
@@ -101,12 +101,12 @@ def collect_maps(
     import pandas as pd
 
     check_truth("need_variances", need_variances)
-    given = {"task": task, "contrast": contrast, "space": space, "ses": session, "run": run}
-    given |= {KEYS.get(key, key): value for key, value in entities.items()}
+    given = {"task": task, "contrast": contrast, "space": space, "session": session, "run": run}
+    given |= entities
     for key, value in given.items():
         if value is not None and not _is_label(value):
-            raise TypeError(f"{key} is {value!r}; it must be a label: a str, or a whole number")
-    wanted = {key: [str(value)] for key, value in given.items() if value is not None}
+            raise ArgumentTypeError(key, repr(value), "a label: a str, or a whole number")
+    wanted = {KEYS.get(k, k): [str(value)] for k, value in given.items() if value is not None}
     found = find_effect_maps(given_path("derivatives", derivatives))
     chosen = one_map_a_subject(select_maps(found, wanted))
     variances = {label: variance_of(file) for label, file in chosen.items()}
@@ -243,7 +243,7 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
     if mixed:
         raise ValueError(
             f"the effect maps are of several kinds, by {_names(mixed)}: "
-            f"{'; '.join(_counted(files, key) for key in mixed)}. {_how_to_choose(files, mixed)}"
+            f"{'; '.join(_counted(files, key) for key in mixed)}. " + _how_to_choose(files, mixed)
         )
     by_subject: dict[str, list[NamedFile]] = {}
     for file in files:
@@ -257,7 +257,7 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
             f"{len(several)} of {len(by_subject)} subjects have several effect maps, such as "
             f"{label}: {_listed([file.path.name for file in maps])}; "
             + (
-                f"they differ in {_names(differing)}. {_how_to_choose(files, differing)}"
+                f"they differ in {_names(differing)}. " + _how_to_choose(files, differing)
                 if differing
                 else "their names have the same entities: keep one of them (.nii or .nii.gz)"
             )
@@ -270,21 +270,21 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
     return {label: by_subject[label][0] for label in sorted(by_subject)}
 
 
-def _how_to_choose(files: Sequence[NamedFile], keys: Sequence[str]) -> str:
-    options, arguments = [], []
-    for key in keys:
-        values = sorted({file.entities.get(key, "") for file in files} - {""})
-        if values:
-            name = _long(key) if _long(key) in _OPTIONS else key
-            is_option = name in _OPTIONS
-            options.append(f"--{name} {values[0]}" if is_option else f"--filter {key}={values[0]}")
-            arguments.append(f"{name}={values[0]!r}")
-    told = f"Choose, such as by {' '.join(options)} (in Python, {', '.join(arguments)})"
+def _how_to_choose(files: Sequence[NamedFile], keys: Sequence[str]) -> Text:
+    """Name a value of each entity by which the files can be told apart."""
+    values = {key: {file.entities.get(key, "") for file in files} - {""} for key in keys}
+    first = {key: min(found) for key, found in values.items() if found}
+    advice = "Choose, such as by " + _entities(first)
     absent = next((k for k in keys if any(k not in file.entities for file in files)), None)
     if absent is None:
-        return told
-    name = _long(absent) if _long(absent) in _OPTIONS else absent
-    return f"{told}, or the maps without {name} by --filter {absent}= (in Python, {name}='')"
+        return advice
+    return advice + f", or the maps without {_long(absent)} by " + _entities({absent: ""})
+
+
+def _entities(values: Mapping[str, str]) -> Text:
+    """Speak of entities as `collect_maps` takes them."""
+    named = {"session" if key == "ses" else key: value for key, value in values.items()}
+    return arguments("entity", **{key: repr(value) for key, value in named.items()})
 
 
 def _counted(files: Sequence[NamedFile], key: str) -> str:

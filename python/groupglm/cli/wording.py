@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 
-from groupglm.messages import Arguments, Text
+from groupglm.messages import Arguments, Text, text_of
 
 __all__ = ["as_options", "in_words"]
 
@@ -36,6 +36,8 @@ _OPTIONS = {
     "target_shape": "--target-affine",
     "two_sided_test": "--two-sided",
 }
+# Entities that have an option of their own; --filter takes the others.
+_OWN_ENTITIES = ("task", "contrast", "space", "session", "run")
 _OF_COMMAND = {
     "bids": {"n_perm": "--permute"},
     "fit": {"n_perm": "--permute"},
@@ -62,10 +64,12 @@ def as_options(told: str | BaseException, command: str | None) -> str:
     'give --missing omit, or --mask'
     """
     if isinstance(told, BaseException):
-        told = told.args[0] if told.args and isinstance(told.args[0], Text) else str(told)
+        told = text_of(told)
     if not isinstance(told, Text):
         return told
-    return told.worded(lambda named: _option(named, command))
+    return told.worded(
+        lambda named: _entity_options(named) if named.kind == "entity" else _option(named, command)
+    )
 
 
 def _option(named: Arguments, command: str | None) -> str:
@@ -83,6 +87,14 @@ def _option(named: Arguments, command: str | None) -> str:
             if option is not None:
                 return option if value is None else f"{option} {_plain(value)}"
     return str(named)
+
+
+def _entity_options(named: Arguments) -> str:
+    """Return the options that choose maps by entities of their names."""
+    return " ".join(
+        f"--{name} {_plain(value)}" if name in _OWN_ENTITIES else f"--filter {name}={_plain(value)}"
+        for name, value in named.given
+    )
 
 
 def _plain(value: str | None) -> str:

@@ -18,7 +18,7 @@ from groupglm.datasets.bold import REPETITION_TIME, block_events, regressor, slo
 from groupglm.datasets.brain import Brain, SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_series
 from groupglm.datasets.noise import SmoothNoise
-from groupglm.errors import in_quotes
+from groupglm.errors import ArgumentError, in_quotes
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.writing import write_whole
@@ -152,9 +152,13 @@ def simulate_bids_study(
     check_lengths(voxel_size=voxel_size, noise_fwhm=noise_fwhm)
     check_seed(seed)
     if whole_number("n_scans", n_scans) < 24:
-        raise ValueError(
-            f"n_scans is {n_scans}, but a block of words, one of symbols and the rest after them "
-            "take 24 scans of 2 s; give 24 or more."
+        raise ArgumentError(
+            "n_scans",
+            (
+                f"{n_scans}, but a block of words, one of symbols and the rest after them take "
+                "24 scans of 2 s"
+            ),
+            remedy="give 24 or more.",
         )
     brain = make_brain(voxel_size)
     truth = brain.blobs(_EFFECTS)

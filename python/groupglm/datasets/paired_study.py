@@ -15,7 +15,7 @@ from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_s
 from groupglm.datasets.brain import SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_image
 from groupglm.datasets.noise import SmoothNoise
-from groupglm.errors import in_quotes
+from groupglm.errors import ArgumentError, in_quotes
 from groupglm.runtime.arguments import real_number
 from groupglm.runtime.paths import given_path
 
@@ -127,7 +127,9 @@ def simulate_paired_study(
     check_lengths(voxel_size=voxel_size, noise_fwhm=noise_fwhm)
     check_seed(seed)
     if not 0 <= real_number("correlation", correlation) < 1:
-        raise ValueError(f"correlation is {correlation}, but must lie between 0 and 1, 1 excluded.")
+        raise ArgumentError(
+            "correlation", f"{correlation}, but must lie between 0 and 1, 1 excluded."
+        )
     brain = make_brain(voxel_size)
     truth = brain.blobs(_EFFECTS)
     noise = SmoothNoise(brain, noise_fwhm)

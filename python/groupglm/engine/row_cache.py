@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 
 from groupglm.engine.row_files import read_row, write_row
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import kind_of
@@ -34,20 +34,26 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
     if isinstance(memory, str | os.PathLike):
         folder = given_path("memory", memory)
         if not folder.absolute().parent.is_dir():
-            raise ValueError(
-                f"memory is {str(memory)!r}: given cache path parent directory doesn't exist, you "
-                f"gave {str(folder.parent)!r}; make it first"
+            raise ArgumentError(
+                "memory",
+                (
+                    f"{str(memory)!r}: given cache path parent directory doesn't exist, you gave "
+                    f"{str(folder.parent)!r}"
+                ),
+                remedy="make it first",
             )
         if folder.exists() and not folder.is_dir():
-            raise ValueError(
-                f"memory is {str(memory)!r}, which is {kind_of(folder)}; give the path of a folder"
+            raise ArgumentError(
+                "memory",
+                f"{str(memory)!r}, which is {kind_of(folder)}",
+                remedy="give the path of a folder",
             )
         memory = joblib.Memory(location=folder, verbose=0)
     elif memory is None:
         memory = joblib.Memory(location=None, verbose=0)
     if not isinstance(memory, joblib.Memory):
-        raise TypeError(
-            f"memory is a {type(memory).__name__}; it must be a path, a joblib.Memory, or None"
+        raise ArgumentTypeError(
+            "memory", f"a {type(memory).__name__}", "a path, a joblib.Memory, or None"
         )
     folder_of = getattr(memory.store_backend, "location", None)
     if memory.location is not None and not isinstance(folder_of, str | os.PathLike):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from groupglm.messages import Wording
 from groupglm.report.generating import report_on
 
 if TYPE_CHECKING:
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["make_report"]
 
 
-def make_report(model: FittedModel, given: Mapping[str, Any], *, command: str = "") -> HTMLReport:
+def make_report(
+    model: FittedModel,
+    given: Mapping[str, Any],
+    *,
+    command: str = "",
+    command_note: str = "",
+    wording: Wording = str,
+) -> HTMLReport:
     """Write the page of a model; `given` has parameters of its ``generate_report``."""
     check_is_fitted(model)
     parameters = inspect.signature(model.generate_report).parameters
@@ -30,6 +38,8 @@ def make_report(model: FittedModel, given: Mapping[str, Any], *, command: str = 
         model_parameters=_changed(type(model).__init__, vars(model)),
         report_parameters=_changed(model.generate_report, given),
         command=command,
+        command_note=command_note,
+        wording=wording,
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from groupglm.design.origins import recorded_origins, with_recorded
-from groupglm.errors import in_quotes, warn_caller
+from groupglm.errors import ArgumentError, in_quotes, warn_caller
 from groupglm.estimator.model_file import damaged, pack_fit, read_archive, unpack_fit, write_archive
 from groupglm.estimator.model_fits import ModelFits
 from groupglm.group.fitted_group import MISSING, FittedGroup
@@ -112,10 +112,13 @@ class _SavedKinds:
             for kind in (wanted, json.dumps(wanted)):
                 if isinstance(kind, str) and kind in self._fits:
                     return kind
-        raise ValueError(
-            f"first_level_contrast is {first_level_contrast!r}, but {in_quotes(self._file)} "
-            "holds the fits "
-            f"of {', '.join(map(repr, self._fits))}; choose one, or fit the model again"
+        raise ArgumentError(
+            "first_level_contrast",
+            (
+                f"{first_level_contrast!r}, but {in_quotes(self._file)} holds the fits of "
+                f"{', '.join(map(repr, self._fits))}"
+            ),
+            remedy="choose one, or fit the model again",
         )
 
     def fit(self, first_level_contrast: Any) -> tuple[FittedGroup, pd.DataFrame]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inference.arguments import (
     below_infinity,
     check_probability,
@@ -249,7 +249,9 @@ def _thresholds(threshold: Any) -> list[float]:
     given = real_array("threshold", threshold).ravel() if several else [threshold]
     thresholds = sorted(real_number("threshold", each, infinite=True) for each in given)
     if not thresholds:
-        raise ValueError("threshold is an empty list; give a z, or several, such as [2.3, 3.1]")
+        raise ArgumentError(
+            "threshold", "an empty list", remedy="give a z, or several, such as [2.3, 3.1]"
+        )
     if thresholds[0] < 0:
         raise ValueError(
             f"threshold={thresholds[0]:g} is negative, but clusters are formed by how extreme z "

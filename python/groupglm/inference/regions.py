@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import GridMismatchError, printable, warn_caller
+from groupglm.errors import ArgumentError, GridMismatchError, printable, warn_caller
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ def places_of_regions(regions: Any, stat_map: StatMap) -> dict[Hashable, NDArray
     else:
         sizes, places = _from_atlas(regions, stat_map)
     if not any(size for size in sizes.values()):
-        raise ValueError(
-            "regions holds no voxel: everything is zero or NaN; give an image of whole numbers, or "
-            "masks, that are not zero inside the regions"
+        raise ArgumentError(
+            "regions",
+            "no voxel: everything is zero or NaN",
+            remedy="give an image of whole numbers, or masks, that are not zero inside the regions",
+            verb="holds",
         )
     _report_untested(sizes, places)
     return places
@@ -56,10 +58,14 @@ def _from_atlas(atlas: Any, stat_map: StatMap) -> _Regions:
     numbers = _read(atlas, "regions", stat_map)
     broken = numbers[numbers != np.rint(numbers)]
     if broken.size:
-        raise ValueError(
-            f"regions has values such as {broken[0]:g}, but an image of regions needs a whole "
-            "number a region and zero outside; threshold it first, or resample an atlas to the "
-            "nearest voxel"
+        raise ArgumentError(
+            "regions",
+            (
+                f"values such as {broken[0]:g}, but an image of regions needs a whole number a "
+                "region and zero outside"
+            ),
+            remedy="threshold it first, or resample an atlas to the nearest voxel",
+            verb="has",
         )
     names, counts = np.unique(numbers[numbers != 0], return_counts=True)
     row = numbers[stat_map.inside]

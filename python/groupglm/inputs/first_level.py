@@ -12,7 +12,7 @@ import numpy as np
 from groupglm.design.confounds import make_second_level_design_matrix
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
-from groupglm.errors import ImageError
+from groupglm.errors import ArgumentError, ArgumentTypeError, ImageError
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.spaces.registry import kind_of
 from groupglm.tabular.labels import LABEL, refuse_twin_labels
@@ -127,9 +127,11 @@ class FirstLevelCohort:
             return AlignedDesign(frame, None, in_order=True, maps_have_labels=False)
         frame = load_design_matrix(design_matrix)
         if frame.index.name == LABEL:
-            raise ValueError(
-                f"design_matrix has labels ({LABEL}), but a first-level model has no "
-                "subject_label to match; set model.subject_label = '01', or drop the labels"
+            raise ArgumentError(
+                "design_matrix",
+                f"labels ({LABEL}), but a first-level model has no subject_label to match",
+                remedy="set model.subject_label = '01', or drop the labels",
+                verb="has",
             )
         return align_to_names(frame, [None if x is None else str(x) for x in labels])
 
@@ -172,9 +174,10 @@ def plain_contrast(contrast: Any) -> Any:
         return contrast.tolist()
     if isinstance(contrast, str | int | float):
         return contrast
-    raise TypeError(
-        f"first_level_contrast is a {type(contrast).__name__}; it must be a str, an array, or a "
-        "list of them, one for each run"
+    raise ArgumentTypeError(
+        "first_level_contrast",
+        f"a {type(contrast).__name__}",
+        "a str, an array, or a list of them, one for each run",
     )
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from groupglm.errors import in_quotes, warn_caller
+from groupglm.errors import ArgumentError, in_quotes, warn_caller
 from groupglm.runtime.paths import file_identity
 
 __all__ = ["refuse_shared_files", "warn_of_shared_files"]
@@ -18,10 +18,11 @@ def refuse_shared_files(labels: Sequence[str], paths: Iterable[Any], argument: s
     for first, second, path in _shared(paths):
         who = " and ".join(repr(label) for label in dict.fromkeys((labels[first], labels[second])))
         twice = "" if "and" in who else " twice"
-        raise ValueError(
-            f"{argument} has one file for the maps of subject {who}{twice}: {in_quotes(path)}; "
-            "give each "
-            "map a file of its own"
+        raise ArgumentError(
+            argument,
+            f"one file for the maps of subject {who}{twice}: {in_quotes(path)}",
+            remedy="give each map a file of its own",
+            verb="has",
         )
 
 

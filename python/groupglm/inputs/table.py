@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from groupglm.errors import ArgumentError
 from groupglm.messages import argument, either
 from groupglm.tabular.labels import LABEL, refuse_twin_labels
 
@@ -91,11 +92,11 @@ class MapTable:
                 )
             return self.frame
         if first_level_contrast not in names:
-            raise ValueError(
-                argument("first_level_contrast")
-                + f" is {first_level_contrast!r}, but the column map_name of "
+            raise ArgumentError(
+                "first_level_contrast",
+                f"{first_level_contrast!r}, but the column map_name of "
                 + _TABLE
-                + f" has {listed}"
+                + f" has {listed}",
             )
         chosen = self.frame[self.frame["map_name"] == first_level_contrast]
         return chosen.reset_index(drop=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm.design.collinearity import confounded_columns, describe_contrast, quote_names
-from groupglm.errors import NotEstimableError
+from groupglm.errors import ArgumentError, NotEstimableError
 from groupglm.runtime.arguments import check_choice, real_array
 
 if TYPE_CHECKING:
@@ -24,12 +24,19 @@ def check_contrast(contrast: ArrayLike, column_names: tuple[str, ...]) -> NDArra
     values = _real_array(contrast, "contrast")
     n_columns = len(column_names)
     if values.ndim not in (1, 2) or values.size == 0 or values.shape[-1] != n_columns:
-        raise ValueError(
-            f"contrast has shape {values.shape}; it must be ({n_columns},) or (n_rows, "
-            f"{n_columns}), one number for each column: {', '.join(column_names)}"
+        raise ArgumentError(
+            "contrast",
+            f"shape {values.shape}",
+            (
+                f"({n_columns},) or (n_rows, {n_columns}), one number for each column: "
+                f"{', '.join(column_names)}"
+            ),
+            verb="has",
         )
     if not np.isfinite(values).all():
-        raise ValueError("contrast holds NaN or infinite values; give finite numbers")
+        raise ArgumentError(
+            "contrast", "NaN or infinite values", remedy="give finite numbers", verb="holds"
+        )
     if not values.any():
         raise ValueError("Contrast is null: all its values are zero; give at least one weight")
     return values

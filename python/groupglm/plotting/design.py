@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
+from groupglm.errors import ArgumentError
 from groupglm.plotting.charts import label_columns, new_chart, shortened
 from groupglm.plotting.colors import INK, diverging
 
@@ -115,8 +116,11 @@ def plot_design_correlation(
     frame = load_design_matrix(design_matrix)
     names, correlation = design_correlation(frame)
     if len(names) < 2:
-        raise ValueError(
-            f"design_matrix has {len(names)} columns that vary; a correlation needs two of them"
+        raise ArgumentError(
+            "design_matrix",
+            f"{len(names)} columns that vary",
+            remedy="a correlation needs two of them",
+            verb="has",
         )
     side = float(np.clip(0.55 * len(names), 1.6, 6.0))
     figure, ax = new_chart(side + 2.9, side + 1.3, title)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from groupglm.errors import ArgumentError
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
@@ -91,7 +92,9 @@ def plot_histogram(
     if threshold is not None and np.isinf(threshold):
         threshold = None
     if values.size == 0:
-        raise ValueError("z holds no finite value; give the z scores of a map")
+        raise ArgumentError(
+            "z", "no finite value", remedy="give the z scores of a map", verb="holds"
+        )
     farthest = max(4.5, 1.1 * (threshold or 0.0))  # the threshold is in the picture
     low, high = min(-farthest, float(values.min())), max(farthest, float(values.max()))
     figure, ax = new_chart(4.6, 3.2, title)
@@ -122,5 +125,7 @@ def _read_map(image: ImageLike) -> StatMap:
     everywhere.read_stored(source, row)
     shown = (row != 0) & ~np.isnan(row)
     if not shown.any():
-        raise ValueError("z holds no value but zero and NaN; give the z scores of a map")
+        raise ArgumentError(
+            "z", "no value but zero and NaN", remedy="give the z scores of a map", verb="holds"
+        )
     return read_stat_map(image, everywhere.restrict(shown).mask_image()).as_z()

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.origins import origins_of
+from groupglm.errors import ArgumentError
 from groupglm.inputs.cohort import align_to_images
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.charts import (
@@ -103,7 +104,7 @@ def plot_peak(
     """
     check_text("label", label, optional=False)
     if not 0 < real_number("level", level) < 1:
-        raise ValueError(f"level is {level!r}; it must be between 0 and 1, for instance 0.95")
+        raise ArgumentError("level", repr(level), "between 0 and 1, for instance 0.95")
     frame = load_design_matrix(design_matrix)
     if position is not None:
         data = _read_place(values, position)
@@ -160,12 +161,16 @@ def _draw_panels(
 def _numbers(values: Any) -> NDArray[np.float64]:
     data = real_array("values", values, missing=True).astype(np.float64)
     if data.ndim != 1:
-        raise ValueError(
-            f"values has shape {data.shape}; give one number for each image, or images and a "
-            "position"
+        raise ArgumentError(
+            "values",
+            f"shape {data.shape}",
+            remedy="give one number for each image, or images and a position",
+            verb="has",
         )
     if np.isinf(data).any():
-        raise ValueError("values holds infinite numbers; give NaN where a value is missing")
+        raise ArgumentError(
+            "values", "infinite numbers", remedy="give NaN where a value is missing", verb="holds"
+        )
     return data
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from groupglm.messages import Wording, argument
 from groupglm.report.words import listed
 from groupglm.runtime.rounding import span
 
@@ -21,7 +22,7 @@ _NOT_READ = (
 )
 
 
-def data_section(group: FittedGroup, quality: DataQuality) -> dict[str, Any]:
+def data_section(group: FittedGroup, quality: DataQuality, wording: Wording) -> dict[str, Any]:
     """Return the table of images and what there is to say about it."""
     names = short_names([image.name for image in quality.images])
     read = quality.at_places is not None
@@ -46,7 +47,7 @@ def data_section(group: FittedGroup, quality: DataQuality) -> dict[str, Any]:
         ],
         "rows": rows,
         "finding": _finding(flagged, len(names)) if read else _NOT_READ,
-        "zeros": _zeros(group),
+        "zeros": _zeros(group, wording),
         "n_observations": span(group.result.n_observations),
         "hashes": [
             (name, image.sha256, "file" if image.is_file else "values in the mask")
@@ -73,7 +74,7 @@ def _finding(flagged: list[str], n_images: int) -> str:
     return f"{len(flagged)} of the {n_images} images {verb} far from the others: {listed(flagged)}."
 
 
-def _zeros(group: FittedGroup) -> str:
+def _zeros(group: FittedGroup, wording: Wording) -> str:
     """Tell of voxels that are zero in some images but not in others; empty if there is none."""
     if group.n_zeros is None:  # loaded from a file of a version that did not count them
         return ""
@@ -81,12 +82,12 @@ def _zeros(group: FittedGroup) -> str:
     if not zeros.n_partial:
         return ""
     treated = (
-        "They were taken for missing values (zero_is_missing)."
+        "They were taken for missing values (" + argument("zero_is_missing") + ")."
         if zeros.are_missing
         else "They count as values. If they stand for voxels outside a subject's brain, leave them "
-        "out by zero_is_missing=True (--zero-is-missing in the shell)."
+        "out by " + argument("zero_is_missing", True) + "."
     )
-    return f"{zeros.sentence()}. {treated}"
+    return f"{zeros.sentence()}. {wording(treated)}"
 
 
 def short_names(names: list[str]) -> list[str]:

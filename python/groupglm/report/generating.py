@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from groupglm.messages import Wording
 from groupglm.report.html_report import HTMLReport, check_dims
 
 if TYPE_CHECKING:
@@ -42,11 +43,14 @@ def report_on(
     model_parameters: dict[str, Any],
     report_parameters: dict[str, Any],
     command: str,
+    command_note: str,
+    wording: Wording,
 ) -> HTMLReport:
     """Write the page of a model, with every parameter of ``generate_report`` given.
 
     `model_parameters` and `report_parameters` are those that the page shows for making it again,
-    `command` is the shell command that does so, if there is one.
+    `command` is the shell command that does so, if there is one, and `command_note` what to know of
+    it. `wording` says a message in the words of whoever asks for the page.
     """
     from groupglm.report.options import check_corrections, named_contrasts
     from groupglm.report.page import Request, build_page
@@ -65,5 +69,7 @@ def report_on(
         model_parameters=model_parameters,
         report_parameters=report_parameters,
         command=command,
+        command_note=command_note,
+        wording=wording,
     )
     return HTMLReport(build_page(group, fits.design, request), dims, inputs=fits.files)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupglm.design.contrasts import contrast_matrix
-from groupglm.errors import printable, warn_caller
+from groupglm.errors import ArgumentError, printable, warn_caller
 from groupglm.report.drawing import check_views
 from groupglm.runtime.arguments import (
     check_choice,
@@ -77,9 +77,11 @@ def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
     else:
         levels = [alphas] * len(controls)
     if not controls or len(levels) != len(controls):
-        raise ValueError(
-            f"height_control has {len(controls)} corrections and alpha {len(levels)} levels; give "
-            "at least one correction, and one level for all or one for each"
+        raise ArgumentError(
+            "height_control",
+            f"{len(controls)} corrections and alpha {len(levels)} levels",
+            remedy="give at least one correction, and one level for all or one for each",
+            verb="has",
         )
     pairs = list(zip(controls, levels, strict=True))
     if len(set(pairs)) < len(pairs):
@@ -97,17 +99,25 @@ def _check_thresholds(given: dict[str, Any]) -> None:
     control = given["height_control"]
     alpha = real_number("alpha", given["alpha"])
     if not 0 < alpha < 1:
-        raise ValueError(
-            f"alpha is {alpha}; it is a probability, between 0 and 1; a threshold of z is given as "
-            "threshold with height_control=None"
+        raise ArgumentError(
+            "alpha",
+            str(alpha),
+            remedy=(
+                "it is a probability, between 0 and 1; a threshold of z is given as threshold "
+                "with height_control=None"
+            ),
         )
     if given["threshold"] is None:
         given["threshold"] = DEFAULT_THRESHOLD
     threshold = real_number("threshold", given["threshold"], infinite=True)
     if threshold <= 0:
-        raise ValueError(
-            f"threshold is {threshold}; it is a z score and must be above zero; for effects in the "
-            "other direction give the contrast with its sign changed, or two_sided=True"
+        raise ArgumentError(
+            "threshold",
+            str(threshold),
+            remedy=(
+                "it is a z score and must be above zero; for effects in the other direction "
+                "give the contrast with its sign changed, or two_sided=True"
+            ),
         )
     if control is not None and threshold != DEFAULT_THRESHOLD:
         warn_caller(
@@ -122,7 +132,7 @@ def _check_thresholds(given: dict[str, Any]) -> None:
     extent = whole_number("cluster_threshold", given["cluster_threshold"], least=0)
     distance = real_number("min_distance", given["min_distance"])
     if distance < 0:
-        raise ValueError(f"min_distance is {distance}; it must be a distance in mm, zero or more")
+        raise ArgumentError("min_distance", str(distance), "a distance in mm, zero or more")
     given.update(alpha=alpha, threshold=threshold, cluster_threshold=extent, min_distance=distance)
 
 
@@ -135,7 +145,9 @@ def named_contrasts(contrasts: Any, columns: list[str]) -> dict[str, NDArray[np.
         return {}
     if isinstance(contrasts, Mapping):
         if not contrasts:
-            raise ValueError("contrasts is an empty mapping; give at least one contrast, or None")
+            raise ArgumentError(
+                "contrasts", "an empty mapping", remedy="give at least one contrast, or None"
+            )
         return {str(name): _weights(str(name), item, columns) for name, item in contrasts.items()}
     found: dict[str, NDArray[np.float64]] = {}
     for item in _items(contrasts):
@@ -151,7 +163,9 @@ def _items(contrasts: Any) -> list[Any]:
     if isinstance(contrasts, str | np.ndarray) or not isinstance(contrasts, list | tuple):
         return [contrasts]
     if len(contrasts) == 0:
-        raise ValueError("contrasts is empty; give at least one contrast, or None for none")
+        raise ArgumentError(
+            "contrasts", "empty", remedy="give at least one contrast, or None for none"
+        )
     if any(isinstance(item, Real) for item in contrasts):
         return [contrasts]
     return list(contrasts)

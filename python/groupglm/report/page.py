@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from groupglm.errors import printable
+from groupglm.messages import Wording
 from groupglm.report import permuted_words, redo, words
 from groupglm.report.contrast_results import ContrastResults
 from groupglm.report.contrast_section import contrast_section
@@ -51,8 +52,10 @@ class Request:
         Permutation tests of contrasts, by the contrast's name.
     model_parameters, report_parameters : mapping
         What the user gave that is not the default.
-    command : str
-        The shell command that makes the page again; empty if there is none.
+    command, command_note : str
+        The shell command that makes the page again, and what to know of it; empty if there is none.
+    wording : callable
+        Says a message in the words of whoever asked for the page.
     """
 
     corrections: tuple[ReportOptions, ...]
@@ -61,6 +64,8 @@ class Request:
     model_parameters: Mapping[str, Any]
     report_parameters: Mapping[str, Any]
     command: str = ""
+    command_note: str = ""
+    wording: Wording = str
 
 
 def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> str:
@@ -104,7 +109,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
             *words.references(group, request.corrections),
             *permuted_words.references([one for own in permuted for one in own]),
         ],
-        "data": data_section(group, quality),
+        "data": data_section(group, quality, request.wording),
         "space": drawing.facts(),
         "mask_picture": drawing.mask_picture(),
         "note": drawing.note,
@@ -115,6 +120,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "script": script.code,
         "script_notes": script.notes,
         "command": _for_a_page(request.command),
+        "command_note": request.command_note,
         "parameters": _all_parameters(request.corrections),
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }

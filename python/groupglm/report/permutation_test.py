@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+from groupglm.errors import ArgumentError, ArgumentTypeError
+
 __all__ = ["PREFIX", "PermutationTest", "check_permutations"]
 
 PREFIX = "logp_max_"
@@ -59,17 +61,25 @@ class PermutationTest:
     def __post_init__(self) -> None:
         n_done = self.n_permutations
         if isinstance(n_done, bool) or not isinstance(n_done, Integral) or n_done < 1:
-            raise ValueError(
-                f"n_permutations is {n_done!r}; give the number of permutations that were done"
+            raise ArgumentError(
+                "n_permutations",
+                repr(n_done),
+                remedy="give the number of permutations that were done",
             )
         if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha!r}; it is a probability, between 0 and 1")
+            raise ArgumentError(
+                "alpha", f"{self.alpha!r}", remedy="it is a probability, between 0 and 1"
+            )
         if self.cluster_p is not None and not 0 < self.cluster_p < 1:
-            raise ValueError(f"cluster_p is {self.cluster_p!r}; it is a probability, or None")
+            raise ArgumentError(
+                "cluster_p", f"{self.cluster_p!r}", remedy="it is a probability, or None"
+            )
         if not self.maps:
-            raise ValueError(
-                f"images has no map of corrected p-values, only {', '.join(map(str, self.images))};"
-                f" give the {PREFIX}... maps that non_parametric_inference returns"
+            raise ArgumentError(
+                "images",
+                f"no map of corrected p-values, only {', '.join(map(str, self.images))}",
+                remedy=f"give the {PREFIX}... maps that non_parametric_inference returns",
+                verb="has",
             )
 
     @property
@@ -91,9 +101,10 @@ def check_permutations(given: Any, contrasts: Sequence[str]) -> dict[str, Permut
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise TypeError(
-            f"permutations is a {type(given).__name__}; give a mapping of each contrast's name to "
-            "a groupglm.report.PermutationTest"
+        raise ArgumentTypeError(
+            "permutations",
+            f"a {type(given).__name__}",
+            remedy="give a mapping of each contrast's name to a groupglm.report.PermutationTest",
         )
     for name, test in given.items():
         if name not in contrasts:

@@ -97,18 +97,19 @@ def real_array(name: str, values: Any, *, missing: bool = False) -> NDArray[Any]
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise ValueError(f"{name} is no array of numbers: {error}") from error
+        raise ArgumentError(name, f"no array of numbers: {error}") from error
     if array.dtype.kind not in "biuf":
         found = f"{values!r:.80}" if isinstance(values, str) else f"an array of {array.dtype}"
-        raise TypeError(f"{name} is {found}; it must hold real numbers")
+        raise ArgumentTypeError(name, found, remedy="it must hold real numbers")
     mask = np.ma.getmask(values)
     if mask is np.ma.nomask or not mask.any():
         return array
     if not missing:
         first = tuple(int(index) for index in np.argwhere(mask)[0])
-        raise ValueError(
-            f"{name} is a masked array with {np.count_nonzero(mask)} masked values, the first at "
-            f"{first}; every value of {name} is needed: leave the row out, or fill the value in"
+        raise ArgumentError(
+            name,
+            f"a masked array with {np.count_nonzero(mask)} masked values, the first at {first}",
+            remedy=f"every value of {name} is needed: leave the row out, or fill the value in",
         )
     dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
     filled = array.astype(dtype)  # a copy: what lies beneath the mask is the caller's

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from groupglm.errors import in_quotes, printable
+from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, printable
 
 __all__ = [
     "check_path",
@@ -38,14 +38,14 @@ def given_path(argument: str, value: object) -> Path:
     """
     text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(text, str):
-        raise TypeError(
-            f"{argument} is a {type(value).__name__}; it must be a path, a str or os.PathLike"
+        raise ArgumentTypeError(
+            argument, f"a {type(value).__name__}", "a path, a str or os.PathLike"
         )
     check_path(argument, text)
     path = Path(os.path.expanduser(text))  # noqa: PTH111 (a Path would drop the ./ of ./~)
     if "\0" in text:
-        raise ValueError(
-            f"{argument} is {text[:_SHOWN]!r}, which holds a null character; check the name"
+        raise ArgumentError(
+            argument, f"{text[:_SHOWN]!r}, which holds a null character", remedy="check the name"
         )
     longest = max((_n_bytes(part) for part in path.parts), default=0)
     for what, found, most in (
@@ -53,9 +53,13 @@ def given_path(argument: str, value: object) -> Path:
         ("a path", _n_bytes(str(path)), _LONGEST_PATH),
     ):
         if found > most:
-            raise ValueError(
-                f"{argument} is '{printable(text[:_SHOWN])}...' with {what} of {found} bytes, "
-                f"and file systems take {most}; give a shorter one"
+            raise ArgumentError(
+                argument,
+                (
+                    f"'{printable(text[:_SHOWN])}...' with {what} of {found} bytes, and file "
+                    f"systems take {most}"
+                ),
+                remedy="give a shorter one",
             )
     return path
 
@@ -113,8 +117,9 @@ def refuse_inputs(argument: str, path: Path, inputs: Iterable[str | os.PathLike[
         return
     for given in inputs:
         if file_identity(given) == own:
-            raise ValueError(
-                f"{argument} is {in_quotes(path)}, which is an input of this model "
-                f"({in_quotes(os.fspath(given))}); "
-                "it would be replaced: give the name of a new file"
+            raise ArgumentError(
+                argument,
+                f"{in_quotes(path)}, which is an input of this model "
+                f"({in_quotes(os.fspath(given))})",
+                remedy="it would be replaced: give the name of a new file",
             )

@@ -7,6 +7,7 @@ any other backend of joblib that leaves this machine serves as well. No cluster 
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import socket
@@ -16,13 +17,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import joblib
 from joblib import parallel
 
 from groupglm import _core
-from groupglm.messages import argument
+from groupglm.errors import ArgumentError
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.progress import remark
 
@@ -41,8 +42,8 @@ def check_jobs(n_jobs: int | None) -> int:
     if n_jobs is not None:
         n_jobs = whole_number("n_jobs", n_jobs)
     if n_jobs == 0:
-        raise ValueError(
-            argument("n_jobs") + " is 0; give the number of threads, or -1 for all of them"
+        raise ArgumentError(
+            "n_jobs", "0", remedy="give the number of threads, or -1 for all of them"
         )
     return min(int(joblib.effective_n_jobs(n_jobs)), 256)
 
@@ -62,7 +63,7 @@ def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
     # that cannot load what it is sent ends without an answer, one whose task fails gives one.
     results: Any = joblib.Parallel(return_as="generator", batch_size=1)(
         joblib.delayed(pickle.loads)(
-            pickle.dumps(_CallWhenLoaded(version, level, cloudpickle.dumps(task)))
+            pickle.dumps(_CallWhenLoaded((version, level, cloudpickle.dumps(task))))
         )
         for task in tasks
     )
@@ -78,14 +79,12 @@ def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
                 f"a worker cannot load groupglm {version} ({error}); install groupglm {version} "
                 "with what it needs on all workers"
             ) from error
-        except TypeError as error:
-            if "_call() takes" not in str(error):
-                raise
-            raise ValueError(
-                f"a worker has a version of groupglm from before {version} ({error}); install "
-                f"{version} on all workers"
-            ) from error
-        yield result
+        if not isinstance(result, _Answer):
+            raise ValueError(  # noqa: TRY004 - no type that a caller gave
+                f"a worker has a version of groupglm from before {version}; install {version} on "
+                "all workers"
+            )
+        yield result.value
 
 
 def _build() -> tuple[str, str]:
@@ -93,20 +92,47 @@ def _build() -> tuple[str, str]:
     return str(sys.modules["groupglm"].__version__), str(_core.build_info()["level"])
 
 
+_Request: TypeAlias = tuple[str, str, bytes]
+"""Version, level and pickled task: a worker of any build can read the first two."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The result of a task, from a worker that has compared its build with the request."""
+
+    value: Any
+
+
+class _ThisModule:
+    """The module `workers`, imported on the worker when this is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return importlib.import_module, (__name__,)
+
+
+class _RunTask:
+    """The worker's own `_run_task`; `tuple`, which runs nothing, where its version has none."""
+
+    def __call__(self, request: _Request) -> _Answer:
+        return _run_task(request)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[_ThisModule, str, type]]:
+        return getattr, (_ThisModule(), _run_task.__name__, tuple)
+
+
 @dataclass(frozen=True)
 class _CallWhenLoaded:
-    """A call of `_call`, which happens when this is unpickled."""
+    """A call of the worker's `_run_task`, which happens when this is unpickled."""
 
-    version: str
-    level: str
-    task: bytes
+    request: _Request
 
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str, bytes]]:
-        return _call, (self.version, self.level, self.task)
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[_Request]]:
+        return _RunTask(), (self.request,)
 
 
-def _call(version: str, level: str, task: bytes) -> Any:
-    """Run a task, unpickled only where the build is the same; plain types are read by any build."""
+def _run_task(request: _Request) -> _Answer:
+    """Run a task; it is unpickled only where the build is the same."""
+    version, level, task = request[:3]
     own_version, own_level = _build()
     if own_version != version:
         raise ValueError(
@@ -120,7 +146,7 @@ def _call(version: str, level: str, task: bytes) -> Any:
             f"and the fit was asked for by one of {level}: their last digits differ; set "
             f"GROUPGLM_CPU_LEVEL={lower} on all machines"
         )
-    return pickle.loads(task)()  # noqa: S301 (from the process that joblib works for)
+    return _Answer(pickle.loads(task)())  # noqa: S301 (from the process that joblib works for)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from numbers import Number
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from groupglm.errors import printable
+from groupglm.errors import ArgumentError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,9 +102,14 @@ def row_labels(
     if isinstance(index, pd.MultiIndex):
         if LABEL not in index.names:
             names = ", ".join(map(repr, index.names))
-            raise ValueError(
-                f"{argument} has an index of several levels ({names}), none called '{LABEL}'; give "
-                "it an index of subject labels, or take the index off by reset_index(drop=True)"
+            raise ArgumentError(
+                argument,
+                f"an index of several levels ({names}), none called '{LABEL}'",
+                remedy=(
+                    "give it an index of subject labels, or take the index off by "
+                    "reset_index(drop=True)"
+                ),
+                verb="has",
             )
         index = index.get_level_values(LABEL)
     is_named = index.name in LABEL_COLUMNS
@@ -125,9 +130,11 @@ def row_labels(
             return None
     absent = next((row for row, value in enumerate(values) if pd.isna(value)), None)
     if absent is not None:
-        raise ValueError(
-            f"{argument} has labels, but none in row {absent + 1}; complete them, or take them off "
-            "by reset_index(drop=True)"
+        raise ArgumentError(
+            argument,
+            f"labels, but none in row {absent + 1}",
+            remedy="complete them, or take them off by reset_index(drop=True)",
+            verb="has",
         )
     return labels
 

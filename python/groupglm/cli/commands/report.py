@@ -24,6 +24,7 @@ from groupglm.cli.options.paths import PLACE, TO_FILE
 from groupglm.cli.options.typed_command import typed_command
 from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.provenance import file_facts
+from groupglm.cli.wording import as_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -166,7 +167,6 @@ def _write(
             corrections,
             draft,
             permutations=tests,
-            command=typed_command(),
             **page,
         )
     return said
@@ -179,7 +179,6 @@ def write_report(
     output: Path,
     *,
     permutations: Mapping[str, PermutationTest] | None = None,
-    command: str = "",
     **options: Any,
 ) -> None:
     """Write the page of a fitted model."""
@@ -194,4 +193,13 @@ def write_report(
     }
     if len(corrections) == 1:
         given |= {"alpha": corrections[0].alpha, "height_control": corrections[0].control}
-    make_report(model, given, command=command).save_as_html(output)
+    page = make_report(
+        model,
+        given,
+        command=typed_command(),
+        command_note=(
+            "In the folder in which it was run first; --overwrite is needed where its results are."
+        ),
+        wording=lambda message: as_options(message, "fit"),
+    )
+    page.save_as_html(output)

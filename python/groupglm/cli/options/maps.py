@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from groupglm.cli.options.paths import expand
+from groupglm.messages import text_of
 from groupglm.runtime.regular_files import check_file
 
 __all__ = ["collect_maps"]
@@ -99,7 +100,7 @@ def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
     try:
         chosen = MapTable.from_frame(frame).select(map_name)
     except ValueError as error:
-        raise ValueError(f"the table of maps '{path}': " + error.args[0]) from error
+        raise ValueError(f"the table of maps '{path}': " + text_of(error)) from error
     found: dict[str, Path] = {}
     for label, name in zip(chosen["subject_label"], chosen["effects_map_path"], strict=True):
         file = path.parent / str(name)  # an absolute path stays what it is

@@ -13,7 +13,6 @@ import numpy as np
 
 from groupglm.cli.commands.report import write_report
 from groupglm.cli.options.common import Correction
-from groupglm.cli.options.typed_command import typed_command
 from groupglm.cli.results.claims import claimed_study
 from groupglm.cli.results.names import Contrast
 from groupglm.cli.results.provenance import file_facts
@@ -187,7 +186,6 @@ def _report(
                 corrections,
                 draft,
                 permutations=tests,
-                command=typed_command(),
                 two_sided=how.two_sided,
                 cluster_threshold=how.cluster_threshold,
                 **({} if how.background is None else {"bg_img": how.background}),

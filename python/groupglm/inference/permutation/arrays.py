@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.group.fitted_group import VolumeMasker
 from groupglm.inference.permutation.cluster_families import ClusterFamily, cluster_families
 from groupglm.inference.permutation.missing_values import lacking_voxels, refuse_missing
@@ -262,14 +262,17 @@ def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None
         return [None] * n_tested
     if isinstance(resume, PermutationOutputs):
         if len(resume.results) != n_tested:
-            raise ValueError(
-                f"resume has {len(resume.results)} tested variables, but {n_tested} are given"
+            raise ArgumentError(
+                "resume",
+                f"{len(resume.results)} tested variables, but {n_tested} are given",
+                verb="has",
             )
         return [result.state for result in resume.results]
     if not isinstance(resume, str | os.PathLike):
-        raise TypeError(
-            f"resume is a {type(resume).__name__}; it must be a result of this function, a file "
-            "name, or None"
+        raise ArgumentTypeError(
+            "resume",
+            f"a {type(resume).__name__}",
+            "a result of this function, a file name, or None",
         )
     if n_tested != 1:
         raise ValueError(
@@ -287,16 +290,20 @@ def _columns(values: Any, name: str, n: int | None) -> Floats:
     raw = real_array(name, values)
     columns = raw.astype(np.float64)[:, None] if raw.ndim == 1 else raw.astype(np.float64)
     if columns.ndim != 2 or 0 in columns.shape or n not in (None, len(columns)):
-        raise ValueError(
-            f"{name} has shape {raw.shape}; it must be ({n or 'n_images'}, n_columns), one row for "
-            "each image"
+        raise ArgumentError(
+            name,
+            f"shape {raw.shape}",
+            f"({n or 'n_images'}, n_columns), one row for each image",
+            verb="has",
         )
     bad = np.argwhere(~np.isfinite(columns))
     if len(bad):
         row, column = bad[0].tolist()
-        raise ValueError(
-            f"{name} holds {columns[row, column]} for image {row + 1}, in column {column + 1}; it "
-            "must be finite: leave the image out, or fill the value in"
+        raise ArgumentError(
+            name,
+            f"{columns[row, column]} for image {row + 1}, in column {column + 1}",
+            "finite: leave the image out, or fill the value in",
+            verb="holds",
         )
     return columns
 
@@ -304,9 +311,11 @@ def _columns(values: Any, name: str, n: int | None) -> Floats:
 def _data(target_vars: Any, n: int) -> Data:
     data = real_array("target_vars", target_vars, missing=True)
     if data.ndim != 2 or len(data) != n or data.shape[1] == 0:
-        raise ValueError(
-            f"target_vars has shape {data.shape}; it must be ({n}, n_voxels), one row for each row "
-            "of tested_vars"
+        raise ArgumentError(
+            "target_vars",
+            f"shape {data.shape}",
+            f"({n}, n_voxels), one row for each row of tested_vars",
+            verb="has",
         )
     if data.dtype not in (np.float32, np.float64):
         return data.astype(np.float64)
@@ -363,14 +372,17 @@ def _families_of(
     else:
         mask = getattr(masker, "mask_img_", None)
         if mask is None:
-            raise TypeError(
-                f"masker is a {type(masker).__name__} without mask_img_; give a fitted masker"
+            raise ArgumentTypeError(
+                "masker",
+                f"a {type(masker).__name__} without mask_img_",
+                remedy="give a fitted masker",
             )
         space = kind_of(mask).foreign_space(mask)
     if space.n_values != n_voxels:
-        raise ValueError(
-            f"target_vars has {n_voxels} columns, but the mask of masker has "
-            f"{space.n_values} voxels"
+        raise ArgumentError(
+            "target_vars",
+            f"{n_voxels} columns, but the mask of masker has {space.n_values} voxels",
+            verb="has",
         )
     return (lambda: cluster_families(space, connectivity)) if options.need_neighbours else None
 

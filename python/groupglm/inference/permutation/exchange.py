@@ -13,6 +13,7 @@ import numpy as np
 from scipy import special
 
 from groupglm import _core
+from groupglm.errors import ArgumentError
 from groupglm.inference.permutation.tolerances import NO_ENTRY, SAME_ENTRIES
 
 if TYPE_CHECKING:
@@ -187,9 +188,7 @@ def make_exchange(
     Shapes: `blocks` (n,), `kinds` (n,).
     """
     if block_permutation not in ("within", "whole"):
-        raise ValueError(
-            f"block_permutation is {block_permutation!r}; it must be 'within' or 'whole'"
-        )
+        raise ArgumentError("block_permutation", repr(block_permutation), "'within' or 'whole'")
     kinds = np.zeros(n, dtype=np.int64) if kinds is None else kinds
     if blocks is None and block_permutation == "whole":
         raise ValueError("block_permutation='whole' needs exchangeability_blocks")
@@ -220,11 +219,17 @@ def check_labels(labels: Any, n: int, name: str) -> Integers:
         labels = labels.tolist()  # what is masked is None, a missing label
     values = pd.Series(labels) if np.ndim(labels) == 1 else None
     if values is None or len(values) != n:
-        raise ValueError(
-            f"{name} has shape {np.shape(labels)}; it must be ({n},), one label for each image"
+        raise ArgumentError(
+            name, f"shape {np.shape(labels)}", f"({n},), one label for each image", verb="has"
         )
     if values.isna().any():
-        raise ValueError(f"{name} has a missing label in row {int(np.argmax(values.isna())) + 1}")
+        row = int(np.argmax(values.isna())) + 1
+        raise ArgumentError(
+            name,
+            f"a missing label in row {row}",
+            remedy="fill it in, or leave the image out",
+            verb="has",
+        )
     return np.asarray(pd.factorize(values)[0], dtype=np.int64)
 
 

@@ -112,17 +112,17 @@ def _check_threshold(threshold: Any, scale: Any) -> None:
         return
     value = real_number("threshold", threshold, infinite=True)
     if scale == "p" and not 0 < value < 1:
-        raise ValueError(
-            argument("threshold")
-            + f" is {value:g}, but on the scale of p-values it must lie between 0 and 1; for a z "
-            + f"of {value:g} give "
+        raise ArgumentError(
+            "threshold",
+            f"{value:g}, but on the scale of p-values it must lie between 0 and 1",
+            remedy=f"for a z of {value:g} give "
             + argument("cluster_threshold_scale", "z")
             + ", or give a p-value such as "
-            + argument("threshold", 0.001)
+            + argument("threshold", 0.001),
         )
     if scale == "z" and not 0 < value < np.inf:
-        raise ValueError(
-            argument("threshold") + f" is {value:g}; on the scale of z it must be above zero"
+        raise ArgumentError(
+            "threshold", f"{value:g}", remedy="on the scale of z it must be above zero"
         )
     if scale == "z" and value < 1:
         warn_caller(
@@ -148,9 +148,10 @@ def _check_tfce(tfce: Any, powers: Any) -> TfceOptions | None:
 def _check_powers(powers: Any) -> tuple[float, float]:
     values = real_array("tfce_powers", powers)
     if values.shape != (2,) or not np.isfinite(values).all() or (values < 0).any():
-        raise ValueError(
-            f"tfce_powers is {powers!r}; it must be two finite numbers, the powers of extent and "
-            "height, at least zero"
+        raise ArgumentError(
+            "tfce_powers",
+            repr(powers),
+            "two finite numbers, the powers of extent and height, at least zero",
         )
     extent, height = values.tolist()
     return extent, height

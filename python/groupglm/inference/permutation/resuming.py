@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import joblib
 import numpy as np
 
-from groupglm.errors import in_quotes
+from groupglm.errors import ArgumentError, in_quotes
 from groupglm.inference.permutation.exchange import check_labels
 from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
 from groupglm.runtime.regular_files import check_file
@@ -213,15 +213,16 @@ def check_place(path: Path) -> None:
     """Refuse a place where no state can be kept, or one that is damaged, before the long work."""
     folder = path.parent
     if not folder.is_dir():
-        raise ValueError(
-            f"resume is {in_quotes(path)}, but there is no folder {in_quotes(folder)}; make it, "
-            "or give a file in a "
-            "folder that exists"
+        raise ArgumentError(
+            "resume",
+            f"{in_quotes(path)}, but there is no folder {in_quotes(folder)}",
+            remedy="make it, or give a file in a folder that exists",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(
-            f"resume is {in_quotes(path)}, but its folder cannot be written; give a file in "
-            "another one"
+        raise ArgumentError(
+            "resume",
+            f"{in_quotes(path)}, but its folder cannot be written",
+            remedy="give a file in another one",
         )
     check_file(path, f"resume is {in_quotes(path)}, which")
     if path.exists():

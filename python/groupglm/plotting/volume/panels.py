@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patheffects import withStroke
 
+from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.plotting.charts import plain
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.volume.volumes import IN_PLANE, Bounds, Volume
@@ -85,9 +86,7 @@ def check_mode(display_mode: object, modes: Sequence[str]) -> None:
     hint = ""
     if display_mode in GLASS_MODES:
         hint = "; views of a hemisphere need a glass brain (plot_type='glass')"
-    raise ValueError(
-        f"display_mode is {display_mode!r}; it must be one of {', '.join(modes)}{hint}"
-    )
+    raise ArgumentError("display_mode", repr(display_mode), f"one of {', '.join(modes)}{hint}")
 
 
 def check_cuts(display_mode: str, cut_coords: Any) -> None:
@@ -115,13 +114,20 @@ def _by_plane(cut_coords: Any, order: str, display_mode: str) -> dict[str, float
     if isinstance(cut_coords, Mapping):
         missing = [plane for plane in order if plane not in cut_coords]
         if missing:
-            raise ValueError(f"cut_coords has no place for {', '.join(missing)}; give one, in mm")
+            raise ArgumentError(
+                "cut_coords",
+                f"no place for {', '.join(missing)}",
+                remedy="give one, in mm",
+                verb="has",
+            )
         return {plane: float(np.ravel(cut_coords[plane])[0]) for plane in order}
     numbers = _numbers(cut_coords)
     if len(numbers) != len(order):
-        raise ValueError(
-            f"cut_coords has {len(numbers)} numbers; display_mode={display_mode!r} needs "
-            f"{len(order)}: {', '.join(order)} in mm"
+        raise ArgumentError(
+            "cut_coords",
+            f"{len(numbers)} numbers",
+            remedy=f"display_mode={display_mode!r} needs {len(order)}: {', '.join(order)} in mm",
+            verb="has",
         )
     return dict(zip(order, numbers, strict=True))
 
@@ -130,13 +136,17 @@ def _numbers(cut_coords: Any) -> list[float]:
     places = list(cut_coords) if np.iterable(cut_coords) else []
     numbers: list[float] = real_array("cut_coords", places).astype(np.float64).tolist()
     if np.ndim(numbers) != 1 or not np.iterable(cut_coords):
-        raise TypeError(
-            f"cut_coords is {cut_coords!r}; it must be None, a number of cuts, or places in mm"
+        raise ArgumentTypeError(
+            "cut_coords", repr(cut_coords), "None, a number of cuts, or places in mm"
         )
     if not numbers or not np.isfinite(numbers).all():
-        raise ValueError(f"cut_coords is {cut_coords!r}; it must hold finite places in mm")
+        raise ArgumentError(
+            "cut_coords", repr(cut_coords), remedy="it must hold finite places in mm"
+        )
     if len(numbers) > _MAX_CUTS:
-        raise ValueError(f"cut_coords has {len(numbers)} places; {_MAX_CUTS} are the most")
+        raise ArgumentError(
+            "cut_coords", f"{len(numbers)} places", remedy=f"{_MAX_CUTS} are the most", verb="has"
+        )
     return numbers
 
 
@@ -147,7 +157,9 @@ def _places_along(axis: str, cut_coords: Any, values: Volume, bounds: Bounds) ->
         return _numbers(cut_coords)
     n_cuts = _N_CUTS if cut_coords is None else int(cut_coords)
     if isinstance(cut_coords, bool) or not 1 <= n_cuts <= _MAX_CUTS:
-        raise ValueError(f"cut_coords is {cut_coords!r}; give 1 to {_MAX_CUTS} cuts, or places")
+        raise ArgumentError(
+            "cut_coords", repr(cut_coords), remedy=f"give 1 to {_MAX_CUTS} cuts, or places"
+        )
     return _strongest(axis, n_cuts, values, bounds)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentTypeError, warn_caller
 from groupglm.messages import argument, arguments, either
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.kept import KeptVolume, read_once
@@ -79,9 +79,8 @@ class VolumeMasking:
             return cls(mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing)
         if not hasattr(mask_img, "mask_img_") and not hasattr(mask_img, "mask_img"):
             found = unread_kind(mask_img) or f"a {type(mask_img).__name__}"
-            raise TypeError(
-                argument("mask_img")
-                + f" is {found}; it must be an image, a file name, a masker, or None"
+            raise ArgumentTypeError(
+                "mask_img", str(found), "an image, a file name, a masker, or None"
             )
         given = dict(zip(_SHARED, (target_affine, target_shape, smoothing_fwhm), strict=True))
         own = {name: getattr(mask_img, name, None) for name in _SHARED}

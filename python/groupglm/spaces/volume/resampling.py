@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import GridMismatchError
+from groupglm.errors import ArgumentError, GridMismatchError
 from groupglm.messages import argument, arguments, either
 from groupglm.runtime.arguments import check_choice, real_array, whole_number
 from groupglm.spaces.volume.grid import Grid
@@ -66,23 +66,22 @@ def target_grid(
     shape = None if target_shape is None else _check_shape(target_shape)
     if target_affine is None:
         if shape is not None:
-            raise ValueError(
-                argument("target_shape")
-                + f" is {shape}: if target_shape is specified, target_affine should be "
-                "specified too; give the 4 x 4 affine of the grid"
+            raise ArgumentError(
+                "target_shape",
+                f"{shape}: if target_shape is specified, target_affine should be specified too",
+                remedy="give the 4 x 4 affine of the grid",
             )
         return grid
     affine = _check_affine(target_affine)
     has_origin = affine.shape == (4, 4)
     if shape is not None and not has_origin:
-        raise ValueError(
-            argument("target_shape")
-            + f" is {shape}, but "
+        raise ArgumentError(
+            "target_shape",
+            f"{shape}, but "
             + argument("target_affine")
-            + " is 3 x 3, so it is unknown where the grid begins: the 'target_affine' shape should "
-            "be (4, 4) and not (3, 3); give a 4 x 4 affine, or leave "
-            + argument("target_shape")
-            + " out"
+            + " is 3 x 3, so it is unknown where the grid begins: the 'target_affine' shape "
+            "should be (4, 4) and not (3, 3)",
+            remedy="give a 4 x 4 affine, or leave " + argument("target_shape") + " out",
         )
     full = np.eye(4)
     full[: len(affine), : len(affine)] = affine
@@ -114,12 +113,7 @@ def target_grid(
 
 
 def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
-    try:
-        affine = np.array(real_array("target_affine", target_affine), dtype=np.float64)
-    except TypeError as error:
-        raise ValueError(
-            argument("target_affine") + f" must be a matrix of numbers: {error}"
-        ) from error
+    affine = np.array(real_array("target_affine", target_affine), dtype=np.float64)
     if affine.shape not in ((3, 3), (4, 4)):
         raise ValueError(
             argument("target_affine")
@@ -127,8 +121,11 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
             "voxels of 3 mm give numpy.diag([3, 3, 3])"
         )
     if not np.isfinite(affine).all():
-        raise ValueError(
-            argument("target_affine") + " holds NaN or infinity; give a matrix of finite numbers"
+        raise ArgumentError(
+            "target_affine",
+            "NaN or infinity",
+            remedy="give a matrix of finite numbers",
+            verb="holds",
         )
     if affine.shape == (4, 4) and not np.array_equal(affine[3], [0, 0, 0, 1]):
         raise ValueError(
@@ -141,10 +138,10 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
         singular = np.linalg.matrix_rank(affine[:3, :3]) < 3
         singular = singular or not np.isfinite(np.linalg.inv(affine)).all()
     if singular:
-        raise ValueError(
-            argument("target_affine")
-            + " is singular, so that voxels would lie at the same place; give three "
-            "axes that are not in one plane"
+        raise ArgumentError(
+            "target_affine",
+            "singular, so that voxels would lie at the same place",
+            remedy="give three axes that are not in one plane",
         )
     return affine
 
@@ -154,17 +151,17 @@ def _check_shape(target_shape: ArrayLike) -> tuple[int, int, int]:
         values = list(cast("Any", target_shape))
         shape = tuple(whole_number("target_shape", length) for length in values)
     except TypeError as error:
-        raise ValueError(
-            argument("target_shape") + f" is {target_shape!r}; it must be three positive integers"
+        raise ArgumentError(
+            "target_shape", repr(target_shape), "three positive integers"
         ) from error
     if len(shape) != 3:
-        raise ValueError(
-            argument("target_shape")
-            + f" is {shape}, of length {len(shape)}; it must be the shape of a 3-D grid, "
-            "and thus of length 3"
+        raise ArgumentError(
+            "target_shape",
+            f"{shape}, of length {len(shape)}",
+            "the shape of a 3-D grid, and thus of length 3",
         )
     if min(shape) < 1:
-        raise ValueError(argument("target_shape") + f" is {shape}; every length must be at least 1")
+        raise ArgumentError("target_shape", str(shape), remedy="every length must be at least 1")
     return shape[0], shape[1], shape[2]
 
 
@@ -324,9 +321,10 @@ class Resampler:
 
     def _nearest_integers(self, values: NDArray[Any], n_threads: int) -> NDArray[Any]:
         if self.fill_value != 0:
-            raise ValueError(
-                f"fill_value is {self.fill_value}, but integers are filled with 0 only; give a "
-                "volume of floats"
+            raise ArgumentError(
+                "fill_value",
+                f"{self.fill_value}, but integers are filled with 0 only",
+                remedy="give a volume of floats",
             )
         if self.copies:
             return values.copy(order="F")

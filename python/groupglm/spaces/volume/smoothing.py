@@ -15,7 +15,7 @@ from nibabel.nifti2 import Nifti2Header, Nifti2Image
 from nibabel.spatialimages import SpatialImage
 
 from groupglm import _core
-from groupglm.errors import ImageError
+from groupglm.errors import ArgumentError, ImageError
 from groupglm.runtime.arguments import real_array
 from groupglm.runtime.naming import counted
 from groupglm.spaces.volume.intent import descrip_of
@@ -65,9 +65,13 @@ def sigma_voxels(grid: Grid, fwhm: Fwhm, *, name: str = "fwhm") -> tuple[float, 
     sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
     edge = float((sizes * grid.shape).max())
     if max(widths) > _MAX_FIELDS_OF_VIEW * edge:
-        raise ValueError(
-            f"{name} is {fwhm!r} mm, but the longest edge of the image is {edge:.4g} mm, so "
-            "nothing but the mean would be left of it; give the width in mm, usually 4 to 12"
+        raise ArgumentError(
+            name,
+            (
+                f"{fwhm!r} mm, but the longest edge of the image is {edge:.4g} mm, so nothing "
+                "but the mean would be left of it"
+            ),
+            remedy="give the width in mm, usually 4 to 12",
         )
     x, y, z = (
         float(width / (_FWHM_OF_SIGMA * size)) for width, size in zip(widths, sizes, strict=True)
@@ -78,9 +82,13 @@ def sigma_voxels(grid: Grid, fwhm: Fwhm, *, name: str = "fwhm") -> tuple[float, 
 def _widths(fwhm: object, name: str) -> tuple[float, ...]:
     """Return the width of each axis in mm, zero for no smoothing."""
     if isinstance(fwhm, str):
-        raise ValueError(  # noqa: TRY004 - a value that other packages accept, not a mistaken type
-            f"{name} is {fwhm!r}, but must be a width in mm; nilearn's 'fast' is a fixed filter of "
-            "neighbouring voxels whose width in mm depends on the image, so give a number"
+        raise ArgumentError(
+            name,
+            f"{fwhm!r}, but must be a width in mm",
+            remedy=(
+                "nilearn's 'fast' is a fixed filter of neighbouring voxels whose width in mm "
+                "depends on the image, so give a number"
+            ),
         )
     if isinstance(fwhm, np.ndarray):
         fwhm = real_array(name, fwhm).tolist()
@@ -88,9 +96,10 @@ def _widths(fwhm: object, name: str) -> tuple[float, ...]:
         return (_width(fwhm, fwhm, name),) * 3
     widths = tuple(_width(width, fwhm, name) for width in fwhm)
     if len(widths) != 3:
-        raise ValueError(
-            f"{name} is {fwhm!r}, which has {len(widths)} values; give one number in mm for all "
-            "axes, or three, one for each axis of the image"
+        raise ArgumentError(
+            name,
+            f"{fwhm!r}, which has {len(widths)} values",
+            remedy="give one number in mm for all axes, or three, one for each axis of the image",
         )
     return widths
 
@@ -100,9 +109,13 @@ def _width(width: object, fwhm: object, name: str) -> float:
         return 0.0
     is_number = isinstance(width, Real) and not isinstance(width, bool | np.bool_)
     if not is_number or not 0.0 <= float(width) < math.inf:  # type: ignore[arg-type]
-        raise ValueError(
-            f"{name} is {fwhm!r}, but a width must be a finite number of mm that is not negative, "
-            "or None for no smoothing; give one number, or three, one for each axis of the image"
+        raise ArgumentError(
+            name,
+            (
+                f"{fwhm!r}, but a width must be a finite number of mm that is not negative, or "
+                "None for no smoothing"
+            ),
+            remedy="give one number, or three, one for each axis of the image",
         )
     return float(width)  # type: ignore[arg-type]
 
@@ -173,7 +186,7 @@ def smooth_img(
         )
     items = list(imgs)
     if not items:
-        raise ValueError("imgs is empty; give at least one image")
+        raise ArgumentError("imgs", "empty", remedy="give at least one image")
     # All headers before any values: what is wrong with the last image is then known at once.
     opened = [
         _open(item, f"image {place} of imgs", fwhm) for place, item in enumerate(items, start=1)

@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
-from groupglm.errors import GridMismatchError, ImageError
+from groupglm.errors import ArgumentError, GridMismatchError, ImageError
 from groupglm.runtime.paths import check_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.spaces.volume.reading.header import (
@@ -52,9 +52,10 @@ def open_images(
     if isinstance(images, str | os.PathLike | SpatialImage):
         sources = _open_volumes(images, f"{argument} in memory")
         if len(sources) < at_least:
-            raise ValueError(
-                f"{argument} is one image of one volume ({sources[0].name}), but a model needs at "
-                "least two; give a list of images, or a 4-D image"
+            raise ArgumentError(
+                argument,
+                f"one image of one volume ({sources[0].name}), but a model needs at least two",
+                remedy="give a list of images, or a 4-D image",
             )
         return sources
     items = _items(images, argument, at_least)
