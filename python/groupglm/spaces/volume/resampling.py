@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import ArgumentError, GridMismatchError
+from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError
 from groupglm.messages import argument, arguments, either
 from groupglm.runtime.arguments import check_choice, real_array, whole_number
 from groupglm.spaces.volume.grid import Grid
@@ -113,7 +113,10 @@ def target_grid(
 
 
 def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
-    affine = np.array(real_array("target_affine", target_affine), dtype=np.float64)
+    try:
+        affine = np.array(real_array("target_affine", target_affine), dtype=np.float64)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError("target_affine", error.found, "a matrix of numbers") from error
     if affine.shape not in ((3, 3), (4, 4)):
         raise ValueError(
             argument("target_affine")
