@@ -20,13 +20,14 @@ endfunction()
 
 # Points of a resampling must not hang on whether the processor fuses multiply and add.
 if(NOT MSVC)
-  set_source_files_properties("${CMAKE_CURRENT_LIST_DIR}/../cpp/src/resampling_map.cpp"
+  set_source_files_properties("${CMAKE_CURRENT_LIST_DIR}/../cpp/src/volume/resampling_map.cpp"
                               PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
 endif()
 
 # What every target that compiles some of the core needs, whatever its level.
 function(groupglm_compile_core target level)
-  target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}/cpp/include")
+  target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}/cpp/include"
+                                       PRIVATE "${PROJECT_SOURCE_DIR}/cpp/src")
   target_link_libraries(${target} PUBLIC Eigen3::Eigen)
   # Eigen's own threads would nest inside ours and make results depend on their number; its fast
   # math has an approximate square root for full registers only, so that a voxel's last bit would
@@ -39,7 +40,7 @@ endfunction()
 
 # A static library with the core, compiled with the given flags.
 function(groupglm_add_core target level flags)
-  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/src/*.cpp")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/src/*.cpp")
   add_library(${target} STATIC EXCLUDE_FROM_ALL ${sources})
   groupglm_compile_core(${target} ${level})
   target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX)
@@ -85,7 +86,7 @@ endfunction()
 # from AVX-512.
 function(groupglm_add_v4_loops)
   python_add_library(_core_v4 MODULE WITH_SOABI "${PROJECT_SOURCE_DIR}/cpp/bindings/v4/loops.cpp"
-                     "${PROJECT_SOURCE_DIR}/cpp/src/projection.cpp")
+                     "${PROJECT_SOURCE_DIR}/cpp/src/loops/projection.cpp")
   groupglm_compile_core(_core_v4 v4)
   target_compile_options(_core_v4 PRIVATE -march=x86-64-v4 -mprefer-vector-width=512)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)

@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "groupglm/neighbours.hpp"
-#include "groupglm/ols_state.hpp"
+#include "groupglm/graph/neighbours.hpp"
+#include "groupglm/models/ols_state.hpp"
 
 namespace pybind11::detail {
 

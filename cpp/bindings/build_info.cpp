@@ -2,8 +2,8 @@
 #include <cstring>
 
 #include "bindings.hpp"
+#include "groupglm/loops/projection.hpp"
 #include "groupglm/parallel.hpp"
-#include "groupglm/projection.hpp"
 
 namespace groupglm {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/clusters.hpp"
+#include "groupglm/graph/clusters.hpp"
 
 #include <array>
 #include <functional>
@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "bindings.hpp"
-#include "groupglm/map_rows.hpp"
-#include "groupglm/neighbours.hpp"
-#include "groupglm/place_weights.hpp"
-#include "groupglm/tfce.hpp"
+#include "groupglm/graph/map_rows.hpp"
+#include "groupglm/graph/neighbours.hpp"
+#include "groupglm/graph/place_weights.hpp"
+#include "groupglm/graph/tfce.hpp"
 
 namespace groupglm {
 

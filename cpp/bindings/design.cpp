@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/design.hpp"
+#include "groupglm/models/design.hpp"
 
 #include "bindings.hpp"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/ols_fit.hpp"
+#include "groupglm/models/ols_fit.hpp"
 
 #include "bindings.hpp"
-#include "groupglm/contrast_stats.hpp"
+#include "groupglm/models/contrast_stats.hpp"
 
 namespace groupglm {
 

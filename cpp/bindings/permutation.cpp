@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/permutation.hpp"
+#include "groupglm/permutation/permutation.hpp"
 
 #include <algorithm>
 #include <initializer_list>
 #include <optional>
 
 #include "bindings.hpp"
-#include "groupglm/permutation_groups.hpp"
+#include "groupglm/permutation/groups.hpp"
 
 namespace groupglm {
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/permutation_present.hpp"
-
 #include <algorithm>
 #include <limits>
 #include <optional>
@@ -8,6 +6,7 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "groupglm/permutation/missing_values.hpp"
 
 namespace groupglm {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/smoothing.hpp"
+#include "groupglm/volume/smoothing.hpp"
 
 #include <array>
 

@@ -2,7 +2,7 @@
 #include <variant>
 
 #include "bindings.hpp"
-#include "groupglm/statistics.hpp"
+#include "groupglm/models/statistics.hpp"
 
 namespace groupglm {
 

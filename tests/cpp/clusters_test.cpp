@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/clusters.hpp"
+#include "groupglm/graph/clusters.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "groupglm/tfce.hpp"
+#include "groupglm/graph/tfce.hpp"
 
 namespace {
 

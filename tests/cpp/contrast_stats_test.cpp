@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/contrast_stats.hpp"
+#include "groupglm/models/contrast_stats.hpp"
 
 #include <doctest/doctest.h>
 
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "groupglm/special.hpp"
+#include "groupglm/special/tails.hpp"
 #include "reference_ols.hpp"
 
 namespace {
@@ -103,7 +103,7 @@ double tails_ratio(const Map& found, Index v, const Expected& expected, StatType
     tail = type == StatType::t ? groupglm::StudentT(expected.df).exact(stat)
                                : groupglm::FisherF(rank, expected.df).exact(stat);
   }
-  // What special.hpp promises, 1e-12 of each route, and 1e-14 for a z near zero.
+  // What special/tails.hpp promises, 1e-12 of each route, and 1e-14 for a z near zero.
   const double p = ratio(found.p_value[v], tail.p, 2e-12 * tail.p);
   const double z = ratio(found.z_score[v], tail.z, 2e-12 * std::abs(tail.z) + 2e-14);
   return std::max(p, z);

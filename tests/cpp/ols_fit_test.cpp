@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/ols_fit.hpp"
+#include "groupglm/models/ols_fit.hpp"
 
 #include <doctest/doctest.h>
 

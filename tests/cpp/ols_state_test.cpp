@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/ols_state.hpp"
+#include "groupglm/models/ols_state.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/permutation_present.hpp"
-
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <limits>
 #include <vector>
+
+#include "groupglm/permutation/missing_values.hpp"
 
 using namespace groupglm;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/permutation.hpp"
+#include "groupglm/permutation/permutation.hpp"
 
 #include <doctest/doctest.h>
 
@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "groupglm/permutation_groups.hpp"
+#include "groupglm/permutation/groups.hpp"
 
 using namespace groupglm;
 

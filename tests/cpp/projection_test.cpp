@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/projection.hpp"
+#include "groupglm/loops/projection.hpp"
 
 #include <doctest/doctest.h>
 

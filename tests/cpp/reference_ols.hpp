@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "groupglm/ols_fit.hpp"
+#include "groupglm/models/ols_fit.hpp"
 
 namespace reference {
 

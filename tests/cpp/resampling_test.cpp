@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/resampling.hpp"
+#include "groupglm/volume/resampling.hpp"
 
 #include <doctest/doctest.h>
 

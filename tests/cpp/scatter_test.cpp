@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/scatter.hpp"
+#include "groupglm/volume/scatter.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/statistics.hpp"
+#include "groupglm/models/statistics.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "groupglm/special.hpp"
+#include "groupglm/special/tails.hpp"
 #include "special_tables.hpp"
 
 namespace {
@@ -24,7 +24,7 @@ using Values = std::vector<double>;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-// What special.hpp promises: of z around zero absolutely, as it passes through zero for F.
+// What special/tails.hpp promises: of z around zero absolutely, as it passes through zero for F.
 constexpr double kTolerance = 1e-12;
 constexpr double kSmallZ = 0.01;
 constexpr double kSmallZTolerance = 1e-14;

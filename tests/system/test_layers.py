@@ -186,6 +186,23 @@ def test_the_text_test_notices(line: str, known: str | None) -> None:
     assert _known_of_volumes(line) == ([] if known is None else [known])
 
 
+def test_a_folder_of_the_core_includes_itself_and_lower_ones_only() -> None:
+    lower = {
+        "models": {"special", "loops"},
+        "permutation": {"models", "loops"},
+        "volume": {"loops"},
+    }
+    for root in (ROOT / "cpp/include/groupglm", ROOT / "cpp/src"):
+        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+            included = {
+                match[1]
+                for path in _sources(folder.relative_to(ROOT).as_posix())
+                for match in re.finditer(r'#include "(?:groupglm/)?(\w+)/', path.read_text("utf-8"))
+            }
+            here = {"groupglm", folder.name}  # directly in groupglm: threads, special values
+            assert included <= here | lower.get(folder.name, set()), folder
+
+
 def test_the_core_does_not_name_python() -> None:
     assert _naming(r"pybind11|\bpy::|Python\.h", *_CORE) == []
     assert _naming(r"pybind11/pybind11\.h", "cpp") == ["cpp/bindings/bindings.hpp"]

@@ -7,7 +7,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "groupglm/projection.hpp"
+#include "groupglm/loops/projection.hpp"
 
 namespace {
 

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Effect and variance of a contrast at every voxel of an OLS fit, and its statistics by the step in
+// statistics.hpp.
+//
+// With beta = G w (see models/design.hpp), a contrast row c has effect g'w and variance sigma^2
+// |g|^2, g = G'c; sigma^2 = RSS / (n - rank). For rows C (k, p), F = |U'w|^2 / (rank(C) sigma^2),
+// where U is an orthonormal basis of the span of the rows' g: that is the usual (C beta)' [C
+// (X'X)^- C']^-1 (C beta) / rank(C) / sigma^2 without an inverse. Source: Searle, Linear Models
+// (1971), chapters 3 and 5.
+#pragma once
+
+#include "groupglm/models/ols_fit.hpp"
+#include "groupglm/models/statistics.hpp"
+
+namespace groupglm {
+
+/// Where the numbers go; every array has n_voxels entries, effect k rows of them.
+struct ContrastOutputs {
+  double* effect;
+  double* variance;  // of the effect for t; the residual variance for F
+  double* stat;
+  double* p_value;
+  double* z_score;
+};
+
+struct ContrastInfo {
+  Index rank = 0;          // numerator degrees of freedom of an F
+  double df_residual = 0;  // of the voxels that have every row
+};
+
+/// Fills the outputs. contrast (k, p); k = 1 for t. A voxel whose rows cannot estimate the
+/// contrast, or leave no residual degree of freedom, gets NaN. Cost: k q + 2 q flops and one
+/// p-value a voxel.
+ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
+                                 const MatrixXd& contrast, StatType type,
+                                 const ContrastOutputs& out, int n_threads);
+
+}  // namespace groupglm

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The mergeable state of an ordinary least-squares fit at many voxels.
+//
+// Rows (images) are taken up block by block through orthogonal transformations: with S_old = Q R
+// and w = Q'y, a further block (S_new, y_new) gives
+//
+//     [R; S_new] = Q2 R2,   w2 = Q2' [w; y_new],   rss2 = rss + ||[w; y_new] - Q2 w2||^2,
+//
+// a sequential QR (Golub & Van Loan, Matrix Computations, 4th ed., 6.5.3; the tree form is TSQR,
+// Demmel et al. 2012, SIAM J. Sci. Comput. 34:A206). Sums of squares are only ever added, so
+// nothing cancels however the rows are batched. Memory: (q + 1) doubles a voxel, whatever the
+// number of rows.
+//
+// Missing values (NaN) are left out voxel by voxel: such a voxel gets a triangular factor of its
+// own, updated row by row by Givens rotations. Voxels without missing values share one factor.
+//
+// A voxel whose values are so small or large that their squares would leave double's range is held
+// as that of the values times 2^-exponent, which is exact.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "groupglm/models/design.hpp"
+
+namespace groupglm {
+
+/// A block of data, rows x voxels, with any strides (counted in elements, negative ones too).
+template <typename Scalar>
+struct DataView {
+  const Scalar* data = nullptr;
+  Index n_rows = 0;
+  Index n_voxels = 0;
+  Index row_stride = 0;
+  Index voxel_stride = 1;
+
+  Scalar operator()(Index row, Index voxel) const {
+    return data[row * row_stride + voxel * voxel_stride];
+  }
+};
+
+/// An infinite value was found: the first such row of the block, and how many values it has.
+class InfiniteValue : public std::domain_error {
+ public:
+  InfiniteValue(Index row_found, Index count_found)
+      : std::domain_error("infinite value"), row(row_found), count(count_found) {}
+  Index row;
+  Index count;
+};
+
+/// Triangular factors of the voxels that miss some rows.
+struct MissingVoxels {
+  static constexpr std::int32_t kComplete = -1;  // has every row so far
+  static constexpr std::int32_t kAbsent = -2;    // has no row so far
+  std::vector<std::int32_t> slot;                // (n_voxels), empty while nothing is missing
+  std::vector<double> factors;                   // slots x q(q+1)/2, rows of the upper triangle
+  std::vector<std::int32_t> n_rows;              // (slots)
+};
+
+/// The numbers of a state, as they are stored and put together again.
+struct OlsParts {
+  Index n_rows = 0;
+  MatrixXd r;    // (q, q) upper triangular: the factor of voxels without missing values
+  RowMatrix w;   // (q, n_voxels)
+  VectorXd rss;  // (n_voxels)
+  MissingVoxels missing;
+  // (n_voxels): w and rss are those of y 2^-exponent. Empty while all are 0.
+  std::vector<std::int16_t> exponent;
+
+  Index n_working() const { return w.rows(); }
+  Index n_voxels() const { return w.cols(); }
+  bool has_missing() const { return !missing.slot.empty(); }
+  std::int32_t slot(Index voxel) const {
+    return has_missing() ? missing.slot[static_cast<std::size_t>(voxel)] : MissingVoxels::kComplete;
+  }
+  bool has_scales() const { return !exponent.empty(); }
+  int exponent_of(Index voxel) const {
+    return has_scales() ? exponent[static_cast<std::size_t>(voxel)] : 0;
+  }
+  Index n_observations(Index voxel) const;
+  /// The factor R (q, q) that holds at a voxel.
+  MatrixXd factor_at(Index voxel) const;
+  /// Whether the sizes match, every slot is one voxel's, and every count and exponent is possible.
+  bool is_consistent() const;
+};
+
+/// The numbers of a state that always fit together.
+class OlsState {
+ public:
+  OlsState() = default;
+  OlsState(Index n_working, Index n_voxels);
+  /// Throws std::invalid_argument unless the parts are consistent.
+  explicit OlsState(OlsParts parts);
+
+  /// Takes up rows (m, q) of the working design and their data (m, n_voxels).
+  ///
+  /// intercept (q) holds a with S a = 1. The state is unusable after InfiniteValue was thrown.
+  template <typename Scalar>
+  void update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
+              const DataView<Scalar>& y, int n_threads);
+
+  /// Takes up all rows of another state of the same design and voxels.
+  void merge(const OlsState& other, int n_threads);
+
+  /// The state of some of the voxels, in the order given.
+  OlsState select(const std::vector<Index>& voxels) const;
+
+  const OlsParts& parts() const { return parts_; }
+  Index n_rows() const { return parts_.n_rows; }
+  const MatrixXd& r() const { return parts_.r; }
+  const RowMatrix& w() const { return parts_.w; }
+  const VectorXd& rss() const { return parts_.rss; }
+  Index n_working() const { return parts_.n_working(); }
+  Index n_voxels() const { return parts_.n_voxels(); }
+  bool has_missing() const { return parts_.has_missing(); }
+  std::int32_t slot(Index voxel) const { return parts_.slot(voxel); }
+  bool has_scales() const { return parts_.has_scales(); }
+  int exponent_of(Index voxel) const { return parts_.exponent_of(voxel); }
+  Index n_observations(Index voxel) const { return parts_.n_observations(voxel); }
+  MatrixXd factor_at(Index voxel) const { return parts_.factor_at(voxel); }
+
+ private:
+  OlsParts parts_;
+};
+
+}  // namespace groupglm

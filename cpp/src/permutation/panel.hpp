@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One panel of voxels of a permutation test: residuals of unit length, and rows times panel.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "groupglm/loops/projection.hpp"
+#include "groupglm/parallel.hpp"
+#include "groupglm/permutation/permutation.hpp"
+#include "models/voxel_runs.hpp"
+#include "models/voxel_scales.hpp"
+
+namespace groupglm {
+
+using Panel = Eigen::Array<double, kPanel, 1>;
+using PanelColumns = std::array<bool, kPanel>;
+
+// Panels a task: enough that handing one out costs nothing beside its work.
+inline constexpr Index kTaskPanels = 8;
+
+inline constexpr double kNone = -std::numeric_limits<double>::infinity();
+inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+/// A thread's memory: y (n, kPanel), and products (n_products, kPanel).
+struct PermutationWorkspace {
+  PermutationWorkspace(Index n, Index n_products)
+      : y(static_cast<std::size_t>(n * kPanel)),
+        products(static_cast<std::size_t>(n_products * kPanel)) {}
+  std::vector<double> y;
+  std::vector<double> products;
+  PanelColumns live{};
+  Panel rounding = Panel::Zero();  // by which a column of y, of length one, may be wrong
+};
+
+/// y -= basis' basis y, in two passes: what rounding of a large mean leaves in the first is taken
+/// off by the second.
+inline void take_off(const Eigen::Map<const RowMatrix>& basis, double* y, double* products) {
+  if (basis.rows() == 0) return;
+  for (int pass = 0; pass < 2; ++pass) {
+    projection_loops().multiply(basis.data(), basis.rows(), basis.cols(), y, products);
+    for (Index i = 0; i < basis.cols(); ++i) {
+      Eigen::Map<Panel> row(y + i * kPanel);
+      for (Index j = 0; j < basis.rows(); ++j) {
+        row -= basis(j, i) * Eigen::Map<const Panel>(products + j * kPanel);
+      }
+    }
+  }
+}
+
+/// One row of a panel: `count` values, then zeros.
+template <typename Scalar>
+Panel read_row(const DataView<Scalar>& data, Index row, Index first, Index count) {
+  if (count == kPanel && data.voxel_stride == 1) {
+    using Stored = Eigen::Array<Scalar, kPanel, 1>;
+    const Scalar* const values = data.data + row * data.row_stride + first;
+    return Eigen::Map<const Stored>(values).template cast<double>();
+  }
+  Panel values = Panel::Zero();
+  for (Index v = 0; v < count; ++v) values[v] = static_cast<double>(data(row, first + v));
+  return values;
+}
+
+/// Brings columns of y (n, kPanel) whose squares leave the range of double to a size where they do
+/// not, by powers of two, and renews their sums of squares.
+inline void scale_columns(Index n, double* y, Panel& total) {
+  for (Index v = 0; v < kPanel; ++v) {
+    if (is_ordinary_square(total[v])) continue;
+    double largest = 0;
+    for (Index i = 0; i < n; ++i) largest = std::max(largest, std::abs(y[i * kPanel + v]));
+    if (largest <= 0 || largest > std::numeric_limits<double>::max()) continue;
+    const int exponent = scale_of_exponent(std::ilogb(largest));
+    if (exponent == 0) continue;
+    total[v] = 0;
+    for (Index i = 0; i < n; ++i) {
+      double& value = y[i * kPanel + v];
+      value = std::ldexp(value, -exponent);
+      total[v] += value * value;
+    }
+  }
+}
+
+/// Reads `count` voxels of n rows, of which read(i) returns one as a Panel, takes the basis (m, n)
+/// off and brings them to unit length. Columns without a voxel, or whose voxel does not vary or has
+/// missing values, become copies of one that does, so that they change no maximum; false when there
+/// is none. products needs room for the rows of the basis.
+template <typename ReadRow>
+bool load_rows(Index n, const ReadRow& read, const Eigen::Map<const RowMatrix>& basis, Index count,
+               PermutationWorkspace& workspace) {
+  double* const y = workspace.y.data();
+  using Row = Eigen::Map<Panel>;
+  Panel total = Panel::Zero();
+  for (Index i = 0; i < n; ++i) {
+    const Panel values = read(i);
+    total += values.square();
+    Row(y + i * kPanel) = values;
+  }
+  scale_columns(n, y, total);
+  take_off(basis, y, workspace.products.data());
+  Panel square = Panel::Zero();
+  for (Index i = 0; i < n; ++i) square += Row(y + i * kPanel).square();
+  const double share = rounding_share(n);
+  Index source = -1;
+  for (Index v = 0; v < kPanel; ++v) {
+    // False for NaN too.
+    const bool live = v < count && square[v] > share * share * total[v];
+    workspace.live[static_cast<std::size_t>(v)] = live;
+    if (live && source < 0) source = v;
+  }
+  if (source < 0) return false;
+  for (Index v = 0; v < kPanel; ++v) {
+    if (workspace.live[static_cast<std::size_t>(v)]) continue;
+    square[v] = square[source];
+    total[v] = total[source];
+    for (Index i = 0; i < n; ++i) y[i * kPanel + v] = y[i * kPanel + source];
+  }
+  const Panel scale = square.sqrt().inverse();
+  for (Index i = 0; i < n; ++i) Row(y + i * kPanel) *= scale;
+  // Less than one, as the columns are live.
+  workspace.rounding = share * total.sqrt() * scale;
+  return true;
+}
+
+/// The same for `count` voxels side by side, from the first.
+template <typename Scalar>
+bool load_panel(const DataView<Scalar>& data, const PermutedModel& model, Index first, Index count,
+                PermutationWorkspace& workspace) {
+  return load_rows(
+      data.n_rows, [&](Index i) { return read_row(data, i, first, count); }, model.basis, count,
+      workspace);
+}
+
+// Calls body(first voxel, count, thread) for every panel.
+template <typename Body>
+void for_each_panel(Index n_voxels, int n_threads, const Body& body) {
+  constexpr Index task_voxels = kTaskPanels * kPanel;
+  const Index n_tasks = (n_voxels + task_voxels - 1) / task_voxels;
+  parallel_for(n_tasks, n_threads, [&](Index task, int thread) {
+    const Index end = std::min(n_voxels, (task + 1) * task_voxels);
+    for (Index first = task * task_voxels; first < end; first += kPanel) {
+      body(first, std::min(kPanel, end - first), thread);
+    }
+  });
+}
+
+// Products held at a time: 512 rows of a panel (128 KB) stay in the second-level cache.
+inline constexpr Index kProducts = 512;
+
+// Below this share of the data, what the nuisance leaves of them is rounding.
+inline constexpr double kSmallestTotal = 1e-12;
+inline constexpr double kHuge = 1e300;
+
+// Below this share, a difference of squares has lost digits: sums of squared residuals have not.
+inline constexpr double kImprecise = 1e-4;
+
+/// One permutation's numbers at the voxels of a panel. Where the nuisance explains all of the data
+/// but rounding, once they are rearranged (which happens by flips of few images), there is no
+/// statistic: e is 0, d and RSS are kHuge, of which t and F are 0.
+struct Scores {
+  Panel effect;  // e
+  Panel total;   // d
+  Panel rest;    // RSS = d - e; 0 where it is rounding
+};
+
+/// Rows (n_rows, n) of a permutation and their products (n_rows, kPanel) with y, the k of the
+/// effect first.
+struct PermutedProducts {
+  const double* rows;
+  const double* products;
+  Index n_effect;
+  Index n_rows;
+  Index n;
+};
+
+/// Takes d and RSS of one voxel from what nuisance and effect leave of its y, row by row.
+inline void refine(const PermutedProducts& p, const PermutationWorkspace& workspace, Index v,
+                   Scores& scores) {
+  double total = 0;
+  double rest = 0;
+  for (Index i = 0; i < p.n; ++i) {
+    double left = workspace.y[static_cast<std::size_t>(i * kPanel + v)];
+    for (Index j = p.n_effect; j < p.n_rows; ++j) {
+      left -= p.rows[j * p.n + i] * p.products[j * kPanel + v];
+    }
+    total += left * left;
+    for (Index j = 0; j < p.n_effect; ++j) left -= p.rows[j * p.n + i] * p.products[j * kPanel + v];
+    rest += left * left;
+  }
+  const double rounding = workspace.rounding[v] * workspace.rounding[v];
+  if (total < std::max(kSmallestTotal, rounding)) {
+    scores.effect[v] = 0;
+    scores.total[v] = scores.rest[v] = kHuge;
+    return;
+  }
+  scores.total[v] = total;
+  scores.rest[v] = rest > rounding ? rest : 0;
+}
+
+/// e and d of one permutation, as sums of squares: to be settled.
+inline Scores scores_of(const PermutedProducts& p) {
+  using Row = Eigen::Map<const Panel>;
+  Scores scores;
+  scores.effect = Row(p.products).square();
+  for (Index j = 1; j < p.n_effect; ++j) scores.effect += Row(p.products + j * kPanel).square();
+  scores.total.setOnes();
+  for (Index j = p.n_effect; j < p.n_rows; ++j) {
+    scores.total -= Row(p.products + j * kPanel).square();
+  }
+  return scores;
+}
+
+/// Brings all of `scores` to the precision that their angle has.
+inline void settle(const PermutedProducts& p, const PermutationWorkspace& workspace,
+                   Scores& scores) {
+  scores.rest = scores.total - scores.effect;
+  if (((scores.rest > kImprecise * scores.total) && (scores.total > kImprecise)).all()) return;
+  for (Index v = 0; v < kPanel; ++v) {
+    const bool precise =
+        scores.rest[v] > kImprecise * scores.total[v] && scores.total[v] > kImprecise;
+    if (workspace.live[static_cast<std::size_t>(v)] && !precise) refine(p, workspace, v, scores);
+  }
+}
+
+// The largest odds e / RSS are kept as r2 = e / d, which needs no RSS, up to where that has lost
+// digits, and from there on as 1 + e / RSS: both rise with the odds.
+inline double rank_of_odds(double odds) {
+  const double size = std::abs(odds);
+  return std::copysign(size < 1 / kImprecise ? size / (1 + size) : 1 + size, odds);
+}
+
+inline double odds_of_rank(double rank) {
+  const double size = std::abs(rank);
+  return std::copysign(size < 1 ? size / (1 - size) : size - 1, rank);
+}
+
+/// The largest odds of a panel as a rank, with the sign of the effect's one product if `is_signed`;
+/// settles the scores where it must.
+inline double largest_rank(const PermutedProducts& p, const PermutationWorkspace& workspace,
+                           bool is_signed, Scores& scores) {
+  using Row = Eigen::Map<const Panel>;
+  const bool total_is_one = p.n_rows == p.n_effect;
+  double share = 0;
+  if (is_signed) {
+    const Panel effect = Row(p.products) * Row(p.products).abs();
+    share = total_is_one ? effect.maxCoeff() : (effect / scores.total).maxCoeff();
+  } else {
+    share = total_is_one ? scores.effect.maxCoeff() : (scores.effect / scores.total).maxCoeff();
+  }
+  // False for NaN too.
+  const bool precise =
+      std::abs(share) < 1 - kImprecise && (total_is_one || scores.total.minCoeff() > kImprecise);
+  if (precise) return share;
+  settle(p, workspace, scores);
+  double largest = kNone;
+  for (Index v = 0; v < kPanel; ++v) {
+    if (!workspace.live[static_cast<std::size_t>(v)]) continue;
+    const double odds = scores.effect[v] / scores.rest[v];
+    largest = std::max(largest, is_signed ? std::copysign(odds, p.products[v]) : odds);
+  }
+  return rank_of_odds(largest);
+}
+
+// Statistics that differ by less as angles are the same: of rearrangements that are equal but for
+// the order of sums, and of bases that are right to a few digits less than the data.
+inline constexpr double kTieAngle = 1e-9;
+
+/// The least statistic that the rounding of the data cannot tell from one of root odds `tangent`
+/// = tan(angle): the angle is as wrong as the unit vector between which and the effect it lies.
+inline double least_tangent(double tangent, double rounding) {
+  constexpr double kRight = 1.5707963267948966;
+  const double angle = std::atan(tangent) - std::max(kTieAngle, rounding);
+  return angle > -kRight ? std::tan(angle) : kNone;
+}
+
+inline std::vector<std::optional<PermutationWorkspace>> workspaces_for(int n_threads) {
+  return std::vector<std::optional<PermutationWorkspace>>(
+      static_cast<std::size_t>(resolve_threads(n_threads)));
+}
+
+/// Takes every panel through work(first voxel, count, workspace, best), which raises best (B), and
+/// joins what the threads have found. work fills the maps of a panel that has a voxel.
+template <typename Scalar, typename Work>
+void permute_panels(const DataView<Scalar>& y, const PermutedModel& model, Index n_permutations,
+                    const PermutedOutputs& out, Index n_products, int n_threads, const Work& work) {
+  auto workspaces = workspaces_for(n_threads);
+  std::vector<std::vector<double>> best(workspaces.size());
+  for_each_panel(y.n_voxels, n_threads, [&](Index first, Index count, int thread) {
+    const auto at = static_cast<std::size_t>(thread);
+    if (!workspaces[at]) {
+      // Made where it is used, so that its memory is the thread's own.
+      workspaces[at].emplace(y.n_rows, n_products);
+      best[at].assign(static_cast<std::size_t>(n_permutations), kNone);
+    }
+    if (load_panel(y, model, first, count, *workspaces[at])) {
+      work(first, count, *workspaces[at], best[at].data());
+    } else if (out.maps != nullptr) {
+      for (Index b = 0; b < n_permutations; ++b) {
+        std::fill_n(out.maps + b * y.n_voxels + first, count, 0.0);
+        if (out.least != nullptr) std::fill_n(out.least + b * y.n_voxels + first, count, kNaN);
+      }
+    }
+  });
+  // A maximum is the same whoever found it.
+  std::fill_n(out.best, n_permutations, kNone);
+  for (const auto& found : best) {
+    for (std::size_t b = 0; b < found.size(); ++b) out.best[b] = std::max(out.best[b], found[b]);
+  }
+}
+
+}  // namespace groupglm

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "groupglm/volume/scatter.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+namespace groupglm {
+
+namespace {
+
+// Values that are looked at together, before they are converted: they stay in the first-level
+// cache.
+constexpr Eigen::Index kLookedAt = 1024;
+
+// Whether float holds all finite values. They are counted and not asked for one by one, so that
+// they are compared as vectors; few blocks have others than ordinary ones, and are looked at again.
+template <typename Scalar>
+bool float_holds([[maybe_unused]] const Scalar* values, [[maybe_unused]] Eigen::Index n) {
+  if constexpr (std::is_same_v<Scalar, double>) {
+    constexpr double most = std::numeric_limits<float>::max();
+    constexpr double least = std::numeric_limits<float>::min();
+    Eigen::Index n_ordinary = 0;
+    for (Eigen::Index k = 0; k < n; ++k) {
+      const double size = std::abs(values[k]);
+      n_ordinary += static_cast<Eigen::Index>((size >= least) & (size <= most));
+    }
+    if (n_ordinary == n) return true;
+    return std::none_of(values, values + n, [](double value) {
+      const double size = std::abs(value);
+      return std::isfinite(size) && (size > most || (size < least && size > 0.0));
+    });
+  } else {
+    return true;
+  }
+}
+
+}  // namespace
+
+template <typename Scalar>
+bool scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_places, float* volume,
+             Eigen::Index n_volume) {
+  Eigen::Index i = 0;
+  Eigen::Index done = 0;
+  Eigen::Index looked_at = 0;
+  bool is_held = true;
+  while (i < n_places) {
+    // A mask is made of runs of neighbours along the first axis: a run is converted as one.
+    Eigen::Index end = i + 1;
+    while (end < n_places && places[end] == places[end - 1] + 1) ++end;
+    std::fill(volume + done, volume + places[i], 0.0F);
+    if (end > looked_at) {
+      const Eigen::Index next = std::min(n_places, end + kLookedAt);
+      is_held = is_held && float_holds(row + looked_at, next - looked_at);
+      looked_at = next;
+    }
+    float* out = volume + places[i];
+    for (Eigen::Index k = 0; k < end - i; ++k) out[k] = static_cast<float>(row[i + k]);
+    done = places[i] + end - i;
+    i = end;
+  }
+  std::fill(volume + done, volume + n_volume, 0.0F);
+  return is_held;
+}
+
+template <typename Scalar>
+void gather(const Scalar* volume, const std::int64_t* runs, Eigen::Index n_runs, Scalar* row) {
+  for (Eigen::Index r = 0; r < n_runs; ++r) {
+    row = std::copy_n(volume + runs[2 * r], runs[2 * r + 1], row);
+  }
+}
+
+template bool scatter<float>(const float*, const std::int64_t*, Eigen::Index, float*, Eigen::Index);
+template bool scatter<double>(const double*, const std::int64_t*, Eigen::Index, float*,
+                              Eigen::Index);
+
+template void gather<float>(const float*, const std::int64_t*, Eigen::Index, float*);
+template void gather<double>(const double*, const std::int64_t*, Eigen::Index, double*);
+
+}  // namespace groupglm
