@@ -113,6 +113,18 @@ def test_all_that_the_null_depends_on_is_compared() -> None:
         np.testing.assert_array_equal(resumed[name], values)
 
 
+def test_the_hash_of_the_data_is_that_of_their_values(tmp_path: Path) -> None:
+    Y = np.random.default_rng(3).standard_normal((8, 50))
+    path = tmp_path / "null.npz"
+    permuted_ols(np.ones(8), Y, n_perm=20, resume=path, n_jobs=1, **SEED)
+    permuted_ols(np.ones(8), np.asfortranarray(Y), n_perm=30, resume=path, n_jobs=2, **SEED)
+    assert len(np.load(path)["null_t"]) == 30
+
+    Y[7, 49] = np.nextafter(Y[7, 49], 9)
+    with pytest.raises(ValueError, match="data"):
+        permuted_ols(np.ones(8), Y, n_perm=40, resume=path, **SEED)
+
+
 def test_a_file_of_another_version(tmp_path: Path) -> None:
     path = tmp_path / "null.npz"
     np.savez(path, seed=np.array("0"), test=np.array("abc"), sample=np.ones(3), null_t=np.ones(9))

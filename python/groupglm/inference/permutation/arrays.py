@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,24 +57,23 @@ class PermutationOutputs(dict[str, Any]):
         self.results = results
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class ArraySource:
     """Data in memory."""
 
     data: Data
+    _digest: str | None = None
 
     def load(self, n_threads: int) -> Data:
         """Return the data."""
         del n_threads
         return self.data
 
-    def digest(self) -> str:
+    def digest(self, n_threads: int) -> str:
         """Return a hash of the data."""
+        if self._digest is None:
+            self._digest = digest_of(self.data, n_threads)
         return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        return digest_of(self.data)
 
     def name_voxels(self, columns: NDArray[np.int64]) -> str:
         """Name the first columns."""

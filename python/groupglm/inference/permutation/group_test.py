@@ -49,10 +49,10 @@ class ImageData:
             self.rows.n_threads = n_threads
         return self.rows.keep(check_memory_budget(None)).array()
 
-    def digest(self) -> str:
+    def digest(self, n_threads: int) -> str:
         """Return a hash of the data, which must have been loaded with the threads wanted."""
         if self._digest is None:
-            self._digest = digest_of(self.load(1))
+            self._digest = digest_of(self.load(n_threads), n_threads)
         return self._digest
 
     def name_voxels(self, columns: NDArray[np.int64]) -> str:

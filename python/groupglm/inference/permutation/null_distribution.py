@@ -97,7 +97,7 @@ class DataSource(Protocol):
         """Return the data, shape (n_images, n_voxels); NaN where a value is missing."""
         ...
 
-    def digest(self) -> str:
+    def digest(self, n_threads: int) -> str:
         """Return a hash of all the data."""
         ...
 

@@ -159,7 +159,9 @@ def permutation_test(
         tfce=options.tfce,
         families=families() if families is not None and options.need_neighbours else (),
     )
-    test = fingerprints_of(X, contrast, source.digest(), options, corrections.families)
+    test = fingerprints_of(
+        X, contrast, source.digest(options.n_threads), options, corrections.families
+    )
     previous = _previous(test, corrections.names(), options, resume)
     fresh = secrets.randbits(31) if options.seed is None else options.seed
     seed = fresh if previous is None else previous.seed
