@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from groupglm import SecondLevelModel
+from groupglm.engine.row_store import RowStore
 from groupglm.errors import GridMismatchError
 
 SHAPE = (6, 6, 7)
@@ -41,6 +42,27 @@ def mask() -> Any:
 
 
 DESIGN = pd.DataFrame({"intercept": np.ones(N), "dose": np.linspace(-1, 1, N)})
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("options", [{}, {"smoothing_fwhm": 3}])
+def test_fit_transform_is_the_transform_of_the_fit(
+    images: list[Any], options: dict[str, Any], in_memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not in_memory:
+        monkeypatch.setattr(
+            "groupglm.group.fit_group.RowStore",
+            lambda *arguments, memory_budget: RowStore(*arguments, memory_budget=0),
+        )
+    images[3].dataobj[1, 2, 3] = np.nan
+    for missing in ("omit", "zero", "intersect"):
+        model = SecondLevelModel(missing=missing, **options)
+        rows = model.fit_transform(images, design_matrix=DESIGN)
+        np.testing.assert_array_equal(rows, model.transform(images))
+        statistic = model.compute_contrast("dose", output_type="stat").get_fdata()
+        rows[...] = 0  # which is the caller's: the fit does not change
+        again = model.compute_contrast("dose", output_type="stat").get_fdata()
+        np.testing.assert_array_equal(statistic, again)
 
 
 def test_transform_gives_the_values_inside_the_mask(images: list[Any], mask: Any) -> None:

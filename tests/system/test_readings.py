@@ -25,19 +25,14 @@ from groupglm import (
     threshold_stats_img,
 )
 from groupglm.cli import main
-from groupglm.spaces.volume.reading.source import (
-    CompressedSeriesVolume,
-    CompressedVolume,
-    ImageVolume,
-    PlainVolume,
-    VolumeSource,
-)
+from reference.readings import count_readings
 
 SHAPE = (8, 9, 10)
 N = 7
 DESIGN = pd.DataFrame({"intercept": np.ones(N)})
 INSIDE = np.zeros(SHAPE, np.uint8)
 INSIDE[3:6, 3:6, 3:7] = 1
+TARGET = {"target_affine": np.diag([2.0, 2.0, 2.0])}
 
 
 def image(values: Any) -> Any:
@@ -56,20 +51,7 @@ def paths(tmp_path: Path, request: pytest.FixtureRequest) -> list[str]:
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often the values of each file are read."""
-    counts: Counter[str] = Counter()
-
-    def count(kind: type[VolumeSource]) -> None:
-        stored_values = kind._stored_values
-
-        def counted(self: VolumeSource) -> Any:
-            counts[self.name] += not self.nbytes_in_memory  # those of a nibabel image are there
-            return stored_values(self)
-
-        monkeypatch.setattr(kind, "_stored_values", counted)
-
-    for kind in (PlainVolume, CompressedVolume, CompressedSeriesVolume, ImageVolume):
-        count(kind)
-    return counts
+    return count_readings(monkeypatch)
 
 
 def readings_each(counts: Counter[str], paths: list[str]) -> int:
@@ -77,9 +59,6 @@ def readings_each(counts: Counter[str], paths: list[str]) -> int:
     each = {counts[path] for path in paths}
     assert len(each) == 1
     return each.pop()
-
-
-TARGET = {"target_affine": np.diag([2.0, 2.0, 2.0])}
 
 
 @pytest.mark.parametrize(
@@ -124,12 +103,65 @@ def test_a_fit_reads_each_image_once(
     assert readings_each(readings, paths) == 2
 
 
+@pytest.mark.parametrize("mask_given", [True, False])
+@pytest.mark.parametrize("options", [{}, {"smoothing_fwhm": 3}, TARGET])
 def test_a_new_cache_reads_once_and_a_warm_one_never(
-    paths: list[str], readings: Counter[str], tmp_path: Path
+    paths: list[str],
+    readings: Counter[str],
+    tmp_path: Path,
+    options: dict[str, Any],
+    mask_given: bool,
 ) -> None:
+    mask = image(INSIDE) if mask_given else None
+    maps = []
     for _ in range(2):
-        SecondLevelModel(memory=tmp_path / "cache").fit(paths, design_matrix=DESIGN)
+        model = SecondLevelModel(mask_img=mask, memory=tmp_path / "cache", **options)
+        maps.append(model.fit(paths, design_matrix=DESIGN).compute_contrast().get_fdata())
         assert readings_each(readings, paths) == 1
+    np.testing.assert_array_equal(*maps)
+    # Another image is not taken for the one before it: it widens the range, and moves the mean.
+    nib.save(image((50 * INSIDE).astype(np.float32)), paths[0])
+    readings.clear()
+    cached = SecondLevelModel(mask_img=mask, memory=tmp_path / "cache", **options)
+    anew = SecondLevelModel(mask_img=mask, **options)
+    found, wanted = (
+        model.fit(paths, design_matrix=DESIGN).compute_contrast().get_fdata()
+        for model in (cached, anew)
+    )
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_format_that_only_nibabel_reads_is_read_as_seldom(
+    readings: Counter[str], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    paths = [str(tmp_path / f"map{number}.mgz") for number in range(N)]
+    for path in paths:
+        values = (rng.normal(3, 1, SHAPE) * INSIDE).astype(np.float32)
+        nib.save(nib.MGHImage(values, np.eye(4)), path)  # type: ignore[no-untyped-call]
+    for n_readings, memory in ((1, None), (2, tmp_path / "cache"), (2, tmp_path / "cache")):
+        SecondLevelModel(memory=memory).fit(paths, design_matrix=DESIGN)
+        assert readings_each(readings, paths) == n_readings
+
+
+def test_nothing_in_a_cache_is_executed(
+    paths: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where a fit without a mask keeps the images' mean, either."""
+
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("a pickle of the cache was loaded")
+
+    choices: tuple[dict[str, Any], ...] = ({}, TARGET)
+    for options in choices:
+        for _ in range(2):
+            model = SecondLevelModel(memory=tmp_path / "cache", **options)
+            model.fit(paths, design_matrix=DESIGN)
+            monkeypatch.setattr("joblib.numpy_pickle.load", load)
+            monkeypatch.setattr("joblib._store_backends.numpy_pickle.load", load)
+    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".row", ".gitignore", ""}
+    assert not [path for path in files if path.suffix in (".pkl", ".pickle")]
 
 
 @pytest.mark.parametrize("mask_given", [True, False])

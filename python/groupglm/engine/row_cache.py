@@ -18,12 +18,14 @@ from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from numpy.typing import NDArray
 
     from groupglm.spaces.base import Source, Space
     from groupglm.spaces.zeros import Zeros
 
-__all__ = ["CachedSpace", "check_memory"]
+__all__ = ["CachedSpace", "RowFolder", "check_memory"]
 
 _FOLDER = "groupglm_rows"  # within the folder of joblib's, which its clear() empties
 
@@ -74,6 +76,43 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
     return memory
 
 
+class RowFolder:
+    """Rows of a cache, each known by what it was made of: `read` and `write`.
+
+    Parameters
+    ----------
+    memory : joblib.Memory
+        Whose folder the rows are kept in; nothing else in it is read.
+    """
+
+    def __init__(self, memory: joblib.Memory) -> None:
+        self._folder = Path(memory.store_backend.location) / _FOLDER
+
+    def read(self, identity: tuple[Hashable, ...], out: NDArray[Any]) -> tuple[bool, Zeros | None]:
+        """Fill a row, if it is there and whole, and tell whether it is."""
+        path, key = self._place(identity, out)
+        return read_row(path, key, out)
+
+    def write(
+        self, identity: tuple[Hashable, ...], row: NDArray[Any], zeros: Zeros | None = None
+    ) -> None:
+        """Keep a row; that it cannot be kept is a warning."""
+        path, key = self._place(identity, row)
+        try:
+            write_row(path, key, row, zeros)
+        except (OSError, ValueError) as error:  # no space, or no file in its place
+            # Not the caller's line, which another thread cannot know.
+            warnings.warn(
+                f"memory: a row cannot be kept ({error}); the images are read each time",
+                UserWarning,
+                stacklevel=1,
+            )
+
+    def _place(self, identity: tuple[Hashable, ...], row: NDArray[Any]) -> tuple[Path, str]:
+        key = str(joblib.hash((*identity, row.dtype.str)))
+        return self._folder / key[:2] / f"{key}.row", key
+
+
 class CachedSpace:
     """A space whose rows are read from the images once, and then from a cache.
 
@@ -93,7 +132,7 @@ class CachedSpace:
     def __init__(self, space: Space, memory: joblib.Memory) -> None:
         self._space = space
         self._identity = space.identity()
-        self._folder = Path(memory.store_backend.location) / _FOLDER
+        self._rows = RowFolder(memory)
 
     @property
     def n_values(self) -> int:
@@ -107,19 +146,9 @@ class CachedSpace:
         fingerprint = source.fingerprint()
         if fingerprint is None:
             return self._space.read_row(source, out)
-        key = str(joblib.hash((fingerprint, self._identity, out.dtype.str)))
-        path = self._folder / key[:2] / f"{key}.row"
-        is_read, zeros = read_row(path, key, out)
-        if is_read:
-            return zeros
-        zeros = self._space.read_row(source, out)
-        try:
-            write_row(path, key, out, zeros)
-        except (OSError, ValueError) as error:  # no space, or no file in its place
-            # Not the caller's line, which another thread cannot know.
-            warnings.warn(
-                f"memory: a row cannot be kept ({error}); the images are read each time",
-                UserWarning,
-                stacklevel=1,
-            )
+        identity = (fingerprint, self._identity)
+        is_read, zeros = self._rows.read(identity, out)
+        if not is_read:
+            zeros = self._space.read_row(source, out)
+            self._rows.write(identity, out, zeros)
         return zeros

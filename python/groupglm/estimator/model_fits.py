@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from groupglm.design.matrix import check_design_matrix, report_collinearity
 from groupglm.group.fit_group import FitOptions, fit_group
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.inputs import Cohort
@@ -92,6 +96,20 @@ class ModelFits:
                 "for a contrast with first_level_contrast first"
             )
         return self._made[self._current][0]
+
+    def take_rows(self) -> NDArray[Any] | None:
+        """Return the rows that the current fit has kept, and forget them; None if there are none.
+
+        Returns an array (n_images, n_values).
+        """
+        if not self._made:
+            return None
+        group, design = self._made[self._current]
+        if group.kept is None:
+            return None
+        self._made[self._current] = (replace(group, kept=None), design)
+        rows = group.kept.array()
+        return rows if group.kept.is_in_memory else np.array(rows)
 
     @property
     def design(self) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from groupglm.estimator.model_fits import ModelFits, fit_kind
 from groupglm.group.fit_group import FitOptions
 from groupglm.group.fitted_group import MISSING, FittedGroup, Missing
 from groupglm.inputs import kind_of_data, make_cohort
+from groupglm.inputs.first_level import are_first_level_models
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.paths import file_names
@@ -227,12 +228,37 @@ class SecondLevelModel(FittedModel):
         """
         return self._fit_anew(second_level_input, confounds, design_matrix, allow_partial)
 
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit, and return what `transform` makes of the same images, which are read once for both.
+
+        Parameters
+        ----------
+        X : list or pandas.Series of images, one image, or a table of one kind of maps
+            As `fit` takes it.
+        y : pandas.DataFrame, optional
+            The `confounds` of `fit`; scikit-learn's convention.
+        **fit_params
+            The other arguments of `fit`.
+
+        Returns
+        -------
+        array, shape (n_images, n_voxels)
+            As `transform` returns it.
+        """
+        if y is not None:
+            fit_params["confounds"] = y
+        # Images that the fit leaves out have a row too, and `transform` refuses models.
+        keeps = not fit_params.get("allow_partial") and not are_first_level_models(X)
+        self._fit_anew(X, **fit_params, keep_rows=keeps)
+        rows = self._fits.take_rows()
+        return self.transform(X) if rows is None else rows
+
     def _fit_anew(
         self,
         second_level_input: Any,
-        confounds: Any,
-        design_matrix: Any,
-        allow_partial: bool,
+        confounds: Any = None,
+        design_matrix: Any = None,
+        allow_partial: bool = False,
         keep_rows: bool = False,
     ) -> Self:
         self._forget()

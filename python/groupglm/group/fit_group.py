@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 
 from groupglm.engine.reduce import accumulate, value_range
-from groupglm.engine.row_cache import CachedSpace
+from groupglm.engine.row_cache import CachedSpace, RowFolder
 from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import BATCH_BYTES, row_dtype
 from groupglm.errors import ZeroValuesWarning, warn_caller
@@ -22,10 +23,9 @@ from groupglm.runtime.workers import is_remote
 from groupglm.spaces.zeros import ZeroTally
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Mapping
 
-    import joblib
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from groupglm.models.base import Accumulator, Fit, Plan
     from groupglm.runtime.progress import Progress
@@ -97,7 +97,7 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
         sources, options = _read_once(sources, everywhere, plan, options)
     if masking.resamples:
         # As nilearn, which resamples all images as one: a spline may not leave their common range.
-        clip = value_range(sources, options.n_threads)
+        clip = _range_once(sources, options)
         everywhere = masking.everywhere(sources, clip=clip, fill=options.fill, n_threads=n_inside)
         space = None if space is None else space.onto(everywhere)
     if space is not None:
@@ -251,26 +251,56 @@ def _batch_bytes(
 
 def _find_mask_once(sources: Sequence[Source], rank: int, options: FitOptions) -> Space:
     """Find the mask of the images as they are; their mean comes from the cache if it is there."""
-    mean = mean_image
-    fingerprints = [source.fingerprint() for source in sources]
-    if None not in fingerprints:
-        mean = options.memory.cache(mean_image, ignore=["sources", "options"])
-    identity = (fingerprints, options.missing, options.masking.zero_is_missing)
-    values, n_observations = mean(identity, sources, options)
     space = options.masking.as_stored(sources)
-    return space.restrict(_background(space, values, n_observations, len(sources), rank))
+    mean, n_observations = np.empty(space.n_values), np.empty(space.n_values)
+    about = (options.missing, options.masking.zero_is_missing)
+    _fill_once(
+        {("mean", *about): mean, ("n_observations", *about): n_observations},
+        sources,
+        options,
+        lambda: _mean_image(sources, space, options),
+    )
+    return space.restrict(_background(space, mean, n_observations, len(sources), rank))
 
 
-def mean_image(
-    identity: Hashable, sources: Sequence[Source], options: FitOptions
+def _range_once(sources: Sequence[Source], options: FitOptions) -> tuple[float, float]:
+    """Return the range of all images' finite values and zero, from the cache if it is there."""
+    both = np.empty(2)
+    _fill_once(
+        {("range",): both}, sources, options, lambda: [value_range(sources, options.n_threads)]
+    )
+    lowest, highest = both.tolist()
+    return lowest, highest
+
+
+def _fill_once(
+    rows: Mapping[tuple[Hashable, ...], NDArray[np.float64]],
+    sources: Sequence[Source],
+    options: FitOptions,
+    compute: Callable[[], Sequence[ArrayLike]],
+) -> None:
+    """Fill rows about all images, known by their names, from the cache or else by computing."""
+    folder, fingerprints = None, ""
+    if options.memory.location is not None:
+        found = [source.fingerprint() for source in sources]
+        fingerprints = str(joblib.hash(found))
+        folder = None if None in found else RowFolder(options.memory)
+    if folder and all(folder.read((fingerprints, *name), row)[0] for name, row in rows.items()):
+        return
+    for (name, row), values in zip(rows.items(), compute(), strict=True):
+        row[:] = values
+        if folder:
+            folder.write((fingerprints, *name), row)
+
+
+def _mean_image(
+    sources: Sequence[Source], space: Space, options: FitOptions
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the mean of the images over the whole grid, and how many have each voxel.
 
     Returns `mean`, `n_observations` (n_voxels,).
     """
-    del identity
     constant = OLS.prepare(np.ones((len(sources), 1)), ("constant",))
-    space = options.masking.as_stored(sources)
     seen = accumulate(
         sources,
         space,
@@ -290,7 +320,7 @@ def _mean_of(fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 def _background(
     space: Space,
     mean: NDArray[np.float64],
-    n_observations: NDArray[np.int64],
+    n_observations: NDArray[Any],
     n_images: int,
     rank: int,
 ) -> NDArray[np.bool_]:

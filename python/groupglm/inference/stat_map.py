@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ImageError, warn_caller
+from groupglm.errors import ArgumentError, ImageError, warn_caller
 from groupglm.inference.arguments import enough_to_tell
 from groupglm.inference.map_scale import MapScale, known_scale, z_of_statistic
 from groupglm.messages import argument
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Space
     from groupglm.spaces.statistic import Statistic
 
-__all__ = ["StatMap", "read_stat_map"]
+__all__ = ["StatMap", "read_nonzero_map", "read_stat_map"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +166,22 @@ def read_stat_map(
     tested = ~np.isnan(values)
     _report_untested(source.name, n_lost, tested)
     return StatMap(source.name, space, values, tested, source.dtype, everywhere, inside, scale)
+
+
+def read_nonzero_map(image: Any, name: str) -> StatMap:
+    """Read a statistical map where it is neither zero nor NaN, as pictures show it."""
+    source, everywhere = kind_of(image).open_map(image, name)
+    scale = known_scale(image)
+    whole = np.empty(everywhere.n_values)
+    everywhere.read_stored(source, whole)
+    shown = (whole != 0) & ~np.isnan(whole)
+    if not shown.any():
+        raise ArgumentError(
+            name, "no value but zero and NaN", remedy="give the z scores of a map", verb="holds"
+        )
+    tested = np.ones(np.count_nonzero(shown), bool)
+    space = everywhere.restrict(shown)
+    return StatMap(source.name, space, whole[shown], tested, source.dtype, everywhere, shown, scale)
 
 
 def _refuse_constant(name: str, values: NDArray[np.float64]) -> None:

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm.errors import ArgumentError
-from groupglm.inference.stat_map import StatMap, read_stat_map
+from groupglm.inference.stat_map import read_nonzero_map
 from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
 from groupglm.runtime.arguments import check_truth, real_array, real_number
-from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,7 +79,7 @@ def plot_histogram(
     both = check_truth("two_sided", two_sided)
     axis_label = "z"
     if isinstance(z, str | os.PathLike) or hasattr(z, "get_filename"):
-        stat_map = _read_map(cast("ImageLike", z))
+        stat_map = read_nonzero_map(z, "z").as_z()
         z = stat_map.tests
         if stat_map.scale is not None and stat_map.scale.statistic.of_f:
             both, axis_label = False, "z of F, one tail"
@@ -115,17 +114,3 @@ def plot_histogram(
     despine(ax)
     legend_below(figure)
     return figure
-
-
-def _read_map(image: ImageLike) -> StatMap:
-    """Read the z scores of a map's places that are neither zero nor NaN, as pictures show them."""
-    kind = kind_of(image)
-    source, everywhere = kind.open_map(image, "z")
-    row = np.empty(everywhere.n_values, dtype=source.dtype)
-    everywhere.read_stored(source, row)
-    shown = (row != 0) & ~np.isnan(row)
-    if not shown.any():
-        raise ArgumentError(
-            "z", "no value but zero and NaN", remedy="give the z scores of a map", verb="holds"
-        )
-    return read_stat_map(image, everywhere.restrict(shown).mask_image()).as_z()

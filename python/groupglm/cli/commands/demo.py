@@ -136,6 +136,7 @@ def _simulate(
     with _timed(seconds, "import"):  # the libraries load once, and not on the study's account
         from groupglm import SecondLevelModel
         from groupglm.datasets import simulate_group_study
+        from groupglm.estimator.second_level import fit_keeping_rows
     with draft_folder(output) as drafts:
         with _timed(seconds, "simulate"):
             study = simulate_group_study(
@@ -152,7 +153,8 @@ def _simulate(
         study = replace(study, directory=folder, paths=[folder / path.name for path in study.paths])
         model = SecondLevelModel(mask_img=study.mask_img, n_jobs=n_jobs)
         with _timed(seconds, "fit"):
-            model.fit([str(path) for path in study.paths], design_matrix=study.design_matrix)
+            # The page needs the images' values too.
+            fit_keeping_rows(model, [str(path) for path in study.paths], study.design_matrix)
         with _timed(seconds, "contrasts"):
             maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
         results = _results(study, maps, int(model.results_.df_residual))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.base import Source, Space
 
+    Values: TypeAlias = tuple[Source, Space, NDArray[np.float64]]
+
 __all__ = ["values_of"]
 
 
-def values_of(image: Any) -> tuple[Source, Space, NDArray[np.float64]]:
+def values_of(image: Any) -> Values:
     """Return the values of a map of this run, or read one of an earlier run.
 
     Returns `values` (n_values,).

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from groupglm.cli.commands.report import write_report
 from groupglm.cli.options.common import Correction
 from groupglm.cli.results.claims import claimed_study
+from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast
 from groupglm.cli.results.provenance import file_facts
 from groupglm.cli.results.records import Target
@@ -33,6 +35,7 @@ from groupglm.runtime.rounding import place, statistic
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.study import FitOptions, RunOptions
+    from groupglm.cli.results.maps_read_back import Values
     from groupglm.cli.steps.study_design import Study
     from groupglm.estimator.second_level import SecondLevelModel
 
@@ -123,7 +126,8 @@ def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
     fitted = Estimate(study, settings.reading, keeps_rows=needs_rows)
     if todo or not _has_common(outputs, settings):
         _write_shared(study, outputs, fitted.model, settings, journal)
-    done = [_contrast(c, c in todo, outputs, fitted, journal) for c in study.contrasts]
+    mask = functools.cache(lambda: values_of(outputs.image(outputs.mask)))
+    done = [_contrast(c, c in todo, outputs, fitted, mask, journal) for c in study.contrasts]
     for facts, contrast in zip(done, study.contrasts, strict=True):
         facts["corrected"] = [
             correct_contrast(contrast, rule, outputs, journal, overwrite=settings.options.overwrite)
@@ -231,7 +235,12 @@ def _write_shared(
 
 
 def _contrast(
-    contrast: Contrast, needed: bool, outputs: Outputs, fitted: Estimate, journal: Journal
+    contrast: Contrast,
+    needed: bool,
+    outputs: Outputs,
+    fitted: Estimate,
+    mask: Callable[[], Values],
+    journal: Journal,
 ) -> dict[str, Any]:
     """Write a contrast's maps unless they are there, and tell of its peak."""
     if needed:
@@ -240,7 +249,7 @@ def _contrast(
         )
         outputs.write(contrast, maps, fitted.facts(contrast))
     paths = outputs.paths(contrast)
-    strongest = _strongest(outputs, paths["z"], contrast.stat_type)
+    strongest = _strongest(outputs, paths["z"], mask, contrast.stat_type)
     told = ", ".join(
         f"{name.replace('_', ' ')} z {statistic(found['z'])} at {place(found['mm'])}"
         for name, found in strongest.items()
@@ -259,13 +268,14 @@ def _contrast(
     }
 
 
-def _strongest(outputs: Outputs, path: Path, stat_type: str) -> dict[str, dict[str, Any] | None]:
+def _strongest(
+    outputs: Outputs, path: Path, mask: Callable[[], Values], stat_type: str
+) -> dict[str, dict[str, Any] | None]:
     """Find the strongest z of either sign in the mask; of F, whose z has one tail, the largest."""
-    from groupglm.cli.results.maps_read_back import values_of
     from groupglm.inference.peaks import extremes
 
     _, space, z = values_of(outputs.image(path))
-    source, _, inside = values_of(outputs.image(outputs.mask))
+    source, _, inside = mask()
     difference = source.difference(space)
     if difference is not None:
         raise ValueError(

@@ -246,6 +246,11 @@ class ImageVolume(VolumeSource):
         self._index = index
 
     def _origin(self) -> Hashable:
+        if not isinstance(self._image.dataobj, np.ndarray):
+            names = [holder.filename for holder in self._image.file_map.values()]
+            files = [name for name in names if name is not None and os.path.exists(name)]  # noqa: PTH110
+            if files:  # not read only to know whether it has been read before
+                return (*map(_file_state, files), str(self._index))
         return str(joblib.hash(self._stored_values()))
 
     @property

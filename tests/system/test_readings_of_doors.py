@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How often every public door reads an image: a function, method or command without a row fails."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, cast
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import groupglm
+from groupglm import SecondLevelModel, bids, datasets, plotting
+from groupglm.cli import main
+from reference.bids import make_fitlins, model_file, run_bids
+from reference.readings import count_readings
+
+N = 8
+SHAPE = (11, 12, 13)
+AFFINE = np.array([[3.0, 0, 0, -15], [0, 3, 0, -15], [0, 0, 3, -15], [0, 0, 0, 1]])
+INSIDE = np.zeros(SHAPE, np.uint8)
+INSIDE[3:8, 3:9, 3:10] = 1
+DESIGN = pd.DataFrame({"age": np.linspace(-1, 1, N) ** 3, "intercept": 1.0})
+LABELS = [f"{number:02d}" for number in range(1, N + 1)]
+PERMUTE = ("--permute", "20", "--tfce", "--cluster-p", "0.05")
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of few images and small masks
+
+
+@dataclass
+class World:
+    """Files, and what a door may need of them."""
+
+    folder: Path
+    model: SecondLevelModel = field(default_factory=SecondLevelModel)
+    n_runs: int = 0
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+    @property
+    def maps(self) -> list[str]:
+        return [self.path(f"sub-{label}_map.nii.gz") for label in LABELS]
+
+    @property
+    def mask(self) -> str:
+        return self.path("mask.nii.gz")
+
+    @property
+    def z(self) -> str:
+        return self.path("z.nii.gz")
+
+    @property
+    def results(self) -> str:
+        """What "fit" has written, with a model."""
+        return self.path("results")
+
+    def new(self, name: str) -> str:
+        """Return a path at which nothing is yet."""
+        self.n_runs += 1
+        return self.path(f"{self.n_runs}-{name}")
+
+    def run(self, command: str, *arguments: str) -> None:
+        done = CliRunner().invoke(main, [command, *arguments])
+        assert done.exit_code == 0, done.output
+
+    def study(self, output: str, *more: str) -> list[str]:
+        return [
+            *self.maps, "--participants", self.path("people.tsv"), "--formula", "~ age",
+            "--contrast", "age", "--contrast", "mean=Intercept",
+            "--contrast", "any=age; Intercept", "--mask", self.mask, "--output", output, *more,
+        ]  # fmt: skip
+
+    def table(self) -> pd.DataFrame:
+        """Two kinds of maps; those of the second are links to the same files."""
+        kinds = {"a": self.maps, "b": [path.replace("_map", "_other") for path in self.maps]}
+        rows = [(w, kind, p) for kind in kinds for w, p in zip(LABELS, kinds[kind], strict=True)]
+        return pd.DataFrame(rows, columns=["subject_label", "map_name", "effects_map_path"])
+
+    def fitted(self, **options: Any) -> SecondLevelModel:
+        model = SecondLevelModel(mask_img=self.mask, **options)
+        return model.fit(self.maps, design_matrix=DESIGN)
+
+    def with_table(self, *kinds: str) -> None:
+        design = DESIGN.assign(subject_label=LABELS)
+        model = SecondLevelModel(mask_img=self.mask).fit(self.table(), design_matrix=design)
+        for kind in kinds:
+            model.compute_contrast("age", kind)
+
+    def permuted(self, **options: Any) -> Any:
+        return groupglm.non_parametric_inference(
+            self.maps,
+            design_matrix=DESIGN,
+            second_level_contrast="age",
+            n_perm=20,
+            random_state=0,
+            threshold=0.01,
+            tfce=True,
+            **options,
+        )
+
+    def bids(self, *more: str) -> None:
+        self.bids_into(self.new("bids"), *more)
+
+    def bids_into(self, out: str, *more: str) -> None:
+        done = run_bids(self.folder / "raw", Path(out), *more)
+        assert done.exit_code == 0, done.output
+
+    def twice(self, command: Callable[[str], None], name: str) -> None:
+        """Run a command whose results are there when it is run again."""
+        place = self.new(name)
+        command(place)
+        command(place)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("doors")
+    world = World(folder)
+    rng = np.random.default_rng(0)
+    for path in world.maps:
+        values = (rng.normal(3, 1, SHAPE) * INSIDE).astype(np.float32)
+        nib.save(nib.Nifti1Image(values, AFFINE), path)  # type: ignore[no-untyped-call]
+        Path(path.replace("_map", "_other")).symlink_to(path)
+    nib.save(nib.Nifti1Image(INSIDE, AFFINE), world.mask)  # type: ignore[no-untyped-call]
+    people = DESIGN[["age"]].assign(participant_id=[f"sub-{label}" for label in LABELS])
+    people.to_csv(folder / "people.tsv", sep="\t", index=False)
+    (folder / "raw").mkdir()
+    make_fitlins(folder / "raw")
+    world.model = world.fitted(minimize_memory=False)
+    world.model.compute_contrast("age").to_filename(world.z)
+    world.model.save(world.path("model.groupglm"))
+    world.run("fit", *world.study(world.results, "--save-model", *PERMUTE))
+    return world
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a door reads: each of the maps so often, and other files by the end of their names."""
+
+    call: Callable[[World], object]
+    maps: int = 0
+    others: dict[str, int] = field(default_factory=dict)
+
+
+MASK, Z = {"mask.nii.gz": 1}, {"z.nii.gz": 1}
+Z_OF_RESULTS = {"results/contrast-age_stat-z_statmap.nii.gz": 1}
+P_MAPS = {
+    f"results/contrast-{name}_stat-logp_desc-max{kind}_statmap.nii.gz": 1
+    for name, statistic in (("age", "T"), ("mean", "T"), ("any", "F"))
+    for kind in (statistic, "Size", "Mass", "Tfce")
+}
+Z_MAPS = {f"results/contrast-{name}_stat-z_statmap.nii.gz": 1 for name in ("age", "mean", "any")}
+
+ROWS: dict[str, dict[str, Row]] = {
+    "SecondLevelModel": {"": Row(lambda w: SecondLevelModel(mask_img=w.mask))},
+    "SecondLevelModel.fit": {
+        "mask": Row(lambda w: w.fitted(), 1, MASK),
+        "no mask": Row(lambda w: SecondLevelModel().fit(w.maps, design_matrix=DESIGN), 1),
+        "nibabel images of files": Row(
+            lambda w: SecondLevelModel(mask_img=w.mask).fit(
+                cast("Any", [nib.load(path) for path in w.maps]), design_matrix=DESIGN
+            ),
+            1,
+            MASK,
+        ),
+        "table of two kinds": Row(lambda w: w.with_table(), 0),
+    },
+    "SecondLevelModel.compute_contrast": {
+        "all maps": Row(lambda w: w.model.compute_contrast("age", output_type="all")),
+        "one kind of a table": Row(lambda w: w.with_table("a", "a"), 1, MASK),
+    },
+    "SecondLevelModel.fit_transform": {
+        "": Row(
+            lambda w: SecondLevelModel(mask_img=w.mask).fit_transform(w.maps, design_matrix=DESIGN),
+            1,
+            MASK,
+        )
+    },
+    "SecondLevelModel.transform": {"": Row(lambda w: w.model.transform(w.maps), 1)},
+    "SecondLevelModel.generate_report": {
+        "two contrasts": Row(lambda w: w.model.generate_report(["age", "intercept"]), 1),
+        "loaded model": Row(
+            lambda w: SecondLevelModel.load(w.path("model.groupglm")).generate_report("age")
+        ),
+    },
+    "SecondLevelModel.save": {"": Row(lambda w: w.model.save(w.new("model.groupglm")))},
+    "SecondLevelModel.load": {"": Row(lambda w: SecondLevelModel.load(w.path("model.groupglm")))},
+    "SecondLevelModel.residuals": {"": Row(lambda w: w.model.residuals(), 1)},
+    "SecondLevelModel.predicted": {"": Row(lambda w: w.model.predicted())},
+    "SecondLevelModel.r_square": {"": Row(lambda w: w.model.r_square())},
+    "SecondLevelModel.residuals_": {"": Row(lambda w: w.model.residuals_, 1)},
+    "SecondLevelModel.masker_": {
+        "": Row(lambda w: w.model.masker_),
+        "transform": Row(lambda w: w.model.masker_.transform(w.maps), 1),
+        "inverse_transform": Row(
+            lambda w: w.model.masker_.inverse_transform(np.zeros(w.model.n_elements_))
+        ),
+    },
+    **{
+        f"SecondLevelModel.{name}": {"": Row(attrgetter(f"model.{name}"))}
+        for name in (
+            "design_matrix_",
+            "df_residual_",
+            "mask_img_",
+            "n_elements_",
+            "n_observations_",
+            "n_zeros_",
+            "predicted_",
+            "r_square_",
+            "results_",
+            "zeros_",
+        )
+    },
+    "SecondLevelModel.get_feature_names_out": {"": Row(lambda w: w.model.get_feature_names_out())},
+    "groupglm.non_parametric_inference": {
+        "mask": Row(lambda w: w.permuted(mask=w.mask), 1, MASK),
+        "no mask": Row(lambda w: w.permuted(), 1),
+        "smoothed": Row(lambda w: w.permuted(smoothing_fwhm=4), 1),
+    },
+    "groupglm.cluster_level_inference": {
+        "several thresholds": Row(
+            lambda w: groupglm.cluster_level_inference(w.z, mask_img=w.mask, threshold=[2.0, 3.0]),
+            0,
+            MASK | Z,
+        )
+    },
+    "groupglm.get_clusters_table": {
+        "": Row(lambda w: groupglm.get_clusters_table(w.z, 1.0), 0, Z),
+        "label maps": Row(
+            lambda w: groupglm.get_clusters_table(w.z, 1.0, return_label_maps=True), 0, Z
+        ),
+    },
+    "groupglm.threshold_stats_img": {
+        "mask": Row(lambda w: groupglm.threshold_stats_img(w.z, mask_img=w.mask), 0, MASK | Z),
+        "no mask": Row(lambda w: groupglm.threshold_stats_img(w.z), 0, Z),
+    },
+    "groupglm.smooth_img": {"list": Row(lambda w: groupglm.smooth_img(w.maps, 4), 1)},
+    "groupglm.resample_img": {
+        "each": Row(
+            lambda w: [groupglm.resample_img(path, np.diag([4.0, 4, 4])) for path in w.maps], 1
+        )
+    },
+    "groupglm.resample_to": {"": Row(lambda w: groupglm.resample_to(w.z, w.mask), 0, Z)},
+    "plotting.plot_stat_map": {
+        "": Row(lambda w: plotting.plot_stat_map(w.z), 0, Z),
+        "background and mask": Row(
+            lambda w: plotting.plot_stat_map(w.z, bg_img=w.maps[0], mask_img=w.mask),
+            0,
+            {**MASK, **Z, "sub-01_map.nii.gz": 1},
+        ),
+    },
+    "plotting.plot_glass_brain": {"": Row(lambda w: plotting.plot_glass_brain(w.z), 0, Z)},
+    "plotting.plot_histogram": {"": Row(lambda w: plotting.plot_histogram(w.z), 0, Z)},
+    "plotting.plot_peak": {
+        "": Row(lambda w: plotting.plot_peak(w.maps, DESIGN, "age", position=(0, 0, 0)), 1)
+    },
+    "bids.collect_maps": {
+        "": Row(
+            lambda w: bids.collect_maps(
+                w.path("raw/derivatives/fitlins"), contrast="facesGtHouses", node="subjectLevel"
+            )
+        )
+    },
+    "groupglm fit": {
+        "all it can": Row(
+            lambda w: w.run(
+                "fit",
+                *w.study(w.new("fit"), "--save-model", "--report", *PERMUTE),
+                "--correct",
+                "fpr:0.01",
+                "--correct",
+                "bonferroni:0.05",
+            ),
+            1,
+            MASK,
+        ),
+        "nothing to do": Row(
+            lambda w: w.run("fit", *w.study(w.results, "--save-model", *PERMUTE)),
+            0,
+            # It tells of their peaks, within their mask, and of the least p.
+            {**Z_MAPS, **P_MAPS, "results/mask.nii.gz": 1},
+        ),
+    },
+    "groupglm permute": {
+        "three contrasts": Row(
+            lambda w: w.run("permute", *w.study(w.new("permute"), *PERMUTE)), 1, MASK
+        )
+    },
+    "groupglm bids": {
+        "one contrast": Row(
+            lambda w: w.bids(
+                "--filter", "node=subjectLevel", "--contrast", "facesGtHouses", "--report", *PERMUTE
+            ),
+            0,
+            {"contrast-facesGtHouses_stat-effect_statmap.nii.gz": 1, "raw/mask.nii.gz": 1},
+        ),
+        "two of a model": Row(
+            lambda w: w.bids("--model", str(model_file(w.folder)), "--report", *PERMUTE),
+            0,
+            {
+                "contrast-facesGtHouses_stat-effect_statmap.nii.gz": 1,
+                "contrast-housesGtFaces_stat-effect_statmap.nii.gz": 1,
+                "raw/mask.nii.gz": 2,  # a fit each
+            },
+        ),
+    },
+    "groupglm report": {
+        "": Row(lambda w: w.run("report", w.results, "--output", w.new("page.html")), 0, P_MAPS)
+    },
+    "groupglm threshold": {
+        "twice": Row(
+            lambda w: w.twice(
+                lambda out: w.run(
+                    "threshold",
+                    f"{w.folder}/{next(iter(Z_OF_RESULTS))}",
+                    "--correct",
+                    "fpr:0.01",
+                    "--mask",
+                    f"{w.results}/mask.nii.gz",
+                    "--output",
+                    out,
+                ),
+                "thresholded.nii.gz",
+            ),
+            0,
+            {**Z_OF_RESULTS, "results/mask.nii.gz": 1},
+        )
+    },
+    "groupglm clusters": {
+        "twice": Row(
+            lambda w: w.twice(
+                lambda out: w.run(
+                    "clusters",
+                    f"{w.folder}/{next(iter(Z_OF_RESULTS))}",
+                    "--threshold",
+                    "1",
+                    "--output",
+                    out,
+                ),
+                "table.tsv",
+            ),
+            0,
+            Z_OF_RESULTS,
+        )
+    },
+    "groupglm info": {"": Row(lambda w: w.run("info"))},
+    "groupglm demo": {
+        "": Row(
+            lambda w: w.run(
+                "demo", "--n-subjects", "4", "--voxel-size", "12", "--output", w.new("demo")
+            ),
+            0,
+            {"_effect.nii.gz": 1},
+        )
+    },
+}
+
+# They are given no images, or only write some.
+WITHOUT_IMAGES = {
+    "groupglm.SecondLevelModel",  # its methods are above
+    "groupglm.__version__",
+    "groupglm.build_info",
+    "groupglm.design_from_formula",
+    "groupglm.fit_ols",
+    "groupglm.make_second_level_design_matrix",
+    "groupglm.permuted_ols",
+    "groupglm.true_discovery_bounds",
+    "plotting.plot_contrast_matrix",
+    "plotting.plot_design_correlation",
+    "plotting.plot_design_matrix",
+    "bids.ModelContrast",
+    "bids.StatsModel",
+    "bids.find_participants",
+    "bids.read_participants",
+    "bids.read_stats_model",
+    *(f"datasets.{name}" for name in datasets.__all__),
+}
+# What scikit-learn gives every estimator.
+_OF_SKLEARN = {"get_metadata_routing", "get_params", "set_fit_request", "set_output", "set_params"}
+
+
+def public_doors() -> set[str]:
+    model = {name for name in dir(SecondLevelModel) if not name.startswith("_")} - _OF_SKLEARN
+    return {
+        *(f"groupglm.{name}" for name in groupglm.__all__),
+        *(f"plotting.{name}" for name in plotting.__all__),
+        *(f"bids.{name}" for name in bids.__all__),
+        *(f"datasets.{name}" for name in datasets.__all__),
+        *(f"groupglm {name}" for name in main.commands),
+        *(f"SecondLevelModel.{name}" for name in model),
+        "SecondLevelModel",
+    }
+
+
+def test_every_public_door_has_a_row() -> None:
+    assert set(ROWS) | WITHOUT_IMAGES == public_doors()
+    assert not set(ROWS) & WITHOUT_IMAGES
+
+
+@pytest.mark.parametrize(
+    ("door", "how"), [(door, how) for door, rows in ROWS.items() for how in rows]
+)
+def test_a_door_reads_as_often_as_it_must(
+    world: World, monkeypatch: pytest.MonkeyPatch, door: str, how: str
+) -> None:
+    counts = count_readings(monkeypatch)
+    row = ROWS[door][how]
+    row.call(world)
+    # A template of the brain, which lies elsewhere, is not the user's.
+    read = {
+        name.removeprefix(f"{world.folder}/"): count
+        for name, count in counts.items()
+        if count and name.startswith(str(world.folder))
+    }
+    found = Counter({Path(path).name: read.pop(Path(path).name, 0) for path in world.maps})
+    wanted = {Path(path).name: row.maps for path in world.maps}
+    ends = dict(row.others)
+    for name in wanted:
+        wanted[name] += ends.pop(name, 0)
+    assert found == wanted
+    for name, count in read.items():
+        assert [count] == [n for end, n in ends.items() if name.endswith(end)][:1], name
+    for end in ends:
+        assert any(name.endswith(end) for name in read), end
