@@ -90,23 +90,24 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         second_level_contrast : str, array_like or None
-            A column's name; a linear expression over column names such as ``"group - 0.5*age"``; a
-            vector, one number a column; a matrix or a list of names and expressions, whose rows are
-            tested together by an F statistic. None when the design has one column.
+            The name of a column; a linear expression of names such as ``"group - 0.5*age"``; a
+            vector, one number for each column; or a matrix or a list of names and expressions,
+            whose rows are tested together by an F statistic. It may be None if the design has one
+            column.
         first_level_contrast : str, array, or list of them, optional
-            The map name to use from a table of maps; with first-level models, any contrast that
-            their ``compute_contrast`` takes, and mandatory; has no effect on images.
+            With a table of maps, the map name to use. With first-level models it is required, and
+            is any contrast that their ``compute_contrast`` takes. With images it has no effect.
         second_level_stat_type : {"t", "F"}, optional
-            Forces the statistic.
+            The statistic. By default, t for one row and F for several.
         output_type : str, default="z_score"
             "z_score", "stat", "p_value", "effect_size", "effect_variance" or "all".
 
         Returns
         -------
         nibabel.nifti1.Nifti1Image, or dict of them with "all"
-            Maps on the grid of the images, zero outside the mask: float32, or float64 where values
-            leave its range. The effect size of an F contrast is 4-D: one volume a row. p-values of
-            t are one-sided.
+            Maps on the grid of the images, zero outside the mask. They are float32, or float64 if
+            float32 cannot hold a value. The effect size of an F contrast is 4-D, with one volume
+            for each row. p-values of t are one-sided.
 
         Raises
         ------
@@ -149,8 +150,8 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         array, shape (n_images, n_voxels)
-            float32, or float64 where that is needed to hold the values exactly; NaN where an image
-            has none. ``set_output`` makes it a data frame with a column ``voxel_i_j_k`` a voxel.
+            float32, or float64 if the values need it to be exact. NaN where an image has no value.
+            ``set_output`` makes it a data frame with a column ``voxel_i_j_k`` for each voxel.
 
         Raises
         ------
@@ -244,9 +245,9 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def residuals_(self) -> Image:
         """Residuals, 4-D, one volume an image; needs ``minimize_memory=False``.
 
-        float32, or float64 where a value leaves its range; NaN where an image has no value. The
-        images are read again, in batches: memory is that of the result, 4 (8) bytes a voxel and
-        image, besides what the fit took.
+        float32, or float64 if float32 cannot hold a value. NaN where an image has no value. The
+        images are read again, in batches. Besides the memory of the fit, this takes that of the
+        result: 4 (or 8) bytes per voxel and image.
         """
         image: Image = self._voxelwise().residuals_image()
         return image
@@ -351,33 +352,32 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> HTMLReport:
         """Write a page about the fit: data, design, and for each contrast map, clusters and peaks.
 
-        The page is one file that loads nothing. The images are read once more, in batches, to
-        compare them with each other and to show the data behind the peaks.
+        The page is one file, which loads nothing from elsewhere. The images are read once more, in
+        batches, to compare them with each other and to show the data behind the peaks.
 
         Parameters
         ----------
         contrasts : str, array_like, list of them, dict or None
-            One contrast as `compute_contrast` takes it, a list of them, or a dict of them by name.
-            A flat list of numbers is one contrast, an array of two axes one F contrast. None: a
-            page about data and design only.
+            One contrast as `compute_contrast` takes it, a list of contrasts, or a dict of contrasts
+            by name. A flat list of numbers is one contrast, and an array with two axes is one F
+            contrast. With None, the page is about data and design only.
         title : str, optional
             Heading of the page.
         bg_img : image or None, default="MNI152TEMPLATE"
-            Picture behind the maps. The default is the MNI template if TemplateFlow's folder
-            (``$TEMPLATEFLOW_HOME``) or an installed nilearn has it, else a simulated brain of its
-            size, or, where the mask lies elsewhere, the outline of the mask; the page says so.
-            Nothing is downloaded. None: the outline.
+            Picture behind the maps. The default is the MNI template, if the folder of TemplateFlow
+            (``$TEMPLATEFLOW_HOME``) or an installed nilearn has it, else a simulated brain of the
+            same size. If the mask lies elsewhere, it is the outline of the mask. The page says
+            which. Nothing is downloaded. None is the outline.
         threshold : float, default=3.09
-            Of z, with ``height_control=None``; else it has no effect.
+            Threshold of z with ``height_control=None``. Otherwise it has no effect.
         alpha : float, default=0.001
-            Error rate that `height_control` is to hold; one for all of its corrections, or one
-            for each.
+            Error rate that `height_control` controls: one for all corrections, or one for each.
         cluster_threshold : int, default=0
             Smallest size of a cluster, in voxels.
         height_control : {"fpr", "fdr", "bonferroni", None} or a list of them, default="fpr"
             How the threshold is set: by the p-value of each voxel, by the false discovery rate, by
-            Bonferroni's correction, or not at all. A list: each contrast has a map and a table for
-            each correction.
+            Bonferroni's correction, or by `threshold` itself. With a list, each contrast has a map
+            and a table for each correction.
         min_distance : float, default=8.0
             Smallest distance of peaks within a cluster, in mm.
         plot_type : {"slice", "glass"}, default="slice"
@@ -386,12 +386,12 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "ortho", "x", "y", "z", "xz", "yx" or "yz", for a glass brain also "l", "r", "lr",
             "lzr", "lyr", "lzry" or "lyrz". By default "z" for slices and "lzry" for a glass brain.
         report_dims : tuple of 2 ints, default=(1600, 800)
-            Width and height of the frame in a notebook, in pixels; it is never wider than that.
+            Largest width, and height, of the frame in a notebook, in pixels.
         first_level_contrast : str, array or list of them, optional
             The kind of maps, as in `compute_contrast`.
         two_sided : bool, default=True
-            Whether effects of both signs are looked for, each with half of alpha. An F contrast
-            has one tail.
+            Whether to test effects of both signs, each with half of alpha. An F contrast has one
+            tail.
         cut_coords : int, sequence of float or mapping, optional
             Where slices are, in mm, as in `groupglm.plotting.plot_stat_map`.
         permutations : mapping of str to groupglm.report.PermutationTest, optional
@@ -416,7 +416,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Warns
         -----
         UserWarning
-            If a parameter that was given has no effect beside another.
+            If a parameter has no effect beside another one.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
         return make_report(self, given)
@@ -424,8 +424,8 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Save the fitted model, so that contrasts can be computed anywhere without the images.
 
-        About 8 (n_columns + 2) bytes a voxel. The format, zip of numpy arrays and JSON, is
-        described in `groupglm.estimator.model_file`; it is not a pickle.
+        The file has about 8 (n_columns + 2) bytes per voxel. It is a zip of numpy arrays and JSON,
+        not a pickle; `groupglm.estimator.model_file` describes it.
 
         Parameters
         ----------
@@ -457,8 +457,8 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Load a model that `save` wrote.
 
-        Contrasts, R-squared and predictions are those of the model that was saved. What reads
-        images again, such as residuals, is refused: fit the model again for it. No code in the file
+        Contrasts, R-squared and predictions are those of the model that was saved. Residuals and
+        everything else that reads the images is an error: fit the model again. No code in the file
         is executed.
 
         Parameters
@@ -469,7 +469,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         SecondLevelModel
-            Fitted. Where a mask was given, ``mask_img`` is that of the fit.
+            Fitted. If a mask was given to the model, ``mask_img`` is the mask of the fit.
 
         Raises
         ------

@@ -35,59 +35,59 @@ __all__ = ["SecondLevelModel", "fit_keeping_rows", "fitted_group"]
 class SecondLevelModel(FittedModel):
     """Group-level general linear model, fitted at every voxel of a group of images.
 
-    `fit` reads the images and keeps a few numbers a voxel; a contrast is then a matter of
-    milliseconds and never reads an image again. Each image is read once.
+    `fit` reads each image once and keeps a few numbers per voxel. A contrast is then computed from
+    these numbers in milliseconds, and reads no image.
 
     Parameters
     ----------
     mask_img : str, os.PathLike, nibabel image or masker, optional
-        Zero outside, one other value inside, on the grid of the images. Of a masker, such as
-        nilearn's ``NiftiMasker``, the mask, the smoothing and the target grid are used, fitted or
-        not; they override the model's own with a warning. By default everything that
-        differs from the background of the mean image, where the background is its median within two
-        voxels of the box's faces (NaN, if the images are NaN there).
+        The mask: zero outside, one other value inside, on the grid of the images. A masker, such
+        as nilearn's ``NiftiMasker``, fitted or not, gives its mask, smoothing and target grid;
+        they override those of the model, with a warning. By default, the mask is everything that
+        differs from the background of the mean image. The background is the median of the mean
+        image within two voxels of the faces of the volume (NaN, if the images are NaN there).
     target_affine : array, shape (3, 3) or (4, 4), optional
-        Images and mask are brought to this grid (voxel indices to mm): a 3 x 3 matrix gives the
-        axes, and the grid covers the first image's box. Images may then be on different grids. The
-        mask is resampled by nearest neighbour, images by a cubic spline, each clipped to its own
-        range.
+        The affine (voxel indices to mm) of a grid to which images and mask are resampled. A 3 x 3
+        matrix gives the axes, and the grid covers the first image. Images may then be on different
+        grids. The mask is resampled by the nearest neighbour, images by a cubic spline, and each
+        image is clipped to its own range.
     target_shape : three ints, optional
-        Number of voxels of that grid; needs a 4 x 4 `target_affine`.
+        Number of voxels of the target grid along each axis. It needs a 4 x 4 `target_affine`.
     smoothing_fwhm : float or three floats, optional
-        Full width at half maximum of a Gaussian, in mm, for all axes or each; None and 0 are no
-        smoothing. It follows resampling. Missing values stay missing, and a voxel beside them gets
-        the weighted mean of those that are present.
+        Full width at half maximum of a Gaussian in mm, for all axes or for each. None and 0 mean no
+        smoothing. Smoothing follows resampling. Missing values stay missing, and a voxel beside
+        them gets the weighted mean of the values that are there.
     memory : str, os.PathLike or joblib.Memory, optional
-        Folder of a cache for the masked rows of images, 4 or 8 bytes a voxel and image: another
-        model of the same images and mask then reads no image. A file that has changed is read
-        again, and so is the image of a row that is damaged. Share the folder only with those whom
+        Folder of a cache for the masked values of images, 4 or 8 bytes per voxel and image. Another
+        model of the same images and mask then reads no image. If a file has changed, or its values
+        in the cache are damaged, the image is read again. Share the folder only with people whom
         you would let change the images.
     memory_level : int, default=1
-        Has no effect without `memory`; with it, 0 is taken as 1.
+        Has no effect without `memory`. With it, 0 counts as 1.
     verbose : int, default=0
-        1: one line with the time for each fit, and a progress bar if the error output is a
-        terminal; 2: a line for each stage too.
+        1 prints a line with the time of each fit, and shows a progress bar if the error output is a
+        terminal. 2 prints a line for each stage too.
     n_jobs : int, default=1
-        Number of threads; -1 means all, None what joblib's ``parallel_config`` says.
+        Number of threads. -1 means all. None means what joblib's ``parallel_config`` says.
     minimize_memory : bool, default=True
-        Whether to refuse maps that need the images again or as much room as they take: `residuals`,
-        `predicted` and `r_square`. The images' values are never kept either way.
+        Whether to refuse maps that read the images again or are as large as all images together:
+        `residuals`, `predicted` and `r_square`. With either value, the model does not keep the
+        values of the images.
     missing : {"omit", "zero", "raise", "intersect"}, default="omit"
-        What to do about NaN: leave the value out voxel by voxel, take it for zero, refuse, or leave
-        the voxel out.
+        What to do with NaN: "omit" leaves the value out voxel by voxel, "zero" counts it as zero,
+        "raise" is an error, and "intersect" leaves out the voxels that any image lacks.
     zero_is_missing : bool, default=False
-        Whether exact zeros of an image are missing values too, as where a program writes zero
-        outside the brain of a subject. They become NaN within the mask before resampling and
-        smoothing, also where the mask is found; `missing` says what follows, but cannot be "zero".
+        Whether exact zeros of an image are missing values too. Some programs write zero outside the
+        brain of a subject. Such zeros become NaN within the mask, before resampling and smoothing
+        and before the mask is found. `missing` says what happens to them, but cannot be "zero".
     memory_budget : float, optional
-        Bytes that reading images may take, by default half of what is free: batches of rows are
-        made that small, which changes results by rounding (1e-13). A fit takes
-        16 (n_columns + 2) + 5 bytes a voxel, two batches of at most 40 MB, and an image a thread,
-        whatever the number of images; a voxel that some image lacks takes some
-        12 (n_columns + 1)^2 bytes more, and a fit stops where they exceed the budget. With a target
-        grid, and with smoothing or a cache but no mask, the images' values are kept until the fit
-        ends: in memory if half of what is left of the budget holds them, else in a scratch file
-        of the temporary folder.
+        Bytes that reading images may take, by default half of the free memory. A fit takes
+        16 (n_columns + 2) + 5 bytes per voxel, two batches of at most 40 MB, and one image per
+        thread, for any number of images. A small budget makes the batches smaller, which changes
+        results by rounding (1e-13). A voxel that some image lacks takes some 12 (n_columns + 1)^2
+        bytes more; a fit stops if these exceed the budget. With a target grid, and with smoothing
+        or a cache but no mask, the fit keeps the values of the images until it ends: in memory if
+        half of the rest of the budget holds them, else in a scratch file of the temporary folder.
 
     Attributes
     ----------
@@ -96,15 +96,16 @@ class SecondLevelModel(FittedModel):
     mask_img_ : nibabel.nifti1.Nifti1Image
         The mask, uint8.
     masker_ : object
-        Has ``mask_img_``, ``transform`` (images to rows) and ``inverse_transform`` (and back).
+        Has ``mask_img_``, ``transform`` (from images to rows) and ``inverse_transform`` (from rows
+        to images).
     n_elements_ : int
         Number of voxels in the mask.
     results_ : groupglm.models.results.OlsFit
-        The fit at the mask's voxels, in file order (the first axis varies fastest). With several
-        kinds of maps, the one that was used last.
+        The fit at the voxels of the mask, in file order (the first axis varies fastest). With
+        several kinds of maps, the fit that was used last.
     n_observations_, n_zeros_, df_residual_ : nibabel.nifti1.Nifti1Image
-        Number of images that have a value, of images that are exactly zero, and residual degrees
-        of freedom at each voxel, int32.
+        At each voxel, the number of images that have a value, the number of images that are exactly
+        zero, and the residual degrees of freedom, int32.
     zeros_ : groupglm.group.fitted_group.PartialZeros
         How many voxels are exactly zero in some images but not in others.
     second_level_input_
@@ -112,12 +113,12 @@ class SecondLevelModel(FittedModel):
     confounds_ : pandas.DataFrame or None
         What was given to `fit`.
     memory_ : joblib.Memory
-        The cache; without a location when there is none.
+        The cache. It has no location if there is no cache.
 
     Notes
     -----
-    NaN in an image is a missing value, left out voxel by voxel. Without a mask given, a voxel stays
-    in when enough images have it to leave a residual degree of freedom.
+    NaN in an image is a missing value, which is left out voxel by voxel. If no mask is given, a
+    voxel stays in if enough images have a value there to leave a residual degree of freedom.
 
     Examples
     --------
@@ -180,25 +181,25 @@ class SecondLevelModel(FittedModel):
         Parameters
         ----------
         second_level_input : images, a table of maps, or a list of first-level models
-            Images are a list or Series of them, or one 4-D image:
-            file names, or nibabel images of one volume each. NIfTI-1 or NIfTI-2 as one file or a
-            pair, Analyze pairs, compressed or not, or whatever else nibabel reads. A table is a
-            data frame with the columns ``subject_label``, ``map_name`` and ``effects_map_path``; it
-            is sorted by subject. First-level models, such as nilearn's ``FirstLevelModel``, are
-            fitted ones. With models or several map names, ``first_level_contrast`` chooses the maps
-            for each contrast; each kind is fitted when it is first asked for, and kept.
+            Images are a list or Series of file names or of nibabel images of one volume each, or
+            one 4-D image. They are NIfTI-1 or NIfTI-2 (one file or a pair), Analyze pairs,
+            compressed or not, or another format that nibabel reads. A table of maps is a data frame
+            with the columns ``subject_label``, ``map_name`` and ``effects_map_path``; it is sorted
+            by subject. First-level models, such as nilearn's ``FirstLevelModel``, must be fitted.
+            With models or several map names, ``first_level_contrast`` chooses the maps of a
+            contrast. Each kind of map is fitted when it is first used, and its fit is kept.
         confounds : pandas.DataFrame, optional
-            A ``subject_label`` column and one column a confound, with a table of maps or
-            first-level models and without a design matrix: the model is then these and an
-            intercept (see `make_second_level_design_matrix`).
+            A column ``subject_label`` and one column for each confound. It is for a table of maps
+            or first-level models without a design matrix: the columns of the model are then the
+            confounds and an intercept (see `make_second_level_design_matrix`).
         design_matrix : pandas.DataFrame, or path of a .csv or .tsv file
-            One row an image, in the same order; numeric columns. A column ``subject_label``, as
-            ``groupglm fit`` writes it, labels the rows and is no regressor. With a table of maps or
-            first-level models, rows are matched by it or by an index of labels; without either a
-            table must be sorted by subject.
+            One row for each image, in the same order, and numeric columns. A column
+            ``subject_label``, as ``groupglm fit`` writes it, labels the rows and is not a
+            regressor. With a table of maps or first-level models, this column or an index of labels
+            matches the rows. Without labels, a table must be sorted by subject.
         allow_partial : bool, default=False
-            Whether subjects without a map, without a row, or without a value in their row of the
-            confounds or the design are left out, with a warning that names them.
+            Whether to leave out subjects without a map, without a row, or without a value in their
+            row of the confounds or the design. A warning names them.
 
         Returns
         -------
@@ -224,7 +225,7 @@ class SecondLevelModel(FittedModel):
         groupglm.errors.ZeroValuesWarning
             If images are exactly zero at voxels where others are not.
         UserWarning
-            Who is left out, and why.
+            If subjects are left out: who, and why.
         """
         return self._fit_anew(second_level_input, confounds, design_matrix, allow_partial)
 
