@@ -54,20 +54,20 @@ def cluster_level_inference(
     Parameters
     ----------
     stat_img : str, os.PathLike or nibabel image
-        A 3-D map of z-values; or of t or F with known degrees of freedom, which is converted. See
-        `threshold_stats_img` for how that is known.
+        A 3-D map of z-values, or of t or F with known degrees of freedom, which is converted. See
+        `threshold_stats_img` for how groupglm knows what a map holds.
     mask_img : str, os.PathLike, nibabel image or masker, optional
         The voxels that are tested, on the grid of the map. By default those that differ from the
-        background of the map (what is found within two voxels of the faces of its box).
+        background of the map, which is what lies within two voxels of the faces of the volume.
     threshold : float or sequence of floats, default=3.0
-        The cluster-forming threshold, as z, not negative; an infinite value is beyond it whatever
-        it is. With several, each voxel gets the bound
-        of its cluster at the highest threshold that it passes: looking at several costs nothing,
-        because all bounds hold at once.
+        The cluster-forming threshold: a z, not negative. An infinite value of the map is beyond
+        every threshold. With several thresholds, each voxel gets the bound of its cluster at the
+        highest threshold that it passes. All bounds are true at once, so several thresholds cost
+        nothing.
     alpha : float, default=0.05
-        The bounds of all clusters hold together with probability ``1 - alpha`` at least.
+        The bounds of all clusters are true together with a probability of at least ``1 - alpha``.
     verbose : int, default=0
-        From 1 on: print Hommel's value and the number of clusters.
+        1 or more prints Hommel's value and the number of clusters.
     two_sided : bool, default=False
         Whether to test both tails, with two-sided p-values, and form clusters of either sign. The
         z of an F test has one tail.
@@ -75,14 +75,14 @@ def cluster_level_inference(
     Returns
     -------
     nibabel.nifti1.Nifti1Image
-        At each voxel of a cluster the lower bound of the proportion of the cluster's voxels that
-        are truly active; zero in no cluster; NaN at voxels of the mask where the map is NaN. An
-        infinite z has a p-value of zero.
+        At each voxel of a cluster, the lower bound of the proportion of voxels of this cluster that
+        are truly active. Zero outside clusters. NaN in the mask where the map is NaN. An infinite z
+        has a p-value of zero.
 
     Raises
     ------
     ValueError
-        If a number is out of range, the map is known to hold something else than z, t or F, or the
+        If a number is out of range, the map is known to hold something other than z, t or F, or the
         mask is empty.
     ImageError
         If the map or the mask cannot be read, or the map is NaN everywhere inside the mask.
@@ -101,9 +101,9 @@ def cluster_level_inference(
 
     Notes
     -----
-    All-resolution inference (Rosenblatt, Finos, Weeda, Solari & Goeman 2018, NeuroImage 181,
-    786-796). It assumes that Simes' inequality holds, as it does for independent and for positively
-    dependent tests.
+    The method is all-resolution inference (Rosenblatt, Finos, Weeda, Solari & Goeman 2018,
+    NeuroImage 181, 786-796). It assumes Simes' inequality, which is true for independent and for
+    positively dependent tests.
 
     Examples
     --------
@@ -155,40 +155,40 @@ def true_discovery_bounds(
 ) -> pd.DataFrame:
     """Bound from below how many voxels of regions of your own are truly active.
 
-    The regions may be chosen after looking at the map, as often as you like: with probability
-    ``1 - alpha`` at least the bounds of all possible regions hold together.
+    You may choose the regions after you have seen the map, as often as you like: with a probability
+    of at least ``1 - alpha``, the bounds of all possible regions are true together.
 
     Parameters
     ----------
     stat_img : str, os.PathLike or nibabel image
-        A 3-D map of z-values; or of t or F with known degrees of freedom, which is converted. See
-        `threshold_stats_img` for how that is known.
+        A 3-D map of z-values, or of t or F with known degrees of freedom, which is converted. See
+        `threshold_stats_img` for how groupglm knows what a map holds.
     regions : image, or mapping or sequence of images
-        On the grid of the map. One image is an atlas, or a mask: a whole number a region, zero
-        (or NaN) outside. A mapping gives each region's mask by its name, a sequence by its place;
-        these may overlap, and a mask is whatever is not zero.
+        Regions, on the grid of the map. One image is an atlas or a mask: each region has a whole
+        number, and zero or NaN is outside. A mapping has a mask for each name. A sequence has masks
+        that are named by their positions. Masks may overlap; a mask is everything that is not zero.
     mask_img : str, os.PathLike, nibabel image or masker, optional
         The voxels that are tested, on the grid of the map. By default those that differ from the
-        background of the map (what is found within two voxels of the faces of its box).
+        background of the map, which is what lies within two voxels of the faces of the volume.
     alpha : float, default=0.05
-        The bounds hold together with probability ``1 - alpha`` at least.
+        All bounds are true together with a probability of at least ``1 - alpha``.
     two_sided : bool, default=False
         Whether to test both tails, with two-sided p-values. The z of an F test has one tail.
 
     Returns
     -------
     pandas.DataFrame
-        A row a region, with the columns
+        One row for each region, with the columns
 
-        - ``Region``: its number in the image, its name or its place;
+        - ``Region``: its number in the image, its name, or its position in the sequence;
         - ``Voxels``: how many of its voxels are tested;
-        - ``True Discoveries``: at least so many of them are active;
-        - ``True Discovery Proportion``: the same as a proportion; NaN where none is tested.
+        - ``True Discoveries``: at least this number of them is active;
+        - ``True Discovery Proportion``: the same as a proportion; NaN if no voxel is tested.
 
     Raises
     ------
     ValueError
-        If `alpha` is out of range, the map is known to hold something else than z, t or F, the
+        If `alpha` is out of range, the map is known to hold something other than z, t or F, the
         mask is empty, no region has a tested voxel, or an atlas has values that are not whole.
     ImageError
         If an image cannot be read, or the map is NaN everywhere inside the mask.
@@ -207,9 +207,9 @@ def true_discovery_bounds(
 
     Notes
     -----
-    All-resolution inference (Rosenblatt, Finos, Weeda, Solari & Goeman 2018, NeuroImage 181,
-    786-796). It assumes that Simes' inequality holds, as it does for independent and for positively
-    dependent tests.
+    The method is all-resolution inference (Rosenblatt, Finos, Weeda, Solari & Goeman 2018,
+    NeuroImage 181, 786-796). It assumes Simes' inequality, which is true for independent and for
+    positively dependent tests.
 
     Examples
     --------

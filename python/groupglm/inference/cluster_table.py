@@ -84,36 +84,36 @@ def get_clusters_table(
     stat_img : str, os.PathLike or nibabel image
         A 3-D map in which extreme values are the interesting ones: z, t or -log10(p), not p.
     stat_threshold : float
-        The cluster-forming threshold, on the scale of the map: voxels beyond it are in a cluster,
-        and so is any infinite value. One at the threshold itself is in none, as nilearn has it,
-        though `threshold_stats_img` keeps it. Negative, with ``two_sided=False``: clusters of the
-        negative tail. Infinite, as the threshold of a false discovery rate without a discovery: no
-        finite value is in a cluster.
+        The cluster-forming threshold, on the scale of the map. Voxels beyond it are in a cluster,
+        and so is every infinite value. A value equal to the threshold is not in a cluster, as in
+        nilearn (but `threshold_stats_img` keeps it). A negative threshold, with
+        ``two_sided=False``, gives the clusters of the negative tail. With an infinite threshold,
+        as of a false discovery rate without a discovery, no finite value is in a cluster.
     cluster_threshold : float, default=0
-        Clusters of fewer voxels are left out; here those at the threshold count, as in nilearn.
+        Leave out clusters of fewer voxels. For their size, values equal to `stat_threshold` count,
+        as in nilearn.
     two_sided : bool, default=False
-        Whether the negative tail is tabulated too, after the positive one. The z of an F test has
-        one tail.
+        Whether to list the negative tail too, after the positive one. The z of an F test has one
+        tail.
     min_distance : float, default=8.0
-        How far apart, in mm, a subpeak must be from the one listed before it; zero for no such
-        demand.
+        Least distance in mm of a subpeak from the one listed before it. Zero means no limit.
     return_label_maps : bool, default=False
-        Whether to return images of the clusters' numbers too.
+        Whether to return images of the numbers of the clusters too.
 
     Returns
     -------
     table : pandas.DataFrame
-        A row a peak, clusters in the order of their most extreme value, at most three subpeaks
-        each. Columns:
+        One row for each peak. Clusters are in the order of their most extreme value, with at most
+        three subpeaks each. Columns:
 
-        - ``Cluster ID``: the cluster's number, from 1 through both tails; a subpeak has a letter
-          after it.
-        - ``X``, ``Y``, ``Z``: mm, by the affine of the map.
-        - ``Peak Stat``: the value there.
-        - ``Cluster Size (mm3)``: without its fraction; empty for subpeaks.
+        - ``Cluster ID``: the number of the cluster, counted from 1 over both tails. A subpeak has a
+          letter after the number.
+        - ``X``, ``Y``, ``Z``: position in mm, by the affine of the map.
+        - ``Peak Stat``: the value at the peak.
+        - ``Cluster Size (mm3)``: the size, rounded down to a whole number; empty for subpeaks.
     label_maps : list of nibabel.nifti1.Nifti1Image
-        One for the tail asked for, or two, positive and negative: int32, zero outside clusters,
-        inside the cluster's number in the table. Only with `return_label_maps`.
+        One image for one tail, or two for both, positive and negative. They are int32: the number
+        of the cluster in the table, zero outside clusters. Only with `return_label_maps`.
 
     Raises
     ------
@@ -131,10 +131,10 @@ def get_clusters_table(
 
     Notes
     -----
-    Voxels of one sign that share a face are in one cluster. A peak is a voxel that none of its 26
-    neighbours in the cluster exceeds. Connected peaks of the same value are one, at the voxel
-    nearest to their middle. Subpeaks are taken in decreasing order; each is compared with the one
-    listed just before it, as nilearn does, so that the first and the third may be closer than
+    Voxels of the same sign that share a face are in one cluster. A peak is a voxel that none of its
+    26 neighbours in the cluster exceeds. Connected peaks of the same value are one peak, at the
+    voxel nearest to their middle. Subpeaks are listed in decreasing order. Each is compared with
+    the one just before it, as in nilearn, so the first and the third may be closer than
     `min_distance`.
 
     Examples

@@ -104,39 +104,40 @@ def threshold_stats_img(
     Parameters
     ----------
     stat_img : str, os.PathLike or nibabel image, optional
-        A 3-D map of z-values; or of t or F, see Notes. May be left out when the threshold does not
+        A 3-D map of z-values, or of t or F (see Notes). It may be None if the threshold does not
         depend on it (`height_control` "fpr" or None).
     mask_img : str, os.PathLike, nibabel image or masker, optional
         The voxels that are tested, on the grid of the map. By default those that differ from the
-        background of the map (what is found within two voxels of the faces of its box).
+        background of the map, which is what lies within two voxels of the faces of the volume.
     alpha : float, default=0.001
-        The level that `height_control` keeps to; of both tails together if `two_sided`.
+        The level that `height_control` controls, of both tails together if `two_sided`.
     threshold : float, optional
-        A threshold on the map's own scale, for ``height_control=None``; 3.0 by default. Negative,
-        with ``two_sided=False``: keeps the values at or below it. Infinite: keeps infinite values.
+        A threshold on the scale of the map, for ``height_control=None``; 3.0 by default. A negative
+        one, with ``two_sided=False``, keeps the values at or below it. An infinite one keeps
+        infinite values.
     height_control : {"fpr", "fdr", "bonferroni"} or None, default="fpr"
         "fpr": `alpha` is the false positive rate of each voxel. "fdr": the expected proportion of
         false discoveries (Benjamini-Hochberg). "bonferroni": the probability of any false
         positive. None: `threshold` is used as it is.
     cluster_threshold : float, default=0
-        Clusters of fewer voxels are removed. Voxels of one sign that share a face are in one
+        Remove clusters of fewer voxels. Voxels of the same sign that share a face are in one
         cluster.
     two_sided : bool, default=True
-        Whether large negative values are kept too. The z of an F test has one tail.
+        Whether to keep large negative values too. The z of an F test has one tail.
 
     Returns
     -------
     image : nibabel.nifti1.Nifti1Image or None
-        The values that reach the threshold, zero elsewhere; NaN at voxels of the mask where the map
-        is NaN. An infinite value reaches every threshold. None without `stat_img`.
+        The values that reach the threshold, and zero elsewhere. NaN in the mask stays NaN. An
+        infinite value reaches every threshold. None without `stat_img`.
     threshold : float
-        The threshold used; infinite if "fdr" finds no discovery.
+        The threshold that was used. It is infinite if "fdr" finds no discovery.
 
     Raises
     ------
     ValueError
-        If a number is out of range, the mask is empty, or the map is known to hold something else
-        than z, t or F; with ``height_control=None``, if it is known to hold p-values.
+        If a number is out of range, the mask is empty, or the map is known to hold something other
+        than z, t or F. With ``height_control=None``, if it is known to hold p-values.
     ImageError
         If the map or the mask cannot be read, or the map is NaN everywhere inside the mask.
     GridMismatchError
@@ -145,23 +146,23 @@ def threshold_stats_img(
     Warns
     -----
     UserWarning
-        If voxels of the mask are NaN (they are not tested), `threshold` has no effect or
-        is probably a p-value, nothing survives, t or F was converted to z, both tails of the z of
-        an F test were asked for, or the values of a map of unknown kind all lie between 0 and 1 as
-        p-values do.
+        If voxels of the mask are NaN (they are not tested), `threshold` has no effect or is
+        probably a p-value, nothing passes, t or F was converted to z, `two_sided` is given for the
+        z of an F test, or the values of a map of unknown kind all lie between 0 and 1, as p-values
+        do.
 
     Notes
     -----
-    The threshold is computed in double precision from all tested voxels, those of the mask that
-    are not NaN. An infinite z is that of an effect without any residual variance, such as where
-    all patients have a lesion and no control has: the strongest evidence that a map can hold.
+    The threshold is computed in double precision from all tested voxels: those of the mask that are
+    not NaN. An effect without any residual variance has an infinite z, for example where all
+    patients have a lesion and no control has one. It is the strongest evidence that a map can hold.
 
-    What the map holds is known by its sidecar (the JSON file that ``groupglm fit`` writes beside
-    it), its header (the intent code of NIfTI, or the description that this package, nilearn and SPM
-    write) or its file's name (``stat-t``), never by its values; where they contradict each other
-    the map is refused. A map of t or F is converted to the z-scores with the same upper tail if its
-    degrees of freedom are known, and threshold and image are then on the scale of z. A map of which
-    nothing is known is taken for z. With ``height_control=None`` nothing is converted.
+    The sidecar of the map (the JSON file that ``groupglm fit`` writes beside it), its header (the
+    intent code of NIfTI, or the description that this package, nilearn and SPM write) or its file
+    name (``stat-t``) says what it holds; its values never do. If they contradict each other, the
+    map is an error. If none of them says anything, the map counts as z. A map of t or F is
+    converted to the z with the same upper tail, if its degrees of freedom are known. Threshold and
+    image are then on the scale of z. With ``height_control=None`` nothing is converted.
 
     Examples
     --------

@@ -46,23 +46,25 @@ def fit_ols(
 ) -> OlsFit:
     """Fit the same linear model at every voxel.
 
-    NaN in `Y` is a missing value, left out voxel by voxel: the numbers at a voxel are those of an
-    ordinary fit to the rows it has. Data without missing values do not pay for this.
+    NaN in `Y` is a missing value, which is left out voxel by voxel: the numbers of a voxel are
+    those of an ordinary fit to the rows that have a value there. Data without missing values take
+    no longer for this.
 
     Parameters
     ----------
     X : array_like, shape (n_images, n_columns)
-        Design matrix of finite numbers; a data frame's column names are used in messages. Where X
-        and Y are data frames whose index holds labels, rows are matched by them, or refused.
+        Design matrix of finite numbers. Messages use the names of its columns, if it is a data
+        frame. If X and Y are data frames whose indexes hold labels, rows are matched by label;
+        labels that do not match are an error.
     Y : array of float32 or float64, shape (n_images, n_voxels)
-        Data, with any strides; taken without a copy. What is masked is missing, as NaN is.
+        Data, with any strides. They are not copied. NaN and masked values are missing.
     n_threads : int, optional
-        Number of threads; all by default. The result is the same bits for any number.
+        Number of threads, by default all. Any number gives the same bits.
 
     Returns
     -------
     OlsFit
-        Coefficients, variances and degrees of freedom; contrasts are asked of it.
+        Coefficients, variances and degrees of freedom. Its method ``contrast`` tests contrasts.
 
     Raises
     ------
@@ -82,11 +84,12 @@ def fit_ols(
 
     Notes
     -----
-    Rows are taken up by orthogonal transformations (Golub and Van Loan, *Matrix Computations*, 4th
-    ed., section 6.5.3), so sums of squares never cancel, whatever the mean of the data. The rank is
-    that of a column-pivoted QR of the columns brought to unit length, with tolerance 1e-12.
+    Orthogonal transformations add the rows to the fit (Golub and Van Loan, *Matrix Computations*,
+    4th ed., section 6.5.3). Sums of squares therefore lose no digits, even if the mean of the data
+    is large. The rank is that of a QR with column pivoting, of the columns scaled to unit length,
+    with a tolerance of 1e-12.
 
-    Memory: 8 bytes times (n_columns + 2) a voxel, besides the data.
+    Memory, besides the data: 8 (n_columns + 2) bytes per voxel.
 
     Examples
     --------

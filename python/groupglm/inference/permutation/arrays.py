@@ -109,57 +109,60 @@ def permuted_ols(
 ) -> PermutationOutputs:
     """Test variables one by one at many voxels, by permutation.
 
-    Each tested variable is a model of its own, with the confounds and the intercept as nuisance.
-    Data frames and Series whose index holds labels are matched by them, or refused.
+    Each tested variable has its own model, with the confounds and the intercept as nuisance. If the
+    indexes of data frames and Series hold labels, rows are matched by label; labels that do not
+    match are an error.
 
     Parameters
     ----------
     tested_vars : array_like, shape (n_images,) or (n_images, n_tested)
         Variables to test, independently of each other.
     target_vars : array_like, shape (n_images, n_voxels)
-        The data; float32 is taken as it is. What is masked is missing, as NaN is.
+        The data. float32 is used without conversion. NaN and masked values are missing.
     confounding_vars : array_like, shape (n_images, n_confounds), optional
-        Fitted, not tested.
+        Variables that are fitted but not tested.
     model_intercept : bool, default=True
         Add a constant to the confounds, unless the tested variable or a confound is one.
     n_perm : int, default=10000
-        Number of permutations; 0: statistics only. All that there are, with a warning, when they
-        are fewer.
+        Number of permutations. 0 computes statistics only. If there are fewer rearrangements, each
+        is done once, with a warning.
     two_sided_test : bool, default=True
-        Whether negative effects count: the larger of both tails is taken.
+        Whether to test negative effects too.
     random_state : int, numpy.random.RandomState, numpy.random.Generator or None
-        Seed. The same one gives the same bits for any `n_jobs`, and on a cluster.
+        Seed. The same seed gives the same bits for any `n_jobs`, and on a cluster.
     n_jobs : int, default=1
-        Number of threads; -1 means all.
+        Number of threads. -1 means all.
     verbose : int, default=0
-        1: a progress bar, if the error output is a terminal.
+        1 shows a progress bar, if the error output is a terminal.
     masker : object with ``mask_img_``, optional
-        Says where the voxels lie, for clusters and TFCE. Columns are in the order of its own
-        ``transform``: C order of the mask for nilearn's, file order for ours.
+        Where the voxels lie, for clusters and TFCE. The columns of the data are in the order of
+        the masker's own ``transform``: C order of the mask for nilearn's maskers, file order for
+        those of groupglm.
     tfce : bool, "exact" or "steps", default=False
         Threshold-free cluster enhancement: its exact integral, or the sum over 100 heights.
     threshold : float, optional
-        Forms clusters; see `cluster_threshold_scale`.
+        Threshold that forms clusters, on the scale of `cluster_threshold_scale`.
     exchangeability_blocks, block_permutation, variance_groups, sign_flip, method, \
 cluster_threshold_scale, connectivity, tfce_powers, tail
-        As `groupglm.non_parametric_inference` has them.
+        As in `groupglm.non_parametric_inference`.
     missing : {"omit", "zero", "raise", "intersect"}, default="omit"
-        What to do about NaN: leave it out, voxel by voxel, as `groupglm.non_parametric_inference`
-        does; take it for zero; refuse; or leave the voxel out: its statistic is zero and its
-        p-value one.
+        What to do with NaN: "omit" leaves it out voxel by voxel, as
+        `groupglm.non_parametric_inference` does, "zero" counts it as zero, "raise" is an error, and
+        "intersect" does not test the voxel: its statistic is zero and its p-value one.
     resume : result of this function, or path, optional
-        Goes on from there to `n_perm` permutations in all, with the same data and options, as one
-        run does to the last bit. A file is read if it exists and written every minute, at the end
-        and when interrupted; for one tested variable.
+        An earlier result with the same data and options. The test continues until there are
+        `n_perm` permutations in all, and the result is that of one run, to the last bit. A file is
+        read if it exists, and written every minute, at the end, and when interrupted. It needs one
+        tested variable.
 
     Returns
     -------
     dict
-        ``t``, ``logp_max_t`` (n_tested, n_voxels): statistic and -log10 of the p-value corrected
-        for all voxels; ``h0_max_t`` (n_tested, n_perm): maxima, in order of the permutations; with
-        a threshold ``size`` (voxels), ``mass`` (the sum of ``|statistic| - threshold`` over the
-        cluster's voxels), with TFCE ``tfce``, their ``logp_max_`` and
-        ``h0_max_`` besides. Its attribute ``results`` has more.
+        ``t`` and ``logp_max_t`` (n_tested, n_voxels) are the statistic and -log10 of the p-value
+        corrected for all voxels. ``h0_max_t`` (n_tested, n_perm) has the maxima, in the order of
+        the permutations. With a threshold there are also ``size`` (voxels) and ``mass`` (the sum of
+        ``|statistic| - threshold`` over the voxels of the cluster), with TFCE also ``tfce``, each
+        with its ``logp_max_`` and ``h0_max_``. The attribute ``results`` has more.
 
     Raises
     ------
@@ -170,13 +173,14 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     Warns
     -----
     UserWarning
-        If an index called ``subject_label`` or ``participant_id`` has a subject on several rows,
-        and neither columns for the subjects nor `exchangeability_blocks` are given; among others.
+        Among others: if an index called ``subject_label`` or ``participant_id`` has a subject on
+        several rows, and neither columns nor `exchangeability_blocks` tell the subjects apart.
 
     Notes
     -----
-    As nilearn's function of this name; but data are permuted, not sign-flipped, when a confound is
-    a constant, and each variable has the residual degrees of freedom of its own model.
+    The function does what nilearn's function of this name does, with two differences. If a confound
+    is a constant, data are permuted, not sign-flipped. Each variable has the residual degrees of
+    freedom of its own model.
 
     Examples
     --------

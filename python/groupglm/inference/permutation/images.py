@@ -91,68 +91,71 @@ def non_parametric_inference(
     model_intercept : bool, default=True
         Add a constant to the nuisance unless the design contains one.
     n_perm : int, default=10000
-        Number of permutations; 0: statistics only. All that there are, with a warning, when they
-        are fewer.
+        Number of permutations. 0 computes statistics only. If there are fewer rearrangements, each
+        is done once, with a warning.
     two_sided_test : bool, default=False
-        Whether negative effects count: the larger of both tails is taken. Has no effect on F.
+        Whether to test negative effects too. It has no effect on F.
     random_state : int, numpy.random.RandomState, numpy.random.Generator or None
-        Seed. The same one gives the same bits for any `n_jobs`, and on a cluster.
+        Seed. The same seed gives the same bits for any `n_jobs`, and on a cluster.
     n_jobs : int, default=1
-        Number of threads; -1 means all. A cluster is used by ``joblib.parallel_config``.
+        Number of threads. -1 means all. ``joblib.parallel_config`` runs it on a cluster.
     verbose : int, default=0
-        1: a progress bar, if the error output is a terminal.
+        1 shows a progress bar, if the error output is a terminal.
     threshold : float, optional
-        Forms clusters; see `cluster_threshold_scale`.
+        Threshold that forms clusters, on the scale of `cluster_threshold_scale`.
     tfce : bool, "exact" or "steps", default=False
-        Threshold-free cluster enhancement: its exact integral (True), or the sum over 100 heights
-        that fslmaths and nilearn take.
+        Threshold-free cluster enhancement. "exact" and True compute its integral. "steps" sums over
+        100 heights, as fslmaths and nilearn do.
     exchangeability_blocks : array_like of labels, shape (n_images,), optional
-        Images that may be exchanged, in the order of the design matrix's rows; or a Series indexed
-        by subject label, which is matched with the labels of maps and rows.
+        The block of each image. Labels are in the order of the rows of the design matrix, or in a
+        Series indexed by subject label, which is matched with the labels of maps and rows.
     block_permutation : {"within", "whole"}, default="within"
-        Exchange images within a block, or whole blocks of the same size.
+        Whether to exchange images within a block, or whole blocks of the same size.
     variance_groups : array_like of labels, shape (n_images,), optional
-        Groups whose variances may differ. The statistic is then Welch's, or G for F contrasts, and
-        images are exchanged within a group only; where that leaves the tested effect as it is (a
+        Groups whose variances may differ. The statistic is then Welch's, or G for F contrasts.
+        Images are exchanged only within a group. If this does not change the tested effect (a
         difference of the groups), signs are flipped instead.
     sign_flip : bool, optional
-        Flip signs, which needs symmetric errors, rather than permute. By default just when the null
-        hypothesis fixes the mean of all images, as in a one-sample test, or `variance_groups` need
-        it.
+        Whether to flip signs, which needs symmetric errors, instead of permuting. By default signs
+        are flipped if the null hypothesis fixes the mean of all images, as in a one-sample test, or
+        if `variance_groups` needs it.
     method : {"freedman-lane", "ter-braak", "smith"}, default="freedman-lane"
-        What is permuted: residuals of the nuisance, of the full model, or the tested columns.
+        What is permuted: the residuals of the nuisance, the residuals of the full model, or the
+        tested columns.
     cluster_threshold_scale : {"p", "z"}, default="p"
-        Scale of `threshold`: a p-value of one voxel, of both tails in a two-sided test, or a z. The
-        p of a z is one-sided, so that a two-sided test has clusters beyond z and beyond -z.
+        Scale of `threshold`: "p" is a p-value of one voxel, of both tails in a two-sided test. "z"
+        is a z, whose p is one-sided: a two-sided test has clusters beyond z and beyond -z.
     connectivity : {6, 18, 26}, default=6
-        Neighbours of a voxel: by faces, edges or corners.
+        Neighbours of a voxel: those that share a face (6), an edge (18) or a corner (26).
     tfce_powers : pair of float, optional
         E of the extent and H of the height. By default (0.5, 2.0) among voxels.
     tail : {"gpd", "gamma"}, optional
-        Take small p-values from a curve fitted to the null distribution: generalised Pareto for its
-        tail, or gamma for few permutations. The fit is in ``results[0].tail_fit``.
+        Take small p-values from a curve that is fitted to the null distribution: "gpd" fits a
+        generalised Pareto distribution to its tail, "gamma" is for few permutations. The fit is in
+        ``results[0].tail_fit``.
     missing : {"omit", "zero", "raise", "intersect"}, default="omit"
-        What to do about NaN: leave it out, so that each voxel is tested with the images that have
-        it (see Notes); take it for zero; refuse; or leave the voxel out of the mask.
+        What to do with NaN: "omit" tests each voxel with the images that have a value there (see
+        Notes), "zero" counts NaN as zero, "raise" is an error, and "intersect" leaves out the
+        voxels that any image lacks.
     zero_is_missing : bool, default=False
         Whether exact zeros of an image are missing values too, as `SecondLevelModel` takes it.
     target_affine, target_shape : array_like, optional
         Grid that images are resampled to, as `SecondLevelModel` takes it.
     resume : result of this function, or path, optional
-        Goes on from there to `n_perm` permutations in all, with the same images and options, as one
-        run does to the last bit. A file is read if it exists and written every minute, at the
-        end and when interrupted.
+        An earlier result with the same images and options. The test continues until there are
+        `n_perm` permutations in all, and the result is that of one run, to the last bit. A file is
+        read if it exists, and written every minute, at the end, and when interrupted.
     allow_partial : bool, default=False
-        Whether subjects without a map, a row or a value are left out, as by `SecondLevelModel.fit`;
-        `exchangeability_blocks` and `variance_groups` are then a Series with labels.
+        Whether to leave out subjects without a map, a row or a value, as `SecondLevelModel.fit`
+        does. `exchangeability_blocks` and `variance_groups` must then be a Series with labels.
 
     Returns
     -------
     nibabel.nifti1.Nifti1Image, or dict of them
-        The image of -log10 of corrected p-values; with clusters or TFCE (or ``n_perm=0``) a dict:
-        ``t``, ``logp_max_t``, ``size`` (voxels), ``logp_max_size``, ``mass``, ``logp_max_mass``,
-        ``tfce``, ``logp_max_tfce``; ``F`` in the place of ``t`` for an F contrast. Its attribute
-        ``results`` has the null distributions.
+        The image of -log10 of corrected p-values. With clusters or TFCE, or with ``n_perm=0``, a
+        dict of images: ``t``, ``logp_max_t``, ``size`` (voxels), ``logp_max_size``, ``mass``,
+        ``logp_max_mass``, ``tfce``, ``logp_max_tfce``. An F contrast has ``F`` instead of ``t``.
+        The attribute ``results`` of the dict has the null distributions.
 
     Raises
     ------
@@ -165,53 +168,61 @@ def non_parametric_inference(
     Warns
     -----
     UserWarning
-        Besides much else: which voxels lack values and cannot be tested with the images that have
-        them. Their p-values are NaN, and ``results[0].untested`` says which they are.
+        Among others: if voxels lack values and cannot be tested with the other images. Their
+        p-values are NaN, and ``results[0].untested`` says which voxels these are.
     groupglm.errors.ZeroValuesWarning
         If images are exactly zero at voxels where others are not.
 
     Notes
     -----
-    The mass of a cluster is the sum of ``|statistic| - threshold`` over its voxels, t or F and its
-    value at the p (or z) that forms clusters (Bullmore et al. 1999, IEEE Transactions on Medical
-    Imaging 18, 32-42), as in nilearn. Its size is the number of its voxels.
+    **Clusters.** The size of a cluster is the number of its voxels. Its mass is the sum of
+    ``|statistic| - threshold`` over its voxels, as in nilearn (Bullmore et al. 1999, IEEE
+    Transactions on Medical Imaging 18, 32-42). The statistic is t or F, and the threshold is its
+    value at the p (or z) that forms clusters.
 
-    Permutation is Freedman and Lane's (Winkler et al. 2014, NeuroImage 92, 381-397) by default;
-    p-values are (1 + count) / (1 + n), never zero. Memory: the images' values inside the mask (of
-    the whole grid while they are read, if no mask is given) and, with clusters or TFCE, about ten
-    maps. Values that would take more than a quarter of the memory that is free are in a scratch
-    file of the temporary folder. Each image is read once.
+    **p-values** are (1 + count) / (1 + n), and never zero. The method is Freedman and Lane's by
+    default (Winkler et al. 2014, NeuroImage 92, 381-397).
 
-    With ``missing="omit"`` a voxel is fitted to the images S that have it, and only these are
-    rearranged. That needs values to be missing for reasons that have nothing to do with the errors;
-    who is missing may depend on the design, since each voxel's test is conditional on S. Flips are
-    restricted to S. From a permutation of all images, the absent ones are taken out of its cycles:
-    an image takes the place that it, or failing that the absent image it meets, or that one's,
-    leads to. Of a uniformly random permutation of all images that is a uniformly random one of S
-    (Kerov, Olshanski and Vershik 1993, C. R. Acad. Sci. Paris 316, 773-778), so that each voxel's
-    own test is what it would be with these images alone; and two voxels move alike the images that
-    both lead to. Restricted flips are one group that acts on all voxels, and the largest statistic
-    is as valid as for complete data. Contracted permutations are not: under them the correlation of
-    two voxels' statistics is the one that the errors give times the share, among the images that
-    either voxel has, of those that both have. Where correlations are positive, as in smooth data,
-    smaller ones make the maximum larger (Slepian 1962, Bell Syst. Tech. J. 41, 463-501), so that
-    the familywise error errs on the safe side; simulations show it at its level.
+    **Memory** holds the values of the images inside the mask and, with clusters or TFCE, about ten
+    maps. If no mask is given, it holds the values of the whole grid while the images are read.
+    Values that take more than a quarter of the free memory are in a scratch file of the temporary
+    folder. Each image is read once.
 
-    Degrees of freedom differ between voxels then. The largest statistic, clusters, mass and TFCE
-    are therefore taken of the statistic that has the same p-value with the degrees of freedom of a
-    complete voxel, which is the reported one where nothing is missing. A voxel is not tested, with
-    a warning, where the images present cannot estimate the contrast, where blocks that are permuted
-    as wholes lack some of their images, where no order of them changes the effect, or where they
-    have fewer than 20 different rearrangements: such a voxel could not be significant, but its few
-    values would return in every twentieth maximum and hide the others. `variance_groups` need all
-    images.
+    **Missing values.** With ``missing="omit"``, a voxel is fitted to the set S of images that have
+    a value there, and only these images are rearranged. This is valid if the reason why a value is
+    missing has nothing to do with the errors. It may depend on the design, because the test of each
+    voxel is conditional on S.
 
-    Where `variance_groups` differ in what is tested, residuals are flipped (Winkler et al. 2014,
-    section 2.5). That is exact for errors, but residuals hold the error of the estimated nuisance
-    too, whose sign is flipped with them: the test is right in large samples only. With groups of 10
-    and 20, familywise error is that of the level; of 6 and 18, the few with four times the standard
-    deviation, it is up to 0.08 in the place of 0.05, and of 4 and 12 up to 0.15 (0.05 if the
-    nuisance were known); a warning says so below 10 images.
+    - Sign flips: each flip of all images is restricted to S. The restricted flips are one group
+      that acts on all voxels, so the largest statistic is as valid as for complete data.
+    - Permutations: let P be a permutation of all images. Image i takes the place P(i). If image
+      P(i) is absent at the voxel, it takes the place P(P(i)), and so on, until that image is in S.
+      The absent images are thereby removed from the cycles of P. If P is uniformly random, so is
+      the result on S (Kerov, Olshanski and Vershik 1993, C. R. Acad. Sci. Paris 316, 773-778).
+      The test of one voxel is therefore the test that its images alone would give.
+    - These permutations are not one group on all voxels. Let two voxels have the sets S1 and S2.
+      Their statistics then have the correlation that the errors give, times the number of images in
+      both sets, over the number in either. Smooth data have positive correlations, and smaller ones
+      make the maximum larger (Slepian 1962, Bell Syst. Tech. J. 41, 463-501). The familywise error
+      is therefore on the safe side. Simulations show it at its level.
+
+    Degrees of freedom then differ between voxels. For the largest statistic, clusters, mass and
+    TFCE, each statistic is replaced by the one that has the same p-value with the degrees of
+    freedom of a complete voxel. If nothing is missing, this is the statistic itself.
+
+    A voxel is not tested, with a warning, if its images cannot estimate the contrast, if blocks
+    that are permuted as wholes lack some of their images, if no order of its images changes the
+    effect, or if they have fewer than 20 different rearrangements. Such a voxel cannot be
+    significant, but its few values would be the maximum again and again and hide other voxels.
+    `variance_groups` needs a value of every image at every voxel.
+
+    **Groups of different variance.** If the contrast compares the `variance_groups`, the signs of
+    residuals are flipped (Winkler et al. 2014, section 2.5). Flipping the errors would be exact.
+    But residuals also hold the error of the estimated nuisance, so the test is right in large
+    samples only. In simulations, the smaller group had four times the standard deviation of the
+    other. With groups of 10 and 20, the familywise error was at its level of 0.05. With 6 and 18 it
+    was up to 0.08, and with 4 and 12 up to 0.15 (0.05 if the nuisance were known). A warning says
+    so if a group has fewer than 10 images.
 
     Examples
     --------
