@@ -73,7 +73,7 @@ class Journal:
             show(json.dumps(for_json(facts), indent=2, allow_nan=False), self._output)
 
     def _append_to(self, log: Path) -> None:
-        """Append to the log; that it cannot be written neither hides an error nor ends a run."""
+        """Append to the log; a log that cannot be written is a warning and not an error."""
         text = "".join(f"{line}\n" for line in self._log)
         try:
             append(log, text.encode(errors="backslashreplace"))
@@ -83,7 +83,7 @@ class Journal:
 
     @contextlib.contextmanager
     def listening(self, log: Path | None = None) -> Iterator[None]:
-        """Take up what the package prints and warns of; append all to a log, whatever happens.
+        """Catch what the package prints and warns about; append all to a log, also after an error.
 
         Long work says in lines how far it has come, unless a terminal shows a bar.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How a simulated BOLD signal goes in time: blocks of stimuli, the response to them, drifts."""
+"""The time course of a simulated BOLD signal: blocks of stimuli, the response, drifts."""
 
 from __future__ import annotations
 

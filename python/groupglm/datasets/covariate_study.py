@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A study with covariates that go together: `simulate_covariate_study`."""
+"""A study with correlated covariates: `simulate_covariate_study`."""
 
 from __future__ import annotations
 

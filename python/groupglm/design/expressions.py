@@ -101,7 +101,7 @@ def _check_letters(text: str) -> None:
 
 
 def canonical(tree: ast.expr) -> str:
-    """Return an expression in one way of writing, whatever its blanks, quotes and parentheses."""
+    """Write an expression in one way, without regard to blanks, quotes and parentheses."""
     _check_depth(tree)
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     plain = [node.id for node in names]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Variables of a table that the columns of a design were computed from, kept with the design.
 
-A design by ``poly(age, 2)`` has no column of ages. A picture of the fit is drawn over age, and so
-the ages are kept beside the columns: by the columns' values, so that they are found again whatever
-becomes of the order of the rows.
+A design of ``poly(age, 2)`` has no column of ages, but the picture of the fit is drawn over age.
+The ages are therefore kept with the design. They are found by the values of the columns, so that
+the order of the rows may change.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A warning of several images of one subject that are taken for those of several."""
+"""A warning if several images of one subject count as images of several subjects."""
 
 from __future__ import annotations
 

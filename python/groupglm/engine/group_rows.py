@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The rows of a group of inputs: those that a fit has kept, or read when they are asked for."""
+"""The rows of a group of inputs: kept by a fit, or read when they are used."""
 
 from __future__ import annotations
 

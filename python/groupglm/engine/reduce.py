@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The one engine: a map-reduce of images into what a model keeps of them.
 
-The images are taken in chunks of a fixed number. Each chunk fills an accumulator of its own, and
-these are merged in the order of the images: so it does not matter, to the last bit, how many
-threads read them, or whether the chunks are worked on here or by the workers of a cluster.
+The images are read in chunks of a fixed number. Each chunk fills an accumulator, and the
+accumulators are merged in the order of the images. The result is therefore the same to the last bit
+for any number of threads, on this machine or on the workers of a cluster.
 
-Here, threads read images into a batch of rows (`groupglm.engine.rows`); while the next batch is
-being read, the accumulator is updated with the last one. Memory does not depend on the
-number of images (`groupglm.runtime.budget`).
+On this machine, threads read images into a batch of rows (`groupglm.engine.rows`). While they read
+the next batch, the accumulator is updated with the last one. Memory does not depend on the number
+of images (`groupglm.runtime.budget`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["accumulate", "value_range"]
 
 _READERS_PER_UPDATER = 4
-"""Threads that read for each that takes rows up.
+"""Threads that read, for each thread that updates the accumulator.
 
 Taking a row up costs a tenth of reading it. OpenMP's threads spin while they wait for each other
 and for the next batch: as many of them as readers would take the processors from the readers.

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A row of values in a file of a cache: `write_row`, `read_row`.
 
-A file is a line that names the format, the SHA-256 (32 bytes) of all that follows, a line of JSON
-(key, type, number of values, and what is known of zeros), the values as they are in memory, and a
-bit a place. It is no pickle: what was planted, damaged, cut or renamed is no row, and is not used.
+A file holds, one after the other: a line that names the format; the SHA-256 (32 bytes) of all that
+follows; a line of JSON (key, type, number of values, and what is known of zeros); the values as
+they are in memory; and one bit for each place. It is not a pickle. A file that is not ours,
+damaged, cut off or renamed is not used.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def read_rows(
     """Read inputs in parallel, a batch ahead of the caller.
 
     Yields the number of a batch's first input, and its rows, shape (n_rows, n_values), which are
-    valid until the next batch is asked for.
+    valid until the next batch.
     """
     dtype = dtype or row_dtype(sources)
     row_bytes = max(1, space.n_values * dtype.itemsize)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How a fitted model introduces itself."""
+"""The text that a model shows in a console."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ member              shape, type           what it is
 ``K/runs``          (m, 2) int64          the mask: first place and length of each run of voxels
                                           along the first axis, in file order
 ``K/affine``        (4, 4) float64        voxel indices to mm
-``K/r``             (k, k) float64        triangular factor of the rows taken up, k = p + 1 or less
+``K/r``             (k, k) float64        triangular factor of the rows, k = p + 1 or less
 ``K/w``             (k, n_voxels) float64 the data's coordinates in the design's space
 ``K/rss``           (n_voxels,) float64   residual sum of squares
 ``K/missing_slot``  (n_voxels,) int32     which of the factors below a voxel has, -1: K/r; empty

@@ -76,7 +76,7 @@ class PartialZeros:
 
 @dataclass(frozen=True, eq=False)
 class FittedGroup:
-    """A fit of one group of images, and what it takes to make images of it.
+    """A fit of one group of images, with all that is needed to make images of results.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ class FittedGroup:
     result : Fit
         The fit.
     sources : tuple of Source
-        The images, to be read again when residuals are asked for.
+        The images, which residuals read again.
     missing : {"omit", "zero", "raise", "intersect"}
         What was done about missing values.
     n_zeros : array of int, shape (n_voxels,), or None
-        How many images are exactly zero at each voxel; with ``missing="zero"``, NaN among them.
-        None for a model of a file that does not say it.
+        How many images are exactly zero at each voxel; with ``missing="zero"``, NaN counts as zero.
+        None if a saved model does not have it.
     kept : RowStore, optional
         The images' rows at these voxels, if the fit was to keep them.
     """
@@ -104,7 +104,7 @@ class FittedGroup:
 
     @property
     def rows(self) -> GroupRows:
-        """The images' rows: those that were kept, or read when they are asked for."""
+        """The rows of the images: kept by the fit, or read when they are used."""
         return GroupRows(self.sources, self.space, self.fill, self.result.n_threads, self.kept)
 
     @property

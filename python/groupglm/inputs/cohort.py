@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The kinds of input a model takes, behind one face: `Cohort`."""
+"""The kinds of input that a model takes, behind one protocol: `Cohort`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Leave out subjects that lack a map, a row or a value, when that is asked for: `leave_out`."""
+"""Leave out subjects that lack a map, a row or a value, if the user wants it: `leave_out`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a model is: the seam between statistics and whatever reads, tests, saves and reports.
+"""What a model is: the protocols between a model and the layers that read, test, save and report.
 
-A `Model` and a design make a `Plan`. The plan makes an `Accumulator`, which takes rows of values as
-they are read; of a full accumulator it makes a `Fit`, of which contrasts are asked. The layers
-above know these protocols only: another model is another file in this package, named in
+A `Model` and a design make a `Plan`. The plan makes an `Accumulator`, which is updated with rows of
+values as they are read. From a full accumulator the plan makes a `Fit`, which tests contrasts. The
+layers above know only these protocols. Another model is another file in this package, named in
 `groupglm.models.kinds`.
 """
 
@@ -38,7 +38,7 @@ class Rows(Protocol):
         ...
 
     def batches(self) -> Generator[tuple[int, Values], None, None]:
-        """Yield the number of a first row and some whole rows, in order; valid until the next."""
+        """Yield the number of the first row, and some rows; they are valid until the next."""
         ...
 
     def tiles(
@@ -49,7 +49,7 @@ class Rows(Protocol):
 
 
 class Accumulator(Protocol):
-    """What a model keeps of rows that it has seen: it can be sent to another process."""
+    """What a model keeps of the rows so far. It can be sent to another process."""
 
     @property
     def n_missing(self) -> int:
@@ -57,17 +57,18 @@ class Accumulator(Protocol):
         ...
 
     def update(self, first: int, rows: Values, n_threads: int) -> None:
-        """Take rows; `first` is the number of the first of them.
+        """Add rows; `first` is the number of the first of them.
 
         Raises
         ------
         groupglm._core.InfiniteValueError
-            If a value is infinite: of which row here, and how many.
+            If a value is infinite. It has the number of the row among `rows`, and how many values
+            of it are infinite.
         """
         ...
 
     def merge(self, other: Self, n_threads: int) -> None:
-        """Take what another accumulator has seen: rows that follow those seen here."""
+        """Add the rows of another accumulator, which follow the rows of this one."""
         ...
 
     def select(self, places: NDArray[np.int64]) -> Self:
@@ -98,7 +99,7 @@ class Fit(Protocol):
     """A fitted model at every place."""
 
     kind: ClassVar[str]
-    """That of its model."""
+    """The kind of its model."""
 
     @property
     def X(self) -> NDArray[np.float64]:  # noqa: N802 - a matrix
@@ -107,7 +108,7 @@ class Fit(Protocol):
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Names of its columns."""
+        """Names of the columns of the design."""
         ...
 
     @property
@@ -122,12 +123,12 @@ class Fit(Protocol):
 
     @property
     def n_observations(self) -> int | NDArray[np.int64]:
-        """Number of images with data, one for all places or one a place."""
+        """Number of images with data, one for all places or one for each."""
         ...
 
     @property
     def df_residual(self) -> float | NDArray[Any]:
-        """Residual degrees of freedom, one for all places or one a place."""
+        """Residual degrees of freedom, one for all places or one for each."""
         ...
 
     @property
@@ -137,7 +138,7 @@ class Fit(Protocol):
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Mean of the images that have a place, shape (n_values,)."""
+        """Mean of the images that have a value at a place, shape (n_values,)."""
         ...
 
     @property
@@ -158,11 +159,11 @@ class Fit(Protocol):
         ...
 
     def maps(self) -> Mapping[str, Callable[[], NDArray[np.float64]]]:
-        """Return what computes each of the model's own maps, shape (n_values,), by name."""
+        """Return, by name, functions that compute the maps of this model, shape (n_values,)."""
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what `Model.load` makes the fit of again, by name."""
+        """Return arrays by name, from which `Model.load` makes the same fit."""
         ...
 
     def words(self) -> Words:
@@ -175,7 +176,7 @@ class Plan(Protocol):
 
     @property
     def model(self) -> Model:
-        """Whose it is."""
+        """The model of this plan."""
         ...
 
     @property
@@ -189,15 +190,15 @@ class Plan(Protocol):
         ...
 
     def bytes(self, n_values: int, n_missing: int = 0) -> int:
-        """Return the bytes of the accumulators while a fit streams, `n_missing` places with gaps.
+        """Return the bytes of the accumulators during a fit with `n_missing` incomplete places.
 
-        Two of them (the total, and that of the chunk being read), and what a merge needs for the
-        places that some image lacks.
+        There are two accumulators: the total, and that of the chunk that is read. A merge needs
+        more bytes for the places that some image lacks.
         """
         ...
 
     def part(self, first: int, count: int) -> Plan:
-        """Return the plan of some of the images, to fill an accumulator elsewhere."""
+        """Return the plan of some of the images, to fill an accumulator in another process."""
         ...
 
     def accumulator(self, n_values: int) -> Accumulator:

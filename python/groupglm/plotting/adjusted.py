@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One voxel's data as a contrast sees them: each image's value, adjusted, and the fit beside it."""
+"""The data of one voxel for a contrast: the adjusted value of each image, and the fit."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A design matrix and how its columns go together: `plot_design_matrix`."""
+"""A design matrix and the correlations of its columns: `plot_design_matrix`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a page shows of one kind of data: `Drawing`, and where a kind has one of its own."""
+"""What a page shows of one kind of data: `Drawing`, and which kinds have one."""
 
 from __future__ import annotations
 

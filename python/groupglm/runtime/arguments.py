@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The gate for arrays and options that a caller gives: every public function sends them here.
 
-Nothing is cut to fit: no imaginary part, no mask, no fraction, and no text is taken for a truth
-value. The scalars of numpy count as Python's own.
+Nothing is dropped to make a value fit: no imaginary part, no mask, no fraction. Text is not a truth
+value. Scalars of numpy count like those of Python.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def whole_number(name: str, value: object, *, least: int | None = None) -> int:
 
 
 def check_verbose(verbose: object) -> int:
-    """Return how much is told; True is 1, as elsewhere in the field."""
+    """Return the level of messages; True is 1, as in other packages of the field."""
     if isinstance(verbose, bool | np.bool_):
         return int(verbose)
     return whole_number("verbose", verbose, least=0)
@@ -77,7 +77,7 @@ def check_choice(name: str, value: T, choices: Iterable[object]) -> T:
 
 
 def check_text(name: str, value: object, *, optional: bool = True) -> None:
-    """Refuse what is no text, nor None where that may be."""
+    """Refuse what is neither text nor, if it is optional, None."""
     if isinstance(value, str) or (value is None and optional):
         return
     wanted = f"a str{' or None' if optional else ''}"

@@ -67,7 +67,7 @@ def open_archive(path: Path) -> Iterator[Members]:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn whatever zipfile raises into an `ArchiveError`: it trusts the numbers in a file."""
+    """Turn every error of zipfile, which trusts the numbers in a file, into an `ArchiveError`."""
     try:
         yield
     except (ArchiveError, FileNotFoundError, PermissionError):

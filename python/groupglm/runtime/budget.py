@@ -38,14 +38,16 @@ def free_bytes() -> int:
 def fit_bytes(
     n_values: int, batch_bytes: int, n_threads: int, image_bytes: int, *, model_bytes: int
 ) -> int:
-    """Return the bytes a fit takes, whatever the number of images.
+    """Return the bytes that a fit takes, for any number of images.
 
-    What the model keeps, two batches of rows (one is read while the other is taken up), the images
-    that the threads are reading, and the counts of exact zeros (a number of 4 bytes and one of 1 a
-    voxel, and a mark of 1 in each thread):
+    The sum is
 
         model_bytes  +  (5 + n_threads) * n_values
             +  2 * batch_bytes  +  n_threads * image_bytes
+
+    These are: what the model keeps; the counts of exact zeros (5 bytes per voxel, and a mark of one
+    byte in each thread); two batches of rows (one is read while the model is updated with the
+    other); and the images that the threads read.
     """
     counts = (5 + n_threads) * n_values
     return model_bytes + counts + 2 * batch_bytes + n_threads * image_bytes

@@ -65,7 +65,7 @@ def given_path(argument: str, value: object) -> Path:
 
 
 def why_no_path(text: str) -> str | None:
-    """Say why a text is no path, whatever is there; None if it may be one.
+    """Say why a text cannot be a path; None if it can. The file system is not asked.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def _n_bytes(text: str) -> int:
 
 
 def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | str | None:
-    """Return what a file is known by, whatever its names and links; None if it is not there."""
+    """Return what identifies a file under all its names and links; None if it is not there."""
     try:
         facts = os.stat(os.path.expanduser(path))  # noqa: PTH111, PTH116 (a Path would rewrite it)
     except (OSError, ValueError):
@@ -111,7 +111,7 @@ def file_names(given: Any) -> list[str]:
 
 
 def refuse_inputs(argument: str, path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
-    """Refuse to write over what was read, by whatever name or link."""
+    """Refuse to write over a file that was read, under any name or link."""
     own = file_identity(path)
     if own is None:
         return

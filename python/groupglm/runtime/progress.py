@@ -14,7 +14,7 @@ from groupglm.runtime.terminal import show
 __all__ = ["Progress", "plain_lines", "remark"]
 
 _SECONDS = 10.0  # before the first plain line, and between two at least
-_SHARE = 0.05  # of the time so far: work of hours is not told of every ten seconds
+_SHARE = 0.05  # of the time so far: long work has fewer lines than one every ten seconds
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ __all__ = ["ready_streams", "show"]
 
 
 def show(text: str, stream: TextIO | None = None) -> None:
-    """Print a line, whatever the terminal is; nothing where it is closed."""
+    """Print a line on any terminal; print nothing if it is closed."""
     stream = sys.stdout if stream is None else stream
     if stream is None or stream.closed:
         return
@@ -36,7 +36,7 @@ def show(text: str, stream: TextIO | None = None) -> None:
 
 @contextmanager
 def ready_streams() -> Iterator[None]:
-    """Let a program write to all three standard streams, whatever it was started with.
+    """Let a program use all three standard streams, even if some were closed at its start.
 
     One that is closed leads to nowhere: a file opened later would get its number, and with it what
     others print. Characters that the terminal does not have are written as escapes.

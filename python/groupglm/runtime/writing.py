@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Write files whole or not at all: `write_whole`, `whole_or_not`, `draft_folder`.
 
-A draft has a name of its own until it is whole. The name says which process of which
+A draft has another name until it is whole. The name says which process of which
 computer writes it, so that a draft which a killed process left can be told from others.
 """
 
@@ -66,7 +66,7 @@ def whole_or_not(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: Path, data: bytes | bytearray) -> Path:
-    """Write a file that a reader sees whole, or as it was before, whatever interrupts."""
+    """Write a file so that a reader always sees all of it, or the file before it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_or_not(path) as file:
         file.write(data)

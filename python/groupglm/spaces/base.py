@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where the data live: the seam between statistics and kinds of data.
+"""Where the data live: the protocols between the statistics and the kinds of data.
 
-Whatever fits models knows rows of values only. A `Source` is an opened input. A `Space` reads it
-into a row, knows the places that the values of a row are at, and turns rows of results into images.
-A `Part` is a stretch of a row whose places are of one kind. `volume` holds the space of voxels
-inside a mask; another kind of data (surfaces, tables of regions) is another folder with a class
-that has the members of `Space`, and nothing above changes.
+The modules that fit models know only rows of values. A `Source` is an opened input. A `Space` reads
+a source into a row, knows the place of each value of a row, and turns rows of results into images.
+A `Part` is a stretch of a row whose places are of one kind. `volume` has the space of voxels inside
+a mask. Another kind of data (surfaces, tables of regions) is another folder, with a class that has
+the members of `Space`. Nothing above changes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         ...
 
     @property
@@ -51,33 +51,33 @@ class Source(Protocol):
 
     @property
     def is_quantised(self) -> bool:
-        """Whether its values are scaled integers: a measured one may then be zero by rounding."""
+        """Whether its values are scaled integers: a measured value may then round to zero."""
         ...
 
     @property
     def is_readable(self) -> bool:
-        """Whether the values can be had; False where only the name is known."""
+        """Whether the values can be read; False if only the name is known."""
         ...
 
     @property
     def saved_in(self) -> str | None:
-        """The saved model that names the input, where its values cannot be had."""
+        """The saved model that names the input, if its values cannot be read."""
         ...
 
     @property
     def nbytes_in_memory(self) -> float:
-        """Bytes that travel when it is sent to another process."""
+        """Bytes to send when it goes to another process."""
         ...
 
     def fingerprint(self) -> Hashable:
-        """Identify the values that a reading would give now; None when that cannot be known."""
+        """Identify the values that a reading gives now; None if they cannot be identified."""
         ...
 
     def difference(self, other: Any) -> str | None:
         """Say in words how its placement differs from that of another source, or of a space.
 
-        None where both are at the same places, whatever the mask: ``its shape is (5, 5, 6), not
-        (5, 5, 5)``.
+        For example ``its shape is (5, 5, 6), not (5, 5, 5)``. None if both are at the same places;
+        masks are not compared.
         """
         ...
 
@@ -127,7 +127,7 @@ class Part:
 
 
 class Space(Protocol):
-    """What the statistics need to know of where the data live.
+    """What the statistics need to know about where the data live.
 
     The places of a row are numbered from 0 to ``n_values - 1``. A class that inherits from this one
     need only define what has no default here.
@@ -143,12 +143,12 @@ class Space(Protocol):
 
     @property
     def zero_is_missing(self) -> bool:
-        """Whether `read_row` takes an exact zero of an input for a missing value."""
+        """Whether an exact zero of an input is a missing value for `read_row`."""
         return False
 
     @property
     def resamples(self) -> bool:
-        """Whether `read_row` brings inputs to these places, so that they may lie elsewhere."""
+        """Whether `read_row` resamples inputs, which may then lie at other places."""
         return False
 
     @property
@@ -158,17 +158,17 @@ class Space(Protocol):
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The stretches that make up a row, in its order; one where all places are of one kind."""
+        """The parts of a row, in order; one part if all places are of one kind."""
         return (Part(self.tag, 0, self.n_values, self.unit, (0.5, 2.0)),)
 
     @property
     def unit(self) -> str:
-        """What the extent of a cluster is counted in; ``places`` where parts have several units."""
+        """The unit of the extent of a cluster; ``places`` if the parts have different units."""
         ...
 
     @property
     def place_words(self) -> tuple[str, str]:
-        """What one place is called, and several: ``("voxel", "voxels")``."""
+        """The words for one place and for several: ``("voxel", "voxels")``."""
         return "place", "places"
 
     @property

@@ -49,7 +49,7 @@ class Masking(Protocol):
     def as_stored(self, sources: Sequence[Any]) -> Space:
         """Return the space of all places of the first input, where a mask is looked for.
 
-        The inputs are read as they are stored, but for those that lie elsewhere than the first.
+        The inputs are read as they are stored, except those that lie elsewhere than the first.
         """
         ...
 
@@ -91,11 +91,11 @@ class Kind(Protocol):
         *,
         zero_is_missing: bool,
     ) -> Masking:
-        """Check what the user asks for before the statistics, by the names of the estimator."""
+        """Check the options of masking and preparation, which have the names of the estimator."""
         ...
 
     def load_space(self, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Space:
-        """Make a space of what its `stored` returned; both come from a file that may be damaged."""
+        """Make a space from what `stored` returned; a file that may be damaged has held both."""
         ...
 
     def computed(self, name: str, compute: Callable[[], object], like: Source | None) -> Source:
@@ -123,7 +123,7 @@ class Kind(Protocol):
         ...
 
     def said_by_map(self, given: Any) -> tuple[Statistic | None, str | None]:
-        """Return what a map's own file says that its values are, and of which contrast."""
+        """Return what the file of a map says about its values, and of which contrast they are."""
         ...
 
     def is_name_of_map(self, name: str) -> bool:
@@ -135,15 +135,15 @@ class Kind(Protocol):
         ...
 
     def as_saved(self, image: Any, path: Path) -> Any:
-        """Return an image that has been saved as it would be read back from its file."""
+        """Return a saved image as reading its file would give it."""
         ...
 
     def rename_contrast(self, image: Any, name: str) -> None:
-        """Call the contrast in what a map says of itself by another name."""
+        """Change the name of the contrast in the header of a map."""
         ...
 
     def foreign_space(self, mask: Any) -> Space:
-        """Return the places inside a mask in the order that other packages' maskers have them."""
+        """Return the places inside a mask, in the order of the maskers of other packages."""
         ...
 
     def refuse_models_elsewhere(self, labels: Sequence[object], masks: Sequence[Any]) -> None:

@@ -60,7 +60,7 @@ def open_inputs(
     same_placement: bool = True,
     at_least: int = 2,
 ) -> list[Source]:
-    """Open the inputs of a model, of whatever kind they are."""
+    """Open the inputs of a model, of any kind of data."""
     return kind_of(given).open_inputs(
         given, argument=argument, same_placement=same_placement, at_least=at_least
     )

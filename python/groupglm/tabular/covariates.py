@@ -157,7 +157,7 @@ def check_covariates(
 
 
 def _refuse_other_types(column: pd.Series[Any], name: str, where: str) -> None:
-    """Refuse dates, complex numbers, lists and whatever else is neither a number nor a level."""
+    """Refuse dates, complex numbers, lists and all that is neither a number nor a level."""
     import pandas as pd
 
     types = pd.api.types

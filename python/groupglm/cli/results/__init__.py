@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a command writes: whose a file is, whether it is there already, and how it gets there.
+"""The files that a command writes: whose they are, whether they exist, and how to write them.
 
-A file is ours if its sidecar says so: written by groupglm, with this size and this hash. `records`
-tells that, and writes. The order is fixed, so that whatever interrupts leaves no file of unknown
-origin: the draft is whole and on the disk; an old file goes; the sidecar, with size and hash of
-the draft, takes its place; the draft gets its name. A sidecar without its file is a result that
-is absent.
+A file is ours if its sidecar says that groupglm wrote it, with this size and this hash. `records`
+checks this, and writes files, in a fixed order of steps:
 
-`claims` is what a command does before it reads anything: it takes the lock (`locks`), removes
-drafts of killed runs, and refuses targets that are not ours or that are read. `sameness` says
-whether two results are of the same study. `study_results` and `made` hold the results of a study,
-and a file made of another; `removal` is what ``--overwrite`` removes.
+1. Write the whole draft to the disk.
+2. Remove the old file.
+3. Write the sidecar, with the size and the hash of the draft.
+4. Give the draft the name of the file.
+
+An interruption between two steps therefore leaves no file of unknown origin. A sidecar without its
+file is an absent result.
+
+`claims` does what a command does before it reads anything: it takes the lock (`locks`), removes
+drafts of killed runs, and refuses targets that are not ours or that the command reads. `sameness`
+says whether two results are of the same study. `study_results` has the results of a study,
+`derived_files` a file that is made from another one, and `removal` removes what ``--overwrite``
+replaces.
 """

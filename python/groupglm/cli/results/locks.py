@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One run at a time writes the same results: `held`.
 
-The lock is the operating system's (``flock``) on a file beside the results, which also says who
-holds it. The system frees it when a process ends, however that ends. Where a file system has no
-such locks, or has them within one computer only, what the file says is believed: of this computer,
-whether the process runs; of another, whether the file has been touched in the last minutes, as the
-holder does all the time. It lists the files that the holder may write, so that two commands which
-hold locks of their own do not write one file, such as the page of a study.
+The lock is a lock of the operating system (``flock``) on a file beside the results. This lock file
+says who holds the lock. The system frees the lock when the process ends, also if it is killed.
+
+Some file systems have no such locks, or have them within one computer only. There, the content of
+the lock file decides. If it names a process of this computer, the lock is held while this process
+runs. If it names another computer, the lock is held while the file changes: the holder touches it
+all the time.
+
+The lock file lists the files that the holder may write. Two commands with different locks therefore
+do not write the same file, such as the page of a study.
 """
 
 from __future__ import annotations

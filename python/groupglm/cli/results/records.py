@@ -135,7 +135,7 @@ def check_ours(targets: Iterable[Target], where: str) -> None:
 
 
 def check_not_read(targets: Iterable[Target], read: Collection[Path], where: str) -> None:
-    """Refuse to write over what is read, by whatever name or link."""
+    """Refuse to write over a file that is read, under any name or link."""
     inputs = {file_identity(path): path for path in read}
     inputs.pop(None, None)
     for target in targets:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether results were made from the same as others, and if not, what differs, in words."""
+"""Whether two results were made from the same input, and if not, what differs, in words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OPTIONS = {
 
 
 def study_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """Tell how the studies differ that two results are of, whatever the results are.
+    """Tell how the studies of two results differ.
 
     Results of one study share a design matrix and a mask.
     """

@@ -134,8 +134,8 @@ def permute_contrast(
 ) -> dict[str, Any]:
     """Test a contrast by permutation, and write maps of corrected p-values.
 
-    What is there already is skipped; fewer permutations than asked for, or interrupted ones, are
-    gone on with.
+    Results that are there already are skipped. A test that was interrupted, or that has fewer
+    permutations than wanted, is continued.
     """
     from groupglm.inference.permutation.planning import flips_signs
     from groupglm.inference.permutation.resuming import ResumeError
@@ -164,7 +164,7 @@ def permute_contrast(
     except ResumeError as error:
         raise ValueError(
             f"{outputs.names.option} '{outputs.folder}' holds interrupted permutations that cannot "
-            f"be gone on with: {progress.name} {error.reason}; add --overwrite to begin anew, or "
+            f"be continued: {progress.name} {error.reason}; add --overwrite to begin anew, or "
             "give another folder"
         ) from error
     said |= facts(contrast)

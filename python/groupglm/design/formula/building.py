@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Design matrices from a formula over a participants table.
 
-The formula is read into terms (`formula_terms`), and what stands inside a function call or braces
-is computed from its syntax tree (`formula_code`): no part of it is ever executed as Python. A
-formula from elsewhere can therefore not open files or start programs. formulaic codes categories,
+`terms` reads the formula into terms. `code` computes what is inside a function call or braces from
+its syntax tree. No part of a formula is ever executed as Python, so a formula from somebody else
+cannot open files or start programs. formulaic codes categories,
 makes splines and polynomials, and finds which columns the terms need.
 """
 
@@ -131,7 +131,7 @@ def _with_labels(table: pd.DataFrame) -> pd.DataFrame:
 def design_from_columns(
     names: Sequence[str], table: pd.DataFrame, *, intercept: bool
 ) -> pd.DataFrame:
-    """Return columns of a table as a design matrix, whatever characters their names have."""
+    """Return columns of a table as a design matrix; their names may have any characters."""
     factors = tuple(Factor(name) for name in names)
     read = Formula(tuple((factor,) for factor in factors), intercept, True, factors)
     return _design(" + ".join(["~ 1" if intercept else "~ 0", *names]), read, table)

@@ -259,7 +259,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
 
 
 def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None]:
-    """Return what each test goes on from."""
+    """Return the earlier result that each test continues."""
     if resume is None:
         return [None] * n_tested
     if isinstance(resume, PermutationOutputs):

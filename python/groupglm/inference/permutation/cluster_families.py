@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Places whose clusters are compared with each other: `ClusterFamily`.
 
-The size of a cluster in mm2 says nothing beside that of another one in voxels. So the parts of a
-row make families, one a unit and rule of TFCE: two hemispheres are one family, cortex and
-subcortex are two. Each family has maxima of its own.
+A size in mm2 cannot be compared with a size in voxels. The parts of a row therefore make families,
+one for each unit and rule of TFCE: two hemispheres are one family, cortex and subcortex are two.
+Each family has its own maxima.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Statistics of other degrees of freedom brought to one scale: that of equal p-values."""
+"""Statistics of different degrees of freedom on one scale: that of equal p-values."""
 
 from __future__ import annotations
 

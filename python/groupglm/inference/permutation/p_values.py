@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""p-values corrected for all places, of maxima of all or of each family of places."""
+"""p-values corrected for all places, from the maxima of all places or of each family."""
 
 from __future__ import annotations
 

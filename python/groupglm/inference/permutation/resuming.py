@@ -42,7 +42,7 @@ _FACTS, _NULL = ("seed", "test", "exhaustive"), "null_"
 
 
 class ResumeError(ValueError):
-    """A test that cannot be gone on with.
+    """A test that cannot be continued.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class ResumeError(ValueError):
 
 
 def digest_of(data: NDArray[Any], n_threads: int) -> str:
-    """Return a hash of an array's type, shape and every value, in whatever order it is stored.
+    """Return a hash of an array's type, shape and every value, for any order in memory.
 
     Each row is hashed by itself, so that threads share the work.
     """

@@ -246,7 +246,7 @@ def _previous(
     options: PermutationOptions,
     resume: PermutationState | Path | None,
 ) -> PermutationState | None:
-    """Return what the test goes on from, if it is of the same test."""
+    """Return the earlier result that the test continues, if it is of the same test."""
     if isinstance(resume, Path):
         check_file(resume)
         previous = load_state(resume) if resume.exists() else None

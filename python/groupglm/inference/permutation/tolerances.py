@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is rounding in the design of a permutation test, and not a difference: a name a question.
+"""Differences in the design of a permutation test that are rounding: one name for each question.
 
-The bases asked are orthonormal: no entry is above 1.
+The bases are orthonormal, so no entry is above 1.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A brain made of ellipsoids and waves, to be drawn behind maps where there is no template.
 
-It has the size and the outer shape of a brain in MNI space, as the tests compare, and what a reader
-finds the way by: two hemispheres, the cerebellum and the brain stem, ventricles and deep nuclei,
-and a folded cortex. The folds are waves and no anatomy: they follow nobody's sulci.
+It has the size and the outer shape of a brain in MNI space (the tests compare them). Its parts help
+a reader to find the way: two hemispheres, the cerebellum and the brain stem, ventricles and deep
+nuclei, and a folded cortex. The folds are waves, not real sulci.
 """
 
 from __future__ import annotations

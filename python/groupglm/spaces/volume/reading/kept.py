@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Images that are read from their files once, however often their values are asked for."""
+"""Images that are read from their files only once, although their values are used again."""
 
 from __future__ import annotations
 
