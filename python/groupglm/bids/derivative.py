@@ -54,8 +54,9 @@ def prefix_of(entities: Mapping[str, str]) -> str:
 
 def check_output(folder: Path, derivatives: Path) -> None:
     """Refuse a folder that is another data set, before anything is written."""
-    inside = derivatives.resolve()
-    if folder.resolve() in (inside, *inside.parents):
+    # Not Path.resolve, which raises where a link leads back to itself.
+    inside = Path(os.path.realpath(derivatives))
+    if Path(os.path.realpath(folder)) in (inside, *inside.parents):
         raise ValueError(
             f"OUT {in_quotes(folder)} is or holds the derivative {in_quotes(derivatives)} that "
             "the maps come from; "

@@ -18,6 +18,7 @@ from groupglm.datasets.bold import REPETITION_TIME, block_events, regressor, slo
 from groupglm.datasets.brain import Brain, SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_series
 from groupglm.datasets.noise import SmoothNoise
+from groupglm.datasets.own_files import writing_own
 from groupglm.errors import ArgumentError, in_quotes
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.paths import given_path
@@ -41,6 +42,14 @@ _EFFECTS = {
 _TASK = "reading"
 _SPACE = "MNI152NLin2009cAsym"
 _BIDS_VERSION = "1.8.0"
+_DERIVATIVES = "derivatives/preproc"
+_SHARED_FILES = (
+    "dataset_description.json",
+    f"{_DERIVATIVES}/dataset_description.json",
+    "README",
+    "participants.tsv",
+    "participants.json",
+)
 _BASELINE = 10_000.0  # of the stored numbers: one is a hundredth of a percent
 _SUBJECT_SD = 0.3  # percent: how much subjects differ in the difference of the conditions
 _NOISE_SD = 1.0  # percent
@@ -109,7 +118,8 @@ def simulate_bids_study(
     Parameters
     ----------
     directory : path
-        Where to write the data set; made if it is not there. Files of the same names are replaced.
+        Where to write the data set; made if it is not there. Files of the same names are replaced
+        if a simulator of this package has written them, and refused if not.
     n_subjects : int, default=12
         At least 3.
     n_scans : int, default=100
@@ -167,19 +177,23 @@ def simulate_bids_study(
     noise = SmoothNoise(brain, noise_fwhm)
 
     directory = given_path("directory", directory)
-    derivatives = directory / "derivatives" / "preproc"
-    _describe(directory, derivatives, participants)
+    derivatives = directory / _DERIVATIVES
+    labels = participants["participant_id"].tolist()
     ages = participants["age"] - participants["age"].mean()
-    rows = zip(participants["participant_id"], ages, subject_seeds, strict=True)
-    for number, (label, age, subject_seed) in enumerate(rows):
-        generator = np.random.default_rng(subject_seed)
-        first, second = ("words", "symbols") if number % 2 == 0 else ("symbols", "words")
-        events = block_events((first, second), n_scans)
-        difference = truth["difference"] + age * truth["age"]
-        difference += _SUBJECT_SD * noise.draw(generator)
-        responses = {"words": truth["response"] + difference, "symbols": truth["response"]}
-        run = _run(brain, responses, events, n_scans, noise, generator)
-        _write_run(directory, derivatives, label, brain, events, run)
+    with writing_own(
+        directory, [*_SHARED_FILES, *(name for label in labels for name in _files_of(label))]
+    ):
+        _describe(directory, derivatives, participants)
+        rows = zip(labels, ages, subject_seeds, strict=True)
+        for number, (label, age, subject_seed) in enumerate(rows):
+            generator = np.random.default_rng(subject_seed)
+            first, second = ("words", "symbols") if number % 2 == 0 else ("symbols", "words")
+            events = block_events((first, second), n_scans)
+            difference = truth["difference"] + age * truth["age"]
+            difference += _SUBJECT_SD * noise.draw(generator)
+            responses = {"words": truth["response"] + difference, "symbols": truth["response"]}
+            run = _run(brain, responses, events, n_scans, noise, generator)
+            _write_run(directory, label, brain, events, run)
     return BidsStudy(
         directory=directory,
         derivatives=derivatives,
@@ -235,22 +249,23 @@ def _describe(directory: Path, derivatives: Path, participants: pd.DataFrame) ->
     _write_json(directory / "participants.json", {"age": {"Description": "age", "Units": "years"}})
 
 
+def _files_of(label: str) -> tuple[str, str, str]:
+    """Return the paths of a subject's events, its images, and what describes them."""
+    run = f"{label}/func/{label}_task-{_TASK}"
+    images = f"{_DERIVATIVES}/{run}_space-{_SPACE}_desc-preproc_bold"
+    return f"{run}_events.tsv", f"{images}.nii.gz", f"{images}.json"
+
+
 def _write_run(
-    directory: Path,
-    derivatives: Path,
-    label: str,
-    brain: Brain,
-    events: pd.DataFrame,
-    percent: FloatArray,
+    directory: Path, label: str, brain: Brain, events: pd.DataFrame, percent: FloatArray
 ) -> None:
-    name = f"{label}_task-{_TASK}"
-    _write_table(directory / label / "func" / f"{name}_events.tsv", events)
-    stem = derivatives / label / "func" / f"{name}_space-{_SPACE}_desc-preproc_bold"
+    events_path, images_path, facts_path = (directory / name for name in _files_of(label))
+    _write_table(events_path, events)
     volumes = np.zeros((*brain.shape, len(percent)), np.int16)
     volumes[brain.mask] = np.rint(_BASELINE * (1 + percent.T / 100))
-    write_series(volumes, brain.affine, REPETITION_TIME, stem.with_suffix(".nii.gz"))
+    write_series(volumes, brain.affine, REPETITION_TIME, images_path)
     facts = {"RepetitionTime": REPETITION_TIME, "StartTime": 0.0, "TaskName": _TASK}
-    _write_json(stem.with_suffix(".json"), {**facts, "SkullStripped": True})
+    _write_json(facts_path, {**facts, "SkullStripped": True})
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -47,7 +47,8 @@ def simulate_covariate_study(
     Parameters
     ----------
     directory : path
-        Where to write the images; made if it is not there. Files of the same names are replaced.
+        Where to write the images; made if it is not there. Files of the same names are replaced
+        if a simulator of this package has written them, and refused if not.
     n_subjects : int, default=60
         Every third one at each site; at least 6.
     voxel_size : float, default=4.0

@@ -52,7 +52,8 @@ def simulate_grey_matter_study(
     Parameters
     ----------
     directory : path
-        Where to write the images; made if it is not there. Files of the same names are replaced.
+        Where to write the images; made if it is not there. Files of the same names are replaced
+        if a simulator of this package has written them, and refused if not.
     n_subjects : int, default=80
         Every second one a woman; at least 5.
     voxel_size : float, default=4.0

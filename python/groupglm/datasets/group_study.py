@@ -44,7 +44,8 @@ def simulate_group_study(
     Parameters
     ----------
     directory : path
-        Where to write the images; made if it is not there. Files of the same names are replaced.
+        Where to write the images; made if it is not there. Files of the same names are replaced
+        if a simulator of this package has written them, and refused if not.
     n_subjects : int, default=24
         Every second one a patient; at least 4, so that degrees of freedom remain.
     shape : tuple of int, optional
@@ -67,7 +68,8 @@ def simulate_group_study(
     Raises
     ------
     ValueError
-        If there are fewer than 4 subjects, or the grid does not hold the peaks of the effects.
+        If there are fewer than 4 subjects, or the grid does not hold the peaks of the effects,
+        or `directory` holds a file of these names that no simulator wrote.
     OSError
         If the images cannot be written.
 

@@ -15,6 +15,7 @@ from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_s
 from groupglm.datasets.brain import SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_image
 from groupglm.datasets.noise import SmoothNoise
+from groupglm.datasets.own_files import writing_own
 from groupglm.errors import ArgumentError, in_quotes
 from groupglm.runtime.arguments import real_number
 from groupglm.runtime.paths import given_path
@@ -84,7 +85,8 @@ def simulate_paired_study(
     Parameters
     ----------
     directory : path
-        Where to write the images; made if it is not there. Files of the same names are replaced.
+        Where to write the images; made if it is not there. Files of the same names are replaced
+        if a simulator of this package has written them, and refused if not.
     n_subjects : int, default=16
         At least 2.
     correlation : float, default=0.8
@@ -134,21 +136,27 @@ def simulate_paired_study(
     truth = brain.blobs(_EFFECTS)
     noise = SmoothNoise(brain, noise_fwhm)
     directory = given_path("directory", directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    rows = []
-    seeds = np.random.SeedSequence(seed).spawn(n_subjects)
-    for label, subject_seed in zip(subject_labels(n_subjects), seeds, strict=True):
-        generator = np.random.default_rng(subject_seed)
-        shared = np.sqrt(correlation) * noise.draw(generator)
-        for condition in _CONDITIONS:
-            values = truth["response"] + (condition == "vertical") * truth["difference"]
-            values += shared + np.sqrt(1 - correlation) * noise.draw(generator)
-            path = directory / f"{label}_{condition}_effect.nii.gz"
-            write_image(np.where(brain.mask, values, 0.0), brain.affine, path)
-            rows.append([label, condition, path])
+    labels = subject_labels(n_subjects)
+    rows = [
+        [label, condition, directory / f"{label}_{condition}_effect.nii.gz"]
+        for label in labels
+        for condition in _CONDITIONS
+    ]
+    images = pd.DataFrame(rows, columns=["participant_id", "condition", "path"])
+    with writing_own(directory, [path.name for path in images["path"]]):
+        for label, subject_seed in zip(
+            labels, np.random.SeedSequence(seed).spawn(n_subjects), strict=True
+        ):
+            generator = np.random.default_rng(subject_seed)
+            shared = np.sqrt(correlation) * noise.draw(generator)
+            own = images[images["participant_id"] == label]
+            for condition, path in zip(own["condition"], own["path"], strict=True):
+                values = truth["response"] + (condition == "vertical") * truth["difference"]
+                values += shared + np.sqrt(1 - correlation) * noise.draw(generator)
+                write_image(np.where(brain.mask, values, 0.0), brain.affine, path)
     return PairedStudy(
         directory=directory,
-        images=pd.DataFrame(rows, columns=["participant_id", "condition", "path"]),
+        images=images,
         effects=dict(_EFFECTS),
         truth={name: make_image(values, brain.affine) for name, values in truth.items()},
         mask_img=make_image(brain.mask, brain.affine, np.uint8),

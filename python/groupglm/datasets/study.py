@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from groupglm.datasets.brain import Brain, SimulatedEffect
 from groupglm.datasets.files import make_image, write_image
 from groupglm.datasets.noise import SmoothNoise
+from groupglm.datasets.own_files import writing_own
 from groupglm.errors import in_quotes
 from groupglm.runtime.paths import given_path
 
@@ -83,15 +84,15 @@ def write_study(
 ) -> GroupStudy:
     """Make each subject's map, design times truth plus noise, and write it."""
     directory = given_path("directory", directory)
-    directory.mkdir(parents=True, exist_ok=True)
     paths = [directory / f"{label}_effect.nii.gz" for label in participants["participant_id"]]
     noise = SmoothNoise(brain, noise_fwhm)
     names = [str(name) for name in design_matrix.columns]
     maps = np.stack([truth[name] for name in names])  # (n_columns, *shape)
-    for path, row, seed in zip(paths, design_matrix.to_numpy(), seeds, strict=True):
-        values = np.tensordot(row, maps, axes=1)
-        values += noise_sd * noise.draw(np.random.default_rng(seed))
-        write_image(np.where(brain.mask, values, 0.0), brain.affine, path)
+    with writing_own(directory, [path.name for path in paths]):
+        for path, row, seed in zip(paths, design_matrix.to_numpy(), seeds, strict=True):
+            values = np.tensordot(row, maps, axes=1)
+            values += noise_sd * noise.draw(np.random.default_rng(seed))
+            write_image(np.where(brain.mask, values, 0.0), brain.affine, path)
     return GroupStudy(
         directory=directory,
         paths=paths,

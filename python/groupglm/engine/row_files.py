@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.runtime.regular_files import why_unreadable
+from groupglm.runtime.regular_files import make_folder, why_unreadable
 from groupglm.runtime.writing import whole_or_not
 from groupglm.spaces.zeros import Zeros
 
@@ -41,7 +41,7 @@ def write_row(path: Path, key: str, row: NDArray[Any], zeros: Zeros | None) -> N
     digest = hashlib.sha256(line)
     digest.update(values)
     digest.update(bits)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with whole_or_not(path, durable=False) as file:  # its checksum tells what a crash has cut
         for part in (_MAGIC, digest.digest(), line, values, bits):
             file.write(part)

@@ -7,6 +7,7 @@ git-annex and Git LFS leave a small pointer where the content has not been fetch
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -16,7 +17,15 @@ from pathlib import Path
 
 from groupglm.errors import in_quotes
 
-__all__ = ["check_file", "check_target", "naming", "why_unreadable"]
+__all__ = [
+    "check_file",
+    "check_target",
+    "make_folder",
+    "naming",
+    "why_broken_link",
+    "why_no_folder",
+    "why_unreadable",
+]
 
 _KINDS = (
     (stat.S_ISREG, "a file"),
@@ -43,7 +52,12 @@ def why_unreadable(path: str | os.PathLike[str]) -> str | None:
     try:
         status = os.stat(path)  # noqa: PTH116  (a Path for each of many files is slow)
     except FileNotFoundError:
-        return _why_dangling(path)
+        return why_broken_link(path)
+    except OSError as error:
+        why = why_broken_link(path)
+        if why is None and error.errno != errno.ENOTDIR:
+            raise
+        return why or f"is no file: {why_no_folder(Path(path).parent)}"
     except ValueError as error:  # a null character
         return f"is no name of a file ({error}); check the name"
     if not stat.S_ISREG(status.st_mode):
@@ -102,14 +116,61 @@ def _kind(mode: int) -> str:
     return next((name for is_kind, name in _KINDS if is_kind(mode)), "of an unknown kind")
 
 
-def _why_dangling(path: str | os.PathLike[str]) -> str | None:
+def why_broken_link(path: str | os.PathLike[str]) -> str | None:
+    """Say what a link is that leads nowhere; None of all else."""
+    why = _why_broken(path)
+    if why is None:
+        return None
+    if _ANNEX_LINK in os.readlink(path).replace(os.sep, "/"):  # noqa: PTH115
+        return _annexed(path)
+    return f"{why}; copy the file again"
+
+
+def why_no_folder(folder: Path) -> str | None:
+    """Say why no folder is at a path, and none can be made; None if that is not known.
+
+    Examples
+    --------
+    >>> why_no_folder(Path(os.devnull) / "results")
+    "'/dev/null' is a device"
+    """
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place):
+            why = _why_broken(place)
+            if why is None and not place.is_dir():
+                why = f"is {kind_of(place)}"
+            return None if why is None else f"{in_quotes(place)} {why}"
+    return None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with those above it, unless it is there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = why_no_folder(folder)
+        if why is None:
+            raise
+        raise NotADirectoryError(
+            f"{in_quotes(folder)} cannot be a folder: {why}; give another place, or move that away"
+        ) from error
+
+
+def _why_broken(path: str | os.PathLike[str]) -> str | None:
     try:
         target = os.readlink(path)  # noqa: PTH115
     except OSError:
         return None
-    if _ANNEX_LINK in target.replace(os.sep, "/"):
-        return _annexed(path)
-    return f"is a link to {in_quotes(target)}, which does not exist; copy the file again"
+    try:
+        os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        return f"is a link to {in_quotes(target)}, which does not exist"
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return f"is a link that leads back to itself (to {in_quotes(target)})"
+        if error.errno == errno.ENOTDIR:
+            return f"is a link to {in_quotes(target)}, which lies below a file"
+    return None
 
 
 def _why_pointer(path: str | os.PathLike[str]) -> str | None:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from groupglm.runtime.regular_files import check_target
+from groupglm.runtime.regular_files import check_target, make_folder
 
 __all__ = [
     "append",
@@ -67,7 +67,7 @@ def whole_or_not(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 def write_whole(path: Path, data: bytes | bytearray) -> Path:
     """Write a file so that a reader always sees all of it, or the file before it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with whole_or_not(path) as file:
         file.write(data)
     return path

@@ -20,6 +20,7 @@ from groupglm.cli.results.claims import claimed
 from groupglm.cli.results.locks import LOCK_PREFIX
 from groupglm.cli.results.records import Member, check_ours, publish
 from groupglm.cli.results.sameness import made_by
+from groupglm.runtime.regular_files import why_no_folder
 from groupglm.runtime.rounding import place, statistic
 from groupglm.runtime.sidecars import content_facts, has_content, read_json
 from groupglm.runtime.writing import draft_folder
@@ -177,8 +178,9 @@ def _make_output(output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(
-            f"--output '{output}' cannot be used as a directory ({error.strerror}); "
-            "give one that can be made and written to."
+            f"--output '{output}' cannot be used as a directory "
+            f"({why_no_folder(output) or error.strerror}); give one that can be made and written "
+            "to."
         ) from error
     if not os.access(output, os.W_OK | os.X_OK):
         raise OSError(f"--output '{output}' is not writable; give a directory that is.")
@@ -202,7 +204,7 @@ def _check_places(output: Path, drafts: Path, study: GroupStudy) -> None:
     files = (read_json(record) or {}).get("Files")
     for name, content in files.items() if isinstance(files, dict) else ():
         path = output / name  # of an earlier demo, with more subjects
-        inside = path.resolve().is_relative_to(output.resolve())
+        inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(output))
         if name not in names and inside and has_content(path, content):
             path.unlink()
 
@@ -223,7 +225,9 @@ def _publish(
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    found = (path for path in folder.rglob("*") if path.is_file())
+    # The simulator's own record is about a folder that is gone.
+    return sorted(path for path in found if not path.name.startswith(LOCK_PREFIX))
 
 
 @contextmanager

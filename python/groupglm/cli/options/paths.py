@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from groupglm.runtime.paths import why_no_path
-from groupglm.runtime.regular_files import why_unreadable
+from groupglm.runtime.regular_files import why_broken_link, why_unreadable
 
 __all__ = ["FILE", "FOLDER", "PLACE", "TO_FILE", "TO_FOLDER", "TO_PLACE", "expand"]
 
@@ -43,11 +43,23 @@ class _ExpandedPath(click.Path):
         if why is not None:
             self.fail(f"{value!r} {why}", param, ctx)
         path = expand(value) if isinstance(value, str) else value
-        if self.exists and self.file_okay and not (self.dir_okay and Path(path).is_dir()):
-            why = why_unreadable(path)
-            if why is not None:
-                self.fail(f"{os.fspath(path)!r} {why}", param, ctx)
+        why = self._why_not(Path(path))
+        if why is not None:
+            self.fail(why, param, ctx)
         return super().convert(path, param, ctx)
+
+    def _why_not(self, path: Path) -> str | None:
+        """Say why nothing can be read there, or written; click says what it knows of better."""
+        if not self.exists:
+            broken = None if self.dir_okay else why_broken_link(path)
+            return broken and f"{os.fspath(path)!r} {broken.partition(';')[0]}; give another name"
+        if not self.file_okay:
+            broken = why_broken_link(path)
+            return broken and f"{os.fspath(path)!r} {broken.partition(';')[0]}; give a folder"
+        if self.dir_okay and path.is_dir():
+            return None
+        why = why_unreadable(path)
+        return why and f"{os.fspath(path)!r} {why}"
 
 
 FILE = _ExpandedPath(exists=True, dir_okay=False, path_type=Path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from groupglm.runtime.naming import check_file_name
-from groupglm.runtime.regular_files import kind_of
+from groupglm.runtime.regular_files import why_no_folder
 from groupglm.runtime.rounding import for_json
 from groupglm.runtime.sidecars import read_json, sidecar
 from groupglm.runtime.writing import write_whole
@@ -110,8 +110,7 @@ def make_folder(folder: Path, option: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        there = [path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()]
-        why = f"'{there[0]}' is {kind_of(there[0])}" if there else str(error.strerror)
+        why = why_no_folder(folder) or str(error.strerror)
     else:
         if os.access(folder, os.W_OK | os.X_OK):
             return

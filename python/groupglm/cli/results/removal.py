@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,8 +41,8 @@ def contradicting(
             found += _targets(record, facts, outputs)
     if another:
         found += map(Target.of, reversed(outputs.shared_paths))
-    kept = {path.resolve() for path in read}
-    return [target for target in found if target.path.resolve() not in kept]
+    kept = {os.path.realpath(path) for path in read}  # which a link to itself has, too
+    return [target for target in found if os.path.realpath(target.path) not in kept]
 
 
 def remove(targets: Iterable[Target], journal: Journal) -> None:

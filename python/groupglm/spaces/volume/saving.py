@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from groupglm.runtime.paths import given_path
+from groupglm.runtime.regular_files import make_folder
 from groupglm.runtime.writing import whole_or_not
 from groupglm.spaces.volume.intent import descrip_of
 
@@ -101,5 +102,5 @@ def _target(path: str | os.PathLike[str]) -> Path:
             f"the name of an image must end in .nii or .nii.gz, but {os.fspath(path)!r} does not; "
             "add one of them"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     return target
