@@ -37,22 +37,22 @@ def make_second_level_design_matrix(
     *,
     allow_partial: bool = False,
 ) -> pd.DataFrame:
-    """Make a design matrix of an intercept and each subject's confounds.
+    """Make a design matrix of an intercept and the confounds of each subject.
 
     Parameters
     ----------
     subjects_label : sequence of str, length n_images
         The subject of each image, in the order of the images.
     confounds : pandas.DataFrame, optional
-        A column ``subject_label``, and a column for each confound; one row a subject, in any order.
-        Subjects that are not in ``subjects_label`` are left out. Numbers are taken as they are,
-        booleans as 0 and 1. Text and ``pandas.Categorical`` columns are coded as treatments: one
-        column of 0 and 1 for each level but the reference, which is the first declared category
-        that occurs, or the first in sorted order.
+        A column ``subject_label`` and a column for each confound, with one row for each subject, in
+        any order. Subjects that are not in ``subjects_label`` are left out. Numbers are used
+        without change, booleans as 0 and 1. Text and ``pandas.Categorical`` columns have treatment
+        coding: one column of 0 and 1 for each level except the reference. The reference is the
+        first declared category that occurs, or the first in sorted order.
     allow_partial : bool, default=False
-        Whether images of subjects that have no row, or lack a confound, are left out, with a
-        warning that names the subjects. The rows then have the labels as index. Leave the images
-        out, too: ``SecondLevelModel.fit(..., allow_partial=True)`` does.
+        Whether to leave out images of subjects that have no row, or lack a confound, with a warning
+        that names the subjects. The rows then have the labels as index. Leave out the images too,
+        as ``SecondLevelModel.fit(..., allow_partial=True)`` does.
 
     Returns
     -------

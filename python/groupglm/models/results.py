@@ -36,14 +36,14 @@ _SEARLE = "Searle SR. Linear Models. New York: Wiley; 1971."
 
 @dataclass(frozen=True, eq=False)
 class ContrastResult:
-    """A contrast's statistics at every voxel.
+    """The statistics of a contrast at every voxel.
 
-    A voxel whose rows present cannot estimate the contrast has NaN everywhere.
+    All values of a voxel are NaN if the rows that have a value there cannot estimate the contrast.
 
     Parameters
     ----------
     effect_size : array, shape (n_voxels,) for t, (n_rows, n_voxels) for F
-        The contrast times the coefficients, in the data's units.
+        The contrast times the coefficients, in the units of the data.
     effect_variance : array, shape (n_voxels,)
         Variance of the effect for t; the residual variance for F.
     stat : array, shape (n_voxels,)
@@ -51,10 +51,10 @@ class ContrastResult:
     p_value : array, shape (n_voxels,)
         Probability of a larger statistic under the null hypothesis; one-sided for t.
     z_score : array, shape (n_voxels,)
-        The standard normal quantile with the same upper tail: finite and right also where the
-        p-value underflows.
+        The standard normal quantile with the same upper tail. It is finite and exact also where the
+        p-value is too small for a float64.
     stat_type : {"t", "F"}
-        Which statistic.
+        The statistic.
     df : float or array of float, shape (n_voxels,), or a pair of them
         Residual degrees of freedom for t; the pair (numerator, residual) for F. Whole numbers for
         ordinary least squares.
@@ -88,8 +88,8 @@ class ContrastResult:
 class OlsFit:
     """An ordinary least-squares fit at every voxel; made by `fit_ols`.
 
-    Only the state is kept, a few numbers a voxel; each attribute is computed from it when asked
-    for, in compiled code. Take an attribute into a variable before indexing it in a loop.
+    It keeps only the state, a few numbers per voxel. Each attribute is computed from the state, in
+    compiled code, every time that you use it. In a loop, use a variable that holds the attribute.
 
     Parameters
     ----------
@@ -131,10 +131,10 @@ class OlsFit:
         Returns
         -------
         tuple
-            What `from_parts` takes: number of images; factor of the rows; coordinates of the data
-            in the design's space; residual sums of squares; of voxels with missing values the
-            slot, the factors and the numbers of rows; and the exponents of two by which voxels are
-            scaled whose squares would leave double's range.
+            What `from_parts` takes: the number of images; the factor of the rows; the coordinates
+            of the data in the space of the design; the residual sums of squares; for voxels with
+            missing values their slots, factors and numbers of rows; and the exponents of two that
+            scale voxels whose squares a double cannot hold.
         """
         return self._state.__getstate__()
 
@@ -187,10 +187,11 @@ class OlsFit:
 
     @property
     def beta(self) -> NDArray[np.float64]:
-        """Coefficients, shape (n_columns, n_voxels), in the data's units a unit of the column.
+        """Coefficients, shape (n_columns, n_voxels), in units of the data per unit of the column.
 
-        Of minimum norm, in the columns' own units, when the columns are linearly dependent: that
-        choice depends on the units, estimable contrasts do not. NaN where a voxel has no data.
+        If the columns are linearly dependent, these are the coefficients of minimum norm, which
+        depend on the units of the columns; estimable contrasts do not. NaN where a voxel has no
+        data.
         """
         return _core.beta(self._state, self._design, self.n_threads)
 
@@ -221,8 +222,8 @@ class OlsFit:
     def r_square(self) -> NDArray[np.float64]:
         """1 - RSS/TSS, shape (n_voxels,); NaN where the data do not vary.
 
-        TSS is about the mean when the design, in the rows a voxel has, contains the constant (as a
-        column or a combination of columns), else about zero.
+        TSS is about the mean if the design, in the rows that have a value at the voxel, contains
+        the constant (as a column or a combination of columns), else about zero.
         """
         return _core.r_square(self._state, self._design, self.n_threads)
 
@@ -255,9 +256,9 @@ class OlsFit:
         Parameters
         ----------
         contrast : array_like, shape (n_columns,) or (n_rows, n_columns)
-            A vector asks for a t statistic, a matrix for an F statistic of its rows together.
+            A vector gives a t statistic, and a matrix an F statistic of its rows together.
         stat_type : {"t", "F"}, optional
-            Forces the statistic: "F" for a vector, "t" for a matrix of one row.
+            The statistic, if it should be another one: "F" of a vector, "t" of a matrix of one row.
 
         Returns
         -------
@@ -274,12 +275,12 @@ class OlsFit:
         Notes
         -----
         The F statistic of rows :math:`C` is :math:`(C\beta)'[C(X'X)^-C']^-(C\beta) / r\sigma^2`
-        with :math:`r` the rank of :math:`C` (Searle, *Linear Models*, 1971, chapter 5). The rows'
-        span is what is tested, so F is the same however they are written, and :math:`r` is the same
-        wherever the contrast can be estimated.
+        with :math:`r` the rank of :math:`C` (Searle, *Linear Models*, 1971, chapter 5). The test is
+        of the span of the rows, so F does not depend on how you write them, and :math:`r` is the
+        same at every voxel that can estimate the contrast.
 
-        A voxel whose data do not vary, and have no effect, is a test without evidence: t or F is
-        0, z is 0, and p is that of the statistic, 0.5 or 1.
+        If the data of a voxel do not vary and have no effect, there is no evidence: t or F and z
+        are 0, and p is that of the statistic, 0.5 or 1.
 
         Examples
         --------
@@ -315,7 +316,7 @@ class OlsFit:
         Parameters
         ----------
         X : array_like, shape (n_rows, n_columns), optional
-            Rows to predict for; the design itself by default.
+            Rows of a design, by default those that were fitted.
 
         Returns
         -------
@@ -332,7 +333,7 @@ class OlsFit:
     def residuals(
         self, X: ArrayLike | None, Y: NDArray[np.float32] | NDArray[np.float64]
     ) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Compute the residuals Y - X beta; the data are not kept, so they are given again.
+        """Compute the residuals Y - X beta. The fit does not keep the data: give them again.
 
         Parameters
         ----------

@@ -29,10 +29,10 @@ _MAX_NUMBERS = 12  # columns; beyond, numbers in the cells could not be read
 def plot_design_matrix(
     design_matrix: pd.DataFrame | str | PathLike[str], *, title: str | None = None
 ) -> Figure:
-    """Draw a design matrix: one row an image, one column a regressor.
+    """Draw a design matrix: one row for each image, one column for each regressor.
 
     Each column is divided by its largest size, so that the colours go from -1 to 1. A constant
-    column is grey, with its value written on it: its colour would compare it with nothing.
+    column is grey and has its value written on it.
 
     Parameters
     ----------

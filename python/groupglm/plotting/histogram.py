@@ -34,20 +34,20 @@ def plot_histogram(
 ) -> Figure:
     """Draw a histogram of z scores with the standard normal density.
 
-    Where there is no effect anywhere and the model holds, the two agree. A histogram that is wider
-    than the curve shows effects in many places, or a model that does not hold.
+    If there is no effect anywhere and the model is right, the two agree. If the histogram is wider
+    than the curve, there are effects in many places, or the model is wrong.
 
     Parameters
     ----------
     z : array_like, str, os.PathLike or nibabel image
-        z scores of the voxels in the mask; NaN are left out, and infinite ones are counted below
-        the axis. Of a map, the voxels that are not zero; a map of t or F is converted to z scores
-        as `threshold_stats_img` does it, by what its sidecar, header or name says.
+        z scores of the voxels in the mask. NaN are left out, and infinite ones are counted below
+        the axis. Of a map, the voxels that are not zero are used. A map of t or F is converted to z
+        scores, if its sidecar, header or name says what it holds (see `threshold_stats_img`).
     threshold : float, optional
-        Marked by a line, two if `two_sided`; none if it is infinite, as the threshold of a false
-        discovery rate without a discovery.
+        A threshold, drawn as a line, or as two lines if `two_sided`. An infinite one, as of a false
+        discovery rate without a discovery, is not drawn.
     two_sided : bool, default=True
-        Whether both tails are tested; of a map of F, or of the z scores of F, never.
+        Whether both tails are tested. A map of F, or of the z scores of F, always has one tail.
     title : str, optional
         Written above.
 

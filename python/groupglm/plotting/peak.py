@@ -54,29 +54,32 @@ def plot_peak(
     title: str | None = None,
     label: str = "value",
 ) -> Figure:
-    """Draw each image's value at one voxel as a contrast sees it.
+    """Draw the value of each image at one voxel, with the fit of a contrast.
 
-    By group with the fitted mean and its interval, where the contrast compares groups, that of the
-    reference level among them; against the regressor with the fitted line and its band, where it
-    tests a slope; with a line for each group, or at the mean of another number and one standard
-    deviation to either side of it, or a panel of the latter for each of up to four groups, where
-    it tests whether slopes differ; over the number itself
-    with the fitted curve, where columns are powers or other functions of a number. What the other
-    columns of the design explain is replaced by its mean.
+    The picture depends on what the contrast tests:
+
+    - groups: the values by group, with the fitted mean and its interval, also of the reference;
+    - a slope: the values against the regressor, with the fitted line and its band;
+    - whether slopes differ between groups: a line for each group;
+    - an interaction of two numbers: lines over the first number, at the mean of the second and at
+      one standard deviation below and above it; with up to four groups, a panel for each group;
+    - powers or other functions of a number: the values over the number, with the fitted curve.
+
+    What the other columns of the design explain is replaced by its mean.
 
     Parameters
     ----------
     values : array_like of float, shape (n_images,), or images
-        The voxel's value in each image, NaN where it is missing; or, with `position`, the images
-        themselves, as `SecondLevelModel.fit` takes them. One voxel an image is kept.
+        The value of the voxel in each image, NaN where it is missing. With `position`, the images
+        themselves, as `SecondLevelModel.fit` takes them; one voxel of each is kept.
     design_matrix : pandas.DataFrame, or path of a .csv or .tsv file
-        One row an image; matched by label where values and rows have labels.
+        One row for each image. Rows are matched by label if values and rows have labels.
     contrast_def : str, array_like, list or None
         A contrast as `SecondLevelModel.compute_contrast` takes it.
     position : tuple of 3 floats, optional
-        Place in mm; the voxel that holds it is read.
+        Position in mm. The voxel that holds it is read.
     level : float, default=0.95
-        Of the confidence intervals, pointwise.
+        Level of the confidence intervals, which are pointwise.
     title : str, optional
         Written above.
     label : str, default="value"

@@ -24,18 +24,18 @@ class PermutationTest:
     ----------
     images : mapping of str to image or path, or one image
         What `groupglm.non_parametric_inference` returned for the same images, design, mask and
-        contrast. Of a mapping the maps ``logp_max_...`` are shown: -log10 of p, corrected by the
-        largest statistic of each permutation. One image is the test of voxels.
+        contrast. From a mapping, the page shows the maps ``logp_max_...``: -log10 of p, corrected
+        by the largest statistic of each permutation. One image is the test of voxels.
     n_permutations : int
         Number of permutations that were done.
     two_sided : bool, default=False
-        Whether negative effects counted.
+        Whether negative effects were tested too.
     cluster_p : float, optional
-        The p-value of a voxel that formed clusters, where sizes or masses were tested.
+        The p-value of a voxel that formed clusters, if sizes or masses were tested.
     alpha : float, default=0.05
         Familywise error rate at which results are shown.
     sign_flip : bool, optional
-        Whether signs were flipped rather than images permuted; None: not known.
+        Whether signs were flipped instead of permuting images. None means not known.
 
     Raises
     ------

@@ -50,17 +50,17 @@ def design_from_formula(
         added unless it says ``0 +`` or ``- 1``. Text columns, and what is in ``C()``, are coded
         by treatment contrasts with the first level in sorted order as the reference.
     table : pandas.DataFrame
-        One row a subject, with the subjects' labels as index, or in a column ``subject_label`` or
-        ``participant_id``.
+        One row for each subject, with the labels of the subjects as index, or in a column
+        ``subject_label`` or ``participant_id``.
     allow_partial : bool, default=False
-        Whether subjects that lack a value are left out, with a warning that names them. Leave their
-        maps out, too: ``SecondLevelModel.fit(..., allow_partial=True)`` does.
+        Whether to leave out subjects that lack a value, with a warning that names them. Leave out
+        their maps too, as ``SecondLevelModel.fit(..., allow_partial=True)`` does.
 
     Returns
     -------
     pandas.DataFrame
-        float64, one row a row of `table` that is not left out, with its index: the labels, by which
-        `SecondLevelModel.fit` finds each map's row.
+        float64, with one row for each row of `table` that is not left out. Its index has the
+        labels, by which `SecondLevelModel.fit` finds the row of each map.
 
     Raises
     ------
@@ -79,11 +79,11 @@ def design_from_formula(
     Notes
     -----
     The notation is R's, with R's precedence: ``:`` before ``%in%`` before ``*`` and ``/`` before
-    ``+`` and ``-``. Which columns of a category a term needs is formulaic's to find:
+    ``+`` and ``-``. formulaic finds which columns of a category a term needs:
     https://matthewwardrop.github.io/formulaic. Transforms that learn from the data, such as
-    ``center`` and ``scale``, learn from the rows of `table` alone. A formula's text has at most
-    5,000 characters, brackets within brackets up to 20 deep, powers up to 20, interactions of up to
-    6 columns, and at most 1,000 terms.
+    ``center`` and ``scale``, use the rows of `table` only. A formula may have 5,000 characters,
+    brackets within brackets up to 20 deep, powers to 20, interactions of 6 columns, and 1,000
+    terms.
 
     Examples
     --------

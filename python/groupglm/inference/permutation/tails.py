@@ -62,15 +62,15 @@ class TailFit:
         "gpd": shape and scale; "gamma": mean, standard deviation and skewness; neither shape nor
         skewness is below zero.
     threshold : float
-        p-values of statistics above it are the curve's, others are counted.
+        The curve gives the p-values of statistics above it; others are counted.
     n_fitted : int
-        Number of values it was fitted to.
+        Number of values that the curve was fitted to.
     distance : float
         Anderson-Darling's statistic of the fit.
     p_fit : float
-        Its p-value by a parametric bootstrap: small if the curve does not fit.
+        The p-value of `distance` by a parametric bootstrap. It is small if the curve does not fit.
     smallest : float
-        The smallest p-value that is taken from it; statistics beyond have this one.
+        The smallest p-value that the curve gives; statistics beyond have this p-value too.
     """
 
     kind: Tail
@@ -125,14 +125,14 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
 
     Notes
     -----
-    Winkler et al. (2016), NeuroImage 141, 502-516. Both by the method of moments; for the Pareto
-    tail those of Hosking and Wallis (1987). A shape below zero, of a Pareto tail, or a skewness
-    below zero, of a gamma curve, is taken for zero: such a tail would end at a point beyond which
-    p-values are zero, which no permutation test can give. That errs on the side of larger p-values.
+    Both curves are fitted by the method of moments (Winkler et al. 2016, NeuroImage 141, 502-516),
+    the Pareto tail by that of Hosking and Wallis (1987). A shape (Pareto) or a skewness (gamma)
+    below zero is replaced by zero. Otherwise the tail would end at a point beyond which p-values
+    are zero, which no permutation test can give. The replacement makes p-values larger.
 
-    The curve is trusted to the p-value at which refits to values drawn from it differ by half a
-    decade (one standard deviation), and at most to a hundredth (Pareto) or a tenth (gamma) of
-    1 / (1 + n_perm): with 100 permutations to about 1e-3, with 1000 of a Pareto tail to 1e-5.
+    The curve is trusted down to the p-value at which refits to values drawn from it differ by half
+    a decade (one standard deviation), but never below a hundredth (Pareto) or a tenth (gamma) of
+    1 / (1 + n_perm). With 100 permutations this is about 1e-3, and with 1000 of a Pareto tail 1e-5.
     Winkler et al. recommend the Pareto tail for p-values corrected for all voxels.
     """
     check_enough(len(null))

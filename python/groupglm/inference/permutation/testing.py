@@ -63,23 +63,23 @@ class PermutationResult:
     letter : {"t", "F"}
         Name of the statistic.
     observed : dict of array, shape (n_voxels,)
-        The statistic of the data as they are (zero, and a p-value of one, where they do not vary)
-        and, if asked for, the size and mass of each voxel's
-        cluster and the enhanced statistic.
+        The statistic of the data without rearrangement (zero, with a p-value of one, where the data
+        do not vary) and, if they were tested, the size and mass of the cluster of each voxel and
+        the enhanced statistic.
     p_value : dict of array, shape (n_voxels,)
-        Corrected for all voxels, by the same names; empty without rearrangements. Of clusters in
-        several units, by the smallest p; see `p_of_families`.
+        p-values corrected for all voxels, by the same names; empty without rearrangements. If
+        clusters have several units, they are of the smallest p (see `p_of_families`).
     state : PermutationState
         The null distributions, from which the test can be continued.
     exhaustive : bool
-        Whether all rearrangements that there are have been done.
+        Whether all possible rearrangements have been done.
     sign_flip : bool
         Whether signs were flipped, rather than rows permuted.
     tail_fit : dict of TailFit
-        By the same names, if asked for.
+        Fitted curves by the same names, with the option `tail`.
     untested : array of bool, shape (n_voxels,), or None
-        Voxels that lack values and cannot be tested with those they have; their p-values are NaN.
-        None when nothing is missing.
+        Voxels that lack values and cannot be tested with the other images; their p-values are NaN.
+        None if nothing is missing.
     counts_places : bool
         Whether the size of a cluster is its number of places, rather than the sum of their weights.
     """

@@ -43,53 +43,54 @@ def plot_glass_brain(
 ) -> Figure:
     """Draw a statistic map as if the brain were of glass.
 
-    Each place shows the value of largest size along the line of sight, of either sign. The views
-    "l" and "r" show one hemisphere (x below and above zero) from outside.
+    Each point shows the value of the largest size along the line of sight, positive or negative.
+    The views "l" and "r" show one hemisphere (x below and above zero) from outside.
 
     Parameters
     ----------
     stat_map_img : str, os.PathLike or nibabel image
-        The map, 3-D; zero and NaN are not drawn, infinite values always. Of the z-scores of an F
-        test, which have one tail, negative ones are not drawn: each is an F below its median.
+        The map, 3-D. Zero and NaN are not drawn, and infinite values always are. The z-scores of an
+        F test have one tail: negative ones, of an F below its median, are not drawn.
     bg_img : image or None, default="MNI152TEMPLATE"
-        Its shadow is drawn. The default is the MNI template if TemplateFlow's folder or an
-        installed nilearn has it (it is never downloaded), else a simulated brain of its size, or,
-        where the mask lies elsewhere, `mask_img`. None: `mask_img`.
+        The image whose shadow is drawn. The default is the MNI template, if the folder of
+        TemplateFlow or an installed nilearn has it (it is never downloaded), else a simulated brain
+        of the same size. If the mask lies elsewhere, it is `mask_img`. None is `mask_img`.
     mask_img : image, optional
         The mask. By default the voxels where the map is not zero.
     threshold : float, optional
-        Values up to this size are not drawn. By default every value but zero is. Infinite, as the
-        threshold of a false discovery rate without a discovery: no finite value is.
+        Values up to this size are not drawn. By default, every value but zero is drawn. With an
+        infinite threshold, as of a false discovery rate without a discovery, no finite value is.
     display_mode : str, default="ortho"
         "ortho", "x", "y", "z", "xz", "yx", "yz", "l", "r", "lr", "lzr", "lyr", "lzry" or "lyrz".
     vmax : float, optional
-        Value of the last colour, which infinite values have; by default the largest finite size in
-        the map.
+        Value of the last colour, which is also that of infinite values. By default the largest
+        finite size in the map.
     title : str, optional
         Written above.
     colorbar : bool, default=True
         Whether to draw the scale.
     label : str, optional
-        What the values are. By default what the map's sidecar, header or file name says, as
-        `threshold_stats_img` knows it: "z", "t", "F", "p"; "value" if none does.
+        What the values are. By default what the sidecar, header or file name of the map says (see
+        `threshold_stats_img`), such as "z", "t", "F" or "p", or "value" if none says it.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One axes a view, in mm, and one for the colour bar.
+        One axes for each view, in mm, and one for the colour bar.
 
     Raises
     ------
     ValueError
-        If a parameter has none of the values above, or the map is known to hold p-values, of which
-        a threshold would show those that are no evidence.
+        If a parameter has none of the values above, or the map is known to hold p-values: large
+        p-values are no evidence.
     groupglm.errors.ImageError
         If an image cannot be read.
 
     Warns
     -----
     UserWarning
-        If `threshold` is infinite, or what is said of the map is contradictory.
+        If `threshold` is infinite, or sidecar, header and file name of the map contradict each
+        other.
 
     Examples
     --------

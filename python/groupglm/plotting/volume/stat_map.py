@@ -41,56 +41,58 @@ def plot_stat_map(
 ) -> Figure:
     """Draw a statistic map in slices over a picture of the brain.
 
-    Each place shows the value of the voxel that holds it, by the image's affine: nothing is
-    interpolated, so that what is drawn is above the threshold and nothing else.
+    Each point shows the value of the voxel that holds it, by the affine of the image. Nothing is
+    interpolated, so exactly the values above the threshold are drawn.
 
     Parameters
     ----------
     stat_map_img : str, os.PathLike or nibabel image
-        The map, 3-D; zero and NaN are not drawn, infinite values always. Of the z-scores of an F
-        test, which have one tail, negative ones are not drawn: each is an F below its median.
+        The map, 3-D. Zero and NaN are not drawn, and infinite values always are. The z-scores of an
+        F test have one tail: negative ones, of an F below its median, are not drawn.
     bg_img : image or None, default="MNI152TEMPLATE"
-        The picture. The default is the MNI template if TemplateFlow's folder or an installed
-        nilearn has it (it is never downloaded), else a simulated brain of its size, or, where the
-        mask lies elsewhere, the outline of `mask_img`. None: the outline.
+        The picture. The default is the MNI template, if the folder of TemplateFlow or an installed
+        nilearn has it (it is never downloaded), else a simulated brain of the same size. If the
+        mask lies elsewhere, it is the outline of `mask_img`. None is the outline.
     mask_img : image, optional
         The mask, for the outline. By default the voxels where the map is not zero.
     threshold : float, optional
-        Values up to this size are not drawn. By default every value but zero is. Infinite, as the
-        threshold of a false discovery rate without a discovery: no finite value is.
+        Values up to this size are not drawn. By default, every value but zero is drawn. With an
+        infinite threshold, as of a false discovery rate without a discovery, no finite value is.
     display_mode : {"ortho", "x", "y", "z", "xz", "yx", "yz"}, default="ortho"
         The planes, by the axis they are perpendicular to.
     cut_coords : int, sequence of float or mapping, optional
-        Where to cut, in mm: (x, y, z) for "ortho"; places or their number for one plane; one each
-        for two planes; a mapping has the planes as keys. By default through the strongest values.
+        Where to cut, in mm: (x, y, z) for "ortho"; positions, or the number of cuts, for one plane;
+        one position for each of two planes; or a mapping with the planes as keys. By default
+        through the strongest values.
     vmax : float, optional
-        Value of the last colour, which infinite values have; by default the largest finite size in
-        the map.
+        Value of the last colour, which is also that of infinite values. By default the largest
+        finite size in the map.
     title : str, optional
         Written above.
     colorbar : bool, default=True
         Whether to draw the scale.
     label : str, optional
-        What the values are. By default what the map's sidecar, header or file name says, as
-        `threshold_stats_img` knows it: "z", "t", "F", "p"; "value" if none does.
+        What the values are. By default what the sidecar, header or file name of the map says (see
+        `threshold_stats_img`), such as "z", "t", "F" or "p", or "value" if none says it.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One axes a slice, in mm, labelled with its place, and one for the colour bar.
+        One axes for each slice, in mm, with its position, and one for the colour bar.
 
     Raises
     ------
     ValueError
-        If a parameter has none of the values above, or the map is known to hold p-values, of which
-        a threshold would show those that are no evidence.
+        If a parameter has none of the values above, or the map is known to hold p-values: large
+        p-values are no evidence.
     groupglm.errors.ImageError
         If an image cannot be read.
 
     Warns
     -----
     UserWarning
-        If `threshold` is infinite, or what is said of the map is contradictory.
+        If `threshold` is infinite, or sidecar, header and file name of the map contradict each
+        other.
 
     Examples
     --------

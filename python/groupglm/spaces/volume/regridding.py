@@ -44,12 +44,12 @@ def resample_img(
     img : str, os.PathLike or nibabel image
         A 3-D image, or a 4-D one, whose volumes are resampled one by one.
     target_affine : array, shape (3, 3) or (4, 4), optional
-        Voxel indices to millimetres. Three axes alone (3 x 3) give the grid that begins at the
-        corner of the image's bounding box and covers it; a 4 x 4 affine without `target_shape` the
-        grid that begins where the affine says and goes on to the end of the box. The image's own
-        grid by default.
+        The affine of the new grid, from voxel indices to millimetres. A 3 x 3 matrix gives the
+        axes: the grid then begins at the corner of the bounding box of the image and covers it. A
+        4 x 4 affine without `target_shape` says where the grid begins, and the grid ends at the end
+        of the bounding box. By default the grid of the image.
     target_shape : three ints, optional
-        Number of voxels along each axis; needs a 4 x 4 affine.
+        Number of voxels along each axis. It needs a 4 x 4 affine.
     interpolation : {"continuous", "linear", "nearest"}, default="continuous"
         Cubic spline, trilinear, or the nearest voxel (for labels and masks).
     clip : bool, default=True
@@ -59,8 +59,8 @@ def resample_img(
     Returns
     -------
     nibabel.nifti1.Nifti1Image
-        The image on the target grid, zero where `img` has no voxels; 3-D if `img` holds one volume.
-        float32, or float64 if `img` needs it; the nearest neighbour keeps integers that are not
+        The image on the target grid, zero where `img` has no voxels. It is 3-D if `img` holds one
+        volume. It is float32, or float64 if `img` needs it. "nearest" keeps integers that are not
         scaled.
 
     Raises
@@ -80,8 +80,9 @@ def resample_img(
 
     Notes
     -----
-    The same numbers as ``nilearn.image.resample_img``, except that infinite values stay infinite:
-    NaN and infinite values are kept by nearest neighbour, without any effect on others.
+    The numbers are those of ``nilearn.image.resample_img``, except that infinite values stay
+    infinite. NaN and infinite values are resampled by the nearest neighbour, and do not change
+    other values.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def resample_to(
     img : str, os.PathLike or nibabel image
         A 3-D image, or a 4-D one, whose volumes are resampled one by one.
     reference : str, os.PathLike or nibabel image
-        The image, 3-D or 4-D, whose voxels `img` gets; only its header is read.
+        The image, 3-D or 4-D, that has the new grid. Only its header is read.
     interpolation : {"continuous", "linear", "nearest"}, default="continuous"
         Cubic spline, trilinear, or the nearest voxel (for labels and masks).
     clip : bool, default=False
@@ -142,8 +143,8 @@ def resample_to(
 
     Notes
     -----
-    The same numbers as ``nilearn.image.resample_to_img``, which does not clip either, except that
-    infinite values stay infinite. The image is taken to be aligned: nothing is registered.
+    The numbers are those of ``nilearn.image.resample_to_img``, which does not clip either, except
+    that infinite values stay infinite. The images must be aligned already: nothing is registered.
 
     Examples
     --------

@@ -133,23 +133,24 @@ def smooth_img(
 
     The kernel is cut off at four standard deviations, and the image is mirrored at its faces, as
     SciPy and nilearn do. Missing values (NaN) stay missing and take part in no average: a voxel
-    beside them gets the weighted mean of the voxels that are present [1]_. (nilearn takes NaN for
-    zero, which pulls the rim of the brain towards zero.)
+    beside them gets the weighted mean of the values that are there [1]_. (In nilearn, NaN counts as
+    zero, which pulls the edge of the brain towards zero.)
 
     Parameters
     ----------
     imgs : image or iterable of images
-        File names or nibabel images, 3-D or 4-D; each volume of a 4-D image is smoothed by itself.
-        The images need not be on one grid.
+        File names or nibabel images, 3-D or 4-D. Each volume of a 4-D image is smoothed by itself.
+        The images may be on different grids.
     fwhm : float, sequence of 3 floats, or None
-        Full width at half maximum of the kernel, in mm: of all three axes, or of each axis of the
-        image. None or 0, also in a sequence, is no smoothing.
+        Full width at half maximum of the kernel in mm, for all axes, or for each axis of the image.
+        None or 0, also in a sequence, means no smoothing.
 
     Returns
     -------
     nibabel.nifti1.Nifti1Image or list of them
-        float32, or float64 where smoothed values leave its range, of the input's shape and affine;
-        a list if `imgs` is one. The header keeps units, repetition time and coordinate system.
+        Images of the same shape and affine, a list if `imgs` is a list. They are float32, or
+        float64 if float32 cannot hold the values. The header keeps units, repetition time and
+        coordinate system.
 
     Raises
     ------
