@@ -25,18 +25,10 @@ lint_imports_command()
 _CORE = ("cpp/include", "cpp/src", "tests/cpp")
 
 
-# Modules outside `spaces` that still know volumes. The list only shrinks: a module that has become
-# free of them must leave it, and none may be added.
+# Modules outside the folders of a kind of data that name one.
 _KNOW_VOLUMES = {
     # Tables: where public names are, and which folder draws which kind of data.
     "__init__.py", "plotting/__init__.py", "report/drawing.py",
-    # Names of files, which are those of NIfTI.
-    "bids/collecting.py", "bids/derivative.py", "bids/entities.py", "cli/commands/demo.py",
-    "cli/commands/threshold.py", "cli/options/maps.py", "cli/results/derived_files.py",
-    "cli/results/names.py", "cli/results/removal.py", "cli/results/study_results.py",
-    "cli/steps/bids_studies.py", "cli/steps/report_folder.py", "runtime/sidecars.py",
-    # An image given as the grid that others are brought to.
-    "cli/options/common.py",
 }  # fmt: skip
 # Folders that volumes are in: pictures, pages, and studies that are simulated as a user makes them.
 _OF_VOLUMES = ("spaces/", "plotting/volume/", "report/volume/", "datasets/")

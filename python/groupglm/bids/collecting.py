@@ -11,11 +11,13 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groupglm.bids.entities import IMAGES, OTHER_IMAGES, NamedFile, read_name, same_value, walk
+from groupglm.bids.entities import NamedFile, read_name, same_value, walk
 from groupglm.errors import ArgumentTypeError, in_quotes, printable, warn_caller
 from groupglm.messages import Text, arguments
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.paths import given_path
+from groupglm.spaces.files import UNREAD, endings, saved_endings
+from groupglm.spaces.registry import kind_of
 from groupglm.tabular.labels import plain_label
 
 if TYPE_CHECKING:
@@ -156,8 +158,8 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
     if not found:
         raise ValueError(
             f"derivatives {in_quotes(root)} holds no effect map of a subject "
-            "(sub-..._stat-effect_statmap"
-            f".nii.gz in it, in sub-* or in node-*/sub-*); {_instead(root, others)}"
+            f"(sub-..._stat-effect_statmap{' or '.join(saved_endings())} in it, in sub-* or in "
+            f"node-*/sub-*); {_instead(root, others)}"
         )
     return sorted(found, key=lambda file: str(file.path))
 
@@ -167,7 +169,7 @@ def _effect_map(entry: os.DirEntry[str], root: Path) -> NamedFile | None:
     if "_stat-effect_" not in entry.name or "_statmap." not in entry.name:
         return None
     file = read_name(Path(entry.path), root)
-    is_one = file is not None and file.extension in IMAGES and "sub" in file.entities
+    is_one = file is not None and file.extension in endings() and "sub" in file.entities
     return file if is_one else None
 
 
@@ -187,11 +189,11 @@ def _instead(root: Path, others: Sequence[Path]) -> str:
         file = read_name(path, root)
         if file is None:
             statistics["no entities in the name"] += 1
-        elif file.extension in OTHER_IMAGES:
-            statistics[f"{file.extension}, which is not read yet"] += 1
-        elif file.extension in IMAGES:
+        elif file.extension in endings():
             whose = "of subjects" if "sub" in file.entities else "of no subject"
             statistics[f"stat-{file.entities.get('stat', '?')} {whose}"] += 1
+        elif file.extension in UNREAD:
+            statistics[f"{file.extension}, which is not read yet"] += 1
     if statistics:
         listed = ", ".join(f"{n} {what}" for what, n in statistics.most_common(_MAX_SHOWN))
         return f"it holds other maps: {listed}"
@@ -259,7 +261,8 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
             + (
                 f"they differ in {_names(differing)}. " + _how_to_choose(files, differing)
                 if differing
-                else "their names have the same entities: keep one of them (.nii or .nii.gz)"
+                else "their names have the same entities: keep one of them "
+                f"({' or '.join(sorted(kind_of(maps[0].path).endings))})"
             )
         )
     if differing:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from groupglm.bids.json_objects import read_json
 from groupglm.errors import in_quotes
 from groupglm.runtime.naming import check_file_name
 from groupglm.runtime.writing import write_whole
+from groupglm.spaces.files import saved_endings
 
 __all__ = ["bids_uri", "check_output", "common_entities", "describe", "node_folder", "prefix_of"]
 
@@ -24,7 +25,7 @@ LINK = "maps"  # how BIDS URIs call the derivative that the maps came from
 # Of FitLins and nilearn; the specification has no names for statistical maps yet.
 _ORDER = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "res", "den")
 _IGNORED = (
-    "*_statmap.nii.gz", "*_statmap.json", "*_design.tsv", "*_design.json", "*_mask.nii.gz",
+    "*_statmap.{image}", "*_statmap.json", "*_design.tsv", "*_design.json", "*_mask.{image}",
     "*_mask.json", "*_clusters.tsv", "*_clusters.json", "*_permutations.npz", "*_model.groupglm",
     "*_model.json", "*_report.html", "*_report.html.json", "log.txt", "node-*",
 )  # fmt: skip
@@ -106,9 +107,16 @@ def describe(folder: Path, derivatives: Path) -> None:
     facts = _joined(read_json(path) if path.is_file() else {}, facts)
     write_whole(path, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
     before = ignored.read_bytes() if ignored.is_file() else b""
-    lines = [line.encode() for line in _IGNORED if line.encode() not in before.splitlines()]
+    lines = [line for line in _ignored() if line not in before.splitlines()]
     start = before if before.endswith(b"\n") or not before else before + b"\n"
     write_whole(ignored, start + b"".join(line + b"\n" for line in lines))
+
+
+def _ignored() -> Iterator[bytes]:
+    """Yield what validators skip: images of results, however they end, and what is beside them."""
+    for line in _IGNORED:
+        for ending in saved_endings() if "{image}" in line else ("",):
+            yield line.replace(".{image}", ending).encode()
 
 
 def _joined(found: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:

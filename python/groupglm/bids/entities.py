@@ -18,8 +18,6 @@ from groupglm.runtime.naming import slug
 
 __all__ = ["NamedFile", "fold", "read_name", "same_value", "walk"]
 
-IMAGES = (".nii.gz", ".nii")
-OTHER_IMAGES = (".dscalar.nii", ".func.gii", ".shape.gii")  # grayordinates, surfaces
 _FOLDERS = ("node-", "sub-", "ses-")  # folders that are entities
 _ALIASES = {"taskcontrast": "contrast"}  # HALFpipe's
 _MAX_DEPTH = 8  # node-x/sub-x/ses-x/func, and some more

@@ -14,7 +14,8 @@ from groupglm import _core
 from groupglm.errors import GridMismatchError, in_quotes, warn_caller
 from groupglm.messages import arguments, either
 from groupglm.runtime.naming import counted
-from groupglm.runtime.sidecars import describes, read_json, sidecar
+from groupglm.runtime.sidecars import describes, read_json
+from groupglm.spaces.files import sidecar
 from groupglm.spaces.registry import kind_of
 from groupglm.spaces.statistic import Statistic, number_of
 
@@ -50,7 +51,7 @@ class DegreesMap:
         degrees = degrees if isinstance(degrees, dict) else {}
         name = degrees.get("ResidualMap")
         # A name, and not a path to anywhere.
-        if not isinstance(name, str) or not kind_of(path).is_name_of_map(name):
+        if not isinstance(name, str) or not name.endswith(kind_of(path).endings):
             return None
         if "/" in name or "\\" in name or kind not in ("t", "F"):
             return None

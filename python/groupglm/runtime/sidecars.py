@@ -13,19 +13,11 @@ from typing import Any
 from groupglm.errors import in_quotes
 from groupglm.runtime.regular_files import naming, why_unreadable
 
-__all__ = ["content_facts", "describes", "has_content", "read_json", "sidecar"]
+__all__ = ["content_facts", "describes", "has_content", "read_json"]
 
 _MAX_BYTES = 10_000_000  # far above any that is written
 _COUNTS = ("NumberOfPermutations", "NumberAskedFor")
 _OBJECTS = ("Permutation", "Settings")
-
-
-def sidecar(path: Path) -> Path:
-    """Return the JSON file beside an image, a table or a model; a page's is ``page.html.json``."""
-    name = path.name
-    for ending in (".gz", ".nii", ".tsv", ".groupglm"):
-        name = name.removesuffix(ending)
-    return path.with_name(f"{name}.json")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

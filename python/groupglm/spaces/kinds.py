@@ -68,6 +68,11 @@ class Kind(Protocol):
         """Its name in a saved model, and of its spaces."""
         ...
 
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """How the names of its files may end; those of results have the first ending."""
+        ...
+
     def holds(self, given: object) -> bool:
         """Tell whether something is one input of this kind, or the name of its file."""
         ...
@@ -92,6 +97,14 @@ class Kind(Protocol):
         zero_is_missing: bool,
     ) -> Masking:
         """Check the options of masking and preparation, which have the names of the estimator."""
+        ...
+
+    def target_of(self, given: Any, name: str) -> tuple[Any, Any]:
+        """Return the ``target_affine`` and ``target_shape`` that bring inputs to an image's places.
+
+        The image is called `name` in messages; ValueError where inputs of this kind stay as they
+        lie.
+        """
         ...
 
     def load_space(self, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Space:
@@ -124,10 +137,6 @@ class Kind(Protocol):
 
     def said_by_map(self, given: Any) -> tuple[Statistic | None, str | None]:
         """Return what the file of a map says about its values, and of which contrast they are."""
-        ...
-
-    def is_name_of_map(self, name: str) -> bool:
-        """Tell whether a file of that name may be a map that this package has written."""
         ...
 
     def save(self, image: Any, path: Path) -> Path:

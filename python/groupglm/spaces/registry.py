@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Source
     from groupglm.spaces.kinds import Kind
 
-__all__ = ["kind_of", "kind_of_tag", "open_inputs", "register"]
+__all__ = ["kind_of", "kind_of_tag", "kinds", "open_inputs", "register"]
 
 _REGISTERED: list[Kind] = []  # the last one first
 
@@ -24,7 +24,7 @@ def register(kind: Kind) -> None:
     _REGISTERED.insert(0, kind)
 
 
-def _kinds() -> tuple[Kind, ...]:
+def kinds() -> tuple[Kind, ...]:
     """Return all kinds; the last one takes, or refuses in its own words, what no other knows."""
     from groupglm.spaces.volume import kind as volume
 
@@ -33,23 +33,22 @@ def _kinds() -> tuple[Kind, ...]:
 
 def kind_of(given: object) -> Kind:
     """Return the kind of data of an input, or of the first of several."""
-    kinds = _kinds()
+    known = kinds()
     first = given
     if isinstance(given, list | tuple) and given:
         first = given[0]
     pandas = sys.modules.get("pandas")  # a Series exists only if its caller has imported it
     if pandas is not None and isinstance(given, pandas.Series) and len(given):
         first = given.iloc[0]
-    return next((kind for kind in kinds[:-1] if kind.holds(first)), kinds[-1])
+    return next((kind for kind in known[:-1] if kind.holds(first)), known[-1])
 
 
 def kind_of_tag(tag: object) -> Kind:
     """Return the kind of data that a saved model names; ValueError if there is none."""
-    kinds = _kinds()
-    for kind in kinds:
+    for kind in kinds():
         if kind.tag == tag:
             return kind
-    known = ", ".join(repr(kind.tag) for kind in kinds)
+    known = ", ".join(repr(kind.tag) for kind in kinds())
     raise ValueError(f"space {tag!r}; this groupglm knows {known}")
 
 

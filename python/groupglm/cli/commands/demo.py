@@ -160,7 +160,7 @@ def _simulate(
             maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
         results = _results(study, maps, int(model.results_.df_residual))
         with _timed(seconds, "write"):
-            _write_maps(drafts, maps)
+            _write_maps(drafts, study, maps)
         with _timed(seconds, "report"):
             report = model.generate_report(list(study.effects), title="A simulated group study")
             report.save_as_html(drafts / "report.html")
@@ -197,7 +197,7 @@ def _refuse_occupied(output: Path) -> None:
 def _check_places(output: Path, drafts: Path, study: GroupStudy) -> None:
     """Refuse to replace what no demo wrote; remove what an earlier one wrote besides."""
     names = [path.relative_to(drafts).as_posix() for path in _files(drafts)]
-    names += [_map_name(name, suffix) for name in study.effects for suffix in _MAPS]
+    names += [_map_name(study, name, suffix) for name in study.effects for suffix in _MAPS]
     record = output / _RECORD
     names.append("report.html")
     check_ours([Member(output / name, record) for name in names], f"--output '{output}'")
@@ -237,26 +237,32 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     seconds[step] = time.perf_counter() - start
 
 
-def _map_name(contrast: str, suffix: str) -> str:
-    return f"maps/{contrast}_{suffix}.nii.gz"
+def _image_name(study: GroupStudy, stem: str) -> str:
+    from groupglm.spaces.registry import kind_of
+
+    return f"{stem}{kind_of(study.mask_img).endings[0]}"
+
+
+def _map_name(study: GroupStudy, contrast: str, suffix: str) -> str:
+    return _image_name(study, f"maps/{contrast}_{suffix}")
 
 
 def _write_study(folder: Path, study: GroupStudy) -> None:
     """Write mask and tables."""
     from groupglm.spaces.registry import kind_of
 
-    kind_of(study.mask_img).save(study.mask_img, folder / "mask.nii.gz")
+    kind_of(study.mask_img).save(study.mask_img, folder / _image_name(study, "mask"))
     study.design_matrix.to_csv(folder / "design_matrix.tsv", sep="\t", index=False)
     study.participants.to_csv(folder / "participants.tsv", sep="\t", index=False)
 
 
-def _write_maps(folder: Path, maps: Mapping[str, Mapping[str, Image]]) -> None:
+def _write_maps(folder: Path, study: GroupStudy, maps: Mapping[str, Mapping[str, Image]]) -> None:
     from groupglm.spaces.registry import kind_of
 
     for name, results in maps.items():
         for suffix, output_type in _MAPS.items():
             image = results[output_type]
-            kind_of(image).save(image, folder / _map_name(name, suffix))
+            kind_of(image).save(image, folder / _map_name(study, name, suffix))
 
 
 def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
@@ -341,18 +347,20 @@ def _say_times(seconds: Mapping[str, float], journal: Journal) -> None:
 def _say_next_steps(output: Path, study: GroupStudy, journal: Journal) -> None:
     n = len(study.paths)
     width = max(2, len(str(n)))
+    one = _image_name(study, f"images/sub-{{i:0{width}d}}_effect")
+    mask, patients = _image_name(study, "mask"), _image_name(study, "patients_z")
     journal.say(f"written to          {output}")
     journal.say()
     journal.say("Next: open the report in a browser")
     journal.say(f"    {output / 'report.html'}")
     journal.say("or a map in a viewer such as FSLeyes or MRIcroGL, for instance")
-    journal.say(f"    {output / 'maps' / 'group_z.nii.gz'}")
+    journal.say(f"    {output / _map_name(study, 'group', 'z')}")
     journal.say("or go on in Python:")
     journal.say(f"""
     from pathlib import Path
     from groupglm import SecondLevelModel
     demo = Path({str(output)!r})
-    images = [demo / f"images/sub-{{i:0{width}d}}_effect.nii.gz" for i in range(1, {n + 1})]
-    model = SecondLevelModel(mask_img=demo / "mask.nii.gz")
+    images = [demo / f"{one}" for i in range(1, {n + 1})]
+    model = SecondLevelModel(mask_img=demo / "{mask}")
     model.fit(images, design_matrix=demo / "design_matrix.tsv")
-    model.compute_contrast("intercept + group").to_filename(demo / "patients_z.nii.gz")""")
+    model.compute_contrast("intercept + group").to_filename(demo / "{patients}")""")

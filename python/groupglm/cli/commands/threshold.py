@@ -76,7 +76,7 @@ def threshold(
     made = Made(output, z_map, options)
     journal = Journal(as_json=as_json)
     read = [] if mask is None else [mask]
-    with journal.listening(), made.claimed(suffixes=(".nii", ".nii.gz"), read=read):
+    with journal.listening(), made.claimed(suffixes=made.map_endings, read=read):
         said = made.found(overwrite=overwrite)
         status = "written" if said is None else "skipped"
         if said is not None:

@@ -44,10 +44,9 @@ overwrite = click.option("--overwrite", is_flag=True, help="Redo what is there a
 def target_grid(target: Any) -> tuple[Any, Any]:
     """Return the affine and the shape that ``--target-affine`` asks for."""
     if isinstance(target, Path):
-        from groupglm.spaces.volume import open_image
+        from groupglm.spaces.registry import kind_of
 
-        grid = open_image(target, name="--target-affine").grid
-        return grid.affine, grid.shape
+        return kind_of(target).target_of(target, "--target-affine")
     if target is None:
         return None, None
     import numpy as np

@@ -10,6 +10,7 @@ from pathlib import Path
 from groupglm.cli.options.paths import expand
 from groupglm.messages import text_of
 from groupglm.runtime.regular_files import check_file
+from groupglm.spaces.files import saved_endings
 
 __all__ = ["collect_maps"]
 
@@ -71,7 +72,8 @@ def _files(text: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        raise ValueError(f"'{text}' is a folder; give files, or a glob such as '{text}/*.nii.gz'")
+        ending = saved_endings()[-1]
+        raise ValueError(f"'{text}' is a folder; give files, or a glob such as '{text}/*{ending}'")
     if not glob.has_magic(text):
         raise ValueError(f"there is no file '{text}'; MAPS are paths, globs, or a table of maps")
     found = [Path(name) for name in sorted(_expand(str(path)))]

@@ -15,7 +15,9 @@ from groupglm.cli.results.names import OF_CONTRAST, plain
 from groupglm.cli.results.provenance import fingerprint, software_versions
 from groupglm.cli.results.records import Target, check_described, publishing
 from groupglm.cli.results.sameness import made_by
-from groupglm.runtime.sidecars import read_json, sidecar
+from groupglm.runtime.sidecars import read_json
+from groupglm.spaces.files import sidecar
+from groupglm.spaces.registry import kind_of
 
 __all__ = ["Made"]
 
@@ -51,8 +53,13 @@ class Made:
         return Target(self.output, self.output.with_name(f"{self.output.name}.json"))
 
     @property
+    def map_endings(self) -> tuple[str, ...]:
+        """How a map that is made of the source may end."""
+        return tuple(sorted(kind_of(self.source).endings))
+
+    @property
     def _is_map(self) -> bool:
-        return self.output.name.lower().endswith((".nii", ".nii.gz"))
+        return self.output.name.lower().endswith(self.map_endings)
 
     @cached_property
     def _input(self) -> dict[str, str]:

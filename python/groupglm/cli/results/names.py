@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from groupglm.runtime.naming import check_file_name
 from groupglm.runtime.regular_files import why_no_folder
 from groupglm.runtime.rounding import for_json
-from groupglm.runtime.sidecars import read_json, sidecar
+from groupglm.runtime.sidecars import read_json
 from groupglm.runtime.writing import write_whole
+from groupglm.spaces.files import saved_endings, sidecar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ __all__ = [
 
 OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom", "Zeros")  # what all its sidecars say
 _MAX_LABEL = 120  # characters; a file system takes names of 255, and there is more in them
-_LONGEST_ENDING = "stat-z_desc-bonferroni0p0123456789_statmap.nii.gz.json"
+_LONGEST = "stat-z_desc-bonferroni0p0123456789_statmap"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,18 +84,25 @@ class Contrast:
 class Names:
     """How the files of a study are called: those of its contrasts begin with `prefix`.
 
-    `option` is how the command calls their folder.
+    `ending` is that of all images, `option` how the command calls their folder.
     """
 
+    ending: str
+    mask: str
+    n_observations: str
+    n_zeros: str
+    df_residual: str
     prefix: str = ""
     design: str = "design_matrix.tsv"
-    mask: str = "mask.nii.gz"
-    n_observations: str = "n_observations.nii.gz"
-    n_zeros: str = "n_zeros.nii.gz"
-    df_residual: str = "df_residual.nii.gz"
     model: str = "model.groupglm"
     report: str = "report.html"
     option: str = "--output"
+
+    @classmethod
+    def plain(cls, ending: str) -> Names:
+        """Return the names of a study that has a folder of its own."""
+        images = ("mask", "n_observations", "n_zeros", "df_residual")
+        return cls(ending, **{name: f"{name}{ending}" for name in images})
 
 
 def name_contrast(image: Image, contrast: Contrast) -> None:
@@ -150,6 +158,7 @@ def check_labels(
     prefixes: Iterable[str] = ("",),
 ) -> None:
     """Refuse contrasts whose files would have the same names, none, or too long ones."""
+    ending = max(saved_endings(), key=len)
     for contrast in contrasts:
         if not contrast.label:
             raise ValueError(
@@ -163,7 +172,7 @@ def check_labels(
             )
         for prefix in prefixes:
             check_file_name(
-                f"{prefix}contrast-{contrast.label}_{_LONGEST_ENDING}",
+                f"{prefix}contrast-{contrast.label}_{_LONGEST}{ending}.json",
                 f"a map of contrast {contrast.name[:40]!r}",
             )
     for label in _unique([contrast.label.lower() for contrast in contrasts]):

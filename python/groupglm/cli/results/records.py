@@ -14,8 +14,9 @@ from typing import Any
 from groupglm.cli.results.names import write_json
 from groupglm.cli.results.sameness import made_by
 from groupglm.runtime.paths import file_identity
-from groupglm.runtime.sidecars import content_facts, describes, has_content, read_json, sidecar
+from groupglm.runtime.sidecars import content_facts, describes, has_content, read_json
 from groupglm.runtime.writing import draft_folder, sync_folder
+from groupglm.spaces.files import sidecar
 
 __all__ = [
     "Member",

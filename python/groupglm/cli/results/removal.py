@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.cli.results.names import plain
 from groupglm.cli.results.records import PermutationTarget, Target
 from groupglm.cli.results.sameness import study_difference
-from groupglm.runtime.sidecars import sidecar
+from groupglm.spaces.files import map_of, sidecar
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
@@ -75,7 +75,7 @@ def _targets(record: Path, found: Mapping[str, Any], outputs: Outputs) -> Iterat
     if "Permutation" in found:
         beginning = f"{outputs.names.prefix}contrast-{_label(record, outputs)}"
         yield PermutationTarget.of(record.with_name(f"{beginning}_permutations.npz"))
-    yield Target.of(record.with_name(f"{stem}_statmap.nii.gz"))
+    yield Target.of(map_of(record))
 
 
 def _label(record: Path, outputs: Outputs) -> str:

@@ -19,7 +19,8 @@ from groupglm.cli.results.names import (
 )
 from groupglm.cli.results.records import Target, publishing
 from groupglm.cli.results.sameness import difference, made_by, study_difference
-from groupglm.runtime.sidecars import read_json, sidecar
+from groupglm.runtime.sidecars import read_json
+from groupglm.spaces.files import sidecar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ class Outputs:
 
     folder: Path
     facts: Mapping[str, Any]
-    names: Names = field(default_factory=Names)
+    names: Names
     _kept: dict[Path, Image] = field(default_factory=dict)
 
     def image(self, path: Path) -> Image | Path:
@@ -68,12 +69,12 @@ class Outputs:
         return self.folder / self.names.mask
 
     def contrast_path(self, contrast: Contrast, ending: str) -> Path:
-        """Return a file of a contrast, such as the one that ends in ``stat-z_statmap.nii.gz``."""
+        """Return a file of a contrast, such as the one that ends in ``_permutations.npz``."""
         return self.folder / f"{self.names.prefix}contrast-{contrast.label}_{ending}"
 
     def image_path(self, contrast: Contrast, kind: str) -> Path:
         """Return the file of one map of a contrast."""
-        return self.contrast_path(contrast, f"stat-{kind}_statmap.nii.gz")
+        return self.contrast_path(contrast, f"stat-{kind}_statmap{self.names.ending}")
 
     @property
     def shared_paths(self) -> list[Path]:

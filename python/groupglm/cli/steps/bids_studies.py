@@ -14,6 +14,7 @@ from groupglm.cli.options.study import RunOptions
 from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.steps.study_design import Study, check_estimable, make_study, read_contrasts
 from groupglm.runtime.naming import slug
+from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,6 +175,7 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
     design = _design(matched, options)
     prefix = prefix_of(entities)
     stem = f"{prefix}contrast-{first_level}_"
+    ending = kind_of(files[0].path).endings[0]
     return make_study(
         matched,
         design,
@@ -183,12 +185,13 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
         ],
         levels=_levels(matched, options),
         names=Names(
+            ending,
+            mask=f"{stem}mask{ending}",
+            n_observations=f"{stem}stat-nObservations_statmap{ending}",
+            n_zeros=f"{stem}stat-nZeros_statmap{ending}",
+            df_residual=f"{stem}stat-dof_statmap{ending}",
             prefix=prefix,
             design=f"{stem}design.tsv",
-            mask=f"{stem}mask.nii.gz",
-            n_observations=f"{stem}stat-nObservations_statmap.nii.gz",
-            n_zeros=f"{stem}stat-nZeros_statmap.nii.gz",
-            df_residual=f"{stem}stat-dof_statmap.nii.gz",
             model=f"{stem}model.groupglm",
             report=f"{stem}report.html",
             option="OUT",

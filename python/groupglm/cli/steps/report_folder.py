@@ -15,6 +15,7 @@ from groupglm.cli.results.sameness import made_by, study_difference
 from groupglm.cli.steps.permutation_tests import test_on_page
 from groupglm.report.permutation_test import PREFIX
 from groupglm.runtime.naming import slug
+from groupglm.spaces.files import map_of
 
 if TYPE_CHECKING:
     from groupglm.report import PermutationTest
@@ -93,8 +94,8 @@ class ModelFolder:
             kind = _permuted_kind(path)
             if kind and "Permutation" in facts and "NumberOfPermutations" in facts:
                 own = tests.setdefault(name, {"facts": facts, "files": {}})
-                own["files"][kind] = _image_of(path)
-                folder.read.append(_image_of(path))
+                own["files"][kind] = map_of(path)
+                folder.read.append(map_of(path))
         for name, own in tests.items():
             n_done, facts = own["facts"]["NumberOfPermutations"], own["facts"]["Permutation"]
             folder.permutations[name] = test_on_page(
@@ -124,11 +125,11 @@ def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict
     """Yield the sidecars of maps of the same study that are complete."""
     for path in sorted(model.parent.glob(f"*contrast-*{_ENDING}")):
         facts = _facts_of(path)
-        if facts is None or made_by(facts) is None or not _image_of(path).exists():
+        if facts is None or made_by(facts) is None or not map_of(path).exists():
             continue
         same_maps = facts.get("FirstLevel") == known.get("FirstLevel")
         if same_maps and "Contrast" in facts and study_difference(facts, known) is None:
-            check_described(_image_of(path))
+            check_described(map_of(path))
             yield path, facts
 
 
@@ -154,11 +155,6 @@ def _agreed(given: _T | None, found: Mapping[_T, str], default: _T, what: str, o
             f"has one; give {option}"
         )
     return next(iter(found), default)
-
-
-def _image_of(record: Path) -> Path:
-    """Return the map that a sidecar is of."""
-    return record.with_name(f"{record.name.removesuffix('.json')}.nii.gz")
 
 
 def _contrast(facts: Mapping[str, Any]) -> Contrast:

@@ -12,6 +12,7 @@ from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.results.provenance import design_hash, input_list_hash, software_versions
 from groupglm.cli.steps.design_notes import notes_on
 from groupglm.runtime.naming import counted, slug
+from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,10 +48,10 @@ class Study:
         What is to be tested.
     left_out : tuple of str
         Maps and rows that have no counterpart, and subjects that lack a value, in words.
-    levels : mapping of str to mapping of str to int
-        Number of subjects at each level of the design's categories.
     names : Names
         How its files are called.
+    levels : mapping of str to mapping of str to int
+        Number of subjects at each level of the design's categories.
     origin : mapping
         What its sidecars say of where the maps come from.
     """
@@ -61,8 +62,8 @@ class Study:
     df_residual: int
     contrasts: list[Contrast]
     left_out: tuple[str, ...]
+    names: Names
     levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    names: Names = field(default_factory=Names)
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self, n_rows: int = 5) -> str:
@@ -173,6 +174,7 @@ def make_study(
     from groupglm.design.matrix import check_design_matrix, report_collinearity
     from groupglm.models.ols import OLS
 
+    ending = kind_of(next(iter(matched.maps.values()))).endings[0]
     matrix = check_design_matrix(design, len(matched.maps))
     columns = tuple(str(name) for name in design.columns)
     plan = OLS.prepare(matrix, columns)
@@ -186,7 +188,7 @@ def make_study(
         contrasts=contrasts,
         left_out=matched.left_out,
         levels=levels,
-        names=names or Names(),
+        names=names or Names.plain(ending),
         origin=origin or {},
     )
 

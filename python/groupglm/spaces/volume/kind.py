@@ -30,14 +30,13 @@ from groupglm.spaces.volume.intent import descrip_of
 from groupglm.spaces.volume.maps import (
     differs_from_background,
     inside_mask,
-    is_name_of_map,
     open_map,
     said_by_map,
 )
 from groupglm.spaces.volume.masking import VolumeMasking
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.computed import ComputedVolume
-from groupglm.spaces.volume.reading.opening import open_images
+from groupglm.spaces.volume.reading.opening import open_image, open_images
 from groupglm.spaces.volume.reading.source import VolumeSource
 from groupglm.spaces.volume.saving import as_saved, save_image
 from groupglm.spaces.volume.space import VolumeSpace
@@ -49,11 +48,11 @@ __all__ = [
     "as_saved",
     "computed",
     "differs_from_background",
+    "endings",
     "file_of",
     "foreign_space",
     "holds",
     "inside_mask",
-    "is_name_of_map",
     "load_space",
     "masking",
     "open_inputs",
@@ -63,9 +62,11 @@ __all__ = [
     "said_by_map",
     "save",
     "tag",
+    "target_of",
 ]
 
 tag = "volume"
+endings = (".nii.gz", ".nii")
 
 _FACTS: dict[str, Check] = {
     "shape": list_of(is_whole, 3),
@@ -139,6 +140,12 @@ def masking(
     return VolumeMasking.resolve(
         mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing=zero_is_missing
     )
+
+
+def target_of(given: Any, name: str) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+    """Return affine and shape of an image's grid."""
+    grid = open_image(given, name=name).grid
+    return grid.affine, grid.shape
 
 
 def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> VolumeSpace:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.statistic import Statistic
     from groupglm.spaces.volume.reading.source import VolumeSource
 
-__all__ = ["differs_from_background", "inside_mask", "is_name_of_map", "open_map", "said_by_map"]
+__all__ = ["differs_from_background", "inside_mask", "open_map", "said_by_map"]
 
 
 def open_map(given: Any, name: str) -> tuple[VolumeSource, VolumeSpace]:
@@ -56,8 +56,3 @@ def said_by_map(given: Any) -> tuple[Statistic | None, str | None]:
     """Return what a volume's header says that its values are, and the name of the contrast."""
     header = header_of(given)
     return (None, None) if header is None else (statistic_of_header(header), contrast_of(header))
-
-
-def is_name_of_map(name: str) -> bool:
-    """Tell whether maps of voxels that this package writes may have such a name."""
-    return name.endswith((".nii", ".nii.gz"))

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How files of images end, of all kinds of data there are, and what lies beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from groupglm.spaces.registry import kinds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["UNREAD", "endings", "map_of", "saved_endings", "sidecar"]
+
+UNREAD = (".dscalar.nii", ".func.gii", ".shape.gii")
+"""Endings of grayordinates and surfaces, which are named in messages until a kind reads them."""
+
+_OTHERS = (".tsv", ".groupglm")  # a page's sidecar is called page.html.json
+
+
+def endings() -> tuple[str, ...]:
+    """Return all endings that images may have."""
+    return tuple(ending for kind in kinds() for ending in kind.endings)
+
+
+def saved_endings() -> tuple[str, ...]:
+    """Return the ending that results of each kind of data are saved under."""
+    return tuple(kind.endings[0] for kind in kinds())
+
+
+def sidecar(path: Path) -> Path:
+    """Return the JSON file beside an image, a table or a model; a page's is ``page.html.json``."""
+    # The longest first: what is before .nii.gz is the name, and not what is before .gz.
+    known = sorted((*endings(), *_OTHERS), key=len, reverse=True)
+    ending = next((own for own in known if path.name.endswith(own)), "")
+    return path.with_name(f"{path.name.removesuffix(ending)}.json")
+
+
+def map_of(record: Path) -> Path:
+    """Return the map of results that a sidecar is of: of all that it may be, the one there is."""
+    stem = record.name.removesuffix(".json")
+    maps = [record.with_name(f"{stem}{ending}") for ending in saved_endings()]
+    return next((path for path in maps if path.exists()), maps[-1])
