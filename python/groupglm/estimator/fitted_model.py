@@ -13,7 +13,7 @@ from groupglm.design.contrasts import contrast_matrix
 from groupglm.estimator.description import describe
 from groupglm.estimator.reporting import make_report
 from groupglm.estimator.saving import load_model, save_model
-from groupglm.group.fitted_group import VolumeMasker, statistic_of
+from groupglm.group.fitted_group import FittedMasker, statistic_of
 from groupglm.inputs import maps_of_one_kind
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.paths import given_path, refuse_inputs
@@ -182,10 +182,10 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self._group.space.value_names()
 
     @property
-    def masker_(self) -> VolumeMasker:
+    def masker_(self) -> FittedMasker:
         """Images to rows inside the mask and back: ``mask_img_``, ``transform``, its inverse."""
         group = self._group
-        return VolumeMasker(group.space, group.result.n_threads, group.fill)
+        return FittedMasker(group.space, group.result.n_threads, group.fill)
 
     @property
     def mask_img_(self) -> Image:

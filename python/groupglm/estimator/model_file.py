@@ -245,7 +245,7 @@ def unpack_fit(
         _check_design(X, names, int(facts["n_rows"]), n_images)
         space = kind_of_tag(facts["space"]["kind"]).load_space(facts["space"], members)
         if zeros is not None:
-            _check_zeros(zeros, space.n_values, len(facts["images"]))
+            _check_zeros(zeros, space, len(facts["images"]))
         fit = model.load(X, names, members, n_values=space.n_values, n_threads=n_threads)
     except KeyError as error:
         raise damaged(path, f"it lacks {error}") from error
@@ -265,7 +265,8 @@ def _check_design(X: NDArray[Any], names: tuple[str, ...], n_rows: int, n_images
         raise ValueError("its design is not finite")
 
 
-def _check_zeros(zeros: NDArray[Any], n_values: int, n_inputs: int) -> None:
+def _check_zeros(zeros: NDArray[Any], space: Space, n_inputs: int) -> None:
+    n_values, (_, many) = space.n_values, space.place_words
     check_type("zeros", zeros, "int32", 1)
     if zeros.shape != (n_values,) or not ((zeros >= 0) & (zeros <= n_inputs)).all():
-        raise ValueError(f"its numbers of zeros do not fit {n_values} voxels and {n_inputs} images")
+        raise ValueError(f"its numbers of zeros do not fit {n_values} {many} and {n_inputs} images")

@@ -139,8 +139,9 @@ def fit_kind(
     if plan.rank == len(names):
         report_collinearity(matrix, names)
     group = fit_group(sources, plan, options)
+    _, many = group.space.place_words
     options.progress.result(
         f"Computation of second level model done: {len(sources)} images at "
-        f"{group.space.n_values} voxels in {time.perf_counter() - start:.2f} s."
+        f"{group.space.n_values} {many} in {time.perf_counter() - start:.2f} s."
     )
     return group, frame.copy()

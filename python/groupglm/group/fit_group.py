@@ -110,7 +110,7 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
         fit = _read(sources, everywhere, plan, options)
         mean = _mean_of(plan.finish(fit.seen, options.n_threads))
         fit = fit.restrict(_background(everywhere, *mean, len(plan.X), plan.rank))
-    options.progress.stage(f"The mask has {fit.space.n_values} voxels.")
+    options.progress.stage(f"The mask has {fit.space.n_values} {fit.space.place_words[1]}.")
     if fit.seen.n_missing and options.missing in ("raise", "intersect"):
         fit = _complete_voxels(fit, plan, options)
     result = plan.finish(fit.seen, options.n_threads)
@@ -210,9 +210,11 @@ def _read(
         kept = RowStore(len(sources), space.n_values, row_dtype(sources), memory_budget=room)
         kept_bytes = kept.bytes_in_memory
 
+    _, places = space.place_words
+
     def check_missing(n_missing: int) -> None:
         bytes_now = needed(n_missing) + kept_bytes
-        refuse_missing_beyond(options.memory_budget, n_missing, needed=bytes_now)
+        refuse_missing_beyond(options.memory_budget, n_missing, places, needed=bytes_now)
 
     with options.progress.bar(len(sources), "images") as advance:
         seen = accumulate(
@@ -241,6 +243,7 @@ def _batch_bytes(
         options.memory_budget,
         BATCH_BYTES,
         n_values=space.n_values,
+        places=space.place_words[1],
         n_columns=plan.X.shape[1],
         row_bytes=row_dtype(sources).itemsize * space.n_values * plan.model.rows_per_image,
         n_threads=options.n_threads,
@@ -333,21 +336,22 @@ def _complete_voxels(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
     complete = np.broadcast_to(
         plan.finish(fit.seen, options.n_threads).n_observations == len(plan.X), fit.space.n_values
     )
+    one, many = fit.space.place_words
     if options.missing == "raise" and not complete.all():
         zeros = " other than zero" if options.masking.zero_is_missing else ""
         raise ValueError(
             argument("missing", "raise")
-            + f", and {np.count_nonzero(~complete)} of {fit.space.n_values} voxels lack a value"
+            + f", and {np.count_nonzero(~complete)} of {fit.space.n_values} {many} lack a value"
             + f"{zeros} in some image; give "
             + argument("missing", "omit")
-            + " to leave the values out voxel by voxel, or "
+            + f" to leave the values out {one} by {one}, or "
             + argument("missing", "intersect")
-            + " to leave the voxels out"
+            + f" to leave the {many} out"
         )
     if not complete.any():
         raise ValueError(
             argument("missing", "intersect")
-            + " leaves no voxel: none has a value in every image; give "
+            + f" leaves no {one}: none has a value in every image; give "
             + argument("missing", "omit")
             + ", or leave out images that cover little"
         )

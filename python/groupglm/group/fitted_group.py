@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One group of images fitted, and turned back into images: `FittedGroup`, `VolumeMasker`."""
+"""One group of images fitted, and turned back into images: `FittedGroup`, `FittedMasker`."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from groupglm.models.base import Fit
     from groupglm.spaces.base import RowStream, Source, Space
 
-__all__ = ["MISSING", "FittedGroup", "Missing", "PartialZeros", "VolumeMasker", "statistic_of"]
+__all__ = ["MISSING", "FittedGroup", "FittedMasker", "Missing", "PartialZeros", "statistic_of"]
 
 Missing = Literal["omit", "zero", "raise", "intersect"]
 MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
@@ -47,12 +47,15 @@ class PartialZeros:
         Those of them where one image alone has another value.
     are_missing : bool
         Whether the zeros were taken for missing values.
+    places : str, default="voxels"
+        What places of the data are called.
     """
 
     n_voxels: int
     n_partial: int
     n_single: int
     are_missing: bool
+    places: str = field(default="voxels", repr=False)
 
     def sentence(self, images: str = "images") -> str:
         """Say it in words, without a full stop.
@@ -69,8 +72,8 @@ class PartialZeros:
         """
         verb = "is" if self.n_partial == 1 else "are"
         return (
-            f"{self.n_partial:,} of {self.n_voxels:,} voxels {verb} exactly zero in some {images} "
-            f"but not in others, {self.n_single:,} of them in all {images} but one"
+            f"{self.n_partial:,} of {self.n_voxels:,} {self.places} {verb} exactly zero in some "
+            f"{images} but not in others, {self.n_single:,} of them in all {images} but one"
         )
 
 
@@ -133,6 +136,7 @@ class FittedGroup:
             n_partial=int(np.count_nonzero(partial)),
             n_single=int(np.count_nonzero(partial & (n_measured == 1))),
             are_missing=self.zero_is_missing,
+            places=self.space.place_words[1],
         )
 
     def n_zeros_image(self) -> Any:
@@ -216,7 +220,7 @@ def statistic_of(result: ContrastResult, output_type: str) -> Statistic:
 
 
 @dataclass(frozen=True, eq=False)
-class VolumeMasker:
+class FittedMasker:
     """Images to rows of values inside the mask of a fit, and back.
 
     Parameters

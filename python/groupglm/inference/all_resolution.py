@@ -129,7 +129,7 @@ def cluster_level_inference(
     )
     space = stat_map.space
     found = discoveries_of(stat_map.values, alpha, two_sided=two_sided)
-    progress.result(f"Hommel's value: {found.hommel} of {stat_map.n_tested} voxels")
+    progress.result(f"Hommel's value: {found.hommel} of {stat_map.n_tested} {space.place_words[1]}")
     row = np.zeros(space.n_values)
     for height in thresholds:
         proportions, n_clusters = discovery_proportions(
@@ -303,8 +303,9 @@ def _report_nothing(stat_map: StatMap, threshold: float, *, two_sided: bool) -> 
             "the image is all zero"
         )
         return
+    one, _ = stat_map.space.place_words
     warn_caller(
-        f"{stat_map.name}: no voxel is beyond threshold={threshold:g} (the most extreme of "
+        f"{stat_map.name}: no {one} is beyond threshold={threshold:g} (the most extreme of "
         f"{stat_map.n_tested} is {largest:.4g}), so there is no cluster and the image is all zero; "
         "give a lower threshold: the bounds hold whatever it is"
     )

@@ -380,7 +380,7 @@ def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> No
             f"discovery rate where there is no discovery: the most extreme value is {extreme:.4g}"
         )
         return
-    of_size = f" of {smallest:g} voxels or more" if smallest > 1 else ""
+    of_size = f" of {smallest:g} {stat_map.space.unit} or more" if smallest > 1 else ""
     scale = "; all its values lie between 0 and 1, as p-values do: give the map of z-scores"
     warn_caller(
         f"{stat_map.name}: no cluster{of_size} {beyond} {threshold:g}: the most extreme value is "

@@ -80,7 +80,7 @@ class DegreesMap:
         wrong = int(np.count_nonzero(~(degrees[tested] > 0)))
         if wrong:
             raise ValueError(
-                f"{name}: {counted(wrong, 'voxel')} with a statistic "
+                f"{name}: {counted(wrong, *space.place_words)} with a statistic "
                 f"{'has' if wrong == 1 else 'have'} no degrees of freedom in {self.path.name}; "
                 "write both anew"
             )
@@ -222,11 +222,12 @@ def _converted(
     elif df:
         z = _z_scores(values, df[0] if letter == "F" else None, df[-1])
     else:
+        one, _ = space.place_words
         numbers = "(df,)" if letter == "t" else "(df_numerator, df_residual)"
         raise scale.refuse(
             name,
             "its degrees of freedom are said neither by its sidecar nor by its header, or differ "
-            "from voxel to voxel without a map of them beside it; write them by nibabel, "
+            f"from {one} to {one} without a map of them beside it; write them by nibabel, "
             f"image.header.set_intent('{letter.lower()} test', {numbers}), or ",
         )
     by_map = (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.inference.stat_map import StatMap
+    from groupglm.spaces.base import Space
 
 __all__ = ["places_of_regions"]
 
@@ -32,13 +33,14 @@ def places_of_regions(regions: Any, stat_map: StatMap) -> dict[Hashable, NDArray
     else:
         sizes, places = _from_atlas(regions, stat_map)
     if not any(size for size in sizes.values()):
+        one, _ = stat_map.space.place_words
         raise ArgumentError(
             "regions",
-            "no voxel: everything is zero or NaN",
+            f"no {one}: everything is zero or NaN",
             remedy="give an image of whole numbers, or masks, that are not zero inside the regions",
             verb="holds",
         )
-    _report_untested(sizes, places)
+    _report_untested(sizes, places, stat_map.space)
     return places
 
 
@@ -58,13 +60,14 @@ def _from_atlas(atlas: Any, stat_map: StatMap) -> _Regions:
     numbers = _read(atlas, "regions", stat_map)
     broken = numbers[numbers != np.rint(numbers)]
     if broken.size:
+        one, _ = stat_map.space.place_words
         raise ArgumentError(
             "regions",
             (
                 f"values such as {broken[0]:g}, but an image of regions needs a whole number a "
                 "region and zero outside"
             ),
-            remedy="threshold it first, or resample an atlas to the nearest voxel",
+            remedy=f"threshold it first, or resample an atlas to the nearest {one}",
             verb="has",
         )
     names, counts = np.unique(numbers[numbers != 0], return_counts=True)
@@ -81,9 +84,10 @@ def _read(image: Any, name: str, stat_map: StatMap) -> NDArray[np.float64]:
     source, everywhere = kind_of(image).open_map(image, name)
     difference = source.difference(stat_map.everywhere)
     if difference is not None:
+        one, _ = everywhere.place_words
         raise GridMismatchError(
             f"{source.name}: the region is not on the grid of {stat_map.name}: {difference}; "
-            "resample it to that grid (to the nearest voxel)"
+            f"resample it to that grid (to the nearest {one})"
         )
     values = np.empty(everywhere.n_values)
     everywhere.read_stored(source, values)
@@ -91,24 +95,27 @@ def _read(image: Any, name: str, stat_map: StatMap) -> NDArray[np.float64]:
     return values
 
 
-def _report_untested(sizes: dict[Any, int], places: dict[Any, NDArray[np.intp]]) -> None:
+def _report_untested(
+    sizes: dict[Any, int], places: dict[Any, NDArray[np.intp]], space: Space
+) -> None:
+    one, many = space.place_words
     lost = {name: size - len(places[name]) for name, size in sizes.items()}
     partly = {name: n for name, n in lost.items() if 0 < n < sizes[name]}
     if not any(len(place) for place in places.values()):
         raise ValueError(
-            "no region has a tested voxel: they lie outside the mask, or where the map is NaN; "
+            f"no region has a tested {one}: they lie outside the mask, or where the map is NaN; "
             "give regions inside the mask, or a mask_img that covers them"
         )
     empty = [name for name, place in places.items() if len(place) == 0]
     if partly:
         warn_caller(
-            f"{_regions_have(partly)} voxels that are not tested, because they lie outside the "
+            f"{_regions_have(partly)} {many} that are not tested, because they lie outside the "
             "mask or the map is NaN there; the bounds are of the others: "
             + _listed([f"{name!r} ({n} of {sizes[name]})" for name, n in partly.items()])
         )
     if empty:
         warn_caller(
-            f"{_regions_have(empty)} no tested voxel, so nothing is known of them: "
+            f"{_regions_have(empty)} no tested {one}, so nothing is known of them: "
             + _listed([repr(name) for name in empty])
         )
 

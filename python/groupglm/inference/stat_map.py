@@ -156,7 +156,7 @@ def read_stat_map(
             "how the map was made"
         )
     if inside is None:
-        _refuse_constant(source.name, whole[~missing])
+        _refuse_constant(source.name, whole[~missing], everywhere)
         inside = kind.differs_from_background(everywhere, whole)
     n_lost = int((inside & missing).sum())
     if whole_grid:
@@ -164,7 +164,7 @@ def read_stat_map(
     space = everywhere if inside.all() else everywhere.restrict(inside)
     values = whole[inside]
     tested = ~np.isnan(values)
-    _report_untested(source.name, n_lost, tested)
+    _report_untested(source.name, n_lost, tested, space)
     return StatMap(source.name, space, values, tested, source.dtype, everywhere, inside, scale)
 
 
@@ -184,15 +184,17 @@ def read_nonzero_map(image: Any, name: str) -> StatMap:
     return StatMap(source.name, space, whole[shown], tested, source.dtype, everywhere, shown, scale)
 
 
-def _refuse_constant(name: str, values: NDArray[np.float64]) -> None:
+def _refuse_constant(name: str, values: NDArray[np.float64], space: Space) -> None:
     if values.min() == values.max():
+        one, _ = space.place_words
         raise ValueError(
-            f"{name}: the map is {values[0]:g} at every voxel, so there is nothing to test; "
+            f"{name}: the map is {values[0]:g} at every {one}, so there is nothing to test; "
             "check how it was made"
         )
 
 
-def _report_untested(name: str, n_lost: int, tested: NDArray[np.bool_]) -> None:
+def _report_untested(name: str, n_lost: int, tested: NDArray[np.bool_], space: Space) -> None:
+    one, many = space.place_words
     if not tested.any():
         raise ImageError(
             f"{name}: all {tested.size} values inside the mask are NaN, so there is nothing to "
@@ -200,8 +202,8 @@ def _report_untested(name: str, n_lost: int, tested: NDArray[np.bool_]) -> None:
         )
     if n_lost:
         warn_caller(
-            f"{name}: {counted(n_lost, 'voxel')} inside the mask "
-            f"{'is' if n_lost == 1 else 'are'} NaN, and so not tested: such voxels do not count "
+            f"{name}: {counted(n_lost, one, many)} inside the mask "
+            f"{'is' if n_lost == 1 else 'are'} NaN, and so not tested: such {many} do not count "
             "among the tests, belong to no cluster, and are NaN in images made from the map; leave "
             "them out of the mask to be rid of this warning"
         )

@@ -23,6 +23,7 @@ from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.messages import argument, arguments
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.naming import counted
+from groupglm.spaces.wording import extent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -240,10 +241,11 @@ def threshold_map(
     if kept.n_passed == 0:
         _warn_nothing_survives(stat_map, used, two_sided=two_sided)
     elif kept.largest < smallest:
+        words = stat_map.space.place_words
+        size = extent(kept.largest, stat_map.space)
         warn_caller(
-            f"{stat_map.name}: nothing survives: {counted(kept.n_passed, 'voxel')} at {used:.4g} "
-            f"or beyond, but the largest cluster has {counted(int(kept.largest), 'voxel')}, fewer "
-            "than "
+            f"{stat_map.name}: nothing survives: {counted(kept.n_passed, *words)} at {used:.4g} "
+            f"or beyond, but the largest cluster has {size}, fewer than "
             + argument("cluster_threshold", shown=f"{smallest:g}")
             + "; the image is all zero"
         )
@@ -326,8 +328,9 @@ def _warn_nothing_survives(stat_map: StatMap, threshold: float, *, two_sided: bo
         extreme = f"the largest value is {stat_map.tests.max():.4g}"
     else:
         extreme = f"the smallest value is {stat_map.tests.min():.4g}"
+    one, many = stat_map.space.place_words
     needed = (
-        "no voxel is a discovery" if math.isinf(threshold) else f"the threshold is {threshold:.4g}"
+        f"no {one} is a discovery" if math.isinf(threshold) else f"the threshold is {threshold:.4g}"
     )
     scale = (
         "; all values lie between 0 and 1, as p-values do: give the map of z-scores"
@@ -338,5 +341,5 @@ def _warn_nothing_survives(stat_map: StatMap, threshold: float, *, two_sided: bo
     verdict = "there is no evidence at this level"
     warn_caller(
         f"{stat_map.name}: nothing survives: {needed}, and {extreme} of {stat_map.n_tested} "
-        f"voxels{scale}; the image is all zero. {doubt}{verdict if doubt else verdict.capitalize()}"
+        f"{many}{scale}; the image is all zero. {doubt}{verdict if doubt else verdict.capitalize()}"
     )

@@ -16,11 +16,11 @@ from groupglm.runtime.arguments import check_truth, real_array, real_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from groupglm.spaces.images import ImageLike
 
-__all__ = ["plot_histogram"]
+__all__ = ["draw_histogram", "plot_histogram"]
 
 _N_BINS = 80
 
@@ -77,15 +77,30 @@ def plot_histogram(
     'z'
     """
     both = check_truth("two_sided", two_sided)
-    axis_label = "z"
+    axis_label, places = "z", "voxels"
     if isinstance(z, str | os.PathLike) or hasattr(z, "get_filename"):
         stat_map = read_nonzero_map(z, "z").as_z()
-        z = stat_map.tests
+        z, (_, places) = stat_map.tests, stat_map.space.place_words
         if stat_map.scale is not None and stat_map.scale.statistic.of_f:
             both, axis_label = False, "z of F, one tail"
     values: Any = np.ravel(real_array("z", z, missing=True)).astype(np.float64)
     if threshold is not None:
         threshold = real_number("threshold", threshold, infinite=True)
+    return draw_histogram(
+        values, threshold, places, two_sided=both, title=title, axis_label=axis_label
+    )
+
+
+def draw_histogram(
+    values: NDArray[np.float64],
+    threshold: float | None,
+    places: str,
+    *,
+    two_sided: bool,
+    title: str | None = None,
+    axis_label: str = "z",
+) -> Figure:
+    """Draw z scores of places that are called so; see `plot_histogram`."""
     n_infinite = int(np.isinf(values).sum())
     values = values[np.isfinite(values)]
     if threshold is not None and np.isinf(threshold):
@@ -99,13 +114,13 @@ def plot_histogram(
     figure, ax = new_chart(4.6, 3.2, title)
     ax.hist(
         values, bins=_N_BINS, range=(low, high), density=True, color=BLUE, alpha=0.6,
-        histtype="stepfilled", label=f"{values.size:,} voxels",
+        histtype="stepfilled", label=f"{values.size:,} {places}",
     )  # fmt: skip
-    places = np.linspace(low, high, 400)
-    density = np.exp(-(places**2) / 2) / np.sqrt(2 * np.pi)
-    ax.plot(places, density, color=INK, lw=1.4, label="standard normal")
+    along = np.linspace(low, high, 400)
+    density = np.exp(-(along**2) / 2) / np.sqrt(2 * np.pi)
+    ax.plot(along, density, color=INK, lw=1.4, label="standard normal")
     if threshold is not None:
-        for number, limit in enumerate([threshold, -threshold][: 2 if both else 1]):
+        for number, limit in enumerate([threshold, -threshold][: 2 if two_sided else 1]):
             label = f"threshold {threshold:.2f}" if number == 0 else None
             ax.axvline(limit, color=ORANGE, lw=1.4, ls="--", label=label)
     ax.set_xlabel(f"{axis_label} ({n_infinite:,} more are infinite)" if n_infinite else axis_label)

@@ -12,7 +12,7 @@ from groupglm.design.origins import origins_of
 from groupglm.inference.cluster_table import strongest_first
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.contrast import plot_contrast_matrix
-from groupglm.plotting.histogram import plot_histogram
+from groupglm.plotting.histogram import draw_histogram
 from groupglm.plotting.peak import draw_peak
 from groupglm.plotting.reading_terms import read_terms
 from groupglm.report import words
@@ -93,12 +93,13 @@ def _histogram(finding: Finding) -> Picture | None:
     if finite.size == 0:
         return None
     limit = finding.threshold if math.isfinite(finding.threshold) else None
-    figure = plot_histogram(z, threshold=limit, two_sided=finding.two_sided)
+    _, many = finding.space.place_words
+    figure = draw_histogram(z, limit, many, two_sided=finding.two_sided)
     mean, sd = float(finite.mean()), float(finite.std())
     n_infinite = int(np.isinf(z).sum())
     others = f"; those of {n_infinite:,} more are infinite" if n_infinite else ""
     text = (
-        f"z scores of {finite.size:,} voxels have mean {words.number(mean)} and standard deviation "
+        f"z scores of {finite.size:,} {many} have mean {words.number(mean)} and standard deviation "
         f"{sd:.2f}{others}; without any effect 0 and 1 are expected."
     )
     if finding.result.stat_type == "F":

@@ -84,8 +84,8 @@ def _zeros(group: FittedGroup, wording: Wording) -> str:
     treated = (
         "They were taken for missing values (" + argument("zero_is_missing") + ")."
         if zeros.are_missing
-        else "They count as values. If they stand for voxels outside a subject's brain, leave them "
-        "out by " + argument("zero_is_missing", True) + "."
+        else f"They count as values. If they stand for {zeros.places} outside a subject's brain, "
+        "leave them out by " + argument("zero_is_missing", True) + "."
     )
     return f"{zeros.sentence()}. {wording(treated)}"
 

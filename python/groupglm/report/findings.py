@@ -140,10 +140,10 @@ def find(
     two_sided = options.two_sided and result.stat_type == "t"
     z = result.z_score
     if np.isnan(z).all():
+        one, _ = group.space.place_words
         raise ValueError(
-            f"contrast {printable(name)}: no voxel has a statistic, because nowhere do the "
-            "images that have a "
-            "value there suffice to estimate it; leave it out of the report"
+            f"contrast {printable(name)}: no {one} has a statistic, because nowhere do the images "
+            "that have a value there suffice to estimate it; leave it out of the report"
         )
     # As an image of `compute_contrast` holds them: the page finds what its reader finds there.
     shown = narrowed(z)

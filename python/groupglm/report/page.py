@@ -103,7 +103,9 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
     context = {
         "title": options.title or f"Group analysis of {len(group.sources)} images",
         "summary": words.summary(group, quality),
-        "corrections": [words.correction(own) for own in request.corrections] if findings else [],
+        "corrections": [words.correction(own, group.space) for own in request.corrections]
+        if findings
+        else [],
         "methods": _methods(drawing, contrasts, request, versions),
         "references": [
             *words.references(group, request.corrections),
@@ -111,6 +113,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         ],
         "data": data_section(group, quality, request.wording),
         "space": drawing.facts(),
+        "places": group.space.place_words[1],
         "mask_picture": drawing.mask_picture(),
         "note": drawing.note,
         "design": design_section(group, design),

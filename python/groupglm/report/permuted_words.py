@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["explanation", "headline", "methods", "references", "shown_where", "title"]
 
 _KINDS = {
-    "voxel": "voxels",
     "size": "cluster sizes",
     "mass": "cluster masses",
     "tfce": "threshold-free cluster enhancement",
 }
 _MAXIMA = {
-    "voxel": "statistic of a voxel",
     "size": "size of a cluster",
     "mass": "mass of a cluster",
     "tfce": "enhanced statistic",
@@ -51,7 +49,7 @@ _REFERENCES = {
 
 def title(finding: PermutedFinding) -> str:
     """Name a permutation's result."""
-    return f"Permutation test of {_KINDS[finding.kind]}"
+    return f"Permutation test of {_KINDS.get(finding.kind, finding.space.place_words[1])}"
 
 
 def shown_where(finding: PermutedFinding) -> str:
@@ -67,6 +65,10 @@ def headline(finding: PermutedFinding) -> str:
     return f"{clusters(finding)}; {smallest}, of {peak(finding.top)}."
 
 
+def _maximum(finding: PermutedFinding) -> str:
+    return _MAXIMA.get(finding.kind, f"statistic of a {finding.space.place_words[0]}")
+
+
 def _tails(test: PermutationTest) -> str:
     return "both tails" if test.two_sided else "the positive tail"
 
@@ -79,16 +81,16 @@ def _rearranged(test: PermutationTest) -> str:
 
 def explanation(finding: PermutedFinding) -> str:
     """Say what was permuted, and what the corrected p is."""
-    test = finding.test
+    test, (one, many) = finding.test, finding.space.place_words
     formed = ""
     if finding.kind in ("size", "mass") and test.cluster_p is not None:
-        formed = f" Clusters were formed at p < {test.cluster_p:g} of a voxel."
+        formed = f" Clusters were formed at p < {test.cluster_p:g} of a {one}."
     within = "" if finding.kind == "voxel" else (
-        " It says that there is an effect within a cluster or around a voxel, not at which voxels."
+        f" It says that there is an effect within a cluster or around a {one}, not at which {many}."
     )  # fmt: skip
     return (
         f"{test.n_permutations:,} {_rearranged(test)}, {_tails(test)}. The corrected p is how "
-        f"often the largest {_MAXIMA[finding.kind]} in the mask was at least as large, which "
+        f"often the largest {_maximum(finding)} in the mask was at least as large, which "
         f"controls the familywise error rate: shown where it is below {test.alpha:g}.{formed}"
         f"{within}"
     )
@@ -101,7 +103,7 @@ def methods(findings: Sequence[PermutedFinding]) -> str:
         test = finding.test
         how = (
             f"{test.n_permutations:,} {_rearranged(test)} ({_tails(test)}; familywise error rate "
-            f"{test.alpha:g} by the distribution of the largest {_MAXIMA[finding.kind]}"
+            f"{test.alpha:g} by the distribution of the largest {_maximum(finding)}"
         )
         if finding.kind in ("size", "mass") and test.cluster_p is not None:
             how += f", clusters formed at p < {test.cluster_p:g}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm.runtime import rounding
+from groupglm.spaces.wording import extent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from groupglm.report.data_quality import DataQuality
     from groupglm.report.findings import Finding, Peak
     from groupglm.report.options import ReportOptions
+    from groupglm.spaces.base import Space
 
 __all__ = [
     "clusters",
@@ -70,10 +72,11 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
     columns = (
         f"{len(names)} columns: {listed(names)}" if len(names) > 1 else f"one column, {names[0]}"
     )
+    one, many = group.space.place_words
     missing = {
-        "omit": "left out voxel by voxel",
+        "omit": f"left out {one} by {one}",
         "zero": "taken for zero",
-        "intersect": "reason to leave the voxel out",
+        "intersect": f"reason to leave the {one} out",
         "raise": "refused",
     }[group.missing]
     n_missing = sum(image.n_missing for image in quality.images)
@@ -81,7 +84,7 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
         n_missing = int((len(group.sources) - np.asarray(result.n_observations)).sum())
     gaps = f" Missing values were {missing} ({n_missing:,} in all)." if n_missing else ""
     return (
-        f"At each of {group.space.n_values:,} voxels, the values of {len(group.sources)} images "
+        f"At each of {group.space.n_values:,} {many}, the values of {len(group.sources)} images "
         f"were explained by a linear model with {columns}, {result.words().plain}. That leaves "
         f"{rounding.span(result.df_residual)} degrees of freedom for the error.{gaps}"
     )
@@ -98,37 +101,38 @@ def title(options: ReportOptions, *, two_sided: bool) -> str:
     return f"{tested(two_sided=two_sided)} > {z_text(options.threshold)}, uncorrected"
 
 
-def correction(options: ReportOptions) -> str:
+def correction(options: ReportOptions, space: Space) -> str:
     """Say what the threshold controls, and what it does not."""
+    one, many = space.place_words
     sides = "two-sided" if options.two_sided else "one-sided"
-    extent = ""
+    least = ""
     if options.cluster_threshold:
-        extent = (
-            f" Clusters of fewer than {options.cluster_threshold} voxels are left out, which does "
-            "not by itself control any error rate."
+        least = (
+            f" Clusters of fewer than {options.cluster_threshold} {space.unit} are left out, which "
+            "does not by itself control any error rate."
         )
     if options.height_control == "fpr":
         text = (
-            f"Each voxel is tested by itself at p < {options.alpha:g} ({sides}); nothing is "
-            "corrected for the number of voxels, so that some of what is shown is expected by "
+            f"Each {one} is tested by itself at p < {options.alpha:g} ({sides}); nothing is "
+            f"corrected for the number of {many}, so that some of what is shown is expected by "
             "chance."
         )
     elif options.height_control == "fdr":
         text = (
-            f"The false discovery rate is controlled at {options.alpha:g} ({sides}): of the voxels "
+            f"The false discovery rate is controlled at {options.alpha:g} ({sides}): of the {many} "
             "shown, about that share is expected to be by chance."
         )
     elif options.height_control == "bonferroni":
         text = (
             f"The familywise error rate is controlled at {options.alpha:g} by Bonferroni's "
-            f"correction ({sides}): the chance of any false voxel in a map is at most that."
+            f"correction ({sides}): the chance of any false {one} in a map is at most that."
         )
     else:
         text = (
             f"The threshold is z = {options.threshold:g} ({sides}), as given; nothing is corrected "
-            "for the number of voxels."
+            f"for the number of {many}."
         )
-    return text + extent
+    return text + least
 
 
 def headline(finding: Finding) -> str:
@@ -159,15 +163,15 @@ def strongest(finding: Finding) -> str:
 
 
 def clusters(finding: Finding) -> str:
-    """Count what survived: clusters, voxels, and voxels of either sign."""
+    """Count what survived: clusters, places, and places of either sign."""
     count = finding.n_clusters
     number_of = "One cluster" if count == 1 else f"{count:,} clusters"
-    n_voxels = int(np.count_nonzero(finding.survivors))
+    n_places = int(np.count_nonzero(finding.survivors))
     sign = ""
     if finding.two_sided:
         n_below = int(np.count_nonzero(finding.survivors < 0))
-        sign = f" ({n_voxels - n_below:,} with a positive effect, {n_below:,} with a negative one)"
-    return f"{number_of}, {n_voxels:,} voxels{sign}"
+        sign = f" ({n_places - n_below:,} with a positive effect, {n_below:,} with a negative one)"
+    return f"{number_of}, {n_places:,} {finding.space.place_words[1]}{sign}"
 
 
 def rank(finding: Finding, found: Peak) -> str:
@@ -180,7 +184,7 @@ def rank(finding: Finding, found: Peak) -> str:
 
 
 def _too_small(finding: Finding) -> str:
-    size = f"{finding.top_size} voxel{'s' if finding.top_size > 1 else ''}"
+    size = extent(finding.top_size, finding.space)
     return (
         f"above the threshold in a cluster of {size}, fewer than the {finding.cluster_threshold} "
         "asked for"
@@ -211,13 +215,14 @@ def methods(
 ) -> str:
     """Return a paragraph for a paper, numbers filled in; findings by contrast and correction."""
     result = group.result
+    _, many = group.space.place_words
     fine = f" ({resolution})" if resolution else ""
     text = (
         f"Group analysis was a mass-univariate general linear model, "
         f"{result.words().cited} with groupglm {versions['groupglm']} (Python "
         f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
         f"images of {len(group.sources)} inputs{fine} were modelled at "
-        f"{group.space.n_values:,} voxels with the regressors {listed(result.column_names, 40)}, "
+        f"{group.space.n_values:,} {many} with the regressors {listed(result.column_names, 40)}, "
         f"leaving {rounding.span(result.df_residual)} residual degrees of freedom."
     )
     if findings:
@@ -227,11 +232,11 @@ def methods(
         )
         text += f" We tested {tests}. Statistics were turned into z scores of equal tail area."
         for own, options in zip(zip(*findings, strict=True), corrections, strict=True):
-            text += f" {_threshold_for_paper(own, options)}"
+            text += f" {_threshold_for_paper(own, options, group.space)}"
     return text
 
 
-def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions) -> str:
+def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions, space: Space) -> str:
     limits = sorted(
         {
             f"{tested(two_sided=finding.two_sided)} > {z_text(finding.threshold)}"
@@ -246,10 +251,10 @@ def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions) ->
         None: "uncorrected for multiple comparisons",
     }[options.height_control]
     at = f" ({listed(limits)})" if limits else ""
-    extent = ""
+    least = ""
     if options.cluster_threshold:
-        extent = f" and a cluster extent of at least {options.cluster_threshold} voxels"
-    return f"Maps were thresholded {how}{at}{extent}; {_sides(findings)}."
+        least = f" and a cluster extent of at least {options.cluster_threshold} {space.unit}"
+    return f"Maps were thresholded {how}{at}{least}; {_sides(findings)}."
 
 
 def _sides(findings: Sequence[Finding]) -> str:

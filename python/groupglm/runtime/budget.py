@@ -53,13 +53,13 @@ def fit_bytes(
     return model_bytes + counts + 2 * batch_bytes + n_threads * image_bytes
 
 
-def refuse_missing_beyond(budget: int, n_missing: int, *, needed: int) -> None:
-    """Refuse to go on where the voxels that lack values take more than the budget."""
+def refuse_missing_beyond(budget: int, n_missing: int, places: str, *, needed: int) -> None:
+    """Refuse to go on where the places that lack values take more than the budget."""
     if needed > budget:
         raise ValueError(
-            f"memory_budget is {budget / 1e6:.0f} MB, but {n_missing} voxels lack values in some "
+            f"memory_budget is {budget / 1e6:.0f} MB, but {n_missing} {places} lack values in some "
             f"image, and with them the fit takes {needed / 1e6:.0f} MB; give a larger budget, or a "
-            "mask of the voxels that all images have"
+            f"mask of the {places} that all images have"
         )
 
 
@@ -68,6 +68,7 @@ def batch_bytes_within(
     wanted: int,
     *,
     n_values: int,
+    places: str,
     n_columns: int,
     row_bytes: int,
     n_threads: int,
@@ -78,7 +79,7 @@ def batch_bytes_within(
     least = fit_bytes(n_values, row_bytes, n_threads, image_bytes, model_bytes=model_bytes)
     if least > budget:
         raise ValueError(
-            f"memory_budget is {budget / 1e6:.0f} MB, but a fit of {n_values} voxels and "
+            f"memory_budget is {budget / 1e6:.0f} MB, but a fit of {n_values} {places} and "
             f"{n_columns} columns on {n_threads} threads takes {least / 1e6:.0f} MB; give a larger "
             "budget, fewer threads (" + argument("n_jobs") + "), or a mask"
         )

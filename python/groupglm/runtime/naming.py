@@ -48,12 +48,14 @@ def one_name(column: object) -> str:
     return name.lower() if name.lower() == "intercept" else name
 
 
-def counted(number: int, noun: str) -> str:
-    """Return how many there are of something, in words.
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """Return how many there are of something, in words; `nouns` where several are no noun and s.
 
     Examples
     --------
     >>> counted(1, "voxel"), counted(0, "voxel"), counted(20, "infinite value")
     ('1 voxel', '0 voxels', '20 infinite values')
+    >>> counted(2, "vertex", "vertices")
+    '2 vertices'
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number} {nouns or f'{noun}s'}"

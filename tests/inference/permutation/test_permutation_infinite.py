@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from groupglm import _core, permuted_ols
-from groupglm.group.fitted_group import VolumeMasker
+from groupglm.group.fitted_group import FittedMasker
 from groupglm.inference.permutation.kernels import METHODS, Method
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
@@ -92,7 +92,7 @@ def test_lesion_maps_are_those_of_enumeration(tfce: Any) -> None:
     Y[:, 16] = np.tile([0, 1], 4)  # perfect for another grouping
     space = VolumeSpace(Grid(shape, np.eye(4)))
     out = permuted_ols(
-        group, Y, masker=VolumeMasker(space, 1), threshold=0.05, tfce=tfce, n_jobs=2
+        group, Y, masker=FittedMasker(space, 1), threshold=0.05, tfce=tfce, n_jobs=2
     )  # fmt: skip
     neighbours, threshold = space.neighbours(6), stats.t.isf(0.025, 6)
     n_steps = 0 if tfce is True else 100

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from groupglm import permuted_ols
-from groupglm.group.fitted_group import VolumeMasker
+from groupglm.group.fitted_group import FittedMasker
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 
@@ -18,8 +18,8 @@ FEWER = pytest.mark.filterwarnings("ignore:all 256 different sign flips")
 SEED: Any = {"random_state": 0, "two_sided_test": False}
 
 
-def masker(shape: tuple[int, int, int]) -> VolumeMasker:
-    return VolumeMasker(VolumeSpace(Grid(shape, np.eye(4))), 1)
+def masker(shape: tuple[int, int, int]) -> FittedMasker:
+    return FittedMasker(VolumeSpace(Grid(shape, np.eye(4))), 1)
 
 
 @FEWER

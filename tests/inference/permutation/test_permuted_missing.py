@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from groupglm import fit_ols, permuted_ols
-from groupglm.group.fitted_group import VolumeMasker
+from groupglm.group.fitted_group import FittedMasker
 from groupglm.inference.permutation.arrays import ArraySource
 from groupglm.inference.permutation.equivalent_statistic import equivalent_tables
 from groupglm.inference.permutation.exchange import make_exchange
@@ -272,7 +272,7 @@ def test_missing_voxels_leave_the_others_as_they_are(seed: int) -> None:
 def test_the_same_bits_for_threads_parts_and_a_cluster() -> None:
     distributed = pytest.importorskip("distributed")
     rng = np.random.default_rng(6)
-    masker = VolumeMasker(VolumeSpace(Grid((6, 7, 8), np.eye(4))), 1)
+    masker = FittedMasker(VolumeSpace(Grid((6, 7, 8), np.eye(4))), 1)
     Y = with_holes(rng.normal(size=(16, 6 * 7 * 8)), 5, share=0.05)
     x = rng.normal(size=16)
     options: Any = {"masker": masker, "threshold": 0.01, "tfce": True, "random_state": 3}

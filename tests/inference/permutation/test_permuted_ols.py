@@ -20,7 +20,7 @@ from nilearn.mass_univariate import permuted_ols as nilearn_permuted_ols
 from scipy import ndimage, stats
 
 from groupglm import permuted_ols
-from groupglm.group.fitted_group import VolumeMasker
+from groupglm.group.fitted_group import FittedMasker
 from groupglm.inference.permutation.tails import corrected_p
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
@@ -225,7 +225,7 @@ def test_order_of_the_maskers() -> None:
     file_order = ranks.ravel(order="F")[mask.ravel(order="F")]
     options: Any = {"n_perm": 50, "threshold": 0.05, "tfce": True, "random_state": 0}
     theirs = permuted_ols(np.ones(12), Y, masker=masker, **options)
-    ours = permuted_ols(np.ones(12), Y[:, file_order], masker=VolumeMasker(space, 1), **options)
+    ours = permuted_ols(np.ones(12), Y[:, file_order], masker=FittedMasker(space, 1), **options)
     for name, values in theirs.items():
         moved = values if name.startswith("h0") else values[:, file_order]
         np.testing.assert_allclose(ours[name], moved, rtol=1e-9, err_msg=name)

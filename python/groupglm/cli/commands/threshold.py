@@ -99,8 +99,9 @@ def threshold(
                 described=True,
             )
             assert image is not None  # noqa: S101  (a map was given)
-            n_voxels = _count(image)
-            holds, _ = kind_of(image).said_by_map(image)
+            n_voxels, kind = _count(image), kind_of(image)
+            holds, _ = kind.said_by_map(image)
+            one, many = kind.open_map(image, str(output))[1].place_words
             said = {
                 "Description": "Values of the map beyond the threshold",
                 **({} if holds is None else {"Values": holds.kind}),
@@ -113,10 +114,10 @@ def threshold(
             letter = "z" if holds is None or correct is not None else holds.kind
             sign = "<=" if limit < 0 else ">="
             beyond = f"{letter} {sign}" if not both else f"|{letter}| {sign}"
-            found = f"{beyond} {statistic(limit)}{'' if correct is None else correct.caution}"
+            found = f"{beyond} {statistic(limit)}{'' if correct is None else correct.caution(many)}"
             if math.isinf(limit):
-                found = f"no voxel survives {correct}" if at is None else f"{letter} is infinite"
-            journal.say(f"{found}: {counted(n_voxels, 'voxel')}, written to {output}")
+                found = f"no {one} survives {correct}" if at is None else f"{letter} is infinite"
+            journal.say(f"{found}: {counted(n_voxels, one, many)}, written to {output}")
     journal.summary(
         {
             "input": str(z_map),

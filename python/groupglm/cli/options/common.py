@@ -188,10 +188,9 @@ class Correction:
         """How file names say it, in letters and digits only: ``fdr0p05``."""
         return f"{self.control}{self.alpha!r}".replace(".", "p").replace("-", "m")
 
-    @property
-    def caution(self) -> str:
-        """What a line says after the threshold, where many voxels pass it by chance."""
-        return " (not corrected for the number of voxels)" if self.control == "fpr" else ""
+    def caution(self, places: str) -> str:
+        """Return what a line says after the threshold, where many places pass it by chance."""
+        return f" (not corrected for the number of {places})" if self.control == "fpr" else ""
 
     def facts(self, *, two_sided: bool) -> dict[str, Any]:
         """Return what sidecars say of it."""

@@ -94,13 +94,14 @@ def correct_contrast(
     with warnings.catch_warnings():
         # The threshold is not the user's, and the line below tells what survives.
         warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
-        table = tabulate_clusters(
+        clusters = tabulate_clusters(
             z_map,
             threshold,
             cluster_threshold=rule.cluster_threshold,
             two_sided=two_sided,
             described=True,
-        ).table
+        )
+    table, (one, many) = clusters.table, clusters.space.place_words
     said = {**said, **outputs.said(contrast), "Threshold": finite}
     about = f"Clusters of z scores that survive {correction}, with their peaks"
     outputs.write_table(rounded(table), table_path, {"Description": about, **COLUMNS, **said})
@@ -108,9 +109,9 @@ def correct_contrast(
     outputs.write_image(image, path, {"Description": about, "Values": "z", **said})
     count = n_clusters(table)
     shown = (
-        "no voxel survives"
+        f"no {one} survives"
         if finite is None
-        else f"{'|z|' if two_sided else 'z'} >= {statistic(threshold)}{correction.caution}"
+        else f"{'|z|' if two_sided else 'z'} >= {statistic(threshold)}{correction.caution(many)}"
     )
     journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
     return {**done, "threshold": finite, "n_clusters": count, "status": "written"}

@@ -169,6 +169,7 @@ def zero_facts(model: SecondLevelModel) -> dict[str, Any]:
 def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
     """Write the files of no one contrast: design, mask, and counts if values are missing."""
     folder, names = outputs.folder, outputs.names
+    one, many = model.masker_.space.place_words
     outputs.write_table(
         study.design,
         folder / names.design,
@@ -178,24 +179,24 @@ def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journa
         },
         index=True,
     )
-    said = {"Description": "Voxels of the group model", "Type": "Brain"}
+    said = {"Description": f"{many.capitalize()} of the group model", "Type": "Brain"}
     outputs.write_image(model.mask_img_, outputs.mask, said, keep=True)
     counts, degrees = folder / names.n_observations, folder / names.df_residual
     n_observations = model.results_.n_observations
     if isinstance(n_observations, np.ndarray):
-        said = {"Description": "Number of subjects that have a value at a voxel"}
+        said = {"Description": f"Number of subjects that have a value at a {one}"}
         outputs.write_image(model.n_observations_, counts, said)
-        said = {"Description": "Residual degrees of freedom of the group model at a voxel"}
+        said = {"Description": f"Residual degrees of freedom of the group model at a {one}"}
         outputs.write_image(model.df_residual_, degrees, said)
         journal.say(
             f"Values are missing: {n_observations.min()} to {n_observations.max()} of "
-            f"{len(study.design)} subjects at a voxel ({counts.name}; {degrees.name})."
+            f"{len(study.design)} subjects at a {one} ({counts.name}; {degrees.name})."
         )
     else:
         for path in (counts, degrees):  # of an earlier fit
             outputs.remove(path)
     _write_zeros(outputs, model, journal)
-    journal.say(f"Mask: {model.n_elements_} voxels.")
+    journal.say(f"Mask: {model.n_elements_} {many}.")
 
 
 def _write_zeros(outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
@@ -204,7 +205,8 @@ def _write_zeros(outputs: Outputs, model: SecondLevelModel, journal: Journal) ->
     if not zeros.n_partial:
         outputs.remove(path)  # of an earlier fit
         return
-    said = {"Description": "Number of subjects whose map is exactly zero at a voxel"}
+    one, _ = model.masker_.space.place_words
+    said = {"Description": f"Number of subjects whose map is exactly zero at a {one}"}
     outputs.write_image(model.n_zeros_, path, {**said, "Zeros": zero_facts(model)})
     treated = "they are missing values" if zeros.are_missing else "they count as values"
     journal.say(f"Zeros: {zeros.sentence('subjects')}; {treated} ({path.name}).")

@@ -40,11 +40,11 @@ __all__ = [
 _MEANING = {
     "t": "t statistic",
     "F": "F statistic",
-    "size": "size of the voxel's cluster, in voxels",
-    "mass": "mass of the voxel's cluster: the sum of |statistic| - cluster-forming threshold",
+    "size": "size of the {one}'s cluster, in {unit}",
+    "mass": "mass of the {one}'s cluster: the sum of |statistic| - cluster-forming threshold",
     "tfce": "statistic enhanced by threshold-free cluster enhancement",
-    "max_t": "voxels",
-    "max_F": "voxels",
+    "max_t": "{many}",
+    "max_F": "{many}",
     "max_size": "sizes of clusters",
     "max_mass": "masses of clusters",
     "max_tfce": "enhanced statistics",
@@ -174,9 +174,12 @@ def permute_contrast(
         "NumberAskedFor": how.n_perm,
         "SignFlips": flips,
     }
+    space = fitted.model.masker_.space
+    one, many = space.place_words
+    words = {"one": one, "many": many, "unit": space.unit}
     for name, path in paths.items():
         key = name.removeprefix("logp_")
-        meaning = _MEANING[key]
+        meaning = _MEANING[key].format(**words)
         if key != name:
             meaning = f"-log10 of p, corrected for all {meaning} by the largest of each permutation"
         name_contrast(images[name], contrast)
@@ -193,8 +196,8 @@ def permute_contrast(
     if contrast.stat_type == "t":  # F has one
         tails = ", both tails" if how.two_sided else ", the positive tail"
     for name, p in summary["smallest_p"].items():
-        over = _MEANING[f"max_{name}"]
-        formed = "" if name not in ("size", "mass") else f", {_formed(how)}"
+        over = _MEANING[f"max_{name}"].format(**words)
+        formed = "" if name not in ("size", "mass") else f", {_formed(how, one, many)}"
         journal.say(
             f"{contrast.name}: {name}: smallest p {p_value(p)}, family-wise over {over}"
             f"{formed}{tails} ({what})"
@@ -217,9 +220,9 @@ def test_on_page(
     )
 
 
-def _formed(how: Permutations) -> str:
-    """Say what the p of a cluster does not say: its voxels have no corrected p of their own."""
-    return f"formed at p < {how.cluster_p} of a voxel, not corrected for the number of voxels"
+def _formed(how: Permutations, one: str, many: str) -> str:
+    """Say what the p of a cluster does not say: its places have no corrected p of their own."""
+    return f"formed at p < {how.cluster_p} of a {one}, not corrected for the number of {many}"
 
 
 def _names(contrast: Contrast, how: Permutations) -> list[str]:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
-from groupglm.group.fitted_group import VolumeMasker
+from groupglm.group.fitted_group import FittedMasker
 from groupglm.inference.permutation.cluster_families import ClusterFamily, cluster_families
 from groupglm.inference.permutation.missing_values import lacking_voxels, refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
@@ -61,6 +61,8 @@ class PermutationOutputs(dict[str, Any]):
 class ArraySource:
     """Data in memory."""
 
+    place_words: ClassVar[tuple[str, str]] = ("voxel", "voxels")  # as the arguments are documented
+
     data: Data
     _digest: str | None = None
 
@@ -75,7 +77,7 @@ class ArraySource:
             self._digest = digest_of(self.data, n_threads)
         return self._digest
 
-    def name_voxels(self, columns: NDArray[np.int64]) -> str:
+    def name_places(self, columns: NDArray[np.int64]) -> str:
         """Name the first columns."""
         listed = ", ".join(map(str, columns[:5].tolist()))
         return f"columns {listed}{', ...' if len(columns) > 5 else ''}"
@@ -369,7 +371,7 @@ def _families_of(
         raise ValueError(
             f"{what} needs to know where the voxels lie: give the masker that read them"
         )
-    if isinstance(masker, VolumeMasker):
+    if isinstance(masker, FittedMasker):
         space = masker.space
     else:
         mask = getattr(masker, "mask_img_", None)
@@ -383,7 +385,8 @@ def _families_of(
     if space.n_values != n_voxels:
         raise ArgumentError(
             "target_vars",
-            f"{n_voxels} columns, but the mask of masker has {space.n_values} voxels",
+            f"{n_voxels} columns, but the mask of masker has {space.n_values} "
+            f"{space.place_words[1]}",
             verb="has",
         )
     return (lambda: cluster_families(space, connectivity)) if options.need_neighbours else None

@@ -55,7 +55,12 @@ class ImageData:
             self._digest = digest_of(self.load(n_threads), n_threads)
         return self._digest
 
-    def name_voxels(self, columns: NDArray[np.int64]) -> str:
+    @property
+    def place_words(self) -> tuple[str, str]:
+        """What one place is called, and several."""
+        return self.rows.space.place_words
+
+    def name_places(self, columns: NDArray[np.int64]) -> str:
         """Name the first places that columns of the data are at."""
         return self.rows.space.name_places(columns)
 

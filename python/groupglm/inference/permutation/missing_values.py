@@ -107,14 +107,14 @@ class Presence:
     df_residual: Integers
     untested: Flags
 
-    def describe(self) -> str:
-        """Say in a line how many voxels are tested with fewer images, and with how many."""
+    def describe(self, places: str) -> str:
+        """Say in a line how many places are tested with fewer images, and with how many."""
         counts = self.patterns.present.sum(axis=1).tolist()
         fewest, most = min(counts, default=0), max(counts, default=0)
         images = counted(most, "image") if fewest == most else f"{fewest} to {most} images"
         with_images = f", with {images}" if counts else ""
         return (
-            f"{len(self.patterns.columns)} of {len(self.untested)} voxels lack values and are "
+            f"{len(self.patterns.columns)} of {len(self.untested)} {places} lack values and are "
             f"tested with the images that have them{with_images}."
         )
 
@@ -128,13 +128,14 @@ def lacking_voxels(data: Data) -> Integers:
 
 def refuse_missing(source: DataSource, lacking: Integers, n_voxels: int) -> NoReturn:
     """Refuse data of which some columns lack values."""
+    one, many = source.place_words
     raise ValueError(
         argument("missing", "raise")
-        + f", and {len(lacking)} of {n_voxels} voxels lack a value in some image "
-        f"({source.name_voxels(lacking)}); give "
+        + f", and {len(lacking)} of {n_voxels} {many} lack a value in some image "
+        f"({source.name_places(lacking)}); give "
         + argument("missing", "omit")
-        + " to test each voxel with the images "
-        "that have it, 'intersect' to leave these voxels out, or 'zero' to take NaN for zero"
+        + f" to test each {one} with the images "
+        f"that have it, 'intersect' to leave these {many} out, or 'zero' to take NaN for zero"
     )
 
 
@@ -174,15 +175,16 @@ def find_presence(
         tested &= ~applies
         untested[columns] = True
         if len(columns):
-            told.append(f"{len(columns)} {reason} ({source.name_voxels(np.sort(columns))})")
+            told.append(f"{len(columns)} {reason} ({source.name_places(np.sort(columns))})")
     if told:
+        one, many = source.place_words
         if untested.all():
             raise ValueError(
-                f"no voxel can be tested, because all lack values: {'; '.join(told)}; leave out "
+                f"no {one} can be tested, because all lack values: {'; '.join(told)}; leave out "
                 "images that cover little"
             )
         warn_caller(
-            f"{np.count_nonzero(untested)} of {n_voxels} voxels lack values and are not tested, "
+            f"{np.count_nonzero(untested)} of {n_voxels} {many} lack values and are not tested, "
             f"their p-value is NaN: {'; '.join(told)}"
         )
     return Presence(patterns.take(tested), df[tested].astype(np.int64), untested)

@@ -101,8 +101,13 @@ class DataSource(Protocol):
         """Return a hash of all the data."""
         ...
 
-    def name_voxels(self, columns: NDArray[np.int64]) -> str:
-        """Name the first of some voxels as the user knows them."""
+    @property
+    def place_words(self) -> tuple[str, str]:
+        """What one place is called, and several."""
+        ...
+
+    def name_places(self, columns: NDArray[np.int64]) -> str:
+        """Name the first of some places as the user knows them."""
         ...
 
 

@@ -21,11 +21,10 @@ from groupglm.inference.permutation.tolerances import NO_FREEDOM
 from groupglm.messages import argument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from groupglm.inference.permutation.missing_values import Presence
+    from groupglm.inference.permutation.null_distribution import DataSource
     from groupglm.inference.permutation.options import PermutationOptions
     from groupglm.inference.permutation.partition import Partition
 
@@ -101,7 +100,7 @@ def choose_kernel(
     exchange: Exchange,
     options: PermutationOptions,
     presence: Presence | None,
-    name_voxels: Callable[[NDArray[np.int64]], str],
+    source: DataSource,
 ) -> Kernel:
     """Choose the statistic."""
     if options.variance_groups is None:
@@ -111,11 +110,14 @@ def choose_kernel(
         return make_present_kernel(kernel, parts, presence, options.method)
     if presence is not None:
         lacking = np.sort(np.append(presence.patterns.columns, np.flatnonzero(presence.untested)))
+        _, many = source.place_words
         raise ValueError(
             f"variance_groups cannot be tested where images lack values, as in {len(lacking)} of "
-            f"{len(presence.untested)} voxels ({name_voxels(lacking)}): the degrees of freedom of "
-            "their statistic are unknown, so that voxels with more and with fewer images cannot be "
-            "compared; give " + argument("missing", "intersect") + " to leave these voxels out"
+            f"{len(presence.untested)} {many} ({source.name_places(lacking)}): the degrees of "
+            f"freedom of their statistic are unknown, so that {many} with more and with fewer "
+            "images cannot be compared; give "
+            + argument("missing", "intersect")
+            + f" to leave these {many} out"
         )
     if options.method != "freedman-lane":
         raise ValueError(

@@ -144,12 +144,13 @@ def permutation_test(
     data = source.load(options.n_threads)
     presence = find_presence(source, data, df_residual, parts, exchange)
     if presence is not None:
-        options.progress.result(presence.describe())
-    kernel = choose_kernel(parts, exchange, options, presence, source.name_voxels)
+        options.progress.result(presence.describe(source.place_words[1]))
+    kernel = choose_kernel(parts, exchange, options, presence, source)
     observed = kernel.observe(data, statistic, options.n_threads)
     if np.isnan(observed.compared).all():
+        one, _ = source.place_words
         raise ValueError(
-            "no voxel varies beyond what the nuisance columns explain, so there is nothing to "
+            f"no {one} varies beyond what the nuisance columns explain, so there is nothing to "
             "test; check the images and the mask"
         )
     corrections = Corrections(
