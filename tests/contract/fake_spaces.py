@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +18,10 @@ from numpy.typing import NDArray
 from groupglm._core import Neighbours
 from groupglm.errors import ImageError
 from groupglm.spaces.base import Part, Space
-from groupglm.spaces.composite import CompositeSource, CompositeSpace, load_composite
+from groupglm.spaces.composite import CompositeSpace, load_composite
+from groupglm.spaces.composite_source import CompositeSource
+
+ENDING = ".chain"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +31,25 @@ class Chain:
     data: NDArray[Any]
 
 
+def write_chain(image: Chain, path: Path) -> Path:
+    if not path.name.endswith(ENDING):
+        raise ValueError(f"the name of a chain must end in {ENDING}, but {path.name!r} does not")
+    with path.open("wb") as file:
+        np.save(file, image.data)
+    return path
+
+
+def read_chain(path: Path) -> Chain:
+    with path.open("rb") as file:
+        return Chain(np.load(file))
+
+
 class ChainSpace(Space):
     """Some links of a chain, whose neighbours are the links beside them."""
 
     tag: ClassVar[str] = "chain"
     unit = "links"
+    place_words = ("link", "links")
 
     def __init__(self, length: int, links: NDArray[np.int64]) -> None:
         self.length, self.links = length, links
@@ -59,7 +78,8 @@ class ChainSpace(Space):
         return Chain(whole)
 
     def series_image(self, make_rows: Any, n_rows: int, descrip: str, out: Any) -> Chain:
-        return self.to_image(np.stack(list(make_rows())))
+        image = self.to_image(np.stack(list(make_rows())))
+        return image if out is None else read_chain(write_chain(image, out))
 
     def neighbours(self, connectivity: int) -> Neighbours:
         follows = np.diff(self.links, prepend=-9, append=-9) == 1  # has a link before it
@@ -162,8 +182,10 @@ class FakeMasking:
 class FakeKind:
     """What is the same for both kinds."""
 
-    def file_of(self, given: object) -> None:
-        return None
+    endings = (ENDING,)
+
+    def file_of(self, given: object) -> str | None:
+        return os.fspath(given) if isinstance(given, str | os.PathLike) else None
 
     def open_one(self, given: Any, name: str) -> Any:
         raise NotImplementedError
@@ -209,10 +231,22 @@ class ChainKind(FakeKind):
         self._space, self.tag = space, space.tag
 
     def holds(self, given: object) -> bool:
-        return isinstance(given, Chain) and self._space is ChainSpace
+        is_file = isinstance(given, str | os.PathLike) and os.fspath(given).endswith(ENDING)
+        return (isinstance(given, Chain) or is_file) and self._space is ChainSpace
 
     def open_one(self, given: Any, name: str) -> ChainSource:
+        if not isinstance(given, Chain):
+            given, name = read_chain(Path(given)), str(given)
         return ChainSource(name, np.asarray(given.data, np.float64))
+
+    def save(self, image: Chain, path: Path) -> Path:
+        return write_chain(image, path)
+
+    def as_saved(self, image: Chain, path: Path) -> Chain:
+        return image
+
+    def rename_contrast(self, image: Chain, name: str) -> None:
+        pass
 
     def whole(self, source: ChainSource) -> ChainSpace:
         length = len(source.read())

@@ -33,8 +33,7 @@ def test_neighbours_are_those_of_the_structure(
     for place in range(space.n_values):
         alone = np.zeros(space.n_values)
         alone[place] = 1
-        volume = np.zeros(shape, order="F")
-        space.put(alone, volume)
+        volume = space.to_image(alone).get_fdata()
         around = ndimage.binary_dilation(volume > 0, structure) & inside
         expected = np.flatnonzero(row_of(around, space))
         np.testing.assert_array_equal(

@@ -141,7 +141,7 @@ def _known_of_volumes(source: str) -> list[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found += re.findall(rf"\.nii|{_FOLDERS}", node.value) if id(node) not in texts else []
         for name in names:
-            known = rf"nibabel|{_FOLDERS}|\.grid$|affine|^VolumeSpace$"
+            known = rf"nibabel|{_FOLDERS}|\.grid$|affine|^VolumeSpace$|\.dataobj$"
             found += re.findall(known, _OPTIONS.sub("", name))
     return sorted(set(found))
 
@@ -165,6 +165,7 @@ def test_only_spaces_know_volumes() -> None:
         ("import nibabel as nib", "nibabel"),
         ("from groupglm.spaces.volume import Grid", "groupglm.spaces.volume"),
         ("shape = space.grid.shape", ".grid"),
+        ("values = np.asarray(image.dataobj)", ".dataobj"),
         ("edges = image.affine[:3]", "affine"),
         ("isinstance(space, VolumeSpace)", "VolumeSpace"),
         ("path = folder / 'mask.nii.gz'", ".nii"),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from groupglm.inference.stat_map import read_nonzero_map
 from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
 from groupglm.runtime.arguments import check_truth, real_array, real_number
+from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +78,7 @@ def plot_histogram(
     """
     both = check_truth("two_sided", two_sided)
     axis_label, places = "z", "voxels"
-    if isinstance(z, str | os.PathLike) or hasattr(z, "get_filename"):
+    if kind_of(z).holds(z) or hasattr(z, "get_filename"):
         stat_map = read_nonzero_map(z, "z").as_z()
         z, (_, places) = stat_map.tests, stat_map.space.place_words
         if stat_map.scale is not None and stat_map.scale.statistic.of_f:

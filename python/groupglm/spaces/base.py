@@ -10,13 +10,15 @@ the members of `Space`. Nothing above changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 
+from groupglm.spaces.part import Part
+from groupglm.spaces.source import Source
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Hashable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
@@ -29,101 +31,6 @@ __all__ = ["Part", "RowStream", "Source", "Space"]
 
 RowStream: TypeAlias = "Generator[NDArray[np.float64], None, None]"
 """Rows of values that come one by one, shape (n_values,) each."""
-
-
-class Source(Protocol):
-    """An opened input: one row of values, not read yet."""
-
-    @property
-    def name(self) -> str:
-        """Its name in messages."""
-        ...
-
-    @property
-    def extent(self) -> str:
-        """How much it holds, in words: ``(61, 73, 61) voxels``."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The narrowest of float32 and float64 that holds its values exactly."""
-        ...
-
-    @property
-    def is_quantised(self) -> bool:
-        """Whether its values are scaled integers: a measured value may then round to zero."""
-        ...
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether the values can be read; False if only the name is known."""
-        ...
-
-    @property
-    def saved_in(self) -> str | None:
-        """The saved model that names the input, if its values cannot be read."""
-        ...
-
-    @property
-    def nbytes_in_memory(self) -> float:
-        """Bytes to send when it goes to another process."""
-        ...
-
-    def fingerprint(self) -> Hashable:
-        """Identify the values that a reading gives now; None if they cannot be identified."""
-        ...
-
-    def difference(self, other: Any) -> str | None:
-        """Say in words how its placement differs from that of another source, or of a space.
-
-        For example ``its shape is (5, 5, 6), not (5, 5, 5)``. None if both are at the same places;
-        masks are not compared.
-        """
-        ...
-
-    def value_range(self) -> tuple[float, float]:
-        """Read it, and return the least and the largest of its finite values and zero."""
-        ...
-
-
-@dataclass(frozen=True)
-class Part:
-    """A stretch of a row whose places are of one kind: no cluster reaches beyond it.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``volume`` or ``left``.
-    first, end : int
-        Its first place in a row, and the one after its last.
-    unit : str
-        What the extent of a cluster is counted in: ``voxels``, or the unit of the weights, such as
-        ``mm2``. Extents of different units are not compared.
-    tfce_powers : pair of float
-        E of the extent and H of the height, in threshold-free cluster enhancement.
-
-    Examples
-    --------
-    >>> part = Part("left", 0, 4, "mm2", (1.0, 2.0))
-    >>> part.places, part.n_values
-    (slice(0, 4, None), 4)
-    """
-
-    name: str
-    first: int
-    end: int
-    unit: str
-    tfce_powers: tuple[float, float]
-
-    @property
-    def n_values(self) -> int:
-        """How many places it has."""
-        return self.end - self.first
-
-    @property
-    def places(self) -> slice:
-        """Where its values are in a row."""
-        return slice(self.first, self.end)
 
 
 class Space(Protocol):
@@ -332,7 +239,8 @@ class Space(Protocol):
         descrip : str
             What the values are, for the image's header.
         out : pathlib.Path or None
-            The file, of which no more than a row is in memory at a time.
+            The file, or what the names of several are made of; no more than a row is in memory
+            at a time.
 
         Raises
         ------

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -20,87 +20,20 @@ import joblib
 import numpy as np
 
 from groupglm._core import Neighbours
+from groupglm.runtime.scratch import ScratchFile
 from groupglm.spaces.base import Part, RowStream, Space
+from groupglm.spaces.composite_source import CompositeSource
 from groupglm.spaces.registry import kind_of_tag
 from groupglm.spaces.zeros import Zeros
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from numpy.typing import DTypeLike, NDArray
 
-    from groupglm.spaces.base import Source
     from groupglm.spaces.statistic import Statistic
 
-__all__ = ["CompositeSource", "CompositeSpace", "load_composite"]
+__all__ = ["CompositeSpace", "load_composite"]
 
 _MIXED = "places"  # what is counted where members have several units
-
-
-@dataclass(frozen=True, eq=False)
-class CompositeSource:
-    """One input for each member of a composite space.
-
-    Parameters
-    ----------
-    name : str
-        What messages call it.
-    members : mapping of str to Source
-        By the names of the space's members.
-    """
-
-    name: str
-    members: Mapping[str, Source]
-
-    @property
-    def extent(self) -> str:
-        """How much each member holds, in words."""
-        return " and ".join(source.extent for source in self.members.values())
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """What holds the values of all members exactly."""
-        return np.result_type(*{source.dtype for source in self.members.values()})
-
-    @property
-    def is_quantised(self) -> bool:
-        """Whether some member's values are scaled integers."""
-        return any(source.is_quantised for source in self.members.values())
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether all values can be had."""
-        return all(source.is_readable for source in self.members.values())
-
-    @property
-    def saved_in(self) -> str | None:
-        """The saved model that names the input."""
-        return next(iter(self.members.values())).saved_in
-
-    @property
-    def nbytes_in_memory(self) -> float:
-        """Bytes that travel when it is sent to another process."""
-        return sum(source.nbytes_in_memory for source in self.members.values())
-
-    def fingerprint(self) -> Hashable:
-        """Identify the values of all members; None where one is not known."""
-        prints = {name: source.fingerprint() for name, source in self.members.items()}
-        return None if None in prints.values() else tuple(prints.items())
-
-    def difference(self, other: Any) -> str | None:
-        """Say which member is elsewhere than that of another source, or of a space, and how."""
-        if list(self.members) != list(other.members):
-            return f"it has {', '.join(self.members)}, not {', '.join(other.members)}"
-        for name, source in self.members.items():
-            difference = source.difference(other.members[name])
-            if difference is not None:
-                return f"{name}: {difference}"
-        return None
-
-    def value_range(self) -> tuple[float, float]:
-        """Read all members, and return the range of their finite values and zero."""
-        lows, highs = zip(*(each.value_range() for each in self.members.values()), strict=True)
-        return min(lows), max(highs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +53,10 @@ class CompositeSpace(Space):
     def join(self, images: Mapping[str, Any]) -> Any:
         """Make one image of the members' images, by name: here a dict of them."""
         return dict(images)
+
+    def files_of(self, out: Path) -> Mapping[str, Path]:
+        """Name the file of each member of an image that the user calls `out`."""
+        return {name: out.with_name(f"{name}_{out.name}") for name in self.members}
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -279,17 +216,27 @@ class CompositeSpace(Space):
     def series_image(
         self, make_rows: Callable[[], RowStream], n_rows: int, descrip: str, out: Path | None
     ) -> Any:
-        """Turn rows that come one by one into an image, in memory."""
-        if out is not None:
-            raise ValueError(
-                f"out is {str(out)!r}, but data made of parts are not written row by row; leave it "
-                "out, and save what is returned"
-            )
-        with closing(make_rows()) as rows:
+        """Turn rows that come one by one into an image, in memory or in a file of each member."""
+        if out is None:
             values = np.empty((n_rows, self.n_values))
+            with closing(make_rows()) as rows:
+                for number, row in enumerate(rows):
+                    values[number] = row
+            return self.to_image(values, descrip)
+        # The rows are asked for once: those of the members that are not written yet wait on disk.
+        waiting = ScratchFile(n_rows, 8 * self.n_values)
+        with closing(make_rows()) as rows:
             for number, row in enumerate(rows):
-                values[number] = row
-        return self.to_image(values, descrip)
+                waiting.write(number, np.asarray(row, np.float64))
+        files = self.files_of(out)
+        return self.join(
+            {
+                name: space.series_image(
+                    partial(_stretch_of_rows, waiting, n_rows, own), n_rows, descrip, files[name]
+                )
+                for name, space, own in self._stretches
+            }
+        )
 
     def neighbours(self, connectivity: int) -> Neighbours:
         """List who is neighbour of whom within each member."""
@@ -423,6 +370,14 @@ def load_composite(
     if not members:
         raise ValueError("it has no members")
     return members
+
+
+def _stretch_of_rows(rows: ScratchFile, n_rows: int, own: slice) -> RowStream:
+    """Yield one member's values of each row."""
+    for number in range(n_rows):
+        values = np.empty(own.stop - own.start)
+        rows.read(number, values, 8 * own.start)
+        yield values
 
 
 def _one(units: set[str]) -> str:

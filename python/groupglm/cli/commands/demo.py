@@ -28,6 +28,7 @@ from groupglm.runtime.writing import draft_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from groupglm import SecondLevelModel
     from groupglm.datasets import GroupStudy
     from groupglm.spaces.images import Image
 
@@ -158,7 +159,7 @@ def _simulate(
             fit_keeping_rows(model, [str(path) for path in study.paths], study.design_matrix)
         with _timed(seconds, "contrasts"):
             maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
-        results = _results(study, maps, int(model.results_.df_residual))
+        results = _results(study, maps, model)
         with _timed(seconds, "write"):
             _write_maps(drafts, study, maps)
         with _timed(seconds, "report"):
@@ -278,7 +279,7 @@ def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
 
 
 def _results(
-    study: GroupStudy, maps: Mapping[str, Mapping[str, Image]], df_residual: int
+    study: GroupStudy, maps: Mapping[str, Mapping[str, Image]], model: SecondLevelModel
 ) -> dict[str, Any]:
     """Return what was found, for a program and for the sidecar."""
     import numpy as np
@@ -307,8 +308,8 @@ def _results(
     return {
         "n_subjects": len(study.design_matrix),
         "columns": [str(name) for name in study.design_matrix],
-        "n_voxels": int(np.count_nonzero(np.asanyarray(study.mask_img.dataobj))),
-        "df_residual": df_residual,
+        "n_voxels": model.n_elements_,
+        "df_residual": int(model.results_.df_residual),
         "contrasts": contrasts,
     }
 

@@ -19,6 +19,7 @@ from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import statistic
 
 if TYPE_CHECKING:
+    from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image
 
 __all__ = ["threshold"]
@@ -99,9 +100,9 @@ def threshold(
                 described=True,
             )
             assert image is not None  # noqa: S101  (a map was given)
-            n_voxels, kind = _count(image), kind_of(image)
-            holds, _ = kind.said_by_map(image)
-            one, many = kind.open_map(image, str(output))[1].place_words
+            holds, _ = kind_of(image).said_by_map(image)
+            n_voxels, space = _count(image)
+            one, many = space.place_words
             said = {
                 "Description": "Values of the map beyond the threshold",
                 **({} if holds is None else {"Values": holds.kind}),
@@ -133,10 +134,16 @@ def threshold(
     )
 
 
-def _count(image: Image) -> int:
+def _count(image: Image) -> tuple[int, Space]:
+    """Count the places of a map that are neither zero nor NaN, and return all of them."""
     import numpy as np
 
-    return int(np.count_nonzero(np.nan_to_num(np.asanyarray(image.dataobj))))
+    from groupglm.spaces.registry import kind_of
+
+    source, space = kind_of(image).open_map(image, "output")
+    row = np.empty(space.n_values, source.dtype)
+    space.read_stored(source, row)
+    return int(np.count_nonzero(np.nan_to_num(row))), space
 
 
 def _write(image: Image, made: Made, facts: dict[str, Any]) -> None:

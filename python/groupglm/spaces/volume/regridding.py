@@ -9,6 +9,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.runtime.arguments import check_truth
+from groupglm.spaces.volume.images import image_of
 from groupglm.spaces.volume.reading.opening import ImageLike, open_image_or_series
 from groupglm.spaces.volume.resampling import (
     Interpolation,
@@ -17,7 +18,6 @@ from groupglm.spaces.volume.resampling import (
     clip_finite,
     target_grid,
 )
-from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
@@ -180,7 +180,7 @@ def _resample(
         clip_finite(data, lowest, highest)  # the range of all volumes together
     if len(sources) == 1:
         data = data[..., 0]
-    return VolumeSpace(grid).image_of(data, f"resampled, {interpolation}")
+    return image_of(grid, data, f"resampled, {interpolation}")
 
 
 def _type_read(source: VolumeSource, interpolation: Interpolation) -> np.dtype[Any]:

@@ -12,7 +12,6 @@ import joblib
 import numpy as np
 from nibabel.nifti1 import Nifti1Image
 
-from groupglm import _core
 from groupglm._core import Neighbours
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.runtime.rounding import place as position_words
@@ -20,7 +19,7 @@ from groupglm.spaces.base import Part
 from groupglm.spaces.statistic import Statistic
 from groupglm.spaces.volume.background import background_mask
 from groupglm.spaces.volume.grid import Grid
-from groupglm.spaces.volume.intent import descrip_of, mark
+from groupglm.spaces.volume.images import image_of_rows, series_image
 from groupglm.spaces.volume.locating import (
     coordinates,
     degrees,
@@ -34,7 +33,6 @@ from groupglm.spaces.volume.reading.absent import AbsentVolume
 from groupglm.spaces.volume.reading.opening import ImageLike, open_image
 from groupglm.spaces.volume.resampling import Resampler
 from groupglm.spaces.volume.runs import places_in, runs_of
-from groupglm.spaces.volume.series import series_image
 from groupglm.spaces.zeros import Zeros
 
 if TYPE_CHECKING:
@@ -68,6 +66,7 @@ class VolumeSpace:
     --------
     >>> import numpy as np
     >>> from groupglm.spaces.volume.grid import Grid
+    from groupglm.spaces.volume.images import image_of_rows, series_image
     >>> space = VolumeSpace(Grid((2, 2, 2), np.eye(4)))
     >>> space.n_values
     8
@@ -282,15 +281,7 @@ class VolumeSpace:
                 f"values must have the shape ({self.n_values},) or (k, {self.n_values}), but have "
                 f"{values.shape}"
             )
-        chosen = np.float32 if dtype is None else dtype
-        # In Fortran order each volume is one run of memory, as it will be in the file.
-        data = np.empty((*self.grid.shape, *values.shape[:-1]), dtype=chosen, order="F")
-        volumes = data.reshape((*self.grid.shape, -1), order="F")
-        rows = values.reshape(-1, self.n_values)
-        fits = [self.put(row, volumes[..., volume]) for volume, row in enumerate(rows)]
-        if dtype is None and not all(fits):
-            return self.to_image(values, descrip, dtype=np.float64, statistic=statistic)
-        return self.image_of(data, descrip, statistic)
+        return image_of_rows(self, values, descrip, dtype, statistic)
 
     @property
     def zero_is_missing(self) -> bool:
@@ -371,6 +362,7 @@ class VolumeSpace:
         --------
         >>> import numpy as np
         >>> from groupglm.spaces.volume.grid import Grid
+        from groupglm.spaces.volume.images import image_of_rows, series_image
         >>> space = VolumeSpace(Grid((3, 1, 1), np.eye(4)))
         >>> starts, places = space.neighbours(6).adjacency()
         >>> places[starts[1] : starts[2]]  # of the voxel in the middle
@@ -380,34 +372,6 @@ class VolumeSpace:
         return Neighbours.of_volume(
             self.grid.shape, indices.astype(np.int64, copy=False), connectivity
         )
-
-    def put(self, row: NDArray[Any], volume: NDArray[Any]) -> bool:
-        """Write a row of values into a volume of the grid's shape, in Fortran order.
-
-        Outside the mask the volume becomes zero. Returns False where float32 was asked for and
-        cannot hold a value, finite and not zero, as such to its precision.
-        """
-        flat = volume.reshape(-1, order="F")  # a view
-        if flat.dtype == np.float32 and row.dtype in (np.float32, np.float64):
-            places = np.arange(self.grid.n_voxels) if self.indices is None else self.indices
-            return _core.scatter(np.ascontiguousarray(row), places, flat)
-        if self.indices is None:
-            flat[...] = row
-        else:
-            flat[...] = 0
-            flat[self.indices] = row
-        return True
-
-    def image_of(
-        self, data: NDArray[Any], descrip: str, statistic: Statistic | None = None
-    ) -> Nifti1Image:
-        """Make an image of data on the grid (3-D, or 4-D), which is not copied."""
-        image = Nifti1Image(data, self.grid.affine, dtype=data.dtype)  # type: ignore[no-untyped-call]
-        image.header.set_xyzt_units("mm", "sec")  # type: ignore[no-untyped-call]
-        image.header["descrip"] = descrip_of(descrip)
-        if statistic is not None:
-            mark(image, statistic)
-        return image
 
     def identity(self) -> str:
         """Return a text that is equal for spaces that read equal rows from an image."""
