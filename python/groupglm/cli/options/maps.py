@@ -4,21 +4,30 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from groupglm.cli.options.paths import expand
+from groupglm.errors import warn_caller
 from groupglm.messages import text_of
+from groupglm.runtime.naming import counted
 from groupglm.runtime.regular_files import check_file
 from groupglm.spaces.files import saved_endings
 
 __all__ = ["collect_maps"]
 
 _TABLES = (".tsv", ".csv")
+_SHOWN = 3  # names of results that are left out
 
 
 def collect_maps(
-    arguments: Sequence[str], pattern: str | None, map_name: str | None
+    arguments: Sequence[str],
+    pattern: str | None,
+    map_name: str | None,
+    *,
+    output: Path | None = None,
+    warn: Callable[[str], object] = warn_caller,
 ) -> dict[str, Path]:
     """Find the maps that the user means, and whose they are.
 
@@ -30,6 +39,11 @@ def collect_maps(
         The subject's label within a path.
     map_name : str or None
         Which maps of a table.
+    output : pathlib.Path, optional
+        The folder of results. Those of an earlier run are no maps of subjects, also where a glob
+        matches them.
+    warn : callable
+        Is told of these.
 
     Returns
     -------
@@ -60,9 +74,37 @@ def collect_maps(
     paths: dict[Path, None] = {}
     for text in arguments:
         paths.update(dict.fromkeys(_files(text)))
+    if output is not None:
+        paths = dict.fromkeys(_without_results(list(paths), output, warn))
     found = label_paths(list(paths), SUBJECT_PATTERN if pattern is None else pattern)
     refuse_shared_files(list(found), found.values(), "MAPS")
     return found
+
+
+def _without_results(paths: list[Path], output: Path, warn: Callable[[str], object]) -> list[Path]:
+    """Leave out the results of a study in the folder that this run writes to, and say so."""
+    from groupglm.cli.results.study_results import is_of_study
+    from groupglm.runtime.sidecars import read_json
+    from groupglm.spaces.files import sidecar
+
+    own = os.path.realpath(output)
+    results = [
+        path
+        for path in paths
+        if os.path.realpath(path.parent) == own and is_of_study(read_json(sidecar(path)) or {})
+    ]
+    if not results:
+        return paths
+    names = ", ".join(path.name for path in results[:_SHOWN])
+    names += f" and {len(results) - _SHOWN} more" if results[_SHOWN:] else ""
+    told = f"{counted(len(results), 'result')} of groupglm in --output '{output}' ({names})"
+    if len(results) == len(paths):
+        raise ValueError(f"MAPS holds {told} and no other file; give the maps of the subjects")
+    warn(
+        f"left out of MAPS {told}: they are no maps of subjects; write results to a folder of "
+        "their own, which no pattern of MAPS matches"
+    )
+    return [path for path in paths if path not in results]
 
 
 def _files(text: str) -> list[Path]:
@@ -86,8 +128,40 @@ def _files(text: str) -> list[Path]:
 
 
 def _expand(pattern: str) -> list[str]:
+    parts = Path(pattern).parts
+    if "**" in parts:
+        for start in glob.glob(os.path.join(*parts[: parts.index("**")], "")):  # noqa: PTH118, PTH207
+            _refuse_rings(start)
     # Path.glob takes no absolute pattern.
     return glob.glob(pattern, recursive=True)  # noqa: PTH207
+
+
+def _refuse_rings(start: str) -> None:
+    """Refuse folders that links lead round in, for ever: ``**`` follows links."""
+    pending: list[tuple[str, tuple[str, ...]]] = [(start, (os.path.realpath(start),))]
+    while pending:
+        folder, above = pending.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:  # that cannot be read: nothing in it matches
+            continue
+        for entry in entries:
+            if entry.name.startswith(".") or not _is_folder(entry):
+                continue
+            real = os.path.realpath(entry.path)
+            if real in above:
+                raise ValueError(
+                    f"'{entry.path}' is a link to a folder that it lies in, and ** would follow it "
+                    "for ever; give a pattern that does not pass it, or remove the link"
+                )
+            pending.append((entry.path, (*above, real)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:

@@ -195,7 +195,13 @@ class StudyOptions(RunOptions):
         from groupglm.cli.steps.study_design import prepare_study
 
         study = prepare_study(
-            collect_maps(self.maps, self.subject_pattern, self.map_name),
+            collect_maps(
+                self.maps,
+                self.subject_pattern,
+                self.map_name,
+                output=self.output,
+                warn=journal.warn,
+            ),
             self.participants,
             self.formula,
             self.contrasts,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.images import Image
 
-__all__ = ["Outputs"]
+__all__ = ["Outputs", "is_of_study"]
 
 _KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
 _MEANING = {
@@ -97,7 +97,9 @@ class Outputs:
         maps = sorted(self.folder.glob(f"{self.names.prefix}contrast-*_statmap.json"))
         for path in (*maps, *whole):
             found = read_json(path) or {}
-            if _is_ours(found) and found.get("FirstLevel") == plain(self.facts).get("FirstLevel"):
+            if is_of_study(found) and found.get("FirstLevel") == plain(self.facts).get(
+                "FirstLevel"
+            ):
                 yield path, found
 
     def check_same_study(self) -> None:
@@ -188,5 +190,6 @@ class Outputs:
         path.unlink(missing_ok=True)
 
 
-def _is_ours(facts: Mapping[str, Any]) -> bool:
+def is_of_study(facts: Mapping[str, Any]) -> bool:
+    """Tell whether a sidecar is that of a result of a study."""
     return "DesignHash" in facts and made_by(facts) is not None
