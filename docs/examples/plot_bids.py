@@ -3,11 +3,11 @@
 From a BIDS data set to the group
 =================================
 
-Preprocessed runs, events and a table of participants are on disk, named as BIDS says. nilearn fits
-each subject's run (the first level), and ``groupglm`` takes the fitted models to the group: does
-reading words activate more than looking at symbols, and does that change with age?
+A BIDS data set has preprocessed runs, events and a table of participants. nilearn fits the run of
+each subject (the first level). ``groupglm`` fits the group to these models: does reading words
+activate more than looking at symbols, and does this change with age?
 
-This example needs nilearn; ``groupglm`` itself does not.
+This example needs nilearn, but ``groupglm`` itself does not.
 """
 
 # %%
@@ -49,9 +49,9 @@ pd.read_csv(
 # First level: one model a subject
 # --------------------------------
 # ``first_level_from_bids`` finds runs, events and confounds by their names and makes a model for
-# each subject, which knows its label. The brain mask is given as a fitted masker, so that all
-# subjects have the same voxels. Only the effects go on to the group, and those are unbiased
-# whatever the noise; ``noise_model="ols"`` is the fastest. For z within a subject take ``"ar1"``.
+# each subject, with the subject's label. The brain mask is a fitted masker, so that all subjects
+# have the same voxels. Only the effects go to the group model. They are unbiased for every noise
+# model, and ``noise_model="ols"`` is the fastest. For z within a subject, use ``"ar1"``.
 models, runs, events, _ = first_level_from_bids(
     study.directory,
     task_label="reading",
@@ -66,13 +66,13 @@ for model, run, event in zip(models, runs, events, strict=True):
 [model.subject_label for model in models]
 
 # %%
-# One subject's design: a column for each kind of block, drifts, a constant.
+# The design of one subject has a column for each kind of block, drifts, and a constant.
 plot_design_matrix(
     models[0].design_matrices_[0], title="first level of sub-01: 100 scans"
 )
 
 # %%
-# One subject's effect: the difference is there, under noise of its own.
+# The effect of one subject: the difference is there, beneath the noise of this subject.
 plot_stat_map(
     models[0].compute_contrast("words - symbols", output_type="effect_size"),
     mask_img=study.mask_img,
@@ -84,9 +84,9 @@ plot_stat_map(
 # %%
 # Second level: the group
 # -----------------------
-# The fitted models go in as they are. Covariates come from ``participants.tsv``. BIDS writes
-# ``sub-01`` there, while the label of the subject is ``01``; rows are then matched by label, not by
-# order. Age is centred, so that the intercept is the difference at mean age.
+# The group model takes the fitted models. Covariates come from ``participants.tsv``. BIDS writes
+# ``sub-01`` there, but the label of the subject is ``01``. Rows are then matched by label, not by
+# order. Age is centred, so that the intercept is the difference at the mean age.
 participants = pd.read_csv(study.directory / "participants.tsv", sep="\t")
 confounds = pd.DataFrame(
     {
@@ -97,8 +97,8 @@ confounds = pd.DataFrame(
 group = SecondLevelModel(mask_img=study.mask_img).fit(models, confounds=confounds)
 
 # %%
-# Which first-level contrast is taken to the group is said when a second-level one is asked for.
-# Each subject's map of it is computed once, and kept for further questions.
+# ``compute_contrast`` names both the second-level and the first-level contrast. The map of each
+# subject is computed once, and kept for further contrasts.
 z_difference = group.compute_contrast(
     "intercept", first_level_contrast="words - symbols"
 )
@@ -125,8 +125,8 @@ plot_glass_brain(
 # %%
 # Against the truth
 # -----------------
-# Effects are in percent of the mean signal, so they can be compared with what was put in: here
-# their mean over the voxels where the true effect is at least half as high as at its peak.
+# Effects are in percent of the mean signal, so you can compare them with the simulated effect. Here
+# it is their mean over the voxels where the true effect is at least half as high as at its peak.
 means = {}
 for name, contrast in {"difference": "intercept", "age": "age"}.items():
     estimate = group.compute_contrast(
@@ -145,7 +145,7 @@ compared.round(3)
 get_clusters_table(z_difference, bonferroni)
 
 # %%
-# Each subject's difference at the true peak, as the group model sees it:
+# The difference of each subject at the true peak, with the fit of the group model:
 maps = [
     model.compute_contrast("words - symbols", output_type="effect_size")
     for model in models
@@ -162,16 +162,16 @@ plot_peak(
 # %%
 # Common mistakes
 # ---------------
-# * Taking z or t maps to the group. What is averaged over subjects are *effects*, in one unit;
-#   ``groupglm`` asks the first-level models for those. If you give files, give effect maps.
-# * Counting scans as subjects: all runs in one big first-level model. The differences between
-#   subjects are then not in the error, and the result holds for these twelve people only.
-# * Several runs of a subject as several subjects. Give the runs to *one* first-level model.
-# * Matching covariates by order. A file that is missing, or a table sorted otherwise, moves every
-#   age to somebody else, and nothing looks wrong.
+# * To give z or t maps to the group model. It averages *effects* over subjects, in one unit.
+#   ``groupglm`` gets them from the first-level models. If you give files, give effect maps.
+# * To count scans as subjects, with all runs in one large first-level model. The differences
+#   between subjects are then not in the error, and the result is about these twelve people only.
+# * To use several runs of a subject as several subjects. Give the runs to *one* first-level model.
+# * To match covariates by order. If a file is missing, or the table is sorted differently, every
+#   age belongs to another subject, and nothing looks wrong.
 #
-# Where FitLins or another tool has fitted the first level already, no Python is needed:
-# ``groupglm bids`` reads its effect maps and ``participants.tsv``, see :doc:`/guide/bids`.
+# If FitLins or another tool has fitted the first level already, you need no Python:
+# ``groupglm bids`` reads its effect maps and ``participants.tsv`` (see :doc:`/guide/bids`).
 #
 # On real data: ``nilearn.datasets.fetch_language_localizer_demo_dataset()`` downloads a data set of
 # this shape; its contrast is ``"language - string"``.

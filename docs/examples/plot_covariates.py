@@ -3,10 +3,10 @@
 Any design: covariates, centring, factors
 =========================================
 
-Where does activity follow how fast somebody reads? Reading speed goes together with age, and the
-subjects come from three sites. This example makes a design from a formula, shows what happens
-when age is left out and when covariates are not centred, and tests a factor of three levels with
-one F contrast.
+Where does activity depend on how fast a subject reads? Reading speed is correlated with age, and
+the subjects come from three sites. This example makes a design from a formula. It shows what
+happens if you leave age out, and if you do not centre covariates. Then it tests a factor of three
+levels with one F contrast.
 """
 
 # %%
@@ -36,10 +36,10 @@ participants.head()
 # %%
 # A design from a formula
 # -----------------------
-# The formula is the right-hand side in Wilkinson's notation. ``center`` takes the mean off, text
-# columns become one column for each level but the first, and the intercept is added. Rows follow
-# the table, whose order is that of the maps here; look at the names and the correlations before
-# anything is fitted.
+# The formula is the right-hand side in Wilkinson's notation. ``center`` subtracts the mean. A
+# column of text becomes one column for each level except the first. An intercept is added. The rows
+# are in the order of the table, which here is that of the maps. Look at the names and the
+# correlations before you fit.
 design = design_from_formula(
     "~ center(reading_speed) + center(age) + site", participants
 )
@@ -49,8 +49,8 @@ model = SecondLevelModel(mask_img=study.mask_img).fit(
 plot_design_correlation(design)
 
 # %%
-# Speed and age correlate by nearly -0.6. The contrast on one is its effect at a given value of the
-# other: what only both together could explain is given to neither.
+# Speed and age have a correlation of nearly -0.6. The contrast of one is its effect at a fixed
+# value of the other. What both could explain counts for neither.
 z_speed = model.compute_contrast("center(reading_speed)")
 plot_glass_brain(
     z_speed,
@@ -61,8 +61,8 @@ plot_glass_brain(
 )
 
 # %%
-# The data behind the peak, with the other columns' effects taken out. The true slope there is 0.05
-# a word a minute.
+# The data behind the peak, without the effects of the other columns. The true slope there is 0.05
+# for each word per minute.
 voxel = np.unravel_index(np.nanargmax(z_speed.get_fdata()), z_speed.shape)
 peak = tuple(float(x) for x in (z_speed.affine @ [*voxel, 1])[:3])
 plot_peak(
@@ -75,10 +75,10 @@ plot_peak(
 )
 
 # %%
-# A common mistake: to leave out what goes together
-# -------------------------------------------------
-# Without age, reading speed stands for it too. A second place appears, in the right frontal lobe,
-# where only age has an effect.
+# A common mistake: to leave out a correlated covariate
+# -----------------------------------------------------
+# Without age, reading speed explains the effects of age too. A second place appears, in the right
+# frontal lobe, where only age has an effect.
 without_age = SecondLevelModel(mask_img=study.mask_img)
 without_age.fit(
     study.paths,
@@ -120,9 +120,10 @@ confounding
 # %%
 # Centring: what the intercept means
 # ----------------------------------
-# The intercept is the expected map where every other column is zero. With centred covariates that
-# is a subject of mean age and speed (at site A, the reference); without, one of age 0 who reads
-# 0 words a minute, far outside the data. Slopes and their z are the same; the intercept's are not.
+# The intercept is the expected map of a subject for whom every other column is zero. With centred
+# covariates, this is a subject of mean age and speed (at site A, the reference). Without centring,
+# it is a subject of age 0 who reads 0 words per minute, far outside the data. Slopes and their z
+# are the same in both designs, the intercept and its z are not.
 raw = SecondLevelModel(mask_img=study.mask_img)
 raw.fit(
     study.paths,
@@ -152,9 +153,9 @@ print(f"z of the mean over sites: {value_at(z_mean, motor)}")
 # %%
 # One question about three sites: F
 # ---------------------------------
-# "Do the sites differ?" concerns two columns at once. A list of contrasts is an F contrast; it does
-# not depend on which site is the reference. Its z is large for differences in any direction, and
-# one tail alone counts: z below 0 only says that p is above 0.5.
+# "Do the sites differ?" is a question about two columns at once. A list of contrasts is an F
+# contrast. It does not depend on which site is the reference. Its z is large for differences in any
+# direction, so only one tail counts: a z below 0 says only that p is above 0.5.
 z_site = model.compute_contrast(["site[T.B]", "site[T.C]"])
 site_map, bonferroni = threshold_stats_img(
     z_site,
@@ -170,8 +171,8 @@ plot_glass_brain(
 )
 
 # %%
-# Each single difference is a t contrast; that of sites B and C is in no column, and still a
-# contrast. The true differences there are 1.5, -1.5 and 3.
+# Each single difference is a t contrast. No column holds the difference of sites B and C, but it is
+# a contrast too. The true differences there are 1.5, -1.5 and 3.
 sites = pd.Series(
     {
         name: value_at(
@@ -191,9 +192,8 @@ sites.to_frame()
 # %%
 # The same without a formula
 # --------------------------
-# ``make_second_level_design_matrix`` matches a table of confounds to the maps by label, in whatever
-# order its rows are, and codes categories in the same way. It takes numbers as they are: centre
-# them first.
+# ``make_second_level_design_matrix`` matches a table of confounds to the maps by label, for any
+# order of its rows, and codes categories in the same way. It does not centre numbers: do so before.
 confounds = study.participants.rename(columns={"participant_id": "subject_label"})
 for name in ("reading_speed", "age"):
     confounds[name] -= confounds[name].mean()
@@ -205,12 +205,12 @@ by_label.head()
 # %%
 # More mistakes that are easily made
 # ----------------------------------
-# * Centring a covariate within each group although the groups differ in it. Their difference then
-#   contains what the covariate would explain of it, as if it had been left out.
-# * A site coded as 1, 2, 3 in one numeric column: that tests a trend from A to C, which is none.
-#   Here B and C lie on either side of A and it would find nothing there. Text is coded as a factor;
-#   for numbers write ``C(site)``.
-# * Two t tests in the place of one F test, and the better one reported.
+# * To centre a covariate within each group, although the groups differ in it. The difference of the
+#   groups then contains the effect of the covariate, as if you had left the covariate out.
+# * To code a site as 1, 2, 3 in one numeric column. This tests a trend from A to C. Here B and C
+#   lie on both sides of A, and the test would find nothing. Text becomes a factor by itself; for
+#   numbers write ``C(site)``.
+# * To do two t tests instead of one F test, and to report the better one.
 #
 # On real data: ``nilearn.datasets.fetch_localizer_contrasts(["left button press (auditory cue)"],
 # n_subjects=94)`` has ``cmaps`` and, in ``ext_vars``, the score ``pseudo`` of reading speed; leave

@@ -4,8 +4,8 @@ Voxel-based morphometry: age and sex on grey matter
 ===================================================
 
 Where does grey matter shrink with age, and where do women and men differ? The maps hold the volume
-of grey matter in each voxel. Men have larger heads, and with them more of everything everywhere:
-whoever leaves head size out finds a difference of the sexes in the whole brain.
+of grey matter in each voxel. Men have larger heads, and therefore more grey matter everywhere. If
+you leave head size out, you find a difference of the sexes in the whole brain.
 """
 
 # %%
@@ -38,8 +38,8 @@ study.participants.groupby("sex")[["age", "tiv"]].agg(["count", "mean", "std"]).
 # %%
 # The mask
 # --------
-# Only voxels with grey matter in them are of interest, and only they count when corrected for the
-# number of tests. Here the mask has the voxels whose mean is 0.2 or more; this is the mean map.
+# Only voxels with grey matter are of interest, and only they should count in the correction for the
+# number of tests. Here the mask has the voxels whose mean is 0.2 or more. This is the mean map.
 plot_stat_map(
     study.truth["intercept"],
     mask_img=study.mask_img,
@@ -82,8 +82,8 @@ plot_stat_map(
 )
 
 # %%
-# Statistics say where; effects say how much. The slope is in the maps' unit a year, and can be laid
-# beside the truth.
+# Statistics say where an effect is; effects say how large it is. The slope is in the unit of the
+# maps per year, so you can compare it with the truth.
 slope = model.compute_contrast("age", output_type="effect_size")
 inside = study.mask_img.get_fdata() > 0
 truth = study.truth["age"].get_fdata()
@@ -109,7 +109,8 @@ plot_stat_map(
 )
 
 # %%
-# Every subject at the true peak, with sex and head size taken out; age in years from the mean:
+# Every subject at the true peak, without the effects of sex and head size; age is in years from the
+# mean:
 plot_peak(
     study.paths,
     design,
@@ -141,8 +142,8 @@ table
 # %%
 # A common mistake: head size left out
 # ------------------------------------
-# The same test without TIV finds the opposite nearly everywhere: men have more grey matter. That
-# is true of their heads, and says nothing of any place in the brain.
+# The same test without TIV finds the opposite nearly everywhere: men have more grey matter. This is
+# because their heads are larger, and says nothing about any place in the brain.
 without_tiv = SecondLevelModel(mask_img=study.mask_img)
 without_tiv.fit(study.paths, design_matrix=design.drop(columns="tiv"))
 z_without = without_tiv.compute_contrast("female")
@@ -157,8 +158,8 @@ plot_stat_map(
 )
 
 # %%
-# The histogram of z is the quickest check: a real, local effect leaves it on the curve, and a
-# variable that acts everywhere moves it as a whole.
+# The histogram of z is the quickest check. With a real, local effect it stays on the curve. A
+# variable that acts everywhere moves the whole histogram.
 plot_histogram(
     z_without.get_fdata()[inside], title="women minus men, head size left out"
 )
@@ -176,11 +177,11 @@ median_z.round(2).to_frame()
 # %%
 # More mistakes that are easily made
 # ----------------------------------
-# * Testing outside grey matter. Where maps are nearly zero in all subjects, so is their variance,
+# * To test outside grey matter. Where maps are nearly zero in all subjects, so is their variance,
 #   and z can be anything.
-# * Dividing the maps by TIV *and* putting it into the design. One of them.
-# * Age as a straight line over a lifetime without a look at the data. ``age`` squared is one more
-#   column, and the two are tested by one F contrast:
+# * To divide the maps by TIV *and* to put TIV into the design. Do one of them.
+# * To use a straight line for age over a lifetime, without a look at the data. ``age`` squared is
+#   one more column, and one F contrast tests both:
 #   :ref:`sphx_glr_auto_examples_plot_covariates.py`.
 #
 # On real data: ``nilearn.datasets.fetch_oasis_vbm(n_subjects=100)`` has ``gray_matter_maps`` and,

@@ -3,11 +3,11 @@
 One-sample test: parametric, and by permutation
 ===============================================
 
-Does the group respond, on average? The t test answers under the assumption of Gaussian errors,
-with Bonferroni's bound over all voxels. A permutation test answers without the assumption and uses
-how smooth the data are, which gains power; and it can test clusters, or enhance the map by the
-support that each voxel has from its neighbours. All are run here on the same maps and compared
-with the truth.
+Does the group respond, on average? The t test, with Bonferroni's bound over all voxels, assumes
+Gaussian errors. A permutation test does not. It uses the smoothness of the data, which gives it
+more power. It can also test clusters, or enhance the map by the support that each voxel has from
+its neighbours. This example runs all of these tests on the same maps, and compares them with the
+truth.
 """
 
 # %%
@@ -51,14 +51,14 @@ plot_glass_brain(
 # %%
 # The permuted test
 # -----------------
-# If nothing happened and the errors are symmetric, each subject's map might as well have had the
-# opposite sign. Flipping signs at random, a thousand times, shows how large the largest t of the
-# whole brain gets by chance; a voxel whose t exceeds all but 5 % of those is significant,
-# corrected for all voxels. The same run does it for the mass of clusters (formed where one voxel
-# has p < 0.001) and for threshold-free cluster enhancement (TFCE), which needs no such threshold.
+# If there is no effect and the errors are symmetric, the map of each subject could equally have the
+# opposite sign. A thousand random flips of signs show how large the largest t of the whole brain
+# gets by chance. A voxel whose t exceeds 95 % of these is significant, corrected for all voxels.
+# The same run tests the mass of clusters (formed where one voxel has p < 0.001) and threshold-free
+# cluster enhancement (TFCE), which needs no such threshold.
 #
-# Signs are flipped because there is nothing to permute: all rows of the design are alike.
-# ``groupglm`` sees that from the contrast.
+# All rows of the design are equal, so permuting them would change nothing. ``groupglm`` knows this
+# from the contrast, and flips signs instead.
 permuted = non_parametric_inference(
     study.paths,
     design_matrix=study.design_matrix,
@@ -107,8 +107,8 @@ plot_glass_brain(
 # %%
 # How high is the bar?
 # --------------------
-# Bonferroni's bound treats voxels as independent tests. Smooth noise has fewer chances to be large
-# than that, and the permutation distribution knows: its threshold is lower.
+# Bonferroni's bound treats voxels as independent tests. Smooth noise has fewer chances to be large.
+# The permutation distribution contains this smoothness, so its threshold is lower.
 (result,) = permuted.results
 n_tests, df = model.n_elements_, len(study.paths) - 1
 bars = {
@@ -120,9 +120,9 @@ pd.Series(bars, name="least t that is significant").round(2).to_frame()
 # %%
 # Against the truth
 # -----------------
-# The negative effect is not to be found: all four tests are one-sided, as the question was. Give
-# ``two_sided_test=True`` to look at both tails. Of the others, each test finds what it is made
-# for.
+# The tests do not find the negative effect, because all four are one-sided, like the question. Give
+# ``two_sided_test=True`` to test both tails. Of the other effects, each test finds those that it is
+# sensitive to.
 truth = study.truth["intercept"].get_fdata()
 tests = {
     "t, Bonferroni": bonferroni_map.get_fdata() != 0,
@@ -146,20 +146,21 @@ found = pd.DataFrame(
 found
 
 # %%
-# A few false voxels beside a true effect are no failure of the cluster tests. Their error rate is
-# that of a cluster with *no* effect in it; which of the voxels of a cluster are active they do not
-# say. For that see :ref:`sphx_glr_auto_examples_plot_true_discoveries.py`.
+# A few false voxels beside a true effect are not an error of the cluster tests. Their error rate is
+# about clusters with *no* effect. They do not say which voxels of a cluster are active. For that
+# see :ref:`sphx_glr_auto_examples_plot_true_discoveries.py`.
 
 # %%
 # Common mistakes
 # ---------------
-# * Permuting rows of a design that is all ones: nothing changes, and every p would be 1. Sign
-#   flips are right here, and they assume symmetric errors.
-# * Taking p to be zero. The smallest p of *n* permutations is 1 / (n + 1); the map as it is counts
-#   as one of them.
-# * Lowering the cluster-forming threshold until something is significant. The test is valid at
-#   each threshold chosen in advance, and at none chosen for its result; TFCE does without.
+# * To permute the rows of a design of ones. Nothing changes, and every p is 1. Sign flips are right
+#   here. They assume symmetric errors.
+# * To report a p of zero. The smallest p of *n* permutations is 1 / (n + 1), because the data
+#   themselves count as one of them.
+# * To lower the cluster-forming threshold until something is significant. The test is valid for a
+#   threshold that you choose in advance, not for one that you choose by its result. TFCE needs
+#   none.
 #
-# On real data: give ``nilearn.datasets.fetch_localizer_contrasts(["left vs right button press"],
-# n_subjects=20)``'s ``cmaps`` in the place of ``study.paths``, and leave ``mask`` out.
+# On real data: use the ``cmaps`` of ``nilearn.datasets.fetch_localizer_contrasts(["left vs right
+# button press"], n_subjects=20)`` instead of ``study.paths``, and leave ``mask`` out.
 folder.cleanup()

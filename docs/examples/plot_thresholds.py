@@ -3,18 +3,17 @@
 Which voxels are significant? Thresholds and their errors
 =========================================================
 
-A statistic map has a value in every voxel; a result has to say where there is an effect. The
-threshold that turns one into the other decides which kind of error is kept rare. Here three
-controls, a false positive rate, a false discovery rate and Bonferroni's bound, are applied to the
-same map, and each one's mistakes are counted, because the truth is known.
+A statistic map has a value in every voxel, but a result has to say where there is an effect. The
+choice of the threshold decides which kind of error is rare. This example applies three controls to
+the same map: a false positive rate, a false discovery rate and Bonferroni's bound. The truth is
+known, so it counts the errors of each.
 """
 
 # %%
 # The data
 # --------
-# Twenty subjects pressed a button. Their maps hold three places with a true effect, one of them
-# negative, and smooth noise of standard deviation 1 everywhere. All other voxels have no effect
-# at all.
+# Twenty subjects pressed a button. Their maps have a true effect in three places, one of them
+# negative, and smooth noise of standard deviation 1 everywhere. All other voxels have no effect.
 import tempfile
 
 import numpy as np
@@ -47,8 +46,8 @@ model.fit(study.paths, design_matrix=study.design_matrix)
 z_map = model.compute_contrast("intercept")
 
 # %%
-# Before any threshold, the whole distribution: most voxels follow the normal curve, as they must
-# where nothing happens, and both tails are heavier than it.
+# First look at the whole distribution. Most voxels follow the normal curve, because they have no
+# effect. Both tails are heavier than the curve.
 inside = study.mask_img.get_fdata() > 0
 _, fpr_threshold = threshold_stats_img(alpha=0.001, height_control="fpr")
 plot_histogram(
@@ -61,12 +60,12 @@ plot_histogram(
 # Three controls, one map
 # -----------------------
 # * ``"fpr"``: of the voxels *without* an effect, a share of ``alpha`` passes, here one in a
-#   thousand. No correction for the number of voxels.
-# * ``"fdr"``: of the voxels that *pass*, a share of ``alpha`` at most is expected to be false
+#   thousand. There is no correction for the number of voxels.
+# * ``"fdr"``: of the voxels that *pass*, at most a share of ``alpha`` is false, on average
 #   (Benjamini and Hochberg). The threshold depends on the map.
-# * ``"bonferroni"``: with probability ``1 - alpha`` *no* voxel at all passes falsely.
+# * ``"bonferroni"``: with a probability of ``1 - alpha``, *no* voxel without an effect passes.
 #
-# ``alpha`` belongs to both tails together unless ``two_sided=False``.
+# Both tails share ``alpha``, unless ``two_sided=False``.
 controls = {
     "fpr, alpha 0.001": {"height_control": "fpr", "alpha": 0.001},
     "fdr, alpha 0.05": {"height_control": "fdr", "alpha": 0.05},
@@ -94,11 +93,11 @@ for name, control in controls.items():
 pd.DataFrame(counts).T
 
 # %%
-# The table shows what each control promises. At one in a thousand a few dozen of the 26,500 voxels
-# without an effect pass, as they should; on a grid of 2 mm it would be hundreds. The false
-# discovery rate keeps the false share near five in a hundred: that is a promise about the average
-# over studies, and one study may have twice as many, or none. Bonferroni's bound lets none
-# through, and misses most of the weak, wide effect.
+# The table shows what each control promises. At one in a thousand, a few dozen of the 26,500 voxels
+# without an effect pass, as expected; on a grid of 2 mm it would be hundreds. The false discovery
+# rate keeps the false share near five in a hundred. This is the average over studies: one study may
+# have twice as many, or none. With Bonferroni's bound no false voxel passes, but most of the weak,
+# wide effect is missed.
 plot_stat_map(
     thresholded["fpr, alpha 0.001"],
     mask_img=study.mask_img,
@@ -151,12 +150,13 @@ pd.Series(distances, name="distance to the nearest peak found (mm)").round(
 # A common mistake
 # ----------------
 # Removing clusters of fewer than ten voxels from an uncorrected map (the last row of the first
-# table) looks like a correction and is none: how large a cluster grows by chance depends on the
-# smoothness of the data, and ten voxels have no error rate. To test the extent of clusters,
-# permute: see :ref:`sphx_glr_auto_examples_plot_one_sample.py`. Another is to take the false
-# discovery rate voxel by voxel: it speaks of the share among *all* voxels found, and a small
-# cluster far from the others may well be false in its entirety. For statements about one cluster
-# see :ref:`sphx_glr_auto_examples_plot_true_discoveries.py`.
+# table) looks like a correction, but it is none. How large a cluster grows by chance depends on the
+# smoothness of the data, and a limit of ten voxels has no error rate. To test the extent of
+# clusters, use a permutation test: see :ref:`sphx_glr_auto_examples_plot_one_sample.py`.
+#
+# Another mistake is to use the false discovery rate for one cluster. It is the share of false
+# voxels among *all* voxels found, and all voxels of a small cluster may be false. For statements
+# about one cluster see :ref:`sphx_glr_auto_examples_plot_true_discoveries.py`.
 #
 # On real data: ``nilearn.datasets.fetch_localizer_contrasts(["left vs right button press"],
 # n_subjects=20)`` downloads maps of the same kind; give its ``cmaps`` to ``fit``, and leave

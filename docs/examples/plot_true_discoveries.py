@@ -3,17 +3,17 @@
 How much of a cluster is active? True discovery proportions
 ===========================================================
 
-A cluster that is significant as a whole holds *some* effect; it may still consist mostly of
-voxels without any, the more so the wider it is. All-resolution inference answers the question
-that a reader of a cluster table has: how many of these voxels are active, at least? The bounds of
-all clusters, at all thresholds, and of any region you may think of later hold together.
+A significant cluster has *some* effect, but most of its voxels may have none, above all in a wide
+cluster. All-resolution inference answers the question of a reader of a cluster table: how many of
+these voxels are active, at least? The bounds of all clusters, at all thresholds, and of every
+region that you choose later are true together.
 """
 
 # %%
 # The data
 # --------
-# Thirty subjects, and three places with a true effect: a strong one, a weak and wide one, and a
-# negative one. Every other voxel has exactly none.
+# There are thirty subjects, and three places with a true effect: a strong one, a weak and wide one,
+# and a negative one. All other voxels have no effect.
 import tempfile
 
 import nibabel as nib
@@ -40,8 +40,8 @@ z_map = model.compute_contrast("intercept")
 # %%
 # A lower bound for each cluster
 # ------------------------------
-# The image holds, at each voxel of a cluster of z above 2, the proportion of the cluster that is
-# active at least, with 95 % confidence for all clusters at once.
+# Clusters are voxels with z above 2. At each voxel of a cluster, the image holds the least
+# proportion of the cluster that is active, with 95 % confidence for all clusters at once.
 proportions = cluster_level_inference(
     z_map, mask_img=study.mask_img, threshold=2.0, alpha=0.05
 )
@@ -55,8 +55,8 @@ plot_stat_map(
 )
 
 # %%
-# Because all bounds hold together, looking at several thresholds is free. Higher ones cut smaller
-# clusters out of the larger, of which a larger proportion is active: so an effect is *located*.
+# All bounds are true together, so you can use several thresholds. A higher threshold gives smaller
+# clusters inside the larger ones. A larger proportion of them is active: the effect is *located*.
 several = cluster_level_inference(
     z_map, mask_img=study.mask_img, threshold=[2.0, 3.0, 4.0], alpha=0.05
 )
@@ -73,8 +73,8 @@ plot_stat_map(
 # The same in numbers, beside the truth
 # -------------------------------------
 # ``get_clusters_table`` returns the clusters as an image of numbers, and ``true_discovery_bounds``
-# takes such an image. The last column is known only because the data are simulated; the bound
-# must not exceed it. Clusters of fewer than 50 voxels are left out of the table.
+# takes such an image. The last column is known only because the data are simulated. The bound must
+# not exceed it. The table leaves out clusters of fewer than 50 voxels.
 rows = []
 for threshold in (2.0, 3.0, 4.0):
     table, (labels,) = get_clusters_table(
@@ -102,8 +102,8 @@ compared
 # %%
 # Any region of your own
 # ----------------------
-# Regions may be chosen after looking at the map, and may overlap. Here a sphere about each true
-# peak, of the size of the effect; and the negative tail too, with ``two_sided=True``.
+# You may choose regions after you have seen the map, and they may overlap. Here they are spheres
+# about the true peaks, of the size of the effects. ``two_sided=True`` tests the negative tail too.
 grid = np.stack(np.meshgrid(*map(np.arange, truth.shape), indexing="ij"), axis=-1)
 affine = z_map.affine
 mm = grid @ affine[:3, :3].T + affine[:3, 3]
@@ -121,15 +121,15 @@ regions
 # %%
 # Common mistakes
 # ---------------
-# * Reading a bound as an estimate. "At least 40 %" is compatible with all of the cluster being
-#   active; a bound of zero does not say that nothing is there.
-# * Reading cluster-wise significance as if it were this bound: a cluster that survives a
-#   permutation test of its size has an effect in *one* voxel at least, and nobody knows in which.
-# * Choosing one threshold because its bounds look best and fearing that this was cheating. It was
-#   not: the guarantee covers every threshold. Changing ``alpha`` after the fact would be.
+# * To read a bound as an estimate. "At least 40 %" also allows that all of the cluster is active. A
+#   bound of zero does not say that there is no effect.
+# * To read the significance of a cluster as this bound. A cluster that passes a permutation test of
+#   its size has an effect in at least *one* voxel, but the test does not say in which.
+# * To change ``alpha`` after you have seen the result. (You may choose the threshold whose bounds
+#   look best: the guarantee covers every threshold.)
 #
-# The method assumes what the false discovery rate assumes, that Simes' inequality holds, as it
-# does for smooth Gaussian noise whose correlations are positive.
+# The method assumes Simes' inequality, as the false discovery rate does. It is true for smooth
+# Gaussian noise whose correlations are positive.
 #
 # On real data: take any z map, for instance that of ``SecondLevelModel`` fitted to the maps of
 # ``nilearn.datasets.fetch_localizer_contrasts(["left vs right button press"], n_subjects=20)``.

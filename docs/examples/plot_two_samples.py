@@ -3,18 +3,18 @@
 Two-sample test, unpaired and paired
 ====================================
 
-Do two conditions differ? If each subject has a map of both, the two are not independent: what is
-peculiar to a subject is in both of its maps. A design with a column for each subject takes that
-out. This example fits the same maps with and without these columns, shows what becomes of the
-rank, and permutes as pairs allow.
+Do two conditions differ? If each subject has a map of both, the two maps are not independent: they
+share what is special about the subject. A design with a column for each subject removes this. This
+example fits the same maps with and without these columns, looks at the rank of the design, and
+exchanges maps within pairs in a permutation test.
 """
 
 # %%
 # The data
 # --------
 # Sixteen subjects saw vertical and horizontal checkerboards. Both make the visual cortex respond;
-# in one place the vertical ones do more. Of the variance between maps, 80 % is the subject's own,
-# shared by its two maps.
+# in one place the response to vertical ones is larger. Of the variance between maps, 80 % is
+# between subjects: both maps of a subject share it.
 import tempfile
 import textwrap
 import warnings
@@ -37,11 +37,11 @@ images[["participant_id", "condition"]].head(4)
 # %%
 # Unpaired: two means
 # -------------------
-# One column a condition, no intercept: each coefficient is the mean of its condition, and the
-# contrast is their difference. Right for two groups of *different* subjects; here it leaves the
-# differences between subjects in the error. ``groupglm`` sees in the names of the files that each
-# subject has two maps, and in the design that nothing says so, and warns. We fit this model on
-# purpose, to see what is wrong with it, so we catch the warning and read it.
+# This design has one column for each condition and no intercept. Each coefficient is the mean of
+# its condition, and the contrast is their difference. It is right for two groups of *different*
+# subjects. Here it leaves the differences between subjects in the error. The names of the files say
+# that each subject has two maps, but the design does not, so ``groupglm`` warns. We fit this model
+# on purpose, to see what is wrong with it. We therefore catch the warning and read it.
 conditions = pd.get_dummies(images["condition"], dtype=float)
 unpaired = SecondLevelModel(mask_img=study.mask_img)
 with warnings.catch_warnings(record=True) as heard:
@@ -50,7 +50,7 @@ with warnings.catch_warnings(record=True) as heard:
 print(textwrap.fill(str(heard[0].message)))
 
 # %%
-# The fit goes on all the same:
+# The fit continues:
 z_unpaired = unpaired.compute_contrast("vertical - horizontal")
 plot_glass_brain(
     z_unpaired,
@@ -63,8 +63,8 @@ plot_glass_brain(
 # %%
 # Paired: a column for each subject
 # ---------------------------------
-# The subjects' columns take the mean of each pair, and what is left for the last column is the
-# difference within pairs: its coefficient is "vertical minus horizontal", averaged over subjects.
+# The columns of the subjects describe the mean of each pair. The last column describes the
+# difference within pairs. Its coefficient is "vertical minus horizontal", averaged over subjects.
 subjects = pd.get_dummies(images["participant_id"], dtype=float)
 paired_design = subjects.assign(vertical_minus_horizontal=conditions["vertical"])
 paired = SecondLevelModel(mask_img=study.mask_img)
@@ -73,7 +73,7 @@ z_paired = paired.compute_contrast("vertical_minus_horizontal")
 plot_design_matrix(paired_design, title="paired design: 32 maps, 17 columns")
 
 # %%
-# Same maps, same question, same threshold:
+# The same maps, the same question, the same threshold:
 plot_glass_brain(
     z_paired,
     mask_img=study.mask_img,
@@ -83,10 +83,10 @@ plot_glass_brain(
 )
 
 # %%
-# The paired test has half the degrees of freedom, for 16 columns were spent on subjects, and yet
-# the larger z: what they took away was mostly noise. Elsewhere about one voxel in a thousand is
-# beyond the threshold in each tail, as it should be. The unpaired test had hardly any: its error
-# is too large for these data, and all its z are too small.
+# The paired test has half the degrees of freedom, because 16 columns describe subjects. Its z is
+# larger all the same, because these columns removed mostly noise. In other places about one voxel
+# in a thousand is beyond the threshold in each tail, as expected. The unpaired test has hardly any:
+# its error is too large for these data, and all its z are too small.
 peak = study.effects["difference"].peak
 i, j, k = np.rint(np.linalg.inv(z_paired.affine) @ [*peak, 1])[:3].astype(int)
 compared = pd.DataFrame(
@@ -105,8 +105,8 @@ compared = pd.DataFrame(
 compared
 
 # %%
-# The data at that place, as the paired contrast sees them, with the subjects' means taken out. The
-# true difference there is 1.
+# The data at this place in the paired contrast, without the means of the subjects. The true
+# difference there is 1.
 plot_peak(
     images["path"],
     paired_design,
@@ -120,8 +120,9 @@ plot_peak(
 # It is the test of the differences
 # ---------------------------------
 # Subtract one map from the other in each subject, and test whether the mean difference is zero:
-# the t values are the same to the precision of the files. Use whichever you prefer; the design
-# with subject columns also takes more than two maps a subject, or pairs with one missing.
+# the t values are the same to the precision of the files. Use the way that you prefer. The design
+# with columns for subjects also works with more than two maps per subject, or if one of a pair is
+# missing.
 differences = []
 for _, pair in images.groupby("participant_id"):
     vertical, horizontal = (nib.load(path) for path in pair["path"])
@@ -140,10 +141,10 @@ print(f"largest difference in t: {largest_gap:.1e}")
 # %%
 # What an intercept does to it
 # ----------------------------
-# The subjects' columns add up to a column of ones. An intercept beside them adds nothing: the
-# matrix has 18 columns and rank 17. ``groupglm`` says so, counts degrees of freedom by the rank,
-# and the contrast of interest comes out the same, because it does not depend on how the constant
-# is shared.
+# The columns of the subjects add up to a column of ones. An intercept beside them adds nothing: the
+# matrix has 18 columns and rank 17. ``groupglm`` warns, and counts degrees of freedom by the rank.
+# The result of the contrast is the same, because it does not depend on how the columns share the
+# constant.
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     redundant = SecondLevelModel(mask_img=study.mask_img)
@@ -155,8 +156,8 @@ print("same z map:", np.allclose(same.get_fdata(), z_paired.get_fdata(), atol=1e
 print("degrees of freedom:", redundant.results_.df_residual)
 
 # %%
-# The intercept itself, though, now means nothing: any number can be added to it and taken from all
-# subjects. A contrast on it is refused rather than answered at random.
+# But the intercept itself now means nothing: you can add any number to it and subtract the number
+# from all subjects. A contrast of it is therefore an error.
 try:
     redundant.compute_contrast("intercept")
 except NotEstimableError as error:
@@ -165,9 +166,9 @@ except NotEstimableError as error:
 # %%
 # Permuting pairs
 # ---------------
-# If the conditions do not differ, the two maps of *one* subject can be exchanged; maps of different
-# subjects cannot, for subjects do differ. Each subject is a block of exchangeability, and images
-# are exchanged within blocks: 2\ :sup:`16` ways, of which a thousand are drawn.
+# If the conditions do not differ, the two maps of *one* subject can be exchanged. Maps of different
+# subjects cannot, because subjects differ. Each subject is an exchangeability block, and images are
+# exchanged within blocks. There are 2\ :sup:`16` ways, of which a thousand are drawn.
 permuted = non_parametric_inference(
     images["path"],
     design_matrix=paired_design,
@@ -190,14 +191,15 @@ plot_glass_brain(
 # %%
 # Common mistakes
 # ---------------
-# * Testing pairs as two groups, as above, or silencing the warning. It takes the maps of a subject
-#   for independent: weak where they are alike, and false, with too many findings, where they are
-#   negatively correlated, or where the *mean* of both conditions is tested.
-# * Permuting without blocks. The null distribution is then that of other data than these.
-# * Building the condition and subject columns from lists in different orders. Here both come from
-#   one table whose rows are those of the maps.
-# * Subject columns in a comparison of groups: each subject is in one group only, so the subjects'
-#   columns add up to those of the groups, and their difference cannot be estimated. It is refused.
+# * To test pairs as two groups, as above, or to silence the warning. The maps of a subject then
+#   count as independent. The test is weak if they are alike. It has too many false findings if they
+#   are negatively correlated, or if you test the *mean* of both conditions.
+# * To permute without blocks. The null distribution is then not that of these data.
+# * To make the columns of conditions and of subjects from lists in different orders. Here both come
+#   from one table, which has a row for each map.
+# * To use columns for subjects in a comparison of groups. Each subject is in one group only, so the
+#   columns of the subjects add up to those of the groups. The difference of the groups cannot be
+#   estimated, and is an error.
 #
 # On real data: ``nilearn.datasets.fetch_localizer_contrasts`` with ``["vertical checkerboard"]``
 # and with ``["horizontal checkerboard"]`` downloads such pairs; put the two lists of ``cmaps`` and
