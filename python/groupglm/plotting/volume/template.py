@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,12 @@ from groupglm.runtime.paths import file_names
 if TYPE_CHECKING:
     from groupglm.spaces.images import ImageLike
 
-__all__ = ["MNI", "MUCH_OUTSIDE", "Background", "find_background"]
+__all__ = ["MNI", "Background", "find_background"]
 
 MNI = "MNI152TEMPLATE"
 """What asks for the MNI template, as in nilearn."""
 
-MUCH_OUTSIDE = 0.2
+_MUCH_OUTSIDE = 0.2
 """Share of a mask outside a picture's brain from which the two seem to be in different spaces."""
 
 _TEMPLATEFLOW = "tpl-MNI152NLin2009cAsym/tpl-MNI152NLin2009cAsym_res-{res}_desc-brain_T1w.nii.gz"
@@ -72,9 +72,17 @@ def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background
         return _without_template(mask)
     if bg_img is None:
         return _outline(mask, "The outline is that of the mask: no background was asked for.")
-    shades = _shades(Volume.of(bg_img, "bg_img"))
     origin = "".join(f"{Path(name).name}, " for name in file_names(bg_img))
-    return Background(shades, False, f"The background is the image {origin}given.")
+    description = f"The background is the image {origin}given."
+    given = Background(_shades(Volume.of(bg_img, "bg_img")), False, description)
+    outside = 0.0 if mask is None else given.share_outside(mask)
+    if outside <= _MUCH_OUTSIDE:
+        return given
+    return replace(
+        given,
+        description=f"{description} {outside:.0%} of the mask lies outside the brain in that "
+        "picture: are the images in the same space?",
+    )
 
 
 def _without_template(mask: Volume | None) -> Background | None:
@@ -95,7 +103,7 @@ def _where_mask_lies(
 ) -> Background | None:
     """Return a brain in MNI space, or the outline of a mask that lies elsewhere."""
     outside = 0.0 if mask is None else brain.share_outside(mask)
-    if outside <= MUCH_OUTSIDE:
+    if outside <= _MUCH_OUTSIDE:
         return brain
     return _outline(
         mask,

@@ -15,7 +15,7 @@ from groupglm.plotting.scale import Scale
 from groupglm.plotting.volume.glass import draw_glass
 from groupglm.plotting.volume.panels import glass_panels
 from groupglm.plotting.volume.stat_map import draw_slices
-from groupglm.plotting.volume.template import MUCH_OUTSIDE, find_background
+from groupglm.plotting.volume.template import find_background
 from groupglm.plotting.volume.volumes import Volume
 from groupglm.report.drawing import Drawing
 from groupglm.report.figures import Picture, picture
@@ -48,19 +48,10 @@ class VolumeDrawing(Drawing):
             raise AssertionError
         self._background = background
 
-    @cached_property
+    @property
     def note(self) -> str:
         """What is behind the maps, and whether the mask seems to lie elsewhere."""
-        note = self._background.description
-        if self._background.is_outline:
-            return note
-        outside = self._background.share_outside(self._mask)
-        if outside > MUCH_OUTSIDE:
-            note += (
-                f" {outside:.0%} of the mask lies outside the brain in that picture: are the "
-                "images in the same space?"
-            )
-        return note
+        return self._background.description
 
     @cached_property
     def resolution(self) -> str:
