@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Row = NDArray[np.floating]
 
-__all__ = ["Finding", "Peak", "find", "main_peaks", "peak_at"]
+__all__ = ["Finding", "Peak", "find", "main_peaks", "peak_at", "with_places"]
 
 _MAX_PEAKS = 3
 
@@ -176,7 +176,7 @@ def find(
         z=z,
         shown=shown,
         survivors=np.asarray(kept, dtype=shown.dtype),
-        table=found.table,
+        table=with_places(found),
         extremes=extremes(group.space, shown),
         top=top,
         peaks=main_peaks(found, z) or (top,),
@@ -191,6 +191,17 @@ def _cluster_size(z: NDArray[np.float64], top: int, threshold: float, space: Spa
     labels, sizes = label_clusters(space, members)
     own = labels[members == top]
     return sizes[own[0] - 1].item() if len(own) else 0
+
+
+def with_places(found: FoundClusters) -> pd.DataFrame:
+    """Return the table of clusters; peaks that have no position in mm are named in words."""
+    table, axes = found.table, ["X", "Y", "Z"]
+    if not table[axes].isna().any(axis=None):
+        return table
+    names = [found.space.describe_place(place) for place in found.places.tolist()]
+    table = table.drop(columns=axes) if table[axes].isna().all(axis=None) else table.copy()
+    table.insert(1, "Place", names)
+    return table
 
 
 def peak_at(place: int, space: Space, z: NDArray[np.float64]) -> Peak:

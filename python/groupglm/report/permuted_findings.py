@@ -11,7 +11,7 @@ import numpy as np
 
 from groupglm.errors import GridMismatchError
 from groupglm.inference.cluster_table import FoundClusters, tabulate
-from groupglm.report.findings import Finding, main_peaks, peak_at
+from groupglm.report.findings import Finding, main_peaks, peak_at, with_places
 from groupglm.spaces.narrowing import narrowed
 from groupglm.spaces.registry import kind_of
 
@@ -74,7 +74,7 @@ def find_permuted(
             z=z,
             shown=finding.shown,
             survivors=narrowed(kept),
-            table=found.table,
+            table=with_places(found),
             extremes=finding.extremes,
             top=peak,
             peaks=main_peaks(found, z) or (peak,),
