@@ -54,23 +54,23 @@ def collect_maps(
         it: ``sub-01/sub-01_task-faces_space-MNI_contrast-a_stat-effect_statmap.nii.gz``, in folders
         of nodes (``node-subjectLevel``), of subjects and sessions, or beside each other.
     task, contrast, space, session : str, optional
-        Labels that the maps must have. A contrast may be written as it was called:
+        Labels that the maps must have. You may write a contrast by its original name:
         ``"faces > houses"`` is ``contrast-facesGtHouses`` (nilearn) or ``contrast-facesHouses``
         (FitLins).
     run : str or int, optional
-        Its index.
+        Index of the run.
     need_variances : bool, default=False
         Whether a map without its variance map is an error.
     **entities : str
-        Others by their names in the files, such as ``acq="ap"``, or ``node="subjectLevel"``. An
-        empty text chooses the maps that do not have the entity: ``res=""``.
+        Other entities by their names in the files, such as ``acq="ap"``, or
+        ``node="subjectLevel"``. An empty text chooses the maps without the entity: ``res=""``.
 
     Returns
     -------
     pandas.DataFrame
-        A row a subject, sorted, with the columns ``subject_label`` (without ``sub-``),
-        ``map_name`` (the contrast), ``effects_map_path`` and ``variances_map_path`` (missing where
-        there is none): a table of maps as `SecondLevelModel.fit` takes it.
+        A table of maps as `SecondLevelModel.fit` takes it, with one row for each subject, sorted.
+        The columns are ``subject_label`` (without ``sub-``), ``map_name`` (the contrast),
+        ``effects_map_path`` and ``variances_map_path`` (missing if there is no such map).
 
     Raises
     ------
@@ -83,7 +83,7 @@ def collect_maps(
     Warns
     -----
     UserWarning
-        If subjects' maps differ in another entity, such as the session.
+        If the maps of the subjects differ in another entity, such as the session.
 
     Examples
     --------

@@ -45,22 +45,22 @@ def read_stats_model(
     Parameters
     ----------
     model : path or mapping
-        The JSON file, or what it holds.
+        The JSON file, or its content.
     node : str, optional
-        Which node, if there are several of level Dataset.
+        Name of the node, if several are of level Dataset.
 
     Returns
     -------
     StatsModel
-        Checked: what it asks for is supported.
+        The node, all of whose parts are supported.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file cannot be read, is no Stats Model, or asks for what is not supported; the
-        message names it.
+        If the file cannot be read, is not a Stats Model, or has a part that is not supported; the
+        message names this part.
 
     Examples
     --------

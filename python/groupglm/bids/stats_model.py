@@ -34,7 +34,7 @@ class ModelContrast:
     conditions : tuple of str
         Columns of the design.
     weights : tuple of tuple of float
-        A row a constraint, a number a condition.
+        One row for each constraint, with one number for each condition.
     test : {"t", "F"}
         Which statistic.
     """
@@ -94,28 +94,28 @@ class StatsModel:
     Parameters
     ----------
     name : str
-        Of the model.
+        Name of the model.
     node : str
-        Of the dataset-level node.
+        Name of the dataset-level node.
     source : str or None
-        The node whose outputs it takes; None if it is the only node.
+        The node whose outputs this node takes; None if it is the only node.
     filters : dict of str to tuple of str
-        Which maps it takes, by short names of entities: of ``Input`` and of the edges.
+        The maps that this node takes, by short names of entities, from ``Input`` and the edges.
     group_by_contrast : bool
-        Whether each first-level contrast is a fit of its own. Otherwise there must be one.
+        Whether each first-level contrast has its own fit. Otherwise there must be only one.
     x : tuple of str
-        The columns of the design; ``"intercept"`` for 1. Without effect beside a formula, and
-        empty if there is that alone.
+        The columns of the design; ``"intercept"`` for 1. It has no effect beside a formula, and is
+        empty if there is only a formula.
     formula : str or None
         ``Model.Formula``.
     instructions : tuple of dict
         Transformations of the participants table.
     contrasts : tuple of ModelContrast
-        Those that are written out.
+        The contrasts that the model writes out.
     dummy_test : {"t", "F"} or None
         The test of dummy contrasts; None if there are none.
     dummies : tuple of str or None
-        Their columns; None for all of them.
+        Columns of the dummy contrasts; None for all columns.
     """
 
     name: str
@@ -136,7 +136,7 @@ class StatsModel:
         Parameters
         ----------
         participants : pandas.DataFrame
-            A row a subject that has a map, with the subjects' labels as index.
+            One row for each subject with a map. The index has the labels of the subjects.
 
         Returns
         -------
@@ -255,12 +255,12 @@ class StatsModel:
         Returns
         -------
         list of ModelContrast
-            One that is written out stands for a dummy contrast of the same name.
+            A written contrast replaces a dummy contrast of the same name.
 
         Raises
         ------
         ValueError
-            If the design lacks a column that dummy contrasts are asked for.
+            If the design lacks a column of the dummy contrasts.
         """
         if self.dummy_test is None:
             return list(self.contrasts)

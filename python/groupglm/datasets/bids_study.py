@@ -107,19 +107,19 @@ def simulate_bids_study(
     noise_fwhm: float = 8.0,
     seed: int = 0,
 ) -> BidsStudy:
-    """Simulate a BIDS data set of one run a subject, in which words and symbols were read.
+    """Simulate a BIDS data set of one run per subject, in which words and symbols were read.
 
-    Blocks of 12 s of either kind take turns, with 12 s of rest after each. A voxel's signal is a
-    mean of 10,000, plus the subject's responses convolved with a haemodynamic response, slow
-    drifts, and noise of 1 % that is smooth in space and correlates with the scan before. Subjects
-    differ in their response to words by their age and, with a standard deviation of 0.3 %, by
-    themselves.
+    Blocks of words and of symbols alternate. Each takes 12 s, with 12 s of rest after it. The
+    signal of a voxel is a mean of 10,000, plus the responses of the subject convolved with a
+    haemodynamic response, plus slow drifts, plus noise of 1 % that is smooth in space and
+    correlated with the scan before. The response to words depends on the age of the subject, and
+    differs between subjects with a standard deviation of 0.3 %.
 
     Parameters
     ----------
     directory : path
-        Where to write the data set; made if it is not there. Files of the same names are replaced
-        if a simulator of this package has written them, and refused if not.
+        Folder of the data set, which is made if it does not exist. Files of the same names are
+        replaced if a simulator of this package has written them; other files are an error.
     n_subjects : int, default=12
         At least 3.
     n_scans : int, default=100
@@ -146,9 +146,9 @@ def simulate_bids_study(
     Notes
     -----
     The response is the difference of two gamma densities, of shape 6 and, a sixth as high, 16
-    (Friston and others 1998, NeuroImage 7, 30-40), scaled so that a stimulus that goes on and on
-    has a response of 1: heights are those of a sustained response. There is one run of a subject
-    in memory at a time, 8 bytes a voxel and scan.
+    (Friston and others 1998, NeuroImage 7, 30-40). It is scaled so that an endless stimulus has a
+    response of 1: heights are those of a sustained response. Memory holds one run at a time, with
+    8 bytes per voxel and scan.
 
     Examples
     --------

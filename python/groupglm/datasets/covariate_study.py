@@ -39,16 +39,16 @@ def simulate_covariate_study(
 ) -> GroupStudy:
     """Simulate the effect maps of subjects of different age and reading speed, at three sites.
 
-    Each map is the design's row times the true effects, plus Gaussian noise that is smooth in
-    space and has a standard deviation of 1 in every voxel. Older subjects read more slowly, by one
-    word a minute for each year on average (a correlation of about -0.6), so that each of the two
-    seems to have the other's effect where it is left out.
+    Each map is the row of the design times the true effects, plus Gaussian noise that is smooth in
+    space and has a standard deviation of 1 in every voxel. Older subjects read more slowly, on
+    average by one word per minute for each year (a correlation of about -0.6). If one of the two
+    is left out of a model, the other seems to have its effect.
 
     Parameters
     ----------
     directory : path
-        Where to write the images; made if it is not there. Files of the same names are replaced
-        if a simulator of this package has written them, and refused if not.
+        Folder of the images, which is made if it does not exist. Files of the same names are
+        replaced if a simulator of this package has written them; other files are an error.
     n_subjects : int, default=60
         Every third one at each site; at least 6.
     voxel_size : float, default=4.0

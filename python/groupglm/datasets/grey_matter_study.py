@@ -44,16 +44,16 @@ def simulate_grey_matter_study(
 ) -> GroupStudy:
     """Simulate maps of grey-matter volume, as voxel-based morphometry makes them.
 
-    A voxel's value is the volume of grey matter in it, as a fraction: high in a cortical ribbon,
-    the cerebellum and deep nuclei. It shrinks with age in one place, is higher in women in
-    another, and everywhere grows in proportion to the volume within the skull, which is larger in
-    men. Gaussian noise, smooth in space, has a standard deviation of a tenth of the mean map.
+    The value of a voxel is the fraction of grey matter in it. It is high in a cortical ribbon, the
+    cerebellum and deep nuclei. In one place it shrinks with age, and in another it is higher in
+    women. Everywhere it is proportional to the volume within the skull, which is larger in men.
+    Gaussian noise, smooth in space, has a standard deviation of a tenth of the mean map.
 
     Parameters
     ----------
     directory : path
-        Where to write the images; made if it is not there. Files of the same names are replaced
-        if a simulator of this package has written them, and refused if not.
+        Folder of the images, which is made if it does not exist. Files of the same names are
+        replaced if a simulator of this package has written them; other files are an error.
     n_subjects : int, default=80
         Every second one a woman; at least 5.
     voxel_size : float, default=4.0

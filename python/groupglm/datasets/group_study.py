@@ -37,15 +37,15 @@ def simulate_group_study(
 ) -> GroupStudy:
     """Simulate the effect maps of a study of two groups with age as a covariate.
 
-    Each subject's map is the design's row times the true effects, plus Gaussian noise that is
-    smooth in space and has a standard deviation of 1 in every voxel, independent between
-    subjects. The noise of subject i depends on the seed and i alone.
+    The map of a subject is the row of the design times the true effects, plus Gaussian noise that
+    is smooth in space, has a standard deviation of 1 in every voxel, and is independent between
+    subjects. The noise of subject i depends only on the seed and on i.
 
     Parameters
     ----------
     directory : path
-        Where to write the images; made if it is not there. Files of the same names are replaced
-        if a simulator of this package has written them, and refused if not.
+        Folder of the images, which is made if it does not exist. Files of the same names are
+        replaced if a simulator of this package has written them; other files are an error.
     n_subjects : int, default=24
         Every second one a patient; at least 4, so that degrees of freedom remain.
     shape : tuple of int, optional

@@ -39,8 +39,8 @@ def simulate_one_sample_study(
     Parameters
     ----------
     directory : path
-        Where to write the images; made if it is not there. Files of the same names are replaced
-        if a simulator of this package has written them, and refused if not.
+        Folder of the images, which is made if it does not exist. Files of the same names are
+        replaced if a simulator of this package has written them; other files are an error.
     n_subjects : int, default=20
         At least 2.
     voxel_size : float, default=4.0

@@ -80,17 +80,17 @@ def simulate_paired_study(
 
     A map is the response to both conditions, plus the difference if the condition is "vertical",
     plus Gaussian noise that is smooth in space and has a standard deviation of 1 in every voxel.
-    Part of the noise is the subject's own, the same in both of its maps.
+    Part of the noise is the same in both maps of a subject.
 
     Parameters
     ----------
     directory : path
-        Where to write the images; made if it is not there. Files of the same names are replaced
-        if a simulator of this package has written them, and refused if not.
+        Folder of the images, which is made if it does not exist. Files of the same names are
+        replaced if a simulator of this package has written them; other files are an error.
     n_subjects : int, default=16
         At least 2.
     correlation : float, default=0.8
-        Of the noise in a subject's two maps; from 0 up to, but not, 1.
+        Correlation of the noise in the two maps of a subject, from 0 to below 1.
     voxel_size : float, default=4.0
         Edge of the cubic voxels, in mm. The grid covers 183 x 219 x 183 mm.
     noise_fwhm : float, default=8.0

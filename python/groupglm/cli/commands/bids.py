@@ -60,15 +60,15 @@ __all__ = ["bids"]
 def bids(**given: Any) -> None:
     """Fit a group model to the effect maps of a BIDS derivative, and write another.
 
-    DERIVATIVES is the folder that FitLins, nilearn's save_glm_to_bids or another first-level
-    analysis was written to: sub-*/..._contrast-C_stat-effect_statmap.nii.gz, or the same in
-    node-*/. The maps are chosen by the entities in their names; where these options leave several
-    maps of a subject, or several kinds, what there is is listed and nothing is fitted. Rows of
+    DERIVATIVES is the folder of a first-level analysis by FitLins, nilearn's save_glm_to_bids or
+    another program: sub-*/..._contrast-C_stat-effect_statmap.nii.gz, or the same in node-*/. The
+    options choose the maps by the entities in their names. If they leave several maps of a
+    subject, or maps of several kinds, the error lists them and nothing is fitted. Rows of
     participants.tsv are matched by subject. OUT is the folder of the results.
 
-    With --model, design and contrasts are those of the dataset-level node of a BIDS Stats Model,
-    and there is a fit for each contrast that reaches it. What the model asks for and is not
-    supported is named before any image is read.
+    With --model, the dataset-level node of a BIDS Stats Model gives the design and the contrasts.
+    Each first-level contrast that reaches the node has its own fit. Parts of a model that are not
+    supported are an error before any image is read.
 
     \b
     Examples
@@ -91,9 +91,9 @@ def bids(**given: Any) -> None:
       beside each a .json, as "groupglm fit" writes it
       dataset_description.json, .bidsignore and log.txt
 
-    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder.
-    Run again with the same input, it skips what is done; --overwrite redoes it, and removes results
-    of another design, other maps or other settings that are in the folder.
+    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder. If you
+    run it again with the same input, it skips what is done. --overwrite does everything again, and
+    removes results of another design, other maps or other settings from the folder.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143

@@ -68,8 +68,8 @@ def clusters(
 ) -> None:
     """Tabulate the clusters of a statistical map, with their peaks in mm and sizes in mm3.
 
-    The threshold is taken as it is: nothing is corrected for the number of voxels, neither voxels
-    nor sizes of clusters. "groupglm fit --correct" and "groupglm permute" correct.
+    The threshold is used without a correction: neither voxels nor clusters are corrected for their
+    number. "groupglm fit --correct" and "groupglm permute" correct.
 
     \b
     Examples
@@ -77,9 +77,9 @@ def clusters(
       groupglm clusters z.nii.gz --threshold 2.3 --one-sided --cluster-threshold 20 \\
           --output clusters.tsv
 
-    Writes to --output, if given, the table, and beside it OUTPUT.json: what it was made of, the
-    columns' meaning, and the hash of the file. What is there already, made of the same file with
-    the same options, is skipped.
+    Writes the table to --output, if given, and OUTPUT.json beside it: the input, the meaning of the
+    columns, and the hash of the table. If the table is there already, from the same input and
+    options, it is skipped.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143

@@ -84,9 +84,10 @@ def demo(
 ) -> None:
     """Simulate a group study, fit it, and compare with the truth.
 
-    Writes the subjects' images, the mask, the design, for each contrast (group, age,
-    intercept) the maps maps/CONTRAST_{effect,t,z,p}.nii.gz, the page report.html, and demo.json:
-    what was simulated, and what was found. Run again with the same options, it skips.
+    Writes the images of the subjects, the mask, the design, the maps
+    maps/CONTRAST_{effect,t,z,p}.nii.gz of each contrast (group, age, intercept), the page
+    report.html, and demo.json with the simulated truth and the results. If you run it again with
+    the same options, it skips.
 
     \b
     Examples

@@ -21,11 +21,12 @@ def fit(**given: Any) -> None:
     """Fit a group model to maps of subjects, and write maps of contrasts.
 
     MAPS are image files, globs in quotes, or one table (.tsv) with the columns subject_label,
-    map_name and effects_map_path. A map belongs to the row of the participants table that has
-    its subject: sub-01 in the file's name or folders, or what --subject-pattern finds.
+    map_name and effects_map_path. A map is matched with the row of the participants table that has
+    the same subject. The subject of a map is sub-01 in the name of the file or of its folders, or
+    what --subject-pattern finds.
 
-    The formula is expanded by formulaic. Text columns are categorical; 'C(site)' makes numbers
-    so. Code in a formula is arithmetic and known transforms only; anything else is refused.
+    Columns of text in the formula are categories. 'C(site)' makes categories of numbers. A formula
+    may hold arithmetic and known transforms. All other code is an error.
 
     \b
     Examples
@@ -40,24 +41,24 @@ def fit(**given: Any) -> None:
 
     \b
     Writes, each whole or not at all
-      contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, in float64 where float32
+      contrast-NAME_stat-{effect,variance,t|F,z,p}_statmap.nii.gz, in float64 if float32
       cannot hold the values
       design_matrix.tsv, mask.nii.gz and log.txt
       n_observations.nii.gz and df_residual.nii.gz, if values are missing
       n_zeros.nii.gz, if some maps are exactly zero where others are not
       with each --correct, HOW being fdr0p05, fpr0p001 ...:
         contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and contrast-NAME_stat-z_desc-HOW_clusters.tsv
-      with --permute (those of size and mass with --cluster-p, of tfce with --tfce):
+      with --permute (size and mass with --cluster-p too, tfce with --tfce too):
         contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz
         contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz, if with either
-        contrast-NAME_permutations.npz, from which an interrupted run goes on
+        contrast-NAME_permutations.npz, from which an interrupted run continues
       report.html with --report, model.groupglm with --save-model
       beside maps, tables, page and model a .json: contrast, degrees of freedom, settings,
       versions, hashes of the design, of the list of maps and of the file itself
 
-    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder.
-    Run again with the same input, it skips what is done; --overwrite redoes it, and removes results
-    of another design, other maps or other settings that are in the folder.
+    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder. If you
+    run it again with the same input, it skips what is done. --overwrite does everything again, and
+    removes results of another design, other maps or other settings from the folder.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143

@@ -57,8 +57,8 @@ def permute(
 ) -> None:
     """Test contrasts by permutation, corrected for all voxels of the mask.
 
-    Maps, table, formula and contrasts are those of "groupglm fit". Permutations are Freedman and
-    Lane's; signs are flipped where the null hypothesis is that a mean is zero. The same seed gives
+    Maps, table, formula and contrasts are those of "groupglm fit". The method is that of Freedman
+    and Lane. If the null hypothesis is that a mean is zero, signs are flipped. The same seed gives
     the same maps for any number of threads.
 
     \b
@@ -73,20 +73,20 @@ def permute(
     Writes, each whole or not at all (size and mass with --cluster-p, tfce with --tfce)
       contrast-NAME_stat-logp_desc-max{T|F,Size,Mass,Tfce}_statmap.nii.gz: -log10 of p, corrected
       for all voxels (clusters, enhanced values) of the mask by the largest of each permutation
-      contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz: what was permuted,
-      if with either
-      contrast-NAME_permutations.npz: the null distributions, kept every minute, from which an
-      interrupted run, or one with more permutations, goes on
-      mask.nii.gz: the voxels that p is corrected for
+      contrast-NAME_stat-{t|F,size,mass,tfce}_desc-permutation_statmap.nii.gz: the statistics, with
+      --cluster-p or --tfce
+      contrast-NAME_permutations.npz: the null distributions, written every minute, from which an
+      interrupted run, or one with more permutations, continues
+      mask.nii.gz: the voxels over which p is corrected
       design_matrix.tsv and log.txt
       n_observations.nii.gz and df_residual.nii.gz, if values are missing
       n_zeros.nii.gz, if some maps are exactly zero where others are not
       beside maps and tables a .json: contrast, degrees of freedom, settings, versions, hashes of
       the design, of the list of maps and of the file itself
 
-    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder.
-    Run again with the same input, it skips what is done; --overwrite begins anew, and removes
-    results of another design, other maps or other settings that are in the folder.
+    While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder. If you
+    run it again with the same input, it skips what is done. --overwrite begins anew, and removes
+    results of another design, other maps or other settings from the folder.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143

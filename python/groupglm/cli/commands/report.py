@@ -68,13 +68,12 @@ def report(
 ) -> None:
     """Write a page about a model that "groupglm fit --save-model" or model.save() has saved.
 
-    MODEL is the file, or the folder of results that it is in: the page then shows the folder's
-    contrasts with their corrections (their extent and tails too) and permutations, unless
-    --contrast and --correct say others.
-    Without any --correct, voxels with p < 0.001, not corrected, are shown.
+    MODEL is the file of the model, or the folder of results that holds it. For a folder, the page
+    shows the contrasts of the folder, with their corrections and permutation tests, unless you give
+    --contrast or --correct. Without a correction, it shows voxels with p < 0.001, not corrected.
 
-    The page is one file that loads nothing. The images of the subjects are not needed; what is
-    computed from them (their comparison, and the data at the peaks) is then left out.
+    The page is one file, which loads nothing from elsewhere. It needs no images of subjects. It
+    leaves out what is computed from them: their comparison, and the data at the peaks.
 
     \b
     Examples
@@ -83,8 +82,8 @@ def report(
       groupglm report results/model.groupglm --correct fdr:0.05 \\
           --contrast 'patients>controls=group[T.patient]' --output report.html
 
-    Writes to --output the page, and beside it OUTPUT.json: what it was made of, and the hash of
-    the file. What is there already, made of the same file with the same options, is skipped.
+    Writes the page to --output, and OUTPUT.json beside it: the input, and the hash of the page. If
+    the page is there already, from the same input and options, it is skipped.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143

@@ -57,9 +57,9 @@ def threshold(
           --mask results/mask.nii.gz --correct fdr:0.05 --output age_fdr.nii.gz
       groupglm threshold z.nii.gz --at 3.1 --cluster-threshold 10 --output z_3p1.nii.gz
 
-    Writes to --output the map, 0 where a voxel is not kept, and beside it a .json: threshold,
-    correction, number of voxels, and the hash of the file. What is there already, made of the
-    same file with the same options, is skipped.
+    Writes the map to --output, with 0 where a voxel is not kept, and a .json beside it: threshold,
+    correction, number of voxels, and the hash of the map. If the map is there already, from the
+    same input and options, it is skipped.
 
     \b
     Exit codes: 0 done, 1 input or data cannot be used, 2 wrong options, 130 interrupted, 143
