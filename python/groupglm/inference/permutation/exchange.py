@@ -36,8 +36,8 @@ class Exchange:
     n : int
         Number of rows.
     groups : tuple of array of int, shape (n_units, unit_size)
-        Units that may take each other's place; a unit is some rows that stay together. Every row is
-        in one unit.
+        Units that may be exchanged with each other. A unit is a set of rows that stay together.
+        Every row is in one unit.
     flips : bool
         Whether signs of units are flipped, rather than units permuted.
     """
@@ -288,16 +288,16 @@ def _next_word(word: list[int]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Rearrangements:
-    """The rearrangements of one test: drawn at random, or all that there are.
+    """The rearrangements of one test: random draws, or all possible ones.
 
     Parameters
     ----------
     exchange : Exchange
         What may be exchanged.
     n : int
-        How many, without the identity.
+        Number of rearrangements, without the identity.
     seed : tuple of int
-        Of those that are drawn.
+        Seed of the random draws.
     listed : pair of arrays, optional
         All of them, as `Exchange.every` lists them.
     """
@@ -309,7 +309,7 @@ class Rearrangements:
 
     @property
     def exhaustive(self) -> bool:
-        """Whether these are all that there are."""
+        """Whether these are all possible rearrangements."""
         return self.listed is not None
 
     def take(self, first: int, last: int) -> tuple[Integers, NDArray[np.float64]]:

@@ -35,17 +35,17 @@ METHODS: tuple[Method, ...] = ("freedman-lane", "ter-braak", "smith")
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """The statistic of the data as they are, shape (n_voxels,); NaN where there is none.
+    """The statistic without rearrangement, shape (n_voxels,); NaN where there is none.
 
     Parameters
     ----------
     reported : array
-        For the user.
+        The statistic that the user gets.
     compared : array
-        On the scale of `Kernel.statistics`.
+        The statistic on the scale of `Kernel.statistics`.
     least : array
-        What still ties with `compared` (with its absolute value if the test is two-sided): the
-        statistic when the angle between data and nuisance is less by what rounding may turn it.
+        The least statistic that ties with `compared` (with its absolute value if the test is
+        two-sided). It belongs to an angle between data and nuisance that rounding has made smaller.
     """
 
     reported: Floats
@@ -96,16 +96,16 @@ class OlsKernel:
     Parameters
     ----------
     basis : array, shape (m, n_images)
-        Taken off the data before they are rearranged.
+        What is subtracted from the data before they are rearranged.
     effect : array, shape (k, n_images)
         Orthonormal basis of the tested effect.
     moving : array, shape (q, n_images)
-        Orthonormal basis of the nuisance, of which what no rearrangement changes is left out.
+        Orthonormal basis of the nuisance, without what no rearrangement changes.
     nuisance : array, shape (m3, n_images)
-        All of it: what it leaves of the data as they are has the observed statistic.
+        Orthonormal basis of all of the nuisance, for the observed statistic.
     fixed : array, shape (m2, n_images)
-        Nuisance that the effect is fitted beside after it has been rearranged itself (Smith's
-        method), else of no rows.
+        Nuisance that is fitted together with the rearranged effect (Smith's method). The other
+        methods have no rows here.
     df : int
         Residual degrees of freedom.
     two_sided : bool

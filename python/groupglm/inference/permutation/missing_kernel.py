@@ -34,21 +34,22 @@ _PRODUCTS = 1_000_000_000  # a call of the core: a fraction of a second
 class PresentKernel:
     r"""The t or F statistic with the images that each voxel has.
 
-    A rearrangement of all images is brought to those present by leaving the others out of its
-    cycles. What is compared is the statistic with the same p-value as a complete voxel's.
+    At a voxel, the absent images are removed from the cycles of a rearrangement of all images. To
+    compare voxels, each statistic is replaced by the one that has the same p-value with the degrees
+    of freedom of a complete voxel.
 
     Parameters
     ----------
     complete : OlsKernel
         For the voxels that all images have.
     parts : Partition
-        Of the design.
+        The partition of the design.
     patterns : Patterns
-        The other voxels that are tested.
+        The incomplete voxels that are tested.
     nuisance_rank : array of int, shape (n_patterns,)
         Rank of the nuisance in the images present.
     table : array of int, shape (n_patterns,)
-        Which of the tables holds for a pattern's degrees of freedom.
+        Number of the table for the degrees of freedom of each pattern.
     heads, values : arrays
         The tables; see `groupglm.inference.permutation.equivalent_statistic`.
     method : {"freedman-lane", "ter-braak", "smith"}
@@ -69,10 +70,10 @@ class PresentKernel:
 
     @property
     def n_products(self) -> int:
-        """Rows of the matrix product a rearrangement, as if all voxels were complete.
+        """Rows of the matrix product for each rearrangement, as if all voxels were complete.
 
-        Incomplete ones are counted low: what is done once a pattern is worth the more, the more
-        rearrangements follow, and they are worked on in parts that can be interrupted.
+        This is too low for incomplete voxels, so that a batch has more rearrangements: work that is
+        done once for each pattern then pays more. An interrupt is noticed between parts of a batch.
         """
         share = _PANEL * int(self._n_panels().sum()) * self._rank / len(self.untested)
         return self.complete.n_products + int(share / _ONCE)
@@ -95,7 +96,7 @@ class PresentKernel:
         n = self.parts.n_images
         maps, least = np.empty((2, 1, data.shape[1]))
         order, signs = np.arange(n)[None], np.ones((1, n))
-        # Of what the nuisance leaves of the data, whatever is rearranged afterwards.
+        # Of the residuals of the nuisance, for every method of rearrangement.
         self._present(data, order, signs, maps, least, "freedman-lane", n_threads)
         complete = self.complete.observe(data, statistic, n_threads)
         columns = self.patterns.columns
@@ -126,7 +127,7 @@ class PresentKernel:
         best = np.full(len(order), -np.inf)
         products = _PANEL * self.parts.n_images * self._rank * (_ONCE + len(order))
         work = np.cumsum(self._n_panels() * products) // (_PRODUCTS * max(1, n_threads))
-        for part in np.unique(work):  # a fraction of a second's work each, then Ctrl-C is heard
+        for part in np.unique(work):  # Ctrl-C is noticed between them
             found = _core.permuted_present_statistics(
                 data,
                 self.parts.effect,

@@ -54,9 +54,9 @@ class Patterns:
     Parameters
     ----------
     columns : array of int, shape (n_voxels,)
-        Columns of the data, those of one pattern side by side.
+        Columns of the data; those of one pattern are side by side.
     starts : array of int, shape (n_patterns + 1,)
-        Where each pattern's begin.
+        Where the columns of each pattern begin.
     present : array of bool, shape (n_patterns, n_images)
         The images.
     """
@@ -96,11 +96,11 @@ class Presence:
     Parameters
     ----------
     patterns : Patterns
-        Of the incomplete voxels that are tested.
+        Patterns of the incomplete voxels that are tested.
     df_residual : array of int, shape (n_patterns,)
-        Their residual degrees of freedom.
+        Residual degrees of freedom of each pattern.
     untested : array of bool, shape (n_voxels,)
-        The voxels that are not.
+        The voxels that are not tested.
     """
 
     patterns: Patterns
@@ -154,7 +154,7 @@ def find_presence(
     parts: Partition,
     exchange: Exchange,
 ) -> Presence | None:
-    """Find the voxels that lack values, and which of them can be tested with those they have.
+    """Find the voxels that lack values, and which of them the other images can test.
 
     Shapes: `data` (n_images, n_voxels), `df_residual` (n_voxels,).
     """
@@ -220,7 +220,7 @@ def _reasons(
 
 
 def _effect_left(parts: Partition, present: Flags) -> tuple[Floats, Integers]:
-    """Return what the nuisance of the images present leaves of the effect, and its rank."""
+    """Return the residual of the effect about the nuisance in the images present, and its rank."""
     effect = present[:, None, :] * parts.effect
     if not len(parts.nuisance):
         return effect, np.zeros(len(present), dtype=np.int64)

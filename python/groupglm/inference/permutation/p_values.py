@@ -82,15 +82,15 @@ def p_of_families(least: Sequence[Floats], nulls: Sequence[Floats]) -> list[Floa
 
     Notes
     -----
-    The smallest p (Westfall and Young 1993, *Resampling-Based Multiple Testing*): with
-    :math:`m_{kb}` the maximum of family k in rearrangement b = 0 .. n, the data as they are being
-    the first,
+    The method is the smallest p (Westfall and Young 1993, *Resampling-Based Multiple Testing*). Let
+    :math:`m_{kb}` be the maximum of family k in rearrangement b = 0 .. n, of which the first is the
+    identity. Then
 
     .. math:: p_k(s) = \#\{b : m_{kb} \geq s\} / (n + 1), \quad
         p(s) = \#\{b : \min_j p_j(m_{jb}) \leq p_k(s)\} / (n + 1)
 
-    is the corrected p-value of a statistic s in family k. Each family weighs the same, whatever the
-    unit and the number of its places.
+    is the corrected p-value of a statistic s in family k. All families have the same weight: their
+    units and numbers of places do not matter.
 
     Examples
     --------

@@ -45,7 +45,7 @@ def flips_signs(X: Floats, contrast: Floats) -> bool:
 
 
 def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
-    """Decide between permutations and sign flips, and refuse what leaves the effect as it is.
+    """Decide between permutations and sign flips; refuse those that do not change the effect.
 
     Errors of different variance are not exchangeable, but those of one group are; their signs can
     be flipped when they are symmetric (Winkler et al. 2014, section 2.5).
@@ -140,8 +140,8 @@ def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -
             "particular to one image"
         )
     if flips and len(parts.nuisance) and sizes.min() < _FEW_IN_GROUP:
-        # The errors of the estimated nuisance are flipped with the residuals: they count the more,
-        # the fewer the images that vary most.
+        # The errors of the estimated nuisance are flipped with the residuals. They matter most if
+        # the group with the largest variance is small.
         warn_caller(
             "variance_groups: signs of residuals are flipped, and the smallest group has "
             f"{sizes.min()} images; if these vary most, p-values are too small (familywise error "
@@ -159,7 +159,7 @@ def choose_rearrangements(
     *,
     complete: bool = True,
 ) -> Rearrangements:
-    """Draw as many as were asked for, or list all that there are."""
+    """Draw the number of rearrangements that is wanted, or list all if there are fewer."""
     if options.n_perm == 0:
         return Rearrangements(exchange, 0, (seed,))
     # Columns of the design that are equal make rearrangements equal.
