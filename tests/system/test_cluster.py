@@ -8,7 +8,8 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,80 @@ def test_the_same_bits_as_on_one_machine(
         np.testing.assert_array_equal(found.get_fdata(), wanted[name].get_fdata(), err_msg=name)
     np.testing.assert_array_equal(here.results_.beta, there.results_.beta)
     np.testing.assert_array_equal(here.results_.df_residual, there.results_.df_residual)
+
+
+TARGET = {"target_affine": np.diag([2.0, 2.0, 2.0])}
+
+
+@pytest.mark.parametrize("mask_given", [False, True])
+@pytest.mark.parametrize(
+    ("options", "n_readings"),
+    [
+        ({}, {True: 1, False: 1}),
+        ({"smoothing_fwhm": 3}, {True: 1, False: 2}),
+        (TARGET, {True: 2, False: 2}),
+        ({**TARGET, "smoothing_fwhm": 3}, {True: 2, False: 2}),
+    ],
+)
+def test_workers_read_images_as_often_as_the_guide_says(
+    client: Any,
+    tmp_path: Path,
+    options: dict[str, Any],
+    n_readings: dict[bool, int],
+    mask_given: bool,
+) -> None:
+    """Once, and once more where the mask or the range of all values comes first; the same bits."""
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[4:8, 4:9, 4:9] = 1
+    mask = image(inside) if mask_given else None
+    start, stop = counting()
+    # So small a budget that a worker keeps values in a scratch file.
+    for budget, missing in ((None, True), (1e6, False)):
+        paths = write(tmp_path, missing=missing)
+        images, design = cohort(paths)
+        here = SecondLevelModel(mask_img=mask, memory_budget=budget, **options)
+        here.fit(images, design_matrix=design)
+        client.run(start)
+        with joblib.parallel_config(backend="dask"):
+            there = SecondLevelModel(mask_img=mask, memory_budget=budget, **options)
+            there.fit(images, design_matrix=design)
+        counts: Counter[str] = sum(client.run(stop).values(), Counter())
+        assert counts == {path: n_readings[mask_given] * images.count(path) for path in paths}
+        np.testing.assert_array_equal(here.mask_img_.dataobj, there.mask_img_.dataobj)
+        np.testing.assert_array_equal(here.n_zeros_.dataobj, there.n_zeros_.dataobj)
+        np.testing.assert_array_equal(here.results_.beta, there.results_.beta)
+        wanted = here.compute_contrast("dose", output_type="all")
+        for name, found in there.compute_contrast("dose", output_type="all").items():
+            np.testing.assert_array_equal(found.get_fdata(), wanted[name].get_fdata())
+
+
+def counting() -> tuple[Callable[[], None], Callable[[], Counter[str]]]:
+    """Return what makes a worker count how often it reads each file, and what ends that.
+
+    They are made here because a worker cannot import this module.
+    """
+
+    def start() -> None:
+        from groupglm.spaces.volume.reading.source import CompressedVolume
+
+        kind: Any = CompressedVolume
+        kind.counts, kind.uncounted = Counter(), kind._stored_values
+
+        def counted(self: Any) -> Any:
+            kind.counts[self.name] += 1
+            return kind.uncounted(self)
+
+        kind._stored_values = counted
+
+    def stop() -> Counter[str]:
+        from groupglm.spaces.volume.reading.source import CompressedVolume
+
+        kind: Any = CompressedVolume
+        kind._stored_values = kind.uncounted
+        found: Counter[str] = kind.counts
+        return found
+
+    return start, stop
 
 
 def test_a_killed_worker_costs_nothing_but_time(client: Any, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from groupglm.models.base import Accumulator, Plan
     from groupglm.spaces.base import Source
 
-__all__ = ["accumulate", "value_range"]
+    _ChunkResult: TypeAlias = tuple[
+        Accumulator, tuple[NDArray[np.int32], bool] | None, tuple[float, float] | None
+    ]
+
+__all__ = ["RangesToo", "accumulate", "union", "value_range"]
 
 _READERS_PER_UPDATER = 4
 """Threads that read, for each thread that updates the accumulator.
@@ -58,10 +62,11 @@ def accumulate(
     tally: ZeroTally | None = None,
     check_missing: Callable[[int], None] = lambda _: None,
     keep: RowStore | None = None,
+    ranges: RangesToo | None = None,
 ) -> Accumulator:
     """Read every input once, and fill the accumulator of a model."""
     if is_remote():
-        filled = _filled_by_workers(sources, space, plan, fill, advance, batch_bytes, tally)
+        filled = _filled_by_workers(sources, space, plan, fill, advance, batch_bytes, tally, ranges)
     else:
         batches = read_rows(
             sources,
@@ -118,6 +123,22 @@ def _filled_by_batches(
 
 
 @dataclass(frozen=True, eq=False)
+class RangesToo:
+    """Asks workers for the range of values too, for which they read no input once more.
+
+    Parameters
+    ----------
+    keep : callable
+        Makes of inputs such as keep the values that are read of them.
+    found : list of tuple of float
+        Takes up the ranges.
+    """
+
+    keep: Callable[[Sequence[Any]], Sequence[Any]]
+    found: list[tuple[float, float]]
+
+
+@dataclass(frozen=True, eq=False)
 class _ChunkTask:
     """The work on one chunk, as it travels to a worker; images travel as their files' names."""
 
@@ -128,11 +149,16 @@ class _ChunkTask:
     batch_bytes: int
     dtype: np.dtype[Any]
     counts_zeros: bool
+    keep: Callable[[Sequence[Any]], Sequence[Any]] | None
 
-    def __call__(self) -> tuple[Accumulator, tuple[NDArray[np.int32], bool] | None]:
+    def __call__(self) -> _ChunkResult:
         tally = ZeroTally(self.space.n_values) if self.counts_zeros else None
+        sources, found = self.sources, None
+        if self.keep is not None:
+            sources = self.keep(sources)  # as long as this task
+            found = _RangeTask(sources)()
         batches = read_rows(
-            self.sources,
+            sources,
             self.space,
             n_threads=1,
             fill=self.fill,
@@ -142,10 +168,10 @@ class _ChunkTask:
             together=self.plan.model.rows_per_image,
         )
         try:
-            (accumulator,) = _filled_by_batches(batches, self.sources, self.plan, 1)
+            (accumulator,) = _filled_by_batches(batches, sources, self.plan, 1)
         except ImageError as error:
             raise ImageError(f"{error} (on worker {worker_name()})") from error
-        return accumulator, None if tally is None else (tally.counts, tally.all_whole)
+        return accumulator, None if tally is None else (tally.counts, tally.all_whole), found
 
 
 def _filled_by_workers(
@@ -156,6 +182,7 @@ def _filled_by_workers(
     advance: Callable[[int], object] | None,
     batch_bytes: int,
     tally: ZeroTally | None,
+    ranges: RangesToo | None,
 ) -> Generator[Accumulator, None, None]:
     """Yield the accumulator of each chunk in turn, filled by the workers of joblib's backend."""
     sent = sum(source.nbytes_in_memory for source in sources)
@@ -176,10 +203,13 @@ def _filled_by_workers(
             batch_bytes,
             dtype,
             tally is not None,
+            None if ranges is None else ranges.keep,
         )
         for first, chunk in chunks
     )
-    for (_, chunk), (accumulator, zeros) in zip(chunks, results, strict=True):
+    for (_, chunk), (accumulator, zeros, found) in zip(chunks, results, strict=True):
+        if ranges is not None and found is not None:
+            ranges.found.append(found)
         if tally is not None and zeros is not None:
             counts, all_whole = zeros
             tally.merge(counts, all_whole=all_whole)
@@ -195,22 +225,23 @@ class _RangeTask:
     sources: Sequence[Any]
 
     def __call__(self) -> tuple[float, float]:
-        return _union(source.value_range() for source in self.sources)
+        return union(source.value_range() for source in self.sources)
 
 
 def value_range(sources: Sequence[Any], n_threads: int) -> tuple[float, float]:
     """Read every input, and return the range of all finite values and zero."""
     if is_remote():
         chunks = (sources[first : first + CHUNK] for first in range(0, len(sources), CHUNK))
-        return _union(run_remotely(_RangeTask(tuple(chunk)) for chunk in chunks))
+        return union(run_remotely(_RangeTask(tuple(chunk)) for chunk in chunks))
     with ThreadPoolExecutor(n_threads) as pool:
         try:
-            return _union(pool.map(lambda source: source.value_range(), sources))
+            return union(pool.map(lambda source: source.value_range(), sources))
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _union(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
+def union(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    """Return the range that holds some ranges."""
     lows, highs = zip(*ranges, strict=True)
     return min(lows), max(highs)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import joblib
 import numpy as np
 
-from groupglm.engine.reduce import accumulate, value_range
+from groupglm.engine.reduce import RangesToo, accumulate, union, value_range
 from groupglm.engine.row_cache import CachedSpace, RowFolder
 from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import BATCH_BYTES, row_dtype
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from groupglm.runtime.progress import Progress
     from groupglm.spaces.base import Source, Space
     from groupglm.spaces.kinds import Masking
+
+    # A mean of images, and how many have each place.
+    Mean: TypeAlias = tuple[NDArray[np.float64], NDArray[Any]]
 
 __all__ = ["FitOptions", "fit_group"]
 
@@ -83,7 +87,8 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
 
     Each image is read from its file once. Where its values are needed more than once (for the mask
     before images are smoothed, for the range of those that are resampled), they are kept meanwhile:
-    in memory within the budget, else in a scratch file. Workers of a cluster read them each time.
+    in memory within the budget, else in a scratch file. A worker of a cluster keeps them only as
+    long as its task: images are read once before their rows are, for the mask and the range alike.
     """
     masking, given = options.masking, tuple(sources)
     n_inside = max(1, options.n_threads // len(sources))
@@ -95,16 +100,22 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
     options.progress.stage(f"Reading {len(sources)} images of {sources[0].extent}.")
     if (finds_mask_first or masking.resamples) and not is_remote():
         sources, options = _read_once(sources, everywhere, plan, options)
+    mean = None
     if masking.resamples:
         # As nilearn, which resamples all images as one: a spline may not leave their common range.
-        clip = _range_once(sources, options)
+        if space is None and is_remote():
+            clip, mean = _range_and_mean_once(sources, options)
+        else:
+            clip = _range_once(sources, options)
         everywhere = masking.everywhere(sources, clip=clip, fill=options.fill, n_threads=n_inside)
         space = None if space is None else space.onto(everywhere)
     if space is not None:
         fit = _read(sources, space, plan, options)
     elif finds_mask_first:
         # The mask comes first: it is that of the images as they are, and rows are kept inside it.
-        found = _find_mask_once(sources, plan.rank, options)
+        mean = mean or _mean_once(sources, options)
+        stored = masking.as_stored(sources)
+        found = stored.restrict(_background(stored, *mean, len(sources), plan.rank))
         fit = _read(sources, found.onto(everywhere), plan, options)
     else:
         fit = _read(sources, everywhere, plan, options)
@@ -127,18 +138,24 @@ def _read_once(
     The values take at most half of what the fit leaves of the budget: voxels that lack values may
     need the other half.
     """
-    spaces = (everywhere, options.masking.as_stored(sources))
+    room = _room(sources, (everywhere, options.masking.as_stored(sources)), plan, options)
+    kept, n_bytes = options.masking.read_once(sources, room)
+    return kept, replace(options, memory_budget=options.memory_budget - n_bytes)
+
+
+def _room(
+    sources: Sequence[Source], spaces: Sequence[Space], plan: Plan, options: FitOptions
+) -> float:
+    """Return how many bytes kept values may take beside rows of the first space."""
     space = max(spaces, key=lambda each: each.n_values)
     needed = fit_bytes(
         space.n_values,
         _batch_bytes(sources, space, plan, options),
         options.n_threads,
-        everywhere.bytes_to_read(sources[0]),
+        spaces[0].bytes_to_read(sources[0]),
         model_bytes=plan.bytes(space.n_values),
     )
-    room = max(0, options.memory_budget - needed) // 2
-    kept, n_bytes = options.masking.read_once(sources, room)
-    return kept, replace(options, memory_budget=options.memory_budget - n_bytes)
+    return max(0, options.memory_budget - needed) // 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,18 +269,47 @@ def _batch_bytes(
     )
 
 
-def _find_mask_once(sources: Sequence[Source], rank: int, options: FitOptions) -> Space:
-    """Find the mask of the images as they are; their mean comes from the cache if it is there."""
-    space = options.masking.as_stored(sources)
-    mean, n_observations = np.empty(space.n_values), np.empty(space.n_values)
+def _mean_once(sources: Sequence[Source], options: FitOptions) -> Mean:
+    """Return the mean of the images as they are, from the cache if it is there."""
+    rows = _mean_rows(sources, options)
+    _fill_once(rows, sources, options, lambda: _mean_image(sources, options))
+    mean, n_observations = rows.values()
+    return mean, n_observations
+
+
+def _range_and_mean_once(
+    sources: Sequence[Source], options: FitOptions
+) -> tuple[tuple[float, float], Mean]:
+    """Return the range and the mean, for which workers read the images once."""
+    both, rows = np.empty(2), _mean_rows(sources, options)
+
+    def compute() -> list[ArrayLike]:
+        stored = options.masking.as_stored(sources)
+        found: list[tuple[float, float]] = []
+        room = _room(sources, (stored,), _mean_plan(sources), options)
+        ranges = RangesToo(partial(_kept, options.masking, room), found)
+        mean = _mean_image(sources, options, ranges)
+        return [union(found), *mean]
+
+    _fill_once({("range",): both, **rows}, sources, options, compute)
+    lowest, highest = both.tolist()
+    mean, n_observations = rows.values()
+    return (lowest, highest), (mean, n_observations)
+
+
+def _kept(masking: Masking, room: float, chunk: Sequence[Any]) -> Sequence[Any]:
+    """Make of a chunk's images, on a worker, such as keep what is read of them."""
+    return masking.read_once(chunk, room)[0]
+
+
+def _mean_rows(
+    sources: Sequence[Source], options: FitOptions
+) -> dict[tuple[Hashable, ...], NDArray[np.float64]]:
+    """Return room for the mean and the numbers of observations, by their names in the cache."""
+    n_values = options.masking.as_stored(sources).n_values
     about = (options.missing, options.masking.zero_is_missing)
-    _fill_once(
-        {("mean", *about): mean, ("n_observations", *about): n_observations},
-        sources,
-        options,
-        lambda: _mean_image(sources, space, options),
-    )
-    return space.restrict(_background(space, mean, n_observations, len(sources), rank))
+    names = (("mean", *about), ("n_observations", *about))
+    return {name: np.empty(n_values) for name in names}
 
 
 def _range_once(sources: Sequence[Source], options: FitOptions) -> tuple[float, float]:
@@ -296,14 +342,15 @@ def _fill_once(
             folder.write((fingerprints, *name), row)
 
 
-def _mean_image(
-    sources: Sequence[Source], space: Space, options: FitOptions
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the mean of the images over the whole grid, and how many have each voxel.
+def _mean_plan(sources: Sequence[Source]) -> Plan:
+    return OLS.prepare(np.ones((len(sources), 1)), ("constant",))
 
-    Returns `mean`, `n_observations` (n_voxels,).
-    """
-    constant = OLS.prepare(np.ones((len(sources), 1)), ("constant",))
+
+def _mean_image(
+    sources: Sequence[Source], options: FitOptions, ranges: RangesToo | None = None
+) -> Mean:
+    """Return the mean of the images over the whole grid, and how many have each voxel."""
+    space, constant = options.masking.as_stored(sources), _mean_plan(sources)
     seen = accumulate(
         sources,
         space,
@@ -311,11 +358,12 @@ def _mean_image(
         n_threads=options.n_threads,
         fill=options.fill,
         batch_bytes=_batch_bytes(sources, space, constant, options),
+        ranges=ranges,
     )
     return _mean_of(constant.finish(seen, options.n_threads))
 
 
-def _mean_of(fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _mean_of(fit: Fit) -> Mean:
     mean = fit.mean
     return mean, np.broadcast_to(fit.n_observations, mean.shape)
 
