@@ -74,7 +74,7 @@ def _argument_error(
 
 
 class _NamingError(ValueError):
-    """An error whose message names what a file holds, or its name: made safe for a terminal."""
+    """An error with names from files or of files in its message, made safe for a terminal."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(_safe(arg) if isinstance(arg, str) else arg for arg in args))

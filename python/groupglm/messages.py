@@ -26,9 +26,9 @@ _NAME_ALONE: Any = object()
 
 
 class Arguments(NamedTuple):
-    """Arguments that a message speaks of together, one as a rule.
+    """Arguments that a message names together, usually one.
 
-    Each is a name and its value as Python writes it, or None where only the name is spoken of.
+    Each is a name and its value as Python writes it, or None if only the name is meant.
     `kind` sorts names that no signature lists, such as the entities of a file's name.
     """
 
@@ -114,12 +114,12 @@ def _pieces_of(text: str) -> tuple[_Piece, ...]:
 
 
 def argument(name: str, value: Any = _NAME_ALONE, *, shown: str | None = None) -> Text:
-    """Speak of an argument, or of the value it has or should have; `shown` is written as it is."""
+    """Name an argument, with a value that it has or should have; `shown` is written unchanged."""
     return Text.of(Arguments(((name, shown if value is _NAME_ALONE else repr(value)),)))
 
 
 def arguments(kind: str = "", /, **shown: str | None) -> Text:
-    """Speak of arguments that mean something together, with their values as Python writes them."""
+    """Name arguments that mean something together, with their values as Python writes them."""
     return Text.of(Arguments(tuple(shown.items()), kind))
 
 
@@ -130,5 +130,5 @@ def text_of(error: BaseException) -> str:
 
 
 def either(in_python: str, in_shell: str) -> Text:
-    """Say something that differs by more than an argument's name; "" says nothing."""
+    """Say something in different words in Python and in the shell; "" says nothing."""
     return Text.of(_Either(in_python, in_shell))

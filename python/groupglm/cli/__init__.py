@@ -59,7 +59,7 @@ def _termination_as_interrupt() -> Iterator[None]:
 
 
 class _OneLineErrors(click.Group):
-    """A group whose commands report whatever goes wrong in one line, not a traceback.
+    """A group whose commands report every error in one line, without a traceback.
 
     Unless the variable GROUPGLM_TRACEBACK of the environment is set.
     """

@@ -169,7 +169,7 @@ def _component(pieces: list[str]) -> _Component:
 
 
 def _closed(pieces: list[str], place: int) -> int:
-    """Return where the text goes on after what is in brackets."""
+    """Return where the text continues after the brackets."""
     if pieces[place] in ("(", "[", "{"):
         try:
             return closing_place(pieces, place) + 1

@@ -181,7 +181,7 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame, called: Text) -> None
 
 
 def check_size(n_images: int, n_columns: int) -> None:
-    """Refuse many more columns than images: what they share would be sought without end.
+    """Refuse many more columns than images: finding their dependences would take for ever.
 
     The time to factorise dependent columns grows with the cube of their number. Codings that have a
     column for every level of several factors stay far below the bound.

@@ -77,7 +77,7 @@ def with_recorded(design: pd.DataFrame, recorded: Mapping[str, Any]) -> pd.DataF
 
 
 def recorded_origins(design: pd.DataFrame) -> dict[str, Any]:
-    """Return what is kept with a design, of plain lists and numbers; empty if nothing is."""
+    """Return the variables kept with a design, as lists and numbers; empty if there are none."""
     recorded = design.attrs.get(_KEY)
     return recorded if isinstance(recorded, dict) else {}
 

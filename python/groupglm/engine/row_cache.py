@@ -77,7 +77,7 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
 
 
 class RowFolder:
-    """Rows of a cache, each known by what it was made of: `read` and `write`.
+    """Rows of a cache, each identified by what it was made from: `read` and `write`.
 
     Parameters
     ----------

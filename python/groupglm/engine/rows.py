@@ -94,7 +94,7 @@ def read_rows(
                 pending.append(submit(number + 2))
                 first += len(batch)
         except BaseException:
-            # Also when interrupted: what has not begun is not begun.
+            # Also when interrupted: no further reading begins.
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 

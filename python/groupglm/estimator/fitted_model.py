@@ -40,7 +40,7 @@ OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
 class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A model as it is once it has been fitted, or loaded.
+    """A model after it has been fitted or loaded.
 
     `residuals`, `predicted` and `r_square` are methods in nilearn's documentation up to 0.13 and
     attributes with a trailing underscore from 0.14 on: both are here.

@@ -185,7 +185,7 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
 
 
 def _tag_first_version(facts: dict[str, Any]) -> None:
-    """Write the facts of a file of version 1 as those of this one."""
+    """Turn the facts of a file of version 1 into facts of this version."""
     fits = facts.get("fits")
     for fit in fits if isinstance(fits, list) else ():
         if isinstance(fit, dict):

@@ -26,7 +26,7 @@ __all__ = ["Kinds", "ModelFits", "fit_kind"]
 
 
 class Kinds(Protocol):
-    """What a cohort, read or saved, says of its kinds of maps."""
+    """The kinds of maps of a cohort, which is read or saved."""
 
     @property
     def first_design(self) -> pd.DataFrame: ...  # noqa: D102
@@ -118,7 +118,7 @@ class ModelFits:
 
     @property
     def files(self) -> list[str]:
-        """The names of the files that were read; of a loaded model, those of its images.
+        """The names of the files that were read; for a loaded model, the names of its images.
 
         An image in memory has a name, but no file of that name.
         """

@@ -112,7 +112,7 @@ class FittedGroup:
 
     @property
     def has_images(self) -> bool:
-        """Whether the images can be read again; not those of a model loaded from a file."""
+        """Whether the images can be read again; False if the model was loaded from a file."""
         return all(source.is_readable for source in self.sources)
 
     @property
@@ -122,7 +122,7 @@ class FittedGroup:
 
     @property
     def zero_is_missing(self) -> bool:
-        """Whether exact zeros were taken for missing values."""
+        """Whether exact zeros counted as missing values."""
         return self.space.zero_is_missing
 
     @property

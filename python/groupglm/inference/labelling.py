@@ -20,7 +20,7 @@ _CONNECTIVITY = 6  # voxels that share a face, as in nilearn
 
 
 def restricted(space: Space, members: NDArray[np.intp]) -> Space:
-    """Return the space of some of the places, of which there must be one at least."""
+    """Return the space of some of the places; there must be at least one."""
     keep = np.zeros(space.n_values, np.bool_)
     keep[members] = True
     return space.restrict(keep)

@@ -120,7 +120,7 @@ class MapScale:
         return f"a map of {self.statistic.words} ({self.source} says so)"
 
     def refuse(self, name: str, remedy: str) -> ValueError:
-        """Return the error for a map of which no z-scores can be had."""
+        """Return the error for a map that cannot be converted to z-scores."""
         z_map = (
             f"give the map of z-scores beside it, {self.beside}"
             if self.beside
@@ -169,7 +169,7 @@ def has_one_tail(image: Any, *, described: bool = False) -> bool:
 def _joined(
     said: list[tuple[str, Statistic]], facts: dict[str, Any], beside: str | None
 ) -> MapScale:
-    """Put together what is said of one map."""
+    """Join what is known about one map."""
     source, first = said[0]
     others = [(where, other) for where, other in said if not first.agrees(other)]
     conflict = f"{others[0][0]} says {others[0][1].words}" if others else None

@@ -94,7 +94,7 @@ class StatMap:
         )
 
     def as_z(self) -> StatMap:
-        """Return the map of z-scores; a map of which nothing is known is taken for one."""
+        """Return the map of z-scores; a map of unknown kind counts as one."""
         if self.scale is None:
             return self
         values, statistic = z_of_statistic(self.name, self.values, self.scale, self.space)

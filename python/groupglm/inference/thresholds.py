@@ -315,7 +315,7 @@ def survivors(
 def passes_threshold(
     values: NDArray[np.float64], threshold: float, *, two_sided: bool
 ) -> NDArray[np.bool_]:
-    """Tell which values reach a threshold; a negative one is that of the negative tail."""
+    """Tell which values reach a threshold; a negative threshold is for the negative tail."""
     if two_sided:
         return np.asarray(np.abs(values) >= threshold)
     return np.asarray(values >= threshold if threshold >= 0 else values <= threshold)

@@ -108,7 +108,7 @@ def align_design(
 
 
 def _way_out(frame: pd.DataFrame) -> str:
-    """Say how rows are taken in order, where the index may not have been meant as labels."""
+    """Say how to match by order, if the index may not be meant as labels."""
     if frame.index.name == LABEL:
         return ""
     return (
@@ -131,7 +131,7 @@ def _refuse_repeated(labels: Sequence[str]) -> None:
 
 
 def align_to_names(frame: pd.DataFrame, names: Sequence[str | None]) -> AlignedDesign:
-    """Match a design matrix with images whose names say whose they are, as far as they do."""
+    """Match a design matrix with images by the labels in their names, if they have labels."""
     wanted = [name for name in names if name is not None]
     found = row_labels(frame.index, wanted, "design_matrix", all_maps=True)
     if found is None or not wanted:

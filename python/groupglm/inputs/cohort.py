@@ -76,10 +76,10 @@ class Cohort(Protocol):
 
 
 class LabelledCohort(Cohort, Protocol):
-    """A cohort of which it is known whose maps it holds, as far as the user says."""
+    """A cohort whose maps have the labels of subjects, if the user gives labels."""
 
     def aligned(self, first_level_contrast: Any) -> AlignedDesign:
-        """Return the design of a kind with what is known of its rows."""
+        """Return the design of a kind, with the subjects of its rows if they are known."""
         ...
 
 
@@ -112,7 +112,7 @@ def make_cohort(
 
 
 def kind_of_data(second_level_input: Any) -> Kind:
-    """Return the kind of data that a model is to be fitted to: volumes, if it cannot be told."""
+    """Return the kind of data of an input; volumes, if it does not show its kind."""
     import pandas as pd
 
     if isinstance(second_level_input, pd.DataFrame):
@@ -123,7 +123,7 @@ def kind_of_data(second_level_input: Any) -> Kind:
 
 
 def _subjects(given: Any) -> list[str | None]:
-    """Return whose the rows, models or images are, as far as that is known."""
+    """Return the subjects of the rows, models or images, if they are known."""
     import pandas as pd
 
     if isinstance(given, pd.DataFrame):
@@ -192,7 +192,7 @@ class ImageCohort:
 
 
 def align_to_images(frame: pd.DataFrame, images: Any) -> AlignedDesign:
-    """Match a design matrix with a list of images, as far as it is known whose they are."""
+    """Match a design matrix with a list of images, by label if the images have labels."""
     return align_to_names(frame, _subjects_of(images, _names_of(images), frame))
 
 
@@ -210,7 +210,7 @@ def _names_of(images: Any) -> list[str | None]:
 def _subjects_of(
     images: Any, names: list[str | None], design: pd.DataFrame | None = None
 ) -> list[str | None]:
-    """Return whose images a list holds, by the labels of a Series or the names of the files."""
+    """Return the subjects of a list of images, by the labels of a Series or the file names."""
     import pandas as pd
 
     if isinstance(images, pd.Series):

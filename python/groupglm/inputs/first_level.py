@@ -156,7 +156,7 @@ class FirstLevelCohort:
         return sources
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
-        """Return the design, which is that of every contrast."""
+        """Return the design, which is the same for every contrast."""
         del first_level_contrast
         return self.first_design
 

@@ -27,7 +27,7 @@ def refuse_shared_files(labels: Sequence[str], paths: Iterable[Any], argument: s
 
 
 def warn_of_shared_files(paths: Iterable[Any]) -> None:
-    """Warn of one file given twice as images of which it is not known whose they are."""
+    """Warn of a file that is given twice among images without known subjects."""
     pairs = _shared(paths)
     if pairs:
         first, second, path = pairs[0]

@@ -113,7 +113,7 @@ class Fit(Protocol):
 
     @property
     def n_threads(self) -> int:
-        """Number of threads for what is computed later; 0 means all."""
+        """Number of threads for later computations; 0 means all."""
         ...
 
     @property
@@ -257,7 +257,7 @@ class Model(Protocol):
 
 
 def fill(plan: Plan, rows: Rows, *, n_threads: int) -> Accumulator:
-    """Return what a model keeps of rows, taken a batch after another."""
+    """Return the accumulator of a plan, filled with rows batch by batch."""
     accumulator = plan.accumulator(rows.n_values)
     for first, values in rows.batches():
         accumulator.update(first, values, n_threads)

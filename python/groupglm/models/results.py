@@ -234,7 +234,7 @@ class OlsFit:
 
     @property
     def rank(self) -> int | NDArray[np.int64]:
-        """Rank of the design: one number, or that of the rows present, shape (n_voxels,)."""
+        """Rank of the design: one number, or one for the rows of each voxel, shape (n_voxels,)."""
         return self._observations_and_rank()[1]
 
     @property

@@ -194,7 +194,7 @@ def _labelled(
     values: Sequence[str],
     known: Sequence[str],
 ) -> Factor:
-    """Make a factor whose level is known of each image, in whatever way it is coded."""
+    """Make a factor whose level is known for each image, for any coding."""
     present = set(values)
     order = [level for level in known if level in present] or sorted(present)
     titles, label = _with_numbers(order, base_of(variable))
@@ -204,7 +204,7 @@ def _labelled(
 
 
 def _with_numbers(levels: Sequence[str], variable: str) -> tuple[list[str], str]:
-    """Return the names of levels, and what they are levels of: a number says nothing by itself."""
+    """Return the names of levels with the name of their factor: a number alone says nothing."""
     try:
         return [f"{variable} = {float(level):g}" for level in levels], ""
     except ValueError:

@@ -40,7 +40,7 @@ def read_terms(
     levels: Mapping[str, Sequence[str]] | None = None,
     origins: Mapping[str, Sequence[Any]] | None = None,
 ) -> Terms:
-    """Find out what the columns of a design are made of.
+    """Find out what the columns of a design are made from.
 
     Shapes: `X` (n_images, n_columns).
 
@@ -76,7 +76,7 @@ class _Reader:
         self.variables: list[frozenset[str]] = [frozenset()] * len(names)
 
     def read(self) -> Terms:
-        """Apply the rules, from the simplest columns to those made of them."""
+        """Apply the rules, from the simplest columns to products of them."""
         for name, factor in self.factors.items():
             for place in factor.columns:
                 self.variables[place] = frozenset([name])
@@ -213,7 +213,7 @@ class _Reader:
             self.variables[place] = frozenset([found[place], label])
 
     def _curved(self) -> frozenset[str]:
-        """Return the numbers of which some column is no straight line."""
+        """Return the numbers of which some column is not a straight line."""
         found: set[str] = set()
         for place, own in enumerate(self.variables):
             values = self.numbers.get(next(iter(own))) if len(own) == 1 else None

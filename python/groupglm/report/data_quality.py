@@ -135,7 +135,7 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
 
 
 def _without_images(group: FittedGroup) -> DataQuality:
-    """Return what is known of images that cannot be read: names, and leverages of the design."""
+    """Return what is known about images that cannot be read: names, and leverages."""
     images = [
         ImageQuality(
             source.name,

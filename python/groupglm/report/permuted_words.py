@@ -97,7 +97,7 @@ def explanation(finding: PermutedFinding) -> str:
 
 
 def methods(findings: Sequence[PermutedFinding]) -> str:
-    """Return what a paper says of permutation tests."""
+    """Return the sentences of a paper about permutation tests."""
     said: dict[str, list[str]] = {}
     for finding in findings:
         test = finding.test

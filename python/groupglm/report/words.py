@@ -151,7 +151,7 @@ def headline(finding: Finding) -> str:
 
 
 def strongest(finding: Finding) -> str:
-    """Say what is strongest, of either sign where both were tested."""
+    """Name the strongest peak, of either sign if both were tested."""
     if not finding.two_sided:
         return f"The largest {peak(finding.top)}"
     told = [

@@ -99,7 +99,7 @@ def _check_sizes(infos: list[zipfile.ZipInfo], n_bytes: int) -> None:
 
 
 def array_of(data: bytes) -> NDArray[Any]:
-    """Read an array in the ``.npy`` format whose header promises just what the bytes hold.
+    """Read an array in the ``.npy`` format, if its header fits the number of bytes.
 
     Examples
     --------

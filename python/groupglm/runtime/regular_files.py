@@ -75,7 +75,7 @@ def check_file(
 
 
 def check_target(path: Path) -> None:
-    """Refuse to put a file in the place of what is none; a device would be gone for everybody."""
+    """Refuse to replace what is not a file; a device would be lost for everybody."""
     try:
         mode = path.stat().st_mode
     except OSError:  # nothing there; what else is wrong, writing tells
@@ -108,7 +108,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def kind_of(path: Path) -> str:
-    """Say what is at a path where something is: "a file", "a socket"."""
+    """Name what exists at a path: "a file", "a socket"."""
     return _kind(path.stat().st_mode).partition(",")[0]
 
 

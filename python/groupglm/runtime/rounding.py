@@ -37,7 +37,7 @@ def statistic(value: float) -> str:
 
 
 def span(numbers: float | NDArray[np.int64] | NDArray[np.float64]) -> str:
-    """Write a count or degrees of freedom, one number or the ends of those of all voxels.
+    """Write a count or degrees of freedom: one number, or the least and the largest of all voxels.
 
     Examples
     --------

@@ -43,7 +43,7 @@ def content_facts(path: Path) -> dict[str, Any]:
 
 
 def describes(facts: Mapping[str, Any], path: Path, *, digest: str | None = None) -> bool | None:
-    """Tell whether what a sidecar says is said of this file; None if it does not name a content.
+    """Tell whether a sidecar describes this very file; None if it names no size and hash.
 
     `digest` is the file's, where it is known: the file is then not read again.
     """

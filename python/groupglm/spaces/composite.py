@@ -166,7 +166,7 @@ class CompositeSpace(Space):
         return replace(self, members=kept)
 
     def onto(self, other: Self) -> Self:
-        """Bring each member to the places of that of the same name."""
+        """Bring each member to the places of the member of the same name."""
         members = {name: space.onto(other.members[name]) for name, space, _ in self._stretches}
         return replace(self, members=members)
 
@@ -245,7 +245,7 @@ class CompositeSpace(Space):
         )
 
     def weights(self) -> NDArray[np.float64] | None:
-        """Return the weights of all places; those of a member without weights count one."""
+        """Return the weights of all places; a member without weights has weights of one."""
         own = [space.weights() for space in self.members.values()]
         if all(weights is None for weights in own):
             return None
@@ -334,7 +334,7 @@ class CompositeSpace(Space):
         return str(joblib.hash(identities))
 
     def absent_source(self, name: str, saved_in: str) -> CompositeSource:
-        """Return an input of which only the name is known."""
+        """Return an input whose name alone is known."""
         members = {
             own: space.absent_source(f"{name} ({own})", saved_in)
             for own, space, _ in self._stretches

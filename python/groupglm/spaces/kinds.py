@@ -23,7 +23,7 @@ class Masking(Protocol):
 
     @property
     def resamples(self) -> bool:
-        """Whether inputs are brought to places of the user's, so that they may lie elsewhere."""
+        """Whether inputs are resampled to places that the user gives, and may lie elsewhere."""
         ...
 
     @property
@@ -70,7 +70,7 @@ class Kind(Protocol):
 
     @property
     def endings(self) -> tuple[str, ...]:
-        """How the names of its files may end; those of results have the first ending."""
+        """Endings of its files; files of results have the first one."""
         ...
 
     def holds(self, given: object) -> bool:
@@ -156,5 +156,5 @@ class Kind(Protocol):
         ...
 
     def refuse_models_elsewhere(self, labels: Sequence[object], masks: Sequence[Any]) -> None:
-        """Refuse first-level models whose data are at other places than the first one's."""
+        """Refuse first-level models whose data are at other places than those of the first."""
         ...

@@ -20,7 +20,7 @@ _REGISTERED: list[Kind] = []  # the last one first
 
 
 def register(kind: Kind) -> None:
-    """Add a kind of data, which is asked before those that are there."""
+    """Add a kind of data, which is tried before the others."""
     _REGISTERED.insert(0, kind)
 
 

@@ -144,7 +144,7 @@ class Statistic:
 
     @classmethod
     def of_sidecar(cls, facts: Mapping[str, Any]) -> Statistic | None:
-        """Read what our sidecar says of its map; None if it is none, or of an older release."""
+        """Read what a sidecar says about its map; None if it is not ours, or of an older one."""
         kind = facts.get("Values")
         if not isinstance(kind, str) or not kind:
             return None

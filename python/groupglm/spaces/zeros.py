@@ -124,7 +124,7 @@ class ZeroTally:
         self._own = threading.local()  # one row's room for each thread
 
     def add_row(self, row: NDArray[Any], zeros: Zeros | None) -> None:
-        """Take one input up: its zeros, or those of its row where that is what it holds."""
+        """Count the zeros of one input, or those of its row if the row holds them."""
         if zeros is not None:
             self.add(zeros)
             return
@@ -143,7 +143,7 @@ class ZeroTally:
             self.all_whole = self.all_whole and zeros.all_whole
 
     def merge(self, counts: NDArray[np.int32], *, all_whole: bool) -> None:
-        """Take up what was counted elsewhere."""
+        """Add the counts of another process."""
         self._counts += counts
         self.all_whole = self.all_whole and all_whole
 

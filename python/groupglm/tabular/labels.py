@@ -75,7 +75,7 @@ def label_in_path(path: PurePath, search: re.Pattern[str] | None = None) -> str 
 
 
 def labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    """Make the column of labels that a table has its index, so that rows keep whose they are.
+    """Make the column of labels of a table its index, so that rows keep their subjects.
 
     Examples
     --------
@@ -198,7 +198,7 @@ def align_arrays(arguments: Mapping[str, Any], first: str) -> dict[str, Any]:
 
 
 def subjects_of_arrays(arguments: Mapping[str, Any]) -> list[str] | None:
-    """Return whose the rows of aligned arrays are; None unless an index is called so.
+    """Return the subjects of the rows of aligned arrays; None unless an index has their name.
 
     The labels of another index may be of anything, such as conditions.
     """

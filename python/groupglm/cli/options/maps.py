@@ -29,7 +29,7 @@ def collect_maps(
     output: Path | None = None,
     warn: Callable[[str], object] = warn_caller,
 ) -> dict[str, Path]:
-    """Find the maps that the user means, and whose they are.
+    """Find the maps that the user means, and the subject of each.
 
     Parameters
     ----------

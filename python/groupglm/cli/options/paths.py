@@ -49,7 +49,7 @@ class _ExpandedPath(click.Path):
         return super().convert(path, param, ctx)
 
     def _why_not(self, path: Path) -> str | None:
-        """Say why nothing can be read there, or written; click says what it knows of better."""
+        """Say why a path cannot be read or written; click says it for the cases that it knows."""
         if not self.exists:
             broken = None if self.dir_okay else why_broken_link(path)
             return broken and f"{os.fspath(path)!r} {broken.partition(';')[0]}; give another name"

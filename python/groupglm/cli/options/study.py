@@ -176,7 +176,7 @@ class RunOptions:
 
 @dataclass(frozen=True, eq=False)
 class StudyOptions(RunOptions):
-    """What a study is made of too, as the arguments of "fit" and "permute" say."""
+    """What a study is made from, as the arguments of "fit" and "permute" say."""
 
     maps: tuple[str, ...]
     participants: Path | None
@@ -215,7 +215,7 @@ class StudyOptions(RunOptions):
 
 @dataclass(frozen=True, eq=False)
 class FitOptions:
-    """How a study is fitted, and what is written besides its contrasts."""
+    """How a study is fitted, and what is written besides the maps of its contrasts."""
 
     target_affine: Any
     missing: Any

@@ -58,7 +58,7 @@ def claimed_study(
     *,
     overwrite: bool,
 ) -> Iterator[None]:
-    """Hold the results of a study, of which nothing but what groupglm wrote will be replaced."""
+    """Lock the results of a study; only files that groupglm wrote will be replaced."""
     read = [*read, *study.maps.values()]
     option = outputs.names.option
     with claimed(outputs.folder, targets, read, lock=outputs.names.mask, option=option):

@@ -29,7 +29,7 @@ _CARRIED = (
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A file that is made of another, and what its sidecar says of that.
+    """A file that is made from another file, and what its sidecar says about it.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Made:
 
     @property
     def map_endings(self) -> tuple[str, ...]:
-        """How a map that is made of the source may end."""
+        """Endings that the name of a map made from the source may have."""
         return tuple(sorted(kind_of(self.source).endings))
 
     @property
@@ -68,7 +68,7 @@ class Made:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What makes it this file and no other, and what is known of its source."""
+        """What identifies this file, and what is known about its source."""
         known = read_json(sidecar(self.source)) or {}
         return {
             **{key: known[key] for key in _CARRIED if key in known},

@@ -128,7 +128,7 @@ def _lock(handle: int) -> bool | None:
 
 
 def _is_held(holder: Mapping[str, Any] | None, path: Path, *, locked: bool, is_new: bool) -> bool:
-    """Tell whether a lock that is not the system's, or not here, is held by what it says."""
+    """Tell from the content of a lock file whether its lock is held, without the system's lock."""
     if is_new:
         return False
     if holder is None or not isinstance(holder.get("Process"), int):

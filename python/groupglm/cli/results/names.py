@@ -82,7 +82,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Names:
-    """How the files of a study are called: those of its contrasts begin with `prefix`.
+    """The names of the files of a study; those of its contrasts begin with `prefix`.
 
     `ending` is that of all images, `option` how the command calls their folder.
     """
@@ -129,7 +129,7 @@ def make_folder(folder: Path, option: str) -> None:
 
 
 def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is read back when facts are written as JSON, where a tuple is a list."""
+    """Return facts as they are after they have been written as JSON: a tuple becomes a list."""
     return dict(json.loads(json.dumps(for_json(facts))))
 
 

@@ -54,7 +54,7 @@ class Target:
         return cls(path, sidecar(path))
 
     def foreign(self) -> str | None:
-        """Say what is there in its place that groupglm did not write; None if there is nothing."""
+        """Name the file in its place that groupglm did not write; None if there is none."""
         there = os.path.lexists(self.path)
         if not os.path.lexists(self.record):
             return f"'{self.path.name}', which has no sidecar {self.record.name}" if there else None
@@ -74,7 +74,7 @@ class Target:
         return None
 
     def found(self) -> dict[str, Any] | None:
-        """Return what the sidecar says of the file; None if that file is not there, and whole."""
+        """Return what the sidecar says about the file; None unless the file is there and whole."""
         facts = read_json(self.record)
         if facts is None or made_by(facts) is None:
             return None

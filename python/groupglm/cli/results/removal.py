@@ -46,7 +46,7 @@ def contradicting(
 
 
 def remove(targets: Iterable[Target], journal: Journal) -> None:
-    """Remove results, each before the sidecar that says what it is.
+    """Remove results, each before its sidecar.
 
     An interrupt leaves results of one study, which a later run knows for what they are.
     """

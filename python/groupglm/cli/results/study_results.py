@@ -89,7 +89,7 @@ class Outputs:
         return {kind: self.image_path(contrast, kind) for kind in kinds}
 
     def records(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Yield the sidecars of what this program has written of these maps, and what they say.
+        """Yield the sidecars that this program has written for these maps, and their content.
 
         Maps of other first-level contrasts have results, a mask and a design matrix of their own.
         """
@@ -120,7 +120,7 @@ class Outputs:
         *,
         overwrite: bool = False,
     ) -> bool:
-        """Tell whether files are there and made from the same; no one is to be overwritten."""
+        """Tell whether files are there and made from the same input; others are an error."""
         if overwrite:
             return False
         told = (self._told(path, facts) for path in paths)
@@ -133,7 +133,7 @@ class Outputs:
         return all(self.is_done(path, facts) for path in paths)
 
     def is_done(self, path: Path, facts: Mapping[str, Any]) -> bool:
-        """Tell whether a file is there, whole, and made from the same."""
+        """Tell whether a file is there, whole, and made from the same input."""
         return Target.of(path).found() is not None and self._told(path, facts) is None
 
     def _told(self, path: Path, facts: Mapping[str, Any]) -> str | None:
@@ -154,7 +154,7 @@ class Outputs:
         return paths
 
     def said(self, contrast: Contrast) -> dict[str, Any]:
-        """Return what the sidecar of a contrast's map of z, which has been written, says of it."""
+        """Return what the sidecar of the map of z of a contrast says about it."""
         found = read_json(sidecar(self.image_path(contrast, "z"))) or {}
         return {key: found[key] for key in OF_CONTRAST if key in found}
 

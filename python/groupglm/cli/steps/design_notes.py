@@ -48,7 +48,7 @@ def notes_on(design: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[str]:
 
 
 def _far_from_zero(contrast: Contrast, slopes: dict[str, np.ndarray]) -> Iterator[str]:
-    """Return the covariates at whose zero, outside of their range, a contrast has its intercept."""
+    """Name covariates without zero in their range, if a contrast tests the intercept at zero."""
     rows = np.atleast_2d(np.asarray(contrast.weights, dtype=np.float64))
     at = {name: place for place, name in enumerate(contrast.columns)}
     intercept = next((name for name in at if name.lower() == "intercept"), None)

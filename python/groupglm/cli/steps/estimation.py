@@ -94,7 +94,7 @@ def _width(fwhm: float | tuple[float, ...] | None) -> float | tuple[float, ...] 
 
 
 class Estimate:
-    """The fit, made when it is first needed, and not at all if everything is there.
+    """The fit, made when it is first needed, and never if all results are there.
 
     Parameters
     ----------

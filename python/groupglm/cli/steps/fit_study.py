@@ -118,7 +118,7 @@ def _targets(study: Study, outputs: Outputs, settings: Settings) -> list[Target]
 
 
 def run(study: Study, settings: Settings, journal: Journal) -> dict[str, Any]:
-    """Fit a study, whose place is held, and write its results."""
+    """Fit a study whose results are locked, and write them."""
     permutations = settings.permutations
     outputs = settings.reading.outputs(study)
     todo = _what_to_do(study, outputs, settings)
@@ -156,7 +156,7 @@ def _report(
     *,
     redo: bool,
 ) -> str:
-    """Write the page, unless it is there, about the same results, and none is newer."""
+    """Write the page, unless there is one about the same results and no result is newer."""
     path = outputs.folder / outputs.names.report
     how = settings.how
     corrections = how.corrections or (Correction("fpr", 0.001),)
@@ -242,7 +242,7 @@ def _contrast(
     mask: Callable[[], Values],
     journal: Journal,
 ) -> dict[str, Any]:
-    """Write a contrast's maps unless they are there, and tell of its peak."""
+    """Write the maps of a contrast unless they are there, and print its peak."""
     if needed:
         maps = fitted.model.compute_contrast(
             contrast.weights, second_level_stat_type=contrast.stat_type, output_type="all"

@@ -112,7 +112,7 @@ class ModelFolder:
         return _agreed(given, self.tails, True, "two-sided", "--two-sided or --one-sided")
 
     def facts(self) -> dict[str, Any]:
-        """Return what a page's sidecar says of what was found beside the model."""
+        """Return what the sidecar of a page says about the results beside the model."""
         counts = {name: test.n_permutations for name, test in self.permutations.items()}
         return {
             "Contrasts": [contrast.facts() for contrast in self.contrasts],

@@ -80,7 +80,7 @@ def glass_panels(display_mode: str) -> list[Panel]:
 
 
 def check_mode(display_mode: object, modes: Sequence[str]) -> None:
-    """Refuse a display mode that is not among those of a kind of picture."""
+    """Refuse a display mode that a kind of picture does not have."""
     if display_mode in modes:
         return
     hint = ""

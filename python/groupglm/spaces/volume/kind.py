@@ -136,7 +136,7 @@ def masking(
     *,
     zero_is_missing: bool,
 ) -> VolumeMasking:
-    """Check the estimator's parameters, or take those of a masker given in their place."""
+    """Check the parameters of the estimator, or use those of a masker."""
     return VolumeMasking.resolve(
         mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing=zero_is_missing
     )
@@ -168,7 +168,7 @@ def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
 
 
 def _check_room(grid: Grid) -> None:
-    """Refuse a grid whose maps would not fit: a small file may declare any."""
+    """Refuse a grid whose maps would not fit into memory: a small file may declare any grid."""
     budget, needed = check_memory_budget(None), 8 * grid.n_voxels
     if needed > budget:
         raise ValueError(

@@ -74,7 +74,7 @@ class VolumeMasking:
         *,
         zero_is_missing: bool = False,
     ) -> VolumeMasking:
-        """Take the estimator's parameters, or those of a masker given in their place."""
+        """Use the parameters of the estimator, or those of a masker."""
         if mask_img is None or isinstance(mask_img, str | os.PathLike | SpatialImage):
             return cls(mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing)
         if not hasattr(mask_img, "mask_img_") and not hasattr(mask_img, "mask_img"):
@@ -95,7 +95,7 @@ class VolumeMasking:
 
     @property
     def resamples(self) -> bool:
-        """Whether images are brought to a grid of the user's."""
+        """Whether images are resampled to a grid that the user gives."""
         return self.target_affine is not None or self.target_shape is not None
 
     def everywhere(

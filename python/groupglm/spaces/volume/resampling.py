@@ -196,7 +196,7 @@ def _check_size(shape: tuple[int, int, int], grid: Grid) -> None:
 
 
 def clip_finite(values: NDArray[Any], lowest: float, highest: float) -> None:
-    """Bring the finite values into a range, in place; infinity stays what it is."""
+    """Clip the finite values to a range, in place; infinity stays."""
     np.clip(values, lowest, highest, out=values, where=np.isfinite(values))
 
 
@@ -232,7 +232,7 @@ class Resampler:
     not feel them: the finite values next to them are extrapolated into them before interpolating.
     (nilearn does the same, but turns infinity into NaN.)
 
-    Arithmetic is in double whatever the type of the values.
+    Arithmetic is in double for every type of values.
 
     References
     ----------

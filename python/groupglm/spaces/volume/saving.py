@@ -62,7 +62,7 @@ def save_series(
     level: int = 1,
     dtype: DTypeLike = np.float32,
 ) -> Path:
-    """Save volumes as they come as one 4-D image, of which no more than one is in memory.
+    """Save volumes as one 4-D image, with no more than one volume in memory.
 
     As `save_image`, the file is written whole or not at all. Compressed, each volume is a gzip
     member of its own, which readers take for one stream.

@@ -285,12 +285,12 @@ class VolumeSpace:
 
     @property
     def zero_is_missing(self) -> bool:
-        """Whether exact zeros of an image are taken for missing values."""
+        """Whether exact zeros of an image are missing values."""
         return self.preparation is not None and self.preparation.zero_is_missing
 
     @property
     def resamples(self) -> bool:
-        """Whether images may be on another grid, from which they are brought to this one."""
+        """Whether images may be on another grid, from which they are resampled."""
         return self.preparation is not None and self.preparation.resamples
 
     @property
@@ -353,7 +353,7 @@ class VolumeSpace:
         return members if self.indices is None else self.indices[members]
 
     def neighbours(self, connectivity: int) -> Neighbours:
-        """Say which of the mask's voxels are neighbours of which, for clusters.
+        """Return which voxels of the mask are neighbours, for clusters.
 
         The lists are made anew at each call and need 4 bytes a neighbour (24 MB for 26 neighbours
         of 235,000 voxels), so keep them for as long as they serve.
@@ -379,7 +379,7 @@ class VolumeSpace:
         return str(joblib.hash(parts))
 
     def absent_source(self, name: str, saved_in: str) -> VolumeSource:
-        """Return an image of which only the name is known."""
+        """Return an image whose name alone is known."""
         return AbsentVolume(name, self.grid, saved_in)
 
     def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

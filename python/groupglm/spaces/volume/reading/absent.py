@@ -19,7 +19,7 @@ __all__ = ["AbsentVolume"]
 
 
 class AbsentVolume(VolumeSource):
-    """An image of which the name is known, but not the values.
+    """An image whose name is known, but not its values.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ _DAMAGED = "copy the file again from its source, or make it again"
 
 
 class _Bzip2Inflater:
-    """The standard library's bzip2 decompressor, used as that of zlib is."""
+    """The standard library's bzip2 decompressor, with the interface of that of zlib."""
 
     unconsumed_tail = b""  # it keeps by itself what it has not used yet
 

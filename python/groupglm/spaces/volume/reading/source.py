@@ -104,7 +104,7 @@ class VolumeSource(ABC):
 
     @property
     def is_readable(self) -> bool:
-        """Whether the values can be had; False for images of which only the name is known."""
+        """Whether the values can be read; False if only the name of the image is known."""
         return True
 
     @property
