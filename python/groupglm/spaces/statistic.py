@@ -144,7 +144,7 @@ class Statistic:
 
     @classmethod
     def of_sidecar(cls, facts: Mapping[str, Any]) -> Statistic | None:
-        """Read what a sidecar says about its map; None if it is not ours, or of an older one."""
+        """Read what a sidecar says about its map; None if it has no such fact."""
         kind = facts.get("Values")
         if not isinstance(kind, str) or not kind:
             return None
