@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from contract.fake_spaces import CHAIN, HEAVY, PAIR, Chain, read_chain, write_chain
@@ -55,10 +56,10 @@ def t_values(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(scipy.stats.ttest_1samp(rows, 0.0).statistic)
 
 
-def run(*arguments: Any) -> str:
+def run(*arguments: Any) -> Result:
     result = CliRunner().invoke(main, [str(one) for one in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.output
+    return result
 
 
 def test_files_are_named_by_the_ending_of_the_kind(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_commands_write_maps_of_the_kind(
         "--contrast", "mean=intercept", "--mask", study / "inside.chain", "--output", out,
         "--save-model", "--report", "--correct", "fpr:0.001", "--n-jobs", "1",
     ]  # fmt: skip
-    said = run(*fit)
+    said = run(*fit).output
     assert f"Mask: {LENGTH} links." in said
     images = {path.name for path in out.iterdir() if path.suffix == ".chain"}
     maps = ("effect", "variance", "t", "z", "p", "z_desc-fpr0p001")
@@ -97,17 +98,26 @@ def test_commands_write_maps_of_the_kind(
     assert not list(out.glob("*.nii*"))
     t = read_chain(out / "contrast-mean_stat-t_statmap.chain").data
     np.testing.assert_allclose(t, t_values(rows), rtol=1e-6)  # of float32
-    assert "there already" in run(*fit)  # known by their sidecars
+    assert "there already" in run(*fit).output  # known by their sidecars
     page = (out / "report.html").read_text("utf-8")
     assert f"At each of {LENGTH} links" in page
     assert "voxel" not in re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.DOTALL)
 
     z = out / "contrast-mean_stat-z_statmap.chain"
     kept = tmp_path / "kept.chain"
-    said = run("threshold", z, "--mask", study / "inside.chain", "--at", "3", "--output", kept)
+    said = run(
+        "threshold", z, "--mask", study / "inside.chain", "--at", "3", "--output", kept
+    ).output
     passes = np.abs(read_chain(z).data) >= 3
     assert f"{passes.sum()} links, written" in said
     np.testing.assert_array_equal(read_chain(kept).data != 0, passes)
+    said = run("clusters", z, "--threshold", "2", "--json").stdout
+    found = json.loads(said)["clusters"]
+    assert max(row["Cluster Size (links)"] or 0 for row in found) == 4  # the four of the effect
+    table = json.loads((out / "contrast-mean_stat-z_desc-fpr0p001_clusters.json").read_text())
+    assert table["Cluster Size (links)"]["Units"] == "links"
+    assert "Cluster Size (mm3)" not in table
+
     named = ["threshold", z, "--at", "3", "--output", tmp_path / "z.nii.gz"]
     refused = CliRunner().invoke(main, [str(one) for one in named])
     assert refused.exit_code == 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,9 @@ from groupglm.runtime.rounding import rounded
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "clusters"]
+__all__ = ["clusters", "described"]
 
-COLUMNS = {
+_COLUMNS = {
     "Cluster ID": {
         "Description": "Number of the cluster, through both tails; a letter follows for other peaks"
     },
@@ -30,14 +31,26 @@ COLUMNS = {
     "Y": {"Description": "Place of the peak", "Units": "mm"},
     "Z": {"Description": "Place of the peak", "Units": "mm"},
     "Peak Stat": {"Description": "Value of the map at the peak"},
-    "Cluster Size (mm3)": {"Description": "Volume of the cluster", "Units": "mm^3"},
-    "Cluster Size (voxels)": {"Description": "Number of the cluster's voxels", "Units": "voxels"},
+    "Part": {"Description": "Part of the data that the cluster is in"},
+    "Cluster Size": {"Description": "Extent of the cluster, in the unit beside it"},
+    "Unit": {"Description": "What the cluster's extent is counted in"},
 }
-"""What a table's columns mean, as a sidecar in BIDS says it."""
+_MEASURES = {"mm2": ("Area", "mm^2"), "mm3": ("Volume", "mm^3")}
+_TEXTS = ("Cluster ID", "Part", "Unit")
 
-_AS_GIVEN = (
-    "The threshold is as given: neither voxels nor clusters are corrected for their number here."
-)
+
+def described(table: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Return what the columns of a table of clusters mean, as a sidecar in BIDS says it."""
+    return {name: _COLUMNS.get(name) or _size(name) for name in table.columns}
+
+
+def _size(name: str) -> dict[str, str]:
+    """Describe a column of sizes, such as ``Cluster Size (mm3)``."""
+    unit = name.removeprefix("Cluster Size (").removesuffix(")")
+    if unit in _MEASURES:
+        measure, symbol = _MEASURES[unit]
+        return {"Description": f"{measure} of the cluster", "Units": symbol}
+    return {"Description": f"Number of the cluster's {unit}", "Units": unit}
 
 
 @click.command(short_help="Tabulate the clusters of a map with their peaks.")
@@ -119,12 +132,22 @@ def clusters(
             if made is not None:
                 _write(table, made)
         journal.say(table.to_string(index=False) if len(table) else "No cluster.")
-        journal.say(_AS_GIVEN)
+        journal.say(_as_given(stat_map))
     summary = {"input": str(stat_map), "threshold": threshold, "clusters": _numbers(table)}
     if output is not None:
         status = "written" if said is None else "skipped"
         summary |= {"status": status, "output": str(output)}
     journal.summary(summary)
+
+
+def _as_given(stat_map: Path) -> str:
+    from groupglm.spaces.registry import kind_of
+
+    _, space = kind_of(stat_map).open_map(stat_map, str(stat_map))
+    return (
+        f"The threshold is as given: neither {space.place_words[1]} nor clusters are corrected for "
+        "their number here."
+    )
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -136,18 +159,24 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _numbers(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows for a program: numbers as they were written; subpeaks have no size."""
-    sizes = ("Cluster Size (mm3)", "Cluster Size (voxels)")
-    kinds: dict[str, Any] = {"Cluster ID": str, **dict.fromkeys(sizes, int)}
-    rows: list[dict[str, Any]] = []
-    for row in table.itertuples(index=False, name=None):
-        texts = zip(table.columns, row, strict=True)
-        rows.append({name: text and kinds.get(name, float)(text) for name, text in texts})
-    return rows
+    return [
+        {name: _value(name, text) for name, text in zip(table.columns, row, strict=True)}
+        for row in table.itertuples(index=False, name=None)
+    ]
+
+
+def _value(name: str, text: str) -> str | float | None:
+    if name in _TEXTS or not text:
+        return text
+    if name.startswith("Cluster Size") and text.isdecimal():
+        return int(text)
+    number = float(text)
+    return None if math.isnan(number) else number  # no position in mm
 
 
 def _write(table: pd.DataFrame, made: Made) -> None:
     from groupglm.cli.results.names import write_table
 
     about = "Clusters of a map beyond a threshold, with their peaks"
-    with made.writing({"Description": about, **COLUMNS}) as draft:
+    with made.writing({"Description": about, **described(table)}) as draft:
         write_table(draft, table)

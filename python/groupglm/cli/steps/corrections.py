@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from groupglm.cli.commands.clusters import COLUMNS
+from groupglm.cli.commands.clusters import described
 from groupglm.cli.results.names import Contrast, read_json, sidecar
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import rounded, statistic
@@ -104,7 +104,8 @@ def correct_contrast(
     table, (one, many) = clusters.table, clusters.space.place_words
     said = {**said, **outputs.said(contrast), "Threshold": finite}
     about = f"Clusters of z scores that survive {correction}, with their peaks"
-    outputs.write_table(rounded(table), table_path, {"Description": about, **COLUMNS, **said})
+    facts = {"Description": about, **described(table), **said}
+    outputs.write_table(rounded(table), table_path, facts)
     about = f"z score where it survives {correction}"
     outputs.write_image(image, path, {"Description": about, "Values": "z", **said})
     count = n_clusters(table)
