@@ -252,7 +252,7 @@ def test_an_interrupt_says_how_to_go_on(
     more: tuple[str, ...],
     told: str,
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("groupglm.cli.options.maps.collect_maps", interrupted)
