@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from groupglm import SecondLevelModel
+from groupglm import SecondLevelModel, non_parametric_inference
 from groupglm.engine.reduce import accumulate
 from groupglm.engine.rows import CHUNK
 from groupglm.errors import ImageError
@@ -166,6 +166,35 @@ def counting() -> tuple[Callable[[], None], Callable[[], Counter[str]]]:
         return found
 
     return start, stop
+
+
+def test_a_worker_reads_images_once_for_a_permutation_test(client: Any, tmp_path: Path) -> None:
+    paths = write(tmp_path, missing=False)
+    design = pd.DataFrame({"dose": np.linspace(-1, 1, N_FILES) ** 3, "intercept": 1.0})
+    start, stop = counting()
+
+    def permuted(seed: int) -> Any:
+        return non_parametric_inference(
+            paths,
+            design_matrix=design,
+            second_level_contrast="dose",
+            n_perm=2000,
+            random_state=seed,
+            threshold=0.01,
+        )
+
+    for seed in (0, 1):  # of another test too
+        wanted = permuted(seed)
+        client.run(start)
+        with joblib.parallel_config(backend="dask"):
+            found = permuted(seed)
+        counts = client.run(stop)
+        for name in ("logp_max_t", "logp_max_size"):
+            np.testing.assert_array_equal(found[name].dataobj, wanted[name].dataobj)
+        # For the fit one of them, and each for its eight tasks or so.
+        total = sum(counts.values(), Counter[str]())
+        assert set(total) == set(paths)
+        assert set(total.values()) <= {2, 3}
 
 
 def test_a_killed_worker_costs_nothing_but_time(client: Any, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from groupglm.engine.row_store import RowStore
@@ -23,7 +25,8 @@ __all__ = ["GroupRows"]
 class GroupRows:
     """Rows of a group.
 
-    Another process that gets them reads the inputs anew: kept values do not travel.
+    Kept values do not travel. A worker reads the inputs for the first of its tasks that needs the
+    rows, and keeps the rows for the others: until it is given rows of another group.
 
     Parameters
     ----------
@@ -44,9 +47,11 @@ class GroupRows:
     fill: float | None
     n_threads: int = 1
     kept: RowStore | None = None
+    token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return GroupRows, (self.sources, self.space, self.fill)
+        return _rows_of_worker, (self.token, self.sources, self.space, self.fill)
 
     @property
     def n_inputs(self) -> int:
@@ -74,14 +79,31 @@ class GroupRows:
 
     def keep(self, memory_budget: float) -> RowStore:
         """Return the store of all rows; it is filled now if the fit has kept none."""
-        if self.kept is None:
-            store = RowStore(
-                self.n_inputs, self.n_values, row_dtype(self.sources), memory_budget=memory_budget
-            )
-            # Closed by name: an error's traceback would keep the threads that read until it is
-            # gone.
-            with closing(store.keeping(self.batches())) as batches:
-                for _ in batches:
-                    pass
-            self.kept = store
-        return self.kept
+        with self._lock:  # a worker's threads share the rows
+            if self.kept is None:
+                self.kept = self._read(memory_budget)
+            return self.kept
+
+    def _read(self, memory_budget: float) -> RowStore:
+        store = RowStore(
+            self.n_inputs, self.n_values, row_dtype(self.sources), memory_budget=memory_budget
+        )
+        # Closed by name: an error's traceback would keep the threads that read until it is gone.
+        with closing(store.keeping(self.batches())) as batches:
+            for _ in batches:
+                pass
+        return store
+
+
+_last: list[GroupRows] = []  # of this process, as a worker
+_last_lock = threading.Lock()
+
+
+def _rows_of_worker(
+    token: str, sources: tuple[Source, ...], space: Space, fill: float | None
+) -> GroupRows:
+    """Return the rows that this process had for its last task, or new ones if they are others."""
+    with _last_lock:
+        if not _last or _last[0].token != token:
+            _last[:] = [GroupRows(sources, space, fill, token=token)]
+        return _last[0]
