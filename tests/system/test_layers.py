@@ -22,6 +22,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "_editable" not in rep
 from importlinter.cli import lint_imports_command
 lint_imports_command()
 """
+PACKAGE = ROOT / "python" / "groupglm"
 _CORE = ("cpp/include", "cpp/src", "tests/cpp")
 
 
@@ -223,3 +224,57 @@ def test_the_tests_are_in_folders_named_after_the_packages() -> None:
 
     assert folders - others <= packages
     assert not list((ROOT / "tests").glob("*.py"))
+
+
+def _literals(path: Path) -> Iterator[ast.Constant]:
+    """Yield the texts of a module that are no docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in docstrings:
+            yield node
+
+
+def test_only_the_command_line_names_its_options() -> None:
+    """Other layers name arguments; `groupglm.cli.wording` knows which options these are."""
+    named = [
+        f"{path.relative_to(PACKAGE)}, line {node.lineno}: {node.value}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).parts[0] != "cli"
+        for node in _literals(path)
+        if isinstance(node.value, str) and re.search(r"(?<!var\()(?<![\w-])--[a-z]", node.value)
+    ]
+    named += [
+        f"{path.relative_to(PACKAGE)}: {option}"
+        for path in sorted(PACKAGE.rglob("*.j2"))
+        for option in re.findall(
+            r"(?<!var\()(?<![\w-])--[a-z][a-z-]+", path.read_text(encoding="utf-8")
+        )
+    ]
+    assert not named
+
+
+def test_nothing_depends_on_the_text_of_an_error() -> None:
+    """An error is told by its type and attributes: its words may change."""
+    tested = [
+        f"{path.relative_to(PACKAGE)}, line {node.lineno}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for handler in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(handler, ast.ExceptHandler) and handler.name
+        for node in ast.walk(handler)
+        if isinstance(node, ast.Compare)
+        and any(
+            isinstance(part, ast.Call)
+            and isinstance(part.func, ast.Name)
+            and part.func.id in ("str", "repr")
+            and any(isinstance(arg, ast.Name) and arg.id == handler.name for arg in part.args)
+            for part in (node.left, *node.comparators)
+        )
+    ]
+    assert not tested
