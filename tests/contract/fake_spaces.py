@@ -205,6 +205,9 @@ class FakeKind:
         assert all(option is None for option in preparation)
         return FakeMasking(mask_img, self, zero_is_missing)
 
+    def target_of(self, given: Any, name: str) -> tuple[Any, Any]:
+        raise ValueError(f"{name}: chains stay as they lie; leave it out")
+
     def computed(self, name: str, compute: Callable[[], object], like: Any) -> Any:
         return self.open_one(compute(), name)
 

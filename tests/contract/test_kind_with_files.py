@@ -124,6 +124,41 @@ def test_commands_write_maps_of_the_kind(
     assert "must end in .chain" in refused.output
 
 
+def test_a_derivative_may_be_of_the_kind(rows: NDArray[np.float64], tmp_path: Path) -> None:
+    maps, out = tmp_path / "maps", tmp_path / "out"
+    for number, row in enumerate(rows, start=1):
+        folder = maps / f"sub-{number:02d}"
+        folder.mkdir(parents=True)
+        name = f"sub-{number:02d}_task-x_contrast-a_stat-effect_statmap.chain"
+        write_chain(Chain(row), folder / name)
+    (maps / "dataset_description.json").write_text('{"Name": "maps", "BIDSVersion": "1.10.0"}')
+    write_chain(Chain(np.ones(LENGTH)), tmp_path / "mask.chain")
+    labels = [f"sub-{number:02d}" for number in range(1, N + 1)]
+    people = tmp_path / "people.tsv"
+    pd.DataFrame({"participant_id": labels}).to_csv(people, sep="\t", index=False)
+    summary = json.loads(
+        run(
+            "bids", maps, out, "--participants", people, "--formula", "~ 1",
+            "--second-level-contrast", "mean=intercept", "--mask", tmp_path / "mask.chain",
+            "--permute", "30", "--cluster-p", "0.05", "--json",
+        ).stdout
+    )  # fmt: skip
+    assert "place" in json.dumps(summary)
+    assert "NaN" not in json.dumps(summary)
+    z = read_chain(next(out.rglob("*contrast-aMean_stat-z_statmap.chain"))).data
+    assert f"link {np.abs(z).argmax()}" in json.dumps(summary)
+    assert next(out.rglob("*_stat-logp_desc-maxSize_statmap.chain"))
+    ignored = (out / ".bidsignore").read_text().splitlines()
+    assert {"*_statmap.chain", "*_mask.chain", "*_statmap.nii.gz"} <= set(ignored)
+    assert len(set(ignored)) == len(ignored)
+    wrong = ["fit", maps / "*" / "*.chain", "--participants", people, "--formula", "~ 1"]
+    wrong += ["--contrast", "intercept", "--target-affine", tmp_path / "mask.chain"]
+    wrong += ["--subject-pattern", "(sub-[0-9]+)_", "--output", tmp_path / "other"]
+    refused = CliRunner().invoke(main, [str(one) for one in wrong])
+    assert refused.exit_code == 1
+    assert "--target-affine: chains stay as they lie" in refused.output
+
+
 def test_a_page_says_what_nothing_draws(study: Path, tmp_path: Path) -> None:
     images = sorted(study.glob("sub-*.chain"))
     model = SecondLevelModel(study / "inside.chain").fit(

@@ -20,12 +20,12 @@ _OTHERS = (".tsv", ".groupglm")  # a page's sidecar is called page.html.json
 
 def endings() -> tuple[str, ...]:
     """Return all endings that images may have."""
-    return tuple(ending for kind in kinds() for ending in kind.endings)
+    return tuple(dict.fromkeys(ending for kind in kinds() for ending in kind.endings))
 
 
 def saved_endings() -> tuple[str, ...]:
     """Return the ending that results of each kind of data are saved under."""
-    return tuple(kind.endings[0] for kind in kinds())
+    return tuple(dict.fromkeys(kind.endings[0] for kind in kinds()))
 
 
 def sidecar(path: Path) -> Path:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from groupglm.cli.results.maps_read_back import Values
     from groupglm.cli.steps.study_design import Study
     from groupglm.estimator.second_level import SecondLevelModel
+    from groupglm.inference.peaks import Extreme
 
 __all__ = ["Settings", "run"]
 
@@ -251,7 +252,8 @@ def _contrast(
     paths = outputs.paths(contrast)
     strongest = _strongest(outputs, paths["z"], mask, contrast.stat_type)
     told = ", ".join(
-        f"{name.replace('_', ' ')} z {statistic(found['z'])} at {place(found['mm'])}"
+        f"{name.replace('_', ' ')} z {statistic(found['z'])} at "
+        f"{found.get('place') or place(found['mm'])}"
         for name, found in strongest.items()
         if found is not None
     )
@@ -283,10 +285,14 @@ def _strongest(
             "them made again"
         )
     found = extremes(space, np.where(inside > 0, z, np.nan))
-    facts = [
-        None if one is None else {"z": one.value, "mm": [round(mm, 3) for mm in one.position]}
-        for one in found
-    ]
+    facts = [None if one is None else _peak(one) for one in found]
     if stat_type == "F":
         return {"strongest": facts[0]}
     return {"strongest_positive": facts[0], "strongest_negative": facts[1]}
+
+
+def _peak(found: Extreme) -> dict[str, Any]:
+    """Return a value and where it is: in mm, or in words where places have no position."""
+    if np.isnan(found.position).any():
+        return {"z": found.value, "place": found.where}
+    return {"z": found.value, "mm": [round(mm, 3) for mm in found.position]}
