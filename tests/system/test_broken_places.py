@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from groupglm import SecondLevelModel, smooth_img
+from groupglm import SecondLevelModel, non_parametric_inference, smooth_img
 from groupglm.bids import read_participants
 from groupglm.cli import main
 from groupglm.datasets import simulate_group_study
 
+DESIGN = pd.DataFrame({"i": np.ones(6)})
 LOOP = "is a link that leads back to itself"
 DANGLING = r"is a link to '.*nowhere', which does not exist"
 
@@ -138,16 +139,20 @@ def test_python_says_it_too(
     maps: list[str], broken: dict[str, Path], name: str, tmp_path: Path
 ) -> None:
     path = broken[name]
-    model = SecondLevelModel().fit(maps, design_matrix=pd.DataFrame({"i": np.ones(6)}))
+    model = SecondLevelModel(minimize_memory=False).fit(maps, design_matrix=DESIGN)
     writes: tuple[Callable[[], Any], ...] = (
         lambda: model.save(path / "model.groupglm"),
+        lambda: model.generate_report("i").save_as_html(path / "page.html"),
+        lambda: model.residuals(out=path / "residuals.nii"),
+        lambda: SecondLevelModel(memory=path).fit(maps, design_matrix=DESIGN),
+        lambda: non_parametric_inference(
+            maps, design_matrix=DESIGN, n_perm=20, random_state=0, resume=path / "state.npz"
+        ),
         lambda: simulate_group_study(path, n_subjects=4, voxel_size=12.0),
     )
     reads: tuple[Callable[[], Any], ...] = (
         lambda: smooth_img(str(path), 3),
-        lambda: SecondLevelModel(mask_img=str(path)).fit(
-            maps, design_matrix=pd.DataFrame({"i": np.ones(6)})
-        ),
+        lambda: SecondLevelModel(mask_img=str(path)).fit(maps, design_matrix=DESIGN),
         lambda: SecondLevelModel.load(path),
         lambda: read_participants(table),
     )
@@ -161,3 +166,25 @@ def test_python_says_it_too(
     for door in reads if name in ("loop", "dangling") else ():
         with pytest.raises((OSError, ValueError), match=WORDS[name]):
             door()
+
+
+@pytest.mark.parametrize("name", ["loop", "dangling"])
+def test_python_replaces_no_link_that_leads_nowhere(
+    maps: list[str], tmp_path: Path, name: str
+) -> None:
+    model = SecondLevelModel(minimize_memory=False).fit(maps, design_matrix=DESIGN)
+    doors: dict[str, Callable[[Path], Any]] = {
+        "model.groupglm": model.save,
+        "page.html": lambda path: model.generate_report("i").save_as_html(path),
+        "residuals.nii": lambda path: model.residuals(out=path),
+        "state.npz": lambda path: non_parametric_inference(
+            maps, design_matrix=DESIGN, n_perm=20, random_state=0, resume=path
+        ),
+    }
+    for file, door in doors.items():
+        path = tmp_path / file
+        path.symlink_to(file if name == "loop" else tmp_path / "nowhere")
+        with pytest.raises(ValueError, match=WORDS[name]):
+            door(path)
+        assert path.is_symlink()
+        assert not (tmp_path / "nowhere").exists()

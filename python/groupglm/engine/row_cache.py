@@ -12,10 +12,10 @@ import joblib
 import numpy as np
 
 from groupglm.engine.row_files import read_row, write_row
-from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, warn_caller
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.paths import given_path
-from groupglm.runtime.regular_files import kind_of
+from groupglm.runtime.regular_files import why_no_folder
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -44,10 +44,11 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
                 ),
                 remedy="make it first",
             )
-        if folder.exists() and not folder.is_dir():
+        why = why_no_folder(folder)
+        if why is not None:
             raise ArgumentError(
                 "memory",
-                f"{str(memory)!r}, which is {kind_of(folder)}",
+                f"{str(memory)!r}, which {why.removeprefix(in_quotes(folder)).strip()}",
                 remedy="give the path of a folder",
             )
         memory = joblib.Memory(location=folder, verbose=0)

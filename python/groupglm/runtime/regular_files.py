@@ -79,7 +79,12 @@ def check_target(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except OSError:  # nothing there; what else is wrong, writing tells
-        return
+        why = _why_broken(path)
+        if why is None:
+            return
+        raise ValueError(
+            f"{in_quotes(path)} {why}, and it would be replaced; give the name of a new file"
+        ) from None
     if not stat.S_ISREG(mode):
         raise ValueError(
             f"{in_quotes(path)} is {kind_of(path)}, and a file cannot take its place; give the "

@@ -17,7 +17,7 @@ import numpy as np
 from groupglm.errors import ArgumentError, in_quotes
 from groupglm.inference.permutation.exchange import check_labels
 from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
-from groupglm.runtime.regular_files import check_file
+from groupglm.runtime.regular_files import check_file, why_no_folder
 from groupglm.runtime.writing import whole_or_not
 
 if TYPE_CHECKING:
@@ -224,7 +224,8 @@ def check_place(path: Path) -> None:
     if not folder.is_dir():
         raise ArgumentError(
             "resume",
-            f"{in_quotes(path)}, but there is no folder {in_quotes(folder)}",
+            f"{in_quotes(path)}, but "
+            + (why_no_folder(folder) or f"there is no folder {in_quotes(folder)}"),
             remedy="make it, or give a file in a folder that exists",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
