@@ -50,7 +50,7 @@ def _expected(study: Path, **options: Any) -> Any:
         {"Intercept": 1.0, "age": table["age"], "patient": (table["group"] == "patient") * 1.0}
     )
     return non_parametric_inference(
-        sorted(str(path) for path in (study / "maps").iterdir()),
+        sorted(str(path) for path in (study / "maps").glob("sub-*")),
         design_matrix=design,
         second_level_contrast="age",
         mask=study / "mask.nii.gz",
@@ -127,7 +127,7 @@ def test_the_mask_of_the_test_is_written(study: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     mask = _values(tmp_path / "out" / "mask.nii.gz") > 0
     expected = non_parametric_inference(
-        sorted(str(path) for path in (study / "maps").iterdir()),
+        sorted(str(path) for path in (study / "maps").glob("sub-*")),
         design_matrix=pd.DataFrame({"Intercept": np.ones(10)}),
         second_level_contrast="Intercept",
         n_perm=20,
@@ -212,7 +212,7 @@ def test_a_fit_with_permutations(study: Path, tmp_path: Path) -> None:
 
 def test_missing_values_and_another_grid(study: Path, tmp_path: Path) -> None:
     maps = shutil.copytree(study / "maps", tmp_path / "maps")
-    path = sorted(maps.iterdir())[2]
+    path = sorted(maps.glob("sub-*"))[2]
     image: Any = nib.load(path)
     data = image.get_fdata(dtype=np.float32)
     data[: data.shape[0] // 2] = np.nan
@@ -311,7 +311,7 @@ def test_lines_say_how_many_and_which_tails(
     """All 2^5 sign flips of five maps: the number in the warning is that of the line."""
     five = ("--formula", "~ 1", "--contrast", "mean=intercept", "--n-perm", "100", "--mask",
             str(study / "mask.nii.gz"))  # fmt: skip
-    maps = [str(path) for path in sorted((study / "maps").iterdir())[:5]]
+    maps = [str(path) for path in sorted((study / "maps").glob("sub-*"))[:5]]
     for tails, words in (("--two-sided", "both tails"), ("--one-sided", "the positive tail")):
         arguments = ["permute", *maps, *five, tails, "--output", str(tmp_path / tails)]
         result = CliRunner().invoke(main, arguments)
