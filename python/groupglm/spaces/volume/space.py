@@ -66,7 +66,6 @@ class VolumeSpace:
     --------
     >>> import numpy as np
     >>> from groupglm.spaces.volume.grid import Grid
-    from groupglm.spaces.volume.images import image_of_rows, series_image
     >>> space = VolumeSpace(Grid((2, 2, 2), np.eye(4)))
     >>> space.n_values
     8
@@ -362,7 +361,6 @@ class VolumeSpace:
         --------
         >>> import numpy as np
         >>> from groupglm.spaces.volume.grid import Grid
-        from groupglm.spaces.volume.images import image_of_rows, series_image
         >>> space = VolumeSpace(Grid((3, 1, 1), np.eye(4)))
         >>> starts, places = space.neighbours(6).adjacency()
         >>> places[starts[1] : starts[2]]  # of the voxel in the middle
