@@ -254,3 +254,28 @@ def test_a_masker_and_the_images_one_by_one_read_once(
         readings.clear()
         door()
         assert readings_each(readings, paths) == 1
+
+
+@pytest.mark.parametrize("mask_given", [True, False])
+@pytest.mark.parametrize("options", [{}, {"smoothing_fwhm": 3}, TARGET])
+def test_first_level_models_are_asked_once(options: dict[str, Any], mask_given: bool) -> None:
+    class FirstLevel:
+        """The least that a first-level model can be."""
+
+        def __init__(self, number: int) -> None:
+            self.subject_label = f"{number:02d}"
+            self.n_asked = 0
+
+        def compute_contrast(self, contrast: object, *, output_type: str) -> Any:
+            del contrast, output_type
+            self.n_asked += 1
+            rng = np.random.default_rng(int(self.subject_label))
+            return image((rng.normal(3, 1, SHAPE) * INSIDE).astype(np.float32))
+
+    models: Any = [FirstLevel(number) for number in range(N)]
+    fitted = SecondLevelModel(mask_img=image(INSIDE) if mask_given else None, **options)
+    fitted.fit(models)
+    assert {model.n_asked for model in models} == {0}
+    for _ in range(2):
+        fitted.compute_contrast(first_level_contrast="faces")
+        assert {model.n_asked for model in models} == {1}
