@@ -18,7 +18,7 @@ from groupglm.datasets.bold import REPETITION_TIME, block_events, regressor, slo
 from groupglm.datasets.brain import Brain, SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_series
 from groupglm.datasets.noise import SmoothNoise
-from groupglm.datasets.own_files import writing_own
+from groupglm.datasets.own_files import make_place
 from groupglm.errors import ArgumentError, in_quotes
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.paths import given_path
@@ -43,13 +43,7 @@ _TASK = "reading"
 _SPACE = "MNI152NLin2009cAsym"
 _BIDS_VERSION = "1.8.0"
 _DERIVATIVES = "derivatives/preproc"
-_SHARED_FILES = (
-    "dataset_description.json",
-    f"{_DERIVATIVES}/dataset_description.json",
-    "README",
-    "participants.tsv",
-    "participants.json",
-)
+_KINDS = ("words", "symbols")
 _BASELINE = 10_000.0  # of the stored numbers: one is a hundredth of a percent
 _SUBJECT_SD = 0.3  # percent: how much subjects differ in the difference of the conditions
 _NOISE_SD = 1.0  # percent
@@ -180,20 +174,24 @@ def simulate_bids_study(
     derivatives = directory / _DERIVATIVES
     labels = participants["participant_id"].tolist()
     ages = participants["age"] - participants["age"].mean()
-    with writing_own(
-        directory, [*_SHARED_FILES, *(name for label in labels for name in _files_of(label))]
-    ):
-        _describe(directory, derivatives, participants)
-        rows = zip(labels, ages, subject_seeds, strict=True)
-        for number, (label, age, subject_seed) in enumerate(rows):
-            generator = np.random.default_rng(subject_seed)
-            first, second = ("words", "symbols") if number % 2 == 0 else ("symbols", "words")
-            events = block_events((first, second), n_scans)
-            difference = truth["difference"] + age * truth["age"]
-            difference += _SUBJECT_SD * noise.draw(generator)
-            responses = {"words": truth["response"] + difference, "symbols": truth["response"]}
-            run = _run(brain, responses, events, n_scans, noise, generator)
-            _write_run(directory, label, brain, events, run)
+    events = {
+        label: block_events(_KINDS if number % 2 == 0 else _KINDS[::-1], n_scans)
+        for number, label in enumerate(labels)
+    }
+    texts = _texts(participants, events)
+    make_place(directory, [_images_of(label) for label in labels], texts)
+    for name, text in texts.items():
+        write_whole(directory / name, text)
+    for label, age, subject_seed in zip(labels, ages, subject_seeds, strict=True):
+        generator = np.random.default_rng(subject_seed)
+        difference = truth["difference"] + age * truth["age"]
+        difference += _SUBJECT_SD * noise.draw(generator)
+        responses = {"words": truth["response"] + difference, "symbols": truth["response"]}
+        run = _run(brain, responses, events[label], n_scans, noise, generator)
+        volumes = np.zeros((*brain.shape, n_scans), np.int16)
+        volumes[brain.mask] = np.rint(_BASELINE * (1 + run.T / 100))
+        path = directory / _images_of(label)
+        write_series(volumes, brain.affine, REPETITION_TIME, path)
     return BidsStudy(
         directory=directory,
         derivatives=derivatives,
@@ -236,41 +234,39 @@ def _run(
     return percent
 
 
-def _describe(directory: Path, derivatives: Path, participants: pd.DataFrame) -> None:
-    description: dict[str, Any] = {"Name": "A simulated study", "BIDSVersion": _BIDS_VERSION}
-    _write_json(directory / "dataset_description.json", {**description, "DatasetType": "raw"})
+def _texts(participants: pd.DataFrame, events: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
+    """Return the contents of all files but images, by their paths in the data set."""
+    described: dict[str, Any] = {"Name": "A simulated study", "BIDSVersion": _BIDS_VERSION}
     made_by = [{"Name": "groupglm.datasets.simulate_bids_study"}]
-    _write_json(
-        derivatives / "dataset_description.json",
-        {**description, "DatasetType": "derivative", "GeneratedBy": made_by},
-    )
-    write_whole(directory / "README", b"Simulated by groupglm.datasets.simulate_bids_study.\n")
-    _write_table(directory / "participants.tsv", participants)
-    _write_json(directory / "participants.json", {"age": {"Description": "age", "Units": "years"}})
-
-
-def _files_of(label: str) -> tuple[str, str, str]:
-    """Return the paths of a subject's events, its images, and what describes them."""
-    run = f"{label}/func/{label}_task-{_TASK}"
-    images = f"{_DERIVATIVES}/{run}_space-{_SPACE}_desc-preproc_bold"
-    return f"{run}_events.tsv", f"{images}.nii.gz", f"{images}.json"
-
-
-def _write_run(
-    directory: Path, label: str, brain: Brain, events: pd.DataFrame, percent: FloatArray
-) -> None:
-    events_path, images_path, facts_path = (directory / name for name in _files_of(label))
-    _write_table(events_path, events)
-    volumes = np.zeros((*brain.shape, len(percent)), np.int16)
-    volumes[brain.mask] = np.rint(_BASELINE * (1 + percent.T / 100))
-    write_series(volumes, brain.affine, REPETITION_TIME, images_path)
+    texts = {
+        "dataset_description.json": _json({**described, "DatasetType": "raw"}),
+        f"{_DERIVATIVES}/dataset_description.json": _json(
+            {**described, "DatasetType": "derivative", "GeneratedBy": made_by}
+        ),
+        "README": b"Simulated by groupglm.datasets.simulate_bids_study.\n",
+        "participants.tsv": _table(participants),
+        "participants.json": _json({"age": {"Description": "age", "Units": "years"}}),
+    }
     facts = {"RepetitionTime": REPETITION_TIME, "StartTime": 0.0, "TaskName": _TASK}
-    _write_json(facts_path, {**facts, "SkullStripped": True})
+    for label, table in events.items():
+        texts[f"{_run_of(label)}_events.tsv"] = _table(table)
+        sidecar = _images_of(label).removesuffix(".nii.gz") + ".json"
+        texts[sidecar] = _json({**facts, "SkullStripped": True})
+    return texts
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+def _run_of(label: str) -> str:
+    return f"{label}/func/{label}_task-{_TASK}"
 
 
-def _write_table(path: Path, table: pd.DataFrame) -> None:
-    write_whole(path, table.to_csv(sep="\t", index=False, lineterminator="\n").encode())
+def _images_of(label: str) -> str:
+    return f"{_DERIVATIVES}/{_run_of(label)}_space-{_SPACE}_desc-preproc_bold.nii.gz"
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _table(table: pd.DataFrame) -> bytes:
+    text: str = table.to_csv(sep="\t", index=False, lineterminator="\n")
+    return text.encode()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
 
-__all__ = ["make_image", "subject_labels", "write_image", "write_series"]
+__all__ = ["is_simulated", "make_image", "subject_labels", "write_image", "write_series"]
+
+_MARK = "simulated by groupglm, sha256 "
 
 FloatArray = NDArray[np.float64]
 
@@ -44,7 +47,7 @@ def write_image(values: FloatArray, affine: FloatArray, path: Path) -> None:
     """Write a float32 image, whole."""
     from groupglm.spaces.volume.saving import save_image
 
-    save_image(make_image(values, affine), path)
+    save_image(_marked(make_image(values, affine)), path)
 
 
 def write_series(
@@ -61,4 +64,25 @@ def write_series(
     image.header.set_zooms((*image.header.get_zooms()[:3], repetition_time))
     image.header.set_sform(affine, code="mni")
     image.header.set_qform(affine, code="mni")
-    save_image(image, path, level=1)
+    save_image(_marked(image), path, level=1)
+
+
+def is_simulated(path: Path) -> bool:
+    """Tell whether an image is as a simulator wrote it: its header has a hash of its values."""
+    import nibabel as nib
+
+    try:
+        image: Any = nib.load(path)
+        said = bytes(image.header["descrip"]).rstrip(b"\0").decode("ascii")
+        return said.startswith(_MARK) and said == _mark_of(image.dataobj.get_unscaled())
+    except Exception:  # whatever nibabel raises on a file that is another
+        return False
+
+
+def _marked(image: Any) -> Any:
+    image.header["descrip"] = _mark_of(np.asanyarray(image.dataobj))
+    return image
+
+
+def _mark_of(values: NDArray[Any]) -> str:
+    return _MARK + hashlib.sha256(values.tobytes(order="F")).hexdigest()[:32]

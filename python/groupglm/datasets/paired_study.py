@@ -15,7 +15,7 @@ from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_s
 from groupglm.datasets.brain import SimulatedEffect, make_brain
 from groupglm.datasets.files import make_image, subject_labels, write_image
 from groupglm.datasets.noise import SmoothNoise
-from groupglm.datasets.own_files import writing_own
+from groupglm.datasets.own_files import make_place
 from groupglm.errors import ArgumentError, in_quotes
 from groupglm.runtime.arguments import real_number
 from groupglm.runtime.paths import given_path
@@ -143,17 +143,16 @@ def simulate_paired_study(
         for condition in _CONDITIONS
     ]
     images = pd.DataFrame(rows, columns=["participant_id", "condition", "path"])
-    with writing_own(directory, [path.name for path in images["path"]]):
-        for label, subject_seed in zip(
-            labels, np.random.SeedSequence(seed).spawn(n_subjects), strict=True
-        ):
-            generator = np.random.default_rng(subject_seed)
-            shared = np.sqrt(correlation) * noise.draw(generator)
-            own = images[images["participant_id"] == label]
-            for condition, path in zip(own["condition"], own["path"], strict=True):
-                values = truth["response"] + (condition == "vertical") * truth["difference"]
-                values += shared + np.sqrt(1 - correlation) * noise.draw(generator)
-                write_image(np.where(brain.mask, values, 0.0), brain.affine, path)
+    make_place(directory, [path.name for path in images["path"]])
+    seeds = np.random.SeedSequence(seed).spawn(n_subjects)
+    for label, subject_seed in zip(labels, seeds, strict=True):
+        generator = np.random.default_rng(subject_seed)
+        shared = np.sqrt(correlation) * noise.draw(generator)
+        own = images[images["participant_id"] == label]
+        for condition, path in zip(own["condition"], own["path"], strict=True):
+            values = truth["response"] + (condition == "vertical") * truth["difference"]
+            values += shared + np.sqrt(1 - correlation) * noise.draw(generator)
+            write_image(np.where(brain.mask, values, 0.0), brain.affine, path)
     return PairedStudy(
         directory=directory,
         images=images,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from groupglm.datasets.brain import Brain, SimulatedEffect
 from groupglm.datasets.files import make_image, write_image
 from groupglm.datasets.noise import SmoothNoise
-from groupglm.datasets.own_files import writing_own
+from groupglm.datasets.own_files import make_place
 from groupglm.errors import in_quotes
 from groupglm.runtime.paths import given_path
 
@@ -88,11 +88,11 @@ def write_study(
     noise = SmoothNoise(brain, noise_fwhm)
     names = [str(name) for name in design_matrix.columns]
     maps = np.stack([truth[name] for name in names])  # (n_columns, *shape)
-    with writing_own(directory, [path.name for path in paths]):
-        for path, row, seed in zip(paths, design_matrix.to_numpy(), seeds, strict=True):
-            values = np.tensordot(row, maps, axes=1)
-            values += noise_sd * noise.draw(np.random.default_rng(seed))
-            write_image(np.where(brain.mask, values, 0.0), brain.affine, path)
+    make_place(directory, [path.name for path in paths])
+    for path, row, seed in zip(paths, design_matrix.to_numpy(), seeds, strict=True):
+        values = np.tensordot(row, maps, axes=1)
+        values += noise_sd * noise.draw(np.random.default_rng(seed))
+        write_image(np.where(brain.mask, values, 0.0), brain.affine, path)
     return GroupStudy(
         directory=directory,
         paths=paths,

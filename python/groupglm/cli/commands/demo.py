@@ -227,9 +227,7 @@ def _publish(
 
 
 def _files(folder: Path) -> list[Path]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    # The simulator's own record is about a folder that is gone.
-    return sorted(path for path in found if not path.name.startswith(LOCK_PREFIX))
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 @contextmanager
