@@ -8,9 +8,8 @@ namespace groupglm {
 namespace {
 
 template <typename Scalar>
-void gather_row(const py::array_t<Scalar, py::array::c_style>& volume,
-                const py::array_t<std::int64_t, py::array::c_style>& runs,
-                py::array_t<Scalar, py::array::c_style>& row) {
+void check_runs(const py::array_t<Scalar, py::array::c_style>& volume, const Integers& runs,
+                const py::array_t<Scalar, py::array::c_style>& row) {
   if (row.ndim() != 1 || volume.ndim() != 1 || runs.ndim() != 2 || runs.shape(1) != 2) {
     throw py::value_error("a row and the volume must be vectors, and runs have two columns");
   }
@@ -25,9 +24,28 @@ void gather_row(const py::array_t<Scalar, py::array::c_style>& volume,
     left -= length;
   }
   if (left != 0) throw py::value_error("runs are shorter than the row");
+}
+
+template <typename Scalar>
+void gather_row(const py::array_t<Scalar, py::array::c_style>& volume, const Integers& runs,
+                py::array_t<Scalar, py::array::c_style>& row) {
+  check_runs(volume, runs, row);
   Scalar* out = row.mutable_data();
   const py::gil_scoped_release unlocked;
-  gather(volume.data(), run, runs.shape(0), out);
+  gather(volume.data(), runs.data(), runs.shape(0), out);
+}
+
+template <typename Scalar>
+bool gather_all_but_zeros(const py::array_t<Scalar, py::array::c_style>& volume,
+                          const Integers& runs, py::array_t<Scalar, py::array::c_style>& row) {
+  check_runs(volume, runs, row);
+  const std::int64_t* const run = runs.data();
+  for (Index r = 1; r < runs.shape(0); ++r) {
+    check(run[2 * r] >= run[2 * r - 2] + run[2 * r - 1], "runs must increase and not overlap");
+  }
+  Scalar* out = row.mutable_data();
+  const py::gil_scoped_release unlocked;
+  return gather_rest_is_zero(volume.data(), volume.size(), run, runs.shape(0), out);
 }
 
 template <typename Scalar>
@@ -60,6 +78,8 @@ void register_scatter(py::module_& module) {
   const auto runs = py::arg("runs").noconvert();
   module.def("gather", &gather_row<float>, volume, runs, row);
   module.def("gather", &gather_row<double>, volume, runs, row);
+  module.def("gather_rest_is_zero", &gather_all_but_zeros<float>, volume, runs, row);
+  module.def("gather_rest_is_zero", &gather_all_but_zeros<double>, volume, runs, row);
   module.def("scatter", &scatter_row<float>, row, places, volume);
   module.def("scatter", &scatter_row<double>, row, places, volume);
 }

@@ -95,8 +95,15 @@ def test_places_out_of_order_or_range(places: list[int]) -> None:
 @pytest.mark.parametrize("runs", [[[-1, 5]], [[0, 71]], [[69, 2]], [[0, -1]], [[2**62, 5]],
                                   [[0, 2**62]], [[0, 2], [3, 4]], [[0, 4]]])  # fmt: skip
 def test_runs_out_of_range(runs: list[list[int]]) -> None:
-    with pytest.raises(ValueError, match="runs"):
-        _core.gather(np.ones(V), np.array(runs), np.zeros(5))
+    for gather in (_core.gather, _core.gather_rest_is_zero):
+        with pytest.raises(ValueError, match="runs"):
+            gather(np.ones(V), np.array(runs), np.zeros(5))
+
+
+@pytest.mark.parametrize("runs", [[[9, 2], [0, 3]], [[0, 3], [2, 2]]])
+def test_runs_that_do_not_increase(runs: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match="runs must increase and not overlap"):
+        _core.gather_rest_is_zero(np.ones(V), np.array(runs), np.zeros(5))
 
 
 def test_sizes_that_cannot_be() -> None:

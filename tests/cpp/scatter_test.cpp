@@ -65,3 +65,25 @@ TEST_CASE_TEMPLATE("gather reads runs one after the other", Scalar, float, doubl
   CHECK(read({0, 1, 2, 3, 6, 1}, 5) == std::vector<Scalar>{9, 7, 6, 5, 3});
   CHECK(read({}, 0).empty());
 }
+
+TEST_CASE_TEMPLATE("a row is all of a volume whose rest is +0", Scalar, float, double) {
+  std::vector<Scalar> volume(100, Scalar(0));
+  const std::vector<std::int64_t> runs{10, 2, 12, 1, 99, 1};
+  volume[11] = Scalar(2);
+  volume[99] = Scalar(3);
+  std::vector<Scalar> row(4, Scalar(42));
+  const auto holds_all = [&] {
+    return groupglm::gather_rest_is_zero(volume.data(), 100, runs.data(), 3, row.data());
+  };
+  CHECK(holds_all());
+  CHECK(row == std::vector<Scalar>{0, 2, 0, 3});
+  for (const std::size_t place : {0U, 9U, 13U, 98U}) {
+    for (const Scalar value : {Scalar(1), Scalar(-0.0), std::numeric_limits<Scalar>::quiet_NaN()}) {
+      volume[place] = value;
+      CHECK(!holds_all());
+    }
+    volume[place] = Scalar(0);
+  }
+  CHECK(holds_all());
+  CHECK(!groupglm::gather_rest_is_zero<Scalar>(volume.data(), 100, nullptr, 0, row.data()));
+}

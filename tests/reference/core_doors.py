@@ -115,6 +115,10 @@ def calls() -> dict[str, Call]:
             [labels, voxel_map, (4, 4, 4), THREADS, (0.0, 0.0, 0.0)],
         ),
         "gather": (_core.gather, [stat, np.array([[0, 3], [9, 2]]), np.zeros(5)]),
+        "gather_rest_is_zero": (
+            _core.gather_rest_is_zero,
+            [stat, np.array([[0, 3], [9, 2]]), np.zeros(5)],
+        ),
         "scatter": (_core.scatter, [np.ones(3), np.array([0, 2, 5]), np.zeros(9, np.float32)]),
         "smooth_volume": (_core.smooth_volume, [stat.copy(), (5, 7, 2), (1.0, 0.0, 2.0), THREADS]),
         "label_clusters": (_core.label_clusters, [stat, neighbours(), 1.0, True, areas]),

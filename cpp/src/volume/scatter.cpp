@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -34,6 +35,20 @@ bool float_holds([[maybe_unused]] const Scalar* values, [[maybe_unused]] Eigen::
   } else {
     return true;
   }
+}
+
+// Whether all bits are zero. They are combined and not asked for one by one, so that they are taken
+// as vectors.
+template <typename Scalar>
+bool is_zero(const Scalar* values, Eigen::Index n) {
+  using Bits = std::conditional_t<sizeof(Scalar) == 4, std::uint32_t, std::uint64_t>;
+  Bits any = 0;
+  for (Eigen::Index k = 0; k < n; ++k) {
+    Bits bits = 0;
+    std::memcpy(&bits, values + k, sizeof(bits));
+    any |= bits;
+  }
+  return any == 0;
 }
 
 }  // namespace
@@ -71,11 +86,29 @@ void gather(const Scalar* volume, const std::int64_t* runs, Eigen::Index n_runs,
   }
 }
 
+template <typename Scalar>
+bool gather_rest_is_zero(const Scalar* volume, Eigen::Index n_volume, const std::int64_t* runs,
+                         Eigen::Index n_runs, Scalar* row) {
+  Eigen::Index done = 0;
+  for (Eigen::Index r = 0; r < n_runs; ++r) {
+    const Eigen::Index first = runs[2 * r];
+    if (!is_zero(volume + done, first - done)) return false;
+    done = first + runs[2 * r + 1];
+    row = std::copy(volume + first, volume + done, row);
+  }
+  return is_zero(volume + done, n_volume - done);
+}
+
 template bool scatter<float>(const float*, const std::int64_t*, Eigen::Index, float*, Eigen::Index);
 template bool scatter<double>(const double*, const std::int64_t*, Eigen::Index, float*,
                               Eigen::Index);
 
 template void gather<float>(const float*, const std::int64_t*, Eigen::Index, float*);
 template void gather<double>(const double*, const std::int64_t*, Eigen::Index, double*);
+
+template bool gather_rest_is_zero<float>(const float*, Eigen::Index, const std::int64_t*,
+                                         Eigen::Index, float*);
+template bool gather_rest_is_zero<double>(const double*, Eigen::Index, const std::int64_t*,
+                                          Eigen::Index, double*);
 
 }  // namespace groupglm

@@ -21,8 +21,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from groupglm import _core
+from groupglm.engine.occupied import Occupied
+from groupglm.engine.occupied_rows import OccupiedPlan, OccupiedRows
 from groupglm.engine.rows import BATCH_BYTES, CHUNK, Reader, read_rows, row_dtype
 from groupglm.errors import ImageError
+from groupglm.models.base import Spreads
 from groupglm.runtime.naming import counted
 from groupglm.runtime.workers import is_remote, run_remotely, worker_name
 from groupglm.spaces.zeros import ZeroTally
@@ -32,13 +35,13 @@ if TYPE_CHECKING:
 
     from groupglm.engine.row_store import RowStore
     from groupglm.models.base import Accumulator, Plan
-    from groupglm.spaces.base import Source
+    from groupglm.spaces.base import Source, Space
 
     _ChunkResult: TypeAlias = tuple[
         Accumulator, tuple[NDArray[np.int32], bool] | None, tuple[float, float] | None
     ]
 
-__all__ = ["RangesToo", "accumulate", "union", "value_range"]
+__all__ = ["RangesToo", "accumulate", "accumulate_occupied", "union", "value_range"]
 
 _READERS_PER_UPDATER = 4
 """Threads that read, for each thread that updates the accumulator.
@@ -81,6 +84,67 @@ def accumulate(
         if keep is not None:
             batches = keep.keeping(batches)
         filled = _filled_by_batches(batches, sources, plan, n_threads)
+    total: Accumulator = _merged(filled, n_threads, check_missing)
+    return total
+
+
+def accumulate_occupied(
+    sources: Sequence[Any],
+    space: Space,
+    plan: Plan,
+    *,
+    n_threads: int,
+    fill: float | None = None,
+    advance: Callable[[int], object] | None = None,
+    batch_bytes: int = BATCH_BYTES,
+    tally: ZeroTally | None = None,
+    check_missing: Callable[[int], None] = lambda _: None,
+    keep: RowStore | None = None,
+    ranges: RangesToo | None = None,
+) -> tuple[Accumulator, Occupied]:
+    """Do as `accumulate`, where the mask is not known: at the places where some input is not zero.
+
+    Returns the accumulator of these places, and the places; `tally` and `keep` are of them too. At
+    all other places every row is zero. The numbers have the bits that `accumulate` gives.
+    """
+    hides_zeros = space.zero_is_missing or not isinstance(plan.accumulator(0), Spreads)
+    if is_remote() or hides_zeros:
+        whole = Occupied.everywhere(space.n_values)
+        if tally is not None:
+            tally.spread(np.empty(0, np.int64), space.n_values)
+        seen = accumulate(
+            sources,
+            space,
+            plan,
+            n_threads=n_threads,
+            fill=fill,
+            advance=advance,
+            batch_bytes=batch_bytes,
+            tally=tally,
+            check_missing=check_missing,
+            keep=keep,
+            ranges=ranges,
+        )
+        return seen, whole
+    rows = OccupiedRows(
+        sources,
+        space,
+        n_threads=n_threads,
+        fill=fill,
+        advance=advance,
+        batch_bytes=batch_bytes,
+        tally=tally,
+        keep=keep,
+    )
+    filled = _filled_by_batches(rows.batches(), sources, OccupiedPlan(plan, rows), n_threads)
+    total = _merged(filled, n_threads, check_missing)
+    return total.accumulator, rows.places
+
+
+def _merged(
+    filled: Generator[Any, None, None], n_threads: int, check_missing: Callable[[int], None]
+) -> Any:
+    """Return the accumulator of all chunks, merged in their order."""
     # Closed by name: an error's traceback would keep the threads until it is gone.
     with closing(filled):
         total = next(filled)
@@ -98,9 +162,9 @@ def _n_updaters(n_threads: int) -> int:
 def _filled_by_batches(
     batches: Generator[tuple[int, NDArray[Any]], None, None],
     sources: Sequence[Source],
-    plan: Plan,
+    plan: Plan | OccupiedPlan,
     n_threads: int,
-) -> Generator[Accumulator, None, None]:
+) -> Generator[Any, None, None]:
     """Yield the accumulator of each chunk in turn; the next chunk is being read meanwhile."""
     with closing(batches):
         for first, rows in batches:

@@ -168,4 +168,28 @@ class RowStore:
             del flat
             self._array.resize((self.n_inputs, n_kept), refcheck=False)
         elif self._file is not None:
-            self._file.shorten(self.n_inputs, kept_bytes)
+            self._file.resize(self.n_inputs, kept_bytes)
+
+    def spread(self, places: NDArray[np.int64], n_values: int, n_put: int) -> None:
+        """Make the first `n_put` rows, which are filled, longer; the new values are zero.
+
+        Shapes: `places` (old n_values,): where the values lie in the longer row.
+        """
+        n_before, bytes_before = self.n_values, self._row_bytes
+        longer = np.zeros(n_values, self.dtype)
+        row = np.empty(n_before, self.dtype)
+        self.n_values = n_values
+        if self._array is not None:
+            self._array.resize((self.n_inputs, n_values), refcheck=False)
+        elif self._file is not None:
+            self._file.resize(self.n_inputs, self._row_bytes)
+        # The last row first: where it goes lies only what has been read.
+        for number in reversed(range(n_put)):
+            if self._array is not None:
+                flat = self._array.reshape(-1)
+                longer[places] = flat[number * n_before : (number + 1) * n_before]
+                self._array[number] = longer
+            elif self._file is not None:
+                self._file.read(0, row, offset=number * bytes_before)
+                longer[places] = row
+                self._file.write(number, longer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Source
     from groupglm.spaces.zeros import Zeros, ZeroTally
 
-__all__ = ["BATCH_BYTES", "CHUNK", "Reader", "read_rows", "row_dtype"]
+__all__ = ["BATCH_BYTES", "CHUNK", "Reader", "ahead", "batch_bounds", "read_rows", "row_dtype"]
 
 BATCH_BYTES = 40 * 2**20
 """One batch of rows: enough that taking it up costs little more than its arithmetic."""
@@ -64,9 +65,8 @@ def read_rows(
     """
     dtype = dtype or row_dtype(sources)
     row_bytes = max(1, space.n_values * dtype.itemsize)
-    n_rows = int(np.clip(batch_bytes // row_bytes, 1, min(CHUNK, len(sources))))
-    n_rows = max(n_rows // together, 1) * together
-    batches = [sources[first:end] for first, end in _batch_bounds(len(sources), n_rows)]
+    bounds = batch_bounds(len(sources), batch_bytes // row_bytes, together)
+    n_rows = max(end - first for first, end in bounds)
     buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
 
     def read(source: Any, row: NDArray[Any]) -> None:
@@ -76,30 +76,56 @@ def read_rows(
         if tally is not None:
             tally.add_row(row, zeros)
 
-    def submit(number: int) -> list[Future[None]]:
-        batch = batches[number] if number < len(batches) else ()
-        rows = buffers[number % 2][: len(batch)]
-        return [pool.submit(read, source, row) for source, row in zip(batch, rows, strict=True)]
+    def submit(pool: ThreadPoolExecutor, number: int) -> list[Future[None]]:
+        first, end = bounds[number]
+        rows = buffers[number % 2][: end - first]
+        return [
+            pool.submit(read, source, row)
+            for source, row in zip(sources[first:end], rows, strict=True)
+        ]
 
+    with closing(ahead(len(bounds), submit, n_threads, advance)) as batches:
+        for number, _ in enumerate(batches):
+            first, end = bounds[number]
+            yield first, buffers[number % 2][: end - first]
+
+
+def ahead(
+    n_batches: int,
+    submit: Callable[[ThreadPoolExecutor, int], list[Future[Any]]],
+    n_threads: int,
+    advance: Callable[[int], object] | None,
+) -> Generator[list[Any], None, None]:
+    """Yield the results of each batch's tasks, while the tasks of the next one run."""
     with ThreadPoolExecutor(n_threads) as pool:
         try:
-            first, pending = 0, [submit(0), submit(1)]
-            for number, batch in enumerate(batches):
-                for row in pending.pop(0):
-                    row.result()
+            pending = [submit(pool, number) for number in range(min(2, n_batches))]
+            for number in range(n_batches):
+                results = []
+                for task in pending.pop(0):
+                    results.append(task.result())
                     if advance is not None:
                         advance(1)
-                yield first, buffers[number % 2][: len(batch)]
+                yield results
                 # Its buffer is free now. The readers are still at the next batch: none ever waits.
-                pending.append(submit(number + 2))
-                first += len(batch)
+                if number + 2 < n_batches:
+                    pending.append(submit(pool, number + 2))
         except BaseException:
             # Also when interrupted: no further reading begins.
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _batch_bounds(n_sources: int, n_rows: int) -> Iterator[tuple[int, int]]:
+def batch_bounds(n_sources: int, n_rows: int, together: int = 1) -> list[tuple[int, int]]:
+    """Return the first image of each batch of at most `n_rows`, and the one after its last.
+
+    Images that belong together are in one batch.
+    """
+    n_rows = int(np.clip(n_rows, 1, min(CHUNK, n_sources)))
+    return list(_bounds(n_sources, max(n_rows // together, 1) * together))
+
+
+def _bounds(n_sources: int, n_rows: int) -> Iterator[tuple[int, int]]:
     """Yield the first image of each batch, and the one after its last."""
     first = 0
     while first < n_sources:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import joblib
 import numpy as np
 
-from groupglm.engine.reduce import RangesToo, accumulate, union, value_range
+from groupglm.engine.occupied import Occupied
+from groupglm.engine.reduce import (
+    RangesToo,
+    accumulate,
+    accumulate_occupied,
+    union,
+    value_range,
+)
 from groupglm.engine.row_cache import CachedSpace, RowFolder
 from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import BATCH_BYTES, row_dtype
@@ -110,17 +117,15 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
         everywhere = masking.everywhere(sources, clip=clip, fill=options.fill, n_threads=n_inside)
         space = None if space is None else space.onto(everywhere)
     if space is not None:
-        fit = _read(sources, space, plan, options)
+        fit, _ = _read(sources, space, plan, options)
     elif finds_mask_first:
         # The mask comes first: it is that of the images as they are, and rows are kept inside it.
         mean = mean or _mean_once(sources, options)
         stored = masking.as_stored(sources)
         found = stored.restrict(_background(stored, *mean, len(sources), plan.rank))
-        fit = _read(sources, found.onto(everywhere), plan, options)
+        fit, _ = _read(sources, found.onto(everywhere), plan, options)
     else:
-        fit = _read(sources, everywhere, plan, options)
-        mean = _mean_of(plan.finish(fit.seen, options.n_threads))
-        fit = fit.restrict(_background(everywhere, *mean, len(plan.X), plan.rank))
+        fit = _read_and_find_mask(sources, everywhere, plan, options)
     options.progress.stage(f"The mask has {fit.space.n_values} {fit.space.place_words[1]}.")
     if fit.seen.n_missing and options.missing in ("raise", "intersect"):
         fit = _complete_voxels(fit, plan, options)
@@ -166,19 +171,27 @@ class _Read:
     seen: Accumulator
     n_zeros: NDArray[np.int32]
     all_whole: bool
-    kept: RowStore | None = None
+    kept: RowStore | None
 
     def restrict(self, keep: NDArray[Any]) -> _Read:
         """Return that of some of the voxels."""
-        places = np.flatnonzero(keep).astype(np.int64)
+        return self.at(self.space.restrict(keep), np.flatnonzero(keep))
+
+    def spread(self, places: NDArray[np.int64], n_values: int, n_images: int) -> _Read:
+        """Return that of more voxels, at which all images are zero."""
+        n_zeros = np.full(n_values, n_images, dtype=np.int32)
+        n_zeros[places] = self.n_zeros
+        if self.kept is not None:
+            self.kept.spread(places, n_values, self.kept.n_inputs)
+        own: Any = self.seen
+        return replace(self, seen=own.spread(places, n_values), n_zeros=n_zeros)
+
+    def at(self, space: Space, places: NDArray[np.int64]) -> _Read:
+        """Return that of the voxels of a smaller space, given where they lie in what is held."""
         if self.kept is not None:
             self.kept.select(places)
         return _Read(
-            self.space.restrict(keep),
-            self.seen.select(places),
-            self.n_zeros[keep],
-            self.all_whole,
-            self.kept,
+            space, self.seen.select(places), self.n_zeros[places], self.all_whole, self.kept
         )
 
 
@@ -201,15 +214,36 @@ def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
         )
 
 
+def _read_and_find_mask(
+    sources: Sequence[Source], everywhere: Space, plan: Plan, options: FitOptions
+) -> _Read:
+    """Take up every image where some image is not zero; then find the mask of their mean."""
+    fit, occupied = _read(sources, everywhere, plan, options, finds_mask=True)
+    n_images = len(plan.X)
+    mean, n_observations = _mean_of(plan.finish(fit.seen, options.n_threads))
+    whole = occupied.spread(mean), occupied.spread(n_observations, n_images)
+    keep = _background(everywhere, *whole, n_images, plan.rank)
+    wanted = occupied.with_values(keep.view(np.int8))
+    if wanted.n_places > occupied.n_places:
+        # The background is another value than zero.
+        fit = fit.spread(occupied.within(wanted), wanted.n_places, n_images)
+    return fit.at(everywhere.restrict(keep), np.flatnonzero(keep[wanted.mask]))
+
+
 def _read(
     sources: Sequence[Source],
     space: Space,
     plan: Plan,
     options: FitOptions,
-) -> _Read:
-    """Take up every image, from the cache where it has it."""
+    *,
+    finds_mask: bool = False,
+) -> tuple[_Read, Occupied]:
+    """Take up every image, from the cache where it has it.
+
+    Returns what was read, and where: to find the mask, at the places where some image is not zero.
+    """
     cached = options.memory.location is not None
-    tally = ZeroTally(space.n_values)
+    tally = ZeroTally(0 if finds_mask else space.n_values)
     batch_bytes = _batch_bytes(sources, space, plan, options)
 
     def needed(n_missing: int) -> int:
@@ -234,19 +268,24 @@ def _read(
         refuse_missing_beyond(options.memory_budget, n_missing, places, needed=bytes_now)
 
     with options.progress.bar(len(sources), "images") as advance:
-        seen = accumulate(
-            sources,
-            CachedSpace(space, options.memory) if cached else space,
-            plan,
-            n_threads=options.n_threads,
-            fill=options.fill,
-            advance=advance,
-            batch_bytes=batch_bytes,
-            tally=tally,
-            check_missing=check_missing,
-            keep=kept,
-        )
-    return _Read(space, seen, tally.counts, tally.all_whole, kept)
+        how: dict[str, Any] = {
+            "n_threads": options.n_threads,
+            "fill": options.fill,
+            "advance": advance,
+            "batch_bytes": batch_bytes,
+            "tally": tally,
+            "check_missing": check_missing,
+            "keep": kept,
+        }
+        if finds_mask:
+            seen, occupied = accumulate_occupied(sources, space, plan, **how)
+        else:
+            read = CachedSpace(space, options.memory) if cached else space
+            seen, occupied = (
+                accumulate(sources, read, plan, **how),
+                Occupied.everywhere(space.n_values),
+            )
+    return _Read(space, seen, tally.counts, tally.all_whole, kept), occupied
 
 
 def _batch_bytes(
@@ -351,7 +390,7 @@ def _mean_image(
 ) -> Mean:
     """Return the mean of the images over the whole grid, and how many have each voxel."""
     space, constant = options.masking.as_stored(sources), _mean_plan(sources)
-    seen = accumulate(
+    seen, occupied = accumulate_occupied(
         sources,
         space,
         constant,
@@ -360,7 +399,8 @@ def _mean_image(
         batch_bytes=_batch_bytes(sources, space, constant, options),
         ranges=ranges,
     )
-    return _mean_of(constant.finish(seen, options.n_threads))
+    mean, n_observations = _mean_of(constant.finish(seen, options.n_threads))
+    return occupied.spread(mean), occupied.spread(n_observations, len(sources))
 
 
 def _mean_of(fit: Fit) -> Mean:

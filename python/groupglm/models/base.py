@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from groupglm.models.results import ContrastResult, StatType
 
-__all__ = ["Accumulator", "Fit", "Model", "Plan", "Rows", "Values", "Words", "fill"]
+__all__ = ["Accumulator", "Fit", "Model", "Plan", "Rows", "Spreads", "Values", "Words", "fill"]
 
 Values: TypeAlias = "NDArray[np.float32] | NDArray[np.float64]"
 
@@ -73,6 +73,25 @@ class Accumulator(Protocol):
 
     def select(self, places: NDArray[np.int64]) -> Self:
         """Return the accumulator of some of the places."""
+        ...
+
+
+@runtime_checkable
+class Spreads(Protocol):
+    """What some accumulators can besides: rows of zeros leave nothing in them but their number."""
+
+    def spread(self, places: NDArray[np.int64], n_values: int) -> Accumulator:
+        """Return the accumulator of more places, at which all rows seen here were +0.
+
+        Its bits are those of an accumulator that has seen these rows.
+
+        Parameters
+        ----------
+        places : array of int, shape (old n_values,)
+            Where the places of this accumulator are among them.
+        n_values : int
+            How many they are.
+        """
         ...
 
 

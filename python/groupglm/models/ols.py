@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OLS", "check_threads", "fit_ols"]
 
+_COMPLETE = -1
+"""In the state, the slot of a voxel that no row lacks."""
+
 _TYPES = {
     "r": ("float64", 2),
     "w": ("float64", 2),
@@ -148,6 +151,32 @@ class OlsAccumulator:
     def select(self, places: NDArray[np.int64]) -> OlsAccumulator:
         """Return the accumulator of some of the voxels."""
         return OlsAccumulator(self.state.select(places), self.design)
+
+    def spread(self, places: NDArray[np.int64], n_values: int) -> OlsAccumulator:
+        """Return the accumulator of more places, at which all rows seen here were +0."""
+        n_rows, r, w, rss, slot, factors, rows_of_slots, exponent = self.state.__getstate__()
+        own = _core.OlsState.__new__(_core.OlsState)
+        own.__setstate__(
+            (
+                n_rows,
+                r,
+                _spread(w, places, n_values),
+                _spread(rss, places, n_values),
+                _spread(slot, places, n_values, _COMPLETE) if len(slot) else slot,
+                factors,
+                rows_of_slots,
+                _spread(exponent, places, n_values) if len(exponent) else exponent,
+            )
+        )
+        return OlsAccumulator(own, self.design)
+
+
+def _spread(
+    values: NDArray[Any], places: NDArray[np.int64], n_values: int, rest: int = 0
+) -> NDArray[Any]:
+    whole = np.full((*values.shape[:-1], n_values), rest, dtype=values.dtype)
+    whole[..., places] = values
+    return whole
 
 
 @dataclass(frozen=True)

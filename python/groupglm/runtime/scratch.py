@@ -65,6 +65,9 @@ class ScratchFile:
         """Make the file when it is first needed."""
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (lives as long as this)
         weakref.finalize(self, self._file.close)
+        self._reserve()
+
+    def _reserve(self) -> None:
         if not hasattr(os, "posix_fallocate"):
             return
         try:
@@ -90,11 +93,17 @@ class ScratchFile:
         mapped = np.memmap(self._file, dtype=np.uint8, mode="r", shape=(self._n_bytes,))
         return np.asarray(mapped)
 
-    def shorten(self, n_records: int, record_bytes: int) -> None:
-        """Give back what lies after so many records, which have this size from now on."""
+    def resize(self, n_records: int, record_bytes: int) -> None:
+        """Have so many records of this size from now on: the bytes of the file stay as they are."""
         self._record_bytes, self._n_bytes = record_bytes, n_records * record_bytes
         with self._lock:
-            self._file.truncate(self._n_bytes)
+            if self._file is None:
+                return
+            try:
+                self._file.truncate(self._n_bytes)
+                self._reserve()
+            except OSError as error:
+                raise self._refusal(error) from error
 
     def _refusal(self, error: OSError) -> OSError:
         return OSError(

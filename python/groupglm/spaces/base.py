@@ -106,6 +106,26 @@ class Space(Protocol):
         """
         ...
 
+    def read_values(
+        self, source: Any, room: NDArray[np.float32] | NDArray[np.float64]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Return the row that `read_row` would fill, not to be written to.
+
+        Parameters
+        ----------
+        source : Source
+            An opened input of this kind of data, whose exact zeros the row does not hide.
+        room : array of float32 or float64, shape (n_values,)
+            May be filled with the row and returned.
+
+        Raises
+        ------
+        groupglm.errors.ImageError
+            As `read_row`.
+        """
+        self.read_row(source, room)
+        return room
+
     def read_stored(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> None:
         """Read an input into a row as it is stored: nothing is prepared, and all may be NaN.
 

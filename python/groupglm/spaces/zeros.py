@@ -119,6 +119,7 @@ class ZeroTally:
         # Adding bytes to bytes is several times faster than to wider integers.
         self._recent = np.zeros(n_values, dtype=np.uint8)
         self._n_recent = 0
+        self._n_added = 0
         self.all_whole = True
         self._lock = threading.Lock()
         self._own = threading.local()  # one row's room for each thread
@@ -140,7 +141,19 @@ class ZeroTally:
                 self._settle()
             self._recent += zeros.places.view(np.uint8)
             self._n_recent += 1
+            self._n_added += 1
             self.all_whole = self.all_whole and zeros.all_whole
+
+    def spread(self, places: NDArray[np.int64], n_values: int) -> None:
+        """Have more places, at which every input so far was zero; of one thread only.
+
+        Shapes: `places` (old n_values,): where those of before lie among them.
+        """
+        counts = self.counts
+        self._counts = np.full(n_values, self._n_added, dtype=np.int32)
+        self._counts[places] = counts
+        self._recent = np.zeros(n_values, dtype=np.uint8)
+        self._own = threading.local()
 
     def merge(self, counts: NDArray[np.int32], *, all_whole: bool) -> None:
         """Add the counts of another process."""

@@ -26,4 +26,10 @@ bool scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_place
 template <typename Scalar>
 void gather(const Scalar* volume, const std::int64_t* runs, Eigen::Index n_runs, Scalar* row);
 
+/// Reads a row as `gather` does, of runs that increase and do not overlap, and returns whether the
+/// volume (n_volume) is +0 everywhere else: then the row holds all that is to be known of it.
+template <typename Scalar>
+bool gather_rest_is_zero(const Scalar* volume, Eigen::Index n_volume, const std::int64_t* runs,
+                         Eigen::Index n_runs, Scalar* row);
+
 }  // namespace groupglm

@@ -229,11 +229,7 @@ class VolumeSpace:
         space resamples; GridMismatchError if not.
         """
         preparation, zeros = self.preparation, None
-        if source.grid.shape != self.grid.shape and not self.resamples:
-            raise GridMismatchError(
-                f"{source.name}: the image is not on the grid of the mask: its shape is "
-                f"{source.grid.shape}, not {self.grid.shape}; resample it to that grid"
-            )
+        self._check_grid(source)
         if preparation is not None and preparation.mixes_voxels:
             grid, places = self._box
             values, zeros = preparation.volume(source, grid, out.dtype)
@@ -248,8 +244,31 @@ class VolumeSpace:
             if self.zero_is_missing:
                 zeros = Zeros.of(out)
                 out[zeros.places] = np.nan
+        self._check_any_finite(source, out)
+        return zeros
+
+    def read_values(
+        self, source: VolumeSource, room: NDArray[np.float32] | NDArray[np.float64]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Return the row of an image, as it was inflated where nothing is to be done to it."""
+        if self.indices is not None or self.mixes_places or self.zero_is_missing:
+            self.read_row(source, room)
+            return room
+        self._check_grid(source)
+        values = source.read_values(room)
+        self._check_any_finite(source, values)
+        return values
+
+    def _check_grid(self, source: VolumeSource) -> None:
+        if source.grid.shape != self.grid.shape and not self.resamples:
+            raise GridMismatchError(
+                f"{source.name}: the image is not on the grid of the mask: its shape is "
+                f"{source.grid.shape}, not {self.grid.shape}; resample it to that grid"
+            )
+
+    def _check_any_finite(self, source: VolumeSource, row: NDArray[Any]) -> None:
         # Nearly every image begins with a finite value: then there is nothing to search.
-        if not np.isfinite(out[0]) and not np.isfinite(out).any():
+        if not np.isfinite(row[0]) and not np.isfinite(row).any():
             where = "of the image" if self.indices is None else "inside the mask"
             what = "NaN or infinite"
             if self.zero_is_missing:
@@ -258,7 +277,6 @@ class VolumeSpace:
                 f"{source.name}: all {self.n_values} values {where} are {what}; leave the "
                 "image out or give another mask"
             )
-        return zeros
 
     def to_image(
         self,

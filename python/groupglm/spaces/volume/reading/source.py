@@ -137,16 +137,44 @@ class VolumeSource(ABC):
 
         Shapes: `out` (n_values,), `indices` (n_values,), `runs` (n_runs, 2).
         """
-        try:
-            stored = self._stored_values()
-        except (OSError, EOFError) as error:
-            raise ImageError(f"{self.name}: cannot be read: {error}") from error
-        plain = stored.dtype == out.dtype and stored.flags.c_contiguous and stored.flags.aligned
-        if runs is not None and plain and not self._scaled:
+        stored = self._read()
+        if runs is not None and self._is_plain(stored, out.dtype):
             _core.gather(stored, runs, out)
             return
         # mode="clip" because "raise" makes numpy gather into a buffer first; both release the GIL.
         values = stored if indices is None else np.take(stored, indices, mode="clip")
+        if not self._scaled:
+            out[...] = values
+            return
+        scaled = values * np.float64(self._slope)
+        scaled += self._inter
+        out[...] = scaled
+
+    def read_values(
+        self, room: NDArray[np.float32] | NDArray[np.float64]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Return the values of the whole volume: as they were read if they are of `room`'s type.
+
+        Else `room` is filled and returned.
+        """
+        stored = self._read()
+        if self._is_plain(stored, room.dtype):
+            return stored
+        self._convert(stored, room)
+        return room
+
+    def _read(self) -> NDArray[Any]:
+        try:
+            return self._stored_values()
+        except (OSError, EOFError) as error:
+            raise ImageError(f"{self.name}: cannot be read: {error}") from error
+
+    def _is_plain(self, stored: NDArray[Any], dtype: np.dtype[Any]) -> bool:
+        """Tell whether stored values are what a row of a type holds, as they are."""
+        is_whole = stored.flags.c_contiguous and stored.flags.aligned
+        return is_whole and stored.dtype == dtype and not self._scaled
+
+    def _convert(self, values: NDArray[Any], out: NDArray[Any]) -> None:
         if not self._scaled:
             out[...] = values
             return

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Inputs read where some of them are not zero, as long as no mask is known: `OccupiedRows`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.engine.occupied import Occupied
+from groupglm.engine.rows import BATCH_BYTES, ahead, batch_bounds, row_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.engine.row_store import RowStore
+    from groupglm.models.base import Accumulator, Plan, Spreads, Values
+    from groupglm.spaces.base import Source, Space
+    from groupglm.spaces.zeros import ZeroTally
+
+__all__ = ["OccupiedPlan", "OccupiedRows"]
+
+_MOST_GROWTHS = 8
+"""Batches that may bring new places; the next one that does makes all places occupied."""
+
+
+class OccupiedRows:
+    """Rows of inputs at the places where some input so far is not zero.
+
+    An input that is not zero elsewhere adds its places: what was kept of the inputs before is
+    spread, with zeros there.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        The inputs.
+    space : Space
+        All places; its rows must not hide where an input is zero.
+    n_threads : int
+        Threads that read.
+    fill : float, optional
+        Put in the place of missing values.
+    advance : callable, optional
+        Told of every input that was read.
+    batch_bytes : int
+        Of a batch of whole rows. The batches are those that `read_rows` makes.
+    tally : ZeroTally, optional
+        Of no place yet; counts zeros.
+    keep : RowStore, optional
+        Empty; keeps the rows.
+
+    Attributes
+    ----------
+    occupied : Occupied or None
+        The places of the batch that was yielded last; None before the first input was read.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        space: Space,
+        *,
+        n_threads: int,
+        fill: float | None = None,
+        advance: Callable[[int], object] | None = None,
+        batch_bytes: int = BATCH_BYTES,
+        tally: ZeroTally | None = None,
+        keep: RowStore | None = None,
+    ) -> None:
+        self._sources = sources
+        self._space = space
+        self._n_threads = n_threads
+        self._fill = fill
+        self._advance = advance
+        self._tally = tally
+        self._keep = keep
+        self._dtype = row_dtype(sources)
+        row_bytes = max(1, space.n_values * self._dtype.itemsize)
+        self._bounds = batch_bounds(len(sources), batch_bytes // row_bytes)
+        self._read_at: list[Occupied] = []  # the places at which each batch is read
+        self._buffers: list[NDArray[Any]] = [np.empty((0, 0), self._dtype)] * 2
+        self._n_growths = 0
+        self._own = threading.local()
+        self.occupied: Occupied | None = None
+
+    def batches(self) -> Generator[tuple[int, NDArray[Any]], None, None]:
+        """Yield the number of a batch's first input, and its rows, valid until the next batch."""
+        n_batches = len(self._bounds)
+        with closing(ahead(n_batches, self._submit, self._n_threads, self._advance)) as results:
+            for number, elsewhere in enumerate(results):
+                first = self._bounds[number][0]
+                rows = self._together(number, elsewhere)
+                if self._tally is not None:
+                    for row in rows:
+                        self._tally.add_row(row, None)
+                if self._keep is not None:
+                    self._keep.put(first, rows)
+                yield first, rows
+
+    def _submit(self, pool: ThreadPoolExecutor, number: int) -> list[Future[Any]]:
+        """Have a batch read; a task returns the whole row of an input with values elsewhere."""
+        first, end = self._bounds[number]
+        if number == 0:
+            # The others wait for the first input: it tells where inputs are about to be zero.
+            values = pool.submit(self._values, self._sources[0]).result()
+            self._grow(Occupied.of(values), 0)
+            self._own = threading.local()  # the values may lie in a thread's room
+        occupied = self.places
+        self._read_at.append(occupied)
+        shape = (max(end - first for first, end in self._bounds), occupied.n_places)
+        if self._buffers[number % 2].shape != shape:
+            self._buffers[number % 2] = np.empty(shape, self._dtype)
+        rows = self._buffers[number % 2]
+        tasks: list[Future[Any]] = []
+        for row, source in zip(rows, self._sources[first:end], strict=False):
+            if number == 0 and not tasks:
+                tasks.append(pool.submit(self._put, values, row, occupied))
+            else:
+                tasks.append(pool.submit(self._read, source, row, occupied))
+        return tasks
+
+    @property
+    def places(self) -> Occupied:
+        """The places of the batch that was yielded last."""
+        assert self.occupied is not None  # noqa: S101  (since the first input was read)
+        return self.occupied
+
+    def _values(self, source: Source) -> NDArray[Any]:
+        # Fresh memory for each input would cost more than reading it.
+        if not hasattr(self._own, "room"):
+            self._own.room = np.empty(self._space.n_values, self._dtype)
+        return self._space.read_values(source, self._own.room)
+
+    def _read(self, source: Source, row: NDArray[Any], occupied: Occupied) -> NDArray[Any] | None:
+        values = self._values(source)
+        elsewhere = self._put(values, row, occupied)
+        return values.copy() if elsewhere is self._own.room else elsewhere
+
+    def _put(
+        self, values: NDArray[Any], row: NDArray[Any], occupied: Occupied
+    ) -> NDArray[Any] | None:
+        if not occupied.gather(values, row):
+            return values
+        if self._fill is not None:
+            row[np.isnan(row)] = self._fill
+        return None
+
+    def _together(self, number: int, elsewhere: list[NDArray[Any] | None]) -> NDArray[Any]:
+        """Return the rows of a batch that was read, all at the places of this batch."""
+        first, end = self._bounds[number]
+        rows, read_at = self._buffers[number % 2][: end - first], self._read_at[number]
+        occupied = self.places
+        for values in elsewhere:
+            if values is not None:
+                occupied = occupied.with_values(values)
+        if occupied.n_places > self.places.n_places:
+            self._grow(occupied, first)
+        occupied = self.places
+        if occupied.n_places == read_at.n_places:
+            return rows
+        places = read_at.within(occupied)
+        longer = np.zeros((len(rows), occupied.n_places), self._dtype)
+        for row, before, values in zip(longer, rows, elsewhere, strict=True):
+            if values is None:
+                row[places] = before
+            else:
+                self._put(values, row, occupied)
+        return longer
+
+    def _grow(self, occupied: Occupied, n_read: int) -> None:
+        """Take new places, and spread what was kept of the inputs that were read."""
+        before = self.occupied
+        self._n_growths += before is not None
+        if self._n_growths > _MOST_GROWTHS or not occupied.n_places:
+            occupied = Occupied.everywhere(occupied.n_values)
+        places = np.empty(0, np.int64) if before is None else before.within(occupied)
+        if self._tally is not None:
+            self._tally.spread(places, occupied.n_places)
+        if self._keep is not None:
+            self._keep.spread(places, occupied.n_places, n_read)
+        self.occupied = occupied
+
+
+@dataclass(frozen=True, eq=False)
+class OccupiedPlan:
+    """A plan whose accumulators hold the occupied places of rows that are being read."""
+
+    plan: Plan
+    rows: OccupiedRows
+
+    def accumulator(self, n_values: int) -> OccupiedAccumulator:
+        """Return an empty one, of the places that are occupied now."""
+        return OccupiedAccumulator(self.plan.accumulator(n_values), self.rows)
+
+
+class OccupiedAccumulator:
+    """An accumulator that has more places whenever the rows that are being read have.
+
+    Parameters
+    ----------
+    accumulator : Accumulator that spreads
+        Of the places that are occupied now.
+    rows : OccupiedRows
+        What is being read.
+    """
+
+    def __init__(self, accumulator: Any, rows: OccupiedRows) -> None:
+        self.accumulator: Accumulator = accumulator
+        self._rows = rows
+        self._occupied = rows.occupied
+
+    @property
+    def n_missing(self) -> int:
+        """Number of places that some row has lacked so far."""
+        return self.accumulator.n_missing
+
+    def update(self, first: int, rows: Values, n_threads: int) -> None:
+        """Take rows of the places that are occupied now."""
+        self._follow()
+        self.accumulator.update(first, rows, n_threads)
+
+    def merge(self, other: OccupiedAccumulator, n_threads: int) -> None:
+        """Take what another accumulator has seen, of which the last was read later."""
+        self._follow()
+        self.accumulator.merge(other.accumulator, n_threads)
+
+    def _follow(self) -> None:
+        """Have the places that are occupied now; all rows seen here are zero at new ones."""
+        now, before = self._rows.occupied, self._occupied
+        if now is before or now is None or before is None:
+            return
+        own: Spreads = self.accumulator  # type: ignore[assignment]
+        self.accumulator = own.spread(before.within(now), now.n_places)
+        self._occupied = now
