@@ -96,7 +96,12 @@ def test_peak_memory_is_flat_and_as_stated(paths: list[str]) -> None:
         }
         model_bytes = plan(2).bytes(SIDE**3)
         batch = batch_bytes_within(
-            int(budget), 40 * 2**20, row_bytes=row_bytes, model_bytes=model_bytes, **common
+            int(budget),
+            40 * 2**20,
+            row_bytes=row_bytes,
+            model_bytes=model_bytes,
+            places="voxels",
+            **common,
         )
         stated = fit_bytes(batch_bytes=batch, **common)
         assert stated <= budget
