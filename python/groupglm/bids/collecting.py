@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import NamedFile, read_name, same_value, walk
-from groupglm.errors import ArgumentTypeError, in_quotes, printable, warn_caller
+from groupglm.errors import ArgumentTypeError, in_quotes, warn_caller
 from groupglm.messages import Text, arguments
 from groupglm.runtime.arguments import check_truth
+from groupglm.runtime.naming import listed
 from groupglm.runtime.paths import given_path
 from groupglm.spaces.files import UNREAD, endings, saved_endings
 from groupglm.spaces.registry import kind_of
@@ -116,8 +117,8 @@ def collect_maps(
     if need_variances and absent:
         raise ValueError(
             f"{len(absent)} of {len(chosen)} effect maps have no variance map (stat-variance with "
-            f"the same name): subjects {_listed(absent)}; have the first level write it, or leave "
-            "need_variances out"
+            f"the same name): subjects {listed(absent, _MAX_SHOWN)}; have the first level write "
+            "it, or leave need_variances out"
         )
     return pd.DataFrame(
         {
@@ -195,13 +196,13 @@ def _instead(root: Path, others: Sequence[Path]) -> str:
         elif file.extension in UNREAD:
             statistics[f"{file.extension}, which is not read yet"] += 1
     if statistics:
-        listed = ", ".join(f"{n} {what}" for what, n in statistics.most_common(_MAX_SHOWN))
-        return f"it holds other maps: {listed}"
+        known = ", ".join(f"{n} {what}" for what, n in statistics.most_common(_MAX_SHOWN))
+        return f"it holds other maps: {known}"
     folders = [path for pattern in ("*/", "derivatives/*/") for path in root.glob(pattern)]
     inner = [folder for folder in sorted(folders)[:_MAX_FOLDERS] if _has_effect_map(folder)]
     if inner:
         names = [folder.relative_to(root).as_posix() for folder in inner]
-        return f"effect maps are in its folders {_listed(names)}: give one of these"
+        return f"effect maps are in its folders {listed(names, _MAX_SHOWN)}: give one of these"
     return "give the folder that a first-level analysis was written to"
 
 
@@ -257,7 +258,7 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
         label, maps = min(several.items())
         raise ValueError(
             f"{len(several)} of {len(by_subject)} subjects have several effect maps, such as "
-            f"{label}: {_listed([file.path.name for file in maps])}; "
+            f"{label}: {listed([file.path.name for file in maps], _MAX_SHOWN)}; "
             + (
                 f"they differ in {_names(differing)}. " + _how_to_choose(files, differing)
                 if differing
@@ -294,7 +295,7 @@ def _counted(files: Sequence[NamedFile], key: str) -> str:
     """List the values of an entity: ``run 1 (12 maps), 2 (12 maps)``."""
     counts = Counter(file.entities.get(key, "none") for file in files)
     shown = [f"{value} ({n} map{'s' if n > 1 else ''})" for value, n in sorted(counts.items())]
-    return f"{_long(key)} {_listed(shown)}"
+    return f"{_long(key)} {listed(shown, _MAX_SHOWN)}"
 
 
 def _shown(value: str) -> str:
@@ -307,8 +308,3 @@ def _long(key: str) -> str:
 
 def _names(keys: Sequence[str]) -> str:
     return ", ".join(_long(key) for key in keys)
-
-
-def _listed(items: Sequence[str]) -> str:
-    more = f" and {len(items) - _MAX_SHOWN} more" if len(items) > _MAX_SHOWN else ""
-    return printable(", ".join(items[:_MAX_SHOWN])) + more

@@ -16,9 +16,9 @@ from groupglm.design.matrix import check_design_matrix
 from groupglm.errors import RankDeficientWarning, in_quotes, printable, warn_caller
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
-from groupglm.runtime.naming import one_name
+from groupglm.runtime.naming import listed, one_name
 from groupglm.tabular.covariates import check_covariates, is_missing, tidied
-from groupglm.tabular.labels import LABEL, listed, near_labels, near_words
+from groupglm.tabular.labels import LABEL, near_labels, near_words
 from groupglm.tabular.levels import factor_levels, with_levels
 
 if TYPE_CHECKING:

@@ -46,8 +46,9 @@ __all__ = ["RangesToo", "accumulate", "accumulate_occupied", "union", "value_ran
 _READERS_PER_UPDATER = 4
 """Threads that read, for each thread that updates the accumulator.
 
-Taking a row up costs a tenth of reading it. OpenMP's threads spin while they wait for each other
-and for the next batch: as many of them as readers would take the processors from the readers.
+Adding a row to the accumulator costs a tenth of reading it. OpenMP's threads spin while they wait
+for each other and for the next batch: as many of them as readers would take the processors from the
+readers.
 """
 
 _MAX_SENT = 64 * 2**20  # bytes of images in memory that may travel to workers
@@ -195,7 +196,7 @@ class RangesToo:
     keep : callable
         Makes of inputs such as keep the values that are read of them.
     found : list of tuple of float
-        Takes up the ranges.
+        The ranges are appended to it.
     """
 
     keep: Callable[[Sequence[Any]], Sequence[Any]]

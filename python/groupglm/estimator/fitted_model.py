@@ -229,7 +229,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def r_square_(self) -> Image:
         """R-squared of each voxel, float32; needs ``minimize_memory=False``."""
-        image: Image = self._voxelwise().r_square_image()
+        image: Image = self._group_for_large_maps().r_square_image()
         return image
 
     @property
@@ -238,7 +238,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         float32, or float64 where a value leaves its range.
         """
-        image: Image = self._voxelwise().predicted_image()
+        image: Image = self._group_for_large_maps().predicted_image()
         return image
 
     @property
@@ -249,7 +249,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         images are read again, in batches. Besides the memory of the fit, this takes that of the
         result: 4 (or 8) bytes per voxel and image.
         """
-        image: Image = self._voxelwise().residuals_image()
+        image: Image = self._group_for_large_maps().residuals_image()
         return image
 
     def r_square(self) -> list[Image]:
@@ -289,7 +289,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If the file's name ends otherwise, or it is an image, mask or design matrix of this
             model.
         """
-        return [self._voxelwise().predicted_image(self._target(out))]
+        return [self._group_for_large_maps().predicted_image(self._target(out))]
 
     def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
         """Return a list holding `residuals_`.
@@ -314,7 +314,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If the file's name ends otherwise, or it is an image, mask or design matrix of this
             model.
         """
-        return [self._voxelwise().residuals_image(self._target(out))]
+        return [self._group_for_large_maps().residuals_image(self._target(out))]
 
     def _target(self, out: str | os.PathLike[str] | None) -> Path | None:
         if out is None:
@@ -323,7 +323,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         refuse_inputs("out", path, self._fits.files)
         return path
 
-    def _voxelwise(self) -> FittedGroup:
+    def _group_for_large_maps(self) -> FittedGroup:
         if check_truth("minimize_memory", self.minimize_memory):
             raise AttributeError(
                 "residuals, predicted and R-squared maps are refused with minimize_memory=True; "
@@ -379,7 +379,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Bonferroni's correction, or by `threshold` itself. With a list, each contrast has a map
             and a table for each correction.
         min_distance : float, default=8.0
-            Smallest distance of peaks within a cluster, in mm.
+            Smallest distance in mm of a peak from the one listed before it in its cluster.
         plot_type : {"slice", "glass"}, default="slice"
             Slices, or a glass brain.
         display_mode : str, optional

@@ -128,7 +128,7 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
         fit = _read_and_find_mask(sources, everywhere, plan, options)
     options.progress.stage(f"The mask has {fit.space.n_values} {fit.space.place_words[1]}.")
     if fit.seen.n_missing and options.missing in ("raise", "intersect"):
-        fit = _complete_voxels(fit, plan, options)
+        fit = _complete_places(fit, plan, options)
     result = plan.finish(fit.seen, options.n_threads)
     group = FittedGroup(fit.space, result, given, options.missing, fit.n_zeros, fit.kept)
     _report_zeros(group, all_whole=fit.all_whole)
@@ -419,7 +419,7 @@ def _background(
     return space.background(mean, n_observations, n_images=n_images, min_observations=rank + 1)
 
 
-def _complete_voxels(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
+def _complete_places(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
     """Refuse, or leave out, the voxels that some image lacks."""
     complete = np.broadcast_to(
         plan.finish(fit.seen, options.n_threads).n_observations == len(plan.X), fit.space.n_values

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, GridMismatchError, printable, warn_caller
+from groupglm.errors import ArgumentError, GridMismatchError, warn_caller
+from groupglm.runtime.naming import listed
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
@@ -111,19 +112,16 @@ def _report_untested(
         warn_caller(
             f"{_regions_have(partly)} {many} that are not tested, because they lie outside the "
             "mask or the map is NaN there; the bounds are of the others: "
-            + _listed([f"{name!r} ({n} of {sizes[name]})" for name, n in partly.items()])
+            + listed(
+                [f"{name!r} ({n} of {sizes[name]})" for name, n in partly.items()], _MOST_NAMED
+            )
         )
     if empty:
         warn_caller(
             f"{_regions_have(empty)} no tested {one}, so nothing is known of them: "
-            + _listed([repr(name) for name in empty])
+            + listed([repr(name) for name in empty], _MOST_NAMED)
         )
 
 
 def _regions_have(found: Collection[object]) -> str:
     return "1 region has" if len(found) == 1 else f"{len(found)} regions have"
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return printable(", ".join(names[:_MOST_NAMED])) + more

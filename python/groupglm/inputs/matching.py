@@ -15,6 +15,7 @@ from groupglm.design.formula.used_columns import name_left_out
 from groupglm.errors import in_quotes
 from groupglm.inputs.time_limit import time_limit
 from groupglm.messages import argument
+from groupglm.runtime.naming import listed
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.tabular.covariates import missing_values
@@ -23,7 +24,6 @@ from groupglm.tabular.labels import (
     LABEL,
     SUBJECT_PATTERN,
     label_in_path,
-    listed,
     near_labels,
     near_words,
     plain_label,

@@ -12,8 +12,9 @@ from groupglm.design.matrix import load_design_matrix
 from groupglm.errors import warn_caller
 from groupglm.inputs.first_level import are_first_level_models
 from groupglm.messages import argument
+from groupglm.runtime.naming import listed
 from groupglm.tabular.covariates import is_missing
-from groupglm.tabular.labels import LABEL, listed, near_labels, near_words, plain_label, row_labels
+from groupglm.tabular.labels import LABEL, near_labels, near_words, plain_label, row_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable

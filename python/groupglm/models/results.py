@@ -17,8 +17,8 @@ from groupglm.models.arguments import (
     refuse,
 )
 from groupglm.models.base import Words
+from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
-from groupglm.tabular.labels import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["check_file_name", "counted", "one_name", "slug"]
+from groupglm.errors import printable
+
+__all__ = ["check_file_name", "counted", "listed", "one_name", "slug"]
 
 _MOST_BYTES = 255  # of a name in nearly every file system
 
@@ -59,3 +62,15 @@ def counted(number: int, noun: str, nouns: str | None = None) -> str:
     '2 vertices'
     """
     return f"{number} {noun}" if number == 1 else f"{number} {nouns or f'{noun}s'}"
+
+
+def listed(items: Sequence[str], most: int = 20) -> str:
+    """List items for a message, the first of many.
+
+    Examples
+    --------
+    >>> listed(["01", "02", "03", "04"], most=2)
+    '01, 02 and 2 more'
+    """
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return printable(", ".join(items[:most])) + more

@@ -22,6 +22,7 @@ import numpy as np
 from groupglm._core import Neighbours
 from groupglm.runtime.scratch import ScratchFile
 from groupglm.spaces.base import Part, RowStream, Space
+from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.composite_source import CompositeSource
 from groupglm.spaces.registry import kind_of_tag
 from groupglm.spaces.zeros import Zeros
@@ -150,12 +151,7 @@ class CompositeSpace(Space):
 
     def restrict(self, keep: NDArray[np.bool_]) -> Self:
         """Make the space of some of the places; a member that loses all of them is left out."""
-        keep = np.asarray(keep)
-        if keep.shape != (self.n_values,) or keep.dtype != np.bool_:
-            raise ValueError(
-                f"keep must be bool of shape ({self.n_values},), but is {keep.dtype} of shape "
-                f"{keep.shape}"
-            )
+        keep = checked_keep(keep, self.n_values)
         kept = {
             name: space.restrict(keep[own])
             for name, space, own in self._stretches
@@ -200,12 +196,7 @@ class CompositeSpace(Space):
         statistic: Statistic | None = None,
     ) -> Any:
         """Turn results into an image of each member, joined by `join`."""
-        values = np.asarray(values)
-        if values.ndim not in (1, 2) or values.shape[-1] != self.n_values:
-            raise ValueError(
-                f"values must have the shape ({self.n_values},) or (k, {self.n_values}), but have "
-                f"{values.shape}"
-            )
+        values = checked_rows(values, self.n_values)
         return self.join(
             {
                 name: space.to_image(values[..., own], descrip, dtype=dtype, statistic=statistic)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.runtime.naming import listed
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -207,8 +209,7 @@ def _refuse_numbers(
             f"measurements, convert them with pandas.to_numeric, if they are codes of a category, "
             f"say so by {to_declare}"
         )
-    shown = ", ".join(f"{entries[p]!r} for subject {labels[p]}" for p in strays[:_MAX_SHOWN])
-    more = f" and {len(strays) - _MAX_SHOWN} more" if len(strays) > _MAX_SHOWN else ""
+    shown = listed([f"{entries[p]!r} for subject {labels[p]}" for p in strays], _MAX_SHOWN)
     commas = [entries[p].strip() for p in strays if kinds[p] == "comma"]
     advice = "correct the entry, or write n/a where the value is missing"
     if "decorated" in kinds:
@@ -217,7 +218,7 @@ def _refuse_numbers(
         advice = f"write a decimal point ({commas[0].replace(',', '.')} for {commas[0]})"
         advice += "" if len(commas) == len(strays) else ", and n/a where the value is missing"
     raise ValueError(
-        f"{called} holds numbers, but {shown}{more}, so that it would be a category of "
+        f"{called} holds numbers, but {shown}, so that it would be a category of "
         f"{len(levels)} levels; {advice}. If its values are codes of a category, say so by "
         f"{to_declare}"
     )
@@ -262,6 +263,5 @@ def _level_key(entry: str) -> Hashable:
 
 
 def _subjects(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - _MAX_SHOWN} more" if len(labels) > _MAX_SHOWN else ""
     noun = "subject" if len(labels) == 1 else "subjects"
-    return f"{noun} {', '.join(labels[:_MAX_SHOWN])}{more}"
+    return f"{noun} {listed(labels, _MAX_SHOWN)}"

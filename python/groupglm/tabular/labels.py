@@ -17,7 +17,8 @@ from numbers import Number
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from groupglm.errors import ArgumentError, printable
+from groupglm.errors import ArgumentError
+from groupglm.runtime.naming import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,6 @@ __all__ = [
     "label_in_path",
     "label_key",
     "labelled",
-    "listed",
     "match_rows",
     "near_labels",
     "near_words",
@@ -47,7 +47,6 @@ LABEL_COLUMNS = (LABEL, "participant_id")
 """What it may be called; the second is BIDS' name."""
 
 SUBJECT_PATTERN = r"sub-([0-9A-Za-z]+)"
-_MAX_SHOWN = 20
 _MAX_NEAR = 8
 _MAX_COMPARED = 200  # labels that are looked through for a misspelt one, which takes their square
 
@@ -292,18 +291,11 @@ def near_words(near: Sequence[tuple[str, str]]) -> str:
     """Say of labels that are nearly the same what to do; nothing if there are none."""
     if not near:
         return ""
-    pairs = ", ".join(f"{a!r} is near {b!r}" for a, b in near[:_MAX_NEAR])
-    more = f" and {len(near) - _MAX_NEAR} more" if len(near) > _MAX_NEAR else ""
+    pairs = listed([f"{a!r} is near {b!r}" for a, b in near], _MAX_NEAR)
     lost = any(re.fullmatch(r"\d+(\.0)?", b) for _, b in near)
     zeros = "; leading zeros stay if labels are read as text" if lost else ""
-    return f". The label {pairs}{more}: give both sides the same labels{zeros}"
+    return f". The label {pairs}: give both sides the same labels{zeros}"
 
 
 def _repeated(labels: Iterable[str]) -> list[str]:
     return sorted(label for label, n in Counter(labels).items() if n > 1)
-
-
-def listed(items: Sequence[str]) -> str:
-    """List items, the first twenty of many."""
-    more = f" and {len(items) - _MAX_SHOWN} more" if len(items) > _MAX_SHOWN else ""
-    return printable(", ".join(items[:_MAX_SHOWN])) + more

@@ -211,9 +211,9 @@ class _Correction(_Text):
             alpha = math.nan
         if control in _FAMILYWISE:
             self.fail(
-                f"{value!r}: familywise error is held by permutation, which is not a threshold of "
-                "z: give --permute N to groupglm fit, or groupglm permute; bonferroni:0.05 holds "
-                "it too, with less power",
+                f"{value!r}: familywise error is controlled by permutation, which is not a "
+                "threshold of z: give --permute N to groupglm fit, or groupglm permute; "
+                "bonferroni:0.05 controls it too, with less power",
                 param,
                 ctx,
             )

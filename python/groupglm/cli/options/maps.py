@@ -43,7 +43,7 @@ def collect_maps(
         The folder of results. Those of an earlier run are no maps of subjects, also where a glob
         matches them.
     warn : callable
-        Is told of these.
+        Called with the warning about these.
 
     Returns
     -------

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from groupglm.design.collinearity import quote_names
 from groupglm.design.formula.code import columns_of, find_column
 from groupglm.design.formula.terms import Factor, read_formula
-from groupglm.errors import printable, warn_caller
+from groupglm.errors import warn_caller
 from groupglm.messages import argument
+from groupglm.runtime.naming import listed
 from groupglm.tabular.covariates import (
     check_covariates,
     is_text,
@@ -91,13 +92,13 @@ def check_used(
 
 def name_left_out(absent: dict[str, list[str]]) -> str:
     """Name columns and the subjects that lack a value and are left out: ``'age': 03``."""
-    return "; ".join(f"{name!r}: {_listed(labels)}" for name, labels in absent.items())
+    return "; ".join(f"{name!r}: {listed(labels, _MAX_SHOWN)}" for name, labels in absent.items())
 
 
 def _name_missing(absent: dict[str, list[str]]) -> str:
     """Name columns and the subjects that lack a value: ``'age' of subject 03``."""
     return "; ".join(
-        f"{name!r} of subject{'s' if len(labels) > 1 else ''} {_listed(labels)}"
+        f"{name!r} of subject{'s' if len(labels) > 1 else ''} {listed(labels, _MAX_SHOWN)}"
         for name, labels in absent.items()
     )
 
@@ -117,8 +118,3 @@ def _check_levels(name: str, column: pd.Series[Any]) -> None:
             f"column {name!r} of {WHERE} is {column.iloc[0]!r} for every subject that has a map, "
             "so it has no effect to estimate; leave it out"
         )
-
-
-def _listed(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - _MAX_SHOWN} more" if len(labels) > _MAX_SHOWN else ""
-    return f"{printable(', '.join(labels[:_MAX_SHOWN]))}{more}"

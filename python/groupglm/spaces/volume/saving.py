@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.volume.grid import Grid
 
-__all__ = ["save_image", "save_series"]
+__all__ = ["NIFTI1_MAX_LENGTH", "as_saved", "save_image", "save_series"]
 
-_NIFTI1_MAX_LENGTH = 32767  # dimensions are stored in 16 bits
+NIFTI1_MAX_LENGTH = 32767
+"""Longest dimension of a NIfTI-1 file, which stores it in 16 bits."""
 
 
 def save_image(image: Nifti1Image, path: str | os.PathLike[str], *, level: int = 6) -> Path:
@@ -84,7 +85,7 @@ def save_series(
 
 def _series_header(grid: Grid, n_volumes: int, descrip: str, dtype: DTypeLike) -> bytes:
     """Return what stands before the values; NIfTI-2 where NIfTI-1 cannot count so many."""
-    kind: Any = nib.Nifti2Image if n_volumes > _NIFTI1_MAX_LENGTH else nib.Nifti1Image
+    kind: Any = nib.Nifti2Image if n_volumes > NIFTI1_MAX_LENGTH else nib.Nifti1Image
     # One value stands for all: only its type and the shape go into the header.
     values = np.broadcast_to(np.zeros((), dtype), (*grid.shape, n_volumes))
     header = kind(values, grid.affine).header

@@ -20,6 +20,7 @@ from groupglm.runtime.arguments import real_array
 from groupglm.runtime.naming import counted
 from groupglm.spaces.volume.intent import descrip_of
 from groupglm.spaces.volume.reading.opening import header_of, open_images
+from groupglm.spaces.volume.saving import NIFTI1_MAX_LENGTH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,8 +38,6 @@ _FWHM_OF_SIGMA = math.sqrt(8.0 * math.log(2.0))
 
 _MAX_FIELDS_OF_VIEW = 10.0
 """A wider kernel gives every voxel the mean of all to within a few thousandths."""
-
-_NIFTI1_MAX_LENGTH = 32767  # dimensions are stored in 16 bits
 
 # What a smoothed image has in common with the image it was made of. Not the intent: a map of t
 # that was smoothed is no longer distributed as t.
@@ -254,7 +253,7 @@ def _smooth_volume(
 
 def _image_on(grid: Grid, data: NDArray[np.float32], header: Any) -> Nifti1Image:
     """Make an image, with what another image's header says of space and time."""
-    is_nifti2 = isinstance(header, Nifti2Header) or max(data.shape) > _NIFTI1_MAX_LENGTH
+    is_nifti2 = isinstance(header, Nifti2Header) or max(data.shape) > NIFTI1_MAX_LENGTH
     image: Any = (Nifti2Image if is_nifti2 else Nifti1Image)(data, grid.affine)  # type: ignore[no-untyped-call]
     image.header.set_xyzt_units("mm", "sec")
     if isinstance(header, Nifti1Header):

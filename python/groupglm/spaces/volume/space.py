@@ -15,7 +15,8 @@ from nibabel.nifti1 import Nifti1Image
 from groupglm._core import Neighbours
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.runtime.rounding import place as position_words
-from groupglm.spaces.base import Part
+from groupglm.spaces.base import Space
+from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.statistic import Statistic
 from groupglm.spaces.volume.background import background_mask
 from groupglm.spaces.volume.grid import Grid
@@ -40,14 +41,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from groupglm.spaces.base import RowStream, Space
+    from groupglm.spaces.base import RowStream
     from groupglm.spaces.volume.reading.source import VolumeSource
 
 __all__ = ["VolumeSpace", "volume_space"]
 
 
 @dataclass(frozen=True, eq=False)
-class VolumeSpace:
+class VolumeSpace(Space):
     """The voxels of a grid that are inside a mask, or all of them.
 
     A row holds the voxels in file order: the first axis of the image varies fastest.
@@ -192,12 +193,7 @@ class VolumeSpace:
 
     def restrict(self, keep: NDArray[np.bool_]) -> VolumeSpace:
         """Make the space of some of this space's voxels, in the order of a row."""
-        keep = np.asarray(keep)
-        if keep.shape != (self.n_values,) or keep.dtype != np.bool_:
-            raise ValueError(
-                f"keep must be bool of shape ({self.n_values},), but is {keep.dtype} of shape "
-                f"{keep.shape}"
-            )
+        keep = checked_keep(keep, self.n_values)
         kept = np.flatnonzero(keep)
         indices = kept if self.indices is None else self.indices[kept]
         return VolumeSpace(self.grid, indices, self.preparation)
@@ -292,12 +288,7 @@ class VolumeSpace:
         would leave the range of float32, to infinity or to zero. The header keeps the first 79
         bytes of `descrip`.
         """
-        values = np.asarray(values)
-        if values.ndim not in (1, 2) or values.shape[-1] != self.n_values:
-            raise ValueError(
-                f"values must have the shape ({self.n_values},) or (k, {self.n_values}), but have "
-                f"{values.shape}"
-            )
+        values = checked_rows(values, self.n_values)
         return image_of_rows(self, values, descrip, dtype, statistic)
 
     @property
@@ -314,15 +305,6 @@ class VolumeSpace:
     def mixes_places(self) -> bool:
         """Whether a voxel's value may come from others, by resampling or smoothing."""
         return self.preparation is not None and self.preparation.mixes_voxels
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The voxels, which are all of one kind."""
-        return (Part("volume", 0, self.n_values, self.unit, (0.5, 2.0)),)
-
-    def weights(self) -> NDArray[np.float64] | None:
-        """Return None: every voxel counts one."""
-        return None
 
     @cached_property
     def _voxel_mm3(self) -> float:
@@ -408,10 +390,6 @@ class VolumeSpace:
         """Name each voxel by its place in the grid, ``voxel_i_j_k``, in the order of a row."""
         voxels = voxels_of(self.grid, self.indices).tolist()
         return np.array([f"voxel_{i}_{j}_{k}" for i, j, k in voxels], object)
-
-    def mask_image(self) -> Nifti1Image:
-        """Return the mask as a uint8 image, one inside and zero outside."""
-        return self.to_image(np.ones(self.n_values, np.uint8), "mask", dtype=np.uint8)
 
 
 def volume_space(space: Space) -> VolumeSpace:
