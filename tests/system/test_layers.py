@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,9 +32,14 @@ _KNOW_VOLUMES = {
     # Tables: where public names are, and which folder draws which kind of data.
     "__init__.py", "plotting/__init__.py", "report/drawing.py",
 }  # fmt: skip
-# Folders that volumes are in: pictures, pages, and studies that are simulated as a user makes them.
-_OF_VOLUMES = ("spaces/", "plotting/volume/", "report/volume/", "datasets/")
-_FOLDERS = r"groupglm\.(?:spaces|plotting|report)\.volume"
+_KINDS = sorted(path.parent.name for path in (PACKAGE / "spaces").glob("*/kind.py"))
+# Folders that may know a kind of data: its own, pictures, pages; and studies that are simulated as
+# a user makes them.
+_OF_KINDS = (
+    *("spaces/", "datasets/"),
+    *(f"{room}/{kind}/" for room in ("plotting", "report") for kind in _KINDS),
+)
+_FOLDERS = rf"groupglm\.(?:spaces|plotting|report)\.(?:{'|'.join(_KINDS)})"
 _OPTIONS = re.compile("target_affine")  # a name that users know, whatever becomes of it
 
 
@@ -147,12 +153,20 @@ def _known_of_volumes(source: str) -> list[str]:
     return sorted(set(found))
 
 
+def test_every_kind_of_data_is_in_the_contract() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (forbidden,) = (own["forbidden_modules"] for own in contracts if own["id"] == "spaces")
+    assert _KINDS
+    assert {f"groupglm.spaces.{kind}" for kind in _KINDS} <= set(forbidden)
+
+
 def test_only_spaces_know_volumes() -> None:
     package = ROOT / "python" / "groupglm"
     known = {
         path.relative_to(package).as_posix(): _known_of_volumes(path.read_text(encoding="utf-8"))
         for path in package.rglob("*.py")
-        if not path.relative_to(package).as_posix().startswith(_OF_VOLUMES)
+        if not path.relative_to(package).as_posix().startswith(_OF_KINDS)
     }
     knowing = {name: words for name, words in known.items() if words}
     new = {name: words for name, words in knowing.items() if name not in _KNOW_VOLUMES}

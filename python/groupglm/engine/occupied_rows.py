@@ -46,7 +46,7 @@ class OccupiedRows:
     fill : float, optional
         Put in the place of missing values.
     advance : callable, optional
-        Told of every input that was read.
+        Called after each input that was read, with their number.
     batch_bytes : int
         Of a batch of whole rows. The batches are those that `read_rows` makes.
     tally : ZeroTally, optional

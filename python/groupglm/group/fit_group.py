@@ -174,11 +174,11 @@ class _Read:
     kept: RowStore | None
 
     def restrict(self, keep: NDArray[Any]) -> _Read:
-        """Return that of some of the voxels."""
+        """Return what was read at some of the places."""
         return self.at(self.space.restrict(keep), np.flatnonzero(keep))
 
     def spread(self, places: NDArray[np.int64], n_values: int, n_images: int) -> _Read:
-        """Return that of more voxels, at which all images are zero."""
+        """Return this with more places, at which all images are zero."""
         n_zeros = np.full(n_values, n_images, dtype=np.int32)
         n_zeros[places] = self.n_zeros
         if self.kept is not None:
@@ -187,7 +187,7 @@ class _Read:
         return replace(self, seen=own.spread(places, n_values), n_zeros=n_zeros)
 
     def at(self, space: Space, places: NDArray[np.int64]) -> _Read:
-        """Return that of the voxels of a smaller space, given where they lie in what is held."""
+        """Return what was read at the places of a smaller space, which lie at `places` of a row."""
         if self.kept is not None:
             self.kept.select(places)
         return _Read(
@@ -217,7 +217,7 @@ def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
 def _read_and_find_mask(
     sources: Sequence[Source], everywhere: Space, plan: Plan, options: FitOptions
 ) -> _Read:
-    """Take up every image where some image is not zero; then find the mask of their mean."""
+    """Read every image where some image is not zero; then find the mask in their mean."""
     fit, occupied = _read(sources, everywhere, plan, options, finds_mask=True)
     n_images = len(plan.X)
     mean, n_observations = _mean_of(plan.finish(fit.seen, options.n_threads))
@@ -238,7 +238,7 @@ def _read(
     *,
     finds_mask: bool = False,
 ) -> tuple[_Read, Occupied]:
-    """Take up every image, from the cache where it has it.
+    """Read every image, or take its row from the cache, and fill the accumulator.
 
     Returns what was read, and where: to find the mask, at the places where some image is not zero.
     """
@@ -420,7 +420,7 @@ def _background(
 
 
 def _complete_places(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
-    """Refuse, or leave out, the voxels that some image lacks."""
+    """Refuse, or leave out, the places that some image lacks."""
     complete = np.broadcast_to(
         plan.finish(fit.seen, options.n_threads).n_observations == len(plan.X), fit.space.n_values
     )

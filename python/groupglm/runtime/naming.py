@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Names of contrasts as labels within file names, names of columns, and numbers of things."""
+"""Names of contrasts in file names, names of columns, and numbers and lists of things."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Open, check, read and save image files.
+"""Volumes: open, check, read and save image files.
 
 `open_images` reads headers and finds every error that can be known from them; a `VolumeSource` then
 reads one volume into a row of values, from as many threads as wanted. Nothing here knows about
