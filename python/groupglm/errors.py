@@ -22,6 +22,7 @@ __all__ = [
     "ZeroValuesWarning",
     "in_quotes",
     "printable",
+    "shown",
     "warn_caller",
 ]
 
@@ -152,6 +153,21 @@ def in_quotes(name: object) -> str:
     'maps/a\x1b[2J.nii'
     """
     return f"'{printable(str(name))}'"
+
+
+def shown(value: object, most: int = 200) -> str:
+    """Write a value that a caller gave for a message, whatever it is: not at length.
+
+    Examples
+    --------
+    >>> shown("omitt"), shown(10**5000)
+    ("'omitt'", 'an object of type int')
+    """
+    try:
+        text = repr(value)
+    except Exception:  # what it is of, a caller has written
+        return f"an object of type {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import NamedFile, read_name, same_value, walk
-from groupglm.errors import ArgumentTypeError, in_quotes, warn_caller
+from groupglm.errors import ArgumentTypeError, in_quotes, shown, warn_caller
 from groupglm.messages import Text, arguments
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import listed
@@ -108,7 +108,7 @@ def collect_maps(
     given |= entities
     for key, value in given.items():
         if value is not None and not _is_label(value):
-            raise ArgumentTypeError(key, repr(value), "a label: a str, or a whole number")
+            raise ArgumentTypeError(key, shown(value), "a label: a str, or a whole number")
     wanted = {KEYS.get(k, k): [str(value)] for k, value in given.items() if value is not None}
     found = find_effect_maps(given_path("derivatives", derivatives))
     chosen = one_map_a_subject(select_maps(found, wanted))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import pandas as pd
@@ -54,6 +55,14 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         """Whether `fit` has been called."""
         return hasattr(self, "second_level_input_")
+
+    def __copy__(self) -> Self:
+        """Return a model with the same fits, which from then on does not change this one."""
+        other: Self = object.__new__(type(self))
+        other.__dict__.update(vars(self))
+        if hasattr(self, "_fits"):
+            other._fits = copy(self._fits)
+        return other
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Show the parameters that are not the default and, once fitted, the fit in numbers."""

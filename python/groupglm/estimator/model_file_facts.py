@@ -19,11 +19,16 @@ from groupglm.runtime.json_facts import (
     shortened,
 )
 
-__all__ = ["check_facts"]
+__all__ = ["check_facts", "is_parameter"]
+
+_MAX_JOBS = 2**31 - 1
 
 
 def _is_jobs(value: Any) -> bool:
-    return value is None or (is_whole(value) and value > 0) or value == -1
+    """Tell a number of threads; those below zero leave some processors alone, as joblib says."""
+    if value is None:
+        return True
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < abs(value) <= _MAX_JOBS
 
 
 def _is_square(value: Any) -> bool:
@@ -67,7 +72,7 @@ _PARAMETERS: dict[str, Check] = {
 }
 _FIT: dict[str, Check] = {
     "kind": none_or(is_text),
-    "labels": none_or(list_of(is_text, unique=True)),
+    "labels": none_or(list_of(is_text)),  # several images may be of one subject
     "n_rows": is_whole,
     "columns": list_of(is_text, unique=True),
     "space": _is_tagged,
@@ -75,6 +80,11 @@ _FIT: dict[str, Check] = {
     "missing": is_text,
     "images": list_of(is_text),
 }
+
+
+def is_parameter(name: str, value: Any) -> bool:
+    """Tell whether a model that was saved with this value of a parameter can be loaded."""
+    return _PARAMETERS[name](value)
 
 
 def check_facts(facts: Mapping[str, Any]) -> None:

@@ -74,6 +74,12 @@ class ModelFits:
         """Go over the kinds that were fitted: kind, fit and design."""
         return ((kind, group, design) for kind, (group, design) in self._made.items())
 
+    def __copy__(self) -> ModelFits:
+        """Return the same fits, of which another one may become the current one."""
+        other = object.__new__(type(self))
+        vars(other).update({**vars(self), "_made": dict(self._made)})
+        return other
+
     def of(self, first_level_contrast: Any) -> FittedGroup:
         """Return the fit of a kind of maps, which becomes the current one."""
         kind = self._kinds.kind(first_level_contrast)

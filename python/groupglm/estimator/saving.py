@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Hashable
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,13 @@ import numpy as np
 import pandas as pd
 
 from groupglm.design.origins import recorded_origins, with_recorded
-from groupglm.errors import ArgumentError, in_quotes, warn_caller
+from groupglm.errors import ArgumentError, in_quotes, shown, warn_caller
 from groupglm.estimator.model_file import damaged, pack_fit, read_archive, unpack_fit, write_archive
+from groupglm.estimator.model_file_facts import is_parameter
 from groupglm.estimator.model_fits import ModelFits
 from groupglm.group.fitted_group import MISSING, FittedGroup
 from groupglm.inputs.first_level import plain_contrast
+from groupglm.runtime.arguments import check_choice
 from groupglm.runtime.paths import given_path, refuse_inputs
 from groupglm.runtime.workers import check_jobs
 from groupglm.tabular.levels import levels_of, with_levels
@@ -45,9 +48,8 @@ def save_model(model: FittedModel, fits: ModelFits, path: str | os.PathLike[str]
         arrays.update(members)
         if group is current:
             place_of_current = place
-    parameters = {name: _plain(getattr(model, name)) for name in _KEPT}
     facts = {
-        "parameters": {**parameters, **{name: getattr(model, name) for name in _MISSING}},
+        "parameters": {name: _parameter(model, name) for name in (*_KEPT, *_MISSING)},
         "mask_was_given": model.mask_img is not None,
         "current": place_of_current,
         "fits": kinds,
@@ -102,7 +104,8 @@ class _SavedKinds:
             if first_level_contrast is not None:
                 chosen = plain_contrast(first_level_contrast)
                 warn_caller(
-                    f"first_level_contrast={chosen!r} has no effect: the model was fitted to images"
+                    f"first_level_contrast={shown(chosen)} has no effect: the model was fitted to "
+                    "images"
                 )
             return None
         if first_level_contrast is None and len(self._fits) == 1:
@@ -115,7 +118,7 @@ class _SavedKinds:
         raise ArgumentError(
             "first_level_contrast",
             (
-                f"{first_level_contrast!r}, but {in_quotes(self._file)} holds the fits of "
+                f"{shown(first_level_contrast)}, but {in_quotes(self._file)} holds the fits of "
                 f"{', '.join(map(repr, self._fits))}"
             ),
             remedy="choose one, or fit the model again",
@@ -133,6 +136,21 @@ def _labels(design: pd.DataFrame) -> list[str] | None:
     return [str(label) for label in design.index]
 
 
+def _parameter(model: FittedModel, name: str) -> Any:
+    """Return a parameter for JSON; refuse one that was set after the fit and that no fit takes."""
+    value = getattr(model, name)
+    if name == "missing":
+        check_choice(name, value, MISSING)
+    plain = _plain(value)
+    if not is_parameter(name, plain):
+        raise ArgumentError(name, shown(value), "one that fit takes", "set it again by set_params")
+    return plain
+
+
 def _plain(value: Any) -> Any:
-    """Turn arrays into lists, for JSON."""
-    return value if value is None else np.asarray(value).tolist()
+    """Turn arrays and their numbers into what JSON has."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return float(value) if isinstance(value, Real) and not isinstance(value, int) else value

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, shown
 from groupglm.messages import argument, either
 from groupglm.tabular.labels import LABEL, refuse_twin_labels
 
@@ -94,7 +94,7 @@ class MapTable:
         if first_level_contrast not in names:
             raise ArgumentError(
                 "first_level_contrast",
-                f"{first_level_contrast!r}, but the column map_name of "
+                f"{shown(first_level_contrast)}, but the column map_name of "
                 + _TABLE
                 + f" has {listed}",
             )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.origins import origins_of
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, shown
 from groupglm.inputs.cohort import align_to_images
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.charts import (
@@ -107,7 +107,7 @@ def plot_peak(
     """
     check_text("label", label, optional=False)
     if not 0 < real_number("level", level) < 1:
-        raise ArgumentError("level", repr(level), "between 0 and 1, for instance 0.95")
+        raise ArgumentError("level", shown(level), "between 0 and 1, for instance 0.95")
     frame = load_design_matrix(design_matrix)
     if position is not None:
         data = _read_place(values, position)

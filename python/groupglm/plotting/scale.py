@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.ticker import MaxNLocator
 
-from groupglm.errors import ArgumentError, warn_caller
+from groupglm.errors import ArgumentError, shown, warn_caller
 from groupglm.plotting.charts import plain
 from groupglm.plotting.colors import count_map, diverging
 from groupglm.runtime.arguments import real_number
@@ -72,7 +72,7 @@ class Scale:
         limit = 0.0 if threshold is None else real_number("threshold", threshold, infinite=True)
         if limit < 0:
             raise ArgumentError(
-                "threshold", repr(threshold), "a size, zero or more (both signs count)"
+                "threshold", shown(threshold), "a size, zero or more (both signs count)"
             )
         if math.isinf(limit):
             warn_caller(
@@ -86,7 +86,7 @@ class Scale:
         largest = float(np.abs(values[~infinite]).max(initial=0.0)) or float(has_infinite)
         top = largest if vmax is None else real_number("vmax", vmax)
         if vmax is not None and (top <= 0 or (math.isfinite(limit) and top <= limit)):
-            raise ArgumentError("vmax", repr(vmax), f"finite and above the threshold {limit}")
+            raise ArgumentError("vmax", shown(vmax), f"finite and above the threshold {limit}")
         # An empty map still gets a bar, which shows where the threshold would be.
         top = max(top, float(np.finfo(np.float32).tiny))
         if math.isfinite(limit):

@@ -10,7 +10,7 @@ import webbrowser
 from collections.abc import Collection
 from pathlib import Path
 
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, shown
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.paths import given_path, refuse_inputs
 from groupglm.runtime.writing import write_whole
@@ -148,7 +148,7 @@ def check_dims(report_dims: object) -> tuple[int, int]:
     """Return a report's width and height, refusing what is not two numbers of pixels."""
     if not isinstance(report_dims, tuple | list) or len(report_dims) != 2:
         raise ArgumentError(
-            "report_dims", repr(report_dims), "(width, height) in pixels, for instance (1600, 800)"
+            "report_dims", shown(report_dims), "(width, height) in pixels, for instance (1600, 800)"
         )
     width, height = report_dims
     return _check_pixels(width, "report_dims[0]"), _check_pixels(height, "report_dims[1]")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from groupglm.errors import ArgumentError, ArgumentTypeError
+from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 
 __all__ = ["PREFIX", "PermutationTest", "check_permutations"]
 
@@ -63,16 +63,16 @@ class PermutationTest:
         if isinstance(n_done, bool) or not isinstance(n_done, Integral) or n_done < 1:
             raise ArgumentError(
                 "n_permutations",
-                repr(n_done),
+                shown(n_done),
                 remedy="give the number of permutations that were done",
             )
         if not 0 < self.alpha < 1:
             raise ArgumentError(
-                "alpha", f"{self.alpha!r}", remedy="it is a probability, between 0 and 1"
+                "alpha", shown(self.alpha), remedy="it is a probability, between 0 and 1"
             )
         if self.cluster_p is not None and not 0 < self.cluster_p < 1:
             raise ArgumentError(
-                "cluster_p", f"{self.cluster_p!r}", remedy="it is a probability, or None"
+                "cluster_p", shown(self.cluster_p), remedy="it is a probability, or None"
             )
         if not self.maps:
             raise ArgumentError(

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from groupglm.errors import ArgumentError, ArgumentTypeError
+from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 
 __all__ = [
     "check_choice",
@@ -33,17 +33,18 @@ T = TypeVar("T")
 def check_truth(name: str, value: object) -> bool:
     """Return a truth value."""
     if not isinstance(value, bool | np.bool_):
-        raise ArgumentTypeError(name, repr(value), "True or False")
+        raise ArgumentTypeError(name, shown(value), "True or False")
     return bool(value)
 
 
 def whole_number(name: str, value: object, *, least: int | None = None) -> int:
     """Return a whole number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
-        raise ArgumentTypeError(name, repr(value), "a whole number")
-    if least is not None and value < least:
-        raise ArgumentError(name, str(value), f"a whole number, at least {least}")
-    return int(value)
+        raise ArgumentTypeError(name, shown(value), "a whole number")
+    number = int(value)
+    if least is not None and number < least:
+        raise ArgumentError(name, shown(number), f"a whole number, at least {least}")
+    return number
 
 
 def check_verbose(verbose: object) -> int:
@@ -57,8 +58,11 @@ def real_number(name: str, value: object, *, infinite: bool = False) -> float:
     """Return a real number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         wanted = f"a {'' if infinite else 'finite '}number"
-        raise ArgumentTypeError(name, repr(value), wanted)
-    number = float(value)
+        raise ArgumentTypeError(name, shown(value), wanted)
+    try:
+        number = float(value)
+    except OverflowError as error:  # a whole number, or a fraction
+        raise ArgumentError(name, shown(value), "a number that double holds") from error
     if math.isnan(number) or (math.isinf(number) and not infinite):
         raise ArgumentError(name, str(number), "a finite number")
     return number
@@ -73,7 +77,7 @@ def check_choice(name: str, value: T, choices: Iterable[object]) -> T:
         if same_kind and isinstance(given, type(choice)) and given == choice:
             return value
     *others, last = map(repr, allowed)
-    raise ArgumentError(name, repr(value), f"one of {', '.join(others)} or {last}")
+    raise ArgumentError(name, shown(value), f"one of {', '.join(others)} or {last}")
 
 
 def check_text(name: str, value: object, *, optional: bool = True) -> None:
@@ -96,7 +100,9 @@ def real_array(name: str, values: Any, *, missing: bool = False) -> NDArray[Any]
         values = np.ma.array([np.ma.asarray(row) for row in values])
     try:
         array = np.asarray(values)
-    except ValueError as error:
+    except MemoryError as error:
+        raise ArgumentError(name, "too large for the memory") from error
+    except Exception as error:  # an object may make an array of itself
         raise ArgumentError(name, f"no array of numbers: {error}") from error
     if array.dtype.kind not in "biuf":
         found = f"{values!r:.80}" if isinstance(values, str) else f"an array of {array.dtype}"

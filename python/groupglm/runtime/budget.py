@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, shown
 from groupglm.messages import argument
 from groupglm.runtime.arguments import real_number
 
@@ -22,7 +22,7 @@ def check_memory_budget(memory_budget: object) -> int:
         return int(_SHARE * free_bytes())
     n_bytes = real_number("memory_budget", memory_budget)
     if not 0 < n_bytes < 2**62:
-        raise ArgumentError("memory_budget", f"{memory_budget!r} bytes", "positive")
+        raise ArgumentError("memory_budget", f"{shown(memory_budget)} bytes", "positive")
     return int(n_bytes)
 
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from groupglm.errors import in_quotes
+from groupglm.errors import in_quotes, shown
 
 __all__ = [
     "Check",
@@ -33,8 +33,9 @@ def is_whole(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Tell a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    """Tell a finite number, which may be a whole one that double holds."""
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and abs(value) <= sys.float_info.max
 
 
 def is_text(value: Any) -> bool:
@@ -67,8 +68,8 @@ def list_of(check: Check, *lengths: int, unique: bool = False) -> Check:
 
 
 def is_width(value: Any) -> bool:
-    """Tell the width of a smoothing, one for all axes or three."""
-    return is_number(value) or list_of(is_number, 3)(value)
+    """Tell the width of a smoothing, one for all axes or three, of which some may be None."""
+    return is_number(value) or list_of(none_or(is_number), 3)(value)
 
 
 def check_entries(facts: Mapping[str, Any], checks: Mapping[str, Check], called: str) -> None:
@@ -82,5 +83,4 @@ def check_entries(facts: Mapping[str, Any], checks: Mapping[str, Check], called:
 
 def shortened(value: Any) -> str:
     """Return a value as messages show it."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return shown(value, 60)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 
@@ -31,7 +32,7 @@ def slug(name: str) -> str:
 
 def check_file_name(name: str, what: str) -> None:
     """Refuse a name that no file system takes, before there is anything to write."""
-    n_bytes = len(name.encode())
+    n_bytes = len(os.fsencode(name))
     if n_bytes > _MOST_BYTES:
         raise ValueError(
             f"{what} would have the name '{name[:40]}...' of {n_bytes} bytes, and a file system "

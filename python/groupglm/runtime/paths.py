@@ -42,6 +42,12 @@ def given_path(argument: str, value: object) -> Path:
             argument, f"a {type(value).__name__}", "a path, a str or os.PathLike"
         )
     check_path(argument, text)
+    if not _is_encodable(text):
+        raise ArgumentError(
+            argument,
+            f"{text[:_SHOWN]!r}, which holds half of a character",
+            remedy="check the name",
+        )
     path = Path(os.path.expanduser(text))  # noqa: PTH111 (a Path would drop the ./ of ./~)
     if "\0" in text:
         raise ArgumentError(
@@ -85,6 +91,15 @@ def check_path(argument: str, text: str, error: type[ValueError] = ValueError) -
     if why is not None:
         shown = "" if not text else f" {in_quotes(text[:_SHOWN])}, which"
         raise error(f"{argument}{' is' if shown else ''}{shown} {why}")
+
+
+def _is_encodable(text: str) -> bool:
+    """Tell whether a text can name a file; bytes that are not UTF-8 can, in Python's own way."""
+    try:
+        _n_bytes(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _n_bytes(text: str) -> int:

@@ -42,7 +42,7 @@ _STALE_AFTER = 300.0  # s
 @contextmanager
 def held(folder: Path, name: str, where: str, *, files: Collection[str] = ()) -> Iterator[None]:
     """Hold the lock of some results."""
-    path = folder / f"{LOCK_PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:8]}.lock"
+    path = folder / f"{LOCK_PREFIX}{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}.lock"
     check_target(path)
     handle = _take(path, where)
     ended = threading.Event()

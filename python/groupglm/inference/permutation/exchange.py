@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from groupglm import _core
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, shown
 from groupglm.inference.permutation.tolerances import NO_ENTRY, SAME_ENTRIES
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def make_exchange(
     Shapes: `blocks` (n,), `kinds` (n,).
     """
     if block_permutation not in ("within", "whole"):
-        raise ArgumentError("block_permutation", repr(block_permutation), "'within' or 'whole'")
+        raise ArgumentError("block_permutation", shown(block_permutation), "'within' or 'whole'")
     kinds = np.zeros(n, dtype=np.int64) if kinds is None else kinds
     if blocks is None and block_permutation == "whole":
         raise ValueError("block_permutation='whole' needs exchangeability_blocks")
@@ -217,7 +217,12 @@ def check_labels(labels: Any, n: int, name: str) -> Integers:
 
     if isinstance(labels, np.ma.MaskedArray):
         labels = labels.tolist()  # what is masked is None, a missing label
-    values = pd.Series(labels) if np.ndim(labels) == 1 else None
+    try:
+        values = pd.Series(labels) if np.ndim(labels) == 1 else None
+    except Exception as error:  # a ragged list, or what is larger than the memory
+        raise ArgumentError(
+            name, shown(labels), f"a list of {n} labels, one for each image"
+        ) from error
     if values is None or len(values) != n:
         raise ArgumentError(
             name, f"shape {np.shape(labels)}", f"({n},), one label for each image", verb="has"

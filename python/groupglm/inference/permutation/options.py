@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, warn_caller
+from groupglm.errors import ArgumentError, shown, warn_caller
 from groupglm.group.fitted_group import MISSING, Missing
 from groupglm.inference.permutation.cluster_families import TfceOptions
 from groupglm.inference.permutation.kernels import METHODS, Method
@@ -85,7 +85,7 @@ def check_options(
     """Check what the user gave, before anything is read."""
     count = whole_number("n_perm", n_perm)
     if count < 0 or count > 2**31:
-        raise ArgumentError("n_perm", str(n_perm), "from 0 (statistics only) to 2**31")
+        raise ArgumentError("n_perm", shown(count), "from 0 (statistics only) to 2**31")
     _check_threshold(threshold, cluster_threshold_scale)
     return PermutationOptions(
         n_perm=count,
@@ -150,7 +150,7 @@ def _check_powers(powers: Any) -> tuple[float, float]:
     if values.shape != (2,) or not np.isfinite(values).all() or (values < 0).any():
         raise ArgumentError(
             "tfce_powers",
-            repr(powers),
+            shown(powers),
             "two finite numbers, the powers of extent and height, at least zero",
         )
     extent, height = values.tolist()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patheffects import withStroke
 
-from groupglm.errors import ArgumentError, ArgumentTypeError
+from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 from groupglm.plotting.charts import plain
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.volume.volumes import IN_PLANE, Bounds, Volume
@@ -86,7 +86,7 @@ def check_mode(display_mode: object, modes: Sequence[str]) -> None:
     hint = ""
     if display_mode in GLASS_MODES:
         hint = "; views of a hemisphere need a glass brain (plot_type='glass')"
-    raise ArgumentError("display_mode", repr(display_mode), f"one of {', '.join(modes)}{hint}")
+    raise ArgumentError("display_mode", shown(display_mode), f"one of {', '.join(modes)}{hint}")
 
 
 def check_cuts(display_mode: str, cut_coords: Any) -> None:
@@ -137,11 +137,11 @@ def _numbers(cut_coords: Any) -> list[float]:
     numbers: list[float] = real_array("cut_coords", places).astype(np.float64).tolist()
     if np.ndim(numbers) != 1 or not np.iterable(cut_coords):
         raise ArgumentTypeError(
-            "cut_coords", repr(cut_coords), "None, a number of cuts, or places in mm"
+            "cut_coords", shown(cut_coords), "None, a number of cuts, or places in mm"
         )
     if not numbers or not np.isfinite(numbers).all():
         raise ArgumentError(
-            "cut_coords", repr(cut_coords), remedy="it must hold finite places in mm"
+            "cut_coords", shown(cut_coords), remedy="it must hold finite places in mm"
         )
     if len(numbers) > _MAX_CUTS:
         raise ArgumentError(
@@ -158,7 +158,7 @@ def _places_along(axis: str, cut_coords: Any, values: Volume, bounds: Bounds) ->
     n_cuts = _N_CUTS if cut_coords is None else int(cut_coords)
     if isinstance(cut_coords, bool) or not 1 <= n_cuts <= _MAX_CUTS:
         raise ArgumentError(
-            "cut_coords", repr(cut_coords), remedy=f"give 1 to {_MAX_CUTS} cuts, or places"
+            "cut_coords", shown(cut_coords), remedy=f"give 1 to {_MAX_CUTS} cuts, or places"
         )
     return _strongest(axis, n_cuts, values, bounds)
 

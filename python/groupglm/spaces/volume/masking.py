@@ -16,7 +16,7 @@ from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.kept import KeptVolume, read_once
 from groupglm.spaces.volume.reading.unread import unread_kind
 from groupglm.spaces.volume.resampling import target_grid
-from groupglm.spaces.volume.smoothing import sigma_voxels
+from groupglm.spaces.volume.smoothing import plain_fwhm, sigma_voxels
 from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
@@ -115,9 +115,8 @@ class VolumeMasking:
         smooths = any(sigma_voxels(grid, self.smoothing_fwhm, name="smoothing_fwhm"))
         if not (self.resamples or smooths or self.zero_is_missing):
             return VolumeSpace(grid)
-        preparation = Preparation(
-            self.resamples, clip, self.smoothing_fwhm, fill, n_threads, self.zero_is_missing
-        )
+        fwhm = plain_fwhm(self.smoothing_fwhm)
+        preparation = Preparation(self.resamples, clip, fwhm, fill, n_threads, self.zero_is_missing)
         return VolumeSpace(grid, None, preparation)
 
     def inside(self, everywhere: VolumeSpace) -> VolumeSpace | None:

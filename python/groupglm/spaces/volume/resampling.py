@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError
+from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError, shown
 from groupglm.messages import argument, arguments, either
 from groupglm.runtime.arguments import check_choice, real_array, whole_number
 from groupglm.spaces.volume.grid import Grid
@@ -36,6 +36,7 @@ INTERPOLATIONS = ("continuous", "linear", "nearest")
 _MOST_VOXELS = 2**31
 _MANY_VOXELS = 2**29
 _MOST_GROWTH = 100
+_MOST_LENGTHS = 100  # that are looked at, of what may have no end
 _LONGEST_AXIS = 2**15 - 1  # what NIfTI-1 can say
 
 
@@ -151,11 +152,11 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
 
 def _check_shape(target_shape: ArrayLike) -> tuple[int, int, int]:
     try:
-        values = list(cast("Any", target_shape))
+        values = itertools.islice(cast("Any", target_shape), _MOST_LENGTHS)
         shape = tuple(whole_number("target_shape", length) for length in values)
     except TypeError as error:
         raise ArgumentError(
-            "target_shape", repr(target_shape), "three positive integers"
+            "target_shape", shown(target_shape), "three positive integers"
         ) from error
     if len(shape) != 3:
         raise ArgumentError(
@@ -164,7 +165,7 @@ def _check_shape(target_shape: ArrayLike) -> tuple[int, int, int]:
             "the shape of a 3-D grid, and thus of length 3",
         )
     if min(shape) < 1:
-        raise ArgumentError("target_shape", str(shape), remedy="every length must be at least 1")
+        raise ArgumentError("target_shape", shown(shape), remedy="every length must be at least 1")
     return shape[0], shape[1], shape[2]
 
 

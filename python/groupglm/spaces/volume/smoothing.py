@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
@@ -15,8 +14,8 @@ from nibabel.nifti2 import Nifti2Header, Nifti2Image
 from nibabel.spatialimages import SpatialImage
 
 from groupglm import _core
-from groupglm.errors import ArgumentError, ImageError
-from groupglm.runtime.arguments import real_array
+from groupglm.errors import ArgumentError, ImageError, shown
+from groupglm.runtime.arguments import real_array, real_number
 from groupglm.runtime.naming import counted
 from groupglm.spaces.volume.intent import descrip_of
 from groupglm.spaces.volume.reading.opening import header_of, open_images
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.volume.reading.opening import ImageLike
     from groupglm.spaces.volume.reading.source import VolumeSource
 
-__all__ = ["Fwhm", "sigma_voxels", "smooth_img"]
+__all__ = ["Fwhm", "plain_fwhm", "sigma_voxels", "smooth_img"]
 
 Fwhm: TypeAlias = float | Sequence[float | None] | None
 """Full width at half maximum in mm: one for all axes, one an axis, or None for no smoothing."""
@@ -67,7 +66,7 @@ def sigma_voxels(grid: Grid, fwhm: Fwhm, *, name: str = "fwhm") -> tuple[float, 
         raise ArgumentError(
             name,
             (
-                f"{fwhm!r} mm, but the longest edge of the image is {edge:.4g} mm, so nothing "
+                f"{shown(fwhm)} mm, but the longest edge of the image is {edge:.4g} mm, so nothing "
                 "but the mean would be left of it"
             ),
             remedy="give the width in mm, usually 4 to 12",
@@ -78,12 +77,20 @@ def sigma_voxels(grid: Grid, fwhm: Fwhm, *, name: str = "fwhm") -> tuple[float, 
     return x, y, z
 
 
+def plain_fwhm(fwhm: Any) -> Fwhm:
+    """Return a width that `sigma_voxels` takes as plain numbers, which a saved model holds."""
+    given = fwhm.tolist() if isinstance(fwhm, np.ndarray) else fwhm
+    if isinstance(given, list | tuple):
+        return [None if width is None else float(width) for width in given]
+    return given if given is None or type(given) is int else float(given)
+
+
 def _widths(fwhm: object, name: str) -> tuple[float, ...]:
     """Return the width of each axis in mm, zero for no smoothing."""
     if isinstance(fwhm, str):
         raise ArgumentError(
             name,
-            f"{fwhm!r}, but must be a width in mm",
+            f"{shown(fwhm)}, but must be a width in mm",
             remedy=(
                 "nilearn's 'fast' is a fixed filter of neighbouring voxels whose width in mm "
                 "depends on the image, so give a number"
@@ -97,7 +104,7 @@ def _widths(fwhm: object, name: str) -> tuple[float, ...]:
     if len(widths) != 3:
         raise ArgumentError(
             name,
-            f"{fwhm!r}, which has {len(widths)} values",
+            f"{shown(fwhm)}, which has {len(widths)} values",
             remedy="give one number in mm for all axes, or three, one for each axis of the image",
         )
     return widths
@@ -106,17 +113,20 @@ def _widths(fwhm: object, name: str) -> tuple[float, ...]:
 def _width(width: object, fwhm: object, name: str) -> float:
     if width is None:
         return 0.0
-    is_number = isinstance(width, Real) and not isinstance(width, bool | np.bool_)
-    if not is_number or not 0.0 <= float(width) < math.inf:  # type: ignore[arg-type]
+    try:
+        number = real_number(name, width)
+    except ArgumentError:  # which would tell of one number of three
+        number = -1.0
+    if number < 0:
         raise ArgumentError(
             name,
             (
-                f"{fwhm!r}, but a width must be a finite number of mm that is not negative, or "
-                "None for no smoothing"
+                f"{shown(fwhm)}, but a width must be a finite number of mm that is not negative, "
+                "or None for no smoothing"
             ),
             remedy="give one number, or three, one for each axis of the image",
         )
-    return float(width)  # type: ignore[arg-type]
+    return number
 
 
 @overload
