@@ -181,7 +181,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
         lambda m: m.update({"seed.npy": _npy(np.array([print], object), pickled=True)}),
         "not an array of numbers or text",
     ),
-    "a later format": (lambda m: m.update({"format.npy": _npy(np.array(3))}), "another version"),
+    "a later format": (lambda m: m.update({"format.npy": _npy(np.array(99))}), "another version"),
     "a format of text": (lambda m: m.update({"format.npy": _npy(np.array("x"))}), "its format is"),
     "no maxima of t": (
         lambda m: m.update({"null_F.npy": m.pop("null_t.npy")}),
