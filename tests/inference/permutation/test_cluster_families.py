@@ -25,7 +25,7 @@ from groupglm.inference.permutation.cluster_families import (
 )
 from groupglm.inference.permutation.null_distribution import Corrections
 from groupglm.inference.permutation.options import PermutationOptions
-from groupglm.inference.permutation.p_values import p_of_families
+from groupglm.inference.permutation.p_values import corrected_p_values, p_of_families
 from groupglm.inference.permutation.resuming import ResumeError
 from groupglm.inference.permutation.tails import corrected_p
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
@@ -297,6 +297,28 @@ def test_one_family_has_the_p_values_of_its_maxima(values: list[float], null: li
     observed, maxima = np.array([*values, np.nan]), np.array(null)
     (found,) = p_of_families([observed], [maxima])
     np.testing.assert_array_equal(found, corrected_p(observed, maxima))
+
+
+@pytest.mark.parametrize("moved", [-1e-12, 0.0, 1e-12])
+def test_a_maximum_that_ties_with_the_observed_one_has_its_rank(moved: float) -> None:
+    """By hand: two rearrangements of four reach the largest size of the cortex, one of the voxels.
+
+    Smallest counts over the families are 1 of the identity, then 2, 2, 4: of the size in voxels one
+    of four is as small as 1, of that in mm2 three are as small as 2. The sum of areas of the other
+    rearrangement may differ by rounding.
+    """
+    space = TwoKinds()
+    corrections = Corrections("t", False, 1.0, None, space.families())
+    sizes = np.zeros(space.n_values)
+    sizes[:3], sizes[40:51] = 18.0, 11.0
+    least = np.where(np.arange(space.n_values) < 40, sizes * (1 - 1e-9), sizes)
+    null = {
+        "size_mm2": np.array([18.0 * (1 + moved), 12.0, 12.0]),
+        "size_voxels": np.array([6.0, 9.0, 6.0]),
+    }
+    p, _ = corrected_p_values({"size": sizes}, {"size": least}, null, corrections, None)
+    assert p["size"][:3].tolist() == [0.75] * 3
+    assert p["size"][40:51].tolist() == [0.25] * 11
 
 
 def test_families_weigh_the_same_whatever_their_unit() -> None:

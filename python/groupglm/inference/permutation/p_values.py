@@ -23,6 +23,7 @@ __all__ = ["corrected_p_values", "p_of_families"]
 
 
 def corrected_p_values(
+    maps: Mapping[str, Floats],
     least: Mapping[str, Floats],
     null: Mapping[str, Floats],
     corrections: Corrections,
@@ -30,7 +31,7 @@ def corrected_p_values(
 ) -> tuple[dict[str, Floats], dict[str, TailFit]]:
     """Compare what was observed with the maxima of rearranged data.
 
-    Shapes: `least` (n_voxels,), `null` (n_perm,); returns `p_value` (n_voxels,).
+    Shapes: `maps`, `least` (n_voxels,), `null` (n_perm,); returns `p_value` (n_voxels,).
     """
     p_value: dict[str, Floats] = {}
     tail_fit: dict[str, TailFit] = {}
@@ -39,7 +40,8 @@ def corrected_p_values(
     for name, observed in least.items():
         names = (name,) if name == corrections.letter else corrections.names_of(name)
         if len(names) > 1:
-            p_value[name] = _of_families(observed, [null[each] for each in names], corrections)
+            nulls = [null[each] for each in names]
+            p_value[name] = _of_families(maps[name], observed, nulls, corrections)
             if tail is not None:
                 warn_caller(
                     f"tail={tail!r} is not fitted to the maxima of {name}, which are of "
@@ -66,13 +68,30 @@ def _is_infinite(name: str, null: Floats, tail: Tail) -> bool:
     return n_infinite > 0
 
 
-def _of_families(observed: Floats, nulls: Sequence[Floats], corrections: Corrections) -> Floats:
+def _of_families(
+    observed: Floats, least: Floats, nulls: Sequence[Floats], corrections: Corrections
+) -> Floats:
     """Scatter the p-values of families into a row."""
     places = [family.places for family in corrections.families]
-    out = np.ones(len(observed))
-    for where, p in zip(places, p_of_families([observed[w] for w in places], nulls), strict=True):
+    values = [least[where] for where in places]
+    tied = [
+        _tied(null, observed[where], own)
+        for null, where, own in zip(nulls, places, values, strict=True)
+    ]
+    out = np.ones(len(least))
+    for where, p in zip(places, p_of_families(values, tied), strict=True):
         out[where] = p
     return out
+
+
+def _tied(null: Floats, observed: Floats, least: Floats) -> Floats:
+    """Make maxima that tie with the observed maximum equal to the least value that ties with it.
+
+    They then have its rank. Rounding may have moved them as far up as down.
+    """
+    lowest = np.fmax.reduce(least, initial=-np.inf)
+    highest = 2 * np.fmax.reduce(np.abs(observed), initial=0.0) - lowest
+    return np.where((null >= lowest) & (null <= highest), lowest, null)
 
 
 def p_of_families(least: Sequence[Floats], nulls: Sequence[Floats]) -> list[Floats]:

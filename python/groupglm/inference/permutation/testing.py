@@ -204,7 +204,7 @@ def permutation_test(
     )
     state = _run(task, state, options, resume if isinstance(resume, Path) else None)
     maps, least = _observed_maps(observed, corrections)
-    p_value, tail_fit = corrected_p_values(least, state.null, corrections, options.tail)
+    p_value, tail_fit = corrected_p_values(maps, least, state.null, corrections, options.tail)
     untested = None if presence is None else presence.untested
     if untested is not None:
         maps[kernel.letter][untested] = statistic[untested]
