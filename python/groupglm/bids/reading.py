@@ -248,7 +248,7 @@ def _glm(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], str | N
 
 
 def _unused(x: Sequence[str], formula: Any, where: str) -> list[str]:
-    """Return what of `X` a formula does not name; of an intercept and of patterns it need not."""
+    """Return the entries of `X` that a formula does not name, without intercepts and patterns."""
     from groupglm.design.formula.building import formula_columns
 
     columns: list[str] = []

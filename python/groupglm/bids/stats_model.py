@@ -167,7 +167,7 @@ class StatsModel:
         Parameters
         ----------
         columns : sequence of str
-            Those that the table has.
+            The columns of the table.
 
         Returns
         -------

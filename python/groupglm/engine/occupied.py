@@ -73,7 +73,7 @@ class Occupied:
 
     @classmethod
     def _within_half(cls, n_values: int, blocks: NDArray[np.bool_]) -> Occupied:
-        """Return those of some blocks, or of all where little would be left out."""
+        """Return the places of some blocks, or all places if little would be left out."""
         if 2 * np.count_nonzero(blocks) > len(blocks):
             blocks = np.ones_like(blocks)
         return cls(n_values, blocks)

@@ -204,7 +204,7 @@ class OccupiedAccumulator:
     Parameters
     ----------
     accumulator : Accumulator that spreads
-        Of the places that are occupied now.
+        The accumulator of the places that are occupied now.
     rows : OccupiedRows
         What is being read.
     """

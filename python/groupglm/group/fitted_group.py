@@ -40,13 +40,13 @@ class PartialZeros:
     Parameters
     ----------
     n_voxels : int
-        Of the mask.
+        Number of voxels of the mask.
     n_partial : int
-        Those where some images are exactly zero, and others have another value.
+        Number of voxels where some images are exactly zero, and others have another value.
     n_single : int
-        Those of them where one image alone has another value.
+        Number of those where only one image has another value.
     are_missing : bool
-        Whether the zeros were taken for missing values.
+        Whether the zeros counted as missing values.
     places : str, default="voxels"
         What places of the data are called.
     """

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a statistical map shows: thresholds, clusters, true discoveries.
 
-Everything here takes maps, as images or rows of values, whoever made them; nothing knows a model.
+The modules here take maps, as images or rows of values, from any program. They know no model; only
+`permutation` does, which has to fit one.
 """

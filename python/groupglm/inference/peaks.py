@@ -79,7 +79,7 @@ class Clusters:
     measures : list of k floats
         Their extents in the space's `measure_unit`.
     peaks : list of k Peaks
-        Of each cluster.
+        The peaks of each cluster.
     """
 
     labels: NDArray[np.int32]

@@ -84,7 +84,7 @@ class StatMap:
     def looks_like_p(self) -> bool:
         """Whether all values lie between 0 and 1, and are too many for z-values to do so.
 
-        Of a map that is known it need not be guessed.
+        False if something says what the map holds: then nothing has to be guessed.
         """
         tests = self.tests
         return (

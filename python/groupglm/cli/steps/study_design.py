@@ -43,7 +43,7 @@ class Study:
     design : pandas.DataFrame
         The row of each, with the labels as index.
     rank, df_residual : int
-        Of the design.
+        Rank and residual degrees of freedom of the design.
     contrasts : list of Contrast
         What is to be tested.
     left_out : tuple of str

@@ -34,7 +34,7 @@ class Factor:
     name : str
         The column, or the expression in one way of writing.
     tree : ast.expr or None
-        Of an expression.
+        The syntax tree of an expression; None for a column.
     """
 
     name: str

@@ -106,7 +106,7 @@ class Exchange:
         return logs
 
     def breaks_units(self, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Tell where a unit that is to be permuted has some rows present and some not.
+        """Tell in which patterns some rows of an exchangeable unit are present and others are not.
 
         Shapes: `present` (n_patterns, n); returns (n_patterns,).
         """

@@ -109,7 +109,7 @@ class OlsKernel:
     df : int
         Residual degrees of freedom.
     two_sided : bool
-        Of a t statistic.
+        Whether a t statistic is tested in both tails.
     """
 
     basis: Floats
@@ -209,11 +209,11 @@ class GroupedKernel:
     Parameters
     ----------
     parts : Partition
-        Of the design.
+        The design, split into effect and nuisance.
     groups : array of int, shape (n_images,)
         Which group of variance an image is in, from 0.
     two_sided : bool
-        Of a t statistic.
+        Whether a t statistic is tested in both tails.
     """
 
     parts: Partition

@@ -126,7 +126,7 @@ class PermutationState:
     Parameters
     ----------
     seed : int
-        That rearrangements are drawn from.
+        The seed of the rearrangements.
     test : dict of str
         Hashes of all else that the maxima depend on; see `fingerprints_of`.
     exhaustive : bool
@@ -173,7 +173,7 @@ class PermutationState:
         test : dict of str
             `fingerprints_of` the test that is to be continued.
         names : collection of str
-            Of the maxima that it takes.
+            Names of the maxima that the test needs.
 
         Raises
         ------

@@ -47,11 +47,11 @@ class VolumeMasking:
     Parameters
     ----------
     mask : image, path or None
-        The mask; None when it is to be found.
+        The mask; None if it has to be found.
     target_affine : array, shape (3, 3) or (4, 4), optional
-        Of the grid that images are brought to.
+        Affine of the grid to which images are resampled.
     target_shape : tuple of 3 ints, optional
-        Of that grid.
+        Shape of that grid.
     smoothing_fwhm : float or three floats, optional
         Full width at half maximum, in mm.
     zero_is_missing : bool, default=False

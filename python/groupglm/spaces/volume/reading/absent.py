@@ -24,9 +24,9 @@ class AbsentVolume(VolumeSource):
     Parameters
     ----------
     name : str
-        The image's.
+        The name of the image.
     grid : Grid
-        Of the fit.
+        The grid of the fit.
     saved_in : str
         The saved model that names the image.
     """

@@ -56,7 +56,7 @@ class ComputedVolume(VolumeSource):
 
     @property
     def nbytes_in_memory(self) -> float:
-        """Unknown, and large: whoever computes the image would have to travel."""
+        """Infinite: the size is not known, and what computes the image would have to travel too."""
         return math.inf
 
     def _stored_values(self) -> NDArray[Any]:
