@@ -228,6 +228,9 @@ class FakeKind:
     def said_by_map(self, given: Any) -> tuple[None, None]:
         return None, None
 
+    def how_to_mark(self, statistic: str) -> str:
+        return ""
+
 
 class ChainKind(FakeKind):
     def __init__(self, space: type[ChainSpace]) -> None:

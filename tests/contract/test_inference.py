@@ -30,12 +30,14 @@ from groupglm import (
 from groupglm._core import Neighbours
 from groupglm.inference.cluster_table import tabulate
 from groupglm.inference.labelling import keep_large_clusters, label_clusters
+from groupglm.inference.map_scale import MapScale, z_of_statistic
 from groupglm.inference.peaks import extremes, find_clusters
 from groupglm.inference.thresholds import survivors
 from groupglm.report.findings import find
 from groupglm.report.options import ReportOptions
 from groupglm.spaces import registry
 from groupglm.spaces.base import Space
+from groupglm.spaces.statistic import Statistic
 from groupglm.spaces.volume import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 from reference.meshes import areas_of, graph_of, neighbours_of, sphere
@@ -292,6 +294,18 @@ def test_a_chain_is_thresholded_by_its_tests(control: Any) -> None:
     wanted[np.flatnonzero(mask & ~np.isnan(z))[passes]] = z[mask & ~np.isnan(z)][passes]
     wanted[30] = np.nan
     np.testing.assert_array_equal(shown.data, wanted)
+
+
+@pytest.mark.parametrize("conflict", [None, "its name says that it is one of F statistics"])
+def test_only_a_kind_with_headers_is_told_to_write_one(conflict: str | None) -> None:
+    scale = MapScale(Statistic("t"), "its sidecar", conflict)
+    for space, said in (
+        (CHAIN.open_map(chain(chain_of_z(0)), "z")[1], False),
+        (VolumeSpace(Grid((60, 1, 1), np.eye(4))), True),
+    ):
+        with pytest.raises(ValueError, match="its sidecar says") as caught:
+            z_of_statistic("a map", chain_of_z(0), scale, space)
+        assert ("image.header.set_intent" in str(caught.value)) is said
 
 
 def closed_testing(p: NDArray[np.float64], chosen: set[int], alpha: float) -> int:

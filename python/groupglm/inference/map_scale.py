@@ -16,7 +16,7 @@ from groupglm.messages import arguments, either
 from groupglm.runtime.naming import counted
 from groupglm.runtime.sidecars import describes, read_json
 from groupglm.spaces.files import sidecar
-from groupglm.spaces.registry import kind_of
+from groupglm.spaces.registry import kind_of, kind_of_tag
 from groupglm.spaces.statistic import Statistic, number_of
 
 if TYPE_CHECKING:
@@ -194,10 +194,11 @@ def z_of_statistic(
     """
     statistic = scale.statistic
     if scale.conflict is not None:
+        how = kind_of_tag(space.tag).how_to_mark("z")
         raise ValueError(
             f"{name}: {scale.source} says that this is a map of {statistic.words}, but "
-            f"{scale.conflict}; correct the one that is wrong (a header by nibabel: "
-            "image.header.set_intent('z score'))"
+            f"{scale.conflict}; correct the one that is wrong"
+            + (f" (a header {how})" if how else "")
         )
     if statistic.kind == "z":
         return values, statistic
@@ -223,12 +224,12 @@ def _converted(
         z = _z_scores(values, df[0] if letter == "F" else None, df[-1])
     else:
         one, _ = space.place_words
-        numbers = "(df,)" if letter == "t" else "(df_numerator, df_residual)"
+        how = kind_of_tag(space.tag).how_to_mark(letter)
         raise scale.refuse(
             name,
             "its degrees of freedom are said neither by its sidecar nor by its header, or differ "
-            f"from {one} to {one} without a map of them beside it; write them by nibabel, "
-            f"image.header.set_intent('{letter.lower()} test', {numbers}), or ",
+            f"from {one} to {one} without a map of them beside it; "
+            + (f"write them {how}, or " if how else ""),
         )
     by_map = (
         "" if scale.degrees is None else f" by the degrees of freedom of {scale.degrees.path.name}"

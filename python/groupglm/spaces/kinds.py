@@ -139,6 +139,10 @@ class Kind(Protocol):
         """Return what the file of a map says about its values, and of which contrast they are."""
         ...
 
+    def how_to_mark(self, statistic: str) -> str:
+        """Say how a user makes a map say that it is of z, t or F; empty if its files cannot."""
+        ...
+
     def save(self, image: Any, path: Path) -> Path:
         """Save an image, whole or not at all."""
         ...

@@ -25,8 +25,9 @@ class Partition:
     Parameters
     ----------
     effect : array, shape (k, n_images)
-        Basis of the part of the design that the null hypothesis forbids, orthogonal to the nuisance.
-        With one row, the contrast's estimate is a positive multiple of its product with the data.
+        Basis of the part of the design that the null hypothesis forbids. It is orthogonal to the
+        nuisance. With one row, the contrast's estimate is a positive multiple of its product with
+        the data.
     nuisance : array, shape (q, n_images)
         Basis of the part that the null hypothesis allows.
     """

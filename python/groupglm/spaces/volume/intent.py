@@ -16,7 +16,7 @@ from groupglm.spaces.statistic import Statistic, valid_df
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
 
-__all__ = ["contrast_of", "descrip_of", "mark", "statistic_of_header"]
+__all__ = ["contrast_of", "descrip_of", "how_to_mark", "mark", "statistic_of_header"]
 
 _CODES = {"t": 3, "F": 4, "z": 5, "p": 22, "logp": 24, "label": 1002}
 _ESTIMATE = 1001  # of a parameter, which `intent_name` names
@@ -34,6 +34,16 @@ def mark(image: Nifti1Image, statistic: Statistic) -> None:
     name = "z of F" if statistic.of_f and statistic.kind == "z" else statistic.kind
     df = statistic.df if statistic.kind in ("t", "F") else ()
     image.header.set_intent(code, df, name[:_NAME_BYTES])  # type: ignore[no-untyped-call]
+
+
+def how_to_mark(statistic: str) -> str:
+    """Say how a user writes that a map is of z, t or F into its header."""
+    intent = {
+        "z": "'z score'",
+        "t": "'t test', (df,)",
+        "F": "'f test', (df_numerator, df_residual)",
+    }[statistic]
+    return f"by nibabel, image.header.set_intent({intent})"
 
 
 def statistic_of_header(header: Any) -> Statistic | None:

@@ -26,7 +26,7 @@ from groupglm.runtime.json_facts import (
 )
 from groupglm.spaces.base import Source
 from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
-from groupglm.spaces.volume.intent import descrip_of
+from groupglm.spaces.volume.intent import descrip_of, how_to_mark
 from groupglm.spaces.volume.maps import (
     differs_from_background,
     inside_mask,
@@ -52,6 +52,7 @@ __all__ = [
     "file_of",
     "foreign_space",
     "holds",
+    "how_to_mark",
     "inside_mask",
     "load_space",
     "masking",
