@@ -3,16 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "models/voxel_runs.hpp"
+#include "non_finite.hpp"
 
 namespace groupglm {
 
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // What is asked of every voxel, and the hypothesis over the design's scaled columns.
 struct Question {
@@ -114,11 +112,11 @@ void fill_nan(const Task& task, Index first, Index count, Index n_rows) {
 ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
                                  const MatrixXd& contrast, StatType type,
                                  const ContrastOutputs& out, int n_threads) {
-  VectorXd variance(state.n_voxels());
-  // The sums of squares lie where the z-scores, which come last, will.
+  // The sums of squares lie where the z-scores will, which come last, and the variances in the
+  // voxels' own scales where p will.
   const Array rss(out.z_score, state.n_voxels());
   scaled_rss(state, design, rss, n_threads);
-  const Task task{state, type, out, rss, variance.data()};
+  const Task task{state, type, out, rss, out.p_value};
   const Factor shared_factor = factorize(state.r(), design);
   const Index rank = contrast_rank(contrast, design);
   const Question question{contrast, type, design.scale, rank,
@@ -150,7 +148,7 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
 
   const NullDistribution null{type, static_cast<double>(rank), shared_df,
                               state.has_missing() ? own_df.data() : nullptr};
-  test_statistics(null, out.stat, variance.data(), state.n_voxels(),
+  test_statistics(null, out.stat, task.variance, state.n_voxels(),
                   {out.stat, out.p_value, out.z_score}, n_threads);
   return {rank, df_complete};
 }

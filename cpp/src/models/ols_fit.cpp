@@ -3,16 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "groupglm/parallel.hpp"
 #include "models/voxel_runs.hpp"
+#include "non_finite.hpp"
 
 namespace groupglm {
 
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // A basis (q, q or q - 1) of the part of w that counts towards the total sum of squares: all of it,
 // or all but the direction of the constant.

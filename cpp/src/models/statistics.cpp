@@ -11,13 +11,12 @@
 
 #include "groupglm/parallel.hpp"
 #include "groupglm/special/tails.hpp"
+#include "non_finite.hpp"
 
 namespace groupglm {
 
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Places of a task: their statistics and degrees of freedom stay in the first cache.
 constexpr Index kTaskPlaces = 1024;
 // t and F differ from their limits by a share of 1 / df: beyond this they are the limits.
@@ -168,6 +167,25 @@ double statistic(double effect, double scale) {
   return effect == 0.0 ? 0.0 : std::copysign(kInfinity, effect);
 }
 
+using Values = Eigen::Map<const Eigen::ArrayXd>;
+
+// The statistics of places side by side, as vectors. False, and nothing is done, unless all have
+// degrees of freedom and a variance above zero: nearly always.
+bool divide_all(const NullDistribution& null, const Values& effect, const Values& variance,
+                Index first, Eigen::Map<Eigen::ArrayXd> stat) {
+  const bool has_df = null.df == nullptr ? null.df_common > 0.0
+                                         : (Values(null.df + first, stat.size()) > 0.0).all();
+  const bool is_t = null.type == StatType::t;
+  const double factor = is_t ? 1.0 : null.rank;
+  if (!has_df || !(variance * factor > 0.0).all()) return false;
+  if (is_t) {
+    stat = effect / variance.sqrt();
+  } else {
+    stat = effect / (variance * factor);
+  }
+  return true;
+}
+
 }  // namespace
 
 void tail_probabilities(const NullDistribution& null, const double* stat, Index n, double* p_value,
@@ -181,15 +199,25 @@ void tail_probabilities(const NullDistribution& null, const double* stat, Index 
 void test_statistics(const NullDistribution& null, const double* effect, const double* variance,
                      Index n, const StatisticOutputs& out, int n_threads) {
   for_tasks(null, n, n_threads, [&](const auto& tails, Index first, Index count) {
-    const bool is_t = null.type == StatType::t;
-    for (Index i = first; i < first + count; ++i) {
-      const double df = null.df == nullptr ? null.df_common : null.df[i];
-      const double scale = is_t ? std::sqrt(variance[i]) : variance[i] * null.rank;
-      out.stat[i] = df > 0.0 ? statistic(effect[i], scale) : kNaN;
+    double* const p_value = out.p_value + first;
+    double* const z_score = out.z_score + first;
+    if (divide_all(null, Values(effect + first, count), Values(variance + first, count), first,
+                   {out.stat + first, count})) {
+      tails.fill(out.stat + first, first, count, p_value, z_score);
+      return;
     }
-    tails.fill(out.stat + first, first, count, out.p_value + first, out.z_score + first);
-    for (Index i = first; i < first + count; ++i) {
-      if (out.stat[i] == 0.0 && variance[i] == 0.0) out.z_score[i] = 0.0;
+    std::array<bool, kTaskPlaces> is_constant;  // the variances may lie where p goes
+    for (Index i = 0; i < count; ++i) {
+      const Index at = first + i;
+      const double df = null.df == nullptr ? null.df_common : null.df[at];
+      const double scale =
+          null.type == StatType::t ? std::sqrt(variance[at]) : variance[at] * null.rank;
+      out.stat[at] = df > 0.0 ? statistic(effect[at], scale) : kNaN;
+      is_constant[static_cast<std::size_t>(i)] = out.stat[at] == 0.0 && variance[at] == 0.0;
+    }
+    tails.fill(out.stat + first, first, count, p_value, z_score);
+    for (Index i = 0; i < count; ++i) {
+      if (is_constant[static_cast<std::size_t>(i)]) z_score[i] = 0.0;
     }
   });
 }

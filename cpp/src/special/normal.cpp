@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cmath>
-#include <limits>
 
 #include "groupglm/special/tails.hpp"
+#include "non_finite.hpp"
 #include "special/tail_pieces.hpp"
 
 namespace groupglm {
 
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kSqrtHalf = 0.70710678118654752440;
 constexpr double kSqrtTwoPi = 2.50662827463100050242;
 constexpr double kLogQuarter = -1.38629436111989061883;

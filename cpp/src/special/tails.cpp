@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 #include <string>
 
+#include "non_finite.hpp"
 #include "special/lane_functions.hpp"
 #include "special/tail_pieces.hpp"
 #include "special/tail_table.hpp"
@@ -18,8 +18,6 @@ namespace {
 using detail::TailTable;
 
 constexpr int kBatch = TailTable::kBatch;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 // Below a quarter a tail gives its z by its logarithm, above by the probability around the median.
 constexpr double kQuarter = 0.25;
 // Statistics within [1 / kLargest, kLargest] neither over- nor underflow when squared and scaled.

@@ -50,10 +50,10 @@ void tail_probabilities(const NullDistribution& null, const double* stat, Index 
                         double* z_score, int n_threads);
 
 /// Statistics, p and z. effect (n) is the effect for t and the sum of squares for F; out.stat may
-/// be the same memory. Where the degrees of freedom are not above zero all three are NaN, and so
-/// they are where the variance is negative or NaN. A variance of zero gives a statistic of 0 when
-/// the effect is zero too, and then z = 0, for nothing speaks for an effect and nothing against it;
-/// else an infinite one.
+/// be the same memory, and out.p_value that of variance (n). Where the degrees of freedom are not
+/// above zero all three are NaN, and so they are where the variance is negative or NaN. A variance
+/// of zero gives a statistic of 0 when the effect is zero too, and then z = 0, for nothing speaks
+/// for an effect and nothing against it; else an infinite one.
 void test_statistics(const NullDistribution& null, const double* effect, const double* variance,
                      Index n, const StatisticOutputs& out, int n_threads);
 
