@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "bindings.hpp"
-#include "groupglm/loops/projection.hpp"
+#include "groupglm/loops/inner_loops.hpp"
 #include "groupglm/parallel.hpp"
 
 namespace groupglm {
@@ -49,12 +49,12 @@ std::string supported_level() {
 void register_build_info(py::module_& module) {
   // The capsule's module stays loaded as long as the process: Python never unloads one.
   const auto use = [](const py::capsule& capsule) {
-    if (capsule.name() == nullptr || std::strcmp(capsule.name(), kProjectionCapsule) != 0) {
-      throw py::value_error("not the loops of a projection");
+    if (capsule.name() == nullptr || std::strcmp(capsule.name(), kLoopsCapsule) != 0) {
+      throw py::value_error("not the inner loops of a module of the core");
     }
-    use_projection_loops(*capsule.get_pointer<const ProjectionLoops>());
+    use_inner_loops(*capsule.get_pointer<const InnerLoops>());
   };
-  module.def("use_projection_loops", use, py::arg("loops"));
+  module.def("use_inner_loops", use, py::arg("loops"));
   module.def("supported_level", &supported_level);
   module.def("max_threads", [] { return resolve_threads(0); });
   const char* doc = R"(Say how the compiled core in use was built, for a bug report.
@@ -75,7 +75,7 @@ Examples
   const auto build_info = [] {
     py::dict info;
     info["compiler"] = compiler();
-    info["level"] = projection_loops().level;
+    info["level"] = inner_loops().level;
     info["openmp_threads"] = resolve_threads(0);
     info["eigen"] = eigen_version();
     return info;

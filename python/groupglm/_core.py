@@ -2,8 +2,8 @@
 """The compiled core, in the build for this processor.
 
 A package holds an extension module with all of the core for two levels of the x86-64 instruction
-set, ``baseline`` and ``v3``. A third module has, for ``v4``, the inner loops of the OLS update and
-of permutations, which gain most from it. The highest level that the processor runs is taken; the
+set, ``baseline`` and ``v3``. A third module has, for ``v4``, the inner loops of fits, permutations
+and smoothing, which gain most from it. The highest level that the processor runs is taken; the
 environment variable ``GROUPGLM_CPU_LEVEL`` (``baseline``, ``v3`` or ``v4``) forces a lower one.
 """
 
@@ -32,7 +32,7 @@ def _load(level: str) -> ModuleType:
     if level != "v4":
         return importlib.import_module(f"groupglm._core_{level}")
     module = importlib.import_module("groupglm._core_v3")
-    module.use_projection_loops(importlib.import_module("groupglm._core_v4").projection_loops)
+    module.use_inner_loops(importlib.import_module("groupglm._core_v4").inner_loops)
     return module
 
 

@@ -38,7 +38,7 @@ def test_no_name_of_the_core_is_forgotten() -> None:
 @pytest.mark.parametrize("name", calls())
 def test_the_right_arguments_are_right(name: str) -> None:
     function, right = calls()[name]
-    if name == "use_projection_loops":
+    if name == "use_inner_loops":
         assert core_doors.attempt(function, right)
     else:
         function(*right)

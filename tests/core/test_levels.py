@@ -47,7 +47,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 
 def test_every_name_of_the_core_is_compared(baseline: dict[str, list[Any]]) -> None:
     compared = {name.partition(" ")[2] for name, values in baseline.items() if values}
-    of_the_build = {"build_info", "max_threads", "supported_level", "use_projection_loops"}
+    of_the_build = {"build_info", "max_threads", "supported_level", "use_inner_loops"}
     assert set(core_doors.calls()) - of_the_build <= compared
 
 

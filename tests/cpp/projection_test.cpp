@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
 #include <vector>
 
 #include "reference_ols.hpp"
@@ -120,18 +119,6 @@ TEST_CASE_TEMPLATE("project_panel takes rows in and gives products and sums of s
       }
     }
   }
-}
-
-TEST_CASE("the loops in use are the own ones until others are given") {
-  const groupglm::ProjectionLoops own = groupglm::own_projection_loops();
-  const bool own_in_use = groupglm::projection_loops().residual == own.residual;
-  CHECK(own_in_use);
-  CHECK(std::string(own.level) == "baseline");
-  groupglm::ProjectionLoops others = own;
-  others.level = "others";
-  groupglm::use_projection_loops(others);
-  CHECK(std::string(groupglm::projection_loops().level) == "others");
-  groupglm::use_projection_loops(own);
 }
 
 TEST_CASE("residual_panel sums the squares of residuals") {

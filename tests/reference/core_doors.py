@@ -138,7 +138,7 @@ def calls() -> dict[str, Call]:
             _core.f_statistics,
             [np.abs(stat), np.ones_like(stat), 2.0, freedom, THREADS],
         ),
-        "use_projection_loops": (_core.use_projection_loops, [None]),  # a capsule, of v4's module
+        "use_inner_loops": (_core.use_inner_loops, [None]),  # a capsule, of v4's module
     }
 
 

@@ -43,7 +43,7 @@ def arrays(value: Any) -> Iterator[Any]:
 def small_calls() -> Iterator[tuple[str, Any]]:
     """Yield what each name of the core returns, and its arguments, which some change."""
     for name, (function, arguments) in core_doors.calls().items():
-        if name not in ("build_info", "max_threads", "supported_level", "use_projection_loops"):
+        if name not in ("build_info", "max_threads", "supported_level", "use_inner_loops"):
             yield name, (function(*arguments), arguments)
 
 

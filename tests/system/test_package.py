@@ -203,8 +203,8 @@ for level, module in modules.items():
     module.level = level
     module.supported_level = lambda: sys.argv[1]
 # The wider loops are named for their level, and handed to the module of everything else.
-modules["v4"].projection_loops = "v4"
-modules["v3"].use_projection_loops = lambda loops: setattr(modules["v3"], "level", loops)
+modules["v4"].inner_loops = "v4"
+modules["v3"].use_inner_loops = lambda loops: setattr(modules["v3"], "level", loops)
 try:
     from groupglm import _core
     print(_core.level)
@@ -261,5 +261,5 @@ def test_only_the_loops_of_a_projection_are_taken() -> None:
     # A capsule of something else would be called as if it were code.
     from datetime import datetime_CAPI
 
-    with pytest.raises(ValueError, match="not the loops of a projection"):
-        _core.use_projection_loops(datetime_CAPI)
+    with pytest.raises(ValueError, match="not the inner loops of a module"):
+        _core.use_inner_loops(datetime_CAPI)

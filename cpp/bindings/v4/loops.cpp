@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The inner loops of the OLS update and of permutations for processors with AVX-512.
+// The inner loops of fits, permutations and smoothing for processors with AVX-512.
 //
 // The extension module is of its own, so that no inline function compiled for AVX-512 can be linked
 // into what other processors run. It offers plain function pointers; _core.py hands them to the
@@ -7,7 +7,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "groupglm/loops/projection.hpp"
+#include "groupglm/loops/inner_loops.hpp"
 
 namespace {
 
@@ -24,11 +24,11 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT,
 }  // namespace
 
 PyMODINIT_FUNC PyInit__core_v4() {
-  static groupglm::ProjectionLoops loops = groupglm::own_projection_loops();
+  static groupglm::InnerLoops loops = groupglm::own_inner_loops();
   PyObject* const module = PyModule_Create(&definition);
   if (module == nullptr) return nullptr;
-  PyObject* const capsule = PyCapsule_New(&loops, groupglm::kProjectionCapsule, nullptr);
-  if (capsule == nullptr || PyModule_AddObject(module, "projection_loops", capsule) != 0) {
+  PyObject* const capsule = PyCapsule_New(&loops, groupglm::kLoopsCapsule, nullptr);
+  if (capsule == nullptr || PyModule_AddObject(module, "inner_loops", capsule) != 0) {
     Py_XDECREF(capsule);
     Py_DECREF(module);
     return nullptr;

@@ -187,9 +187,4 @@ void multiply_panel(const double* rows, Index n_rows, Index n, const double* y, 
   for (; r < n_rows; ++r) multiply_some<1>(rows + r * n, n, y, out + r * kPanel);
 }
 
-ProjectionLoops own_projection_loops() {
-  return {GROUPGLM_LEVEL, &project_panel<float>, &project_panel<double>, &residual_panel,
-          &multiply_panel};
-}
-
 }  // namespace groupglm

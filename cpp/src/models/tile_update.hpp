@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "groupglm/loops/projection.hpp"
+#include "groupglm/loops/inner_loops.hpp"
 #include "groupglm/models/ols_state.hpp"
 
 namespace groupglm {
@@ -134,8 +134,8 @@ inline void add_residuals(const Block& block, Index panel, Workspace& ws) {
   for (Index k = 0; k < ws.q; ++k) added -= PanelRow(ws.w_next.data() + k * kPanel).square();
   if ((added < kResidualGuard * total).any()) {
     PanelRow exact(ws.scratch.data() + kPanel);
-    projection_loops().residual(block.q.data(), block.n_rows(), ws.q, ws.packed.data(),
-                                ws.w_next.data(), exact.data());
+    inner_loops().residual(block.q.data(), block.n_rows(), ws.q, ws.packed.data(), ws.w_next.data(),
+                           exact.data());
     added = (added < kResidualGuard * total).select(exact, added).eval();
   }
   PanelRow(ws.rss.data() + panel * kPanel) += added;
@@ -163,12 +163,12 @@ void advance_panel(const Block& block, Index panel, const DataView<Scalar>& rows
   double* y = ws.packed.data();
   if (rows.voxel_stride == 1 && rows.n_voxels == kPanel) {
     const PanelSource<Scalar> source{rows.data, rows.row_stride, rows.n_rows};
-    projection_loops().project(block.q.data(), block.n_prior, ws.q, source, ws.shift.data(), ahead,
-                               y, ws.w_next.data(), ws.scratch.data());
+    inner_loops().project(block.q.data(), block.n_prior, ws.q, source, ws.shift.data(), ahead, y,
+                          ws.w_next.data(), ws.scratch.data());
   } else {
     gather_rows(rows, ws.shift.data(), y + block.n_prior * kPanel);
-    projection_loops().project(block.q.data(), block.n_rows(), ws.q, PanelSource<Scalar>(),
-                               ws.shift.data(), ahead, y, ws.w_next.data(), ws.scratch.data());
+    inner_loops().project(block.q.data(), block.n_rows(), ws.q, PanelSource<Scalar>(),
+                          ws.shift.data(), ahead, y, ws.w_next.data(), ws.scratch.data());
   }
   add_residuals(block, panel, ws);
   for (Index k = 0; k < ws.q; ++k) {

@@ -5,11 +5,11 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <vector>
 
 #include "groupglm/models/design.hpp"
+#include "non_finite.hpp"
 
 namespace groupglm {
 
@@ -39,7 +39,7 @@ class GroupWeights {
     const Index q = factors_.front().cols() - n_effect_;
     VectorXd start = VectorXd::Zero(q);
     MatrixXd free = MatrixXd::Identity(q, q);
-    if (!equations(b, weights, start, free)) return std::numeric_limits<double>::infinity();
+    if (!equations(b, weights, start, free)) return kInfinity;
     return least(b, weights, start, free);
   }
 

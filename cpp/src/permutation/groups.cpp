@@ -60,10 +60,10 @@ class Grouped {
     double* const sums = workspace.products.data() + model_.n_groups * model_.rank * kPanel;
     for (Index b = 0; b < rows_.n_permutations; ++b) {
       const Index n_rows = model_.n_groups * model_.rank;
-      projection_loops().multiply(rows_.products + b * n_rows * n_, n_rows, n_, workspace.y.data(),
-                                  workspace.products.data());
-      projection_loops().multiply(rows_.members + b * model_.n_groups * n_, model_.n_groups, n_,
-                                  squares.data(), sums);
+      inner_loops().multiply(rows_.products + b * n_rows * n_, n_rows, n_, workspace.y.data(),
+                             workspace.products.data());
+      inner_loops().multiply(rows_.members + b * model_.n_groups * n_, model_.n_groups, n_,
+                             squares.data(), sums);
       const bool unsigned_t = model_.model.n_effect == 1 && model_.model.two_sided;
       for (Index v = 0; v < count; ++v) {
         const bool live = workspace.live[static_cast<std::size_t>(v)];
@@ -112,7 +112,7 @@ class Grouped {
     for (Index g = 0; g < model_.n_groups; ++g) {
       small.weights[g] = small.rss[g] > std::max(rounding, kSmallestRss)
                              ? model_.freedom[g] / small.rss[g]
-                             : std::numeric_limits<double>::infinity();
+                             : kInfinity;
       small.gram += small.weights[g] * gram(g);
     }
     return value_of(small);

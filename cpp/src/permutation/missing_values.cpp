@@ -162,8 +162,8 @@ class Present {
       for (Index i = 0; i < n_now; ++i) {
         fill_rows(b + i, n, n_rows, space, space.rows.data() + i * n_rows * n);
       }
-      projection_loops().multiply(space.rows.data(), n_now * n_rows, n, space.panel.y.data(),
-                                  space.panel.products.data());
+      inner_loops().multiply(space.rows.data(), n_now * n_rows, n, space.panel.y.data(),
+                             space.panel.products.data());
       for (Index i = 0; i < n_now; ++i) {
         const PermutedProducts products{space.rows.data() + i * n_rows * n,
                                         space.panel.products.data() + i * n_rows * kPanel, k(),

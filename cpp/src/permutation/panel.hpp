@@ -9,11 +9,12 @@
 #include <optional>
 #include <vector>
 
-#include "groupglm/loops/projection.hpp"
+#include "groupglm/loops/inner_loops.hpp"
 #include "groupglm/parallel.hpp"
 #include "groupglm/permutation/permutation.hpp"
 #include "models/voxel_runs.hpp"
 #include "models/voxel_scales.hpp"
+#include "non_finite.hpp"
 
 namespace groupglm {
 
@@ -23,8 +24,7 @@ using PanelColumns = std::array<bool, kPanel>;
 // Panels a task: enough that handing one out costs nothing beside its work.
 inline constexpr Index kTaskPanels = 8;
 
-inline constexpr double kNone = -std::numeric_limits<double>::infinity();
-inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kNone = -kInfinity;
 
 /// A thread's memory: y (n, kPanel), and products (n_products, kPanel).
 struct PermutationWorkspace {
@@ -42,7 +42,7 @@ struct PermutationWorkspace {
 inline void take_off(const Eigen::Map<const RowMatrix>& basis, double* y, double* products) {
   if (basis.rows() == 0) return;
   for (int pass = 0; pass < 2; ++pass) {
-    projection_loops().multiply(basis.data(), basis.rows(), basis.cols(), y, products);
+    inner_loops().multiply(basis.data(), basis.rows(), basis.cols(), y, products);
     for (Index i = 0; i < basis.cols(); ++i) {
       Eigen::Map<Panel> row(y + i * kPanel);
       for (Index j = 0; j < basis.rows(); ++j) {

@@ -2,7 +2,6 @@
 #include "groupglm/permutation/permutation.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "permutation/panel.hpp"
 
@@ -25,8 +24,8 @@ class Permuted {
     for (Index b = 0; b < rows_.n_permutations; b += at_once) {
       const Index n_now = std::min(at_once, rows_.n_permutations - b);
       const double* const rows = rows_.data + b * rows_.n_rows * n_;
-      projection_loops().multiply(rows, n_now * rows_.n_rows, n_, workspace.y.data(),
-                                  workspace.products.data());
+      inner_loops().multiply(rows, n_now * rows_.n_rows, n_, workspace.y.data(),
+                             workspace.products.data());
       for (Index i = 0; i < n_now; ++i) {
         const PermutedProducts products{rows + i * rows_.n_rows * n_,
                                         workspace.products.data() + i * rows_.n_rows * kPanel,

@@ -8,19 +8,15 @@
 #include <stdexcept>
 #include <string>
 
+#include "groupglm/loops/convolution.hpp"
+#include "groupglm/loops/inner_loops.hpp"
 #include "groupglm/parallel.hpp"
-#include "loops/lanes.hpp"
 
 namespace groupglm {
 
 namespace {
 
 using Eigen::Index;
-
-// Registers of outputs worked on together: enough sums under way to hide how long an addition
-// takes, few enough for the register file.
-constexpr int kSums = 4;
-constexpr Index kStrip = Index{kLane} * kSums;
 
 // Values of a plane that are smoothed together along the third axis. A plane is one run of memory,
 // so a run of columns need not end where a row does. The 15 rows that a kernel of radius 7 works on
@@ -42,25 +38,8 @@ struct Kernel {
   Index radius() const { return static_cast<Index>(half.size()) - 1; }
 };
 
-// Rows of `width` values, `pitch` apart: a row's own place is `at`, its neighbours lie before and
-// after it. The smallest weights come first, so that little is lost where the sum is still small.
-void convolve(const double* at, Index pitch, const Kernel& kernel, Index width, double* out) {
-  const double* half = kernel.half.data();
-  const Index radius = kernel.radius();
-  for (Index v = 0; v < width; v += kStrip) {
-    Lane sum[kSums];
-    for (auto& lane : sum) lane.setZero();
-    const double* below = at + v - radius * pitch;
-    const double* above = at + v + radius * pitch;
-    for (Index k = radius; k > 0; --k, below += pitch, above -= pitch) {
-      for (int l = 0; l < kSums; ++l) {
-        sum[l] += half[k] * (LaneMap(below + l * kLane) + LaneMap(above + l * kLane));
-      }
-    }
-    for (int l = 0; l < kSums; ++l) {
-      LaneOut(out + v + l * kLane) = sum[l] + half[0] * LaneMap(at + v + l * kLane);
-    }
-  }
+void convolve_rows(const double* at, Index pitch, const Kernel& kernel, Index width, double* out) {
+  inner_loops().convolve(at, pitch, kernel.half.data(), kernel.radius(), width, out);
 }
 
 // Continues n rows (of `width` values, `pitch` apart) by their mirror images, `radius` to each
@@ -120,14 +99,14 @@ class Slice {
       double* line = line_.data() + x_.radius();
       std::transform(values + j * nx_, values + (j + 1) * nx_, line, read);
       mirror(line, nx_, 1, x_.radius(), 1);
-      convolve(line, 1, x_, pitch_, rows + j * pitch_);
+      convolve_rows(line, 1, x_, pitch_, rows + j * pitch_);
     }
     mirror(rows, ny_, pitch_, y_.radius(), pitch_);
   }
 
   /// Row j of the result, until the next call.
   const double* row(Index j) {
-    convolve(rows_.data() + (y_.radius() + j) * pitch_, pitch_, y_, pitch_, out_.data());
+    convolve_rows(rows_.data() + (y_.radius() + j) * pitch_, pitch_, y_, pitch_, out_.data());
     return out_.data();
   }
 
@@ -157,7 +136,7 @@ class ColumnRun {
   }
 
   const double* row(Index k) {
-    convolve(rows_.data() + (z_.radius() + k) * kColumns, kColumns, z_, kColumns, out_.data());
+    convolve_rows(rows_.data() + (z_.radius() + k) * kColumns, kColumns, z_, kColumns, out_.data());
     return out_.data();
   }
 

@@ -53,44 +53,4 @@ void residual_panel(const double* q, Eigen::Index n_rows, Eigen::Index n_columns
 void multiply_panel(const double* rows, Eigen::Index n_rows, Eigen::Index n, const double* y,
                     double* out);
 
-/// The three loops as function pointers, so that those compiled for a wider instruction set can
-/// take the place of a module's own. Plain data: it crosses from one extension module to another.
-struct ProjectionLoops {
-  template <typename Scalar>
-  using Project = void(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
-                       const PanelSource<Scalar>& source, const double* shift, const Ahead& ahead,
-                       double* y, double* w, double* total);
-
-  const char* level;  // of the instruction set
-  Project<float>* project_float;
-  Project<double>* project_double;
-  void (*residual)(const double* q, Eigen::Index n_rows, Eigen::Index n_columns, const double* y,
-                   const double* w, double* rss);
-  void (*multiply)(const double* rows, Eigen::Index n_rows, Eigen::Index n, const double* y,
-                   double* out);
-
-  void project(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
-               const PanelSource<float>& source, const double* shift, const Ahead& ahead, double* y,
-               double* w, double* total) const {
-    project_float(q, n_prior, n_columns, source, shift, ahead, y, w, total);
-  }
-  void project(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
-               const PanelSource<double>& source, const double* shift, const Ahead& ahead,
-               double* y, double* w, double* total) const {
-    project_double(q, n_prior, n_columns, source, shift, ahead, y, w, total);
-  }
-};
-
-/// What a Python capsule with a pointer to ProjectionLoops is called.
-inline constexpr char kProjectionCapsule[] = "groupglm.projection_loops";
-
-/// The loops that were compiled together with this function.
-ProjectionLoops own_projection_loops();
-
-/// The loops in use: the own ones, unless others were given.
-const ProjectionLoops& projection_loops();
-
-/// Uses other loops from now on; to be called before any thread runs them.
-void use_projection_loops(const ProjectionLoops& loops);
-
 }  // namespace groupglm
