@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "groupglm/graph/local_maxima.hpp"
 #include "groupglm/graph/map_rows.hpp"
 #include "groupglm/graph/neighbours.hpp"
 #include "groupglm/graph/place_weights.hpp"
@@ -180,6 +181,19 @@ Matrix enhanced_maxima(const py::array_t<Scalar>& stats, const Neighbours& neigh
 }
 
 template <typename Scalar>
+Contiguous<std::int32_t> maxima_among_neighbours(const Contiguous<Scalar>& stat,
+                                                 const Contiguous<std::int32_t>& labels,
+                                                 const Neighbours& neighbours, int n_threads) {
+  check_map(stat, neighbours);
+  check(labels.ndim() == 1 && labels.size() == stat.size(), "labels must have the map's shape");
+  Contiguous<std::int32_t> out(stat.size());
+  std::int32_t* const view = out.mutable_data();
+  const py::gil_scoped_release unlocked;
+  local_maxima(stat.data(), labels.data(), neighbours, view, n_threads);
+  return out;
+}
+
+template <typename Scalar>
 void register_maps(py::module_& module) {
   module.def("label_clusters", &label<Scalar>, py::arg("stat").noconvert(), py::arg("neighbours"),
              py::arg("threshold"), py::arg("two_sided"),
@@ -187,6 +201,8 @@ void register_maps(py::module_& module) {
   module.def("cluster_maxima", &maxima<Scalar>, py::arg("stats").noconvert(), py::arg("neighbours"),
              py::arg("threshold"), py::arg("two_sided"), py::arg("n_threads"),
              py::arg("weights").noconvert() = py::none());
+  module.def("local_maxima", &maxima_among_neighbours<Scalar>, py::arg("stat").noconvert(),
+             py::arg("labels").noconvert(), py::arg("neighbours"), py::arg("n_threads"));
   module.def("tfce", &enhance<Scalar>, py::arg("stat").noconvert(), py::arg("neighbours"),
              py::arg("extent_power"), py::arg("height_power"), py::arg("two_sided"),
              py::arg("n_steps"), py::arg("weights").noconvert() = py::none());

@@ -158,6 +158,9 @@ def cluster_maxima(
     n_threads: int,
     weights: _Floats | None,
 ) -> tuple[NDArray[np.int64] | _Floats, _Floats]: ...
+def local_maxima(
+    stat: _Data, labels: NDArray[np.int32], neighbours: Neighbours, n_threads: int
+) -> NDArray[np.int32]: ...
 def tfce(
     stat: _Data,
     neighbours: Neighbours,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -90,3 +90,22 @@ def test_a_threshold_is_strict_and_compared_in_double() -> None:
                 assert np.count_nonzero(labels) == count
     above = np.full(3, np.finfo(np.float32).max)
     assert _core.label_clusters(above, neighbours, 1e300, True)[1].size == 0
+
+
+@given(volumes(), st.sampled_from(CONNECTIVITIES), st.sampled_from(DTYPES), st.integers(1, 3))
+def test_local_maxima_are_those_of_the_definition(
+    volume: Floats, connectivity: int, dtype: type, n_labels: int
+) -> None:
+    space = space_of(volume)
+    stat: NDArray[Any] = row_of(volume, space).astype(dtype)
+    labels = (np.arange(volume.size, dtype=np.int32) // 5 % n_labels).reshape(volume.shape)
+    found = _core.local_maxima(stat, row_of(labels, space), space.neighbours(connectivity), 2)
+    held = volume.astype(dtype).astype(float)
+    wanted = reference.local_maxima(held, labels.astype(np.int64), connectivity)
+    np.testing.assert_array_equal(found, row_of(wanted, space))
+
+
+def test_local_maxima_refuse_labels_of_another_shape() -> None:
+    neighbours = VolumeSpace(Grid((3, 1, 1), np.eye(4))).neighbours(26)
+    with pytest.raises(ValueError, match="labels must have the map's shape"):
+        _core.local_maxima(np.zeros(3), np.zeros(2, np.int32), neighbours, 1)

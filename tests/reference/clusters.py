@@ -55,6 +55,19 @@ def clusters(
     return labels, sizes, masses, n_positive
 
 
+def local_maxima(volume: FloatArray, labels: IntArray, connectivity: int) -> IntArray:
+    """How many neighbours of its label are equal to each voxel, -1 where one of them is larger."""
+    steps = np.argwhere(ndimage.generate_binary_structure(3, RANK[connectivity])) - 1
+    found = np.full(volume.shape, -1, np.int64)
+    for at in np.ndindex(volume.shape):
+        others = steps + at
+        inside = ((others >= 0) & (others < volume.shape)).all(axis=1)
+        own = [tuple(other) for other in others[inside] if labels[tuple(other)] == labels[at]]
+        if not np.isnan(volume[at]) and not any(volume[other] > volume[at] for other in own):
+            found[at] = sum(volume[other] == volume[at] for other in own) - 1  # less itself
+    return found
+
+
 def _both_signs(volume: FloatArray, two_sided: bool) -> list[tuple[int, FloatArray]]:
     values = np.nan_to_num(volume)
     return [(1, np.maximum(values, 0)), (-1, np.maximum(-values, 0))][: 2 if two_sided else 1]

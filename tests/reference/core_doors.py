@@ -123,6 +123,10 @@ def calls() -> dict[str, Call]:
         "smooth_volume": (_core.smooth_volume, [stat.copy(), (5, 7, 2), (1.0, 0.0, 2.0), THREADS]),
         "label_clusters": (_core.label_clusters, [stat, neighbours(), 1.0, True, areas]),
         "cluster_maxima": (_core.cluster_maxima, [maps, neighbours(), 1.0, True, THREADS, areas]),
+        "local_maxima": (
+            _core.local_maxima,
+            [stat, np.arange(V, dtype=np.int32) // 35, neighbours(), THREADS],
+        ),
         "tfce": (_core.tfce, [stat, neighbours(), 0.5, 2.0, True, 100, areas]),
         "tfce_maxima": (_core.tfce_maxima, [maps, neighbours(), 0.5, 2.0, True, 0, THREADS, areas]),
         "permuted_statistics": (

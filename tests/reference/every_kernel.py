@@ -77,6 +77,9 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
     out = groupglm.permuted_ols(X[:, 1:3], Y, n_perm=60, random_state=0)
     yield "permuted columns", dict(out)
     stat = rng.standard_normal(v)
+    halves = (np.arange(v) > v // 2).astype(np.int32)
+    graph = _core.Neighbours.of_volume(SHAPE, np.arange(v), 26)
+    yield "local_maxima", _core.local_maxima(stat, halves, graph, 2)
     for df in (12.0, rng.uniform(0.5, 400, v)):
         yield "t", _core.t_statistics(stat, np.ones(v), df, 2)
         yield "F", _core.f_statistics(stat**2, np.ones(v), 3.0, df, 2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm import _core
 from groupglm.inference.labelling import label_clusters, restricted
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ __all__ = ["Clusters", "Extreme", "Peaks", "extremes", "find_clusters"]
 
 _AROUND = 26  # a peak exceeds all voxels that share a face, an edge or a corner with it
 _DIGITS = 6  # of a distance in mm or steps of a lattice
-_PLACES_AT_ONCE = 1 << 16  # of whose neighbours lists are made: 26 pairs of numbers each
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def find_clusters(
     labels[members] = owner + 1
     # A cluster of one value has no peak but its middle, so all of it counts.
     is_flat = np.isclose(largest, smallest)[order]
-    at = np.flatnonzero(_local_maxima(space, members, owner, heights, is_flat[owner]))
+    at = _local_maxima(space, members, owner, heights, is_flat[owner])
     at = at[_middles(space, members[at], heights[at])]
     places, peak_heights = members[at], heights[at]
     return Clusters(
@@ -164,29 +164,18 @@ def _local_maxima(
     owner: NDArray[np.int32],
     heights: NDArray[np.float64],
     is_flat: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
-    """Tell which places no neighbour in their cluster exceeds.
+) -> NDArray[np.intp]:
+    """Return which places no neighbour in their cluster exceeds.
 
     Inside a plateau, where all neighbours are in the cluster and equal, there is no peak (unless
     the whole cluster is one). `members` are the places that are in a cluster.
     """
-    starts, neighbours = restricted(space, members).neighbours(_AROUND).adjacency()
-    is_peak = np.ones(len(owner), np.bool_)
-    n_equal = np.zeros(len(owner), np.int64)
-    for first in range(0, len(owner), _PLACES_AT_ONCE):
-        end = min(first + _PLACES_AT_ONCE, len(owner))
-        other = neighbours[starts[first] : starts[end]]
-        place = np.repeat(np.arange(first, end, dtype=np.int32), np.diff(starts[first : end + 1]))
-        # Half of the pairs fall away before it is asked whether they are in one cluster.
-        kept = np.flatnonzero(heights.take(other) >= heights.take(place))
-        place, other = place[kept], other[kept]
-        same = owner.take(other) == owner.take(place)
-        place, other = place[same], other[same]
-        exceeded = heights.take(other) > heights.take(place)
-        is_peak[place[exceeded]] = False
-        n_equal[first:end] = np.bincount(place[~exceeded] - first, minlength=end - first)
+    graph = restricted(space, members).neighbours(_AROUND)
+    n_equal = _core.local_maxima(heights, owner, graph, 1)
+    maxima = np.flatnonzero(n_equal >= 0)
     # A place at the edge of the mask has a neighbour that is not in its cluster.
-    return is_peak & (is_flat | (n_equal < space.degrees(_AROUND, members)))
+    at_edge = n_equal[maxima] < space.degrees(_AROUND, members[maxima])
+    return maxima[is_flat[maxima] | at_edge]
 
 
 def _middles(space: Space, at: NDArray[np.intp], heights: NDArray[np.floating]) -> NDArray[np.intp]:
