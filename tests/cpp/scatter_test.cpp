@@ -33,7 +33,7 @@ TEST_CASE("scatter says whether float holds all finite values") {
     row[place] = value;
     return scatter(row.data(), places.data(), n, volume.data(), 2 * n);
   };
-  for (const std::size_t place : {0, 1, 1023, 1024, 1030, 1031, 2055, 4999}) {
+  for (const std::size_t place : {0U, 1U, 1023U, 1024U, 1030U, 1031U, 2055U, 4999U}) {
     CAPTURE(place);
     for (const double sign : {-1.0, 1.0}) {
       CHECK(is_held(sign * most, place));
