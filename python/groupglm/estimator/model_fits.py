@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from groupglm.design.matrix import check_design_matrix, report_collinearity
-from groupglm.group.fit_group import FitOptions, fit_group
+from groupglm.group.fit_group import fit_group
+from groupglm.group.fit_options import FitOptions
 from groupglm.models.ols import OLS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from groupglm.engine.row_cache import check_memory
 from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.model_fits import ModelFits, fit_kind
-from groupglm.group.fit_group import FitOptions
+from groupglm.group.fit_options import FitOptions
 from groupglm.group.fitted_group import MISSING, FittedGroup, Missing
 from groupglm.inputs import kind_of_data, make_cohort
 from groupglm.inputs.first_level import are_first_level_models

@@ -13,7 +13,8 @@ from groupglm import _core
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix
 from groupglm.engine.row_cache import check_memory
-from groupglm.group.fit_group import FitOptions, fit_group
+from groupglm.group.fit_group import fit_group
+from groupglm.group.fit_options import FitOptions
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
 from groupglm.inference.permutation.group_test import ImageData, permute_group
 from groupglm.inference.permutation.missing_values import refuse_missing

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is known of all images before their rows are read: their mean, their range, the mask."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import joblib
+import numpy as np
+
+from groupglm.engine.reduce import RangesToo, accumulate_occupied, union, value_range
+from groupglm.engine.row_cache import RowFolder
+from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
+from groupglm.models.ols import OLS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from groupglm.models.base import Fit, Plan
+    from groupglm.spaces.base import Source, Space
+    from groupglm.spaces.kinds import Masking
+
+    # A mean of images, and how many have each place.
+    Mean: TypeAlias = tuple[NDArray[np.float64], NDArray[Any]]
+
+__all__ = ["background", "mean_of", "mean_once", "range_and_mean_once", "range_once"]
+
+
+def mean_once(sources: Sequence[Source], options: FitOptions) -> Mean:
+    """Return the mean of the images as they are, from the cache if it is there."""
+    rows = _mean_rows(sources, options)
+    _fill_once(rows, sources, options, lambda: _mean_image(sources, options))
+    mean, n_observations = rows.values()
+    return mean, n_observations
+
+
+def range_and_mean_once(
+    sources: Sequence[Source], options: FitOptions
+) -> tuple[tuple[float, float], Mean]:
+    """Return the range and the mean, for which workers read the images once."""
+    both, rows = np.empty(2), _mean_rows(sources, options)
+
+    def compute() -> list[ArrayLike]:
+        stored = options.masking.as_stored(sources)
+        found: list[tuple[float, float]] = []
+        room = room_for_values(sources, (stored,), _mean_plan(sources), options)
+        ranges = RangesToo(partial(_kept, options.masking, room), found)
+        mean = _mean_image(sources, options, ranges)
+        return [union(found), *mean]
+
+    _fill_once({("range",): both, **rows}, sources, options, compute)
+    lowest, highest = both.tolist()
+    mean, n_observations = rows.values()
+    return (lowest, highest), (mean, n_observations)
+
+
+def _kept(masking: Masking, room: float, chunk: Sequence[Any]) -> Sequence[Any]:
+    """Make of a chunk's images, on a worker, such as keep what is read of them."""
+    return masking.read_once(chunk, room)[0]
+
+
+def _mean_rows(
+    sources: Sequence[Source], options: FitOptions
+) -> dict[tuple[Hashable, ...], NDArray[np.float64]]:
+    """Return room for the mean and the numbers of observations, by their names in the cache."""
+    n_values = options.masking.as_stored(sources).n_values
+    about = (options.missing, options.masking.zero_is_missing)
+    names = (("mean", *about), ("n_observations", *about))
+    return {name: np.empty(n_values) for name in names}
+
+
+def range_once(sources: Sequence[Source], options: FitOptions) -> tuple[float, float]:
+    """Return the range of all images' finite values and zero, from the cache if it is there."""
+    both = np.empty(2)
+    _fill_once(
+        {("range",): both}, sources, options, lambda: [value_range(sources, options.n_threads)]
+    )
+    lowest, highest = both.tolist()
+    return lowest, highest
+
+
+def _fill_once(
+    rows: Mapping[tuple[Hashable, ...], NDArray[np.float64]],
+    sources: Sequence[Source],
+    options: FitOptions,
+    compute: Callable[[], Sequence[ArrayLike]],
+) -> None:
+    """Fill rows about all images, known by their names, from the cache or else by computing."""
+    folder, fingerprints = None, ""
+    if options.memory.location is not None:
+        found = [source.fingerprint() for source in sources]
+        fingerprints = str(joblib.hash(found))
+        folder = None if None in found else RowFolder(options.memory)
+    if folder and all(folder.read((fingerprints, *name), row)[0] for name, row in rows.items()):
+        return
+    for (name, row), values in zip(rows.items(), compute(), strict=True):
+        row[:] = values
+        if folder:
+            folder.write((fingerprints, *name), row)
+
+
+def _mean_plan(sources: Sequence[Source]) -> Plan:
+    return OLS.prepare(np.ones((len(sources), 1)), ("constant",))
+
+
+def _mean_image(
+    sources: Sequence[Source], options: FitOptions, ranges: RangesToo | None = None
+) -> Mean:
+    """Return the mean of the images over the whole grid, and how many have each voxel."""
+    space, constant = options.masking.as_stored(sources), _mean_plan(sources)
+    seen, occupied = accumulate_occupied(
+        sources,
+        space,
+        constant,
+        n_threads=options.n_threads,
+        fill=options.fill,
+        batch_bytes=batch_bytes(sources, space, constant, options),
+        ranges=ranges,
+    )
+    mean, n_observations = mean_of(constant.finish(seen, options.n_threads))
+    return occupied.spread(mean), occupied.spread(n_observations, len(sources))
+
+
+def mean_of(fit: Fit) -> Mean:
+    """Return the mean of a fit's images, and how many have each place."""
+    mean = fit.mean
+    return mean, np.broadcast_to(fit.n_observations, mean.shape)
+
+
+def background(
+    space: Space,
+    mean: NDArray[np.float64],
+    n_observations: NDArray[Any],
+    n_images: int,
+    rank: int,
+) -> NDArray[np.bool_]:
+    """Find the places that are not background, and leave a residual degree of freedom."""
+    return space.background(mean, n_observations, n_images=n_images, min_observations=rank + 1)

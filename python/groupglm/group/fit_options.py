@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How a group is fitted, and how the memory budget is shared out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from groupglm.engine.rows import BATCH_BYTES, row_dtype
+from groupglm.runtime.budget import batch_bytes_within, fit_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import joblib
+
+    from groupglm.group.fitted_group import Missing
+    from groupglm.models.base import Plan
+    from groupglm.runtime.progress import Progress
+    from groupglm.spaces.base import Source, Space
+    from groupglm.spaces.kinds import Masking
+
+__all__ = ["FitOptions", "batch_bytes", "room_for_values"]
+
+
+@dataclass(frozen=True, eq=False)
+class FitOptions:
+    """How a group is fitted.
+
+    Parameters
+    ----------
+    masking : Masking
+        The mask, the grid and the smoothing.
+    missing : {"omit", "zero", "raise", "intersect"}
+        What to do about missing values.
+    n_threads : int
+        Number of threads.
+    memory : joblib.Memory
+        Keeps masked rows, if it has a location.
+    progress : Progress
+        Tells the user.
+    memory_budget : int
+        Bytes that reading may take.
+    keep_rows : bool, default=False
+        Whether the fit keeps the images' rows, for what needs them again; not on a cluster.
+    """
+
+    masking: Masking
+    missing: Missing
+    n_threads: int
+    memory: joblib.Memory
+    progress: Progress
+    memory_budget: int
+    keep_rows: bool = False
+
+    @property
+    def fill(self) -> float | None:
+        """What takes the place of missing values."""
+        return 0.0 if self.missing == "zero" else None
+
+
+def room_for_values(
+    sources: Sequence[Source], spaces: Sequence[Space], plan: Plan, options: FitOptions
+) -> float:
+    """Return how many bytes kept values may take beside rows of the first space."""
+    space = max(spaces, key=lambda each: each.n_values)
+    needed = fit_bytes(
+        space.n_values,
+        batch_bytes(sources, space, plan, options),
+        options.n_threads,
+        spaces[0].bytes_to_read(sources[0]),
+        model_bytes=plan.bytes(space.n_values),
+    )
+    return max(0, options.memory_budget - needed) // 2
+
+
+def batch_bytes(
+    sources: Sequence[Source],
+    space: Space,
+    plan: Plan,
+    options: FitOptions,
+) -> int:
+    """Return how large a batch of rows may be; refuse a budget that has no room for one row."""
+    return batch_bytes_within(
+        options.memory_budget,
+        BATCH_BYTES,
+        n_values=space.n_values,
+        places=space.place_words[1],
+        n_columns=plan.X.shape[1],
+        row_bytes=row_dtype(sources).itemsize * space.n_values * plan.model.rows_per_image,
+        n_threads=options.n_threads,
+        image_bytes=space.bytes_to_read(sources[0]),
+        model_bytes=plan.bytes(space.n_values),
+    )
