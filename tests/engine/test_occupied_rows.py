@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from groupglm import SecondLevelModel, non_parametric_inference
 from groupglm.engine.occupied import Occupied
+from groupglm.engine.occupied_rows import OccupiedRows
 from groupglm.engine.reduce import accumulate, accumulate_occupied
 from groupglm.engine.row_store import RowStore
 from groupglm.errors import ImageError
@@ -135,6 +136,20 @@ def test_the_bits_are_those_of_all_places(
     assert np.array_equal(expected["tally"].counts, found["tally"].counts)
     assert expected["tally"].all_whole == found["tally"].all_whole
     assert np.array_equal(bits(expected["keep"].array()), bits(found["keep"].array()))
+
+
+def test_the_rows_of_an_image_are_in_one_batch() -> None:
+    rows = OccupiedRows(
+        images_of(70, 100, np.float32, 0, 0.0),  # type: ignore[arg-type]
+        Places(100, copies=False),  # type: ignore[arg-type]
+        n_threads=2,
+        batch_bytes=7 * 100 * 4,
+        together=2,
+    )
+    lengths = [len(batch) for _, batch in rows.batches()]
+    assert sum(lengths) == 70
+    assert max(lengths) == 6
+    assert all(length % 2 == 0 for length in lengths)
 
 
 def test_an_infinite_value_is_counted_and_named() -> None:

@@ -53,6 +53,8 @@ class OccupiedRows:
         Of no place yet; counts zeros.
     keep : RowStore, optional
         Empty; keeps the rows.
+    together : int, default=1
+        So many inputs in a row are in one batch, such as an image and its variances.
 
     Attributes
     ----------
@@ -71,6 +73,7 @@ class OccupiedRows:
         batch_bytes: int = BATCH_BYTES,
         tally: ZeroTally | None = None,
         keep: RowStore | None = None,
+        together: int = 1,
     ) -> None:
         self._sources = sources
         self._space = space
@@ -81,7 +84,7 @@ class OccupiedRows:
         self._keep = keep
         self._dtype = row_dtype(sources)
         row_bytes = max(1, space.n_values * self._dtype.itemsize)
-        self._bounds = batch_bounds(len(sources), batch_bytes // row_bytes)
+        self._bounds = batch_bounds(len(sources), batch_bytes // row_bytes, together)
         self._read_at: list[Occupied] = []  # the places at which each batch is read
         self._buffers: list[NDArray[Any]] = [np.empty((0, 0), self._dtype)] * 2
         self._n_growths = 0

@@ -136,6 +136,7 @@ def accumulate_occupied(
         batch_bytes=batch_bytes,
         tally=tally,
         keep=keep,
+        together=plan.model.rows_per_image,
     )
     filled = _filled_by_batches(rows.batches(), sources, OccupiedPlan(plan, rows), n_threads)
     total = _merged(filled, n_threads, check_missing)
