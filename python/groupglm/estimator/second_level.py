@@ -81,13 +81,14 @@ class SecondLevelModel(FittedModel):
         brain of a subject. Such zeros become NaN within the mask, before resampling and smoothing
         and before the mask is found. `missing` says what happens to them, but cannot be "zero".
     memory_budget : float, optional
-        Bytes that reading images may take, by default half of the free memory. A fit takes
-        16 (n_columns + 2) + 5 bytes per voxel, two batches of at most 40 MB, and one image per
-        thread, for any number of images. A small budget makes the batches smaller, which changes
-        results by rounding (1e-13). A voxel that some image lacks takes some 12 (n_columns + 1)^2
-        bytes more; a fit stops if these exceed the budget. With a target grid, and with smoothing
-        or a cache but no mask, the fit keeps the values of the images until it ends: in memory if
-        half of the rest of the budget holds them, else in a scratch file of the temporary folder.
+        Bytes that reading images may take, by default half of the free memory. A fit takes 16
+        (n_columns + 2) + 5 + n_jobs bytes per voxel, two batches of at most 40 MB, and one image
+        per thread, for any number of images. A small budget makes the batches smaller, which
+        changes results by rounding (1e-13). A voxel that some image lacks takes some 12 (n_columns
+        + 1)^2 bytes more; a fit stops if these exceed the budget. With a target grid, and with
+        smoothing or a cache but no mask, the fit keeps the values of the images until it ends: in
+        memory if half of the rest of the budget holds them, else in a scratch file of the temporary
+        folder.
 
     Attributes
     ----------
