@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -202,3 +204,38 @@ def test_a_sidecar_whose_name_is_too_long_is_known_first(
     assert f"--output: a result would have the name '{'n' * 40}...' of 2" in result.stderr
     assert "bytes, and a file system takes 255; give a shorter name" in result.stderr
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
+def test_results_may_have_names_that_are_not_utf_8(study: Path, tmp_path: Path) -> None:
+    """As old Latin-1 names are: written, found again, and read."""
+    assert _run("fit", *basic(study, tmp_path / "out", "--save-model")).exit_code == 0
+    folder = tmp_path / os.fsdecode(b"Caf\xe9")
+    source = tmp_path / "out" / "contrast-age_stat-z_statmap.nii.gz"
+    commands: dict[str, tuple[str | Path, ...]] = {
+        "k\udce9.nii.gz": ("threshold", source, "--at", "2"),
+        "t\udce9.tsv": ("clusters", source, "--threshold", "2"),
+        "p\udce9.html": ("report", tmp_path / "out"),
+    }
+    for name, arguments in commands.items():
+        result = _run(*arguments, "--output", folder / name)
+        assert result.exit_code == 0, result.output
+        assert (folder / name).is_file()
+        assert "skipped" in _run(*arguments, "--output", folder / name).output
+    record = json.loads((folder / "k\udce9.json").read_bytes().decode("utf-8"))
+    assert record["File"]["Name"] == "k\udce9.nii.gz"
+    assert _run("clusters", folder / "k\udce9.nii.gz", "--threshold", "2").exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
+def test_a_label_that_is_not_utf_8_is_known_before_images_are_read(
+    study: Path, tmp_path: Path
+) -> None:
+    for number, path in enumerate(sorted((study / "maps").glob("*.nii.gz"))):
+        shutil.copy(path, tmp_path / f"caf\udce9{number}_x.nii.gz")
+    given = ("--subject-pattern=(.*)_x", "--formula=~ 1", "--contrast=intercept")
+    result = _run("fit", tmp_path / "*.nii.gz", *given, "--output", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "'caf\\udce90'" in result.stderr
+    assert "is not text in UTF-8, so no table can hold it; rename the file" in result.stderr
+    assert not (tmp_path / "out" / "mask.nii.gz").exists()

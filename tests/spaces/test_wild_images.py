@@ -24,6 +24,7 @@ import pytest
 from fuzz import image_files
 from groupglm.errors import ImageError
 from groupglm.spaces.volume import open_image, open_images
+from groupglm.spaces.volume.intent import descrip_of
 
 nib: Any = nibabel  # typed only in part
 
@@ -244,3 +245,25 @@ def test_damaged_files_are_refused(tmp_path: Path, place: int) -> None:
     with pytest.raises(ImageError) as caught:
         read(path)
     assert str(caught.value).startswith(str(path))
+
+
+class _Growing:
+    """Values of a lazy image that has another shape by the time it is read."""
+
+    shape, ndim, dtype, is_proxy = (4, 4, 4), 3, np.dtype(np.float64), True
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        return np.ones((5, 5, 5))
+
+    def __getitem__(self, key: Any) -> Any:
+        return np.ones((5, 5, 5))[key]
+
+
+def test_values_of_another_shape_than_the_image_name_the_image() -> None:
+    image = open_image(nib.Nifti1Image(_Growing(), np.eye(4), dtype=np.float64))
+    with pytest.raises(ImageError, match=r"gives 125 values, but its shape .* has 64"):
+        image.read_into(np.empty(64))
+
+
+def test_half_of_a_character_in_a_name_does_not_stop_a_map() -> None:
+    assert descrip_of("t of contrast a\ud800") == b"t of contrast a?"

@@ -126,6 +126,12 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
             f"no subject label is in {listed(without)}; the pattern is {pattern!r}: give another "
             "one, with the label in parentheses, by " + argument("subject_pattern")
         )
+    broken = [label for label in found if label != label.encode(errors="ignore").decode()]
+    if broken:
+        raise ValueError(
+            f"the subject label {broken[0]!r} of {in_quotes(found[broken[0]][0])} is not text in "
+            "UTF-8, so no table can hold it; rename the file"
+        )
     several = {label: files for label, files in found.items() if len(files) > 1}
     if several:
         label, files = next(iter(sorted(several.items())))

@@ -136,7 +136,8 @@ def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
     """Write a sidecar."""
     text = json.dumps(for_json(facts), indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(path, (text + "\n").encode())
+    # A name of a file that is not UTF-8 has lone halves of characters, which JSON can write out.
+    write_whole(path, (text + "\n").encode(errors="backslashreplace"))
 
 
 def write_table(path: Path, table: pd.DataFrame, *, index: bool = False) -> None:

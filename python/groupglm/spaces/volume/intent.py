@@ -84,7 +84,8 @@ def descrip_of(text: str) -> bytes:
     >>> descrip_of("Größe" * 20)[-5:].decode()
     'ßeGr'
     """
-    return " ".join(text.split()).encode()[:_DESCRIP_BYTES].decode(errors="ignore").encode()
+    line = " ".join(text.split()).encode(errors="replace")  # half of a character becomes "?"
+    return line[:_DESCRIP_BYTES].decode(errors="ignore").encode()
 
 
 def _text(field: Any) -> str:

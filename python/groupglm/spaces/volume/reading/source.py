@@ -165,9 +165,15 @@ class VolumeSource(ABC):
 
     def _read(self) -> NDArray[Any]:
         try:
-            return self._stored_values()
+            stored = self._stored_values()
         except (OSError, EOFError) as error:
             raise ImageError(f"{self.name}: cannot be read: {error}") from error
+        if len(stored) != self.grid.n_voxels:  # of an object in memory that reads them now
+            raise ImageError(
+                f"{self.name}: gives {len(stored)} values, but its shape {self.grid.shape} has "
+                f"{self.grid.n_voxels}; make the image again"
+            )
+        return stored
 
     def _is_plain(self, stored: NDArray[Any], dtype: np.dtype[Any]) -> bool:
         """Tell whether stored values are what a row of a type holds, as they are."""
