@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, shown
 from groupglm.runtime.arguments import real_number, whole_number
 
 __all__ = ["check_lengths", "check_n_subjects", "check_seed"]
 
 
+# Beyond these, a study would fill the memory or the disk, or smoothing would not end.
+_MOST_SUBJECTS = 100_000
+_LONGEST = 1000.0  # mm; a brain has 180
+
+
 def check_n_subjects(n_subjects: int, smallest: int, n_columns: str) -> None:
-    """Refuse fewer subjects than leave a degree of freedom."""
+    """Refuse fewer subjects than leave a degree of freedom, or more than any study has."""
     whole_number("n_subjects", n_subjects)
     if n_subjects < smallest:
         raise ArgumentError(
@@ -21,13 +26,17 @@ def check_n_subjects(n_subjects: int, smallest: int, n_columns: str) -> None:
             ),
             remedy=f"give {smallest} or more.",
         )
+    if n_subjects > _MOST_SUBJECTS:
+        raise ArgumentError("n_subjects", shown(n_subjects), f"at most {_MOST_SUBJECTS}")
 
 
 def check_lengths(**lengths: float) -> None:
-    """Refuse lengths that are not positive, by their names."""
+    """Refuse lengths that are not positive, or larger than a head, by their names."""
     for name, value in lengths.items():
         if real_number(name, value) <= 0:
             raise ArgumentError(name, f"{value}, but must be a positive length in mm.")
+        if value > _LONGEST:
+            raise ArgumentError(name, f"{value} mm", f"at most {_LONGEST:g} mm")
 
 
 def check_seed(seed: int) -> None:
