@@ -90,6 +90,7 @@ def test_maps_and_rows_that_do_not_match(study: Path, tmp_path: Path) -> None:
         ({"maps": "nothing*.nii"}, "no file matches"),
         ({"maps": "nothing.nii"}, "there is no file"),
         ({"maps": "."}, "is a folder"),
+        ({"maps": ""}, "MAPS is empty"),
         ({"--subject-pattern": "x(\\d+)"}, "no subject label is in"),
         ({"--subject-pattern": "sub-([01])"}, "several maps"),
         ({"--subject-pattern": "("}, "not a regular expression"),

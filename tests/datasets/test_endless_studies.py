@@ -27,3 +27,10 @@ def test_a_study_without_an_end_is_refused(
         simulate(tmp_path / "study", **{name: value})
     assert caught.value.argument == name
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [(1,), "abc", (9, 9, 0), (10**9, 10**9, 10**9), (9.5, 9, 9), 7])
+def test_a_grid_that_cannot_be_is_refused(shape: Any, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="shape"):
+        simulate_group_study(tmp_path / "study", shape=shape)
+    assert not list(tmp_path.iterdir())

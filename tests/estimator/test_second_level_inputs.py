@@ -154,6 +154,7 @@ def test_labels_that_do_not_match_are_named(
         (lambda t: t.drop(columns="map_name"), "must have columns .* 'map_name' missing"),
         (lambda t: t.assign(subject_label=range(len(t))), "must contain only strings; row 1 holds"),
         (lambda t: t.iloc[:1], "has 1 rows; a model needs at least 2"),
+        (lambda t: t.assign(map_name=np.nan), "has no map_name in row 1"),
     ],
 )
 def test_a_table_that_cannot_be_used(table: pd.DataFrame, spoil: Any, message: str) -> None:

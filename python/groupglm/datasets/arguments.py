@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import math
+
 from groupglm.errors import ArgumentError, shown
 from groupglm.runtime.arguments import real_number, whole_number
 
-__all__ = ["check_lengths", "check_n_subjects", "check_seed"]
+__all__ = ["check_lengths", "check_n_subjects", "check_seed", "check_shape"]
 
 
 # Beyond these, a study would fill the memory or the disk, or smoothing would not end.
 _MOST_SUBJECTS = 100_000
+_MOST_VOXELS = 100_000_000
 _LONGEST = 1000.0  # mm; a brain has 180
 
 
@@ -37,6 +40,18 @@ def check_lengths(**lengths: float) -> None:
             raise ArgumentError(name, f"{value}, but must be a positive length in mm.")
         if value > _LONGEST:
             raise ArgumentError(name, f"{value} mm", f"at most {_LONGEST:g} mm")
+
+
+def check_shape(shape: tuple[int, int, int] | None) -> None:
+    """Refuse a grid that has not three axes, or more voxels than memory holds."""
+    if shape is None:
+        return
+    if not isinstance(shape, tuple | list) or len(shape) != 3:
+        raise ArgumentError("shape", shown(shape), "three numbers of voxels, one for each axis")
+    for axis, number in enumerate(shape):
+        whole_number(f"shape[{axis}]", number, least=1)
+    if math.prod(shape) > _MOST_VOXELS:
+        raise ArgumentError("shape", shown(tuple(shape)), f"at most {_MOST_VOXELS:,} voxels")
 
 
 def check_seed(seed: int) -> None:

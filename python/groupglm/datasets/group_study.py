@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_seed
+from groupglm.datasets.arguments import check_lengths, check_n_subjects, check_seed, check_shape
 from groupglm.datasets.brain import SimulatedEffect, make_brain
 from groupglm.datasets.files import subject_labels
 from groupglm.datasets.study import GroupStudy, write_study
@@ -83,6 +83,7 @@ def simulate_group_study(
     """
     check_n_subjects(n_subjects, 4, "three")
     check_lengths(voxel_size=voxel_size, noise_fwhm=noise_fwhm)
+    check_shape(shape)
     check_seed(seed)
     brain = make_brain(voxel_size, shape)
     truth = brain.blobs(_EFFECTS)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from groupglm.design.collinearity import describe_dependence, quote_names
 from groupglm.design.matrix import check_design_matrix
-from groupglm.errors import RankDeficientWarning, in_quotes, printable, warn_caller
+from groupglm.errors import ArgumentError, RankDeficientWarning, in_quotes, printable, warn_caller
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import listed, one_name
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["make_second_level_design_matrix"]
 
 # The application decides what becomes of the records; without its say nothing is printed.
+_MOST_SUBJECTS = 1_000_000
 _LOGGER = logging.getLogger("groupglm")
 _LOGGER.addHandler(logging.NullHandler())
 
@@ -108,7 +110,14 @@ def make_second_level_design_matrix(
             f"{type(subjects_label).__name__}."
         )
     allow_partial = check_truth("allow_partial", allow_partial)
-    labels = list(subjects_label)
+    labels = list(islice(subjects_label, _MOST_SUBJECTS + 1))
+    if len(labels) > _MOST_SUBJECTS:
+        raise ArgumentError(
+            "subjects_label",
+            f"more than {_MOST_SUBJECTS:,} labels",
+            "one label for each image",
+            verb="holds",
+        )
     if not labels:
         raise ValueError("'subjects_label' is empty; give the subject of each image.")
     design = pd.DataFrame({"intercept": np.ones(len(labels))})

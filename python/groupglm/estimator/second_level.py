@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -251,6 +252,7 @@ class SecondLevelModel(FittedModel):
             return super().fit_transform(X, y, **fit_params)
         if y is not None:
             fit_params["confounds"] = y
+        inspect.signature(self.fit).bind(X, **fit_params)  # refuses what `fit` does not take
         # Images that the fit leaves out have a row too, and `transform` refuses models.
         keeps = not fit_params.get("allow_partial") and not are_first_level_models(X)
         self._fit_anew(X, **fit_params, keep_rows=keeps)

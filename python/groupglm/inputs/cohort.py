@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import warn_caller
@@ -198,13 +200,15 @@ def align_to_images(frame: pd.DataFrame, images: Any) -> AlignedDesign:
 
 def _names_of(images: Any) -> list[str | None]:
     """Return the file of each image of a list; None where it has none, nothing for one image."""
+    import pandas as pd
+
     kind = kind_of(images)
     if kind.holds(images):
         return []
-    try:
-        return [kind.file_of(item) for item in images]
-    except TypeError:
+    is_array = isinstance(images, np.ndarray) and images.ndim > 0
+    if not (is_array or isinstance(images, list | tuple | pd.Series)):
         return []  # refused when it is opened
+    return [kind.file_of(item) for item in images]
 
 
 def _subjects_of(

@@ -166,10 +166,10 @@ class FirstLevelCohort:
         return self._design
 
 
-def plain_contrast(contrast: Any) -> Any:
+def plain_contrast(contrast: Any, depth: int = 0) -> Any:
     """Turn arrays within a contrast into lists."""
-    if isinstance(contrast, list | tuple):
-        return [plain_contrast(item) for item in contrast]
+    if isinstance(contrast, list | tuple) and depth < _DEEPEST:
+        return [plain_contrast(item, depth + 1) for item in contrast]
     if isinstance(contrast, np.ndarray | np.generic):
         return contrast.tolist()
     if isinstance(contrast, str | int | float):
@@ -179,6 +179,10 @@ def plain_contrast(contrast: Any) -> Any:
         f"a {type(contrast).__name__}",
         "a str, an array, or a list of them, one for each run",
     )
+
+
+# A list of runs, each a list of rows, each a list of numbers; a list may also hold itself.
+_DEEPEST = 8
 
 
 def _check_models(models: Any, *, need_labels: bool) -> None:

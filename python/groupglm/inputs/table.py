@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from groupglm.errors import ArgumentError, shown
 from groupglm.messages import argument, either
 from groupglm.tabular.labels import LABEL, refuse_twin_labels
@@ -64,6 +66,11 @@ class MapTable:
         refuse_twin_labels(labels, _TABLE)
         if len(labels) < 2:
             raise ValueError(_TABLE + f" has {len(labels)} rows; a model needs at least 2")
+        nameless = np.flatnonzero(frame["map_name"].isna())
+        if nameless.size:
+            raise ValueError(
+                _TABLE + f" has no map_name in row {nameless[0] + 1}; name the map of each row"
+            )
         kinds: dict[str, list[str]] = {}
         for label, name in zip(labels, frame["map_name"], strict=True):
             kinds.setdefault(str(name), []).append(label)

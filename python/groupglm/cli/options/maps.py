@@ -108,6 +108,8 @@ def _without_results(paths: list[Path], output: Path, warn: Callable[[str], obje
 
 
 def _files(text: str) -> list[Path]:
+    if not text:
+        raise ValueError("MAPS is empty; give paths, globs, or a table of maps")
     path = expand(text)
     if not path.is_dir():
         check_file(path)

@@ -194,14 +194,14 @@ def smooth_img(
             f"imgs must be an image (a file name or a nibabel image) or a list of images, but is a "
             f"{type(imgs).__name__}"
         )
-    items = list(imgs)
-    if not items:
-        raise ArgumentError("imgs", "empty", remedy="give at least one image")
     # All headers before any values: what is wrong with the last image is then known at once.
     opened = [
-        _open(item, f"image {place} of imgs", fwhm) for place, item in enumerate(items, start=1)
+        (item, *_open(item, f"image {place} of imgs", fwhm))
+        for place, item in enumerate(imgs, start=1)
     ]
-    return [_smooth(item, *one, fwhm) for item, one in zip(items, opened, strict=True)]
+    if not opened:
+        raise ArgumentError("imgs", "empty", remedy="give at least one image")
+    return [_smooth(*one, fwhm) for one in opened]
 
 
 def _open(
