@@ -142,6 +142,9 @@ class ChainSource:
     def fingerprint(self) -> None:
         return None
 
+    def file_state(self) -> None:
+        return None
+
     def difference(self, other: Any) -> str | None:
         length = other.length if isinstance(other, ChainSpace) else len(other.read())
         own = len(self.read())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel, fit_ols
+from groupglm.errors import ImageError
 
 SHAPE = (6, 7, 8)
 N = 12
@@ -110,3 +112,25 @@ def test_minimize_memory_refuses_voxelwise_maps(data: Any, design: pd.DataFrame)
             getattr(model, name)
     with pytest.raises(AttributeError, match="not fitted"):
         _ = SecondLevelModel(minimize_memory=False).residuals_
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".mgz"])
+def test_a_file_that_was_changed_after_the_fit_is_not_read_again(
+    ending: str, data: Any, design: pd.DataFrame, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"sub-{i:02}{ending}" for i in range(N)]
+    for path, values in zip(paths, data, strict=True):
+        nib.save(image(values) if ending != ".mgz" else mgh(values), path)
+    model = SecondLevelModel(mask_img=MASK, minimize_memory=False).fit(paths, design_matrix=design)
+    assert len(model.residuals()) == 1
+
+    changed = paths[3]
+    nib.save(image(data[3] + 1) if ending != ".mgz" else mgh(data[3] + 1), changed)
+    for door in (model.residuals, model.generate_report):
+        with pytest.raises(ImageError, match=f"{changed.name}: the file was changed after"):
+            door()
+    assert len(model.predicted()) == 1  # which needs no image
+
+
+def mgh(values: Any) -> Any:
+    return nib.MGHImage(values, MASK.affine)  # type: ignore[no-untyped-call]

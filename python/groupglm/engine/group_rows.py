@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Hashable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import BATCH_BYTES, read_rows, row_dtype
+from groupglm.errors import ImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,8 @@ class GroupRows:
         Threads that read.
     kept : RowStore, optional
         All rows, if the fit has kept them.
+    file_states : tuple, optional
+        The `file_state` of each input as it was when the fit read it.
     """
 
     sources: tuple[Source, ...]
@@ -47,6 +50,7 @@ class GroupRows:
     fill: float | None
     n_threads: int = 1
     kept: RowStore | None = None
+    file_states: tuple[Hashable, ...] = ()
     token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -69,6 +73,7 @@ class GroupRows:
         """Yield the number of a first row and some rows, as `RowStore.batches` does."""
         if self.kept is not None:
             return self.kept.batches(max_bytes)
+        self._refuse_changed_files()
         return read_rows(
             self.sources,
             self.space,
@@ -76,6 +81,15 @@ class GroupRows:
             fill=self.fill,
             batch_bytes=max_bytes,
         )
+
+    def _refuse_changed_files(self) -> None:
+        for source, before in zip(self.sources, self.file_states, strict=False):
+            now = source.file_state()
+            if now != before and now is not None:
+                raise ImageError(
+                    f"{source.name}: the file was changed after the model was fitted to it; "
+                    "fit the model again"
+                )
 
     def keep(self, memory_budget: float) -> RowStore:
         """Return the store of all rows; it is filled now if the fit has kept none."""

@@ -54,6 +54,7 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
     long as its task: images are read once before their rows are, for the mask and the range alike.
     """
     masking, given = options.masking, tuple(sources)
+    file_states = tuple(source.file_state() for source in given)
     n_inside = max(1, options.n_threads // len(sources))
     everywhere = masking.everywhere(sources, clip=None, fill=options.fill, n_threads=n_inside)
     space = masking.inside(everywhere)
@@ -86,7 +87,9 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
     if fit.seen.n_missing and options.missing in ("raise", "intersect"):
         fit = _complete_places(fit, plan, options)
     result = plan.finish(fit.seen, options.n_threads)
-    group = FittedGroup(fit.space, result, given, options.missing, fit.n_zeros, fit.kept)
+    group = FittedGroup(
+        fit.space, result, given, options.missing, fit.n_zeros, fit.kept, file_states
+    )
     _report_zeros(group, all_whole=fit.all_whole)
     return group
 

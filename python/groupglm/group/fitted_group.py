@@ -19,6 +19,7 @@ from groupglm.spaces.registry import open_inputs
 from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -96,6 +97,8 @@ class FittedGroup:
         None if a saved model does not have it.
     kept : RowStore, optional
         The images' rows at these voxels, if the fit was to keep them.
+    file_states : tuple, optional
+        The state of each image's files before it was read.
     """
 
     space: Space
@@ -104,11 +107,19 @@ class FittedGroup:
     missing: Missing
     n_zeros: NDArray[np.int32] | None
     kept: RowStore | None = None
+    file_states: tuple[Hashable, ...] = ()
 
     @property
     def rows(self) -> GroupRows:
         """The rows of the images: kept by the fit, or read when they are used."""
-        return GroupRows(self.sources, self.space, self.fill, self.result.n_threads, self.kept)
+        return GroupRows(
+            self.sources,
+            self.space,
+            self.fill,
+            self.result.n_threads,
+            self.kept,
+            self.file_states,
+        )
 
     @property
     def has_images(self) -> bool:

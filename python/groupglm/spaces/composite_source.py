@@ -67,6 +67,10 @@ class CompositeSource:
         prints = {name: source.fingerprint() for name, source in self.members.items()}
         return None if None in prints.values() else tuple(prints.items())
 
+    def file_state(self) -> Hashable:
+        """Return what changes when a file of a member is written to."""
+        return tuple(source.file_state() for source in self.members.values())
+
     def difference(self, other: Any) -> str | None:
         """Say which member is elsewhere than that of another source, or of a space, and how."""
         if list(self.members) != list(other.members):

@@ -55,6 +55,13 @@ class Source(Protocol):
         """Identify the values that a reading gives now; None if they cannot be identified."""
         ...
 
+    def file_state(self) -> Hashable:
+        """Return what changes when its files are written to; None if they cannot be looked at.
+
+        Of an input in memory always None.
+        """
+        ...
+
     def difference(self, other: Any) -> str | None:
         """Say in words how its placement differs from that of another source, or of a space.
 

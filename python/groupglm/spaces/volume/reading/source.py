@@ -83,6 +83,17 @@ class VolumeSource(ABC):
         """Return what changes whenever the stored values may have changed; None if unknown."""
         return None
 
+    def _files(self) -> list[str]:
+        """Return the paths of the files that hold the values; none of an image in memory."""
+        return []
+
+    def file_state(self) -> Hashable:
+        """Return what changes when its files are written to; None if they cannot be looked at."""
+        try:
+            return tuple(map(_file_state, self._files())) or None
+        except OSError:
+            return None  # what reads the file says what is wrong
+
     @property
     def extent(self) -> str:
         """How many voxels it has along each axis, in words."""
@@ -208,6 +219,9 @@ class PlainVolume(VolumeSource):
     def _origin(self) -> Hashable:
         return (*_file_state(self._path), self._offset, self._stored_dtype.str)
 
+    def _files(self) -> list[str]:
+        return [self._path]
+
     def _stored_values(self) -> NDArray[Any]:
         # Not a memory map: a file that another program shortens meanwhile would kill the process.
         values = np.fromfile(
@@ -235,6 +249,9 @@ class CompressedVolume(VolumeSource):
         layout = self._layout
         return (*_file_state(layout.path), layout.offset, layout.dtype.str)
 
+    def _files(self) -> list[str]:
+        return [self._layout.path]
+
     def _stored_values(self) -> NDArray[Any]:
         layout = self._layout
         inflated = inflate_file(layout, self._compression)
@@ -260,6 +277,9 @@ class CompressedSeriesVolume(VolumeSource):
         layout = self._layout
         return (*_file_state(layout.path), layout.offset, layout.dtype.str, self._volume)
 
+    def _files(self) -> list[str]:
+        return [self._layout.path]
+
     def _stored_values(self) -> NDArray[Any]:
         return np.frombuffer(self._series.volume(self._volume), self._layout.dtype)
 
@@ -280,12 +300,16 @@ class ImageVolume(VolumeSource):
         self._index = index
 
     def _origin(self) -> Hashable:
-        if not isinstance(self._image.dataobj, np.ndarray):
-            names = [holder.filename for holder in self._image.file_map.values()]
-            files = [name for name in names if name is not None and os.path.exists(name)]  # noqa: PTH110
-            if files:  # not read only to know whether it has been read before
-                return (*map(_file_state, files), str(self._index))
+        files = self._files()
+        if files:  # not read only to know whether it has been read before
+            return (*map(_file_state, files), str(self._index))
         return str(joblib.hash(self._stored_values()))
+
+    def _files(self) -> list[str]:
+        if isinstance(self._image.dataobj, np.ndarray):
+            return []
+        names = [holder.filename for holder in self._image.file_map.values()]
+        return [name for name in names if name is not None and os.path.exists(name)]  # noqa: PTH110
 
     @property
     def nbytes_in_memory(self) -> float:
