@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +42,28 @@ class Background:
         Values from 0 to 1, zero outside the head or brain.
     is_outline : bool
         Whether it is only a mask, to be drawn as an outline.
-    description : str
+    origin : str
         Where it is from, in words, as a sentence.
+    unchecked_mask : Volume, optional
+        The mask, where nothing has told yet whether it lies in the brain of the picture.
     """
 
     volume: Volume
     is_outline: bool
-    description: str
+    origin: str
+    unchecked_mask: Volume | None = None
+
+    @property
+    def description(self) -> str:
+        """Where it is from, and whether the mask seems to lie elsewhere."""
+        mask = self.unchecked_mask
+        outside = 0.0 if mask is None else self.share_outside(mask)
+        if outside <= _MUCH_OUTSIDE:
+            return self.origin
+        return (
+            f"{self.origin} {outside:.0%} of the mask lies outside the brain in that picture: are "
+            "the images in the same space?"
+        )
 
     def share_outside(self, mask: Volume) -> float:
         """Return which share of a mask's voxels lies outside the brain in the picture."""
@@ -73,16 +88,8 @@ def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background
     if bg_img is None:
         return _outline(mask, "The outline is that of the mask: no background was asked for.")
     origin = "".join(f"{Path(name).name}, " for name in file_names(bg_img))
-    description = f"The background is the image {origin}given."
-    given = Background(_shades(Volume.of(bg_img, "bg_img")), False, description)
-    outside = 0.0 if mask is None else given.share_outside(mask)
-    if outside <= _MUCH_OUTSIDE:
-        return given
-    return replace(
-        given,
-        description=f"{description} {outside:.0%} of the mask lies outside the brain in that "
-        "picture: are the images in the same space?",
-    )
+    shades = _shades(Volume.of(bg_img, "bg_img"))
+    return Background(shades, False, f"The background is the image {origin}given.", mask)
 
 
 def _without_template(mask: Volume | None) -> Background | None:
