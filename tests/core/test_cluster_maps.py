@@ -11,28 +11,15 @@ import pytest
 from groupglm import _core
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
-from reference.volumes import row_of, smooth_volume, space_of
+from reference.volumes import enhance, row_of, smooth_volume, space_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from groupglm._core import Neighbours
 
     Floats = NDArray[np.float64]
 
 DTYPES = (np.float32, np.float64)
 EPS = float(np.finfo(np.float64).eps)
-
-
-def enhance(
-    stat: Any,
-    neighbours: Neighbours,
-    e: float = 0.5,
-    h: float = 2.0,
-    two_sided: bool = True,
-    n_steps: int = 0,
-) -> Floats:
-    return _core.tfce(stat, neighbours, e, h, two_sided, n_steps)
 
 
 def test_missing_places_are_not_there() -> None:

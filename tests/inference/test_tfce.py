@@ -17,7 +17,7 @@ from groupglm import _core
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 from reference import clusters as reference
-from reference.volumes import CONNECTIVITIES, row_of, smooth_volume, space_of, volumes
+from reference.volumes import CONNECTIVITIES, enhance, row_of, smooth_volume, space_of, volumes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,17 +28,6 @@ if TYPE_CHECKING:
 
 DTYPES = (np.float32, np.float64)
 EPS = float(np.finfo(np.float64).eps)
-
-
-def enhance(
-    stat: Any,
-    neighbours: Neighbours,
-    e: float = 0.5,
-    h: float = 2.0,
-    two_sided: bool = True,
-    n_steps: int = 0,
-) -> Floats:
-    return _core.tfce(stat, neighbours, e, h, two_sided, n_steps)
 
 
 def rounding_of(n: int, largest: float) -> float:

@@ -9,11 +9,14 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from groupglm import _core
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from groupglm._core import Neighbours
 
     Floats = NDArray[np.float64]
 
@@ -53,3 +56,15 @@ def volumes(draw: st.DrawFn) -> Floats:
     if np.isnan(values).all():
         values[0] = draw(st.integers(-2, 2))
     return values.reshape(shape)
+
+
+def enhance(
+    stat: Any,
+    neighbours: Neighbours,
+    e: float = 0.5,
+    h: float = 2.0,
+    two_sided: bool = True,
+    n_steps: int = 0,
+) -> Floats:
+    """TFCE by the core, of voxels by default."""
+    return _core.tfce(stat, neighbours, e, h, two_sided, n_steps)

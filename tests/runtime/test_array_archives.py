@@ -22,6 +22,7 @@ import pytest
 from groupglm import SecondLevelModel, permuted_ols
 from groupglm.inference.permutation.resuming import ResumeError, load_state
 from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
+from reference.damaging import damaged_copies
 
 RNG = np.random.default_rng(1)
 X = np.column_stack([RNG.normal(size=14), np.ones(14)])
@@ -230,15 +231,9 @@ def test_a_state_stored_by_columns_goes_on_the_same(tmp_path: Path) -> None:
 def test_every_truncation_and_flipped_byte_of_a_state(tmp_path: Path) -> None:
     once = permuted_ols(n_perm=60, **SAME)
     good = _state(tmp_path / "null.npz").read_bytes()
-    rng = np.random.default_rng(0)
     bad = tmp_path / "bad.npz"
     refused = 0
-    for trial in range(200):
-        data = bytearray(good)
-        if trial % 3 == 0:
-            data = data[: rng.integers(len(data))]
-        else:
-            data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+    for data in damaged_copies(good, 200):
         bad.write_bytes(data)
         try:
             state = load_state(bad)
