@@ -5,6 +5,8 @@ All share one brain, of ellipsoids in the box of the common standard-space grid,
 noise: Gaussian, smooth in space. The same seed gives the same study, to the bit.
 """
 
+from typing import TYPE_CHECKING
+
 from groupglm.datasets.bids_study import BidsStudy, simulate_bids_study
 from groupglm.datasets.brain import SimulatedEffect
 from groupglm.datasets.covariate_study import simulate_covariate_study
@@ -13,6 +15,7 @@ from groupglm.datasets.group_study import simulate_group_study
 from groupglm.datasets.one_sample_study import simulate_one_sample_study
 from groupglm.datasets.paired_study import PairedStudy, simulate_paired_study
 from groupglm.datasets.study import GroupStudy
+from groupglm.runtime.elsewhere import absent_names
 
 __all__ = [
     "BidsStudy",
@@ -26,3 +29,20 @@ __all__ = [
     "simulate_one_sample_study",
     "simulate_paired_study",
 ]
+
+if not TYPE_CHECKING:  # which would take every name for one that is there
+    _DOWNLOAD = (
+        "groupglm downloads nothing; get the data by nilearn.datasets.{name}, and give its files "
+        "to groupglm"
+    )
+    __getattr__ = absent_names(
+        __name__,
+        {
+            "fetch_*": _DOWNLOAD,
+            "load_*": _DOWNLOAD,
+            "patch_*": _DOWNLOAD,
+            "get_data_dirs": _DOWNLOAD,
+            "select_from_index": _DOWNLOAD,
+            "*_FILE_PATH": _DOWNLOAD,
+        },
+    )

@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from groupglm.runtime.elsewhere import absent_names
+
 if TYPE_CHECKING:
     from groupglm.plotting.contrast import plot_contrast_matrix
     from groupglm.plotting.design import plot_design_correlation, plot_design_matrix
@@ -39,10 +41,23 @@ _HOME = {
     "plot_stat_map": "volume.stat_map",
 }
 
+_BESIDE = "use nilearn.plotting.{name} beside groupglm: both take nibabel's images"
+_absent = absent_names(
+    __name__,
+    {
+        "plot_design_matrix_correlation": "groupglm.plotting.plot_design_correlation draws it",
+        "plot_*": _BESIDE,
+        "view_*": _BESIDE,
+        "find_*": _BESIDE,
+        "cm": "every function takes a colour map of matplotlib",
+        "show": "use matplotlib.pyplot.show",
+    },
+)
+
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'groupglm.plotting' has no attribute {name!r}")
+        _absent(name)
     return getattr(importlib.import_module(f"groupglm.plotting.{_HOME[name]}"), name)
 
 

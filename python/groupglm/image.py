@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Names where nilearn has them: the operations on images of ``nilearn.image`` that are here."""
+
+from typing import TYPE_CHECKING
+
+from groupglm import resample_img, smooth_img
+from groupglm.runtime.elsewhere import absent_names
+
+__all__ = ["resample_img", "smooth_img"]
+
+if not TYPE_CHECKING:  # which would take every name for one that is there
+    _BESIDE = "use nilearn.image.{name} beside groupglm: both take and return nibabel's images"
+    __getattr__ = absent_names(
+        __name__,
+        {
+            "resample_to_img": "groupglm.resample_to resamples to the grid of an image",
+            "get_data": "numpy.asanyarray(image.dataobj) has the values of an image",
+            "*_img": _BESIDE,
+            "*_imgs": _BESIDE,
+            "*_niimg*": _BESIDE,
+            "coord_transform": "nibabel.affines.apply_affine turns indices into mm",
+            "high_variance_confounds": _BESIDE,
+            "new_img_like": "nibabel.Nifti1Image(values, image.affine) makes an image",
+            "swap_img_hemispheres": _BESIDE,
+        },
+    )
