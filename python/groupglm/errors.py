@@ -7,6 +7,8 @@ Every error is a `ValueError`: code that only wants "the input is wrong" imports
 import re
 import sys
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from groupglm.messages import Text, argument
@@ -22,6 +24,7 @@ __all__ = [
     "ZeroValuesWarning",
     "in_quotes",
     "printable",
+    "renamed",
     "shown",
     "warn_caller",
 ]
@@ -46,17 +49,31 @@ class ArgumentError(ValueError):
     --------
     >>> print(ArgumentError("n_perm", "-1", "a whole number", "give 10000"))
     n_perm is -1; it must be a whole number; give 10000
+
+    With ``verb=""``, what was found is a sentence of its own:
+
+    >>> print(ArgumentError("X", "no column varies", remedy="leave X out", verb=""))
+    no column varies; leave X out
     """
 
     def __init__(
         self, name: str, found: str, wanted: str = "", remedy: str = "", *, verb: str = "is"
     ) -> None:
-        message = argument(name) + f" {verb} " + found
+        message = argument(name) + f" {verb} " + found if verb else Text.of() + found
         message += ("; it must be " + wanted) if wanted else ""
         message += ("; " + remedy) if remedy else ""
         super().__init__(_safe(message))
         self.argument, self.found, self.wanted, self.remedy = name, found, wanted, remedy
         self._verb = verb
+
+    def _rename(self, name: str) -> None:
+        """Call the argument as another function does, which the user called."""
+        names = {self.argument: name}
+        self.args = tuple(_renamed(arg, names) for arg in self.args)
+        self.found, self.wanted, self.remedy = (
+            _renamed(part, names) for part in (self.found, self.wanted, self.remedy)
+        )
+        self.argument = name
 
     def __reduce__(self) -> tuple[object, ...]:
         parts = (self.argument, self.found, self.wanted, self.remedy)
@@ -72,6 +89,30 @@ def _argument_error(
 ) -> ArgumentError:
     """Put an error together again that another process has sent."""
     return kind(*parts, verb=verb)
+
+
+@contextmanager
+def renamed(**names: str) -> Iterator[None]:
+    """Have errors about an argument name it as the function that the user called does.
+
+    Examples
+    --------
+    >>> with renamed(contrast="contrast_def"):
+    ...     raise ArgumentError("contrast", "None")
+    Traceback (most recent call last):
+        ...
+    groupglm.errors.ArgumentError: contrast_def is None
+    """
+    try:
+        yield
+    except ArgumentError as error:
+        if error.argument in names:
+            error._rename(names[error.argument])
+        raise
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    return text.renamed(names) if isinstance(text, Text) else text
 
 
 class _NamingError(ValueError):
@@ -96,11 +137,17 @@ class GridMismatchError(_NamingError):
     """
 
 
-class NotEstimableError(_NamingError):
+class NotEstimableError(ArgumentError):
     """A contrast that the design cannot estimate: it is outside the row space of the design matrix.
 
     The message names the columns that the contrast confounds.
     """
+
+    def __init__(self, message: str, name: str = "contrast") -> None:
+        super().__init__(name, message, verb="")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.found, self.argument)
 
 
 class RankDeficientWarning(UserWarning):

@@ -8,7 +8,7 @@ searched for names.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self, TypeAlias
 
 __all__ = [
@@ -103,6 +103,17 @@ class Text(str):
             else:
                 words.append(piece.in_shell if isinstance(piece, _Either) else piece)
         return "".join(words)
+
+    def renamed(self, names: Mapping[str, str]) -> Self:
+        """Return the message with some arguments called otherwise."""
+        return self.of(
+            *(
+                piece._replace(given=tuple((names.get(n, n), value) for n, value in piece.given))
+                if isinstance(piece, Arguments)
+                else piece
+                for piece in self.pieces
+            )
+        )
 
     def mapped(self, function: Callable[[str], str]) -> Self:
         """Return the message with the words between the arguments changed."""

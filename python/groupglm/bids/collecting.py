@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import NamedFile, read_name, same_value, walk
-from groupglm.errors import ArgumentTypeError, in_quotes, shown, warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, shown, warn_caller
 from groupglm.messages import Text, arguments
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import listed
@@ -115,10 +115,12 @@ def collect_maps(
     variances = {label: variance_of(file) for label, file in chosen.items()}
     absent = [label for label, path in variances.items() if path is None]
     if need_variances and absent:
-        raise ValueError(
+        raise ArgumentError(
+            "need_variances",
             f"{len(absent)} of {len(chosen)} effect maps have no variance map (stat-variance with "
-            f"the same name): subjects {listed(absent, _MAX_SHOWN)}; have the first level write "
-            "it, or leave need_variances out"
+            f"the same name): subjects {listed(absent, _MAX_SHOWN)}",
+            remedy="have the first level write it, or leave need_variances out",
+            verb="",
         )
     return pd.DataFrame(
         {
@@ -157,10 +159,13 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
         elif not found and len(others) < _MAX_OTHERS:
             others.append(Path(entry.path))
     if not found:
-        raise ValueError(
+        raise ArgumentError(
+            "derivatives",
             f"derivatives {in_quotes(root)} holds no effect map of a subject "
             f"(sub-..._stat-effect_statmap{' or '.join(saved_endings())} in it, in sub-* or in "
-            f"node-*/sub-*); {_instead(root, others)}"
+            f"node-*/sub-*)",
+            remedy=_instead(root, others),
+            verb="",
         )
     return sorted(found, key=lambda file: str(file.path))
 
@@ -227,8 +232,11 @@ def select_maps(
         kept = exact if key == "contrast" and len(values) == 1 and exact else kept
         if not kept:
             shown = " or ".join(_shown(value) for value in values)
-            raise ValueError(
-                f"no effect map has {_long(key)} {shown}; there is {_counted(before, key)}"
+            raise ArgumentError(
+                _long(key),
+                f"no effect map has {_long(key)} {shown}",
+                remedy=f"there is {_counted(before, key)}",
+                verb="",
             )
     return kept
 
@@ -244,9 +252,11 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
     """Return the map of each subject."""
     mixed = [key for key in _ALIKE if len({file.entities.get(key) for file in files}) > 1]
     if mixed:
-        raise ValueError(
+        raise ArgumentError(
+            "derivatives",
             f"the effect maps are of several kinds, by {_names(mixed)}: "
-            f"{'; '.join(_counted(files, key) for key in mixed)}. " + _how_to_choose(files, mixed)
+            f"{'; '.join(_counted(files, key) for key in mixed)}. " + _how_to_choose(files, mixed),
+            verb="",
         )
     by_subject: dict[str, list[NamedFile]] = {}
     for file in files:
@@ -256,15 +266,17 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
     differing = sorted(key for key in keys if len({f.entities.get(key) for f in files}) > 1)
     if several:
         label, maps = min(several.items())
-        raise ValueError(
+        raise ArgumentError(
+            "derivatives",
             f"{len(several)} of {len(by_subject)} subjects have several effect maps, such as "
-            f"{label}: {listed([file.path.name for file in maps], _MAX_SHOWN)}; "
-            + (
+            f"{label}: {listed([file.path.name for file in maps], _MAX_SHOWN)}",
+            remedy=(
                 f"they differ in {_names(differing)}. " + _how_to_choose(files, differing)
                 if differing
                 else "their names have the same entities: keep one of them "
                 f"({' or '.join(sorted(kind_of(maps[0].path).endings))})"
-            )
+            ),
+            verb="",
         )
     if differing:
         warn_caller(

@@ -16,7 +16,7 @@ from groupglm.bids.collecting import KEYS
 from groupglm.bids.json_objects import check_keys, list_of, object_of, quoted, read_json, text_of
 from groupglm.bids.stats_model import INTERCEPT, ModelContrast, StatsModel
 from groupglm.bids.transformations import check_instructions
-from groupglm.errors import in_quotes, warn_caller
+from groupglm.errors import ArgumentError, in_quotes, warn_caller
 from groupglm.runtime.paths import given_path
 
 __all__ = ["read_stats_model"]
@@ -82,7 +82,7 @@ def read_stats_model(
     try:
         return _read(facts, node)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ArgumentError("model", f"{where}: {error}", verb="") from error
 
 
 def _read(facts: Mapping[str, Any], wanted: str | None) -> StatsModel:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from groupglm.errors import ArgumentError
+
 __all__ = [
     "CEREBELLUM",
     "FWHM_PER_SIGMA",
@@ -105,10 +107,13 @@ class Brain:
         voxel = np.array(self.voxel(effect.peak))
         inside = bool(np.all(voxel >= 0) and np.all(voxel < self.shape))
         if not inside or not self.mask[tuple(voxel)]:
-            raise ValueError(
+            raise ArgumentError(
+                "shape",
                 f"shape {tuple(self.shape)} with voxels of {self.voxel_size} mm leaves out the "
-                f"peak of the effect of {name} at {effect.peak} mm; leave shape out, or give a "
-                f"grid that covers the brain ({_EXTENT.tolist()} mm)."
+                f"peak of the effect of {name} at {effect.peak} mm",
+                remedy=f"leave shape out, or give a "
+                f"grid that covers the brain ({_EXTENT.tolist()} mm).",
+                verb="",
             )
 
 

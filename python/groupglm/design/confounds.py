@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from groupglm.design.collinearity import describe_dependence, quote_names
 from groupglm.design.matrix import check_design_matrix
-from groupglm.errors import ArgumentError, RankDeficientWarning, in_quotes, printable, warn_caller
+from groupglm.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    RankDeficientWarning,
+    in_quotes,
+    printable,
+    renamed,
+    warn_caller,
+)
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import listed, one_name
@@ -100,14 +108,19 @@ def make_second_level_design_matrix(
     import pandas as pd
 
     if isinstance(subjects_label, str | bytes):
-        raise TypeError(
+        raise ArgumentTypeError(
+            "subjects_label",
             f"'subjects_label' must be a list of labels, one for each image, not the string "
-            f"{subjects_label!r}; for a single subject give [{subjects_label!r}]."
+            f"{subjects_label!r}",
+            remedy=f"for a single subject give [{subjects_label!r}].",
+            verb="",
         )
     if not isinstance(subjects_label, Iterable):
-        raise TypeError(
+        raise ArgumentTypeError(
+            "subjects_label",
             f"'subjects_label' must be a list of labels, one for each image, but is a "
-            f"{type(subjects_label).__name__}."
+            f"{type(subjects_label).__name__}.",
+            verb="",
         )
     allow_partial = check_truth("allow_partial", allow_partial)
     labels = list(islice(subjects_label, _MOST_SUBJECTS + 1))
@@ -119,7 +132,12 @@ def make_second_level_design_matrix(
             verb="holds",
         )
     if not labels:
-        raise ValueError("'subjects_label' is empty; give the subject of each image.")
+        raise ArgumentError(
+            "subjects_label",
+            "'subjects_label' is empty",
+            remedy="give the subject of each image.",
+            verb="",
+        )
     design = pd.DataFrame({"intercept": np.ones(len(labels))})
     if confounds is not None:
         names = _confound_names(confounds)
@@ -131,7 +149,8 @@ def make_second_level_design_matrix(
             _refuse_missing(confounds)
         table = confounds[names].iloc[_confound_rows(kept, confounds)]
         table = tidied(table.set_axis(kept, axis="index"))
-        check_covariates(table, "'confounds'", to_declare="confounds['{}'].astype('category')")
+        with renamed(table="confounds"):
+            check_covariates(table, "'confounds'", to_declare="confounds['{}'].astype('category')")
         coded = _coded(table, n_subjects=len(set(kept)))
         _refuse_repeated([*coded.columns, "intercept"])
         values = _confound_values(coded)
@@ -151,22 +170,31 @@ def _confound_names(confounds: object) -> list[Any]:
     import pandas as pd
 
     if not isinstance(confounds, pd.DataFrame):
-        raise TypeError(
-            f"confounds must be a pandas DataFrame, not {type(confounds).__name__}; "
-            "read a file with pandas.read_csv(path, sep='\\t', dtype={'subject_label': str})."
+        raise ArgumentTypeError(
+            "confounds",
+            f"confounds must be a pandas DataFrame, not {type(confounds).__name__}",
+            remedy=(
+                "read a file with pandas.read_csv(path, sep='\\t', dtype={'subject_label': str})."
+            ),
+            verb="",
         )
     names = confounds.columns.tolist()
     if LABEL not in names:
-        raise ValueError(
-            "confounds DataFrame must contain column 'subject_label'; "
-            f"its columns are {quote_names(names)}. Rename the one that holds the labels."
+        raise ArgumentError(
+            "confounds",
+            "confounds DataFrame must contain column 'subject_label'",
+            remedy=f"its columns are {quote_names(names)}. Rename the one that holds the labels.",
+            verb="",
         )
     _refuse_repeated([*names, "intercept"])
     names.remove(LABEL)
     if not names:
-        raise ValueError(
+        raise ArgumentError(
+            "confounds",
             "confounds should contain at least 2 columns, 'subject_label' and a confound, but has "
-            "only the first; leave confounds out for a design of an intercept alone."
+            "only the first",
+            remedy="leave confounds out for a design of an intercept alone.",
+            verb="",
         )
     return names
 
@@ -180,11 +208,13 @@ def _refuse_missing(confounds: pd.DataFrame) -> None:
     missing = _missing(confounds)
     if missing.any():
         i, j = np.argwhere(missing)[0]
-        raise ValueError(
+        raise ArgumentError(
+            "confounds",
             f"Confounds contain NaN values: {int(missing.sum())}, the first in column "
             f"{in_quotes(confounds.columns[j])} for subject "
             f"{printable(str(confounds[LABEL].iloc[i]))}. "
-            "Fill them in, or leave those subjects out by " + argument("allow_partial", True) + "."
+            "Fill them in, or leave those subjects out by " + argument("allow_partial", True) + ".",
+            verb="",
         )
 
 
@@ -201,7 +231,9 @@ def _complete(labels: Sequence[str], confounds: pd.DataFrame) -> list[str]:
         warn_caller(f"left out subjects {'; '.join(told)}")
     kept = [label for label in labels if label in known and label not in lacking]
     if not kept:
-        raise ValueError("no subject has a row without missing values in confounds")
+        raise ArgumentError(
+            "confounds", "no subject has a row without missing values in confounds", verb=""
+        )
     return kept
 
 
@@ -209,10 +241,12 @@ def _refuse_repeated(columns: Sequence[object]) -> None:
     counts = Counter(map(one_name, columns))
     repeated = sorted(name for name, n in counts.items() if n > 1)
     if repeated:
-        raise ValueError(
+        raise ArgumentError(
+            "confounds",
             f"Design matrix columns do not have unique names: {quote_names(repeated)} is repeated. "
-            "Rename it in confounds; 'intercept' is added and must not be among them, however it "
-            "is capitalised."
+            "Rename it in confounds",
+            remedy="'intercept' is added and must not be among them, however it is capitalised.",
+            verb="",
         )
 
 
@@ -239,16 +273,22 @@ def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[in
             known = set(labels)
             others = [str(label) for label in positions if label not in known]
             hint = near_words(near_labels(map(str, absent), others)).removeprefix(".")
-        raise ValueError(
+        raise ArgumentError(
+            "confounds",
             f"confounds not specified for subject {printable(str(absent[0]))} ({len(absent)} of "
             f"{len(labels)} "
-            f"labels have no row); add a row for it to confounds.{hint}"
+            f"labels have no row)",
+            remedy=f"add a row for it to confounds.{hint}",
+            verb="",
         )
     several = [label for label in labels if len(positions[label]) > 1]
     if several:
-        raise ValueError(
+        raise ArgumentError(
+            "confounds",
             f"confounds contain more than one row for subject {printable(str(several[0]))} "
-            f"(rows {', '.join(str(row + 1) for row in positions[several[0]])}); keep one."
+            f"(rows {', '.join(str(row + 1) for row in positions[several[0]])})",
+            remedy="keep one.",
+            verb="",
         )
     return [positions[label][0] for label in labels]
 
@@ -300,17 +340,23 @@ def _levels(column: pd.Series[Any]) -> list[Any]:
 
 def _check_levels(name: object, levels: Sequence[Any], n_subjects: int) -> None:
     if len(levels) == 1:
-        raise ValueError(
+        raise ArgumentError(
+            "confounds",
             f"'confounds' column {in_quotes(name)} has one level, {levels[0]!r}, among the "
             f"{n_subjects} "
-            "subjects, so that it says nothing the intercept does not; leave the column out."
+            "subjects, so that it says nothing the intercept does not",
+            remedy="leave the column out.",
+            verb="",
         )
     if len(levels) >= n_subjects:
-        raise ValueError(
+        raise ArgumentError(
+            "confounds",
             f"'confounds' column {in_quotes(name)} has {len(levels)} levels for {n_subjects} "
             "subjects: "
             "coded as a category it would explain every image perfectly. If it names the "
-            "subjects, leave it out; if it is a measurement, convert it with pandas.to_numeric."
+            "subjects, leave it out",
+            remedy="if it is a measurement, convert it with pandas.to_numeric.",
+            verb="",
         )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from groupglm.design.collinearity import quote_names
 from groupglm.design.column_names import ColumnNames
 from groupglm.design.expressions import MAX_NESTING, nesting, parse
-from groupglm.errors import in_quotes, printable
+from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, printable
 from groupglm.runtime.arguments import real_array
 
 __all__ = ["contrast_matrix", "term_columns"]
@@ -28,7 +28,8 @@ _MAX_EXPRESSION = 20_000  # characters; far above any real contrast, far below a
 
 
 def contrast_matrix(
-    contrast: str | ArrayLike | Sequence[str | ArrayLike] | None, columns: Sequence[object]
+    contrast: str | ArrayLike | Sequence[str | ArrayLike] | None,
+    columns: Sequence[object],
 ) -> FloatArray:
     """Return a contrast as numbers over the columns of a design matrix.
 
@@ -43,22 +44,27 @@ def contrast_matrix(
            [ 0.,  0.,  1.]])
     """
     names = [str(column) for column in columns]
+    values = _matrix(contrast, names)
+    _check_values(values, names)
+    return values
+
+
+def _matrix(contrast: Any, names: Sequence[str]) -> FloatArray:
     if contrast is None:
         if len(names) != 1:
-            raise ValueError(
+            raise ArgumentError(
+                "contrast",
                 "No second-level contrast is specified. The design matrix has "
-                f"{len(names)} columns ({quote_names(names)}); name one, give an expression, or "
-                "give one number for each."
+                f"{len(names)} columns ({quote_names(names)})",
+                remedy="name one, give an expression, or give one number for each.",
+                verb="",
             )
         return np.ones(1)
     if isinstance(contrast, str):
-        values = _from_string(contrast, names)
-    elif isinstance(contrast, (list, tuple)) and any(isinstance(row, str) for row in contrast):
-        values = np.vstack([_rows(row, names) for row in contrast])
-    else:
-        values = _from_numbers(contrast, names)
-    _check_values(values, names)
-    return values
+        return _from_string(contrast, names)
+    if isinstance(contrast, (list, tuple)) and any(isinstance(row, str) for row in contrast):
+        return np.vstack([_rows(row, names) for row in contrast])
+    return _from_numbers(contrast, names)
 
 
 def term_columns(text: str, columns: Sequence[object]) -> list[str]:
@@ -80,36 +86,54 @@ def term_columns(text: str, columns: Sequence[object]) -> list[str]:
 def _rows(row: object, names: Sequence[str]) -> FloatArray:
     values = _from_string(row, names) if isinstance(row, str) else _from_numbers(row, names)
     if values.ndim != 1 and not isinstance(row, str):
-        raise ValueError(
+        raise ArgumentError(
+            "contrast",
             f"A row of an F contrast must be one expression or one vector, not an array of shape "
-            f"{values.shape}; give the rows as one flat list."
+            f"{values.shape}",
+            remedy="give the rows as one flat list.",
+            verb="",
         )
     if not np.any(values):
-        raise ValueError(f"Contrast is null: its row {row!r} has only zeros; leave it out.")
+        raise ArgumentError(
+            "contrast",
+            f"Contrast is null: its row {row!r} has only zeros",
+            remedy="leave it out.",
+            verb="",
+        )
     return np.atleast_2d(values)
 
 
 def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
     if isinstance(contrast, (dict, set, bytes)):
-        raise TypeError(
-            f"A contrast must be a string, a vector or a matrix, not {type(contrast).__name__}; "
-            f"give one number for each column: {quote_names(names)}."
+        raise ArgumentTypeError(
+            "contrast",
+            f"A contrast must be a string, a vector or a matrix, not {type(contrast).__name__}",
+            remedy=f"give one number for each column: {quote_names(names)}.",
+            verb="",
         )
     _check_labels(contrast, names)
     try:
         values = real_array("contrast", contrast).astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"A contrast must be a string, a vector or a matrix of numbers; {contrast!r} is none "
-            f"({error}). Give one number for each column: {quote_names(names)}."
+        raise ArgumentError(
+            "contrast",
+            "A contrast must be a string, a vector or a matrix of numbers",
+            remedy=f"{contrast!r} is none "
+            f"({error}). Give one number for each column: {quote_names(names)}.",
+            verb="",
         ) from error
     if values.ndim in (1, 2) and values.size == 0:
-        raise ValueError(f"Contrast is null. It is empty; give {_wanted(names)}.")
+        raise ArgumentError(
+            "contrast", "Contrast is null. It is empty", remedy=f"give {_wanted(names)}.", verb=""
+        )
     if values.ndim not in (1, 2) or values.shape[-1] != len(names):
-        raise ValueError(
+        raise ArgumentError(
+            "contrast",
             f"A contrast of shape {values.shape} does not fit the {len(names)} columns of the "
-            f"design matrix: it should be of length {len(names)}; give {_wanted(names)}."
-            + (_numbered(float(values), names) if values.ndim == 0 else "")
+            f"design matrix: it should be of length {len(names)}",
+            remedy=f"give {_wanted(names)}."
+            + (_numbered(float(values), names) if values.ndim == 0 else ""),
+            verb="",
         )
     return values
 
@@ -132,24 +156,31 @@ def _check_labels(contrast: Any, names: Sequence[str]) -> None:
         return
     found = [str(label) for label in labels]
     if found != list(names) and set(found) == set(names):
-        raise ValueError(
+        raise ArgumentError(
+            "contrast",
             f"The contrast is labelled {quote_names(found)}, which are the columns of the design "
-            f"matrix in another order ({quote_names(names)}); reindex it to that order, or give "
-            "its numbers without labels."
+            f"matrix in another order ({quote_names(names)})",
+            remedy="reindex it to that order, or give its numbers without labels.",
+            verb="",
         )
 
 
 def _check_values(values: FloatArray, names: Sequence[str]) -> None:
     if not np.all(np.isfinite(values)):
         bad = sorted({int(j) for j in np.argwhere(~np.isfinite(values))[:, -1]})
-        raise ValueError(
+        raise ArgumentError(
+            "contrast",
             f"A contrast must be finite, but has {values[~np.isfinite(values)][0]} for "
-            f"{quote_names([names[j] for j in bad])}; give 0 to leave a column out."
+            f"{quote_names([names[j] for j in bad])}",
+            remedy="give 0 to leave a column out.",
+            verb="",
         )
     if not np.any(values):
-        raise ValueError(
-            "Contrast is null. All its numbers are zero, so there is nothing to test; give at "
-            f"least one of {quote_names(names)} a weight."
+        raise ArgumentError(
+            "contrast",
+            "Contrast is null. All its numbers are zero, so there is nothing to test",
+            remedy=f"give at least one of {quote_names(names)} a weight.",
+            verb="",
         )
 
 
@@ -177,10 +208,13 @@ def _hypothesis(expression: str) -> str:
 
 def _unit(name: str, names: Sequence[str]) -> FloatArray:
     if list(names).count(name) > 1:
-        raise ValueError(
+        raise ArgumentError(
+            "contrast",
             f"The contrast names column {in_quotes(name)}, but {list(names).count(name)} columns "
             "have that "
-            "name; rename them, or give the contrast as numbers."
+            "name",
+            remedy="rename them, or give the contrast as numbers.",
+            verb="",
         )
     values = np.zeros(len(names))
     values[list(names).index(name)] = 1.0
@@ -203,9 +237,12 @@ class _Reader:
 
     def __init__(self, expression: str, names: Sequence[str]) -> None:
         if len(expression) > _MAX_EXPRESSION:
-            raise ValueError(
+            raise ArgumentError(
+                "contrast",
                 f"The contrast expression has {len(expression)} characters, more than "
-                f"{_MAX_EXPRESSION}; give the contrast as numbers."
+                f"{_MAX_EXPRESSION}",
+                remedy="give the contrast as numbers.",
+                verb="",
             )
         self.known = ColumnNames(names)
         self._expression = expression
@@ -323,17 +360,21 @@ class _Reader:
     def _not_valid(self) -> str:
         return f"The expression ({printable(self._expression[:200])}) is not valid"
 
-    def _undefined(self, name: str) -> ValueError:
-        return ValueError(
+    def _undefined(self, name: str) -> ArgumentError:
+        return ArgumentError(
+            "contrast",
             f"{self._not_valid()}: name {name[:200]!r} is not "
-            f"defined.{self._hint(name)}\n{self._available()}"
+            f"defined.{self._hint(name)}\n{self._available()}",
+            verb="",
         )
 
     def _only(self, matches: Sequence[str]) -> FloatArray:
         if len(set(matches)) > 1:
-            raise ValueError(
-                f"{self._not_valid()}: {quote_names(matches)} "
-                "look the same to Python; put backticks around the one that is meant."
+            raise ArgumentError(
+                "contrast",
+                f"{self._not_valid()}: {quote_names(matches)} look the same to Python",
+                remedy="put backticks around the one that is meant.",
+                verb="",
             )
         return _unit(matches[0], self._names)
 
@@ -351,18 +392,22 @@ class _Reader:
     def _available(self) -> str:
         return f"Available matrix columns are: {list(self._names)}"
 
-    def _invalid(self, error: BaseException) -> ValueError:
-        return ValueError(
+    def _invalid(self, error: BaseException) -> ArgumentError:
+        return ArgumentError(
+            "contrast",
             f"{self._not_valid()}: {str(error).rstrip('.')}."
             f"{self._hint(self._expression)} Put backticks around a column name with other "
-            f"characters than letters, digits and underscores.\n{self._available()}"
+            f"characters than letters, digits and underscores.\n{self._available()}",
+            verb="",
         )
 
-    def _refusal(self, reason: str) -> ValueError:
-        return ValueError(
+    def _refusal(self, reason: str) -> ArgumentError:
+        return ArgumentError(
+            "contrast",
             f"{self._not_valid()}: contrast expressions must be "
             f"linear combinations of columns, such as 'a - b' or '(a + 2*b) / 3', and {reason}.\n"
-            f"{self._available()}"
+            f"{self._available()}",
+            verb="",
         )
 
 

@@ -19,7 +19,14 @@ from groupglm.design.collinearity import (
     quote_names,
     variance_inflation,
 )
-from groupglm.errors import CollinearityWarning, in_quotes, warn_caller
+from groupglm.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CollinearityWarning,
+    in_quotes,
+    renamed,
+    warn_caller,
+)
 from groupglm.messages import Text, either
 from groupglm.runtime.naming import one_name
 from groupglm.runtime.paths import given_path
@@ -56,19 +63,25 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
     if isinstance(design_matrix, pd.DataFrame):
         return labelled(design_matrix)
     if not isinstance(design_matrix, (str, PathLike)):
-        raise TypeError(
+        raise ArgumentTypeError(
+            "design_matrix",
             _DESIGN + " must be a str, pathlib.Path or a pandas.DataFrame.\n"
-            f"Got {type(design_matrix).__name__}; name the columns of an array with "
-            "pandas.DataFrame(array, columns=[...])."
+            f"Got {type(design_matrix).__name__}",
+            remedy="name the columns of an array with pandas.DataFrame(array, columns=[...]).",
+            verb="",
         )
-    return labelled(_read_table(given_path("design_matrix", design_matrix)))
+    path = given_path("design_matrix", design_matrix)
+    with renamed(path="design_matrix"):
+        return labelled(_read_table(path))
 
 
 def _read_table(path: Path) -> pd.DataFrame:
     if path.suffix.lower() not in SEPARATORS:
-        raise ValueError(
-            "Tables to load can only be TSV or CSV: " + _DESIGN + " is "
-            f"{in_quotes(path)}; save it with the suffix .tsv (tabs) or .csv (commas)."
+        raise ArgumentError(
+            "design_matrix",
+            "Tables to load can only be TSV or CSV: " + _DESIGN + f" is {in_quotes(path)}",
+            remedy="save it with the suffix .tsv (tabs) or .csv (commas).",
+            verb="",
         )
     check_file(path, f"'design_matrix' file {in_quotes(path)}")
     if not path.is_file():
@@ -80,10 +93,12 @@ def _read_table(path: Path) -> pd.DataFrame:
     # A row index that pandas wrote along would become a regressor counting the subjects.
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
     if unnamed:
-        raise ValueError(
+        raise ArgumentError(
+            "design_matrix",
             _DESIGN + f" file {in_quotes(path)} has a column without a name ({unnamed[0]}), which "
-            "is how a saved row index looks; save the table with to_csv(..., index=False), or "
-            "name the column."
+            "is how a saved row index looks",
+            remedy="save the table with to_csv(..., index=False), or name the column.",
+            verb="",
         )
     return frame
 
@@ -102,51 +117,70 @@ def check_design_matrix(
     array([[1., 1.],
            [0., 1.]])
     """
-    check_size(*frame.shape)
-    called = _DESIGN if name == "design_matrix" else Text.of(in_quotes(name))
-    _check_columns(frame, called)
+    check_size(*frame.shape, name=name)
+    called = _called(name)
+    _check_columns(frame, name)
     if n_images is not None and len(frame) != n_images:
-        raise ValueError(
+        raise ArgumentError(
+            name,
             called + " does not match the number of maps considered. "
             f"{len(frame)} rows in design matrix do not match with {n_images} maps. "
-            "Give one row for each image, in the order of the images."
+            "Give one row for each image, in the order of the images.",
+            verb="",
         )
     if len(frame) == 0:
-        raise ValueError(called + " has no rows; it needs one for each image.")
+        raise ArgumentError(
+            name, called + " has no rows", remedy="it needs one for each image.", verb=""
+        )
     values = np.empty(frame.shape, dtype=np.float64)
     for j in range(frame.shape[1]):
         try:
             values[:, j] = frame.iloc[:, j].to_numpy(dtype=np.float64, na_value=np.nan)
         except OverflowError as error:
-            raise ValueError(
+            raise ArgumentError(
+                name,
                 called + f" holds a number too large for float64 in column "
-                f"{in_quotes(frame.columns[j])}; divide the column by a constant"
+                f"{in_quotes(frame.columns[j])}",
+                remedy="divide the column by a constant",
+                verb="",
             ) from error
-    _check_finite(values, frame, called)
+    _check_finite(values, frame, name)
     return values
 
 
-def _check_columns(frame: pd.DataFrame, called: Text) -> None:
+def _called(name: str) -> Text:
+    return _DESIGN if name == "design_matrix" else Text.of(in_quotes(name))
+
+
+def _check_columns(frame: pd.DataFrame, name: str) -> None:
+    called = _called(name)
     names = [str(name) for name in frame.columns]
     if not names:
-        raise ValueError(
-            called + " has no columns; a design for the group mean is one column of "
-            "ones, for instance pandas.DataFrame({'intercept': [1] * n_images})."
+        raise ArgumentError(
+            name,
+            called + " has no columns",
+            remedy="a design for the group mean is one column of "
+            "ones, for instance pandas.DataFrame({'intercept': [1] * n_images}).",
+            verb="",
         )
     counts = Counter(map(one_name, names))
-    repeated = sorted({name for name in names if counts[one_name(name)] > 1})
+    repeated = sorted({each for each in names if counts[one_name(each)] > 1})
     if repeated:
-        raise ValueError(
-            called + f" has more than one column named {quote_names(repeated)}; "
-            "rename them, or drop the copies."
+        raise ArgumentError(
+            name,
+            called + f" has more than one column named {quote_names(repeated)}",
+            remedy="rename them, or drop the copies.",
+            verb="",
         )
-    bad = [name for j, name in enumerate(names) if not _is_numeric(frame.iloc[:, j])]
+    bad = [each for j, each in enumerate(names) if not _is_numeric(frame.iloc[:, j])]
     if bad:
-        kinds = ", ".join(f"{frame.iloc[:, names.index(name)].dtype}" for name in bad[:_MAX_LISTED])
-        raise ValueError(
-            called + f" has non-numeric columns: {quote_names(bad)} (of type {kinds}); "
-            "code a category as 0/1 columns with pandas.get_dummies(frame, columns=[...], "
-            "drop_first=True), and leave labels out."
+        kinds = ", ".join(f"{frame.iloc[:, names.index(each)].dtype}" for each in bad[:_MAX_LISTED])
+        raise ArgumentError(
+            name,
+            called + f" has non-numeric columns: {quote_names(bad)} (of type {kinds})",
+            remedy="code a category as 0/1 columns with pandas.get_dummies(frame, columns=[...], "
+            "drop_first=True), and leave labels out.",
+            verb="",
         )
 
 
@@ -163,7 +197,7 @@ def _is_numeric(series: pd.Series[Any]) -> bool:
     return numeric and not pd.api.types.is_complex_dtype(series.dtype)
 
 
-def _check_finite(values: FloatArray, frame: pd.DataFrame, called: Text) -> None:
+def _check_finite(values: FloatArray, frame: pd.DataFrame, name: str) -> None:
     bad = np.argwhere(~np.isfinite(values))
     if len(bad) == 0:
         return
@@ -174,13 +208,15 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame, called: Text) -> None
         for i, j in bad[:_MAX_LISTED]
     ]
     more = f" and {len(bad) - _MAX_LISTED} more" if len(bad) > _MAX_LISTED else ""
-    raise ValueError(
-        called + f" must be finite, but holds {'; '.join(found)}{more}; fill in the "
-        "entries, or leave out the images of those rows."
+    raise ArgumentError(
+        name,
+        _called(name) + f" must be finite, but holds {'; '.join(found)}{more}",
+        remedy="fill in the entries, or leave out the images of those rows.",
+        verb="",
     )
 
 
-def check_size(n_images: int, n_columns: int) -> None:
+def check_size(n_images: int, n_columns: int, *, name: str = "design_matrix") -> None:
     """Refuse many more columns than images: finding their dependences would take for ever.
 
     The time to factorise dependent columns grows with the cube of their number. Codings that have a
@@ -188,10 +224,13 @@ def check_size(n_images: int, n_columns: int) -> None:
     """
     most = 2 * n_images + 100
     if n_columns > most:
-        raise ValueError(
-            f"the design matrix has {n_columns} columns for {n_images} images; at most {most} are "
+        raise ArgumentError(
+            name,
+            f"the design matrix has {n_columns} columns for {n_images} images",
+            remedy=f"at most {most} are "
             f"allowed, and no more than {n_images} can be told apart: leave columns out, or give "
-            "the transpose if rows and columns are exchanged"
+            "the transpose if rows and columns are exchanged",
+            verb="",
         )
 
 

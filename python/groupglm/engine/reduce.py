@@ -24,7 +24,7 @@ from groupglm import _core
 from groupglm.engine.occupied import Occupied
 from groupglm.engine.occupied_rows import OccupiedPlan, OccupiedRows
 from groupglm.engine.rows import BATCH_BYTES, CHUNK, Reader, read_rows, row_dtype
-from groupglm.errors import ImageError
+from groupglm.errors import ArgumentError, ImageError
 from groupglm.models.base import Spreads
 from groupglm.runtime.naming import counted
 from groupglm.runtime.workers import is_remote, run_remotely, worker_name
@@ -253,9 +253,11 @@ def _filled_by_workers(
     """Yield the accumulator of each chunk in turn, filled by the workers of joblib's backend."""
     sent = sum(source.nbytes_in_memory for source in sources)
     if sent > _MAX_SENT:
-        raise ValueError(
+        raise ArgumentError(
+            "second_level_input",
             f"the images are in memory and would be sent to the workers ({sent / 1e6:.0f} MB): "
-            "save them to files that the workers can read, and give the file names"
+            "save them to files that the workers can read, and give the file names",
+            verb="",
         )
     chunks = [(first, sources[first : first + CHUNK]) for first in range(0, len(sources), CHUNK)]
     dtype = row_dtype(sources)

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from groupglm.design.contrasts import contrast_matrix
+from groupglm.errors import renamed
 from groupglm.estimator.description import describe
 from groupglm.estimator.reporting import make_report
 from groupglm.estimator.saving import load_model, save_model
@@ -129,11 +130,12 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_choice("output_type", output_type, (*OUTPUT_TYPES, "all"))
         check_choice("second_level_stat_type", second_level_stat_type, (None, "t", "F"))
         group = self._fits.of(first_level_contrast)
-        values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
         stat_type = second_level_stat_type
-        if stat_type is None and values.ndim == 2 and len(values) == 1:
-            stat_type = "t"  # as nilearn: one row is one contrast
-        result = group.result.contrast(values, stat_type=stat_type)
+        with renamed(contrast="second_level_contrast", stat_type="second_level_stat_type"):
+            values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
+            if stat_type is None and values.ndim == 2 and len(values) == 1:
+                stat_type = "t"  # as nilearn: one row is one contrast
+            result = group.result.contrast(values, stat_type=stat_type)
         label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
         if output_type == "all":
             return {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}

@@ -52,7 +52,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import in_quotes
+from groupglm.errors import ArgumentError, in_quotes
 from groupglm.estimator.model_file_facts import check_facts
 from groupglm.models.kinds import model_of_kind
 from groupglm.runtime.array_archives import (
@@ -111,25 +111,31 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             f"there is no file {in_quotes(path)}; give one that SecondLevelModel.save wrote"
         ) from error
     except ArchiveError as error:
-        raise ValueError(
-            f"{in_quotes(path)} is not a saved model, or is damaged: it {error}; give a file that "
-            "SecondLevelModel.save wrote"
+        raise ArgumentError(
+            "path",
+            f"{in_quotes(path)} is not a saved model, or is damaged: it {error}",
+            remedy="give a file that SecondLevelModel.save wrote",
+            verb="",
         ) from error
 
 
-def damaged(path: Path, why: str) -> ValueError:
+def damaged(path: Path, why: str) -> ArgumentError:
     """Return the error of a file that is a model and cannot be used."""
-    return ValueError(
-        f"{in_quotes(path)} is a damaged model: {why}; save it again, or copy it again"
+    return ArgumentError(
+        "path",
+        f"{in_quotes(path)} is a damaged model: {why}",
+        remedy="save it again, or copy it again",
+        verb="",
     )
 
 
 def _read(members: Members, path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if "model.json" not in members.names:
-        raise ValueError(
-            f"{in_quotes(path)} is a zip archive without model.json, not a saved model; give a "
-            "file that "
-            "SecondLevelModel.save wrote"
+        raise ArgumentError(
+            "path",
+            f"{in_quotes(path)} is a zip archive without model.json, not a saved model",
+            remedy="give a file that SecondLevelModel.save wrote",
+            verb="",
         )
     facts = _read_facts(members, path)
     checksums = facts.get("checksums")
@@ -155,15 +161,20 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"model.json cannot be read ({error})") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise ValueError(
-            f"{in_quotes(path)} is not a saved model: its model.json is of another format"
+        raise ArgumentError(
+            "path",
+            f"{in_quotes(path)} is not a saved model: its model.json is of another format",
+            verb="",
         )
     version = facts.get("version")
     if version not in (1, VERSION):
-        raise ValueError(
+        raise ArgumentError(
+            "path",
             f"{in_quotes(path)} is a model of format version {version!r}, and this groupglm "
             "reads versions "
-            f"1 and {VERSION}; load it with the groupglm that wrote it, or a later one"
+            f"1 and {VERSION}",
+            remedy="load it with the groupglm that wrote it, or a later one",
+            verb="",
         )
     try:
         if version == 1:
@@ -176,10 +187,11 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
             kind_of_tag(fit["space"]["kind"])
             model_of_kind(fit["model"]["kind"])
     except ValueError as error:
-        raise ValueError(
-            f"{in_quotes(path)} was saved by a later version: {error}; load it with the groupglm "
-            "that "
-            "wrote it, or a later one"
+        raise ArgumentError(
+            "path",
+            f"{in_quotes(path)} was saved by a later version: {error}",
+            remedy="load it with the groupglm that wrote it, or a later one",
+            verb="",
         ) from error
     return facts
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from groupglm.engine.row_cache import check_memory
+from groupglm.errors import renamed
 from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.model_fits import ModelFits, fit_kind
 from groupglm.group.fit_options import FitOptions
@@ -255,7 +256,8 @@ class SecondLevelModel(FittedModel):
         inspect.signature(self.fit).bind(X, **fit_params)  # refuses what `fit` does not take
         # Images that the fit leaves out have a row too, and `transform` refuses models.
         keeps = not fit_params.get("allow_partial") and not are_first_level_models(X)
-        self._fit_anew(X, **fit_params, keep_rows=keeps)
+        with renamed(second_level_input="X"):
+            self._fit_anew(X, **fit_params, keep_rows=keeps)
         rows = self._fits.take_rows()
         return self.transform(X) if rows is None else rows
 

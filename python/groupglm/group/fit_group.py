@@ -14,7 +14,7 @@ from groupglm.engine.reduce import accumulate, accumulate_occupied
 from groupglm.engine.row_cache import CachedSpace
 from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import row_dtype
-from groupglm.errors import ZeroValuesWarning, warn_caller
+from groupglm.errors import ArgumentError, ZeroValuesWarning, warn_caller
 from groupglm.group.first_pass import (
     background,
     mean_of,
@@ -240,20 +240,25 @@ def _complete_places(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
     one, many = fit.space.place_words
     if options.missing == "raise" and not complete.all():
         zeros = " other than zero" if options.masking.zero_is_missing else ""
-        raise ValueError(
+        raise ArgumentError(
+            "missing",
             argument("missing", "raise")
             + f", and {np.count_nonzero(~complete)} of {fit.space.n_values} {many} lack a value"
-            + f"{zeros} in some image; give "
+            + f"{zeros} in some image",
+            remedy="give "
             + argument("missing", "omit")
             + f" to leave the values out {one} by {one}, or "
             + argument("missing", "intersect")
-            + f" to leave the {many} out"
+            + f" to leave the {many} out",
+            verb="",
         )
     if not complete.any():
-        raise ValueError(
-            argument("missing", "intersect")
-            + f" leaves no {one}: none has a value in every image; give "
+        raise ArgumentError(
+            "missing",
+            argument("missing", "intersect") + f" leaves no {one}: none has a value in every image",
+            remedy="give "
             + argument("missing", "omit")
-            + ", or leave out images that cover little"
+            + ", or leave out images that cover little",
+            verb="",
         )
     return fit.restrict(complete)

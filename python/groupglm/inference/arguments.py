@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.messages import Text, argument, either
 from groupglm.runtime.arguments import real_number
 
@@ -44,8 +44,11 @@ def check_probability(name: str, value: Any) -> float:
             f"; to threshold a map at {number:g} on its own scale, use "
             f"threshold_stats_img(..., threshold={number:g}, height_control=None)"
         )
-    raise ValueError(
-        f"{name}={number:g} is not a level of error: it must lie between 0 and 1; {remedy}"
+    raise ArgumentError(
+        name,
+        f"{name}={number:g} is not a level of error: it must lie between 0 and 1",
+        remedy=f"{remedy}",
+        verb="",
     )
 
 
@@ -53,10 +56,12 @@ def check_cluster_threshold(value: Any) -> float:
     """Return the least number of voxels of a cluster."""
     number = real_number("cluster_threshold", value)
     if number < 0:
-        raise ValueError(
+        raise ArgumentError(
+            "cluster_threshold",
             argument("cluster_threshold", shown=f"{number:g}")
-            + " must be a number of voxels, zero or more; clusters that "
-            "are smaller are removed"
+            + " must be a number of voxels, zero or more",
+            remedy="clusters that are smaller are removed",
+            verb="",
         )
     return number
 
@@ -65,10 +70,12 @@ def check_distance(value: Any) -> float:
     """Return the least distance of two peaks in mm."""
     number = real_number("min_distance", value)
     if number < 0:
-        raise ValueError(
+        raise ArgumentError(
+            "min_distance",
             argument("min_distance", shown=f"{number:g}")
-            + " must be a distance in mm, zero or more; peaks of a cluster "
-            "that are nearer than that to the one before are left out"
+            + " must be a distance in mm, zero or more",
+            remedy="peaks of a cluster that are nearer than that to the one before are left out",
+            verb="",
         )
     return number
 
@@ -80,7 +87,8 @@ def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
     """
     number = real_number(name, value, infinite=True)
     if two_sided and number < 0:
-        raise ValueError(
+        raise ArgumentError(
+            name,
             argument(name, shown=f"{number:g}")
             + " is negative, but "
             + either("two_sided=True looks at both tails", "both tails are looked at")
@@ -88,7 +96,8 @@ def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
             + argument(name, shown=f"{-number:g}")
             + ", or "
             + argument("two_sided", False)
-            + " for the negative tail alone"
+            + " for the negative tail alone",
+            verb="",
         )
     return number
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import GridMismatchError, in_quotes, warn_caller
+from groupglm.errors import GridMismatchError, ImageError, in_quotes, warn_caller
 from groupglm.messages import arguments, either
 from groupglm.runtime.naming import counted
 from groupglm.runtime.sidecars import describes, read_json
@@ -79,7 +79,7 @@ class DegreesMap:
         tested = ~np.isnan(values)
         wrong = int(np.count_nonzero(~(degrees[tested] > 0)))
         if wrong:
-            raise ValueError(
+            raise ImageError(
                 f"{name}: {counted(wrong, *space.place_words)} with a statistic "
                 f"{'has' if wrong == 1 else 'have'} no degrees of freedom in {self.path.name}; "
                 "write both anew"
@@ -119,14 +119,14 @@ class MapScale:
         """What the map is, and how that is known."""
         return f"a map of {self.statistic.words} ({self.source} says so)"
 
-    def refuse(self, name: str, remedy: str) -> ValueError:
+    def refuse(self, name: str, remedy: str) -> ImageError:
         """Return the error for a map that cannot be converted to z-scores."""
         z_map = (
             f"give the map of z-scores beside it, {self.beside}"
             if self.beside
             else "give the map of z-scores" + either(" (output_type='z_score')", "")
         )
-        return ValueError(
+        return ImageError(
             f"{name}: this is {self.words}, but z-scores are needed; " + remedy + z_map
         )
 
@@ -195,7 +195,7 @@ def z_of_statistic(
     statistic = scale.statistic
     if scale.conflict is not None:
         how = kind_of_tag(space.tag).how_to_mark("z")
-        raise ValueError(
+        raise ImageError(
             f"{name}: {scale.source} says that this is a map of {statistic.words}, but "
             f"{scale.conflict}; correct the one that is wrong"
             + (f" (a header {how})" if how else "")

@@ -105,7 +105,7 @@ class StatMap:
     def refuse_p(self) -> None:
         """Refuse a map of p-values where large values are the interesting ones."""
         if self.scale is not None and self.scale.statistic.kind == "p":
-            raise ValueError(
+            raise ImageError(
                 f"{self.name}: this is {self.scale.words}: what is beyond a threshold would be "
                 "what is not significant; give the map of z-scores, or of -log10 of p"
             )
@@ -187,7 +187,7 @@ def read_nonzero_map(image: Any, name: str) -> StatMap:
 def _refuse_constant(name: str, values: NDArray[np.float64], space: Space) -> None:
     if values.min() == values.max():
         one, _ = space.place_words
-        raise ValueError(
+        raise ImageError(
             f"{name}: the map is {values[0]:g} at every {one}, so there is nothing to test; "
             "check how it was made"
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import special
 
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inference.arguments import (
     check_cluster_threshold,
     check_probability,
@@ -264,9 +264,10 @@ def _threshold_without_map(
         return given
     if height_control == "fpr":
         return threshold_of(np.empty(0), alpha, "fpr", two_sided=two_sided)
-    raise ValueError(
-        f"stat_img is None, but height_control={height_control!r} depends on the map: give "
-        "stat_img, or height_control='fpr' or None"
+    raise ArgumentError(
+        "stat_img",
+        f"None, but height_control={height_control!r} depends on the map: give "
+        "stat_img, or height_control='fpr' or None",
     )
 
 

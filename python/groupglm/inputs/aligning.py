@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupglm.design.confounds import make_second_level_design_matrix
 from groupglm.design.matrix import LABEL, load_design_matrix
+from groupglm.errors import ArgumentError
 from groupglm.tabular.labels import label_key, match_rows, plain_label, row_labels
 
 if TYPE_CHECKING:
@@ -57,9 +58,11 @@ class AlignedDesign:
                 rows = match_rows(found, wanted, argument, may_have_more=True)
                 return values.iloc[rows].tolist()
         if not self.in_order:
-            raise ValueError(
+            raise ArgumentError(
+                argument,
                 f"second_level_input is sorted by subject_label, but {argument} has no labels to "
-                "be sorted by: give a pandas Series indexed by subject label"
+                "be sorted by: give a pandas Series indexed by subject label",
+                verb="",
             )
         return values
 
@@ -93,16 +96,18 @@ def align_design(
     if found is not None:
         try:
             rows = match_rows(found, labels, "design_matrix")
-        except ValueError as error:
-            raise ValueError(f"{error}{_way_out(frame)}") from None
+        except ArgumentError as error:
+            raise _with_way_out(error, frame) from None
         in_order = was_sorted and rows == list(range(len(rows)))
         ordered = frame.iloc[rows].reset_index(drop=True)
         return AlignedDesign(ordered, labels, in_order, maps_have_labels=True)
     if not was_sorted:
-        raise ValueError(
+        raise ArgumentError(
+            "design_matrix",
             "second_level_input is not sorted by subject_label, and its maps are sorted before the "
             "fit, but design_matrix has no labels to be sorted by: give it a 'subject_label' "
-            "column or an index of subject labels, or sort both by subject_label"
+            "column or an index of subject labels, or sort both by subject_label",
+            verb="",
         )
     return AlignedDesign(frame, labels, in_order=True, maps_have_labels=True)
 
@@ -117,16 +122,23 @@ def _way_out(frame: pd.DataFrame) -> str:
     )
 
 
+def _with_way_out(error: ArgumentError, frame: pd.DataFrame) -> ArgumentError:
+    remedy = error.remedy + _way_out(frame)
+    return ArgumentError(error.argument, error.found, remedy=remedy, verb="")
+
+
 def _refuse_repeated(labels: Sequence[str]) -> None:
     n = len(set(labels))
     if n == len(labels):
         return
     twice = next(label for place, label in enumerate(labels) if label in labels[:place])
-    raise ValueError(
-        f"second_level_input has {len(labels)} maps of {n} subjects: subject {twice!r} has "
+    raise ArgumentError(
+        "second_level_input",
+        f"{len(labels)} maps of {n} subjects: subject {twice!r} has "
         f"{labels.count(twice)}. Without a design they would count as independent. Give one map a "
         "subject (such as their mean or difference), a design_matrix with a column for each "
-        "subject, or exchangeability_blocks of a permutation test"
+        "subject, or exchangeability_blocks of a permutation test",
+        verb="has",
     )
 
 
@@ -143,17 +155,19 @@ def align_to_names(frame: pd.DataFrame, names: Sequence[str | None]) -> AlignedD
     if len(set(wanted)) == len(names):
         try:
             order = match_rows(rows, wanted, "design_matrix")
-        except ValueError as error:
-            raise ValueError(f"{error}{_way_out(frame)}") from None
+        except ArgumentError as error:
+            raise _with_way_out(error, frame) from None
         in_order = order == list(range(len(order)))
         return AlignedDesign(frame.iloc[order], wanted, in_order, maps_have_labels=False)
     # Several images a subject, or images that do not say: what can be compared must agree.
     for place, (row, name) in enumerate(zip(rows, names, strict=False), start=1):
         if name is not None and row != name:
             near = " (nearly the same)" if label_key(row) == label_key(name) else ""
-            raise ValueError(
+            raise ArgumentError(
+                "design_matrix",
                 f"image {place} of second_level_input is of subject {name!r}, as its name says, "
-                f"but row {place} of design_matrix is labelled {found[place - 1]!r}{near}; bring "
-                f"both into one order{_way_out(frame)}"
+                f"but row {place} of design_matrix is labelled {found[place - 1]!r}{near}",
+                remedy=f"bring both into one order{_way_out(frame)}",
+                verb="",
             )
     return AlignedDesign(frame, rows, in_order=True, maps_have_labels=False)

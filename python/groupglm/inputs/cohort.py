@@ -10,7 +10,7 @@ import numpy as np
 
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.inputs.first_level import (
     FirstLevelCohort,
@@ -146,15 +146,19 @@ class ImageCohort:
         self, images: Any, confounds: Any, design_matrix: Any, *, has_blocks: bool
     ) -> None:
         if confounds is not None:
-            raise ValueError(
-                "confounds are matched by subject label, which a list of images does not have; put "
-                "them into design_matrix, or give a table of maps as second_level_input"
+            raise ArgumentError(
+                "confounds",
+                "confounds are matched by subject label, which a list of images does not have",
+                remedy="put them into design_matrix, or give a table of maps as second_level_input",
+                verb="",
             )
         if design_matrix is None:
-            raise ValueError(
-                "a list of images as second_level_input requires a design matrix to be provided; "
-                "for a one-sample test give "
-                "pandas.DataFrame({'intercept': 1.0}, index=range(n_images))"
+            raise ArgumentError(
+                "design_matrix",
+                "a list of images as second_level_input requires a design matrix to be provided",
+                remedy="for a one-sample test give "
+                "pandas.DataFrame({'intercept': 1.0}, index=range(n_images))",
+                verb="",
             )
         self.given = images
         names = _names_of(images)

@@ -138,10 +138,12 @@ class FirstLevelCohort:
     def kind(self, first_level_contrast: Any) -> str:
         """Return a text that is equal for equal contrasts."""
         if first_level_contrast is None:
-            raise ValueError(
+            raise ArgumentError(
+                "first_level_contrast",
                 "second_level_input is a list of first-level models, so first_level_contrast is "
-                "mandatory: it corresponds to the contrast argument of their compute_contrast; "
-                "give for instance the name of a condition"
+                "mandatory: it corresponds to the contrast argument of their compute_contrast",
+                remedy="give for instance the name of a condition",
+                verb="",
             )
         return json.dumps(plain_contrast(first_level_contrast))
 
@@ -187,28 +189,37 @@ _DEEPEST = 8
 
 def _check_models(models: Any, *, need_labels: bool) -> None:
     if len(models) < 2:
-        raise TypeError(
+        raise ArgumentTypeError(
+            "second_level_input",
             "a second level model requires a list with at least two first level models, but "
-            f"second_level_input holds {len(models)}"
+            f"second_level_input holds {len(models)}",
+            verb="",
         )
     for place, model in enumerate(models, start=1):
         if not isinstance(model, FirstLevelModel):
-            raise TypeError(
+            raise ArgumentTypeError(
+                "second_level_input",
                 "elements of 'second_level_input' must be of the same type, but item 1 is a "
-                f"{type(models[0]).__name__} and item {place} a {type(model).__name__}"
+                f"{type(models[0]).__name__} and item {place} a {type(model).__name__}",
+                verb="",
             )
         label = model.subject_label
         is_fitted = getattr(model, "__sklearn_is_fitted__", None)
         if is_fitted is not None and not is_fitted():
-            raise ValueError(
-                f"model {label}, item {place} of second_level_input, has not been fit yet; "
-                "call its fit first"
+            raise ArgumentError(
+                "second_level_input",
+                f"model {label}, item {place} of second_level_input, has not been fit yet",
+                remedy="call its fit first",
+                verb="",
             )
         if need_labels and label is None:
-            raise ValueError(
+            raise ArgumentError(
+                "second_level_input",
                 "in case confounds are provided, first level objects need to provide the "
-                "attribute 'subject_label' to match rows; the model that is item "
-                f"{place} does not provide it: set model.subject_label = '01'"
+                "attribute 'subject_label' to match rows",
+                remedy="the model that is item "
+                f"{place} does not provide it: set model.subject_label = '01'",
+                verb="",
             )
     kind_of_model(models[0]).refuse_models_elsewhere(
         [model.subject_label for model in models], [_mask_of(model) for model in models]

@@ -38,7 +38,12 @@ def check_contrast(contrast: ArrayLike, column_names: tuple[str, ...]) -> NDArra
             "contrast", "NaN or infinite values", remedy="give finite numbers", verb="holds"
         )
     if not values.any():
-        raise ValueError("Contrast is null: all its values are zero; give at least one weight")
+        raise ArgumentError(
+            "contrast",
+            "Contrast is null: all its values are zero",
+            remedy="give at least one weight",
+            verb="",
+        )
     return values
 
 
@@ -48,9 +53,11 @@ def choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) ->
         return "t" if values.ndim == 1 else "F"
     check_choice("stat_type", stat_type, ("t", "F", None))
     if stat_type == "t" and values.ndim == 2 and values.shape[0] > 1:
-        raise ValueError(
-            f"stat_type='t' needs a single contrast, but {values.shape[0]} rows were given; give "
-            "one row, or stat_type='F' to test them together"
+        raise ArgumentError(
+            "stat_type",
+            f"stat_type='t' needs a single contrast, but {values.shape[0]} rows were given",
+            remedy="give one row, or stat_type='F' to test them together",
+            verb="",
         )
     return stat_type
 
@@ -75,9 +82,11 @@ def check_rows(X: ArrayLike, column_names: tuple[str, ...]) -> NDArray[np.float6
     """Return rows of a design, shape (n_rows, n_columns), C-ordered."""
     rows = np.ascontiguousarray(_real_array(X, "X"))
     if rows.ndim != 2 or rows.shape[1] != len(column_names):
-        raise ValueError(
-            f"X has shape {rows.shape}; it must be (n_rows, {len(column_names)}), with the "
-            f"columns {', '.join(column_names)}"
+        raise ArgumentError(
+            "X",
+            f"shape {rows.shape}",
+            wanted=f"(n_rows, {len(column_names)}), with the columns {', '.join(column_names)}",
+            verb="has",
         )
     return rows
 
@@ -88,9 +97,10 @@ def check_data(
     """Return the data of rows, shape (n_rows, n_values), of float32 or float64."""
     data = real_array("Y", Y, missing=True)
     if data.shape != (n_rows, n_values) or data.dtype.kind != "f":
-        raise ValueError(
-            f"Y is {data.dtype} of shape {data.shape}; it must be float32 or float64 of shape "
-            f"({n_rows}, {n_values}), as it was for the fit"
+        raise ArgumentError(
+            "Y",
+            f"{data.dtype} of shape {data.shape}",
+            wanted=f"float32 or float64 of shape ({n_rows}, {n_values}), as it was for the fit",
         )
     return data if data.dtype in (np.float32, np.float64) else data.astype(np.float64)
 

@@ -12,7 +12,7 @@ from groupglm import _core
 from groupglm.design.collinearity import quote_names
 from groupglm.design.matrix import check_design_matrix, check_size, describe_dependence
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
-from groupglm.errors import RankDeficientWarning, warn_caller
+from groupglm.errors import ArgumentError, RankDeficientWarning, renamed, warn_caller
 from groupglm.models.array_rows import ArrayRows
 from groupglm.models.base import fill
 from groupglm.models.results import OlsFit
@@ -111,14 +111,17 @@ def fit_ols(
     data = _check_y(rows["Y"], matrix.shape[0])
     warn_of_repeated_subjects(subjects_of_arrays(rows), matrix, images="Y", matrix="X")
     threads = check_threads(n_threads)
-    plan = OLS.prepare(matrix, names)
+    with renamed(design_matrix="X"):
+        plan = OLS.prepare(matrix, names)
     try:
         seen = fill(plan, ArrayRows(data), n_threads=threads)
     except _core.InfiniteValueError as error:
         row, count = error.args
-        raise ValueError(
-            f"Y holds {count} infinite values in row {row + 1} (Y[{row}]); replace them by NaN "
-            "to treat them as missing, or correct the image"
+        raise ArgumentError(
+            "Y",
+            f"{count} infinite values in row {row + 1} (Y[{row}])",
+            remedy="replace them by NaN to treat them as missing, or correct the image",
+            verb="holds",
         ) from None
     return plan.finish(seen, threads)
 
@@ -192,9 +195,12 @@ class Ols:
         check_size(n_images, X.shape[1])
         design = _core.Design(X)
         if design.rank >= n_images:
-            raise ValueError(
+            raise ArgumentError(
+                "design_matrix",
                 f"no residual degrees of freedom: {n_images} images and a design matrix of rank "
-                f"{design.rank} ({quote_names(column_names)}); add images or drop columns"
+                f"{design.rank} ({quote_names(column_names)})",
+                remedy="add images or drop columns",
+                verb="",
             )
         if design.rank < design.n_columns:
             warn_caller(
@@ -305,22 +311,26 @@ def check_threads(n_threads: int | None) -> int:
 def _check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     if hasattr(X, "columns"):
         names = tuple(str(name) for name in X.columns)
-        matrix = check_design_matrix(X)
+        matrix = check_design_matrix(X, name="X")
     else:
         raw = real_array("X", X)
         if raw.ndim != 2 or 0 in raw.shape:
-            raise ValueError(
-                f"X has shape {raw.shape}; it must be (n_images, n_columns), with at least one of "
-                "each"
+            raise ArgumentError(
+                "X",
+                f"shape {raw.shape}",
+                wanted="(n_images, n_columns), with at least one of each",
+                verb="has",
             )
         matrix = np.array(raw, dtype=np.float64, order="C")
         names = tuple(str(column) for column in range(matrix.shape[1]))
     bad = np.argwhere(~np.isfinite(matrix))
     if len(bad):
         row, column = bad[0]
-        raise ValueError(
-            f"X holds {matrix[row, column]} in row {row + 1} (X[{row}, {column}]), column "
-            f"{names[column]}; a design matrix must be finite: drop the image or fill in the value"
+        raise ArgumentError(
+            "X",
+            f"{matrix[row, column]} in row {row + 1} (X[{row}, {column}]), column {names[column]}",
+            remedy="a design matrix must be finite: drop the image or fill in the value",
+            verb="holds",
         )
     matrix.setflags(write=False)
     return matrix, names
@@ -329,12 +339,16 @@ def _check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
 def _check_y(Y: Any, n_images: int) -> NDArray[np.float32] | NDArray[np.float64]:
     data = real_array("Y", Y, missing=True)
     if data.ndim != 2:
-        raise ValueError(
-            f"Y has shape {data.shape}; it must be (n_images, n_voxels); for a single voxel give "
-            "Y[:, None]"
+        raise ArgumentError(
+            "Y",
+            f"shape {data.shape}; it must be (n_images, n_voxels)",
+            remedy="for a single voxel give Y[:, None]",
+            verb="has",
         )
     if data.shape[0] != n_images:
-        raise ValueError(f"Y has {data.shape[0]} rows, but X has {n_images}: one row an image")
+        raise ArgumentError(
+            "Y", f"{data.shape[0]} rows, but X has {n_images}: one row an image", verb="has"
+        )
     if data.dtype in (np.float32, np.float64) and data.dtype.isnative and _whole_strides(data):
         return data
     # Whole numbers and foreign byte orders are copied: double holds what they say.

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
+from groupglm.errors import renamed
 from groupglm.plotting.charts import despine, label_columns, new_chart, plain
 from groupglm.plotting.colors import BLUE, ORANGE
 from groupglm.runtime.arguments import check_text
@@ -64,7 +65,8 @@ def plot_contrast_matrix(
     frame = load_design_matrix(design_matrix)
     check_design_matrix(frame)
     names = [str(name) for name in frame.columns]
-    rows = np.atleast_2d(contrast_matrix(contrast_def, names))
+    with renamed(contrast="contrast_def"):
+        rows = np.atleast_2d(contrast_matrix(contrast_def, names))
     shown = rows[:_MAX_ROWS]
     check_text("title", title)
     figure, first = new_chart(max(3.4, 0.5 * len(names) + 1.6), 0.9 * len(shown) + 1.5, None)

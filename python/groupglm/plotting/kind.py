@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inference.map_scale import known_scale
 from groupglm.runtime.arguments import real_number
 
@@ -44,10 +44,13 @@ def kind_of(image: ImageLike, threshold: float | None, label: str | None) -> Dra
     kind = scale.statistic.kind
     limit = 0.0 if threshold is None else real_number("threshold", threshold, infinite=True)
     if kind == "p" and limit:
-        raise ValueError(
+        raise ArgumentError(
+            "stat_map_img",
             f"stat_map_img: this is {scale.words}, and threshold={limit:g} would leave only "
-            "those above it, which are no evidence; draw -log10 of them, or the map of z-scores "
-            "with the threshold of threshold_stats_img"
+            "those above it, which are no evidence",
+            remedy="draw -log10 of them, or the map of z-scores "
+            "with the threshold of threshold_stats_img",
+            verb="",
         )
     one_tail = scale.conflict is None and scale.statistic.of_f
     if label is not None:

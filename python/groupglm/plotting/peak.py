@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.origins import origins_of
-from groupglm.errors import ArgumentError, shown
+from groupglm.errors import ArgumentError, renamed, shown
 from groupglm.inputs.cohort import align_to_images
 from groupglm.plotting.adjusted import Adjusted, adjust
 from groupglm.plotting.charts import (
@@ -117,7 +117,8 @@ def plot_peak(
         frame, data = rows["design_matrix"], _numbers(values)
     X = check_design_matrix(frame, len(data))
     names = [str(name) for name in frame.columns]
-    contrast = contrast_matrix(contrast_def, names)
+    with renamed(contrast="contrast_def"):
+        contrast = contrast_matrix(contrast_def, names)
     terms = read_terms(X, names, levels_of(frame), origins_of(frame))
     adjusted = adjust(data, terms, contrast, level)
     return draw_peak(adjusted, level, title, label)
@@ -184,9 +185,12 @@ def _read_place(images: Any, position: tuple[float, float, float]) -> NDArray[np
     place = space.place_at(position)
     if place is None:
         begin = np.round(space.coordinates(np.array([0]))[0], 1).tolist()
-        raise ValueError(
+        raise ArgumentError(
+            "position",
             f"position {tuple(position)} is outside the images, whose {sources[0].extent} begin at "
-            f"{begin} mm; give a place in mm"
+            f"{begin} mm",
+            remedy="give a place in mm",
+            verb="",
         )
     only = space.restrict(np.arange(space.n_values) == place)
     data = np.empty((len(sources), 1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from groupglm.errors import printable
+from groupglm.errors import ArgumentError, printable, renamed
 from groupglm.inference.cluster_table import FoundClusters, n_clusters, tabulate
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.peaks import Extreme, extremes
@@ -135,15 +135,19 @@ def find(
     name: str, weights: NDArray[np.float64], group: FittedGroup, options: ReportOptions
 ) -> Finding:
     """Compute a contrast, threshold it and list its clusters."""
-    result = group.result.contrast(weights)
+    with renamed(contrast="contrasts"):
+        result = group.result.contrast(weights)
     # The z scores of an F statistic are large for effects in any direction: one tail holds all.
     two_sided = options.two_sided and result.stat_type == "t"
     z = result.z_score
     if np.isnan(z).all():
         one, _ = group.space.place_words
-        raise ValueError(
+        raise ArgumentError(
+            "contrasts",
             f"contrast {printable(name)}: no {one} has a statistic, because nowhere do the images "
-            "that have a value there suffice to estimate it; leave it out of the report"
+            "that have a value there suffice to estimate it",
+            remedy="leave it out of the report",
+            verb="",
         )
     # As an image of `compute_contrast` holds them: the page finds what its reader finds there.
     shown = narrowed(z)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.errors import ArgumentError, printable, warn_caller
+from groupglm.messages import text_of
 from groupglm.report.drawing import check_views
 from groupglm.runtime.arguments import (
     check_choice,
@@ -85,7 +86,9 @@ def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
         )
     pairs = list(zip(controls, levels, strict=True))
     if len(set(pairs)) < len(pairs):
-        raise ValueError(f"height_control and alpha hold a correction twice: {pairs}")
+        raise ArgumentError(
+            "height_control", f"height_control and alpha hold a correction twice: {pairs}", verb=""
+        )
     found = []
     for control, alpha in pairs:
         own = {**given, "height_control": control, "alpha": alpha}
@@ -174,8 +177,9 @@ def _items(contrasts: Any) -> list[Any]:
 def _weights(name: str, contrast: Any, columns: list[str]) -> NDArray[np.float64]:
     try:
         weights = contrast_matrix(contrast, columns)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"contrast {printable(name)}: {error}") from error
+    except ArgumentError as error:
+        words = f"contrast {printable(name)}: " + text_of(error)
+        raise type(error)("contrasts", words, verb="") from error
     return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
 
 

@@ -108,13 +108,18 @@ def check_permutations(given: Any, contrasts: Sequence[str]) -> dict[str, Permut
         )
     for name, test in given.items():
         if name not in contrasts:
-            raise ValueError(
-                f"permutations has a test of {name!r}, which is none of the contrasts: "
-                f"{', '.join(map(repr, contrasts)) or 'there are none'}"
+            raise ArgumentError(
+                "permutations",
+                f"a test of {name!r}, which is none of the contrasts: "
+                f"{', '.join(map(repr, contrasts)) or 'there are none'}",
+                verb="has",
             )
         if not isinstance(test, PermutationTest):
-            raise TypeError(
-                f"permutations[{name!r}] is a {type(test).__name__}; it must be a "
-                "groupglm.report.PermutationTest, which says how many permutations there were"
+            raise ArgumentTypeError(
+                "permutations",
+                f"permutations[{name!r}] is a {type(test).__name__}",
+                wanted="a "
+                "groupglm.report.PermutationTest, which says how many permutations there were",
+                verb="",
             )
     return {str(name): test for name, test in given.items()}

@@ -56,10 +56,11 @@ def fit_bytes(
 def refuse_missing_beyond(budget: int, n_missing: int, places: str, *, needed: int) -> None:
     """Refuse to go on where the places that lack values take more than the budget."""
     if needed > budget:
-        raise ValueError(
-            f"memory_budget is {budget / 1e6:.0f} MB, but {n_missing} {places} lack values in some "
-            f"image, and with them the fit takes {needed / 1e6:.0f} MB; give a larger budget, or a "
-            f"mask of the {places} that all images have"
+        raise ArgumentError(
+            "memory_budget",
+            f"{budget / 1e6:.0f} MB, but {n_missing} {places} lack values in some "
+            f"image, and with them the fit takes {needed / 1e6:.0f} MB",
+            remedy=f"give a larger budget, or a mask of the {places} that all images have",
         )
 
 
@@ -78,9 +79,10 @@ def batch_bytes_within(
     """Return how large a batch of rows may be."""
     least = fit_bytes(n_values, row_bytes, n_threads, image_bytes, model_bytes=model_bytes)
     if least > budget:
-        raise ValueError(
-            f"memory_budget is {budget / 1e6:.0f} MB, but a fit of {n_values} {places} and "
-            f"{n_columns} columns on {n_threads} threads takes {least / 1e6:.0f} MB; give a larger "
-            "budget, fewer threads (" + argument("n_jobs") + "), or a mask"
+        raise ArgumentError(
+            "memory_budget",
+            f"{budget / 1e6:.0f} MB, but a fit of {n_values} {places} and "
+            f"{n_columns} columns on {n_threads} threads takes {least / 1e6:.0f} MB",
+            remedy="give a larger budget, fewer threads (" + argument("n_jobs") + "), or a mask",
         )
     return min(wanted, row_bytes + (budget - least) // 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, printable
+from groupglm.messages import argument as name_argument
 
 __all__ = [
     "check_path",
@@ -85,12 +86,15 @@ def why_no_path(text: str) -> str | None:
     return None
 
 
-def check_path(argument: str, text: str, error: type[ValueError] = ValueError) -> None:
+def check_path(argument: str, text: str, error: type[ValueError] | None = None) -> None:
     """Refuse an empty path, or an address of the web, by the name of its argument."""
     why = why_no_path(text)
     if why is not None:
         shown = "" if not text else f" {in_quotes(text[:_SHOWN])}, which"
-        raise error(f"{argument}{' is' if shown else ''}{shown} {why}")
+        words = f"{' is' if shown else ''}{shown} {why}"
+        if error is None:
+            raise ArgumentError(argument, name_argument(argument) + words, verb="")
+        raise error(argument + words)
 
 
 def _is_encodable(text: str) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from groupglm.errors import in_quotes
+from groupglm.errors import ArgumentError, in_quotes
 
 __all__ = [
     "check_file",
@@ -66,12 +66,15 @@ def why_unreadable(path: str | os.PathLike[str]) -> str | None:
 
 
 def check_file(
-    path: str | os.PathLike[str], called: str | None = None, error: type[ValueError] = ValueError
+    path: str | os.PathLike[str],
+    called: str | None = None,
+    error: type[ValueError] | None = None,
 ) -> None:
     """Refuse a path that does not lead to a file with the content meant."""
     why = why_unreadable(path)
     if why is not None:
-        raise error(f"{called or repr(os.fspath(path))} {why}")
+        words = f"{called or repr(os.fspath(path))} {why}"
+        raise ArgumentError("path", words, verb="") if error is None else error(words)
 
 
 def check_target(path: Path) -> None:
@@ -82,14 +85,18 @@ def check_target(path: Path) -> None:
         why = _why_broken(path)
         if why is None:
             return
-        raise ValueError(
-            f"{in_quotes(path)} {why}, and it would be replaced; give the name of a new file"
+        raise ArgumentError(
+            "path",
+            f"{in_quotes(path)} {why}, and it would be replaced",
+            remedy="give the name of a new file",
+            verb="",
         ) from None
     if not stat.S_ISREG(mode):
-        raise ValueError(
-            f"{in_quotes(path)} is {kind_of(path)}, and a file cannot take its place; give the "
-            "name of a "
-            "new file"
+        raise ArgumentError(
+            "path",
+            f"{in_quotes(path)} is {kind_of(path)}, and a file cannot take its place",
+            remedy="give the name of a new file",
+            verb="",
         )
 
 

@@ -20,6 +20,7 @@ import joblib
 import numpy as np
 
 from groupglm._core import Neighbours
+from groupglm.errors import ArgumentError
 from groupglm.runtime.scratch import ScratchFile
 from groupglm.spaces.base import Part, RowStream, Space
 from groupglm.spaces.checks import checked_keep, checked_rows
@@ -158,7 +159,12 @@ class CompositeSpace(Space):
             if keep[own].any()
         }
         if not kept:
-            raise ValueError("the mask is empty: no place is inside; give one that has places")
+            raise ArgumentError(
+                "mask_img",
+                "the mask is empty: no place is inside",
+                remedy="give one that has places",
+                verb="",
+            )
         return replace(self, members=kept)
 
     def onto(self, other: Self) -> Self:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from groupglm.errors import ArgumentError
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 
@@ -29,15 +30,18 @@ def check_zero_is_missing(zero_is_missing: object, missing: str) -> bool:
     """Return whether zeros are missing values, or say what is wrong with the option."""
     is_missing = check_truth("zero_is_missing", zero_is_missing)
     if is_missing and missing == "zero":
-        raise ValueError(
+        raise ArgumentError(
+            "zero_is_missing",
             argument("zero_is_missing", True)
             + " takes zeros for missing values, and "
             + argument("missing", "zero")
-            + " takes missing values for zeros; give "
+            + " takes missing values for zeros",
+            remedy="give "
             + argument("missing", "omit")
             + ", 'intersect' or 'raise', or leave "
             + argument("zero_is_missing", True)
-            + " out"
+            + " out",
+            verb="",
         )
     return is_missing
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groupglm.errors import ArgumentError
 from groupglm.runtime.regular_files import check_file
 
 if TYPE_CHECKING:
@@ -48,9 +49,11 @@ def read_table(path: Path, called: str, *, as_text: Iterable[str] = ()) -> pd.Da
     separator = SEPARATORS[path.suffix.lower()]
     rows = _rows(path, _text(path, called), separator, called)
     if not rows:
-        raise ValueError(
-            f"{called} cannot be read as a table: it is empty; it needs a header line and then one "
-            "line a row."
+        raise ArgumentError(
+            "path",
+            f"{called} cannot be read as a table: it is empty",
+            remedy="it needs a header line and then one line a row.",
+            verb="",
         )
     header = rows[0]
     # What pandas infers from the text of a column is what everybody else gets, too.
@@ -66,14 +69,22 @@ def _text(path: Path, called: str) -> str:
     check_file(path, called)
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError(f"{called} is in UTF-16; save it as 'CSV UTF-8', or as text in UTF-8.")
+        raise ArgumentError(
+            "path",
+            f"{called} is in UTF-16",
+            remedy="save it as 'CSV UTF-8', or as text in UTF-8.",
+            verb="",
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(
+        raise ArgumentError(
+            "path",
             f"{called} is not in UTF-8: line {line} has the byte 0x{data[error.start]:02x}, "
-            "perhaps a letter in Latin-1; save it as 'CSV UTF-8', or as text in UTF-8."
+            "perhaps a letter in Latin-1",
+            remedy="save it as 'CSV UTF-8', or as text in UTF-8.",
+            verb="",
         ) from error
 
 
@@ -92,11 +103,16 @@ def _rows(path: Path, text: str, separator: str, called: str) -> list[list[str]]
             if len(rows) == 2:
                 _refuse_other_separator(rows, path, separator, called)
             if len(row) != len(rows[0]):
-                raise ValueError(_another_length(row, rows[0], reader.line_num, called))
+                raise ArgumentError(
+                    "path", _another_length(row, rows[0], reader.line_num, called), verb=""
+                )
     except csv.Error as error:
-        raise ValueError(
-            f"{called} cannot be read as a table: line {reader.line_num}: {error}; each line needs "
-            "as many values as the header, and a quotation mark its counterpart."
+        raise ArgumentError(
+            "path",
+            f"{called} cannot be read as a table: line {reader.line_num}: {error}",
+            remedy="each line needs "
+            "as many values as the header, and a quotation mark its counterpart.",
+            verb="",
         ) from error
     finally:
         csv.field_size_limit(limit)
@@ -111,9 +127,11 @@ def _without_word(value: str) -> str:
 def _check_header(header: Sequence[str], called: str) -> None:
     repeated = sorted(name for name, n in Counter(header).items() if n > 1 and name)
     if repeated:  # which of them is meant cannot be known
-        raise ValueError(
-            f"{called} has the column {', '.join(map(repr, repeated[:8]))} more than once; give "
-            "each column a name of its own."
+        raise ArgumentError(
+            "path",
+            f"{called} has the column {', '.join(map(repr, repeated[:8]))} more than once",
+            remedy="give each column a name of its own.",
+            verb="",
         )
 
 
@@ -140,8 +158,11 @@ def _refuse_other_separator(
     for other, name in _NAMES.items():
         if other != separator and 0 < header.count(other) == first.count(other):
             comma = " and a decimal point" if other == ";" and "," in first else ""
-            raise ValueError(
+            raise ArgumentError(
+                "path",
                 f"{called} is separated by {name}, but its suffix {path.suffix} stands for "
-                f"{_NAMES[separator]}; save it with {_NAMES[separator]}{comma}, such as by "
-                f"to_csv(..., sep={separator!r}, index=False)."
+                f"{_NAMES[separator]}",
+                remedy=f"save it with {_NAMES[separator]}{comma}, such as by "
+                f"to_csv(..., sep={separator!r}, index=False).",
+                verb="",
             )

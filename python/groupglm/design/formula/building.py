@@ -21,7 +21,7 @@ from groupglm.design.formula.columns import design_of_terms
 from groupglm.design.formula.terms import Factor, Formula, read_formula
 from groupglm.design.formula.used_columns import check_used, declared_categories
 from groupglm.design.origins import with_origins
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.runtime.arguments import check_text, check_truth
 from groupglm.tabular.labels import labelled, row_labels
 from groupglm.tabular.levels import factor_levels, with_levels
@@ -115,9 +115,12 @@ def _check_table(table: object) -> None:
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
-        raise TypeError(
-            f"table must be a pandas DataFrame, not {type(table).__name__}; read a file with "
-            "pandas.read_csv(path, sep='\\t', dtype={'participant_id': str})"
+        raise ArgumentTypeError(
+            "table",
+            f"table must be a pandas DataFrame, not {type(table).__name__}",
+            remedy="read a file with "
+            "pandas.read_csv(path, sep='\\t', dtype={'participant_id': str})",
+            verb="",
         )
 
 
@@ -153,8 +156,11 @@ def _design(
     except Exception as error:  # a transform may raise anything, and the reason is in the message
         raise _invalid(formula, error) from error
     if matrix.shape[1] == 0:
-        raise ValueError(
-            f"formula {_shown(formula)} gives no column; '~ 1' is the mean of all subjects"
+        raise ArgumentError(
+            "formula",
+            f"formula {_shown(formula)} gives no column",
+            remedy="'~ 1' is the mean of all subjects",
+            verb="",
         )
     _check_finite(formula, matrix, columns)
     return with_origins(with_levels(matrix, factor_levels(columns, used)), columns, used)
@@ -186,16 +192,21 @@ def _used_columns(formula: str, read: Formula, columns: Sequence[str]) -> list[s
     if unknown:
         close = difflib.get_close_matches(unknown[0][:200], columns, n=2)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise ValueError(
+        raise ArgumentError(
+            "formula",
             f"formula {_shown(formula)} names {quote_names(unknown)}, which the participants table "
-            f"does not have.{hint} Its columns are: {quote_names(columns)}."
+            f"does not have.{hint} Its columns are: {quote_names(columns)}.",
+            verb="",
         )
     used = [column for column in named.values() if column is not None]
     twice = [name for name in used if list(columns).count(name) > 1]
     if twice:
-        raise ValueError(
+        raise ArgumentError(
+            "table",
             f"the participants table has {list(columns).count(twice[0])} columns that are called "
-            f"{twice[0]!r}, which formula {_shown(formula)} names; rename all but one"
+            f"{twice[0]!r}, which formula {_shown(formula)} names",
+            remedy="rename all but one",
+            verb="",
         )
     return used
 
@@ -209,9 +220,12 @@ def _check_finite(formula: str, design: pd.DataFrame, table: pd.DataFrame) -> No
     remedy = "choose a transform that is defined for all its values"
     if name in table.columns:  # it is no transform that gave it
         remedy = f"correct {name!r} in the table, or write n/a where the value is missing"
-    raise ValueError(
+    raise ArgumentError(
+        "formula",
         f"formula {_shown(formula)} gives {design.to_numpy()[row, column]} in column {name!r} for "
-        f"subject {design.index[row]}{f' (and {n_more} more)' if n_more else ''}; {remedy}"
+        f"subject {design.index[row]}{f' (and {n_more} more)' if n_more else ''}",
+        remedy=f"{remedy}",
+        verb="",
     )
 
 
@@ -219,9 +233,11 @@ def _shown(formula: str) -> str:
     return repr(formula if len(formula) <= _MAX_CHARACTERS_SHOWN else formula[:80] + "...")
 
 
-def _invalid(formula: str, error: BaseException) -> ValueError:
-    return ValueError(
+def _invalid(formula: str, error: BaseException) -> ArgumentError:
+    return ArgumentError(
+        "formula",
         f"formula {_shown(formula)} cannot be used: {' '.join(str(error).split())} Write it as "
         "'~ age + C(group)', with backticks around a column whose name has other characters than "
-        "letters, digits and underscores."
+        "letters, digits and underscores.",
+        verb="",
     )

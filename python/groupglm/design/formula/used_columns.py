@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.design.collinearity import quote_names
 from groupglm.design.formula.code import columns_of, find_column
 from groupglm.design.formula.terms import Factor, read_formula
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.messages import argument
 from groupglm.runtime.naming import listed
 from groupglm.tabular.covariates import (
@@ -74,15 +74,20 @@ def check_used(
     columns = tidied(table)
     absent = missing_values(columns, columns.columns)
     if absent and not allow_partial:
-        raise ValueError(
-            f"{WHERE} has no value for {_name_missing(absent)}, which the formula {shown} uses; "
-            "fill them in, or leave these subjects out by " + argument("allow_partial", True)
+        raise ArgumentError(
+            "table",
+            f"{WHERE} has no value for {_name_missing(absent)}, which the formula {shown} uses",
+            remedy="fill them in, or leave these subjects out by "
+            + argument("allow_partial", True),
+            verb="",
         )
     if absent:
         without = {label for labels in absent.values() for label in labels}
         columns = tidied(columns[[str(label) not in without for label in columns.index]])
         if len(columns) == 0:
-            raise ValueError(f"no subject has a value for each of {quote_names(list(absent))}")
+            raise ArgumentError(
+                "table", f"no subject has a value for each of {quote_names(list(absent))}", verb=""
+            )
         warn_caller(f"left out subjects without a value for {name_left_out(absent)}")
     check_covariates(columns, WHERE, declared=declared, to_declare="C({})")
     for name in columns.columns:
@@ -108,13 +113,19 @@ def _check_levels(name: str, column: pd.Series[Any]) -> None:
         return
     levels = column.drop_duplicates()
     if 2 < len(levels) == len(column):
-        raise ValueError(
+        raise ArgumentError(
+            "table",
             f"column {name!r} of {WHERE} holds text, and each subject has another one "
             f"({quote_names(column.tolist()[:2])}, ...), so it would take a design column a "
-            "subject; make it numeric, or leave it out"
+            "subject",
+            remedy="make it numeric, or leave it out",
+            verb="",
         )
     if len(levels) == 1:
-        raise ValueError(
+        raise ArgumentError(
+            "table",
             f"column {name!r} of {WHERE} is {column.iloc[0]!r} for every subject that has a map, "
-            "so it has no effect to estimate; leave it out"
+            "so it has no effect to estimate",
+            remedy="leave it out",
+            verb="",
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
-from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, renamed, warn_caller
 from groupglm.group.fitted_group import FittedMasker
 from groupglm.inference.permutation.cluster_families import ClusterFamily, cluster_families
 from groupglm.inference.permutation.missing_values import lacking_voxels, refuse_missing
@@ -232,9 +232,12 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     confounds = _columns(rows["confounding_vars"], "confounding_vars", len(tested))
     families = _families_of(masker, data.shape[1], options)
     if is_remote() and data.nbytes > _MAX_SENT:
-        raise ValueError(
-            f"target_vars would be sent to each worker ({data.nbytes / 1e6:.0f} MB); save the "
-            "images to files that the workers can read, and use non_parametric_inference"
+        raise ArgumentError(
+            "target_vars",
+            f"target_vars would be sent to each worker ({data.nbytes / 1e6:.0f} MB)",
+            remedy="save the "
+            "images to files that the workers can read, and use non_parametric_inference",
+            verb="",
         )
     previous = resumable(resume, tested.shape[1])
     source, subjects = ArraySource(data), subjects_of_arrays(rows)
@@ -244,19 +247,20 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         if exchangeability_blocks is None:
             warn_of_repeated_subjects(subjects, X, images="target_vars", matrix="confounding_vars")
         contrast = np.eye(X.shape[1])[0]
-        fit = fit_ols(X, data, n_threads=options.n_threads)
-        results.append(
-            permutation_test(
-                X,
-                contrast,
-                source,
-                fit.contrast(contrast).stat,
-                fit.df_residual,
-                options,
-                families=families,
-                resume=state,
+        with renamed(X="tested_vars", second_level_input="target_vars"):
+            fit = fit_ols(X, data, n_threads=options.n_threads)
+            results.append(
+                permutation_test(
+                    X,
+                    contrast,
+                    source,
+                    fit.contrast(contrast).stat,
+                    fit.df_residual,
+                    options,
+                    families=families,
+                    resume=state,
+                )
             )
-        )
     return _outputs(tuple(results))
 
 
@@ -279,9 +283,11 @@ def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None
             "a result of this function, a file name, or None",
         )
     if n_tested != 1:
-        raise ValueError(
-            f"a file for resume keeps one test, but {n_tested} variables are tested; test them one "
-            "by one"
+        raise ArgumentError(
+            "resume",
+            f"a file for resume keeps one test, but {n_tested} variables are tested",
+            remedy="test them one by one",
+            verb="",
         )
     path = given_path("resume", resume)
     check_place(path)
@@ -338,8 +344,10 @@ def _treat_missing(data: Data, missing: Missing) -> Data:
     if missing == "zero":
         np.nan_to_num(data, copy=False, posinf=np.inf, neginf=-np.inf)
     elif len(lacking) == data.shape[1]:
-        raise ValueError(
-            argument("missing", "intersect") + " leaves no voxel: none has a value in every image"
+        raise ArgumentError(
+            "missing",
+            argument("missing", "intersect") + " leaves no voxel: none has a value in every image",
+            verb="",
         )
     else:
         data[:, lacking] = 0  # such a voxel does not vary, and has no statistic
@@ -368,8 +376,10 @@ def _families_of(
         if not options.need_neighbours:
             return None
         what = "tfce" if options.tfce is not None else "threshold"
-        raise ValueError(
-            f"{what} needs to know where the voxels lie: give the masker that read them"
+        raise ArgumentError(
+            "masker",
+            f"{what} needs to know where the voxels lie: give the masker that read them",
+            verb="",
         )
     if isinstance(masker, FittedMasker):
         space = masker.space

@@ -191,7 +191,9 @@ def make_exchange(
         raise ArgumentError("block_permutation", shown(block_permutation), "'within' or 'whole'")
     kinds = np.zeros(n, dtype=np.int64) if kinds is None else kinds
     if blocks is None and block_permutation == "whole":
-        raise ValueError("block_permutation='whole' needs exchangeability_blocks")
+        raise ArgumentError(
+            "block_permutation", "block_permutation='whole' needs exchangeability_blocks", verb=""
+        )
     labels = (
         np.zeros(n, dtype=np.int64)
         if blocks is None

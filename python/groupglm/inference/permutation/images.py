@@ -13,6 +13,7 @@ from groupglm import _core
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix
 from groupglm.engine.row_cache import check_memory
+from groupglm.errors import renamed
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
@@ -271,24 +272,25 @@ def non_parametric_inference(
         exchangeability_blocks=rows.align(exchangeability_blocks, "exchangeability_blocks"),
         variance_groups=rows.align(variance_groups, "variance_groups"),
     )
-    masking = kind_of_data(second_level_input).masking(
-        mask,
-        target_affine,
-        target_shape,
-        smoothing_fwhm,
-        zero_is_missing=check_zero_is_missing(zero_is_missing, missing),
-    )
-    group, values = _fit(
-        cohort,
-        second_level_contrast,
-        first_level_contrast,
-        masking,
-        options,
-        model_intercept=adds_constant,
-    )
-    label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
-    data = ImageData(group.rows)
-    return permute_group(group, data, values, options, label=label, resume=previous)
+    with renamed(contrast="second_level_contrast", mask_img="mask"):
+        masking = kind_of_data(second_level_input).masking(
+            mask,
+            target_affine,
+            target_shape,
+            smoothing_fwhm,
+            zero_is_missing=check_zero_is_missing(zero_is_missing, missing),
+        )
+        group, values = _fit(
+            cohort,
+            second_level_contrast,
+            first_level_contrast,
+            masking,
+            options,
+            model_intercept=adds_constant,
+        )
+        label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
+        data = ImageData(group.rows)
+        return permute_group(group, data, values, options, label=label, resume=previous)
 
 
 def _fit(

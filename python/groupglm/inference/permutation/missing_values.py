@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inference.permutation.tolerances import LOG_COUNT
 from groupglm.messages import argument
 from groupglm.runtime.naming import counted
@@ -129,13 +129,14 @@ def lacking_voxels(data: Data) -> Integers:
 def refuse_missing(source: DataSource, lacking: Integers, n_voxels: int) -> NoReturn:
     """Refuse data of which some columns lack values."""
     one, many = source.place_words
-    raise ValueError(
+    raise ArgumentError(
+        "missing",
         argument("missing", "raise")
         + f", and {len(lacking)} of {n_voxels} {many} lack a value in some image "
-        f"({source.name_places(lacking)}); give "
-        + argument("missing", "omit")
-        + f" to test each {one} with the images "
-        f"that have it, 'intersect' to leave these {many} out, or 'zero' to take NaN for zero"
+        f"({source.name_places(lacking)})",
+        remedy="give " + argument("missing", "omit") + f" to test each {one} with the images "
+        f"that have it, 'intersect' to leave these {many} out, or 'zero' to take NaN for zero",
+        verb="",
     )
 
 
@@ -179,9 +180,11 @@ def find_presence(
     if told:
         one, many = source.place_words
         if untested.all():
-            raise ValueError(
-                f"no {one} can be tested, because all lack values: {'; '.join(told)}; leave out "
-                "images that cover little"
+            raise ArgumentError(
+                "missing",
+                f"no {one} can be tested, because all lack values: {'; '.join(told)}",
+                remedy="leave out images that cover little",
+                verb="",
             )
         warn_caller(
             f"{np.count_nonzero(untested)} of {n_voxels} {many} lack values and are not tested, "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import joblib
 import numpy as np
 
-from groupglm.errors import ArgumentError, in_quotes
+from groupglm.errors import ArgumentError, in_quotes, renamed
 from groupglm.inference.permutation.exchange import check_labels
 from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
 from groupglm.runtime.regular_files import check_file, why_no_folder
@@ -41,7 +41,7 @@ _FORMAT = 3  # of the file
 _FACTS, _NULL = ("seed", "test", "exhaustive"), "null_"
 
 
-class ResumeError(ValueError):
+class ResumeError(ArgumentError):
     """A test that cannot be continued.
 
     Parameters
@@ -53,8 +53,11 @@ class ResumeError(ValueError):
     """
 
     def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
+        super().__init__("resume", message, verb="")
         self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.found, self.reason)
 
 
 def digest_of(data: NDArray[Any], n_threads: int) -> str:
@@ -234,7 +237,8 @@ def check_place(path: Path) -> None:
             f"{in_quotes(path)}, but its folder cannot be written",
             remedy="give a file in another one",
         )
-    check_file(path, f"resume is {in_quotes(path)}, which")
+    with renamed(path="resume"):
+        check_file(path, f"resume is {in_quotes(path)}, which")
     if path.exists():
         load_state(path)
 

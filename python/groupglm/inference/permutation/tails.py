@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import stats
 
+from groupglm.errors import ArgumentError
 from groupglm.messages import argument
 
 if TYPE_CHECKING:
@@ -109,12 +110,15 @@ class TailFit:
 def check_enough(n_perm: int) -> None:
     """Refuse to fit a tail to too few rearrangements."""
     if n_perm < 4 * _FEWEST:
-        raise ValueError(
+        raise ArgumentError(
+            "tail",
             f"a tail cannot be fitted to {n_perm} rearrangements: at least {4 * _FEWEST} are "
-            "needed; raise "
+            "needed",
+            remedy="raise "
             + argument("n_perm")
             + " if there are more, or give "
-            + argument("tail", None)
+            + argument("tail", None),
+            verb="",
         )
 
 
@@ -137,8 +141,11 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
     """
     check_enough(len(null))
     if np.ptp(null) == 0:
-        raise ValueError(
-            f"a tail cannot be fitted: all {len(null)} maxima are {null[0]:g}; give tail=None"
+        raise ArgumentError(
+            "tail",
+            f"a tail cannot be fitted: all {len(null)} maxima are {null[0]:g}",
+            remedy="give tail=None",
+            verb="",
         )
     if kind == "gamma":
         parameters = {
@@ -167,8 +174,11 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
         if fits[-1].p_fit > 0.05:
             return fits[-1]
     if not fits:
-        raise ValueError(
-            f"a tail cannot be fitted: too many of the {len(null)} maxima are equal; give tail=None"
+        raise ArgumentError(
+            "tail",
+            f"a tail cannot be fitted: too many of the {len(null)} maxima are equal",
+            remedy="give tail=None",
+            verb="",
         )
     return max(fits, key=lambda fit: fit.p_fit)
 

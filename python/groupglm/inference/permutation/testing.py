@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, renamed, warn_caller
 from groupglm.inference.permutation.missing_values import find_presence
 from groupglm.inference.permutation.null_distribution import (
     Corrections,
@@ -149,9 +149,12 @@ def permutation_test(
     observed = kernel.observe(data, statistic, options.n_threads)
     if np.isnan(observed.compared).all():
         one, _ = source.place_words
-        raise ValueError(
+        raise ArgumentError(
+            "second_level_input",
             f"no {one} varies beyond what the nuisance columns explain, so there is nothing to "
-            "test; check the images and the mask"
+            "test",
+            remedy="check the images and the mask",
+            verb="",
         )
     corrections = Corrections(
         letter=kernel.letter,
@@ -249,7 +252,8 @@ def _previous(
 ) -> PermutationState | None:
     """Return the earlier result that the test continues, if it is of the same test."""
     if isinstance(resume, Path):
-        check_file(resume)
+        with renamed(path="resume"):
+            check_file(resume)
         previous = load_state(resume) if resume.exists() else None
     else:
         previous = resume

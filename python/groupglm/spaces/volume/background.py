@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm.errors import ArgumentError
 from groupglm.messages import argument
 
 if TYPE_CHECKING:
@@ -50,10 +51,12 @@ def background_mask(
     """
     observed = n_observations >= max(min_observations, 1)
     if not observed.any():
-        raise ValueError(
+        raise ArgumentError(
+            "mask_img",
             f"no voxel is observed in {max(min_observations, 1)} of the {n_images} images (the "
-            f"most is {int(n_observations.max())}), so no mask can be found; leave out images that "
-            "cover little, or " + _REMEDY
+            f"most is {int(n_observations.max())}), so no mask can be found",
+            remedy="leave out images that cover little, or " + _REMEDY,
+            verb="",
         )
     border = border_values(mean)
     if np.isnan(border).any():
@@ -61,9 +64,12 @@ def background_mask(
     background = np.median(border)
     mask: NDArray[np.bool_] = observed & (mean != background)
     if not mask.any():
-        raise ValueError(
+        raise ArgumentError(
+            "mask_img",
             f"the mean of the {n_images} images is {background:g} at every voxel that enough of "
-            "them have, so brain and background cannot be told apart; " + _REMEDY
+            "them have, so brain and background cannot be told apart",
+            remedy=_REMEDY,
+            verb="",
         )
     return mask
 

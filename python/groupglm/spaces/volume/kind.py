@@ -12,6 +12,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import SpatialImage
 
+from groupglm.errors import ArgumentError
 from groupglm.runtime.array_archives import check_type
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.json_facts import (
@@ -115,17 +116,21 @@ def refuse_models_elsewhere(labels: Sequence[object], masks: Sequence[Any]) -> N
         if mask is None or first is None:
             continue
         if mask.shape[:3] != first.shape[:3]:
-            raise ValueError(
+            raise ArgumentError(
+                "second_level_input",
                 f"all first level models must have the same shape, but model {label} (item "
-                f"{place}) has {mask.shape[:3]} and the first {first.shape[:3]}; fit them on "
-                "one grid, for instance with target_affine and target_shape"
+                f"{place}) has {mask.shape[:3]} and the first {first.shape[:3]}",
+                remedy="fit them on one grid, for instance with target_affine and target_shape",
+                verb="",
             )
         shift = np.abs(np.asarray(mask.affine) - np.asarray(first.affine)).max()
         if shift > SAME_PLACE_MM:
-            raise ValueError(
+            raise ArgumentError(
+                "second_level_input",
                 f"all first level models must have the same affine, but that of model {label} "
-                f"(item {place}) differs by up to {shift:.3g} from the first one's; fit "
-                "them on one grid, for instance with target_affine and target_shape"
+                f"(item {place}) differs by up to {shift:.3g} from the first one's",
+                remedy="fit them on one grid, for instance with target_affine and target_shape",
+                verb="",
             )
 
 

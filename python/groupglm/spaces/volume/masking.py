@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
-from groupglm.errors import ArgumentTypeError, warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.messages import argument, arguments, either
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.kept import KeptVolume, read_once
@@ -145,11 +145,14 @@ def _refuse_series(masker: object) -> None:
     wanted = {name: getattr(masker, name, None) for name in _SERIES}
     active = [f"{name}={value!r}" for name, value in wanted.items() if value not in (None, False)]
     if active:
-        raise ValueError(
+        raise ArgumentError(
+            "mask_img",
             "the masker given as "
             + argument("mask_img")
             + f" has {', '.join(active)}, which would treat subjects as "
-            "the time points of a series; give a masker without it, or its mask image"
+            "the time points of a series",
+            remedy="give a masker without it, or its mask image",
+            verb="",
         )
 
 
@@ -157,11 +160,14 @@ def _refuse_strategy(masker: object) -> None:
     strategy = getattr(masker, "mask_strategy", "background")
     arguments = getattr(masker, "mask_args", None)
     if strategy != "background" or arguments:
-        raise ValueError(
+        raise ArgumentError(
+            "mask_img",
             "the masker given as "
             + argument("mask_img")
             + f" is not fitted, and its mask_strategy={strategy!r} with "
-            f"mask_args={arguments!r} is its own; fit it on an image first"
+            f"mask_args={arguments!r} is its own",
+            remedy="fit it on an image first",
+            verb="",
         )
 
 

@@ -88,10 +88,12 @@ def target_grid(
     full[: len(affine), : len(affine)] = affine
     low, high = _bounds(grid, full)
     if not np.isfinite([low, high]).all():
-        raise ValueError(
+        raise ArgumentError(
+            "target_affine",
             "the target grid's voxels are beyond reach of the images': check "
             + argument("target_affine")
-            + ", in mm"
+            + ", in mm",
+            verb="",
         )
     if not has_origin:
         full[:3, 3] = full[:3, :3].dot(low)
@@ -119,10 +121,12 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
     except ArgumentTypeError as error:
         raise ArgumentTypeError("target_affine", error.found, "a matrix of numbers") from error
     if affine.shape not in ((3, 3), (4, 4)):
-        raise ValueError(
+        raise ArgumentError(
+            "target_affine",
             argument("target_affine")
-            + f" must be a 3 x 3 or 4 x 4 matrix, but has the shape {affine.shape}; for "
-            "voxels of 3 mm give numpy.diag([3, 3, 3])"
+            + f" must be a 3 x 3 or 4 x 4 matrix, but has the shape {affine.shape}",
+            remedy="for voxels of 3 mm give numpy.diag([3, 3, 3])",
+            verb="",
         )
     if not np.isfinite(affine).all():
         raise ArgumentError(
@@ -132,10 +136,11 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
             verb="holds",
         )
     if affine.shape == (4, 4) and not np.array_equal(affine[3], [0, 0, 0, 1]):
-        raise ValueError(
-            "the last row of "
-            + argument("target_affine")
-            + f" is {affine[3].tolist()}; it must be [0, 0, 0, 1]"
+        raise ArgumentError(
+            "target_affine",
+            "the last row of " + argument("target_affine") + f" is {affine[3].tolist()}",
+            wanted="[0, 0, 0, 1]",
+            verb="",
         )
     # Of affines that are huge or tiny the inverse overflows.
     with np.errstate(all="ignore"):
@@ -189,10 +194,13 @@ def _check_size(shape: tuple[int, int, int], grid: Grid) -> None:
         problem = f"{n_voxels:.3g} voxels, {growth:.3g} times as many as the images"
     else:
         return
-    raise ValueError(
-        f"the target grid would have the shape {shape}: {problem}; check the voxel sizes of "
+    raise ArgumentError(
+        "target_affine",
+        f"the target grid would have the shape {shape}: {problem}",
+        remedy="check the voxel sizes of "
         + argument("target_affine")
-        + either(", in mm, and target_shape", ", in mm")
+        + either(", in mm, and target_shape", ", in mm"),
+        verb="",
     )
 
 
@@ -325,10 +333,9 @@ class Resampler:
 
     def _nearest_integers(self, values: NDArray[Any], n_threads: int) -> NDArray[Any]:
         if self.fill_value != 0:
-            raise ArgumentError(
-                "fill_value",
-                f"{self.fill_value}, but integers are filled with 0 only",
-                remedy="give a volume of floats",
+            raise ValueError(
+                f"fill_value is {self.fill_value}, but integers are filled with 0 only; "
+                "give a volume of floats"
             )
         if self.copies:
             return values.copy(order="F")

@@ -12,6 +12,7 @@ import deflate
 import nibabel as nib
 import numpy as np
 
+from groupglm.errors import ArgumentError
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import make_folder
 from groupglm.runtime.writing import whole_or_not
@@ -99,9 +100,11 @@ def _series_header(grid: Grid, n_volumes: int, descrip: str, dtype: DTypeLike) -
 def _target(path: str | os.PathLike[str]) -> Path:
     target = given_path("path", path)
     if not target.name.lower().endswith((".nii", ".nii.gz")):
-        raise ValueError(
-            f"the name of an image must end in .nii or .nii.gz, but {os.fspath(path)!r} does not; "
-            "add one of them"
+        raise ArgumentError(
+            "path",
+            f"the name of an image must end in .nii or .nii.gz, but {os.fspath(path)!r} does not",
+            remedy="add one of them",
+            verb="",
         )
     make_folder(target.parent)
     return target

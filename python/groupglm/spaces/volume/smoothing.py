@@ -14,7 +14,7 @@ from nibabel.nifti2 import Nifti2Header, Nifti2Image
 from nibabel.spatialimages import SpatialImage
 
 from groupglm import _core
-from groupglm.errors import ArgumentError, ImageError, shown
+from groupglm.errors import ArgumentError, ArgumentTypeError, ImageError, renamed, shown
 from groupglm.runtime.arguments import real_array, real_number
 from groupglm.runtime.naming import counted
 from groupglm.spaces.volume.intent import descrip_of
@@ -190,9 +190,11 @@ def smooth_img(
     if isinstance(imgs, str | os.PathLike | SpatialImage):
         return _smooth(imgs, *_open(imgs, "imgs", fwhm), fwhm)
     if not isinstance(imgs, Iterable):
-        raise TypeError(
+        raise ArgumentTypeError(
+            "imgs",
             f"imgs must be an image (a file name or a nibabel image) or a list of images, but is a "
-            f"{type(imgs).__name__}"
+            f"{type(imgs).__name__}",
+            verb="",
         )
     # All headers before any values: what is wrong with the last image is then known at once.
     opened = [
@@ -209,10 +211,13 @@ def _open(
 ) -> tuple[list[VolumeSource], tuple[float, float, float]]:
     """Open the volumes of an image, and find how far to smooth them."""
     if not isinstance(image, str | os.PathLike | SpatialImage):
-        raise TypeError(
-            f"{name} must be a file name or a nibabel image, but is a {type(image).__name__}"
+        raise ArgumentTypeError(
+            "imgs",
+            f"{name} must be a file name or a nibabel image, but is a {type(image).__name__}",
+            verb="",
         )
-    sources = open_images(image, argument=name, at_least=1)
+    with renamed(**{name: "imgs"}):
+        sources = open_images(image, argument=name, at_least=1)
     return sources, sigma_voxels(sources[0].grid, fwhm)
 
 

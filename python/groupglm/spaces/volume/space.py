@@ -13,7 +13,7 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Image
 
 from groupglm._core import Neighbours
-from groupglm.errors import GridMismatchError, ImageError
+from groupglm.errors import ArgumentError, GridMismatchError, ImageError
 from groupglm.runtime.rounding import place as position_words
 from groupglm.spaces.base import Space
 from groupglm.spaces.checks import checked_keep, checked_rows
@@ -89,7 +89,12 @@ class VolumeSpace(Space):
             return
         indices = np.array(self.indices, dtype=np.int64)
         if indices.ndim != 1 or indices.size == 0:
-            raise ValueError("the mask is empty: no voxel is inside; give one that has voxels")
+            raise ArgumentError(
+                "mask_img",
+                "the mask is empty: no voxel is inside",
+                remedy="give one that has voxels",
+                verb="",
+            )
         if indices[0] < 0 or indices[-1] >= self.grid.n_voxels or (np.diff(indices) <= 0).any():
             raise ValueError(
                 f"the mask's indices must increase from 0 to at most {self.grid.n_voxels - 1}"

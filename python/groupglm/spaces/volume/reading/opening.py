@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
-from groupglm.errors import ArgumentError, GridMismatchError, ImageError
+from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError, ImageError
 from groupglm.runtime.paths import check_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.spaces.volume.reading.header import (
@@ -82,7 +82,9 @@ def open_image_or_series(image: object, *, name: str = "image in memory") -> lis
     """Open every volume of one image, 3-D or 4-D; only its header is read."""
     if not isinstance(image, str | os.PathLike | SpatialImage):
         found = unread_kind(image) or f"a {type(image).__name__}"
-        raise TypeError(f"{name} must be a file name or a nibabel image, but is {found}")
+        raise ArgumentTypeError(
+            name, f"{name} must be a file name or a nibabel image, but is {found}", verb=""
+        )
     return _open_volumes(image, name)
 
 
@@ -103,24 +105,32 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
     items = _as_sequence(images)
     if items is None:
         found = unread_kind(images) or f"a {type(images).__name__}"
-        raise TypeError(f"{argument} must be {_WANTED}, but is {found}")
+        raise ArgumentTypeError(argument, f"{argument} must be {_WANTED}, but is {found}", verb="")
     for place, item in enumerate(items, start=1):
         if not isinstance(item, str | os.PathLike | SpatialImage):
             found = unread_kind(item) or f"a {type(item).__name__}"
-            raise TypeError(
-                f"item {place} of {argument} must be a file name or a nibabel image, but is {found}"
+            raise ArgumentTypeError(
+                argument,
+                f"item {place} of {argument} must be a file name or a nibabel image, but is "
+                f"{found}",
+                verb="",
             )
         if isinstance(item, SpatialImage) != isinstance(items[0], SpatialImage):
-            raise TypeError(
+            raise ArgumentTypeError(
+                argument,
                 f"elements of {argument} must be of the same type, but it mixes file names with "
                 f"images in memory: item 1 is a {type(items[0]).__name__}, item {place} a "
-                f"{type(item).__name__}; give one kind"
+                f"{type(item).__name__}",
+                remedy="give one kind",
+                verb="",
             )
     if len(items) < at_least:
         wanted = "at least two images" if at_least > 1 else "an image"
-        raise ValueError(
-            f"{argument} must hold {wanted}, but holds {len(items)}; a 4-D image is given by "
-            "itself, not in a list"
+        raise ArgumentError(
+            argument,
+            f"{argument} must hold {wanted}, but holds {len(items)}",
+            remedy="a 4-D image is given by itself, not in a list",
+            verb="",
         )
     return items
 
