@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Figures of the worked examples, which ``pyplot`` knows nothing of, and the examples' order."""
+"""Figures of the worked examples, and the examples' order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sphinx_gallery.scrapers import figure_rst
 
@@ -26,7 +28,7 @@ _shown: WeakSet[Figure] = WeakSet()
 
 
 def new_figures(names: dict[str, Any]) -> Iterator[Figure]:
-    """Return the figures among an example's variables that have not been returned before.
+    """Return the figures, also those of axes, among an example's variables, each once.
 
     Parameters
     ----------
@@ -39,9 +41,10 @@ def new_figures(names: dict[str, Any]) -> Iterator[Figure]:
         In the order of the variables.
     """
     for value in list(names.values()):
-        if isinstance(value, Figure) and value not in _shown:
-            _shown.add(value)
-            yield value
+        figure = value.figure if isinstance(value, Axes) else value
+        if isinstance(figure, Figure) and figure not in _shown:
+            _shown.add(figure)
+            yield figure
 
 
 def save_figures(block: object, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
@@ -52,6 +55,7 @@ def save_figures(block: object, block_vars: dict[str, Any], gallery_conf: dict[s
         path = next(block_vars["image_path_iterator"])
         figure.savefig(path, dpi=110)
         paths.append(path)
+    plt.close("all")  # pyplot warns of many open figures
     rst: str = figure_rst(paths, gallery_conf["src_dir"])
     return rst
 

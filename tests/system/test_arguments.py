@@ -136,7 +136,7 @@ def calls() -> dict[str, Call]:
 WITHOUT = {
     "__version__", "build_info", "bids.ModelContrast", "bids.StatsModel", "bids.find_participants",
     "bids.read_participants", "bids.read_stats_model", "datasets.BidsStudy", "datasets.GroupStudy",
-    "datasets.PairedStudy", "datasets.SimulatedEffect",
+    "datasets.PairedStudy", "datasets.SimulatedEffect", "plotting.show",
 }  # fmt: skip
 METHODS_WITHOUT = {
     "fit_transform", "get_feature_names_out", "get_metadata_routing", "get_params", "predicted",
@@ -147,11 +147,13 @@ METHODS_WITHOUT = {
 # What arguments are whose annotation does not tell.
 KINDS = {
     "alpha": "number",
+    "axes": "other",
     "bg_img": "other",
     "connectivity": "choice",
     "contrast": "contrast",
     "contrast_def": "contrast",
     "contrasts": "contrast",
+    "cmap": "choice",
     "cut_coords": "array",
     "exchangeability_blocks": "labels",
     "first_level_contrast": "other",  # images have none
@@ -164,6 +166,7 @@ KINDS = {
     "memory": "other",
     "method": "choice",
     "missing": "choice",
+    "output_file": "other",
     "permutations": "other",
     "plot_type": "choice",
     "position": "other",  # of images, with which it is tested

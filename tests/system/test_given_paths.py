@@ -102,6 +102,7 @@ OTHERS: dict[str, Callable[[Any], Any]] = {
     "design_matrix": lambda path: _fit(design=path),
     "design_matrix ": lambda path: _permute(design_matrix=path),
     "design_matrix  ": plotting.plot_design_matrix,
+    "output_file": lambda path: plotting.plot_design_matrix("no.tsv", output_file=path),
     "memory": lambda path: _fit(memory=path),
     "path": SecondLevelModel.load,
     "path ": lambda path: _fit().save(path),

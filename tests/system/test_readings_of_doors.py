@@ -376,6 +376,7 @@ WITHOUT_IMAGES = {
     "plotting.plot_contrast_matrix",
     "plotting.plot_design_correlation",
     "plotting.plot_design_matrix",
+    "plotting.show",
     "bids.ModelContrast",
     "bids.StatsModel",
     "bids.find_participants",

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Pictures of group models: maps, designs, contrasts and the data at a peak.
 
-Each function returns a `matplotlib.figure.Figure` of its own, which a notebook shows where it is
-the last value of a cell. None touches pyplot, so that nothing is kept or reconfigured behind the
-caller's back; ``figure.savefig(path)`` writes the picture. Axes of maps are in millimetres.
+Each function makes a figure that pyplot knows, as pyplot's own do: ``plt.savefig``, `show` and a
+notebook find it, and ``plt.close`` forgets it. Pages and commands draw without pyplot. Axes of maps
+are in millimetres.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from groupglm.runtime.elsewhere import absent_names
 if TYPE_CHECKING:
     from groupglm.plotting.contrast import plot_contrast_matrix
     from groupglm.plotting.design import plot_design_correlation, plot_design_matrix
+    from groupglm.plotting.figure import show
     from groupglm.plotting.histogram import plot_histogram
     from groupglm.plotting.peak import plot_peak
     from groupglm.plotting.volume.glass import plot_glass_brain
@@ -29,6 +30,7 @@ __all__ = [
     "plot_histogram",
     "plot_peak",
     "plot_stat_map",
+    "show",
 ]
 
 _HOME = {
@@ -39,6 +41,7 @@ _HOME = {
     "plot_histogram": "histogram",
     "plot_peak": "peak",
     "plot_stat_map": "volume.stat_map",
+    "show": "figure",
 }
 
 _BESIDE = "use nilearn.plotting.{name} beside groupglm: both take nibabel's images"
@@ -50,7 +53,6 @@ _absent = absent_names(
         "view_*": _BESIDE,
         "find_*": _BESIDE,
         "cm": "every function takes a colour map of matplotlib",
-        "show": "use matplotlib.pyplot.show",
     },
 )
 

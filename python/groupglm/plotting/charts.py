@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all charts share: a figure without pyplot, and names that fit under columns."""
+"""What all charts share: a figure of one axes, and names that fit under columns."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from groupglm.errors import printable
@@ -22,10 +22,12 @@ _MAX_LABELS = 60
 _MAX_LEGEND_ROW = 56  # letters
 
 
-def new_chart(width: float, height: float, title: str | None) -> tuple[Figure, Axes]:
+def new_chart(
+    width: float, height: float, title: str | None, make: Callable[..., Figure] = Figure
+) -> tuple[Figure, Axes]:
     """Make a figure of one axes, which keeps its labels inside."""
     check_text("title", title)
-    figure = Figure(figsize=(min(width, 14.0), height), layout="constrained", facecolor="white")
+    figure = make(figsize=(min(width, 14.0), height), layout="constrained", facecolor="white")
     ax = figure.add_subplot()
     if title:
         ax.set_title(plain(title), loc="left", fontsize=11)

@@ -14,6 +14,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap
 
+from groupglm.errors import ArgumentError, ArgumentTypeError, shown
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -28,6 +30,7 @@ __all__ = [
     "ORANGE",
     "SERIES",
     "Look",
+    "colour_map",
     "count_map",
     "diverging",
     "lookup_table",
@@ -68,6 +71,20 @@ DARK, LIGHT = Look("#000000", "#f2f2f2"), Look("#ffffff", "#1a1a1a")
 def diverging(*, dark: bool) -> Colormap:
     """Return the map for signed values on a dark or light ground."""
     return ON_DARK if dark else ON_LIGHT
+
+
+def colour_map(cmap: object) -> Colormap | None:
+    """Return a colour map that a caller gave, by matplotlib's name of it or itself."""
+    if cmap is None or isinstance(cmap, Colormap):
+        return cmap
+    if not isinstance(cmap, str):
+        wanted = "the name of a colour map, a matplotlib Colormap, or None"
+        raise ArgumentTypeError("cmap", f"a {type(cmap).__name__}", wanted)
+    if cmap not in mpl.colormaps:
+        raise ArgumentError(
+            "cmap", shown(cmap), "a colour map that matplotlib knows", "such as 'RdBu_r'"
+        )
+    return mpl.colormaps[cmap]
 
 
 def count_map() -> Colormap:

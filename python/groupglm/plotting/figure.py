@@ -1,17 +1,41 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A figure that shows itself in a notebook."""
+"""Figures: one that shows itself in a notebook, and those that pyplot knows."""
 
 from __future__ import annotations
 
 import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import matplotlib as mpl
 from matplotlib import figure
+from matplotlib.axes import Axes
 
-__all__ = ["Figure"]
+from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
+from groupglm.runtime.paths import given_path
+from groupglm.runtime.writing import write_whole
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = [
+    "Figure",
+    "axes_to_draw_on",
+    "check_output_file",
+    "figure_of",
+    "in_pyplot",
+    "save_figure",
+    "show",
+]
+
+FigureT = TypeVar("FigureT", bound=figure.Figure)
 
 
 class Figure(figure.Figure):
-    """A matplotlib figure without pyplot that is seen where it is a notebook cell's last value.
+    """A matplotlib figure that is seen where it is a notebook cell's last value.
 
     IPython asks an object for ``_repr_png_``, unless ``%matplotlib inline`` has told it another way
     for figures: the picture is then shown once, in that way.
@@ -27,3 +51,109 @@ class Figure(figure.Figure):
         buffer = io.BytesIO()
         self.savefig(buffer, format="png")
         return buffer.getvalue()
+
+    _is_shown = False
+
+    def _ipython_display_(self) -> None:
+        """Show the figure once, also where a notebook shows pyplot's figures after each cell."""
+        self._is_shown = _is_shown_after_cell(self) and not self._is_shown
+        if not self._is_shown and _is_shown_after_cell(self):
+            return
+        raise NotImplementedError  # IPython then asks for `_repr_png_`
+
+
+def _is_shown_after_cell(picture: figure.Figure) -> bool:
+    pyplot, inline, ipython = (
+        sys.modules.get(name)
+        for name in ("matplotlib.pyplot", "matplotlib_inline.backend_inline", "IPython")
+    )
+    if pyplot is None or inline is None or ipython is None:
+        return False
+    shell = ipython.get_ipython()
+    after = shell.events.callbacks["post_execute"] if shell is not None else []
+    is_known = getattr(picture, "number", None) in pyplot.get_fignums()
+    return is_known and inline.flush_figures in after and "inline" in mpl.get_backend()
+
+
+@contextmanager
+def in_pyplot(kind: Callable[..., FigureT]) -> Iterator[Callable[..., FigureT]]:
+    """Yield what makes figures that pyplot knows; if drawing fails, pyplot forgets them."""
+    import matplotlib.pyplot as plt
+
+    made: list[figure.Figure] = []
+
+    def make(**options: Any) -> FigureT:
+        new: Any = plt.figure(FigureClass=kind, **options)  # type: ignore[arg-type]
+        made.append(new)
+        return new  # type: ignore[no-any-return]
+
+    try:
+        yield make
+    except BaseException:
+        for new in made:
+            plt.close(new)
+        raise
+
+
+def show() -> None:
+    """Show all figures, as `matplotlib.pyplot.show` does.
+
+    Warns
+    -----
+    UserWarning
+        If matplotlib has no window to show them in.
+
+    Examples
+    --------
+    >>> from groupglm import plotting
+    >>> plotting.show()  # doctest: +SKIP
+    """
+    import matplotlib.pyplot as plt
+
+    if mpl.get_backend().lower() != "agg":
+        plt.show()
+        return
+    warn_caller(
+        "You are using the 'agg' matplotlib backend that is non-interactive: no figure is shown. "
+        "Save them by savefig, or install a backend with windows, such as PyQt6"
+    )
+
+
+def check_output_file(output_file: str | PathLike[str] | None) -> Path | None:
+    """Return where a picture is to be saved, before it is drawn."""
+    if output_file is None:
+        return None
+    path = given_path("output_file", output_file)
+    endings = figure.Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in {*endings, ""}:
+        raise ArgumentError(
+            "output_file",
+            f"{path.name!r}",
+            remedy=f"matplotlib writes {', '.join(sorted(endings))}",
+        )
+    return path
+
+
+def save_figure(picture: figure.Figure, path: Path | None, **options: Any) -> None:
+    """Save a figure under a name, whole or not at all; folders on the way are made."""
+    if path is None:
+        return
+    buffer = io.BytesIO()
+    ending = path.suffix[1:].lower() or str(mpl.rcParams["savefig.format"])
+    picture.savefig(buffer, **{"format": ending, **options})
+    write_whole(path if path.suffix else path.with_suffix(f".{ending}"), buffer.getvalue())
+
+
+def axes_to_draw_on(axes: object) -> Axes | None:
+    """Return axes that a caller gave."""
+    if axes is None or isinstance(axes, Axes):
+        return axes
+    raise ArgumentTypeError("axes", f"a {type(axes).__name__}", "a matplotlib Axes or None")
+
+
+def figure_of(axes: Axes) -> figure.Figure:
+    """Return the figure that axes are in, also if they are in a part of it."""
+    found: Any = axes.figure
+    if found is None:
+        raise ArgumentError("axes", "in no figure any more", remedy="give axes of a figure")
+    return found if isinstance(found, figure.Figure) else found.figure

@@ -11,11 +11,13 @@ from groupglm.errors import ArgumentError
 from groupglm.inference.stat_map import read_nonzero_map
 from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
+from groupglm.plotting.figure import Figure, in_pyplot
 from groupglm.runtime.arguments import check_truth, real_array, real_number
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.spaces.images import ImageLike
@@ -86,9 +88,10 @@ def plot_histogram(
     values: Any = np.ravel(real_array("z", z, missing=True)).astype(np.float64)
     if threshold is not None:
         threshold = real_number("threshold", threshold, infinite=True)
-    return draw_histogram(
-        values, threshold, places, two_sided=both, title=title, axis_label=axis_label
-    )
+    with in_pyplot(Figure) as make:
+        return draw_histogram(
+            values, threshold, places, two_sided=both, title=title, axis_label=axis_label, make=make
+        )
 
 
 def draw_histogram(
@@ -99,6 +102,7 @@ def draw_histogram(
     two_sided: bool,
     title: str | None = None,
     axis_label: str = "z",
+    make: Callable[..., Figure] = Figure,
 ) -> Figure:
     """Draw z scores of places that are called so; see `plot_histogram`."""
     n_infinite = int(np.isinf(values).sum())
@@ -111,7 +115,7 @@ def draw_histogram(
         )
     farthest = max(4.5, 1.1 * (threshold or 0.0))  # the threshold is in the picture
     low, high = min(-farthest, float(values.min())), max(farthest, float(values.max()))
-    figure, ax = new_chart(4.6, 3.2, title)
+    figure, ax = new_chart(4.6, 3.2, title, make)
     ax.hist(
         values, bins=_N_BINS, range=(low, high), density=True, color=BLUE, alpha=0.6,
         histtype="stepfilled", label=f"{values.size:,} {places}",

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
@@ -23,6 +22,7 @@ from groupglm.plotting.charts import (
     shortened,
 )
 from groupglm.plotting.colors import BLUE, INK, ORANGE, SERIES
+from groupglm.plotting.figure import Figure, in_pyplot
 from groupglm.plotting.reading_terms import read_terms
 from groupglm.runtime.arguments import check_text, real_array, real_number
 from groupglm.spaces.registry import kind_of, open_inputs
@@ -30,7 +30,7 @@ from groupglm.tabular.labels import align_arrays
 from groupglm.tabular.levels import levels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from os import PathLike
 
     import pandas as pd
@@ -121,15 +121,22 @@ def plot_peak(
         contrast = contrast_matrix(contrast_def, names)
     terms = read_terms(X, names, levels_of(frame), origins_of(frame))
     adjusted = adjust(data, terms, contrast, level)
-    return draw_peak(adjusted, level, title, label)
+    with in_pyplot(Figure) as make:
+        return draw_peak(adjusted, level, title, label, make)
 
 
-def draw_peak(data: Adjusted, level: float, title: str | None, label: str) -> Figure:
+def draw_peak(
+    data: Adjusted,
+    level: float,
+    title: str | None,
+    label: str,
+    make: Callable[..., Figure] = Figure,
+) -> Figure:
     """Draw data that have been adjusted; see `plot_peak`."""
     panels = list(dict.fromkeys(one.panel for one in data.lines))
     if len(panels) > 1:
-        return _draw_panels(data, panels, level, title, label)
-    figure, ax = new_chart(4.2, 3.2, title)
+        return _draw_panels(data, panels, level, title, label, make)
+    figure, ax = new_chart(4.2, 3.2, title, make)
     if data.kind == "groups":
         _draw_groups(ax, data, level)
     elif data.kind == "lines":
@@ -144,10 +151,15 @@ def draw_peak(data: Adjusted, level: float, title: str | None, label: str) -> Fi
 
 
 def _draw_panels(
-    data: Adjusted, panels: Sequence[str], level: float, title: str | None, label: str
+    data: Adjusted,
+    panels: Sequence[str],
+    level: float,
+    title: str | None,
+    label: str,
+    make: Callable[..., Figure],
 ) -> Figure:
     """Draw lines at values of a number side by side for each group, on the same axes."""
-    figure, first = new_chart(2.1 + 2.1 * len(panels), 3.4, title)
+    figure, first = new_chart(2.1 + 2.1 * len(panels), 3.4, title, make)
     first.remove()
     figure.supylabel(plain(label), fontsize=10)
     heading = f"{plain(title)}\n{_bands(level)}" if title else _bands(level)

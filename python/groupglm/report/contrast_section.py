@@ -11,7 +11,7 @@ import numpy as np
 from groupglm.design.origins import origins_of
 from groupglm.inference.cluster_table import strongest_first
 from groupglm.plotting.adjusted import Adjusted, adjust
-from groupglm.plotting.contrast import plot_contrast_matrix
+from groupglm.plotting.contrast import draw_weights
 from groupglm.plotting.histogram import draw_histogram
 from groupglm.plotting.peak import draw_peak
 from groupglm.plotting.reading_terms import read_terms
@@ -59,7 +59,7 @@ def contrast_section(
         "expression": finding.expression,
         "statistic": finding.result.degrees,
         "weights": chart(
-            plot_contrast_matrix(finding.weights, design),
+            draw_weights(finding.weights, design),
             f"Bars of the weights: {finding.expression}.",
             "Weight of each column.",
         ),

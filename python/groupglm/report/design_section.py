@@ -10,8 +10,8 @@ import numpy as np
 from groupglm.design.matrix import describe_dependence, variance_inflation
 from groupglm.plotting.design import (
     design_correlation,
-    plot_design_correlation,
-    plot_design_matrix,
+    draw_design_correlation,
+    draw_design_matrix,
 )
 from groupglm.report.data_quality import leverage
 from groupglm.report.figures import chart
@@ -37,7 +37,7 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
     inflation = variance_inflation(X) if full else None
     pictures = [
         chart(
-            plot_design_matrix(design),
+            draw_design_matrix(design),
             f"Heat map of the design matrix: {len(X)} images by {len(names)} columns.",
             "Design matrix, one row an image; each column over its largest size; grey: constant.",
         )
@@ -47,7 +47,7 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
         worst, pair = _strongest(varying, correlation)
         pictures.append(
             chart(
-                plot_design_correlation(design),
+                draw_design_correlation(design),
                 f"Correlations of the columns; the strongest is {worst:.2f}, of {listed(pair)}.",
                 f"Correlation of columns; the strongest is {worst:.2f}, of {listed(pair)}.",
             )
