@@ -14,8 +14,8 @@
 
 namespace pybind11::detail {
 
-/// Refuses objects that `__new__` made and neither `__init__` nor `__setstate__` has filled:
-/// pybind11 would hand out memory that nothing was ever written to.
+/// Refuses objects that `__new__` made but neither `__init__` nor `__setstate__` filled: pybind11
+/// would give access to uninitialised memory.
 template <typename T>
 class InitialisedCaster : public type_caster_base<T> {
  public:
@@ -54,7 +54,7 @@ void register_permutation(py::module_& module);
 void register_permutation_present(py::module_& module);
 void register_tails(py::module_& module);
 
-/// A C-ordered array, taken without a copy: the caller converts, where that is needed.
+/// A C-ordered array without a copy; the caller converts where that is needed.
 template <typename T>
 using Contiguous = py::array_t<T, py::array::c_style>;
 using Matrix = Contiguous<double>;
@@ -69,7 +69,7 @@ Contiguous<T> array_of(const std::vector<T>& values) {
   return Contiguous<T>(static_cast<py::ssize_t>(values.size()), values.data());
 }
 
-/// A two-dimensional array with any strides, seen without a copy.
+/// A view of a two-dimensional array with any strides, without a copy.
 template <typename Scalar>
 DataView<Scalar> view_of(const py::array_t<Scalar>& array) {
   if (array.ndim() != 2) throw py::value_error("the data must have two dimensions");

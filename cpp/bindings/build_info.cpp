@@ -29,7 +29,7 @@ std::string eigen_version() {
       EIGEN_MAJOR_VERSION) "." GROUPGLM_QUOTED(EIGEN_MINOR_VERSION);
 }
 
-// The highest level this processor and operating system run; the builtin asks both.
+// The highest level that both this processor and the operating system support.
 std::string supported_level() {
 #if defined(__GNUC__) && defined(__x86_64__)
   __builtin_cpu_init();
@@ -47,7 +47,7 @@ std::string supported_level() {
 }  // namespace
 
 void register_build_info(py::module_& module) {
-  // The capsule's module stays loaded as long as the process: Python never unloads one.
+  // The loops stay valid: Python never unloads the capsule's module.
   const auto use = [](const py::capsule& capsule) {
     if (capsule.name() == nullptr || std::strcmp(capsule.name(), kLoopsCapsule) != 0) {
       throw py::value_error("not the inner loops of a module of the core");

@@ -38,7 +38,7 @@ Neighbours of_adjacency(const Contiguous<std::int64_t>& starts,
 Neighbours joined(const std::vector<std::reference_wrapper<const Neighbours>>& parts) {
   std::vector<const Neighbours*> pointers;
   for (const Neighbours& part : parts) pointers.push_back(&part);
-  // `parts` was converted from a list of Python objects, which the caller holds.
+  // The caller holds the Python list from which `parts` was converted.
   const py::gil_scoped_release unlocked;
   return joined_neighbours(pointers);
 }
@@ -62,7 +62,8 @@ void check_map(const Contiguous<Scalar>& map, const Neighbours& neighbours) {
                         " values, one for each place of the neighbours");
 }
 
-// Maps as rows (n_maps, n): the rows may lie apart, as those of a part of the places do.
+// Maps as rows (n_maps, n). There may be gaps between the rows, as between those of a part of the
+// places.
 template <typename Scalar>
 MapRows<Scalar> checked_rows(const py::array_t<Scalar>& maps, const Neighbours& neighbours) {
   const Index n = neighbours.n_places();
@@ -123,7 +124,7 @@ py::tuple label(const Contiguous<Scalar>& stat, const Neighbours& neighbours, do
   });
 }
 
-// call(sizes, masses) takes the maxima of the maps.
+// call(sizes, masses) computes the maxima of the maps.
 template <typename Size, typename Call>
 py::tuple maxima_of(Index n_maps, const Call& call) {
   Contiguous<Size> sizes(n_maps);
@@ -215,7 +216,7 @@ void register_maps(py::module_& module) {
 }  // namespace
 
 void register_clusters(py::module_& module) {
-  // module_local: the modules of several levels may be loaded into one process.
+  // module_local, because the modules of several levels may be loaded into one process.
   py::class_<Neighbours>(module, "Neighbours", py::module_local())
       .def_static("of_volume", &of_volume, py::arg("shape"), py::arg("indices").noconvert(),
                   py::arg("connectivity"))

@@ -7,7 +7,7 @@ namespace groupglm {
 
 namespace {
 
-// The design as seen by some of its rows: columns keep the lengths that all rows gave them.
+// The design of some of its rows. Columns keep the lengths that all rows gave them.
 Design rows_of(const Design& design, Index first, Index count) {
   if (first < 0 || count < 1 || first > design.n_rows() - count) {
     throw py::index_error("no such rows");
@@ -65,7 +65,7 @@ py::tuple partition(const Design& design, const Matrix& contrast) {
 void register_design(py::module_& module) {
   module.attr("RANK_TOLERANCE") = kRankTolerance;
   module.attr("ESTIMABLE_TOLERANCE") = kEstimableTolerance;
-  // module_local: the modules of several levels may be loaded into one process.
+  // module_local, because the modules of several levels may be loaded into one process.
   py::class_<Design>(module, "Design", py::module_local())
       .def(py::init([](const Matrix& x) {
              const auto view = matrix_of(x);

@@ -79,7 +79,7 @@ OlsState state_of_parts(const py::tuple& values) {
 }  // namespace
 
 void register_ols_state(py::module_& module) {
-  // (row of the block, count of values) as arguments, for the caller to name the file.
+  // The arguments are (row of the block, count of values); the caller uses them to name the file.
   static PyObject* infinite =
       PyErr_NewException("groupglm._core.InfiniteValueError", PyExc_ValueError, nullptr);
   module.attr("InfiniteValueError") = py::handle(infinite);

@@ -26,7 +26,7 @@ PermutedRows checked_rows(const Matrix& rows, Index n) {
   return {rows.data(), rows.shape(0), rows.shape(1)};
 }
 
-// maps, or what still ties with them.
+// Checks the array for the maps, or for the least values that tie with them.
 double* checked_maps(std::optional<Matrix>& maps, Index n_permutations, Index n_voxels) {
   if (!maps) return nullptr;
   check(maps->ndim() == 2 && maps->shape(0) == n_permutations && maps->shape(1) == n_voxels,

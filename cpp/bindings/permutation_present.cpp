@@ -57,8 +57,7 @@ Orders checked_orders(const Integers& order, const Matrix& signs, Index n) {
   return {order.data(), signs.data(), order.shape(0)};
 }
 
-// Arrays of one thing, as Python hands them over: PresentPatterns, EquivalentTables and Orders in
-// the order of their members.
+// The arrays of PresentPatterns, of EquivalentTables and of Orders, in the order of their members.
 using PatternArrays = std::tuple<Integers, Integers, Flags, Integers, Integers>;
 using TableArrays = std::tuple<Matrix, Matrix>;
 using OrderArrays = std::tuple<Integers, Matrix>;

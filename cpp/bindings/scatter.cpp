@@ -57,7 +57,7 @@ bool scatter_row(const py::array_t<Scalar, py::array::c_style>& row,
   }
   const Index n = row.size();
   const std::int64_t* const place = places.data();
-  // Counted and not asked for one by one, so that they are compared as vectors.
+  // A count vectorises; an early exit would not.
   Index n_wrong = n > 0 && place[0] < 0 ? 1 : 0;
   for (Index i = 1; i < n; ++i) n_wrong += place[i] <= place[i - 1] ? 1 : 0;
   if (n_wrong > 0) throw py::value_error("places must increase, from 0");

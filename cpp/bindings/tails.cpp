@@ -10,7 +10,7 @@ namespace {
 
 using Freedom = std::variant<double, Matrix>;
 
-// The null distribution of n statistics whose degrees of freedom are one number, or n.
+// The null distribution of n statistics whose degrees of freedom are one number or n numbers.
 NullDistribution null_distribution(StatType type, double rank, const Freedom& df, Index n) {
   NullDistribution null{type, rank};
   if (const auto* shared = std::get_if<double>(&df)) {
@@ -24,7 +24,7 @@ NullDistribution null_distribution(StatType type, double rank, const Freedom& df
   return null;
 }
 
-// z-scores with the same upper tails as the statistics.
+// The z-scores with the upper tails of the statistics.
 Matrix z_scores(const Matrix& stat, StatType type, double rank, const Freedom& df, int n_threads) {
   check(stat.ndim() == 1, "the statistics must have one dimension");
   const NullDistribution null = null_distribution(type, rank, df, stat.size());

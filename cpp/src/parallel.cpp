@@ -14,12 +14,12 @@ namespace groupglm {
 
 namespace {
 
-// More threads than this per processor only cost memory, and the system may refuse to make them,
-// which OpenMP answers by ending the process.
+// More threads than this per processor only cost memory. The system may also refuse to make them,
+// and OpenMP then ends the process.
 constexpr int kThreadsPerProcessor = 4;
 
 #if defined(__unix__) || defined(__APPLE__)
-// OpenMP's threads do not survive fork(), and waiting for them in the child would last for ever.
+// OpenMP's threads do not survive fork(); a child that waited for them would wait for ever.
 std::atomic<bool> forked{false};
 const int kForkHandler = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 bool is_forked_child() { return kForkHandler == 0 && forked; }
@@ -41,7 +41,7 @@ void parallel_for(Eigen::Index n_tasks, int n_threads,
     for (Eigen::Index task = 0; task < n_tasks; ++task) body(task, 0);
     return;
   }
-  // Dynamic: tasks with missing data cost more than the others.
+  // Dynamic, because tasks with missing data take longer than the others.
   std::exception_ptr failure;
   std::atomic<bool> failed{false};
 #pragma omp parallel for schedule(dynamic, 1) num_threads(wanted)
@@ -50,7 +50,7 @@ void parallel_for(Eigen::Index n_tasks, int n_threads,
     try {
       body(task, omp_get_thread_num());
     } catch (...) {
-      // An exception cannot leave an OpenMP region by itself.
+      // No exception may leave an OpenMP region.
       if (!failed.exchange(true)) failure = std::current_exception();
     }
   }

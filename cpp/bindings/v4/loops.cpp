@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The inner loops of fits, permutations and smoothing for processors with AVX-512.
 //
-// The extension module is of its own, so that no inline function compiled for AVX-512 can be linked
-// into what other processors run. It offers plain function pointers; _core.py hands them to the
-// module of all other functions.
+// This is a separate extension module, so that the linker cannot put an inline function compiled
+// for AVX-512 into code that other processors run. It offers plain function pointers, which
+// _core.py hands to the module of all other functions.
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 

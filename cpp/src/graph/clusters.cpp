@@ -15,7 +15,7 @@ namespace groupglm {
 
 namespace {
 
-// Places looked at together, because most have none that passes: a loop without branches.
+// Places tested together, without branches: in most such groups no place passes.
 constexpr Index kScanned = 64;
 
 void check(const ClusterRule& rule) {
@@ -24,7 +24,8 @@ void check(const ClusterRule& rule) {
                               "; it must be finite and at least 0");
 }
 
-// The number t of the map's type for which stat > t says the same as stat > threshold in double.
+// The largest number t of the map's type with t <= threshold: stat > t is then the same as stat >
+// threshold in double.
 template <typename Scalar>
 Scalar rounded_down(double threshold) {
   constexpr Scalar kLargest = std::numeric_limits<Scalar>::max();
@@ -42,7 +43,8 @@ ClusterWorkspace::ClusterWorkspace(Index n_places)
       mass_(n_places + 1),
       negative_(n_places + 1) {}
 
-/// One map: finds the places that pass and joins them; forgets them when it ends.
+/// One map: finds the places that pass and joins them. The destructor clears the workspace's
+/// labels.
 template <bool kWeighted>
 class ClusterPass {
  public:
@@ -77,7 +79,7 @@ class ClusterPass {
   }
 
   ClusterCounts write(Index n, std::int32_t* labels, Size* sizes, double* masses) {
-    // Numbers go where the sizes were: those are needed no more.
+    // The clusters' numbers replace the sizes in the workspace, which are no longer needed.
     const Index n_positive = number_roots(false, 0, sizes, masses);
     const Index n_negative = number_roots(true, n_positive, sizes, masses);
     std::fill(labels, labels + n, 0);
@@ -124,7 +126,7 @@ class ClusterPass {
         root = other;
         continue;
       }
-      // The older label stays root, so that roots come in order of their first place.
+      // The older label stays root, so that roots are in order of their first place.
       const std::int32_t younger = std::max(root, other);
       root = std::min(root, other);
       parent[younger] = root;

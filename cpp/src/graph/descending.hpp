@@ -13,18 +13,18 @@
 
 namespace groupglm {
 
-/// A sort key in the upper half, which is smaller the larger the value, and a place in the lower.
+/// A sort key in the upper half, and a place in the lower half. A larger value has a smaller key.
 using Entry = std::uint64_t;
 
 inline std::int32_t place_of(Entry entry) {
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(entry));
 }
 
-/// Positive floats are ordered like their bits. Doubles are rounded to float, which keeps the order
-/// but for equal keys; `order_equal_keys` sees to those.
+/// Positive floats are in the same order as their bits. A double is rounded to float first, so that
+/// different doubles may get equal keys; `order_equal_keys` puts these in order.
 template <typename Scalar>
 Entry entry_of(Scalar value, Eigen::Index place) {
-  // Infinity keeps its own bits, above those of all that is finite.
+  // Infinity keeps its own bits, above the bits of every finite number.
   const auto rounded =
       std::isinf(value)
           ? std::numeric_limits<float>::infinity()
@@ -39,7 +39,7 @@ template <typename Scalar>
 Eigen::Index collect(const Scalar* stat, Eigen::Index n, Scalar sign, Entry* entries) {
   Eigen::Index count = 0;
   for (Eigen::Index i = 0; i < n; ++i) {
-    // Written always and kept if wanted: signs are not predictable.
+    // Every entry is written, and stays only if it counts: the sign is not predictable.
     const Scalar value = sign * stat[i];
     entries[count] = entry_of(value > 0 ? value : Scalar{0}, i);
     count += static_cast<Eigen::Index>(value > 0);
@@ -47,8 +47,8 @@ Eigen::Index collect(const Scalar* stat, Eigen::Index n, Scalar sign, Entry* ent
   return count;
 }
 
-/// Sorts by key, equal keys in their old order: radix sort from the lowest digit. Returns where the
-/// sorted entries are, in `entries` or `spare`.
+/// Sorts by key and keeps equal keys in their order: a radix sort from the lowest digit. Returns
+/// the sorted entries, which are in `entries` or in `spare`.
 inline Entry* sort_by_key(Entry* entries, Entry* spare, Eigen::Index n) {
   constexpr unsigned kBits = 11;
   constexpr std::size_t kBuckets = std::size_t{1} << kBits;
@@ -72,8 +72,8 @@ inline Entry* sort_by_key(Entry* entries, Entry* spare, Eigen::Index n) {
   return entries;
 }
 
-/// Brings entries of equal keys into the order of their doubles, equal ones in that of their
-/// places.
+/// Puts entries of equal keys in the order of their doubles, and equal doubles in the order of
+/// their places.
 inline void order_equal_keys(const double* stat, double sign, Entry* entries, Eigen::Index n) {
   const auto above = [&](Entry a, Entry b) {
     const double first = sign * stat[place_of(a)];

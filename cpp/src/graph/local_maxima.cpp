@@ -9,7 +9,7 @@ namespace groupglm {
 
 namespace {
 
-// Places of a task, so many that handing it to a thread costs nothing beside it.
+// Places of a task: enough that the cost of handing it to a thread is negligible.
 constexpr Index kTaskPlaces = 4096;
 
 template <typename Scalar>

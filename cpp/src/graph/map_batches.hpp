@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The same work on many maps, a map a thread.
+// The same work on many maps, one map a thread.
 #pragma once
 
 #include <Eigen/Core>
@@ -14,9 +14,9 @@
 
 namespace groupglm {
 
-/// Calls body(map, i, workspace) for every row of maps, with a workspace of the thread's own that
-/// make() returns. A std::invalid_argument of a body is thrown again with the
-/// row: that of the first bad one, however many threads there are.
+/// Calls body(map, i, workspace) for every row of maps. Each thread has its own workspace, from
+/// make(). If a body throws std::invalid_argument, it is thrown again with the number of its row:
+/// the first such row, for any number of threads.
 template <typename Scalar, typename Make, typename Body>
 void for_each_map(const MapRows<Scalar>& maps, int n_threads, const Make& make, const Body& body) {
   using Workspace = decltype(make());
@@ -24,7 +24,7 @@ void for_each_map(const MapRows<Scalar>& maps, int n_threads, const Make& make, 
   std::vector<std::optional<Workspace>> workspaces(static_cast<std::size_t>(n_workers));
   std::vector<std::string> complaints(static_cast<std::size_t>(maps.n_maps));
   parallel_for(maps.n_maps, n_threads, [&](Eigen::Index i, int thread) {
-    // Made where it is used, so that its memory is the thread's own.
+    // Made by the thread that uses it, so that its memory is near that thread.
     auto& workspace = workspaces[static_cast<std::size_t>(thread)];
     if (!workspace) workspace.emplace(make());
     try {

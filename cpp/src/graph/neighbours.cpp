@@ -15,11 +15,11 @@ constexpr Index kMaxPlaces = std::numeric_limits<std::int32_t>::max();
 
 struct Step {
   std::array<Index, 3> along{};
-  std::int64_t flat = 0;  // the same step in places of the grid
-  Index reached = 0;      // the next of the voxels that the step may lead to
+  std::int64_t flat = 0;  // the same step in flat indices of the grid
+  Index reached = 0;      // position in `indices` from which the step's next target is searched
 };
 
-// The steps to a voxel's neighbours, by increasing place.
+// The steps to a voxel's neighbours, in order of the flat index.
 std::vector<Step> steps_of(const std::array<Index, 3>& shape, int connectivity) {
   if (connectivity != 6 && connectivity != 18 && connectivity != 26) {
     throw std::invalid_argument("connectivity is " + std::to_string(connectivity) +
@@ -86,7 +86,7 @@ void check_places(const Neighbours& neighbours) {
   }
 }
 
-// Going through the places in order, the lists that name them are met in order too.
+// Places are visited in order, so the lists that name a place must be met in order too.
 void check_symmetry(const Neighbours& neighbours) {
   std::vector<std::int64_t> next(neighbours.starts().begin(), neighbours.starts().end() - 1);
   for (Index i = 0; i < neighbours.n_places(); ++i) {
@@ -128,7 +128,8 @@ Neighbours neighbours_of_volume(const std::array<Index, 3>& shape, const std::in
         inside = inside && there >= 0 && there < shape[axis];
       }
       if (!inside) continue;
-      // The targets of one step increase with the voxels, so each is found from the last.
+      // The targets of a step increase from voxel to voxel, so the search goes on from the last
+      // one.
       const std::int64_t target = indices[i] + step.flat;
       while (step.reached < n && indices[step.reached] < target) ++step.reached;
       if (step.reached < n && indices[step.reached] == target) {

@@ -30,7 +30,7 @@ void check(const TfceRule& rule) {
   }
 }
 
-// base^power, for the powers in use faster than pow and as exact.
+// base^power, faster than pow and as exact for the powers in use.
 double power_of(double base, double power) {
   if (power == 0.5) return std::sqrt(base);
   if (power == 1) return base;
@@ -49,8 +49,9 @@ TfceWorkspace::TfceWorkspace(const Neighbours& neighbours, const TfceRule& rule)
                           &component_size_, &last_, &node_parent_, &node_size_}) {
     array->resize(n);
   }
-  slope_of_place_.setZero();  // read, though not used, where a place takes no part
-  // One end of each pair is above the other; and each list is closed, and written ahead of.
+  slope_of_place_.setZero();  // read for places without a node, and then not used
+  // One place of each pair is above the other. Each list has a closing -1, and one entry is written
+  // ahead.
   seams_.resize(static_cast<Index>(neighbours.places().size()) / 2 + n + 1);
   seam_.resize(n);
   for (Eigen::ArrayXd* array : {&integral_, &score_, &extent_, &best_}) array->resize(n + 1);
@@ -59,13 +60,14 @@ TfceWorkspace::TfceWorkspace(const Neighbours& neighbours, const TfceRule& rule)
   step_sum_.resize(n_heights);
 }
 
-/// One map, both signs of it side by side.
+/// One map: the nodes of the positive places, then those of the negative places.
 ///
-/// The lists of neighbours are long (26 a voxel) and the order of the values jumps all over them,
-/// so they are only read in order of the places, twice: first for the highest neighbour of each
-/// place that is above it. Following those leads from every place to a peak, and the places of one
-/// peak, its slope, are connected above the lowest of them. So a place that joins has to ask only
-/// for the other slopes that it touches, the seams, which are found by the second reading.
+/// The lists of neighbours are long (26 a voxel), and the order of the values jumps all over them.
+/// So they are read in order of the places only, twice. The first reading finds the highest
+/// neighbour of each place that is above it. Following these neighbours leads from every place to a
+/// peak. The places of one peak are its slope; they are connected above the lowest of them. A place
+/// that joins therefore needs to look only at the other slopes that it touches, the seams. The
+/// second reading finds the seams.
 template <bool kWeighted>
 class TfcePass {
  public:
@@ -159,7 +161,7 @@ class TfcePass {
     return ws_.step_sum_[static_cast<std::size_t>(above - ws_.step_.begin()) - 1];
   }
 
-  // Gives the places of one sign their nodes, in descending order of magnitude.
+  // Gives each place of one sign its node, in descending order of magnitude.
   template <typename Scalar>
   void add_nodes(const Scalar* stat, Scalar sign) {
     const Index n = collect(stat, n_places_, sign, ws_.entries_.data());
@@ -178,7 +180,7 @@ class TfcePass {
     for (Index i = 0; i < n_nodes_; ++i) f[i] = integral_to(f[i]);
     f[n_nodes_] = 0;
     if constexpr (kWeighted) {
-      ws_.n_extents_ = 0;  // their places are the nodes' now
+      ws_.n_extents_ = 0;  // with weights extent_ is by node, not by size
       return;
     }
     const Index largest = std::max(n_positive_, n_nodes_ - n_positive_);
@@ -187,8 +189,9 @@ class TfcePass {
     }
   }
 
-  // The first node of the same sign. Counted from it in unsigned numbers, the nodes of the other
-  // sign and kAbsent are larger than any of this sign, so that one comparison tells who is above.
+  // The first node of a node's sign. Nodes are counted from it in unsigned numbers, so that the
+  // nodes of the other sign and kAbsent are larger than all nodes of this sign. One comparison then
+  // says which of two is above the other.
   std::uint32_t first_of_sign(std::int32_t node) const {
     return node < n_positive_ ? 0 : static_cast<std::uint32_t>(n_positive_);
   }
@@ -222,8 +225,9 @@ class TfcePass {
     }
   }
 
-  // Lists of the other slopes above a place, one after the other, each closed by -1. Who is above
-  // cannot be predicted, so every neighbour is written, and stays if it counts.
+  // Writes the lists of the other slopes above each place, one after the other, each closed by -1.
+  // Whether a neighbour is above is not predictable, so every neighbour is written, and stays only
+  // if it counts.
   void find_seams() {
     const std::int32_t* nodes = ws_.node_.data();
     const std::int32_t* slopes = ws_.slope_of_place_.data();
@@ -253,8 +257,8 @@ class TfcePass {
     }
   }
 
-  // Lets the places join in descending order. For each, absorb(root, i) is called with the
-  // components that it touches, once a component, then settle(root, i, size) with the one that they
+  // Joins the places in descending order. For each place i, absorb(root, i) is called once for each
+  // component that it touches; then settle(root, i, size) is called with the component that they
   // become.
   template <typename Absorb, typename Settle>
   void grow(const Absorb& absorb, const Settle& settle) {
@@ -273,7 +277,7 @@ class TfcePass {
         size += component_size[other];
         if constexpr (kWeighted) {
           const double both = component_weight[root] + component_weight[other];
-          component_weight[root] = component_weight[other] = both;  // whichever stays root
+          component_weight[root] = component_weight[other] = both;  // either may become the root
         }
         if (component_size[root] < component_size[other]) {
           parent[root] = other;
@@ -294,7 +298,7 @@ class TfcePass {
     std::int32_t* node_parent = ws_.node_parent_.data();
     std::int32_t* node_size = ws_.node_size_.data();
     std::int32_t* last = ws_.last_.data();
-    const auto below_all = static_cast<std::int32_t>(n_nodes_);  // its F and score are zero
+    const auto below_all = static_cast<std::int32_t>(n_nodes_);  // F and score are zero
     const auto absorb = [&](std::int32_t root, Index i) {
       node_parent[last[root]] = static_cast<std::int32_t>(i);
     };
@@ -328,7 +332,7 @@ class TfcePass {
     return ws_.best_[root] + ws_.extent_[extent] * rise(f, ws_.integral_[last]);
   }
 
-  // From one F up to another, which is nothing between two infinite ones.
+  // The rise from one F to another; zero between two infinite ones.
   static double rise(double lower, double upper) { return upper > lower ? upper - lower : 0; }
 
   const Neighbours& neighbours_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What clusters and TFCE share: sets of labels that merge, and the extremes of a map.
+// Shared by clusters and TFCE: sets of labels that merge, and the extremes of a map.
 #pragma once
 
 #include <Eigen/Core>
@@ -10,7 +10,7 @@
 
 namespace groupglm {
 
-/// The root of a label; halves the path on the way (Tarjan and van Leeuwen, 1984).
+/// The root of a label; the search halves the path (Tarjan and van Leeuwen, 1984).
 inline std::int32_t find_root(std::int32_t* parent, std::int32_t label) {
   while (parent[label] != label) {
     parent[label] = parent[parent[label]];
@@ -19,15 +19,15 @@ inline std::int32_t find_root(std::int32_t* parent, std::int32_t label) {
   return label;
 }
 
-/// Largest finite value and largest negated one of a map, at least zero.
+/// The largest finite value of a map and of the negated map; at least zero.
 template <typename Scalar>
 struct Extremes {
   Scalar positive = 0;
   Scalar negative = 0;
 };
 
-/// Searches a map (n). By the bits of the numbers, which as integers are ordered like magnitudes:
-/// a compiler may turn a maximum of integers into one of registers, not one of floats.
+/// Searches a map (n) by the bits of its numbers, which as integers are in the order of magnitude.
+/// A compiler may vectorise a maximum of integers, but not one of floats.
 template <typename Scalar>
 Extremes<Scalar> extremes_of(const Scalar* stat, Eigen::Index n) {
   using Bits = std::conditional_t<sizeof(Scalar) == 4, std::int32_t, std::int64_t>;

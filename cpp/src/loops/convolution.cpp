@@ -7,7 +7,7 @@ namespace groupglm {
 
 namespace {
 
-// Registers of sums under way together: enough to hide how long an addition takes, few enough for
+// Registers of sums computed together: enough to hide the latency of an addition, few enough for
 // the register file.
 constexpr int kSums = 4;
 static_assert(kStrip % (kLane * kSums) == 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SIMD registers of doubles, as fixed-size arrays that the compiler keeps in registers.
 //
-// A lane is one register of doubles; a block is as many lanes as are worked on together; a panel
-// (loops/projection.hpp) is a few blocks of voxels. Loops that work on other numbers of values have
+// A lane is one register of doubles; a block is the number of lanes that are processed together; a
+// panel (loops/projection.hpp) is a few blocks of voxels. Loops over other numbers of values use
 // other names for them.
 #pragma once
 
@@ -12,8 +12,8 @@
 
 namespace groupglm {
 
-// One register of doubles and how many of them a block of voxels holds: the sums of four columns
-// or rows, the data and a broadcast must fit the register file (32 with AVX-512, else 16).
+// The doubles of one register, and the registers of a block of voxels. The sums of four columns or
+// rows, the data and a broadcast must fit the register file (32 registers with AVX-512, else 16).
 #if defined(__AVX512F__)
 inline constexpr int kLane = 8;
 inline constexpr int kLanes = 4;

@@ -13,8 +13,8 @@ namespace {
 using Eigen::Index;
 
 #if defined(__GNUC__)
-// Inlined by force: a function that only prefetches has no effect in the compiler's eyes, and calls
-// of it are dropped.
+// Always inlined: to the compiler, a function that only prefetches has no effect, and it drops the
+// calls.
 GROUPGLM_INLINE void prefetch_row(const Ahead& ahead, Index row) {
   if (row >= ahead.n_rows) return;
   const char* data = ahead.data + row * ahead.row_bytes;
@@ -24,8 +24,8 @@ GROUPGLM_INLINE void prefetch_row(const Ahead& ahead, Index row) {
 inline void prefetch_row(const Ahead&, Index) {}
 #endif
 
-// One row of a block: J columns' sums go on. The fixed trip counts let the compiler keep the sums
-// in registers.
+// Adds one row of a block to the sums of J columns. The fixed trip counts let the compiler keep the
+// sums in registers.
 template <int J>
 GROUPGLM_INLINE void add_row(const double* qi, const Lane& value, Lane (&sum)[J]) {
   GROUPGLM_UNROLL
@@ -39,8 +39,8 @@ GROUPGLM_INLINE Lane load(const Scalar* data) {
   return value;
 }
 
-// The first J columns of q against one block of voxels, whose new rows are converted, shifted and
-// kept on the way; the squares come along.
+// Multiplies the first J columns of q with one block of voxels. The same loop converts, shifts and
+// stores the new rows, and sums the squares.
 template <int J, typename Scalar>
 void load_block(const double* q, Index n_prior, Index n_columns, const PanelSource<Scalar>& source,
                 const double* shift, const Ahead& ahead, double* y, double* w, double* total) {
@@ -78,7 +78,7 @@ void load_block(const double* q, Index n_prior, Index n_columns, const PanelSour
   }
 }
 
-// J further columns of q against one block of voxels.
+// Multiplies J further columns of q with one block of voxels.
 template <int J>
 void project_block(const double* q, Index n_rows, Index n_columns, const double* y, double* w) {
   Lane sum[kLanes][J];

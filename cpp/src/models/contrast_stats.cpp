@@ -12,7 +12,7 @@ namespace groupglm {
 
 namespace {
 
-// What is asked of every voxel, and the hypothesis over the design's scaled columns.
+// The contrast, and its hypothesis over the design's scaled columns: the same for every voxel.
 struct Question {
   const MatrixXd& contrast;  // (k, p)
   StatType type;
@@ -21,9 +21,9 @@ struct Question {
   MatrixXd hypothesis;
 };
 
-// A contrast in the coordinates of w, for one factor.
+// A contrast in the coordinates of w, for one factor. Its effects are effect w 2^exponent.
 struct Directions {
-  MatrixXd effect;  // (k, q): effects = effect w 2^exponent
+  MatrixXd effect;  // (k, q)
   std::vector<int> exponent;
   MatrixXd basis;       // (q, rank): F's numerator is |basis' w|^2
   double variance = 0;  // |g|^2, t only
@@ -58,13 +58,13 @@ struct Task {
   const OlsState& state;
   StatType type;
   const ContrastOutputs& out;
-  // In the voxels' own scales, where no term of a statistic leaves double's range; as are the
-  // numerators, in out.stat.
+  // Residual sums of squares and variances are in the voxels' own scales, where no term of a
+  // statistic leaves the range of double. So are the numerators, which are in out.stat.
   const Array rss;
   double* variance;
 };
 
-// Whether a voxel's numerator is no more than rounding of its data.
+// Whether a voxel's numerator is no larger than the rounding of its data.
 bool is_rounding(const Task& task, Index v, const Directions& d, double numerator) {
   const double size = task.state.w().col(v).norm() * rounding_share(task.state.n_observations(v));
   if (task.type == StatType::t) return std::abs(numerator) <= size * std::sqrt(d.variance);
@@ -86,7 +86,8 @@ void fill_run(const Task& task, Index first, Index count, const Directions& d, d
     numerator.setZero();
     add_squares_run(d.basis, task.state, first, count, numerator);
   }
-  // A voxel without any variance, whose effect is rounding too, is constant: it has no effect.
+  // A voxel is constant if its variance is zero and its effect is within rounding: it then has no
+  // effect.
   for (Index v = 0; v < count && !(variance > 0.0).all(); ++v) {
     if (!(variance[v] > 0.0) && is_rounding(task, first + v, d, numerator[v])) numerator[v] = 0.0;
   }
@@ -112,8 +113,8 @@ void fill_nan(const Task& task, Index first, Index count, Index n_rows) {
 ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
                                  const MatrixXd& contrast, StatType type,
                                  const ContrastOutputs& out, int n_threads) {
-  // The sums of squares lie where the z-scores will, which come last, and the variances in the
-  // voxels' own scales where p will.
+  // The residual sums of squares are stored in out.z_score, and the variances in the voxels' own
+  // scales in out.p_value: `test_statistics` overwrites both at the end.
   const Array rss(out.z_score, state.n_voxels());
   scaled_rss(state, design, rss, n_threads);
   const Task task{state, type, out, rss, out.p_value};

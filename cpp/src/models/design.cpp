@@ -17,8 +17,8 @@ bool is_constant_one(const RowMatrix& x, const VectorXd& coefficients) {
   return true;
 }
 
-// Coefficients a with X a = 1 to the last bit, if there are simple ones: a constant column, or
-// whole numbers (indicator columns that add up to one).
+// Finds simple coefficients a with X a = 1 to the last bit: a constant column, or whole numbers
+// (indicator columns that add up to one).
 bool find_exact_intercept(const RowMatrix& x, VectorXd& a) {
   for (Index j = 0; j < x.cols(); ++j) {
     const double value = x(0, j);
@@ -34,7 +34,7 @@ bool find_exact_intercept(const RowMatrix& x, VectorXd& a) {
   return a.allFinite() && is_constant_one(x, a);
 }
 
-// Lengths by way of the largest entry, so that squares neither overflow nor vanish.
+// Lengths of the columns by Eigen's stableNorm, in which squares neither overflow nor vanish.
 VectorXd column_lengths(const RowMatrix& x) {
   VectorXd lengths(x.cols());
   for (Index j = 0; j < x.cols(); ++j) {
@@ -44,14 +44,14 @@ VectorXd column_lengths(const RowMatrix& x) {
   return lengths;
 }
 
-// A pivoted QR whose rank is judged by the package's rule.
+// A pivoted QR with the package's rule of rank.
 Eigen::ColPivHouseholderQR<MatrixXd> pivoted(const MatrixXd& columns) {
   Eigen::ColPivHouseholderQR<MatrixXd> qr(columns);
   qr.setThreshold(kRankTolerance);
   return qr;
 }
 
-// The rows of a contrast over scaled columns, of unit length, as columns (p, k).
+// The rows of a contrast over scaled columns, each of unit length, as columns (p, k).
 MatrixXd scaled_rows(const MatrixXd& contrast, const VectorXd& scale) {
   MatrixXd scaled(contrast.cols(), contrast.rows());
   for (Index k = 0; k < contrast.rows(); ++k) {
@@ -65,27 +65,28 @@ MatrixXd full_rotation(const Eigen::HouseholderQR<MatrixXd>& qr, Index n) {
   return qr.householderQ() * MatrixXd::Identity(n, n);
 }
 
-// Whether one more column of unit length leaves the rank of others as it is.
+// Whether a further column of unit length leaves the rank of the others unchanged.
 bool is_spanned(const MatrixXd& columns, const VectorXd& unit, Index rank) {
   MatrixXd all(columns.rows(), columns.cols() + 1);
   all << columns, unit;
   return pivoted(all).rank() == rank;
 }
 
-// The order of the rows by their largest entry, the largest first. A pivoted Householder QR of rows
-// so ordered is backward stable row by row, however different their sizes (Cox & Higham 1998,
+// The order of the rows by their largest entry, largest first. In this order a pivoted Householder
+// QR is backward stable row by row, however different the sizes of the rows are (Cox & Higham 1998,
 // Numerical Analysis 1997, 57-73).
 Eigen::PermutationMatrix<Eigen::Dynamic> largest_rows_first(const MatrixXd& a) {
   const VectorXd sizes = a.cwiseAbs().rowwise().maxCoeff();
   Eigen::VectorXi order(a.rows());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int i, int j) { return sizes[i] > sizes[j]; });
-  // P' brings row order[i] to place i.
+  // The transpose of this permutation moves row order[i] to place i.
   return Eigen::PermutationMatrix<Eigen::Dynamic>(order);
 }
 
-// The columns of X as r has them, of unit length in the rows present, and that length. Columns keep
-// the length that all rows gave them unless little is left of it: the hypothesis is then shared.
+// The columns of X in the coordinates of r, and `scale`, their lengths. Columns keep the length
+// that all rows gave them, so that voxels share the hypothesis; only columns of which less than
+// kLittle is left get unit length again.
 MatrixXd unit_columns(const MatrixXd& r, const Design& design, VectorXd& scale) {
   constexpr double kLittle = 1.0 / 1024;
   MatrixXd columns = r.leftCols(design.n_columns);
@@ -110,7 +111,7 @@ Design make_design(const Eigen::Ref<const RowMatrix>& x) {
   const bool exact = find_exact_intercept(x, a);
   const Index q = x.cols() + (exact ? 0 : 1);
   design.working.resize(x.rows(), q);
-  // Divided: the inverse of the smallest numbers is infinite.
+  // Divided, not multiplied: the inverse of the smallest numbers is infinite.
   for (Index j = 0; j < x.cols(); ++j) design.working.col(j) = x.col(j) / design.scale[j];
   design.intercept = VectorXd::Zero(q);
   const double length = std::sqrt(static_cast<double>(x.rows()));
@@ -182,7 +183,8 @@ MatrixXd minimum_norm(const Factor& factor) {
     for (Index j = 0; j < p; ++j) {
       if (null.row(j).norm() < kEstimableTolerance) null.row(j).setZero();
     }
-    // The nearest to zero of coefficients + null x, each weighed by its unit; the largest weight 1.
+    // Minimises |weight (coefficients + null x)|, where weight converts to the user's units, up to
+    // a factor that makes the largest weight 1.
     const VectorXd weight = factor.scale.minCoeff() * factor.scale.cwiseInverse();
     const MatrixXd weighed = weight.asDiagonal() * null;
     const auto order = largest_rows_first(weighed);
@@ -239,8 +241,8 @@ bool is_estimable(const MatrixXd& hypothesis, const Factor& factor) {
 Split split(const MatrixXd& hypothesis, const Factor& factor) {
   const Index k = hypothesis.cols();
   const Index rest = factor.rank - k;
-  // The directions of the row space that the hypothesis allows, and what they make of the columns:
-  // formed from them, the effect is as exact as the nuisance is well conditioned.
+  // The directions of the row space that the hypothesis leaves free, and their image in the column
+  // space. Built from this image, the effect is as exact as the nuisance is well conditioned.
   const MatrixXd forbidden = factor.rows.transpose() * hypothesis;
   const MatrixXd allowed =
       full_rotation(Eigen::HouseholderQR<MatrixXd>(forbidden), factor.rank).rightCols(rest);

@@ -11,10 +11,10 @@ namespace groupglm {
 
 inline std::size_t packed_size(Index q) { return static_cast<std::size_t>(q * (q + 1) / 2); }
 
-/// Rotates the row (x, y) into (r, w, rss): afterwards they describe one row more.
+/// Rotates the row (x, y) into (r, w, rss), which then describe one row more.
 ///
-/// r: the rows of a (q, q) upper triangle one behind the other; w: q numbers, w_stride apart; x (q)
-/// is destroyed. Givens rotations (Golub & Van Loan, 5.1.8); the working design's entries are at
+/// r: the rows of a (q, q) upper triangle, one after the other; w: q numbers, w_stride apart; x (q)
+/// is overwritten. Givens rotations (Golub & Van Loan, 5.1.8). The working design's entries are at
 /// most one in size, so the plain square root cannot overflow. 3 q^2 flops.
 inline void rotate_row_in(Index q, double* r, double* w, Index w_stride, double& rss, double* x,
                           double y) {

@@ -12,8 +12,8 @@ namespace groupglm {
 
 namespace {
 
-// A basis (q, q or q - 1) of the part of w that counts towards the total sum of squares: all of it,
-// or all but the direction of the constant.
+// A basis (q, q or q - 1) of the part of w that counts in the total sum of squares: all directions,
+// or all but that of the constant.
 MatrixXd total_basis(const MatrixXd& r, const Factor& factor, const Design& design) {
   const Index q = r.rows();
   if (!spans_constant(r, factor, design)) return MatrixXd::Identity(q, q);
@@ -162,7 +162,7 @@ void predict(const Eigen::Ref<const RowMatrix>& x, const Eigen::Ref<const RowMat
   residuals<Scalar>(x, beta, nothing, out, n_threads);
 }
 
-// With no data given, the fitted values themselves.
+// Without data (y.data is nullptr), writes the fitted values themselves.
 template <typename Scalar>
 void residuals(const Eigen::Ref<const RowMatrix>& x, const Eigen::Ref<const RowMatrix>& beta,
                const DataView<Scalar>& y, Scalar* out, int n_threads) {

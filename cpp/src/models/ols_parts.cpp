@@ -10,7 +10,7 @@ namespace groupglm {
 
 namespace {
 
-// More than that of any number, the norm of any number of them, or the least of them.
+// Above the size of the exponent of any double, subnormal ones too, and of any norm of doubles.
 constexpr int kLargestExponent = 1200;
 
 void unpack_factor(const double* packed, MatrixXd& r) {
@@ -46,7 +46,7 @@ bool OlsParts::is_consistent() const {
   for (const std::int32_t at : missing.slot) {
     if (at < MissingVoxels::kAbsent || at >= static_cast<std::int64_t>(slots)) return false;
     if (at < 0) continue;
-    // Two voxels in one slot would be updated at the same time.
+    // Two threads would update a slot of two voxels at the same time.
     if (taken[static_cast<std::size_t>(at)]) return false;
     taken[static_cast<std::size_t>(at)] = true;
   }

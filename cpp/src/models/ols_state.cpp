@@ -19,8 +19,8 @@ namespace {
 
 constexpr Index kTaskTiles = 16;
 
-// What a tile leaves for later: its voxels with missing values, how many rows each has, and which
-// voxels have another exponent than before.
+// The work that a tile leaves for later: its voxels with missing values, the number of rows that
+// each has, and the voxels whose exponent changes.
 struct Leftover {
   std::vector<Index> voxels;
   std::vector<Index> n_present;
@@ -44,7 +44,7 @@ void load_tile(const OlsParts& state, Index first, Index count, Workspace& ws) {
   }
 }
 
-// Takes some of a tile's voxels through the blocks again, in the scales found for them.
+// Processes some of a tile's voxels again, in the scales found for them.
 template <typename Scalar>
 void redo_scaled(const OlsParts& state, const OlsParts* other, const std::vector<Block>& blocks,
                  const DataView<Scalar>& y, const std::vector<ScaledVoxel>& scaled, Index first,
@@ -75,7 +75,7 @@ void redo_scaled(const OlsParts& state, const OlsParts* other, const std::vector
   }
 }
 
-// Writes a tile back, except for the voxels left over: theirs are still the numbers before.
+// Writes a tile back. Leftover voxels keep the numbers that they had before the update.
 void store_tile(Workspace& ws, Index first, Index count, const Leftover& leftover,
                 OlsParts& state) {
   for (const Index voxel : leftover.voxels) {
@@ -91,8 +91,8 @@ void store_tile(Workspace& ws, Index first, Index count, const Leftover& leftove
   }
 }
 
-// The tile's voxels that miss a row: so far, in the other state, or in the new data, whose NaN has
-// gone into the sums.
+// The tile's voxels that miss a row: in this state, in the other state, or in the new data, whose
+// NaN is in rss.
 std::vector<Index> incomplete_voxels(const OlsParts& state, const OlsParts* other, Index first,
                                      Index count, const Workspace& ws) {
   std::vector<Index> voxels;
@@ -109,7 +109,7 @@ std::vector<Index> incomplete_voxels(const OlsParts& state, const OlsParts* othe
   return voxels;
 }
 
-// The merged state's own residuals, for the voxels that were not left over.
+// Adds the merged state's own residuals at the voxels that are not left over.
 void add_rss(const OlsParts& other, Index first, Index count, Leftover& leftover, OlsParts& state) {
   auto next = leftover.voxels.begin();
   auto scale = leftover.scaled.begin();
@@ -126,8 +126,8 @@ void add_rss(const OlsParts& other, Index first, Index count, Leftover& leftover
   }
 }
 
-// The exponents that the tiles have found. What store_tile left as it was is brought to its
-// voxel's.
+// Stores the exponents that the tiles have found. The numbers that store_tile left unchanged are
+// brought to the new exponent.
 void set_exponents(OlsParts& state, const std::vector<Leftover>& leftovers) {
   for (const Leftover& leftover : leftovers) {
     if (leftover.scaled.empty()) continue;
@@ -172,7 +172,8 @@ void pack_factor(const MatrixXd& r, double* packed) {
   }
 }
 
-// The first time anything is missing: every other voxel has all rows, so far and in this update.
+// Makes the slots when a voxel first misses a row: all other voxels have every row so far, this
+// update included.
 void start_slots(OlsParts& state, const std::vector<Leftover>& leftovers) {
   const auto before = state.n_rows > 0 ? MissingVoxels::kComplete : MissingVoxels::kAbsent;
   const bool any = std::any_of(leftovers.begin(), leftovers.end(),
@@ -185,8 +186,8 @@ void start_slots(OlsParts& state, const std::vector<Leftover>& leftovers) {
   }
 }
 
-// Room for exactly the factors that will be: growing by halves would take half as much again of the
-// largest thing that is held.
+// Reserves room for exactly the factors to come: growth by halves would take half as much again of
+// the largest array of the state.
 void reserve_slots(OlsParts& state, const std::vector<Leftover>& leftovers, std::size_t size) {
   MissingVoxels& missing = state.missing;
   std::size_t slots = missing.n_rows.size();
@@ -201,8 +202,8 @@ void reserve_slots(OlsParts& state, const std::vector<Leftover>& leftovers, std:
   missing.factors.reserve(slots * size);
 }
 
-// Gives every leftover voxel that has some row a factor of its own. Serial, in voxel order, so that
-// the slots do not depend on the threads.
+// Gives a factor of its own to every leftover voxel that has a row. Serial and in voxel order, so
+// that the slots do not depend on the threads.
 std::vector<Index> assign_slots(OlsParts& state, const std::vector<Leftover>& leftovers) {
   MissingVoxels& missing = state.missing;
   std::vector<Index> updated;
@@ -226,8 +227,8 @@ std::vector<Index> assign_slots(OlsParts& state, const std::vector<Leftover>& le
   return updated;
 }
 
-// The rows of y with missing values, one voxel at a time; rows (m, q) belong to y's rows, or to
-// other's w when another state is merged.
+// Rotates the rows of y into one voxel that misses some. rows (m, q) belong to the rows of y; if
+// another state is merged, y is its w and the rows are those of its own factor.
 template <typename Scalar>
 void rotate_voxel_in(OlsParts& state, Index voxel, const Eigen::Ref<const RowMatrix>& rows,
                      const DataView<Scalar>& y, const OlsParts* other, double* x) {
@@ -252,7 +253,7 @@ void rotate_voxel_in(OlsParts& state, Index voxel, const Eigen::Ref<const RowMat
   }
 }
 
-// Takes up rows (m, q) and their data, or those of another state: its r and w.
+// Adds rows (m, q) and their data, or those of another state: its r and w.
 template <typename Scalar>
 void take_rows(OlsParts& state, const Eigen::Ref<const RowMatrix>& rows, const VectorXd* intercept,
                const DataView<Scalar>& y, const OlsParts* other, int n_threads) {
@@ -265,7 +266,7 @@ void take_rows(OlsParts& state, const Eigen::Ref<const RowMatrix>& rows, const V
   std::vector<Workspace> workspaces(static_cast<std::size_t>(threads), Workspace(block_rows, q));
   std::vector<Leftover> leftovers(static_cast<std::size_t>(n_tiles));
   std::atomic<bool> infinite{false};
-  // Squares of float never leave the range; nor do sums of what two states hold as ordinary.
+  // Squares of float never leave the range of double, nor do sums of two states without scales.
   const bool may_scale = state.has_scales() ||
                          (other != nullptr ? other->has_scales() : std::is_same_v<Scalar, double>);
 
@@ -287,7 +288,7 @@ void take_rows(OlsParts& state, const Eigen::Ref<const RowMatrix>& rows, const V
       add_rss(*other, first, count, leftover, state);
     }
   };
-  // A task is a run of tiles, so that the tile prefetched next is the task's own.
+  // A task is a run of tiles, so that the tile that it prefetches next is its own.
   parallel_for((n_tiles + kTaskTiles - 1) / kTaskTiles, threads, [&](Index task, int thread) {
     const Index end = std::min(n_tiles, (task + 1) * kTaskTiles);
     for (Index tile = task * kTaskTiles; tile < end; ++tile) {

@@ -17,16 +17,16 @@ namespace groupglm {
 
 namespace {
 
-// Places of a task: their statistics and degrees of freedom stay in the first cache.
+// Places of a task: their statistics and degrees of freedom fit the first-level cache.
 constexpr Index kTaskPlaces = 1024;
-// t and F differ from their limits by a share of 1 / df: beyond this they are the limits.
+// t and F differ from their limits by a share of 1 / df: beyond this, not in double.
 constexpr double kLimitDf = 1e30;
 
-// Where a place's degrees of freedom are served: a table's number, or one of these.
+// Where a place's degrees of freedom are served: the number of a table, or one of these.
 constexpr int kExact = -1;
 constexpr int kNone = -2;
 constexpr int kDone = -3;
-constexpr int kCommon = 0;  // the table of df_common; the others are numbered by their df
+constexpr int kCommon = 0;  // the table of df_common; other tables have the number of their df
 
 template <typename Distribution>
 class Tails {
@@ -49,7 +49,7 @@ class Tails {
     });
   }
 
-  // p (unless nullptr) and z of `count` places from the place `first`, whose statistics are `stat`.
+  // p (unless nullptr) and z of `count` places from the place `first`; `stat` has their statistics.
   void fill(const double* stat, Index first, Index count, double* p, double* z) const {
     if (null_.df != nullptr) {
       fill_by_place(stat, null_.df + first, count, p, z);
@@ -93,10 +93,10 @@ class Tails {
     }
   }
 
-  // Every place of one table at once, for a table works on blocks of values.
+  // Serves all places of one table together, because a table works on blocks of values.
   void fill_by_table(int chosen, const double* stat, Index from, Index count,
                      std::array<int, kTaskPlaces>& table, double* p, double* z) const {
-    std::array<double, kTaskPlaces> z_value;  // the statistics first
+    std::array<double, kTaskPlaces> z_value;  // holds the statistics first
     std::array<double, kTaskPlaces> p_value;
     std::array<Index, kTaskPlaces> place;
     Index n = 0;
@@ -144,7 +144,7 @@ void check(const NullDistribution& null) {
   }
 }
 
-// body(tails, first, count) for all places, a task at a time.
+// Calls body(tails, first, count) for all places, a task at a time.
 template <typename Body>
 void for_tasks(const NullDistribution& null, Index n, int n_threads, const Body& body) {
   const auto run = [&](const auto& tails) {
@@ -169,8 +169,8 @@ double statistic(double effect, double scale) {
 
 using Values = Eigen::Map<const Eigen::ArrayXd>;
 
-// The statistics of places side by side, as vectors. False, and nothing is done, unless all have
-// degrees of freedom and a variance above zero: nearly always.
+// The statistics of neighbouring places, as vectors. Returns false, and does nothing, unless all
+// places have degrees of freedom and a variance above zero; nearly always they have.
 bool divide_all(const NullDistribution& null, const Values& effect, const Values& variance,
                 Index first, Eigen::Map<Eigen::ArrayXd> stat) {
   const bool has_df = null.df == nullptr ? null.df_common > 0.0
@@ -206,7 +206,7 @@ void test_statistics(const NullDistribution& null, const double* effect, const d
       tails.fill(out.stat + first, first, count, p_value, z_score);
       return;
     }
-    std::array<bool, kTaskPlaces> is_constant;  // the variances may lie where p goes
+    std::array<bool, kTaskPlaces> is_constant;  // kept, because p may overwrite the variances
     for (Index i = 0; i < count; ++i) {
       const Index at = first + i;
       const double df = null.df == nullptr ? null.df_common : null.df[at];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One tile of voxels taken through the blocks of rows of an update (see models/ols_state.hpp).
+// One tile of voxels, updated block of rows by block of rows (see models/ols_state.hpp).
 //
-// A tile is a few panels side by side: rows are read in runs of a tile and worked on panel by
+// A tile is a few panels side by side: rows are read in runs of a tile and processed panel by
 // panel.
 #pragma once
 
@@ -13,24 +13,24 @@
 
 namespace groupglm {
 
-// A panel of a block of rows (32 KB) fits the first-level cache, a tile of them the second level.
+// A panel of a block of rows (32 KB) fits the first-level cache, a tile the second-level cache.
 inline constexpr Index kBlockRows = 128;
 inline constexpr Index kTilePanels = 8;
 inline constexpr Index kTile = kTilePanels * kPanel;
 
-// Below this share of the total, rss = total - |w|^2 has lost four digits or more, and the
-// residuals are formed one by one instead: relative to the shifted values' spread, rounding stays
-// under 1e-11 either way.
+// Below this share of the total, rss = total - |w|^2 has lost four digits or more. The residuals
+// are then formed one by one instead. Relative to the spread of the shifted values, rounding stays
+// below 1e-11 in both cases.
 inline constexpr double kResidualGuard = 1e-4;
 
-// The QR of [R; rows] for one block of rows, made once for all voxels.
+// The QR of [R; rows] for one block of rows; computed once for all voxels.
 struct Block {
   Index first = 0;
   Index n_new = 0;
   Index n_prior = 0;  // q rows of R above the new ones, or none at the start
   RowMatrix q;        // (n_prior + n_new, q)
   MatrixXd r;         // (q, q)
-  VectorXd ones_in;   // the constant column in the prior rows' coordinates, R_old a
+  VectorXd ones_in;   // R_old a: the constant column in the prior rows' coordinates
   VectorXd ones_out;  // R a
 
   Index n_rows() const { return n_prior + n_new; }
@@ -62,8 +62,8 @@ inline std::vector<Block> plan_blocks(const Eigen::Ref<const RowMatrix>& rows,
   return blocks;
 }
 
-// One thread's memory for a tile; allocated once. Eigen's vectors are aligned to a SIMD register,
-// which spares the inner loops every second cache line.
+// One thread's memory for a tile. Eigen aligns its vectors to a cache line, so that no load of the
+// inner loops crosses one.
 struct Workspace {
   Index q;
   VectorXd packed;   // (rows, kPanel)
@@ -81,7 +81,7 @@ struct Workspace {
         rss(kTile),
         shift(kPanel),
         scratch(2 * kPanel) {
-    // Voxels past the end of the data are worked on too: they must hold numbers.
+    // Voxels past the end of the data are processed too, so they must hold numbers.
     packed.setZero();
     w.setZero();
     rss.setZero();
@@ -90,8 +90,8 @@ struct Workspace {
   double* w_row(Index panel, Index k) { return w.data() + (panel * q + k) * kPanel; }
 };
 
-// What is read after a panel of a block: the same panel of the next block, or, after a tile's last
-// block, of the next tile.
+// The data to prefetch after a panel of a block: the same panel of the next block, or of the next
+// tile after a tile's last block.
 template <typename Scalar>
 Ahead ahead_of(const DataView<Scalar>& y, const Block& block, Index first, Index panel) {
   constexpr auto kBytes = static_cast<Index>(sizeof(Scalar));
@@ -107,8 +107,8 @@ Ahead ahead_of(const DataView<Scalar>& y, const Block& block, Index first, Index
           std::min(kBlockRows, y.n_rows - row), kPanel * kBytes / 64};
 }
 
-// Rows that cannot be read where they lie, copied with the shift taken off: values that are not
-// side by side, or fewer than a panel. Voxels past the end stay as they are.
+// Copies rows and subtracts the shift. For rows that cannot be read where they are: their values
+// are not side by side, or they have fewer than a panel. Voxels past the end stay as they are.
 template <typename Scalar>
 void gather_rows(const DataView<Scalar>& rows, const double* shift, double* out) {
   for (Index i = 0; i < rows.n_rows; ++i) {
@@ -118,7 +118,7 @@ void gather_rows(const DataView<Scalar>& rows, const double* shift, double* out)
   }
 }
 
-// The panel's part of the block's rows.
+// A panel's part of a block's rows.
 template <typename Scalar>
 DataView<Scalar> panel_view(const DataView<Scalar>& y, const Block& block, Index first,
                             Index count) {
@@ -126,7 +126,7 @@ DataView<Scalar> panel_view(const DataView<Scalar>& y, const Block& block, Index
   return {data, block.n_new, count, y.row_stride, y.voxel_stride};
 }
 
-// rss += total - |w|^2, or the residuals' own squares where that difference is unsafe.
+// rss += total - |w|^2, or the squares of the residuals themselves where that difference is unsafe.
 inline void add_residuals(const Block& block, Index panel, Workspace& ws) {
   using PanelRow = Eigen::Map<Eigen::Array<double, kPanel, 1>>;
   PanelRow added(ws.scratch.data());
@@ -141,11 +141,12 @@ inline void add_residuals(const Block& block, Index panel, Workspace& ws) {
   PanelRow(ws.rss.data() + panel * kPanel) += added;
 }
 
-// Brings one panel's (w, rss) one block further.
+// Adds one block of rows to one panel's (w, rss).
 //
-// Values are shifted by each voxel's first value in the block, along the constant column, which is
-// in the span of the working design: residuals do not change, and the total sum of squares becomes
-// one about a value of the data's own size, so that subtracting |w|^2 from it is safe for any mean.
+// Each voxel's values are shifted by its first value in the block, along the constant column. This
+// column is in the span of the working design, so the residuals do not change. The total sum of
+// squares is then about a value of the data's own size, so that subtracting |w|^2 from it is safe
+// for any mean.
 template <typename Scalar>
 void advance_panel(const Block& block, Index panel, const DataView<Scalar>& rows,
                    const Ahead& ahead, Workspace& ws) {
@@ -178,7 +179,7 @@ void advance_panel(const Block& block, Index panel, const DataView<Scalar>& rows
   }
 }
 
-// Brings one tile's (w, rss) in the workspace one block further.
+// Adds one block of rows to one tile's (w, rss) in the workspace.
 template <typename Scalar>
 void advance_tile(const Block& block, const DataView<Scalar>& y, Index first, Index count,
                   Workspace& ws) {

@@ -9,11 +9,10 @@
 
 namespace groupglm {
 
-// Voxels worked on at a time: a run's state stays in cache over the operations of one result.
+// Voxels of a run: their state stays in the cache over the operations of one result.
 inline constexpr Index kRun = 2048;
 
-// out (m, count) = a (m, q) w[:, first:first+count], row by row so that all memory is walked in
-// order.
+// out (m, count) = a (m, q) w[:, first:first+count], row by row, so that memory is read in order.
 inline void multiply_run(const MatrixXd& a, const OlsState& state, Index first, Index count,
                          RowMatrixOut out) {
   for (Index i = 0; i < a.rows(); ++i) {
@@ -36,14 +35,14 @@ inline void add_squares_run(const MatrixXd& basis, const OlsState& state, Index 
   }
 }
 
-// What orthogonal transformations leave of a residual that is zero, relative to |y|, n rows: a
-// rounding a row, adding up like a random walk.
+// The largest rounding that orthogonal transformations leave in a residual of zero, relative to
+// |y|. Each of n rows adds one rounding; they add up like a random walk.
 inline double rounding_share(Index n_rows) {
   return 8 * std::numeric_limits<double>::epsilon() * std::sqrt(static_cast<double>(n_rows));
 }
 
-// Sets sums of squares (count) that are no more than rounding of the voxel's |y|^2 to zero: those
-// of a constant voxel, whose statistics would otherwise be noise.
+// Sets sums of squares (count) to zero if they are within the rounding of the voxel's |y|^2:
+// otherwise the statistics of a constant voxel would be noise.
 inline void clear_rounding(const OlsState& state, Index first, Index count, Index n_rows,
                            Array sums) {
   const double share = rounding_share(n_rows);
@@ -54,15 +53,15 @@ inline void clear_rounding(const OlsState& state, Index first, Index count, Inde
   sums = (sums < share * share * size).select(0.0, sums);
 }
 
-// Times 2^exponent, and so often as `power` says by each voxel's own scale: from the state's
-// numbers to the data's.
+// values *= 2^(exponent + power e), where e is each voxel's own exponent: from the state's scale to
+// the data's.
 inline void scale_run(const OlsState& state, Index first, int exponent, int power, Array values) {
   if (state.has_scales()) {
     for (Index v = 0; v < values.size(); ++v) {
       values[v] = std::ldexp(values[v], exponent + power * state.exponent_of(first + v));
     }
   } else if (exponent != 0) {
-    // In halves: the whole may be more than a number holds.
+    // In two halves, because 2^exponent itself may overflow.
     values *= std::ldexp(1.0, exponent / 2);
     values *= std::ldexp(1.0, exponent - exponent / 2);
   }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The powers of two by which a state holds voxels whose squares would leave double's range.
+// The powers of two by which a state scales voxels whose squares would leave the range of double.
 //
-// Such a voxel is taken through the same operations on y 2^-exponent as any other on y: its w and
-// rss are, to the last bit, those of data in another unit. Data of ordinary size have no exponent.
+// Such a voxel goes through the same operations as any other, on y 2^-exponent instead of y. Its w
+// and rss are, to the last bit, those of data in another unit. Data of ordinary size have no
+// exponent.
 #pragma once
 
 #include <cmath>
@@ -13,30 +14,31 @@
 
 namespace groupglm {
 
-/// Values of at most this binary exponent, either way (1e-114 to 1e114), have squares that neither
-/// vanish nor overflow, and so have the sums and products of these.
+/// Values with binary exponents from -380 to 380 (1e-114 to 1e114) have squares that neither vanish
+/// nor overflow, and so have the sums and products of these squares.
 inline constexpr int kOrdinaryExponent = 380;
 
-/// The exponent by which values are scaled whose largest has the exponent `top`.
+/// The exponent of the scale of values whose largest has the binary exponent `top`.
 inline int scale_of_exponent(int top) { return std::abs(top) <= kOrdinaryExponent ? 0 : top; }
 
-/// Sums of squares outside these are looked at: all of values with an exponent of their own are.
+/// Voxels with sums of squares outside this range are examined. Values that need an exponent always
+/// have such sums.
 inline constexpr double kSmallestSquare = 1e-240;
 inline constexpr double kLargestSquare = 1e240;
 static_assert(kOrdinaryExponent < 398, "2^398 is 1e120 less room for a million rows");
 
-/// False for NaN too.
+/// Also false for NaN.
 inline bool is_ordinary_square(double size) {
   return size >= kSmallestSquare && size <= kLargestSquare;
 }
 
-/// A voxel of a tile, and the exponent that it has from now on.
+/// A voxel of a tile, and its new exponent.
 struct ScaledVoxel {
   Index voxel;
   int exponent;
 };
 
-// The tile's voxels whose sums of squares are not of ordinary size, NaN and zero included, or that
+// The tile's voxels whose sums of squares are not of ordinary size (NaN and zero included), or that
 // have an exponent already.
 inline std::vector<Index> voxels_to_look_at(const OlsParts& state, const OlsParts* other,
                                             Index first, Index count, Workspace& ws) {
@@ -58,12 +60,12 @@ inline std::vector<Index> voxels_to_look_at(const OlsParts& state, const OlsPart
   return voxels;
 }
 
-// The largest size of a voxel's numbers in a state, in the state's scale.
+// The largest magnitude of a voxel's numbers in a state, in the state's scale.
 inline double largest_of_state(const OlsParts& state, Index voxel) {
   return std::max(state.w.col(voxel).cwiseAbs().maxCoeff(), std::sqrt(state.rss[voxel]));
 }
 
-/// The voxels of a tile that must be worked on in another scale than the data's.
+/// The voxels of a tile that need another scale than that of the data.
 template <typename Scalar>
 std::vector<ScaledVoxel> find_scaled_voxels(const OlsParts& state, const OlsParts* other,
                                             const DataView<Scalar>& y, Index first, Index count,
@@ -79,7 +81,7 @@ std::vector<ScaledVoxel> find_scaled_voxels(const OlsParts& state, const OlsPart
   std::vector<ScaledVoxel> found;
   for (std::size_t k = 0; k < voxels.size(); ++k) {
     const Index voxel = voxels[k];
-    if (std::isinf(largest[k])) continue;  // will be refused
+    if (std::isinf(largest[k])) continue;  // will be refused as infinite
     const int before = state.exponent_of(voxel);
     const int others = other != nullptr ? other->exponent_of(voxel) : 0;
     if (other != nullptr) largest[k] = std::max(largest[k], std::sqrt(other->rss[voxel]));

@@ -13,15 +13,15 @@
 
 namespace groupglm {
 
-/// Below this share of the data a group's residual sum of squares is no more than rounding.
+/// A group's residual sum of squares below this share of the data's is no more than rounding.
 inline constexpr double kSmallestRss = 1e-20;
 
-/// With M = [Q_e Q_z] (n, r), of which the group g of rows has the weight w_g, computes
+/// With M = [Q_e Q_z] (n, r) and the weight w_g of the rows of group g, computes
 ///     b' [((M'W M)^-1)_ee]^-1 b = min over x of sum_g w_g |(Q_e)_g b - (Q_z)_g x|^2.
-/// Groups of infinite weight are taken as equations: where no x solves them, it is infinite. The
-/// others are a least-squares fit of what freedom is left to x, by a QR with pivoting of rows in
-/// order of their weights, which is stable row by row (Cox & Higham 1998, Numerical Analysis 1997,
-/// 57-73). Nothing is added up over weights.
+/// Groups of infinite weight are equations: if no x solves them, the minimum is infinite. The other
+/// groups are a least-squares fit over the freedom that the equations leave to x. It is a pivoted
+/// QR with the rows in order of size, which is stable row by row (Cox & Higham 1998, Numerical
+/// Analysis 1997, 57-73). Nothing is added up over weights.
 class GroupWeights {
  public:
   /// gram (groups, r, r) holds M_g'M_g; the effect has k columns.
@@ -44,12 +44,14 @@ class GroupWeights {
   }
 
  private:
-  // Of M_g'M_g, whose largest possible eigenvalue is 1: rounding.
+  // An eigenvalue of M_g'M_g up to this is rounding; the largest possible is 1.
   static constexpr double kNoLength = 1e-14;
-  // Of a residual of the equations, beside data of length 1.
+  // A residual of the equations up to this is zero, for data of length 1; a pivot below this share
+  // of the largest is zero.
   static constexpr double kSolved = 1e-9;
 
-  // Rows of the groups for which `chosen` holds: what multiplies x, and what it shall come to.
+  // The rows of the groups that `chosen` gives a root weight above zero: the coefficients of x, and
+  // the target.
   template <typename Chosen>
   void rows(const Eigen::Ref<const VectorXd>& b, const Chosen& chosen, MatrixXd& nuisance,
             VectorXd& target) const {
@@ -67,7 +69,8 @@ class GroupWeights {
     }
   }
 
-  // Solves those of infinite weight: x = start + free z for any z. False where they cannot be.
+  // Solves the equations of infinite weight: x = start + free z for any z. Returns false if there
+  // is no solution.
   bool equations(const Eigen::Ref<const VectorXd>& b, const VectorXd& weights, VectorXd& start,
                  MatrixXd& free) const {
     MatrixXd nuisance;

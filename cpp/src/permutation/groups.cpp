@@ -12,7 +12,8 @@ namespace {
 
 using Eigen::Map;
 
-// Weights that differ by more are not added up: the Schur complement of their sum loses digits.
+// Weights that differ by a larger factor are not added up: the Schur complement of their sum would
+// lose digits.
 constexpr double kFarApart = 1e6;
 
 // A voxel's small matrices.
@@ -31,7 +32,7 @@ struct GroupWorkspace {
   VectorXd weights;                // (groups): w_g; infinite for a group without error
   VectorXd rss;                    // (groups): e_g'e_g
   VectorXd b;                      // (r)
-  VectorXd times;                  // (r): a matrix times b
+  VectorXd times;                  // (r): product of a matrix and b
   MatrixXd gram;                   // (r, r): M'W M
   MatrixXd schur;                  // (k, k)
   MatrixXd cross;                  // (q, k)
@@ -79,7 +80,8 @@ class Grouped {
   }
 
  private:
-  // What ties with v or G: as if it were t or F with the residual degrees of freedom.
+  // The least value that ties with v or G, as if it were t or F with the residual degrees of
+  // freedom.
   double least_of(double value, double rounding) const {
     const double df = Map<const VectorXd>(model_.freedom, model_.n_groups).sum();
     if (model_.model.n_effect == 1) {
@@ -123,7 +125,7 @@ class Grouped {
     return {model_.gram + g * r * r, r, r};
   }
 
-  // Sums of squared residuals, which a difference of squares has lost, image by image.
+  // Sums the squared residuals image by image, where a difference of squares has lost digits.
   void refine(const PermutationWorkspace& workspace, Index at, Index v,
               GroupWorkspace& small) const {
     const Index groups = model_.n_groups;
@@ -146,7 +148,7 @@ class Grouped {
     const Index k = model_.model.n_effect;
     const Index q = model_.rank - k;
     const auto effect = small.b.head(k);
-    // True for infinite weights, too, also where all are.
+    // Also true if some or all weights are infinite.
     if (!(small.weights.maxCoeff() < kFarApart * small.weights.minCoeff())) {
       const double square = far_apart_.square(effect, small.weights);
       if (k == 1) return std::copysign(std::sqrt(square), effect[0]);
@@ -164,7 +166,8 @@ class Grouped {
     return effect.dot(small.times.head(k)) / (lambda(small.weights) * static_cast<double>(k));
   }
 
-  // Lambda; groups without error share the weight of all in proportion to their images.
+  // Lambda. If some groups have no error, these share the whole weight in proportion to their
+  // images.
   double lambda(const VectorXd& weights) const {
     const Map<const VectorXd> sizes(model_.sizes, model_.n_groups);
     const auto rank = static_cast<double>(model_.model.n_effect);

@@ -14,10 +14,10 @@ namespace {
 using PanelMap = Eigen::Map<const Panel>;
 using BasisMap = Eigen::Map<const RowMatrix>;
 
-// A panel: voxels of one pattern.
+// A panel of voxels of one pattern.
 struct PatternPanel {
   Index pattern;
-  Index first;  // place in columns
+  Index first;  // position in columns
   Index count;
 };
 
@@ -31,8 +31,8 @@ std::vector<PatternPanel> panels_of(const PresentPatterns& patterns) {
   return panels;
 }
 
-// Takes the span of orthonormal `basis` off `rows`, twice, and makes the rows orthonormal; a row of
-// which nothing is left becomes zero. A single row keeps its direction.
+// Subtracts from `rows` their projection on the orthonormal `basis`, twice, and makes the rows
+// orthonormal. A row of which nothing is left becomes zero. A single row keeps its direction.
 void orthonormalise(const BasisMap& basis, Eigen::Ref<RowMatrix> rows) {
   for (int pass = 0; pass < 2; ++pass) {
     if (basis.rows() > 0) rows -= (rows * basis.transpose()).eval() * basis;
@@ -57,9 +57,9 @@ struct PresentWorkspace {
         compact(static_cast<std::size_t>(n)) {}
   PermutationWorkspace panel;
   std::vector<Index> places;     // (n_S): the rows that are present
-  std::vector<Index> compact;    // (n): where a row is among them, -1 if it is absent
+  std::vector<Index> compact;    // (n): position of a row in places, -1 if it is absent
   std::vector<double> design;    // (k + q_S, n_S): orthonormal, the effect first
-  std::vector<double> nuisance;  // (q_S, n_S), and after it the effect again for ter Braak
+  std::vector<double> nuisance;  // (q_S, n_S); for ter Braak the effect follows
   std::vector<double> rows;      // (permutations at once, rows, n_S)
 };
 
@@ -90,7 +90,7 @@ class Present {
       return values;
     };
     const BasisMap basis(space.nuisance.data(), n_basis, n);
-    if (!load_rows(n, read, basis, panel.count, space.panel)) return;  // maps are zero already
+    if (!load_rows(n, read, basis, panel.count, space.panel)) return;  // the maps are zero already
     permute(panel, n, space, best);
   }
 
@@ -108,7 +108,7 @@ class Present {
     }
   }
 
-  // Makes the bases of the rows present; returns how many rows are taken off the data.
+  // Makes the bases of the rows present; returns the number of rows that are removed from the data.
   Index make_design(Index pattern, PresentWorkspace& space) const {
     const auto n = static_cast<Index>(space.places.size());
     const Index q = patterns_.rank[pattern];
@@ -130,13 +130,13 @@ class Present {
     return q + k();
   }
 
-  // rows (n_rows, n) of the design that meet the data of the rearrangement b.
+  // Writes the rows (n_rows, n) of the design in the order in which rearrangement b meets the data.
   void fill_rows(Index b, Index n, Index n_rows, const PresentWorkspace& space, double* out) const {
     const std::int64_t* const order = orders_.order + b * n_;
     const double* const signs = orders_.signs + b * n_;
     for (Index i = 0; i < n; ++i) {
       const Index place = space.places[static_cast<std::size_t>(i)];
-      // Ends: the cycle comes back to the place itself, which is present.
+      // This loop ends, because the cycle comes back to the place itself, which is present.
       Index source = -1;
       for (Index j = order[place]; source < 0; j = order[j]) {
         source = space.compact[static_cast<std::size_t>(j)];
@@ -195,10 +195,10 @@ class Present {
     }
   }
 
-  // The statistic with the p-value of F = odds df / k; for k = 1 its root, with a sign.
+  // The statistic that has the p-value of F = odds df / k; for k = 1 its signed root.
   double equivalent(Index table, double odds, double sign) const {
     const double f = odds * (tables_.heads[3 * table] / static_cast<double>(k()));
-    double star = f;  // zero and infinity are the same for any degrees of freedom
+    double star = f;  // zero and infinity are the same for any df
     if (f > 0 && std::isfinite(f)) star = f * std::exp(log_ratio(table, std::log(f)));
     if (k() == 1) return std::copysign(std::sqrt(star), sign);
     return std::copysign(star, sign);
@@ -218,7 +218,7 @@ class Present {
     const double u = position - static_cast<double>(knot);
     const double* const at = values + 2 * knot;
     const double rise = at[2] - at[0];
-    // Hermite's cubic: a line, and two terms that bring in the slopes.
+    // Hermite's cubic: a line, and two terms for the slopes.
     const double a = at[1] - rise;
     const double b = rise - at[3];
     return at[0] + u * (rise + (1 - u) * (a * (1 - u) + b * u));

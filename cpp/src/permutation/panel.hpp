@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One panel of voxels of a permutation test: residuals of unit length, and rows times panel.
+// One panel of voxels of a permutation test: residuals of unit length, and their products with the
+// permuted rows of the design.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +22,7 @@ namespace groupglm {
 using Panel = Eigen::Array<double, kPanel, 1>;
 using PanelColumns = std::array<bool, kPanel>;
 
-// Panels a task: enough that handing one out costs nothing beside its work.
+// Panels of a task: enough that the cost of handing it to a thread is negligible.
 inline constexpr Index kTaskPanels = 8;
 
 inline constexpr double kNone = -kInfinity;
@@ -34,11 +35,11 @@ struct PermutationWorkspace {
   std::vector<double> y;
   std::vector<double> products;
   PanelColumns live{};
-  Panel rounding = Panel::Zero();  // by which a column of y, of length one, may be wrong
+  Panel rounding = Panel::Zero();  // angle by which a column of y may be wrong
 };
 
-/// y -= basis' basis y, in two passes: what rounding of a large mean leaves in the first is taken
-/// off by the second.
+/// y -= basis' basis y, in two passes: the second removes what rounding of a large mean leaves
+/// after the first.
 inline void take_off(const Eigen::Map<const RowMatrix>& basis, double* y, double* products) {
   if (basis.rows() == 0) return;
   for (int pass = 0; pass < 2; ++pass) {
@@ -65,8 +66,8 @@ Panel read_row(const DataView<Scalar>& data, Index row, Index first, Index count
   return values;
 }
 
-/// Brings columns of y (n, kPanel) whose squares leave the range of double to a size where they do
-/// not, by powers of two, and renews their sums of squares.
+/// Scales the columns of y (n, kPanel) whose squares leave the range of double by powers of two, so
+/// that their squares fit, and computes their sums of squares again.
 inline void scale_columns(Index n, double* y, Panel& total) {
   for (Index v = 0; v < kPanel; ++v) {
     if (is_ordinary_square(total[v])) continue;
@@ -84,10 +85,11 @@ inline void scale_columns(Index n, double* y, Panel& total) {
   }
 }
 
-/// Reads `count` voxels of n rows, of which read(i) returns one as a Panel, takes the basis (m, n)
-/// off and brings them to unit length. Columns without a voxel, or whose voxel does not vary or has
-/// missing values, become copies of one that does, so that they change no maximum; false when there
-/// is none. products needs room for the rows of the basis.
+/// Reads `count` voxels of n rows (read(i) returns a row as a Panel), removes the basis (m, n) and
+/// scales the columns to unit length. A column has no statistic if it has no voxel, or its voxel
+/// does not vary or has missing values. Such columns become copies of one that has a statistic, so
+/// that they change no maximum. Returns false if no column has a statistic. products needs room for
+/// the rows of the basis.
 template <typename ReadRow>
 bool load_rows(Index n, const ReadRow& read, const Eigen::Map<const RowMatrix>& basis, Index count,
                PermutationWorkspace& workspace) {
@@ -106,7 +108,7 @@ bool load_rows(Index n, const ReadRow& read, const Eigen::Map<const RowMatrix>& 
   const double share = rounding_share(n);
   Index source = -1;
   for (Index v = 0; v < kPanel; ++v) {
-    // False for NaN too.
+    // Also false for NaN.
     const bool live = v < count && square[v] > share * share * total[v];
     workspace.live[static_cast<std::size_t>(v)] = live;
     if (live && source < 0) source = v;
@@ -120,12 +122,12 @@ bool load_rows(Index n, const ReadRow& read, const Eigen::Map<const RowMatrix>& 
   }
   const Panel scale = square.sqrt().inverse();
   for (Index i = 0; i < n; ++i) Row(y + i * kPanel) *= scale;
-  // Less than one, as the columns are live.
+  // Below one, because these columns passed the test above.
   workspace.rounding = share * total.sqrt() * scale;
   return true;
 }
 
-/// The same for `count` voxels side by side, from the first.
+/// The same for `count` neighbouring voxels from `first`.
 template <typename Scalar>
 bool load_panel(const DataView<Scalar>& data, const PermutedModel& model, Index first, Index count,
                 PermutationWorkspace& workspace) {
@@ -147,27 +149,27 @@ void for_each_panel(Index n_voxels, int n_threads, const Body& body) {
   });
 }
 
-// Products held at a time: 512 rows of a panel (128 KB) stay in the second-level cache.
+// Products held together: 512 rows of a panel (128 KB) stay in the second-level cache.
 inline constexpr Index kProducts = 512;
 
-// Below this share of the data, what the nuisance leaves of them is rounding.
+// What the nuisance leaves of the data is rounding below this share of them.
 inline constexpr double kSmallestTotal = 1e-12;
 inline constexpr double kHuge = 1e300;
 
-// Below this share, a difference of squares has lost digits: sums of squared residuals have not.
+// Below this share a difference of squares has lost digits, which sums of squared residuals keep.
 inline constexpr double kImprecise = 1e-4;
 
-/// One permutation's numbers at the voxels of a panel. Where the nuisance explains all of the data
-/// but rounding, once they are rearranged (which happens by flips of few images), there is no
-/// statistic: e is 0, d and RSS are kHuge, of which t and F are 0.
+/// One permutation's numbers at the voxels of a panel. If the nuisance explains all of the
+/// rearranged data but rounding (flips of few images can do that), there is no statistic: e is 0,
+/// and d and RSS are kHuge, so that t and F are 0.
 struct Scores {
   Panel effect;  // e
   Panel total;   // d
   Panel rest;    // RSS = d - e; 0 where it is rounding
 };
 
-/// Rows (n_rows, n) of a permutation and their products (n_rows, kPanel) with y, the k of the
-/// effect first.
+/// Rows (n_rows, n) of a permutation and their products (n_rows, kPanel) with y. The first n_effect
+/// rows are those of the effect.
 struct PermutedProducts {
   const double* rows;
   const double* products;
@@ -176,7 +178,7 @@ struct PermutedProducts {
   Index n;
 };
 
-/// Takes d and RSS of one voxel from what nuisance and effect leave of its y, row by row.
+/// Computes d and RSS of one voxel from what nuisance and effect leave of its y, row by row.
 inline void refine(const PermutedProducts& p, const PermutationWorkspace& workspace, Index v,
                    Scores& scores) {
   double total = 0;
@@ -200,7 +202,7 @@ inline void refine(const PermutedProducts& p, const PermutationWorkspace& worksp
   scores.rest[v] = rest > rounding ? rest : 0;
 }
 
-/// e and d of one permutation, as sums of squares: to be settled.
+/// e and d of one permutation, as sums of squares; `settle` computes RSS and mends lost digits.
 inline Scores scores_of(const PermutedProducts& p) {
   using Row = Eigen::Map<const Panel>;
   Scores scores;
@@ -213,7 +215,7 @@ inline Scores scores_of(const PermutedProducts& p) {
   return scores;
 }
 
-/// Brings all of `scores` to the precision that their angle has.
+/// Brings all `scores` to the precision that the data allow.
 inline void settle(const PermutedProducts& p, const PermutationWorkspace& workspace,
                    Scores& scores) {
   scores.rest = scores.total - scores.effect;
@@ -225,8 +227,8 @@ inline void settle(const PermutedProducts& p, const PermutationWorkspace& worksp
   }
 }
 
-// The largest odds e / RSS are kept as r2 = e / d, which needs no RSS, up to where that has lost
-// digits, and from there on as 1 + e / RSS: both rise with the odds.
+// The rank of odds e / RSS, which rises with the odds. Up to where it has lost digits it is r2 = e
+// / d, which needs no RSS; from there on it is 1 + e / RSS.
 inline double rank_of_odds(double odds) {
   const double size = std::abs(odds);
   return std::copysign(size < 1 / kImprecise ? size / (1 + size) : 1 + size, odds);
@@ -237,8 +239,8 @@ inline double odds_of_rank(double rank) {
   return std::copysign(size < 1 ? size / (1 - size) : size - 1, rank);
 }
 
-/// The largest odds of a panel as a rank, with the sign of the effect's one product if `is_signed`;
-/// settles the scores where it must.
+/// The rank of the largest odds of a panel; with the sign of the effect's only product if
+/// `is_signed`. Settles the scores if precision needs it.
 inline double largest_rank(const PermutedProducts& p, const PermutationWorkspace& workspace,
                            bool is_signed, Scores& scores) {
   using Row = Eigen::Map<const Panel>;
@@ -250,7 +252,7 @@ inline double largest_rank(const PermutedProducts& p, const PermutationWorkspace
   } else {
     share = total_is_one ? scores.effect.maxCoeff() : (scores.effect / scores.total).maxCoeff();
   }
-  // False for NaN too.
+  // Also false for NaN.
   const bool precise =
       std::abs(share) < 1 - kImprecise && (total_is_one || scores.total.minCoeff() > kImprecise);
   if (precise) return share;
@@ -264,12 +266,12 @@ inline double largest_rank(const PermutedProducts& p, const PermutationWorkspace
   return rank_of_odds(largest);
 }
 
-// Statistics that differ by less as angles are the same: of rearrangements that are equal but for
-// the order of sums, and of bases that are right to a few digits less than the data.
+// Statistics whose angles differ by less than this are equal. It covers rearrangements that are
+// equal except for the order of sums, and bases that are right to a few digits less than the data.
 inline constexpr double kTieAngle = 1e-9;
 
-/// The least statistic that the rounding of the data cannot tell from one of root odds `tangent`
-/// = tan(angle): the angle is as wrong as the unit vector between which and the effect it lies.
+/// The least statistic that the rounding of the data cannot tell from one of root odds `tangent` =
+/// tan(angle). The angle between y and its residual is as uncertain as y itself.
 inline double least_tangent(double tangent, double rounding) {
   constexpr double kRight = 1.5707963267948966;
   const double angle = std::atan(tangent) - std::max(kTieAngle, rounding);
@@ -281,8 +283,9 @@ inline std::vector<std::optional<PermutationWorkspace>> workspaces_for(int n_thr
       static_cast<std::size_t>(resolve_threads(n_threads)));
 }
 
-/// Takes every panel through work(first voxel, count, workspace, best), which raises best (B), and
-/// joins what the threads have found. work fills the maps of a panel that has a voxel.
+/// Calls work(first voxel, count, workspace, best) for every panel, and merges the maxima of the
+/// threads. work raises best (B) and fills the maps of the panel. A panel without a statistic is
+/// not passed to work; its maps become 0.
 template <typename Scalar, typename Work>
 void permute_panels(const DataView<Scalar>& y, const PermutedModel& model, Index n_permutations,
                     const PermutedOutputs& out, Index n_products, int n_threads, const Work& work) {
@@ -291,7 +294,7 @@ void permute_panels(const DataView<Scalar>& y, const PermutedModel& model, Index
   for_each_panel(y.n_voxels, n_threads, [&](Index first, Index count, int thread) {
     const auto at = static_cast<std::size_t>(thread);
     if (!workspaces[at]) {
-      // Made where it is used, so that its memory is the thread's own.
+      // Made by the thread that uses it, so that its memory is near that thread.
       workspaces[at].emplace(y.n_rows, n_products);
       best[at].assign(static_cast<std::size_t>(n_permutations), kNone);
     }
@@ -304,7 +307,7 @@ void permute_panels(const DataView<Scalar>& y, const PermutedModel& model, Index
       }
     }
   });
-  // A maximum is the same whoever found it.
+  // A maximum is the same, whichever thread found it.
   std::fill_n(out.best, n_permutations, kNone);
   for (const auto& found : best) {
     for (std::size_t b = 0; b < found.size(); ++b) out.best[b] = std::max(out.best[b], found[b]);

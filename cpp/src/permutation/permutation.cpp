@@ -17,7 +17,7 @@ class Permuted {
            const PermutedOutputs& out)
       : model_(model), rows_(rows), n_(n), n_voxels_(n_voxels), out_(out) {}
 
-  // Takes one panel through all permutations; best (B) goes up, as ranks of odds.
+  // Computes all permutations of one panel and raises best (B), which holds ranks of odds.
   void work(Index first, Index count, PermutationWorkspace& workspace, double* best) const {
     const Index at_once = std::max<Index>(1, kProducts / rows_.n_rows);
     const bool is_signed = model_.n_effect == 1 && !model_.two_sided;
@@ -42,7 +42,7 @@ class Permuted {
     }
   }
 
-  // t or F of odds, with their sign.
+  // t or F of odds that carry the sign.
   double statistic_of(double odds) const {
     if (model_.n_effect == 1) return std::copysign(std::sqrt(model_.df * std::abs(odds)), odds);
     return odds * (model_.df / static_cast<double>(model_.n_effect));

@@ -12,7 +12,7 @@ constexpr double kTwoPi = 6.28318530717958647693;
 }  // namespace
 
 double stirling_remainder(double a) {
-  // Upwards to where the asymptotic series (DLMF 5.11.1) reaches double precision in seven terms.
+  // Upwards to where the asymptotic series (DLMF 5.11.1) has double precision with seven terms.
   double sum = 0.0;
   for (; a < 10.0; a += 1.0) sum += (a + 0.5) * std::log1p(1.0 / a) - 1.0;
   const double q = 1.0 / (a * a);
@@ -33,8 +33,8 @@ double beta_peak(double a, double b) {
 }
 
 double beta_fraction(double a, double b, double x, double y) {
-  // Lentz's method. The fraction is the even part of DLMF 8.17.22: half as many steps, and for
-  // x < (a + 1) / (a + b + 2) every denominator is positive.
+  // Lentz's method. The fraction is the even part of DLMF 8.17.22, which needs half as many steps.
+  // For x < (a + 1) / (a + b + 2) every denominator is positive.
   constexpr int kMaxSteps = 100000;  // steps grow as the root of the smaller parameter
   const double a_y_less_b_x = a * y - b * x;
   double fraction = a * (a_y_less_b_x + 1.0) / (a + 1.0);

@@ -7,8 +7,8 @@
 // Branch-free log and exp, which the compiler vectorises when a loop calls them.
 namespace groupglm::detail {
 
-// condition ? yes : no by bits: with `?:` the compiler may move floating-point arithmetic into a
-// branch, which it then dares not vectorise, as arithmetic may trap.
+// condition ? yes : no, by bits. With `?:` the compiler may move floating-point arithmetic into a
+// branch, and then does not vectorise it, because arithmetic may trap.
 inline double lane_select(bool condition, double yes, double no) {
   const std::uint64_t mask = std::uint64_t{0} - static_cast<std::uint64_t>(condition);
   std::uint64_t yes_bits = 0;
@@ -21,9 +21,9 @@ inline double lane_select(bool condition, double yes, double no) {
   return result;
 }
 
-// log(v) for positive normal v, within 2 units in the last place.
-// v = 2^k m with m in [sqrt(1/2), sqrt(2)); log m = 2 artanh(s), s = (m - 1) / (m + 1), by its
-// Taylor series: |s| <= 0.1716, whose 23rd power is beyond double precision.
+// log(v) for positive normal v, within 2 units in the last place. v = 2^k m with m in [sqrt(1/2),
+// sqrt(2)]; log m = 2 artanh(s), s = (m - 1) / (m + 1), by its Taylor series. |s| <= 0.1716, so the
+// term of degree 23 is beyond double precision.
 inline double lane_log(double v) {
   constexpr double kLogTwoHigh = 0x1.62e42fefa38p-1;  // 11 bits short, so that k times it is exact
   constexpr double kLogTwoLow = 0x1.ef35793c7673p-45;
@@ -34,8 +34,8 @@ inline double lane_log(double v) {
   std::uint64_t bits = 0;
   std::memcpy(&bits, &v, sizeof bits);
   const std::uint64_t relative = bits - kSqrtHalfBits;
-  // Biased by 1024 to stay positive: an arithmetic shift of 64 bits is no vector instruction before
-  // AVX-512.
+  // Biased by 1024 to stay positive: before AVX-512 there is no vector instruction for an
+  // arithmetic shift of 64 bits.
   const std::uint64_t biased = (relative + (std::uint64_t{1024} << 52)) >> 52;
   const std::uint64_t exponent_bits = kShiftBits + biased - 1024;
   const std::uint64_t m_bits = (relative & kSignificand) + kSqrtHalfBits;
@@ -60,17 +60,17 @@ inline double lane_log(double v) {
   return k * kLogTwoHigh + (twice + (twice * q * series + k * kLogTwoLow));
 }
 
-// log(1 + u) for u > -1, given also v = 1 + u to full precision where u is below -1/2 or large.
+// log(1 + u) for u > -1. v = 1 + u must be given to full precision, for u below -1/2 or large.
 inline double lane_log1p(double u, double v) {
   const bool near = (u < 0.5) & (u > -0.5);
   const double rounded = 1.0 + u;
   const double base = lane_select(near, rounded, v);
-  // What the rounding of 1 + u lost; to first order, which its size makes enough.
+  // The digits that rounding of 1 + u lost, to first order; they are small enough for that.
   const double lost = lane_select(near, u - (rounded - 1.0), 0.0);
   return lane_log(base) + lost;
 }
 
-// exp(-x) for x >= 0, gradually underflowing to zero; within 1 unit in the last place and the
+// exp(-x) for x >= 0, gradually underflowing to zero; within 1 unit in the last place, plus the
 // relative rounding of x itself. Taylor's series to degree 13 for |r| <= log(2) / 2.
 inline double lane_exp_negative(double x) {
   constexpr double kLogTwoHigh = 0x1.62e42fefa38p-1;
@@ -99,7 +99,7 @@ inline double lane_exp_negative(double x) {
   series = series * r + 0.5;
   series = series * r + 1.0;
   series = series * r + 1.0;
-  // 2^n in two factors: one would leave the normal range before the result underflows.
+  // 2^n in two factors: a single one would leave the normal range before the result underflows.
   const std::uint64_t biased = n_bits + 2048;
   const std::uint64_t first_power = biased / 2;
   const std::uint64_t second_power = biased - first_power;

@@ -17,15 +17,16 @@ constexpr double kLogThreeQuarters = -0.28768207245178092744;
 constexpr double kLogTwo = 0x1.62e42fefa39efp-1;
 constexpr double kLogTwoRest = 0x1.abc9e3b39803fp-56;
 
-// The z >= 0.6 whose log tail is log_p <= log(1/4). Halley's iteration on the logarithm, which is
-// nearly quadratic in z, so that a start within a few percent converges in two or three steps.
+// The z >= 0.6 whose log tail is log_p <= log(1/4). Halley's iteration works on the logarithm,
+// which is nearly quadratic in z, so that a start within a few percent converges in two or three
+// steps.
 double isf_tail(double log_p) {
   const double root = 2.0 * std::sqrt(-0.5 * log_p);  // -2 log_p could overflow
   double z = root - std::log(1.0 + root * kSqrtTwoPi) / (root + 0.5);
   for (int step = 0; step < 12; ++step) {
     const double scaled = detail::normal_scaled_sf(z);
     const double hazard = 1.0 / (kSqrtTwoPi * scaled);
-    // -z^2/2 - log_p as a product: the two are close, and z^2 may overflow alone.
+    // -z^2/2 - log_p as a product, because the two are close and z^2 alone may overflow.
     const double excess = std::log(scaled) - 0.5 * (z - root) * (z + root);
     const double newton = excess / hazard;
     const double change = newton / (1.0 + 0.5 * newton * (hazard - z));
@@ -41,7 +42,8 @@ namespace detail {
 
 double normal_scaled_sf(double z) {
   if (z < 5.0) return 0.5 * std::exp(0.5 * z * z) * std::erfc(z * kSqrtHalf);
-  // Laplace's fraction 1/(z + 1/(z + 2/(z + ...))) from its far end: the terms needed fall as z^-2.
+  // Laplace's fraction 1/(z + 1/(z + 2/(z + ...))) from its far end; the number of terms needed
+  // falls as z^-2.
   const int terms = z < 8.0 ? 44 : (z < 20.0 ? 20 : 8);
   double denominator = z;
   for (int k = terms; k > 0; --k) denominator = z + k / denominator;

@@ -7,10 +7,10 @@ namespace groupglm::detail {
 // P(Z > z) exp(z^2 / 2) for z >= 0.
 double normal_scaled_sf(double z);
 
-// The z with P(0 < Z < z) = probability, relatively accurate as it goes to zero; for |.| <= 0.3.
+// The z with P(0 < Z < z) = probability, for |probability| <= 0.3; relatively accurate near zero.
 double normal_from_central(double probability);
 
-// The logarithm of Gamma(a) less its Stirling approximation, for a > 0.
+// The logarithm of Gamma(a) minus its Stirling approximation, for a > 0.
 double stirling_remainder(double a);
 
 // x0^a (1 - x0)^b / B(a, b) at the mean x0 = a / (a + b), without cancellation for large a or b.

@@ -21,7 +21,7 @@ double node(int j) { return -std::cos(kPi * (j + 0.5) / kNodes); }
 
 using Matrix = std::array<std::array<long double, kNodes>, kNodes>;
 
-// Row k holds the weights of the values at the nodes in the k-th Chebyshev coefficient.
+// Row k holds the weights that give the k-th Chebyshev coefficient from the values at the nodes.
 Matrix chebyshev_weights() {
   const long double pi = std::acos(-1.0L);
   Matrix weights{};
@@ -36,9 +36,9 @@ Matrix chebyshev_weights() {
 }
 
 // Monomial coefficients of the polynomial through values at the nodes. Chebyshev coefficients fall
-// by a factor of 15 or more a degree here, so that their conversion to monomials loses nothing.
-// Sums are in long double because, where it is longer, that leaves the values' own rounding as the
-// only error.
+// here by a factor of 15 or more a degree, so that their conversion to monomials loses nothing.
+// Sums are in long double: where it is longer than double, the only error left is the rounding of
+// the values themselves.
 Coefficients interpolate(const Coefficients& values) {
   static const Matrix weights = chebyshev_weights();
   std::array<long double, kNodes> chebyshev{};
@@ -85,7 +85,7 @@ TailTable::TailTable(int n_upper, int n_lower, const std::function<TableValue(do
     : upper_limit_(edge(n_upper)),
       lower_limit_(edge(n_lower)),
       lower_offset_(n_upper),
-      // One piece at least, because lanes that hold no value of the table read the first.
+      // At least one piece, because lanes whose value is outside the table read the first one.
       coefficients_(static_cast<std::size_t>(std::max(n_upper + n_lower, 1)) * kStride) {
   for (int piece = 0; piece < n_upper; ++piece) fit_piece(piece, false, function);
   for (int piece = 0; piece < n_lower; ++piece) fit_piece(piece, true, function);
@@ -115,8 +115,8 @@ void TailTable::fit_piece(int piece, bool lower,
 
 namespace {
 
-// One polynomial of a block of values: `first` is its lowest coefficient's place in a row.
-// Coefficient by coefficient over the block, not value by value, so that the compiler vectorises.
+// Evaluates one polynomial for a block of values; out[i] needs the coefficients rows[offset[i]
+// ...]. Without branches, so that the compiler vectorises the loop over the values.
 void horner_block(const double* rows, const std::int64_t* offset, const double* local,
                   double* out) {
   for (int i = 0; i < TailTable::kBatch; ++i) {
@@ -138,7 +138,7 @@ void TailTable::evaluate(const double* root, double* scaled_tail, double* score)
     const double shifted = 1.0 + root[i] * root[i];
     std::uint64_t bits = 0;
     std::memcpy(&bits, &shifted, sizeof bits);
-    // Exponent and two bits of the significand, counted from those of 1.0.
+    // The piece is the exponent and two bits of the significand, counted from those of 1.0.
     const std::uint64_t piece = (bits >> 50) - (std::uint64_t{1023} << 2);
     const std::uint64_t below = std::uint64_t{0} - static_cast<std::uint64_t>(root[i] < 0.0);
     offset[i] = static_cast<std::int64_t>(piece * kStride + (below & lower_start));

@@ -18,7 +18,8 @@ namespace {
 using detail::TailTable;
 
 constexpr int kBatch = TailTable::kBatch;
-// Below a quarter a tail gives its z by its logarithm, above by the probability around the median.
+// A tail below a quarter gives its z by its logarithm; otherwise z comes from the probability
+// around the median.
 constexpr double kQuarter = 0.25;
 // Statistics within [1 / kLargest, kLargest] neither over- nor underflow when squared and scaled.
 constexpr double kLogLargest = 300.0;
@@ -32,16 +33,16 @@ void require_df(double df, const char* name) {
       "of images against the rank of the design matrix");
 }
 
-// sqrt(2 x) of a block, in a loop of its own: that std::sqrt may set errno is a branch, which keeps
-// everything beside it from being vectorised.
+// sqrt(2 x) of a block, in a loop of its own: std::sqrt may set errno, and that branch would keep
+// the rest of the loop from being vectorised.
 void root_of_twice(const double* x, double* out) {
   for (int i = 0; i < kBatch; ++i) out[i] = std::sqrt(2.0 * x[i]);
 }
 
-// p and z of n values: by the table for a block of kBatch at a time, the last one padded, so that
-// every value passes through the same instructions whatever n is; then by distribution.exact() for
-// those outside the table. `roots` fills exponent and signed root of a block (NaN: not for the
-// table), and `score_to_z` maps (root, score) to z.
+// p and z of n values by the table, a block of kBatch at a time. The last block is padded, so that
+// every value goes through the same instructions whatever n is. Values outside the table go through
+// distribution.exact() afterwards. `roots` fills exponent and signed root of a block (the root is
+// NaN for a value that the table cannot serve); `score_to_z` maps (root, score) to z.
 template <typename Distribution, typename Roots, typename ScoreToZ>
 void by_table(const Distribution& distribution, const TailTable& table, const double* in,
               std::ptrdiff_t n, double* p, double* z, const Roots& roots,
@@ -96,7 +97,7 @@ void one_by_one(const Distribution& distribution, const double* in, std::ptrdiff
 
 }  // namespace
 
-// P(T > t) = scaled exp(-exponent) for t >= 0, and P(0 < T < t).
+// P(T > t) = scaled exp(-exponent) for t >= 0, and central = P(0 < T < t).
 struct StudentT::Tail {
   double scaled;
   double exponent;
@@ -131,7 +132,7 @@ StudentT::Tail StudentT::upper_tail(double magnitude) const {
   const double q = magnitude * magnitude / df_;
   Tail tail{};
   if (q <= 3.0 / (df_ + 2.0)) {
-    // Around the median: P(0 < T < t), relatively accurate as t goes to zero.
+    // Around the median: P(0 < T < t), relatively accurate near t = 0.
     const double root_x = magnitude / std::sqrt(df_ + magnitude * magnitude);
     const double x = q / (1.0 + q);
     tail.exponent = b * std::log1p(q);
@@ -178,8 +179,8 @@ void StudentT::p_and_z(const double* t, std::ptrdiff_t n, double* p, double* z) 
     }
     root_of_twice(exponent, root);
     for (int i = 0; i < kBatch; ++i) {
-      // The square of a tiny t loses digits to underflow, but then w = t to full precision; that of
-      // a huge one overflows.
+      // The square of a tiny t loses digits to underflow, but w = t to full precision there. The
+      // square of a huge t overflows.
       const double magnitude = std::fabs(value[i]);
       const double w = detail::lane_select(magnitude < 1.0 / kLargest, magnitude, root[i]);
       root[i] = std::copysign(detail::lane_select(magnitude < kLargest, w, kNaN), value[i]);
@@ -189,7 +190,7 @@ void StudentT::p_and_z(const double* t, std::ptrdiff_t n, double* p, double* z) 
            [](double root, double ratio) { return root * ratio; });
 }
 
-// Both tails at f, plain and divided by exp(-exponent).
+// Both tails at f: p and cdf, and the same divided by exp(-exponent) as upper and lower.
 struct FisherF::Tails {
   double exponent;
   double upper;
@@ -197,7 +198,7 @@ struct FisherF::Tails {
   double p;
   double cdf;
 
-  // A tail that is not small is the difference to the other, which keeps its logarithm's accuracy.
+  // A tail that is not small is 1 minus the other one, which keeps its logarithm accurate.
   double log_upper() const {
     return cdf < kQuarter ? std::log1p(-cdf) : std::log(upper) - exponent;
   }
@@ -221,7 +222,7 @@ FisherF::FisherF(double df_numerator, double df_denominator, bool with_table)
   const bool tabulate = std::min(a_, b_) >= 0.5;
   const int n_upper = tabulate ? TailTable::pieces_within(signed_root(kLogLargest)) : 0;
   const int n_lower = tabulate ? TailTable::pieces_within(-signed_root(-kLogLargest)) : 0;
-  // Each root's search starts where the one before it ended, on either side of the mean.
+  // The search of each root starts where the last one ended, or at the mean when the side changes.
   double log_f = 0.0;
   double last_root = 0.0;
   table_ = std::make_shared<const TailTable>(n_upper, n_lower, [&](double root) {
@@ -234,7 +235,7 @@ FisherF::FisherF(double df_numerator, double df_denominator, bool with_table)
   });
 }
 
-// E by two logarithms that are both small around f = 1, so that their difference loses little.
+// E from two logarithms that are both small around f = 1, so that their sum loses little.
 double FisherF::exponent(double f) const {
   const double v = (f + b_ / a_) * (a_ / (a_ + b_));
   const double u = a_ / (a_ + b_) * (f - 1.0);
@@ -253,7 +254,7 @@ double FisherF::signed_root(double log_f) const {
   return std::copysign(std::sqrt(2.0 * exponent(std::exp(log_f))), log_f);
 }
 
-// Newton's method on w(log f) = root, with w dw / dlog f = dE / dlog f = (a + b) x - a.
+// Newton's method for w(log f) = root, with w dw / dlog f = dE / dlog f = (a + b) x - a.
 double FisherF::signed_root_inverse(double root, double log_f_start) const {
   double log_f = log_f_start;
   for (int step = 0; step < 60; ++step) {

@@ -20,10 +20,10 @@ namespace {
 using Eigen::Index;
 using Volume = std::unique_ptr<double[]>;
 
-constexpr Index kRowPart = 64;  // points worked on at once: they stay in the first-level cache
+constexpr Index kRowPart = 64;  // points of a part of a row: they stay in the first-level cache
 constexpr Index kRowsTask = 8;
 
-// Not a vector, which would write zeros first.
+// Not a vector, which would fill the memory with zeros first.
 Volume new_volume(const Shape3& shape) {
   return Volume(new double[static_cast<std::size_t>(n_voxels(shape))]);
 }
@@ -70,7 +70,7 @@ void for_each_point(const VoxelMap& map, const Shape3& source_shape, const Shape
   });
 }
 
-// The points of a diagonal map: every output voxel of a box has one inside.
+// The points of a diagonal map. The output voxels whose points are inside are a box.
 struct DiagonalPoints {
   std::array<AxisPoints, 3> axes;
 
@@ -94,7 +94,8 @@ struct DiagonalPoints {
   }
 };
 
-// Calls visit(out_place, source_place) with the nearest voxel of every output voxel inside.
+// Calls visit(out_place, source_place) for every output voxel whose point is inside, with the
+// nearest voxel.
 template <typename Visit>
 void for_each_nearest(const VoxelMap& map, const Shape3& source_shape, const Shape3& out_shape,
                       int n_threads, const Visit& visit) {
@@ -127,9 +128,9 @@ void for_each_nearest(const VoxelMap& map, const Shape3& source_shape, const Sha
   });
 }
 
-// The axes, that which shrinks the volume most first: then no intermediate volume is larger than
-// both the first and the last. The first axis in memory is the dearest to work along: when equal,
-// the last.
+// The order of the axes: the axis that shrinks the volume most comes first, so that no intermediate
+// volume is larger than both the first and the last. Equal axes come from last to first, because
+// the first axis in memory is the slowest to work along.
 std::array<std::size_t, 3> order_of(const std::array<AxisPlan, 3>& plans, const Shape3& shape) {
   std::array<std::size_t, 3> order{2, 1, 0};
   const auto growth = [&](std::size_t axis) {
@@ -140,7 +141,7 @@ std::array<std::size_t, 3> order_of(const std::array<AxisPlan, 3>& plans, const 
   return order;
 }
 
-// Applies three plans. The intermediate volumes share one place, which is large enough for both: a
+// Applies three plans. The two intermediate volumes share one memory, large enough for either: a
 // fresh volume's pages cost more than the arithmetic.
 template <typename In, typename Out>
 void apply_axes(const std::array<AxisPlan, 3>& plans, const Box<const In>& in, const Box<Out>& out,
@@ -172,7 +173,7 @@ void interpolate_diagonal(const In* source, const Shape3& source_shape, const Vo
   apply_axes(plans, box_of(source, source_shape), points.box_in(out, out_shape), n_threads);
 }
 
-// A point's voxel and its distance from there, along each axis.
+// A point's voxel and the point's distance from it, along each axis.
 struct Cell {
   std::array<Index, 3> voxel;
   std::array<double, 3> t;
@@ -188,7 +189,7 @@ struct Cell {
 template <typename In>
 double linear_at(const In* source, const Shape3& shape, const std::array<double, 3>& point) {
   const Cell cell(point);
-  // On the last voxel the next one has the weight zero, and may not exist.
+  // On the last voxel the next voxel has weight zero and may not exist.
   const Index dx = cell.voxel[0] + 1 < shape[0] ? 1 : 0;
   const Index dy = cell.voxel[1] + 1 < shape[1] ? shape[0] : 0;
   const Index dz = cell.voxel[2] + 1 < shape[2] ? shape[0] * shape[1] : 0;
@@ -202,7 +203,7 @@ double linear_at(const In* source, const Shape3& shape, const std::array<double,
   return (1.0 - cell.t[2]) * along_y(corner) + cell.t[2] * along_y(corner + dz);
 }
 
-// `coefficients` is padded: a point's 4 x 4 x 4 begin at its voxel.
+// `coefficients` is padded, so that the 4 x 4 x 4 of a point begin at its voxel.
 double cubic_at(const double* coefficients, const Shape3& padded,
                 const std::array<double, 3>& point) {
   using Four = Eigen::Array<double, 4, 1>;

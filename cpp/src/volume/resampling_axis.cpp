@@ -12,9 +12,9 @@ namespace {
 
 using Eigen::Index;
 
-// Lines done at once, one a lane of the registers: the filter's steps depend on each other within a
-// line, and 32 lanes are the four to sixteen independent registers that hide its latency, while a
-// tile of 32 lines of 100 voxels (26 kB) stays in the first-level cache.
+// Lines filtered together, one line a lane. The filter's steps depend on each other within a line.
+// 32 lanes are four to sixteen independent registers, which hide its latency, and a tile of 32
+// lines of 100 voxels (26 kB) stays in the first-level cache.
 constexpr Index kLines = 32;
 using LineValues = Eigen::Array<double, kLines, 1>;
 using LineMap = Eigen::Map<LineValues>;
@@ -34,7 +34,7 @@ Index mirrored(Index voxel, Index n) {
   return std::min(place, period - place);
 }
 
-// First value of the causal filter: the sum over the line, mirrored to both sides without end.
+// The first value of the causal filter: the sum over the line, mirrored without end on both sides.
 LineValues causal_start(const double* rows, Index n) {
   LineValues sum = row_of(rows, 0);
   double power = kPole;
@@ -50,7 +50,7 @@ LineValues causal_start(const double* rows, Index n) {
   return sum / (1.0 - last * last);
 }
 
-// From values, times kGain, to coefficients; n >= 2.
+// From values times kGain to coefficients; n >= 2.
 void filter_rows(double* rows, Index n) {
   LineValues state = causal_start(rows, n);
   row_of(rows, 0) = state;
@@ -67,14 +67,14 @@ void filter_rows(double* rows, Index n) {
   }
 }
 
-// Which lines a tile holds: `n_lanes` of them, `lane_stride` apart, values `step` apart.
+// The lines of a tile: `n_lanes` lines, `lane_stride` apart; the values of a line are `step` apart.
 struct Lines {
   Index n_lanes;
   Index lane_stride;
   Index step;
 };
 
-// Lanes beyond the last line keep what they held: they are not stored, and no lane feels another.
+// Lanes without a line keep their old values: they are not stored and affect no other lane.
 template <typename In>
 void load_rows(const In* in, const Lines& lines, Index n, double gain, double* rows) {
   if (lines.lane_stride == 1) {
@@ -114,8 +114,8 @@ LineValues combine(const double* rows, const double* weights) {
   return sum;
 }
 
-// Writes output row after output row into `out`, which is a tile of the same form as `rows` when
-// the lines are not side by side.
+// Writes the output row by row. `out` is a tile in the form of `rows` if the lines are not side by
+// side.
 template <Index n_taps, typename Out>
 void combine_rows(const AxisPlan& plan, const double* padded, Index n_lanes, Index step, Out* out) {
   for (Index voxel = 0; voxel < plan.n_out(); ++voxel) {
@@ -161,7 +161,7 @@ AxisPlan plan_points(const std::vector<double>& points, Index n_source,
   const bool cubic = interpolation == Interpolation::cubic && !exact;
   plan.filter = cubic && n_source > 1;
   plan.n_taps = exact ? 1 : cubic ? 4 : 2;
-  // The cubic's four coefficients begin one before the point's voxel.
+  // The four coefficients of the cubic begin one voxel before the point's voxel.
   const Index before = cubic ? 1 : 0;
   for (const double point : points) {
     const double whole = std::floor(point);

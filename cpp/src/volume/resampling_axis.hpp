@@ -25,11 +25,11 @@ Box<Scalar> box_of(Scalar* data, const Shape3& shape) {
   return {data, shape, {1, shape[0], shape[0] * shape[1]}};
 }
 
-/// What becomes of a line along one axis. The line's n values have one mirrored value before and
-/// two after them; output voxel v is the sum over t < n_taps of weights[v * n_taps + t] times the
-/// padded line's value starts[v] + t.
+/// The plan for the lines along one axis. A line of n values is padded by one mirrored value before
+/// it and two after it. Output voxel v is the sum over t < n_taps of weights[v * n_taps + t] times
+/// the padded line's value starts[v] + t.
 struct AxisPlan {
-  bool filter = false;  // from values to B-spline coefficients first
+  bool filter = false;  // convert values to B-spline coefficients first
   Eigen::Index n_taps = 1;
   std::vector<Eigen::Index> starts;
   std::vector<double> weights;
@@ -37,18 +37,18 @@ struct AxisPlan {
   Eigen::Index n_out() const { return static_cast<Eigen::Index>(starts.size()); }
 };
 
-/// How many values the padded line has more than the line.
+/// Values of the padded line before the line, and in addition to the line in all.
 inline constexpr Eigen::Index kPadBefore = 1;
 inline constexpr Eigen::Index kPadding = 3;
 
-/// Values at points inside the source.
+/// The plan for values at points inside the source.
 AxisPlan plan_points(const std::vector<double>& points, Eigen::Index n_source,
                      Interpolation interpolation);
 
-/// The padded line of coefficients itself.
+/// The plan for the padded line of coefficients itself.
 AxisPlan plan_coefficients(Eigen::Index n_source);
 
-/// Weights of the four coefficients around a point that lies t in [0, 1] after the second.
+/// The weights of the four coefficients around a point, which lies t in [0, 1] after the second.
 inline void cubic_weights(double t, double* weights) {
   const double u = 1.0 - t;
   weights[0] = u * u * u * (1.0 / 6.0);
@@ -57,9 +57,9 @@ inline void cubic_weights(double t, double* weights) {
   weights[3] = t * t * t * (1.0 / 6.0);
 }
 
-/// Applies a plan to every line along an axis. `out` has the shape of `in` but for that axis, where
-/// it has plan.n_out() voxels. Both may begin at the same voxel of the same
-/// volume, or `out` kPadBefore voxels earlier along the axis: a line is read before it is written.
+/// Applies a plan to every line along an axis. `out` has the shape of `in` except along that axis,
+/// where it has plan.n_out() voxels. Both may begin at the same voxel of the same volume, or `out`
+/// may begin kPadBefore voxels earlier along the axis: a line is read before it is written.
 template <typename In, typename Out>
 void apply_axis(const AxisPlan& plan, std::size_t axis, const Box<const In>& in,
                 const Box<Out>& out, int n_threads);

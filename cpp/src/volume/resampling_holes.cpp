@@ -15,9 +15,9 @@ namespace {
 using Eigen::Index;
 
 constexpr int kDepth = 2;
-constexpr Index kExtremes = 32;  // smallest and largest values under way, which hides latency
+constexpr Index kExtremes = 32;  // minima and maxima kept side by side, which hides latency
 
-// The mean of the known ones of a voxel's six neighbours; false if there is none.
+// The mean of those of a voxel's six neighbours that are known; returns false if none is known.
 struct Neighbours {
   const double* values;
   const std::uint8_t* known;
@@ -45,7 +45,8 @@ struct Neighbours {
   }
 };
 
-// One layer deeper. Known voxels are only read and holes only written, so slabs do not interfere.
+// Fills one more layer. Known voxels are only read and holes only written, so slabs do not
+// interfere.
 void extrapolate(const Shape3& shape, const std::vector<std::uint8_t>& known,
                  std::vector<std::uint8_t>& next, double* values, int n_threads) {
   const Neighbours neighbours{values, known.data(), shape};
@@ -80,7 +81,7 @@ FiniteRange range_with_holes(const Scalar* values, Index n) {
 
 template <typename Scalar>
 FiniteRange finite_range(const Scalar* values, Index n) {
-  // Lane by lane, because a compiler may not reorder the minimum of a row of floats.
+  // By lanes, because a compiler may not reorder a minimum of floats.
   Scalar low[kExtremes] = {};
   Scalar high[kExtremes] = {};
   Scalar hole[kExtremes] = {};  // value - value is NaN for NaN and infinity, else zero

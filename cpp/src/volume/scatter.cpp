@@ -11,12 +11,12 @@ namespace groupglm {
 
 namespace {
 
-// Values that are looked at together, before they are converted: they stay in the first-level
+// Values that are checked together before they are converted, while they are in the first-level
 // cache.
 constexpr Eigen::Index kLookedAt = 1024;
 
-// Whether float holds all finite values. They are counted and not asked for one by one, so that
-// they are compared as vectors; few blocks have others than ordinary ones, and are looked at again.
+// Whether float holds all finite values. A count of the ordinary values vectorises; an early exit
+// would not. Few blocks have other values, and these are checked again one by one.
 template <typename Scalar>
 bool float_holds([[maybe_unused]] const Scalar* values, [[maybe_unused]] Eigen::Index n) {
   if constexpr (std::is_same_v<Scalar, double>) {
@@ -37,8 +37,7 @@ bool float_holds([[maybe_unused]] const Scalar* values, [[maybe_unused]] Eigen::
   }
 }
 
-// Whether all bits are zero. They are combined and not asked for one by one, so that they are taken
-// as vectors.
+// Whether all bits are zero. Combining all bits vectorises; an early exit would not.
 template <typename Scalar>
 bool is_zero(const Scalar* values, Eigen::Index n) {
   using Bits = std::conditional_t<sizeof(Scalar) == 4, std::uint32_t, std::uint64_t>;
@@ -61,7 +60,7 @@ bool scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_place
   Eigen::Index looked_at = 0;
   bool is_held = true;
   while (i < n_places) {
-    // A mask is made of runs of neighbours along the first axis: a run is converted as one.
+    // A mask is made of runs of neighbours along the first axis; a whole run is converted at once.
     Eigen::Index end = i + 1;
     while (end < n_places && places[end] == places[end - 1] + 1) ++end;
     std::fill(volume + done, volume + places[i], 0.0F);

@@ -19,16 +19,16 @@ namespace {
 using Eigen::Index;
 
 // Values of a plane that are smoothed together along the third axis. A plane is one run of memory,
-// so a run of columns need not end where a row does. The 15 rows that a kernel of radius 7 works on
-// are then 7.5 KiB, well within the first-level cache.
+// so these columns need not end where a row ends. The 15 rows that a kernel of radius 7 uses are
+// then 7.5 KiB, well within the first-level cache.
 constexpr Index kColumns = 64;
 static_assert(kColumns % kStrip == 0);
 
-// Starting threads takes longer than smoothing so few voxels.
+// Smoothing fewer voxels takes less time than starting threads.
 constexpr Index kSerialVoxels = 1 << 14;
 
-// Aligned, because a load that crosses a cache line takes twice as long, and with AVX-512 every
-// load of an unaligned row would.
+// Aligned, because a load that crosses a cache line takes twice as long; with AVX-512 every load of
+// an unaligned row would cross one.
 using Buffer = std::vector<double, Eigen::aligned_allocator<double>>;
 
 Index padded(Index n) { return (n + kStrip - 1) / kStrip * kStrip; }
@@ -42,8 +42,7 @@ void convolve_rows(const double* at, Index pitch, const Kernel& kernel, Index wi
   inner_loops().convolve(at, pitch, kernel.half.data(), kernel.radius(), width, out);
 }
 
-// Continues n rows (of `width` values, `pitch` apart) by their mirror images, `radius` to each
-// side.
+// Extends n rows (of `width` values, `pitch` apart) by their mirror images, `radius` on each side.
 void mirror(double* rows, Index n, Index pitch, Index radius, Index width) {
   for (Index i = 0; i < radius; ++i) {
     std::copy_n(rows + i * pitch, width, rows - (i + 1) * pitch);
@@ -51,8 +50,8 @@ void mirror(double* rows, Index n, Index pitch, Index radius, Index width) {
   }
 }
 
-// What is smoothed: the values themselves, the values with zero where they are missing, or one
-// where they are present and zero elsewhere.
+// The values to smooth: the values themselves, the values with zero where they are missing, or 1
+// where they are present and 0 elsewhere.
 struct AsIs {
   template <typename Scalar>
   double operator()(Scalar value) const {
@@ -71,7 +70,7 @@ struct Present {
     return std::isnan(value) ? 0.0 : 1.0;
   }
 };
-// The sum of the weights of what is present, which carries a sign where the voxel is missing.
+// The summed weights of the present values; their sign says whether the voxel itself is missing.
 struct Magnitude {
   template <typename Scalar>
   double operator()(Scalar value) const {
@@ -79,7 +78,7 @@ struct Magnitude {
   }
 };
 
-// One slice, smoothed along the first two axes; a thread's workspace.
+// One slice, smoothed along the first two axes; the workspace of a thread.
 class Slice {
  public:
   Slice(Index nx, Index ny, const Kernel& x, const Kernel& y)
@@ -104,7 +103,7 @@ class Slice {
     mirror(rows, ny_, pitch_, y_.radius(), pitch_);
   }
 
-  /// Row j of the result, until the next call.
+  /// Row j of the result; valid until the next call.
   const double* row(Index j) {
     convolve_rows(rows_.data() + (y_.radius() + j) * pitch_, pitch_, y_, pitch_, out_.data());
     return out_.data();
@@ -117,7 +116,7 @@ class Slice {
   Buffer line_, rows_, out_;
 };
 
-// A run of neighbouring values of a plane, through all slices; a thread's workspace.
+// A run of neighbouring values of a plane, through all slices; the workspace of a thread.
 class ColumnRun {
  public:
   ColumnRun(Index nz, const Kernel& z)
@@ -221,7 +220,8 @@ class Smoother {
   }
 
   void smooth_missing() {
-    // G(p), negative where the voxel itself is missing: so that no map of them is needed besides.
+    // G(p), negated where the voxel itself is missing, so that no separate map of the missing
+    // voxels is needed.
     std::vector<Scalar> weights(static_cast<std::size_t>(plane_ * shape_[2]));
     smooth_missing_slices(weights.data());
     smooth_missing_runs(weights.data());
@@ -302,7 +302,7 @@ std::vector<double> gaussian_half_kernel(double sigma, Index length) {
   for (Index k = radius; k >= 0; --k) {
     const Index beyond = k % period;
     const Index distance = std::min(beyond, period - beyond);
-    // k and -k fall on distances +d and -d, and on the same voxel where d is zero.
+    // k and -k fall on distances +d and -d, or on the same voxel if d is zero.
     const double count = distance == 0 && k > 0 ? 2.0 : 1.0;
     half[static_cast<std::size_t>(distance)] += count * weight(k) / total;
   }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Clusters: connected places whose statistic passes a threshold.
 //
-// A place is in a positive cluster when stat > threshold and in a negative one when
-// -stat > threshold, both strictly, compared in double. NaN is in none. With w_i the weight of
-// place i (its area or volume; 1 without weights), a cluster C has
-//   size = sum of w_i over C,   mass = sum of w_i (|stat_i| - threshold) over C,
-// in double (Bullmore et al. 1999, IEEE Transactions on Medical Imaging 18, 32-42); the mass is
-// infinite where a statistic is. Unweighted sizes are counts, and weights of 1 give the same bits.
+// The clusters of a map at a threshold u: a positive cluster is a connected set of places with
+// stat > u, a negative one with -stat > u. Both comparisons are strict and in double. NaN is in no
+// cluster. Let w_i be the weight of place i: its area or volume, or 1 without weights. A cluster C
+// has
+//   size = sum of w_i over C,   mass = sum of w_i (|stat_i| - u) over C,
+// in double (Bullmore et al. 1999, IEEE Transactions on Medical Imaging 18, 32-42). The mass is
+// infinite where a statistic is infinite. Sizes without weights are counts; weights of 1 give the
+// same bits.
 //
-// One pass in order of the places with union-find over provisional labels; O(n) comparisons plus
-// O(neighbours) for each place that passes.
+// One pass visits the places in order and joins them by union-find over provisional labels. It
+// takes O(n) comparisons, and O(neighbours) for each place that passes.
 #pragma once
 
 #include <Eigen/Core>
@@ -21,14 +23,14 @@
 
 namespace groupglm {
 
-/// What a cluster is. The threshold is at least zero.
+/// The rule that says what a cluster is. The threshold is at least zero.
 struct ClusterRule {
   double threshold = 0;
   bool two_sided = true;  // negative clusters too
 };
 
-/// Memory for maps of n places, used again from map to map: 25 bytes a place, and 8
-/// more once weights were used.
+/// Memory for maps of n places, reused from map to map: 25 bytes a place, and 8 more after the
+/// first use of weights.
 class ClusterWorkspace {
  public:
   explicit ClusterWorkspace(Index n_places);
@@ -38,11 +40,11 @@ class ClusterWorkspace {
   friend class ClusterPass;
   using Labels = Eigen::Array<std::int32_t, Eigen::Dynamic, 1>;
 
-  Labels label_;           // (n): of a place; zero before and after a pass
-  Labels passing_;         // (n): the places that pass
-  Labels parent_;          // (n + 1): of a provisional label; labels begin at 1
+  Labels label_;           // (n): label of a place; zero before and after a pass
+  Labels passing_;         // (n): the places that pass the threshold
+  Labels parent_;          // (n + 1): parent of a provisional label; labels begin at 1
   Labels size_;            // (n + 1): number of places
-  Eigen::ArrayXd extent_;  // (n + 1): sum of weights, where there are any
+  Eigen::ArrayXd extent_;  // (n + 1): sum of weights, if there are weights
   Eigen::ArrayXd mass_;    // (n + 1)
   Eigen::Array<bool, Eigen::Dynamic, 1> negative_;  // (n + 1)
 };
@@ -52,21 +54,22 @@ struct ClusterCounts {
   Index n_negative = 0;
 };
 
-/// Labels (n) of the clusters of a map: 0 in none, then 1 to k; the positive ones first, each sign
-/// in order of the first place. Sizes and masses (room for n) get k entries.
+/// Writes the labels (n) of a map's clusters: 0 is in no cluster, then 1 to k. The positive
+/// clusters come first; within each sign they are in order of their first place. The first k
+/// entries of sizes and masses, which have room for n, are written.
 template <typename Scalar>
 ClusterCounts label_clusters(const Scalar* stat, const Neighbours& neighbours,
                              const ClusterRule& rule, std::int32_t* labels, std::int64_t* sizes,
                              double* masses, ClusterWorkspace& workspace);
 
-/// The same, with sizes that are sums of weights.
+/// As above; a size is a sum of weights.
 template <typename Scalar>
 ClusterCounts label_clusters(const Scalar* stat, const Neighbours& neighbours,
                              const PlaceWeights& weights, const ClusterRule& rule,
                              std::int32_t* labels, double* sizes, double* masses,
                              ClusterWorkspace& workspace);
 
-/// Zero when there is no cluster.
+/// The largest size and mass of a map; both are zero if the map has no cluster.
 template <typename Size>
 struct Maxima {
   Size size = 0;
@@ -84,7 +87,7 @@ WeightedMaxima cluster_maxima(const Scalar* stat, const Neighbours& neighbours,
                               const PlaceWeights& weights, const ClusterRule& rule,
                               ClusterWorkspace& workspace);
 
-/// The same for every row of maps, a map a thread; sizes and masses (n_maps).
+/// As above for every row of maps, one map a thread; sizes and masses have n_maps entries.
 template <typename Scalar>
 void cluster_maxima_of_maps(const MapRows<Scalar>& maps, const Neighbours& neighbours,
                             const ClusterRule& rule, std::int64_t* sizes, double* masses,

@@ -9,15 +9,16 @@
 
 namespace groupglm {
 
-/// What `local_maxima` gives for a place that is none.
+/// The value that `local_maxima` writes for a place that is not a local maximum.
 inline constexpr std::int32_t kExceeded = -1;
 
-/// n_equal[i] = how many neighbours of place i have its label and its value, or kExceeded if a
-/// neighbour of its label has a larger one, or its own is NaN.
+/// n_equal[i] = the number of neighbours of place i that have its label and its value. It is
+/// kExceeded if a neighbour with the same label has a larger value, or if the value of place i is
+/// NaN.
 ///
-/// values, labels, n_equal: one for each place of the neighbours. A maximum all of whose neighbours
-/// are equal to it lies inside a plateau.
-/// O(places + pairs of neighbours) time; the same for any number of threads.
+/// values, labels and n_equal have one entry for each place of the neighbours. A maximum whose
+/// neighbours all equal it lies inside a plateau. Time O(places + pairs of neighbours); the result
+/// is the same for any number of threads.
 template <typename Scalar>
 void local_maxima(const Scalar* values, const std::int32_t* labels, const Neighbours& neighbours,
                   std::int32_t* n_equal, int n_threads);

@@ -5,8 +5,8 @@
 
 namespace groupglm {
 
-/// Maps as rows, of which a part of the places may be seen alone: map i begins at data + i * stride
-/// and has as many values as the neighbours that go with it have places.
+/// Maps as rows of a matrix, whose rows may be longer than a map: map i begins at data + i * stride
+/// and has one value for each place of the neighbours that it is used with.
 template <typename Scalar>
 struct MapRows {
   const Scalar* data = nullptr;

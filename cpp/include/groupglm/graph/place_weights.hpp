@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What each place of a row counts for in the extent of a cluster: its area (mm2) or volume (mm3).
+// The weight of each place in the size of a cluster: its area (mm2) or volume (mm3).
 #pragma once
 
 #include <Eigen/Core>
@@ -7,11 +7,11 @@
 
 namespace groupglm {
 
-/// A checked view of weights (n), which must outlive it.
+/// A checked view of weights (n); the weights must outlive the view.
 class PlaceWeights {
  public:
-  /// std::invalid_argument unless there are n_places weights, all finite and above zero, with a
-  /// finite sum.
+  /// Throws std::invalid_argument unless there are n_places weights, all finite and above zero, and
+  /// their sum is finite.
   PlaceWeights(const double* weights, Eigen::Index n_weights, Eigen::Index n_places);
 
   double operator[](Eigen::Index place) const { return weights_[place]; }
@@ -19,8 +19,8 @@ class PlaceWeights {
   /// The sum of all weights.
   double total() const { return total_; }
 
-  /// std::invalid_argument if the power of a weight is zero in double: such an extent would hide a
-  /// place, or turn an infinite statistic into NaN.
+  /// Throws std::invalid_argument if weight^power is zero in double for some weight: that place
+  /// would not count, or an infinite statistic there would become NaN.
   void check_power(double power) const;
 
  private:

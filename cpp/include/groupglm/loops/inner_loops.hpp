@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The inner loops of fits, permutations and smoothing as function pointers, so that those compiled
-// for a wider instruction set can take the place of a module's own.
+// The inner loops of fits, permutations and smoothing as function pointers, so that loops compiled
+// for a wider instruction set can replace the module's own.
 #pragma once
 
 #include <Eigen/Core>
@@ -9,15 +9,15 @@
 
 namespace groupglm {
 
-/// Plain data: it crosses from one extension module to another. What each does is said where it is
-/// declared, in projection.hpp and convolution.hpp.
+/// Plain data, because it crosses from one extension module to another. projection.hpp and
+/// convolution.hpp say what each function does.
 struct InnerLoops {
   template <typename Scalar>
   using Project = void(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
                        const PanelSource<Scalar>& source, const double* shift, const Ahead& ahead,
                        double* y, double* w, double* total);
 
-  const char* level;  // of the instruction set
+  const char* level;  // name of the instruction set
   Project<float>* project_float;
   Project<double>* project_double;
   void (*residual)(const double* q, Eigen::Index n_rows, Eigen::Index n_columns, const double* y,
@@ -40,16 +40,16 @@ struct InnerLoops {
   }
 };
 
-/// What a Python capsule with a pointer to InnerLoops is called.
+/// The name of a Python capsule that holds a pointer to InnerLoops.
 inline constexpr char kLoopsCapsule[] = "groupglm.inner_loops";
 
-/// The loops that were compiled together with this function.
+/// The loops compiled in the module of this function.
 InnerLoops own_inner_loops();
 
-/// The loops in use: the own ones, unless others were given.
+/// The loops in use: the module's own, unless `use_inner_loops` has replaced them.
 const InnerLoops& inner_loops();
 
-/// Uses other loops from now on; to be called before any thread runs them.
+/// Uses other loops from now on. Call it before any thread runs a loop.
 void use_inner_loops(const InnerLoops& loops);
 
 }  // namespace groupglm

@@ -2,10 +2,12 @@
 // Effect and variance of a contrast at every voxel of an OLS fit, and its statistics by the step in
 // statistics.hpp.
 //
-// With beta = G w (see models/design.hpp), a contrast row c has effect g'w and variance sigma^2
-// |g|^2, g = G'c; sigma^2 = RSS / (n - rank). For rows C (k, p), F = |U'w|^2 / (rank(C) sigma^2),
-// where U is an orthonormal basis of the span of the rows' g: that is the usual (C beta)' [C
-// (X'X)^- C']^-1 (C beta) / rank(C) / sigma^2 without an inverse. Source: Searle, Linear Models
+// With beta = G w (see models/design.hpp), a contrast row c has
+//   effect = g'w,   variance = sigma^2 |g|^2,   g = G'c,   sigma^2 = RSS / (n - rank).
+// Contrast rows C (k, p) have
+//   F = |U'w|^2 / (rank(C) sigma^2),
+// where U is an orthonormal basis of the span of the rows' g. This is the usual (C beta)'
+// [C (X'X)^- C']^-1 (C beta) / rank(C) / sigma^2 without an inverse. Source: Searle, Linear Models
 // (1971), chapters 3 and 5.
 #pragma once
 
@@ -14,7 +16,7 @@
 
 namespace groupglm {
 
-/// Where the numbers go; every array has n_voxels entries, effect k rows of them.
+/// The outputs. effect has the shape (k, n_voxels); the others have n_voxels entries.
 struct ContrastOutputs {
   double* effect;
   double* variance;  // of the effect for t; the residual variance for F
@@ -25,12 +27,12 @@ struct ContrastOutputs {
 
 struct ContrastInfo {
   Index rank = 0;          // numerator degrees of freedom of an F
-  double df_residual = 0;  // of the voxels that have every row
+  double df_residual = 0;  // at voxels that have every row
 };
 
-/// Fills the outputs. contrast (k, p); k = 1 for t. A voxel whose rows cannot estimate the
-/// contrast, or leave no residual degree of freedom, gets NaN. Cost: k q + 2 q flops and one
-/// p-value a voxel.
+/// Fills the outputs. contrast (k, p); k = 1 for t. A voxel gets NaN if its rows cannot estimate
+/// the contrast or leave no residual degree of freedom. Cost a voxel: one p-value, about
+/// (k + 1 + q - rank(X)) q multiply-adds, and rank(C) q more for F.
 ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
                                  const MatrixXd& contrast, StatType type,
                                  const ContrastOutputs& out, int n_threads);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What follows from a state: coefficients, sums of squares, degrees of freedom; and, with the data
-// at hand again, predictions and residuals.
+// Results of an OLS state: coefficients, sums of squares, degrees of freedom; and predictions and
+// residuals, which read the data again.
 #pragma once
 
 #include <functional>
@@ -21,10 +21,11 @@ void coefficients(const OlsState& state, const Design& design, RowMatrixOut beta
 void residual_sum_of_squares(const OlsState& state, const Design& design, const Array& rss,
                              int n_threads);
 
-/// Its root (n_voxels), also where double does not hold the square.
+/// The root of the residual sum of squares (n_voxels), also where double does not hold the square.
 void residual_norm(const OlsState& state, const Design& design, Array out, int n_threads);
 
-/// The sum of squares in each voxel's own scale, that of the state's w and rss.
+/// The residual sum of squares of y 2^-exponent (n_voxels): in each voxel's own scale, as the
+/// state's w and rss.
 void scaled_rss(const OlsState& state, const Design& design, Array rss, int n_threads);
 
 /// 1 - RSS/TSS (n_voxels), TSS about the mean when the constant is in the span of X, else about
@@ -34,7 +35,7 @@ void r_square(const OlsState& state, const Design& design, Array out, int n_thre
 /// Mean over the rows present (n_voxels); NaN where there is none.
 void mean(const OlsState& state, const Design& design, Array out, int n_threads);
 
-/// Number of rows present and rank of the design in them, a voxel (n_voxels).
+/// The number of rows present and the rank of the design in them (n_voxels each).
 void degrees_of_freedom(const OlsState& state, const Design& design, IntArray n_observations,
                         IntArray rank, int n_threads);
 
@@ -43,14 +44,15 @@ template <typename Scalar>
 void predict(const Eigen::Ref<const RowMatrix>& x, const Eigen::Ref<const RowMatrix>& beta,
              Scalar* out, int n_threads);
 
-/// y - X beta (n_rows, n_voxels), C-ordered; NaN where y is.
+/// y - X beta (n_rows, n_voxels), C-ordered; NaN where y is NaN.
 template <typename Scalar>
 void residuals(const Eigen::Ref<const RowMatrix>& x, const Eigen::Ref<const RowMatrix>& beta,
                const DataView<Scalar>& y, Scalar* out, int n_threads);
 
-/// Runs over all voxels: complete(first, count) for runs of voxels that have every row,
-/// own(voxel, factor R, its Factor, rows) for each of the others. Voxels in a row that miss the
-/// same rows share one factorisation.
+/// Callbacks of `visit_voxels`. complete(first, count) is called for every run of voxels, as if
+/// each had every row. own(voxel, factor R, its Factor, n_rows) follows for each voxel that misses
+/// a row and overwrites its result. Neighbouring voxels that miss the same rows share one
+/// factorisation.
 struct VoxelVisitor {
   std::function<void(Index first, Index count)> complete;
   std::function<void(Index voxel, const MatrixXd& r, const Factor& factor, Index n_rows)> own;

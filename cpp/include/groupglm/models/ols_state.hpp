@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The mergeable state of an ordinary least-squares fit at many voxels.
 //
-// Rows (images) are taken up block by block through orthogonal transformations: with S_old = Q R
-// and w = Q'y, a further block (S_new, y_new) gives
+// Rows (images) come in blocks, and orthogonal transformations add each block to the state. With
+// S_old = Q R and w = Q'y, a further block (S_new, y_new) gives
 //
-//     [R; S_new] = Q2 R2,   w2 = Q2' [w; y_new],   rss2 = rss + ||[w; y_new] - Q2 w2||^2,
+//     [R; S_new] = Q2 R2,   w2 = Q2' [w; y_new],   rss2 = rss + ||[w; y_new] - Q2 w2||^2.
 //
-// a sequential QR (Golub & Van Loan, Matrix Computations, 4th ed., 6.5.3; the tree form is TSQR,
-// Demmel et al. 2012, SIAM J. Sci. Comput. 34:A206). Sums of squares are only ever added, so
-// nothing cancels however the rows are batched. Memory: (q + 1) doubles a voxel, whatever the
-// number of rows.
+// This is a sequential QR (Golub & Van Loan, Matrix Computations, 4th ed., 6.5.3; its tree form is
+// TSQR, Demmel et al. 2012, SIAM J. Sci. Comput. 34:A206). Sums of squares are only ever added, so
+// nothing cancels, whatever the blocks. Memory: (q + 1) doubles a voxel, and q (q + 1) / 2 more for
+// a voxel that misses a row. It does not grow with the number of rows.
 //
-// Missing values (NaN) are left out voxel by voxel: such a voxel gets a triangular factor of its
-// own, updated row by row by Givens rotations. Voxels without missing values share one factor.
+// Missing values (NaN) are left out voxel by voxel. A voxel that misses a row gets a triangular
+// factor of its own, which Givens rotations update row by row. Voxels without missing values share
+// one factor.
 //
-// A voxel whose values are so small or large that their squares would leave double's range is held
-// as that of the values times 2^-exponent, which is exact.
+// If the squares of a voxel's values would leave the range of double, the state holds the voxel's
+// values times 2^-exponent instead, which is exact.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@
 
 namespace groupglm {
 
-/// A block of data, rows x voxels, with any strides (counted in elements, negative ones too).
+/// A block of data, rows x voxels, with any strides, counted in elements; a stride may be negative.
 template <typename Scalar>
 struct DataView {
   const Scalar* data = nullptr;
@@ -41,7 +42,8 @@ struct DataView {
   }
 };
 
-/// An infinite value was found: the first such row of the block, and how many values it has.
+/// Thrown for an infinite value. row: the first row of the block that has one; count: how many it
+/// has.
 class InfiniteValue : public std::domain_error {
  public:
   InfiniteValue(Index row_found, Index count_found)
@@ -59,7 +61,7 @@ struct MissingVoxels {
   std::vector<std::int32_t> n_rows;              // (slots)
 };
 
-/// The numbers of a state, as they are stored and put together again.
+/// The numbers of a state, in the form in which they are stored.
 struct OlsParts {
   Index n_rows = 0;
   MatrixXd r;    // (q, q) upper triangular: the factor of voxels without missing values
@@ -80,13 +82,13 @@ struct OlsParts {
     return has_scales() ? exponent[static_cast<std::size_t>(voxel)] : 0;
   }
   Index n_observations(Index voxel) const;
-  /// The factor R (q, q) that holds at a voxel.
+  /// The triangular factor R (q, q) of a voxel.
   MatrixXd factor_at(Index voxel) const;
-  /// Whether the sizes match, every slot is one voxel's, and every count and exponent is possible.
+  /// Whether the sizes match, no two voxels share a slot, and every count and exponent is possible.
   bool is_consistent() const;
 };
 
-/// The numbers of a state that always fit together.
+/// A state whose numbers always fit together.
 class OlsState {
  public:
   OlsState() = default;
@@ -94,17 +96,17 @@ class OlsState {
   /// Throws std::invalid_argument unless the parts are consistent.
   explicit OlsState(OlsParts parts);
 
-  /// Takes up rows (m, q) of the working design and their data (m, n_voxels).
+  /// Adds rows (m, q) of the working design and their data (m, n_voxels).
   ///
-  /// intercept (q) holds a with S a = 1. The state is unusable after InfiniteValue was thrown.
+  /// intercept (q) holds a with S a = 1. The state is unusable after an InfiniteValue.
   template <typename Scalar>
   void update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
               const DataView<Scalar>& y, int n_threads);
 
-  /// Takes up all rows of another state of the same design and voxels.
+  /// Adds all rows of another state of the same design and voxels.
   void merge(const OlsState& other, int n_threads);
 
-  /// The state of some of the voxels, in the order given.
+  /// The state of some voxels, in the given order.
   OlsState select(const std::vector<Index>& voxels) const;
 
   const OlsParts& parts() const { return parts_; }

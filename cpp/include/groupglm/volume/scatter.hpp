@@ -9,25 +9,26 @@ namespace groupglm {
 
 /// Writes a row into a volume: volume[places[i]] = row[i], zero elsewhere.
 ///
-/// `places` increases from at least 0 to below n_volume. Every element of the volume is written
-/// once: 4 bytes a voxel of the grid, and at most 16 read a voxel of the mask.
+/// `places` increases, from at least 0 to below n_volume. Every element of the volume is written
+/// once: 4 bytes a voxel of the grid, and at most 16 bytes are read a voxel of the mask.
 ///
-/// Returns whether float holds all finite values, to its precision: false where one overflows, or
-/// is so near to zero that digits are lost.
+/// Returns whether float holds all finite values to its precision. It does not if a value
+/// overflows, or is so near to zero that digits are lost.
 template <typename Scalar>
 bool scatter(const Scalar* row, const std::int64_t* places, Eigen::Index n_places, float* volume,
              Eigen::Index n_volume);
 
-/// Reads a row out of a volume: the values of runs (n_runs, 2), first place and length of each, one
-/// after the other.
+/// Reads a row out of a volume, run after run. runs (n_runs, 2): the first place and the length of
+/// each run.
 ///
-/// A mask is made of runs. Its places would be twice as many bytes as the values themselves, and no
-/// longer in the cache when the next image comes; its runs are a twentieth of that.
+/// A mask is made of runs. A list of its places would have twice as many bytes as the values
+/// themselves, and would have left the cache when the next image comes. Its runs need a twentieth
+/// of that.
 template <typename Scalar>
 void gather(const Scalar* volume, const std::int64_t* runs, Eigen::Index n_runs, Scalar* row);
 
-/// Reads a row as `gather` does, of runs that increase and do not overlap, and returns whether the
-/// volume (n_volume) is +0 everywhere else: then the row holds all that is to be known of it.
+/// Reads a row as `gather` does; the runs must increase and not overlap. Returns whether the volume
+/// (n_volume) is +0 everywhere else: the row then tells the whole volume.
 template <typename Scalar>
 bool gather_rest_is_zero(const Scalar* volume, Eigen::Index n_volume, const std::int64_t* runs,
                          Eigen::Index n_runs, Scalar* row);
