@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from groupglm.messages import Text, argument
+from groupglm.messages import Text, again, argument
 
 __all__ = [
     "ArgumentError",
@@ -48,7 +48,7 @@ class ArgumentError(ValueError):
     Examples
     --------
     >>> print(ArgumentError("n_perm", "-1", "a whole number", "give 10000"))
-    n_perm is -1; it must be a whole number; give 10000
+    n_perm is -1; 'n_perm' must be a whole number; give 10000
 
     With ``verb=""``, what was found is a sentence of its own:
 
@@ -60,7 +60,9 @@ class ArgumentError(ValueError):
         self, name: str, found: str, wanted: str = "", remedy: str = "", *, verb: str = "is"
     ) -> None:
         message = argument(name) + f" {verb} " + found if verb else Text.of() + found
-        message += ("; it must be " + wanted) if wanted else ""
+        # nilearn's messages begin with the name in quotes, so that is what users look for.
+        subject = again(name) if verb == "is" else "it"
+        message += ("; " + subject + " must be " + wanted) if wanted else ""
         message += ("; " + remedy) if remedy else ""
         super().__init__(_safe(message))
         self.argument, self.found, self.wanted, self.remedy = name, found, wanted, remedy

@@ -16,6 +16,7 @@ __all__ = [
     "Naming",
     "Text",
     "Wording",
+    "again",
     "argument",
     "arguments",
     "either",
@@ -23,19 +24,23 @@ __all__ = [
 ]
 
 _NAME_ALONE: Any = object()
+_AGAIN = "again"
 
 
 class Arguments(NamedTuple):
     """Arguments that a message names together, usually one.
 
     Each is a name and its value as Python writes it, or None if only the name is meant.
-    `kind` sorts names that no signature lists, such as the entities of a file's name.
+    `kind` sorts names that no signature lists, such as the entities of a file's name; a name that
+    was said before is of the kind "again".
     """
 
     given: tuple[tuple[str, str | None], ...]
     kind: str = ""
 
     def __str__(self) -> str:
+        if self.kind == _AGAIN:
+            return f"'{self.given[0][0]}'"
         return " and ".join(
             name if value is None else f"{name}={value}" for name, value in self.given
         )
@@ -99,7 +104,7 @@ class Text(str):
         words = []
         for piece in self.pieces:
             if isinstance(piece, Arguments):
-                words.append(naming(piece))
+                words.append("it" if piece.kind == _AGAIN else naming(piece))
             else:
                 words.append(piece.in_shell if isinstance(piece, _Either) else piece)
         return "".join(words)
@@ -132,6 +137,11 @@ def argument(name: str, value: Any = _NAME_ALONE, *, shown: str | None = None) -
 def arguments(kind: str = "", /, **shown: str | None) -> Text:
     """Name arguments that mean something together, with their values as Python writes them."""
     return Text.of(Arguments(tuple(shown.items()), kind))
+
+
+def again(name: str) -> Text:
+    """Name an argument that was named before: in quotes in Python, "it" in the shell."""
+    return Text.of(Arguments(((name, None),), _AGAIN))
 
 
 def text_of(error: BaseException) -> str:

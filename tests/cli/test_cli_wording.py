@@ -90,10 +90,11 @@ def test_the_gate_of_arguments_keeps_its_parts(value: object) -> None:
     error = caught.value
     assert isinstance(error, ArgumentError)
     assert (error.argument, error.found) == ("zero_is_missing", repr(value))
-    assert error.wanted == "True or False"
+    assert error.wanted == "of type bool, True or False"
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own; as from a worker
     assert type(again) is type(error)
-    assert as_options(again, "fit") == as_options(error, "fit") == str(error)
+    in_shell = str(error).replace("; 'zero_is_missing' must be", "; it must be")
+    assert as_options(again, "fit") == as_options(error, "fit") == in_shell
 
 
 def test_threshold_and_clusters(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_intersect_and_raise(data: Any, design: pd.DataFrame) -> None:
     lacking = int((~everywhere).sum())
     with pytest.raises(ValueError, match=f"missing='raise', and {lacking} of {data[0].size} vox"):
         fitted(data, design, missing="raise")
-    with pytest.raises(ValueError, match="missing is 'drop'; it must be one of 'omit', 'zero'"):
+    with pytest.raises(ValueError, match="'drop'; 'missing' must be one of 'omit', 'zero'"):
         fitted(data, design, missing="drop")
     complete = np.where(np.isnan(data), np.float32(1), data)
     fitted(complete, design, missing="raise")

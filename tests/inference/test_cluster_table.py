@@ -263,7 +263,11 @@ def test_a_tail_without_a_cluster_is_told_and_its_map_is_empty() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"stat_threshold": "3"}, TypeError, "stat_threshold is .3.; it must be a number"),
+        (
+            {"stat_threshold": "3"},
+            TypeError,
+            "'stat_threshold' must be of type int",
+        ),
         ({"stat_threshold": np.nan}, ValueError, "finite"),
         ({"stat_threshold": -3.0, "two_sided": True}, ValueError, "give stat_threshold=3"),
         ({"stat_threshold": 3.0, "cluster_threshold": -2}, ValueError, "number of voxels"),

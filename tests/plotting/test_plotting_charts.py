@@ -306,7 +306,7 @@ def test_cuts_pass_through_the_highest_peak() -> None:
 @pytest.mark.parametrize(
     ("mode", "cuts", "message"),
     [
-        ("w", None, "display_mode is 'w'; it must be one of ortho"),
+        ("w", None, "display_mode is 'w'; 'display_mode' must be one of ortho"),
         ("lr", None, "views of a hemisphere need a glass brain"),
         ("ortho", [1, 2], "cut_coords has 2 numbers; display_mode='ortho' needs 3: x, y, z in mm"),
         ("xz", {"x": 3}, "cut_coords has no place for z"),
@@ -325,16 +325,19 @@ def test_places_to_cut_that_make_no_sense_are_refused(mode: str, cuts: Any, mess
 
 def test_places_to_cut_of_another_type_are_refused() -> None:
     image = nib.Nifti1Image(np.ones((4, 4, 4)), np.eye(4))  # type: ignore[no-untyped-call]
-    with pytest.raises(TypeError, match=r"cut_coords is 3\.5; it must be None, a number of cuts"):
+    with pytest.raises(TypeError, match=r"3\.5; 'cut_coords' must be None, a number of cuts"):
         plot_stat_map(image, bg_img=None, display_mode="z", cut_coords=3.5)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"threshold": -1.0}, "threshold is -1.0; it must be a size"),
-        ({"threshold": np.nan}, "threshold is nan; it must be a finite number"),
-        ({"threshold": 3.0, "vmax": 2.0}, "vmax is 2.0; it must be finite and above the threshold"),
+        ({"threshold": -1.0}, "threshold is -1.0; 'threshold' must be a size"),
+        ({"threshold": np.nan}, "threshold is nan; 'threshold' must be a finite number"),
+        (
+            {"threshold": 3.0, "vmax": 2.0},
+            "2.0; 'vmax' must be finite and above the threshold",
+        ),
     ],
 )
 def test_scales_that_make_no_sense_are_refused(options: dict[str, float], message: str) -> None:
@@ -371,7 +374,7 @@ def test_huge_voxels_take_no_more_memory_than_small_ones() -> None:
 def test_values_that_are_none_are_refused(values: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         plot_peak(values, pd.DataFrame({"a": np.ones(3)}))
-    with pytest.raises(ValueError, match="level is 95; it must be between 0 and 1"):
+    with pytest.raises(ValueError, match="level is 95; 'level' must be between 0 and 1"):
         plot_peak([1.0, 2, 3], pd.DataFrame({"a": np.ones(3)}), level=95)
 
 

@@ -325,7 +325,7 @@ def test_the_frame_has_the_size_asked_for(model: SecondLevelModel) -> None:
     report.width, report.height = 700, 300
     frame = Page(report._repr_html_()).named("iframe")[0]
     assert (frame["width"], frame["height"]) == ("700", "300")
-    with pytest.raises(ValueError, match="width is -1; it must be a whole number, at least 1"):
+    with pytest.raises(ValueError, match="width is -1; 'width' must be a whole number, at least 1"):
         report.width = -1
     assert len(repr(report)) < 100
 

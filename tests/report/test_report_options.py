@@ -74,21 +74,36 @@ def test_expressions_of_weights() -> None:
         ({"contrasts": {}}, "contrasts is an empty mapping"),
         ({"alpha": 3.0}, "alpha is 3.0; it is a probability"),
         ({"alpha": 0}, "alpha is 0.0; it is a probability"),
-        ({"alpha": "0.05"}, "alpha is '0.05'; it must be a finite number"),
+        ({"alpha": "0.05"}, "alpha is '0.05'; 'alpha' must be of type int or float"),
         ({"threshold": -3.0, "height_control": None}, "threshold is -3.0; it is a z score"),
-        ({"threshold": np.nan, "height_control": None}, "threshold is nan; it must be a finite"),
-        ({"height_control": "FDR"}, "height_control is 'FDR'; it must be one of 'fpr', 'fdr'"),
+        (
+            {"threshold": np.nan, "height_control": None},
+            "nan; 'threshold' must be a finite",
+        ),
+        (
+            {"height_control": "FDR"},
+            "'FDR'; 'height_control' must be one of 'fpr', 'fdr'",
+        ),
         (
             {"cluster_threshold": -1},
-            "cluster_threshold is -1; it must be a whole number, at",
+            "cluster_threshold is -1; 'cluster_threshold' must be a whole number, at",
         ),
-        ({"cluster_threshold": 2.5}, "cluster_threshold is 2.5; it must be a whole number"),
-        ({"min_distance": -1}, "min_distance is -1.0; it must be a distance in mm"),
-        ({"plot_type": "surface"}, "plot_type is 'surface'; it must be one of 'slice' or 'glass'"),
+        (
+            {"cluster_threshold": 2.5},
+            "2.5; 'cluster_threshold' must be of type int",
+        ),
+        ({"min_distance": -1}, "min_distance is -1.0; 'min_distance' must be a distance in mm"),
+        (
+            {"plot_type": "surface"},
+            "'surface'; 'plot_type' must be one of 'slice' or 'glass'",
+        ),
         ({"display_mode": "lr"}, "views of a hemisphere need a glass brain"),
         ({"display_mode": "q", "plot_type": "glass"}, "display_mode is 'q'"),
-        ({"report_dims": (800,)}, "report_dims is .800,.; it must be"),
-        ({"report_dims": (800, 0)}, r"report_dims\[1\] is 0; it must be a whole number"),
+        ({"report_dims": (800,)}, "report_dims is .800,.; 'report_dims' must be"),
+        (
+            {"report_dims": (800, 0)},
+            r"is 0; 'report_dims\[1\]' must be a whole number",
+        ),
         ({"cut_coords": [1, 2], "display_mode": "ortho"}, "cut_coords has 2 numbers"),
         ({"bg_img": "/no/such.nii"}, "/no/such.nii: file not found"),
     ],
@@ -103,8 +118,8 @@ def test_nonsense_is_refused(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"title": 3}, "title is a int; it must be a str or None"),
-        ({"two_sided": "yes"}, "two_sided is 'yes'; it must be True or False"),
+        ({"title": 3}, "title is a int; 'title' must be of type str or None"),
+        ({"two_sided": "yes"}, "two_sided is 'yes'; 'two_sided' must be of type bool"),
     ],
 )
 def test_options_of_another_type_are_refused(

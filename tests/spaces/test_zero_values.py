@@ -261,7 +261,7 @@ def test_missing_zero_contradicts(data: Any) -> None:
         non_parametric_inference(
             [], design_matrix=DESIGN, zero_is_missing=True, missing="zero", n_perm=9
         )
-    with pytest.raises(TypeError, match="zero_is_missing is 'yes'; it must be True or False"):
+    with pytest.raises(TypeError, match="'yes'; 'zero_is_missing' must be of type bool"):
         fitted(data, zero_is_missing="yes")
 
 

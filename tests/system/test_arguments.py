@@ -287,7 +287,8 @@ def test_an_error_carries_the_argument_that_it_is_about(called: str, name: str, 
         again = pickle.loads(pickle.dumps(error))  # noqa: S301 (made one line above)
         assert (str(again), type(again), again.argument) == (str(error), type(error), name)
         named = as_options(error, "fit")
-        assert named == str(error).replace(name, as_options(argument(name), "fit"), 1)
+        in_shell = str(error).replace(f"; '{name}' must be", "; it must be")
+        assert named == in_shell.replace(name, as_options(argument(name), "fit"), 1)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -370,11 +371,11 @@ def test_the_gate_itself() -> None:
     assert check_truth("x", np.True_) is True
     assert (check_verbose(True), check_verbose(np.int8(2))) == (1, 2)
     assert whole_number("x", np.uint8(3), least=3) == 3
-    with pytest.raises(ValueError, match="x is 2; it must be a whole number, at least 3"):
+    with pytest.raises(ValueError, match="x is 2; 'x' must be a whole number, at least 3"):
         whole_number("x", 2, least=3)
     assert real_number("x", np.float32(0.5)) == 0.5
     assert check_choice("x", np.int64(6), (6, 18)) == 6
-    with pytest.raises(ValueError, match=r"x is 1; it must be one of True, False or None"):
+    with pytest.raises(ValueError, match=r"x is 1; 'x' must be one of True, False or None"):
         check_choice("x", 1, (True, False, None))
     with pytest.raises(ValueError, match=r"'zero' or True$"):
         check_choice("x", 1, ("zero", True))

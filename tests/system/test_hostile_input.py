@@ -129,7 +129,7 @@ def test_a_singular_affine_is_refused_by_name() -> None:
     ("n_jobs", "error", "message"),
     [
         (0, ValueError, "n_jobs is 0; give the number of threads, or -1"),
-        (1.5, TypeError, "n_jobs is 1.5; it must be a whole number"),
+        (1.5, TypeError, "n_jobs is 1.5; 'n_jobs' must be of type int"),
         ("a", TypeError, "n_jobs is 'a'"),
         (True, TypeError, "n_jobs is True"),
     ],

@@ -33,14 +33,14 @@ T = TypeVar("T")
 def check_truth(name: str, value: object) -> bool:
     """Return a truth value."""
     if not isinstance(value, bool | np.bool_):
-        raise ArgumentTypeError(name, shown(value), "True or False")
+        raise ArgumentTypeError(name, shown(value), "of type bool, True or False")
     return bool(value)
 
 
 def whole_number(name: str, value: object, *, least: int | None = None) -> int:
     """Return a whole number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
-        raise ArgumentTypeError(name, shown(value), "a whole number")
+        raise ArgumentTypeError(name, shown(value), "of type int, a whole number")
     number = int(value)
     if least is not None and number < least:
         raise ArgumentError(name, shown(number), f"a whole number, at least {least}")
@@ -57,7 +57,7 @@ def check_verbose(verbose: object) -> int:
 def real_number(name: str, value: object, *, infinite: bool = False) -> float:
     """Return a real number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        wanted = f"a {'' if infinite else 'finite '}number"
+        wanted = f"of type int or float, a {'' if infinite else 'finite '}number"
         raise ArgumentTypeError(name, shown(value), wanted)
     try:
         number = float(value)
@@ -84,7 +84,7 @@ def check_text(name: str, value: object, *, optional: bool = True) -> None:
     """Refuse what is neither text nor, if it is optional, None."""
     if isinstance(value, str) or (value is None and optional):
         return
-    wanted = f"a str{' or None' if optional else ''}"
+    wanted = f"of type str{' or None' if optional else ''}"
     raise ArgumentTypeError(name, f"a {type(value).__name__}", wanted)
 
 
