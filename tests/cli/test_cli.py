@@ -293,6 +293,31 @@ def test_the_command_line_starts_without_the_heavy_modules() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_commands_run_without_the_modules_that_only_python_needs(
+    demo: tuple[Path, str], tmp_path: Path
+) -> None:
+    """scikit-learn and scipy.stats take longer to import than a small group to be fitted."""
+    output, _ = demo
+    images = sorted(str(path) for path in (output / "images").iterdir())
+    study = [*images, "--participants", str(output / "participants.tsv"), "--formula", "~ group"]
+    study += ["--contrast", "Intercept", "--output"]
+    z = str(tmp_path / "fit" / "contrast-intercept_stat-z_statmap.nii.gz")
+    commands = [
+        ["fit", *study, str(tmp_path / "fit"), "--permute", "20", "--save-model"],
+        ["permute", *study, str(tmp_path / "permute"), "--n-perm", "30", "--cluster-p", "0.01"],
+        ["threshold", z, "--correct", "fdr:0.05", "--output", str(tmp_path / "above.nii.gz")],
+        ["clusters", z, "--threshold", "2", "--output", str(tmp_path / "clusters.tsv")],
+    ]
+    code = (
+        "import sys, warnings; from groupglm.cli import main; warnings.simplefilter('ignore')\n"
+        f"for command in {commands}: main(command, standalone_mode=False)\n"
+        "heavy = ('sklearn', 'scipy.stats', 'scipy.optimize', 'matplotlib', 'jinja2')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    done = _python(code)
+    assert done.stdout.splitlines()[-1:] == ["[]"], done.stdout + done.stderr
+
+
 def test_no_threads_are_refused_before_anything_is_simulated(tmp_path: Path) -> None:
     output = tmp_path / "demo"
     result = CliRunner().invoke(main, ["demo", "--output", str(output), "--n-jobs", "0"])

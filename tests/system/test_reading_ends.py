@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel
-from groupglm.estimator.second_level import fitted_group
+from groupglm.estimator.group_model import fitted_group
 from groupglm.group.fitted_group import FittedGroup
 from groupglm.inference.permutation.group_test import ImageData
 from groupglm.report import data_quality

@@ -6,17 +6,12 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self, cast
 
-import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
-
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.errors import renamed
-from groupglm.estimator.description import describe
+from groupglm.estimator.model_fits import check_fitted
 from groupglm.estimator.reporting import make_report
 from groupglm.estimator.saving import load_model, save_model
 from groupglm.group.fitted_group import FittedMasker, statistic_of
-from groupglm.inputs import maps_of_one_kind
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.paths import given_path, refuse_inputs
 
@@ -25,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-    from sklearn.utils import Tags
+    import joblib
+    import pandas as pd
 
     from groupglm.estimator.model_fits import ModelFits
     from groupglm.group.fitted_group import FittedGroup, Missing, PartialZeros
@@ -41,16 +35,20 @@ __all__ = ["FittedModel"]
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A model after it has been fitted or loaded.
+class FittedModel:
+    """A model after it has been fitted or loaded; it knows nothing of scikit-learn.
 
     `residuals`, `predicted` and `r_square` are methods in nilearn's documentation up to 0.13 and
     attributes with a trailing underscore from 0.14 on: both are here.
     """
 
+    mask_img: Any
+    n_jobs: int | None
     minimize_memory: bool
     missing: Missing
     second_level_input_: Any
+    confounds_: Any
+    memory_: joblib.Memory
     _fits: ModelFits
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -65,27 +63,15 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             other._fits = copy(self._fits)
         return other
 
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        """Show the parameters that are not the default and, once fitted, the fit in numbers."""
-        return describe(self, self._fits if hasattr(self, "_fits") else None, N_CHAR_MAX)
-
-    def __sklearn_tags__(self) -> Tags:
-        """Tell scikit-learn that the input is images, which may hold NaN, and not an array."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.allow_nan = self.missing != "raise"
-        tags.no_validation = True
-        return tags
-
     @property
     def _group(self) -> FittedGroup:
-        check_is_fitted(self)
+        check_fitted(self)
         return self._fits.current
 
     @property
     def design_matrix_(self) -> pd.DataFrame:
         """The design matrix, one row an image."""
-        check_is_fitted(self)
+        check_fitted(self)
         return self._fits.design
 
     def compute_contrast(
@@ -126,7 +112,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If the contrast is none of the above, or cannot be estimated.
         """
-        check_is_fitted(self)
+        check_fitted(self)
         check_choice("output_type", output_type, (*OUTPUT_TYPES, "all"))
         check_choice("second_level_stat_type", second_level_stat_type, (None, "t", "F"))
         group = self._fits.of(first_level_contrast)
@@ -149,48 +135,6 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             getattr(result, kind), descrip, statistic=statistic_of(result, kind)
         )
         return image
-
-    def transform(self, X: Any) -> Any:
-        """Read images inside the mask of the fit.
-
-        Parameters
-        ----------
-        X : list or pandas.Series of images, one image, or a table of one kind of maps
-            On the grid of the fit.
-
-        Returns
-        -------
-        array, shape (n_images, n_voxels)
-            float32, or float64 if the values need it to be exact. NaN where an image has no value.
-            ``set_output`` makes it a data frame with a column ``voxel_i_j_k`` for each voxel.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        groupglm.errors.ImageError
-            If an image cannot be read.
-        """
-        check_is_fitted(self)
-        if isinstance(X, pd.DataFrame):
-            X = maps_of_one_kind(X)
-        return self.masker_.transform(X)
-
-    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
-        """Name the columns of `transform`: ``voxel_i_j_k`` by the voxel's place in the grid.
-
-        Parameters
-        ----------
-        input_features : None
-            Ignored; scikit-learn's convention.
-
-        Returns
-        -------
-        array of str, shape (n_voxels,)
-            In file order.
-        """
-        del input_features
-        return self._group.space.value_names()
 
     @property
     def masker_(self) -> FittedMasker:
@@ -461,7 +405,7 @@ class FittedModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         OSError
             If the file cannot be written.
         """
-        check_is_fitted(self)
+        check_fitted(self)
         return save_model(self, self._fits, path)
 
     @classmethod

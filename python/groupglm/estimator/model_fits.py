@@ -12,7 +12,6 @@ import numpy as np
 from groupglm.design.matrix import check_design_matrix, report_collinearity
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
-from groupglm.models.ols import OLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
 
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.inputs import Cohort
+    from groupglm.models.base import Model
 
-__all__ = ["Kinds", "ModelFits", "fit_kind"]
+__all__ = ["Kinds", "ModelFits", "check_fitted", "fit_kind"]
 
 
 class Kinds(Protocol):
@@ -133,8 +133,18 @@ class ModelFits:
         return [*images, *self._files]
 
 
+def check_fitted(model: Any) -> None:
+    """Refuse a model that has not been fitted, with scikit-learn's error, which is loaded then."""
+    if not model.__sklearn_is_fitted__():
+        from sklearn.exceptions import NotFittedError
+
+        raise NotFittedError(
+            f"{type(model).__name__} instance is not fitted yet: call its method fit before this"
+        )
+
+
 def fit_kind(
-    cohort: Cohort, options: FitOptions, first_level_contrast: Any
+    cohort: Cohort, model: Model, options: FitOptions, first_level_contrast: Any
 ) -> tuple[FittedGroup, pd.DataFrame]:
     """Fit a model to a kind of maps; returns the fit and the design."""
     start = time.perf_counter()
@@ -142,7 +152,7 @@ def fit_kind(
     frame = cohort.design(first_level_contrast)
     matrix = check_design_matrix(frame, len(sources))
     names = tuple(str(name) for name in frame.columns)
-    plan = OLS.prepare(matrix, names)
+    plan = model.prepare(matrix, names)
     if plan.rank == len(names):
         report_collinearity(matrix, names)
     group = fit_group(sources, plan, options)

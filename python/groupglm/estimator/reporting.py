@@ -6,8 +6,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from sklearn.utils.validation import check_is_fitted
-
+from groupglm.estimator.model_fits import check_fitted
 from groupglm.messages import Wording
 from groupglm.report.generating import report_on
 
@@ -29,7 +28,7 @@ def make_report(
     wording: Wording = str,
 ) -> HTMLReport:
     """Write the page of a model; `given` has parameters of its ``generate_report``."""
-    check_is_fitted(model)
+    check_fitted(model)
     parameters = inspect.signature(model.generate_report).parameters
     given = {**{name: own.default for name, own in parameters.items()}, **given}
     return report_on(

@@ -1,40 +1,36 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The estimator: from images and a design to maps. The one place that orchestrates."""
+"""The estimator: `SecondLevelModel` is a `GroupModel` as scikit-learn has estimators."""
 
 from __future__ import annotations
 
 import inspect
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from groupglm.engine.row_cache import check_memory
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+
 from groupglm.errors import renamed
-from groupglm.estimator.fitted_model import FittedModel
-from groupglm.estimator.model_fits import ModelFits, fit_kind
-from groupglm.group.fit_options import FitOptions
-from groupglm.group.fitted_group import MISSING, FittedGroup, Missing
-from groupglm.inputs import kind_of_data, make_cohort
+from groupglm.estimator.description import describe
+from groupglm.estimator.group_model import GroupModel
+from groupglm.estimator.model_fits import check_fitted
+from groupglm.inputs import maps_of_one_kind
 from groupglm.inputs.first_level import are_first_level_models
-from groupglm.runtime.arguments import check_choice, check_truth
-from groupglm.runtime.budget import check_memory_budget
-from groupglm.runtime.paths import file_names
-from groupglm.runtime.progress import Progress
-from groupglm.runtime.workers import check_jobs
-from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    import pandas as pd
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.utils import Tags
 
     from groupglm.inputs.first_level import FirstLevelModel
     from groupglm.spaces.images import ImageLike
 
-__all__ = ["SecondLevelModel", "fit_keeping_rows", "fitted_group"]
+__all__ = ["SecondLevelModel"]
 
 
-class SecondLevelModel(FittedModel):
+class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ignore[misc]
     """Group-level general linear model, fitted at every voxel of a group of images.
 
     `fit` reads each image once and keeps a few numbers per voxel. A contrast is then computed from
@@ -140,34 +136,17 @@ class SecondLevelModel(FittedModel):
     ((10, 10, 10), 64, True)
     """
 
-    def __init__(
-        self,
-        mask_img: Any = None,
-        target_affine: Any = None,
-        target_shape: Any = None,
-        smoothing_fwhm: Any = None,
-        memory: Any = None,
-        memory_level: int = 1,
-        verbose: int = 0,
-        n_jobs: int | None = 1,
-        minimize_memory: bool = True,
-        *,
-        missing: Missing = "omit",
-        zero_is_missing: bool = False,
-        memory_budget: float | None = None,
-    ) -> None:
-        self.mask_img = mask_img
-        self.target_affine = target_affine
-        self.target_shape = target_shape
-        self.smoothing_fwhm = smoothing_fwhm
-        self.memory = memory
-        self.memory_level = memory_level
-        self.verbose = verbose
-        self.n_jobs = n_jobs
-        self.minimize_memory = minimize_memory
-        self.missing = missing
-        self.zero_is_missing = zero_is_missing
-        self.memory_budget = memory_budget
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Show the parameters that are not the default and, once fitted, the fit in numbers."""
+        return describe(self, self._fits if hasattr(self, "_fits") else None, N_CHAR_MAX)
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that the input is images, which may hold NaN, and not an array."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = self.missing != "raise"
+        tags.no_validation = True
+        return tags
 
     def fit(
         self,
@@ -261,71 +240,44 @@ class SecondLevelModel(FittedModel):
         rows = self._fits.take_rows()
         return self.transform(X) if rows is None else rows
 
-    def _fit_anew(
-        self,
-        second_level_input: Any,
-        confounds: Any = None,
-        design_matrix: Any = None,
-        allow_partial: bool = False,
-        keep_rows: bool = False,
-    ) -> Self:
-        self._forget()
-        try:
-            self._fit(second_level_input, confounds, design_matrix, allow_partial, keep_rows)
-        except BaseException:
-            self._forget()  # also when interrupted: half a fit is none
-            raise
-        return self
+    def transform(self, X: Any) -> Any:
+        """Read images inside the mask of the fit.
 
-    def _fit(
-        self,
-        second_level_input: Any,
-        confounds: Any,
-        design_matrix: Any,
-        allow_partial: bool,
-        keep_rows: bool,
-    ) -> None:
-        check_choice("missing", self.missing, MISSING)
-        check_truth("minimize_memory", self.minimize_memory)
-        options = FitOptions(
-            masking=kind_of_data(second_level_input).masking(
-                self.mask_img,
-                self.target_affine,
-                self.target_shape,
-                self.smoothing_fwhm,
-                zero_is_missing=check_zero_is_missing(self.zero_is_missing, self.missing),
-            ),
-            missing=self.missing,
-            n_threads=check_jobs(self.n_jobs),
-            memory=check_memory(self.memory, self.memory_level),
-            progress=Progress(self.verbose),
-            memory_budget=check_memory_budget(self.memory_budget),
-            keep_rows=keep_rows,
-        )
-        cohort = make_cohort(
-            second_level_input, confounds, design_matrix, allow_partial=allow_partial
-        )
-        read = [*file_names(self.mask_img), *file_names(design_matrix)]
-        self._fits = ModelFits(cohort, partial(fit_kind, cohort, options), read)
-        if cohort.has_one_kind:
-            self._fits.of(None)
-        self.memory_ = options.memory
-        self.confounds_ = confounds
-        self.second_level_input_ = cohort.given
+        Parameters
+        ----------
+        X : list or pandas.Series of images, one image, or a table of one kind of maps
+            On the grid of the fit.
 
-    def _forget(self) -> None:
-        for name in [name for name in vars(self) if name.endswith("_") or name == "_fits"]:
-            delattr(self, name)
+        Returns
+        -------
+        array, shape (n_images, n_voxels)
+            float32, or float64 if the values need it to be exact. NaN where an image has no value.
+            ``set_output`` makes it a data frame with a column ``voxel_i_j_k`` for each voxel.
 
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        groupglm.errors.ImageError
+            If an image cannot be read.
+        """
+        check_fitted(self)
+        if isinstance(X, pd.DataFrame):
+            X = maps_of_one_kind(X)
+        return self.masker_.transform(X)
 
-def fit_keeping_rows(
-    model: SecondLevelModel, images: Sequence[ImageLike], design_matrix: pd.DataFrame
-) -> FittedGroup:
-    """Fit a model to images; the fit keeps their values, for what would read them again."""
-    model._fit_anew(images, None, design_matrix, allow_partial=False, keep_rows=True)
-    return fitted_group(model)
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Name the columns of `transform`: ``voxel_i_j_k`` by the voxel's place in the grid.
 
+        Parameters
+        ----------
+        input_features : None
+            Ignored; scikit-learn's convention.
 
-def fitted_group(model: FittedModel) -> FittedGroup:
-    """Return the fit that the model used last, for what works on spaces and rows."""
-    return model._group
+        Returns
+        -------
+        array of str, shape (n_voxels,)
+            In file order.
+        """
+        del input_features
+        return self._group.space.value_names()

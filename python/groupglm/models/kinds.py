@@ -10,7 +10,11 @@ from groupglm.models.ols import OLS
 if TYPE_CHECKING:
     from groupglm.models.base import Model
 
-__all__ = ["MODELS", "model_of_kind"]
+__all__ = ["DEFAULT_MODEL", "MODELS", "model_of_kind"]
+
+DEFAULT_MODEL: Model = OLS
+"""The model of the doors where a user cannot choose one."""
+
 
 MODELS: dict[str, Model] = {model.kind: model for model in (OLS,)}
 

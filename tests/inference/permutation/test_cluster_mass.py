@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import ndimage, stats
+from scipy import ndimage, optimize, stats
 
 from groupglm import non_parametric_inference
 
@@ -18,6 +18,36 @@ nib: Any = nibabel  # typed only in part
 
 def image_of(values: Any) -> Any:
     return nib.Nifti1Image(values, np.eye(4))
+
+
+@pytest.mark.parametrize("z", [3.1, 9.0, 30.0])
+def test_a_threshold_of_f_is_exact_far_out_in_its_tail(z: float) -> None:
+    # By a search for the F whose upper tail is that of z: 1 - p has no digits of a small p.
+    shape, n, k = (6, 5, 4), 80, 2
+    rng = np.random.default_rng(2)
+    design = np.column_stack([rng.standard_normal((n, k)), np.ones(n)])
+    df = n - k - 1
+    p = stats.norm.sf(z)
+    limit = optimize.brentq(lambda f: stats.f.logsf(f, k, df) - np.log(p), 1.0, 1e9, xtol=1e-9)
+    images = rng.standard_normal((n, *shape))
+    images[:, 1:3, 1:3, 1:3] += 4 * np.sqrt(limit / n) * design[:, 0][:, None, None, None]
+    maps = non_parametric_inference(
+        [image_of(one) for one in images],
+        design_matrix=pd.DataFrame(design, columns=["a", "b", "intercept"]),
+        second_level_contrast=["a", "b"], mask=image_of(np.ones(shape, np.uint8)),
+        n_perm=20, threshold=z, cluster_threshold_scale="z", random_state=0,
+    )  # fmt: skip
+    assert isinstance(maps, dict)
+    f = np.asarray(maps["F"].dataobj, dtype=np.float64)
+    inside = f > limit
+    assert inside[1:3, 1:3, 1:3].all()
+    mass = np.asarray(maps["mass"].dataobj, dtype=np.float64)
+    np.testing.assert_array_equal(mass > 0, inside)
+    own = np.zeros(shape, bool)
+    own[1:3, 1:3, 1:3] = True
+    expected = (f[own] - limit).sum()
+    # float32 maps: 6e-8 of each F; and of the limit, by the search, 1e-9.
+    np.testing.assert_allclose(mass[own], expected, rtol=0, atol=8 * 1e-7 * f[own].max())
 
 
 @pytest.mark.parametrize("two_sided", [False, True])

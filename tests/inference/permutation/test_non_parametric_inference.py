@@ -288,6 +288,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"threshold": 3.0}, ValueError, "threshold is 3, but on the scale of p.*scale='z'"),
     ({"threshold": 0.0}, ValueError, "must lie between 0 and 1"),
     ({"threshold": -2.0, "cluster_threshold_scale": "z"}, ValueError, "must be above zero"),
+    ({"threshold": 40.0, "cluster_threshold_scale": "z"}, ValueError, "is 40; .*below 38"),
     ({"threshold": "3"}, TypeError, "threshold is '3'; 'threshold' must be of type int or float"),
     ({"cluster_threshold_scale": "t"}, ValueError, "one of 'p' or 'z'"),
     ({"method": "manly"}, ValueError, "'freedman-lane', 'ter-braak' or 'smith'"),

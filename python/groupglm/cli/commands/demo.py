@@ -28,8 +28,8 @@ from groupglm.runtime.writing import draft_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from groupglm import SecondLevelModel
     from groupglm.datasets import GroupStudy
+    from groupglm.estimator.group_model import GroupModel
     from groupglm.spaces.images import Image
 
 __all__ = ["demo"]
@@ -137,9 +137,8 @@ def _simulate(
     """Make the study, fit it, write all, and return what was found and how long it took."""
     seconds: dict[str, float] = {}
     with _timed(seconds, "import"):  # the libraries load once, and not on the study's account
-        from groupglm import SecondLevelModel
         from groupglm.datasets import simulate_group_study
-        from groupglm.estimator.second_level import fit_keeping_rows
+        from groupglm.estimator.group_model import GroupModel, fit_images
     with draft_folder(output) as drafts:
         with _timed(seconds, "simulate"):
             study = simulate_group_study(
@@ -154,10 +153,11 @@ def _simulate(
         contents = _publish(output, drafts, facts, {})
         folder = output / "images"
         study = replace(study, directory=folder, paths=[folder / path.name for path in study.paths])
-        model = SecondLevelModel(mask_img=study.mask_img, n_jobs=n_jobs)
+        model = GroupModel(mask_img=study.mask_img, n_jobs=n_jobs)
         with _timed(seconds, "fit"):
             # The page needs the images' values too.
-            fit_keeping_rows(model, [str(path) for path in study.paths], study.design_matrix)
+            paths = [str(path) for path in study.paths]
+            fit_images(model, paths, study.design_matrix, keep_rows=True)
         with _timed(seconds, "contrasts"):
             maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
         results = _results(study, maps, model)
@@ -278,7 +278,7 @@ def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
 
 
 def _results(
-    study: GroupStudy, maps: Mapping[str, Mapping[str, Image]], model: SecondLevelModel
+    study: GroupStudy, maps: Mapping[str, Mapping[str, Image]], model: GroupModel
 ) -> dict[str, Any]:
     """Return what was found, for a program and for the sidecar."""
     import numpy as np

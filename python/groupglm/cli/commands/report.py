@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from groupglm.cli.steps.report_folder import ModelFolder
-    from groupglm.estimator.second_level import SecondLevelModel
+    from groupglm.estimator.group_model import GroupModel
     from groupglm.report import PermutationTest
 
 __all__ = ["report", "write_report"]
@@ -144,10 +144,10 @@ def _write(
     folder: ModelFolder,
 ) -> dict[str, Any]:
     """Write the page and its sidecar; return what that says of the contrasts."""
-    from groupglm import SecondLevelModel
     from groupglm.cli.steps.study_design import read_contrasts
+    from groupglm.estimator.group_model import GroupModel
 
-    loaded = SecondLevelModel.load(made.source)
+    loaded = GroupModel.load(made.source)
     contrasts = read_contrasts(given, loaded.design_matrix_) if given else folder.contrasts
     said = {
         "Description": "Page about a fitted model",
@@ -172,7 +172,7 @@ def _write(
 
 
 def write_report(
-    model: SecondLevelModel,
+    model: GroupModel,
     contrasts: Mapping[str, Any],
     corrections: Sequence[Correction],
     output: Path,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.study import RunOptions
     from groupglm.cli.steps.study_design import Study
-    from groupglm.estimator.second_level import SecondLevelModel
+    from groupglm.estimator.group_model import GroupModel
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.inference.permutation.group_test import ImageData
 
@@ -47,12 +47,12 @@ class Reading:
     target_affine: Any
     zero_is_missing: bool
 
-    def model(self) -> SecondLevelModel:
-        """Return the estimator that the options ask for."""
-        from groupglm import SecondLevelModel
+    def model(self) -> GroupModel:
+        """Return the model that the options ask for, not yet fitted."""
+        from groupglm.estimator.group_model import GroupModel
 
         target, shape = target_grid(self.target_affine)
-        return SecondLevelModel(
+        return GroupModel(
             mask_img=self.options.mask,
             target_affine=target,
             target_shape=shape,
@@ -112,22 +112,20 @@ class Estimate:
         self._keeps_rows = keeps_rows
 
     @cached_property
-    def model(self) -> SecondLevelModel:
+    def model(self) -> GroupModel:
         """The fitted model."""
-        from groupglm.estimator.second_level import fit_keeping_rows
+        from groupglm.estimator.group_model import fit_images
 
         images = [str(path) for path in self._study.maps.values()]
         design = self._study.design.reset_index(drop=True)
         model = self._reading.model()
-        if not self._keeps_rows:
-            return model.fit(images, design_matrix=design)
-        fit_keeping_rows(model, images, design)
+        fit_images(model, images, design, keep_rows=self._keeps_rows)
         return model
 
     @property
     def group(self) -> FittedGroup:
         """The fit, for what works on its space and rows."""
-        from groupglm.estimator.second_level import fitted_group
+        from groupglm.estimator.group_model import fitted_group
 
         return fitted_group(self.model)
 
@@ -156,7 +154,7 @@ class Estimate:
         }
 
 
-def zero_facts(model: SecondLevelModel) -> dict[str, Any]:
+def zero_facts(model: GroupModel) -> dict[str, Any]:
     """Return what sidecars say of exact zeros in some maps at voxels where others have values."""
     zeros = model.zeros_
     return {
@@ -166,7 +164,7 @@ def zero_facts(model: SecondLevelModel) -> dict[str, Any]:
     }
 
 
-def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
+def write_common(study: Study, outputs: Outputs, model: GroupModel, journal: Journal) -> None:
     """Write the files of no one contrast: design, mask, and counts if values are missing."""
     folder, names = outputs.folder, outputs.names
     one, many = model.masker_.space.place_words
@@ -199,7 +197,7 @@ def write_common(study: Study, outputs: Outputs, model: SecondLevelModel, journa
     journal.say(f"Mask: {model.n_elements_} {many}.")
 
 
-def _write_zeros(outputs: Outputs, model: SecondLevelModel, journal: Journal) -> None:
+def _write_zeros(outputs: Outputs, model: GroupModel, journal: Journal) -> None:
     """Write in how many maps each voxel is exactly zero, if in some but not in others."""
     path, zeros = outputs.folder / outputs.names.n_zeros, model.zeros_
     if not zeros.n_partial:

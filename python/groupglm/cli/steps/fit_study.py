@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from groupglm.cli.options.study import FitOptions, RunOptions
     from groupglm.cli.results.maps_read_back import Values
     from groupglm.cli.steps.study_design import Study
-    from groupglm.estimator.second_level import SecondLevelModel
+    from groupglm.estimator.group_model import GroupModel
     from groupglm.inference.peaks import Extreme
 
 __all__ = ["Settings", "run"]
@@ -221,7 +221,7 @@ def _has_common(outputs: Outputs, settings: Settings) -> bool:
 
 
 def _write_shared(
-    study: Study, outputs: Outputs, model: SecondLevelModel, settings: Settings, journal: Journal
+    study: Study, outputs: Outputs, model: GroupModel, settings: Settings, journal: Journal
 ) -> None:
     """Write what all contrasts share, in the place of another study if that is wanted."""
     if settings.options.overwrite:

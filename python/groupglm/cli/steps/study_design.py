@@ -172,12 +172,12 @@ def make_study(
 ) -> Study:
     """Bring maps and a design together."""
     from groupglm.design.matrix import check_design_matrix, report_collinearity
-    from groupglm.models.ols import OLS
+    from groupglm.models.kinds import DEFAULT_MODEL
 
     ending = kind_of(next(iter(matched.maps.values()))).endings[0]
     matrix = check_design_matrix(design, len(matched.maps))
     columns = tuple(str(name) for name in design.columns)
-    plan = OLS.prepare(matrix, columns)
+    plan = DEFAULT_MODEL.prepare(matrix, columns)
     if plan.rank == len(columns):
         report_collinearity(matrix, columns)
     return Study(

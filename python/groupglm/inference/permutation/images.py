@@ -21,7 +21,7 @@ from groupglm.inference.permutation.group_test import ImageData, permute_group
 from groupglm.inference.permutation.missing_values import refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
 from groupglm.inputs import Cohort, kind_of_data, make_cohort
-from groupglm.models.ols import OLS
+from groupglm.models.kinds import DEFAULT_MODEL
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.spaces.zeros import check_zero_is_missing
@@ -314,7 +314,7 @@ def _fit(
         X, names, values = _with_intercept(X, names, values)
     group = fit_group(
         sources,
-        OLS.prepare(X, names),
+        DEFAULT_MODEL.prepare(X, names),
         FitOptions(
             masking=masking,
             # Which voxels lack values is known when they are read.

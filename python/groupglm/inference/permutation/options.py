@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from scipy import special
 
 from groupglm.errors import ArgumentError, shown, warn_caller
 from groupglm.group.fitted_group import MISSING, Missing
@@ -120,9 +121,12 @@ def _check_threshold(threshold: Any, scale: Any) -> None:
             + ", or give a p-value such as "
             + argument("threshold", 0.001),
         )
-    if scale == "z" and not 0 < value < np.inf:
+    if scale == "z" and not (value > 0 and special.ndtr(-value) > 0):
         raise ArgumentError(
-            "threshold", f"{value:g}", remedy="on the scale of z it must be above zero"
+            "threshold",
+            f"{value:g}",
+            remedy="on the scale of z it must be above zero, and below 38: beyond, p is too small "
+            "for a double",
         )
     if scale == "z" and value < 1:
         warn_caller(

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from groupglm.errors import ArgumentError
 from groupglm.messages import argument
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -148,22 +149,7 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
             verb="",
         )
     if kind == "gamma":
-        parameters = {
-            "mean": float(null.mean()),
-            "sd": float(null.std()),
-            "skewness": max(float(stats.skew(null)), 0.0),
-        }
-        curve = _gamma(parameters)
-        simulated = curve.rvs((_BOOTSTRAPS, len(null)), random_state=0)
-        simulated.sort(axis=1)
-        refitted = stats.pearson3(
-            np.maximum(stats.skew(simulated, axis=1), 0.0)[:, None],
-            simulated.mean(axis=1)[:, None],
-            simulated.std(axis=1)[:, None],
-        )
-        distance, p_fit = _judge(curve.cdf(np.sort(null)), refitted.cdf(simulated))
-        smallest = _smallest("gamma", _GRID, refitted.logsf(curve.isf(_GRID)), len(null))
-        return TailFit("gamma", parameters, -np.inf, len(null), distance, p_fit, smallest)
+        return _fit_gamma(null)
     fits = []
     for percentile in (75, 80, 85, 90, 95):
         threshold = float(np.percentile(null, percentile))
@@ -183,6 +169,27 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
     return max(fits, key=lambda fit: fit.p_fit)
 
 
+def _fit_gamma(null: Floats) -> TailFit:
+    parameters = {name: float(value.item()) for name, value in _gamma_moments(null).items()}
+    curve = _gamma(parameters)
+    simulated = curve.rvs((_BOOTSTRAPS, len(null)), random_state=0)
+    simulated.sort(axis=1)
+    refitted = _gamma(_gamma_moments(simulated))
+    distance, p_fit = _judge(curve.cdf(np.sort(null)), refitted.cdf(simulated))
+    smallest = _smallest("gamma", _GRID, refitted.logsf(curve.isf(_GRID)), len(null))
+    return TailFit("gamma", parameters, -np.inf, len(null), distance, p_fit, smallest)
+
+
+def _gamma_moments(values: Floats) -> dict[str, Floats]:
+    from scipy import stats
+
+    return {
+        "mean": values.mean(axis=-1, keepdims=True),
+        "sd": values.std(axis=-1, keepdims=True),
+        "skewness": np.maximum(stats.skew(values, axis=-1, keepdims=True), 0.0),
+    }
+
+
 def _fit_gpd(excess: Floats, threshold: float, n_perm: int) -> TailFit:
     shape, scale = _gpd_moments(excess[None])
     parameters = {"shape": float(shape.item()), "scale": float(scale.item())}
@@ -190,7 +197,7 @@ def _fit_gpd(excess: Floats, threshold: float, n_perm: int) -> TailFit:
     uniform = np.random.default_rng(0).random((_BOOTSTRAPS, len(excess)))
     simulated = np.sort(curve.ppf(uniform), axis=1)
     again = _gpd_moments(simulated)
-    refitted = stats.genpareto(again[0], 0, again[1])
+    refitted = _gpd({"shape": again[0], "scale": again[1]})
     distance, p_fit = _judge(curve.cdf(excess), refitted.cdf(simulated))
     p = _GRID[share > _GRID]
     smallest = _smallest("gpd", p, refitted.logsf(curve.isf(p / share)), n_perm)
@@ -213,11 +220,15 @@ def _gpd_moments(excess: Floats) -> tuple[Floats, Floats]:
     return shape, mean * (1 - shape)
 
 
-def _gpd(parameters: dict[str, float]) -> Any:
+def _gpd(parameters: Mapping[str, float | Floats]) -> Any:
+    from scipy import stats  # takes a quarter of a second to import
+
     return stats.genpareto(parameters["shape"], 0, parameters["scale"])
 
 
-def _gamma(parameters: dict[str, float]) -> Any:
+def _gamma(parameters: Mapping[str, float | Floats]) -> Any:
+    from scipy import stats
+
     return stats.pearson3(parameters["skewness"], parameters["mean"], parameters["sd"])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from groupglm.errors import ArgumentError, renamed, warn_caller
 from groupglm.inference.permutation.missing_values import find_presence
@@ -238,10 +238,12 @@ def _statistic_threshold(parts: Partition, options: PermutationOptions) -> float
     two_sided = options.two_sided and k == 1
     p = options.threshold
     if options.cluster_threshold_scale == "z":
-        p = float(stats.norm.sf(options.threshold)) * (2 if two_sided else 1)
+        p = float(special.ndtr(-options.threshold)) * (2 if two_sided else 1)
     if k > 1:
-        return float(stats.f.isf(p, k, df))
-    return max(0.0, float(stats.t.isf(p / 2 if two_sided else p, df)))
+        # By both tails of the beta distribution: 1 - p would lose the digits of a small p.
+        ratio = special.betainccinv(k / 2, df / 2, p) / special.betaincinv(df / 2, k / 2, p)
+        return float(df / k * ratio)
+    return max(0.0, -float(special.stdtrit(df, p / 2 if two_sided else p)))
 
 
 def _previous(

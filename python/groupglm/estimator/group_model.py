@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From images and a design to maps: `GroupModel`. The one place that orchestrates."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from groupglm.engine.row_cache import check_memory
+from groupglm.estimator.fitted_model import FittedModel
+from groupglm.estimator.model_fits import ModelFits, fit_kind
+from groupglm.group.fit_options import FitOptions
+from groupglm.group.fitted_group import MISSING, Missing
+from groupglm.inputs import kind_of_data, make_cohort
+from groupglm.models.kinds import DEFAULT_MODEL
+from groupglm.runtime.arguments import check_choice, check_truth
+from groupglm.runtime.budget import check_memory_budget
+from groupglm.runtime.paths import file_names
+from groupglm.runtime.progress import Progress
+from groupglm.runtime.workers import check_jobs
+from groupglm.spaces.zeros import check_zero_is_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from groupglm.group.fitted_group import FittedGroup
+    from groupglm.models.base import Model
+    from groupglm.spaces.images import ImageLike
+
+__all__ = ["GroupModel", "fit_images", "fitted_group"]
+
+
+class GroupModel(FittedModel):
+    """A model of the images of a group: its parameters, and how it is fitted.
+
+    The command line uses it as it is. `groupglm.SecondLevelModel` describes the parameters, and
+    makes it an estimator: scikit-learn takes longer to import than a small group to be fitted.
+    """
+
+    _model: ClassVar[Model] = DEFAULT_MODEL
+
+    def __init__(
+        self,
+        mask_img: Any = None,
+        target_affine: Any = None,
+        target_shape: Any = None,
+        smoothing_fwhm: Any = None,
+        memory: Any = None,
+        memory_level: int = 1,
+        verbose: int = 0,
+        n_jobs: int | None = 1,
+        minimize_memory: bool = True,
+        *,
+        missing: Missing = "omit",
+        zero_is_missing: bool = False,
+        memory_budget: float | None = None,
+    ) -> None:
+        self.mask_img = mask_img
+        self.target_affine = target_affine
+        self.target_shape = target_shape
+        self.smoothing_fwhm = smoothing_fwhm
+        self.memory = memory
+        self.memory_level = memory_level
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.minimize_memory = minimize_memory
+        self.missing = missing
+        self.zero_is_missing = zero_is_missing
+        self.memory_budget = memory_budget
+
+    def _fit_anew(
+        self,
+        second_level_input: Any,
+        confounds: Any = None,
+        design_matrix: Any = None,
+        allow_partial: bool = False,
+        keep_rows: bool = False,
+    ) -> Self:
+        self._forget()
+        try:
+            self._fit(second_level_input, confounds, design_matrix, allow_partial, keep_rows)
+        except BaseException:
+            self._forget()  # also when interrupted: half a fit is none
+            raise
+        return self
+
+    def _fit(
+        self,
+        second_level_input: Any,
+        confounds: Any,
+        design_matrix: Any,
+        allow_partial: bool,
+        keep_rows: bool,
+    ) -> None:
+        check_choice("missing", self.missing, MISSING)
+        check_truth("minimize_memory", self.minimize_memory)
+        options = FitOptions(
+            masking=kind_of_data(second_level_input).masking(
+                self.mask_img,
+                self.target_affine,
+                self.target_shape,
+                self.smoothing_fwhm,
+                zero_is_missing=check_zero_is_missing(self.zero_is_missing, self.missing),
+            ),
+            missing=self.missing,
+            n_threads=check_jobs(self.n_jobs),
+            memory=check_memory(self.memory, self.memory_level),
+            progress=Progress(self.verbose),
+            memory_budget=check_memory_budget(self.memory_budget),
+            keep_rows=keep_rows,
+        )
+        cohort = make_cohort(
+            second_level_input, confounds, design_matrix, allow_partial=allow_partial
+        )
+        read = [*file_names(self.mask_img), *file_names(design_matrix)]
+        self._fits = ModelFits(cohort, partial(fit_kind, cohort, self._model, options), read)
+        if cohort.has_one_kind:
+            self._fits.of(None)
+        self.memory_ = options.memory
+        self.confounds_ = confounds
+        self.second_level_input_ = cohort.given
+
+    def _forget(self) -> None:
+        for name in [name for name in vars(self) if name.endswith("_") or name == "_fits"]:
+            delattr(self, name)
+
+
+def fit_images(
+    model: GroupModel,
+    images: Sequence[ImageLike],
+    design_matrix: pd.DataFrame,
+    *,
+    keep_rows: bool = False,
+) -> FittedGroup:
+    """Fit a model to images; the fit may keep their values, for what would read them again."""
+    model._fit_anew(images, None, design_matrix, allow_partial=False, keep_rows=keep_rows)
+    return fitted_group(model)
+
+
+def fitted_group(model: FittedModel) -> FittedGroup:
+    """Return the fit that the model used last, for what works on spaces and rows."""
+    return model._group
