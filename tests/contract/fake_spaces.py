@@ -187,6 +187,9 @@ class FakeKind:
 
     endings = (ENDING,)
 
+    def is_one(self, given: object) -> bool:
+        return not isinstance(given, list)
+
     def file_of(self, given: object) -> str | None:
         return os.fspath(given) if isinstance(given, str | os.PathLike) else None
 

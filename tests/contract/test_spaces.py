@@ -184,9 +184,17 @@ def test_residuals_read_the_images_again(study: Study) -> None:
 
 def test_rows_of_images_and_back(study: Study) -> None:
     masker = fitted(study).masker_
-    np.testing.assert_array_equal(masker.transform(study.images), study.rows)
-    back = study.case.flat(masker.inverse_transform(study.rows[0]))
-    np.testing.assert_allclose(back[study.inside], study.rows[0], rtol=1e-7)
+    # As numpy gathers them: ``image[mask]`` of each array, one after the other.
+    masks = [mask > 0 for mask in study.case.arrays(study.mask)]
+    wanted = [
+        np.concatenate([a[m] for a, m in zip(study.case.arrays(image), masks, strict=True)])
+        for image in study.images
+    ]
+    np.testing.assert_array_equal(masker.transform(study.images), wanted)
+    back = study.case.arrays(masker.inverse_transform(wanted[0]))
+    for found, given, mask in zip(back, study.case.arrays(study.images[0]), masks, strict=True):
+        np.testing.assert_allclose(found, np.where(mask, given, 0), rtol=1e-7)
+    assert masker.n_elements_ == study.inside.sum()
 
 
 def test_a_permutation_test_finds_the_clusters(study: Study) -> None:

@@ -20,10 +20,11 @@ import pytest
 from scipy import stats
 from sklearn.exceptions import NotFittedError
 
-from groupglm import SecondLevelModel
+from groupglm import SecondLevelModel, fit_ols
 from groupglm.errors import ImageError
 from reference.damaging import damaged_copies
 from reference.first_models import COUNTED, FIRST, first_data
+from reference.first_models import SHAPE as FIRST_SHAPE
 
 SHAPE = (9, 8, 7)
 
@@ -400,6 +401,11 @@ def test_a_model_of_version_1_is_read(file: Path, tmp_path: Path) -> None:
         keep = np.isfinite(data[:, voxel])
         slope = stats.linregress(design["age"][keep], data[keep, voxel].astype(np.float64))
         assert t[voxel] == pytest.approx(slope.slope / slope.stderr, rel=1e-6)  # float32 maps
+    # The file has the first axis fastest; users see the order of image[mask].
+    seen = np.arange(60).reshape(FIRST_SHAPE, order="F").ravel()
+    wanted = fit_ols(design, data[:, seen])
+    np.testing.assert_allclose(loaded.results_.beta, wanted.beta, rtol=1e-9)
+    np.testing.assert_array_equal(loaded.results_.n_observations, wanted.n_observations)
     if file is FIRST:
         told = r"first\.groupglm' was saved by a version that did"
         with pytest.raises(AttributeError, match=told):

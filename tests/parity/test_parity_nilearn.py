@@ -205,11 +205,11 @@ def test_the_numbers_before_they_become_float32(fits: Fits, design: str, contras
     is_f = row.ndim == 2 and len(row) > 1
     found = ours.results_.contrast(row, stat_type="F" if is_f else "t")
     wanted = nilearn_contrast(theirs, row, output_type="all")
-    inside = in_mask(ours.mask_img_).ravel(order="F")
+    inside = in_mask(ours.mask_img_)
     for name in DESIGNS[design].outputs:
         if is_f and name == "effect_size":
             continue
-        values = np.squeeze(wanted[name].get_fdata()).ravel(order="F")[inside]
+        values = np.squeeze(wanted[name].get_fdata())[inside]
         # A log p-value changes by |z| times the change of z, here below 40.
         rtol = 4e-7 if name == "p_value" else 1e-8
         ours_there = np.squeeze(getattr(found, name))

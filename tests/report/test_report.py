@@ -25,6 +25,7 @@ from groupglm import SecondLevelModel
 from groupglm.report import HTMLReport
 from groupglm.report.data_quality import leverage, look_at_images
 from groupglm.report.words import MINUS, TIMES
+from groupglm.spaces.public_rows import from_public
 from reference.pages import AFFINE, N, Page, small_study
 
 SCRIPT = "<script>alert(1)</script>"
@@ -229,7 +230,8 @@ def test_the_viewers_map_is_the_map(model: SecondLevelModel, report: HTMLReport)
 def test_images_are_compared_with_the_fit_and_with_each_other(model: SecondLevelModel) -> None:
     group = model._fits.of(None)
     found = look_at_images(group, np.array([5, 7], dtype=np.intp))
-    Y = np.asarray(model.masker_.transform(model.second_level_input_), dtype=np.float64)
+    seen = np.asarray(model.masker_.transform(model.second_level_input_), dtype=np.float64)
+    Y = from_public(group.space, seen)
     X = model.design_matrix_.to_numpy(float)
     beta = np.linalg.lstsq(X, Y, rcond=None)[0]
     residuals = Y - X @ beta

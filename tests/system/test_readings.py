@@ -243,6 +243,7 @@ def test_a_masker_and_the_images_one_by_one_read_once(
     model = SecondLevelModel(mask_img=image(INSIDE)).fit(paths, design_matrix=DESIGN)
     doors: tuple[Callable[[], Any], ...] = (
         lambda: model.transform(paths),
+        lambda: [model.masker_.transform(path) for path in paths],
         lambda: [smooth_img(path, 3) for path in paths],
         lambda: [resample_img(path, np.diag([2.0, 2.0, 2.0])) for path in paths],
         lambda: [resample_to(path, image(INSIDE)) for path in paths],

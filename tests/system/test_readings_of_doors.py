@@ -200,6 +200,7 @@ ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel.masker_": {
         "": Row(lambda w: w.model.masker_),
         "transform": Row(lambda w: w.model.masker_.transform(w.maps), 1),
+        "fit_transform": Row(lambda w: w.model.masker_.fit_transform(w.maps), 1),
         "inverse_transform": Row(
             lambda w: w.model.masker_.inverse_transform(np.zeros(w.model.n_elements_))
         ),

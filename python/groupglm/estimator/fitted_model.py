@@ -11,7 +11,9 @@ from groupglm.errors import renamed
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.estimator.reporting import make_report
 from groupglm.estimator.saving import load_model, save_model
-from groupglm.group.fitted_group import FittedMasker, statistic_of
+from groupglm.group.fitted_group import statistic_of
+from groupglm.group.fitted_masker import FittedMasker
+from groupglm.models.ols import fit_at
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.paths import given_path, refuse_inputs
 
@@ -138,7 +140,7 @@ class FittedModel:
 
     @property
     def masker_(self) -> FittedMasker:
-        """Images to rows inside the mask and back: ``mask_img_``, ``transform``, its inverse."""
+        """Images to rows inside the mask, in the order of ``image[mask]``, and back."""
         group = self._group
         return FittedMasker(group.space, group.result.n_threads, group.fill)
 
@@ -155,8 +157,13 @@ class FittedModel:
 
     @property
     def results_(self) -> OlsFit:
-        """The fit at the mask's voxels."""
-        return cast("OlsFit", self._group.result)  # which is all that this estimator fits
+        """The fit at the mask's voxels, in the order of ``image[mask]``.
+
+        It is a copy, made each time that you use this name: keep it in a variable.
+        """
+        fit = cast("OlsFit", self._group.result)  # which is all that this estimator fits
+        order = self._group.space.public_order
+        return fit if order is None else fit_at(fit, order)
 
     @property
     def n_observations_(self) -> Image:

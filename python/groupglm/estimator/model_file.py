@@ -26,6 +26,8 @@ member              shape, type           what it is
                                           absent in the first files
 =================== ===================== ======================================================
 
+Voxels are in file order (the first axis varies fastest), unlike those of ``results_``.
+
 ``model.json`` holds ``format`` ("groupglm model"), ``version`` (2), the SHA-256 of every array's
 member (``checksums``), the versions of the software, the estimator's parameters, and for each fit
 the kind of maps, the columns' names, the rows' labels, the levels of factors (``levels``), the

@@ -15,6 +15,7 @@ from groupglm.estimator.group_model import GroupModel
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.inputs import maps_of_one_kind
 from groupglm.inputs.first_level import are_first_level_models
+from groupglm.spaces.public_rows import fill_public, to_public
 
 if TYPE_CHECKING:
     import os
@@ -95,13 +96,15 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
     mask_img_ : nibabel.nifti1.Nifti1Image
         The mask, uint8.
     masker_ : object
-        Has ``mask_img_``, ``transform`` (from images to rows) and ``inverse_transform`` (from rows
-        to images).
+        Has ``mask_img_``, ``n_elements_``, ``smoothing_fwhm``, ``transform`` and ``fit_transform``
+        (from images to rows), and ``inverse_transform`` (from rows to images). The values of a row
+        are in the order of ``image[mask]`` in numpy, as those of nilearn's maskers.
     n_elements_ : int
         Number of voxels in the mask.
     results_ : groupglm.models.results.OlsFit
-        The fit at the voxels of the mask, in file order (the first axis varies fastest). With
-        several kinds of maps, the fit that was used last.
+        The fit at the voxels of the mask, in the order of ``image[mask]``. It is a copy of 8
+        (n_columns + 2) bytes per voxel, made each time that you use this name. With several kinds
+        of maps, the fit that was used last.
     n_observations_, n_zeros_, df_residual_ : nibabel.nifti1.Nifti1Image
         At each voxel, the number of images that have a value, the number of images that are exactly
         zero, and the residual degrees of freedom, int32.
@@ -238,7 +241,10 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         with renamed(second_level_input="X"):
             self._fit_anew(X, **fit_params, keep_rows=keeps)
         rows = self._fits.take_rows()
-        return self.transform(X) if rows is None else rows
+        if rows is None:
+            return self.transform(X)
+        fill_public(self._group.space, rows, rows)
+        return rows
 
     def transform(self, X: Any) -> Any:
         """Read images inside the mask of the fit.
@@ -251,7 +257,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         Returns
         -------
         array, shape (n_images, n_voxels)
-            float32, or float64 if the values need it to be exact. NaN where an image has no value.
+            Voxels are in the order of ``image[mask]``. float32, or float64 if the values need it to
+            be exact. NaN where an image has no value. One image gives one row: for scikit-learn the
+            result always has two axes, unlike that of the method of `masker_`.
             ``set_output`` makes it a data frame with a column ``voxel_i_j_k`` for each voxel.
 
         Raises
@@ -264,7 +272,7 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         check_fitted(self)
         if isinstance(X, pd.DataFrame):
             X = maps_of_one_kind(X)
-        return self.masker_.transform(X)
+        return self.masker_.matrix(X)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Name the columns of `transform`: ``voxel_i_j_k`` by the voxel's place in the grid.
@@ -277,7 +285,8 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         Returns
         -------
         array of str, shape (n_voxels,)
-            In file order.
+            In the order of ``image[mask]``.
         """
         del input_features
-        return self._group.space.value_names()
+        space = self._group.space
+        return to_public(space, space.value_names())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One group of images fitted, and turned back into images: `FittedGroup`, `FittedMasker`."""
+"""One group of images fitted, and turned back into images: `FittedGroup`."""
 
 from __future__ import annotations
 
@@ -11,24 +11,21 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.engine.group_rows import GroupRows
-from groupglm.engine.rows import read_rows
-from groupglm.errors import GridMismatchError, in_quotes
+from groupglm.errors import in_quotes
 from groupglm.models.results import ContrastResult
-from groupglm.runtime.arguments import real_array
-from groupglm.spaces.registry import open_inputs
 from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from pathlib import Path
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from groupglm.engine.row_store import RowStore
     from groupglm.models.base import Fit
     from groupglm.spaces.base import RowStream, Source, Space
 
-__all__ = ["MISSING", "FittedGroup", "FittedMasker", "Missing", "PartialZeros", "statistic_of"]
+__all__ = ["MISSING", "FittedGroup", "Missing", "PartialZeros", "statistic_of"]
 
 Missing = Literal["omit", "zero", "raise", "intersect"]
 MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
@@ -228,85 +225,3 @@ def statistic_of(result: ContrastResult, output_type: str) -> Statistic:
     distinct = [np.unique(each) for each in degrees]
     same = all(len(each) == 1 and 0 < each[0] < np.inf for each in distinct)
     return Statistic(result.stat_type, tuple(float(d[0]) for d in distinct) if same else ())
-
-
-@dataclass(frozen=True, eq=False)
-class FittedMasker:
-    """Images to rows of values inside the mask of a fit, and back.
-
-    Parameters
-    ----------
-    space : Space
-        The voxels.
-    n_threads : int
-        Number of threads that read images.
-    fill : float, optional
-        Put in the place of missing values, as in the fit.
-    """
-
-    space: Space
-    n_threads: int
-    fill: float | None = None
-
-    @property
-    def mask_img_(self) -> Any:
-        """The mask, uint8."""
-        return self.space.mask_image()
-
-    def transform(self, imgs: Any) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Read images inside the mask.
-
-        Parameters
-        ----------
-        imgs : list or pandas.Series of images, or one image (3-D or 4-D)
-            On the grid of the fit, unless the fit resamples; they are smoothed as its images.
-
-        Returns
-        -------
-        array, shape (n_images, n_voxels)
-            Values in file order (the first axis varies fastest), as the fit takes them: NaN where
-            an image has none, unless the fit takes that for zero.
-
-        Raises
-        ------
-        groupglm.errors.ImageError
-            If an image cannot be read.
-        groupglm.errors.GridMismatchError
-            If the images are on another grid.
-        """
-        sources = open_inputs(imgs, argument="imgs", at_least=1)
-        difference = None if self.space.resamples else sources[0].difference(self.space)
-        if difference is not None:
-            raise GridMismatchError(
-                f"{sources[0].name}: the image is not on the grid of the fit: {difference}; "
-                "resample it to that grid"
-            )
-        batches = read_rows(sources, self.space, n_threads=self.n_threads, fill=self.fill)
-        matrix = np.empty(
-            (len(sources), self.space.n_values),
-            dtype=np.result_type(*{source.dtype for source in sources}),
-        )
-        with closing(batches):
-            for first, rows in batches:
-                matrix[first : first + len(rows)] = rows
-        return matrix
-
-    def inverse_transform(self, X: ArrayLike) -> Any:
-        """Turn values back into an image.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_voxels,) or (n_images, n_voxels)
-            One row gives a 3-D image, several a 4-D image.
-
-        Returns
-        -------
-        nibabel.nifti1.Nifti1Image
-            float32, or float64 where values leave its range; zero outside the mask.
-
-        Raises
-        ------
-        ValueError
-            If the number of values is not that of the mask.
-        """
-        return self.space.to_image(real_array("X", X, missing=True))

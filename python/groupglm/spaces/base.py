@@ -18,7 +18,7 @@ from groupglm.spaces.part import Part
 from groupglm.spaces.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
@@ -62,6 +62,19 @@ class Space(Protocol):
     def mixes_places(self) -> bool:
         """Whether a value of a row may come from several places of an input, as by smoothing."""
         return False
+
+    @property
+    def public_order(self) -> NDArray[np.intp] | None:
+        """Which place of a row here each value of a row that a user sees is, shape (n_values,).
+
+        None if both have the same order. `groupglm.spaces.public_rows` goes from one to the other.
+        """
+        return None
+
+    @property
+    def preparation_options(self) -> Mapping[str, Any]:
+        """What is done to inputs before they are a row, by the names of the estimator's options."""
+        return {}
 
     @property
     def parts(self) -> tuple[Part, ...]:

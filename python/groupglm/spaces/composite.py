@@ -99,6 +99,19 @@ class CompositeSpace(Space):
         return any(space.mixes_places for space in self.members.values())
 
     @property
+    def public_order(self) -> NDArray[np.intp] | None:
+        """The order in which users see the values of each member, member by member."""
+        orders = [space.public_order for space in self.members.values()]
+        if all(order is None for order in orders):
+            return None
+        return np.concatenate(
+            [
+                own.start + (np.arange(space.n_values) if order is None else order)
+                for order, (_, space, own) in zip(orders, self._stretches, strict=True)
+            ]
+        )
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """The parts of all members; a member of one part gives the part its name."""
         parts = []

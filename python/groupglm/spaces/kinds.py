@@ -77,6 +77,10 @@ class Kind(Protocol):
         """Tell whether something is one input of this kind, or the name of its file."""
         ...
 
+    def is_one(self, given: object) -> bool:
+        """Tell whether what was given by itself is one input, not several in one image."""
+        ...
+
     def file_of(self, given: object) -> str | None:
         """Return the name of an input's file; None if it has none."""
         ...
@@ -156,7 +160,7 @@ class Kind(Protocol):
         ...
 
     def foreign_space(self, mask: Any) -> Space:
-        """Return the places inside a mask, in the order of the maskers of other packages."""
+        """Return the places inside a mask, in the order in which users see them in a row."""
         ...
 
     def refuse_models_elsewhere(self, labels: Sequence[object], masks: Sequence[Any]) -> None:

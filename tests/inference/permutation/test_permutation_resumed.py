@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from groupglm import permuted_ols
-from groupglm.group.fitted_group import FittedMasker
+from groupglm.group.fitted_masker import FittedMasker
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 

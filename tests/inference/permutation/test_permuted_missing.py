@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from groupglm import fit_ols, permuted_ols
-from groupglm.group.fitted_group import FittedMasker
+from groupglm.group.fitted_masker import FittedMasker
 from groupglm.inference.permutation.arrays import ArraySource
 from groupglm.inference.permutation.equivalent_statistic import equivalent_tables
 from groupglm.inference.permutation.exchange import make_exchange

@@ -138,13 +138,14 @@ class Estimate:
 
     def facts(self, contrast: Contrast) -> dict[str, Any]:
         """Return what the sidecars of a contrast's maps say of it."""
-        residual = np.asarray(self.model.results_.df_residual)
+        fit = self.group.result
+        residual = np.asarray(fit.df_residual)
         degrees: dict[str, Any] = {"Residual": residual.max().item()}
         if residual.ndim:
             degrees["ResidualMinimum"] = residual.min().item()
             degrees["ResidualMap"] = self._study.names.df_residual
         if contrast.stat_type == "F":
-            tested = self.model.results_.contrast(np.array(contrast.weights), stat_type="F")
+            tested = fit.contrast(np.array(contrast.weights), stat_type="F")
             degrees["Numerator"] = tested.df_numerator
         return {
             "Contrast": contrast.facts(),
@@ -166,8 +167,11 @@ def zero_facts(model: GroupModel) -> dict[str, Any]:
 
 def write_common(study: Study, outputs: Outputs, model: GroupModel, journal: Journal) -> None:
     """Write the files of no one contrast: design, mask, and counts if values are missing."""
+    from groupglm.estimator.group_model import fitted_group
+
     folder, names = outputs.folder, outputs.names
-    one, many = model.masker_.space.place_words
+    group = fitted_group(model)
+    one, many = group.space.place_words
     outputs.write_table(
         study.design,
         folder / names.design,
@@ -180,7 +184,7 @@ def write_common(study: Study, outputs: Outputs, model: GroupModel, journal: Jou
     said = {"Description": f"{many.capitalize()} of the group model", "Type": "Brain"}
     outputs.write_image(model.mask_img_, outputs.mask, said, keep=True)
     counts, degrees = folder / names.n_observations, folder / names.df_residual
-    n_observations = model.results_.n_observations
+    n_observations = group.result.n_observations
     if isinstance(n_observations, np.ndarray):
         said = {"Description": f"Number of subjects that have a value at a {one}"}
         outputs.write_image(model.n_observations_, counts, said)

@@ -168,7 +168,7 @@ def permute_contrast(
             "give another folder"
         ) from error
     said |= facts(contrast)
-    flips = flips_signs(fitted.model.results_.X, np.array(contrast.weights))
+    flips = flips_signs(fitted.group.result.X, np.array(contrast.weights))
     numbers = {
         "NumberOfPermutations": number,
         "NumberAskedFor": how.n_perm,

@@ -12,7 +12,7 @@ import numpy as np
 
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import ArgumentError, ArgumentTypeError, renamed, warn_caller
-from groupglm.group.fitted_group import FittedMasker
+from groupglm.group.fitted_masker import FittedMasker
 from groupglm.inference.permutation.cluster_families import ClusterFamily, cluster_families
 from groupglm.inference.permutation.missing_values import lacking_voxels, refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
@@ -138,8 +138,8 @@ def permuted_ols(
         1 shows a progress bar, if the error output is a terminal.
     masker : object with ``mask_img_``, optional
         Where the voxels lie, for clusters and TFCE. The columns of the data are in the order of
-        the masker's own ``transform``: C order of the mask for nilearn's maskers, file order for
-        those of groupglm.
+        ``image[mask]`` in numpy, as ``transform`` of the masker returns them, a masker of nilearn
+        or `SecondLevelModel.masker_`.
     tfce : bool, "exact" or "steps", default=False
         Threshold-free cluster enhancement: its exact integral, or the sum over 100 heights.
     threshold : float, optional
@@ -381,7 +381,7 @@ def _families_of(
             f"{what} needs to know where the voxels lie: give the masker that read them",
             verb="",
         )
-    if isinstance(masker, FittedMasker):
+    if isinstance(masker, FittedMasker) and masker.space.public_order is None:
         space = masker.space
     else:
         mask = getattr(masker, "mask_img_", None)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.messages import argument
 from groupglm.runtime.budget import check_memory_budget
+from groupglm.spaces.public_rows import to_public
 from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
@@ -123,4 +124,15 @@ def _images(
         images[name] = space.to_image(values, f"{name} {of_contrast}", statistic=kind)
         if name in result.p_value:
             images[f"logp_max_{name}"] = logp_image(name)
-    return PermutationOutputs(images, (result,))
+    return PermutationOutputs(images, (_as_seen(result, space),))
+
+
+def _as_seen(result: PermutationResult, space: Space) -> PermutationResult:
+    """Return a result whose arrays over voxels have the order that users see."""
+    untested = result.untested
+    return replace(
+        result,
+        observed={name: to_public(space, values) for name, values in result.observed.items()},
+        p_value={name: to_public(space, values) for name, values in result.p_value.items()},
+        untested=None if untested is None else to_public(space, untested),
+    )

@@ -58,6 +58,8 @@ CHECKPOINT_S = 60.0
 class PermutationResult:
     """What a permutation test yields.
 
+    Voxels are in the order of the columns of the data, or that of ``image[mask]`` for images.
+
     Parameters
     ----------
     letter : {"t", "F"}

@@ -37,7 +37,7 @@ from groupglm.spaces.volume.maps import (
 from groupglm.spaces.volume.masking import VolumeMasking
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.computed import ComputedVolume
-from groupglm.spaces.volume.reading.opening import open_image, open_images
+from groupglm.spaces.volume.reading.opening import header_of, open_image, open_images
 from groupglm.spaces.volume.reading.source import VolumeSource
 from groupglm.spaces.volume.saving import as_saved, save_image
 from groupglm.spaces.volume.space import VolumeSpace
@@ -55,6 +55,7 @@ __all__ = [
     "holds",
     "how_to_mark",
     "inside_mask",
+    "is_one",
     "load_space",
     "masking",
     "open_inputs",
@@ -87,6 +88,14 @@ _PREPARATION: dict[str, Check] = {
 def holds(given: object) -> bool:
     """Tell whether something is an image, or may be the name of one."""
     return isinstance(given, str | os.PathLike | SpatialImage)
+
+
+def is_one(given: Any) -> bool:
+    """Tell whether what was given by itself is a 3-D image, or the name of one."""
+    if isinstance(given, SpatialImage):
+        return len(given.shape) == 3
+    header = header_of(given) if holds(given) else None
+    return header is not None and len(header.get_data_shape()) == 3
 
 
 def file_of(given: object) -> str | None:
@@ -184,9 +193,9 @@ def _check_room(grid: Grid) -> None:
 
 
 def foreign_space(mask: Any) -> VolumeSpace:
-    """Return the voxels inside a mask in the order that other packages' maskers have them.
+    """Return the voxels inside a mask in the order in which users see them.
 
-    That is C order, which is file order of the transpose.
+    That is the order of ``image[mask]``, C order, which is file order of the transpose.
     """
     inside = np.asanyarray(mask.dataobj) != 0
     affine = np.asarray(mask.affine, np.float64)[:, [2, 1, 0, 3]]

@@ -19,7 +19,25 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64] | None
 
-__all__ = ["coordinates", "degrees", "place_at", "voxel_mm3", "voxels_of"]
+__all__ = ["coordinates", "degrees", "place_at", "public_order", "voxel_mm3", "voxels_of"]
+
+
+def public_order(grid: Grid, indices: Indices) -> NDArray[np.intp]:
+    """Return the places of a row in the order of ``image[mask]``, shape (n_values,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from groupglm.spaces.volume.grid import Grid
+    >>> public_order(Grid((2, 2, 1), np.eye(4)), np.array([1, 2, 3]))  # voxels 10, 01, 11
+    array([1, 0, 2])
+    """
+    if indices is None:
+        return np.arange(grid.n_voxels).reshape(grid.shape, order="F").ravel()
+    place = np.full(grid.n_voxels, -1, np.intp)
+    place[indices] = np.arange(len(indices))
+    seen = place.reshape(grid.shape, order="F").ravel()
+    return seen[seen >= 0]
 
 
 def voxels_of(

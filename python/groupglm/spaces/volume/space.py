@@ -25,6 +25,7 @@ from groupglm.spaces.volume.locating import (
     coordinates,
     degrees,
     place_at,
+    public_order,
     voxel_mm3,
     voxels_of,
 )
@@ -51,7 +52,8 @@ __all__ = ["VolumeSpace", "volume_space"]
 class VolumeSpace(Space):
     """The voxels of a grid that are inside a mask, or all of them.
 
-    A row holds the voxels in file order: the first axis of the image varies fastest.
+    A row holds the voxels in file order: the first axis of the image varies fastest. Users see them
+    in the order of ``image[mask]`` in numpy: the last axis varies fastest (`public_order`).
 
     Parameters
     ----------
@@ -305,6 +307,22 @@ class VolumeSpace(Space):
     def resamples(self) -> bool:
         """Whether images may be on another grid, from which they are resampled."""
         return self.preparation is not None and self.preparation.resamples
+
+    @cached_property
+    def public_order(self) -> NDArray[np.intp]:
+        """The place in a row of each voxel, in the order of ``image[mask]``."""
+        return public_order(self.grid, self.indices)
+
+    @property
+    def preparation_options(self) -> dict[str, Any]:
+        """The target grid, if images are resampled, and the smoothing."""
+        done = self.preparation
+        if done is None:
+            return {}
+        options: dict[str, Any] = {"smoothing_fwhm": done.smoothing_fwhm}
+        if done.resamples:
+            options |= {"target_affine": self.grid.affine, "target_shape": self.grid.shape}
+        return options
 
     @property
     def mixes_places(self) -> bool:
