@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""From opened inputs to rows, and from rows to the state of a fit; kept rows beside it."""
+"""From opened inputs to rows, and from rows to the state of a fit; the storage of rows."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The rows of a group of inputs: kept by a fit, or read when they are used."""
+"""The rows of a group of inputs: stored during the fit, or read when they are needed."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class GroupRows:
                 )
 
     def keep(self, memory_budget: float) -> RowStore:
-        """Return the store of all rows; it is filled now if the fit has kept none."""
+        """Return the store of all rows; if the fit stored none, read them into it now."""
         with self._lock:  # a worker's threads share the rows
             if self.kept is None:
                 self.kept = self._read(memory_budget)
@@ -102,21 +102,21 @@ class GroupRows:
         store = RowStore(
             self.n_inputs, self.n_values, row_dtype(self.sources), memory_budget=memory_budget
         )
-        # Closed by name: an error's traceback would keep the threads that read until it is gone.
+        # Closed explicitly: after an error, its traceback would keep the reading threads alive.
         with closing(store.keeping(self.batches())) as batches:
             for _ in batches:
                 pass
         return store
 
 
-_last: list[GroupRows] = []  # of this process, as a worker
+_last: list[GroupRows] = []  # of this process, if it is a worker
 _last_lock = threading.Lock()
 
 
 def _rows_of_worker(
     token: str, sources: tuple[Source, ...], space: Space, fill: float | None
 ) -> GroupRows:
-    """Return the rows that this process had for its last task, or new ones if they are others."""
+    """Return the rows of this process's last task if the token is the same, else new rows."""
     with _last_lock:
         if not _last or _last[0].token != token:
             _last[:] = [GroupRows(sources, space, fill, token=token)]

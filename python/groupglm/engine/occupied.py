@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Occupied"]
 
 _BLOCK = 16
-"""Places that are occupied together: a row is then a few long runs, and grows seldom."""
+"""Places of a block. Whole blocks are occupied: a row is then a few long runs, and grows seldom."""
 
 
 @dataclass(frozen=True, eq=False)

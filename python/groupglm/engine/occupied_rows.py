@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["OccupiedPlan", "OccupiedRows"]
 
 _MOST_GROWTHS = 8
-"""Batches that may bring new places; the next one that does makes all places occupied."""
+"""Batches that may add places; if one more adds places, all places become occupied."""
 
 
 class OccupiedRows:

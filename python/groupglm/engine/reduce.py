@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 __all__ = ["RangesToo", "accumulate", "accumulate_occupied", "union", "value_range"]
 
 _READERS_PER_UPDATER = 4
-"""Threads that read, for each thread that updates the accumulator.
+"""Number of reading threads for each thread that updates the accumulator.
 
-Adding a row to the accumulator costs a tenth of reading it. OpenMP's threads spin while they wait
-for each other and for the next batch: as many of them as readers would take the processors from the
-readers.
+Adding a row to the accumulator takes a tenth of the time of reading it. OpenMP's threads spin while
+they wait for each other and for the next batch: with as many of them as readers, the readers would
+lose their processors.
 """
 
 _MAX_SENT = 64 * 2**20  # bytes of images in memory that may travel to workers

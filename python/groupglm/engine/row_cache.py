@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CachedSpace", "RowFolder", "check_memory"]
 
-_FOLDER = "groupglm_rows"  # within the folder of joblib's, which its clear() empties
+_FOLDER = "groupglm_rows"  # within joblib's folder, so that its clear() removes the rows
 
 
 def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
@@ -93,19 +93,19 @@ class RowFolder:
         self._folder = Path(memory.store_backend.location) / _FOLDER
 
     def read(self, identity: tuple[Hashable, ...], out: NDArray[Any]) -> tuple[bool, Zeros | None]:
-        """Fill a row, if it is there and whole, and tell whether it is."""
+        """Read a row from the cache into `out`; return whether it was there and undamaged."""
         path, key = self._place(identity, out)
         return read_row(path, key, out)
 
     def write(
         self, identity: tuple[Hashable, ...], row: NDArray[Any], zeros: Zeros | None = None
     ) -> None:
-        """Keep a row; that it cannot be kept is a warning."""
+        """Store a row; a failure to store it is a warning, not an error."""
         path, key = self._place(identity, row)
         try:
             write_row(path, key, row, zeros)
-        except (OSError, ValueError) as error:  # no space, or no file in its place
-            # Not the caller's line, which another thread cannot know.
+        except (OSError, ValueError) as error:  # no space, or something that is not a file
+            # stacklevel 1, because a thread cannot find the caller's line.
             warnings.warn(
                 f"memory: a row cannot be kept ({error}); the images are read each time",
                 UserWarning,
@@ -146,7 +146,7 @@ class CachedSpace:
     def read_row(
         self, source: Source, out: NDArray[np.float32] | NDArray[np.float64]
     ) -> Zeros | None:
-        """Fill a row as the space does, from the cache if it is there."""
+        """Fill a row as the space does; from the cache if the row is there."""
         fingerprint = source.fingerprint()
         if fingerprint is None:
             return self._space.read_row(source, out)

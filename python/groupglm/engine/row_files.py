@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A row of values in a file of a cache: `write_row`, `read_row`.
 
-A file holds, one after the other: a line that names the format; the SHA-256 (32 bytes) of all that
-follows; a line of JSON (key, type, number of values, and what is known of zeros); the values as
-they are in memory; and one bit for each place. It is not a pickle. A file that is not ours,
-damaged, cut off or renamed is not used.
+A file holds, one after the other: a line that names the format; the SHA-256 (32 bytes) of
+everything that follows; a line of JSON (key, type, number of values, and what is known of zeros);
+the values as they are in memory; and one bit for each place. It is not a pickle. A file of another
+origin, or one that is damaged, truncated or renamed, is not used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_LINE = 4096  # bytes
 
 
 def write_row(path: Path, key: str, row: NDArray[Any], zeros: Zeros | None) -> None:
-    """Write a row, whole or not at all.
+    """Write a row; after a failure no part of it is left.
 
     Shapes: `row` (n_values,).
     """
@@ -42,13 +42,13 @@ def write_row(path: Path, key: str, row: NDArray[Any], zeros: Zeros | None) -> N
     digest.update(values)
     digest.update(bits)
     make_folder(path.parent)
-    with whole_or_not(path, durable=False) as file:  # its checksum tells what a crash has cut
+    with whole_or_not(path, durable=False) as file:  # the checksum finds what a crash cut off
         for part in (_MAGIC, digest.digest(), line, values, bits):
             file.write(part)
 
 
 def read_row(path: Path, key: str, out: NDArray[Any]) -> tuple[bool, Zeros | None]:
-    """Fill a row from a file, if it is the one meant and whole.
+    """Read a row from a file, if the file is undamaged and has this key.
 
     Shapes: `out` (n_values,).
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""All rows of a group, kept while they are needed: `RowStore`."""
+"""All rows of a group, stored while they are needed: `RowStore`."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class RowStore:
         return self.n_inputs * self._row_bytes if self.is_in_memory else 0
 
     def put(self, first: int, rows: Rows) -> None:
-        """Keep the rows of some inputs that follow each other, shape (n_rows, n_values)."""
+        """Store the rows of some consecutive inputs, shape (n_rows, n_values)."""
         if self._array is not None:
             self._array[first : first + len(rows)] = rows
         elif self._file is not None:
@@ -90,8 +90,8 @@ class RowStore:
     def keeping(
         self, batches: Generator[tuple[int, NDArray[Any]], None, None]
     ) -> Generator[tuple[int, NDArray[Any]], None, None]:
-        """Yield batches of rows as they come, and keep them on the way."""
-        # Closed by name: an error's traceback would keep the threads that read until it is gone.
+        """Yield the batches, and store each of them before it is yielded."""
+        # Closed explicitly: after an error, its traceback would keep the reading threads alive.
         with closing(batches):
             for first, rows in batches:
                 self.put(first, rows)
@@ -135,9 +135,10 @@ class RowStore:
                 yield places, values
 
     def array(self) -> Rows:
-        """Return all rows, shape (n_inputs, n_values), not to be written to.
+        """Return all rows, shape (n_inputs, n_values); they must not be written to.
 
-        Of a scratch file the system reads what is looked at, and forgets it when memory is short.
+        Of a scratch file, the system loads the pages that are used, and drops them when memory is
+        short.
         """
         if self._array is not None:
             return self._array
@@ -146,7 +147,7 @@ class RowStore:
         return mapped
 
     def select(self, places: NDArray[np.int64]) -> None:
-        """Keep the values at some places only, given in increasing order; the rest is given back.
+        """Keep only the values at some places, given in increasing order; free the other memory.
 
         Shapes: `places` (n_places,).
         """
@@ -154,8 +155,8 @@ class RowStore:
         kept_bytes = n_kept * self.dtype.itemsize
         row = np.empty(self.n_values, self.dtype)
         for number in range(self.n_inputs):
-            # A shorter row ends before the next longer one begins: it overwrites only what has
-            # been read.
+            # A shorter row ends before the next longer row begins, so it overwrites only values
+            # that were read already.
             if self._array is not None:
                 flat = self._array.reshape(-1)
                 flat[number * n_kept : (number + 1) * n_kept] = self._array[number].take(places)
@@ -171,9 +172,9 @@ class RowStore:
             self._file.resize(self.n_inputs, kept_bytes)
 
     def spread(self, places: NDArray[np.int64], n_values: int, n_put: int) -> None:
-        """Make the first `n_put` rows, which are filled, longer; the new values are zero.
+        """Lengthen the first `n_put` rows, which are filled; the new values are zero.
 
-        Shapes: `places` (old n_values,): where the values lie in the longer row.
+        Shapes: `places` (old n_values,): the positions of the old values in the longer row.
         """
         n_before, bytes_before = self.n_values, self._row_bytes
         longer = np.zeros(n_values, self.dtype)
@@ -183,7 +184,7 @@ class RowStore:
             self._array.resize((self.n_inputs, n_values), refcheck=False)
         elif self._file is not None:
             self._file.resize(self.n_inputs, self._row_bytes)
-        # The last row first: where it goes lies only what has been read.
+        # From last to first, so that each longer row overwrites only values that were read already.
         for number in reversed(range(n_put)):
             if self._array is not None:
                 flat = self._array.reshape(-1)

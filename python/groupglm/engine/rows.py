@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["BATCH_BYTES", "CHUNK", "Reader", "ahead", "batch_bounds", "read_rows", "row_dtype"]
 
 BATCH_BYTES = 40 * 2**20
-"""One batch of rows: enough that adding it costs little more than its arithmetic."""
+"""Bytes of one batch of rows: enough that the fixed cost of adding a batch is small."""
 
 CHUNK = 64
-"""Images that fill one accumulator: enough that merging costs little, few enough for workers."""
+"""Images of one accumulator: enough that merging costs little, few enough to occupy workers."""
 
 _LAST_ROWS = 8
-"""Images of the last batch: no reading hides the time that it takes to add them."""
+"""Images of the last batch; few, because no reading runs while they are added."""
 
 
 class Reader(Protocol):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One group of inputs fitted, and turned back into images."""
+"""The fit of one group of inputs, and its results as images."""

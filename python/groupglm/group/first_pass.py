@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is known of all images before their rows are read: their mean, their range, the mask."""
+"""Facts about all images that a fit needs before it reads rows: their mean, range and mask."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Source, Space
     from groupglm.spaces.kinds import Masking
 
-    # A mean of images, and how many have each place.
+    # A mean of images, and the number of images that have each place.
     Mean: TypeAlias = tuple[NDArray[np.float64], NDArray[Any]]
 
 __all__ = ["background", "mean_of", "mean_once", "range_and_mean_once", "range_once"]
 
 
 def mean_once(sources: Sequence[Source], options: FitOptions) -> Mean:
-    """Return the mean of the images as they are, from the cache if it is there."""
+    """Return the mean of the images as they are; from the cache if it is there."""
     rows = _mean_rows(sources, options)
     _fill_once(rows, sources, options, lambda: _mean_image(sources, options))
     mean, n_observations = rows.values()
@@ -40,7 +40,7 @@ def mean_once(sources: Sequence[Source], options: FitOptions) -> Mean:
 def range_and_mean_once(
     sources: Sequence[Source], options: FitOptions
 ) -> tuple[tuple[float, float], Mean]:
-    """Return the range and the mean, for which workers read the images once."""
+    """Return the range and the mean; workers read each image once for both."""
     both, rows = np.empty(2), _mean_rows(sources, options)
 
     def compute() -> list[ArrayLike]:
@@ -58,14 +58,14 @@ def range_and_mean_once(
 
 
 def _kept(masking: Masking, room: float, chunk: Sequence[Any]) -> Sequence[Any]:
-    """Make of a chunk's images, on a worker, such as keep what is read of them."""
+    """On a worker, replace a chunk's images by images that keep their values in memory."""
     return masking.read_once(chunk, room)[0]
 
 
 def _mean_rows(
     sources: Sequence[Source], options: FitOptions
 ) -> dict[tuple[Hashable, ...], NDArray[np.float64]]:
-    """Return room for the mean and the numbers of observations, by their names in the cache."""
+    """Return empty rows for the mean and the numbers of observations, by their cache names."""
     n_values = options.masking.as_stored(sources).n_values
     about = (options.missing, options.masking.zero_is_missing)
     names = (("mean", *about), ("n_observations", *about))
@@ -73,7 +73,7 @@ def _mean_rows(
 
 
 def range_once(sources: Sequence[Source], options: FitOptions) -> tuple[float, float]:
-    """Return the range of all images' finite values and zero, from the cache if it is there."""
+    """Return the range of all finite values and zero; from the cache if it is there."""
     both = np.empty(2)
     _fill_once(
         {("range",): both}, sources, options, lambda: [value_range(sources, options.n_threads)]
@@ -88,7 +88,7 @@ def _fill_once(
     options: FitOptions,
     compute: Callable[[], Sequence[ArrayLike]],
 ) -> None:
-    """Fill rows about all images, known by their names, from the cache or else by computing."""
+    """Fill named rows about all images: from the cache, or else by computing them."""
     folder, fingerprints = None, ""
     if options.memory.location is not None:
         found = [source.fingerprint() for source in sources]
@@ -109,7 +109,7 @@ def _mean_plan(sources: Sequence[Source]) -> Plan:
 def _mean_image(
     sources: Sequence[Source], options: FitOptions, ranges: RangesToo | None = None
 ) -> Mean:
-    """Return the mean of the images over the whole grid, and how many have each voxel."""
+    """Return the mean over the whole grid, and the number of images that have each voxel."""
     space, constant = options.masking.as_stored(sources), _mean_plan(sources)
     seen, occupied = accumulate_occupied(
         sources,
@@ -125,7 +125,7 @@ def _mean_image(
 
 
 def mean_of(fit: Fit) -> Mean:
-    """Return the mean of a fit's images, and how many have each place."""
+    """Return the mean of a fit's images, and the number of images that have each place."""
     mean = fit.mean
     return mean, np.broadcast_to(fit.n_observations, mean.shape)
 

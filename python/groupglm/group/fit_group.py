@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["fit_group"]
 
 _ROUNDED_TO_ZERO = 0.01
-"""Share of the voxels that may be zero in some image because values are scaled integers.
+"""Share of the voxels that may be zero in some image because the values are scaled integers.
 
-With 16 bits, one measured value in some ten thousand falls on zero; over a hundred images that is
-one voxel in a hundred.
+With 16 bits, one measured value in some ten thousand is rounded to zero; over a hundred images that
+is one voxel in a hundred.
 """
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How a group is fitted, and how the memory budget is shared out."""
+"""The options of a group's fit, and how the memory budget is divided."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class FitOptions:
 
     @property
     def fill(self) -> float | None:
-        """What takes the place of missing values."""
+        """The value that replaces missing values; None to leave them missing."""
         return 0.0 if self.missing == "zero" else None
 
 
 def room_for_values(
     sources: Sequence[Source], spaces: Sequence[Space], plan: Plan, options: FitOptions
 ) -> float:
-    """Return how many bytes kept values may take beside rows of the first space."""
+    """Return how many bytes stored values may take, beside the fit in the largest of the spaces."""
     space = max(spaces, key=lambda each: each.n_values)
     needed = fit_bytes(
         space.n_values,
@@ -80,7 +80,7 @@ def batch_bytes(
     plan: Plan,
     options: FitOptions,
 ) -> int:
-    """Return how large a batch of rows may be; refuse a budget that has no room for one row."""
+    """Return the bytes of a batch of rows; refuse a budget without room for one row."""
     return batch_bytes_within(
         options.memory_budget,
         BATCH_BYTES,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One group of images fitted, and turned back into images: `FittedGroup`."""
+"""The fit of one group of images, and its results as images: `FittedGroup`."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class FittedGroup:
 
     @property
     def rows(self) -> GroupRows:
-        """The rows of the images: kept by the fit, or read when they are used."""
+        """The rows of the images: stored during the fit, or read when they are needed."""
         return GroupRows(
             self.sources,
             self.space,
@@ -170,7 +170,7 @@ class FittedGroup:
 
     def _count_image(self, counts: float | NDArray[Any], descrip: str) -> Any:
         row = np.broadcast_to(np.asarray(counts), (self.space.n_values,))
-        # Degrees of freedom of some models are no whole numbers.
+        # Degrees of freedom of some models are not whole numbers.
         return self.space.to_image(row, descrip, dtype=None if row.dtype.kind == "f" else np.int32)
 
     def r_square_image(self) -> Any:
@@ -205,7 +205,7 @@ class FittedGroup:
 
     @property
     def fill(self) -> float | None:
-        """What takes the place of missing values."""
+        """The value that replaces missing values; None to leave them missing."""
         return 0.0 if self.missing == "zero" else None
 
     def _predict(self, volume: int, beta: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -215,7 +215,7 @@ class FittedGroup:
 
 
 def statistic_of(result: ContrastResult, output_type: str) -> Statistic:
-    """Return what a contrast's map of one kind holds, for its header."""
+    """Return the statistic of a contrast's map of one kind, for the header of the map."""
     if output_type != "stat":
         kind = {
             "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is asked of a fit, checked: contrasts, statistics, rows of a design."""
+"""Checks of what a fit is asked for: contrasts, statistics, rows of a design."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["check_contrast", "check_data", "check_rows", "choose_stat_type", "re
 
 
 def check_contrast(contrast: ArrayLike, column_names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Return a contrast as it was given, a vector or a matrix, if it fits the design's columns."""
+    """Return a contrast unchanged, a vector or a matrix, if it fits the design's columns."""
     values = _real_array(contrast, "contrast")
     n_columns = len(column_names)
     if values.ndim not in (1, 2) or values.size == 0 or values.shape[-1] != n_columns:
@@ -48,7 +48,7 @@ def check_contrast(contrast: ArrayLike, column_names: tuple[str, ...]) -> NDArra
 
 
 def choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) -> StatType:
-    """Return the statistic that is asked for: by default t of a vector, F of a matrix."""
+    """Return the statistic to compute: as asked for, else t for a vector and F for a matrix."""
     if stat_type is None:
         return "t" if values.ndim == 1 else "F"
     check_choice("stat_type", stat_type, ("t", "F", None))
@@ -65,7 +65,7 @@ def choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) ->
 def refuse(
     X: NDArray[np.float64], column_names: tuple[str, ...], rows: NDArray[np.float64]
 ) -> NotEstimableError:
-    """Return the error of a contrast, shape (n_rows, n_columns), that X cannot estimate."""
+    """Return the error for a contrast, shape (n_rows, n_columns), that X cannot estimate."""
     for row in rows:
         columns = confounded_columns(X, column_names, row)
         if columns:

@@ -19,7 +19,7 @@ __all__ = ["ArrayRows"]
 
 @dataclass(frozen=True, eq=False)
 class ArrayRows:
-    """Rows of an array, shape (n_inputs, n_values), given in batches of at most `batch_rows`."""
+    """The rows of an array, shape (n_inputs, n_values), in batches of at most `batch_rows`."""
 
     values: Values
     batch_rows: int | None = None

@@ -118,7 +118,7 @@ class Fit(Protocol):
     """A fitted model at every place."""
 
     kind: ClassVar[str]
-    """The kind of its model."""
+    """The kind of the fit's model."""
 
     @property
     def X(self) -> NDArray[np.float64]:  # noqa: N802 - a matrix
@@ -233,10 +233,10 @@ class Model(Protocol):
     """A kind of model, with its settings."""
 
     kind: ClassVar[str]
-    """What saved files call it."""
+    """The model's name in saved files."""
 
     rows_per_image: ClassVar[int]
-    """Rows that an image gives: its values, and for some models their variances after them."""
+    """Rows of one image: its values, and for some models their variances after them."""
 
     def prepare(self, X: NDArray[np.float64], column_names: tuple[str, ...]) -> Plan:
         """Check a design, shape (n_images, n_columns), C-ordered and finite.

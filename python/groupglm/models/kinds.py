@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The models that a saved file may hold, by the name that it has there."""
+"""The models that a saved file may hold, by their names in the file."""
 
 from __future__ import annotations
 

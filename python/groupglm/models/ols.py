@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["OLS", "check_threads", "fit_at", "fit_ols"]
 
 _COMPLETE = -1
-"""In the state, the slot of a voxel that no row lacks."""
+"""The slot, in the state, of a voxel that every row has."""
 
 _TYPES = {
     "r": ("float64", 2),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a fit and a contrast yield: frozen results over a compiled state."""
+"""The results of a fit and of a contrast: frozen dataclasses over a compiled state."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class OlsFit:
 
     @property
     def facts(self) -> str:
-        """What was fitted, in numbers: images, voxels, degrees of freedom, columns."""
+        """A short description of the fit: images, voxels, degrees of freedom, columns."""
         names = self.column_names
         return (
             f"{len(self.X):,} images: {self.n_voxels:,} voxels, {span(self.df_residual)} degrees "
@@ -121,7 +121,7 @@ class OlsFit:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Without naming the compiled module: it is another one on a processor of another level.
+        # Not the compiled object itself: a processor of another level has another compiled module.
         parts = self.state_parts()
         return OlsFit.from_parts, (self.X, self.column_names, self.n_threads, parts)
 

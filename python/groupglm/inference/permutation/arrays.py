@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArraySource", "PermutationOutputs", "permuted_ols", "resumable"]
 
-_MAX_SENT = 64 * 2**20  # bytes of data that may travel to each worker
+_MAX_SENT = 64 * 2**20  # bytes of data that may be sent to each worker
 
 
 class PermutationOutputs(dict[str, Any]):
@@ -61,7 +61,7 @@ class PermutationOutputs(dict[str, Any]):
 class ArraySource:
     """Data in memory."""
 
-    place_words: ClassVar[tuple[str, str]] = ("voxel", "voxels")  # as the arguments are documented
+    place_words: ClassVar[tuple[str, str]] = ("voxel", "voxels")  # as in the documentation
 
     data: Data
     _digest: str | None = None
@@ -265,7 +265,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
 
 
 def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None]:
-    """Return the earlier result that each test continues."""
+    """Return, for each test, the earlier result that it continues."""
     if resume is None:
         return [None] * n_tested
     if isinstance(resume, PermutationOutputs):
@@ -350,7 +350,7 @@ def _treat_missing(data: Data, missing: Missing) -> Data:
             verb="",
         )
     else:
-        data[:, lacking] = 0  # such a voxel does not vary, and has no statistic
+        data[:, lacking] = 0  # a voxel that does not vary has no statistic
     return data
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterFamily", "TfceOptions", "cluster_families"]
 
-# Sums of the same terms in another order agree to this, relatively: enhanced statistics of a whole
-# map and their maximum, sizes of clusters whose places have weights.
+# The relative difference within which sums of the same terms in another order are equal: the
+# enhanced statistics of a map and their maximum, and sizes of clusters with weights.
 SUMMED = 1e-9
 
 
@@ -74,7 +74,7 @@ class ClusterFamily:
     tfce_powers: tuple[float, float] = (0.5, 2.0)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The neighbours travel as arrays: a worker's processor may run the core of another level.
+        # The neighbours are sent as arrays: a worker's processor may use the core of another level.
         lists = self.neighbours.adjacency()
         return _restore, (self.name, self.places, lists, self.weights, self.tfce_powers)
 
@@ -102,7 +102,7 @@ class ClusterFamily:
         )
 
     def _rows(self, maps: Floats) -> Floats:
-        """Return the family's places of maps, each row side by side."""
+        """Return the maps at the family's places; the values of each row are side by side."""
         if isinstance(self.places, slice):
             return maps[:, self.places]
         return np.take(maps, self.places, axis=1)
@@ -110,7 +110,7 @@ class ClusterFamily:
     def clusters(
         self, statistic: Floats, least: Floats, threshold: float, *, two_sided: bool
     ) -> dict[str, tuple[Floats, Floats]]:
-        """Return the size and mass of each place's cluster, each with the least that ties with it.
+        """Return each place's cluster size and mass, and the least values that tie with them.
 
         Shapes: `statistic`, `least` (n_all,); returns (n,).
         """
@@ -133,7 +133,7 @@ class ClusterFamily:
     def enhanced(
         self, statistic: Floats, least: Floats, options: TfceOptions, *, two_sided: bool
     ) -> tuple[Floats, Floats]:
-        """Return the enhanced statistic, shape (n,), and the least that ties with it.
+        """Return the enhanced statistic, shape (n,), and the least value that ties with it.
 
         Shapes: `statistic`, `least` (n_all,).
         """
@@ -153,7 +153,7 @@ class ClusterFamily:
         if options.n_steps == 0:
             lower = np.maximum(least[self.places], 0.0)
             raised = np.abs(enhance(np.copysign(lower, values)))
-        else:  # the steps are of the largest: whether one more is reached is no matter of rounding
+        else:  # steps depend on the largest value: no rounding decides whether one more is reached
             raised = np.abs(found)
         return found, raised * (1 - SUMMED)
 
@@ -189,7 +189,7 @@ def _places_of(parts: Sequence[Part]) -> Places:
 
 
 def _graph_of(neighbours: Neighbours, parts: Sequence[Part]) -> Neighbours:
-    """Return the neighbours of some parts alone, which no neighbour of theirs lies outside of."""
+    """Return the neighbours of some parts only; no neighbour of their places is outside of them."""
     starts, lists = neighbours.adjacency()
     graphs = []
     for part in parts:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Statistics of different degrees of freedom on one scale: that of equal p-values."""
+"""Statistics of different degrees of freedom on one scale: the scale of equal p-values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["equivalent_tables"]
 
-_KNOTS = 1025  # with which the interpolated F* is right to 1e-8, relative
-_LOG_F = (-30.0, 39.0)  # beyond, up to where the core's statistics end, tails are powers
-_FAR_OFF = 1e-6  # relative, of a log of p; four of Newton's steps square what is less away
+_KNOTS = 1025  # with so many, the interpolated F* is right to 1e-8, relatively
+_LOG_F = (-30.0, 39.0)  # beyond, as far as the core's statistics go, the tails are powers
+_FAR_OFF = 1e-6  # relative, of log p; Newton's four steps square any smaller error
 _SMALLEST_P = (1e-12, 1e-250)  # of the lower and of the upper tail
 
 
@@ -57,7 +57,7 @@ def equivalent_tables(df: NDArray[np.int64], df_wanted: int, k: int) -> tuple[Fl
 
 
 def _shares(x: Floats, k: int, df: int) -> tuple[Floats, Floats]:
-    """Return r2 and 1 - r2 of F = exp(x)."""
+    """Return r2 and 1 - r2 for F = exp(x)."""
     f = k * np.exp(x)
     return f / (df + f), df / (df + f)
 
@@ -68,7 +68,7 @@ def _tails(x: Floats, k: int, df: int) -> tuple[Floats, Floats]:
 
 
 def _log_isf(lower: Floats, upper: Floats, k: int, df: int) -> Floats:
-    """Return log F of given tails, which fall and rise; each is taken where it is the smaller."""
+    """Return log F for given lower and upper tails; at each point the smaller tail is used."""
     small = upper < 0.5
     wanted = np.log(np.where(small, upper, lower))
     inverse = np.where(
@@ -78,8 +78,8 @@ def _log_isf(lower: Floats, upper: Floats, k: int, df: int) -> Floats:
     )
     odds = np.log(inverse) - np.log1p(-inverse)
     x: Floats = np.where(small, -odds, odds) + np.log(df / k)
-    # scipy's inverse is far off at single points: these are put between their neighbours, and
-    # Newton's iteration, which the tails' logarithms suit (they are concave), does the rest.
+    # scipy's inverse is far off at single points. These are interpolated from their neighbours, and
+    # Newton's iteration corrects them: the logarithms of the tails are concave, which suits it.
     off = ~(np.abs(_log_tail(x, small, k, df) - wanted) < _FAR_OFF * (1 + np.abs(wanted)))
     place = np.arange(len(x))
     x[off] = np.interp(place[off], place[~off], x[~off])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which rearrangements of the data the null hypothesis allows: `Exchange`."""
+"""The rearrangements of the data that the null hypothesis allows: `Exchange`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DRAWN_TOGETHER", "Exchange", "Rearrangements", "check_labels", "make_exchange"]
 
 DRAWN_TOGETHER = 256
-"""Rearrangements that are drawn from one seed: any of them can be drawn again by its number."""
+"""Rearrangements that are drawn from one seed, so that each can be drawn again by its number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Exchange:
     flips: bool
 
     def orbits(self) -> Integers:
-        """Label rows that can take each other's place alike; shape (n,)."""
+        """Label the rows by their position in their unit and by group; shape (n,)."""
         labels = np.empty(self.n, dtype=np.int64)
         first = 0
         for units in self.groups:
@@ -56,7 +56,7 @@ class Exchange:
         return labels
 
     def varying(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Find what rearrangements change in the span of some rows.
+        """Return a basis of the part of the rows' span that rearrangements change.
 
         Shapes: `basis` (q, n); returns (at most q, n).
         """
@@ -106,7 +106,7 @@ class Exchange:
         return logs
 
     def breaks_units(self, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Tell in which patterns some rows of an exchangeable unit are present and others are not.
+        """Return in which patterns an exchangeable unit has only some of its rows present.
 
         Shapes: `present` (n_patterns, n); returns (n_patterns,).
         """
@@ -127,7 +127,7 @@ class Exchange:
         ]
 
     def every(self, rows: NDArray[np.float64]) -> tuple[Integers, NDArray[np.float64]]:
-        """List the different rearrangements of the columns of `rows`, but for the identity.
+        """List the different rearrangements of the columns of `rows`, without the identity.
 
         Shapes: `rows` (m, n); returns `order` (count - 1, n), `signs` (count - 1, n).
         """
@@ -183,7 +183,7 @@ def make_exchange(
     flips: bool,
     kinds: Integers | None = None,
 ) -> Exchange:
-    """Say what may be exchanged.
+    """Make the exchange from the blocks and the kinds of the rows.
 
     Shapes: `blocks` (n,), `kinds` (n,).
     """
@@ -218,10 +218,10 @@ def check_labels(labels: Any, n: int, name: str) -> Integers:
     import pandas as pd
 
     if isinstance(labels, np.ma.MaskedArray):
-        labels = labels.tolist()  # what is masked is None, a missing label
+        labels = labels.tolist()  # a masked label becomes None, a missing label
     try:
         values = pd.Series(labels) if np.ndim(labels) == 1 else None
-    except Exception as error:  # a ragged list, or what is larger than the memory
+    except Exception as error:  # a ragged list, or one larger than the memory
         raise ArgumentError(
             name, shown(labels), f"a list of {n} labels, one for each image"
         ) from error
@@ -241,7 +241,7 @@ def check_labels(labels: Any, n: int, name: str) -> Integers:
 
 
 def _kinds(rows: NDArray[np.float64]) -> Integers:
-    """Label the columns of a basis; those that are equal up to rounding share a label."""
+    """Label the columns of a basis; columns that are equal up to rounding share a label."""
     kinds: Integers = np.empty(rows.shape[1], dtype=np.int64)
     seen = np.empty_like(rows)
     n_seen = 0
@@ -263,10 +263,10 @@ def _unit_kinds(units: Integers, kinds: Integers) -> Integers:
 
 
 def _arrangements(kinds: Integers) -> Iterator[Integers]:
-    """Yield for each different order of the kinds which unit comes to each place; as is first.
+    """Yield each different order of the kinds: the unit at each place; the given order is first.
 
-    The orders follow each other as words in a dictionary (Knuth, *The Art of Computer Programming*
-    4A, 7.2.1.2, algorithm L), beginning anew after the last one.
+    The orders follow each other like words in a dictionary (Knuth, *The Art of Computer
+    Programming* 4A, 7.2.1.2, algorithm L); after the last one comes the first.
     """
     waiting = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
     word = kinds.tolist()

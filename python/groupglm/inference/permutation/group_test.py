@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A contrast of a group that is fitted already, tested by permutation: `permute_group`."""
+"""A permutation test of a contrast of a fitted group: `permute_group`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = ["ImageData", "permute_group"]
 
 @dataclass(eq=False)
 class ImageData:
-    """The values of a group of images: read once here, and by each worker for itself."""
+    """The values of a group of images; this process reads them once, and so does each worker."""
 
     rows: GroupRows
     _digest: str | None = None
@@ -51,18 +51,18 @@ class ImageData:
         return self.rows.keep(check_memory_budget(None)).array()
 
     def digest(self, n_threads: int) -> str:
-        """Return a hash of the data, which must have been loaded with the threads wanted."""
+        """Return a hash of the data; load the data with the wanted threads before."""
         if self._digest is None:
             self._digest = digest_of(self.load(n_threads), n_threads)
         return self._digest
 
     @property
     def place_words(self) -> tuple[str, str]:
-        """What one place is called, and several."""
+        """The words for one place and for several."""
         return self.rows.space.place_words
 
     def name_places(self, columns: NDArray[np.int64]) -> str:
-        """Name the first places that columns of the data are at."""
+        """Name the first places among some columns of the data."""
         return self.rows.space.name_places(columns)
 
 

@@ -265,7 +265,7 @@ def non_parametric_inference(
         has_blocks=exchangeability_blocks is not None,
         allow_partial=allow_partial,
     )
-    cohort.kind(first_level_contrast)  # refuses nonsense, and says if there is nothing to choose
+    cohort.kind(first_level_contrast)  # refuses wrong values; warns if there is nothing to choose
     rows = cohort.aligned(first_level_contrast)
     options = replace(
         options,
@@ -317,7 +317,7 @@ def _fit(
         DEFAULT_MODEL.prepare(X, names),
         FitOptions(
             masking=masking,
-            # Which voxels lack values is known when they are read.
+            # Only reading the images shows which voxels lack values.
             missing="omit" if options.missing == "raise" else options.missing,
             n_threads=options.n_threads,
             memory=check_memory(None, 0),

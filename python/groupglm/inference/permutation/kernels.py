@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""From rearrangements to statistics: what is handed to the compiled core."""
+"""Kernels: from rearrangements to statistics, by the compiled core."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ class Kernel(Protocol):
 
     @property
     def n_products(self) -> int:
-        """Rows of the matrix product a rearrangement."""
+        """Rows of the matrix product for one rearrangement."""
         ...
 
     @property
     def letter(self) -> Literal["t", "F"]:
-        """Which statistic."""
+        """The letter of the statistic."""
         ...
 
     def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
@@ -122,12 +122,12 @@ class OlsKernel:
 
     @property
     def n_products(self) -> int:
-        """Rows of the matrix product a rearrangement."""
+        """Rows of the matrix product for one rearrangement."""
         return len(self.effect) + len(self.moving)
 
     @property
     def letter(self) -> Literal["t", "F"]:
-        """Which statistic."""
+        """The letter of the statistic."""
         return "t" if len(self.effect) == 1 else "F"
 
     def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
@@ -176,7 +176,8 @@ class OlsKernel:
         rows = rows - (rows @ self.fixed.T) @ self.fixed
         if len(self.effect) == 1:
             length = np.linalg.norm(rows, axis=2, keepdims=True)
-            # An effect that lands inside the nuisance cannot be seen: a statistic of zero.
+            # If the rearranged effect falls inside the nuisance, it cannot be tested: its statistic
+            # is zero.
             return np.where(
                 length > _core.ESTIMABLE_TOLERANCE, rows / np.maximum(length, 1e-300), 0.0
             )
@@ -187,7 +188,7 @@ class OlsKernel:
 def make_ols_kernel(
     parts: Partition, exchange: Exchange, method: Method, *, two_sided: bool
 ) -> OlsKernel:
-    """Make the kernel of a method."""
+    """Make the kernel for a method of rearrangement."""
     none = np.empty((0, parts.n_images))
     smith = method == "smith"
     full = np.concatenate([parts.nuisance, parts.effect])
@@ -222,13 +223,13 @@ class GroupedKernel:
 
     @property
     def n_products(self) -> int:
-        """Rows of the matrix product a rearrangement."""
+        """Rows of the matrix product for one rearrangement."""
         rank = len(self.parts.effect) + len(self.parts.nuisance)
         return int(self.groups.max() + 1) * (rank + 1)
 
     @property
     def letter(self) -> Literal["t", "F"]:
-        """Which statistic: v, Welch's t for two groups, or G."""
+        """The letter of the statistic: t for v (Welch's t for two groups), F for G."""
         return "t" if len(self.parts.effect) == 1 else "F"
 
     def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
@@ -282,6 +283,6 @@ class GroupedKernel:
 
 
 def _observed(reported: Floats, compared: Floats, least: Floats) -> Observed:
-    """Leave out the voxels that do not vary, of which the core says so in `least`."""
+    """Set the voxels that do not vary to NaN; the core marks them by NaN in `least`."""
     live = ~np.isnan(least)
     return Observed(np.where(live, reported, np.nan), np.where(live, compared, np.nan), least)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PresentKernel", "make_present_kernel"]
 
-_PANEL = 32  # voxels that the core takes at a time, however few a pattern has
-_ONCE = 12  # rearrangements that cost as much as what is done once a pattern
-_PRODUCTS = 1_000_000_000  # a call of the core: a fraction of a second
+_PANEL = 32  # voxels that the core processes at once, even if a pattern has fewer
+_ONCE = 12  # the work done once a pattern costs as much as so many rearrangements
+_PRODUCTS = 1_000_000_000  # work of one call of the core: a fraction of a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class PresentKernel:
         return self.complete.n_products + int(share / _ONCE)
 
     def _n_panels(self) -> Integers:
-        """Return how many panels each pattern has."""
+        """Return the number of panels of each pattern."""
         return -(-np.diff(self.patterns.starts) // _PANEL)
 
     @property
@@ -88,7 +88,7 @@ class PresentKernel:
 
     @property
     def letter(self) -> Literal["t", "F"]:
-        """Which statistic."""
+        """The letter of the statistic."""
         return self.complete.letter
 
     def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
@@ -96,7 +96,7 @@ class PresentKernel:
         n = self.parts.n_images
         maps, least = np.empty((2, 1, data.shape[1]))
         order, signs = np.arange(n)[None], np.ones((1, n))
-        # Of the residuals of the nuisance, for every method of rearrangement.
+        # The data as they are have the residuals of the nuisance, whatever the method rearranges.
         self._present(data, order, signs, maps, least, "freedman-lane", n_threads)
         complete = self.complete.observe(data, statistic, n_threads)
         columns = self.patterns.columns
@@ -127,7 +127,7 @@ class PresentKernel:
         best = np.full(len(order), -np.inf)
         products = _PANEL * self.parts.n_images * self._rank * (_ONCE + len(order))
         work = np.cumsum(self._n_panels() * products) // (_PRODUCTS * max(1, n_threads))
-        for part in np.unique(work):  # Ctrl-C is noticed between them
+        for part in np.unique(work):  # Ctrl-C is noticed between the parts
             found = _core.permuted_present_statistics(
                 data,
                 self.parts.effect,
@@ -147,7 +147,7 @@ class PresentKernel:
     def _part(
         self, chosen: slice
     ) -> tuple[Integers, Integers, NDArray[np.bool_], Integers, Integers]:
-        """Return some of the patterns as the core takes them."""
+        """Return some of the patterns in the form that the core takes."""
         starts = self.patterns.starts[chosen.start : chosen.stop + 1]
         return (
             self.patterns.columns[starts[0] : starts[-1]],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Voxels that some images lack: by the images that have them, and which can be tested."""
+"""Voxels that some images lack: grouped by the images that have them, and chosen for the test."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ __all__ = [
 ]
 
 FEWEST_REARRANGEMENTS = 20
-"""With fewer, no p-value of the voxel alone is below 0.05."""
+"""The fewest rearrangements of a tested voxel: with fewer, its own p-value is never below 0.05."""
 
-_CHUNK = 2**24  # values looked at together
+_CHUNK = 2**24  # values processed together, which bounds the memory
 
 _CANNOT_ESTIMATE = "whose images cannot estimate the contrast or leave no degrees of freedom"
 _BROKEN = "with blocks that lack some of their images, so that whole blocks cannot be exchanged"
@@ -67,7 +67,7 @@ class Patterns:
 
     @classmethod
     def of(cls, data: Data, columns: Integers) -> Patterns:
-        """Group some columns of the data, shape (n_images, n_voxels)."""
+        """Group some columns of the data (n_images, n_voxels) by the images that have them."""
         found = [np.packbits(~np.isnan(part), axis=0).T for part in _parts(data, columns)]
         kinds, number = np.unique(np.concatenate(found), axis=0, return_inverse=True)
         order = np.argsort(number.ravel(), kind="stable")
@@ -108,7 +108,7 @@ class Presence:
     untested: Flags
 
     def describe(self, places: str) -> str:
-        """Say in a line how many places are tested with fewer images, and with how many."""
+        """Return a line: how many places are tested with fewer images, and how few."""
         counts = self.patterns.present.sum(axis=1).tolist()
         fewest, most = min(counts, default=0), max(counts, default=0)
         images = counted(most, "image") if fewest == most else f"{fewest} to {most} images"
@@ -155,7 +155,7 @@ def find_presence(
     parts: Partition,
     exchange: Exchange,
 ) -> Presence | None:
-    """Find the voxels that lack values, and which of them the other images can test.
+    """Find the voxels that lack values, and those that the images present can test.
 
     Shapes: `data` (n_images, n_voxels), `df_residual` (n_voxels,).
     """
@@ -196,7 +196,7 @@ def find_presence(
 def _reasons(
     patterns: Patterns, df: Integers, parts: Partition, exchange: Exchange
 ) -> dict[str, Flags]:
-    """Tell for each reason not to test a voxel which patterns it applies to."""
+    """Return, for each reason not to test a voxel, the patterns to which it applies."""
     k = len(parts.effect)
     rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
     complete = exchange.log_counts(rows, np.ones((1, parts.n_images), dtype=bool))
@@ -211,7 +211,8 @@ def _reasons(
         present = patterns.present[chosen]
         effect, rank = _effect_left(parts, present)
         size = np.linalg.svd(effect, compute_uv=False)
-        # The rank of the fit decides, so that degrees of freedom are those of the statistic.
+        # The rank of the fit is required here, so that the degrees of freedom are the statistic's
+        # own.
         same_rank = present.sum(axis=1) - df[chosen] == rank + k
         estimable = (size[:, -1] > _core.ESTIMABLE_TOLERANCE) & same_rank & (df[chosen] >= 1)
         reasons[_CANNOT_ESTIMATE][chosen] = ~estimable
@@ -223,7 +224,10 @@ def _reasons(
 
 
 def _effect_left(parts: Partition, present: Flags) -> tuple[Floats, Integers]:
-    """Return the residual of the effect about the nuisance in the images present, and its rank."""
+    """Return the residual of the effect about the nuisance in the images present.
+
+    The second value is the rank of the nuisance there.
+    """
     effect = present[:, None, :] * parts.effect
     if not len(parts.nuisance):
         return effect, np.zeros(len(present), dtype=np.int64)
@@ -234,7 +238,7 @@ def _effect_left(parts: Partition, present: Flags) -> tuple[Floats, Integers]:
 
 
 def _varies(effect: Floats, present: Flags, orbits: Integers) -> Flags:
-    """Tell whether the effect (n_patterns, k, n) differs within an orbit of the images present."""
+    """Return whether the effect (n_patterns, k, n) differs within an orbit of present images."""
     members = (orbits == np.arange(orbits.max() + 1)[:, None]).astype(np.float64)  # (orbits, n)
     counts = np.maximum(present @ members.T, 1)
     means = (effect @ members.T) / counts[:, None, :]

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Corrections", "DataSource", "NullTask", "null_distribution"]
 
-# Between two looks at the keyboard: about a quarter of a second of one core's arithmetic.
+# Work between two looks for Ctrl-C: about a quarter of a second of one core's arithmetic.
 _PRODUCTS = 1_000_000_000
 _MAP_VALUES = 2_000_000
-_TASK_REARRANGEMENTS = 256  # sent to a worker at a time, so that sending the data is worth it
+_TASK_REARRANGEMENTS = 256  # sent to a worker together, so that sending the data pays
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,23 +55,23 @@ class Corrections:
 
     @property
     def need_maps(self) -> bool:
-        """Whether whole maps are needed, and not only the largest value."""
+        """Whether whole maps are needed, and not only their largest values."""
         return self.threshold is not None or self.tfce is not None
 
     def names(self) -> tuple[str, ...]:
-        """Name the maxima."""
+        """Return the names of the maxima."""
         clusters = ("size", "mass") if self.threshold is not None else ()
         measures = (*clusters, *(("tfce",) if self.tfce is not None else ()))
         return (self.letter, *(name for each in measures for name in self.names_of(each)))
 
     def names_of(self, measure: str) -> tuple[str, ...]:
-        """Name the maxima of a measure: ``size``, or ``size_mm2`` and the like of each family."""
+        """Return a measure's names of maxima: ``size``, or one a family (``size_mm2``)."""
         if len(self.families) == 1:
             return (measure,)
         return tuple(f"{measure}_{family.name}" for family in self.families)
 
     def maxima(self, maps: Floats, n_threads: int) -> dict[str, Floats]:
-        """Take the maxima of maps (n_maps, n_voxels), but for the statistic's own."""
+        """Return the maxima of maps (n_maps, n_voxels), except those of the statistic itself."""
         found: dict[str, list[Floats]] = {}
         for family in self.families:
             if self.threshold is not None:
@@ -91,7 +91,7 @@ class Corrections:
 
 
 class DataSource(Protocol):
-    """Where the data come from: an array, or images that a worker reads itself."""
+    """The source of the data: an array, or images that each worker reads for itself."""
 
     def load(self, n_threads: int) -> Data:
         """Return the data, shape (n_images, n_voxels); NaN where a value is missing."""
@@ -103,11 +103,11 @@ class DataSource(Protocol):
 
     @property
     def place_words(self) -> tuple[str, str]:
-        """What one place is called, and several."""
+        """The words for one place and for several."""
         ...
 
     def name_places(self, columns: NDArray[np.int64]) -> str:
-        """Name the first of some places as the user knows them."""
+        """Name the first of some places in the user's words."""
         ...
 
 
@@ -145,7 +145,7 @@ class NullTask:
         return _join(list(self.parts(n_threads=1)), self.corrections.names())
 
     def parts(self, n_threads: int) -> Iterator[dict[str, Floats]]:
-        """Yield maxima of a fraction of a second's work each, in order."""
+        """Yield the maxima in order; each part takes a fraction of a second."""
         data = self.source.load(n_threads)
         step = self._step(data.shape, n_threads)
         buffer = np.empty((step, data.shape[1])) if self.corrections.need_maps else None
@@ -163,7 +163,7 @@ class NullTask:
         products = n_images * n_voxels * self.kernel.n_products
         step = _PRODUCTS * max(1, n_threads) // max(1, products)
         if self.corrections.need_maps:
-            # A map a thread: fewer would leave threads idle.
+            # At least one map a thread; with fewer, threads would be idle.
             step = min(step, max(n_threads, _MAP_VALUES // n_voxels))
         return int(np.clip(step, 1, 8192))
 

@@ -35,7 +35,7 @@ Scale = Literal["p", "z"]
 
 @dataclass(frozen=True, eq=False)
 class PermutationOptions:
-    """How a contrast is tested; `check_options` makes one of what the user gave.
+    """The options of a test of a contrast; `check_options` makes them from what the user gave.
 
     Parameters are those of `groupglm.non_parametric_inference`; `tfce` is None or its options, and
     `seed` None or a whole number.

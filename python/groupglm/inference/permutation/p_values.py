@@ -29,7 +29,7 @@ def corrected_p_values(
     corrections: Corrections,
     tail: Tail | None,
 ) -> tuple[dict[str, Floats], dict[str, TailFit]]:
-    """Compare what was observed with the maxima of rearranged data.
+    """Return the corrected p-values of observed maps, from the maxima of rearranged data.
 
     Shapes: `maps`, `least` (n_voxels,), `null` (n_perm,); returns `p_value` (n_voxels,).
     """
@@ -71,7 +71,7 @@ def _is_infinite(name: str, null: Floats, tail: Tail) -> bool:
 def _of_families(
     observed: Floats, least: Floats, nulls: Sequence[Floats], corrections: Corrections
 ) -> Floats:
-    """Scatter the p-values of families into a row."""
+    """Return the p-values of all families as one row."""
     places = [family.places for family in corrections.families]
     values = [least[where] for where in places]
     tied = [
@@ -85,9 +85,10 @@ def _of_families(
 
 
 def _tied(null: Floats, observed: Floats, least: Floats) -> Floats:
-    """Make maxima that tie with the observed maximum equal to the least value that ties with it.
+    """Replace maxima that tie with the observed maximum by the least value that ties with it.
 
-    They then have its rank. Rounding may have moved them as far up as down.
+    They then rank as ties. Rounding may have moved a maximum up or down, by the same amount at
+    most.
     """
     lowest = np.fmax.reduce(least, initial=-np.inf)
     highest = 2 * np.fmax.reduce(np.abs(observed), initial=0.0) - lowest
@@ -128,7 +129,7 @@ def p_of_families(least: Sequence[Floats], nulls: Sequence[Floats]) -> list[Floa
     n = len(smallest)
     found = []
     for values, null in zip(least, nulls, strict=True):
-        # A whole number of rearrangements, but for the rounding of the division.
+        # A whole number of rearrangements, except for the rounding of the division.
         count = np.rint(corrected_p(values, null) * n)
         found.append(np.searchsorted(smallest, count, side="right") / n)
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Split a design into what a contrast tests and what it leaves alone: `Partition`."""
+"""The split of a design into the effect that a contrast tests and the nuisance: `Partition`."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Partition:
 
     @property
     def leaves_mean_free(self) -> bool:
-        """Whether the null hypothesis says nothing of the images' overall mean."""
+        """Whether the null hypothesis leaves the images' overall mean free."""
         constant = np.full(self.n_images, self.n_images**-0.5)
         rest = constant - self.nuisance.T @ (self.nuisance @ constant)
         outside = rest - self.effect.T @ (self.effect @ constant)
-        # A direction of unit length lies in a span by the rule of rank.
+        # The rule of rank decides whether a direction of unit length lies in a span.
         tolerance = _core.RANK_TOLERANCE
         return bool(np.linalg.norm(rest) <= tolerance or np.linalg.norm(outside) > tolerance)
 

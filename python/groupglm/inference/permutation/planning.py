@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Choose statistic and rearrangements of a test, and refuse what cannot test it."""
+"""Choose the statistic and the rearrangements of a test; refuse options that cannot test it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FEW_IN_GROUP = 10
 
 
 def flips_signs(X: Floats, contrast: Floats) -> bool:
-    """Return whether a test flips signs, where neither `sign_flip` nor groups are given.
+    """Return whether a test flips signs if neither `sign_flip` nor groups are given.
 
     Shapes: `X` (n_images, n_columns), `contrast` (n_columns,).
     """
@@ -45,10 +45,10 @@ def flips_signs(X: Floats, contrast: Floats) -> bool:
 
 
 def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
-    """Decide between permutations and sign flips; refuse those that do not change the effect.
+    """Choose permutations or sign flips; refuse rearrangements that do not change the effect.
 
-    Errors of different variance are not exchangeable, but those of one group are; their signs can
-    be flipped when they are symmetric (Winkler et al. 2014, section 2.5).
+    Errors of different variance are exchangeable only within their group. Their signs can be
+    flipped if the errors are symmetric (Winkler et al. 2014, section 2.5).
     """
     kinds = None
     if options.variance_groups is not None:
@@ -109,7 +109,7 @@ def choose_kernel(
     presence: Presence | None,
     source: DataSource,
 ) -> Kernel:
-    """Choose the statistic."""
+    """Choose the statistic's kernel."""
     if options.variance_groups is None:
         kernel = make_ols_kernel(parts, exchange, options.method, two_sided=options.two_sided)
         if presence is None:
@@ -152,8 +152,8 @@ def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -
             verb="",
         )
     if flips and len(parts.nuisance) and sizes.min() < _FEW_IN_GROUP:
-        # The errors of the estimated nuisance are flipped with the residuals. They matter most if
-        # the group with the largest variance is small.
+        # A residual contains the error of the estimated nuisance, whose sign is flipped too. This
+        # error matters most if the group with the largest variance is small.
         warn_caller(
             "variance_groups: signs of residuals are flipped, and the smallest group has "
             f"{sizes.min()} images; if these vary most, p-values are too small (familywise error "
@@ -171,16 +171,16 @@ def choose_rearrangements(
     *,
     complete: bool = True,
 ) -> Rearrangements:
-    """Draw the number of rearrangements that is wanted, or list all if there are fewer."""
+    """Draw as many rearrangements as wanted; or list all of them if there are fewer."""
     if options.n_perm == 0:
         return Rearrangements(exchange, 0, (seed,))
-    # Columns of the design that are equal make rearrangements equal.
+    # Rearrangements are equal if they exchange equal columns of the design.
     rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
     if options.variance_groups is not None:
         labels = check_labels(options.variance_groups, parts.n_images, "variance_groups")
         rows = np.concatenate([rows, parts.nuisance, labels[None] / (1 + labels.max())])
     if not complete and not exchange.flips:
-        # Orders that are equal for all images differ for those that a voxel has.
+        # Orders that are equal for all images differ for the images that one voxel has.
         rows = np.concatenate([rows, np.arange(parts.n_images)[None]])
     count = exchange.count(rows)
     kind = "sign flips" if exchange.flips else "permutations"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a permutation test leaves to be continued: `PermutationState`."""
+"""The state from which a permutation test can be continued: `PermutationState`."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def fingerprints_of(
     options: PermutationOptions,
     families: Sequence[ClusterFamily],
 ) -> dict[str, str]:
-    """Hash all that a null distribution depends on but the seed.
+    """Hash everything that a null distribution depends on, except the seed.
 
     Shapes: `X` (n_images, n_columns), `contrast` (n_columns,).
     """
@@ -145,7 +145,7 @@ class PermutationState:
 
     @property
     def n_done(self) -> int:
-        """How many rearrangements were done."""
+        """Number of rearrangements done so far."""
         return min(map(len, self.null.values()), default=0)
 
     def extended(self, parts: list[dict[str, Floats]]) -> PermutationState:
@@ -185,7 +185,7 @@ class PermutationState:
         """
         differing = [name for name, value in test.items() if self.test.get(name) != value]
         if "connectivity" in differing:
-            differing.remove("places of the voxels")  # the neighbours differ by the connectivity
+            differing.remove("places of the voxels")  # they differ as the connectivity does
         if differing:
             *first, last = differing
             named = f"{', '.join(first)} and {last}" if first else last
@@ -222,7 +222,7 @@ class PermutationState:
 
 
 def check_place(path: Path) -> None:
-    """Refuse a place where no state can be kept, or one that is damaged, before the long work."""
+    """Refuse, before the long work, a path for no state or the path of a damaged state."""
     folder = path.parent
     if not folder.is_dir():
         raise ArgumentError(
@@ -244,7 +244,7 @@ def check_place(path: Path) -> None:
 
 
 def load_state(path: Path) -> PermutationState:
-    """Read what `PermutationState.save` wrote."""
+    """Read a state that `PermutationState.save` wrote."""
     try:
         with open_archive(path) as members:
             arrays = {name.removesuffix(".npy"): members.read(name) for name in members.names}
@@ -261,7 +261,7 @@ def load_state(path: Path) -> PermutationState:
 
 
 def _state_of(members: dict[str, bytes], path: Path) -> PermutationState:
-    """Put a state together; what its parts must be is checked, as a p-value rests on them."""
+    """Make a state of its parts; each part is checked, because p-values rest on them."""
     arrays = {name: _array(name, data) for name, data in members.items()}
     if "seed" in arrays and _whole(arrays.get("format", np.array(1)), "format") != _FORMAT:
         _refuse_version(path)
@@ -291,7 +291,7 @@ def _array(name: str, data: bytes) -> NDArray[Any]:
 
 
 def _whole(array: NDArray[Any], name: str) -> int:
-    """Return a whole number from 0 on, stored as such or as text."""
+    """Return a whole number of at least 0, which was stored as a number or as text."""
     text = str(array[()])
     if array.ndim or array.dtype.kind not in "iuU" or not text.isdecimal() or len(text) > 50:
         raise ValueError(f"its {name} is {text[:50]!r}, no whole number")
@@ -299,7 +299,7 @@ def _whole(array: NDArray[Any], name: str) -> int:
 
 
 def _check_null(null: dict[str, NDArray[Any]]) -> None:
-    """Refuse maxima that are no numbers, or of which some are lacking."""
+    """Refuse maxima that are not numbers, and arrays of different lengths."""
     for name, maxima in null.items():
         if maxima.dtype != np.float64 or maxima.ndim != 1:
             raise ValueError(

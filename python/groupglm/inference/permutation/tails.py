@@ -23,13 +23,13 @@ __all__ = ["TAILS", "Tail", "TailFit", "check_enough", "corrected_p", "fit_tail"
 Tail = Literal["gpd", "gamma"]
 TAILS: tuple[Tail, ...] = ("gpd", "gamma")
 
-_FEWEST = 25  # values that a tail is fitted to
+_FEWEST = 25  # fewest values of a fitted tail
 _BOOTSTRAPS = 199
 
-# How far a curve is trusted. Refitted to values drawn from itself, it must say log10 p to 0.5, one
-# standard deviation. That does not see whether the tail has the curve's form: so a Pareto tail,
-# which is fitted to the tail, goes to a hundredth of the smallest p of counting, and a gamma curve,
-# which is fitted to the bulk, to a tenth.
+# Limits of the trust in a fitted curve. Curves refitted to values drawn from it must give log10 p
+# within 0.5, one standard deviation. This test does not see whether the tail has the curve's form.
+# A Pareto tail, which is fitted to the tail, is therefore trusted down to a hundredth of the
+# smallest p of counting; a gamma curve, which is fitted to all values, down to a tenth.
 _LARGEST_SD = 0.5
 _BEYOND_COUNTING: dict[Tail, float] = {"gpd": 100.0, "gamma": 10.0}
 _GRID = 10.0 ** -np.arange(1.0, 10.0, 0.1)
@@ -205,12 +205,12 @@ def _fit_gpd(excess: Floats, threshold: float, n_perm: int) -> TailFit:
 
 
 def _smallest(kind: Tail, p: Floats, refitted: Floats, n_perm: int) -> float:
-    """Tell how far to trust a curve whose refits say log p (n_refits, n_p) where it says `p`."""
+    """Return the smallest p to trust; refits say log p (n_refits, n_p) where the curve says `p`."""
     sure = np.std(refitted, axis=0) <= _LARGEST_SD * np.log(10)
     surely = p[np.logical_and.accumulate(sure)]
     counting = 1 / (1 + n_perm)
     beyond = max(float(surely.min(initial=1.0)), counting / _BEYOND_COUNTING[kind])
-    return min(beyond, counting)  # which counting gives itself
+    return min(beyond, counting)  # the smallest p that counting gives
 
 
 def _gpd_moments(excess: Floats) -> tuple[Floats, Floats]:
@@ -239,7 +239,7 @@ def _judge(p_of_values: Floats, p_simulated: Floats) -> tuple[float, float]:
 
 
 def _anderson_darling(p: Floats) -> Floats:
-    """Distance of sorted probabilities (k, n) from uniform ones."""
+    """Return the distance of sorted probabilities (k, n) from uniform ones."""
     n = p.shape[1]
     p = np.clip(p, 1e-300, 1 - 1e-16)
     weights = 2 * np.arange(1, n + 1) - 1

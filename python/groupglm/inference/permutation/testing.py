@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The permutation test of a contrast: what both doors, arrays and images, lead to."""
+"""The permutation test of a contrast, for arrays and for images."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["PermutationResult", "permutation_test"]
 
 CHECKPOINT_S = 60.0
-"""Seconds after which what is done is written to the file that `resume` names."""
+"""Seconds between two writes of the state to the file that `resume` names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +103,9 @@ class PermutationResult:
 
     @property
     def null(self) -> dict[str, Floats]:
-        """The largest of each statistic in each rearrangement, shape (n_perm,), by its name.
+        """The maximum of each statistic in each rearrangement, shape (n_perm,), by its name.
 
-        Where clusters have several units, each measure has maxima by unit, such as ``size_mm2``.
+        If clusters have several units, each measure has maxima for each unit, such as ``size_mm2``.
         """
         return self.state.null
 
@@ -196,7 +196,7 @@ def permutation_test(
         )
     if options.tail is not None and options.n_perm > 0:
         check_enough(rearrangements.n)
-    # Of a perfect fit, the residuals of the full model are none.
+    # A perfect fit leaves no residuals of the full model to rearrange.
     is_empty = options.method == "ter-braak" and np.isinf(observed.compared).any()
     task = NullTask(
         source,
@@ -229,10 +229,10 @@ def permutation_test(
 
 
 def _statistic_threshold(parts: Partition, options: PermutationOptions) -> float | None:
-    """Bring the cluster-forming threshold to the scale of the statistic.
+    """Convert the cluster-forming threshold to the scale of the statistic.
 
-    With groups of unequal variance the degrees of freedom differ from voxel to voxel; those of
-    equal variance stand for them: any threshold gives a valid test.
+    With groups of unequal variance the degrees of freedom differ from voxel to voxel. The degrees
+    of freedom for equal variances stand for them, because any threshold gives a valid test.
     """
     if options.threshold is None:
         return None
@@ -254,7 +254,7 @@ def _previous(
     options: PermutationOptions,
     resume: PermutationState | Path | None,
 ) -> PermutationState | None:
-    """Return the earlier result that the test continues, if it is of the same test."""
+    """Return the earlier result that the test continues; refuse one of another test."""
     if isinstance(resume, Path):
         with renamed(path="resume"):
             check_file(resume)
@@ -277,7 +277,7 @@ def _previous(
 def _run(
     task: NullTask, state: PermutationState, options: PermutationOptions, path: Path | None
 ) -> PermutationState:
-    """Extend the null distribution; what is done is kept in the file, for a run that is killed."""
+    """Extend the null distribution; save it at intervals, in case the run is killed."""
     found: list[dict[str, Floats]] = []
     saved = time.monotonic()
     try:
@@ -295,7 +295,7 @@ def _run(
 
 
 def _keep(state: PermutationState, path: Path) -> None:
-    """Write a state; a full disk takes nothing from what has been computed."""
+    """Write a state; a full disk loses nothing of the result in memory."""
     try:
         state.save(path)
     except OSError as error:
@@ -305,9 +305,10 @@ def _keep(state: PermutationState, path: Path) -> None:
 def _observed_maps(
     observed: Observed, corrections: Corrections
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Return the statistic, each voxel's cluster size and mass and its enhanced statistic.
+    """Return the maps of the statistic, of cluster sizes and masses and of enhanced statistics.
 
-    And by the same names the least that ties with each, of its absolute value if two-sided.
+    Also return, by the same names, the least values that tie with theirs (with their absolute
+    values if two-sided).
     """
     reported = np.nan_to_num(observed.reported, posinf=np.inf, neginf=-np.inf)
     maps, least = {corrections.letter: reported}, {corrections.letter: observed.least}
