@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How much of a cluster, or of any region, is truly active: all-resolution inference on images."""
+"""The share of a cluster, or of any region, that is truly active: all-resolution inference."""
 
 from __future__ import annotations
 
@@ -135,7 +135,8 @@ def cluster_level_inference(
         proportions, n_clusters = discovery_proportions(
             space, stat_map.values, below_infinity(height), found, two_sided=two_sided
         )
-        # A cluster at a higher threshold lies in one at a lower.
+        # A cluster at a higher threshold lies within a cluster at a lower one, and replaces its
+        # value.
         row = np.where(np.isnan(proportions), row, proportions)
         progress.result(f"clusters beyond {height:g}: {n_clusters}")
     if not row.any():
@@ -244,7 +245,7 @@ def true_discovery_bounds(
 
 
 def _thresholds(threshold: Any) -> list[float]:
-    """Return the cluster-forming thresholds, increasing."""
+    """Return the cluster-forming thresholds in increasing order."""
     several = isinstance(threshold, list | tuple | np.ndarray)
     given = real_array("threshold", threshold).ravel() if several else [threshold]
     thresholds = sorted(real_number("threshold", each, infinite=True) for each in given)
@@ -263,7 +264,7 @@ def _thresholds(threshold: Any) -> list[float]:
 
 
 def discoveries_of(values: NDArray[np.float64], alpha: float, *, two_sided: bool) -> Discoveries:
-    """Prepare bounds for sets of places of a row of z-values; NaN is no test.
+    """Prepare bounds for sets of places of a row of z-values; a NaN is not a test.
 
     Shapes: `values` (n_values,).
     """

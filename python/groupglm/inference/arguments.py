@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Check numbers that the caller gives, and whether they fit the scale of the map."""
+"""Checks of numbers that the caller gives, and of their fit to the scale of the map."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _LARGEST_LIKELY_P = 0.1
-# Of so many z-values, all between 0 and 1 by chance has a probability of 0.34**20 = 5e-10.
+# That many z-values are all between 0 and 1 by chance with the probability 0.34**20 = 5e-10.
 _FEWEST_TO_TELL = 20
 
 
@@ -81,9 +81,9 @@ def check_distance(value: Any) -> float:
 
 
 def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
-    """Return a threshold, which may be negative for the negative tail alone.
+    """Return a threshold; it may be negative if only the negative tail is tested.
 
-    It may be infinite, as that of a false discovery rate is where there is no discovery.
+    It may be infinite: the threshold of a false discovery rate is, if there is no discovery.
     """
     number = real_number(name, value, infinite=True)
     if two_sided and number < 0:
@@ -103,7 +103,7 @@ def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
 
 
 def below_infinity(threshold: float) -> float:
-    """Return a threshold that infinite values are beyond, too: the largest number for infinity."""
+    """Return the threshold; for infinity the largest number, so that infinite values exceed it."""
     return min(threshold, float(np.finfo(np.float64).max))
 
 
@@ -124,7 +124,7 @@ def warn_of_scale(
     if not 0 < abs(threshold) <= _LARGEST_LIKELY_P:
         return
     if stat_map.scale is not None and stat_map.scale.statistic.kind not in ("z", "t", "F"):
-        return  # a map of effects may well have such a threshold
+        return  # for a map of effects such a threshold is plausible
     if stat_map.looks_like_p and stat_map.largest > 0.5 and stat_map.n_distinct > 2:
         warn_caller(
             f"{stat_map.name}: all values lie between 0 and 1, as p-values do; what is above "
@@ -143,5 +143,5 @@ def warn_of_scale(
 
 
 def enough_to_tell(n: int) -> bool:
-    """Tell whether so many values between 0 and 1 cannot be z-values by chance."""
+    """Return whether so many values between 0 and 1 can hardly be z-values."""
     return n >= _FEWEST_TO_TELL

@@ -160,7 +160,7 @@ def get_clusters_table(
     space = found.space
     table = found.table
     if not _has_several_units(space):
-        table = table.drop(columns=_size_columns(space)[1:])  # one size, as nilearn has
+        table = table.drop(columns=_size_columns(space)[1:])  # one size only, as in nilearn
     if not with_maps:
         return table
     return table, [
@@ -191,7 +191,7 @@ class FoundClusters:
     labels: list[NDArray[np.int32]]
 
     def strongest_first(self) -> FoundClusters:
-        """Return the same clusters, in the table ordered by the size of their peaks."""
+        """Return the same clusters; the table is ordered by the size of their peaks."""
         order = _strongest_first(self.table, None)
         table = self.table.iloc[order].reset_index(drop=True)
         return FoundClusters(self.space, table, self.places[order], self.labels)
@@ -206,9 +206,9 @@ def tabulate_clusters(
     min_distance: float = 8.0,
     described: bool = False,
 ) -> FoundClusters:
-    """Find the clusters of a map; the parameters and errors are those of `get_clusters_table`.
+    """Find the clusters of a map; parameters and errors are those of `get_clusters_table`.
 
-    `described`: its sidecar is known to describe this very file.
+    `described`: whether the map's sidecar is known to describe this very file.
     """
     two_sided = check_truth("two_sided", two_sided)
     threshold = signed_threshold("stat_threshold", stat_threshold, two_sided=two_sided)
@@ -282,7 +282,7 @@ def _signs(threshold: float, *, two_sided: bool) -> tuple[int, ...]:
 
 
 def n_clusters(table: pd.DataFrame) -> int:
-    """Return the number of clusters in a table, which has rows for subpeaks too."""
+    """Return the number of clusters in a table; its rows for subpeaks do not count."""
     return len(set(_numbers(table)))
 
 
@@ -338,7 +338,7 @@ def _size_in(unit: str) -> str:
 
 
 def _rows(clusters: Clusters, space: Space, sign: int, first: int) -> list[list[Any]]:
-    """Make the rows of one tail."""
+    """Return the table's rows for one tail."""
     rows = []
     for number, (peaks, measure, size) in enumerate(
         zip(clusters.peaks, clusters.measures, clusters.sizes.tolist(), strict=True), start=first

@@ -55,7 +55,7 @@ def hommel_value(p: NDArray[np.float64], alpha: float) -> int:
     if small.size == 0:
         return n
     if small.size == n:
-        # The largest p-value alone is rejected too, and so is any set.
+        # Then Simes' test rejects every set, even that of the largest p-value alone.
         return 0
     slopes = (alpha - small) / (n - 1.0 - np.arange(small.size))
     steepest = slopes.max()
@@ -67,9 +67,9 @@ def hommel_value(p: NDArray[np.float64], alpha: float) -> int:
 
 
 def _is_kept(small: NDArray[np.float64], n: int, alpha: float, h: int) -> bool:
-    """Tell whether Simes' test keeps the h largest of n p-values; `small` are those up to alpha.
+    """Return whether Simes' test keeps the h largest of n p-values.
 
-    Those above alpha pass: h p > h alpha >= j alpha.
+    `small` are the p-values up to alpha. A larger p cannot reject: h p > h alpha >= j alpha.
     """
     first = n - h
     if first >= small.size:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Connected places: the one module that knows how clusters are formed."""
+"""Connected places: the only module that decides how clusters are formed."""
 
 from __future__ import annotations
 

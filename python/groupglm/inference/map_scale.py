@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a map that was given holds, and its z-scores: never guessed from its values."""
+"""The kind of a given map, and its z-scores; the kind is never guessed from the values."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class DegreesMap:
         degrees = facts.get("DegreesOfFreedom")
         degrees = degrees if isinstance(degrees, dict) else {}
         name = degrees.get("ResidualMap")
-        # A name, and not a path to anywhere.
+        # A file name, not a path to another place.
         if not isinstance(name, str) or not name.endswith(kind_of(path).endings):
             return None
         if "/" in name or "\\" in name or kind not in ("t", "F"):
@@ -116,7 +116,7 @@ class MapScale:
 
     @property
     def words(self) -> str:
-        """What the map is, and how that is known."""
+        """The map's kind and the source of this fact, in words."""
         return f"a map of {self.statistic.words} ({self.source} says so)"
 
     def refuse(self, name: str, remedy: str) -> ImageError:
@@ -132,7 +132,7 @@ class MapScale:
 
 
 def known_scale(image: Any, *, described: bool = False) -> MapScale | None:
-    """Tell what a map holds: by its sidecar, its header, or its name, in this order."""
+    """Return what a map holds according to its sidecar, its header or its name, in this order."""
     kind_of_data = kind_of(image)
     file = kind_of_data.file_of(image)
     path = None if file is None else Path(file)
@@ -161,7 +161,7 @@ def known_scale(image: Any, *, described: bool = False) -> MapScale | None:
 
 
 def has_one_tail(image: Any, *, described: bool = False) -> bool:
-    """Tell whether a map is known to be of F, or of the z of F: only large values are evidence."""
+    """Return whether a map is known to be of F or of the z of F: only large values are evidence."""
     scale = known_scale(image, described=described)
     return scale is not None and (scale.statistic.of_f or scale.statistic.kind == "F")
 
@@ -169,7 +169,7 @@ def has_one_tail(image: Any, *, described: bool = False) -> bool:
 def _joined(
     said: list[tuple[str, Statistic]], facts: dict[str, Any], beside: str | None
 ) -> MapScale:
-    """Join what is known about one map."""
+    """Join the facts about one map."""
     source, first = said[0]
     others = [(where, other) for where, other in said if not first.agrees(other)]
     conflict = f"{others[0][0]} says {others[0][1].words}" if others else None

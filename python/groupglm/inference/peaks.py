@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Clusters", "Extreme", "Peaks", "extremes", "find_clusters"]
 
-_AROUND = 26  # a peak exceeds all voxels that share a face, an edge or a corner with it
-_DIGITS = 6  # of a distance in mm or steps of a lattice
+_AROUND = 26  # a peak exceeds every voxel that shares a face, an edge or a corner with it
+_DIGITS = 6  # digits of a distance, in mm or in steps of a lattice
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def extremes(space: Space, row: NDArray[np.floating]) -> tuple[Extreme | None, E
             found.append(None)
             continue
         at = np.flatnonzero(signed == value)
-        # Connected places of one value are one place, their middle, as in a table of clusters.
+        # Connected places of equal value are one peak at their middle, as in a table of clusters.
         place = int(at[_middles(space, at, signed[at])[0]])
         x, y, z = space.coordinates(np.array([place]))[0].tolist()
         found.append(Extreme(sign * value, place, (x, y, z), space.describe_place(place)))
@@ -127,7 +127,7 @@ def find_clusters(
     rank[order] = np.arange(len(sizes))
     owner = rank[owner]
     labels[members] = owner + 1
-    # A cluster of one value has no peak but its middle, so all of it counts.
+    # A cluster of one value has its peak at its middle, so that all of its places count.
     is_flat = np.isclose(largest, smallest)[order]
     at = _local_maxima(space, members, owner, heights, is_flat[owner])
     at = at[_middles(space, members[at], heights[at])]
@@ -151,7 +151,7 @@ def _listing(layout: NDArray[np.number]) -> NDArray[np.intp]:
 def _first_listed(
     layout: NDArray[np.number], owner: NDArray[np.int32], n_clusters: int
 ) -> NDArray[np.intp]:
-    """Return when the first place of each cluster is listed."""
+    """Return the rank in the list of the first place of each cluster."""
     order = _listing(layout)
     first = np.full(n_clusters, len(order))
     np.minimum.at(first, owner[order], np.arange(len(order)))
@@ -165,24 +165,24 @@ def _local_maxima(
     heights: NDArray[np.float64],
     is_flat: NDArray[np.bool_],
 ) -> NDArray[np.intp]:
-    """Return which places no neighbour in their cluster exceeds.
+    """Return the places that no neighbour in their cluster exceeds.
 
-    Inside a plateau, where all neighbours are in the cluster and equal, there is no peak (unless
-    the whole cluster is one). `members` are the places that are in a cluster.
+    A place inside a plateau, whose neighbours are all in the cluster and equal to it, is not a
+    peak, unless the whole cluster is one plateau. `members` are the places in clusters.
     """
     graph = restricted(space, members).neighbours(_AROUND)
     n_equal = _core.local_maxima(heights, owner, graph, 1)
     maxima = np.flatnonzero(n_equal >= 0)
-    # A place at the edge of the mask has a neighbour that is not in its cluster.
+    # At the edge of a plateau, some neighbours in the grid are lower or not in the cluster.
     at_edge = n_equal[maxima] < space.degrees(_AROUND, members[maxima])
     return maxima[is_flat[maxima] | at_edge]
 
 
 def _middles(space: Space, at: NDArray[np.intp], heights: NDArray[np.floating]) -> NDArray[np.intp]:
-    """Make one peak of connected maxima: the place at their middle.
+    """Return, for each set of connected maxima, the one at their middle, as their only peak.
 
-    `at` are the maxima, places in the row, and `heights` their values. Returns which of them are
-    the middles, in the order in which the first maximum of each is listed.
+    `at` are the maxima, as places in the row, and `heights` their values. The middles come in the
+    order in which the first maximum of each set is listed.
     """
     layout = space.layout(at)
     order = _listing(layout)
@@ -194,7 +194,8 @@ def _middles(space: Space, at: NDArray[np.intp], heights: NDArray[np.floating]) 
     rank = np.empty(n_plateaus, np.intp)
     rank[np.argsort(first)] = np.arange(n_plateaus)
     plateau = rank[labels]
-    # Weighted by the (equal) values: a middle between two voxels then rounds as centres of mass do.
+    # Weighted by the (equal) values, so that a middle between two voxels rounds as a centre of
+    # mass.
     mass = np.where(np.isinf(mass), 1.0, mass)
     total = np.bincount(plateau, mass, n_plateaus)
     middle = np.stack(
@@ -202,7 +203,7 @@ def _middles(space: Space, at: NDArray[np.intp], heights: NDArray[np.floating]) 
     )
     if np.issubdtype(layout.dtype, np.integer):
         middle = np.rint(middle)
-    # Two places are as far from their middle as each other, but for rounding.
+    # Two places are equally far from their middle, except for rounding.
     distance = np.round(np.linalg.norm(layout - middle[plateau], axis=1), _DIGITS)
     nearest = np.lexsort((distance, plateau))
     starts = np.searchsorted(plateau[nearest], np.arange(n_plateaus))
@@ -219,7 +220,7 @@ def _by_cluster(
 
 
 def _spread(space: Space, peaks: Peaks, min_distance: float, most: int) -> Peaks:
-    """Keep the highest peak, then each that is far enough from the one kept before it."""
+    """Keep the highest peak, then each next peak that is far enough from the last one kept."""
     if len(peaks.heights) == 1:
         return peaks
     positions = space.coordinates(peaks.places)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["places_of_regions"]
 
-_MOST_NAMED = 5  # regions that a warning names
+_MOST_NAMED = 5  # most regions that a warning names
 
 
 def places_of_regions(regions: Any, stat_map: StatMap) -> dict[Hashable, NDArray[np.intp]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A statistical map, read once: its values, and which of them are tests."""
+"""A statistical map, read once: its values, and which of its voxels are tests."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class StatMap:
 
     @property
     def n_tested(self) -> int:
-        """How many voxels are tested."""
+        """Number of voxels that are tested."""
         return len(self.tests)
 
     @cached_property
@@ -77,14 +77,14 @@ class StatMap:
 
     @cached_property
     def n_distinct(self) -> int:
-        """How many distinct values there are."""
+        """Number of distinct values."""
         return len(np.unique(self.tests))
 
     @cached_property
     def looks_like_p(self) -> bool:
-        """Whether all values lie between 0 and 1, and are too many for z-values to do so.
+        """Whether all values lie between 0 and 1, and are too many for z-values.
 
-        False if something says what the map holds: then nothing has to be guessed.
+        False if a sidecar, a header or a name says what the map holds: then nothing is guessed.
         """
         tests = self.tests
         return (
@@ -94,7 +94,7 @@ class StatMap:
         )
 
     def as_z(self) -> StatMap:
-        """Return the map of z-scores; a map of unknown kind counts as one."""
+        """Return the map of z-scores; a map of unknown kind is taken for one."""
         if self.scale is None:
             return self
         values, statistic = z_of_statistic(self.name, self.values, self.scale, self.space)
@@ -103,7 +103,7 @@ class StatMap:
         return replace(self, values=values, scale=replace(self.scale, statistic=statistic))
 
     def refuse_p(self) -> None:
-        """Refuse a map of p-values where large values are the interesting ones."""
+        """Refuse a map of p-values, because its large values are the uninteresting ones."""
         if self.scale is not None and self.scale.statistic.kind == "p":
             raise ImageError(
                 f"{self.name}: this is {self.scale.words}: what is beyond a threshold would be "
@@ -111,7 +111,7 @@ class StatMap:
             )
 
     def has_two_tails(self, *, two_sided: bool) -> bool:
-        """Return whether both tails are looked at; of the z of an F statistic never."""
+        """Return whether both tails are tested; for the z of an F statistic never."""
         both = check_truth("two_sided", two_sided)
         one_tail = self.scale is not None and self.scale.statistic.of_f
         if both and one_tail:
@@ -146,7 +146,7 @@ def read_stat_map(
     kind = kind_of(stat_img)
     source, everywhere = kind.open_map(stat_img, "stat_img")
     scale = known_scale(stat_img, described=described)
-    inside = kind.inside_mask(everywhere, mask_img)  # a wrong mask is told before the map is read
+    inside = kind.inside_mask(everywhere, mask_img)  # refuses a wrong mask before the map is read
     whole = np.empty(everywhere.n_values)
     everywhere.read_stored(source, whole)
     missing = np.isnan(whole)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a model is fitted to: maps, and the rows of the design that belong to them."""
+"""Inputs of a model: maps, and the rows of the design that belong to them."""
 
 from groupglm.inputs.cohort import (
     Cohort,

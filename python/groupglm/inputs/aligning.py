@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Bring the rows of a design matrix into the order of the maps, by subject label."""
+"""Put the rows of a design matrix in the order of the maps, by subject label."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class AlignedDesign:
     maps_have_labels: bool
 
     def align(self, values: Any, argument: str) -> Any:
-        """Bring one value a map, such as its exchangeability block, into the order of the rows."""
+        """Put one value a map, such as its exchangeability block, in the order of the rows."""
         import pandas as pd
 
         if values is None:
@@ -53,7 +53,7 @@ class AlignedDesign:
             )
             if found is not None:
                 wanted = self.labels
-                if not self.maps_have_labels:  # they are of file names, or of rows
+                if not self.maps_have_labels:  # the labels come from file names or rows
                     found, wanted = _plain(found), _plain(wanted)
                 rows = match_rows(found, wanted, argument, may_have_more=True)
                 return values.iloc[rows].tolist()
@@ -79,12 +79,12 @@ def align_design(
     was_sorted: bool = True,
     has_blocks: bool = False,
 ) -> AlignedDesign:
-    """Bring a design matrix into the order of the maps.
+    """Put the rows of a design matrix in the order of the maps.
 
     Rows are matched by a column ``subject_label`` or ``participant_id``, which is not part of the
-    model, or by an index of labels: one of that name, of text, or of numbers that label maps. Rows
-    without labels are taken in order only if maps kept theirs: otherwise each subject would
-    silently get another's row.
+    model, or by an index of labels: an index of that name, of text, or of numbers that label maps.
+    Rows without labels keep their order, which is allowed only if the maps kept theirs: otherwise
+    each subject would silently get another subject's row.
     """
     if design_matrix is None:
         if not has_blocks:
@@ -113,7 +113,7 @@ def align_design(
 
 
 def _way_out(frame: pd.DataFrame) -> str:
-    """Say how to match by order, if the index may not be meant as labels."""
+    """Return how to match by order, if the index may not hold labels."""
     if frame.index.name == LABEL:
         return ""
     return (
@@ -143,7 +143,7 @@ def _refuse_repeated(labels: Sequence[str]) -> None:
 
 
 def align_to_names(frame: pd.DataFrame, names: Sequence[str | None]) -> AlignedDesign:
-    """Match a design matrix with images by the labels in their names, if they have labels."""
+    """Match the rows of a design matrix with images by the labels in the images' names, if any."""
     wanted = [name for name in names if name is not None]
     found = row_labels(frame.index, wanted, "design_matrix", all_maps=True)
     if found is None or not wanted:
@@ -159,7 +159,7 @@ def align_to_names(frame: pd.DataFrame, names: Sequence[str | None]) -> AlignedD
             raise _with_way_out(error, frame) from None
         in_order = order == list(range(len(order)))
         return AlignedDesign(frame.iloc[order], wanted, in_order, maps_have_labels=False)
-    # Several images a subject, or images that do not say: what can be compared must agree.
+    # Some subjects have several images, or some images no label: the known labels must agree.
     for place, (row, name) in enumerate(zip(rows, names, strict=False), start=1):
         if name is not None and row != name:
             near = " (nearly the same)" if label_key(row) == label_key(name) else ""

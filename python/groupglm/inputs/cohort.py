@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The kinds of input that a model takes, behind one protocol: `Cohort`."""
+"""The kinds of input of a model, behind one protocol: `Cohort`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Cohort(Protocol):
     def has_one_kind(self) -> bool: ...  # noqa: D102
 
     def kind(self, first_level_contrast: Any) -> Hashable:
-        """Check a first-level contrast and name the kind of maps it stands for."""
+        """Check a first-level contrast, and return the kind of maps that it stands for."""
         ...
 
     def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
@@ -93,7 +93,7 @@ def make_cohort(
     has_blocks: bool = False,
     allow_partial: bool = False,
 ) -> LabelledCohort:
-    """Check what a model is to be fitted to; images are not opened yet."""
+    """Check the input of a model; images are not opened yet."""
     import pandas as pd
 
     labelled = isinstance(second_level_input, pd.DataFrame)
@@ -114,7 +114,7 @@ def make_cohort(
 
 
 def kind_of_data(second_level_input: Any) -> Kind:
-    """Return the kind of data of an input; volumes, if it does not show its kind."""
+    """Return the kind of data of an input; volumes, if the input does not show it."""
     import pandas as pd
 
     if isinstance(second_level_input, pd.DataFrame):
@@ -129,7 +129,7 @@ def _subjects(given: Any) -> list[str | None]:
     import pandas as pd
 
     if isinstance(given, pd.DataFrame):
-        MapTable.from_frame(given)  # refuses what is no table of maps
+        MapTable.from_frame(given)  # refuses a table that is not one of maps
         return list(given[LABEL])
     if are_first_level_models(given):
         labels = [model.subject_label for model in given]
@@ -166,16 +166,16 @@ class ImageCohort:
         frame = load_design_matrix(design_matrix)
         subjects = _subjects_of(images, names, frame)
         self._design = align_to_names(frame, subjects)
-        # An index of labels alone may be of anything, unless it is called that of subjects.
+        # An index of labels may mean anything, unless it has the name of subject labels.
         known = any(subjects) or frame.index.name == LABEL
         if known and not has_blocks:
             warn_of_repeated_subjects(self._design.labels, self._design.frame)
         self.first_design = self._design.frame
 
     def kind(self, first_level_contrast: Any) -> None:
-        """Say that there is nothing to choose."""
+        """Warn of a contrast: there is nothing to choose."""
         if first_level_contrast is not None:
-            chosen = plain_contrast(first_level_contrast)  # refuses what is none
+            chosen = plain_contrast(first_level_contrast)  # refuses a value that is not a contrast
             warn_caller(
                 argument("first_level_contrast", chosen)
                 + " has no effect: the model was fitted to images"
@@ -203,7 +203,7 @@ def align_to_images(frame: pd.DataFrame, images: Any) -> AlignedDesign:
 
 
 def _names_of(images: Any) -> list[str | None]:
-    """Return the file of each image of a list; None where it has none, nothing for one image."""
+    """Return the file of each image of a list, None for an image without one; [] for one image."""
     import pandas as pd
 
     kind = kind_of(images)
@@ -227,12 +227,12 @@ def _subjects_of(
         if labels is not None:
             return [plain_label(label) for label in labels]
     found = [None if name is None else label_in_path(PurePath(name)) for name in names]
-    # A folder above all of them, such as sub-project, is nobody's.
+    # A folder above all images, such as sub-project, is not a subject.
     return found if len(set(found)) > 1 else [None] * len(found)
 
 
 class TableCohort:
-    """A table of maps: one kind a map name."""
+    """A table of maps: one kind of maps for each map name."""
 
     def __init__(
         self, frame: pd.DataFrame, confounds: Any, design_matrix: Any, *, has_blocks: bool

@@ -50,7 +50,7 @@ class FirstLevelModel(Protocol):
 
 
 def are_first_level_models(given: object) -> bool:
-    """Tell whether an input is a list that begins with a first-level model."""
+    """Return whether an input is a list that begins with a first-level model."""
     return (
         isinstance(given, list | tuple) and len(given) > 0 and isinstance(given[0], FirstLevelModel)
     )
@@ -58,18 +58,18 @@ def are_first_level_models(given: object) -> bool:
 
 @dataclass(frozen=True)
 class _EffectMap:
-    """Computes one model's effect map; an object, so that it can be pickled with its model."""
+    """Computes one model's effect map; a class, so that it can be pickled with its model."""
 
     model: FirstLevelModel
     contrast: Any
     name: str
 
     def __call__(self) -> Any:
-        # The model may write into a list of contrasts.
+        # A copy, because the model may write into a list of contrasts.
         contrast = list(self.contrast) if isinstance(self.contrast, list) else self.contrast
         try:
             return self.model.compute_contrast(contrast, output_type="effect_size")
-        except Exception as error:  # whatever the model raises; the user needs to know whose
+        except Exception as error:  # of any type; the user needs to know whose it is
             raise ImageError(
                 f"{self.name}: first_level_contrast={self.contrast!r} cannot be computed: {error}"
             ) from error
@@ -149,7 +149,7 @@ class FirstLevelCohort:
 
     def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
         """Prepare each model's effect map; only the first is computed now."""
-        del same_grid  # models were compared when the cohort was made; maps are, when computed
+        del same_grid  # models were compared when the cohort was made, maps are when computed
         kind = kind_of_model(self.given[0])
         sources: list[Source] = []
         for model, name in zip(self.given, self._names, strict=True):
@@ -169,7 +169,7 @@ class FirstLevelCohort:
 
 
 def plain_contrast(contrast: Any, depth: int = 0) -> Any:
-    """Turn arrays within a contrast into lists."""
+    """Return the contrast with lists in place of arrays."""
     if isinstance(contrast, list | tuple) and depth < _DEEPEST:
         return [plain_contrast(item, depth + 1) for item in contrast]
     if isinstance(contrast, np.ndarray | np.generic):
@@ -183,7 +183,7 @@ def plain_contrast(contrast: Any, depth: int = 0) -> Any:
     )
 
 
-# A list of runs, each a list of rows, each a list of numbers; a list may also hold itself.
+# Levels of lists: runs, rows and numbers are three. A list may also hold itself.
 _DEEPEST = 8
 
 
@@ -227,10 +227,10 @@ def _check_models(models: Any, *, need_labels: bool) -> None:
 
 
 def _mask_of(model: FirstLevelModel) -> Any:
-    """Return the mask of a model, where it shows it."""
+    """Return the mask of a model, if the model shows it."""
     return getattr(getattr(model, "masker_", None), "mask_img_", None)
 
 
 def kind_of_model(model: FirstLevelModel) -> Kind:
-    """Return the kind of data that a model was fitted to: volumes, if it does not show it."""
+    """Return the kind of data that a model was fitted to; volumes, if it does not show it."""
     return kind_of(_mask_of(model))

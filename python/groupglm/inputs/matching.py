@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Match files of maps with the rows of a participants table, by subject label, never by order."""
+"""Match files of maps with the rows of a participants table by subject label, never by order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Matched", "label_paths", "match_subjects", "read_participants"]
 
-_SECONDS = 5.0  # to search for a pattern; a hundred thousand names take less than one
+_SECONDS = 5.0  # time to search for a pattern; a hundred thousand names take less than one
 _ID_COLUMNS = ("participant_id", LABEL)
 
 
@@ -185,11 +185,11 @@ class Matched:
     left_out: tuple[str, ...]
 
     def with_values(self, names: Iterable[str]) -> Matched:
-        """Leave out subjects that lack a value in some columns."""
+        """Return the match without subjects that lack a value in some columns."""
         known = [name for name in dict.fromkeys(names) if name in self.participants.columns]
         absent = missing_values(self.participants, known)
         without = {label for labels in absent.values() for label in labels}
-        if not without or len(without) == len(self.maps):  # all: refused with the formula
+        if not without or len(without) == len(self.maps):  # all: the formula refuses
             return self
         kept = [label for label in self.maps if label not in without]
         return Matched(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Leave out subjects that lack a map, a row or a value, if the user wants it: `leave_out`."""
+"""Leave out subjects that lack a map, a row or a value, if the user asks for it: `leave_out`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def leave_out(
     confounds: pd.DataFrame | None,
     design_matrix: Any,
 ) -> tuple[Any, pd.DataFrame | None, Any]:
-    """Leave out what has no counterpart, and subjects that lack a value."""
+    """Leave out maps and rows without counterpart, and subjects that lack a value."""
     if design_matrix is not None:
         frame = load_design_matrix(design_matrix)
         return _with_design(given, subjects, confounds, frame)
@@ -89,7 +89,7 @@ def _kept(
     incomplete: NDArray[np.bool_],
     argument: str,
 ) -> tuple[set[str], list[str]]:
-    """Return the subjects that have everything, and who is left out in words."""
+    """Return the subjects that have everything, and a text that names those left out."""
     with_maps = {str(label) for label in maps}
     partly: set[str] = set()
     if hasattr(given, "columns"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Find images that are one file: two subjects cannot share their data."""
+"""Find images that are the same file: two subjects cannot share their data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["refuse_shared_files", "warn_of_shared_files"]
 
 
 def refuse_shared_files(labels: Sequence[str], paths: Iterable[Any], argument: str) -> None:
-    """Refuse one file for two subjects, or twice for one."""
+    """Refuse a file that is given for two subjects, or twice for one."""
     for first, second, path in _shared(paths):
         who = " and ".join(repr(label) for label in dict.fromkeys((labels[first], labels[second])))
         twice = "" if "and" in who else " twice"
@@ -40,13 +40,13 @@ def warn_of_shared_files(paths: Iterable[Any]) -> None:
 
 
 def _shared(paths: Iterable[Any]) -> list[tuple[int, int, str]]:
-    """Return the places of files that were given before, with the earlier places."""
+    """Return the numbers of files that were given before, with the earlier numbers."""
     seen: dict[object, int] = {}
     pairs = []
     for place, path in enumerate(paths):
         if not isinstance(path, str | os.PathLike):
             continue
-        # One that is missing is told when it is opened.
+        # A missing file is reported when it is opened.
         earlier = seen.setdefault(file_identity(path) or os.fspath(path), place)
         if earlier != place:
             pairs.append((earlier, place, os.fspath(path)))

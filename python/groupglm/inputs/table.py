@@ -97,7 +97,7 @@ class MapTable:
         return cls(ordered, in_order)
 
     def was_sorted(self, map_name: str) -> bool:
-        """Tell whether the maps of a name came sorted by subject."""
+        """Return whether the maps of a name were given in the order of their subjects."""
         return map_name in self.sorted_kinds
 
     @property

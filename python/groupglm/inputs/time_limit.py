@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A bound on the time of searching for a user's regular expression: `time_limit`."""
+"""A limit on the time of searching for a user's regular expression: `time_limit`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["time_limit"]
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeoutError` in what takes longer: a pattern may backtrack without end.
+    """Raise `TimeoutError` in code that takes longer: a pattern may backtrack without end.
 
-    Python's ``re`` looks for signals while it searches, so that a timer ends it. Where there is no
-    such timer (on Windows), or outside the main thread, time has no bound but Ctrl-C.
+    Python's ``re`` handles signals while it searches, so that a timer ends the search. Without such
+    a timer (on Windows), or outside the main thread, only Ctrl-C ends it.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or not hasattr(signal, "setitimer"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The gate for arrays and options that a caller gives: every public function sends them here.
+"""The gate for arrays and options: every public function passes the caller's values here.
 
 Nothing is dropped to make a value fit: no imaginary part, no mask, no fraction. Text is not a truth
 value. Scalars of numpy count like those of Python.
@@ -61,7 +61,7 @@ def real_number(name: str, value: object, *, infinite: bool = False) -> float:
         raise ArgumentTypeError(name, shown(value), wanted)
     try:
         number = float(value)
-    except OverflowError as error:  # a whole number, or a fraction
+    except OverflowError as error:  # of a whole number or a fraction
         raise ArgumentError(name, shown(value), "a number that double holds") from error
     if math.isnan(number) or (math.isinf(number) and not infinite):
         raise ArgumentError(name, str(number), "a finite number")
@@ -69,7 +69,7 @@ def real_number(name: str, value: object, *, infinite: bool = False) -> float:
 
 
 def check_choice(name: str, value: T, choices: Iterable[object]) -> T:
-    """Return one of some values."""
+    """Return the value if it is one of the choices."""
     allowed = tuple(choices)
     given = value.item() if isinstance(value, np.generic) else value
     for choice in allowed:
@@ -81,7 +81,7 @@ def check_choice(name: str, value: T, choices: Iterable[object]) -> T:
 
 
 def check_text(name: str, value: object, *, optional: bool = True) -> None:
-    """Refuse what is neither text nor, if it is optional, None."""
+    """Refuse a value that is neither text nor, if it is optional, None."""
     if isinstance(value, str) or (value is None and optional):
         return
     wanted = f"of type str{' or None' if optional else ''}"
@@ -102,7 +102,7 @@ def real_array(name: str, values: Any, *, missing: bool = False) -> NDArray[Any]
         array = np.asarray(values)
     except MemoryError as error:
         raise ArgumentError(name, "too large for the memory") from error
-    except Exception as error:  # an object may make an array of itself
+    except Exception as error:  # an object's own conversion to an array may raise anything
         raise ArgumentError(name, f"no array of numbers: {error}") from error
     if array.dtype.kind not in "biuf":
         found = f"{values!r:.80}" if isinstance(values, str) else f"an array of {array.dtype}"
@@ -118,7 +118,7 @@ def real_array(name: str, values: Any, *, missing: bool = False) -> NDArray[Any]
             remedy=f"every value of {name} is needed: leave the row out, or fill the value in",
         )
     dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-    filled = array.astype(dtype)  # a copy: what lies beneath the mask is the caller's
+    filled = array.astype(dtype)  # a copy, because the values under the mask belong to the caller
     filled[mask] = np.nan
     return filled
 

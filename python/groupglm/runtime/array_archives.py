@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Arrays in a zip archive, as ``numpy.savez`` writes them: the one reader of such files.
+"""Arrays in a zip archive, as ``numpy.savez`` writes them: the only reader of such files.
 
-Members are stored and not compressed, so that what is read is never larger than the file; nothing
-is a pickle, and nothing is executed.
+Members are stored without compression, so that no more is read than the file holds. Nothing is a
+pickle, and nothing is executed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["ArchiveError", "Members", "array_of", "check_type", "open_archive"]
 
 
 class ArchiveError(ValueError):
-    """Why an archive cannot be used, as what follows the name of its file."""
+    """The reason why an archive cannot be used; it continues a sentence after the file's name."""
 
 
 class Members:
@@ -49,7 +49,7 @@ class Members:
         return self._infos[name].file_size
 
     def read(self, name: str) -> bytes:
-        """Return a member, whose sum (CRC) is verified."""
+        """Return a member; its checksum (CRC) is verified."""
         with _refusing():
             return self._archive.read(self._infos[name])
 
@@ -83,7 +83,7 @@ def _said(error: Exception) -> str:
 
 
 def _check_sizes(infos: list[zipfile.ZipInfo], n_bytes: int) -> None:
-    """Refuse members that are compressed, there twice, or more than the file holds."""
+    """Refuse members that are compressed, occur twice, or are larger than the file."""
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ArchiveError(f"has a member that is compressed ({info.filename})")
@@ -113,14 +113,14 @@ def array_of(data: bytes) -> NDArray[Any]:
     try:
         version = np.lib.format.read_magic(buffer)
         shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
-    except Exception as error:  # numpy reads the header as an expression of Python
+    except Exception as error:  # numpy evaluates the header as a Python expression
         raise ArchiveError(f"is not an array ({_said(error)})") from error
     n_bytes = len(data) - buffer.tell()
     if version != (1, 0):
         raise ArchiveError(f"is not an array of version 1.0 of its format, but of {version}")
     if dtype.kind not in "biufcU" or dtype.itemsize == 0:
         raise ArchiveError(f"is not an array of numbers or text, but of {dtype}")
-    if any(length < 0 for length in shape):  # numpy would choose the length itself
+    if any(length < 0 for length in shape):  # numpy would compute the length itself
         raise ArchiveError(f"is not an array: its shape {shape} has a negative length")
     if math.prod(shape) * dtype.itemsize != n_bytes:
         raise ArchiveError(f"is not an array: it has {n_bytes} bytes, not those of shape {shape}")

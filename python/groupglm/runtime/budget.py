@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How much memory a fit takes, and how it is kept within a budget."""
+"""The memory that a fit takes, and how it stays within a budget."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from groupglm.runtime.arguments import real_number
 
 __all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes", "refuse_missing_beyond"]
 
-_SHARE = 0.5  # of what is free, unless the user says otherwise
-_UNKNOWN = 2 * 2**30  # bytes free where the system does not say
+_SHARE = 0.5  # of the free memory, unless the user says otherwise
+_UNKNOWN = 2 * 2**30  # free bytes, if the system does not say
 _MEMINFO = Path("/proc/meminfo")
 
 
@@ -42,8 +42,8 @@ def fit_bytes(
 
     The sum is
 
-        model_bytes  +  (5 + n_threads) * n_values
-            +  2 * batch_bytes  +  n_threads * image_bytes
+      model_bytes  +  (5 + n_threads) * n_values
+          +  2 * batch_bytes  +  n_threads * image_bytes
 
     These are: what the model keeps; the counts of exact zeros (5 bytes per voxel, and a mark of one
     byte in each thread); two batches of rows (one is read while the model is updated with the
@@ -54,7 +54,7 @@ def fit_bytes(
 
 
 def refuse_missing_beyond(budget: int, n_missing: int, places: str, *, needed: int) -> None:
-    """Refuse to go on where the places that lack values take more than the budget."""
+    """Refuse to continue if the places that lack values take more than the budget."""
     if needed > budget:
         raise ArgumentError(
             "memory_budget",
@@ -76,7 +76,7 @@ def batch_bytes_within(
     image_bytes: int,
     model_bytes: int,
 ) -> int:
-    """Return how large a batch of rows may be."""
+    """Return the bytes that a batch of rows may take."""
     least = fit_bytes(n_values, row_bytes, n_threads, image_bytes, model_bytes=model_bytes)
     if least > budget:
         raise ArgumentError(

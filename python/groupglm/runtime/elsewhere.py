@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What to use instead of a name that nilearn has in a module of the same path, and groupglm lacks.
+"""Replacements for names that nilearn has in a module of the same path and groupglm lacks.
 
-A script that was written for nilearn asks for such names once its imports say groupglm.
+A script written for nilearn asks for such names once its imports say groupglm.
 """
 
 from __future__ import annotations

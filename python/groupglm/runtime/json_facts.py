@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Checks of what the JSON of a file says, part by part: nothing in it is taken on trust."""
+"""Checks of the JSON of a file, entry by entry: none of it is trusted."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ _LARGEST = 2**31 - 1
 
 
 def is_whole(value: Any) -> bool:
-    """Tell a whole number from 0 that 32 bits hold."""
+    """Return whether a value is a whole number of at least 0 that fits 32 bits."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
 
 
 def is_number(value: Any) -> bool:
-    """Tell a finite number, which may be a whole one that double holds."""
+    """Return whether a value is a finite number; a whole number must fit double."""
     is_real = isinstance(value, int | float) and not isinstance(value, bool)
     return is_real and abs(value) <= sys.float_info.max
 
 
 def is_text(value: Any) -> bool:
-    """Tell text."""
+    """Return whether a value is text."""
     return isinstance(value, str)
 
 
 def is_flag(value: Any) -> bool:
-    """Tell a truth value."""
+    """Return whether a value is a truth value."""
     return isinstance(value, bool)
 
 
 def none_or(check: Check) -> Check:
-    """Return the check of what may be lacking."""
+    """Return the check of a value that may be None."""
     return lambda value: value is None or check(value)
 
 
 def list_of(check: Check, *lengths: int, unique: bool = False) -> Check:
-    """Return the check of a list, of one of the lengths if any are given."""
+    """Return the check of a list; of one of the lengths, if any are given."""
 
     def is_list(value: Any) -> bool:
         return (
@@ -68,12 +68,12 @@ def list_of(check: Check, *lengths: int, unique: bool = False) -> Check:
 
 
 def is_width(value: Any) -> bool:
-    """Tell the width of a smoothing, one for all axes or three, of which some may be None."""
+    """Return whether a value is a smoothing width: one for all axes, or three with some None."""
     return is_number(value) or list_of(none_or(is_number), 3)(value)
 
 
 def check_entries(facts: Mapping[str, Any], checks: Mapping[str, Check], called: str) -> None:
-    """Refuse facts that lack an entry, or have one that fails its check; ValueError names it."""
+    """Refuse facts that lack an entry, or whose entry fails its check; ValueError names it."""
     for name, check in checks.items():
         if name not in facts:
             raise ValueError(f"{called} lacks {in_quotes(name)}")
@@ -82,5 +82,5 @@ def check_entries(facts: Mapping[str, Any], checks: Mapping[str, Check], called:
 
 
 def shortened(value: Any) -> str:
-    """Return a value as messages show it."""
+    """Return a value shortened for a message."""
     return shown(value, 60)

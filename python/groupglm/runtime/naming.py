@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Names of contrasts in file names, names of columns, and numbers and lists of things."""
+"""Names of contrasts in file names, names of columns, numbers and lists in messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from groupglm.errors import printable
 
 __all__ = ["check_file_name", "counted", "listed", "one_name", "slug"]
 
-_MOST_BYTES = 255  # of a name in nearly every file system
+_MOST_BYTES = 255  # most bytes of a name in nearly every file system
 
 _WORDS = {">": "Gt", "<": "Lt", "-": "Minus", "+": "Plus", "*": "Times", "/": "Over", "=": "Eq"}
 
@@ -31,7 +31,7 @@ def slug(name: str) -> str:
 
 
 def check_file_name(name: str, what: str) -> None:
-    """Refuse a name that no file system takes, before there is anything to write."""
+    """Refuse, before the work, a name that no file system takes."""
     n_bytes = len(os.fsencode(name))
     if n_bytes > _MOST_BYTES:
         raise ValueError(

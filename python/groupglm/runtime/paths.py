@@ -21,11 +21,11 @@ __all__ = [
     "why_no_path",
 ]
 
-# Bytes of a name, and of a path, that nearly every file system and system takes.
+# Most bytes of a name, and of a path, in nearly every file system and system.
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4095
-_SHOWN = 40  # characters of a long one
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # a letter alone is a drive of Windows
+_SHOWN = 40  # characters shown of a longer path
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive of Windows
 
 
 def given_path(argument: str, value: object) -> Path:
@@ -81,7 +81,7 @@ def why_no_path(text: str) -> str | None:
     """
     if not text:
         return "is an empty path; give a file or a folder by its name"
-    if _ADDRESS.match(text):  # of which a Path would make a file in a folder "https:"
+    if _ADDRESS.match(text):  # a Path would become a file in a folder "https:"
         return "is an address, and nothing is fetched: download the file, and give its path"
     return None
 
@@ -98,7 +98,7 @@ def check_path(argument: str, text: str, error: type[ValueError] | None = None) 
 
 
 def _is_encodable(text: str) -> bool:
-    """Tell whether a text can name a file; bytes that are not UTF-8 can, in Python's own way."""
+    """Return whether a text can name a file; Python can name bytes that are not UTF-8, too."""
     try:
         _n_bytes(text)
     except UnicodeEncodeError:
@@ -111,12 +111,12 @@ def _n_bytes(text: str) -> int:
 
 
 def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | str | None:
-    """Return what identifies a file under all its names and links; None if it is not there."""
+    """Return the identity of a file, equal under all its names and links; None if it is missing."""
     try:
         facts = os.stat(os.path.expanduser(path))  # noqa: PTH111, PTH116 (a Path would rewrite it)
     except (OSError, ValueError):
         return None
-    # Some file systems of Windows number no files.
+    # Some file systems of Windows do not number files.
     return (facts.st_dev, facts.st_ino) if facts.st_ino else os.path.realpath(path)
 
 
@@ -124,13 +124,13 @@ def file_names(given: Any) -> list[str]:
     """Return the name of the file of an image or a table, if it has one."""
     if isinstance(given, str | os.PathLike):
         return [str(given)]
-    get = getattr(given, "get_filename", None)  # an image's of nibabel
+    get = getattr(given, "get_filename", None)  # nibabel's images have it
     name = get() if callable(get) else None
     return [name] if isinstance(name, str) else []
 
 
 def refuse_inputs(argument: str, path: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
-    """Refuse to write over a file that was read, under any name or link."""
+    """Refuse to overwrite a file that was read, under any name or link."""
     own = file_identity(path)
     if own is None:
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What long work tells the user while it runs: `Progress`, and `plain_lines` for a log."""
+"""Reports to the user during long work: `Progress`, and `plain_lines` for a log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from groupglm.runtime.terminal import show
 
 __all__ = ["Progress", "plain_lines", "remark"]
 
-_SECONDS = 10.0  # before the first plain line, and between two at least
-_SHARE = 0.05  # of the time so far: long work has fewer lines than one every ten seconds
+_SECONDS = 10.0  # seconds before the first plain line, and between two lines at least
+_SHARE = 0.05  # of the time so far, so that long work prints fewer lines
 
 
 @dataclass(frozen=True)
 class _Plain:
-    """Where plain lines go, and the clock that says when."""
+    """The destination of plain lines, and their clock."""
 
     write: Callable[[str], object]
     clock: Callable[[], float]
@@ -30,7 +30,7 @@ _PLAIN: ContextVar[_Plain | None] = ContextVar("plain lines", default=None)
 
 @contextmanager
 def plain_lines(write: Callable[[str], object], clock: Callable[[], float]) -> Iterator[None]:
-    """Have lines in the place of bars, where the error output is no terminal."""
+    """Print lines instead of bars, for an error output that is not a terminal."""
     token = _PLAIN.set(_Plain(write, clock))
     try:
         yield
@@ -39,7 +39,7 @@ def plain_lines(write: Callable[[str], object], clock: Callable[[], float]) -> I
 
 
 def remark(text: str) -> None:
-    """Tell the user something while long work runs: where plain lines go, or the error output."""
+    """Print a remark during long work, where plain lines go, or else to the error output."""
     plain = _PLAIN.get()
     if plain is None:
         show(text, sys.stderr)
@@ -60,23 +60,23 @@ class Progress:
     def __init__(self, verbose: int = 0) -> None:
         from groupglm.runtime.arguments import (
             check_verbose,
-        )  # it needs numpy, and the commands start without
+        )  # it needs numpy, without which the commands start
 
         self._verbose = check_verbose(verbose)
 
     def result(self, text: str) -> None:
-        """Print what was done, from level 1 on."""
+        """Print a result, from level 1 on."""
         if self._verbose >= 1:
             show(text)
 
     def stage(self, text: str) -> None:
-        """Print what begins, from level 2 on."""
+        """Print the name of a step that begins, from level 2 on."""
         if self._verbose >= 2:
             show(text)
 
     @contextmanager
     def bar(self, total: int, what: str) -> Iterator[Callable[[int], object]]:
-        """Show how far the work has come."""
+        """Show the progress of the work."""
         if self._verbose < 1:
             yield _ignore
             return
@@ -91,7 +91,7 @@ class Progress:
 
 
 class _Lines:
-    """Lines that say how far work has come, seldom; none of work that is soon done."""
+    """Occasional lines that report progress; work that is done soon has none."""
 
     def __init__(self, total: int, what: str, plain: _Plain) -> None:
         self._total = total

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The one check of a path before it is opened: that it leads to a file with the content meant.
+"""The only check of a path before it is opened: that it is a file with its own content.
 
-To open a pipe waits for a writer, perhaps for ever; a device such as ``/dev/zero`` never ends; and
-git-annex and Git LFS leave a small pointer where the content has not been fetched.
+Opening a pipe waits for a writer, perhaps for ever. A device such as ``/dev/zero`` never ends.
+git-annex and Git LFS leave a small pointer in place of content that has not been fetched.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-_MAX_POINTER = 32 * 1024  # bytes; git-annex's own limit, and LFS allows 1,024
+_MAX_POINTER = 32 * 1024  # bytes: the limit of git-annex; that of LFS is 1,024
 _LFS = b"version https://git-lfs.github.com/spec/"
 _ANNEX = re.compile(rb"/annex/objects/[^\n]+\n?")
 _ANNEX_LINK = "annex/objects/"
@@ -58,7 +58,7 @@ def why_unreadable(path: str | os.PathLike[str]) -> str | None:
         if why is None and error.errno != errno.ENOTDIR:
             raise
         return why or f"is no file: {why_no_folder(Path(path).parent)}"
-    except ValueError as error:  # a null character
+    except ValueError as error:  # of a null character
         return f"is no name of a file ({error}); check the name"
     if not stat.S_ISREG(status.st_mode):
         return f"is {_kind(status.st_mode)}, not a file; give a file"
@@ -70,7 +70,7 @@ def check_file(
     called: str | None = None,
     error: type[ValueError] | None = None,
 ) -> None:
-    """Refuse a path that does not lead to a file with the content meant."""
+    """Refuse a path that is not a file with its own content."""
     why = why_unreadable(path)
     if why is not None:
         words = f"{called or repr(os.fspath(path))} {why}"
@@ -78,10 +78,10 @@ def check_file(
 
 
 def check_target(path: Path) -> None:
-    """Refuse to replace what is not a file; a device would be lost for everybody."""
+    """Refuse to replace anything but a file; replacing a device would break it for all users."""
     try:
         mode = path.stat().st_mode
-    except OSError:  # nothing there; what else is wrong, writing tells
+    except OSError:  # nothing is there, or writing will say what is wrong
         why = _why_broken(path)
         if why is None:
             return
@@ -120,7 +120,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def kind_of(path: Path) -> str:
-    """Name what exists at a path: "a file", "a socket"."""
+    """Return the kind of what exists at a path: "a file", "a socket"."""
     return _kind(path.stat().st_mode).partition(",")[0]
 
 
@@ -129,7 +129,7 @@ def _kind(mode: int) -> str:
 
 
 def why_broken_link(path: str | os.PathLike[str]) -> str | None:
-    """Say what a link is that leads nowhere; None of all else."""
+    """Return where a broken link leads, in words; None if the path is no broken link."""
     why = _why_broken(path)
     if why is None:
         return None
@@ -156,7 +156,7 @@ def why_no_folder(folder: Path) -> str | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder with those above it, unless it is there."""
+    """Make a folder and its parents, unless it exists."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

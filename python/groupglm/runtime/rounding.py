@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How statistics, p-values and places are written: alike in tables, pages, logs and figures."""
+"""The format of statistics, p-values and places: the same in tables, pages, logs and figures."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["for_json", "millimetres", "p_value", "place", "rounded", "span", "statistic"]
 
 _DIGITS = 3
-_SMALL = 0.1  # below it three digits after the point say too little of a map of small values
-_SMALL_P = 0.0005  # below it p has its first two digits
+_SMALL = 0.1  # below this, three digits after the point are too few
+_SMALL_P = 0.0005  # below this, p is written with two digits
 
 
 def statistic(value: float) -> str:
@@ -33,7 +33,7 @@ def statistic(value: float) -> str:
     """
     if 0 < abs(value) < _SMALL:
         return f"{value:.{_DIGITS}g}"
-    return f"{value + 0.0:.{_DIGITS}f}"  # no negative zero
+    return f"{value + 0.0:.{_DIGITS}f}"  # avoids -0
 
 
 def span(numbers: float | NDArray[np.int64] | NDArray[np.float64]) -> str:
@@ -45,7 +45,7 @@ def span(numbers: float | NDArray[np.int64] | NDArray[np.float64]) -> str:
     >>> span(1200), span(np.array([18, 21, 20])), span(np.array([7.25, np.nan, 9.0]))
     ('1,200', '18 to 21', '7.2 to 9')
     """
-    import numpy as np  # the commands start without
+    import numpy as np  # imported here, because the commands start without numpy
 
     known = np.ravel(numbers)
     known = known[~np.isnan(known)]
@@ -89,7 +89,7 @@ def place(position: Iterable[float]) -> str:
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """Write a table of clusters as text, each column as it is written everywhere."""
+    """Return a table of clusters as text, in the format that its columns have everywhere."""
     return table.assign(**{name: table[name].map(_writer(name)) for name in table.columns})
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A scratch file that has no name, for what does not fit into memory: `ScratchFile`."""
+"""A scratch file without a name, for data that do not fit into memory: `ScratchFile`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ScratchFile"]
 
-# A file system without such a call: the record that finds no room tells that the disk is full.
+# A file system without this call: a full disk is then found when a record is written.
 _CANNOT_RESERVE = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
@@ -49,7 +49,7 @@ class ScratchFile:
         self._file: Any = None
 
     def write(self, record: int, values: NDArray[Any], offset: int = 0) -> None:
-        """Write the values of a record, from a number of bytes after its beginning on."""
+        """Write values into a record, `offset` bytes after its beginning."""
         view = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
         try:
             with self._lock:
@@ -62,7 +62,7 @@ class ScratchFile:
             raise self._refusal(error) from error
 
     def _open(self) -> None:
-        """Make the file when it is first needed."""
+        """Make the file, when it is first needed."""
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (lives as long as this)
         weakref.finalize(self, self._file.close)
         self._reserve()
@@ -71,14 +71,14 @@ class ScratchFile:
         if not hasattr(os, "posix_fallocate"):
             return
         try:
-            # A full disk is found now, and not after half of the images have been read.
+            # So that a full disk is found now, not after half of the images have been read.
             os.posix_fallocate(self._file.fileno(), 0, self._n_bytes)
         except OSError as error:
             if error.errno not in _CANNOT_RESERVE:
                 raise
 
     def read(self, record: int, out: NDArray[Any], offset: int = 0) -> None:
-        """Fill a contiguous array from a record, a number of bytes after its beginning on."""
+        """Fill a contiguous array from a record, `offset` bytes after its beginning."""
         view = out.reshape(-1).view(np.uint8).data
         with self._lock:
             self._file.seek(record * self._record_bytes + offset)
@@ -89,12 +89,12 @@ class ScratchFile:
                 view = view[n_read:]
 
     def mapped(self) -> NDArray[np.uint8]:
-        """Return all records as memory that the system reads from the file when it is looked at."""
+        """Return all records as memory; the system reads the pages that are used from the file."""
         mapped = np.memmap(self._file, dtype=np.uint8, mode="r", shape=(self._n_bytes,))
         return np.asarray(mapped)
 
     def resize(self, n_records: int, record_bytes: int) -> None:
-        """Have so many records of this size from now on: the bytes of the file stay as they are."""
+        """Change the number and the size of the records; the bytes of the file stay as they are."""
         self._record_bytes, self._n_bytes = record_bytes, n_records * record_bytes
         with self._lock:
             if self._file is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The JSON file beside an image or a table, which says what that file holds: `read_json`."""
+"""The JSON file beside an image or a table, which describes that file: `read_json`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from groupglm.runtime.regular_files import naming, why_unreadable
 
 __all__ = ["content_facts", "describes", "has_content", "read_json"]
 
-_MAX_BYTES = 10_000_000  # far above any that is written
+_MAX_BYTES = 10_000_000  # far more than any sidecar has
 _COUNTS = ("NumberOfPermutations", "NumberAskedFor")
 _OBJECTS = ("Permutation", "Settings")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a sidecar; None if there is none that can be read, or one of ours is damaged."""
+    """Return a sidecar's facts; None if it cannot be read, or is a damaged one of this package."""
     try:
         if why_unreadable(path) is not None or path.stat().st_size > _MAX_BYTES:
             return None
@@ -32,7 +32,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def content_facts(path: Path) -> dict[str, Any]:
-    """Return name, size (bytes) and SHA-256 of a file, as its sidecar says them under "File"."""
+    """Return a file's name, size (bytes) and SHA-256, as its sidecar holds them under "File"."""
     why = why_unreadable(path)
     if why is not None:
         raise OSError(f"{in_quotes(path)} cannot be read: {why}")
@@ -43,15 +43,15 @@ def content_facts(path: Path) -> dict[str, Any]:
 
 
 def describes(facts: Mapping[str, Any], path: Path, *, digest: str | None = None) -> bool | None:
-    """Tell whether a sidecar describes this very file; None if it names no size and hash.
+    """Return whether a sidecar describes this very file; None if it has no size and hash.
 
-    `digest` is the file's, where it is known: the file is then not read again.
+    `digest` is the file's hash, if it is known; the file is then not read again.
     """
     return has_content(path, facts.get("File"), digest=digest)
 
 
 def has_content(path: Path, said: Any, *, digest: str | None = None) -> bool | None:
-    """Tell whether a file has the size and the hash of `content_facts`; None if these are none."""
+    """Return whether a file has the size and hash of `content_facts`; None if they are missing."""
     if not isinstance(said, dict):
         return None
     try:
@@ -63,7 +63,7 @@ def has_content(path: Path, said: Any, *, digest: str | None = None) -> bool | N
 
 
 def _is_sound(facts: dict[str, Any]) -> bool:
-    """Tell whether what is computed from is of its type, where this package wrote the file."""
+    """Return whether the facts used in computations have their types; asked of our files only."""
     versions = facts.get("SoftwareVersions")
     if not isinstance(versions, dict) or "groupglm" not in versions:
         return True
@@ -83,13 +83,13 @@ def _is_count(value: Any, *, least: int = 0) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Tell whether a value is a finite number; JSON has integers that no double holds."""
+    """Return whether a value is a finite number; JSON has integers too large for double."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and abs(value) <= sys.float_info.max
 
 
 def _is_contrast(facts: Any) -> bool:
-    """Tell whether a contrast has its name, and a weight, or in each row a weight, a column."""
+    """Return whether a contrast has a name, and for each column a weight, in one row or several."""
     if not isinstance(facts, dict):
         return False
     columns, weights = facts.get("Columns"), facts.get("Weights")

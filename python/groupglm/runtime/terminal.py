@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Text for a terminal that may be closed, odd or of few characters: `show`, `ready_streams`."""
+"""Text for terminals that may be closed or lack characters: `show`, `ready_streams`."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ def show(text: str, stream: TextIO | None = None) -> None:
 def ready_streams() -> Iterator[None]:
     """Let a program use all three standard streams, even if some were closed at its start.
 
-    One that is closed leads to nowhere: a file opened later would get its number, and with it what
-    others print. Characters that the terminal does not have are written as escapes.
+    A closed stream is connected to the null device. Otherwise a file opened later would get its
+    number, and receive what others print. Characters that the terminal lacks are written as
+    escapes.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
     opened: dict[str, Any] = {}
     changed: list[tuple[Any, str]] = []
     try:

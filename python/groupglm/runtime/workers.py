@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Threads here, and tasks on the machines that joblib was told to use.
+"""Threads on this machine, and tasks on the machines that joblib uses.
 
-With ``joblib.parallel_config(backend="dask")`` these are the workers of a dask.distributed cluster;
-any other backend of joblib that leaves this machine serves as well. No cluster code is ours.
+With ``joblib.parallel_config(backend="dask")`` these are the workers of a dask.distributed cluster.
+Any other backend of joblib that uses other machines works too. No cluster code is ours.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ __all__ = ["check_jobs", "is_remote", "run_remotely", "worker_name"]
 
 T = TypeVar("T")
 
-_PATIENCE = 60.0  # s without a result, before a line says so
+_PATIENCE = 60.0  # seconds without a result, before a line says so
 
-# Backends that work on this machine: here threads inside the core do better.
+# Backends on this machine; the threads of the core are faster than these.
 _LOCAL = ("SequentialBackend", "ThreadingBackend", "LokyBackend", "MultiprocessingBackend")
 
 
@@ -49,18 +49,18 @@ def check_jobs(n_jobs: int | None) -> int:
 
 
 def is_remote() -> bool:
-    """Tell whether joblib's active backend may run tasks on other machines."""
+    """Return whether joblib's active backend may run tasks on other machines."""
     backend, _ = parallel.get_active_backend()
     return type(backend).__name__ not in _LOCAL
 
 
 def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
     """Run tasks on the active backend and yield their results in the order of the tasks."""
-    import cloudpickle  # every backend that leaves this machine sends its tasks with it
+    import cloudpickle  # every backend that uses other machines sends its tasks with it
 
     version, level = _build()
-    # What a worker gets names nothing of this package until the task runs there: a worker of dask
-    # that cannot load what it is sent ends without an answer, one whose task fails gives one.
+    # What a worker gets names nothing of this package until the task runs there. A dask worker that
+    # cannot load what it is sent ends without an answer; a worker whose task fails sends the error.
     results: Any = joblib.Parallel(return_as="generator", batch_size=1)(
         joblib.delayed(pickle.loads)(
             pickle.dumps(_CallWhenLoaded((version, level, cloudpickle.dumps(task))))
@@ -88,12 +88,12 @@ def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
 
 
 def _build() -> tuple[str, str]:
-    """Return what the numbers of a process depend on: version, and level of its processor."""
+    """Return the version and the processor's level, on which the numbers of a process depend."""
     return str(sys.modules["groupglm"].__version__), str(_core.build_info()["level"])
 
 
 _Request: TypeAlias = tuple[str, str, bytes]
-"""Version, level and pickled task: a worker of any build can read the first two."""
+"""Version, level and pickled task; a worker of any version can read the first two."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class _ThisModule:
 
 
 class _RunTask:
-    """The worker's own `_run_task`; `tuple`, which runs nothing, where its version has none."""
+    """The worker's own `_run_task`; or `tuple`, which runs nothing, if its version has none."""
 
     def __call__(self, request: _Request) -> _Answer:
         return _run_task(request)
@@ -131,7 +131,7 @@ class _CallWhenLoaded:
 
 
 def _run_task(request: _Request) -> _Answer:
-    """Run a task; it is unpickled only where the build is the same."""
+    """Run a task; it is unpickled only if version and level are the same."""
     version, level, task = request[:3]
     own_version, own_level = _build()
     if own_version != version:
@@ -151,7 +151,7 @@ def _run_task(request: _Request) -> _Answer:
 
 @contextmanager
 def _told_of_waiting(backend: Any) -> Iterator[None]:
-    """Say, while something is waited for, that nothing has come for a while; seldom."""
+    """Print a remark, at growing intervals, while no result has come for a while."""
     over = threading.Event()
 
     def watch() -> None:
@@ -169,8 +169,8 @@ def _told_of_waiting(backend: Any) -> Iterator[None]:
                     "as soon as they join, their log says why)"
                 )
 
-    context = copy_context()  # where lines go
-    # As a daemon: a cluster that does not answer must not keep the program from ending.
+    context = copy_context()  # holds the destination of lines
+    # A daemon, because a cluster that does not answer must not keep the program alive.
     threading.Thread(target=context.run, args=(watch,), daemon=True).start()
     try:
         yield
@@ -181,10 +181,10 @@ def _told_of_waiting(backend: Any) -> Iterator[None]:
 def _has_no_worker(backend: Any) -> bool:
     try:
         return not backend.client.ncores()
-    except Exception:  # a backend without such a client, or a scheduler that is gone
+    except Exception:  # the backend has no such client, or its scheduler is gone
         return False
 
 
 def worker_name() -> str:
-    """Name the machine and the process that this is called on, for messages."""
+    """Return the machine and the process that run this, for messages."""
     return f"{socket.gethostname()}, process {os.getpid()}"

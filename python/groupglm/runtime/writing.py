@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Write files whole or not at all: `write_whole`, `whole_or_not`, `draft_folder`.
 
-A draft has another name until it is whole. The name says which process of which
-computer writes it, so that a draft which a killed process left can be told from others.
+A draft has another name than its file until it is whole. The name tells which process of which
+computer writes it, so that a draft left by a killed process can be recognised.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ __all__ = [
 
 _DRAFT = re.compile(r"\.groupglm-(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.tmp")
 _A_DAY = 86_400.0  # s
-# What file systems answer that cannot do it, or not for a folder.
+# Errors of file systems that cannot do it, or cannot do it for a folder.
 _NOT_SUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno.EBADF}
 
 
 @contextmanager
 def whole_or_not(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes the place of another once all is on the disk."""
+    """Open a temporary file that replaces another file once all of it is on the disk."""
     check_target(path)
-    # Beside the target, because a rename is atomic only within one file system; opened by name
-    # and not by tempfile, whose files nobody else may read.
+    # Beside the target, because a rename is atomic only within one file system. Opened by name,
+    # because nobody else could read a file of tempfile's.
     draft = path.with_name(_draft_name())
     try:
         with draft.open("xb") as file:
@@ -60,7 +60,7 @@ def whole_or_not(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     except BaseException as error:
         draft.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(draft)):
-            # What cannot be written for want of space names no file, and no draft is the user's.
+            # A write without space names no file, and a draft's name means nothing to the user.
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 
@@ -74,9 +74,10 @@ def write_whole(path: Path, data: bytes | bytearray) -> Path:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Append to a regular file, whoever else does so.
+    """Append to a regular file; several processes may do so at once.
 
-    A file with other names is left alone: it may be one that is read. A pipe is not waited for.
+    A file with other names (links) is left alone, because it may be an input. A pipe is not waited
+    for.
     """
     if path.is_symlink():
         raise OSError(errno.EINVAL, "it is a link", str(path))
@@ -104,7 +105,8 @@ def draft_folder(folder: Path) -> Iterator[Path]:
 def clean_drafts(folder: Path) -> list[str]:
     """Remove the drafts that killed processes left in a folder; return their names.
 
-    That is known of processes of this computer. A draft of another computer goes after a day.
+    Only processes of this computer can be known to be dead. A draft of another computer is removed
+    after a day.
     """
     removed = []
     for path in folder.iterdir() if folder.is_dir() else ():
@@ -130,7 +132,7 @@ def _is_left(draft: Path, host: str, process: int) -> bool:
 
 
 def is_running(process: int) -> bool:
-    """Tell whether a process of this computer runs; True where that cannot be known."""
+    """Return whether a process of this computer runs; True if that cannot be known."""
     if os.name == "nt":  # there, os.kill would end it
         return True
     try:
@@ -148,10 +150,10 @@ def this_host() -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names of a folder's files on the disk, where the system can do that."""
-    if os.name == "nt":  # has no such call
+    """Write a folder's entries to the disk, if the system can do that."""
+    if os.name == "nt":  # Windows has no such call
         return
-    with contextlib.suppress(PermissionError):  # a folder that may be written but not read
+    with contextlib.suppress(PermissionError):  # a folder with permission to write but not to read
         handle = os.open(folder, os.O_RDONLY)
         try:
             _sync(handle)
@@ -160,7 +162,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _sync(handle: int) -> None:
-    """Have a file's content on the disk, so that a power failure after its rename loses nothing."""
+    """Write a file's content to the disk: a power failure after its rename then loses nothing."""
     try:
         os.fsync(handle)
     except OSError as error:
@@ -169,7 +171,7 @@ def _sync(handle: int) -> None:
 
 
 def _draft_name() -> str:
-    # Of one length, however long the target's name is: a file system takes 255 bytes.
+    # Of fixed length, whatever the target's name: a file system takes 255 bytes.
     return f".groupglm-{_host_digest()}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What every space asks of rows of values and of masks of a row."""
+"""Checks of rows of values, and of masks of a row, for every space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["checked_keep", "checked_rows"]
 
 
 def checked_keep(keep: ArrayLike, n_values: int) -> NDArray[np.bool_]:
-    """Return which places of a row stay, shape (n_values,), if it is a row of truth values."""
+    """Return the places of a row to keep, shape (n_values,); refuse anything but truth values."""
     chosen = np.asarray(keep)
     if chosen.shape != (n_values,) or chosen.dtype != np.bool_:
         raise ValueError(
@@ -25,7 +25,7 @@ def checked_keep(keep: ArrayLike, n_values: int) -> NDArray[np.bool_]:
 
 
 def checked_rows(values: ArrayLike, n_values: int) -> NDArray[Any]:
-    """Return one row of values or several, if they have the length of a row."""
+    """Return one row of values or several; refuse rows of another length."""
     rows = np.asarray(values)
     if rows.ndim not in (1, 2) or rows.shape[-1] != n_values:
         raise ValueError(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Spaces side by side in one row: two hemispheres, or grayordinates.
 
-A row of a `CompositeSpace` is the rows of its members, one after the other. An input of it, a
-`CompositeSource`, holds an input for each member, by name. Neighbours are the members' own: no
-cluster reaches from one member into another. A kind of data that is made of parts inherits from
-`CompositeSpace`, and says what its images are by `join`.
+A row of a `CompositeSpace` is the rows of its members, one after the other. Its input, a
+`CompositeSource`, holds one input for each member, by name. Places are neighbours only within a
+member, so no cluster reaches from one member into another. A kind of data that is made of parts
+inherits from `CompositeSpace`; its `join` says what its images are.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CompositeSpace", "load_composite"]
 
-_MIXED = "places"  # what is counted where members have several units
+_MIXED = "places"  # the unit if the members have several units
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class CompositeSpace(Space):
     members: Mapping[str, Space]
 
     def join(self, images: Mapping[str, Any]) -> Any:
-        """Make one image of the members' images, by name: here a dict of them."""
+        """Make one image from the members' images by name; here a dict of them."""
         return dict(images)
 
     def files_of(self, out: Path) -> Mapping[str, Path]:
@@ -66,13 +66,13 @@ class CompositeSpace(Space):
 
     @property
     def _stretches(self) -> Iterator[tuple[str, Space, slice]]:
-        """The members with their names and where they are in a row."""
+        """Yield each member with its name and its stretch of a row."""
         starts = [0, *self._ends]
         for number, (name, space) in enumerate(self.members.items()):
             yield name, space, slice(starts[number], self._ends[number])
 
     def _at(self, place: int) -> tuple[str, Space, int]:
-        """Return the member that has a place, and its number there."""
+        """Return the member that has a place, and the place's number in that member."""
         for name, space, own in self._stretches:
             if place < own.stop:
                 return name, space, place - own.start
@@ -85,12 +85,12 @@ class CompositeSpace(Space):
 
     @property
     def zero_is_missing(self) -> bool:
-        """Whether some member takes exact zeros for missing values."""
+        """Whether exact zeros are missing values in some member."""
         return any(space.zero_is_missing for space in self.members.values())
 
     @property
     def resamples(self) -> bool:
-        """Whether inputs may lie elsewhere in some member."""
+        """Whether some member resamples its inputs."""
         return any(space.resamples for space in self.members.values())
 
     @property
@@ -124,18 +124,18 @@ class CompositeSpace(Space):
 
     @property
     def unit(self) -> str:
-        """What clusters are counted in, if all members have one unit."""
+        """The unit of clusters, if all members have the same."""
         return _one({space.unit for space in self.members.values()})
 
     @property
     def place_words(self) -> tuple[str, str]:
-        """What places are called, if all members call them the same."""
+        """The words for places, if all members have the same."""
         words = {space.place_words for space in self.members.values()}
         return words.pop() if len(words) == 1 else super().place_words
 
     @property
     def measure_unit(self) -> str:
-        """The unit of `measure`, if all members have one; else places are counted."""
+        """The unit of `measure`, if all members have the same; else the number of places."""
         return _one({space.measure_unit for space in self.members.values()})
 
     def read_row(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> Zeros | None:
@@ -160,11 +160,11 @@ class CompositeSpace(Space):
             space.read_stored(source.members[name], out[own])
 
     def bytes_to_read(self, source: Any) -> int:
-        """Return the bytes of the largest member, as they are read one after the other."""
+        """Return the bytes of the largest member: members are read one after the other."""
         return max(space.bytes_to_read(source.members[name]) for name, space, _ in self._stretches)
 
     def restrict(self, keep: NDArray[np.bool_]) -> Self:
-        """Make the space of some of the places; a member that loses all of them is left out."""
+        """Return the space of some places; a member that loses all its places is left out."""
         keep = checked_keep(keep, self.n_values)
         kept = {
             name: space.restrict(keep[own])
@@ -181,7 +181,7 @@ class CompositeSpace(Space):
         return replace(self, members=kept)
 
     def onto(self, other: Self) -> Self:
-        """Bring each member to the places of the member of the same name."""
+        """Move each member to the places of the member of the same name."""
         members = {name: space.onto(other.members[name]) for name, space, _ in self._stretches}
         return replace(self, members=members)
 
@@ -226,14 +226,15 @@ class CompositeSpace(Space):
     def series_image(
         self, make_rows: Callable[[], RowStream], n_rows: int, descrip: str, out: Path | None
     ) -> Any:
-        """Turn rows that come one by one into an image, in memory or in a file of each member."""
+        """Make an image of rows that come one by one; in memory, or in one file a member."""
         if out is None:
             values = np.empty((n_rows, self.n_values))
             with closing(make_rows()) as rows:
                 for number, row in enumerate(rows):
                     values[number] = row
             return self.to_image(values, descrip)
-        # The rows are asked for once: those of the members that are not written yet wait on disk.
+        # The rows can be asked for only once. They wait on disk for the members that are written
+        # later.
         waiting = ScratchFile(n_rows, 8 * self.n_values)
         with closing(make_rows()) as rows:
             for number, row in enumerate(rows):
@@ -249,13 +250,13 @@ class CompositeSpace(Space):
         )
 
     def neighbours(self, connectivity: int) -> Neighbours:
-        """List who is neighbour of whom within each member."""
+        """Return the neighbours within each member."""
         return Neighbours.joined(
             [space.neighbours(connectivity) for space in self.members.values()]
         )
 
     def weights(self) -> NDArray[np.float64] | None:
-        """Return the weights of all places; a member without weights has weights of one."""
+        """Return the weights of all places; one for each place of a member without weights."""
         own = [space.weights() for space in self.members.values()]
         if all(weights is None for weights in own):
             return None
@@ -267,13 +268,13 @@ class CompositeSpace(Space):
         )
 
     def measure(self, places: NDArray[np.integer]) -> float:
-        """Return the extent of some places: the members' sum, or their number if units differ."""
+        """Return the extent of some places: the sum over members, or a number if units differ."""
         if self.measure_unit == _MIXED:
             return float(len(places))
         return sum(space.measure(own) for _, space, own in self._within(places))
 
     def _within(self, places: NDArray[np.integer]) -> Iterator[tuple[str, Space, Any]]:
-        """Yield the members that have some of the places, and the places' numbers there."""
+        """Yield the members that have some of the places, and these places' numbers there."""
         for name, space, own in self._stretches:
             inside = places[(places >= own.start) & (places < own.stop)]
             if len(inside):
@@ -290,7 +291,7 @@ class CompositeSpace(Space):
         return found
 
     def layout(self, places: NDArray[np.integer]) -> NDArray[np.int64] | NDArray[np.float64]:
-        """Return the number of each place's member, and where the place lies in that."""
+        """Return the number of each place's member, and the place's layout in that member."""
         found = np.zeros((len(places), 1), np.int64)
         for number, (_, space, own) in enumerate(self._stretches):
             inside = (places >= own.start) & (places < own.stop)
@@ -298,14 +299,14 @@ class CompositeSpace(Space):
                 continue
             layout = space.layout(places[inside] - own.start)
             missing = max(layout.shape[1] + 1 - found.shape[1], 0)
-            # Coordinates of one member make those of all fractions.
+            # If one member has fractional coordinates, all coordinates are stored as fractions.
             found = np.pad(found, ((0, 0), (0, missing))).astype(np.result_type(found, layout))
             found[inside, 0] = number
             found[inside, 1 : layout.shape[1] + 1] = layout
         return found
 
     def degrees(self, connectivity: int, places: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Count the neighbours of some places where no mask leaves any out."""
+        """Return the numbers of neighbours that some places have without a mask."""
         found = np.zeros(len(places), np.int64)
         for _, space, own in self._stretches:
             inside = (places >= own.start) & (places < own.stop)
@@ -313,7 +314,7 @@ class CompositeSpace(Space):
         return found
 
     def place_at(self, position: Sequence[float]) -> int | None:
-        """Return the place that holds a position, of the first member that has one."""
+        """Return the place that holds a position, in the first member that has such a place."""
         for _, space, own in self._stretches:
             place = space.place_at(position)
             if place is not None:
@@ -332,19 +333,19 @@ class CompositeSpace(Space):
         )
 
     def value_names(self) -> NDArray[np.object_]:
-        """Name each place, with its member before it."""
+        """Return the name of each place, with its member before it."""
         return np.array(
             [f"{name}_{own}" for name, space, _ in self._stretches for own in space.value_names()],
             object,
         )
 
     def identity(self) -> str:
-        """Return a text that is equal for composites of members that read equal rows."""
+        """Return a text that is equal for composites whose members read equal rows."""
         identities = [(name, space.identity()) for name, space, _ in self._stretches]
         return str(joblib.hash(identities))
 
     def absent_source(self, name: str, saved_in: str) -> CompositeSource:
-        """Return an input whose name alone is known."""
+        """Return an input of which only the name is known."""
         members = {
             own: space.absent_source(f"{name} ({own})", saved_in)
             for own, space, _ in self._stretches
@@ -352,7 +353,7 @@ class CompositeSpace(Space):
         return CompositeSource(name, members)
 
     def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Take the space apart: each member with its name and the tag of its kind."""
+        """Return the members, with their names and the tags of their kinds, in a form to store."""
         members, arrays = [], {}
         for number, (name, space, _) in enumerate(self._stretches):
             facts, own = space.stored()
@@ -364,7 +365,7 @@ class CompositeSpace(Space):
 def load_composite(
     facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> dict[str, Space]:
-    """Make the members of a composite of what its `stored` returned."""
+    """Make the members of a composite from what its `stored` returned."""
     members: dict[str, Space] = {}
     for number, own in enumerate(facts["members"]):
         name = own["name"]
@@ -383,7 +384,7 @@ def load_composite(
 
 
 def _stretch_of_rows(rows: ScratchFile, n_rows: int, own: slice) -> RowStream:
-    """Yield one member's values of each row."""
+    """Yield the values of one member in each row."""
     for number in range(n_rows):
         values = np.empty(own.stop - own.start)
         rows.read(number, values, 8 * own.start)

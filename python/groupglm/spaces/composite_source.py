@@ -34,12 +34,12 @@ class CompositeSource:
 
     @property
     def extent(self) -> str:
-        """How much each member holds, in words."""
+        """The extent of each member, in words."""
         return " and ".join(source.extent for source in self.members.values())
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """What holds the values of all members exactly."""
+        """The type that holds the values of all members exactly."""
         return np.result_type(*{source.dtype for source in self.members.values()})
 
     @property
@@ -49,7 +49,7 @@ class CompositeSource:
 
     @property
     def is_readable(self) -> bool:
-        """Whether all values can be had."""
+        """Whether the values of all members can be read."""
         return all(source.is_readable for source in self.members.values())
 
     @property
@@ -59,7 +59,7 @@ class CompositeSource:
 
     @property
     def nbytes_in_memory(self) -> float:
-        """Bytes that travel when it is sent to another process."""
+        """Bytes to send when the input goes to another process."""
         return sum(source.nbytes_in_memory for source in self.members.values())
 
     def fingerprint(self) -> Hashable:
@@ -72,7 +72,7 @@ class CompositeSource:
         return tuple(source.file_state() for source in self.members.values())
 
     def difference(self, other: Any) -> str | None:
-        """Say which member is elsewhere than that of another source, or of a space, and how."""
+        """Say which member is elsewhere than in another source, or in a space, and how."""
         if list(self.members) != list(other.members):
             return f"it has {', '.join(self.members)}, not {', '.join(other.members)}"
         for name, source in self.members.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How files of images end, of all kinds of data there are, and what lies beside them."""
+"""The endings of image files, of every kind of data, and the files beside them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["UNREAD", "endings", "map_of", "saved_endings", "sidecar"]
 
 UNREAD = (".dscalar.nii", ".func.gii", ".shape.gii")
-"""Endings of grayordinates and surfaces, which are named in messages until a kind reads them."""
+"""Endings of grayordinates and surfaces, for messages, until a kind of data reads them."""
 
-_OTHERS = (".tsv", ".groupglm")  # a page's sidecar is called page.html.json
+_OTHERS = (".tsv", ".groupglm")  # the sidecar of a page is page.html.json
 
 
 def endings() -> tuple[str, ...]:
@@ -24,20 +24,20 @@ def endings() -> tuple[str, ...]:
 
 
 def saved_endings() -> tuple[str, ...]:
-    """Return the ending that results of each kind of data are saved under."""
+    """Return the endings of results, one for each kind of data."""
     return tuple(dict.fromkeys(kind.endings[0] for kind in kinds()))
 
 
 def sidecar(path: Path) -> Path:
     """Return the JSON file beside an image, a table or a model; a page's is ``page.html.json``."""
-    # The longest first: what is before .nii.gz is the name, and not what is before .gz.
+    # Longest endings first: a name ends before .nii.gz, not before .gz.
     known = sorted((*endings(), *_OTHERS), key=len, reverse=True)
     ending = next((own for own in known if path.name.endswith(own)), "")
     return path.with_name(f"{path.name.removesuffix(ending)}.json")
 
 
 def map_of(record: Path) -> Path:
-    """Return the map of results that a sidecar is of: of all that it may be, the one there is."""
+    """Return the map of results that a sidecar describes: the one that exists of all candidates."""
     stem = record.name.removesuffix(".json")
     maps = [record.with_name(f"{stem}{ending}") for ending in saved_endings()]
     return next((path for path in maps if path.exists()), maps[-1])

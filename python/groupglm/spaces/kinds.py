@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a kind of data offers besides its spaces: `Kind`, the doors of its folder, and `Masking`."""
+"""The functions of a kind of data besides its spaces: `Kind` and `Masking`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Kind", "Masking"]
 
 
 class Masking(Protocol):
-    """What a user asks for before the statistics: the mask, and how inputs are prepared."""
+    """The user's options before the statistics: the mask, and the preparation of inputs."""
 
     @property
     def resamples(self) -> bool:
@@ -61,7 +61,7 @@ class Masking(Protocol):
 
 
 class Kind(Protocol):
-    """One kind of data: the doors of its folder, which `groupglm.spaces.registry` knows."""
+    """One kind of data: the functions of its folder, which `groupglm.spaces.registry` knows."""
 
     @property
     def tag(self) -> str:
@@ -74,7 +74,7 @@ class Kind(Protocol):
         ...
 
     def holds(self, given: object) -> bool:
-        """Tell whether something is one input of this kind, or the name of its file."""
+        """Return whether an object is one input of this kind, or the name of its file."""
         ...
 
     def is_one(self, given: object) -> bool:
@@ -116,7 +116,7 @@ class Kind(Protocol):
         ...
 
     def computed(self, name: str, compute: Callable[[], object], like: Source | None) -> Source:
-        """Return an input that exists only while it is read."""
+        """Return an input whose values exist only while it is read."""
         ...
 
     def open_map(self, given: Any, name: str) -> tuple[Source, Space]:
@@ -140,11 +140,11 @@ class Kind(Protocol):
         ...
 
     def said_by_map(self, given: Any) -> tuple[Statistic | None, str | None]:
-        """Return what the file of a map says about its values, and of which contrast they are."""
+        """Return what the map's file says about its values, and the contrast that it names."""
         ...
 
     def how_to_mark(self, statistic: str) -> str:
-        """Say how a user makes a map say that it is of z, t or F; empty if its files cannot."""
+        """Return how a user marks a map as z, t or F; empty if its files cannot say so."""
         ...
 
     def save(self, image: Any, path: Path) -> Path:
@@ -152,7 +152,7 @@ class Kind(Protocol):
         ...
 
     def as_saved(self, image: Any, path: Path) -> Any:
-        """Return a saved image as reading its file would give it."""
+        """Return a saved image as it would be if its file were read."""
         ...
 
     def rename_contrast(self, image: Any, name: str) -> None:
@@ -164,5 +164,5 @@ class Kind(Protocol):
         ...
 
     def refuse_models_elsewhere(self, labels: Sequence[object], masks: Sequence[Any]) -> None:
-        """Refuse first-level models whose data are at other places than those of the first."""
+        """Refuse first-level models whose data are at other places than the first model's."""
         ...

@@ -39,10 +39,10 @@ class Part:
 
     @property
     def n_values(self) -> int:
-        """How many places it has."""
+        """Number of places."""
         return self.end - self.first
 
     @property
     def places(self) -> slice:
-        """Where its values are in a row."""
+        """The positions of its values in a row."""
         return slice(self.first, self.end)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The kinds of data there are, found by what a user gives or by the tag in a saved model.
+"""The registered kinds of data, found by a user's input or by the tag in a saved model.
 
 A kind of data is a folder beside this module. Its module ``kind`` has the members of
 `groupglm.spaces.kinds.Kind`, and is listed here.
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 __all__ = ["kind_of", "kind_of_tag", "kinds", "open_inputs", "register"]
 
-_REGISTERED: list[Kind] = []  # the last one first
+_REGISTERED: list[Kind] = []  # the kind registered last comes first
 
 
 def register(kind: Kind) -> None:
-    """Add a kind of data, which is tried before the others."""
+    """Add a kind of data; it is tried before the kinds registered earlier."""
     _REGISTERED.insert(0, kind)
 
 
 def kinds() -> tuple[Kind, ...]:
-    """Return all kinds; the last one takes, or refuses in its own words, what no other knows."""
+    """Return all kinds; the last one accepts, or refuses in its own words, what no other holds."""
     from groupglm.spaces.volume import kind as volume
 
     return (*_REGISTERED, volume)
 
 
 def kind_of(given: object) -> Kind:
-    """Return the kind of data of an input, or of the first of several."""
+    """Return the kind of data of an input, or of the first of several inputs."""
     known = kinds()
     first = given
     if isinstance(given, list | tuple) and given:
         first = given[0]
-    pandas = sys.modules.get("pandas")  # a Series exists only if its caller has imported it
+    pandas = sys.modules.get("pandas")  # a Series exists only if its caller has imported pandas
     if pandas is not None and isinstance(given, pandas.Series) and len(given):
         first = given.iloc[0]
     return next((kind for kind in known[:-1] if kind.holds(first)), known[-1])

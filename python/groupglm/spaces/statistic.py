@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the values of a map are, as its description, its name and its sidecar say: `Statistic`.
+"""The kind of values of a map, by its description, its name and its sidecar: `Statistic`.
 
-What the header of a file says is a matter of its format, in the folder of a kind of data.
+The header of a file is a matter of its format, in the folder of a kind of data.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ KINDS = {
     "tfce": "statistics enhanced by TFCE",
     "estimate": "estimates",
 }
-"""What maps hold, by the short name that files and sidecars have for it."""
+"""The kinds of values, by their short names in files and sidecars."""
 
-_GENERAL = {"stat": ("t", "F"), "estimate": ("effect", "variance")}  # what each may be
+_GENERAL = {"stat": ("t", "F"), "estimate": ("effect", "variance")}  # the kinds that each may mean
 
 _OUTPUTS = {
     "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",
@@ -80,14 +80,14 @@ class Statistic:
 
     @property
     def words(self) -> str:
-        """What a map of it is a map of."""
+        """The kind of map, in words."""
         what = KINDS.get(self.kind, self.kind)
         if self.of_f and self.kind == "z":
             what += " of an F test"
         return f"{what} with {_degrees(self.df)} degrees of freedom" if self.df else what
 
     def agrees(self, other: Statistic) -> bool:
-        """Tell whether both may be said of one map, though one says more."""
+        """Return whether both can be true of one map; one may say more than the other."""
         return (
             self.kind == other.kind
             or other.kind in _GENERAL.get(self.kind, ())
@@ -159,7 +159,7 @@ class Statistic:
 
 
 def valid_df(kind: str, numbers: list[float]) -> tuple[float, ...]:
-    """Return the degrees of freedom of a kind of statistic; none if one of them cannot be."""
+    """Return the degrees of freedom of a kind of statistic; none if one of them is impossible."""
     wanted = {"t": 1, "F": 2}.get(kind, 0)
     df = tuple(numbers[:wanted])
     whole = len(df) == wanted and all(math.isfinite(number) and number > 0 for number in df)
@@ -171,10 +171,10 @@ def _degrees(df: tuple[float, ...]) -> str:
 
 
 def number_of(value: Any) -> float:
-    """Return a number that a sidecar says; NaN if it says something else."""
+    """Return a number from a sidecar; NaN if the value is not a number."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return math.nan
     try:
         return float(value)
-    except OverflowError:  # an integer that no double holds
+    except OverflowError:  # an integer too large for double
         return math.nan

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How messages say the extent of some places."""
+"""The wording of the extent of some places."""
 
 from __future__ import annotations
 

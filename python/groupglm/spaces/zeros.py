@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ZeroTally", "Zeros", "check_zero_is_missing"]
 
-_SAMPLE = 4096  # values looked at first, to tell whether any is a fraction
+_SAMPLE = 4096  # values examined first, in search of a fraction
 _MOST_OF_A_BYTE = 255
 
 
 def check_zero_is_missing(zero_is_missing: object, missing: str) -> bool:
-    """Return whether zeros are missing values, or say what is wrong with the option."""
+    """Return whether zeros are missing values; refuse a wrong value of the option."""
     is_missing = check_truth("zero_is_missing", zero_is_missing)
     if is_missing and missing == "zero":
         raise ArgumentError(
@@ -71,15 +71,15 @@ class Zeros:
     ) -> Zeros:
         """Find the zeros of a row or a volume of values.
 
-        `room` takes them, if given. Where it is known that not all inputs are of whole numbers,
-        this one is not looked at for fractions.
+        The zeros are written to `room`, if it is given. If some input is known to have fractions,
+        `may_be_whole` is False, and this one is not searched for fractions.
         """
         sample = values[:: max(1, len(values) // _SAMPLE)]
         all_whole = may_be_whole and _all_whole(sample) and _all_whole(values)
         return cls(np.equal(values, 0, out=room), all_whole)
 
     def at(self, places: NDArray[Any] | None) -> Zeros:
-        """Return those at some places, in the numbering of a row."""
+        """Return the zeros at some places, numbered as in a row."""
         if places is None:
             return self
         return Zeros(self.places.take(places, mode="clip"), self.all_whole)
@@ -87,7 +87,7 @@ class Zeros:
 
 def _all_whole(values: NDArray[Any]) -> bool:
     """Tell whether all finite values are whole numbers."""
-    with np.errstate(invalid="ignore"):  # infinity less infinity
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
         fractions = values - np.rint(values)
     return not bool((np.abs(fractions) > 0).any())  # NaN is not larger than zero
 
@@ -120,7 +120,7 @@ class ZeroTally:
 
     def __init__(self, n_values: int) -> None:
         self._counts = np.zeros(n_values, dtype=np.int32)
-        # Adding bytes to bytes is several times faster than to wider integers.
+        # Adding bytes to bytes is several times faster than adding bytes to wider integers.
         self._recent = np.zeros(n_values, dtype=np.uint8)
         self._n_recent = 0
         self._n_added = 0
@@ -133,13 +133,13 @@ class ZeroTally:
         if zeros is not None:
             self.add(zeros)
             return
-        # Fresh memory for each row would cost more than looking at it.
+        # Fresh memory for each row would take longer than finding its zeros.
         if not hasattr(self._own, "room"):
             self._own.room = np.empty(len(row), dtype=np.bool_)
         self.add(Zeros.of(row, self._own.room, may_be_whole=self.all_whole))
 
     def add(self, zeros: Zeros) -> None:
-        """Take one input up."""
+        """Add the zeros of one input."""
         with self._lock:
             if self._n_recent == _MOST_OF_A_BYTE:
                 self._settle()
@@ -149,9 +149,9 @@ class ZeroTally:
             self.all_whole = self.all_whole and zeros.all_whole
 
     def spread(self, places: NDArray[np.int64], n_values: int) -> None:
-        """Have more places, at which every input so far was zero; of one thread only.
+        """Enlarge the tally; every input so far was zero at the new places. For one thread only.
 
-        Shapes: `places` (old n_values,): where those of before lie among them.
+        Shapes: `places` (old n_values,): the positions of the old places among all places.
         """
         counts = self.counts
         self._counts = np.full(n_values, self._n_added, dtype=np.int32)
@@ -166,7 +166,7 @@ class ZeroTally:
 
     @property
     def counts(self) -> NDArray[np.int32]:
-        """How many inputs are zero at each place, shape (n_values,)."""
+        """The number of inputs that are zero at each place, shape (n_values,)."""
         with self._lock:
             self._settle()
         return self._counts

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Volumes: open, check, read and save image files.
 
-`open_images` reads headers and finds every error that can be known from them; a `VolumeSource` then
-reads one volume into a row of values, from as many threads as wanted. Nothing here knows about
-statistics.
+`open_images` reads headers and finds every error that they show. A `VolumeSource` then reads one
+volume into a row of values; any number of threads may read. No module here knows statistics.
 """
 
 from groupglm.spaces.statistic import KINDS, Statistic

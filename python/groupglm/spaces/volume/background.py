@@ -75,7 +75,7 @@ def background_mask(
 
 
 def border_values(mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values near the faces, one slab a face; edges count for each of their faces."""
+    """Return the values near the faces, a slab a face; edges count for each of their faces."""
     faces = []
     for axis in range(3):
         from_face = np.moveaxis(mean, axis, 0)

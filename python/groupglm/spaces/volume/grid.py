@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where an image's voxels lie: `Grid`."""
+"""The positions of an image's voxels: `Grid`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["SAME_PLACE_MM", "Grid", "HasGrid"]
 SAME_PLACE_MM = 1e-3
 """Voxels closer than this (mm) count as being at the same place.
 
-Headers store affines in float32, and some tools go through a quaternion and back: the rounding
-displaces the far corner of a whole-head grid by 1e-5 to 1e-4 mm. A thousandth of a millimetre is
-above that rounding, and a thousandth of the smallest voxel anyone averages over subjects.
+Headers store affines in float32, and some tools convert them to a quaternion and back. This
+rounding displaces the far corner of a whole-head grid by 1e-5 to 1e-4 mm. The limit is above that
+rounding, and a thousandth of the smallest voxel that studies average over subjects.
 """
 
 
@@ -127,9 +127,9 @@ class Grid:
 
 
 class HasGrid(Protocol):
-    """What lies on a grid: an opened volume, or a space."""
+    """An object on a grid: an opened volume, or a space."""
 
     @property
     def grid(self) -> Grid:
-        """Where the voxels lie."""
+        """The grid of its voxels."""
         ...

@@ -47,9 +47,9 @@ def image_of_rows(
     dtype: DTypeLike | None,
     statistic: Statistic | None,
 ) -> Nifti1Image:
-    """Make an image as `VolumeSpace.to_image` says, of values that have been checked."""
+    """Make an image as `VolumeSpace.to_image` does, from values that have been checked."""
     chosen = np.float32 if dtype is None else dtype
-    # In Fortran order each volume is one run of memory, as it will be in the file.
+    # In Fortran order each volume is one run of memory, as in the file.
     data = np.empty((*space.grid.shape, *values.shape[:-1]), dtype=chosen, order="F")
     volumes = data.reshape((*space.grid.shape, -1), order="F")
     rows = values.reshape(-1, space.n_values)
@@ -62,8 +62,8 @@ def image_of_rows(
 def _put(space: VolumeSpace, row: NDArray[Any], volume: NDArray[Any]) -> bool:
     """Write a row of values into a volume of the grid's shape, in Fortran order.
 
-    Outside the mask the volume becomes zero. Returns False where float32 was asked for and
-    cannot hold a value, finite and not zero, as such to its precision.
+    Outside the mask the volume becomes zero. Returns False if float32 was asked for and cannot hold
+    some finite nonzero value to its precision.
     """
     flat = volume.reshape(-1, order="F")  # a view
     if flat.dtype == np.float32 and row.dtype in (np.float32, np.float64):
@@ -77,7 +77,7 @@ def _put(space: VolumeSpace, row: NDArray[Any], volume: NDArray[Any]) -> bool:
     return True
 
 
-class _OutsideFloat32(Exception):  # noqa: N818 - it is no error: another type holds the value
+class _OutsideFloat32(Exception):  # noqa: N818 - not an error: another type holds the value
     """A finite value would become infinite, zero or a number of few digits."""
 
 
@@ -90,7 +90,8 @@ def series_image(
 ) -> Nifti1Image:
     """Make a 4-D image of rows, in memory or a volume at a time in a file.
 
-    Of float32; anew of float64, if a value comes that float32 cannot hold.
+    The type is float32. If a value comes that float32 cannot hold, the image is made again as
+    float64.
     """
     try:
         return _image(space, make_rows(), n_rows, descrip, out, np.dtype(np.float32))
@@ -113,7 +114,7 @@ def _image(
             raise _OutsideFloat32
         return volume
 
-    # Closed by name: an error's traceback would keep the threads that read until it is gone.
+    # Closed explicitly: after an error, its traceback would keep the reading threads alive.
     with closing(rows):
         if out is not None:
             volume = np.empty(shape, dtype=dtype, order="F")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the header of a NIfTI file says of its values, and how a map is marked with it.
+"""The kind of values in a NIfTI header, and how a map is marked with it.
 
-The header says it by the intent code with its parameters, the degrees of freedom (nifti1.h,
+The header tells the kind by its intent code, whose parameters are the degrees of freedom (nifti1.h,
 https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h), and by its description.
 """
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["contrast_of", "descrip_of", "how_to_mark", "mark", "statistic_of_header"]
 
 _CODES = {"t": 3, "F": 4, "z": 5, "p": 22, "logp": 24, "label": 1002}
-_ESTIMATE = 1001  # of a parameter, which `intent_name` names
+_ESTIMATE = 1001  # of a parameter that `intent_name` names
 _OTHER_CODES = {
     2: "correlations", 6: "chi-squared statistics", 23: "ln of p-values",
     **dict.fromkeys((*range(7, 22),), "statistics that are neither z, t nor F"),
 }  # fmt: skip
-_DESCRIP_BYTES = 79  # the field has 80, and readers in C want the last one to be zero
+_DESCRIP_BYTES = 79  # the field has 80, and readers in C need a zero at the end
 _NAME_BYTES = 15
 
 
 def mark(image: Nifti1Image, statistic: Statistic) -> None:
-    """Write what the values are into an image's header, as an intent."""
+    """Write the kind of values into an image's header, as an intent."""
     code = _CODES.get(statistic.kind, _ESTIMATE)
     name = "z of F" if statistic.of_f and statistic.kind == "z" else statistic.kind
     df = statistic.df if statistic.kind in ("t", "F") else ()
@@ -37,7 +37,7 @@ def mark(image: Nifti1Image, statistic: Statistic) -> None:
 
 
 def how_to_mark(statistic: str) -> str:
-    """Say how a user writes that a map is of z, t or F into its header."""
+    """Return how a user marks a map as z, t or F in its header."""
     intent = {
         "z": "'z score'",
         "t": "'t test', (df,)",
@@ -47,13 +47,13 @@ def how_to_mark(statistic: str) -> str:
 
 
 def statistic_of_header(header: Any) -> Statistic | None:
-    """Read what a NIfTI header says; None if it says nothing."""
+    """Return the kind of values that a NIfTI header tells; None if it tells none."""
     try:
         code = int(header["intent_code"])
         numbers = [float(header[f"intent_p{place}"]) for place in (1, 2)]
         name = _text(header["intent_name"])
         descrip = _text(header["descrip"])
-    except (KeyError, TypeError, ValueError):  # not a header of NIfTI
+    except (KeyError, TypeError, ValueError):  # the header is not NIfTI
         return None
     described = Statistic.of_description(descrip)
     kind = {number: kind for kind, number in _CODES.items()}.get(code)
@@ -68,7 +68,7 @@ def statistic_of_header(header: Any) -> Statistic | None:
 
 
 def contrast_of(header: Any) -> str | None:
-    """Return the contrast's name in a header's description, as far as there was room for it."""
+    """Return the contrast's name from a header's description; a long name may be cut off."""
     try:
         descrip = _text(header["descrip"])
     except (KeyError, TypeError, ValueError):
@@ -84,7 +84,7 @@ def descrip_of(text: str) -> bytes:
     >>> descrip_of("Größe" * 20)[-5:].decode()
     'ßeGr'
     """
-    line = " ".join(text.split()).encode(errors="replace")  # half of a character becomes "?"
+    line = " ".join(text.split()).encode(errors="replace")  # a character that was cut becomes "?"
     return line[:_DESCRIP_BYTES].decode(errors="ignore").encode()
 
 

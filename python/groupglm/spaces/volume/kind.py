@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Volumes as a kind of data: what `groupglm.spaces.registry` asks of them."""
+"""Volumes as a kind of data: the functions that `groupglm.spaces.registry` needs."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ _PREPARATION: dict[str, Check] = {
 
 
 def holds(given: object) -> bool:
-    """Tell whether something is an image, or may be the name of one."""
+    """Return whether an object is an image, or may be the name of one."""
     return isinstance(given, str | os.PathLike | SpatialImage)
 
 
@@ -102,7 +102,7 @@ def file_of(given: object) -> str | None:
     """Return the name of an image's file; None if it has none, or is no image."""
     try:
         name = given.get_filename() if isinstance(given, SpatialImage) else given
-    except ImageFileError:  # in several files that do not belong together
+    except ImageFileError:  # its files do not belong together
         return None
     return os.fspath(name) if isinstance(name, str | os.PathLike) else None
 
@@ -164,7 +164,7 @@ def target_of(given: Any, name: str) -> tuple[NDArray[np.float64], tuple[int, in
 
 
 def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> VolumeSpace:
-    """Make a space of what `VolumeSpace.stored` returned."""
+    """Make a space from what `VolumeSpace.stored` returned."""
     check_entries(facts, _FACTS, "space")
     runs, affine, preparation = arrays["runs"], arrays["affine"], facts["preparation"]
     check_type("runs", runs, "int64", 2)
@@ -208,7 +208,7 @@ def save(image: Any, path: Path) -> Path:
 
 
 def rename_contrast(image: Any, name: str) -> None:
-    """Call the contrast in a map's header by another name."""
+    """Change the name of the contrast in a map's header."""
     described = bytes(image.header["descrip"].item()).decode(errors="ignore")
     what = described.partition(" of contrast ")[0]
     image.header["descrip"] = descrip_of(f"{what} of contrast {name}")

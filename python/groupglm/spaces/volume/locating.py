@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where the voxels of a mask lie, and what they are called.
+"""The positions of a mask's voxels, and their names in messages.
 
-In all functions `indices` is the mask: the voxels as increasing places in the grid in file order,
-or None for the whole grid.
+In all functions `indices` is the mask: the flat indices of its voxels in file order, increasing; or
+None for the whole grid.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ def coordinates(
 def degrees(
     grid: Grid, indices: Indices, connectivity: int, places: NDArray[np.integer]
 ) -> NDArray[np.int64]:
-    """Count some voxels' neighbours in the grid, those outside the mask among them."""
+    """Return some voxels' numbers of neighbours in the grid; the mask does not matter."""
     voxels = voxels_of(grid, indices, places)
-    # Along an axis: those before and after it that the grid has.
+    # For each axis, the number of neighbours along it that are inside the grid.
     beside = (voxels > 0).astype(np.int64) + (voxels < np.subtract(grid.shape, 1))
     x, y, z = beside.T
     faces, edges = x + y + z, x * y + y * z + z * x
@@ -76,7 +76,7 @@ def place_at(grid: Grid, indices: Indices, position: Sequence[float]) -> int | N
     if not np.isfinite(position).all():
         return None
     at = (np.linalg.inv(grid.affine) @ [*position, 1.0])[:3]
-    # Compared before they become whole numbers, which a huge one cannot.
+    # Compared as floats, because a huge number does not fit an integer.
     nearest = np.floor(at + 0.5)
     if not ((nearest >= 0) & (nearest < grid.shape)).all():
         return None
@@ -91,8 +91,8 @@ def place_at(grid: Grid, indices: Indices, position: Sequence[float]) -> int | N
 def voxel_mm3(grid: Grid) -> float:
     """Return the volume of a voxel.
 
-    As the product of a header's voxel sizes, which are float32, so that the whole number of mm3 is
-    the one that other software finds; by the determinant where the axes are not orthogonal.
+    It is the product of the header's voxel sizes, which are float32, so that it is the same whole
+    number of mm3 as in other software. If the axes are not orthogonal it is the determinant.
     """
     product = float(np.prod(np.linalg.norm(grid.affine[:3, :3], axis=0).astype(np.float32)))
     exact = float(np.float32(abs(np.linalg.det(grid.affine[:3, :3]))))

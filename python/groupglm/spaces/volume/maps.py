@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One map of results, opened again: its voxels, what it says of itself, what is background."""
+"""One map of results, opened again: its voxels, the facts in its header, its background."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["differs_from_background", "inside_mask", "open_map", "said_by_map"]
 
 
 def open_map(given: Any, name: str) -> tuple[VolumeSource, VolumeSpace]:
-    """Open one volume, of which only the header is read, and return all of its voxels."""
+    """Open one volume, of which only the header is read; return it with all of its voxels."""
     source = open_image(given, name=name)
     return source, VolumeSpace(source.grid)
 
 
 def inside_mask(space: VolumeSpace, mask: Any) -> NDArray[np.bool_] | None:
-    """Find which voxels of a whole map are inside a mask, or a masker's; None if there is none."""
+    """Find the voxels of a whole map inside a mask or a masker's mask; None if there is none."""
     given = VolumeMasking.resolve(mask, None, None, None).mask
     if given is None:
         return None
@@ -38,10 +38,10 @@ def inside_mask(space: VolumeSpace, mask: Any) -> NDArray[np.bool_] | None:
 
 
 def differs_from_background(space: VolumeSpace, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Find which voxels of a whole map are not background, missing values inside included."""
+    """Find the voxels of a whole map that are not background; missing values inside count too."""
     present = ~np.isnan(values)
     volume = values.reshape(space.grid.shape, order="F")
-    # Where NaN is the background itself, the voxels with NaN are outside; else they are inside.
+    # If NaN is the background, voxels with NaN are outside; otherwise they are inside.
     known = present if np.isnan(border_values(volume)).any() else np.ones_like(present)
     mask = background_mask(
         volume,

@@ -18,7 +18,7 @@ __all__ = ["read_mask"]
 
 
 def read_mask(source: VolumeSource) -> NDArray[np.int64]:
-    """Return the voxels inside a mask, as increasing places in file order."""
+    """Return the flat indices of the voxels inside a mask, in file order."""
     values = np.empty(source.grid.n_voxels, dtype=source.dtype)
     source.read_into(values)
     inside = np.flatnonzero(values != 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is done to images before the statistics: `VolumeMasking`."""
+"""The mask, and the preparation of images before the statistics: `VolumeMasking`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MASK_REMEDY = (
     )
 )
 _SHARED = ("target_affine", "target_shape", "smoothing_fwhm")
-# A masker made for time series can do these to its rows; across subjects they are not a mask's job.
+# A masker for time series can do these to its rows. Across subjects they are not a mask's task.
 _SERIES = ("standardize", "detrend", "high_variance_confounds", "low_pass", "high_pass", "runs")
 
 
@@ -106,10 +106,10 @@ class VolumeMasking:
         fill: float | None,
         n_threads: int,
     ) -> VolumeSpace:
-        """Return all voxels of the grid that images are brought to: the first one's, or the user's.
+        """Return all voxels of the grid on which images are read: the first image's, or the user's.
 
-        Where nothing is done to volumes the space has no preparation, so that a row can be gathered
-        as it is read.
+        If volumes need no preparation the space has none, so that a row can be gathered while it is
+        read.
         """
         grid = target_grid(sources[0].grid, self.target_affine, self.target_shape)
         smooths = any(sigma_voxels(grid, self.smoothing_fwhm, name="smoothing_fwhm"))
@@ -130,12 +130,12 @@ class VolumeMasking:
     def read_once(
         self, sources: Sequence[VolumeSource], memory_budget: float
     ) -> tuple[Sequence[VolumeSource], int]:
-        """Return the same images, whose values are kept when they are first read."""
+        """Return the same images, in a form that keeps the values of the first reading."""
         kept = read_once(sources, memory_budget)
         return kept, sum(each.kept_bytes for each in kept if isinstance(each, KeptVolume))
 
     def as_stored(self, sources: Sequence[VolumeSource]) -> VolumeSpace:
-        """Return all voxels of the first image's grid, to which the others are brought."""
+        """Return all voxels of the first image's grid; other images are resampled to it."""
         grid = sources[0].grid
         resamples = any(source.grid.difference(grid) is not None for source in sources)
         return VolumeSpace(grid, None, Preparation(resamples, zero_is_missing=self.zero_is_missing))
@@ -186,5 +186,5 @@ def _report_conflicts(own: dict[str, Any], given: dict[str, Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Make None comparable with arrays."""
+    """Return a value that can be compared with arrays, in place of None."""
     return "None" if value is None else np.asarray(value)

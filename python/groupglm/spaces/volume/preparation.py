@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is done to a volume before its row is gathered: `Preparation`."""
+"""The preparation of a volume before its row is gathered: `Preparation`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Preparation:
 
     @property
     def mixes_voxels(self) -> bool:
-        """Whether a voxel's value may come from others, so that the whole volume is needed."""
+        """Whether a voxel's value depends on other voxels, so that the whole volume is needed."""
         fwhm = self.smoothing_fwhm
         widths = fwhm if isinstance(fwhm, list | tuple | np.ndarray) else (fwhm,)
         return self.resamples or any(widths)
@@ -81,7 +81,7 @@ class Preparation:
         if self.zero_is_missing:
             values[zeros.places] = np.nan
         if self.resamples and source.grid.difference(grid) is not None:
-            # Beyond its field of view an image has no value; zero would be one.
+            # Beyond its field of view an image has no value: NaN, because zero would be a value.
             resample = Resampler(source.grid, grid, clip=self.clip is None, fill_value=np.nan)
             volume = values.reshape(source.grid.shape, order="F")
             values = resample(volume, self.n_threads).reshape(-1, order="F")
@@ -96,7 +96,7 @@ class Preparation:
         return values, zeros
 
     def _moved(self, zeros: Zeros, source_grid: Grid, grid: Grid) -> Zeros:
-        """Say of each voxel of another grid whether the nearest one is zero."""
+        """Return for each voxel of another grid whether the nearest voxel is zero."""
         places = zeros.places.view(np.uint8).reshape(source_grid.shape, order="F")
         moved = Resampler(source_grid, grid, "nearest")(places, self.n_threads)
         return Zeros(moved.reshape(-1, order="F").view(np.bool_), zeros.all_whole)

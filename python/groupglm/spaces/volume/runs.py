@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A mask as runs of voxels that follow each other: how it travels, in a fraction of its size."""
+"""A mask as runs of consecutive voxels, a small form for sending and storing it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def runs_of(places: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def places_in(runs: NDArray[np.int64], n_voxels: int) -> NDArray[np.int64]:
-    """Return the places that make up runs.
+    """Return the places of runs.
 
     Shapes: `runs` (n_runs, 2); returns (n,).
     """

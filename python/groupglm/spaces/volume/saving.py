@@ -47,7 +47,7 @@ def save_image(image: Nifti1Image, path: str | os.PathLike[str], *, level: int =
 
 
 def as_saved(image: Nifti1Image, path: Path) -> Nifti1Image:
-    """Return an image that has been saved as it would be read back: a header rounds its affine."""
+    """Return a saved image as reading its file would give it: the header rounds its affine."""
     affine = image.header.get_best_affine()  # type: ignore[no-untyped-call]
     read_back = type(image)(image.dataobj, affine, image.header)
     read_back.set_filename(str(path))
@@ -85,9 +85,9 @@ def save_series(
 
 
 def _series_header(grid: Grid, n_volumes: int, descrip: str, dtype: DTypeLike) -> bytes:
-    """Return what stands before the values; NIfTI-2 where NIfTI-1 cannot count so many."""
+    """Return the bytes before the values; of NIfTI-2 if NIfTI-1 cannot count so many."""
     kind: Any = nib.Nifti2Image if n_volumes > NIFTI1_MAX_LENGTH else nib.Nifti1Image
-    # One value stands for all: only its type and the shape go into the header.
+    # One value stands for all, because only its type and the shape go into the header.
     values = np.broadcast_to(np.zeros((), dtype), (*grid.shape, n_volumes))
     header = kind(values, grid.affine).header
     header.set_xyzt_units("mm", "sec")

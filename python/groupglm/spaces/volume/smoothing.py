@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Smooth images with a Gaussian: `smooth_img`, and `sigma_voxels` for whoever reads rows."""
+"""Smooth images with a Gaussian: `smooth_img`, and `sigma_voxels` for readers of rows."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Fwhm: TypeAlias = float | Sequence[float | None] | None
 _FWHM_OF_SIGMA = math.sqrt(8.0 * math.log(2.0))
 
 _MAX_FIELDS_OF_VIEW = 10.0
-"""A wider kernel gives every voxel the mean of all to within a few thousandths."""
+"""The widest kernel, in fields of view: it gives every voxel the mean to a few thousandths."""
 
-# What a smoothed image has in common with the image it was made of. Not the intent: a map of t
-# that was smoothed is no longer distributed as t.
+# The header fields that a smoothed image takes from its original. The intent is not among them: a
+# smoothed map of t no longer has the distribution of t.
 _KEPT_FIELDS = ("xyzt_units", "dim_info", "toffset")
 
 
@@ -115,7 +115,7 @@ def _width(width: object, fwhm: object, name: str) -> float:
         return 0.0
     try:
         number = real_number(name, width)
-    except ArgumentError:  # which would tell of one number of three
+    except ArgumentError:  # its message would speak of one number of three
         number = -1.0
     if number < 0:
         raise ArgumentError(
@@ -196,7 +196,7 @@ def smooth_img(
             f"{type(imgs).__name__}",
             verb="",
         )
-    # All headers before any values: what is wrong with the last image is then known at once.
+    # All headers are read before any values, so that an error in the last image is known at once.
     opened = [
         (item, *_open(item, f"image {place} of imgs", fwhm))
         for place, item in enumerate(imgs, start=1)
@@ -229,12 +229,12 @@ def _smooth(
 ) -> Nifti1Image:
     grid = sources[0].grid
     n_volumes = () if len(sources) == 1 else (len(sources),)
-    # In Fortran order each volume is one run of memory, as it will be in the file.
+    # In Fortran order each volume is one run of memory, as in the file.
     data = np.empty((*grid.shape, *n_volumes), dtype=np.float32, order="F")
     if not _smooth_volumes(sources, sigma, data):
         data = data.astype(np.float64, order="F")
         _smooth_volumes(sources, sigma, data)
-    # Only now: of damaged values, reading says more than nibabel.
+    # Only after reading: of damaged values, our reader says more than nibabel.
     smoothed = _image_on(grid, data, header_of(image))
     if max(sigma) > 0:
         smoothed.header["descrip"] = descrip_of(f"smoothed, FWHM {fwhm} mm")

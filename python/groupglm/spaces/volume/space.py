@@ -105,7 +105,7 @@ class VolumeSpace(Space):
         object.__setattr__(self, "indices", indices)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A mask is made of runs along the first axis: they travel in a fraction of its size.
+        # A mask is made of runs along the first axis, which take a fraction of its size to send.
         if self.indices is None:
             return type(self), (self.grid, None, self.preparation)
         return VolumeSpace.from_runs, (self.grid, self.runs, self.preparation)
@@ -141,16 +141,16 @@ class VolumeSpace(Space):
             raise GridMismatchError(
                 f"{source.name}: the mask is not on the grid of the images: {difference}; " + remedy
             )
-        # The images' own affine goes into the results, not the mask's that only nearly equals it.
+        # Results get the affine of the images, not that of the mask, which is only nearly equal.
         space = cls(source.grid, read_mask(source))
         return space.moved_to(source.grid if grid is None else grid, preparation)
 
     def onto(self, other: VolumeSpace) -> VolumeSpace:
-        """Make the space of those voxels of another whose nearest voxel here is inside."""
+        """Return the space of those voxels of another space whose nearest voxel here is inside."""
         return self.moved_to(other.grid, other.preparation)
 
     def moved_to(self, grid: Grid, preparation: Preparation | None) -> VolumeSpace:
-        """Make the space of the voxels of another grid whose nearest voxel here is inside."""
+        """Return the space of the voxels of another grid whose nearest voxel here is inside."""
         if self.grid.difference(grid) is None:
             return VolumeSpace(grid, self.indices, preparation)
         inside = Resampler(self.grid, grid, "nearest")(self.mask.astype(np.uint8, order="F"))
@@ -199,7 +199,7 @@ class VolumeSpace(Space):
         return inside.reshape(self.grid.shape, order="F")
 
     def restrict(self, keep: NDArray[np.bool_]) -> VolumeSpace:
-        """Make the space of some of this space's voxels, in the order of a row."""
+        """Return the space of some of this space's voxels, in the order of a row."""
         keep = checked_keep(keep, self.n_values)
         kept = np.flatnonzero(keep)
         indices = kept if self.indices is None else self.indices[kept]
@@ -207,10 +207,10 @@ class VolumeSpace(Space):
 
     @cached_property
     def _box(self) -> tuple[Grid, NDArray[np.int64] | None]:
-        """The grid that volumes are prepared on, and the mask's places there.
+        """The grid on which volumes are prepared, and the mask's places there.
 
-        Images that are resampled are so to the mask's box only, with one voxel around it: the rest
-        is never seen. It is also where nilearn smooths them.
+        Images are resampled only to the box of the mask, with one voxel around it, because the rest
+        is not used. nilearn smooths them there too.
         """
         if self.indices is None or not self.resamples:
             return self.grid, self.indices
@@ -239,7 +239,8 @@ class VolumeSpace(Space):
             if places is None:
                 out[...] = values
             else:
-                # "raise" makes numpy gather into a buffer first; all places are within the volume.
+                # "raise" would make numpy gather into a buffer first; all places are within the
+                # volume.
                 np.take(values, places, out=out, mode="clip")
             zeros = zeros.at(places)
         else:
@@ -270,7 +271,7 @@ class VolumeSpace(Space):
             )
 
     def _check_any_finite(self, source: VolumeSource, row: NDArray[Any]) -> None:
-        # Nearly every image begins with a finite value: then there is nothing to search.
+        # Nearly every image begins with a finite value; then no search is needed.
         if not np.isfinite(row[0]) and not np.isfinite(row).any():
             where = "of the image" if self.indices is None else "inside the mask"
             what = "NaN or infinite"
@@ -346,7 +347,7 @@ class VolumeSpace(Space):
         return voxels_of(self.grid, self.indices, places)
 
     def degrees(self, connectivity: int, places: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Count the neighbours of some voxels in the grid, in the mask or not."""
+        """Return some voxels' numbers of neighbours in the grid; the mask does not matter."""
         return degrees(self.grid, self.indices, connectivity, places)
 
     def place_at(self, position: Sequence[float]) -> int | None:
@@ -354,7 +355,7 @@ class VolumeSpace(Space):
         return place_at(self.grid, self.indices, position)
 
     def describe_place(self, place: int) -> str:
-        """Say where the centre of a voxel is, as ``(-45, -24, 48) mm``."""
+        """Return a voxel's centre in words: ``(-45, -24, 48) mm``."""
         x, y, z = self.coordinates(np.array([place]))[0].tolist()
         return position_words((x, y, z))
 
@@ -371,7 +372,7 @@ class VolumeSpace(Space):
         return series_image(self, make_rows, n_rows, descrip, out)
 
     def places(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return where some values of a row lie in the grid, in file order, shape (n,)."""
+        """Return the flat indices, in file order, of some values of a row, shape (n,)."""
         return members if self.indices is None else self.indices[members]
 
     def neighbours(self, connectivity: int) -> Neighbours:
@@ -400,11 +401,11 @@ class VolumeSpace(Space):
         return str(joblib.hash(parts))
 
     def absent_source(self, name: str, saved_in: str) -> VolumeSource:
-        """Return an image whose name alone is known."""
+        """Return an image of which only the name is known."""
         return AbsentVolume(name, self.grid, saved_in)
 
     def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Take the space apart, for a file: the mask travels as runs."""
+        """Return the space in a form to store; the mask is stored as runs."""
         preparation = None if self.preparation is None else asdict(self.preparation)
         facts = {"shape": list(self.grid.shape), "preparation": preparation}
         return facts, {"runs": self.runs, "affine": self.grid.affine}
@@ -416,7 +417,7 @@ class VolumeSpace(Space):
 
 
 def volume_space(space: Space) -> VolumeSpace:
-    """Return a space that must be one of voxels, for what shows volumes; TypeError if it is not."""
+    """Return a space that must have voxels, for code that shows volumes; else TypeError."""
     if isinstance(space, VolumeSpace):
         return space
     raise TypeError(f"only volumes can be shown here, but the data are of kind {space.tag!r}")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Image files: what is in them, checked from headers, and their values read into rows."""
+"""Image files: their contents, checked from headers, and their values, read into rows."""

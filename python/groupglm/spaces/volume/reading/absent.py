@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""An image that was fitted elsewhere: `AbsentVolume`."""
+"""An image whose values were fitted elsewhere and cannot be read here: `AbsentVolume`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AbsentVolume(VolumeSource):
 
     @property
     def is_readable(self) -> bool:
-        """Never."""
+        """False: only the name is known."""
         return False
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ComputedVolume"]
 
-# Whoever computes may not expect to be called from several threads at once.
+# The object that computes may not support calls from several threads at once.
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -51,12 +51,12 @@ class ComputedVolume(VolumeSource):
         if grid is None:
             self._ready = open_image(compute(), name=name)
             grid = self._ready.grid
-        # float64 holds whatever type the image will have.
+        # float64 holds the values of any type that the computed image may have.
         super().__init__(name=name, grid=grid, stored=np.dtype(np.float64), slope=1.0, inter=0.0)
 
     @property
     def nbytes_in_memory(self) -> float:
-        """Infinite: the size is not known, and what computes the image would have to travel too."""
+        """Infinite: the size is unknown, and the computing object would have to be sent too."""
         return math.inf
 
     def _stored_values(self) -> NDArray[Any]:

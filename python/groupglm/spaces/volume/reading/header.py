@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where a file keeps its values, from its header alone.
+"""The place and type of a file's values, from its header alone.
 
-nibabel parses the headers; only the bytes are read here, because a compressed file is opened five
-times faster when no more of it than the header is inflated.
+nibabel parses the headers; only the bytes are read here. A compressed file is opened five times
+faster if no more of it than the header is inflated.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ __all__ = ["check_compression", "files_of", "layout_of_image", "read_layout"]
 
 _NIFTI2_BYTES = 540
 
-_LONGEST_BLOCK = 46_000_000  # of bzip2, inflated: 900,000 bytes, of which five may stand for 259
+_LONGEST_BLOCK = 46_000_000  # of bzip2, inflated: of its 900,000 bytes, five may stand for 259
 
 # Endings of files that belong together: NIfTI and Analyze (with SPM's affine), AFNI, Philips.
 _TOGETHER = ((".hdr", ".img", ".mat"), (".head", ".brik"), (".par", ".rec"))
 
-# Fields that say nothing of where the values are, and differ between images of one study.
+# Fields that say nothing about the place of the values, and differ between images of a study.
 _WITHOUT_SAY = ("cal_max", "cal_min", "descrip", "aux_file", "intent_name")
 
-# nibabel logs how it would mend a header that is refused here. Nobody else has this logger.
+# nibabel logs how it would repair a header that is refused here. Nobody listens to this logger.
 _UNHEARD = logging.Logger("nibabel's remarks", level=logging.CRITICAL + 1)
 
-# (magic, header class, is a single file), by the place of the magic in the block
+# For each magic at byte 344: the header's class, and whether header and values are one file.
 _MAGIC_AT_344: dict[bytes, tuple[Any, bool]] = {
     b"n+1\0": (Nifti1Header, True),
     b"ni1\0": (Nifti1PairHeader, False),
@@ -63,7 +63,7 @@ def read_layout(path: str) -> Layout | None:
     header = _parse(_without_remarks(block, found[0]), found[0])
     return Layout(
         path=data_path,
-        # The values of a pair may begin with any two bytes, so there only the name can tell.
+        # The values of a pair may begin with any bytes, so only the name tells their compression.
         compression=_compression_by_name(data_path) if pair else compression,
         name=path,
         **header,
@@ -75,7 +75,7 @@ def _kind_of(block: bytes) -> tuple[Any, bool] | None:
 
 
 def _without_remarks(block: bytes, header_class: Any) -> bytes:
-    """Return a header's bytes with the fields cleared that have no say in where the values are."""
+    """Clear the fields that do not matter for the values, and return the header's bytes."""
     template = header_class.template_dtype
     header = bytearray(block[: template.itemsize])
     for field in _WITHOUT_SAY:
@@ -86,7 +86,7 @@ def _without_remarks(block: bytes, header_class: Any) -> bytes:
 
 @lru_cache(maxsize=64)
 def _parse(block: bytes, header_class: Any) -> dict[str, Any]:
-    """Parse a header. Those of a study are mostly equal, and nibabel's checks are slow."""
+    """Parse a header. Most headers of a study are equal, and nibabel's checks are slow."""
     header = header_class(block, check=False)
     _check_offset(header, header["vox_offset"].item())
     header.check_fix(logger=_UNHEARD)
@@ -104,8 +104,8 @@ def _parse(block: bytes, header_class: Any) -> dict[str, Any]:
 
 
 def _check_offset(header: Any, offset: float) -> None:
-    """Refuse values that begin within their header, unless that is a file of its own."""
-    # An offset of zero is "not set" to nibabel, which then takes the header for voxels.
+    """Refuse values that begin within their header, unless the header is a file of its own."""
+    # To nibabel an offset of zero means "not set", and it would then read the header as voxels.
     if header.is_single and offset < header.single_vox_offset:
         raise HeaderDataError(
             f"it declares that the values begin at byte {offset:.15g} (vox_offset), but in a "
@@ -114,9 +114,9 @@ def _check_offset(header: Any, offset: float) -> None:
 
 
 def layout_of_image(image: SpatialImage, name: str) -> Layout | None:
-    """Tell where an image that nibabel has opened, but not read, keeps its values."""
+    """Return where an image that nibabel has opened, but not read, keeps its values."""
     proxy = image.dataobj
-    # Subclasses scale or order their values in their own way.
+    # Subclasses scale or order their values in ways of their own.
     if type(proxy) is not ArrayProxy or proxy.order != "F":
         return None
     if not isinstance(proxy.file_like, str | os.PathLike):
@@ -125,7 +125,7 @@ def layout_of_image(image: SpatialImage, name: str) -> Layout | None:
     if path.lower().endswith(".zst"):
         return None
     if proxy.offset < Nifti1Header.single_vox_offset:
-        # Of the file, not of the image: its header may have been made for another file's values.
+        # The file's header, not the image's: the image's may have been made for another file.
         found = _kind_of(_first_bytes(path, name)[0])
         if found is not None:
             _check_offset(found[0], proxy.offset)
@@ -140,15 +140,15 @@ def layout_of_image(image: SpatialImage, name: str) -> Layout | None:
         inter=float(proxy.inter),
         affine=image.affine,
         name=name,
-        has_footer=is_mgh or not isinstance(image, AnalyzeImage),  # as nibabel's NIfTI images are
+        has_footer=is_mgh or not isinstance(image, AnalyzeImage),  # nibabel's NIfTI images are
     )
 
 
 def check_compression(path: str) -> None:
-    """Refuse a file of no known format because of its compression, if that is what is damaged."""
+    """Refuse a file of no known format if the reason is that its compression is damaged."""
     block, compression = _first_bytes(path, path)
     if compression is not None:
-        # bzip2 tells of damage at the end of a block, and what it gave before is anything.
+        # bzip2 reports damage only at the end of a block; the data before it may be anything.
         holds_at_least(path, _LONGEST_BLOCK, path, compression)
         return
     expected = _compression_by_name(path)
@@ -160,7 +160,7 @@ def check_compression(path: str) -> None:
 
 
 def _pair_of(path: str) -> tuple[str, str] | None:
-    """Return the (header, values) files when the name is that of either file of a pair."""
+    """Return the (header, values) files if the name is that of one of a pair."""
     n_packed = next((len(end) for end in (".gz", ".bz2") if path.lower().endswith(end)), 0)
     whole, packed = path[: len(path) - n_packed], path[len(path) - n_packed :]
     stem, extension = whole[:-4], whole[-4:]
@@ -171,7 +171,7 @@ def _pair_of(path: str) -> tuple[str, str] | None:
 
 
 def files_of(path: str) -> list[str]:
-    """Return the files that may be opened for an image of that name: a pair is found by either."""
+    """Return the files that may be opened for an image name; either name of a pair gives both."""
     n_packed = next((len(end) for end in (".gz", ".bz2") if path.lower().endswith(end)), 0)
     whole, packed = path[: len(path) - n_packed], path[len(path) - n_packed :]
     stem, dot, ending = whole.rpartition(".")
@@ -188,7 +188,7 @@ def _compression_by_name(path: str) -> Compression | None:
 
 
 def _first_bytes(path: str, name: str) -> tuple[bytes, Compression | None]:
-    """Return the first bytes of a file, inflated when it is compressed, and how it is."""
+    """Return the first bytes of a file, inflated if it is compressed, and its compression."""
     with open(path, "rb") as file:  # noqa: PTH123 (a Path for each of many files is slow)
         start = file.peek(3)[:3]
         for compression, magic in MAGIC.items():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Inflate gzip and bzip2 files quickly, but never further than the image inside needs.
+"""Inflate gzip and bzip2 files quickly, but no further than the image inside needs.
 
-A file is untrusted: its trailer's length, its header's dimensions and its checksum are all checked,
-and memory is bounded by what the image's header declares (itself bounded by `MAX_RATIO`).
+A file is untrusted: the length in its trailer, the dimensions in its header and its checksum are
+all checked. Memory is bounded by what the image's header declares, which `MAX_RATIO` bounds.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 MAGIC: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh"}
-"""How each member of a compressed file begins."""
+"""The first bytes of each member of a compressed file."""
 
 MAX_RATIO = 1032
-"""No deflate stream expands by more: its longest match, 258 bytes, costs at least two bits.
+"""The largest expansion of a deflate stream: its longest match, 258 bytes, costs two bits.
 
 A bzip2 stream may expand a thousand times as much.
 """
@@ -42,9 +42,9 @@ _DAMAGED = "copy the file again from its source, or make it again"
 
 
 class _Bzip2Inflater:
-    """The standard library's bzip2 decompressor, with the interface of that of zlib."""
+    """The standard library's bzip2 decompressor, with the interface of zlib's."""
 
-    unconsumed_tail = b""  # it keeps by itself what it has not used yet
+    unconsumed_tail = b""  # it keeps its unused input itself
 
     def __init__(self) -> None:
         self._inner = bz2.BZ2Decompressor()
@@ -62,7 +62,7 @@ class _Bzip2Inflater:
 
 
 def _inflater(compression: Compression) -> zlib._Decompress | _Bzip2Inflater:
-    # 31: a gzip wrapper, verified by zlib itself; bzip2 verifies every block.
+    # 31 means a gzip wrapper, which zlib itself verifies. bzip2 verifies every block.
     return zlib.decompressobj(31) if compression == "gzip" else _Bzip2Inflater()
 
 
@@ -101,7 +101,7 @@ class CompressedStream:
         return out
 
     def read_exactly(self, n_bytes: int, holds: int) -> bytearray:
-        """Return the next `n_bytes` bytes, of the `holds` that the image needs in all."""
+        """Return the next `n_bytes` bytes; the message says `holds`, the bytes of the image."""
         out = self.read(n_bytes)
         if len(out) < n_bytes:
             raise ImageError(
@@ -111,8 +111,9 @@ class CompressedStream:
         return out
 
     def finish(self, layout: Layout) -> None:
-        """Check the sum of what follows the image, which may be no more than its surplus."""
-        # Some way beyond the surplus: what seems to be more may be damage, which shows only later.
+        """Verify the data after the image; they may be no longer than the image's surplus."""
+        # It reads beyond the surplus: bytes that seem to follow may be damage, which shows only
+        # later.
         following = self.skip(max(layout.surplus + 1, SURPLUS))
         if following > layout.surplus:
             raise ImageError(
@@ -122,7 +123,7 @@ class CompressedStream:
             )
 
     def skip(self, n_bytes: int) -> int:
-        """Inflate so many bytes in pieces that are thrown away; return how many there were."""
+        """Inflate so many bytes and drop them, piece by piece; return how many there were."""
         skipped = 0
         while skipped < n_bytes:
             piece = self._next_piece(min(n_bytes - skipped, 1 << 20))
@@ -171,7 +172,7 @@ class CompressedStream:
 
 
 def holds_at_least(path: str, n_bytes: int, name: str, compression: Compression) -> bool:
-    """Inflate a file in pieces that are thrown away, and tell whether it holds so many bytes."""
+    """Return whether a file holds so many bytes, by inflating it in pieces that are dropped."""
     with Path(path).open("rb") as file:
         return CompressedStream(file, name, compression).skip(n_bytes) == n_bytes
 
@@ -180,7 +181,7 @@ def inflate_file(layout: Layout, compression: Compression) -> bytearray:
     """Inflate the image inside a compressed file."""
     n_bytes = layout.n_bytes
     with open(layout.path, "rb") as file:  # noqa: PTH123 (a Path for each of many files is slow)
-        # A file that is larger than its image is read in pieces, and so is never in memory.
+        # A file larger than its image is read in pieces, and so is never in memory as a whole.
         if compression == "gzip" and os.fstat(file.fileno()).st_size <= n_bytes + SURPLUS:
             whole = _inflate_at_once(file.read(), n_bytes, n_bytes + layout.surplus)
             if whole is not None:
@@ -193,9 +194,9 @@ def inflate_file(layout: Layout, compression: Compression) -> bytearray:
 
 
 def _inflate_at_once(data: bytes, least: int, most: int) -> bytearray | None:
-    """Inflate a whole gzip file in one call; None when only a stream can do it, or say why not."""
-    # One call is several times faster than a stream, but it must know the size beforehand. The
-    # trailer tells it, except for several members, padding or damage.
+    """Inflate a whole gzip file in one call; None if it must be read as a stream, or is damaged."""
+    # One call is several times faster than a stream, but must know the size beforehand. The trailer
+    # tells it, unless there are several members, padding or damage.
     size = int.from_bytes(data[-4:], "little")
     if data[:2] != MAGIC["gzip"] or not least <= size <= most:
         return None
@@ -234,14 +235,14 @@ class CompressedSeries:
         self._position = 0
 
     def __reduce__(self) -> tuple[type[Self], tuple[Layout, Compression, int]]:
-        # A copy sent to another process starts its own pass: locks and open files do not travel.
+        # A copy in another process makes its own pass: locks and open files cannot be sent.
         return type(self), (self._layout, self._compression, self._max_kept)
 
     def __del__(self) -> None:
         self._close()
 
     def volume(self, index: int) -> bytearray:
-        """Return the bytes of one volume; the checksum is verified along with the last one."""
+        """Return the bytes of one volume; the last volume's reading verifies the checksum."""
         with self._lock:
             if index in self._kept:
                 return self._kept.pop(index)
@@ -257,10 +258,10 @@ class CompressedSeries:
     def _keep(self, index: int, volume: bytearray) -> None:
         self._kept[index] = volume
         if len(self._kept) > self._max_kept:
-            self._kept.pop(min(self._kept))  # the one that has been passed over the longest
+            self._kept.pop(min(self._kept))  # the one that was passed over first
 
     def _stream_before(self, index: int) -> CompressedStream:
-        """Return the stream, started again if it is already past a volume."""
+        """Return the stream; if it is already past the volume, start it again."""
         if self._stream is None or index < self._position:
             self._close()
             self._file = Path(self._layout.path).open("rb")  # noqa: SIM115 (closed by _close)

@@ -19,7 +19,7 @@ __all__ = ["KeptVolume", "read_once"]
 
 
 def read_once(sources: Sequence[VolumeSource], memory_budget: float) -> list[VolumeSource]:
-    """Return sources of the same values, which are kept where they are read first."""
+    """Return sources of the same values, which keep the values of their first reading."""
     from_files = [source for source in sources if not _is_in_memory(source)]
     sizes = [source.grid.n_voxels * source.stored_dtype.itemsize for source in from_files]
     scratch = ScratchFile(len(sizes), max(sizes)) if sum(sizes) > memory_budget else None
@@ -31,7 +31,7 @@ def read_once(sources: Sequence[VolumeSource], memory_budget: float) -> list[Vol
 
 
 def _is_in_memory(source: VolumeSource) -> bool:
-    return 0 < source.nbytes_in_memory < math.inf  # infinite: it is computed when it is read
+    return 0 < source.nbytes_in_memory < math.inf  # infinite: computed when it is read
 
 
 class KeptVolume(VolumeSource):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where a file keeps its values, and how many bytes it may hold: `Layout`."""
+"""The place of the values in a file, and the bytes that the file may hold: `Layout`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["SURPLUS", "Compression", "Layout"]
 Compression: TypeAlias = Literal["gzip", "bzip2"]
 
 SURPLUS = 1 << 20
-"""Bytes that may follow the values in a format that keeps more there, such as MGH's tags."""
+"""Bytes that may follow the values in a format with data after them, such as MGH's tags."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Layout:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that the values need, with what is before them."""
+        """Bytes of the values and of all before them."""
         return self.offset + math.prod(self.shape) * self.dtype.itemsize
 
     @property
@@ -73,10 +73,10 @@ class Layout:
 
     @property
     def surplus(self) -> int:
-        """Bytes that may follow the values: less than a slice, or the header has forgotten one."""
+        """Bytes that may follow the values: less than a slice, or else the header omits a slice."""
         return SURPLUS if self.has_footer else math.prod(self.shape[:2]) * self.dtype.itemsize - 1
 
     @property
     def declared(self) -> str:
-        """What the header says of the size, for error messages."""
+        """The size that the header declares, in words for error messages."""
         return f"{self.n_bytes} bytes (shape {self.shape}, {self.dtype.name})"

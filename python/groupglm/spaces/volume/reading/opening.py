@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Open the images of a model, and say what is wrong with them before any is read."""
+"""Open the images of a model; refuse wrong ones before any values are read."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _open_item(item: object, place: int, argument: str) -> VolumeSource:
     try:
         return open_image(item, name=f"image {place} in memory")
     except ImageError as error:
-        # The message begins with the file's name; a long list is easier to mend with the place.
+        # The message begins with the file's name. In a long list the item's number helps too.
         if isinstance(item, SpatialImage):
             raise
         raise ImageError(f"{error} (item {place} of the list)") from error.__cause__
@@ -148,7 +148,7 @@ def _as_sequence(images: object) -> Sequence[object] | None:
 
 
 def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
-    """Open every volume of an image; whatever goes wrong is an `ImageError`."""
+    """Open every volume of an image; turn every failure into an `ImageError`."""
     if isinstance(image, SpatialImage):
         name = _name_of(image, name)
     else:
@@ -168,7 +168,7 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
         return _volumes_of_nibabel_image(_load(name), name)
     except ImageError:
         raise
-    except Exception as error:  # whatever nibabel raises on a damaged header
+    except Exception as error:  # nibabel raises anything on a damaged header
         raise _image_error(error, name) from error
 
 
@@ -186,12 +186,12 @@ def header_of(image: ImageLike) -> Any:
         return None
     except ImageError:
         raise
-    except Exception as error:  # whatever nibabel raises on a damaged file
+    except Exception as error:  # nibabel raises anything on a damaged file
         raise _image_error(error, name) from error
 
 
 def _image_error(error: Exception, name: str) -> ImageError:
-    """Say of an error which file it is about."""
+    """Return the `ImageError` for a failure, which names the file."""
     if isinstance(error, FileNotFoundError):
         pattern = "; a pattern is not expanded: give sorted(glob.glob(...))"
         hint = pattern if set(name) & set("*?") else "; check the name"
@@ -203,7 +203,7 @@ def _image_error(error: Exception, name: str) -> ImageError:
         )
     if isinstance(error, OSError):
         return ImageError(f"{name}: cannot be opened: {error.strerror or error}")
-    # Some readers fail without a word, or with nothing but a key.
+    # Some readers fail without a message, or with nothing but a key.
     said = str(error) if isinstance(error, ValueError) and error.args != (None,) else ""
     told = said.strip() or f"{type(error).__name__} {error}"
     return ImageError(
@@ -224,7 +224,7 @@ def _volumes_of_nibabel_image(image: SpatialImage, name: str) -> list[VolumeSour
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """Drop what nibabel logs in this thread: how it would mend what is refused here."""
+    """Drop what nibabel logs in this thread: repairs of a header that is refused here."""
     thread = threading.get_ident()
     logger = nib.imageglobals.logger
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One volume that can be read: `VolumeSource` and what it may be made of."""
+"""One volume that can be read: `VolumeSource` and its subclasses."""
 
 from __future__ import annotations
 
@@ -80,27 +80,27 @@ class VolumeSource(ABC):
         """Return the stored values, shape (n_voxels,), the first axis varying fastest."""
 
     def _origin(self) -> Hashable:
-        """Return what changes whenever the stored values may have changed; None if unknown."""
+        """Return a value that changes whenever the stored values may change; None if unknown."""
         return None
 
     def _files(self) -> list[str]:
-        """Return the paths of the files that hold the values; none of an image in memory."""
+        """Return the paths of the files that hold the values; empty for an image in memory."""
         return []
 
     def file_state(self) -> Hashable:
-        """Return what changes when its files are written to; None if they cannot be looked at."""
+        """Return a value that changes when the files are written to; None if unknown."""
         try:
             return tuple(map(_file_state, self._files())) or None
         except OSError:
-            return None  # what reads the file says what is wrong
+            return None  # reading the file will say what is wrong
 
     @property
     def extent(self) -> str:
-        """How many voxels it has along each axis, in words."""
+        """The number of voxels along each axis, in words."""
         return f"{self.grid.shape} voxels"
 
     def difference(self, other: HasGrid) -> str | None:
-        """Say in words how its grid differs from that of another source, or of a space."""
+        """Return how its grid differs from that of another source, or of a space; None if not."""
         return self.grid.difference(other.grid)
 
     def value_range(self) -> tuple[float, float]:
@@ -120,16 +120,16 @@ class VolumeSource(ABC):
 
     @property
     def saved_in(self) -> str | None:
-        """The saved model that names the image, where its values cannot be had."""
+        """The saved model that names the image, if its values cannot be read."""
         return None
 
     @property
     def nbytes_in_memory(self) -> float:
-        """Bytes of values that travel when the source is sent to another process; 0 for a file."""
+        """Bytes to send when the source goes to another process; 0 for a file."""
         return 0.0
 
     def fingerprint(self) -> Hashable:
-        """Identify the values that a reading would give now."""
+        """Return a value that identifies the values that a reading gives now; None if unknown."""
         try:
             origin = self._origin()
         except OSError as error:
@@ -152,7 +152,7 @@ class VolumeSource(ABC):
         if runs is not None and self._is_plain(stored, out.dtype):
             _core.gather(stored, runs, out)
             return
-        # mode="clip" because "raise" makes numpy gather into a buffer first; both release the GIL.
+        # "raise" would make numpy gather into a buffer first; both release the GIL.
         values = stored if indices is None else np.take(stored, indices, mode="clip")
         if not self._scaled:
             out[...] = values
@@ -179,7 +179,7 @@ class VolumeSource(ABC):
             stored = self._stored_values()
         except (OSError, EOFError) as error:
             raise ImageError(f"{self.name}: cannot be read: {error}") from error
-        if len(stored) != self.grid.n_voxels:  # of an object in memory that reads them now
+        if len(stored) != self.grid.n_voxels:  # an object in memory reads them now
             raise ImageError(
                 f"{self.name}: gives {len(stored)} values, but its shape {self.grid.shape} has "
                 f"{self.grid.n_voxels}; make the image again"
@@ -187,7 +187,7 @@ class VolumeSource(ABC):
         return stored
 
     def _is_plain(self, stored: NDArray[Any], dtype: np.dtype[Any]) -> bool:
-        """Tell whether stored values are what a row of a type holds, as they are."""
+        """Return whether the stored values can be used unchanged in a row of a type."""
         is_whole = stored.flags.c_contiguous and stored.flags.aligned
         return is_whole and stored.dtype == dtype and not self._scaled
 
@@ -223,7 +223,7 @@ class PlainVolume(VolumeSource):
         return [self._path]
 
     def _stored_values(self) -> NDArray[Any]:
-        # Not a memory map: a file that another program shortens meanwhile would kill the process.
+        # Not a memory map: if another program shortens the file, the process would be killed.
         values = np.fromfile(
             self._path, dtype=self._stored_dtype, count=self.grid.n_voxels, offset=self._offset
         )
@@ -301,7 +301,7 @@ class ImageVolume(VolumeSource):
 
     def _origin(self) -> Hashable:
         files = self._files()
-        if files:  # not read only to know whether it has been read before
+        if files:  # do not read an image only to know whether it was read before
             return (*map(_file_state, files), str(self._index))
         return str(joblib.hash(self._stored_values()))
 
@@ -313,16 +313,16 @@ class ImageVolume(VolumeSource):
 
     @property
     def nbytes_in_memory(self) -> float:
-        """Bytes of values that travel when the source is sent to another process."""
+        """Bytes to send when the source goes to another process."""
         data = self._image.dataobj
         return float(data.nbytes) if isinstance(data, np.ndarray) else 0.0
 
     def _stored_values(self) -> NDArray[Any]:
-        # The data object itself: get_fdata would keep a float64 copy of every image.
+        # The data object itself, because get_fdata would keep a float64 copy of every image.
         data = self._image.dataobj
         try:
             values = np.asanyarray(data[self._index] if self._index else data)
-        except Exception as error:  # whatever a third-party reader raises on a damaged file
+        except Exception as error:  # a third-party reader raises anything on a damaged file
             raise ImageError(f"{self.name}: cannot be read: {error}") from error
         if np.ma.is_masked(values):
             values = real_array(self.name, values, missing=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Images of other spaces, which are known for what they are and not read yet."""
+"""Images of other spaces, which are recognised but not read yet."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _VOLUMES = "only volumes are; give the volumes that the first level wrote (.nii.
 
 
 def unread_kind(item: object) -> str | None:
-    """Return what an object of another package holds, if it is none of voxels and known."""
+    """Return what another package's object holds, if it is known and not made of voxels."""
     found = _TYPES.get(type(item).__name__)
     return None if found is None else f"{found}, which is not read yet: {_VOLUMES}"
 
 
 def refuse_other_spaces(name: str) -> None:
-    """Refuse a file whose name says that it is of grayordinates or of a surface."""
+    """Refuse a file whose name shows that it is of grayordinates or of a surface."""
     for pattern, kind in _NAMES:
         if pattern.search(name.lower()):
             raise ImageError(f"{name}: holds {kind}, which is not read yet: {_VOLUMES}")
 
 
 def refuse_shape_of_other_space(name: str, shape: Sequence[int]) -> None:
-    """Refuse what no volume has: the axes of CIFTI, or of a FreeSurfer file one row of vertices."""
+    """Refuse shapes that no volume has: axes of CIFTI, or a FreeSurfer file's row of vertices."""
     if len(shape) > 5 and tuple(shape[:4]) == (1, 1, 1, 1):
         raise ImageError(
             f"{name}: holds {_TYPES['Cifti2Image']}, which is not read yet: {_VOLUMES}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which volumes a file or an image holds, each as a source; what cannot be true is refused."""
+"""The volumes in a file or an image, each as a source; impossible headers are refused."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["volumes_of_file", "volumes_of_image"]
 
-_MANY_VOLUMES = 32768  # more than NIfTI-1 can count
-_LARGE_VOLUME = 2**27  # bytes, above which the free memory is asked for
-_MOST_COUNTED = 2**28  # bytes inflated only to be counted: a second or so
+_MANY_VOLUMES = 32768  # one more than NIfTI-1 can count
+_LARGE_VOLUME = 2**27  # bytes; a larger volume must fit the free memory
+_MOST_COUNTED = 2**28  # most bytes inflated only to count them: about a second
 _LEAST_VOLUME_BYTES = 512  # of a volume in a file; about what one source takes in memory
 
 
@@ -59,20 +59,20 @@ def volumes_of_file(layout: Layout) -> list[VolumeSource]:
 
 
 def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
-    """Make a source of each volume of a nibabel image that is not simply a file's values."""
+    """Make a source of each volume of a nibabel image that must be read by nibabel."""
     data = image.dataobj
     shape = _shape_without_trailing_ones(tuple(int(length) for length in data.shape), name)
     if math.prod(shape) == 0:
         raise ImageError(f"{name}: has the shape {shape}, so it holds no values")
-    # Not every reader of nibabel knows its type before it has read: float64 holds what it will be.
+    # Some readers of nibabel know the type only after reading; float64 holds any of them.
     stored = np.dtype(getattr(data, "dtype", np.float64))
     _check_is_real(stored, name)
     if not isinstance(data, np.ndarray):
         _check_is_possible(image, shape, name)
-        stored = np.dtype(np.float64)  # a reader of nibabel's scales, whatever the stored type
+        stored = np.dtype(np.float64)  # nibabel's reader scales, whatever the stored type
         _check_volume(math.prod(shape[:3]) * stored.itemsize, name)
     elif np.ma.is_masked(data) and stored.kind != "f":
-        stored = np.dtype(np.float64)  # what is masked becomes NaN
+        stored = np.dtype(np.float64)  # masked values become NaN
     grid = _grid(shape, image.affine, name)
     if len(shape) == 3:
         return [ImageVolume(image, stored, grid, (), name)]
@@ -85,7 +85,7 @@ def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
 
 
 def _check_file(layout: Layout) -> None:
-    """Refuse a header that cannot be true of its file, before anything is allocated."""
+    """Refuse a header that cannot be true of its file, before memory is allocated."""
     _check_is_real(layout.dtype, layout.name)
     if any(length < 1 for length in layout.shape) or layout.offset < 0:
         raise ImageError(
@@ -112,7 +112,7 @@ def _check_file(layout: Layout) -> None:
 
 
 def _check_bzip2(layout: Layout, size: int) -> None:
-    """Refuse what is declared beyond the ratio of gzip, unless bzip2 really holds it."""
+    """Refuse a size beyond the ratio of gzip, unless a bzip2 file really holds so much."""
     if layout.compression == "bzip2":
         _check_volume(layout.volume_bytes, layout.name)
     if layout.compression == "bzip2" and layout.n_bytes > _MOST_COUNTED:
@@ -121,7 +121,7 @@ def _check_bzip2(layout: Layout, size: int) -> None:
             f"than {MAX_RATIO} times as many; beyond {_MOST_COUNTED} bytes that is not tried out: "
             "compress the image by gzip if it is true"
         )
-    # Inflating only to count is slow, but few true images of bzip2 come so far.
+    # Inflating only to count is slow, but few genuine bzip2 images reach this.
     if layout.compression != "bzip2" or not holds_at_least(
         layout.path, layout.n_bytes, layout.name, layout.compression
     ):
@@ -152,7 +152,7 @@ def _check_is_real(dtype: np.dtype[Any], name: str) -> None:
 
 
 def _check_is_possible(image: SpatialImage, shape: tuple[int, ...], name: str) -> None:
-    """Refuse what cannot come out of the image's files, before a reader allocates it."""
+    """Refuse a shape too large for the image's files, before a reader allocates memory for it."""
     files = {os.fspath(holder.filename) for holder in image.file_map.values() if holder.filename}
     size = sum(Path(file).stat().st_size for file in files if Path(file).exists())
     if files and math.prod(shape) > size * MAX_RATIO:
@@ -165,7 +165,7 @@ def _check_is_possible(image: SpatialImage, shape: tuple[int, ...], name: str) -
 
 
 def _check_n_volumes(n_volumes: int, size: int, name: str) -> None:
-    """Refuse volumes of next to nothing: what stands for each of them takes memory too."""
+    """Refuse very many tiny volumes, because the source of each takes memory too."""
     if n_volumes > _MANY_VOLUMES + size // _LEAST_VOLUME_BYTES:
         raise ImageError(
             f"{name}: the header declares {n_volumes} volumes in a file of {size} bytes, which are "
@@ -174,7 +174,7 @@ def _check_n_volumes(n_volumes: int, size: int, name: str) -> None:
 
 
 def _shape_without_trailing_ones(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
-    """Drop axes of length one after the third, and refuse what is then not 3-D or 4-D."""
+    """Drop axes of length one after the third; refuse an image that is then not 3-D or 4-D."""
     n_axes = len(shape)
     while n_axes > 3 and shape[n_axes - 1] == 1:
         n_axes -= 1
@@ -197,5 +197,5 @@ def _grid(shape: tuple[int, ...], affine: NDArray[np.float64] | None, name: str)
 
 @lru_cache(maxsize=64)
 def _shared_grid(shape: tuple[int, int, int], affine: tuple[tuple[float, ...], ...]) -> Grid:
-    """Make a grid; the images of a study share one, and checking it takes longer than opening."""
+    """Make a grid; the images of a study share one, because checking a grid is slow."""
     return Grid(shape, np.array(affine))
