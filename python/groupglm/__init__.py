@@ -61,13 +61,13 @@ _HOME = {
 }
 
 
-# Public packages and modules, which completion shows and which need no import of their own.
+# Public packages and modules that completion shows, and that need no import of their own.
 _PACKAGES = ("bids", "datasets", "errors", "plotting")
 
 
 def _refuse_subinterpreters() -> None:
-    """Refuse what would wait for ever: the compiled core and numpy serve the main interpreter."""
-    for name in ("_interpreters", "_xxsubinterpreters"):  # of Python 3.13, and before
+    """Refuse a subinterpreter: the compiled core and numpy would wait for ever in it."""
+    for name in ("_interpreters", "_xxsubinterpreters"):  # of Python 3.13, and of earlier ones
         try:
             interpreters = importlib.import_module(name)
         except ImportError:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The errors and warnings a caller may want to tell apart.
+"""Errors and warnings that a caller may want to tell apart.
 
-Every error is a `ValueError`: code that only wants "the input is wrong" imports nothing from here.
+Every error is a `ValueError`, so that code that catches only wrong input imports nothing from here.
 """
 
 import re
@@ -31,7 +31,7 @@ __all__ = [
 
 _PACKAGE = str(Path(__file__).parent)
 
-# Control characters but tab and line feed; what reverses the direction of text, or ends a line.
+# Control characters except tab and line feed, and characters that reverse text or end a line.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -83,13 +83,13 @@ class ArgumentError(ValueError):
 
 
 class ArgumentTypeError(ArgumentError, TypeError):
-    """An argument of another type than it must have."""
+    """An argument of the wrong type."""
 
 
 def _argument_error(
     kind: type[ArgumentError], parts: tuple[str, str, str, str], verb: str
 ) -> ArgumentError:
-    """Put an error together again that another process has sent."""
+    """Make an error from the parts that another process has sent."""
     return kind(*parts, verb=verb)
 
 
@@ -118,7 +118,7 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
 
 
 class _NamingError(ValueError):
-    """An error with names from files or of files in its message, made safe for a terminal."""
+    """An error whose message holds names of files or from files, made safe for a terminal."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(_safe(arg) if isinstance(arg, str) else arg for arg in args))
@@ -214,13 +214,13 @@ def shown(value: object, most: int = 200) -> str:
     """
     try:
         text = repr(value)
-    except Exception:  # what it is of, a caller has written
+    except Exception:  # a caller has written the code that fails
         return f"an object of type {type(value).__name__}"
     return text if len(text) <= most else f"{text[:most]}..."
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the caller's own code that led here, however deep in the package."""
+    """Warn at the line of the caller's own code that led here, through any number of our calls."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1

@@ -8,7 +8,7 @@ from groupglm.runtime.elsewhere import absent_names
 
 __all__ = ["resample_img", "smooth_img"]
 
-if not TYPE_CHECKING:  # which would take every name for one that is there
+if not TYPE_CHECKING:  # a type checker would accept every name
     _BESIDE = "use nilearn.image.{name} beside groupglm: both take and return nibabel's images"
     __getattr__ = absent_names(
         __name__,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Messages that know which arguments they speak of: `Text`.
+"""Messages that know which arguments they name: `Text`.
 
-A message names arguments as Python calls them; the command line has options in their place. So a
-message is kept as pieces, and whoever shows it says how an argument is called there: no text is
-searched for names.
+A message names arguments as Python calls them; the command line shows options instead. A message is
+therefore kept as pieces, and the code that shows it says how each argument is called there. No text
+is searched for names.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Arguments(NamedTuple):
 
 
 class _Either(NamedTuple):
-    """Words of Python, and what the command line says in their place."""
+    """Words for Python, and other words for the command line."""
 
     in_python: str
     in_shell: str
@@ -100,7 +100,7 @@ class Text(str):
         return type(self).of, self.pieces
 
     def worded(self, naming: Naming) -> str:
-        """Return the message with the arguments as somebody else names them."""
+        """Return the message with the arguments in the caller's own names."""
         words = []
         for piece in self.pieces:
             if isinstance(piece, Arguments):
@@ -135,7 +135,7 @@ def argument(name: str, value: Any = _NAME_ALONE, *, shown: str | None = None) -
 
 
 def arguments(kind: str = "", /, **shown: str | None) -> Text:
-    """Name arguments that mean something together, with their values as Python writes them."""
+    """Name arguments that have a meaning together, with their values as Python writes them."""
     return Text.of(Arguments(tuple(shown.items()), kind))
 
 
@@ -145,7 +145,7 @@ def again(name: str) -> Text:
 
 
 def text_of(error: BaseException) -> str:
-    """Return the message of an error, as a `Text` if it is one."""
+    """Return the message of an error; it is a `Text` if the error was raised with one."""
     message = error.args[0] if error.args else None
     return message if isinstance(message, Text) else str(error)
 

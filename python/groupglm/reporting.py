@@ -9,7 +9,7 @@ from groupglm.runtime.elsewhere import absent_names
 
 __all__ = ["HTMLReport", "get_clusters_table"]
 
-if not TYPE_CHECKING:  # which would take every name for one that is there
+if not TYPE_CHECKING:  # a type checker would accept every name
     __getattr__ = absent_names(
         __name__, {"make_glm_report": "use the method generate_report of the fitted model"}
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The effect maps of subjects in a BIDS derivative, found by their entities."""
+"""The effect maps of subjects in a BIDS derivative, found by the entities in their names."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "collect_maps", "find_effect_maps", "one_map_a_subject", "select_maps"]
 
 KEYS = {"session": "ses", "subject": "sub", "acquisition": "acq", "reconstruction": "rec"}
-"""Long names of entities, as Stats Models and Python have them, and their short ones."""
+"""Long names of entities, as in Stats Models and Python, and their short names."""
 
 _ALIKE = ("task", "contrast", "node", "space", "res", "den", "desc", "hemi")
 _MAX_SHOWN = 8
-_MAX_OTHERS = 10_000  # other maps that are looked at, if no effect map is found
-_MAX_FOLDERS = 100  # that are looked into then
+_MAX_OTHERS = 10_000  # most other maps searched, if no effect map is found
+_MAX_FOLDERS = 100  # most folders searched then
 
 
 def collect_maps(
@@ -180,16 +180,16 @@ def _effect_map(entry: os.DirEntry[str], root: Path) -> NamedFile | None:
 
 
 def _has_effect_map(folder: Path) -> bool:
-    """Tell whether effect maps of subjects are in a folder; not after a long search."""
+    """Return whether a folder has effect maps of subjects; a long search ends with False."""
     try:
         entries = itertools.islice(walk(folder), _MAX_OTHERS)
         return any(_effect_map(entry, folder) is not None for entry in entries)
-    except OSError:  # not ours to read
+    except OSError:  # without permission to read
         return False
 
 
 def _instead(root: Path, others: Sequence[Path]) -> str:
-    """Say what a folder holds that has no effect map."""
+    """Return what a folder without effect maps holds instead, in words."""
     statistics: Counter[str] = Counter()
     for path in others:
         file = read_name(path, root)
@@ -217,7 +217,7 @@ def select_maps(
     *,
     untold: Collection[str] = (),
 ) -> list[NamedFile]:
-    """Keep the maps whose entities have one of the values that are wanted."""
+    """Return the maps whose entities have one of the wanted values."""
     kept = list(files)
     for key, values in wanted.items():
         if key == "sub":
@@ -244,7 +244,7 @@ def select_maps(
 def _has(file: NamedFile, key: str, values: Iterable[str]) -> bool:
     found = file.entities.get(key)
     if found is None:
-        return "" in values  # the maps without it were asked for
+        return "" in values  # maps without the entity are wanted
     return any(value and same_value(key, value, found) for value in values)
 
 
@@ -287,7 +287,7 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
 
 
 def _how_to_choose(files: Sequence[NamedFile], keys: Sequence[str]) -> Text:
-    """Name a value of each entity by which the files can be told apart."""
+    """Return, in words, a value of each entity by which the files can be told apart."""
     values = {key: {file.entities.get(key, "") for file in files} - {""} for key in keys}
     first = {key: min(found) for key, found in values.items() if found}
     advice = "Choose, such as by " + _entities(first)
@@ -298,7 +298,7 @@ def _how_to_choose(files: Sequence[NamedFile], keys: Sequence[str]) -> Text:
 
 
 def _entities(values: Mapping[str, str]) -> Text:
-    """Speak of entities as `collect_maps` takes them."""
+    """Name entities in the form that `collect_maps` takes."""
     named = {"session" if key == "ses" else key: value for key, value in values.items()}
     return arguments("entity", **{key: repr(value) for key, value in named.items()})
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The results as a BIDS derivative: its description, and how its files are called."""
+"""The results as a BIDS derivative: its description, and the names of its files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from groupglm.spaces.files import saved_endings
 __all__ = ["bids_uri", "check_output", "common_entities", "describe", "node_folder", "prefix_of"]
 
 BIDS_VERSION = "1.10.0"
-LINK = "maps"  # how BIDS URIs call the derivative that the maps came from
-# Of FitLins and nilearn; the specification has no names for statistical maps yet.
+LINK = "maps"  # the name, in BIDS URIs, of the derivative with the maps
+# The order of FitLins and nilearn; the specification does not yet name statistical maps.
 _ORDER = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "res", "den")
 _IGNORED = (
     "*_statmap.{image}", "*_statmap.json", "*_design.tsv", "*_design.json", "*_mask.{image}",
@@ -32,7 +32,7 @@ _IGNORED = (
 
 
 def common_entities(files: Sequence[NamedFile]) -> dict[str, str]:
-    """Return the entities that all maps share, but for what they are maps of."""
+    """Return the entities that all maps share, except those that name the kind of map."""
     first, *others = files
     return {
         key: value
@@ -54,8 +54,8 @@ def prefix_of(entities: Mapping[str, str]) -> str:
 
 
 def check_output(folder: Path, derivatives: Path) -> None:
-    """Refuse a folder that is another data set, before anything is written."""
-    # Not Path.resolve, which raises where a link leads back to itself.
+    """Refuse, before anything is written, a folder that is another data set."""
+    # Path.resolve would raise if a link leads back to itself.
     inside = Path(os.path.realpath(derivatives))
     if Path(os.path.realpath(folder)) in (inside, *inside.parents):
         raise ValueError(
@@ -79,9 +79,9 @@ def check_output(folder: Path, derivatives: Path) -> None:
 
 
 def describe(folder: Path, derivatives: Path) -> None:
-    """Write what makes a folder a BIDS derivative: its description, and what validators skip.
+    """Write the files of a BIDS derivative: its description, and what validators skip.
 
-    What somebody has added to either stays.
+    What somebody has added to either file stays.
     """
     import groupglm
 
@@ -113,14 +113,14 @@ def describe(folder: Path, derivatives: Path) -> None:
 
 
 def _ignored() -> Iterator[bytes]:
-    """Yield what validators skip: images of results, however they end, and what is beside them."""
+    """Yield patterns of the files that validators skip: images of results, and their sidecars."""
     for line in _IGNORED:
         for ending in saved_endings() if "{image}" in line else ("",):
             yield line.replace(".{image}", ending).encode()
 
 
 def _joined(found: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a description with our part renewed, and what others have written in it."""
+    """Return a description with our part renewed and other programs' parts unchanged."""
     joined = {**ours, **found}
     listed = found.get("GeneratedBy")
     makers = (
@@ -140,10 +140,10 @@ def _is_our_maker(maker: Any) -> bool:
 
 
 def _reference(path: Path, start: Path) -> str:
-    """Return a relative reference, which survives that both are moved together."""
+    """Return a relative reference, which stays right if both folders are moved together."""
     try:
         relative = os.path.relpath(path.resolve(), start.resolve())
-    except ValueError:  # on another drive
+    except ValueError:  # they are on different drives
         return path.resolve().as_uri()
     return quote(Path(relative).as_posix())
 

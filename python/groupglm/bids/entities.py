@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The entities in the names of a derivative's files: ``sub-01_task-x_stat-effect_statmap``.
 
-Why not a package: pybids reads every file into a database before the first question, and packages
-that follow the schema of BIDS do not know `contrast` and `stat`, which are not in it yet
+Why no package does this: pybids reads every file into a database before the first question, and
+packages that follow the schema of BIDS do not know `contrast` and `stat`, which are not in it yet
 (figures in CONTRIBUTING.md).
 """
 
@@ -18,9 +18,9 @@ from groupglm.runtime.naming import slug
 
 __all__ = ["NamedFile", "fold", "read_name", "same_value", "walk"]
 
-_FOLDERS = ("node-", "sub-", "ses-")  # folders that are entities
+_FOLDERS = ("node-", "sub-", "ses-")  # folders whose names are entities
 _ALIASES = {"taskcontrast": "contrast"}  # HALFpipe's
-_MAX_DEPTH = 8  # node-x/sub-x/ses-x/func, and some more
+_MAX_DEPTH = 8  # node-x/sub-x/ses-x/func has four levels
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def read_name(path: Path, root: Path) -> NamedFile | None:
     ... # doctest: +ELLIPSIS
     NamedFile(path=..., entities={'sub': '01', 'contrast': 'a', 'stat': 't', 'node': 'subject'}, ...
     """
-    # Systems differ in how they compose accents; labels in tables are compared with these.
+    # Systems compose accents in different ways, and labels in tables are compared with these.
     name = unicodedata.normalize("NFC", path.name)
     stem, dot, extension = name.partition(".")
     *parts, suffix = stem.split("_")
@@ -75,7 +75,7 @@ def read_name(path: Path, root: Path) -> NamedFile | None:
 
 
 def walk(root: Path) -> Iterator[os.DirEntry[str]]:
-    """Walk through the files of a derivative: its own, and those of its nodes and subjects."""
+    """Yield the files of a derivative: its own, and those of its nodes and subjects."""
     pending = [(root, 0)]
     seen: set[tuple[int, int]] = set()
     while pending:
@@ -98,7 +98,7 @@ def walk(root: Path) -> Iterator[os.DirEntry[str]]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself
+    except OSError:  # the link points to itself
         return False
 
 
@@ -123,7 +123,7 @@ def same_value(key: str, wanted: str, found: str) -> bool:
     >>> same_value("contrast", "faces - houses", "facesMinusHouses")
     True
     """
-    if key == "contrast":  # as nilearn names it, or as FitLins does
+    if key == "contrast":  # nilearn's or FitLins' name
         return fold(found) in (fold(slug(wanted)), fold(wanted))
     if key in ("node", "task", "space"):
         return fold(wanted) == fold(found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""JSON files of unknown origin: read within bounds, and their parts checked one by one."""
+"""JSON files of unknown origin: read within limits, their parts checked one by one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groupglm.runtime.regular_files import check_file
 
 __all__ = ["check_keys", "list_of", "object_of", "quoted", "read_json", "text_of"]
 
-_MAX_BYTES = 10_000_000  # far above any real file
+_MAX_BYTES = 10_000_000  # far more than any real file
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check_keys(found: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    """Refuse an object that says more than is known."""
+    """Refuse an object with unknown keys."""
     unknown = [str(key) for key in found if key not in known]
     if unknown:
         raise ValueError(

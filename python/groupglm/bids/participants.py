@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The participants table that belongs to a derivative: its own, or its source's."""
+"""The participants table of a derivative: its own, or that of its source."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def find_participants(derivatives: str | os.PathLike[str]) -> Path | None:
     folder = given_path("derivatives", derivatives)
     places = [folder, *_containing(folder), *_named(folder)]
     return next(
-        # os.path, as a place that a description names may be longer than any path.
+        # os.path, because a description may name a place longer than any path.
         (p / "participants.tsv" for p in places if os.path.lexists(p / "participants.tsv")),
         None,
     )
@@ -72,7 +72,7 @@ def _named(folder: Path) -> Iterator[Path]:
             continue
         try:
             url = urlsplit(name)
-        except ValueError:  # such as of brackets that are no address
+        except ValueError:  # such as brackets that are no address
             continue
         if url.scheme in ("", "file") and not url.netloc and url.path:
             yield folder / unquote(url.path)

@@ -24,7 +24,8 @@ __all__ = ["read_stats_model"]
 _VERSION = "1.0.0"
 _MAX_WEIGHT_CHARACTERS = 50
 
-# What each object may say. The rest of the specification is not for group models, or not here.
+# The keys of each object. The rest of the specification does not concern group models, or is not
+# supported.
 _MODEL_KEYS = ("Name", "Description", "BIDSModelVersion", "Input", "Nodes", "Edges")
 _NODE_KEYS = (
     "Level", "Name", "Description", "GroupBy", "Transformations", "Model", "Contrasts",
@@ -151,9 +152,9 @@ def _dataset_node(nodes: Sequence[Mapping[str, Any]], names: list[str], wanted: 
 def _edge(
     facts: Mapping[str, Any], names: list[str], at: int
 ) -> tuple[str | None, dict[str, tuple[str, ...]]]:
-    """Return the node that feeds this one, and which of its outputs it passes."""
+    """Return the node whose output this node gets, and which of its outputs."""
     edges = list_of(facts, "Edges", "it", default=[])
-    if not edges:  # nodes in order
+    if not edges:  # without edges, nodes follow in order
         return (names[at - 1] if at else None), {}
     into = []
     for edge in edges:
@@ -248,7 +249,7 @@ def _glm(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], str | N
 
 
 def _unused(x: Sequence[str], formula: Any, where: str) -> list[str]:
-    """Return the entries of `X` that a formula does not name, without intercepts and patterns."""
+    """Return the entries of `X` that a formula does not use, except intercepts and patterns."""
     from groupglm.design.formula.building import formula_columns
 
     columns: list[str] = []
@@ -313,7 +314,7 @@ def _dummies(
 def _contrast(given: Any, where: str) -> ModelContrast:
     found = object_of(given, f"{where}: a contrast")
     check_keys(found, _CONTRAST_KEYS, f"{where}: a contrast")
-    # FitLins names the intercept's contrast 1, too.
+    # FitLins also names the intercept's contrast 1.
     name = INTERCEPT if found.get("Name") == 1 else text_of(found, "Name", f"{where}: a contrast")
     where = f"{where}: contrast {name!r}"
     conditions = tuple(_variable(c, where) for c in list_of(found, "ConditionList", where))
@@ -334,7 +335,7 @@ def _contrast(given: Any, where: str) -> ModelContrast:
 
 
 def _number(weight: Any, where: str) -> float:
-    """Return a weight; the text of a number of many digits is never worked out exactly."""
+    """Return a weight; a text of very many digits is not evaluated exactly."""
     number = math.nan
     try:
         if isinstance(weight, str) and len(weight) <= _MAX_WEIGHT_CHARACTERS:

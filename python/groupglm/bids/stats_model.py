@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The dataset-level node of a BIDS Stats Model, and what it means for a participants table."""
+"""The dataset-level node of a BIDS Stats Model, applied to a participants table."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ModelContrast:
 
 
 def _known(names: Sequence[str], columns: Sequence[str], where: str) -> dict[str, str]:
-    """Return the design's columns by what they may be called; refuse names it does not have."""
+    """Return the design's columns by all their names; refuse names that it does not have."""
     from groupglm.design.column_names import ColumnNames
 
     design = ColumnNames(columns)
@@ -158,7 +158,7 @@ class StatsModel:
         design = design_from_columns(
             [name for name in names if name != INTERCEPT], table, intercept=INTERCEPT in names
         )
-        # As FitLins calls it.
+        # FitLins' name.
         return design.rename(columns={"Intercept": INTERCEPT})[names]
 
     def columns_used(self, columns: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Instructions of a Stats Model that change the columns of the participants table.
 
-Their meaning is that of pybids-transforms-v1
-(https://bids-standard.github.io/variable-transform): those that make sense with one row a subject.
+Their meaning is that of pybids-transforms-v1 (https://bids-standard.github.io/variable-transform).
+Those that make sense with one row a subject are supported.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _factor(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame
 
 
 def _each(change: Callable[[Any, Mapping[str, Any]], Any]) -> Callable[..., pd.DataFrame]:
-    """Make an instruction of a change to one column of numbers."""
+    """Make an instruction from a function that changes one column of numbers."""
 
     def apply(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame:
         outputs = instruction["Output"] or instruction["Input"]
@@ -187,7 +187,7 @@ def _copied(table: pd.DataFrame, instruction: Mapping[str, Any]) -> pd.DataFrame
     return table
 
 
-# What an instruction may say besides its input and output, and what it does.
+# For each instruction: its keys besides input and output, and the function that does it.
 SUPPORTED: dict[str, tuple[dict[str, Any], Callable[..., Any]]] = {
     "Factor": ({"Constraint": ("none", "drop_one"), "RefLevel": object}, _factor),
     "Demean": ({}, _each(lambda column, _: column - column.mean())),

@@ -34,17 +34,17 @@ __all__ = ["main"]
 
 
 _TRACEBACK = "GROUPGLM_TRACEBACK"
-_RESUMED = ("bids", "fit", "permute")  # they skip what is there
+_RESUMED = ("bids", "fit", "permute")  # when run again, they skip finished results
 
 
 class Terminated(KeyboardInterrupt):
-    """The system asks the process to end, as a cluster does when the time of a job is up."""
+    """The system asks the process to end; a cluster does so when the time of a job is up."""
 
 
 @contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does: with its files whole and its threads ended."""
-    if threading.current_thread() is not threading.main_thread():  # only there can a signal be had
+    """Let SIGTERM end a command as Ctrl-C does: files stay whole, and threads end."""
+    if threading.current_thread() is not threading.main_thread():  # others get no signal
         yield
         return
 
@@ -61,7 +61,7 @@ def _termination_as_interrupt() -> Iterator[None]:
 class _OneLineErrors(click.Group):
     """A group whose commands report every error in one line, without a traceback.
 
-    Unless the variable GROUPGLM_TRACEBACK of the environment is set.
+    The environment variable GROUPGLM_TRACEBACK keeps the traceback.
     """
 
     def resolve_command(
@@ -80,10 +80,10 @@ class _OneLineErrors(click.Group):
         except KeyboardInterrupt as error:
             click.echo(f"Interrupted; {_what_remains(ctx.invoked_subcommand)}", err=True)
             ctx.exit(143 if isinstance(error, Terminated) else 130)
-        except BrokenPipeError:  # the reader of our output went away: click ends quietly
+        except BrokenPipeError:  # the reader of our output has ended: click exits quietly
             raise
         except click.ClickException as error:
-            vars(error)["message"] = printable(error.message)  # it may quote what a file holds
+            vars(error)["message"] = printable(error.message)  # it may quote the content of a file
             raise
         except (click.exceptions.Exit, click.Abort):
             raise
@@ -100,7 +100,7 @@ class _OneLineErrors(click.Group):
 
 
 def _what_remains(command: str | None) -> str:
-    """Say what an interrupted command leaves, and how to go on."""
+    """Return what an interrupted command leaves, and how to continue."""
     complete = "files that were written are complete"
     if command not in _RESUMED:
         return f"{complete}."
@@ -110,10 +110,10 @@ def _what_remains(command: str | None) -> str:
 
 
 def _refuse_second_values(ctx: click.Context, args: list[str]) -> None:
-    """Refuse an option that is given twice and holds one value: click would drop the first."""
+    """Refuse a second value of an option that holds one: click would drop the first."""
     try:
         _, _, order = ctx.command.make_parser(ctx).parse_args(list(args))
-    except click.UsageError:  # of which the command itself tells
+    except click.UsageError:  # the command itself reports it
         return
     for parameter in order:
         if not isinstance(parameter, click.Option) or parameter.multiple:

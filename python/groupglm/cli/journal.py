@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a command says: on the terminal, and in a log."""
+"""The messages of a command, on the terminal and in a log."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Journal:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        # As they are now: `listening` puts itself in the place of the standard output.
+        # The streams as they are now, because `listening` replaces the standard output.
         self._output = sys.stdout
         self._stream = sys.stderr if as_json else sys.stdout
         self._log: list[str] = []
@@ -50,7 +50,7 @@ class Journal:
         self._keep(text)
 
     def warn(self, text: str) -> None:
-        """Show a warning on the error output, and keep it for the log; the same one once."""
+        """Show a warning on the error output, and keep it for the log; each only once."""
         line = f"Warning: {' '.join(text.split())}"
         if line in self._warnings:  # the fit and the permutation test read the same images
             return
@@ -59,7 +59,7 @@ class Journal:
         self._keep(line)
 
     def _progress(self, line: str) -> None:
-        """Show how far long work has come, where a terminal would have a bar."""
+        """Show the progress of long work, where a terminal would have a bar."""
         show(line, sys.stderr)
         self._keep(line)
 
@@ -73,7 +73,7 @@ class Journal:
             show(json.dumps(for_json(facts), indent=2, allow_nan=False), self._output)
 
     def _append_to(self, log: Path) -> None:
-        """Append to the log; a log that cannot be written is a warning and not an error."""
+        """Append to the log; failing to write it is a warning, not an error."""
         text = "".join(f"{line}\n" for line in self._log)
         try:
             append(log, text.encode(errors="backslashreplace"))
@@ -83,9 +83,9 @@ class Journal:
 
     @contextlib.contextmanager
     def listening(self, log: Path | None = None) -> Iterator[None]:
-        """Catch what the package prints and warns about; append all to a log, also after an error.
+        """Catch the package's output and warnings; append all to a log, also after an error.
 
-        Long work says in lines how far it has come, unless a terminal shows a bar.
+        Long work reports its progress in lines, unless a terminal shows a bar.
         """
         said = cast("Any", _Lines(self))
         try:
@@ -110,13 +110,13 @@ class Journal:
 
 
 def _as_options(said: Warning | BaseException | str) -> str:
-    """Name options where the package names its arguments."""
+    """Return a message with options in place of the package's arguments."""
     context = click.get_current_context(silent=True)
     return as_options(said, None if context is None else context.info_name)
 
 
 class _Lines(io.TextIOBase):
-    """Standard output while the package works: each line goes to the journal."""
+    """The standard output while the package works: each line goes to the journal."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the package says of its arguments, in the words of the command line: `as_options`."""
+"""The package's messages about arguments, in the words of the command line: `as_options`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REMEDIES = {
     errno.EROFS: "it cannot be written to; write elsewhere",
     errno.ENAMETOOLONG: "give a shorter name",
 }
-# The option that an argument is, of any command or of one; "the design" has none of its own.
+# The option of each argument, for all commands or for one; "the design" has no option.
 _OPTIONS = {
     "cluster_threshold": "--cluster-threshold",
     "design_matrix": "the design",
@@ -36,7 +36,7 @@ _OPTIONS = {
     "target_shape": "--target-affine",
     "two_sided_test": "--two-sided",
 }
-# Entities that have an option of their own; --filter takes the others.
+# Entities that have an option of their own; other entities use --filter.
 _OWN_ENTITIES = ("task", "contrast", "space", "session", "run")
 _OF_COMMAND = {
     "bids": {"n_perm": "--permute"},
@@ -44,7 +44,7 @@ _OF_COMMAND = {
     "permute": {"threshold": "--cluster-p"},
     "threshold": {"threshold": "--at"},
 }
-# Options without a value, by argument and its value.
+# Options without a value, by the argument and its value.
 _FLAGS = {
     ("allow_partial", "True"): "--allow-partial",
     ("cluster_threshold_scale", "'z'"): "the p of that z",

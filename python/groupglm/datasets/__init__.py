@@ -30,7 +30,7 @@ __all__ = [
     "simulate_paired_study",
 ]
 
-if not TYPE_CHECKING:  # which would take every name for one that is there
+if not TYPE_CHECKING:  # a type checker would accept every name
     _DOWNLOAD = (
         "groupglm downloads nothing; get the data by nilearn.datasets.{name}, and give its files "
         "to groupglm"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Check what the caller of a simulator gives, before anything is written."""
+"""Checks of a simulator's arguments, before anything is written."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from groupglm.runtime.arguments import real_number, whole_number
 __all__ = ["check_lengths", "check_n_subjects", "check_seed", "check_shape"]
 
 
-# Beyond these, a study would fill the memory or the disk, or smoothing would not end.
+# Beyond these, a study would fill the memory or the disk, or its smoothing would not end.
 _MOST_SUBJECTS = 100_000
 _MOST_VOXELS = 100_000_000
-_LONGEST = 1000.0  # mm; a brain has 180
+_LONGEST = 1000.0  # mm; a brain is 180 mm long
 
 
 def check_n_subjects(n_subjects: int, smallest: int, n_columns: str) -> None:
-    """Refuse fewer subjects than leave a degree of freedom, or more than any study has."""
+    """Refuse too few subjects for a residual degree of freedom, and more than any study has."""
     whole_number("n_subjects", n_subjects)
     if n_subjects < smallest:
         raise ArgumentError(
@@ -43,7 +43,7 @@ def check_lengths(**lengths: float) -> None:
 
 
 def check_shape(shape: tuple[int, int, int] | None) -> None:
-    """Refuse a grid that has not three axes, or more voxels than memory holds."""
+    """Refuse a grid without three axes, or with more voxels than the memory holds."""
     if shape is None:
         return
     if not isinstance(shape, tuple | list) or len(shape) != 3:

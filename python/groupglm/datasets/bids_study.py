@@ -32,8 +32,8 @@ __all__ = ["BidsStudy", "simulate_bids_study"]
 
 FloatArray = NDArray[np.float64]
 
-# Heights in percent of the mean signal; t of the group is about 8, -5 and 20 at the peaks with 12
-# subjects.
+# Heights are in percent of the mean signal. With 12 subjects the group's t is about 8, -5 and 20 at
+# the peaks.
 _EFFECTS = {
     "difference": SimulatedEffect(peak=(-48.0, -30.0, 6.0), height=1.2, fwhm=30.0),
     "age": SimulatedEffect(peak=(-36.0, 30.0, 6.0), height=-0.05, fwhm=30.0),
@@ -44,8 +44,8 @@ _SPACE = "MNI152NLin2009cAsym"
 _BIDS_VERSION = "1.8.0"
 _DERIVATIVES = "derivatives/preproc"
 _KINDS = ("words", "symbols")
-_BASELINE = 10_000.0  # of the stored numbers: one is a hundredth of a percent
-_SUBJECT_SD = 0.3  # percent: how much subjects differ in the difference of the conditions
+_BASELINE = 10_000.0  # of the stored numbers; 1 is then a hundredth of a percent
+_SUBJECT_SD = 0.3  # percent: spread of the conditions' difference over subjects
 _NOISE_SD = 1.0  # percent
 _AUTOCORRELATION = 0.3
 
@@ -235,7 +235,7 @@ def _run(
 
 
 def _texts(participants: pd.DataFrame, events: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
-    """Return the contents of all files but images, by their paths in the data set."""
+    """Return the contents of all files except images, by their paths in the data set."""
     described: dict[str, Any] = {"Name": "A simulated study", "BIDSVersion": _BIDS_VERSION}
     made_by = [{"Name": "groupglm.datasets.simulate_bids_study"}]
     texts = {

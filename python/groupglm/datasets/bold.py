@@ -16,7 +16,7 @@ __all__ = ["REPETITION_TIME", "block_events", "regressor", "slow_drifts"]
 FloatArray = NDArray[np.float64]
 
 REPETITION_TIME = 2.0  # s
-_BLOCK = 12.0  # s, and as long a rest after it
+_BLOCK = 12.0  # s; the rest after a block is as long
 _STEP = 0.1  # s, of the response
 _RESPONSE_LENGTH = 32.0  # s
 _N_DRIFTS = 2
@@ -32,7 +32,7 @@ def block_events(kinds: tuple[str, ...], n_scans: int) -> pd.DataFrame:
 
 
 def regressor(events: pd.DataFrame, n_scans: int) -> FloatArray:
-    """Return the response to events at the time of each scan; 1 to a stimulus that goes on.
+    """Return the response to events at the time of each scan; a lasting stimulus gives 1.
 
     Returns (n_scans,).
     """
@@ -50,7 +50,7 @@ def regressor(events: pd.DataFrame, n_scans: int) -> FloatArray:
 
 
 def slow_drifts(n_scans: int) -> FloatArray:
-    """Return the slowest cosines, shape (n_scans, n_drifts), of half a period up and one."""
+    """Return the slowest cosines, of half a period and of one, shape (n_scans, n_drifts)."""
     scan = np.arange(n_scans) + 0.5
     periods = np.arange(1, _N_DRIFTS + 1)
     drifts: FloatArray = np.cos(np.pi * np.outer(scan / n_scans, periods))

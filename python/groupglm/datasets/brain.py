@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The brain that all simulated studies share: its shape on a grid, and blobs of effect in it."""
+"""The brain of all simulated studies: its shape on a grid, and the effects in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-# The box of the common 3 mm standard-space grid: 61 x 73 x 61 voxels about this centre.
+# The box of the common 3 mm standard-space grid: 61 x 73 x 61 voxels about its centre.
 _CENTRE = np.array([0.0, -18.0, 18.0])  # mm
 _EXTENT = np.array([183.0, 219.0, 183.0])  # mm
 
@@ -118,7 +118,7 @@ class Brain:
 
 
 def make_brain(voxel_size: float, shape: tuple[int, int, int] | None = None) -> Brain:
-    """Make the brain on a grid of cubic voxels whose middle one lies at the brain's centre."""
+    """Make the brain on a grid of cubic voxels; the middle voxel is at the brain's centre."""
     if shape is None:
         counts = np.maximum(1, np.rint(_EXTENT / voxel_size)).astype(int)
         shape = (int(counts[0]), int(counts[1]), int(counts[2]))
@@ -136,7 +136,7 @@ def _squared_distance(
     centre: tuple[float, ...],
     axes: tuple[float, ...] | FloatArray,
 ) -> FloatArray:
-    # The affine is diagonal, so that the axes of the grid are those of the space.
+    # The affine is diagonal, so the axes of the grid are those of the space.
     total: FloatArray = np.zeros(())
     for k, n in enumerate(shape):
         position = affine[k, k] * np.arange(n) + affine[k, 3]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["simulate_covariate_study"]
 
-# Heights make t about 5 to 8 at each peak with 60 subjects and all covariates in the model.
+# The heights make t about 5 to 8 at each peak, with 60 subjects and all covariates in the model.
 _EFFECTS = {
     "reading_speed": SimulatedEffect(peak=(-36.0, -54.0, -6.0), height=0.05, fwhm=24.0),
     "age": SimulatedEffect(peak=(36.0, 30.0, 30.0), height=-0.1, fwhm=24.0),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Images and tables of the simulated studies: made alike, written whole."""
+"""Images and tables of the simulated studies; equal data give equal files, written whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 
 
 def subject_labels(n_subjects: int) -> list[str]:
-    """Return sub-01, sub-02, ... with as many digits as sort by name."""
+    """Return sub-01, sub-02, ... with enough digits that they sort by number."""
     width = max(2, len(str(n_subjects)))
     return [f"sub-{i + 1:0{width}d}" for i in range(n_subjects)]
 
@@ -68,14 +68,14 @@ def write_series(
 
 
 def is_simulated(path: Path) -> bool:
-    """Tell whether an image is as a simulator wrote it: its header has a hash of its values."""
+    """Return whether a simulator wrote an image: its header has a hash of its values."""
     import nibabel as nib
 
     try:
         image: Any = nib.load(path)
         said = bytes(image.header["descrip"]).rstrip(b"\0").decode("ascii")
         return said.startswith(_MARK) and said == _mark_of(image.dataobj.get_unscaled())
-    except Exception:  # whatever nibabel raises on a file that is another
+    except Exception:  # nibabel raises anything on another kind of file
         return False
 
 

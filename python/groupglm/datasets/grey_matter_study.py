@@ -22,14 +22,14 @@ __all__ = ["simulate_grey_matter_study"]
 
 FloatArray = NDArray[np.float64]
 
-# In the cortical ribbon. Heights make t about -9 and 7 there with 80 subjects.
+# Both peaks are in the cortical ribbon. The heights make t about -9 and 7 there, with 80 subjects.
 _EFFECTS = {
     "age": SimulatedEffect(peak=(-36.0, 54.0, 18.0), height=-0.003, fwhm=36.0),
     "female": SimulatedEffect(peak=(60.0, -30.0, -6.0), height=0.13, fwhm=30.0),
 }
 _NUCLEI = (((-16.0, -12.0, 10.0), (8.0, 14.0, 8.0)), ((16.0, -12.0, 10.0), (8.0, 14.0, 8.0)))
 _RELATIVE_NOISE = 0.1  # of the mean volume of grey matter in a voxel
-_LEAST_GREY = 0.2  # below, a voxel is not in the mask
+_LEAST_GREY = 0.2  # a voxel with less is not in the mask
 _MEAN_TIV = {"F": 1.40, "M": 1.55}  # litres
 _SD_TIV = 0.12
 
@@ -123,7 +123,7 @@ def _truth(brain: Brain, grey: FloatArray, mean_tiv: float) -> dict[str, FloatAr
     inside = np.where(brain.mask, grey, 0.0)
     truth = {}
     for name, blob in brain.blobs(_EFFECTS).items():
-        # Where there is more grey matter, more of it can go; as high as stated at the peak.
+        # The effect is proportional to the grey matter; at the peak it has the stated height.
         truth[name] = blob * inside / inside[brain.voxel(_EFFECTS[name].peak)]
     return {**truth, "tiv": inside / mean_tiv, "intercept": inside}
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["simulate_group_study"]
 
-# Voxel centres of the default grid. Heights make t about 7 to 12 at the peak with 24 subjects.
+# Peaks are voxel centres of the default grid. The heights make t about 7 to 12 there, with 24
+# subjects.
 _EFFECTS = {
     "group": SimulatedEffect(peak=(-42.0, -24.0, 48.0), height=3.5, fwhm=18.0),
     "age": SimulatedEffect(peak=(36.0, 30.0, 24.0), height=0.12, fwhm=18.0),

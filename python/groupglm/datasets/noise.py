@@ -29,7 +29,7 @@ class SmoothNoise:
         self._sigma = fwhm / brain.voxel_size / FWHM_PER_SIGMA
         impulse = np.zeros(brain.shape)
         impulse[0, 0, 0] = 1.0
-        # The standard deviation that smoothing leaves of white noise of unit variance.
+        # The standard deviation of white noise of unit variance after smoothing.
         self._gain = float(np.linalg.norm(self._smooth(impulse)))
 
     def draw(self, generator: np.random.Generator) -> FloatArray:
@@ -39,6 +39,7 @@ class SmoothNoise:
     def _smooth(self, values: FloatArray) -> FloatArray:
         from scipy.ndimage import gaussian_filter
 
-        # The grid wraps around, so that voxels near its border average as many as the others.
+        # The grid wraps around, so that voxels near its border average as many values as the
+        # others.
         smooth: FloatArray = gaussian_filter(values, self._sigma, mode="wrap")
         return smooth

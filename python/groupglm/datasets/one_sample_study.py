@@ -14,8 +14,8 @@ from groupglm.datasets.study import GroupStudy, write_study
 
 __all__ = ["simulate_one_sample_study"]
 
-# Voxel centres of the grids of 3, 4, 6 and 12 mm: one strong and narrow, one weak and wide, one
-# negative. With 20 subjects t is about 9, 4 and -6 there.
+# Peaks are voxel centres of the grids of 3, 4, 6 and 12 mm: one strong and narrow, one weak and
+# wide, one negative. With 20 subjects t is about 9, 4 and -6 there.
 _EFFECTS = {
     "motor": SimulatedEffect(peak=(36.0, -30.0, 54.0), height=2.0, fwhm=24.0),
     "cerebellum": SimulatedEffect(peak=(-24.0, -66.0, -30.0), height=1.0, fwhm=36.0),

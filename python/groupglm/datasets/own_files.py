@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which files of a folder a simulator has written: nothing else is replaced."""
+"""Files in a folder that a simulator has written; no other file is replaced."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _SHOWN = 3
 def make_place(
     directory: Path, images: Sequence[str], texts: Mapping[str, bytes] | None = None
 ) -> None:
-    """Make a folder for files that are about to be written; refuse to replace what is not ours.
+    """Make a folder for files that are about to be written; refuse to replace other files.
 
-    `images` are the paths of images within the folder: one that is there already must say that a
-    simulator has made it. `texts` are the contents of other files, which must be there already.
+    `images` are the paths of images within the folder: an image that exists must say that a
+    simulator has made it. `texts` are the contents of other files: a file that exists must have
+    this content.
     """
     foreign = [name for name in images if _is_foreign(directory / name)]
     foreign += [name for name, text in (texts or {}).items() if _is_foreign(directory / name, text)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A study in which every subject has a map of each of two conditions: `simulate_paired_study`."""
+"""A study with two maps a subject, one for each condition: `simulate_paired_study`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PairedStudy", "simulate_paired_study"]
 
-# With 16 subjects and the default correlation t of the difference is about 6 at its peak if paired,
-# and 3 if not.
+# With 16 subjects and the default correlation, t of the difference is about 6 at its peak in a
+# paired test, and 3 in an unpaired one.
 _EFFECTS = {
     "difference": SimulatedEffect(peak=(-24.0, -78.0, 18.0), height=1.0, fwhm=24.0),
     "response": SimulatedEffect(peak=(12.0, -78.0, 6.0), height=2.0, fwhm=36.0),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A study of one map a subject: `GroupStudy`, and how its maps are made and written."""
+"""A study with one map a subject: `GroupStudy`, and how its maps are made and written."""
 
 from __future__ import annotations
 

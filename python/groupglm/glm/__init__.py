@@ -9,7 +9,7 @@ from groupglm.runtime.elsewhere import absent_names
 
 __all__ = ["cluster_level_inference", "second_level", "threshold_stats_img"]
 
-if not TYPE_CHECKING:  # which would take every name for one that is there
+if not TYPE_CHECKING:  # a type checker would accept every name
     _ON_ARRAYS = "groupglm.fit_ols fits arrays, and contrasts are a method of what it returns"
     _FIRST_LEVEL = (
         "fit in nilearn, and give the fitted FirstLevelModel objects or the maps of their "

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One page about a fitted model: draws results, never computes them anew.
+"""One page about a fitted model: it draws results and never computes them anew.
 
-`HTMLReport` is what comes out; a `PermutationTest` of a contrast may go in. The page is one file:
-pictures, style, program and data are within it, and nothing is loaded from anywhere.
+`HTMLReport` is the page; a `PermutationTest` of a contrast may be part of it. The page is one file:
+pictures, style, program and data are inside, and nothing is loaded from elsewhere.
 """
 
 from groupglm.report.html_report import HTMLReport

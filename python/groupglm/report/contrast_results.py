@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""All that was found of a contrast, with the words for it: `ContrastResults`."""
+"""All results of a contrast, with their words: `ContrastResults`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ContrastResults:
 
     @property
     def name(self) -> str:
-        """What the user calls the contrast."""
+        """The user's name of the contrast."""
         return self.findings[0].name
 
     @cached_property
@@ -92,7 +92,7 @@ class ContrastResults:
 
     @property
     def leading(self) -> Result:
-        """The result whose peaks are shown: the first that has any."""
+        """The result whose peaks are shown: the first one with peaks."""
         return next((one for one in self.results if one.finding.survived), self.results[0])
 
     @property

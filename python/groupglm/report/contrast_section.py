@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the page says about a contrast."""
+"""The section of the page about a contrast."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["contrast_section"]
 
 _LEVEL = 0.95
-_MOST_CLUSTERS = 100  # a page with thousands would be slow, and nobody would read them
+_MOST_CLUSTERS = 100  # thousands would make the page slow, and nobody reads them
 
 
 def contrast_section(
@@ -122,7 +122,7 @@ def _peak_picture(
 
 
 def _fitted(adjusted: Adjusted) -> str:
-    """Say in numbers what the picture of a peak shows."""
+    """Return, in numbers, what the picture of a peak shows."""
     if adjusted.kind == "groups":
         facts = [
             f"{level.name}: {words.number(level.fitted)} ± {level.half_width:.2f}"
@@ -141,7 +141,7 @@ def _fitted(adjusted: Adjusted) -> str:
 
 
 def _curve(line: NDArray[np.float64]) -> str:
-    """Say where a line goes, and where it turns farthest beyond both of its ends."""
+    """Return, in words, the ends of a line, and its turn farthest beyond both of them."""
     places, fitted = line[:2]
     beyond = [fitted - max(fitted[0], fitted[-1]), min(fitted[0], fitted[-1]) - fitted]
     way = int(beyond[1].max() > beyond[0].max())
@@ -158,7 +158,7 @@ def _from_to(fitted: NDArray[np.float64]) -> str:
 
 
 def _table(finding: Finding) -> dict[str, Any]:
-    """Return the table's columns and rows, the strongest clusters, and which of all these are."""
+    """Return columns and rows of a table of the strongest clusters, and a note on it."""
     shown = strongest_first(finding.table, _MOST_CLUSTERS)
     count = finding.n_clusters
     kept = (

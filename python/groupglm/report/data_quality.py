@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Each image beside the others, and every image at a few voxels, in one reading."""
+"""Each image compared with the others, and all images at a few voxels, in one reading."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ Outliers, 1993)."""
 
 _MAD_TO_SD = 0.6745  # of a normal distribution
 
-# Means over a hundred thousand voxels hardly differ by chance: without a floor the least difference
-# would stand out. With this one an image is flagged from a tenth on: of a standard deviation for
-# the mean, of their size for standard deviation and distance, and 0.1 in Fisher's z.
+# The least spread of a measure over images. Means over a hundred thousand voxels hardly differ by
+# chance, so without it the smallest difference would be flagged. With it, an image is flagged from
+# a tenth on: of a standard deviation for the mean, of their size for standard deviation and
+# distance, and 0.1 in Fisher's z.
 _LEAST_SPREAD = 0.02
-_ORDINARY = 380  # binary exponents of values whose squares double holds
+_ORDINARY = 380  # binary exponents of values whose squares double can hold
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,14 @@ class DataQuality:
 
     @property
     def outliers(self) -> tuple[ImageQuality, ...]:
-        """The images that are flagged."""
+        """The flagged images."""
         return tuple(image for image in self.images if image.flags)
 
 
 def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
-    """Compare each image with the others and with the fit; the images are read, unless kept.
+    """Compare each image with the others and with the fit; images that were not kept are read.
 
-    Memory is that of two batches of rows and the fit's coefficients.
+    The memory is that of two batches of rows and the fit's coefficients.
 
     Shapes: `voxels` (k,).
     """
@@ -113,7 +114,7 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
     at_places = np.full((len(group.sources), len(voxels)), np.nan)
     found: list[ImageQuality] = []
     hashes = _file_hashes([source.name for source in group.sources], result.n_threads)
-    # Closed by name: an error's traceback would keep the threads that read until it is gone.
+    # Closed explicitly: after an error, its traceback would keep the reading threads alive.
     with closing(group.rows.batches()) as rows_read:
         for first, rows in rows_read:
             for offset, row in enumerate(rows):
@@ -135,7 +136,7 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
 
 
 def _without_images(group: FittedGroup) -> DataQuality:
-    """Return what is known about images that cannot be read: names, and leverages."""
+    """Return the facts about images that cannot be read: names and leverages."""
     images = [
         ImageQuality(
             source.name,
@@ -154,7 +155,7 @@ def _without_images(group: FittedGroup) -> DataQuality:
 
 
 class _Fit:
-    """What each image is compared with."""
+    """The reference for each image."""
 
     def __init__(self, beta: Any, sd: Any, mean: Any, n_observations: Any) -> None:
         self._beta = beta
@@ -191,14 +192,14 @@ class _Fit:
 
 
 def _unit_of(values: NDArray[np.float64]) -> float:
-    """Return a power of two near the values where their squares leave double's range, else one."""
+    """Return a power of two near the values if their squares leave double's range, else one."""
     largest = float(np.abs(values).max(initial=0.0))
     _, exponent = math.frexp(largest)
     return 1.0 if largest == 0.0 or abs(exponent) < _ORDINARY else math.ldexp(1.0, exponent - 1)
 
 
 def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Return Pearson's correlation; NaN where one of the two does not vary."""
+    """Return Pearson's correlation; NaN if one of the two does not vary."""
     one, two = first - first.mean(), second - second.mean()
     size = float(np.sqrt((one @ one) * (two @ two)))
     return float(one @ two) / size if size > 0 else np.nan
@@ -220,7 +221,7 @@ def leverage(X: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _flagged(images: Sequence[ImageQuality]) -> tuple[ImageQuality, ...]:
-    """Flag images that lie far from the others, by median and median absolute deviation."""
+    """Flag images far from the others, by the median and the median absolute deviation."""
     from dataclasses import replace
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -231,7 +232,7 @@ def _flagged(images: Sequence[ImageQuality]) -> tuple[ImageQuality, ...]:
             "correlation": _robust_z(np.arctanh([image.correlation for image in images])),
             "distance": _robust_z(np.log([image.distance for image in images])),
         }
-    # Only a low correlation and a large distance are a reason to look.
+    # Only a low correlation and a large distance need a look.
     scores["correlation"] = np.minimum(scores["correlation"], 0)
     scores["distance"] = np.maximum(scores["distance"], 0)
     return tuple(
@@ -257,7 +258,7 @@ def _robust_z(values: Any) -> NDArray[np.float64]:
 
 
 def _file_hashes(names: Sequence[str], n_threads: int) -> dict[str, str | None]:
-    """Return the SHA-256 of each file, None for what is not a file; a file is read once."""
+    """Return the SHA-256 of each file, None for a name without a file; a file is read once."""
     files = {name: _file_of(name) for name in names}
     distinct = sorted({path for path in files.values() if path is not None})
     with ThreadPoolExecutor(max(n_threads, 1)) as pool:
@@ -270,7 +271,7 @@ def _file_of(name: str) -> Path | None:
         try:
             if Path(candidate).is_file():
                 return Path(candidate)
-        except (OSError, ValueError):  # a name that no file can have
+        except (OSError, ValueError):  # no file can have this name
             continue
     return None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the page says about the images and the mask."""
+"""The section of the page about the images and the mask."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOT_READ = (
 
 
 def data_section(group: FittedGroup, quality: DataQuality, wording: Wording) -> dict[str, Any]:
-    """Return the table of images and what there is to say about it."""
+    """Return the table of images, and sentences about it."""
     names = short_names([image.name for image in quality.images])
     read = quality.at_places is not None
     rows = [
@@ -75,8 +75,8 @@ def _finding(flagged: list[str], n_images: int) -> str:
 
 
 def _zeros(group: FittedGroup, wording: Wording) -> str:
-    """Tell of voxels that are zero in some images but not in others; empty if there is none."""
-    if group.n_zeros is None:  # loaded from a file of a version that did not count them
+    """Return a sentence on voxels that are zero in some images only; empty if there are none."""
+    if group.n_zeros is None:  # an old file without the counts
         return ""
     zeros = group.zeros
     if not zeros.n_partial:
@@ -91,7 +91,7 @@ def _zeros(group: FittedGroup, wording: Wording) -> str:
 
 
 def short_names(names: list[str]) -> list[str]:
-    """Drop the folder that all files are in."""
+    """Return the names without the folder that all files share."""
     folders = {os.path.dirname(name) for name in names}  # noqa: PTH120  (names may be no paths)
     if len(names) < 2 or folders == {""}:
         return names

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the page says about the design."""
+"""The section of the page about the design."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["design_section"]
 
 _LARGE_INFLATION = 10.0
-_LARGE_LEVERAGE = 3.0  # times the mean, a common rule of thumb
+_LARGE_LEVERAGE = 3.0  # times the mean leverage, a common rule of thumb
 
 
 def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
 
 
 def _mean(column: Any) -> float:
-    """Return the mean, zero where it is only rounding that keeps it from zero."""
+    """Return the mean; zero if it differs from zero by rounding only."""
     mean = float(column.mean())
     return mean if abs(mean) > 1e-12 * float(np.abs(column).max()) else 0.0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a page shows of one kind of data: `Drawing`, and which kinds have one."""
+"""The pictures of one kind of data on a page: `Drawing`, and the kinds that have one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Drawing", "check_views", "drawing_of"]
 
-# The folder of each kind of data that is drawn, by the tag of its spaces. Each offers `drawing_of`.
+# The folder of each kind of data that can be drawn, by its spaces' tag. Each has `drawing_of`.
 _FOLDERS = {"volume": "groupglm.report.volume"}
 _OF_PICTURES = ("bg_img", "plot_type", "display_mode", "cut_coords")
 
@@ -38,16 +38,16 @@ class Drawing:
 
     @property
     def note(self) -> str:
-        """What is behind the maps, as a sentence."""
+        """The background of the maps, as a sentence."""
         return ""
 
     @property
     def resolution(self) -> str:
-        """How fine the data are, for the methods: ``2 x 2 x 2 mm voxels``; empty if not known."""
+        """The resolution of the data, in words: ``2 x 2 x 2 mm voxels``; empty if unknown."""
         return ""
 
     def facts(self) -> list[tuple[str, str]]:
-        """Return what there is to say of the space, by name."""
+        """Return facts about the space, by name."""
         one, many = self.group.space.place_words
         return [
             ("mask", f"{self.group.space.n_values:,} {many}"),
@@ -55,7 +55,7 @@ class Drawing:
         ]
 
     def mask_picture(self) -> Picture | None:
-        """Draw the mask and how many images have each place."""
+        """Draw the mask and the number of images that have each place."""
         return None
 
     def map_picture(self, result: Result) -> Picture | None:
@@ -64,7 +64,7 @@ class Drawing:
         return None
 
     def viewer(self, contrasts: Sequence[ContrastResults]) -> dict[str, Any] | None:
-        """Return what the page's viewer shows: ``section`` and ``program``, its files, and data."""
+        """Return the viewer's ``section`` and ``program``, names of its files, and its data."""
         del contrasts
         return None
 
@@ -84,5 +84,5 @@ def drawing_of(group: FittedGroup, options: ReportOptions, given: Mapping[str, A
 
 
 def check_views(given: Mapping[str, Any]) -> None:
-    """Check the options of pictures, before any data are known: they are named after volumes'."""
+    """Check the options of pictures before the data are known; their names are for volumes."""
     importlib.import_module(_FOLDERS["volume"]).check_views(given)

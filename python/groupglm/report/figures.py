@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Figures as parts of a page: charts as SVG that follow dark mode, maps as compressed PNG."""
+"""Figures as parts of a page: charts as SVG that follows dark mode, maps as compressed PNG."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Picture", "chart", "picture"]
 
 _DPI = 130
-_GREYS = 96  # of 256 colours; the scales have the others
+_GREYS = 96  # of 256 colours; the colour scales have the others
 
-# What the page's style sheet colours, so that charts can be read on a dark ground too.
+# Colours that the page's style sheet sets, so that charts can be read on dark ground too.
 _FOLLOW_STYLE = {
     "stroke: #000000": "stroke: currentColor",
     "stroke: #1a1a1a": "stroke: currentColor",
@@ -29,7 +29,7 @@ _FOLLOW_STYLE = {
     "#d55e00": "var(--orange)",
     "'DejaVu Sans'": "system-ui, 'DejaVu Sans'",
 }
-_DRAWING_ID = re.compile(r' id="[A-Za-z.0-9]+_\d+"')  # names of parts, not what is referred to
+_DRAWING_ID = re.compile(r' id="[A-Za-z.0-9]+_\d+"')  # names of parts that nothing refers to
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,16 @@ class Picture:
 
 
 def chart(figure: Figure, alt: str, caption: str = "") -> Picture:
-    """Make a chart a part of a page."""
+    """Make a chart into a part of a page."""
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    # The salt makes equal figures equal; without it each run of the program has other names.
+    # The salt makes equal figures equal; without it each run would have other names.
     with (
         mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "groupglm"}),
         warnings.catch_warnings(),
     ):
-        # The text stays text: the reader's browser has fonts for what matplotlib's has no sign for.
+        # Text stays text: the browser has fonts for characters that matplotlib's font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(
             buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
@@ -73,7 +73,7 @@ def chart(figure: Figure, alt: str, caption: str = "") -> Picture:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = _DRAWING_ID.sub("", text)
-    # Only what matplotlib writes as a style: a column may be called "#0072b2".
+    # Only matplotlib's style attributes, because a column may be called "#0072b2".
     text = re.sub(r' style="[^"]*"', lambda match: _restyle(match[0]), text)
     text = text.replace("<svg ", '<svg aria-hidden="true" ', 1)
     return Picture(Markup(text), alt, caption)  # noqa: S704  (matplotlib has escaped the names)
@@ -86,7 +86,7 @@ def _restyle(style: str) -> str:
 
 
 def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
-    """Make a figure of maps a part of a page."""
+    """Make a figure of maps into a part of a page."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
@@ -98,7 +98,7 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     drawn = Image.frombuffer("RGBA", canvas.get_width_height(), pixels).convert("RGB")
     palette = _palette()
     entries = np.array(drawn.quantize(palette=palette, dither=Image.Dither.NONE))
-    # The nearest colour of a light grey may be a light blue: what is grey stays grey.
+    # Grey stays grey, because the nearest colour of a light grey may be a light blue.
     values = np.asarray(drawn)
     is_grey = values.min(axis=2) == values.max(axis=2)
     entries[is_grey] = np.round(values[is_grey, 0] / 255 * (_GREYS - 1))
@@ -111,7 +111,7 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
 
 
 def _palette() -> Any:
-    """Return an image of the colours that maps are drawn in: greys, and those of the two scales."""
+    """Return an image of the colours of maps: greys, and those of the two scales."""
     import numpy as np
     from PIL import Image
 

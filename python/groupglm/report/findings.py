@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a contrast found: map, threshold, clusters and peaks; no words and no pictures yet."""
+"""The findings of a contrast: map, threshold, clusters and peaks; no words and no pictures."""
 
 from __future__ import annotations
 
@@ -117,17 +117,17 @@ class Finding:
 
     @property
     def in_small_cluster(self) -> bool:
-        """Whether the highest voxel is beyond the threshold, and its cluster is left out."""
+        """Whether the highest voxel passes the threshold, but its cluster is too small."""
         return 0 < self.top_size < self.cluster_threshold
 
     @property
     def survived(self) -> bool:
-        """Whether any voxel is above the threshold and in a cluster that is large enough."""
+        """Whether any voxel is above the threshold in a cluster that is large enough."""
         return bool(self.survivors.any())
 
     @property
     def n_clusters(self) -> int:
-        """Number of clusters; the table has rows for subpeaks too."""
+        """Number of clusters; rows of the table for subpeaks do not count."""
         return n_clusters(self.table)
 
 
@@ -137,7 +137,7 @@ def find(
     """Compute a contrast, threshold it and list its clusters."""
     with renamed(contrast="contrasts"):
         result = group.result.contrast(weights)
-    # The z scores of an F statistic are large for effects in any direction: one tail holds all.
+    # The z of an F statistic is large for effects in any direction, so one tail holds them all.
     two_sided = options.two_sided and result.stat_type == "t"
     z = result.z_score
     if np.isnan(z).all():
@@ -149,7 +149,7 @@ def find(
             remedy="leave it out of the report",
             verb="",
         )
-    # As an image of `compute_contrast` holds them: the page finds what its reader finds there.
+    # In the type of `compute_contrast`'s images: the page then shows what its reader finds there.
     shown = narrowed(z)
     values = shown.astype(np.float64)
     if options.height_control is None:
@@ -198,7 +198,7 @@ def _cluster_size(z: NDArray[np.float64], top: int, threshold: float, space: Spa
 
 
 def with_places(found: FoundClusters) -> pd.DataFrame:
-    """Return the table of clusters; peaks that have no position in mm are named in words."""
+    """Return the table of clusters; peaks without a position in mm are named in words."""
     table, axes = found.table, ["X", "Y", "Z"]
     if not table[axes].isna().any(axis=None):
         return table
@@ -215,7 +215,7 @@ def peak_at(place: int, space: Space, z: NDArray[np.float64]) -> Peak:
 
 
 def main_peaks(found: FoundClusters, z: NDArray[np.float64]) -> tuple[Peak, ...]:
-    """Return the highest peaks of clusters, the highest first."""
+    """Return the highest peaks of the strongest clusters, the strongest first."""
     places, table = found.places.tolist(), found.table
     labels = table["Cluster ID"].astype(str).tolist()
     rows = [row for row, label in enumerate(labels) if label.isdigit()]

@@ -19,11 +19,11 @@ __all__ = ["report_on"]
 
 
 class Fits(Protocol):
-    """What a page asks of the fits of a model."""
+    """The fits of a model, as a page needs them."""
 
     @property
     def design(self) -> pd.DataFrame:
-        """The design of the fit asked for last; before any, that of the first kind of maps."""
+        """The design of the last fit asked for; before any, that of the first kind of maps."""
         ...
 
     @property
@@ -32,7 +32,7 @@ class Fits(Protocol):
         ...
 
     def of(self, first_level_contrast: Any) -> FittedGroup:
-        """Return the fit of a kind of maps, which becomes the current one."""
+        """Return the fit of a kind of maps, and make it the current one."""
         ...
 
 
@@ -48,9 +48,9 @@ def report_on(
 ) -> HTMLReport:
     """Write the page of a model, with every parameter of ``generate_report`` given.
 
-    `model_parameters` and `report_parameters` are those that the page shows for making it again,
-    `command` is the shell command that does so, if there is one, and `command_note` what to know of
-    it. `wording` says a message in the words of whoever asks for the page.
+    `model_parameters` and `report_parameters` are shown on the page, to make it again. `command` is
+    the shell command that does so, if there is one, and `command_note` a note on it. `wording`
+    returns a message in the words of the caller who asks for the page.
     """
     from groupglm.report.options import check_corrections, named_contrasts
     from groupglm.report.page import Request, build_page

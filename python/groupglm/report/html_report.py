@@ -90,7 +90,7 @@ class HTMLReport:
         return f"<{type(self).__name__}, {len(self._page) / 1e6:.1f} MB; save_as_html(path) saves>"
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame, as notebooks ask for it."""
+        """Return the page in a frame, for notebooks."""
         return (
             f'<iframe srcdoc="{html.escape(self._page)}" width="{self.width}" '
             f'height="{self.height}" style="border:0;max-width:100%" title="Report"></iframe>'
@@ -145,7 +145,7 @@ class HTMLReport:
 
 
 def check_dims(report_dims: object) -> tuple[int, int]:
-    """Return a report's width and height, refusing what is not two numbers of pixels."""
+    """Return a report's width and height; refuse anything but two numbers of pixels."""
     if not isinstance(report_dims, tuple | list) or len(report_dims) != 2:
         raise ArgumentError(
             "report_dims", shown(report_dims), "(width, height) in pixels, for instance (1600, 800)"

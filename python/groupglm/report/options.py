@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a user asks of a report, checked: `ReportOptions`."""
+"""The user's options of a report, checked: `ReportOptions`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DEFAULT_THRESHOLD, DEFAULT_ALPHA = 3.09, 0.001
 
 @dataclass(frozen=True, eq=False)
 class ReportOptions:
-    """What a user asks of a report; the parameters are those of ``generate_report``."""
+    """The user's options of a report; the parameters are those of ``generate_report``."""
 
     title: str | None
     bg_img: Any
@@ -56,7 +56,7 @@ class ReportOptions:
 
     @classmethod
     def check(cls, **given: Any) -> ReportOptions:
-        """Refuse nonsense, and say what has no effect."""
+        """Refuse wrong values, and warn of options without effect."""
         check_text("title", given["title"])
         check_choice("height_control", given["height_control"], (*get_args(HeightControl), None))
         check_choice("plot_type", given["plot_type"], get_args(PlotType))
@@ -69,7 +69,7 @@ class ReportOptions:
 
 
 def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
-    """Return the options of each correction that was asked for, checked."""
+    """Return the checked options of each correction that was asked for."""
     controls, alphas = given["height_control"], given["alpha"]
     if not isinstance(controls, list | tuple):
         return (ReportOptions.check(**given),)
@@ -92,7 +92,7 @@ def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
     found = []
     for control, alpha in pairs:
         own = {**given, "height_control": control, "alpha": alpha}
-        if None in controls:  # alpha and threshold have an effect, each in another correction
+        if None in controls:  # each of alpha and threshold has an effect on other corrections
             own |= {"alpha": DEFAULT_ALPHA} if control is None else {"threshold": DEFAULT_THRESHOLD}
         found.append(ReportOptions.check(**own))
     return tuple(found)
@@ -157,7 +157,7 @@ def named_contrasts(contrasts: Any, columns: list[str]) -> dict[str, NDArray[np.
         weights = _weights(repr(item), item, columns)
         name = item if isinstance(item, str) else describe_weights(weights, columns)
         if name in found and not np.array_equal(found[name], weights):
-            name = f"{name} ({len(found) + 1})"  # weights that only differ in further digits
+            name = f"{name} ({len(found) + 1})"  # weights that differ only in later digits
         found[name] = weights
     return found
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The page, put together: from a fit to HTML."""
+"""The whole page: from a fit to HTML."""
 
 from __future__ import annotations
 
@@ -143,11 +143,11 @@ def _methods(
 
 
 def _for_a_page(command: str) -> str:
-    """Quote the words of a shell command that hold control characters so that it can be pasted."""
+    """Quote a command's words that hold control characters, so that it can be pasted."""
     return " ".join(
         shlex.quote(word)
         if printable(word) == word
-        # Escapes that the page would make are the shell's between such quotes.
+        # Between such quotes the shell understands the escapes that the page would make.
         else "$'" + printable(word.replace("\\", r"\\").replace("'", r"\'")) + "'"
         for word in shlex.split(command)
     )
@@ -171,7 +171,7 @@ def _render(context: Mapping[str, Any]) -> str:
 
     environment = Environment(
         loader=FunctionLoader(read),
-        autoescape=True,  # whatever a template is called
+        autoescape=True,  # whatever the name of a template
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -184,6 +184,6 @@ def _render(context: Mapping[str, Any]) -> str:
         for name, file in files.items()
     }
     text = environment.get_template("templates/page.html.j2").render(**context, **parts)
-    # Lone surrogates, which no page can hold, stand for file names that are not in UTF-8. Control
-    # characters of names are no text of HTML either; programs and maps on the page hold none.
+    # Lone surrogates, which no page can hold, stand for file names that are not UTF-8. HTML text
+    # cannot hold control characters of names either; programs and maps on the page have none.
     return printable(text.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A permutation test of a contrast that a page is to show: `PermutationTest`."""
+"""A permutation test of a contrast, for a page: `PermutationTest`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 __all__ = ["PREFIX", "PermutationTest", "check_permutations"]
 
 PREFIX = "logp_max_"
-"""What the names of corrected p-values begin with."""
+"""The beginning of the names of corrected p-values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class PermutationTest:
 
     @property
     def maps(self) -> dict[str, Any]:
-        """The maps of corrected p-values: "voxel", "size", "mass", "tfce" as far as tested."""
+        """The maps of corrected p-values, as far as tested: "voxel", "size", "mass", "tfce"."""
         if not isinstance(self.images, Mapping):
             return {"voxel": self.images}
         names = [str(name) for name in self.images if str(name).startswith(PREFIX)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a permutation test of a contrast found: where p is small, in which clusters."""
+"""The findings of a contrast's permutation test: places with a small p, and their clusters."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def find_permuted(
         survives = (logp > -math.log10(test.alpha)) & ((z > 0) | ((z < 0) & two_sided))
         kept = np.where(survives, z, 0.0)
         found = _clusters(space, kept, logp, min_distance, two_sided=two_sided)
-        top = int(np.lexsort((-np.abs(z), -logp))[0])  # of equal p the strongest
+        top = int(np.lexsort((-np.abs(z), -logp))[0])  # of equal p, the strongest
         peak = peak_at(top, space, z)
         yield PermutedFinding(
             name=finding.name,
@@ -108,7 +108,7 @@ def _clusters(
     *,
     two_sided: bool,
 ) -> FoundClusters:
-    """Find the clusters of what is left of z, each peak with its corrected p."""
+    """Find the clusters in the surviving values of z; each peak has its corrected p."""
     smallest = float(np.abs(kept[kept != 0]).min(initial=np.inf))
     found = tabulate(
         space, kept, smallest / 2, two_sided=two_sided, min_distance=min_distance

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the report says about permutation tests; every number is one of the results."""
+"""The report's sentences about permutation tests; every number is one of the results."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ _REFERENCES = {
 
 
 def title(finding: PermutedFinding) -> str:
-    """Name a permutation's result."""
+    """Return the title of a permutation test's result."""
     return f"Permutation test of {_KINDS.get(finding.kind, finding.space.place_words[1])}"
 
 
 def shown_where(finding: PermutedFinding) -> str:
-    """Say where the map shows anything."""
+    """Return, in words, where the map shows values."""
     return f"corrected p < {finding.test.alpha:g}"
 
 
 def headline(finding: PermutedFinding) -> str:
-    """State what a permutation test found in a sentence."""
+    """Return the finding of a permutation test in one sentence."""
     smallest = f"the smallest corrected p is {p_value(finding.smallest_p)}"
     if not finding.survived:
         return f"Nothing survived: {smallest}, of {peak(finding.top)}."
@@ -80,7 +80,7 @@ def _rearranged(test: PermutationTest) -> str:
 
 
 def explanation(finding: PermutedFinding) -> str:
-    """Say what was permuted, and what the corrected p is."""
+    """Return, in words, what was permuted and what the corrected p means."""
     test, (one, many) = finding.test, finding.space.place_words
     formed = ""
     if finding.kind in ("size", "mass") and test.cluster_p is not None:
@@ -116,7 +116,7 @@ def methods(findings: Sequence[PermutedFinding]) -> str:
 
 
 def references(findings: Sequence[PermutedFinding]) -> list[str]:
-    """Return what permutation tests rest on."""
+    """Return the references of permutation tests."""
     if not findings:
         return []
     keys = ["lane", "maxima", "glm"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a report was made with: versions and parameters."""
+"""The versions and parameters with which a report was made."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MAX_LENGTH = 400
 
 
 def own_version() -> str:
-    """Return the version of this package, whose names are in a layer above this module."""
+    """Return the version of this package; its name is in a layer above this module."""
     return str(importlib.import_module("groupglm").__version__)
 
 
 def versions() -> dict[str, str]:
-    """Return the version of each part that the numbers and pictures come from."""
+    """Return the versions of the packages that make the numbers and pictures."""
     from groupglm import _core
 
     found = {"groupglm": own_version(), "compiled core": str(_core.build_info()["level"])}
@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 
 
 def shown(value: Any) -> str:
-    """Write a parameter so that a reader knows what it was: images by their file's name."""
+    """Return a parameter as text that identifies it: images by their file's name."""
     filename = getattr(value, "get_filename", None)
     if callable(filename):
         name = filename()

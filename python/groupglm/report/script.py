@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Script", "python_script"]
 
-# What changes neither numbers nor the page.
+# Parameters that change neither the numbers nor the page.
 _LEFT_OUT = ("first_level_contrast", "memory", "memory_level", "verbose")
 _VOLUME = re.compile(r"(.+), volume \d+", re.DOTALL)
 
@@ -56,7 +56,7 @@ class Script:
         return "\n".join([*head, *self.lines, ""])
 
     def value(self, value: Any, name: str) -> str:
-        """Write a value as Python; one that is only in memory gets a name to be filled in."""
+        """Return a value as Python code; a value that is only in memory gets a name to fill in."""
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, np.ndarray):
@@ -94,7 +94,7 @@ class Script:
         return f"PermutationTest({images}, {', '.join(options)})"
 
     def in_memory(self, name: str, what: str) -> str:
-        """Leave a place for what no file holds."""
+        """Return a name to fill in, for a value that no file holds."""
         line = f"{name} = ...  # {what} that was in memory only"
         if line not in self.lines:
             self.lines.append(line)
@@ -112,7 +112,7 @@ def python_script(
     report: Mapping[str, Any],
     contrasts: Mapping[str, NDArray[np.float64]],
 ) -> Script:
-    """Write the program that makes a report again, from the files that the model was fitted to."""
+    """Return the program that makes a report again, from the files that the model was fitted to."""
     script = Script()
     saved = group.saved_in
     if saved is not None:
@@ -136,7 +136,7 @@ def python_script(
 def _fit(
     script: Script, group: FittedGroup, design: pd.DataFrame, model: Mapping[str, Any]
 ) -> None:
-    """Write the images, the design matrix and the fit."""
+    """Write the code for the images, the design matrix and the fit."""
     files = _files(group)
     if files is None:
         images = script.in_memory("images", f"a list of {len(group.sources)} images")
@@ -168,7 +168,7 @@ def _fit(
 
 
 def _file_of(value: Any) -> str:
-    """Write the file of a path or an image; empty if there is none."""
+    """Return the file of a path or an image as code; empty if there is none."""
     if isinstance(value, os.PathLike):
         return repr(os.fspath(value))
     filename = getattr(value, "get_filename", None)
@@ -177,7 +177,7 @@ def _file_of(value: Any) -> str:
 
 
 def _files(group: FittedGroup) -> list[str] | None:
-    """Return the files of the images, one for all if it is 4-D; None if some have none."""
+    """Return the files of the images; one for all if it is 4-D; None if some have no file."""
     names = [source.name for source in group.sources]
     if all(_is_file(name) for name in names):
         return names
@@ -189,7 +189,7 @@ def _files(group: FittedGroup) -> list[str] | None:
 
 
 def _is_whole(files: set[str], n_images: int) -> bool:
-    """Tell whether images are all the volumes of one file."""
+    """Return whether images are all the volumes of one file."""
     from groupglm.spaces.registry import open_inputs
 
     (name,) = files
@@ -199,12 +199,12 @@ def _is_whole(files: set[str], n_images: int) -> bool:
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):  # no file can have this name
         return False
 
 
 def _is_text(contrasts: Any) -> bool:
-    """Tell whether contrasts were given as names and expressions, which say most to a reader."""
+    """Return whether contrasts are names and expressions, which tell a reader most."""
     if isinstance(contrasts, Mapping):
         contrasts = [*contrasts, *contrasts.values()]
     if isinstance(contrasts, list | tuple):

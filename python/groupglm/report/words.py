@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the report says in sentences; every number in them is one of the results."""
+"""The report's sentences; every number in them is one of the results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _REFERENCES = {
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
-    """Join names as in a sentence; of a long list the first ones."""
+    """Join names as in a sentence; of a long list only the first ones."""
     shown = list(names[:most])
     if len(names) > most:
         shown.append(f"{len(names) - most} more")
@@ -58,16 +58,16 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 
 def number(value: float, digits: int = 2) -> str:
     """Write a number with a true minus sign."""
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # and no negative zero
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # avoids -0
 
 
 def place(found: Peak | Extreme) -> str:
-    """Name a place as logs have it, but with a true minus sign."""
+    """Return a place in the format of logs, but with a true minus sign."""
     return re.sub(r"-(?=\d)", MINUS, found.where)
 
 
 def summary(group: FittedGroup, quality: DataQuality) -> str:
-    """Say in plain words what was fitted, on how many images, with which design."""
+    """Return, in plain words, what was fitted, on how many images, with which design."""
     result, names = group.result, list(group.result.column_names)
     columns = (
         f"{len(names)} columns: {listed(names)}" if len(names) > 1 else f"one column, {names[0]}"
@@ -80,7 +80,7 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
         "raise": "refused",
     }[group.missing]
     n_missing = sum(image.n_missing for image in quality.images)
-    if quality.at_places is None:  # what was missing at the fit is known from its counts
+    if quality.at_places is None:  # the fit's counts say what was missing
         n_missing = int((len(group.sources) - np.asarray(result.n_observations)).sum())
     gaps = f" Missing values were {missing} ({n_missing:,} in all)." if n_missing else ""
     return (
@@ -91,7 +91,7 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
 
 
 def title(options: ReportOptions, *, two_sided: bool) -> str:
-    """Name a correction of a test of both tails, or of one."""
+    """Return the title of a correction, for a test of one tail or of both."""
     if options.height_control == "fpr":
         return f"p < {options.alpha:g}, uncorrected"
     if options.height_control == "fdr":
@@ -102,7 +102,7 @@ def title(options: ReportOptions, *, two_sided: bool) -> str:
 
 
 def correction(options: ReportOptions, space: Space) -> str:
-    """Say what the threshold controls, and what it does not."""
+    """Return, in words, what the threshold controls and what it does not."""
     one, many = space.place_words
     sides = "two-sided" if options.two_sided else "one-sided"
     least = ""
@@ -136,7 +136,7 @@ def correction(options: ReportOptions, space: Space) -> str:
 
 
 def headline(finding: Finding) -> str:
-    """State the finding of a contrast in a sentence."""
+    """Return the finding of a contrast in one sentence."""
     if not finding.survived:
         if not math.isfinite(finding.threshold):
             missed = "no threshold controls the error rate asked for"
@@ -151,7 +151,7 @@ def headline(finding: Finding) -> str:
 
 
 def strongest(finding: Finding) -> str:
-    """Name the strongest peak, of either sign if both were tested."""
+    """Return the strongest peak in words, of either sign if both were tested."""
     if not finding.two_sided:
         return f"The largest {peak(finding.top)}"
     told = [
@@ -163,7 +163,7 @@ def strongest(finding: Finding) -> str:
 
 
 def clusters(finding: Finding) -> str:
-    """Count what survived: clusters, places, and places of either sign."""
+    """Return the numbers of surviving clusters, places, and places of either sign, in words."""
     count = finding.n_clusters
     number_of = "One cluster" if count == 1 else f"{count:,} clusters"
     n_places = int(np.count_nonzero(finding.survivors))
@@ -175,7 +175,7 @@ def clusters(finding: Finding) -> str:
 
 
 def rank(finding: Finding, found: Peak) -> str:
-    """Say which peak it is, and of one that did not survive, why."""
+    """Return, in words, which peak it is; for one that did not survive, why."""
     if found.cluster:
         return f"peak of cluster {found.cluster}"
     if finding.in_small_cluster:
@@ -192,17 +192,17 @@ def _too_small(finding: Finding) -> str:
 
 
 def peak(found: Peak) -> str:
-    """Write a peak's z and place."""
+    """Return a peak's z and place as text."""
     return f"z = {z_text(found.z)} at {place(found)}"
 
 
 def z_text(value: float) -> str:
-    """Write a z as tables and logs have it, but with a true minus sign."""
+    """Return a z in the format of tables and logs, but with a true minus sign."""
     return rounding.statistic(value).replace("-", MINUS).replace("inf", "\N{INFINITY}")
 
 
 def tested(*, two_sided: bool) -> str:
-    """Return what a threshold is compared with."""
+    """Return the quantity that a threshold is compared with."""
     return "|z|" if two_sided else "z"
 
 
@@ -258,7 +258,7 @@ def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions, sp
 
 
 def _sides(findings: Sequence[Finding]) -> str:
-    """Say which tails were tested; F has one, in which effects of any direction are."""
+    """Return, in words, which tails were tested; F has one, which holds all directions."""
     of_t = {finding.two_sided for finding in findings if finding.result.stat_type == "t"}
     sides = "two-sided" if True in of_t else "one-sided"
     if not any(finding.result.stat_type == "F" for finding in findings):
@@ -268,7 +268,7 @@ def _sides(findings: Sequence[Finding]) -> str:
 
 
 def references(group: FittedGroup, corrections: Sequence[ReportOptions]) -> list[str]:
-    """Return what the methods and the report rest on."""
+    """Return the references of the methods and of the report."""
     uses_fdr = any(options.height_control == "fdr" for options in corrections)
     keys = ["vif", "outliers", *(["fdr"] if uses_fdr else [])]
     return [*group.result.words().references, *(_REFERENCES[key] for key in keys)]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tables of participants: reading, labels of rows, covariates that are not what they seem."""
+"""Tables of participants: reading, labels of rows, checks of covariates."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Covariates of subjects, before a design is made of them: what is not what it seems is refused.
+"""Covariates of subjects before they become a design; values that deceive are refused.
 
-Formulas, confounds and Stats Models all begin here.
+Formulas, confounds and Stats Models all pass their tables here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ __all__ = ["check_covariates", "is_missing", "is_text", "level_counts", "missing
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d+,\d+")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:[.,' ]\d{3})+(?:[.,]\d+)?")
-# What pandas reads from a file as missing, but for words that may be levels (None, NULL, null).
+# The words that pandas reads from a file as missing, without those that may be levels (None, NULL,
+# null).
 _MISSING_WORDS = frozenset(
     {"", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "1.#ind", "1.#qnan", "-nan", "nan"}
     | {"<na>", "n/a"}
@@ -37,7 +38,7 @@ _MAX_SHOWN = 8
 
 
 def tidied(table: pd.DataFrame) -> pd.DataFrame:
-    """Return covariates without what has no meaning."""
+    """Return covariates with missing values marked as such, and without unused categories."""
     import pandas as pd
 
     columns: list[pd.Series[Any]] = [_tidied(table.iloc[:, j]) for j in range(table.shape[1])]
@@ -55,7 +56,7 @@ def _tidied(column: pd.Series[Any]) -> pd.Series[Any]:
         return used
     if is_text(column):
         return column.astype(np.object_).mask(absent)
-    # What pandas' and Arrow's own types are in numpy.
+    # The numpy types of pandas' and Arrow's own types.
     dtype: Any = getattr(column.dtype, "numpy_dtype", column.dtype)
     if pd.api.types.is_object_dtype(dtype):
         return _numbers_of_objects(column, absent)
@@ -75,7 +76,7 @@ def _is_bool(column: pd.Series[Any]) -> bool:
 
 
 def _numbers_of_objects(column: pd.Series[Any], absent: NDArray[np.bool_]) -> pd.Series[Any]:
-    """Return objects as numbers, if they are; what else they are is for `check_covariates`."""
+    """Return a column of objects as numbers, if all are; else `check_covariates` decides."""
     import pandas as pd
 
     present = column[~absent]
@@ -93,7 +94,7 @@ def _is_number(value: object) -> bool:
 
 
 def is_text(column: pd.Series[Any]) -> bool:
-    """Tell whether a column is a category unless it is declared otherwise: text, or pandas' own."""
+    """Return whether a column is a category by its type: text, or pandas' own categories."""
     import pandas as pd
 
     dtype = column.dtype
@@ -101,17 +102,17 @@ def is_text(column: pd.Series[Any]) -> bool:
         return True
     if pd.api.types.is_object_dtype(dtype):
         return any(isinstance(v, str) for v in column)
-    return bool(pd.api.types.is_string_dtype(dtype))  # of whatever backend
+    return bool(pd.api.types.is_string_dtype(dtype))  # of any backend
 
 
 def is_missing(column: pd.Series[Any]) -> NDArray[np.bool_]:
-    """Tell where a column has no value, blanks alone, or ``n/a`` and the like."""
+    """Return where a column has no value, only blanks, or a word such as ``n/a``."""
     import pandas as pd
 
     absent: NDArray[np.bool_] = column.isna().to_numpy(dtype=bool)
     if is_text(column):
         absent = absent | np.array([isinstance(v, str) and _says_missing(v) for v in column], bool)
-    elif pd.api.types.is_float_dtype(column.dtype):  # for some types NaN is no missing value
+    elif pd.api.types.is_float_dtype(column.dtype):  # in some types NaN is not a missing value
         absent = absent | np.isnan(column.to_numpy(dtype=np.float64, na_value=np.nan))
     return absent
 
@@ -122,7 +123,7 @@ def _says_missing(entry: str) -> bool:
 
 
 def missing_values(table: pd.DataFrame, names: Iterable[str]) -> dict[str, list[str]]:
-    """Return which subjects have no value, by column."""
+    """Return, for each column, the subjects without a value."""
     found = {name: [str(x) for x in table.index[is_missing(table[name])]] for name in names}
     return {name: labels for name, labels in found.items() if labels}
 
@@ -142,7 +143,7 @@ def level_counts(column: pd.Series[Any]) -> dict[str, int]:
 def check_covariates(
     table: pd.DataFrame, where: str, *, declared: Collection[str] = (), to_declare: str
 ) -> None:
-    """Refuse columns of text that are meant as numbers, and levels that are one."""
+    """Refuse columns of text that were meant as numbers, and levels that are meant as one."""
     import pandas as pd
 
     for name in map(str, table.columns):
@@ -160,7 +161,7 @@ def check_covariates(
 
 
 def _refuse_other_types(column: pd.Series[Any], name: str, where: str) -> None:
-    """Refuse dates, complex numbers, lists and all that is neither a number nor a level."""
+    """Refuse dates, complex numbers, lists and everything else but numbers and levels."""
     import pandas as pd
 
     types = pd.api.types
@@ -265,13 +266,13 @@ def _refuse_twin_levels(entries: Sequence[str], labels: Sequence[str], called: s
 
 
 def _level_key(entry: str) -> Hashable:
-    """Return what stays of a level without case, blanks, invisible characters and composition."""
+    """Return a level without its case, blanks, invisible characters and composed accents."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", entry).casefold())
     text = "".join(c for c in text if not (c.isspace() or unicodedata.category(c) == "Cf"))
     if _NUMBER.fullmatch(text):
         try:
             return Decimal(text)
-        except InvalidOperation:  # an exponent beyond any number
+        except InvalidOperation:  # the exponent is beyond any number
             pass
     return text
 

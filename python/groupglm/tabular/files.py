@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tables in files: the one reader of designs, participants and maps.
+"""Tables in files: the only reader of designs, participants and maps.
 
-A .tsv has tabs, a .csv commas. What would shift, rename or drop a value in silence is refused: rows
-of another length than the header, names that are there twice, another separator or encoding.
+A .tsv has tabs, a .csv commas. A table is refused if reading it would silently shift, rename or
+drop a value: rows of another length than the header, repeated names, another separator or encoding.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["SEPARATORS", "read_table"]
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
-_MAX_FIELD = 1_000_000  # characters; far above any value
+_MAX_FIELD = 1_000_000  # characters, far above those of any value
 
 
 def read_table(path: Path, called: str, *, as_text: Iterable[str] = ()) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def read_table(path: Path, called: str, *, as_text: Iterable[str] = ()) -> pd.Da
             verb="",
         )
     header = rows[0]
-    # What pandas infers from the text of a column is what everybody else gets, too.
+    # Values get the types that pandas infers from the text of a column, as everywhere else.
     plain = io.StringIO()
     csv.writer(plain, lineterminator="\n").writerows(rows)
     plain.seek(0)
@@ -89,7 +89,7 @@ def _text(path: Path, called: str) -> str:
 
 
 def _rows(path: Path, text: str, separator: str, called: str) -> list[list[str]]:
-    """Return header and rows, all of one length; those that are empty are left out."""
+    """Return the header and the rows, all of one length; empty rows are left out."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     limit = csv.field_size_limit(_MAX_FIELD)
     rows: list[list[str]] = []
@@ -120,13 +120,13 @@ def _rows(path: Path, text: str, separator: str, called: str) -> list[list[str]]
 
 
 def _without_word(value: str) -> str:
-    """Return nothing for n/a, which is text to pandas between blanks and in other letters."""
+    """Return "" for n/a in any case and between blanks, which pandas would take for text."""
     return "" if value.strip().casefold() == "n/a" else value
 
 
 def _check_header(header: Sequence[str], called: str) -> None:
     repeated = sorted(name for name, n in Counter(header).items() if n > 1 and name)
-    if repeated:  # which of them is meant cannot be known
+    if repeated:  # which of them is meant is unknown
         raise ArgumentError(
             "path",
             f"{called} has the column {', '.join(map(repr, repeated[:8]))} more than once",
@@ -151,7 +151,7 @@ def _another_length(row: Sequence[str], header: Sequence[str], line: int, called
 def _refuse_other_separator(
     rows: Sequence[Sequence[str]], path: Path, separator: str, called: str
 ) -> None:
-    """Refuse a file whose first two lines agree on another separator than its suffix says."""
+    """Refuse a file whose first two lines show another separator than its suffix."""
     if len(rows[0]) > 1:
         return
     header, first = rows[0][0], separator.join(rows[1])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Labels of subjects: which rows have them, and how those of rows and of maps are matched.
+"""Labels of subjects: which rows have them, and how rows and maps are matched by them.
 
-Every door goes through `match_rows`: labels match entirely, or an error names both sides and the
-labels that are near each other.
+Every door uses `match_rows`: either all labels match, or an error names both sides and the labels
+that are similar.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ __all__ = [
 ]
 
 LABEL = "subject_label"
-"""The column, or the index, that says whose a row is."""
+"""The column, or the index, that holds the subject of each row."""
 
 LABEL_COLUMNS = (LABEL, "participant_id")
-"""What it may be called; the second is BIDS' name."""
+"""Names of that column; the second is BIDS' name."""
 
 SUBJECT_PATTERN = r"sub-([0-9A-Za-z]+)"
 _MAX_NEAR = 8
-_MAX_COMPARED = 200  # labels that are looked through for a misspelt one, which takes their square
+_MAX_COMPARED = 200  # labels searched for a misspelt one, which takes their square in time
 
 
 def plain_label(label: str) -> str:
     """Return a subject's label without ``sub-``."""
-    # Tables and file systems differ in how they compose accents.
+    # Tables and file systems compose accents in different ways.
     return unicodedata.normalize("NFC", label.strip()).removeprefix("sub-")
 
 
 def label_in_path(path: PurePath, search: re.Pattern[str] | None = None) -> str | None:
-    """Find the subject's label in the name of a file, or else in its folders, the nearest first.
+    """Find the subject's label in the name of a file, or else in its nearest folder that has one.
 
-    A pattern with a slash is searched in the whole path, where its last match counts.
+    A pattern with a slash is searched in the whole path; its last match counts.
     """
     search = re.compile(SUBJECT_PATTERN) if search is None else search
     if "/" in search.pattern:
@@ -180,7 +180,7 @@ def match_rows(
 
 
 def align_arrays(arguments: Mapping[str, Any], first: str) -> dict[str, Any]:
-    """Bring arrays with one row an image into one order, where they have labels."""
+    """Put arrays with one row an image in the same order, if they have labels."""
     given = [first, *(name for name in arguments if name != first)]
     labels = _labels_of_arrays({name: arguments[name] for name in given})
     aligned = dict(arguments)
@@ -218,7 +218,7 @@ def subjects_of_arrays(arguments: Mapping[str, Any]) -> list[str] | None:
 
 
 def _labels_of_arrays(arguments: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the labels of the arrays that have some; numbers are, if they are another's labels."""
+    """Return the labels of the arrays; numbers count as labels only if they label another array."""
     import pandas as pd
 
     labels: dict[str, list[str]] = {}
@@ -241,7 +241,7 @@ def _labels_of_arrays(arguments: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _refuse_shuffled(numbers: Mapping[str, list[Any]]) -> None:
-    """Refuse indexes of the same numbers in another order: rows were shuffled or sorted apart."""
+    """Refuse indexes that hold the same numbers in different orders: some rows were moved."""
     for (one, some), (other, others) in itertools.combinations(numbers.items(), 2):
         if some != others and Counter(some) == Counter(others):
             raise ArgumentError(
@@ -254,7 +254,7 @@ def _refuse_shuffled(numbers: Mapping[str, list[Any]]) -> None:
 
 
 def refuse_twin_labels(labels: Iterable[str], argument: str) -> None:
-    """Refuse labels of one subject, written in two ways: they would count as two subjects."""
+    """Refuse two spellings of one subject's label: they would count as two subjects."""
     by_key: dict[str, str] = {}
     for label in labels:
         key = plain_label("".join(unicodedata.normalize("NFKC", label).split()))
@@ -294,15 +294,15 @@ def near_labels(some: Iterable[str], others: Iterable[str]) -> list[tuple[str, s
 
 
 def label_key(label: str) -> str:
-    """Return what stays of a label without ``sub-``, leading zeros, case and blanks."""
+    """Return a label without ``sub-``, leading zeros, case and blanks."""
     text = "".join(unicodedata.normalize("NFKC", label).casefold().split())
     text = re.sub(r"^sub[-_]?(?=.)", "", text)
     text = re.sub(r"(?<!\d)0+(?=\d)", "", text)
-    return re.sub(r"(?<=\d)\.0+$", "", text)  # 1.0, which a table with gaps makes of 01
+    return re.sub(r"(?<=\d)\.0+$", "", text)  # 1.0: a table with gaps turns 01 into it
 
 
 def near_words(near: Sequence[tuple[str, str]]) -> str:
-    """Say of labels that are nearly the same what to do; nothing if there are none."""
+    """Return what to do about labels that are nearly the same; empty if there are none."""
     if not near:
         return ""
     pairs = listed([f"{a!r} is near {b!r}" for a, b in near], _MAX_NEAR)

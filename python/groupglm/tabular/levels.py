@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The levels of the factors that a design matrix was made from, kept with the matrix.
+"""The levels of a design matrix's factors, stored with the matrix.
 
-The columns of a factor name every level but the reference; a picture of the groups names that too.
+The columns of a factor name all its levels except the reference; a picture of the groups names the
+reference too.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["factor_levels", "levels_of", "with_levels"]
 
 _KEY = "groupglm_levels"
-_MAX_LEVELS = 50  # of a factor; a column with more different values is none
-_MAX_NUMBERS = 12  # as levels; a column with more different numbers is a covariate
+_MAX_LEVELS = 50  # most levels of a factor
+_MAX_NUMBERS = 12  # most numbers as levels; a column with more is a covariate
 
 
 def factor_levels(table: pd.DataFrame, columns: Iterable[object]) -> dict[str, list[str]]:
@@ -45,7 +46,7 @@ def factor_levels(table: pd.DataFrame, columns: Iterable[object]) -> dict[str, l
 
 
 def with_levels(design: pd.DataFrame, levels: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Keep the levels of its factors with a design matrix; pandas hands them on to copies."""
+    """Store the levels of its factors with a design matrix; pandas passes them to copies."""
     design.attrs[_KEY] = {name: list(own) for name, own in levels.items()}
     return design
 

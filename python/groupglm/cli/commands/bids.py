@@ -105,7 +105,7 @@ def bids(**given: Any) -> None:
     journal = Journal(as_json=given["as_json"])
     start = time.perf_counter()
     root = given["out"]
-    check_output(root, given["derivatives"])  # before a log is written into what is not ours
+    check_output(root, given["derivatives"])  # before a log is written into a foreign folder
     with journal.listening(None if given["dry_run"] else root / "log.txt"):
         from groupglm.cli.steps.bids_studies import bids_studies
 
@@ -124,7 +124,7 @@ def bids(**given: Any) -> None:
 
 
 def _options(given: dict[str, Any]) -> BidsOptions:
-    """Read the options that are not yet what is meant."""
+    """Convert the options that are still text."""
     from groupglm.bids import read_stats_model
     from groupglm.bids.derivative import node_folder
     from groupglm.cli.steps.bids_studies import BidsOptions
@@ -168,7 +168,7 @@ def _options(given: dict[str, Any]) -> BidsOptions:
 
 
 def _wanted(given: dict[str, Any]) -> dict[str, list[str]]:
-    """Take the entities of the maps out of the options."""
+    """Return the wanted entities of the maps from the options."""
     from groupglm.bids.collecting import KEYS
 
     wanted = {}

@@ -40,7 +40,7 @@ _TEXTS = ("Cluster ID", "Part", "Unit")
 
 
 def described(table: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Return what the columns of a table of clusters mean, as a sidecar in BIDS says it."""
+    """Return the meanings of a table's columns, in the form of a BIDS sidecar."""
     return {name: _COLUMNS.get(name) or _size(name) for name in table.columns}
 
 
@@ -116,7 +116,7 @@ def clusters(
             from groupglm.inference.cluster_table import tabulate_clusters
             from groupglm.inference.map_scale import has_one_tail
 
-            if made is None:  # else it was checked as the table's source
+            if made is None:  # if there was one, it was checked as the source
                 check_described(stat_map)
             both = two_sided or (two_sided is None and not has_one_tail(stat_map, described=True))
 
@@ -158,7 +158,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _numbers(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows for a program: numbers as they were written; subpeaks have no size."""
+    """Return the rows for a program, with numbers as in the table; subpeaks have no size."""
     return [
         {name: _value(name, text) for name, text in zip(table.columns, row, strict=True)}
         for row in table.itertuples(index=False, name=None)
@@ -171,7 +171,7 @@ def _value(name: str, text: str) -> str | float | None:
     if name.startswith("Cluster Size") and text.isdecimal():
         return int(text)
     number = float(text)
-    return None if math.isnan(number) else number  # no position in mm
+    return None if math.isnan(number) else number  # without a position in mm
 
 
 def _write(table: pd.DataFrame, made: Made) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""``groupglm demo``: a simulated group study, fitted, beside the truth it was made from."""
+"""``groupglm demo``: a simulated group study, its fit, and the truth beside the results."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def demo(
 
 
 def _found(output: Path, options: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what was found in the same study, if it is there, whole and of this version."""
+    """Return the results of the same study, if they exist, are whole and of this version."""
     from groupglm.cli.results.provenance import software_versions
 
     facts = read_json(output / _RECORD) or {}
@@ -134,9 +134,9 @@ def _found(output: Path, options: dict[str, Any]) -> dict[str, Any] | None:
 def _simulate(
     output: Path, options: dict[str, Any], n_jobs: int, journal: Journal
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Make the study, fit it, write all, and return what was found and how long it took."""
+    """Simulate and fit the study, write all files; return the results and each step's seconds."""
     seconds: dict[str, float] = {}
-    with _timed(seconds, "import"):  # the libraries load once, and not on the study's account
+    with _timed(seconds, "import"):  # libraries load once; the study's time is without
         from groupglm.datasets import simulate_group_study
         from groupglm.estimator.group_model import GroupModel, fit_images
     with draft_folder(output) as drafts:
@@ -197,7 +197,7 @@ def _refuse_occupied(output: Path) -> None:
 
 
 def _check_places(output: Path, drafts: Path, study: GroupStudy) -> None:
-    """Refuse to replace what no demo wrote; remove what an earlier one wrote besides."""
+    """Refuse to replace other programs' files; remove those of an earlier demo only."""
     names = [path.relative_to(drafts).as_posix() for path in _files(drafts)]
     names += [_map_name(study, name, suffix) for name in study.effects for suffix in _MAPS]
     record = output / _RECORD
@@ -205,7 +205,7 @@ def _check_places(output: Path, drafts: Path, study: GroupStudy) -> None:
     check_ours([Member(output / name, record) for name in names], f"--output '{output}'")
     files = (read_json(record) or {}).get("Files")
     for name, content in files.items() if isinstance(files, dict) else ():
-        path = output / name  # of an earlier demo, with more subjects
+        path = output / name  # an earlier demo may have had more subjects
         inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(output))
         if name not in names and inside and has_content(path, content):
             path.unlink()
@@ -214,7 +214,7 @@ def _check_places(output: Path, drafts: Path, study: GroupStudy) -> None:
 def _publish(
     output: Path, drafts: Path, facts: Mapping[str, Any], contents: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Give all drafts their names, and return their contents with those of others before."""
+    """Give all drafts their names; return their contents, with those of earlier files."""
     moved = {output / path.relative_to(drafts): path for path in _files(drafts)}
     found = {
         path.relative_to(output).as_posix(): content_facts(draft) for path, draft in moved.items()
@@ -266,7 +266,7 @@ def _write_maps(folder: Path, study: GroupStudy, maps: Mapping[str, Mapping[str,
 
 
 def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
-    """Return what the record of the study says; with the results, that it is complete."""
+    """Return the facts of the study's record; the results in it say that it is complete."""
     from groupglm.cli.results.provenance import design_hash, software_versions
 
     return {
@@ -280,7 +280,7 @@ def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
 def _results(
     study: GroupStudy, maps: Mapping[str, Mapping[str, Image]], model: GroupModel
 ) -> dict[str, Any]:
-    """Return what was found, for a program and for the sidecar."""
+    """Return the results, for a program and for the sidecar."""
     import numpy as np
 
     from groupglm.inference.peaks import extremes
@@ -293,7 +293,7 @@ def _results(
         z = np.empty(space.n_values)
         space.read_stored(source, z)
         found, _ = extremes(space, z)
-        if found is None:  # the effects are positive
+        if found is None:  # the simulated effects are positive
             raise AssertionError
         truth = study.effects[name].peak
         contrasts.append(

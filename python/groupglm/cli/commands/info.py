@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""``groupglm info``: what this installation is built of, and what it runs on."""
+"""``groupglm info``: the parts of this installation, and the machine."""
 
 from __future__ import annotations
 

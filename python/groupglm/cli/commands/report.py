@@ -95,7 +95,8 @@ def report(
 
         file = find_model(model)
         folder = ModelFolder.of(file) if model.is_dir() else ModelFolder()
-        # What the folder's corrections were made with goes with them, and not with others.
+        # The folder's cluster threshold and tails belong to its own corrections, not to corrections
+        # that the user gives.
         alike = ModelFolder() if corrections else folder
         extent = alike.extent(cluster_threshold if _is_given("cluster_threshold") else None)
         rules = list(corrections) or folder.corrections or [Correction("fpr", 0.001)]
@@ -131,7 +132,7 @@ def report(
 
 
 def _is_given(option: str) -> bool:
-    """Tell whether the user gave an option, as against its default."""
+    """Return whether the user gave an option, rather than leaving its default."""
     source = click.get_current_context().get_parameter_source(option)
     return source is not click.core.ParameterSource.DEFAULT
 
@@ -143,7 +144,7 @@ def _write(
     page: dict[str, Any],
     folder: ModelFolder,
 ) -> dict[str, Any]:
-    """Write the page and its sidecar; return what that says of the contrasts."""
+    """Write the page and its sidecar; return the sidecar's facts about the contrasts."""
     from groupglm.cli.steps.study_design import read_contrasts
     from groupglm.estimator.group_model import GroupModel
 

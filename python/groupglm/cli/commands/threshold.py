@@ -87,7 +87,7 @@ def threshold(
             from groupglm.inference.thresholds import threshold_map
             from groupglm.spaces.registry import kind_of
 
-            # Its sidecar has been checked when the place of the result was claimed.
+            # The sidecar was checked when the place of the result was claimed.
             both = two_sided or (two_sided is None and not has_one_tail(z_map, described=True))
             image, limit = threshold_map(
                 z_map,

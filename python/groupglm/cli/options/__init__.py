@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The options of the commands, and how their texts are read."""
+"""The options of the commands, and the parsing of their texts."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Options that several commands share, and how their texts are read."""
+"""Options that several commands share, and the parsing of their texts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def target_grid(target: Any) -> tuple[Any, Any]:
 def check_jobs_option(
     _ctx: click.Context | None, _param: click.Parameter | None, value: int
 ) -> int:
-    """Refuse no threads before anything long begins."""
+    """Refuse a number of threads below one, before the long work."""
     if value == 0:
         raise click.BadParameter("0; give the number of threads, or -1 for all of them.")
     return value
@@ -86,12 +86,12 @@ class NamedContrast:
     text: str
 
     def split(self, columns: list[str]) -> tuple[str, list[str]]:
-        """Return the name and the rows; a column's own name may hold an equals sign."""
+        """Return the name and the rows; an equals sign may also be part of a column's name."""
         if self.text in columns:
             return self.text, [self.text]
         at = _outside(self.text, "=")
         if at is not None and self.text[at + 1 :].strip() == "0":
-            return NamedContrast(self.text[:at].strip()).split(columns)  # a hypothesis, not a name
+            return NamedContrast(self.text[:at].strip()).split(columns)  # an equation, not a name
         name = self.text if at is None else self.text[:at]
         rest = self.text if at is None else self.text[at + 1 :]
         rows = []
@@ -103,7 +103,7 @@ class NamedContrast:
 
 
 def _outside(text: str, mark: str) -> int | None:
-    """Find the first mark that is in no bracket and no backticks."""
+    """Return the position of the first mark outside of brackets and backticks."""
     depth, quoted = 0, False
     for place, letter in enumerate(text):
         if letter == "`":
@@ -120,7 +120,7 @@ def _outside(text: str, mark: str) -> int | None:
 
 
 class _Text(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """An option's text, which `convert` reads; newer releases of click make the type generic."""
+    """The text of an option, which `convert` parses; newer click makes the type generic."""
 
 
 class _Contrast(_Text):
@@ -175,25 +175,25 @@ class _Affine(_Numbers):
 
 @dataclass(frozen=True)
 class Correction:
-    """How a map is thresholded: ``fdr:0.05``."""
+    """The way in which a map is thresholded: ``fdr:0.05``."""
 
     control: Any
     alpha: float
 
     def __str__(self) -> str:
-        return f"{self.control}:{self.alpha!r}"  # the shortest text of this number and no other
+        return f"{self.control}:{self.alpha!r}"  # the shortest text of exactly this number
 
     @property
     def label(self) -> str:
-        """How file names say it, in letters and digits only: ``fdr0p05``."""
+        """The correction in file names, in letters and digits only: ``fdr0p05``."""
         return f"{self.control}{self.alpha!r}".replace(".", "p").replace("-", "m")
 
     def caution(self, places: str) -> str:
-        """Return what a line says after the threshold, where many places pass it by chance."""
+        """Return the end of a line about the threshold, if many places pass it by chance."""
         return f" (not corrected for the number of {places})" if self.control == "fpr" else ""
 
     def facts(self, *, two_sided: bool) -> dict[str, Any]:
-        """Return what sidecars say of it."""
+        """Return the facts of the correction for sidecars."""
         return {"HeightControl": self.control, "Alpha": self.alpha, "TwoSided": two_sided}
 
 
@@ -232,7 +232,7 @@ FWHM = _Numbers()
 AFFINE = _Affine()
 CORRECTION = _Correction()
 
-# Each means the same in all commands that have it.
+# Each option has the same meaning in all commands that have it.
 correct = click.option(
     "--correct",
     "corrections",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The maps that the arguments of a command mean: paths, globs, or a table."""
+"""The maps that a command's arguments name: paths, globs, or a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from groupglm.spaces.files import saved_endings
 __all__ = ["collect_maps"]
 
 _TABLES = (".tsv", ".csv")
-_SHOWN = 3  # names of results that are left out
+_SHOWN = 3  # results left out that a message names
 
 
 def collect_maps(
@@ -82,7 +82,7 @@ def collect_maps(
 
 
 def _without_results(paths: list[Path], output: Path, warn: Callable[[str], object]) -> list[Path]:
-    """Leave out the results of a study in the folder that this run writes to, and say so."""
+    """Leave out, with a message, results of a study in the folder that this run writes to."""
     from groupglm.cli.results.study_results import is_of_study
     from groupglm.runtime.sidecars import read_json
     from groupglm.spaces.files import sidecar
@@ -134,18 +134,18 @@ def _expand(pattern: str) -> list[str]:
     if "**" in parts:
         for start in glob.glob(os.path.join(*parts[: parts.index("**")], "")):  # noqa: PTH118, PTH207
             _refuse_rings(start)
-    # Path.glob takes no absolute pattern.
+    # Path.glob accepts no absolute pattern.
     return glob.glob(pattern, recursive=True)  # noqa: PTH207
 
 
 def _refuse_rings(start: str) -> None:
-    """Refuse folders that links lead round in, for ever: ``**`` follows links."""
+    """Refuse folders with links that lead round in circles: ``**`` follows links without end."""
     pending: list[tuple[str, tuple[str, ...]]] = [(start, (os.path.realpath(start),))]
     while pending:
         folder, above = pending.pop()
         try:
             entries = list(os.scandir(folder))
-        except OSError:  # that cannot be read: nothing in it matches
+        except OSError:  # a folder that cannot be read has no match
             continue
         for entry in entries:
             if entry.name.startswith(".") or not _is_folder(entry):
@@ -162,7 +162,7 @@ def _refuse_rings(start: str) -> None:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself
+    except OSError:  # the link points to itself
         return False
 
 
@@ -181,7 +181,7 @@ def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
         raise ValueError(f"the table of maps '{path}': " + text_of(error)) from error
     found: dict[str, Path] = {}
     for label, name in zip(chosen["subject_label"], chosen["effects_map_path"], strict=True):
-        file = path.parent / str(name)  # an absolute path stays what it is
+        file = path.parent / str(name)  # an absolute path stays unchanged
         subject = plain_label(str(label))
         check_file(file, f"the table of maps '{path}': the file '{name}' of subject {subject}")
         if not isinstance(name, str) or not file.is_file():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Paths among the options: ``~`` is expanded here, once; no shell does so in ``--output=~/r``."""
+"""Paths in options: `` `` is expanded here, once; no shell expands it in ``--output= /r``."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ def expand(text: str) -> Path:
     True
     """
     path = Path(os.path.expanduser(text))  # noqa: PTH111 (a Path would drop the ./ of ./~)
-    # What writes a file expands a ~ too, for the users of Python: there must be none left.
+    # Functions that write files expand   for users of Python; so no   may be left at the beginning.
     return Path.cwd() / path if str(path).startswith("~") else path
 
 
 class _ExpandedPath(click.Path):
-    """A path that is not empty; of an empty one, Python would make the working directory.
+    """A path that is not empty; Python would take an empty one for the working directory.
 
-    A file to be read must be one: what is none, or a pointer of git-annex, is named for what it is.
+    A file to read must be a file with content. The message says what it is instead, such as a
+    pointer of git-annex.
     """
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
@@ -49,7 +50,7 @@ class _ExpandedPath(click.Path):
         return super().convert(path, param, ctx)
 
     def _why_not(self, path: Path) -> str | None:
-        """Say why a path cannot be read or written; click says it for the cases that it knows."""
+        """Return why a path cannot be read or written; None if click itself says it."""
         if not self.exists:
             broken = None if self.dir_okay else why_broken_link(path)
             return broken and f"{os.fspath(path)!r} {broken.partition(';')[0]}; give another name"

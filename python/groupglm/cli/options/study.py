@@ -125,7 +125,7 @@ _FIT = (
 
 
 def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
-    """Return a decorator that gives a command options, which come in this order in its help."""
+    """Return a decorator that adds options to a command, in the order of its help."""
 
     def give(command: Command) -> Command:
         for option in reversed(options):
@@ -141,7 +141,7 @@ fit_options = _giving(_FIT)
 
 
 def check_zero_option(zero_is_missing: bool, missing: str) -> None:
-    """Refuse zeros that are missing values, which are zeros, before anything long begins."""
+    """Refuse, before the long work, zeros that are missing and missing values that are zero."""
     if zero_is_missing and missing == "zero":
         raise click.UsageError(
             "--zero-is-missing takes zeros for missing values, and --missing zero takes missing "
@@ -151,7 +151,7 @@ def check_zero_option(zero_is_missing: bool, missing: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class RunOptions:
-    """How and where, for every command that reads the maps of subjects."""
+    """Options for how and where to run, of every command that reads the maps of subjects."""
 
     output: Path
     formula: str
@@ -170,13 +170,13 @@ class RunOptions:
 
     @property
     def log(self) -> Path | None:
-        """Where the log goes; a dry run leaves none."""
+        """The file of the log; None in a dry run."""
         return None if self.dry_run else self.output / "log.txt"
 
 
 @dataclass(frozen=True, eq=False)
 class StudyOptions(RunOptions):
-    """What a study is made from, as the arguments of "fit" and "permute" say."""
+    """The parts of a study, as given by the arguments of "fit" and "permute"."""
 
     maps: tuple[str, ...]
     participants: Path | None
@@ -190,7 +190,7 @@ class StudyOptions(RunOptions):
         return [*super().read, *filter(None, [self.participants])]
 
     def study(self, journal: Journal) -> Study:
-        """Bring it together, and show the design before any image is read."""
+        """Make the study, and show its design before any image is read."""
         from groupglm.cli.options.maps import collect_maps
         from groupglm.cli.steps.study_design import prepare_study
 
@@ -215,7 +215,7 @@ class StudyOptions(RunOptions):
 
 @dataclass(frozen=True, eq=False)
 class FitOptions:
-    """How a study is fitted, and what is written besides the maps of its contrasts."""
+    """Options for the fit of a study, and for the files besides its contrasts' maps."""
 
     target_affine: Any
     missing: Any
@@ -233,7 +233,7 @@ class FitOptions:
 
     @classmethod
     def taken_from(cls, given: dict[str, Any]) -> FitOptions:
-        """Take them out of all that a command was given; refuse what cannot be together."""
+        """Take these options out of a command's arguments; refuse those that conflict."""
         own = {name: given.pop(name) for name in cls.__dataclass_fields__}
         thresholds = bool(own["corrections"]) or own["report"]
         permutes = own["permute"] is not None

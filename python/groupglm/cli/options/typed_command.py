@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command that was typed, kept for the page that it makes."""
+"""The command that the user typed, kept for the page that it makes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY = "groupglm.cli.options.typed_command"
 
 
 def keep_command(ctx: click.Context, arguments: Sequence[str]) -> None:
-    """Keep the words that follow the program's name."""
+    """Keep the words after the program's name."""
     ctx.meta[_KEY] = shlex.join(["groupglm", *arguments])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a command does before it reads anything: `claimed`, `claimed_study`."""
+"""The first step of a command, before it reads anything: `claimed`, `claimed_study`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def claimed(
     option: str,
     named: Path | None = None,
 ) -> Iterator[None]:
-    """Hold a folder's lock, without drafts of killed runs, once nothing there can be lost."""
+    """Hold a folder's lock; first remove drafts of killed runs, and refuse to lose any file."""
     where = f"{option} '{named or folder}'"
     for target in targets:
         for path in (target.path, target.record):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A file that a command makes of another: its sidecar tells whether it is there already."""
+"""A file that a command makes from another file: its sidecar tells whether it exists already."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Made:
 
     @property
     def target(self) -> Target:
-        """The file and its sidecar; that of a table or page does not take the place of a map's."""
+        """The file and its sidecar; a table's or page's has another name than a map's."""
         if self._is_map:
             return Target.of(self.output)
         return Target(self.output, self.output.with_name(f"{self.output.name}.json"))
@@ -63,12 +63,12 @@ class Made:
 
     @cached_property
     def _input(self) -> dict[str, str]:
-        """Name and hash of the source, which is read for them once."""
+        """Name and hash of the source, which is read for them only once."""
         return fingerprint(self.source)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What identifies this file, and what is known about its source."""
+        """The facts that identify this file, and those of its source."""
         known = read_json(sidecar(self.source)) or {}
         return {
             **{key: known[key] for key in _CARRIED if key in known},
@@ -79,7 +79,7 @@ class Made:
 
     @contextmanager
     def claimed(self, *, suffixes: tuple[str, ...], read: Collection[Path] = ()) -> Iterator[None]:
-        """Hold the file's place, before anything long begins."""
+        """Hold the place of the file, before the long work."""
         if not self.output.name.lower().endswith(suffixes):
             raise ValueError(f"--output '{self.output}' must end in {' or '.join(suffixes)}")
         with claimed(
@@ -94,7 +94,7 @@ class Made:
             yield
 
     def found(self, *, overwrite: bool) -> dict[str, Any] | None:
-        """Tell whether the file is there already."""
+        """Return the facts of the file if it exists already, from the same input and options."""
         if not self.output.exists():
             return None
         found = self.target.found()
@@ -114,11 +114,11 @@ class Made:
         return found
 
     def writing(self, facts: Mapping[str, Any]) -> AbstractContextManager[Path]:
-        """Let it be written as a draft, and publish it with its sidecar."""
+        """Write the file as a draft, then publish it with its sidecar."""
         return publishing(self.target, {**facts, **self.facts})
 
     def skipped(self) -> str:
-        """Say that there is nothing to do."""
+        """Return a line that says that there is nothing to do."""
         return (
             f"{self.output}: skipped, it is there already, made of the same with the same options "
             "(--overwrite redoes it)"

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One run at a time writes the same results: `held`.
+"""Only one run at a time writes the same results: `held`.
 
 The lock is a lock of the operating system (``flock``) on a file beside the results. This lock file
 says who holds the lock. The system frees the lock when the process ends, also if it is killed.
 
 Some file systems have no such locks, or have them within one computer only. There, the content of
 the lock file decides. If it names a process of this computer, the lock is held while this process
-runs. If it names another computer, the lock is held while the file changes: the holder touches it
-all the time.
+runs. If it names another computer, the lock is held while the file's time changes: the holder
+touches it regularly.
 
-The lock file lists the files that the holder may write. Two commands with different locks therefore
-do not write the same file, such as the page of a study.
+The lock file lists the files that the holder may write. So two commands with different locks do not
+write the same file, such as the page of a study.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def held(folder: Path, name: str, where: str, *, files: Collection[str] = ()) ->
     try:
         with naming(folder):
             _write_holder(handle, files)
-        _refuse_shared(path, files, where)  # of two that begin at once, one sees the other
+        _refuse_shared(path, files, where)  # of two that start at once, one sees the other
         toucher.start()
         yield
     finally:
@@ -59,7 +59,7 @@ def held(folder: Path, name: str, where: str, *, files: Collection[str] = ()) ->
 
 
 def _take(path: Path, where: str) -> int:
-    """Return the locked file; refuse if somebody else holds it."""
+    """Return the locked file; refuse if another run holds it."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     while True:
         handle, is_new = _open(path, flags)
@@ -70,7 +70,7 @@ def _take(path: Path, where: str) -> int:
             raise _refusal(holder, path, where)
         try:
             mine, there = os.fstat(handle), path.stat()
-        except FileNotFoundError:  # the one who held it has just removed it
+        except FileNotFoundError:  # its holder has just removed it
             os.close(handle)
             continue
         if (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino):
@@ -79,7 +79,7 @@ def _take(path: Path, where: str) -> int:
 
 
 def _refuse_shared(own: Path, files: Collection[str], where: str) -> None:
-    """Refuse if somebody holds another lock of the folder and may write one of these files."""
+    """Refuse if another lock of the folder is held by a run that may write one of these files."""
     for path in own.parent.glob(f"{LOCK_PREFIX}*.lock"):
         holder = read_json(path) if path != own else None
         theirs = holder.get("Files") if holder is not None else None
@@ -87,7 +87,7 @@ def _refuse_shared(own: Path, files: Collection[str], where: str) -> None:
             continue
         try:
             handle = os.open(path, os.O_RDWR)
-        except FileNotFoundError:  # it has just been given back
+        except FileNotFoundError:  # it has just been released
             continue
         try:
             taken = _lock(handle)
@@ -98,7 +98,7 @@ def _refuse_shared(own: Path, files: Collection[str], where: str) -> None:
 
 
 def _open(path: Path, flags: int) -> tuple[int, bool]:
-    """Open the file, and tell whether it was not there before."""
+    """Open the file; return whether this call made it."""
     try:
         return os.open(path, flags | os.O_EXCL, 0o666), True
     except FileExistsError:
@@ -106,11 +106,11 @@ def _open(path: Path, flags: int) -> tuple[int, bool]:
 
 
 def _lock(handle: int) -> bool | None:
-    """Lock a file: whether that was possible; None if the file system has no locks."""
+    """Lock a file; return whether that worked, or None if the file system has no locks."""
     if sys.platform == "win32":
         import msvcrt
 
-        os.lseek(handle, 1 << 30, os.SEEK_SET)  # beyond what others read
+        os.lseek(handle, 1 << 30, os.SEEK_SET)  # beyond the bytes that other runs read
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -128,11 +128,11 @@ def _lock(handle: int) -> bool | None:
 
 
 def _is_held(holder: Mapping[str, Any] | None, path: Path, *, locked: bool, is_new: bool) -> bool:
-    """Tell from the content of a lock file whether its lock is held, without the system's lock."""
+    """Return whether the content of a lock file says that its lock is held."""
     if is_new:
         return False
     if holder is None or not isinstance(holder.get("Process"), int):
-        return not locked and _was_touched(path)  # whoever made it is about to say so
+        return not locked and _was_touched(path)  # its maker has not yet written its name
     if holder.get("Host") == this_host():
         return not locked and is_running(holder["Process"])
     return _was_touched(path)
@@ -146,15 +146,15 @@ def _was_touched(path: Path) -> bool:
 
 
 def _give_back(path: Path, handle: int) -> None:
-    """Remove the file while it is held, when nobody else can have it; and let it go in any case."""
+    """Remove the file while no other run can hold it; release the lock in any case."""
     try:
-        if sys.platform != "win32":  # does not remove an open file
+        if sys.platform != "win32":  # Windows cannot remove an open file
             with contextlib.suppress(OSError):
                 path.unlink()
     finally:
         os.close(handle)
     if sys.platform == "win32":
-        with contextlib.suppress(OSError):  # somebody else may have it by now
+        with contextlib.suppress(OSError):  # another run may hold it by now
             path.unlink()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How the files of a fitted study are called, and how sidecars and tables are written."""
+"""The names of a fitted study's files, and the format of sidecars and tables."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ __all__ = [
     "write_table",
 ]
 
-OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom", "Zeros")  # what all its sidecars say
-_MAX_LABEL = 120  # characters; a file system takes names of 255, and there is more in them
+OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom", "Zeros")  # in all its sidecars
+_MAX_LABEL = 120  # characters; a name of a file may have 255, and has other parts too
 _LONGEST = "stat-z_desc-bonferroni0p0123456789_statmap"
 
 
@@ -67,11 +67,11 @@ class Contrast:
 
     @property
     def stat_type(self) -> Literal["t", "F"]:
-        """Which statistic: t or F."""
+        """The statistic: t or F."""
         return "F" if isinstance(self.weights[0], list) else "t"
 
     def facts(self) -> dict[str, Any]:
-        """Return what the sidecar says."""
+        """Return the facts of the contrast for sidecars."""
         return {
             "Name": self.name,
             "Expression": self.expression,
@@ -84,7 +84,7 @@ class Contrast:
 class Names:
     """The names of the files of a study; those of its contrasts begin with `prefix`.
 
-    `ending` is that of all images, `option` how the command calls their folder.
+    `ending` is that of all images, `option` the command's name for their folder.
     """
 
     ending: str
@@ -100,20 +100,20 @@ class Names:
 
     @classmethod
     def plain(cls, ending: str) -> Names:
-        """Return the names of a study that has a folder of its own."""
+        """Return the names for a study that has a folder of its own."""
         images = ("mask", "n_observations", "n_zeros", "df_residual")
         return cls(ending, **{name: f"{name}{ending}" for name in images})
 
 
 def name_contrast(image: Image, contrast: Contrast) -> None:
-    """Call the contrast in a map's header as the user does, not by its weights."""
+    """Write the user's name of the contrast into a map's header, in place of its weights."""
     from groupglm.spaces.registry import kind_of
 
     kind_of(image).rename_contrast(image, contrast.name)
 
 
 def make_folder(folder: Path, option: str) -> None:
-    """Make a folder for results, and see that it can be written to, before the long work."""
+    """Make a folder for results, and test before the long work that it can be written to."""
     why = "you may not write there"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -129,14 +129,14 @@ def make_folder(folder: Path, option: str) -> None:
 
 
 def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return facts as they are after they have been written as JSON: a tuple becomes a list."""
+    """Return facts as they are after a round trip through JSON: a tuple becomes a list."""
     return dict(json.loads(json.dumps(for_json(facts))))
 
 
 def write_json(path: Path, facts: Mapping[str, Any]) -> None:
     """Write a sidecar."""
     text = json.dumps(for_json(facts), indent=2, ensure_ascii=False, allow_nan=False)
-    # A name of a file that is not UTF-8 has lone halves of characters, which JSON can write out.
+    # A file name that is not UTF-8 has lone surrogates, which JSON can hold as escapes.
     write_whole(path, (text + "\n").encode(errors="backslashreplace"))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What results were made from, as hashes and versions for their sidecars."""
+"""The inputs of results, as hashes and versions for their sidecars."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def design_hash(design: pd.DataFrame) -> str:
 
 
 def input_list_hash(maps: Mapping[str, Path]) -> str:
-    """Hash who has which map: labels, and name, size and time of change of each file.
+    """Hash which subject has which map: labels, and name, size and time of change of files.
 
-    Not its folder, so that a data set may move.
+    The folder is not part of it, so that a data set may move.
     """
     return _hash([[label, file_facts(path)] for label, path in maps.items()])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A file that a command writes and the record that it did: `Target`, `publishing`."""
+"""A file that a command writes, and the record of writing it: `Target`, `publishing`."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = [
     "publishing",
 ]
 
-_SHOWN = 3  # files that a message names
-_STATE = {"seed.npy", "test.npy"}  # of the state of permutations; others keep a seed too
+_SHOWN = 3  # most files that a message names
+_STATE = {"seed.npy", "test.npy"}  # of a state of permutations; other archives have a seed too
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Target:
         return cls(path, sidecar(path))
 
     def foreign(self) -> str | None:
-        """Name the file in its place that groupglm did not write; None if there is none."""
+        """Return, in words, the file here that groupglm did not write; None if there is none."""
         there = os.path.lexists(self.path)
         if not os.path.lexists(self.record):
             return f"'{self.path.name}', which has no sidecar {self.record.name}" if there else None
@@ -74,7 +74,7 @@ class Target:
         return None
 
     def found(self) -> dict[str, Any] | None:
-        """Return what the sidecar says about the file; None unless the file is there and whole."""
+        """Return the facts of the sidecar; None unless the file exists and is whole."""
         facts = read_json(self.record)
         if facts is None or made_by(facts) is None:
             return None
@@ -82,10 +82,10 @@ class Target:
 
 
 class Member(Target):
-    """One of several files of one record, which lists them by their paths below its folder."""
+    """One of several files with one record, which lists them by paths below its own folder."""
 
     def foreign(self) -> str | None:
-        """Say that another file is in its place."""
+        """Return, in words, another file at this place; None if there is none."""
         facts = read_json(self.record)
         if os.path.lexists(self.record) and (facts is None or made_by(facts) is None):
             return f"'{self.record.name}', which is no record of groupglm"
@@ -95,7 +95,7 @@ class Member(Target):
         files = (facts or {}).get("Files")
         if not isinstance(files, dict | list) or name not in files:
             return f"'{name}', which no {self.record.name} lists"
-        # Earlier versions have listed the names alone.
+        # Earlier versions listed only the names.
         if isinstance(files, dict) and has_content(self.path, files[name]) is False:
             return (
                 f"'{name}', which is not the file that {self.record.name} describes (changed "
@@ -105,7 +105,7 @@ class Member(Target):
 
 
 class PermutationTarget(Target):
-    """The state of permutations, which has no sidecar: its members say what it is."""
+    """The state of permutations; it has no sidecar, because its members identify it."""
 
     @classmethod
     def of(cls, path: Path) -> PermutationTarget:
@@ -113,7 +113,7 @@ class PermutationTarget(Target):
         return cls(path, path)
 
     def foreign(self) -> str | None:
-        """Say that another file is in its place."""
+        """Return, in words, another file at this place; None if there is none."""
         if not os.path.lexists(self.path):
             return None
         try:
@@ -125,7 +125,7 @@ class PermutationTarget(Target):
 
 
 def check_ours(targets: Iterable[Target], where: str) -> None:
-    """Refuse to replace what groupglm did not write."""
+    """Refuse to replace files that groupglm did not write."""
     told = [why for target in targets if (why := target.foreign()) is not None]
     if told:
         more = f", and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
@@ -136,7 +136,7 @@ def check_ours(targets: Iterable[Target], where: str) -> None:
 
 
 def check_not_read(targets: Iterable[Target], read: Collection[Path], where: str) -> None:
-    """Refuse to write over a file that is read, under any name or link."""
+    """Refuse to overwrite a file that is read, under any name or link."""
     inputs = {file_identity(path): path for path in read}
     inputs.pop(None, None)
     for target in targets:
@@ -150,7 +150,7 @@ def check_not_read(targets: Iterable[Target], read: Collection[Path], where: str
 
 
 def check_described(path: Path, *, digest: str | None = None) -> None:
-    """Refuse a file that is read, and is not the one that its sidecar describes."""
+    """Refuse to read a file that is not the one that its sidecar describes."""
     record = sidecar(path)
     facts = read_json(record)
     if facts is not None and describes(facts, path, digest=digest) is False:
@@ -162,7 +162,7 @@ def check_described(path: Path, *, digest: str | None = None) -> None:
 
 @contextmanager
 def publishing(target: Target, facts: Mapping[str, Any]) -> Iterator[Path]:
-    """Let a file be written as a draft of the same name, and publish it with its sidecar."""
+    """Write a file as a draft of the same name, then publish it with its sidecar."""
     check_ours([target], f"'{target.path.parent}'")
     with draft_folder(target.path.parent) as drafts:
         draft = drafts / target.path.name
@@ -181,11 +181,11 @@ def publishing(target: Target, facts: Mapping[str, Any]) -> Iterator[Path]:
 def publish(
     drafts: Mapping[Path, Path], record: Path, facts: Mapping[str, Any], folder: Path
 ) -> None:
-    """Give whole drafts their names, and write their record first.
+    """Give whole drafts their names, after writing their record.
 
-    Whatever interrupts: no file is there without a record that has its hash.
+    After any interruption, no file exists without a record that has its hash.
     """
-    said = folder / ".json"  # all that needs room on the disk comes before an old file goes
+    said = folder / ".json"  # written before an old file is removed, in case the disk is full
     write_json(said, facts)
     for path in drafts:
         path.unlink(missing_ok=True)

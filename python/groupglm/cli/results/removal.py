@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What ``--overwrite`` removes: results in the folder that the new ones would contradict."""
+"""Removal by ``--overwrite``: results in the folder that would contradict the new ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def contradicting(
 ) -> list[Target]:
     """Find results of another study, and other contrasts or permutations by the same names.
 
-    Only what a sidecar of this program tells of is among them, and nothing that is read.
+    Only files that a sidecar of this program describes are found, and no file that is read.
     """
     said = {contrast.label: plain(contrast.facts()) for contrast in study.contrasts}
     permutation = None if permutations is None else permutations.facts()
@@ -41,18 +41,18 @@ def contradicting(
             found += _targets(record, facts, outputs)
     if another:
         found += map(Target.of, reversed(outputs.shared_paths))
-    kept = {os.path.realpath(path) for path in read}  # which a link to itself has, too
+    kept = {os.path.realpath(path) for path in read}  # realpath also accepts a link to itself
     return [target for target in found if os.path.realpath(target.path) not in kept]
 
 
 def remove(targets: Iterable[Target], journal: Journal) -> None:
     """Remove results, each before its sidecar.
 
-    An interrupt leaves results of one study, which a later run knows for what they are.
+    After an interruption the remaining results are of one study, and a later run recognises them.
     """
     removed = []
     for target in targets:
-        if target.foreign() is not None:  # put there since that was checked
+        if target.foreign() is not None:  # it appeared after the check
             continue
         if target.path.exists():
             removed.append(target.path.name)
@@ -64,7 +64,7 @@ def remove(targets: Iterable[Target], journal: Journal) -> None:
 
 
 def _targets(record: Path, found: Mapping[str, Any], outputs: Outputs) -> Iterator[Target]:
-    """Return the files that a sidecar tells of."""
+    """Yield the files that a sidecar describes."""
     for name in (outputs.names.model, outputs.names.report):
         if record == sidecar(outputs.folder / name):
             yield Target.of(outputs.folder / name)
@@ -86,8 +86,8 @@ def _label(record: Path, outputs: Outputs) -> str:
 def _is_another(
     found: Mapping[str, Any], contrast: Mapping[str, Any], permutation: Mapping[str, Any] | None
 ) -> bool:
-    """Tell whether a map is of another contrast or permutation than is wanted by its label."""
-    if "Contrast" not in found:  # the model, and the page that says itself what it is about
+    """Return whether a map is of another contrast or permutation than its label's wanted one."""
+    if "Contrast" not in found:  # the model, or the page, which names its own contrasts
         return False
     if found["Contrast"] != contrast:
         return True

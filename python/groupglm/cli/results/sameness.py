@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether two results were made from the same input, and if not, what differs, in words."""
+"""Comparison of two results' inputs: whether they are the same, and what differs, in words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OPTIONS = {
 
 
 def study_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """Tell how the studies of two results differ.
+    """Return how the studies of two results differ, in words; None if they are the same.
 
     Results of one study share a design matrix and a mask.
     """
@@ -35,7 +35,7 @@ def study_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str
 
 
 def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """Tell how two results differ that have the same name."""
+    """Return how two results of the same name differ, in words; None if they do not."""
     told = study_difference(found, wanted)
     if told:
         return told
@@ -61,12 +61,12 @@ def made_by(facts: Mapping[str, Any]) -> Any:
 
 
 def _changed(found: Any, wanted: Any) -> str:
-    """Name the settings that differ, and both values."""
+    """Return, in words, the settings that differ, with both values."""
     then, now = (facts if isinstance(facts, dict) else {} for facts in (found, wanted))
     told = []
     for key in {**now, **then}:
         old, new = then.get(key), now.get(key)
-        if old == new or key == "Formula":  # the hash of the design tells, not how it is written
+        if old == new or key == "Formula":  # the hash of the design decides, not its wording
             continue
         name = _OPTIONS.get(key, key)
         if _word(old) == _word(new):
@@ -78,7 +78,7 @@ def _changed(found: Any, wanted: Any) -> str:
 
 
 def _word(value: Any, absent: str = "none") -> str:
-    """Write a setting as the user did; a file by its name."""
+    """Return a setting as the user wrote it; a file by its name."""
     if value is None or value is False:
         return absent
     if value is True:

@@ -60,7 +60,7 @@ class Outputs:
     _kept: dict[Path, Image] = field(default_factory=dict)
 
     def image(self, path: Path) -> Image | Path:
-        """Return an image that was written to be read again as it is in the file, else its path."""
+        """Return an image of this run as it is in the file, if it was kept; else its path."""
         return self._kept.get(path, path)
 
     @property
@@ -78,7 +78,7 @@ class Outputs:
 
     @property
     def shared_paths(self) -> list[Path]:
-        """The files that all contrasts share, whether or not a study has all of them."""
+        """The files that all contrasts share; a study may lack some of them."""
         names = self.names
         counts = (names.df_residual, names.n_zeros, names.n_observations)
         return [self.folder / name for name in (names.design, names.mask, *counts)]
@@ -89,7 +89,7 @@ class Outputs:
         return {kind: self.image_path(contrast, kind) for kind in kinds}
 
     def records(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Yield the sidecars that this program has written for these maps, and their content.
+        """Yield the sidecars of this program for these maps, with their content.
 
         Maps of other first-level contrasts have results, a mask and a design matrix of their own.
         """
@@ -103,7 +103,7 @@ class Outputs:
                 yield path, found
 
     def check_same_study(self) -> None:
-        """Refuse a folder with results of other maps, of another design or other settings."""
+        """Refuse a folder with results of other maps, another design or other settings."""
         for path, found in self.records():
             told = study_difference(found, plain(self.facts))
             if told:
@@ -120,7 +120,7 @@ class Outputs:
         *,
         overwrite: bool = False,
     ) -> bool:
-        """Tell whether files are there and made from the same input; others are an error."""
+        """Return whether files exist and are made from the same input; other files are an error."""
         if overwrite:
             return False
         told = (self._told(path, facts) for path in paths)
@@ -133,11 +133,11 @@ class Outputs:
         return all(self.is_done(path, facts) for path in paths)
 
     def is_done(self, path: Path, facts: Mapping[str, Any]) -> bool:
-        """Tell whether a file is there, whole, and made from the same input."""
+        """Return whether a file exists, is whole, and is made from the same input."""
         return Target.of(path).found() is not None and self._told(path, facts) is None
 
     def _told(self, path: Path, facts: Mapping[str, Any]) -> str | None:
-        """Tell what a file was made from, if its sidecar says something else than is wanted."""
+        """Return how the sidecar's facts differ from the wanted ones, in words, or None."""
         found = read_json(sidecar(path))
         return None if found is None else difference(found, plain({**facts, **self.facts}))
 
@@ -154,14 +154,14 @@ class Outputs:
         return paths
 
     def said(self, contrast: Contrast) -> dict[str, Any]:
-        """Return what the sidecar of the map of z of a contrast says about it."""
+        """Return the facts about a contrast in the sidecar of its z map."""
         found = read_json(sidecar(self.image_path(contrast, "z"))) or {}
         return {key: found[key] for key in OF_CONTRAST if key in found}
 
     def write_image(
         self, image: Image, path: Path, facts: Mapping[str, Any], *, keep: bool = False
     ) -> None:
-        """Write an image and its sidecar; keep it too if it will be asked for by `image`."""
+        """Write an image and its sidecar; keep the image too, if `image` will be asked for it."""
         from groupglm.spaces.registry import kind_of
 
         kind = kind_of(image)
@@ -173,13 +173,13 @@ class Outputs:
     def write_table(
         self, table: pd.DataFrame, path: Path, facts: Mapping[str, Any], *, index: bool = False
     ) -> None:
-        """Write a table and its sidecar, in which `facts` may describe columns, as in BIDS."""
+        """Write a table and its sidecar; `facts` may describe columns, as in BIDS."""
         with self.described(path, facts) as draft:
             write_table(draft, table, index=index)
 
     @contextmanager
     def described(self, path: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
-        """Let a file be written as a draft, and publish it with its sidecar."""
+        """Write a file as a draft, then publish it with its sidecar."""
         with publishing(Target.of(path), {**facts, **self.facts}) as draft:
             yield draft
 
@@ -191,5 +191,5 @@ class Outputs:
 
 
 def is_of_study(facts: Mapping[str, Any]) -> bool:
-    """Tell whether a sidecar is that of a result of a study."""
+    """Return whether a sidecar is that of a result of a study."""
     return "DesignHash" in facts and made_by(facts) is not None

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What several commands do on the way: the design, the fit, corrections, permutation tests."""
+"""The steps that several commands share: design, fit, corrections, permutation tests."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""From a BIDS derivative to studies, one a first-level contrast: all that needs no image."""
+"""From a BIDS derivative to studies, one for each first-level contrast; no image is read."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class BidsOptions(RunOptions):
 
     @property
     def subjects(self) -> set[str] | None:
-        """The subjects that options or model ask for; None for all."""
+        """The subjects that the options or the model choose; None for all."""
         from groupglm.tabular.labels import plain_label
 
         asked = [self.wanted.get("sub"), self.model.filters.get("sub") if self.model else None]
@@ -90,7 +90,7 @@ class BidsOptions(RunOptions):
 
 
 def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
-    """Bring together the maps, rows and designs of each first-level contrast."""
+    """Match the maps, rows and designs of each first-level contrast."""
     from groupglm.bids.collecting import find_effect_maps, one_map_a_subject
 
     found = find_effect_maps(options.derivatives)
@@ -144,13 +144,13 @@ def _by_contrast(
 
 
 def _of_model(found: Sequence[NamedFile], model: StatsModel, journal: Journal) -> list[NamedFile]:
-    """Return the maps that reach the node, as far as the names of the files can tell."""
+    """Return the maps that reach the node, judged by the names of the files."""
     from groupglm.bids.collecting import select_maps
 
     kept = list(found)
     if model.source is not None and any("node" in file.entities for file in found):
         kept = select_maps(kept, {"node": [model.source]})
-    # Input is about the images at the bottom: maps of a subject need not name a run.
+    # Input is about the runs at the lowest level: the maps of subjects need not name a run.
     untold = [key for key in model.filters if key not in ("contrast", "sub")]
     for key in untold:
         if not any(key in file.entities for file in kept):
@@ -263,7 +263,7 @@ def _contrasts(design: pd.DataFrame, options: BidsOptions) -> list[Contrast]:
 
 
 def _expression(weights: Sequence[float], names: Sequence[str]) -> str:
-    """Write a row of weights as a person would: ``patient - 0.5*control``."""
+    """Return a row of weights as a person would write it: ``patient - 0.5*control``."""
     text = ""
     for weight, name in zip(weights, names, strict=True):
         if weight:
@@ -273,7 +273,7 @@ def _expression(weights: Sequence[float], names: Sequence[str]) -> str:
 
 
 def _label(first_level: str, contrast: Contrast) -> str:
-    """Return a contrast's label, as FitLins makes it: the mean of a contrast has its name."""
+    """Return a contrast's label in FitLins' way: the mean of a contrast has the contrast's name."""
     if contrast.label.lower() in ("", "intercept"):
         return first_level
     return first_level + contrast.label[:1].upper() + contrast.label[1:]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A contrast's map of z, thresholded, and the table of its clusters."""
+"""The thresholded map of z of a contrast, and the table of its clusters."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Rule:
     two_sided: bool
 
     def facts(self, contrast: Contrast) -> dict[str, Any]:
-        """Return what sidecars say of it; F has one tail."""
+        """Return the facts of the correction for sidecars; F has one tail."""
         two_sided = self.two_sided and contrast.stat_type == "t"
         facts = self.correction.facts(two_sided=two_sided)
         extent = self.cluster_threshold
@@ -63,7 +63,7 @@ def correct_contrast(
     *,
     overwrite: bool,
 ) -> dict[str, Any]:
-    """Threshold a contrast's map of z, which has been written, inside the mask of the fit."""
+    """Threshold a contrast's map of z, which is in a file already, inside the mask of the fit."""
     from groupglm.inference.cluster_table import n_clusters, tabulate_clusters
     from groupglm.inference.thresholds import threshold_map
 
@@ -79,7 +79,7 @@ def correct_contrast(
         journal.say(f"{contrast.name}: {correction} skipped, it is there already")
         return {**done, "threshold": found.get("Threshold"), "status": "skipped"}
     z_map = outputs.image(outputs.image_path(contrast, "z"))
-    # The map has just been written, or its hash been compared when it was found.
+    # The map was written just now, or its hash was compared when it was found.
     image, threshold = threshold_map(
         z_map,
         outputs.image(outputs.mask),
@@ -92,7 +92,7 @@ def correct_contrast(
     assert image is not None  # noqa: S101  (a map was given)
     finite = threshold if math.isfinite(threshold) else None
     with warnings.catch_warnings():
-        # The threshold is not the user's, and the line below tells what survives.
+        # The user did not choose this threshold, and a line below says what survives.
         warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
         clusters = tabulate_clusters(
             z_map,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a design may mean that its author does not: notes in the preview, no warnings."""
+"""Notes in the preview on what a design may mean against its author's intention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["notes_on"]
 
-_MAX_CODES = 10  # different whole numbers of a column that may be codes of groups
+_MAX_CODES = 10  # most codes of groups; a column with more whole numbers is a covariate
 
 
 def notes_on(design: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[str]:
@@ -27,7 +27,7 @@ def notes_on(design: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[str]:
         str(name): design[name].to_numpy(dtype=np.float64)
         for name in design.columns
         if not set(str(name)) & set("[(:") and design[name].nunique() > 2
-    }  # of two values a slope is the same test
+    }  # with two values, a slope is the same test
     notes = []
     for name, values in slopes.items():
         codes, counts = np.unique(values, return_counts=True)
@@ -48,7 +48,7 @@ def notes_on(design: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[str]:
 
 
 def _far_from_zero(contrast: Contrast, slopes: dict[str, np.ndarray]) -> Iterator[str]:
-    """Name covariates without zero in their range, if a contrast tests the intercept at zero."""
+    """Name the covariates whose range lacks zero, if a contrast tests the intercept at zero."""
     rows = np.atleast_2d(np.asarray(contrast.weights, dtype=np.float64))
     at = {name: place for place, name in enumerate(contrast.columns)}
     intercept = next((name for name in at if name.lower() == "intercept"), None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The fit of a study, made when it is first needed, and the files that are about all of it."""
+"""The fit of a study, computed when it is first needed, and the files about all of the fit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Reading:
     zero_is_missing: bool
 
     def model(self) -> GroupModel:
-        """Return the model that the options ask for, not yet fitted."""
+        """Return the model with the command's options, not yet fitted."""
         from groupglm.estimator.group_model import GroupModel
 
         target, shape = target_grid(self.target_affine)
@@ -64,7 +64,7 @@ class Reading:
         )
 
     def facts(self) -> dict[str, Any]:
-        """Return what sidecars say of it: the same where the options mean the same."""
+        """Return the facts of the reading for sidecars; equal if the options mean the same."""
         target = self.target_affine
         return {
             "Formula": self.options.formula,
@@ -82,13 +82,13 @@ class Reading:
         return [*self.options.read, *([target] if isinstance(target, Path) else [])]
 
     def outputs(self, study: Study) -> Outputs:
-        """Return the folder of a study that is read so: all its sidecars say the same of it."""
+        """Return the results of a study that is read so; its sidecars share these facts."""
         facts = {**study.facts_of_sidecars(), "Settings": self.facts()}
         return Outputs(self.options.output, facts, study.names)
 
 
 def _width(fwhm: float | tuple[float, ...] | None) -> float | tuple[float, ...] | None:
-    """Return one width where all axes have the same, and None for 0."""
+    """Return one width if all axes have the same, and None for 0."""
     widths = fwhm if isinstance(fwhm, tuple) else (fwhm,)
     return fwhm if len(set(widths)) > 1 else widths[0] or None
 
@@ -124,7 +124,7 @@ class Estimate:
 
     @property
     def group(self) -> FittedGroup:
-        """The fit, for what works on its space and rows."""
+        """The fit, for code that uses its space and rows."""
         from groupglm.estimator.group_model import fitted_group
 
         return fitted_group(self.model)
@@ -137,7 +137,7 @@ class Estimate:
         return ImageData(self.group.rows)
 
     def facts(self, contrast: Contrast) -> dict[str, Any]:
-        """Return what the sidecars of a contrast's maps say of it."""
+        """Return the facts for the sidecars of a contrast's maps."""
         fit = self.group.result
         residual = np.asarray(fit.df_residual)
         degrees: dict[str, Any] = {"Residual": residual.max().item()}
@@ -156,7 +156,7 @@ class Estimate:
 
 
 def zero_facts(model: GroupModel) -> dict[str, Any]:
-    """Return what sidecars say of exact zeros in some maps at voxels where others have values."""
+    """Return the facts about voxels that are exactly zero in some maps only, for sidecars."""
     zeros = model.zeros_
     return {
         "VoxelsZeroInSomeSubjects": zeros.n_partial,
@@ -166,7 +166,7 @@ def zero_facts(model: GroupModel) -> dict[str, Any]:
 
 
 def write_common(study: Study, outputs: Outputs, model: GroupModel, journal: Journal) -> None:
-    """Write the files of no one contrast: design, mask, and counts if values are missing."""
+    """Write the files of the whole fit: design, mask, and counts if values are missing."""
     from groupglm.estimator.group_model import fitted_group
 
     folder, names = outputs.folder, outputs.names
@@ -195,17 +195,17 @@ def write_common(study: Study, outputs: Outputs, model: GroupModel, journal: Jou
             f"{len(study.design)} subjects at a {one} ({counts.name}; {degrees.name})."
         )
     else:
-        for path in (counts, degrees):  # of an earlier fit
+        for path in (counts, degrees):  # left by an earlier fit
             outputs.remove(path)
     _write_zeros(outputs, model, journal)
     journal.say(f"Mask: {model.n_elements_} {many}.")
 
 
 def _write_zeros(outputs: Outputs, model: GroupModel, journal: Journal) -> None:
-    """Write in how many maps each voxel is exactly zero, if in some but not in others."""
+    """Write the number of maps that are zero at each voxel, if some voxels have such maps."""
     path, zeros = outputs.folder / outputs.names.n_zeros, model.zeros_
     if not zeros.n_partial:
-        outputs.remove(path)  # of an earlier fit
+        outputs.remove(path)  # left by an earlier fit
         return
     one, _ = model.masker_.space.place_words
     said = {"Description": f"Number of subjects whose map is exactly zero at a {one}"}

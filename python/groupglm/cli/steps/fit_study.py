@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fit a prepared study, write its maps, and skip what is there already."""
+"""Fit a prepared study and write its maps; results that exist already are skipped."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ __all__ = ["Settings", "run"]
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """How a study is fitted, as the options of the command say."""
+    """The options for a study's fit."""
 
     options: RunOptions
     how: FitOptions
 
     @property
     def reading(self) -> Reading:
-        """How the maps are read."""
+        """The options for reading the maps."""
         how = self.how
         return Reading(self.options, how.missing, how.target_affine, how.zero_is_missing)
 
@@ -63,13 +63,13 @@ class Settings:
 
     @property
     def rules(self) -> list[Rule]:
-        """How maps are thresholded."""
+        """The corrections of the maps."""
         how = self.how
         return [Rule(each, how.cluster_threshold, how.two_sided) for each in how.corrections]
 
     @property
     def permutations(self) -> Permutations | None:
-        """How contrasts are permuted too; None if they are not."""
+        """The options for permutation tests of the contrasts; None without them."""
         if self.how.permute is None:
             return None
         return Permutations(
@@ -86,7 +86,7 @@ class Settings:
 
 @contextmanager
 def claimed_fit(study: Study, settings: Settings) -> Iterator[None]:
-    """Hold the place of a study's results; refuse what cannot be fitted or would lose a file."""
+    """Hold the place of a study's results; refuse a study that cannot be fitted or loses a file."""
     permutations = settings.permutations
     if permutations is not None:
         check_permutable(study.contrasts)
@@ -103,7 +103,7 @@ def claimed_fit(study: Study, settings: Settings) -> Iterator[None]:
 
 
 def _targets(study: Study, outputs: Outputs, settings: Settings) -> list[Target]:
-    """Return all that a fit may write."""
+    """Return all files that a fit may write."""
     names, how = outputs.names, settings.how
     paths = outputs.shared_paths
     paths += [outputs.folder / names.model] if how.save_model else []
@@ -157,7 +157,7 @@ def _report(
     *,
     redo: bool,
 ) -> str:
-    """Write the page, unless there is one about the same results and no result is newer."""
+    """Write the page, unless one about the same results exists and no result is newer."""
     path = outputs.folder / outputs.names.report
     how = settings.how
     corrections = how.corrections or (Correction("fpr", 0.001),)
@@ -223,7 +223,7 @@ def _has_common(outputs: Outputs, settings: Settings) -> bool:
 def _write_shared(
     study: Study, outputs: Outputs, model: GroupModel, settings: Settings, journal: Journal
 ) -> None:
-    """Write what all contrasts share, in the place of another study if that is wanted."""
+    """Write the files that all contrasts share; --overwrite replaces those of another study."""
     if settings.options.overwrite:
         read = [*settings.read, *study.maps.values()]
         remove(contradicting(study, outputs, read, settings.permutations), journal)
@@ -243,7 +243,7 @@ def _contrast(
     mask: Callable[[], Values],
     journal: Journal,
 ) -> dict[str, Any]:
-    """Write the maps of a contrast unless they are there, and print its peak."""
+    """Write the maps of a contrast unless they exist, and print its peak."""
     if needed:
         maps = fitted.model.compute_contrast(
             contrast.weights, second_level_stat_type=contrast.stat_type, output_type="all"
@@ -273,7 +273,7 @@ def _contrast(
 def _strongest(
     outputs: Outputs, path: Path, mask: Callable[[], Values], stat_type: str
 ) -> dict[str, dict[str, Any] | None]:
-    """Find the strongest z of either sign in the mask; of F, whose z has one tail, the largest."""
+    """Find the strongest z of either sign in the mask; for F, whose z has one tail, the largest."""
     from groupglm.inference.peaks import extremes
 
     _, space, z = values_of(outputs.image(path))
@@ -292,7 +292,7 @@ def _strongest(
 
 
 def _peak(found: Extreme) -> dict[str, Any]:
-    """Return a value and where it is: in mm, or in words where places have no position."""
+    """Return a value and its place: in mm, or in words if places have no position."""
     if np.isnan(found.position).any():
         return {"z": found.value, "place": found.where}
     return {"z": found.value, "mm": [round(mm, 3) for mm in found.position]}

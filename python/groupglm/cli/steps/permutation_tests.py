@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A contrast tested by permutation, and its files."""
+"""The permutation test of a contrast, and its files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Permutations:
-    """How a contrast is permuted, as the options say."""
+    """The options for permutation tests of contrasts."""
 
     n_perm: int
     tfce: bool
@@ -65,7 +65,7 @@ class Permutations:
     target_affine: Any = None
 
     def facts(self) -> dict[str, Any]:
-        """Return what sidecars say, besides the number."""
+        """Return the facts for sidecars, except the number of permutations."""
         return {
             "TFCE": self.tfce,
             "ClusterFormingP": self.cluster_p,
@@ -88,7 +88,7 @@ def run_permutations(
     with claimed_study(study, outputs, targets, reading.read, how, overwrite=overwrite):
         fitted = Estimate(study, reading, keeps_rows=True)
         if overwrite or not outputs.is_done(outputs.mask, {}):
-            model = fitted.model  # images that cannot be fitted leave what is there
+            model = fitted.model  # if the fit fails, existing results stay
             if overwrite:
                 read = [*reading.read, *study.maps.values()]
                 remove(contradicting(study, outputs, read, how), journal)
@@ -114,7 +114,7 @@ def permutation_targets(
 
 
 def check_permutable(contrasts: Sequence[Contrast]) -> None:
-    """Refuse what the permutation test would take for another test, before the long work."""
+    """Refuse, before the long work, contrasts that the test would understand in another way."""
     for contrast in contrasts:
         if contrast.stat_type == "F" and len(contrast.weights) == 1:
             raise ValueError(
@@ -134,8 +134,8 @@ def permute_contrast(
 ) -> dict[str, Any]:
     """Test a contrast by permutation, and write maps of corrected p-values.
 
-    Results that are there already are skipped. A test that was interrupted, or that has fewer
-    permutations than wanted, is continued.
+    Existing results are skipped. A test that was interrupted, or that has fewer permutations than
+    wanted, is continued.
     """
     from groupglm.inference.permutation.planning import flips_signs
     from groupglm.inference.permutation.resuming import ResumeError
@@ -150,7 +150,7 @@ def permute_contrast(
     if outputs.are_done(what, paths.values(), said, overwrite=options.overwrite):
         found = [read_json(sidecar(path)) or {} for path in paths.values()]
         counts = [said.get("NumberOfPermutations") for said in found]
-        n_done = {count for count in counts if count is not None}  # several: interrupted
+        n_done = {count for count in counts if count is not None}  # several if interrupted
         enough = all(said.get("NumberAskedFor", 0) >= how.n_perm for said in found)
         if enough and len(n_done) == 1:
             number = n_done.pop()
@@ -193,7 +193,7 @@ def permute_contrast(
     summary = _summary(outputs, paths, number, "written", flips)
     what = counted(number, "sign flip" if flips else "permutation")
     tails = ""
-    if contrast.stat_type == "t":  # F has one
+    if contrast.stat_type == "t":  # F has one tail
         tails = ", both tails" if how.two_sided else ", the positive tail"
     for name, p in summary["smallest_p"].items():
         over = _MEANING[f"max_{name}"].format(**words)
@@ -208,7 +208,7 @@ def permute_contrast(
 def test_on_page(
     facts: Mapping[str, Any], n_done: int, files: Mapping[str, Any], *, sign_flips: bool | None
 ) -> PermutationTest:
-    """Return a contrast's permutation test as a page shows it."""
+    """Return a contrast's permutation test in the form that a page shows."""
     from groupglm.report import PermutationTest
 
     return PermutationTest(
@@ -221,7 +221,7 @@ def test_on_page(
 
 
 def _formed(how: Permutations, one: str, many: str) -> str:
-    """Say what the p of a cluster does not say: its places have no corrected p of their own."""
+    """Return the end of a line on clusters: p of a cluster's places is not corrected."""
     return f"formed at p < {how.cluster_p} of a {one}, not corrected for the number of {many}"
 
 
@@ -232,7 +232,7 @@ def _names(contrast: Contrast, how: Permutations) -> list[str]:
     if how.tfce:
         names.append("tfce")
     maxima = [f"logp_max_{name}" for name in names]
-    return maxima if len(names) == 1 else names + maxima  # the statistic alone is fit's own map
+    return maxima if len(names) == 1 else names + maxima  # fit writes the statistic alone
 
 
 def _path(outputs: Outputs, contrast: Contrast, name: str) -> Path:
@@ -245,7 +245,7 @@ def _path(outputs: Outputs, contrast: Contrast, name: str) -> Path:
 
 
 def _state(outputs: Outputs, contrast: Contrast) -> Path:
-    """Return the file from which permutations go on."""
+    """Return the file from which permutations continue."""
     return outputs.contrast_path(contrast, "permutations.npz")
 
 

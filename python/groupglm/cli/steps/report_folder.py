@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a folder of results holds for a page: its model, contrasts, corrections, permutations."""
+"""The contents of a results folder for a page: model, contrasts, corrections, permutations."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ModelFolder:
 
     @classmethod
     def of(cls, model: Path) -> ModelFolder:
-        """Read the sidecars beside a model; those of another study are left out."""
+        """Read the sidecars beside a model; sidecars of another study are left out."""
         folder = cls()
         check_described(model)
         known = _facts_of(sidecar(model))
@@ -89,7 +89,7 @@ class ModelFolder:
                 if correction not in folder.corrections:
                     folder.corrections.append(correction)
                 folder.extents.setdefault(int(found.get("ClusterThreshold", 0)), path.name)
-                if contrast.stat_type == "t":  # F has one tail whatever was asked for
+                if contrast.stat_type == "t":  # F has one tail, whatever was asked for
                     folder.tails.setdefault(bool(found.get("TwoSided", True)), path.name)
             kind = _permuted_kind(path)
             if kind and "Permutation" in facts and "NumberOfPermutations" in facts:
@@ -104,15 +104,15 @@ class ModelFolder:
         return folder
 
     def extent(self, given: int | None) -> int:
-        """Return the number of voxels of the smallest cluster: as given, else as in the folder."""
+        """Return the voxels of the smallest cluster: as the user gave, else as in the folder."""
         return _agreed(given, self.extents, 0, "cluster threshold", "--cluster-threshold")
 
     def two_sided(self, given: bool | None) -> bool:
-        """Return whether both tails are looked at: as given, else as in the folder."""
+        """Return whether both tails are tested: as the user gave, else as in the folder."""
         return _agreed(given, self.tails, True, "two-sided", "--two-sided or --one-sided")
 
     def facts(self) -> dict[str, Any]:
-        """Return what the sidecar of a page says about the results beside the model."""
+        """Return the facts about the results beside the model, for the page's sidecar."""
         counts = {name: test.n_permutations for name, test in self.permutations.items()}
         return {
             "Contrasts": [contrast.facts() for contrast in self.contrasts],
@@ -134,7 +134,7 @@ def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict
 
 
 def _facts_of(record: Path) -> dict[str, Any] | None:
-    """Return what a sidecar says; None if there is none: of a damaged one, a page lacks results."""
+    """Return a sidecar's facts, or None without one; refuse a damaged one."""
     facts = read_json(record)
     if facts is None and record.exists():
         raise ValueError(
@@ -145,7 +145,7 @@ def _facts_of(record: Path) -> dict[str, Any] | None:
 
 
 def _agreed(given: _T | None, found: Mapping[_T, str], default: _T, what: str, option: str) -> _T:
-    """Return what was given, else what all results say, else the default."""
+    """Return the user's value, else the one that all results share, else the default."""
     if given is not None:
         return given
     if len(found) > 1:
@@ -164,7 +164,7 @@ def _contrast(facts: Mapping[str, Any]) -> Contrast:
 
 
 def _permuted_kind(path: Path) -> str:
-    """Return the name of a map of corrected p: ``logp_max_size``; empty for another map."""
+    """Return the kind of a map of corrected p: ``logp_max_size``; empty for another map."""
     _, found, kind = path.name.removesuffix(_ENDING).rpartition("_stat-logp_desc-max")
     if not found:
         return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""From maps, participants and a formula to a design: everything that needs no image."""
+"""From maps, participants and a formula to a design; no image is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "read_contrasts",
 ]
 
-_MAX_LEVELS = 20  # that are shown of a category
+_MAX_LEVELS = 20  # most levels shown of a category
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class Study:
         )
 
     def _levels(self) -> str:
-        """Return the number of subjects at each level, a line a category."""
+        """Return the number of subjects at each level, one line for each category."""
         lines = []
         for name, counts in self.levels.items():
             shown = [f"{level} {n}" for level, n in list(counts.items())[:_MAX_LEVELS]]
@@ -97,7 +97,7 @@ class Study:
         return "".join(lines)
 
     def show(self, journal: Journal) -> None:
-        """Show the design, and who is left out."""
+        """Show the design, and the subjects that are left out."""
         for told in self.left_out:
             journal.warn(f"left out {told}")
         journal.say(self.describe())
@@ -115,7 +115,7 @@ class Study:
         }
 
     def facts_of_sidecars(self) -> dict[str, Any]:
-        """Return what all sidecars say of design, maps and software."""
+        """Return the facts on design, maps and software for all sidecars."""
         return {
             "DesignHash": design_hash(self.design),
             "InputListHash": input_list_hash(self.maps),
@@ -170,7 +170,7 @@ def make_study(
     names: Names | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> Study:
-    """Bring maps and a design together."""
+    """Make a study from maps and a design."""
     from groupglm.design.matrix import check_design_matrix, report_collinearity
     from groupglm.models.kinds import DEFAULT_MODEL
 

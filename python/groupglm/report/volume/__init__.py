@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a page shows of volumes: slices, glass brains, the grid, and a viewer."""
+"""The pictures of volumes on a page: slices, glass brains, the grid, and a viewer."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _PLACES = "Places in mm; L and R are the subject's left and right"
 
 
 class VolumeDrawing(Drawing):
-    """What a page shows of voxels, over a picture of the brain."""
+    """The drawing of voxels on a page, over a picture of the brain."""
 
     def __init__(self, group: FittedGroup, options: ReportOptions) -> None:
         super().__init__(group)
@@ -50,7 +50,7 @@ class VolumeDrawing(Drawing):
 
     @property
     def note(self) -> str:
-        """What is behind the maps, and whether the mask seems to lie elsewhere."""
+        """The background of the maps, and a remark if the mask seems to lie elsewhere."""
         return self._background.description
 
     @cached_property
@@ -61,7 +61,7 @@ class VolumeDrawing(Drawing):
         return f"{zooms} mm voxels"
 
     def facts(self) -> list[tuple[str, str]]:
-        """Return what there is to say of the grid and the mask."""
+        """Return facts about the grid and the mask."""
         grid = self._space.grid
         edges = np.linalg.norm(grid.affine[:3, :3], axis=0)
         volume = float(abs(np.linalg.det(grid.affine[:3, :3])))
@@ -80,7 +80,7 @@ class VolumeDrawing(Drawing):
         ]
 
     def mask_picture(self) -> Picture:
-        """Draw the mask and how many images have each voxel."""
+        """Draw the mask and the number of images that have each voxel."""
         group, mask = self.group, self._mask
         counts = np.asarray(group.n_observations_image().dataobj).astype(np.float32)
         smallest, largest = int(counts[mask.data != 0].min()), int(counts.max())
@@ -97,13 +97,13 @@ class VolumeDrawing(Drawing):
         return picture(figure, alt, f"Mask, and number of images at each voxel: {how_many}.")
 
     def map_picture(self, result: Result) -> Picture:
-        """Draw what survived; the whole map, if nothing did."""
+        """Draw the surviving voxels; the whole map, if none survived."""
         finding, options = result.finding, result.options
         if not finding.survived:
             return self._without_survivors(result)
         glass = options.plot_type == "glass"
-        # Survivors are above the threshold and in clusters that are large enough; the scale marks
-        # it.
+        # Surviving voxels are above the threshold and in clusters that are large enough; the colour
+        # scale marks the threshold.
         limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
         shown = Volume.of_row(finding.space, finding.survivors)
         scale = Scale.of(shown.data, np.nextafter(limit, 0), None, dark=not glass)
@@ -122,14 +122,14 @@ class VolumeDrawing(Drawing):
         return picture(figure, alt, f"{_PLACES}; shown where {result.shown_where}.")
 
     def _without_survivors(self, result: Result) -> Picture:
-        """Draw the map through its highest peak: slices without any colour would say nothing."""
+        """Draw the map through its highest peak: slices without colour would say nothing."""
         finding, options = result.finding, result.options
         limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
         row = np.where(np.isnan(finding.shown), 0, finding.shown)
         values = Volume.of_row(finding.space, row)
         one_tail = finding.result.stat_type == "F"
         scale = Scale.of(values.data, None, None, dark=True, one_tail=one_tail)
-        scale = replace(scale, vmax=max(scale.vmax, limit))  # the colours stay below the threshold
+        scale = replace(scale, vmax=max(scale.vmax, limit))  # no value has its colour
         mode, cuts = options.display_mode, options.cut_coords
         if cuts is None or options.plot_type == "glass":
             mode, cuts = "ortho", finding.top.position
@@ -152,7 +152,7 @@ class VolumeDrawing(Drawing):
             first, several = len(maps), len(contrast.results) > 1
             for place, result in enumerate(contrast.results):
                 name = f"{contrast.name}: {result.title}" if several else contrast.name
-                # The corrections of a contrast have one map of z, which is kept once.
+                # The corrections of a contrast share one map of z, which is stored once.
                 shared = first if 0 < place < len(contrast.findings) else None
                 own = contrast.findings if result.finding in contrast.findings else [result.finding]
                 thresholds = [threshold_of(finding) for finding in own]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the page's viewer needs: maps as whole numbers, compressed, as text."""
+"""The data of the page's viewer: maps as whole numbers, compressed, as text."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["background_payload", "map_payload", "threshold_of"]
 
 OUTSIDE = -32768
-"""The number that stands for "not in the mask"."""
+"""The number for "not in the mask"."""
 
 INFINITE = 32767
-"""The number that stands for an infinite statistic, and with a minus for a negative one."""
+"""The number for an infinite statistic; with a minus sign, for a negative one."""
 
-_RESOLUTION = 0.01  # of z: what the readout shows
+_RESOLUTION = 0.01  # of z: the precision of the readout
 _BACKGROUND_STEP = 1.8  # mm; a finer picture is halved
 
 
 def background_payload(background: Background, mask: Volume) -> dict[str, Any]:
-    """Return the picture behind the maps, and the part of the world to show."""
+    """Return the picture behind the maps, and the box of the world to show."""
     bounds = drawn_bounds(mask, background)
     volume = _halved(background.volume)
     shades = volume.data * (80 if background.is_outline else 230)
@@ -85,14 +85,14 @@ def map_payload(
 
 
 def threshold_of(finding: Finding) -> float:
-    """Return the threshold of what the viewer shows: of z, or of -log10 p."""
+    """Return the threshold of the map that the viewer shows: of z, or of -log10 p."""
     if isinstance(finding, PermutedFinding):
         return -math.log10(finding.test.alpha)
     return finding.threshold
 
 
 def _rounded(values: NDArray[Any], limits: NDArray[np.float64]) -> NDArray[Any]:
-    """Round to whole numbers that are beyond the same limits; infinite ones to `INFINITE`."""
+    """Round to whole numbers that pass the same limits; infinite values become `INFINITE`."""
     sizes = np.minimum(np.abs(np.round(values)), INFINITE)  # finite ones are up to 32000
     for limit in limits[np.isfinite(limits)]:
         passes = np.abs(values) >= limit
@@ -113,7 +113,7 @@ def _packed(values: NDArray[Any], affine: NDArray[np.float64]) -> dict[str, Any]
 
 
 def _box(mask: Volume) -> tuple[tuple[slice, ...], NDArray[np.float64]]:
-    """Return the box that holds the mask, and the affine of what is cut out by it."""
+    """Return the box around the mask, and the affine of a volume cut to that box."""
     inside = mask.data != 0
     box, first = [], []
     for axis in range(3):
@@ -126,7 +126,7 @@ def _box(mask: Volume) -> tuple[tuple[slice, ...], NDArray[np.float64]]:
 
 
 def _halved(volume: Volume) -> Volume:
-    """Average blocks of two voxels a side, where voxels are finer than the viewer shows."""
+    """Average blocks of 2 x 2 x 2 voxels, if voxels are finer than the viewer shows."""
     if float(volume.edges.min()) >= _BACKGROUND_STEP:
         return volume
     even = tuple(slice(0, length - length % 2) for length in volume.data.shape)

@@ -15,7 +15,7 @@ __all__ = ["check_views"]
 
 
 def check_views(given: Mapping[str, Any]) -> None:
-    """Refuse views that there are not, and say what has no effect."""
+    """Refuse views that do not exist, and warn of options without effect."""
     slices = given["plot_type"] == "slice"
     check_mode(given["display_mode"], SLICE_MODES if slices else GLASS_MODES)
     if given["cut_coords"] is None:
