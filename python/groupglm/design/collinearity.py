@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which columns of a matrix depend on each other, in words.
+"""The columns of a matrix that depend on each other, in words.
 
-The rank itself, and whether a contrast can be estimated, are the compiled core's to decide; this
-module only finds the names that an error or a warning has to give.
+The compiled core decides the rank, and whether a contrast can be estimated. This module only finds
+the names for an error or a warning.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ FloatArray = NDArray[np.float64]
 
 _MAX_LISTED = 8
 
-# The compiled core's rules, on columns of unit length; the second also stands in for the first when
-# a matrix sits right at the border.
+# The compiled core's rules, on columns of unit length. The second also replaces the first where a
+# matrix is at the limit of the first.
 _RANK_TOLERANCE = _core.RANK_TOLERANCE
 _LOOSE_TOLERANCE = _core.ESTIMABLE_TOLERANCE
 
@@ -126,7 +126,7 @@ def confounded_columns(X: ArrayLike, names: Sequence[str], contrast: ArrayLike) 
 
 def _lengths(X: FloatArray) -> FloatArray:
     """Return the length of each column, 1 for a column of zeros."""
-    # By way of the largest entry, so that squares neither overflow nor vanish.
+    # Divided by the largest entry first, so that squares neither overflow nor vanish.
     largest = np.max(np.abs(X), axis=0, initial=0.0)
     largest[largest == 0] = 1.0
     lengths: FloatArray = largest * np.linalg.norm(X / largest, axis=0)
@@ -150,7 +150,7 @@ def _circuits_within(unit: FloatArray, tolerance: float) -> list[_Circuit]:
     circuits = []
     for j in range(n_columns):
         rest = unit[:, j]
-        for _ in range(2):  # the second pass removes what rounding left of the first
+        for _ in range(2):  # the second removes the first's rounding
             rest = rest - basis[:, : len(kept)] @ (basis[:, : len(kept)].T @ rest)
         length = float(np.linalg.norm(rest))
         if length > tolerance and len(kept) < n_rows:
@@ -162,11 +162,11 @@ def _circuits_within(unit: FloatArray, tolerance: float) -> list[_Circuit]:
 
 
 def _circuit(unit: FloatArray, kept: Sequence[int], j: int) -> _Circuit:
-    """Express column j by the independent columns before it; that expression is unique."""
+    """Return the weights of column j in the independent columns before it, which are unique."""
     weights = np.zeros(unit.shape[1])
     if kept and np.any(unit[:, j]):
         weights[list(kept)] = np.linalg.lstsq(unit[:, list(kept)], unit[:, j], rcond=None)[0]
-    # Weights that should vanish come out at rounding's size, far below this.
+    # Weights that should be zero have the size of rounding, far below this.
     weights[np.abs(weights) <= _LOOSE_TOLERANCE * max(1.0, np.abs(weights).max())] = 0.0
     weights[j] = -1.0
     return _Circuit(weights, tuple(int(k) for k in np.flatnonzero(weights)))
@@ -194,7 +194,7 @@ def describe_contrast(weights: ArrayLike, names: Sequence[str]) -> str:
 
 
 def quote_names(names: Sequence[object]) -> str:
-    """Quote names and join them, leaving out the later ones of a long list."""
+    """Quote names and join them; the later names of a long list are left out."""
     quoted = [in_quotes(name) for name in names[:_MAX_LISTED]]
     if len(names) > _MAX_LISTED:
         quoted.append(f"{len(names) - _MAX_LISTED} others")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which columns of a design a text means, however the user writes their names.
+"""The columns of a design that a text means, in any way of writing their names.
 
 A formula's columns have names such as ``C(group)[T.b]``, ``I(age ** 2)`` and ``age:group[T.b]``.
-Blanks, the kind of quotes and redundant parentheses do not matter, nor does the order of an
-interaction; ``group[T.b]`` is short for ``C(group)[T.b]``; ``site`` is all columns of the factor.
+Blanks, the kind of quotes, redundant parentheses and the order of an interaction do not matter.
+``group[T.b]`` is short for ``C(group)[T.b]``; ``site`` means all columns of the factor.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["ColumnNames"]
 _Key = tuple[str, ...]
 _LEXEME = re.compile(r"\w+|\s+|.", re.DOTALL)
 _CATEGORY = re.compile(r"C\((\w+|`[^`]*`)[,)]")
-_MAX_CODE = 1_000  # characters of a call that is written again
+_MAX_CODE = 1_000  # characters of a call that is brought to one spelling
 _MAX_WORDS = 200  # of a name that needs no backticks
-_MAX_REORDERED = 4  # factors of an interaction whose orders are all known
+_MAX_REORDERED = 4  # factors of an interaction that may come in any order
 
 
 class _Component(NamedTuple):
@@ -65,7 +65,7 @@ class ColumnNames:
         return (_is_unmistakable(key) and self._by_key.get(key)) or None
 
     def term(self, text: str) -> list[str]:
-        """Return the columns of a factor or an interaction; none if there is none of that name."""
+        """Return the columns of the factor or interaction of this name; empty if there is none."""
         wanted = sorted(component.factor + component.level for component in _components(text))
         return [
             name
@@ -80,10 +80,10 @@ class ColumnNames:
         ]
 
     def parts(self, expression: str) -> Iterator[tuple[str, str | None]]:
-        """Split an expression into texts and the columns that they mean, where they mean one.
+        """Yield the parts of an expression, each with the column that it means, if it means one.
 
-        A name that could be read as an expression of other names, as ``a - b``, is only taken for
-        a column between backticks.
+        A name that could be an expression of other names, such as ``a - b``, means a column only
+        between backticks.
         """
         pieces = _LEXEME.findall(_rewritten(expression))
         place = 0
@@ -98,7 +98,7 @@ class ColumnNames:
             place = stop
 
     def _longest(self, pieces: Sequence[str], place: int) -> tuple[int, str | None]:
-        """Find the longest name of a column that begins at a piece, and where it ends."""
+        """Return the end of the longest column name that begins at a piece, and the column."""
         before = pieces[place - 1] if place else ""
         first = next((each for each in pieces[place : place + 2] if each != "`"), "")
         if _unquoted(first) in self._first_words and before not in ("]", "."):
@@ -119,7 +119,7 @@ class ColumnNames:
         return place + 1, None
 
     def _keys(self) -> dict[_Key, str]:
-        """Return the column of each way of writing; an empty text where it is in doubt."""
+        """Return the column of each way of writing; empty for a way that several columns share."""
         own: dict[_Key, str] = {}
         for name in self._columns:
             key = _key(name)
@@ -169,17 +169,17 @@ def _component(pieces: list[str]) -> _Component:
 
 
 def _closed(pieces: list[str], place: int) -> int:
-    """Return where the text continues after the brackets."""
+    """Return the position after the closing bracket."""
     if pieces[place] in ("(", "[", "{"):
         try:
             return closing_place(pieces, place) + 1
-        except ValueError:  # a level's name may hold anything
+        except ValueError:  # the name of a level may hold anything
             return len(pieces)
     return place + 1
 
 
 def _rewritten(text: str) -> str:
-    """Write the calls in a text in one way."""
+    """Return a text with all its calls in one spelling."""
     pieces = _LEXEME.findall(text)
     result: list[str] = []
     place = 0
@@ -189,7 +189,7 @@ def _rewritten(text: str) -> str:
             stop = _closed(pieces, stop)
         call = "".join(pieces[place:stop])
         if stop > place + 1 and len(call) <= _MAX_CODE:
-            with contextlib.suppress(ValueError):  # what is not Python's notation stays as it is
+            with contextlib.suppress(ValueError):  # other text stays unchanged
                 call = canonical(parse(call))
         result.append(call)
         place = stop
@@ -211,7 +211,7 @@ def _unquoted(piece: str) -> str:
 
 
 def _is_unmistakable(words: Sequence[str]) -> bool:
-    """Tell whether a name is no expression over other names: it has a call, brackets or a colon."""
+    """Return whether a name has a call, brackets or a colon, and so is no expression of names."""
     calls = any(
         second == "(" and first.isidentifier() for first, second in itertools.pairwise(words)
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Design matrices made from subjects and their confounds, categories included."""
+"""Design matrices from subjects and their confounds, categories included."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make_second_level_design_matrix"]
 
-# The application decides what becomes of the records; without its say nothing is printed.
+# The application configures logging; unless it does, nothing is printed.
 _MOST_SUBJECTS = 1_000_000
 _LOGGER = logging.getLogger("groupglm")
 _LOGGER.addHandler(logging.NullHandler())
@@ -251,7 +251,7 @@ def _refuse_repeated(columns: Sequence[object]) -> None:
 
 
 def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[int]:
-    """Return the position of each label's row, refusing none and several."""
+    """Return the position of each label's row; refuse a label without a row, or with several."""
     positions: dict[object, list[int]] = {}
     for i, label in enumerate(confounds[LABEL]):
         positions.setdefault(label, []).append(i)
@@ -259,7 +259,7 @@ def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[in
     if absent:
         kinds = {type(label).__name__ for label in positions}
         hint = ""
-        if kinds != {"str"}:  # a label like 01 is a number unless the reader is told otherwise
+        if kinds != {"str"}:  # a label like 01 is read as a number by default
             hint = (
                 f" The subject_label column must contain only strings, but holds "
                 f"{', '.join(sorted(kinds))}: read the table with dtype={{'subject_label': str}}."

@@ -24,7 +24,7 @@ __all__ = ["contrast_matrix", "term_columns"]
 FloatArray = NDArray[np.float64]
 
 _CODING = re.compile(r"^[A-Z]\.")  # the T. of group[T.patient]
-_MAX_EXPRESSION = 20_000  # characters; far above any real contrast, far below a parser's limits
+_MAX_EXPRESSION = 20_000  # characters, far above real contrasts and far below a parser's limits
 
 
 def contrast_matrix(
@@ -144,7 +144,7 @@ def _wanted(names: Sequence[str]) -> str:
 
 
 def _numbered(number: float, names: Sequence[str]) -> str:
-    """Tell who gives the number of a column what to write."""
+    """Return advice for a user who gives the number of a column."""
     place = int(number) if number == np.floor(number) and 0 <= number < len(names) else 0
     return f" Columns are named, not numbered: for column {place} write {names[place]!r}."
 
@@ -199,7 +199,7 @@ def _from_string(expression: str, names: Sequence[str]) -> FloatArray:
 
 
 def _hypothesis(expression: str) -> str:
-    """Return what is tested: without the ``= 0`` that may follow it."""
+    """Return the tested expression, without a ``= 0`` after it."""
     left, equals, right = expression.rpartition("=")
     if equals and right.strip() == "0" and left.strip():
         return left.strip().removesuffix("=").strip()
@@ -222,7 +222,7 @@ def _unit(name: str, names: Sequence[str]) -> FloatArray:
 
 
 class _Affine(NamedTuple):
-    """What a part of an expression means: weights of the columns, plus a plain number."""
+    """The value of a part of an expression: weights of the columns, plus a plain number."""
 
     weights: FloatArray  # (n_columns,)
     number: float
@@ -233,7 +233,7 @@ class _Affine(NamedTuple):
 
 
 class _Reader:
-    """Read one expression by walking its syntax tree: nothing is looked up, called or executed."""
+    """Evaluates an expression on its syntax tree; nothing is looked up, called or executed."""
 
     def __init__(self, expression: str, names: Sequence[str]) -> None:
         if len(expression) > _MAX_EXPRESSION:
@@ -281,7 +281,7 @@ class _Reader:
             raise self._invalid(error) from error
 
     def _plain(self) -> str:
-        """Return the expression with identifiers in place of names that are none."""
+        """Return the expression with identifiers in place of names that are not identifiers."""
         key = "_column_"
         while key in self._expression or any(key in name for name in self._names):
             key += "_"
@@ -315,7 +315,7 @@ class _Reader:
         raise self._refusal(f"'{ast.unparse(node)[:80]}' is not one")
 
     def _chain(self, node: ast.BinOp) -> _Affine:
-        """Evaluate a chain of operators from its left end, so that a long sum needs no depth."""
+        """Evaluate a chain of operators from its left end: a long sum then needs no recursion."""
         pending = list(_left_spine(node))
         result = self._value(pending[-1].left)
         for step in reversed(pending):
@@ -341,7 +341,7 @@ class _Reader:
             if name in self._names:
                 return _unit(name, self._names)
         else:
-            # Python's parser hands out identifiers in NFKC form (a micro sign becomes a mu).
+            # Python's parser returns identifiers in NFKC form (a micro sign becomes a mu).
             name = identifier
             matches = [n for n in self._names if unicodedata.normalize("NFKC", n) == name]
             if matches:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Expressions that users and files give: read as Python's syntax tree, and never executed.
+"""Expressions of users and files: parsed to Python's syntax tree, and never executed.
 
-A name that is no Python identifier stands between backticks. Each such name is replaced by an
-identifier before Python's parser reads the text; backticks inside a quoted text are left alone.
+A name that is not a Python identifier stands between backticks. It is replaced by an identifier
+before Python's parser reads the text. Backticks inside a quoted text are left alone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import warnings
 __all__ = ["MAX_NESTING", "canonical", "closing_place", "lexemes", "nesting", "parse"]
 
 MAX_NESTING = 50  # brackets within brackets; far above any real expression
-MAX_DEPTH = 100  # of a syntax tree that is written again
+MAX_DEPTH = 100  # levels of a syntax tree that is written back
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
-# Alternatives that begin with different characters, and a quote that is not closed ends with the
-# text: reading takes one pass, whatever the text is.
+# The alternatives begin with different characters, and an unclosed quote ends with the text. So one
+# pass is enough for any text.
 _LEXEME = re.compile(
     r""""(?:[^"\\]|\\.)*(?:"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)|`[^`]*(?:`|\Z)|\w+|\s+|.""",
     re.DOTALL,
@@ -30,7 +30,7 @@ def lexemes(text: str) -> list[str]:
 
 
 def nesting(text: str) -> int:
-    """Return how deep the brackets of a text are nested."""
+    """Return the depth of the nested brackets of a text."""
     depth = deepest = 0
     for lexeme in lexemes(text):
         depth += (lexeme in _PAIRS) - (lexeme in _PAIRS.values())
@@ -39,7 +39,7 @@ def nesting(text: str) -> int:
 
 
 def closing_place(parts: list[str], start: int) -> int:
-    """Return the place of the bracket that closes the one at `start`; ValueError if none does."""
+    """Return the position of the bracket that closes the one at `start`; ValueError without one."""
     open_brackets: list[str] = []
     for place in range(start, len(parts)):
         part = parts[place]
@@ -54,7 +54,7 @@ def closing_place(parts: list[str], start: int) -> int:
 
 
 def parse(text: str) -> ast.expr:
-    """Read an expression; ValueError says why it cannot be read.
+    """Parse an expression; ValueError says why it cannot be parsed.
 
     The names between backticks are nodes of the tree like other names. Their `id` is the name, and
     `quoted` is True.
@@ -80,7 +80,7 @@ def parse(text: str) -> ast.expr:
     _check_letters(text)
     masked = "".join(map(stand_in, lexemes(text))).strip()
     try:
-        with warnings.catch_warnings():  # about odd escapes and numbers
+        with warnings.catch_warnings():  # of odd escapes and numbers
             warnings.simplefilter("ignore")
             tree = ast.parse(masked, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -94,21 +94,21 @@ def parse(text: str) -> ast.expr:
 
 
 def _check_letters(text: str) -> None:
-    """Refuse half of a character, which Python's own reader refuses in a codec's words."""
+    """Refuse lone surrogates, which Python's own parser refuses in words about a codec."""
     lone = next((letter for letter in text if "\ud800" <= letter <= "\udfff"), None)
     if lone is not None:
         raise ValueError(f"{lone!r} is half of a character, as of text that is not in UTF-8.")
 
 
 def canonical(tree: ast.expr) -> str:
-    """Write an expression in one way, without regard to blanks, quotes and parentheses."""
+    """Return an expression in one spelling, whatever its blanks, quotes and parentheses."""
     _check_depth(tree)
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     plain = [node.id for node in names]
     try:
         for node in names:
             if not node.id.isidentifier():
-                node.id = f"`{node.id}`"  # which is written as it is
+                node.id = f"`{node.id}`"  # written back unchanged
         return " ".join(ast.unparse(tree).split("\n"))
     finally:
         for node, name in zip(names, plain, strict=True):

@@ -51,13 +51,13 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 _MAX_LISTED = 8
-_LARGE_INFLATION = 100.0  # the others explain 99 % of the column
+_LARGE_INFLATION = 100.0  # the other columns explain 99 % of the column
 
 _DESIGN = either("'design_matrix'", "the design")
 
 
 def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
-    """Return a design matrix as a table, reading it from a file if need be."""
+    """Return a design matrix as a table; a file is read."""
     import pandas as pd
 
     if isinstance(design_matrix, pd.DataFrame):
@@ -90,7 +90,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"give an existing path (the working directory is {in_quotes(Path.cwd())})."
         )
     frame = read_table(path, f"'design_matrix' file {in_quotes(path)}", as_text=LABEL_COLUMNS)
-    # A row index that pandas wrote along would become a regressor counting the subjects.
+    # A row index that pandas wrote into the file would become a regressor that counts subjects.
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
     if unnamed:
         raise ArgumentError(
@@ -185,7 +185,7 @@ def _check_columns(frame: pd.DataFrame, name: str) -> None:
 
 
 def _is_numeric(series: pd.Series[Any]) -> bool:
-    """Tell whether every entry is a real number, a boolean or missing."""
+    """Return whether every entry is a real number, a boolean or missing."""
     from numbers import Real
 
     import pandas as pd
@@ -201,7 +201,7 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame, name: str) -> None:
     bad = np.argwhere(~np.isfinite(values))
     if len(bad) == 0:
         return
-    labels = frame.index.tolist()  # as Python's own numbers, which print as such
+    labels = frame.index.tolist()  # as Python's own numbers, for the message
     found = [
         f"{values[i, j]} in column {in_quotes(frame.columns[j])}, row {i + 1} (labelled "
         f"{labels[i]!r})"
@@ -217,10 +217,10 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame, name: str) -> None:
 
 
 def check_size(n_images: int, n_columns: int, *, name: str = "design_matrix") -> None:
-    """Refuse many more columns than images: finding their dependences would take for ever.
+    """Refuse many more columns than images: finding their dependences would not end.
 
     The time to factorise dependent columns grows with the cube of their number. Codings that have a
-    column for every level of several factors stay far below the bound.
+    column for every level of several factors stay far below the limit.
     """
     most = 2 * n_images + 100
     if n_columns > most:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Variables of a table that the columns of a design were computed from, kept with the design.
+"""The variables from which a design's columns were computed, stored with the design.
 
 A design of ``poly(age, 2)`` has no column of ages, but the picture of the fit is drawn over age.
-The ages are therefore kept with the design. They are found by the values of the columns, so that
-the order of the rows may change.
+The ages are therefore stored with the design. They are found again by the values of the columns, so
+that the order of the rows may change.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["origins_of", "recorded_origins", "with_origins", "with_recorded", "words_in"]
 
 _KEY = "groupglm_origins"
-_PLAIN_CODES = frozenset((-1.0, 0.0, 1.0))  # of codings whose columns name the levels
-_MOST_VALUES = 1_000_000  # kept of a variable: pandas copies them with every copy of the design
+_PLAIN_CODES = frozenset((-1.0, 0.0, 1.0))  # of codings whose columns are named by levels
+_MOST_VALUES = 1_000_000  # of a variable; pandas copies them with each copy of the design
 
 
 def words_in(name: str) -> frozenset[str]:
@@ -71,21 +71,21 @@ def with_origins(design: pd.DataFrame, table: pd.DataFrame, used: Iterable[str])
 
 
 def with_recorded(design: pd.DataFrame, recorded: Mapping[str, Any]) -> pd.DataFrame:
-    """Keep with a design what `recorded_origins` has returned."""
+    """Store with a design what `recorded_origins` has returned."""
     design.attrs[_KEY] = dict(recorded)
     return design
 
 
 def recorded_origins(design: pd.DataFrame) -> dict[str, Any]:
-    """Return the variables kept with a design, as lists and numbers; empty if there are none."""
+    """Return the variables stored with a design, as lists and numbers; empty without any."""
     recorded = design.attrs.get(_KEY)
     return recorded if isinstance(recorded, dict) else {}
 
 
 def origins_of(design: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return the values of variables that are kept with a design, one a row of the design.
+    """Return the values of the variables stored with a design, one a row of the design.
 
-    A variable is left out where the design's columns are no longer those that it was kept with.
+    A variable is left out if the design's columns are no longer those with which it was stored.
     """
     found = {}
     for variable, kept in recorded_origins(design).items():

@@ -27,11 +27,11 @@ def warn_of_repeated_subjects(
     images: str | Text | None = None,
     matrix: str | Text | None = None,
 ) -> None:
-    """Warn where images of a subject count as independent, as no columns stand for subjects.
+    """Warn if images of a subject count as independent, because no columns stand for subjects.
 
-    `labels` says whose each row is; None where that is not known. Least squares takes for
-    independent what the design leaves. A subject's images may be, if the design can give them a
-    level of their own: if their indicator is a combination of columns.
+    `labels` holds the subject of each row, None if it is unknown. Least squares assumes that what
+    the design leaves is independent. This can be true for a subject's images if the design can give
+    them a level of their own: if their indicator is a combination of columns.
     """
     if labels is None or len(labels) != np.shape(design)[0]:
         return
@@ -55,11 +55,11 @@ def warn_of_repeated_subjects(
 
 
 def _have_levels(design: ArrayLike, images: NDArray[np.bool_]) -> bool:
-    """Tell whether each row of `images` (n_subjects, n_images) is a combination of columns."""
+    """Return whether each row of `images` (n_subjects, n_images) is a combination of columns."""
     try:
         X = np.asarray(design, dtype=np.float64)
     except (TypeError, ValueError):
-        return True  # it is refused elsewhere
+        return True  # such a design is refused elsewhere
     if X.ndim != 2 or not np.isfinite(X).all():
         return True
     if X.shape[1] < len(images):

@@ -14,8 +14,8 @@ __all__ = ["describe"]
 
 
 def describe(model: BaseEstimator, fits: ModelFits | None, max_characters: int) -> str:
-    """Write the parameters that are not the default and, once fitted, the fit in numbers."""
-    # scikit-learn breaks the lines of those objects only whose __repr__ is its own.
+    """Return the parameters that are not the default, and the facts of a fit, as text."""
+    # scikit-learn breaks lines only for objects with its own __repr__.
     plain = type(type(model).__name__, (type(model),), {"__repr__": BaseEstimator.__repr__})
     shown: Any = object.__new__(plain)
     vars(shown).update(model.get_params(deep=False))

@@ -122,7 +122,7 @@ class FittedModel:
         with renamed(contrast="second_level_contrast", stat_type="second_level_stat_type"):
             values = contrast_matrix(second_level_contrast, list(self.design_matrix_.columns))
             if stat_type is None and values.ndim == 2 and len(values) == 1:
-                stat_type = "t"  # as nilearn: one row is one contrast
+                stat_type = "t"  # as in nilearn: one row is one contrast
             result = group.result.contrast(values, stat_type=stat_type)
         label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
         if output_type == "all":
@@ -161,7 +161,7 @@ class FittedModel:
 
         It is a copy, made each time that you use this name: keep it in a variable.
         """
-        fit = cast("OlsFit", self._group.result)  # which is all that this estimator fits
+        fit = cast("OlsFit", self._group.result)  # this estimator fits nothing else
         order = self._group.space.public_order
         return fit if order is None else fit_at(fit, order)
 

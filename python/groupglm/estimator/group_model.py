@@ -140,5 +140,5 @@ def fit_images(
 
 
 def fitted_group(model: FittedModel) -> FittedGroup:
-    """Return the fit that the model used last, for what works on spaces and rows."""
+    """Return the model's last used fit, for code that works on spaces and rows."""
     return model._group

@@ -77,8 +77,8 @@ if TYPE_CHECKING:
 __all__ = ["damaged", "pack_fit", "read_archive", "unpack_fit", "write_archive"]
 
 FORMAT, VERSION = "groupglm model", 2
-_MAX_HEADER = 64 * 2**20  # bytes of model.json; a thousand subjects' names take a hundredth
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal models give equal files
+_MAX_HEADER = 64 * 2**20  # bytes of model.json; names of 1,000 subjects take a hundredth
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal models give equal files
 
 
 def write_archive(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Path:
@@ -104,7 +104,7 @@ def write_archive(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDA
 
 
 def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read what `write_archive` wrote; no code in a file is ever executed."""
+    """Read a file that `write_archive` wrote; no code in it is ever executed."""
     try:
         with open_archive(path) as members:
             return _read(members, path)
@@ -122,7 +122,7 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 
 def damaged(path: Path, why: str) -> ArgumentError:
-    """Return the error of a file that is a model and cannot be used."""
+    """Return the error for a file that is a model but cannot be used."""
     return ArgumentError(
         "path",
         f"{in_quotes(path)} is a damaged model: {why}",
@@ -199,7 +199,7 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
 
 
 def _tag_first_version(facts: dict[str, Any]) -> None:
-    """Turn the facts of a file of version 1 into facts of this version."""
+    """Convert the facts of a file of version 1 to those of this version."""
     fits = facts.get("fits")
     for fit in fits if isinstance(fits, list) else ():
         if isinstance(fit, dict):
@@ -215,7 +215,7 @@ def _to_npy(array: NDArray[Any]) -> bytes:
 
 
 def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Take a fit apart."""
+    """Return a fit's facts and arrays, to be stored."""
     space, result = group.space, group.result
     space_facts, space_arrays = space.stored()
     arrays: dict[str, NDArray[Any]] = {
@@ -242,7 +242,7 @@ def unpack_fit(
     path: Path,
     n_threads: int,
 ) -> tuple[Space, Fit, NDArray[np.int32] | None]:
-    """Put a fit together.
+    """Make a fit from its facts and arrays.
 
     Returns `n_zeros` (n_voxels,).
     """

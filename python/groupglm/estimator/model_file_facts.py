@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What ``model.json`` of a saved model must say, part by part: `check_facts`."""
+"""Checks of the facts in ``model.json`` of a saved model, part by part: `check_facts`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAX_JOBS = 2**31 - 1
 
 
 def _is_jobs(value: Any) -> bool:
-    """Tell a number of threads; those below zero leave some processors alone, as joblib says."""
+    """Return whether a value is a number of threads; a negative one leaves processors free."""
     if value is None:
         return True
     return isinstance(value, int) and not isinstance(value, bool) and 0 < abs(value) <= _MAX_JOBS
@@ -44,7 +44,7 @@ def _is_levels(value: Any) -> bool:
 
 
 def _is_origins(value: Any, columns: list[str]) -> bool:
-    """Tell whether variables have columns of the design, and a value for each of their rows."""
+    """Return whether variables have columns of the design, and a value for each row."""
     return isinstance(value, dict) and all(_is_origin(own, columns) for own in value.values())
 
 
@@ -83,7 +83,7 @@ _FIT: dict[str, Check] = {
 
 
 def is_parameter(name: str, value: Any) -> bool:
-    """Tell whether a model that was saved with this value of a parameter can be loaded."""
+    """Return whether a model saved with this value of a parameter can be loaded."""
     return _PARAMETERS[name](value)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The fits that a model holds, one a kind of maps: `ModelFits`."""
+"""The fits of a model, one for each kind of maps: `ModelFits`."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ __all__ = ["Kinds", "ModelFits", "check_fitted", "fit_kind"]
 
 
 class Kinds(Protocol):
-    """The kinds of maps of a cohort, which is read or saved."""
+    """The kinds of maps of a cohort; its images are read, or its fits were saved."""
 
     @property
     def first_design(self) -> pd.DataFrame: ...  # noqa: D102
 
     def kind(self, first_level_contrast: Any) -> Hashable:
-        """Check a first-level contrast and name the kind of maps it stands for."""
+        """Check a first-level contrast, and return the kind of maps that it stands for."""
         ...
 
 
@@ -72,17 +72,17 @@ class ModelFits:
         self._current = None if current is None else list(self._made)[current]
 
     def __iter__(self) -> Iterator[tuple[Hashable, FittedGroup, pd.DataFrame]]:
-        """Go over the kinds that were fitted: kind, fit and design."""
+        """Iterate over the fitted kinds: kind, fit and design."""
         return ((kind, group, design) for kind, (group, design) in self._made.items())
 
     def __copy__(self) -> ModelFits:
-        """Return the same fits, of which another one may become the current one."""
+        """Return the same fits; the copy has a current fit of its own."""
         other = object.__new__(type(self))
         vars(other).update({**vars(self), "_made": dict(self._made)})
         return other
 
     def of(self, first_level_contrast: Any) -> FittedGroup:
-        """Return the fit of a kind of maps, which becomes the current one."""
+        """Return the fit of a kind of maps, and make it the current one."""
         kind = self._kinds.kind(first_level_contrast)
         if kind not in self._made:
             self._made[kind] = self._fit(first_level_contrast)
@@ -105,7 +105,7 @@ class ModelFits:
         return self._made[self._current][0]
 
     def take_rows(self) -> NDArray[Any] | None:
-        """Return the rows that the current fit has kept, and forget them; None if there are none.
+        """Return the rows that the current fit has stored, and drop them; None without any.
 
         Returns an array (n_images, n_values).
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The page of the estimator: its parameters, and the words that make it again."""
+"""The page of the estimator: its parameters, and the code that makes it again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make_report(
 
 
 def _changed(function: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that are not the function's defaults, in its order."""
+    """Return the arguments that differ from the function's defaults, in its order."""
     parameters = inspect.signature(function).parameters
     return {
         name: given[name]

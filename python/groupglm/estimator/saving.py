@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A fitted model kept in a file: `save_model`, `load_model`."""
+"""Saving and loading a fitted model: `save_model`, `load_model`."""
 
 from __future__ import annotations
 
@@ -130,14 +130,14 @@ class _SavedKinds:
 
 
 def _labels(design: pd.DataFrame) -> list[str] | None:
-    """Return the rows' labels, where they are more than numbers of rows."""
+    """Return the rows' labels, if they are more than numbers of rows."""
     if isinstance(design.index, pd.RangeIndex):
         return None
     return [str(label) for label in design.index]
 
 
 def _parameter(model: FittedModel, name: str) -> Any:
-    """Return a parameter for JSON; refuse one that was set after the fit and that no fit takes."""
+    """Return a parameter for JSON; refuse a value set after the fit that no fit accepts."""
     value = getattr(model, name)
     if name == "missing":
         check_choice(name, value, MISSING)
@@ -148,7 +148,7 @@ def _parameter(model: FittedModel, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Turn arrays and their numbers into what JSON has."""
+    """Return a value with JSON's types in place of arrays and numpy's numbers."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple):

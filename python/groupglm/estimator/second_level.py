@@ -235,8 +235,8 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
             return super().fit_transform(X, y, **fit_params)
         if y is not None:
             fit_params["confounds"] = y
-        inspect.signature(self.fit).bind(X, **fit_params)  # refuses what `fit` does not take
-        # Images that the fit leaves out have a row too, and `transform` refuses models.
+        inspect.signature(self.fit).bind(X, **fit_params)  # refuses unknown arguments
+        # Images that the fit leaves out have a row too, and `transform` does not take models.
         keeps = not fit_params.get("allow_partial") and not are_first_level_models(X)
         with renamed(second_level_input="X"):
             self._fit_anew(X, **fit_params, keep_rows=keeps)

@@ -75,7 +75,7 @@ def threshold_of(
     level = -float(special.ndtri(tail))
     if height_control != "fdr":
         return level
-    # A discovery has p <= alpha k / n <= alpha: only those need sorting.
+    # A discovery has p <= alpha k / n <= alpha, so only those are sorted.
     values = np.abs(z) if two_sided else z
     candidates = np.sort(values[values >= level].astype(np.float64))[::-1]
     ranks = np.arange(1, len(candidates) + 1)
@@ -84,10 +84,10 @@ def threshold_of(
         return math.inf
     last = int(found[-1])
     if math.isinf(candidates[last]):
-        # All discoveries are infinite: the z of the p that they are compared with is below them,
-        # and above every other z, whose p would else be small enough too.
+        # All discoveries are infinite. The threshold is the z of the p that they are compared with.
+        # It is above every other z; otherwise that z would be a discovery too.
         return -float(special.ndtri(tail * (last + 1) / len(z)))
-    # The last double below the least discovery, so that it passes ">" as well as ">=".
+    # The largest double below the smallest discovery, which then passes ">" as well as ">=".
     return float(np.nextafter(candidates[last], -math.inf))
 
 
@@ -200,7 +200,7 @@ def threshold_map(
 ) -> tuple[Image | None, float]:
     """Keep the significant voxels of a map, as `threshold_stats_img` does.
 
-    `described`: its sidecar is known to describe this very file.
+    `described`: whether the map's sidecar is known to describe this very file.
     """
     check_choice("height_control", height_control, _CONTROLS)
     two_sided = check_truth("two_sided", two_sided)
@@ -316,7 +316,7 @@ def survivors(
 def passes_threshold(
     values: NDArray[np.float64], threshold: float, *, two_sided: bool
 ) -> NDArray[np.bool_]:
-    """Tell which values reach a threshold; a negative threshold is for the negative tail."""
+    """Return which values reach a threshold; a negative threshold tests the negative tail."""
     if two_sided:
         return np.asarray(np.abs(values) >= threshold)
     return np.asarray(values >= threshold if threshold >= 0 else values <= threshold)

@@ -86,7 +86,7 @@ class _Voxel:
         from scipy.stats import t
 
         with warnings.catch_warnings():
-            # Columns that depend on each other were reported when the model was fitted.
+            # Columns that depend on each other were reported at the fit of the model.
             warnings.simplefilter("ignore", RankDeficientWarning)
             fit = fit_ols(X, values[:, np.newaxis], n_threads=1)
         present = np.isfinite(values)
@@ -160,7 +160,7 @@ def _one_column(voxel: _Voxel, column: int, names: Sequence[str]) -> Adjusted | 
 
 
 def _others_hold_constant(X: FloatArray, columns: int | NDArray[np.intp]) -> bool:
-    """Tell whether the columns but some add up to the constant: then these are differences."""
+    """Return whether the other columns span the constant: these columns are then differences."""
     others = np.delete(X, columns, axis=1)
     if others.shape[1] == 0:
         return False
@@ -174,7 +174,7 @@ def _are_indicators(columns: FloatArray) -> bool:
 def _without(
     voxel: _Voxel, others: NDArray[np.intp], shown: NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the values with the other columns at their mean over the images shown; that mean."""
+    """Return the values with the other columns at their mean over the images, and that mean."""
     mean = np.zeros(voxel.X.shape[1])
     if shown.any():
         mean[others] = voxel.X[shown][:, others].mean(axis=0)
@@ -184,7 +184,7 @@ def _without(
 def _by_variables(
     voxel: _Voxel, present: NDArray[np.bool_], terms: Terms, family: frozenset[str]
 ) -> Adjusted | None:
-    """Show a family of variables, all its columns as they are; None if no line can be drawn."""
+    """Show a family of variables by their own values; None if no line can be drawn."""
     own = terms.columns_within(family)
     others = np.setdiff1d(np.arange(voxel.X.shape[1]), own)
     adjusted, mean = _without(voxel, others, np.ones(len(voxel.X), dtype=np.bool_))
@@ -194,7 +194,7 @@ def _by_variables(
     if not numbers:
         points = np.tile(mean, (len(cells), 1))
         for point, (_, members) in zip(points, cells, strict=True):
-            point[own] = voxel.X[members][0, own]  # the same for all of them
+            point[own] = voxel.X[members][0, own]  # the same for all images
         names, inside = [name for name, _ in cells], [members for _, members in cells]
         return _groups(voxel, names, inside, points, adjusted, label=terms.label(family))
     drawn = LinesOf(voxel.X, own, mean, adjusted, voxel.interval)
@@ -210,9 +210,10 @@ def _by_variables(
 
 
 def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str]) -> Adjusted:
-    """Show the images that have each column; a constant column has all of them.
+    """Show the images that have each column; all images have a constant column.
 
-    The other columns are at zero where the only column is constant: that is what it means.
+    If the only column is constant, the other columns are at zero: that is the meaning of its
+    effect.
     """
     columns = voxel.X[:, involved]
     members = [columns[:, place] != 0 for place in range(len(involved))]
@@ -226,7 +227,7 @@ def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str
     titles, label = titles_of([names[column] for column in involved])
     rest = ~np.logical_or.reduce(members)
     if len(involved) > 1 and rest.any() and _others_hold_constant(voxel.X, involved):
-        # What the columns are differences from.
+        # The columns that the involved ones are differences from.
         adjusted, mean = _without(voxel, others, np.ones(len(voxel.X), dtype=np.bool_))
         points[:, others] = mean[others]
         points = np.vstack([mean, points])
@@ -262,11 +263,11 @@ def _against_regressor(
         direction[column] = 1.0
         x, label = X[:, column], names[column]
     else:
-        # X (X'X)^- c, whose square is c'(X'X)^- c.
+        # X (X'X)^- c; its square is c'(X'X)^- c.
         gain = voxel.gains(row[np.newaxis])[0]
         direction, label = row, "regressor of the contrast"
         x = gain / (gain @ gain)
-    # The rest of the fit is X - x c', whose mean stays; a place on the line is that mean + x c'.
+    # The rest of the fit is X - x c', whose mean stays; a point of the line is that mean + x c'.
     rest = X - np.outer(x, direction)
     mean = rest.mean(axis=0)
     adjusted = voxel.y - (rest - mean) @ voxel.beta

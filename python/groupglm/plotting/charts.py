@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all charts share: a figure of one axes, and names that fit under columns."""
+"""Shared parts of all charts: a figure with one axes, and names that fit under columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["despine", "label_columns", "legend_below", "new_chart", "plain", "shortened"]
 
-_UNDRAWABLE = re.compile("[\t\ud800-\udfff]")  # a tab, and half of a character
+_UNDRAWABLE = re.compile("[\t\ud800-\udfff]")  # a tab, and lone surrogates
 _MAX_NAME = 28
 _MAX_LABELS = 60
 _MAX_LEGEND_ROW = 56  # letters
@@ -25,7 +25,7 @@ _MAX_LEGEND_ROW = 56  # letters
 def new_chart(
     width: float, height: float, title: str | None, make: Callable[..., Figure] = Figure
 ) -> tuple[Figure, Axes]:
-    """Make a figure of one axes, which keeps its labels inside."""
+    """Make a figure with one axes, whose labels stay inside."""
     check_text("title", title)
     figure = make(figsize=(min(width, 14.0), height), layout="constrained", facecolor="white")
     ax = figure.add_subplot()
@@ -35,14 +35,14 @@ def new_chart(
 
 
 def despine(ax: Axes) -> None:
-    """Take away the lines at the top and on the right, which say nothing."""
+    """Remove the lines at the top and on the right, which mean nothing."""
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def legend_below(figure: Figure) -> None:
-    """Explain the signs below the axes, where no data can hide them."""
+    """Put the legend below the axes, where it hides no data."""
     names = [label for ax in figure.axes for label in ax.get_legend_handles_labels()[1]]
-    # Long names in one row would reach beyond the figure.
+    # Long names in one row would extend beyond the figure.
     n_columns = 3 if sum(map(len, names)) <= _MAX_LEGEND_ROW or len(names) > 3 else 1
     figure.legend(
         loc="outside lower center", ncols=n_columns, frameon=False, fontsize=8, columnspacing=1.2
@@ -50,16 +50,16 @@ def legend_below(figure: Figure) -> None:
 
 
 def plain(text: str) -> str:
-    """Escape what matplotlib would take for a formula, and what no font has a sign for.
+    """Escape characters that matplotlib would read as a formula, and those that no font has.
 
-    Control characters are written out as on a terminal; the ends of a title's lines stay.
+    Control characters are written as on a terminal; line breaks of a title stay.
     """
     text = _UNDRAWABLE.sub(lambda found: ascii(found[0])[1:-1], printable(text))
     return text.replace("$", r"\$")
 
 
 def shortened(text: str, length: int = _MAX_NAME) -> str:
-    """Leave out the middle of a name that is too long for a label: names differ at their ends."""
+    """Cut the middle out of a name that is too long for a label: names differ at their ends."""
     text = text.replace("\n", r"\n")  # a name has one line
     if len(text) <= length:
         return plain(text)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Colours that readers with any colour vision tell apart.
+"""Colours that readers with any colour vision can distinguish.
 
-Sign is told by hue along the blue to orange axis, which red-green blindness leaves intact, and size
-by lightness, which prints in grey.
+Hue shows the sign, along the axis from blue to orange, which red-green blindness leaves intact.
+Lightness shows the size, and prints in grey.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"  # of Okabe and Ito's set
 SERIES = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00")  # groups, in that order
 INK = "#1a1a1a"
 
-# From the most negative to the most positive value; lightness grows with size on a dark ground...
+# From the most negative to the most positive value. On a dark ground, lightness grows with size...
 _DARK_GROUND = ["#e0f7ff", "#74c7f5", "#2a86d8", "#173f8f", "#101840"]
 _DARK_GROUND += ["#401008", "#9c2110", "#e8590c", "#ffab2e", "#fff3b0"]
-# ... and falls with it on a light one.
+# ... and on a light ground it falls with size.
 _LIGHT_GROUND = ["#08306b", "#2171b5", "#6baed6", "#c6dbef", "#f2f2f2"]
 _LIGHT_GROUND += ["#fdd9b5", "#fd8d3c", "#d94801", "#7f2704"]
 
@@ -88,10 +88,10 @@ def colour_map(cmap: object) -> Colormap | None:
 
 
 def count_map() -> Colormap:
-    """Return the map for counts, dark to light, even to the eye.
+    """Return the map for counts, from dark to light in equal steps to the eye.
 
-    It is matplotlib's viridis, none of which is grey as the brain behind it is, without its darkest
-    colours, which could not be told from the ground.
+    It is matplotlib's viridis, which has no grey as the brain behind it has, without its darkest
+    colours, which look like the ground.
     """
     viridis = mpl.colormaps["viridis"](np.linspace(0.15, 1.0, 256))
     return ListedColormap(viridis, "groupglm_counts")

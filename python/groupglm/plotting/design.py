@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_design_correlation", "plot_design_matrix"]
 
 _CONSTANT = "#d4d4d4"
-_MAX_NUMBERS = 12  # columns; beyond, numbers in the cells could not be read
+_MAX_NUMBERS = 12  # columns; with more, numbers in the cells would be too small
 
 
 def plot_design_matrix(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The factors of a design: found by the names of columns, by their values, or known."""
+"""The factors of a design, found by names of columns, by their values, or given."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def find_factors(
             found[variable] = _labelled(X[:, columns], columns, variable, of_images, known)
             continue
         is_helmert = all("[H." in names[place] for place in columns)
-        if is_helmert or np.isin(X[:, columns], (-1.0, 0.0, 1.0)).all():  # no polynomial or spline
+        if is_helmert or np.isin(X[:, columns], (-1.0, 0.0, 1.0)).all():  # no polynomial, no spline
             own_levels = [str(parts[place][0][1]) for place in columns]
             factor = _coded(X[:, columns], columns, variable, own_levels, known)
             if factor is not None:
@@ -107,7 +107,7 @@ def titles_of(names: Sequence[str]) -> tuple[list[str], str]:
 
 
 def split_name(name: str) -> list[tuple[str, str | None]]:
-    """Split a column's name into variables and their levels; None where there is no level."""
+    """Split a column's name into variables and their levels; None for a variable without level."""
     found: list[tuple[str, str | None]] = []
     depth, start = 0, 0
     for place, letter in enumerate(f"{name}:"):
@@ -117,20 +117,20 @@ def split_name(name: str) -> list[tuple[str, str | None]]:
             match = _LEVEL.fullmatch(part)
             found.append((match[1], match[3]) if match else (part, None))
             start = place + 1
-    return found if start > len(name) else [(name, None)]  # brackets that are not closed
+    return found if start > len(name) else [(name, None)]  # a bracket is not closed
 
 
 def base_of(variable: str) -> str:
-    """Return the column of the table that a factor is of: ``site`` for ``C(site, Sum)``."""
+    """Return the table's column of a factor: ``site`` for ``C(site, Sum)``."""
     match = _OF_FACTOR.fullmatch(variable)
     return match[1].partition(",")[0].strip() if match else variable
 
 
 def _unnamed(X: FloatArray, parts: Sequence[NameParts]) -> list[tuple[int, ...]]:
-    """Return the columns of two values without levels in their names, those of one factor together.
+    """Return the two-valued columns without levels in their names, grouped by factor.
 
-    Of one factor are all that are zero and one, or two of them, if each image has a one in just one
-    of them.
+    Columns of zeros and ones are one factor, all of them or two of them, if each image has a one in
+    exactly one of them.
     """
     alone = [
         place
@@ -154,11 +154,10 @@ def _coded(
     own_levels: Sequence[str],
     known: Sequence[str],
 ) -> Factor | None:
-    """Name the patterns of a factor's columns: the only positive one is that of its level.
+    """Name the patterns of a factor's columns; the only positive column names the level.
 
-    So it is in the codings that treatments, sums and Helmert's differences have; in each the
-    pattern without a positive number is of another level. None where that does not name each
-    pattern.
+    This is right for treatment, sum and Helmert codings, where the pattern without a positive
+    number is the remaining level. None if some pattern gets no name in this way.
     """
     patterns, codes = np.unique(values, axis=0, return_inverse=True)
     others = [level for level in known if level not in own_levels]
@@ -194,7 +193,7 @@ def _labelled(
     values: Sequence[str],
     known: Sequence[str],
 ) -> Factor:
-    """Make a factor whose level is known for each image, for any coding."""
+    """Make a factor from the level of each image; right for any coding."""
     present = set(values)
     order = [level for level in known if level in present] or sorted(present)
     titles, label = _with_numbers(order, base_of(variable))
@@ -204,7 +203,7 @@ def _labelled(
 
 
 def _with_numbers(levels: Sequence[str], variable: str) -> tuple[list[str], str]:
-    """Return the names of levels with the name of their factor: a number alone says nothing."""
+    """Return the names of levels, with the factor's name if a level is only a number."""
     try:
         return [f"{variable} = {float(level):g}" for level in levels], ""
     except ValueError:

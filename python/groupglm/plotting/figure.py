@@ -47,7 +47,7 @@ class Figure(figure.Figure):
     """
 
     def _repr_png_(self) -> bytes:
-        """Return the picture as it is saved."""
+        """Return the picture as `savefig` writes it."""
         buffer = io.BytesIO()
         self.savefig(buffer, format="png")
         return buffer.getvalue()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The z scores of a map beside what chance would give: `plot_histogram`."""
+"""The z scores of a map, and their distribution by chance: `plot_histogram`."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def draw_histogram(
     axis_label: str = "z",
     make: Callable[..., Figure] = Figure,
 ) -> Figure:
-    """Draw z scores of places that are called so; see `plot_histogram`."""
+    """Draw z scores; `places` is the word for their places. See `plot_histogram`."""
     n_infinite = int(np.isinf(values).sum())
     values = values[np.isfinite(values)]
     if threshold is not None and np.isinf(threshold):
@@ -113,7 +113,7 @@ def draw_histogram(
         raise ArgumentError(
             "z", "no finite value", remedy="give the z scores of a map", verb="holds"
         )
-    farthest = max(4.5, 1.1 * (threshold or 0.0))  # the threshold is in the picture
+    farthest = max(4.5, 1.1 * (threshold or 0.0))  # keeps the threshold inside the picture
     low, high = min(-farthest, float(values.min())), max(farthest, float(values.max()))
     figure, ax = new_chart(4.6, 3.2, title, make)
     ax.hist(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a map that is drawn holds: its label, its tails, and whether to threshold it."""
+"""The kind of a map to draw: its label, its tails, and whether to threshold it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DrawnKind:
 
 
 def kind_of(image: ImageLike, threshold: float | None, label: str | None) -> DrawnKind:
-    """Return what a map holds, by the rule that thresholds know maps by."""
+    """Return the kind of a map, by the rule that thresholds use."""
     scale = known_scale(image)
     if scale is None:
         return DrawnKind(_UNKNOWN if label is None else label)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Lines of a fit over a number, for each group and for values of another number: `LinesOf`."""
+"""Lines of a fit over one number, for each group and for values of another: `LinesOf`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 
 __all__ = ["N_LINE", "Line", "LinesOf"]
 
-N_LINE = 60  # places along a line
+N_LINE = 60  # points of a line
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +86,10 @@ class LinesOf:
         number: tuple[str, FloatArray],
         other: tuple[str, FloatArray],
     ) -> tuple[Line, ...] | None:
-        """Return lines over a number for three values of another, each with the images nearest.
+        """Return lines over a number for three values of another, each with its nearest images.
 
-        Each group has its three lines, at the same values of the other number; None if the columns
-        are no polynomials of the two within a group.
+        Each group has its three lines, at the same values of the other number. None if the columns
+        are not polynomials of the two within a group.
         """
         x, (name, values) = number[1], other
         middle, deviation = float(values.mean()), float(values.std(ddof=1))
@@ -126,9 +126,9 @@ class LinesOf:
 
 
 def _along(columns: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray] | None:
-    """Return places along x and columns that depend on x there; None if they do not.
+    """Return points along x and the columns there; None if the columns do not depend on x.
 
-    Columns that are polynomials of x are followed smoothly, others from one image's x to the next.
+    Columns that are polynomials of x are drawn smoothly, others from one image's x to the next.
     """
     found = polynomials(columns, [x])
     if found is not None:

@@ -132,7 +132,7 @@ def draw_peak(
     label: str,
     make: Callable[..., Figure] = Figure,
 ) -> Figure:
-    """Draw data that have been adjusted; see `plot_peak`."""
+    """Draw adjusted data; see `plot_peak`."""
     panels = list(dict.fromkeys(one.panel for one in data.lines))
     if len(panels) > 1:
         return _draw_panels(data, panels, level, title, label, make)
@@ -158,7 +158,7 @@ def _draw_panels(
     label: str,
     make: Callable[..., Figure],
 ) -> Figure:
-    """Draw lines at values of a number side by side for each group, on the same axes."""
+    """Draw lines at values of a number in one panel for each group, all on the same axes."""
     figure, first = new_chart(2.1 + 2.1 * len(panels), 3.4, title, make)
     first.remove()
     figure.supylabel(plain(label), fontsize=10)
@@ -229,7 +229,7 @@ def _draw_groups(ax: Axes, data: Adjusted, level: float) -> None:
 
 
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shift points sideways, neighbours in value to different sides, the same way every time."""
+    """Shift points sideways, points of similar value to different sides; always in the same way."""
     shifts = np.empty(len(values))
     shifts[np.argsort(values, kind="stable")] = (np.arange(len(values)) * 0.618) % 1
     return (shifts - 0.5) * 0.36

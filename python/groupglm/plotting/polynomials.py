@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Columns of a design as functions of one or two numbers: where they are polynomials, anywhere."""
+"""Columns of a design as functions of one or two numbers, anywhere if they are polynomials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 __all__ = ["degree_of", "polynomials"]
 
 _MAX_DEGREE = 5
-_TOLERANCE = 1e-9  # of a column's largest size; above what text files round away
+_TOLERANCE = 1e-9  # of a column's largest size; more than the rounding of text files
 
 
 def polynomials(
@@ -46,12 +46,12 @@ def polynomials(
 
 
 def degree_of(columns: FloatArray, variables: Sequence[FloatArray]) -> int | None:
-    """Return the lowest degree, in each number, of the polynomials that columns are; or None."""
+    """Return the lowest degrees of the polynomials of the numbers that columns are; or None."""
     n_points = len(np.unique(np.column_stack(variables), axis=0))
     scales = [_scale(values) for values in variables]
     size = _TOLERANCE * np.abs(columns).max(axis=0, initial=0.0)
-    # Any values lie on a polynomial of as many terms: one point more puts it to the test. Two
-    # points have a straight line between them in any case.
+    # A polynomial with as many terms fits any values: only one point more is a test. Two points
+    # always have a straight line through them.
     degrees = [
         degree
         for degree in range(1, _MAX_DEGREE + 1)
@@ -63,7 +63,7 @@ def degree_of(columns: FloatArray, variables: Sequence[FloatArray]) -> int | Non
         fitted = basis @ np.linalg.lstsq(basis, columns, rcond=None)[0]
         return bool((np.abs(fitted - columns) <= size).all())
 
-    if not degrees or not is_of(degrees[-1]):  # most columns are no polynomial of others
+    if not degrees or not is_of(degrees[-1]):  # most columns are not polynomials of others
         return None
     return next(degree for degree in degrees if is_of(degree))
 

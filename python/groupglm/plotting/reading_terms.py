@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Reading what the columns of a design are made of: `read_terms`.
+"""The variables that the columns of a design are made of: `read_terms`.
 
-A design matrix has columns, and a reader thinks in variables. Names tell most of it: a formula
-calls the columns of a factor ``sex[T.M]``, those of an interaction ``age:sex[T.M]`` and those of a
-function ``poly(age, 2)[1]``. Columns that were made by hand are read by their values: one of two
-values is a factor, one that is the product of two others is their interaction, and one that is a
-polynomial of another belongs to it.
+A design matrix has columns, and a reader thinks in variables. Names tell most: a formula names the
+columns of a factor ``sex[T.M]``, those of an interaction ``age:sex[T.M]`` and those of a function
+``poly(age, 2)[1]``. Columns made by hand are recognised by their values: a column of two values is
+a factor, the product of two others is their interaction, and a polynomial of another belongs to it.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 
 __all__ = ["read_terms"]
 
-_PRODUCT_TOLERANCE = 1e-9  # of a column's largest size; above what text files round away
-_MIN_VALUES = 6  # of a number, to tell that another column is a polynomial of it
+_PRODUCT_TOLERANCE = 1e-9  # of a column's largest size; more than the rounding of text files
+_MIN_VALUES = 6  # of a number, to recognise another column as its polynomial
 _CALL = re.compile(r"[\w.]+\(.*\)", re.DOTALL)
 
 
@@ -56,7 +55,7 @@ def read_terms(
 
 
 class _Reader:
-    """What is known so far of the columns of a design."""
+    """The knowledge so far about the columns of a design."""
 
     def __init__(
         self,
@@ -103,7 +102,7 @@ class _Reader:
         return float(np.ptp(self.X[:, place])) > 0
 
     def _find_functions(self) -> None:
-        """Find columns that are called a function of a number: ``I(age ** 2)``."""
+        """Find columns whose name is a function of a number: ``I(age ** 2)``."""
         for place, own in enumerate(self.parts):
             name = self.names[place]
             if len(own) == 1 and self.variables[place] == {name}:
@@ -113,11 +112,11 @@ class _Reader:
                     self.variables[place] = mentioned
 
     def _mentioned(self, text: str) -> frozenset[str]:
-        """Return the numbers that a function's arguments name; none if the text is no call."""
+        """Return the numbers in a function's arguments; empty if the text is not a call."""
         return words_in(text) & set(self.numbers) if _CALL.fullmatch(text) else frozenset()
 
     def _find_powers(self) -> None:
-        """Find columns made by hand that are a polynomial of another: the square of an age."""
+        """Find columns made by hand that are polynomials of another: the square of an age."""
         for name in list(self.numbers):
             if name not in self.names or name not in self.numbers:
                 continue
@@ -169,7 +168,7 @@ class _Reader:
         return bool((np.abs(self.X[:, factors].prod(axis=1) - column) <= tolerance).all())
 
     def _find_pair(self, place: int, simple: Iterable[int]) -> None:
-        """Find two columns of which a column is the product."""
+        """Find the two columns whose product a column is."""
         name = self.names[place]
         for first, second in itertools.combinations(simple, 2):
             pair = self.variables[first] | self.variables[second]
@@ -182,7 +181,7 @@ class _Reader:
                 return
 
     def _find_slopes(self) -> None:
-        """Find a number that has a column for each level of a factor, and no common one."""
+        """Find a number that has one column for each level of a factor, and no common column."""
         indicators = [
             (place, name)
             for name, factor in self.factors.items()
@@ -199,7 +198,8 @@ class _Reader:
                     found[place] = name
                     break
         places = list(found)
-        # Each image has a value in one of them, or else the number of some images is not known.
+        # Each image must have a value in exactly one column; else the number of some images is
+        # unknown.
         if len(places) < 2 or not (np.count_nonzero(self.X[:, places], axis=1) == 1).all():
             return
         first = self.parts[places[0]]
@@ -213,7 +213,7 @@ class _Reader:
             self.variables[place] = frozenset([found[place], label])
 
     def _curved(self) -> frozenset[str]:
-        """Return the numbers of which some column is not a straight line."""
+        """Return the numbers that have a column which is not linear in them."""
         found: set[str] = set()
         for place, own in enumerate(self.variables):
             values = self.numbers.get(next(iter(own))) if len(own) == 1 else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What colour a value has, and the bar that says so: `Scale`."""
+"""The colour of each value, and the colour bar: `Scale`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scale"]
 
-_MAX_STEPS = 7  # numbers such as -0.004 would run into each other if there were more
+_MAX_STEPS = 7  # more numbers such as -0.004 would overlap
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class Scale:
         top = largest if vmax is None else real_number("vmax", vmax)
         if vmax is not None and (top <= 0 or (math.isfinite(limit) and top <= limit)):
             raise ArgumentError("vmax", shown(vmax), f"finite and above the threshold {limit}")
-        # An empty map still gets a bar, which shows where the threshold would be.
+        # An empty map also gets a bar, which shows the place of the threshold.
         top = max(top, float(np.finfo(np.float32).tiny))
         if math.isfinite(limit):
             top = max(top, limit * 1.25)
@@ -105,8 +105,8 @@ class Scale:
     def of_counts(cls, smallest: int, largest: int) -> Scale:
         """Choose the colours for a map of numbers of images, from the smallest to the largest.
 
-        Where all are the same, the scale begins at zero. The colours are opaque: with the brain
-        showing through, they would not be those of the bar.
+        If all are the same, the scale begins at zero. The colours are opaque, because over a
+        visible brain they would not be those of the bar.
         """
         top = float(max(largest, 1))
         low = float(smallest) if 0 < smallest < largest else 0.0
@@ -114,16 +114,16 @@ class Scale:
 
     @property
     def norm(self) -> Normalize:
-        """From values to 0..1."""
+        """The conversion of values to 0..1."""
         return Normalize(-self.vmax if self.vmin is None else self.vmin, self.vmax)
 
     def shows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Tell which values are drawn."""
+        """Return which values are drawn."""
         sizes = values if self.one_tail else np.abs(values)
         return np.asarray((sizes > self.threshold) | np.isposinf(sizes))
 
     def rgba(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Colour a picture; what is not drawn is transparent.
+        """Return the colours of a picture; values that are not drawn are transparent.
 
         Shapes: `values` (n_v, n_u); returns (n_v, n_u, 4).
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the columns of a design are made of: factors, numbers, functions and products of them."""
+"""The factors, numbers, functions and products that a design's columns are made of."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 
 __all__ = ["Cell", "Terms"]
 
-_MAX_CELLS = 12  # more groups than this cannot be told apart in one picture
-_MAX_PANELS = 4  # groups with lines of their own at three values of a number
+_MAX_CELLS = 12  # with more groups, one picture is unreadable
+_MAX_PANELS = 4  # most groups that have lines at three values of a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class Terms:
     curved: frozenset[str]
 
     def family(self, involved: Iterable[int]) -> frozenset[str]:
-        """Return the variables that a contrast is about, if they are best shown by their values."""
+        """Return the variables of a contrast, if it is best shown by their values."""
         own = [self.variables[column] for column in involved]
         if not all(own):
             return frozenset()
@@ -96,7 +96,7 @@ class Terms:
         return n_numbers == 0 and referenced and factors <= self.named
 
     def columns_within(self, family: frozenset[str]) -> NDArray[np.intp]:
-        """Return the columns that are made of a family's variables alone."""
+        """Return the columns that are made only of a family's variables."""
         return np.array(
             [place for place, own in enumerate(self.variables) if own and own <= family],
             dtype=np.intp,
@@ -107,7 +107,7 @@ class Terms:
         return [(name, values) for name, values in self.numbers.items() if name in family]
 
     def cells(self, family: frozenset[str]) -> list[Cell]:
-        """Return the combinations of levels that occur; all images where there is no factor."""
+        """Return the combinations of levels that occur; all images as one if there is no factor."""
         factors = [factor for name, factor in self.factors.items() if name in family]
         if not factors:
             return [Cell("", np.ones(len(self.X), dtype=np.bool_))]
@@ -121,6 +121,6 @@ class Terms:
         ]
 
     def label(self, family: frozenset[str]) -> str:
-        """Return what the names of the cells are values of."""
+        """Return the variables whose levels name the cells."""
         labels = [factor.label for name, factor in self.factors.items() if name in family]
         return ", ".join(labels) if all(labels) else ""

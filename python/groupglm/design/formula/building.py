@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Design matrices from a formula over a participants table.
+"""Design matrices from a formula and a participants table.
 
-`terms` reads the formula into terms. `code` computes what is inside a function call or braces from
-its syntax tree. No part of a formula is ever executed as Python, so a formula from somebody else
-cannot open files or start programs. formulaic codes categories,
-makes splines and polynomials, and finds which columns the terms need.
+`terms` parses the formula into terms. `code` computes function calls and braces from their syntax
+tree. No part of a formula is ever executed as Python, so a stranger's formula cannot open files or
+start programs. formulaic codes categories, makes splines and polynomials, and finds the columns
+that the terms need.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _check_table(table: object) -> None:
 
 
 def _with_labels(table: pd.DataFrame) -> pd.DataFrame:
-    """Give rows that are only counted the labels of a column; a formula may use the column, too."""
+    """Label rows that are only numbered by a column of labels; a formula may use the column too."""
     if table.index.nlevels > 1 or row_labels(table.index, None, "the table") is not None:
         return table
     return table.set_axis(labelled(table).index, axis="index")
@@ -153,7 +153,7 @@ def _design(
     )
     try:
         matrix = design_of_terms(read, columns)
-    except Exception as error:  # a transform may raise anything, and the reason is in the message
+    except Exception as error:  # a transform may raise anything; the message has the reason
         raise _invalid(formula, error) from error
     if matrix.shape[1] == 0:
         raise ArgumentError(
@@ -167,7 +167,7 @@ def _design(
 
 
 def formula_columns(formula: str) -> tuple[list[str], bool]:
-    """Return the columns that a formula names, and whether it says 0 or 1 for the intercept."""
+    """Return the columns that a formula names, and whether it has the term 0 or 1."""
     try:
         read = read_formula(formula)
     except ValueError as error:
@@ -186,7 +186,7 @@ def _named_columns(read: Formula) -> list[str]:
 
 
 def _used_columns(formula: str, read: Formula, columns: Sequence[str]) -> list[str]:
-    """List the table's columns that a formula uses; refuse names that it does not have."""
+    """Return the table's columns that a formula uses; refuse names that the table lacks."""
     named = {name: find_column(name, dict.fromkeys(columns)) for name in _named_columns(read)}
     unknown = [name for name, column in named.items() if column is None]
     if unknown:
@@ -218,7 +218,7 @@ def _check_finite(formula: str, design: pd.DataFrame, table: pd.DataFrame) -> No
     row, column = (int(place[0]) for place in np.nonzero(bad))
     name, n_more = str(design.columns[column]), int(bad.sum()) - 1
     remedy = "choose a transform that is defined for all its values"
-    if name in table.columns:  # it is no transform that gave it
+    if name in table.columns:  # a column of the table, not of a transform
         remedy = f"correct {name!r} in the table, or write n/a where the value is missing"
     raise ArgumentError(
         "formula",

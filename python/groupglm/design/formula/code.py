@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Python's notation within a formula: its syntax tree is checked, then computed node by node.
 
-There is no ``eval`` behind it. What is not named here does not exist: arithmetic, comparisons, and
-the functions of `formula_functions`, each with the arguments that it declares. Values are copies of
-the table's columns, so that nothing changes the table.
+There is no ``eval``. Only what is named here exists: arithmetic, comparisons, and the functions of
+`formula_functions`, each with the arguments that it declares. Values are copies of the table's
+columns, so nothing changes the table.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "columns_of", "evaluate", "find_column"]
 
-MAX_EXPONENT = 20  # a larger one is a slip
+MAX_EXPONENT = 20  # a larger one is an error of the user
 MAX_ELEMENTS = 100  # of a list, such as the knots of a spline
 _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Add: np.add,
@@ -53,7 +53,7 @@ _PARTS: tuple[type[ast.AST], ...] = (
 
 
 def check(tree: ast.expr) -> None:
-    """Refuse an expression that is more than arithmetic and known functions; compute nothing."""
+    """Refuse all expressions but arithmetic and known functions; compute nothing."""
     functions: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -127,7 +127,7 @@ def evaluate(tree: ast.expr, columns: Mapping[str, pd.Series[Any]]) -> Any:
 
 
 def find_column(name: str, columns: Mapping[str, Any]) -> str | None:
-    """Return the column that Python's parser calls so: it gives names in NFKC form."""
+    """Return the column whose name in NFKC form, as Python's parser returns names, is `name`."""
     if name in columns:
         return name
     same = [each for each in columns if unicodedata.normalize("NFKC", each) == name]
@@ -172,7 +172,7 @@ class _Evaluator:
         if kind in _LOGICAL:
             return _LOGICAL[kind](_truth(left, node), _truth(right, node))
         text = ast.unparse(node)
-        with np.errstate(all="ignore"):  # what is not finite is refused at the end
+        with np.errstate(all="ignore"):  # values that are not finite are refused at the end
             return _ARITHMETIC[kind](numbers_of(left, text), numbers_of(right, text))
 
     def _compared(self, node: ast.Compare) -> Any:

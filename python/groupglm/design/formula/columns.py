@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From a formula's terms to the columns of a design matrix.
 
-The values of all factors are computed here and handed to formulaic by name, so that it has nothing
-to evaluate; it codes categories, and drops the columns that terms before them span already.
+The values of all factors are computed here and passed to formulaic by name, so that it has nothing
+to evaluate. It codes categories, and drops the columns that earlier terms span already.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def design_of_terms(formula: Formula, table: pd.DataFrame) -> pd.DataFrame:
         output="pandas",
     )
     _check_names(matrix, {factor.name: widths[factor] for factor in factors})
-    entries = np.asarray(matrix, dtype=np.float64) + 0.0  # -7.6 times a level's zero is -0.0
+    entries = np.asarray(matrix, dtype=np.float64) + 0.0  # -7.6 times the zero of a level is -0.0
     return pd.DataFrame(entries, index=table.index, columns=list(matrix.columns))
 
 
 def _values(factor: Factor, columns: dict[str, Any]) -> Any:
-    """Return what formulaic takes: numbers, a category, or its own values of several columns."""
+    """Return values that formulaic accepts: numbers, a category, or its own type with columns."""
     value = columns[factor.name] if factor.tree is None else evaluate(factor.tree, columns)
     if hasattr(value, "__formulaic_metadata__"):
         return value
@@ -76,7 +76,7 @@ def _values(factor: Factor, columns: dict[str, Any]) -> Any:
 
 
 def _width(value: Any) -> int:
-    """Return how many columns a factor has at most."""
+    """Return the largest number of columns that a factor has."""
     if isinstance(value, dict):
         return len(value)
     if hasattr(value, "cat"):
@@ -85,7 +85,7 @@ def _width(value: Any) -> int:
 
 
 def _check_names(matrix: Any, widths: dict[str, int]) -> None:
-    """Count the columns against the terms: formulaic keeps one of those that share a name."""
+    """Compare the numbers of columns and terms: of columns with one name, formulaic keeps one."""
     names: Counter[str] = Counter()
     n_wanted = 0
     for _, scoped_terms, columns in matrix.model_spec.structure:

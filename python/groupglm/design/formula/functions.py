@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The functions that a formula may call, each with the arguments that it takes, and their limits.
+"""The functions that a formula may call, with their arguments and limits.
 
 An argument that is not named here does not exist: ``out=`` or ``where=`` of numpy's functions would
-change the table. formulaic is loaded by the first function that is its own.
+change the table. formulaic is loaded by the first call of one of its functions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Numbers = NDArray[np.float64]
 
 
 def numbers_of(value: Any, where: str) -> Any:
-    """Return numbers as float64, a fresh array for a column; ValueError for what holds none."""
+    """Return numbers as float64, a new array for a column; ValueError for other values."""
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     if type(value) in (bool, int, float):
         return np.float64(value)
@@ -262,7 +262,7 @@ def _sas(base: Any = None) -> Any:
 
 
 def _level(value: Any) -> list[Any]:
-    if not isinstance(value, str | float | None):  # bool and int are numbers, too
+    if not isinstance(value, str | float | None):  # bool and int are numbers too
         value = value if type(value) in (bool, int) else _number(value, "the reference")
     return [] if value is None else [value]
 
@@ -307,7 +307,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "minimum": _binary(np.minimum),
     "where": _where,
 }  # fmt: skip
-"""Functions of numpy, which a formula calls ``np.log`` and the like."""
+"""Functions of numpy; a formula calls them ``np.log`` and the like."""
 
 CODINGS: dict[str, Callable[..., Any]] = {
     "SAS": _sas,
@@ -317,7 +317,7 @@ CODINGS: dict[str, Callable[..., Any]] = {
     "sum": _sum,
     "treatment": _treatment_by_base,
 }
-"""Codings of categories, which a formula calls ``contr.sum`` and the like."""
+"""Codings of categories; a formula calls them ``contr.sum`` and the like."""
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "C": _categorical,
@@ -342,4 +342,4 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log10": UFUNCS["log10"],
     "log2": UFUNCS["log2"],
 }
-"""Functions that a formula calls by their name alone."""
+"""Functions that a formula calls by their plain names."""

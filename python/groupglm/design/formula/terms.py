@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Wilkinson's notation: from the text of a formula to its terms, with R's precedence.
 
-Nothing is computed here. The size of what a formula expands to is bounded, and so is the time.
+Nothing is computed here. The number of terms is limited, and so is the time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_NESTING = 20
 MAX_POWER = 20
 MAX_TERMS = 1_000
 MAX_FACTORS = 6  # of one term: its coding takes two to that power
-_MAX_PRODUCTS = 20_000  # that all operators of a formula make together: a tenth of a second
+_MAX_PRODUCTS = 20_000  # that all operators make together; this takes a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Factor:
 
 
 Term = tuple[Factor, ...]
-# By the term's factors, of which the order does not matter.
+# Keyed by the term's factors, because their order does not matter.
 _Terms = dict[frozenset[Factor], Term]
 
 
@@ -75,7 +75,7 @@ class Formula:
 class _Token(NamedTuple):
     kind: str  # "name", "code", "number", "operator" or "end"
     text: str
-    place: int  # of its first character, from 1
+    place: int  # position of its first character, from 1
 
 
 def read_formula(formula: str) -> Formula:
@@ -114,7 +114,7 @@ def _tokens(formula: str) -> Iterable[_Token]:
 
 
 def _token_end(parts: list[str], place: int) -> int:
-    """Return where the token ends that begins at a lexeme."""
+    """Return the end of the token that begins at a lexeme."""
     part = parts[place]
     if part == "{":
         return closing_place(parts, place) + 1
@@ -124,7 +124,7 @@ def _token_end(parts: list[str], place: int) -> int:
         return place + 2
     if not _is_word(part):
         return place + 1
-    # A word, a call, and whatever is called or taken of it: one piece of code.
+    # A word, a call, and all calls and members after it are one piece of code.
     stop = place + 1
     while stop < len(parts):
         if parts[stop] in ("(", "["):
@@ -160,7 +160,7 @@ def _token(text: str, place: int) -> _Token:
 
 
 class _Reader:
-    """Descends from sums to products, nestings, interactions and powers, as R's precedence is."""
+    """A recursive-descent parser: sums, products, nestings, interactions, powers, as in R."""
 
     def __init__(self, tokens: list[_Token], n_characters: int) -> None:
         self._tokens = [*tokens, _Token("end", "the end", n_characters + 1)]
@@ -202,7 +202,7 @@ class _Reader:
         return self._tokens[self._place]
 
     def _take(self, *operators: str) -> str | None:
-        """Take the next token if it is one of these operators."""
+        """Return the next token and move past it, if it is one of these operators."""
         token = self._next
         if token.kind != "operator" or token.text not in operators:
             return None
@@ -245,7 +245,7 @@ class _Reader:
             sign = taken
 
     def _took_number(self, sign: str) -> bool:
-        """Take a term 0 or 1, which says whether there is an intercept."""
+        """Read a term 0 or 1, which sets the intercept; return whether there was one."""
         token, after = self._next, self._tokens[min(self._place + 1, len(self._tokens) - 1)]
         alone = after.kind == "end" or after.text in ("+", "-")
         if token.kind != "number" or not alone or token.text not in ("0", "1"):
@@ -294,7 +294,7 @@ class _Reader:
         if not self._take("**"):
             return base
         token = self._next
-        # Compared as text first, so that no long number is ever made.
+        # The text is compared first, so that no long number is computed.
         if token.kind != "number" or len(token.text) > 3 or not 1 <= int(token.text) <= MAX_POWER:
             raise ValueError(
                 f"the power at character {token.place} is {token.text[:40]!r}; it must be a whole "
@@ -361,7 +361,7 @@ class _Reader:
 
 
 def _merged(terms: _Terms) -> _Terms:
-    """Return the one term that has all factors of all terms."""
+    """Return one term with all factors of all terms."""
     term = tuple(dict.fromkeys(factor for each in terms.values() for factor in each))
     return {frozenset(term): term}
 

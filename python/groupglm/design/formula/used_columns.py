@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The columns of a participants table that a design uses: complete, and what they seem to be."""
+"""The columns of a participants table that a design uses: checks of their values."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A brain made of ellipsoids and waves, to be drawn behind maps where there is no template.
+"""A brain of ellipsoids and waves, drawn behind maps if there is no template.
 
 It has the size and the outer shape of a brain in MNI space (the tests compare them). Its parts help
 a reader to find the way: two hemispheres, the cerebellum and the brain stem, ventricles and deep
@@ -28,13 +28,13 @@ _LOW, _HIGH = (0.0, -112.0, -74.0), (76.0, 80.0, 88.0)  # mm; the left half is i
 
 @dataclass(frozen=True)
 class _Ellipsoid:
-    """Centre and semi-axes in mm, of the right half; the left half has the mirror image."""
+    """Centre and semi-axes in mm, in the right half; the left half is the mirror image."""
 
     centre: tuple[float, float, float]
     axes: tuple[float, float, float]
 
     def depth(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
-        """Return some mm below the surface, negative outside; exact along the shortest axis."""
+        """Return the approximate depth in mm, negative outside; exact along the shortest axis."""
         squares = [
             ((place - middle) / axis) ** 2
             for place, middle, axis in zip((x, y, z), self.centre, self.axes, strict=True)
@@ -52,7 +52,7 @@ _CEREBRUM = (
 )
 _CEREBELLUM = _Ellipsoid((20, -60, -33), (35, 32, 32))
 _STEM = _Ellipsoid((0, -33, -42), (13, 15, 32))
-_CALLOSUM = _Ellipsoid((0, -14, 6), (90, 44, 24))  # what joins the hemispheres is within
+_CALLOSUM = _Ellipsoid((0, -14, 6), (90, 44, 24))  # the tissue between the hemispheres is inside
 _VENTRICLE = (_Ellipsoid((10, -2, 17), (5, 27, 6)), _Ellipsoid((24, -40, 10), (6, 12, 12)))
 _THIRD_VENTRICLE = _Ellipsoid((0, -14, 3), (2.5, 13, 9))
 _NUCLEI = (
@@ -90,23 +90,23 @@ def _shades(x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
     cerebellum = _CEREBELLUM.depth(x, y, z)
     stem = _STEM.depth(x, y, z)
     joined = _CALLOSUM.depth(x, y, z)
-    # Near the middle the surface of a hemisphere is the fissure between the two.
+    # Near the midline, the surface of a hemisphere is the fissure between the two.
     inner: FloatArray = np.where(joined > 0, 99, x - 0.5).astype(np.float32)
     depth: FloatArray = np.minimum(cerebrum, inner)
     folds = _waves(x, y, z, 8.0)
     grey = _near(folds, 0.75) * _rise(15 - depth, 3.0)
     grey = np.maximum(grey, _rise(4.5 - depth, 1.5))
     fluid = _near(folds, 0.22) * _rise(12 - depth, 4.0)
-    # Between the temporal lobe and those above it.
+    # The fissure between the temporal lobe and the lobes above it.
     gap = np.abs(lobes[3] - np.maximum(lobes[0], lobes[1]))
     fluid = np.maximum(fluid, _near(gap, 1.2) * _rise(14 - depth, 4.0) * (y > -35))
-    fluid = np.maximum(fluid, np.float32(0.5) * _rise(1.0 - inner, 1.0))  # a cut there shows folds
+    fluid = np.maximum(fluid, np.float32(0.5) * _rise(1.0 - inner, 1.0))  # folds show there
     for nucleus in _NUCLEI:
         grey = np.maximum(grey, _rise(nucleus.depth(x, y, z), 0.8))
     for ventricle in (*_VENTRICLE, _THIRD_VENTRICLE):
         fluid = np.maximum(fluid, _rise(ventricle.depth(x, y, z), 0.8))
     shade = _mixed(grey, fluid)
-    # The cerebellum's leaves lie about level; the tentorium is above them.
+    # The folds of the cerebellum are about horizontal; the tentorium is above them.
     leaves = np.sin(z / np.float32(1.6) + np.float32(0.06) * (y + 60) + x / np.float32(14))
     below = _mixed(_rise(14 - cerebellum, 3.0), np.float32(0.35) * _near(leaves + 1, 0.6))
     is_below = (cerebellum > 0) & (cerebellum > cerebrum - 4)
@@ -116,12 +116,12 @@ def _shades(x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
     is_stem = (stem > 0) & (cerebrum < 12)
     shade = np.where(is_stem, np.float32(0.85), shade)
     inside = np.maximum.reduce([cerebrum, cerebellum, stem]) > 0
-    # A fissure is a line in a slice, and the mask of a group has no gap there.
+    # In a slice a fissure is a line, but the mask of a group has no gap there.
     return np.where(inside, np.maximum(shade, np.float32(0.12)), np.float32(0))
 
 
 def _mixed(grey: FloatArray, fluid: FloatArray) -> FloatArray:
-    """Return shades where so much of a place is grey matter or fluid, from 0 to 1."""
+    """Return the shades of places with these shares (0 to 1) of grey matter and of fluid."""
     tissue = _WHITE + (_GREY - _WHITE) * grey
     return np.asarray(tissue + (_FLUID - tissue) * fluid, dtype=np.float32)
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_glass", "plot_glass_brain"]
 
-_BRAIN_STEP = 2.0  # mm; the shades of the brain need no more
-_MAP_STEP = 1.0  # mm at least
+_BRAIN_STEP = 2.0  # mm; the brain's shades need no finer step
+_MAP_STEP = 1.0  # mm; the finest step
 
 
 def plot_glass_brain(
@@ -158,7 +158,7 @@ def draw_glass(
 
 
 def _hemisphere(volume: Volume, view: str) -> NDArray[Any]:
-    """Return the values of an upright volume, zero in the hemisphere that the view leaves out."""
+    """Return the values of an upright volume, zero in the hemisphere that the view hides."""
     if view not in ("l", "r"):
         return volume.data
     x = volume.affine[0, 3] + volume.affine[0, 0] * np.arange(volume.data.shape[0])
@@ -168,7 +168,7 @@ def _hemisphere(volume: Volume, view: str) -> NDArray[Any]:
 
 
 def _strongest_along(values: NDArray[Any], axis: str) -> NDArray[Any]:
-    """Project the value of largest size along an axis; the picture's rows go upwards."""
+    """Return the value of largest size along an axis; the picture's rows go upwards."""
     number = "xyz".index(axis)
     high, low = values.max(axis=number), values.min(axis=number)
     strongest: NDArray[Any] = np.where(high >= -low, high, low).T

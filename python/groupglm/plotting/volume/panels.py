@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which views of the brain to draw, where to cut, and where on the page: `Panel`."""
+"""The views of the brain, the places of cuts, and the layout of the page: `Panel`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ __all__ = [
 
 SLICE_MODES = ("ortho", "x", "y", "z", "xz", "yx", "yz")
 GLASS_MODES = (*SLICE_MODES, "l", "r", "lr", "lzr", "lyr", "lzry", "lyrz")
-"""Views of nilearn's names: planes by the axis they are perpendicular to, l and r the hemispheres
-seen from outside."""
+"""nilearn's names of views: planes by the axis that they are perpendicular to; l and r are the
+hemispheres, seen from outside."""
 
 _ORTHO = "yxz"  # front, side, top
 _N_CUTS = 8
@@ -66,7 +66,7 @@ class Panel:
 
     @property
     def label(self) -> str:
-        """What is written on the view."""
+        """The text on the view."""
         names = {"l": "left", "r": "right", "x": "side", "y": "front", "z": "top"}
         if self.coordinate is None:
             return names[self.view]
@@ -90,13 +90,13 @@ def check_mode(display_mode: object, modes: Sequence[str]) -> None:
 
 
 def check_cuts(display_mode: str, cut_coords: Any) -> None:
-    """Refuse places to cut that do not fit a display mode, before there is a map to cut."""
+    """Refuse places of cuts that do not fit a display mode, before the map is read."""
     nothing = Volume(np.zeros((2, 2, 2)), np.eye(4))
     choose_cuts(display_mode, cut_coords, nothing, nothing.bounds())
 
 
 def choose_cuts(display_mode: str, cut_coords: Any, values: Volume, bounds: Bounds) -> list[Panel]:
-    """Decide where to cut."""
+    """Choose the places of cuts."""
     check_mode(display_mode, SLICE_MODES)
     if len(display_mode) == 1:
         places = _places_along(display_mode, cut_coords, values, bounds)
@@ -170,14 +170,14 @@ def _voxel_places(values: Volume) -> tuple[Any, Any]:
 
 
 def _peak(values: Volume, bounds: Bounds) -> tuple[float, float, float]:
-    """Return the place of the largest value, or the middle if there is none."""
+    """Return the place of the largest value; the middle if all values are zero."""
     places, sizes = _voxel_places(values)
     found = places[np.argmax(sizes)] if len(sizes) else np.add(bounds.low, bounds.high) / 2
     return float(found[0]), float(found[1]), float(found[2])
 
 
 def _strongest(axis: str, n_cuts: int, values: Volume, bounds: Bounds) -> list[float]:
-    """Choose cuts through the highest peak and then through what else is most, well apart."""
+    """Choose cuts through the highest peak, then through the next values, well apart."""
     number = "xyz".index(axis)
     low, high = bounds.low[number], bounds.high[number]
     spread = np.linspace(low, high, n_cuts + 2)[1:-1]
@@ -186,7 +186,7 @@ def _strongest(axis: str, n_cuts: int, values: Volume, bounds: Bounds) -> list[f
         return [float(place) for place in spread]
     along = places[:, number]
     chosen = [float(along[np.argmax(sizes)])]
-    # Half the distance of evenly spread cuts: near ones would show the same twice.
+    # Half the distance of evenly spread cuts, because near cuts would show the same.
     apart = (high - low) / (n_cuts + 1) / 2
     levels, which = np.unique(np.round(along, 1), return_inverse=True)
     mass = np.bincount(which.ravel(), weights=sizes)
@@ -195,7 +195,7 @@ def _strongest(axis: str, n_cuts: int, values: Volume, bounds: Bounds) -> list[f
         if not mass.any():
             break
         chosen.append(float(levels[np.argmax(mass)]))
-    while len(chosen) < n_cuts:  # the rest where the gaps are widest
+    while len(chosen) < n_cuts:  # the rest go where the gaps are widest
         gaps = [min(abs(place - other) for other in chosen) for place in spread]
         chosen.append(float(spread[int(np.argmax(gaps))]))
     return sorted(chosen)
@@ -211,7 +211,7 @@ def lay_out(
     sizes = [[spans[list(IN_PLANE[panel.axis])] for panel in row] for row in rows]
     width = max(sum(size[0] for size in row) for row in sizes)
     heights = [max(size[1] for size in row) for row in sizes]
-    inches = min(8.0, 2.6 * n_columns) / width  # of one mm
+    inches = min(8.0, 2.6 * n_columns) / width  # of one mm on the page
     above = 0.45 if title else 0.1
     below = 1.0 if colorbar else 0.1
     gap = 0.1
@@ -257,7 +257,7 @@ def _view(
     ax.set_axis_off()
     ax.set_label(panel.label)
     sides = (bounds.low[first], bounds.high[first])
-    # From the left, the front of the head is on the left.
+    # Seen from the left, the front of the head is on the left.
     ax.set_xlim(*(sides[::-1] if panel.view == "l" else sides))
     ax.set_ylim(bounds.low[second], bounds.high[second])
     _note(ax, 0.03, 0.02, panel.label, look)
@@ -268,7 +268,7 @@ def _view(
 
 
 def _note(ax: Axes, x: float, y: float, text: str, look: Look) -> None:
-    """Write in a corner, with a rim in the colour of the ground: a map may lie behind it."""
+    """Write in a corner, with a rim in the ground's colour, because a map may be behind it."""
     ax.text(
         x,
         y,

@@ -150,7 +150,7 @@ def _place(panel: Panel) -> float:
 
 
 def drawn_bounds(mask: Volume, background: Background | None) -> Bounds:
-    """Return the part of the world that is drawn: the mask and the picture behind it."""
+    """Return the drawn part of the world: the mask and the picture behind it."""
     bounds = mask.bounds()
     if background is not None:
         bounds = bounds.union(background.volume.bounds())
@@ -158,7 +158,7 @@ def drawn_bounds(mask: Volume, background: Background | None) -> Bounds:
 
 
 def _keep_limits(ax: Axes, panel: Panel, bounds: Bounds) -> None:
-    """Set the view again, which drawing a picture may have moved."""
+    """Set the limits of the view again, because drawing a picture may have changed them."""
     first, second = IN_PLANE[panel.axis]
     ax.set_xlim(bounds.low[first], bounds.high[first])
     ax.set_ylim(bounds.low[second], bounds.high[second])

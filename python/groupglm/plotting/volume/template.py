@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The picture behind a map: the MNI template if this machine has it, else a simulated brain."""
+"""The picture behind a map: the MNI template if this machine has it, or a simulated brain."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["MNI", "Background", "find_background"]
 
 MNI = "MNI152TEMPLATE"
-"""What asks for the MNI template, as in nilearn."""
+"""The value of ``bg_img`` for the MNI template, as in nilearn."""
 
 _MUCH_OUTSIDE = 0.2
-"""Share of a mask outside a picture's brain from which the two seem to be in different spaces."""
+"""Share of a mask outside a picture's brain above which their spaces seem to differ."""
 
 _TEMPLATEFLOW = "tpl-MNI152NLin2009cAsym/tpl-MNI152NLin2009cAsym_res-{res}_desc-brain_T1w.nii.gz"
 _NILEARN = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
@@ -55,7 +55,7 @@ class Background:
 
     @property
     def description(self) -> str:
-        """Where it is from, and whether the mask seems to lie elsewhere."""
+        """The origin of the picture, and a remark if the mask seems to lie elsewhere."""
         mask = self.unchecked_mask
         outside = 0.0 if mask is None else self.share_outside(mask)
         if outside <= _MUCH_OUTSIDE:
@@ -66,7 +66,7 @@ class Background:
         )
 
     def share_outside(self, mask: Volume) -> float:
-        """Return which share of a mask's voxels lies outside the brain in the picture."""
+        """Return the share of a mask's voxels outside the brain in the picture."""
         voxels = np.argwhere(mask.data != 0)
         if len(voxels) == 0:
             return 0.0
@@ -80,7 +80,7 @@ def find_background(bg_img: ImageLike | None, mask: Volume | None) -> Background
         for path, place in _candidates():
             try:
                 volume = Volume.of(path, "bg_img")
-            except ImageError:  # such as a file that a download left half written
+            except ImageError:  # such as a download that was interrupted
                 continue
             template = Background(_shades(volume), False, f"The background is the {place}.")
             return _where_mask_lies(template, mask, f"The background is not the {place}: ", "")
@@ -132,7 +132,7 @@ def _candidates() -> Iterator[tuple[Path, str]]:
     folder = Path(home).expanduser() if home else _default_templateflow()
     for res in ("02", "01"):
         path = folder / _TEMPLATEFLOW.format(res=res) if folder else None
-        # A file that TemplateFlow only announces is empty until it is asked for.
+        # TemplateFlow's files are empty until they are asked for.
         if path is not None and path.is_file() and path.stat().st_size > 0:
             yield path, "MNI152NLin2009cAsym brain template of TemplateFlow's folder"
     spec = importlib.util.find_spec("nilearn")
@@ -145,15 +145,15 @@ def _candidates() -> Iterator[tuple[Path, str]]:
 def _default_templateflow() -> Path | None:
     try:
         return Path.home() / ".cache" / "templateflow"
-    except RuntimeError:  # an account without a home
+    except RuntimeError:  # the account has no home
         return None
 
 
 def _shades(volume: Volume) -> Volume:
-    """Scale to 0..1 by the brightest hundredth, which is often an artefact or fat."""
+    """Scale to 0..1 by the 99th percentile, because the brightest are often artefacts or fat."""
     values = volume.data.astype(np.float32)
     values[np.isinf(values)] = 0
-    # Every seventh voxel: a percentile of millions of values costs more than it tells.
+    # Every seventh voxel, because a percentile of millions of values is slow and no better.
     sample: Any = values.ravel(order="K")[::7]
     sample = sample[sample > 0]
     top = float(np.percentile(sample, 99.5)) if sample.size else float(values.max())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Values on a grid, looked up at places given in millimetres: `Volume`, `Bounds`."""
+"""Values on a grid, and their look-up at places in mm: `Volume`, `Bounds`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["IN_PLANE", "Bounds", "Volume"]
 FloatArray: TypeAlias = "NDArray[np.float64]"
 
 IN_PLANE = {"x": (1, 2), "y": (0, 2), "z": (0, 1)}
-"""Axes of the world that a plane spans, by the axis that it is perpendicular to."""
+"""The two axes of the world in a plane, by the axis perpendicular to the plane."""
 
-_MAX_SIDE = 400  # samples along a side of a plane: more than a screen shows
+_MAX_SIDE = 400  # samples along a side of a plane, more than a screen shows
 _MAX_POINTS = 8_000_000
 
 
@@ -94,13 +94,13 @@ class Volume:
 
     @classmethod
     def of_row(cls, space: Space, row: NDArray[Any]) -> Volume:
-        """Lay out a row of a space of voxels, shape (n_values,); zero outside the mask."""
+        """Make the volume of a row of voxels, shape (n_values,); zero outside the mask."""
         image = space.to_image(row, dtype=row.dtype)
         return cls(np.asarray(image.dataobj), image.affine)
 
     @property
     def grid(self) -> Grid:
-        """Where the voxels lie."""
+        """The grid of the voxels."""
         x, y, z = self.data.shape
         return Grid((x, y, z), self.affine)
 
@@ -129,7 +129,7 @@ class Volume:
         return float(self.nearest(x, y, z)[0])
 
     def nearest(self, x: FloatArray, y: FloatArray, z: FloatArray) -> NDArray[Any]:
-        """Return the value of the voxel that holds each place; no value is invented."""
+        """Return the value of the voxel that holds each place, without interpolation."""
         inside: NDArray[np.bool_] = np.ones(
             (1, 1, 1)[: max(x.ndim, y.ndim, z.ndim)], dtype=np.bool_
         )
@@ -155,8 +155,8 @@ class Volume:
     def _indices(self, x: FloatArray, y: FloatArray, z: FloatArray) -> list[FloatArray]:
         """Return the voxel indices, not rounded, of places in mm.
 
-        An index keeps the shape of the coordinates that it depends on: on a grid along the axes of
-        the world each is a line, and looking up a box costs no arithmetic for each place.
+        An index has the shape of the coordinates that it depends on. On a grid along the axes of
+        the world each index is a line, so that a box needs no arithmetic for each place.
         """
         found = []
         for row in np.linalg.inv(self.affine)[:3]:
@@ -182,7 +182,7 @@ class Volume:
         return look_up(*places), extent
 
     def upright(self, bounds: Bounds, step: float, *, keep_peaks: bool = True) -> Volume:
-        """Bring the volume to a grid along the axes of the world, by the voxel at each place."""
+        """Resample to a grid along the axes of the world, by the voxel at each place."""
         spans = np.subtract(bounds.high, bounds.low)
         step = max(step, float((spans.prod() / _MAX_POINTS) ** (1 / 3)), float(spans.max()) / 1000)
         x, y, z = (bounds.ticks(axis, step) for axis in range(3))
@@ -196,7 +196,7 @@ class Volume:
         return Volume(values, affine)
 
     def _put_centres(self, values: NDArray[Any], affine: FloatArray) -> None:
-        """Write each voxel's value at the place of its centre, larger ones over smaller ones."""
+        """Write each voxel's value at its centre; larger values replace smaller ones."""
         voxels = np.argwhere(self.data != 0)
         found = self.data[tuple(voxels.T)]
         places = voxels @ self.affine[:3, :3].T + self.affine[:3, 3]
@@ -205,6 +205,6 @@ class Volume:
         targets, found = targets[inside], found[inside]
         order = np.argsort(np.abs(found), kind="stable")
         where, found = tuple(targets[order].T), found[order]
-        # Of several values given for one place, NumPy keeps the last.
+        # If several values are given for one place, NumPy keeps the last.
         larger = np.abs(found) > np.abs(values[where])
         values[tuple(index[larger] for index in where)] = found[larger]
