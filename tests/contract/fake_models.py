@@ -111,8 +111,7 @@ class KnownVarianceFit:
     kind: ClassVar[str] = KnownVariance.kind
     df_residual: ClassVar[float] = np.inf
 
-    @property
-    def facts(self) -> str:
+    def described(self, places: str) -> str:
         return f"{len(self.X)} images of known variance"
 
     @property

@@ -240,7 +240,7 @@ class FakeKind:
 
 class ChainKind(FakeKind):
     def __init__(self, space: type[ChainSpace]) -> None:
-        self._space, self.tag = space, space.tag
+        self._space, self.tag, self.unit = space, space.tag, space.unit
 
     def holds(self, given: object) -> bool:
         is_file = isinstance(given, str | os.PathLike) and os.fspath(given).endswith(ENDING)
@@ -277,7 +277,7 @@ class PairSpace(CompositeSpace):
 class PairKind(FakeKind):
     """An image is a dict of two chains."""
 
-    tag = PairSpace.tag
+    tag, unit = PairSpace.tag, "places"
     _members: ClassVar[Mapping[str, ChainKind]] = {
         "light": ChainKind(ChainSpace),
         "heavy": ChainKind(HeavyChainSpace),

@@ -22,4 +22,5 @@ def describe(model: BaseEstimator, fits: ModelFits | None, max_characters: int) 
     parameters = str(BaseEstimator.__repr__(shown, max_characters))
     if fits is None or not fits.is_made:
         return parameters
-    return f"{parameters} fitted to {fits.current.result.facts}"
+    group = fits.current
+    return f"{parameters} fitted to {group.result.described(group.space.place_words[1])}"

@@ -12,6 +12,7 @@ import numpy as np
 from groupglm.design.matrix import check_design_matrix, report_collinearity
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
+from groupglm.inputs import kind_of_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -28,6 +29,9 @@ __all__ = ["Kinds", "ModelFits", "check_fitted", "fit_kind"]
 
 class Kinds(Protocol):
     """The kinds of maps of a cohort; its images are read, or its fits were saved."""
+
+    @property
+    def given(self) -> Any: ...  # noqa: D102
 
     @property
     def first_design(self) -> pd.DataFrame: ...  # noqa: D102
@@ -122,6 +126,13 @@ class ModelFits:
     def design(self) -> pd.DataFrame:
         """The design of the current fit; before any, that of the first kind of maps."""
         return self._made[self._current][1] if self._made else self._kinds.first_design
+
+    @property
+    def tag(self) -> str:
+        """The kind of data, by the tag of its spaces."""
+        if self._made:
+            return next(iter(self._made.values()))[0].space.tag
+        return kind_of_data(self._kinds.given).tag
 
     @property
     def files(self) -> list[str]:

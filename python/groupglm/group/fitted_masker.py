@@ -138,8 +138,8 @@ class FittedMasker:
         difference = None if self.space.resamples else sources[0].difference(self.space)
         if difference is not None:
             raise GridMismatchError(
-                f"{sources[0].name}: the image is not on the grid of the fit: {difference}; "
-                "resample it to that grid"
+                f"{sources[0].name}: the image is not on the {self.space.placement_word} of the "
+                f"fit: {difference}; resample it to that {self.space.placement_word}"
             )
         batches = read_rows(sources, self.space, n_threads=self.n_threads, fill=self.fill)
         matrix = np.empty(

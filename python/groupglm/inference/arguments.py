@@ -11,6 +11,7 @@ from scipy import special
 from groupglm.errors import ArgumentError, warn_caller
 from groupglm.messages import Text, argument, either
 from groupglm.runtime.arguments import real_number
+from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,14 +53,15 @@ def check_probability(name: str, value: Any) -> float:
     )
 
 
-def check_cluster_threshold(value: Any) -> float:
-    """Return the least number of voxels of a cluster."""
+def check_cluster_threshold(value: Any, stat_img: Any) -> float:
+    """Return the least extent of a cluster of an image's kind of data."""
     number = real_number("cluster_threshold", value)
     if number < 0:
+        unit = "places" if stat_img is None else kind_of(stat_img).unit
         raise ArgumentError(
             "cluster_threshold",
             argument("cluster_threshold", shown=f"{number:g}")
-            + " must be a number of voxels, zero or more",
+            + f" must be a number of {unit}, zero or more",
             remedy="clusters that are smaller are removed",
             verb="",
         )

@@ -212,7 +212,7 @@ def tabulate_clusters(
     """
     two_sided = check_truth("two_sided", two_sided)
     threshold = signed_threshold("stat_threshold", stat_threshold, two_sided=two_sided)
-    smallest = check_cluster_threshold(cluster_threshold)
+    smallest = check_cluster_threshold(cluster_threshold, stat_img)
     distance = check_distance(min_distance)
     stat_map = read_stat_map(stat_img, whole_grid=True, described=described)
     stat_map.refuse_p()

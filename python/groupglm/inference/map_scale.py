@@ -66,8 +66,8 @@ class DegreesMap:
         difference = source.difference(space)
         if difference is not None:
             raise GridMismatchError(
-                f"{self.path.name}: the degrees of freedom are not on the grid of the map: "
-                f"{difference}; write both anew"
+                f"{self.path.name}: the degrees of freedom are not on the {space.placement_word} "
+                f"of the map: {difference}; write both anew"
             )
         values = np.empty(space.n_values, source.dtype)
         space.read_stored(source, values)

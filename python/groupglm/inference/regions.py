@@ -85,10 +85,10 @@ def _read(image: Any, name: str, stat_map: StatMap) -> NDArray[np.float64]:
     source, everywhere = kind_of(image).open_map(image, name)
     difference = source.difference(stat_map.everywhere)
     if difference is not None:
-        one, _ = everywhere.place_words
+        one, word = everywhere.place_words[0], everywhere.placement_word
         raise GridMismatchError(
-            f"{source.name}: the region is not on the grid of {stat_map.name}: {difference}; "
-            f"resample it to that grid (to the nearest {one})"
+            f"{source.name}: the region is not on the {word} of {stat_map.name}: {difference}; "
+            f"resample it to that {word} (to the nearest {one})"
         )
     values = np.empty(everywhere.n_values)
     everywhere.read_stored(source, values)

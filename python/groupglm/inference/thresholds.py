@@ -204,7 +204,7 @@ def threshold_map(
     """
     check_choice("height_control", height_control, _CONTROLS)
     two_sided = check_truth("two_sided", two_sided)
-    smallest = check_cluster_threshold(cluster_threshold)
+    smallest = check_cluster_threshold(cluster_threshold, stat_img)
     given = None if threshold is None else signed_threshold("threshold", threshold, two_sided=False)
     if height_control is None:
         given = signed_threshold(

@@ -135,9 +135,8 @@ class Fit(Protocol):
         """Number of threads for later computations; 0 means all."""
         ...
 
-    @property
-    def facts(self) -> str:
-        """What was fitted, in numbers, for `repr`."""
+    def described(self, places: str) -> str:
+        """Say what was fitted, in numbers, where places are called so."""
         ...
 
     @property

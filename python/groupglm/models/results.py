@@ -114,9 +114,24 @@ class OlsFit:
     @property
     def facts(self) -> str:
         """A short description of the fit: images, voxels, degrees of freedom, columns."""
+        return self.described("voxels")
+
+    def described(self, places: str) -> str:
+        """Say what was fitted, in numbers.
+
+        Parameters
+        ----------
+        places : str
+            What places are called, such as ``"voxels"``.
+
+        Returns
+        -------
+        str
+            Numbers of images, places and degrees of freedom, and the columns.
+        """
         names = self.column_names
         return (
-            f"{len(self.X):,} images: {self.n_voxels:,} voxels, {span(self.df_residual)} degrees "
+            f"{len(self.X):,} images: {self.n_voxels:,} {places}, {span(self.df_residual)} degrees "
             f"of freedom, {'column' if len(names) == 1 else 'columns'} {listed(names)}"
         )
 

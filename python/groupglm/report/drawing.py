@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from groupglm.report.figures import Picture
     from groupglm.report.options import ReportOptions
 
-__all__ = ["Drawing", "check_views", "drawing_of"]
+__all__ = ["Drawing", "checked_views", "drawing_of"]
 
 # The folder of each kind of data that can be drawn, by its spaces' tag. Each has `drawing_of`.
 _FOLDERS = {"volume": "groupglm.report.volume"}
@@ -83,6 +83,9 @@ def drawing_of(group: FittedGroup, options: ReportOptions, given: Mapping[str, A
     return Drawing(group)
 
 
-def check_views(given: Mapping[str, Any]) -> None:
-    """Check the options of pictures before the data are known; their names are for volumes."""
-    importlib.import_module(_FOLDERS["volume"]).check_views(given)
+def checked_views(tag: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of pictures, as the folder of a kind of data checks and completes them."""
+    folder = _FOLDERS.get(tag)
+    if folder is None:
+        return {}
+    return cast("dict[str, Any]", importlib.import_module(folder).checked_views(given))

@@ -27,6 +27,11 @@ class Fits(Protocol):
         ...
 
     @property
+    def tag(self) -> str:
+        """The kind of data, by the tag of its spaces."""
+        ...
+
+    @property
     def files(self) -> list[str]:
         """The names of the files that the model was fitted to."""
         ...
@@ -52,12 +57,14 @@ def report_on(
     the shell command that does so, if there is one, and `command_note` a note on it. `wording`
     returns a message in the words of the caller who asks for the page.
     """
+    from groupglm.report.drawing import checked_views
     from groupglm.report.options import check_corrections, named_contrasts
     from groupglm.report.page import Request, build_page
     from groupglm.report.permutation_test import check_permutations
 
     dims = check_dims(given["report_dims"])
     aside = ("contrasts", "report_dims", "first_level_contrast", "permutations")
+    given = {**given, **checked_views(fits.tag, given)}
     options = check_corrections({k: v for k, v in given.items() if k not in aside})
     named = named_contrasts(given["contrasts"], [str(name) for name in fits.design.columns])
     permutations = check_permutations(given["permutations"], list(named))

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.errors import ArgumentError, printable, warn_caller
 from groupglm.messages import text_of
-from groupglm.report.drawing import check_views
 from groupglm.runtime.arguments import (
     check_choice,
     check_text,
@@ -40,7 +39,10 @@ DEFAULT_THRESHOLD, DEFAULT_ALPHA = 3.09, 0.001
 
 @dataclass(frozen=True, eq=False)
 class ReportOptions:
-    """The user's options of a report; the parameters are those of ``generate_report``."""
+    """The user's options of a report; the parameters are those of ``generate_report``.
+
+    Those of pictures are checked by `groupglm.report.drawing.checked_views`.
+    """
 
     title: str | None
     bg_img: Any
@@ -50,7 +52,7 @@ class ReportOptions:
     height_control: HeightControl | None
     min_distance: float
     plot_type: PlotType
-    display_mode: str
+    display_mode: Any
     two_sided: bool
     cut_coords: Any
 
@@ -59,12 +61,8 @@ class ReportOptions:
         """Refuse wrong values, and warn of options without effect."""
         check_text("title", given["title"])
         check_choice("height_control", given["height_control"], (*get_args(HeightControl), None))
-        check_choice("plot_type", given["plot_type"], get_args(PlotType))
         _check_thresholds(given)
         given["two_sided"] = check_truth("two_sided", given["two_sided"])
-        if given["display_mode"] is None:
-            given["display_mode"] = "z" if given["plot_type"] == "slice" else "lzry"
-        check_views(given)
         return cls(**given)
 
 

@@ -55,7 +55,8 @@ def find_permuted(
     """Find where a permutation test's corrected p is below its level."""
     z, space = finding.z, finding.space
     for kind, image in test.maps.items():
-        logp = _logp(image, space, f"the permutation's map of {finding.name} ({kind})")
+        of = space.place_words[0] if kind == "voxel" else kind
+        logp = _logp(image, space, f"the permutation's map of {finding.name} ({of})")
         # The z of F has one tail.
         two_sided = test.two_sided and finding.result.stat_type == "t"
         survives = (logp > -math.log10(test.alpha)) & ((z > 0) | ((z < 0) & two_sided))
@@ -93,7 +94,8 @@ def _logp(image: Any, space: Space, name: str) -> NDArray[np.float64]:
     difference = source.difference(space)
     if difference is not None:
         raise GridMismatchError(
-            f"{name} is not on the grid of the fit: {difference}; give the test of the same images"
+            f"{name} is not on the {space.placement_word} of the fit: {difference}; give the test "
+            "of the same images"
         )
     logp = np.empty(space.n_values, dtype=np.float64)
     space.read_stored(source, logp)

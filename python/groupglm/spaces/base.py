@@ -92,6 +92,15 @@ class Space(Protocol):
         return "place", "places"
 
     @property
+    def placement_word(self) -> str:
+        """The word for what says where the places lie: ``grid``."""
+        return "layout"
+
+    def describe_placement(self) -> str:
+        """Say in words where the places lie: ``46 x 55 x 46 voxels of 4 x 4 x 4 mm``."""
+        return f"{self.n_values} {self.place_words[1]}"
+
+    @property
     def measure_unit(self) -> str:
         """The unit of `measure`: ``mm3``, ``mm2``, or what is counted."""
         return self.unit

@@ -69,6 +69,11 @@ class Kind(Protocol):
         ...
 
     @property
+    def unit(self) -> str:
+        """What the extent of a cluster is counted in, as of its spaces."""
+        ...
+
+    @property
     def endings(self) -> tuple[str, ...]:
         """Endings of its files; files of results have the first one."""
         ...

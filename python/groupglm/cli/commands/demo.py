@@ -314,11 +314,11 @@ def _results(
 
 
 def _say_results(study: GroupStudy, results: dict[str, Any], journal: Journal) -> None:
-    shape = " x ".join(str(n) for n in study.mask_img.shape)
-    header: Any = study.mask_img.header
-    zooms = " x ".join(f"{size:g}" for size in header.get_zooms())
+    from groupglm.spaces.registry import kind_of
+
+    _, space = kind_of(study.mask_img).open_map(study.mask_img, "mask")
     journal.say(
-        f"grid                {shape} voxels of {zooms} mm, {results['n_voxels']} in the mask"
+        f"{space.placement_word:<20}{space.describe_placement()}, {results['n_voxels']} in the mask"
     )
     journal.say(f"subjects            {results['n_subjects']}")
     journal.say(f"design columns      {', '.join(results['columns'])}")

@@ -55,7 +55,7 @@ def permute(
     zero_is_missing: bool,
     **study_options: Any,
 ) -> None:
-    """Test contrasts by permutation, corrected for all voxels of the mask.
+    """Test contrasts by permutation, corrected for all voxels (places) of the mask.
 
     Maps, table, formula and contrasts are those of "groupglm fit". The method is that of Freedman
     and Lane. If the null hypothesis is that a mean is zero, signs are flipped. The same seed gives

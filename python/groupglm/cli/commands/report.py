@@ -70,7 +70,8 @@ def report(
 
     MODEL is the file of the model, or the folder of results that holds it. For a folder, the page
     shows the contrasts of the folder, with their corrections and permutation tests, unless you give
-    --contrast or --correct. Without a correction, it shows voxels with p < 0.001, not corrected.
+    --contrast or --correct. Without a correction, it shows voxels (places) with p < 0.001, not
+    corrected.
 
     The page is one file, which loads nothing from elsewhere. It needs no images of subjects. It
     leaves out what is computed from them: their comparison, and the data at the peaks.

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["threshold"]
 
 
-@click.command(short_help="Keep the significant voxels of a map of z.")
+@click.command(short_help="Keep the significant voxels (places) of a map of z.")
 @click.argument("z_map", type=FILE)
 @click.option(
     "--correct", type=CORRECTION, help="fdr:0.05, bonferroni:0.05, or fpr:0.001 (not corrected)."
 )
 @click.option("--at", type=float, help="A threshold on the map's own scale instead.")
-@click.option("--mask", type=FILE, help="Voxels that are tested; found from the map by default.")
+@click.option(
+    "--mask", type=FILE, help="Voxels (places) that are tested; found from the map by default."
+)
 @tails
 @cluster_threshold_option
 @click.option("--output", type=TO_FILE, required=True)
@@ -49,7 +51,7 @@ def threshold(
     as_json: bool,
     overwrite: bool,
 ) -> None:
-    """Keep the significant voxels of a map of z values, and write them with a JSON sidecar.
+    """Keep the significant voxels (places) of a map of z values, and write it with a JSON sidecar.
 
     \b
     Examples

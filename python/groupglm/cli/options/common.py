@@ -250,13 +250,13 @@ cluster_threshold = click.option(
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Leave out clusters of fewer voxels.",
+    help="Leave out clusters of fewer voxels (places).",
 )
 tfce = click.option("--tfce", is_flag=True, help="Permute threshold-free cluster enhancement too.")
 cluster_p = click.option(
     "--cluster-p",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Permute sizes and masses of clusters too, formed at this p of a voxel.",
+    help="Permute sizes and masses of clusters too, formed at this p of a voxel (place).",
 )
 seed = click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of the permutations; 0 by default."

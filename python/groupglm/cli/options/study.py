@@ -94,7 +94,7 @@ missing_option = click.option(
     type=click.Choice(["omit", "zero", "raise", "intersect"]),
     default="omit",
     show_default=True,
-    help="What NaN means: leave out by voxel, zero, refuse, or leave out the voxel.",
+    help="What NaN means: leave out by voxel (place), zero, refuse, or leave out the voxel.",
 )
 zero_is_missing_option = click.option(
     "--zero-is-missing",

@@ -66,9 +66,11 @@ __all__ = [
     "save",
     "tag",
     "target_of",
+    "unit",
 ]
 
 tag = "volume"
+unit = VolumeSpace.unit
 endings = (".nii.gz", ".nii")
 
 _FACTS: dict[str, Check] = {

@@ -80,6 +80,7 @@ class VolumeSpace(Space):
     tag: ClassVar[str] = "volume"
     unit: ClassVar[str] = "voxels"
     place_words: ClassVar[tuple[str, str]] = ("voxel", "voxels")
+    placement_word: ClassVar[str] = "grid"
     measure_unit: ClassVar[str] = "mm3"
 
     grid: Grid
@@ -353,6 +354,12 @@ class VolumeSpace(Space):
     def place_at(self, position: Sequence[float]) -> int | None:
         """Return the voxel that holds a position in mm; None outside the mask."""
         return place_at(self.grid, self.indices, position)
+
+    def describe_placement(self) -> str:
+        """Say how many voxels the grid has, and their size."""
+        shape = " x ".join(str(length) for length in self.grid.shape)
+        edges = np.linalg.norm(self.grid.affine[:3, :3], axis=0).round(3)
+        return f"{shape} voxels of {' x '.join(f'{edge:g}' for edge in edges)} mm"
 
     def describe_place(self, place: int) -> str:
         """Return a voxel's centre in words: ``(-45, -24, 48) mm``."""
