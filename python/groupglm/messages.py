@@ -67,9 +67,9 @@ Wording: TypeAlias = "Callable[[Text], str]"
 
 
 class Text(str):
-    """A message in Python's words, which can be said in the command line's words too.
+    """A message in Python's words, which can also be shown in the command line's words.
 
-    It is put together with ``+``: formatted into another text, it would be plain text.
+    Join it with ``+``. Formatted into another text, it would become plain text.
 
     Examples
     --------

@@ -43,7 +43,7 @@ def common_entities(files: Sequence[NamedFile]) -> dict[str, str]:
 
 
 def prefix_of(entities: Mapping[str, str]) -> str:
-    """Return how the names of results begin, in the order of BIDS.
+    """Return the beginning of the names of results, with entities in the order of BIDS.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def _reference(path: Path, start: Path) -> str:
 
 
 def node_folder(node: str) -> str:
-    """Return the folder of a Stats Model's node, as FitLins calls it.
+    """Return the folder of a Stats Model's node, named as FitLins names it.
 
     Examples
     --------

@@ -103,7 +103,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def fold(label: str) -> str:
-    """Return a label as file names hold it: letters and digits, in one case.
+    """Return a label in the form of file names: letters and digits, in one case.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def fold(label: str) -> str:
 
 
 def same_value(key: str, wanted: str, found: str) -> bool:
-    """Tell whether a file's entity is the one that is wanted.
+    """Return whether a file's entity has the wanted value.
 
     Examples
     --------

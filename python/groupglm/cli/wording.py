@@ -55,7 +55,7 @@ _FLAGS = {
 
 
 def as_options(told: str | BaseException, command: str | None) -> str:
-    """Say a message, an error or a warning of the package with the options of a command.
+    """Return a message, an error or a warning of the package with the options of a command.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def _plain(value: str | None) -> str:
 
 
 def in_words(error: Exception, command: str | None = None) -> str:
-    """Return the line that tells a user of an error: of a file by its name, and what to do.
+    """Return the line that tells a user of an error: the file's name, and what to do.
 
     Examples
     --------

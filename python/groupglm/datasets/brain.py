@@ -65,7 +65,7 @@ class Brain:
     shape : tuple of int
         Voxels along each axis.
     affine : array, shape (4, 4)
-        Diagonal but for the origin: voxel indices to mm.
+        Voxel indices to mm; diagonal except for the origin.
     mask : array of bool, shape `shape`
         The brain.
     """

@@ -69,14 +69,14 @@ def describe_dependence(X: ArrayLike, names: Sequence[str]) -> str:
 
 
 def variance_inflation(X: ArrayLike) -> FloatArray:
-    """Compute how much the other columns inflate the variance of each column's coefficient.
+    """Compute the factor by which the other columns inflate each coefficient's variance.
 
     Shapes: `X` (n_rows, n_columns); returns (n_columns,).
 
     Notes
     -----
-    From the diagonal of (X'X)^-1 (Belsley, Kuh and Welsch, *Regression Diagnostics*, 1980,
-    chapter 3), by QR of the columns brought to unit length, as the fit.
+    From the diagonal of (X'X)^-1 (Belsley, Kuh and Welsch, *Regression Diagnostics*, 1980, chapter
+    3), by QR of the columns scaled to unit length, as in the fit.
 
     Examples
     --------
@@ -96,8 +96,8 @@ def variance_inflation(X: ArrayLike) -> FloatArray:
 def confounded_columns(X: ArrayLike, names: Sequence[str], contrast: ArrayLike) -> tuple[str, ...]:
     """Name the columns that make a contrast impossible to estimate.
 
-    Moving the coefficients along a direction in which the fit does not change must not change the
-    contrast either; the columns of a direction along which it does change are returned.
+    A contrast can be estimated only if it does not change along any direction in which the fit does
+    not change. The columns of the directions along which it does change are returned.
 
     Shapes: `X` (n_rows, n_columns), `contrast` (n_columns,).
 
@@ -173,7 +173,7 @@ def _circuit(unit: FloatArray, kept: Sequence[int], j: int) -> _Circuit:
 
 
 def describe_contrast(weights: ArrayLike, names: Sequence[str]) -> str:
-    """Write a contrast as one would type it: an expression, or its numbers if it has many.
+    """Return a contrast as a user would type it: an expression, or numbers if it has many.
 
     Shapes: `weights` (n_columns,).
 

@@ -68,7 +68,7 @@ def _matrix(contrast: Any, names: Sequence[str]) -> FloatArray:
 
 
 def term_columns(text: str, columns: Sequence[object]) -> list[str]:
-    """Return the columns of a factor or an interaction of a formula, over which its F is.
+    """Return the columns of a formula's factor or interaction; its F is over these columns.
 
     Examples
     --------

@@ -29,7 +29,7 @@ def words_in(name: str) -> frozenset[str]:
 
 
 def with_origins(design: pd.DataFrame, table: pd.DataFrame, used: Iterable[str]) -> pd.DataFrame:
-    """Keep with a design what cannot be read from its columns.
+    """Store with a design the variables that cannot be read from its columns.
 
     Examples
     --------

@@ -26,8 +26,8 @@ __all__ = ["GroupRows"]
 class GroupRows:
     """Rows of a group.
 
-    Kept values do not travel. A worker reads the inputs for the first of its tasks that needs the
-    rows, and keeps the rows for the others: until it is given rows of another group.
+    Stored values are not sent to workers. A worker reads the inputs for its first task that needs
+    the rows, and keeps the rows for its next tasks, until a task needs rows of another group.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ class GroupRows:
     space : Space
         The places of a row.
     fill : float, optional
-        Put in the place of missing values.
+        The value that replaces missing values.
     n_threads : int, default=1
         Threads that read.
     kept : RowStore, optional
-        All rows, if the fit has kept them.
+        All rows, if the fit has stored them.
     file_states : tuple, optional
-        The `file_state` of each input as it was when the fit read it.
+        The `file_state` of each input when the fit read it.
     """
 
     sources: tuple[Source, ...]

@@ -32,8 +32,8 @@ _MOST_GROWTHS = 8
 class OccupiedRows:
     """Rows of inputs at the places where some input so far is not zero.
 
-    An input that is not zero elsewhere adds its places: what was kept of the inputs before is
-    spread, with zeros there.
+    An input that is not zero at other places adds these places. The rows and counts of earlier
+    inputs are then enlarged by zeros.
 
     Parameters
     ----------
@@ -44,17 +44,17 @@ class OccupiedRows:
     n_threads : int
         Threads that read.
     fill : float, optional
-        Put in the place of missing values.
+        The value that replaces missing values.
     advance : callable, optional
         Called after each input that was read, with their number.
     batch_bytes : int
-        Of a batch of whole rows. The batches are those that `read_rows` makes.
+        Bytes of a batch of whole rows. The batches are those of `read_rows`.
     tally : ZeroTally, optional
-        Of no place yet; counts zeros.
+        Counts zeros; it has no place yet.
     keep : RowStore, optional
-        Empty; keeps the rows.
+        Stores the rows; it is empty.
     together : int, default=1
-        So many inputs in a row are in one batch, such as an image and its variances.
+        Number of consecutive inputs that must be in one batch, such as an image and its variances.
 
     Attributes
     ----------
@@ -202,14 +202,14 @@ class OccupiedPlan:
 
 
 class OccupiedAccumulator:
-    """An accumulator that has more places whenever the rows that are being read have.
+    """An accumulator whose places grow with those of the rows that are being read.
 
     Parameters
     ----------
     accumulator : Accumulator that spreads
         The accumulator of the places that are occupied now.
     rows : OccupiedRows
-        What is being read.
+        The rows that are being read.
     """
 
     def __init__(self, accumulator: Any, rows: OccupiedRows) -> None:

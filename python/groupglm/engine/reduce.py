@@ -190,14 +190,14 @@ def _filled_by_batches(
 
 @dataclass(frozen=True, eq=False)
 class RangesToo:
-    """Asks workers for the range of values too, for which they read no input once more.
+    """Lets workers also return the range of the values, without another reading of the inputs.
 
     Parameters
     ----------
     keep : callable
-        Makes of inputs such as keep the values that are read of them.
+        Replaces inputs by inputs that keep the values of the first reading.
     found : list of tuple of float
-        The ranges are appended to it.
+        Receives the ranges.
     """
 
     keep: Callable[[Sequence[Any]], Sequence[Any]]

@@ -86,7 +86,7 @@ class RowFolder:
     Parameters
     ----------
     memory : joblib.Memory
-        Whose folder the rows are kept in; nothing else in it is read.
+        The rows are kept in its folder; nothing else in the folder is read.
     """
 
     def __init__(self, memory: joblib.Memory) -> None:
@@ -120,16 +120,16 @@ class RowFolder:
 class CachedSpace:
     """A space whose rows are read from the images once, and then from a cache.
 
-    A row is known again by its file's name, size and time of change (or the values of an image in
-    memory), and by the space's mask, grid and smoothing. What the cache does not hold whole is read
-    from the image.
+    A row is identified by its file's name, size and time of change (or the values of an image in
+    memory), and by the space's mask, grid and smoothing. A row that is missing or damaged in the
+    cache is read from the image.
 
     Parameters
     ----------
     space : Space
-        Reads what the cache does not have.
+        Reads the rows that the cache does not have.
     memory : joblib.Memory
-        Whose folder the rows are kept in. One row is 4 or 8 bytes a voxel, and a bit more if the
+        The rows are kept in its folder. One row is 4 or 8 bytes a voxel, and a bit more if the
         images are prepared.
     """
 

@@ -42,7 +42,7 @@ class Kinds(Protocol):
 
 
 class ModelFits:
-    """The fits of a model, one a kind of maps.
+    """The fits of a model, one for each kind of maps.
 
     A kind is fitted when it is first asked for, and its fit is kept. The current fit is the one
     that was asked for last.
@@ -50,15 +50,15 @@ class ModelFits:
     Parameters
     ----------
     kinds : Kinds
-        The kinds of maps that there are.
+        The kinds of maps.
     fit : callable
         Takes a first-level contrast and returns the fit of its kind, and the design.
     files : iterable of str
         Files that were read for the fits, besides the images.
     made : dict, optional
-        Fits that there are already, by kind.
+        Existing fits, by kind.
     current : int, optional
-        Which of them is the current one.
+        The number of the current fit.
     """
 
     def __init__(

@@ -144,7 +144,7 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         return describe(self, self._fits if hasattr(self, "_fits") else None, N_CHAR_MAX)
 
     def __sklearn_tags__(self) -> Tags:
-        """Tell scikit-learn that the input is images, which may hold NaN, and not an array."""
+        """Return tags for scikit-learn: the input is images, which may hold NaN, not an array."""
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.allow_nan = self.missing != "raise"

@@ -32,17 +32,17 @@ class FitOptions:
     masking : Masking
         The mask, the grid and the smoothing.
     missing : {"omit", "zero", "raise", "intersect"}
-        What to do about missing values.
+        The treatment of missing values.
     n_threads : int
         Number of threads.
     memory : joblib.Memory
-        Keeps masked rows, if it has a location.
+        Stores masked rows, if it has a location.
     progress : Progress
-        Tells the user.
+        Reports to the user.
     memory_budget : int
         Bytes that reading may take.
     keep_rows : bool, default=False
-        Whether the fit keeps the images' rows, for what needs them again; not on a cluster.
+        Whether the fit keeps the images' rows for later uses; not on a cluster.
     """
 
     masking: Masking

@@ -33,7 +33,7 @@ MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
 
 @dataclass(frozen=True)
 class PartialZeros:
-    """How many voxels of a fit are zero in some images but not in others.
+    """Numbers of voxels of a fit that are zero in some images but not in others.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class PartialZeros:
     are_missing : bool
         Whether the zeros counted as missing values.
     places : str, default="voxels"
-        What places of the data are called.
+        The word for the places of the data.
     """
 
     n_voxels: int
@@ -56,7 +56,7 @@ class PartialZeros:
     places: str = field(default="voxels", repr=False)
 
     def sentence(self, images: str = "images") -> str:
-        """Say it in words, without a full stop.
+        """Return the numbers as a sentence without a full stop.
 
         Parameters
         ----------
@@ -88,12 +88,12 @@ class FittedGroup:
     sources : tuple of Source
         The images, which residuals read again.
     missing : {"omit", "zero", "raise", "intersect"}
-        What was done about missing values.
+        How missing values were treated.
     n_zeros : array of int, shape (n_voxels,), or None
-        How many images are exactly zero at each voxel; with ``missing="zero"``, NaN counts as zero.
-        None if a saved model does not have it.
+        Number of images that are exactly zero at each voxel; with ``missing="zero"``, NaN counts as
+        zero. None if a saved model does not have it.
     kept : RowStore, optional
-        The images' rows at these voxels, if the fit was to keep them.
+        The images' rows at these voxels, if the fit stored them.
     file_states : tuple, optional
         The state of each image's files before it was read.
     """

@@ -176,13 +176,13 @@ class FoundClusters:
     Attributes
     ----------
     space : Space
-        Where its values are.
+        The places of its values.
     table : pandas.DataFrame
-        That of `get_clusters_table`, with a column of the sizes in the unit of the space too.
+        The table of `get_clusters_table`, also with a column of the sizes in the unit of the space.
     places : array of int, shape (n_rows,)
-        Of each row of the table, the place of its peak in a row of values.
+        For each row of the table, the place of its peak in a row of values.
     labels : list of arrays of int32, shape (n_values,)
-        Of each tail, the number of a place's cluster in the table; zero outside.
+        For each tail, the number of a place's cluster in the table; zero outside.
     """
 
     space: Space

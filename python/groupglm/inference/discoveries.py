@@ -87,7 +87,7 @@ class Discoveries:
     hommel : int
         Hommel's value of all tests.
     steps : array of int64, shape (n,)
-        Of each test the smallest u of 1 .. n + 1 with ``h p <= u alpha``.
+        For each test, the smallest u of 1 .. n + 1 with ``h p <= u alpha``.
     """
 
     hommel: int

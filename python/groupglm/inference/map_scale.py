@@ -38,7 +38,7 @@ class DegreesMap:
     path : pathlib.Path
         The map of the residual degrees of freedom.
     numerator : float or None
-        Of F, those of the numerator; None for t.
+        Numerator degrees of freedom of F; None for t.
     """
 
     path: Path
@@ -89,22 +89,22 @@ class DegreesMap:
 
 @dataclass(frozen=True)
 class MapScale:
-    """What a map holds, and how that is known.
+    """The kind of a map, and the source of this fact.
 
     Parameters
     ----------
     statistic : Statistic
-        What its values are.
+        The kind of values.
     source : str
-        What says so: ``its sidecar age.json``, ``its header``, ``its name``.
+        The source: ``its sidecar age.json``, ``its header``, ``its name``.
     conflict : str or None
-        What another of these says instead; None if they agree.
+        The statement of another source that disagrees; None if they agree.
     beside : str or None
         The file of the same contrast's z-scores, if there is one.
     contrast : str or None
         The contrast's name, if the header has it.
     degrees : DegreesMap or None
-        Where the degrees of freedom are that differ between voxels.
+        The map of degrees of freedom that differ between voxels.
     """
 
     statistic: Statistic

@@ -33,11 +33,11 @@ class Extreme:
     value : float
         May be infinite.
     place : int
-        Where it is in the row.
+        Its place in the row.
     position : tuple of 3 floats
-        In mm.
+        Its position in mm.
     where : str
-        The same in words.
+        The position in words.
     """
 
     value: float
@@ -75,7 +75,7 @@ class Clusters:
     labels : array of int32, shape (n_values,)
         Zero outside, then 1 to k.
     sizes : array, shape (k,)
-        How many places each has, or the sum of their weights.
+        Number of places of each cluster, or the sum of their weights.
     measures : list of k floats
         Their extents in the space's `measure_unit`.
     peaks : list of k Peaks
@@ -95,9 +95,9 @@ class Peaks:
     Attributes
     ----------
     places : array of int, shape (n,)
-        Where they are in the row.
+        Their places in the row.
     heights : array of float64, shape (n,)
-        The statistic there, decreasing.
+        The statistic at these places, decreasing.
     """
 
     places: NDArray[np.intp]

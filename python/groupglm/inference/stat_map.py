@@ -39,16 +39,16 @@ class StatMap:
     values : array of float64, shape (n_values,)
         The statistic; NaN where it has none.
     tested : array of bool, shape (n_values,)
-        Where it is not NaN: a voxel without a statistic is not a test. An infinite statistic is the
-        strongest: it is that of an effect without any residual variance.
+        True where the value is not NaN: a voxel without a statistic is not a test. An infinite
+        statistic is the strongest one; its effect has no residual variance.
     dtype : numpy.dtype
-        Type of the values in the file, for images made of them.
+        Type of the values in the file, and of images made from them.
     everywhere : Space
         All places of the map, inside the mask or not.
     inside : array of bool, shape (everywhere.n_values,)
         Which of them are inside the mask.
     scale : MapScale or None
-        What the values are; None where neither sidecar, header nor name says it.
+        The kind of the values; None if neither sidecar, header nor name says it.
     """
 
     name: str

@@ -54,7 +54,7 @@ def threshold_of(
     *,
     two_sided: bool = True,
 ) -> float:
-    """Find the z from which on a voxel is significant.
+    """Find the smallest z that is significant.
 
     Shapes: `z` (n,).
 
@@ -273,7 +273,7 @@ def _threshold_without_map(
 
 @dataclass(frozen=True, eq=False)
 class Survivors:
-    """What is left of a row of values.
+    """The values of a row that survive a threshold.
 
     Attributes
     ----------

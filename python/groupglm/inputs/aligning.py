@@ -29,9 +29,9 @@ class AlignedDesign:
     frame : pandas.DataFrame
         One row a map.
     labels : list of str or None
-        The subject of each row; None where neither maps nor rows say it.
+        The subject of each row; None if neither maps nor rows have labels.
     in_order : bool
-        Whether maps and rows are in the order in which the user gave them.
+        Whether maps and rows are in the user's order.
     maps_have_labels : bool
         Whether the maps came with labels, so that numbers may be labels too.
     """

@@ -50,11 +50,11 @@ class Cohort(Protocol):
     Attributes
     ----------
     given
-        The input as it is kept for the user.
+        The input, as it is kept for the user.
     first_design : pandas.DataFrame
         The design of the only kind of maps, or of the first.
     has_one_kind : bool
-        Whether there is nothing for ``first_level_contrast`` to choose.
+        Whether there is only one kind of maps, so that ``first_level_contrast`` chooses nothing.
     """
 
     @property

@@ -34,12 +34,12 @@ __all__ = [
 
 @runtime_checkable
 class FirstLevelModel(Protocol):
-    """What is asked of a first-level model; nilearn's has it.
+    """The members of a first-level model that are used; nilearn's has them.
 
     Attributes
     ----------
     subject_label : str or None
-        Whose model it is.
+        The model's subject.
     """
 
     subject_label: str | None
@@ -76,7 +76,7 @@ class _EffectMap:
 
 
 class FirstLevelCohort:
-    """A list of fitted first-level models: one kind of maps a first-level contrast.
+    """A list of fitted first-level models: one kind of maps for each first-level contrast.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class FirstLevelCohort:
     confounds : pandas.DataFrame or None
         Matched by the models' ``subject_label``.
     design_matrix : pandas.DataFrame, path or None
-        Matched by label where it has labels, else in the order of the models.
+        Matched by label if it has labels, else in the order of the models.
     has_blocks : bool
         Whether exchangeability blocks say which models belong together.
 

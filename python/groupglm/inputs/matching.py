@@ -177,7 +177,7 @@ class Matched:
     participants : pandas.DataFrame
         The row of each of these subjects, in the same order.
     left_out : tuple of str
-        What was left out, in words.
+        Maps and rows that were left out, in words.
     """
 
     maps: dict[str, Path]

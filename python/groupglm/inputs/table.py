@@ -32,7 +32,7 @@ class MapTable:
     frame : pandas.DataFrame
         Columns ``subject_label``, ``map_name`` and ``effects_map_path``, sorted by the first.
     sorted_kinds : frozenset of str
-        The map names whose rows came in that order.
+        The map names whose rows were given in that order.
     """
 
     frame: pd.DataFrame

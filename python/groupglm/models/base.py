@@ -62,8 +62,8 @@ class Accumulator(Protocol):
         Raises
         ------
         groupglm._core.InfiniteValueError
-            If a value is infinite. It has the number of the row among `rows`, and how many values
-            of it are infinite.
+            If a value is infinite. The error has the number of the row among `rows`, and the number
+            of the row's infinite values.
         """
         ...
 
@@ -81,32 +81,32 @@ class Spreads(Protocol):
     """What some accumulators can besides: rows of zeros leave nothing in them but their number."""
 
     def spread(self, places: NDArray[np.int64], n_values: int) -> Accumulator:
-        """Return the accumulator of more places, at which all rows seen here were +0.
+        """Return the accumulator of more places, at which all rows added so far were +0.
 
-        Its bits are those of an accumulator that has seen these rows.
+        Its bits are those of an accumulator to which these rows were added.
 
         Parameters
         ----------
         places : array of int, shape (old n_values,)
-            Where the places of this accumulator are among them.
+            The positions of this accumulator's places among all places.
         n_values : int
-            How many they are.
+            The number of all places.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Words:
-    """How a report speaks of a model.
+    """The words of a report about a model.
 
     Parameters
     ----------
     plain : str
-        How it was fitted, for the reader of the page, as "fitted by ...".
+        The method in plain words, as "fitted by ...".
     cited : str
-        The same for a paper, with the sources as (author, year).
+        The same for a paper, with sources as (author, year).
     references : tuple of str
-        Those sources.
+        The sources.
     """
 
     plain: str
@@ -261,7 +261,7 @@ class Model(Protocol):
         n_values: int,
         n_threads: int,
     ) -> Fit:
-        """Make a fit of what `Fit.arrays` returned, and of a design.
+        """Make a fit from what `Fit.arrays` returned, and a design.
 
         Raises
         ------

@@ -34,7 +34,7 @@ class Group:
     Parameters
     ----------
     name : str
-        What they are.
+        The name of the group.
     y : array, shape (k,)
         Their adjusted values.
     fitted, half_width : float
@@ -49,23 +49,22 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Adjusted:
-    """One voxel's data as a contrast sees them.
+    """The data of one voxel in the way in which a contrast uses them.
 
     Parameters
     ----------
     kind : {"groups", "lines", "regressor", "fitted"}
-        Values by group; against a number, with a line or curve for each group, each of three
-        values of another number, or both; against a regressor, with a line; or against the
-        fitted values.
+        Values by group; over a number, with a line or curve for each group, for each of three
+        values of another number, or both; over a regressor, with a line; or over the fitted values.
     groups : tuple of Group
         With "groups".
     x, y : arrays, shape (n,)
-        With "regressor" and "fitted": what it is against, and the adjusted values.
+        With "regressor" and "fitted": the horizontal values, and the adjusted values.
     line : array, shape (3, k)
-        Places, fitted values and half widths of the confidence band; the widths are NaN with
+        Points, fitted values and half widths of the confidence band; the widths are NaN with
         "fitted".
     label : str
-        What x is, or of what the groups' names are values; empty where they need no such word.
+        The name of x, or of the factor of the groups; empty if the groups' names need none.
     lines : tuple of Line
         With "lines".
     """
@@ -108,10 +107,10 @@ class _Voxel:
 
 
 def adjust(values: FloatArray, terms: Terms, contrast: FloatArray, level: float) -> Adjusted:
-    """Take from one voxel's data what a contrast does not ask about.
+    """Remove from one voxel's data what a contrast does not test.
 
     The part of the fit that belongs to the other columns is replaced by its mean over the images
-    shown, so that values stay on the scale of the data.
+    shown, so that the values keep the scale of the data.
 
     Shapes: `values` (n_images,), `contrast` (n_columns,).
 

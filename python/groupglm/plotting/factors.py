@@ -25,20 +25,20 @@ _OF_FACTOR = re.compile(r"C\((.+)\)", re.DOTALL)
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """A factor's columns and the names of its levels: one of each pattern that they take.
+    """The columns of a factor, and a level's name for each pattern of their values.
 
     Parameters
     ----------
     columns : tuple of int
-        Which columns.
+        The numbers of the columns.
     codes : array of int, shape (n_images,)
-        Which level each image has.
+        The level of each image.
     names : tuple of str
         The levels.
     label : str
-        What they are levels of; empty where their names say it.
+        The factor's name; empty if the names of the levels include it.
     has_reference : bool
-        Whether the columns are differences between levels, and not one a level.
+        Whether the columns are differences between levels, rather than one for each level.
     """
 
     columns: tuple[int, ...]
@@ -90,7 +90,7 @@ def find_factors(
 
 
 def titles_of(names: Sequence[str]) -> tuple[list[str], str]:
-    """Return what to call groups that have a column each, and what those are values of.
+    """Return the names of groups that have a column each, and of what they are levels.
 
     Examples
     --------

@@ -35,7 +35,7 @@ FigureT = TypeVar("FigureT", bound=figure.Figure)
 
 
 class Figure(figure.Figure):
-    """A matplotlib figure that is seen where it is a notebook cell's last value.
+    """A matplotlib figure that shows itself if it is the last value of a notebook's cell.
 
     IPython asks an object for ``_repr_png_``, unless ``%matplotlib inline`` has told it another way
     for figures: the picture is then shown once, in that way.

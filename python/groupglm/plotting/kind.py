@@ -21,12 +21,12 @@ _UNKNOWN = "value"
 
 @dataclass(frozen=True)
 class DrawnKind:
-    """What a map holds, as far as its picture shows it.
+    """The kind of a map, as far as its picture shows it.
 
     Parameters
     ----------
     label : str
-        What the colour bar is labelled with.
+        The label of the colour bar.
     one_tail : bool
         Whether these are z-scores of an F test, of which only large ones are evidence: a negative
         one is an F below its median.

@@ -23,18 +23,18 @@ N_LINE = 60  # points of a line
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """Images of one group against a number, with the group's own line or curve.
+    """The images of one group over a number, with the group's own line or curve.
 
     Parameters
     ----------
     name : str
-        The group, or a value of another number; empty where there is one line only.
+        The group, or a value of another number; empty if there is only one line.
     x, y : array, shape (k,)
         The number, and the adjusted values.
     line : array, shape (3, n)
-        Places, fitted values and half widths of the confidence band.
+        Points, fitted values and half widths of the confidence band.
     panel : str
-        The group, where each group has lines at values of another number; else empty.
+        The group, if each group has lines at values of another number; else empty.
     """
 
     name: str
@@ -46,20 +46,20 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class LinesOf:
-    """What lines are drawn of.
+    """The data that lines are drawn from.
 
     Parameters
     ----------
     X : array, shape (n, n_columns)
         The design's rows of the images that have a value.
     own : array of int
-        The columns that are made of the variables shown.
+        The columns made of the shown variables.
     mean : array, shape (n_columns,)
-        The row whose other columns all places have.
+        The row from which all points take their other columns.
     adjusted : array, shape (n,)
         The adjusted values.
     interval : callable
-        Of rows: their fitted values, and half the widths of the confidence intervals.
+        Returns, for rows, the fitted values and half the widths of their confidence intervals.
     """
 
     X: FloatArray

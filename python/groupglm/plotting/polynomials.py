@@ -22,7 +22,7 @@ _TOLERANCE = 1e-9  # of a column's largest size; more than the rounding of text 
 def polynomials(
     columns: FloatArray, variables: Sequence[FloatArray]
 ) -> Callable[[Sequence[FloatArray]], FloatArray] | None:
-    """Find the polynomials of one or two numbers that columns are.
+    """Express columns as polynomials of one or two numbers, if they are such polynomials.
 
     Shapes: `columns` (n, n_columns), `variables` (n,).
 

@@ -39,7 +39,7 @@ def read_terms(
     levels: Mapping[str, Sequence[str]] | None = None,
     origins: Mapping[str, Sequence[Any]] | None = None,
 ) -> Terms:
-    """Find out what the columns of a design are made from.
+    """Find the variables that the columns of a design are made from.
 
     Shapes: `X` (n_images, n_columns).
 

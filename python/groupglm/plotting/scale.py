@@ -34,19 +34,19 @@ class Scale:
     Parameters
     ----------
     vmax : float
-        The value of the last colour; smaller than -vmax has the first.
+        The value of the last colour; values below -vmax have the first colour.
     threshold : float
         Values up to this size are not drawn.
     signed : bool
         Whether the map has values of both signs; otherwise the bar shows the positive half.
     cmap : matplotlib.colors.Colormap
-        From -vmax to vmax.
+        Covers -vmax to vmax.
     vmin : float, optional
-        The value of the first colour, where it is not -vmax: the map has no negative values.
+        The value of the first colour if it is not -vmax; the map has no negative values then.
     has_infinite : bool, default=False
         Whether the map has infinite values, which are always drawn, in the last colour.
     one_tail : bool, default=False
-        Whether only large values are evidence, as of the z-scores of an F test: the negative ones
+        Whether only large values are evidence, as for the z-scores of an F test: negative values
         are not drawn.
     """
 

@@ -29,9 +29,9 @@ class Cell:
     Parameters
     ----------
     name : str
-        The levels.
+        The levels, in words.
     members : array of bool, shape (n_images,)
-        Which images.
+        The images.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Terms:
     X : array, shape (n_images, n_columns)
         The design.
     names : tuple of str
-        Its columns.
+        The names of its columns.
     variables : tuple of frozenset of str
-        Those that each column is made of; empty for the constant, and for a column that none of
-        the rules explains.
+        The variables that each column is made of; empty for the constant, and for a column that no
+        rule explains.
     factors : dict of str to Factor
         Variables with levels.
     numbers : dict of str to array, shape (n_images,)
@@ -58,7 +58,7 @@ class Terms:
     named : frozenset of str
         Factors with levels in their columns' names.
     curved : frozenset of str
-        Numbers with a column that is no straight line over them.
+        Numbers with a column that is not linear in them.
     """
 
     X: FloatArray

@@ -25,11 +25,11 @@ class Result:
     Parameters
     ----------
     finding : Finding
-        What was found.
+        The finding of the map.
     options : ReportOptions
-        Looks.
+        The options of its pictures.
     title, headline, shown_where, explanation : str
-        What the page says of it; the explanation may be empty.
+        The page's words about it; the explanation may be empty.
     """
 
     finding: Finding
@@ -42,16 +42,16 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class ContrastResults:
-    """All that was found of a contrast.
+    """All results of a contrast.
 
     Parameters
     ----------
     findings : list of Finding
-        One a correction.
+        One finding for each correction.
     corrections : tuple of ReportOptions
         The corrections.
     permuted : list of PermutedFinding
-        By permutation; may be empty.
+        The findings of permutation tests; may be empty.
     """
 
     findings: list[Finding]

@@ -41,28 +41,28 @@ _ORDINARY = 380  # binary exponents of values whose squares double can hold
 
 @dataclass(frozen=True)
 class ImageQuality:
-    """One image beside the others.
+    """One image compared with the others.
 
     Parameters
     ----------
     name : str
         The file's name, or the image's place in the input.
     mean, sd : float
-        Over the voxels of the mask where the image has a value.
+        Mean and standard deviation over the mask's voxels where the image has a value.
     n_missing : int
-        Voxels of the mask where it has none.
+        Number of the mask's voxels where it has none.
     correlation : float
-        With the mean of the other images, over those voxels.
+        Correlation with the mean of the other images, over those voxels.
     distance : float
         Root mean square of its standardised residuals: 1 is expected.
     leverage : float
-        How much its own value counts in its fitted value, 0 to 1.
+        The weight of its own value in its fitted value, 0 to 1.
     sha256 : str
-        Of the file, or of the values in the mask for an image in memory.
+        Hash of the file, or of the values in the mask for an image in memory.
     is_file : bool
-        Which of the two.
+        Whether the hash is that of a file.
     flags : tuple of str
-        Why it is an outlier; empty if it is not.
+        Reasons why it is an outlier; empty if it is not.
     """
 
     name: str
@@ -79,15 +79,15 @@ class ImageQuality:
 
 @dataclass(frozen=True, eq=False)
 class DataQuality:
-    """Every image beside the others, and at the voxels asked for.
+    """All images compared with the others, and their values at some voxels.
 
     Parameters
     ----------
     images : tuple of ImageQuality
         In the order of the design's rows.
     at_places : array, shape (n_images, k)
-        The values at the voxels asked for; NaN where missing. None when the images could not be
-        read: of them only the name and the leverage are known then.
+        The values at these voxels; NaN where missing. None if the images could not be read: only
+        names and leverages are then known.
     """
 
     images: tuple[ImageQuality, ...]

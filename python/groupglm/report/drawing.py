@@ -25,7 +25,7 @@ _OF_PICTURES = ("bg_img", "plot_type", "display_mode", "cut_coords")
 
 
 class Drawing:
-    """What a page shows of a space and of the maps in it: of data that nothing draws, numbers.
+    """The pictures of a space and its maps on a page; numbers only, if nothing draws the data.
 
     Parameters
     ----------

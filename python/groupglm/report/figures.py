@@ -41,11 +41,11 @@ class Picture:
     markup : markupsafe.Markup
         An ``svg`` or ``img`` element without its text.
     alt : str
-        What there is to see, for readers who do not see it.
+        A description of the picture, for readers who do not see it.
     caption : str
-        Written below; may be empty.
+        The text below; may be empty.
     source : str
-        Address of a picture's bytes; empty for a chart.
+        Address of the picture's bytes; empty for a chart.
     """
 
     markup: Markup

@@ -41,13 +41,13 @@ class Peak:
     place : int
         Its place in a row of the space's values.
     position : tuple of 3 floats
-        In mm.
+        Its position in mm.
     where : str
-        The same in words.
+        The position in words.
     z : float
         Its z score.
     cluster : str
-        The cluster it is the peak of; empty for a peak that did not survive.
+        The cluster of which it is the peak; empty for a peak that did not survive.
     """
 
     place: int
@@ -59,12 +59,12 @@ class Peak:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What a contrast found.
+    """The findings of a contrast.
 
     Parameters
     ----------
     name : str
-        What the user calls the contrast.
+        The user's name of the contrast.
     expression : str
         The contrast as an expression over the columns.
     weights : array, shape (n_columns,) or (n_rows, n_columns)
@@ -74,28 +74,28 @@ class Finding:
     two_sided : bool
         Whether both tails were tested; never for F.
     threshold : float
-        Of z; infinite where none controls the error rate asked for.
+        Threshold of z; infinite if none controls the error rate that was asked for.
     space : Space
-        Where the values of the rows are.
+        The places of the values of the rows.
     z : array of float64, shape (n_values,)
         The z scores; NaN where there is no statistic.
     shown : array of float32 or float64, shape (n_values,)
-        The same, as an image holds them.
+        The z scores in the type of an image.
     survivors : array, shape (n_values,)
-        What is shown where it survived, zero elsewhere.
+        The values of `shown` that survive, zero elsewhere.
     table : pandas.DataFrame
         The clusters and their peaks, the strongest first, with the numbers that
         `get_clusters_table` gives them.
     extremes : tuple of Extreme or None
-        The strongest positive and the strongest negative z; None where there is none.
+        The strongest positive and the strongest negative z; None if there is none.
     top : Peak
         The place of the largest z score, or of the largest size if two-sided.
     peaks : tuple of Peak
-        Of the first clusters; the highest voxel if there is none.
+        The peaks of the first clusters; the highest voxel if there is no cluster.
     cluster_threshold : int
         Clusters of a smaller size are left out.
     top_size : float
-        Size of the cluster beyond the threshold that `top` is in; 0 if it is not beyond it.
+        Size of the cluster, beyond the threshold, that holds `top`; 0 if `top` is not beyond it.
     """
 
     name: str

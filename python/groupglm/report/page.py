@@ -40,22 +40,22 @@ __all__ = ["Request", "build_page"]
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What a page is to be about.
+    """The subjects of a page.
 
     Parameters
     ----------
     corrections : tuple of ReportOptions
-        Thresholds and looks, one a correction; they differ in the threshold only.
+        Thresholds and options of pictures, one for each correction; only the thresholds differ.
     contrasts : dict of str to array
         The contrasts by name.
     permutations : dict of str to PermutationTest
         Permutation tests of contrasts, by the contrast's name.
     model_parameters, report_parameters : mapping
-        What the user gave that is not the default.
+        The user's parameters that are not the default.
     command, command_note : str
-        The shell command that makes the page again, and what to know of it; empty if there is none.
+        The shell command that makes the page again, and a note on it; empty if there is none.
     wording : callable
-        Says a message in the words of whoever asked for the page.
+        Returns a message in the words of the caller who asked for the page.
     """
 
     corrections: tuple[ReportOptions, ...]

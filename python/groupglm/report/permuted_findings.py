@@ -29,16 +29,17 @@ __all__ = ["PermutedFinding", "find_permuted"]
 
 @dataclass(frozen=True, eq=False)
 class PermutedFinding(Finding):
-    """What a permutation test found; peaks and clusters are those of z where p is small.
+    """The findings of a permutation test; its peaks and clusters are those of z where p is small.
 
     Parameters
     ----------
     kind : {"voxel", "size", "mass", "tfce"}
-        What was tested: the statistic of voxels, size or mass of clusters, or enhanced statistics.
+        The tested quantity: the statistic of voxels, size or mass of clusters, or enhanced
+        statistics.
     logp : array, shape (n_values,)
         -log10 of corrected p; 0 where a place was not tested.
     smallest_p : float
-        The smallest of them; `top` is where it is.
+        The smallest corrected p; it is at `top`.
     test : PermutationTest
         Number of permutations, tails and level.
     """

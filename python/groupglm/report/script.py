@@ -38,9 +38,9 @@ class Script:
     imports : set of str
         Import statements.
     lines : list of str
-        What follows them.
+        The lines after them.
     notes : list of str
-        Sentences about what is not in the lines; empty where they run as they are.
+        Sentences about what the lines lack; empty if they run as they are.
     """
 
     imports: set[str] = field(default_factory=lambda: {"from groupglm import SecondLevelModel"})

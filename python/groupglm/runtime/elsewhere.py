@@ -14,7 +14,7 @@ __all__ = ["absent_names"]
 
 
 def absent_names(module: str, advice: Mapping[str, str]) -> Callable[[str], NoReturn]:
-    """Return the ``__getattr__`` of a module: it refuses a name, and says what to use instead.
+    """Return the ``__getattr__`` of a module, which refuses a name and says what to use instead.
 
     `advice` is by name, where ``*`` stands for any letters; ``{name}`` in it is the name. The error
     of such a name is an ImportError, because ``from module import name`` hides the words of an

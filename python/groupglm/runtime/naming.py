@@ -41,7 +41,7 @@ def check_file_name(name: str, what: str) -> None:
 
 
 def one_name(column: object) -> str:
-    """Return a column's name; the intercept has one, however it is capitalised.
+    """Return a column's name; the intercept has one name, in any capitals.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def one_name(column: object) -> str:
 
 
 def counted(number: int, noun: str, nouns: str | None = None) -> str:
-    """Return how many there are of something, in words; `nouns` where several are no noun and s.
+    """Return a number with its noun; `nouns` is the plural if it is not the noun and s.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def counted(number: int, noun: str, nouns: str | None = None) -> str:
 
 
 def listed(items: Sequence[str], most: int = 20) -> str:
-    """List items for a message, the first of many.
+    """List items for a message; of many, only the first ones.
 
     Examples
     --------

@@ -72,7 +72,7 @@ def given_path(argument: str, value: object) -> Path:
 
 
 def why_no_path(text: str) -> str | None:
-    """Say why a text cannot be a path; None if it can. The file system is not asked.
+    """Return why a text cannot be a path; None if it can. The file system is not asked.
 
     Examples
     --------

@@ -42,7 +42,7 @@ _ANNEX_LINK = "annex/objects/"
 
 
 def why_unreadable(path: str | os.PathLike[str]) -> str | None:
-    """Say why a path does not lead to a file with the content meant.
+    """Return why a path is not a file with its own content.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def check_target(path: Path) -> None:
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let an error of the system name a file: to read from an open one, or to write, tells none.
+    """Add a file's name to a system error: reading and writing an open file raise errors without.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def why_broken_link(path: str | os.PathLike[str]) -> str | None:
 
 
 def why_no_folder(folder: Path) -> str | None:
-    """Say why no folder is at a path, and none can be made; None if that is not known.
+    """Return why no folder is at a path and none can be made; None if the reason is unknown.
 
     Examples
     --------

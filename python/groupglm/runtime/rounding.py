@@ -55,7 +55,7 @@ def span(numbers: float | NDArray[np.int64] | NDArray[np.float64]) -> str:
 
 
 def p_value(p: float) -> str:
-    """Write a p-value: three digits after the point, or its first two where that says nothing.
+    """Write a p-value: three digits after the point, or its first two digits if it is small.
 
     Examples
     --------

@@ -32,9 +32,9 @@ class ScratchFile:
     Parameters
     ----------
     n_records : int
-        How many records there are.
+        Number of records.
     record_bytes : int
-        Size of each.
+        Bytes of each record.
 
     Raises
     ------

@@ -63,7 +63,7 @@ class Source(Protocol):
         ...
 
     def difference(self, other: Any) -> str | None:
-        """Say in words how its placement differs from that of another source, or of a space.
+        """Return, in words, how its placement differs from that of another source or a space.
 
         For example ``its shape is (5, 5, 6), not (5, 5, 5)``. None if both are at the same places;
         masks are not compared.

@@ -86,7 +86,7 @@ class Zeros:
 
 
 def _all_whole(values: NDArray[Any]) -> bool:
-    """Tell whether all finite values are whole numbers."""
+    """Return whether all finite values are whole numbers."""
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         fractions = values - np.rint(values)
     return not bool((np.abs(fractions) > 0).any())  # NaN is not larger than zero

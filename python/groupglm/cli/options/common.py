@@ -75,7 +75,7 @@ n_jobs = click.option(
 
 @dataclass(frozen=True)
 class NamedContrast:
-    """A contrast as the user wrote it.
+    """A contrast in the user's words.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ __all__ = ["FILE", "FOLDER", "PLACE", "TO_FILE", "TO_FOLDER", "TO_PLACE", "expan
 
 
 def expand(text: str) -> Path:
-    """Return the path that a user means; one in a folder called ``~`` is made absolute.
+    """Return the path that a user means; a path in a folder called `` `` is made absolute.
 
     Examples
     --------

@@ -29,16 +29,16 @@ _CARRIED = (
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A file that is made from another file, and what its sidecar says about it.
+    """A file that is made from another file, and the facts in its sidecar.
 
     Parameters
     ----------
     output : pathlib.Path
         The file.
     source : pathlib.Path
-        What it is made of.
+        The file that it is made from.
     options : mapping
-        All that changes it.
+        The options that change it.
     """
 
     output: Path

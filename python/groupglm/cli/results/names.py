@@ -48,13 +48,13 @@ class Contrast:
     Parameters
     ----------
     name : str
-        The user's.
+        The user's name.
     expression : str
-        As it was understood; rows of an F contrast are separated by ``;``.
+        The expression in one spelling; rows of an F contrast are separated by ``;``.
     weights : list
         A vector for t, a matrix for F, over the design's columns.
     columns : list of str
-        Their names.
+        The names of the design's columns.
     label : str
         The name within file names: letters and digits.
     """

@@ -47,11 +47,11 @@ class Outputs:
     Parameters
     ----------
     folder : pathlib.Path
-        Where they go.
+        The folder of the results.
     facts : mapping
-        What all sidecars say of design, inputs, settings and software.
+        The facts about design, inputs, settings and software in all sidecars.
     names : Names
-        How the files are called.
+        The names of the files.
     """
 
     folder: Path

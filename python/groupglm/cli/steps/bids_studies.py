@@ -29,16 +29,16 @@ __all__ = ["BidsOptions", "bids_studies"]
 
 @dataclass(frozen=True, eq=False)
 class BidsOptions(RunOptions):
-    """What the arguments of "bids" say.
+    """The arguments of "bids".
 
     Parameters
     ----------
     root : pathlib.Path
-        The folder of the derivative that is written; `output` may be within it.
+        The folder of the derivative to write; `output` may be inside it.
     derivatives : pathlib.Path
-        Where the maps are.
+        The folder of the maps.
     first_level : tuple of str
-        First-level contrasts; empty if there is one only, or the model says which.
+        First-level contrasts; empty if there is only one, or if the model names them.
     wanted : dict of str to list of str
         Other entities of the maps, by short name.
     participants : pathlib.Path or None
@@ -48,7 +48,7 @@ class BidsOptions(RunOptions):
     model : groupglm.bids.StatsModel or None
         The node of a Stats Model, in place of formula and contrasts.
     model_file : pathlib.Path or None
-        Where it is.
+        The file of the Stats Model.
     """
 
     root: Path

@@ -25,16 +25,16 @@ __all__ = ["Rule", "correct_contrast"]
 
 @dataclass(frozen=True)
 class Rule:
-    """How a contrast is thresholded.
+    """The way in which a contrast is thresholded.
 
     Parameters
     ----------
     correction : Correction
-        By which error rate.
+        The error rate.
     cluster_threshold : int
         Clusters of fewer voxels are left out.
     two_sided : bool
-        Whether both tails of t are looked at.
+        Whether both tails of t are tested.
     """
 
     correction: Correction

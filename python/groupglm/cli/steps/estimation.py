@@ -28,14 +28,14 @@ __all__ = ["Estimate", "Reading", "write_common"]
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """How the maps of a study are read: all that changes the numbers of a fit besides its design.
+    """How the maps of a study are read: all that changes the fit's numbers except the design.
 
     Parameters
     ----------
     options : RunOptions
         Formula, mask, smoothing, threads.
     missing : str
-        What NaN means.
+        The treatment of NaN.
     target_affine : tuple or pathlib.Path, optional
         The grid to resample to.
     zero_is_missing : bool
@@ -94,7 +94,7 @@ def _width(fwhm: float | tuple[float, ...] | None) -> float | tuple[float, ...] 
 
 
 class Estimate:
-    """The fit, made when it is first needed, and never if all results are there.
+    """The fit of a study; made when it is first needed, and never if all results exist.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Estimate:
     reading : Reading
         How the maps are read.
     keeps_rows : bool
-        Whether what follows needs the maps' values: they are read once for all of it.
+        Whether later steps need the maps' values, so that the fit keeps them.
     """
 
     def __init__(self, study: Study, reading: Reading, *, keeps_rows: bool) -> None:

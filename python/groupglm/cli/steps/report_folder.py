@@ -44,22 +44,22 @@ def find_model(place: Path) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class ModelFolder:
-    """The results of a model that lie beside it, as their sidecars tell.
+    """The results beside a model, according to their sidecars.
 
     Parameters
     ----------
     contrasts : list of Contrast
-        In the order of their names of files.
+        The contrasts, in the order of their names of files.
     corrections : list of Correction
-        How they were thresholded.
+        The corrections of the contrasts.
     permutations : dict of str to PermutationTest
         Permutation tests by the contrast's name.
     extents : dict of int to str
-        Numbers of voxels from which clusters were kept, with the first sidecar that says so.
+        Sizes of the smallest kept clusters in voxels, each with the first sidecar that has it.
     tails : dict of bool to str
-        Whether both tails of t were looked at, with the first sidecar that says so.
+        Whether both tails of t were tested, with the first sidecar that says so.
     read : list of pathlib.Path
-        The maps of these.
+        The maps of these results.
     """
 
     contrasts: list[Contrast] = field(default_factory=list)

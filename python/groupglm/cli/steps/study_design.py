@@ -41,19 +41,19 @@ class Study:
     maps : dict of str to pathlib.Path
         The map of each subject, sorted by label.
     design : pandas.DataFrame
-        The row of each, with the labels as index.
+        The row of each subject, with the labels as index.
     rank, df_residual : int
         Rank and residual degrees of freedom of the design.
     contrasts : list of Contrast
-        What is to be tested.
+        The contrasts to test.
     left_out : tuple of str
         Maps and rows that have no counterpart, and subjects that lack a value, in words.
     names : Names
-        How its files are called.
+        The names of the study's files.
     levels : mapping of str to mapping of str to int
         Number of subjects at each level of the design's categories.
     origin : mapping
-        What its sidecars say of where the maps come from.
+        The facts about the maps' origin in its sidecars.
     """
 
     maps: dict[str, Path]

@@ -32,7 +32,7 @@ class Factor:
     Parameters
     ----------
     name : str
-        The column, or the expression in one way of writing.
+        The column, or the expression in one spelling.
     tree : ast.expr or None
         The syntax tree of an expression; None for a column.
     """
@@ -49,20 +49,20 @@ _Terms = dict[frozenset[Factor], Term]
 
 @dataclass(frozen=True)
 class Formula:
-    """What a formula says.
+    """The parsed content of a formula.
 
     Parameters
     ----------
     terms : tuple of tuple of Factor
-        Each a product of factors, in the order of the text; without the intercept.
+        Products of factors, in the order of the text; without the intercept.
     intercept : bool
         Whether there is an intercept.
     says_intercept : bool
         Whether the text has a term 0 or 1.
     factors : tuple of Factor
-        All that the text names, those that are taken away included.
+        All factors in the text, also those that are subtracted.
     idle_powers : tuple of str
-        Powers of a single column, which are the column itself, as `I` would write them.
+        Powers of a single column, which are the column itself, in the form that `I` would need.
     """
 
     terms: tuple[Term, ...]

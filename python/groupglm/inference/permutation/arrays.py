@@ -44,7 +44,7 @@ _MAX_SENT = 64 * 2**20  # bytes of data that may be sent to each worker
 
 
 class PermutationOutputs(dict[str, Any]):
-    """Arrays or images by name, and what they were made from.
+    """Arrays or images by name, and the results that they were made from.
 
     Attributes
     ----------

@@ -42,7 +42,7 @@ class TfceOptions:
     powers : pair of float, optional
         E of the extent and H of the height; by default those of each family.
     n_steps : int
-        0: the exact integral; else a sum over so many heights, as fslmaths has it.
+        0 for the exact integral; else the number of heights of a sum, as in fslmaths.
     """
 
     powers: tuple[float, float] | None = None
@@ -58,13 +58,13 @@ class ClusterFamily:
     name : str
         Their unit, such as ``voxels`` or ``mm2``.
     places : slice or array of int, shape (n,)
-        Where they are in a row.
+        The positions of the places in a row.
     neighbours : Neighbours
-        Of these places, in their order.
+        The neighbours of these places, in their order.
     weights : array, shape (n,), or None
-        What each counts in the size and the mass of a cluster; None where each counts one.
+        The weight of each place in the size and the mass of a cluster; None if each counts one.
     tfce_powers : pair of float
-        E of the extent and H of the height, where the user gives none.
+        E of the extent and H of the height, if the user gives none.
     """
 
     name: str

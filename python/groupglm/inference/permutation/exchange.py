@@ -300,7 +300,7 @@ class Rearrangements:
     Parameters
     ----------
     exchange : Exchange
-        What may be exchanged.
+        The exchange that allows them.
     n : int
         Number of rearrangements, without the identity.
     seed : tuple of int

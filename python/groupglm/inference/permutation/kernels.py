@@ -45,7 +45,7 @@ class Observed:
         The statistic on the scale of `Kernel.statistics`.
     least : array
         The least statistic that ties with `compared` (with its absolute value if the test is
-        two-sided). It belongs to an angle between data and nuisance that rounding has made smaller.
+        two-sided). Its angle between data and nuisance is smaller by what rounding can do.
     """
 
     reported: Floats
@@ -96,11 +96,11 @@ class OlsKernel:
     Parameters
     ----------
     basis : array, shape (m, n_images)
-        What is subtracted from the data before they are rearranged.
+        Orthonormal rows that are removed from the data before they are rearranged.
     effect : array, shape (k, n_images)
         Orthonormal basis of the tested effect.
     moving : array, shape (q, n_images)
-        Orthonormal basis of the nuisance, without what no rearrangement changes.
+        Orthonormal basis of the nuisance, without the part that no rearrangement changes.
     nuisance : array, shape (m3, n_images)
         Orthonormal basis of all of the nuisance, for the observed statistic.
     fixed : array, shape (m2, n_images)
@@ -212,7 +212,7 @@ class GroupedKernel:
     parts : Partition
         The design, split into effect and nuisance.
     groups : array of int, shape (n_images,)
-        Which group of variance an image is in, from 0.
+        The group of variance of each image, from 0.
     two_sided : bool
         Whether a t statistic is tested in both tails.
     """

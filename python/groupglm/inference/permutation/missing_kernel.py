@@ -41,7 +41,7 @@ class PresentKernel:
     Parameters
     ----------
     complete : OlsKernel
-        For the voxels that all images have.
+        The kernel for the voxels that all images have.
     parts : Partition
         The partition of the design.
     patterns : Patterns
@@ -53,7 +53,7 @@ class PresentKernel:
     heads, values : arrays
         The tables; see `groupglm.inference.permutation.equivalent_statistic`.
     method : {"freedman-lane", "ter-braak", "smith"}
-        What is rearranged.
+        The method of rearrangement.
     untested : array of bool, shape (n_voxels,)
         Voxels without a test.
     """

@@ -58,7 +58,7 @@ class Patterns:
     starts : array of int, shape (n_patterns + 1,)
         Where the columns of each pattern begin.
     present : array of bool, shape (n_patterns, n_images)
-        The images.
+        The images of each pattern.
     """
 
     columns: Integers
@@ -91,7 +91,7 @@ class Patterns:
 
 @dataclass(frozen=True, eq=False)
 class Presence:
-    """What is tested where values are missing.
+    """The tested and the untested voxels among those with missing values.
 
     Parameters
     ----------

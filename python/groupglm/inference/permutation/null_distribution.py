@@ -31,7 +31,7 @@ _TASK_REARRANGEMENTS = 256  # sent to a worker together, so that sending the dat
 
 @dataclass(frozen=True, eq=False)
 class Corrections:
-    """Which maxima are taken besides the statistic's own.
+    """The maxima of a test besides those of the statistic itself.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class Corrections:
     two_sided : bool
         Whether negative values count as positive ones do.
     threshold : float, optional
-        Of the statistic; forms clusters.
+        Cluster-forming threshold of the statistic.
     tfce : TfceOptions, optional
-        How to enhance.
+        The options of the enhancement.
     families : tuple of ClusterFamily
-        Needed for either: each has maxima of its own.
+        Needed for clusters and enhancement: each family has maxima of its own.
     """
 
     letter: str
@@ -113,7 +113,7 @@ class DataSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class NullTask:
-    """Maxima of some rearrangements; what a worker gets.
+    """A task for a worker: the maxima of some rearrangements.
 
     Parameters
     ----------
@@ -122,14 +122,14 @@ class NullTask:
     kernel : Kernel
         Computes the statistic.
     corrections : Corrections
-        Which maxima.
+        The maxima to compute.
     rearrangements : Rearrangements
-        All of the test.
+        All rearrangements of the test.
     first, last : int
-        Which of them.
+        The rearrangements of this task.
     floor : float
-        What no maximum of the statistic is below: 0 where a voxel is tested of which nothing is
-        left to be rearranged, so that all its statistics are 0; else -infinity.
+        The least value of the statistic's maxima: 0 if a tested voxel has nothing left to be
+        rearranged, so that all its statistics are 0; else -infinity.
     """
 
     source: DataSource

@@ -47,9 +47,9 @@ class ResumeError(ArgumentError):
     Parameters
     ----------
     message : str
-        Why, and what to do.
+        The reason, and what to do.
     reason : str
-        Why, as what follows the name of the file, without Python's arguments.
+        The reason, as the end of a sentence after the file's name, without Python's arguments.
     """
 
     def __init__(self, message: str, reason: str) -> None:
@@ -124,16 +124,16 @@ def _places_of(families: Sequence[ClusterFamily]) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class PermutationState:
-    """Maxima so far, and what they are of.
+    """The maxima so far, and the test that they belong to.
 
     Parameters
     ----------
     seed : int
         The seed of the rearrangements.
     test : dict of str
-        Hashes of all else that the maxima depend on; see `fingerprints_of`.
+        Hashes of everything else that the maxima depend on; see `fingerprints_of`.
     exhaustive : bool
-        Whether the rearrangements are the first of all that there are, rather than drawn.
+        Whether the rearrangements are the first ones of a list of all, rather than random draws.
     null : dict of array, shape (n_done,)
         The maxima, by name, in order of the rearrangements.
     """
@@ -159,7 +159,7 @@ class PermutationState:
         Returns
         -------
         PermutationState
-            A state of its own.
+            A new state.
         """
         names = self.null or (parts[0] if parts else {})
         null = {
@@ -174,14 +174,14 @@ class PermutationState:
         Parameters
         ----------
         test : dict of str
-            `fingerprints_of` the test that is to be continued.
+            The `fingerprints_of` the test that is to be continued.
         names : collection of str
             Names of the maxima that the test needs.
 
         Raises
         ------
         ResumeError
-            If anything differs, naming it.
+            If anything differs; the message names it.
         """
         differing = [name for name, value in test.items() if self.test.get(name) != value]
         if "connectivity" in differing:
@@ -196,12 +196,12 @@ class PermutationState:
             raise ResumeError(f"resume {reason}; leave out resume to begin anew", reason)
 
     def save(self, path: Path) -> None:
-        """Write the state to a .npz file, as a whole or not at all.
+        """Write the state to a .npz file; after a failure no part of it is left.
 
         Parameters
         ----------
         path : pathlib.Path
-            The file; one that exists is replaced.
+            The file; an existing one is replaced.
 
         Raises
         ------

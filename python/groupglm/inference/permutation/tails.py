@@ -59,7 +59,7 @@ class TailFit:
     Parameters
     ----------
     kind : {"gpd", "gamma"}
-        Generalised Pareto for what exceeds `threshold`, or gamma (Pearson type III) for all.
+        Generalised Pareto for values above `threshold`, or gamma (Pearson type III) for all values.
     parameters : dict
         "gpd": shape and scale; "gamma": mean, standard deviation and skewness; neither shape nor
         skewness is below zero.

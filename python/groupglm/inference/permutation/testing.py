@@ -56,7 +56,7 @@ CHECKPOINT_S = 60.0
 
 @dataclass(frozen=True, eq=False)
 class PermutationResult:
-    """What a permutation test yields.
+    """The results of a permutation test.
 
     Voxels are in the order of the columns of the data, or that of ``image[mask]`` for images.
 

@@ -53,7 +53,7 @@ class Panel:
     view : {"x", "y", "z", "l", "r"}
         The axis that the picture is perpendicular to; "l" and "r" are "x" of one hemisphere.
     coordinate : float, optional
-        Where the brain is cut, in mm; None for a projection.
+        The place of the cut in mm; None for a projection.
     """
 
     view: str

@@ -43,9 +43,9 @@ class Background:
     is_outline : bool
         Whether it is only a mask, to be drawn as an outline.
     origin : str
-        Where it is from, in words, as a sentence.
+        The origin of the picture, as a sentence.
     unchecked_mask : Volume, optional
-        The mask, where nothing has told yet whether it lies in the brain of the picture.
+        The mask, if it is unknown whether it lies in the brain of the picture.
     """
 
     volume: Volume

@@ -104,7 +104,7 @@ class Grid:
         return x, y, z
 
     def difference(self, other: Grid) -> str | None:
-        """Tell in words how this grid differs from another.
+        """Return, in words, how this grid differs from another.
 
         Examples
         --------
