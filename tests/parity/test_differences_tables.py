@@ -8,6 +8,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pytest
 from nilearn.glm import threshold_stats_img as oracle_threshold
 from nilearn.reporting import get_clusters_table as oracle_table
 
@@ -59,3 +60,19 @@ def test_numbers_of_negative_clusters() -> None:
         voxel = tuple(int(mm / 3) for mm in row[1:4])
         number = int(str(row[0]).rstrip("a"))
         assert number == max(int(np.asarray(image.dataobj)[voxel]) for image in maps)
+
+
+def test_nan_in_the_background() -> None:
+    z = np.full((12, 12, 12), np.nan)
+    z[3:9, 3:9, 3:9] = np.random.default_rng(0).uniform(-2, 2, (6, 6, 6))
+    z[5:7, 5:7, 5] = 5.0
+    img = nib.Nifti1Image(z.copy(), np.eye(4))
+    with pytest.warns(UserWarning, match="Non-finite values detected"):
+        theirs = oracle_table(img, 4.0)
+    found = get_clusters_table(img, 4.0)  # a warning is an error
+    assert found["Cluster Size (mm3)"].tolist() == theirs["Cluster Size (mm3)"].tolist() == [4]
+    z = np.nan_to_num(z)
+    z[6, 6, 5] = np.nan
+    with pytest.warns(UserWarning, match="Non-finite values detected: 1 voxel inside"):
+        found = get_clusters_table(nib.Nifti1Image(z, np.eye(4)), 4.0)
+    assert found["Cluster Size (mm3)"].tolist() == [3]

@@ -385,6 +385,13 @@ DIFFERENCES = (
         "an effect without any residual variance is the strongest evidence",
     ),
     Difference(
+        "nan_in_the_background",
+        "NaN outside the brain, in a map of `get_clusters_table`",
+        "counts as zero, with a warning",
+        "is background, without a warning; NaN inside the brain is warned of",
+        "many programs write NaN where there is no brain",
+    ),
+    Difference(
         "numbers_of_negative_clusters",
         "`get_clusters_table` of both tails",
         "negative numbers begin after all rows of the positive tail, but with 1 in label maps",

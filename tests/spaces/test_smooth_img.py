@@ -121,12 +121,21 @@ def test_scaled_integers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fwhm", [None, 0, 0.0, (0, None, 0.0)])
 def test_no_smoothing(fwhm: Any) -> None:
     img = image(np.int16)
-    got = groupglm.smooth_img(img, fwhm)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a width of zero
+        got, theirs = groupglm.smooth_img(img, fwhm), nilearn.image.smooth_img(img, fwhm)
     np.testing.assert_array_equal(values_of(got), values_of(img))
     assert got.get_data_dtype() == np.float32
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nilearn warns of a width of zero
-        assert_same(got, nilearn.image.smooth_img(img, fwhm))
+    assert_same(got, theirs)
+
+
+def test_a_width_of_zero_is_warned_of_once_for_all_images() -> None:
+    for smooth in (groupglm.smooth_img, nilearn.image.smooth_img):
+        with pytest.warns(UserWarning, match=r"specified as 0\.0\. Setting it to None"):
+            smooth(image(np.int16), 0.0)
+    with pytest.warns(UserWarning, match="specified as 0") as caught:
+        groupglm.smooth_img([image(np.int16)] * 3, 0)
+    assert len(caught) == 1
 
 
 def test_the_input_is_left_alone() -> None:

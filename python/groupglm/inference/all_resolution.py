@@ -256,8 +256,9 @@ def _thresholds(threshold: Any) -> list[float]:
     if thresholds[0] < 0:
         raise ArgumentError(
             "threshold",
-            f"threshold={thresholds[0]:g} is negative, but clusters are formed by how extreme z "
-            "is: give it without the sign, and two_sided=True for clusters of both tails",
+            f"threshold={thresholds[0]:g} is negative, but 'threshold' cannot be negative or "
+            "contain negative values: clusters are formed by how extreme z is; give it without the "
+            "sign, and two_sided=True for clusters of both tails",
             verb="",
         )
     return thresholds

@@ -47,8 +47,8 @@ def check_probability(name: str, value: Any) -> float:
         )
     raise ArgumentError(
         name,
-        f"{name}={number:g} is not a level of error: it must lie between 0 and 1",
-        remedy=f"{remedy}",
+        f"{name}={number:g} is not a level of error: {name} should be between 0 and 1",
+        remedy=remedy,
         verb="",
     )
 
@@ -60,10 +60,9 @@ def check_cluster_threshold(value: Any, stat_img: Any) -> float:
         unit = "places" if stat_img is None else kind_of(stat_img).unit
         raise ArgumentError(
             "cluster_threshold",
-            argument("cluster_threshold", shown=f"{number:g}")
-            + f" must be a number of {unit}, zero or more",
-            remedy="clusters that are smaller are removed",
-            verb="",
+            f"{number:g}",
+            f"> 0, a number of {unit}, or 0 to keep every cluster",
+            "clusters that are smaller are removed",
         )
     return number
 
@@ -74,10 +73,9 @@ def check_distance(value: Any) -> float:
     if number < 0:
         raise ArgumentError(
             "min_distance",
-            argument("min_distance", shown=f"{number:g}")
-            + " must be a distance in mm, zero or more",
-            remedy="peaks of a cluster that are nearer than that to the one before are left out",
-            verb="",
+            f"{number:g}",
+            "positive, a distance in mm of zero or more",
+            "peaks of a cluster that are nearer than that to the one before are left out",
         )
     return number
 
@@ -93,7 +91,11 @@ def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
             name,
             argument(name, shown=f"{number:g}")
             + " is negative, but "
-            + either("two_sided=True looks at both tails", "both tails are looked at")
+            + either(
+                'a "threshold" should not be a negative value when two_sided=True, which looks at '
+                "both tails",
+                "both tails are looked at",
+            )
             + ": give "
             + argument(name, shown=f"{-number:g}")
             + ", or "

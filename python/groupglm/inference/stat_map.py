@@ -202,7 +202,7 @@ def _report_untested(name: str, n_lost: int, tested: NDArray[np.bool_], space: S
         )
     if n_lost:
         warn_caller(
-            f"{name}: {counted(n_lost, one, many)} inside the mask "
+            f"{name}: Non-finite values detected: {counted(n_lost, one, many)} inside the mask "
             f"{'is' if n_lost == 1 else 'are'} NaN, and so not tested: such {many} do not count "
             "among the tests, belong to no cluster, and are NaN in images made from the map; leave "
             "them out of the mask to be rid of this warning"

@@ -215,8 +215,8 @@ def threshold_map(
         if given is not None:
             warn_caller(
                 argument("threshold", shown=f"{given:g}")
-                + f" is ignored, because height_control={height_control!r} computes the threshold "
-                "from alpha; give height_control=None to use it"
+                + f" is ignored: it is not used with height_control={height_control!r}, which "
+                "computes the threshold from alpha; give height_control=None to use it"
             )
     if stat_img is None:
         return None, _threshold_without_map(alpha, given, height_control, two_sided)
@@ -266,8 +266,9 @@ def _threshold_without_map(
         return threshold_of(np.empty(0), alpha, "fpr", two_sided=two_sided)
     raise ArgumentError(
         "stat_img",
-        f"None, but height_control={height_control!r} depends on the map: give "
-        "stat_img, or height_control='fpr' or None",
+        "None",
+        remedy=f"'stat_img' cannot be None for height_control={height_control!r}, which depends on "
+        "the map: give stat_img, or height_control='fpr' or None",
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
+from groupglm.messages import again
 
 __all__ = [
     "check_choice",
@@ -106,7 +107,13 @@ def real_array(name: str, values: Any, *, missing: bool = False) -> NDArray[Any]
         raise ArgumentError(name, f"no array of numbers: {error}") from error
     if array.dtype.kind not in "biuf":
         found = f"{values!r:.80}" if isinstance(values, str) else f"an array of {array.dtype}"
-        raise ArgumentTypeError(name, found, remedy="it must hold real numbers")
+        raise ArgumentTypeError(
+            name,
+            found,
+            remedy="it must hold real numbers: "
+            + again(name)
+            + " must contain numerical or boolean values",
+        )
     mask = np.ma.getmask(values)
     if mask is np.ma.nomask or not mask.any():
         return array

@@ -24,6 +24,7 @@ from joblib import parallel
 
 from groupglm import _core
 from groupglm.errors import ArgumentError
+from groupglm.messages import either
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.progress import remark
 
@@ -43,7 +44,10 @@ def check_jobs(n_jobs: int | None) -> int:
         n_jobs = whole_number("n_jobs", n_jobs)
     if n_jobs == 0:
         raise ArgumentError(
-            "n_jobs", "0", remedy="give the number of threads, or -1 for all of them"
+            "n_jobs",
+            "0",
+            remedy="give the number of threads, or -1 for all of them"
+            + either(" ('n_jobs == 0' is not a valid choice)", ""),
         )
     return min(int(joblib.effective_n_jobs(n_jobs)), 256)
 

@@ -316,10 +316,33 @@ def test_voxels_that_do_not_vary_have_no_statistic() -> None:
     clean = permuted_ols(np.repeat([0, 1], 6), Y, n_perm=200, random_state=0)
     Y = np.insert(Y, 7, 3.25, axis=1)
     Y = np.insert(Y, 20, 0.0, axis=1)
-    out = permuted_ols(np.repeat([0, 1], 6), Y, n_perm=200, random_state=0)
+    with pytest.warns(UserWarning, match="1 of 42 voxels have zeros across all samples"):
+        out = permuted_ols(np.repeat([0, 1], 6), Y, n_perm=200, random_state=0)
     assert np.flatnonzero(out["t"][0] == 0).tolist() == [7, 20]
     assert (out["logp_max_t"][0, [7, 20]] == 0).all()
     np.testing.assert_array_equal(out["h0_max_t"], clean["h0_max_t"])
+
+
+def test_of_several_constants_the_first_is_the_intercept() -> None:
+    rng = np.random.default_rng(11)
+    x, Y, ones = rng.normal(size=(12, 1)), rng.normal(size=(12, 5)), np.ones((12, 1))
+    alone = permuted_ols(x, Y, n_perm=0)["t"]
+    with pytest.warns(UserWarning, match=r"Multiple columns across .* are constant: 2 columns"):
+        several = permuted_ols(x, Y, np.hstack([ones, 2 * ones]), n_perm=0)["t"]
+    np.testing.assert_allclose(several, alone, rtol=1e-12)
+    # A constant that is tested is the intercept itself: the t of one sample.
+    with pytest.warns(UserWarning, match=r"Multiple columns across .* are constant: 2 columns"):
+        tested = permuted_ols(ones, Y, 3 * ones, n_perm=0)["t"]
+    np.testing.assert_allclose(tested[0], stats.ttest_1samp(Y, 0).statistic, rtol=1e-12)
+
+
+def test_threads_without_a_permutation_are_told() -> None:
+    rng = np.random.default_rng(12)
+    x, Y = rng.normal(size=12), rng.normal(size=(12, 5))
+    with pytest.warns(UserWarning, match="perform more permutations to make use of 2 threads"):
+        permuted_ols(x, Y, n_perm=1, n_jobs=2)
+    with pytest.warns(UserWarning, match="ask for more$"):
+        permuted_ols(x, Y, n_perm=1, n_jobs=1)
 
 
 def test_missing_values() -> None:

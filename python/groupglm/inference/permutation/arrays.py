@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ArraySource", "PermutationOutputs", "permuted_ols", "resumable"]
 
+_NO_MASKER = {
+    True: "a masker must be provided if tfce is used, which",
+    False: "If 'threshold' is not None, masker must be defined as well: it",
+}
 _MAX_SENT = 64 * 2**20  # bytes of data that may be sent to each worker
 
 
@@ -175,7 +179,8 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     Warns
     -----
     UserWarning
-        Among others: if an index called ``subject_label`` or ``participant_id`` has a subject on
+        Among others: if voxels are zero in all images, if several columns are constant, and if an
+        index called ``subject_label`` or ``participant_id`` has a subject on
         several rows, and neither columns nor `exchangeability_blocks` tell the subjects apart.
 
     Notes
@@ -228,7 +233,9 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         variance_groups=rows["variance_groups"],
     )
     tested = _columns(rows["tested_vars"], "tested_vars", None)
-    data = _treat_missing(_data(rows["target_vars"], len(tested)), missing)
+    data = _data(rows["target_vars"], len(tested))
+    _warn_of_zeros(data)
+    data = _treat_missing(data, missing)
     confounds = _columns(rows["confounding_vars"], "confounding_vars", len(tested))
     families = _families_of(masker, data.shape[1], options)
     if is_remote() and data.nbytes > _MAX_SENT:
@@ -325,11 +332,21 @@ def _data(target_vars: Any, n: int) -> Data:
             "target_vars",
             f"shape {data.shape}",
             f"({n}, n_voxels), one row for each row of tested_vars",
+            "'target_vars' should be a 2D array, also of one voxel" if data.ndim != 2 else "",
             verb="has",
         )
     if data.dtype not in (np.float32, np.float64):
         return data.astype(np.float64)
     return data
+
+
+def _warn_of_zeros(data: Data) -> None:
+    n_zero = data.shape[1] - int(np.count_nonzero(data.any(axis=0)))
+    if n_zero:
+        warn_caller(
+            f"target_vars: {n_zero} of {data.shape[1]} voxels have zeros across all samples: there "
+            "is nothing to test, and their statistic is zero; leave them out of the mask"
+        )
 
 
 def _treat_missing(data: Data, missing: Missing) -> Data:
@@ -357,11 +374,17 @@ def _treat_missing(data: Data, missing: Missing) -> Data:
 def _design(column: Floats, confounds: Floats, model_intercept: bool) -> Floats:
     constant = np.ptp(confounds, axis=0) == 0 if confounds.size else np.zeros(0, dtype=bool)
     is_intercept = np.ptp(column) == 0
-    if is_intercept and constant.any():
+    n_constant = np.count_nonzero(constant) + is_intercept
+    if n_constant > 1:
         warn_caller(
-            "tested_vars is a constant, and so are columns of confounding_vars: these are left out"
+            "Multiple columns across confounding_vars and tested_vars are constant: "
+            f"{n_constant} columns, of which the first serves as the intercept, and the others are "
+            "left out"
         )
-        confounds = confounds[:, ~constant]
+        first = np.flatnonzero(constant)[0]
+        kept = ~constant
+        kept[first] = not is_intercept
+        confounds = confounds[:, kept]
     columns = [column[:, None], confounds]
     if model_intercept and not is_intercept and not constant.any():
         columns.append(np.ones((len(column), 1)))
@@ -375,10 +398,10 @@ def _families_of(
     if masker is None:
         if not options.need_neighbours:
             return None
-        what = "tfce" if options.tfce is not None else "threshold"
         raise ArgumentError(
             "masker",
-            f"{what} needs to know where the voxels lie: give the masker that read them",
+            _NO_MASKER[options.tfce is not None]
+            + " needs to know where the voxels lie: give the masker that read them",
             verb="",
         )
     if isinstance(masker, FittedMasker) and masker.space.public_order is None:

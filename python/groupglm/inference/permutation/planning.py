@@ -203,9 +203,16 @@ def choose_rearrangements(
             argument("n_perm", options.n_perm)
             + f" gives no p-value below {1 / (1 + options.n_perm):.2g}, so "
             f"that nothing can be significant at {_LIKELY_ALPHA:g}; there are "
-            f"{there} different {kind}: ask for more"
+            f"{there} different {kind}: ask for more" + _for_threads(options)
         )
     return Rearrangements(exchange, options.n_perm, (seed,))
+
+
+def _for_threads(options: PermutationOptions) -> str:
+    """Say that there are threads without a permutation."""
+    if not 0 < options.n_perm < options.n_threads:
+        return ""
+    return f"; perform more permutations to make use of {options.n_threads} threads, too"
 
 
 def _looser_blocks(options: PermutationOptions) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
@@ -14,7 +15,14 @@ from nibabel.nifti2 import Nifti2Header, Nifti2Image
 from nibabel.spatialimages import SpatialImage
 
 from groupglm import _core
-from groupglm.errors import ArgumentError, ArgumentTypeError, ImageError, renamed, shown
+from groupglm.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ImageError,
+    renamed,
+    shown,
+    warn_caller,
+)
 from groupglm.runtime.arguments import real_array, real_number
 from groupglm.runtime.naming import counted
 from groupglm.spaces.volume.intent import descrip_of
@@ -171,6 +179,11 @@ def smooth_img(
     groupglm.errors.ImageError
         If an image cannot be read, is not of real numbers, or holds an infinite value.
 
+    Warns
+    -----
+    UserWarning
+        If `fwhm` is the number 0: None says that nothing shall be smoothed.
+
     References
     ----------
     .. [1] H. Knutsson and C.-F. Westin, "Normalized and differential convolution", CVPR 1993,
@@ -187,6 +200,10 @@ def smooth_img(
     >>> smooth.get_fdata()[2, 2, :].round(4)
     array([0.0067, 0.0518, 0.1036, 0.0518, 0.0067])
     """
+    if isinstance(fwhm, Real) and fwhm == 0:
+        warn_caller(
+            f"fwhm is specified as {fwhm!r}. Setting it to None says the same: nothing is smoothed"
+        )
     if isinstance(imgs, str | os.PathLike | SpatialImage):
         return _smooth(imgs, *_open(imgs, "imgs", fwhm), fwhm)
     if not isinstance(imgs, Iterable):
