@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.images import non_parametric_inference
     from groupglm.inference.thresholds import threshold_stats_img
     from groupglm.models.ols import fit_ols
-    from groupglm.spaces.volume.regridding import resample_img, resample_to
+    from groupglm.spaces.volume.regridding import resample_img, resample_to, resample_to_img
     from groupglm.spaces.volume.smoothing import smooth_img
 
 __version__ = "0.1.0"
@@ -38,6 +38,7 @@ __all__ = [
     "permuted_ols",
     "resample_img",
     "resample_to",
+    "resample_to_img",
     "smooth_img",
     "threshold_stats_img",
     "true_discovery_bounds",
@@ -55,6 +56,7 @@ _HOME = {
     "permuted_ols": "groupglm.inference.permutation.arrays",
     "resample_img": "groupglm.spaces.volume.regridding",
     "resample_to": "groupglm.spaces.volume.regridding",
+    "resample_to_img": "groupglm.spaces.volume.regridding",
     "smooth_img": "groupglm.spaces.volume.smoothing",
     "threshold_stats_img": "groupglm.inference.thresholds",
     "true_discovery_bounds": "groupglm.inference.all_resolution",

@@ -3,17 +3,16 @@
 
 from typing import TYPE_CHECKING
 
-from groupglm import resample_img, smooth_img
+from groupglm import resample_img, resample_to_img, smooth_img
 from groupglm.runtime.elsewhere import absent_names
 
-__all__ = ["resample_img", "smooth_img"]
+__all__ = ["resample_img", "resample_to_img", "smooth_img"]
 
 if not TYPE_CHECKING:  # a type checker would accept every name
     _BESIDE = "use nilearn.image.{name} beside groupglm: both take and return nibabel's images"
     __getattr__ = absent_names(
         __name__,
         {
-            "resample_to_img": "groupglm.resample_to resamples to the grid of an image",
             "get_data": "numpy.asanyarray(image.dataobj) has the values of an image",
             "*_img": _BESIDE,
             "*_imgs": _BESIDE,

@@ -73,6 +73,35 @@ def test_infinite_values_resampled() -> None:
     np.testing.assert_array_equal(np.isinf(ours.get_fdata()), np.isnan(theirs))
 
 
+def test_integers_interpolated() -> None:
+    finer = AFFINE.copy()
+    finer[:3, :3] /= 2
+    whole = np.arange(np.prod(SHAPE)).reshape(SHAPE) % 7
+    for dtype, kind in ((np.int16, "linear"), (np.uint8, "linear"), (np.uint8, "continuous")):
+        img = image(whole.astype(dtype))
+        ours: Any = resample_img(img, finer, interpolation=kind)
+        with quiet():
+            theirs = nilearn_resample(img, finer, interpolation=kind)
+            exact = nilearn_resample(image(whole.astype(float)), finer, interpolation=kind)
+        assert (theirs.get_fdata() % 1 == 0).all()
+        there = exact.get_fdata() != 0  # a face that rounding empties is another difference
+        found = ours.get_fdata()[there] - exact.get_fdata()[there]
+        np.testing.assert_allclose(found, 0, atol=1e-6)
+
+
+def test_scaled_unit_matrix() -> None:
+    values = np.arange(np.prod(SHAPE), dtype=np.float64).reshape(SHAPE)
+    begins = np.diag([1.0, 1, 1, 1])
+    begins[:3, 3] = 2
+    img = image(values, affine=begins)
+    ours: Any = resample_img(img, 2 * np.eye(4), interpolation="nearest")
+    with quiet():
+        theirs = nilearn_resample(img, 2 * np.eye(4), interpolation="nearest").get_fdata()
+    assert ours.get_fdata()[1, 1, 1] == values[0, 0, 0]  # both at (2, 2, 2) mm
+    assert theirs[2, 2, 2] == values[0, 0, 0]
+    assert theirs[1, 1, 1] == 0
+
+
 def test_fast_smoothing() -> None:
     with pytest.raises(ValueError, match=r"fwhm is 'fast', but must be a width in mm"):
         smooth_img(spoilt(20.0), "fast")  # type: ignore[arg-type]

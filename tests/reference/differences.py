@@ -218,6 +218,20 @@ DIFFERENCES = (
         "resampling should not hide what is an error in a fit",
     ),
     Difference(
+        "integers_interpolated",
+        "integers resampled by a spline or linearly",
+        "linearly, and by a spline if unsigned, the values are cut to integers",
+        "float32, or float64 if the integers need it",
+        "0.5 lies between 0 and 1",
+    ),
+    Difference(
+        "scaled_unit_matrix",
+        "`target_affine=2 * numpy.eye(4)`, and an image that does not begin at 0 mm",
+        "the place where the image begins is multiplied by 2",
+        "axes of 2 mm that begin at 0 mm",
+        "a header has no last row, which is multiplied here too",
+    ),
+    Difference(
         "fast_smoothing",
         '`fwhm="fast"`',
         "a fixed filter of neighbouring voxels",

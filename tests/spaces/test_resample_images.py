@@ -231,11 +231,6 @@ def test_the_same_grid_copies_the_values() -> None:
         assert not np.shares_memory(_data(other), _data(img))
 
 
-def test_a_4d_image_of_one_volume_gives_a_3d_image() -> None:
-    img = _image(_TWO_MM, np.float32, 9, 8, 7, 1)
-    assert groupglm.resample_img(img, np.diag([3.0, 3, 3])).ndim == 3
-
-
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     _image().to_filename(tmp_path / "map.nii.gz")
     whole = (tmp_path / "map.nii.gz").read_bytes()

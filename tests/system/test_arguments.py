@@ -107,6 +107,7 @@ def calls() -> dict[str, Call]:
         "permuted_ols": partial(permuted_ols, **permuted),
         "resample_img": partial(groupglm.resample_img, img=Z),
         "resample_to": partial(groupglm.resample_to, img=Z, reference=MASK),
+        "resample_to_img": partial(groupglm.resample_to_img, source_img=Z, target_img=MASK),
         "smooth_img": partial(groupglm.smooth_img, imgs=Z, fwhm=2.0),
         "threshold_stats_img": partial(groupglm.threshold_stats_img, **maps),
         "true_discovery_bounds": partial(groupglm.true_discovery_bounds, regions=MASK, **maps),

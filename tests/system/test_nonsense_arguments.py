@@ -27,6 +27,7 @@ from groupglm import (
     plotting,
     resample_img,
     resample_to,
+    resample_to_img,
     smooth_img,
     threshold_stats_img,
 )
@@ -93,6 +94,11 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]] 
         {"img": IMAGES[0], "target_affine": 2 * np.eye(3)},
     ),
     "resample_to": (resample_to, resample_to, {"img": IMAGES[0], "reference": IMAGES[0]}),
+    "resample_to_img": (
+        resample_to_img,
+        resample_to_img,
+        {"source_img": IMAGES[0], "target_img": IMAGES[0]},
+    ),
     "fit_ols": (fit_ols, fit_ols, {"X": DESIGN, "Y": Y}),
     "make_second_level_design_matrix": (
         make_second_level_design_matrix,

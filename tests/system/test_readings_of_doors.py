@@ -250,6 +250,10 @@ ROWS: dict[str, dict[str, Row]] = {
         )
     },
     "groupglm.resample_to": {"": Row(lambda w: groupglm.resample_to(w.z, w.mask), 0, Z)},
+    "groupglm.resample_to_img": {
+        "": Row(lambda w: groupglm.resample_to_img(w.z, w.mask), 0, Z),
+        "list": Row(lambda w: groupglm.resample_to_img(w.maps, w.mask), 1),
+    },
     "plotting.plot_stat_map": {
         "": Row(lambda w: plotting.plot_stat_map(w.z), 0, Z),
         "background and mask": Row(

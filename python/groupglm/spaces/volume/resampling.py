@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INTERPOLATIONS",
+    "AffineShapeError",
     "Interpolation",
     "Resampler",
     "check_interpolation",
@@ -38,6 +39,10 @@ _MANY_VOXELS = 2**29
 _MOST_GROWTH = 100
 _MOST_LENGTHS = 100  # that are looked at, of what may have no end
 _LONGEST_AXIS = 2**15 - 1  # what NIfTI-1 can say
+
+
+class AffineShapeError(ArgumentError, np.linalg.LinAlgError):
+    """An affine of an impossible shape, which numpy and nilearn tell by an error of their own."""
 
 
 def check_interpolation(interpolation: object) -> Interpolation:
@@ -80,8 +85,8 @@ def target_grid(
             "target_shape",
             f"{shape}, but "
             + argument("target_affine")
-            + " is 3 x 3, so it is unknown where the grid begins: the 'target_affine' shape "
-            "should be (4, 4) and not (3, 3)",
+            + " is 3 x 3, so it is unknown where the grid begins. Given target shape without "
+            "anchor vector: 'target_affine' shape should be (4, 4) and not (3, 3)",
             remedy="give a 4 x 4 affine, or leave " + argument("target_shape") + " out",
         )
     full = np.eye(4)
@@ -106,11 +111,11 @@ def target_grid(
     slack = np.array(Grid(shape, full).same_place_voxels())
     if (high < -slack).any() or (low > np.array(shape) - 1 + slack).any():
         raise GridMismatchError(
-            arguments(target_affine=None, target_shape=None)
-            + " give a field of view that does not contain any of the "
-            f"data: in its voxels, the images reach from {np.round(low, 1).tolist()} to "
-            f"{np.round(high, 1).tolist()}, but its shape is {shape}; check the affine's last "
-            "column, in mm"
+            "The field of view given by the target affine does not contain any of the data: in its "
+            f"voxels, the images reach from {np.round(low, 1).tolist()} to "
+            f"{np.round(high, 1).tolist()}, but its shape is {shape}; check "
+            + arguments(target_affine=None, target_shape=None)
+            + ", of the affine above all the last column, in mm"
         )
     return Grid(shape, full)
 
@@ -121,7 +126,7 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
     except ArgumentTypeError as error:
         raise ArgumentTypeError("target_affine", error.found, "a matrix of numbers") from error
     if affine.shape not in ((3, 3), (4, 4)):
-        raise ArgumentError(
+        raise AffineShapeError(
             "target_affine",
             argument("target_affine")
             + f" must be a 3 x 3 or 4 x 4 matrix, but has the shape {affine.shape}",
@@ -135,6 +140,8 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
             remedy="give a matrix of finite numbers",
             verb="holds",
         )
+    if affine.shape == (4, 4) and not affine[3, :3].any() and not affine[:3, 3].any():
+        affine[3, 3] = affine[3, 3] and 1.0  # 2 * numpy.eye(4) stands for axes of 2 mm
     if affine.shape == (4, 4) and not np.array_equal(affine[3], [0, 0, 0, 1]):
         raise ArgumentError(
             "target_affine",
@@ -206,6 +213,8 @@ def _check_size(shape: tuple[int, int, int], grid: Grid) -> None:
 
 def clip_finite(values: NDArray[Any], lowest: float, highest: float) -> None:
     """Clip the finite values to a range, in place; infinity stays."""
+    if values.dtype.kind != "f":
+        lowest, highest = int(lowest), int(highest)
     np.clip(values, lowest, highest, out=values, where=np.isfinite(values))
 
 

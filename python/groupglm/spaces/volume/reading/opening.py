@@ -78,14 +78,16 @@ def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
     return sources[0]
 
 
-def open_image_or_series(image: object, *, name: str = "image in memory") -> list[VolumeSource]:
-    """Open every volume of one image, 3-D or 4-D; only its header is read."""
+def open_image_or_series(
+    image: object, *, name: str = "image in memory", most_axes: int = 4
+) -> list[VolumeSource]:
+    """Open every volume of one image, 3-D or of more axes; only its header is read."""
     if not isinstance(image, str | os.PathLike | SpatialImage):
         found = unread_kind(image) or f"a {type(image).__name__}"
         raise ArgumentTypeError(
             name, f"{name} must be a file name or a nibabel image, but is {found}", verb=""
         )
-    return _open_volumes(image, name)
+    return _open_volumes(image, name, most_axes)
 
 
 def _open_item(item: object, place: int, argument: str) -> VolumeSource:
@@ -147,7 +149,7 @@ def _as_sequence(images: object) -> Sequence[object] | None:
     return None
 
 
-def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
+def _open_volumes(image: ImageLike, name: str, most_axes: int = 4) -> list[VolumeSource]:
     """Open every volume of an image; turn every failure into an `ImageError`."""
     if isinstance(image, SpatialImage):
         name = _name_of(image, name)
@@ -157,15 +159,15 @@ def _open_volumes(image: ImageLike, name: str) -> list[VolumeSource]:
         name = os.path.expanduser(given)  # noqa: PTH111 (a Path would rewrite the name)
     try:
         if isinstance(image, SpatialImage):
-            return _volumes_of_nibabel_image(image, name)
+            return _volumes_of_nibabel_image(image, name, most_axes)
         refuse_other_spaces(name)
         for file in files_of(name):
             check_file(file, f"{file}:", ImageError)
         layout = read_layout(name)
         if layout is not None:
             refuse_shape_of_other_space(name, layout.shape)
-            return volumes_of_file(layout)
-        return _volumes_of_nibabel_image(_load(name), name)
+            return volumes_of_file(layout, most_axes=most_axes)
+        return _volumes_of_nibabel_image(_load(name), name, most_axes)
     except ImageError:
         raise
     except Exception as error:  # nibabel raises anything on a damaged header
@@ -212,14 +214,16 @@ def _image_error(error: Exception, name: str) -> ImageError:
     )
 
 
-def _volumes_of_nibabel_image(image: SpatialImage, name: str) -> list[VolumeSource]:
+def _volumes_of_nibabel_image(image: SpatialImage, name: str, most_axes: int) -> list[VolumeSource]:
     if not isinstance(image.dataobj, np.ndarray):
         for holder in image.file_map.values():
             if holder.filename is not None:
                 check_file(holder.filename, f"{name}:", ImageError)
     refuse_shape_of_other_space(image.get_filename() or name, image.shape)
     layout = layout_of_image(image, name)
-    return volumes_of_image(image, name) if layout is None else volumes_of_file(layout)
+    if layout is None:
+        return volumes_of_image(image, name, most_axes=most_axes)
+    return volumes_of_file(layout, most_axes=most_axes)
 
 
 @contextmanager

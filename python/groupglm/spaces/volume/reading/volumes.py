@@ -36,9 +36,9 @@ _MOST_COUNTED = 2**28  # most bytes inflated only to count them: about a second
 _LEAST_VOLUME_BYTES = 512  # of a volume in a file; about what one source takes in memory
 
 
-def volumes_of_file(layout: Layout) -> list[VolumeSource]:
-    """Make a source of each volume of a file."""
-    shape = _shape_without_trailing_ones(layout.shape, layout.name)
+def volumes_of_file(layout: Layout, *, most_axes: int = 4) -> list[VolumeSource]:
+    """Make a source of each volume of a file; of several axes of volumes the first runs fastest."""
+    shape = _shape_without_trailing_ones(layout.shape, layout.name, most_axes)
     _check_file(layout)
     grid = _grid(shape, layout.affine, layout.name)
     if len(shape) == 3:
@@ -47,7 +47,7 @@ def volumes_of_file(layout: Layout) -> list[VolumeSource]:
             if layout.compression is None
             else CompressedVolume(layout, grid, layout.compression)
         ]
-    n_volumes = shape[3]
+    n_volumes = math.prod(shape[3:])
     _check_n_volumes(n_volumes, Path(layout.path).stat().st_size, layout.name)
     if layout.compression is None:
         return [
@@ -58,10 +58,11 @@ def volumes_of_file(layout: Layout) -> list[VolumeSource]:
     return [CompressedSeriesVolume(layout, grid, volume, series) for volume in range(n_volumes)]
 
 
-def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
+def volumes_of_image(image: SpatialImage, name: str, *, most_axes: int = 4) -> list[VolumeSource]:
     """Make a source of each volume of a nibabel image that must be read by nibabel."""
     data = image.dataobj
-    shape = _shape_without_trailing_ones(tuple(int(length) for length in data.shape), name)
+    given = tuple(int(length) for length in data.shape)
+    shape = _shape_without_trailing_ones(given, name, most_axes)
     if math.prod(shape) == 0:
         raise ImageError(f"{name}: has the shape {shape}, so it holds no values")
     # Some readers of nibabel know the type only after reading; float64 holds any of them.
@@ -77,10 +78,10 @@ def volumes_of_image(image: SpatialImage, name: str) -> list[VolumeSource]:
     if len(shape) == 3:
         return [ImageVolume(image, stored, grid, (), name)]
     box = (slice(None),) * 3
-    ones = (0,) * (len(data.shape) - 4)
+    ones = (0,) * (len(data.shape) - len(shape))
     return [
-        ImageVolume(image, stored, grid, (*box, volume, *ones), f"{name}, volume {volume + 1}")
-        for volume in range(shape[3])
+        ImageVolume(image, stored, grid, (*box, *place[::-1], *ones), f"{name}, volume {volume}")
+        for volume, place in enumerate(np.ndindex(*shape[:2:-1]), start=1)
     ]
 
 
@@ -160,8 +161,8 @@ def _check_is_possible(image: SpatialImage, shape: tuple[int, ...], name: str) -
             f"{name}: the header declares the shape {shape}, which cannot come out of a file of "
             f"{size} bytes; the file is damaged"
         )
-    if files and len(shape) == 4:
-        _check_n_volumes(shape[3], size, name)
+    if files and len(shape) > 3:
+        _check_n_volumes(math.prod(shape[3:]), size, name)
 
 
 def _check_n_volumes(n_volumes: int, size: int, name: str) -> None:
@@ -173,12 +174,14 @@ def _check_n_volumes(n_volumes: int, size: int, name: str) -> None:
         )
 
 
-def _shape_without_trailing_ones(shape: tuple[int, ...], name: str) -> tuple[int, ...]:
-    """Drop axes of length one after the third; refuse an image that is then not 3-D or 4-D."""
+def _shape_without_trailing_ones(
+    shape: tuple[int, ...], name: str, most_axes: int
+) -> tuple[int, ...]:
+    """Drop axes of length one after the third, and refuse what then has too many or too few."""
     n_axes = len(shape)
     while n_axes > 3 and shape[n_axes - 1] == 1:
         n_axes -= 1
-    if n_axes not in (3, 4):
+    if not 3 <= n_axes <= most_axes:
         raise ImageError(
             f"{name}: has the shape {shape}, but an image needs three axes of space, and may have "
             "one more of volumes"
@@ -189,8 +192,9 @@ def _shape_without_trailing_ones(shape: tuple[int, ...], name: str) -> tuple[int
 def _grid(shape: tuple[int, ...], affine: NDArray[np.float64] | None, name: str) -> Grid:
     if affine is None:
         raise ImageError(f"{name}: has no affine, so the place of its voxels is unknown; set one")
+    rows = (*map(tuple, affine.tolist()[:3]), (0.0, 0.0, 0.0, 1.0))  # as many as a header holds
     try:
-        return _shared_grid((shape[0], shape[1], shape[2]), tuple(map(tuple, affine.tolist())))
+        return _shared_grid((shape[0], shape[1], shape[2]), rows)
     except ValueError as error:
         raise ImageError(f"{name}: {error}") from error
 
