@@ -73,11 +73,21 @@ def test_infinite_values_resampled() -> None:
     np.testing.assert_array_equal(np.isinf(ours.get_fdata()), np.isnan(theirs))
 
 
+def test_missing_values_resampled() -> None:
+    img = spoilt(np.nan)
+    coarser = np.diag([3.0, 3.0, 3.0])
+    ours: Any = resample_img(img, coarser, interpolation="nearest")  # a warning were an error
+    with pytest.warns(RuntimeWarning, match="NaNs or infinite values are present"):
+        theirs = nilearn_resample(img, coarser, interpolation="nearest")
+    np.testing.assert_array_equal(ours.get_fdata(), theirs.get_fdata())
+
+
 def test_integers_interpolated() -> None:
     finer = AFFINE.copy()
     finer[:3, :3] /= 2
     whole = np.arange(np.prod(SHAPE)).reshape(SHAPE) % 7
-    for dtype, kind in ((np.int16, "linear"), (np.uint8, "linear"), (np.uint8, "continuous")):
+    cases: Any = ((np.int16, "linear"), (np.uint8, "linear"), (np.uint8, "continuous"))
+    for dtype, kind in cases:
         img = image(whole.astype(dtype))
         ours: Any = resample_img(img, finer, interpolation=kind)
         with quiet():

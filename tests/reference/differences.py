@@ -218,6 +218,13 @@ DIFFERENCES = (
         "resampling should not hide what is an error in a fit",
     ),
     Difference(
+        "missing_values_resampled",
+        "NaN in an image to be resampled",
+        "a warning that this is bad and slow",
+        "the same numbers, without a warning",
+        "a missing value is no fault: it is resampled by the nearest neighbour, and changes no other",
+    ),
+    Difference(
         "integers_interpolated",
         "integers resampled by a spline or linearly",
         "linearly, and by a spline if unsigned, the values are cut to integers",

@@ -14,7 +14,7 @@ from nilearn import image as oracle
 from numpy.typing import NDArray
 
 import groupglm
-from groupglm.errors import GridMismatchError, ImageError
+from groupglm.errors import ArgumentError, GridMismatchError
 from groupglm.spaces.volume.resampling import INTERPOLATIONS
 
 _Nifti1Image: Any = nib.Nifti1Image
@@ -178,7 +178,7 @@ def test_a_list_and_a_pattern_are_one_image(tmp_path: Path) -> None:
         _check_equal(ours, theirs)
     one = groupglm.resample_img(tmp_path / "*1.nii", _TARGET)
     assert one.shape == oracle.resample_img(tmp_path / "*1.nii", _TARGET).shape
-    with pytest.raises(ImageError, match="No files matching the entered niimg expression"):
+    with pytest.raises(ArgumentError, match="No files matching the entered niimg expression"):
         groupglm.resample_img(tmp_path / "sub-*.nii.gz", _TARGET)
     elsewhere = [_image(), _image(affine=_TARGET)]
     with pytest.raises(GridMismatchError, match="image 2 of img is not on the grid of image 1"):

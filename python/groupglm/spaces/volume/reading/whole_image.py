@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nibabel.spatialimages import SpatialImage
 
-from groupglm.errors import ImageError
+from groupglm.errors import ArgumentError, ImageError, shown
 from groupglm.runtime.paths import check_path
 from groupglm.spaces.volume.reading.opening import (
     ImageLike,
@@ -82,7 +82,7 @@ def _expanded(image: Any, name: str) -> ImageLike | Sequence[ImageLike]:
         return image
     found = sorted(glob.glob(pattern))  # noqa: PTH207 (a Path knows no pattern of several folders)
     if not found:
-        raise ImageError(
-            f"{name}: No files matching the entered niimg expression: {given!r}; check the pattern"
+        raise ArgumentError(
+            name, f"{shown(given)}: No files matching the entered niimg expression", "", "check it"
         )
     return found
