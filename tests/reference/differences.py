@@ -222,7 +222,7 @@ DIFFERENCES = (
         "NaN in an image to be resampled",
         "a warning that this is bad and slow",
         "the same numbers, without a warning",
-        "a missing value is no fault: it is resampled by the nearest neighbour, and changes no other",
+        "a missing value is no fault, and changes no other value",
     ),
     Difference(
         "integers_interpolated",

@@ -174,7 +174,7 @@ def _check_shape(target_shape: ArrayLike) -> tuple[int, int, int]:
         raise ArgumentError(
             "target_shape",
             f"{shape}, of length {len(shape)}",
-            "the shape of a 3-D grid, and thus of length 3",
+            remedy="the shape should be that of a 3D grid, and thus of length 3",
         )
     if min(shape) < 1:
         raise ArgumentError("target_shape", shown(shape), remedy="every length must be at least 1")
