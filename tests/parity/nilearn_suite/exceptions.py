@@ -65,8 +65,5 @@ EXEMPT: dict[str, tuple[Exempt, ...]] = {
         Exempt("test_tfce_smoke_legacy_warnings", "to do"),
     ),
     "smoothing": (),
-    "resampling": (
-        Exempt("test_resampling_error_checks[*", "to do"),
-        Exempt("test_resampling_nan_big[*", "missing_values_resampled"),
-    ),
+    "resampling": (Exempt("test_resampling_nan_big[*", "missing_values_resampled"),),
 }
