@@ -167,6 +167,7 @@ KINDS = {
     "memory": "other",
     "method": "choice",
     "missing": "choice",
+    "order": "choice",
     "output_file": "other",
     "permutations": "other",
     "plot_type": "choice",
