@@ -126,7 +126,7 @@ def test_width_of_each_axis() -> None:
     widths = [4.0, 6.0, 8.0]
     model = SecondLevelModel(mask_img=EVERYWHERE, smoothing_fwhm=widths)
     rows = model.fit(images(), design_matrix=DESIGN).transform(images())
-    wanted = nilearn_smooth(images()[0], widths).get_fdata().ravel(order="F")
+    wanted = nilearn_smooth(images()[0], widths).get_fdata().ravel()  # as image[mask]
     # float32 kernels and values of about 10.
     np.testing.assert_allclose(rows[0], wanted, rtol=0, atol=1e-5)
     with pytest.raises(TypeError, match="smoothing_fwhm"):
