@@ -119,7 +119,7 @@ def test_several_maps_of_a_subject_are_refused(
         ValueError, match=f"1 of 2 subjects have several effect maps, such as 02.*{said}"
     ):
         collect_maps(tmp_path)
-    # The remedy that is named works for the subjects that have it.
+    # The remedy in the message works for the subjects that have it.
     key, value = next(iter(entities.items()))
     assert list(collect_maps(tmp_path, **{key: value})["subject_label"]) == ["02"]  # type: ignore[arg-type]
 
@@ -155,7 +155,7 @@ def test_what_is_not_there_is_told(tmp_path: Path, wanted: dict[str, str], said:
     ("names", "said"),
     [
         ((), "give the folder that a first-level analysis was written to"),
-        # Maps, and not a description, make a folder the one that is meant.
+        # Maps, not a description, make a folder the one that the user means.
         (
             (
                 f"fitlins/{effect('01')}",
@@ -236,7 +236,7 @@ def test_other_folders_are_not_entered(tmp_path: Path) -> None:
 
 
 def test_many_files_take_seconds(tmp_path: Path) -> None:
-    """Linear in the number of files: 3,000 in well under the ten seconds that are allowed here."""
+    """The time is linear in the number of files: 3,000 in well under ten seconds."""
     for i in range(300):
         folder = tmp_path / f"sub-{i:04d}"
         folder.mkdir()
@@ -264,7 +264,7 @@ def test_no_name_is_too_odd_to_be_read(name: str) -> None:
 
 
 def test_what_nilearn_writes_is_collected_and_fitted(tmp_path: Path) -> None:
-    """The layout by nilearn itself: one call of save_glm_to_bids a subject."""
+    """nilearn itself writes the layout: one call of save_glm_to_bids for each subject."""
     rng = np.random.default_rng(0)
     shape, n_scans = (6, 6, 6), 24
     mask = nib.Nifti1Image(np.pad(np.ones((4, 4, 4), np.uint8), 1), np.eye(4))  # type: ignore[no-untyped-call]

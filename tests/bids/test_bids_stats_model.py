@@ -31,7 +31,7 @@ PEOPLE = pd.DataFrame(
 
 
 def whole(**changes: Any) -> dict[str, Any]:
-    """Return a model as the specification's walkthrough has it, its dataset node changed."""
+    """Return the model of the specification's walkthrough with a changed dataset node."""
     node = {
         "Level": "Dataset",
         "Name": "one-sample_dataset",
@@ -96,7 +96,7 @@ def test_the_model_of_the_walkthrough() -> None:
 def test_a_file(tmp_path: Path) -> None:
     path = write_json(tmp_path / "model.json", whole())
     assert read_stats_model(path) == read_stats_model(whole())
-    # As editors of some systems save it.
+    # Editors of some systems save a file with this mark.
     path.write_text("\ufeff" + path.read_text(), encoding="utf-8")
     assert read_stats_model(path) == read_stats_model(whole())
 
@@ -140,7 +140,7 @@ def test_a_formula() -> None:
 
 
 def test_factor_scale_demean_product_rename_copy() -> None:
-    """Against the same by hand: the standard deviation is the sample's, as pybids has it."""
+    """Compared with a computation by hand; the standard deviation is the sample's, as in pybids."""
     model = with_x(
         "sex.f", "sex.m", "age", "z", "age_m", "motion",
         Transformations=transformed(
@@ -390,7 +390,7 @@ def test_a_formula_alone_is_the_design() -> None:
 
 def test_a_formula_that_has_not_what_x_names() -> None:
     same = read_stats_model(whole(Model={"X": [1, "age", "motion_*"], "Formula": "1 + age"}))
-    assert same.formula == "1 + age"  # and nothing is warned of: warnings are errors here
+    assert same.formula == "1 + age"  # no warning: warnings are errors here
     for formula in ("1 + age", "1 + iqs + age"):
         with pytest.warns(UserWarning, match=r"X names 'iq', .* the design is that of the form"):
             read_stats_model(whole(Model={"X": [1, "age", "iq"], "Formula": formula}))

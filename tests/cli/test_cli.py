@@ -74,9 +74,9 @@ def test_the_demos_maps_are_nilearns(demo: tuple[Path, str]) -> None:
         for kind, output_type in kinds.items():
             found = _values(output / "maps" / f"{name}_{kind}.nii.gz")[inside]
             wanted = np.asarray(expected[output_type].dataobj, dtype=np.float64)[inside]
-            # Both fit float32 images and round to float32 maps (6e-8 relative); where an effect
-            # nears zero, what the sums of values of order 1 lost counts instead. A p value never
-            # does, so it is held to its own size, small ones too.
+            # Both fit float32 images and round to float32 maps (6e-8 relative). An effect near zero
+            # has an absolute error, the one of sums of values of order 1. A p value has none, so
+            # even a small p is compared relatively.
             atol = 0.0 if kind == "p" else 1e-6
             np.testing.assert_allclose(
                 found, wanted, rtol=1e-5, atol=atol, err_msg=f"{name} {kind}"
@@ -98,7 +98,7 @@ def test_the_demo_reports_the_peaks_of_its_maps(demo: tuple[Path, str]) -> None:
         np.testing.assert_array_equal(position, (image.affine @ [*voxel, 1])[:3])
         apart = np.linalg.norm(position - truth)
         assert float(match[4]) == pytest.approx(apart, abs=0.05 + 1e-9)
-        # Half of the narrowest effect's full width: the peak found lies in the effect's core.
+        # Half of the narrowest effect's full width: the peak is in the core of the effect.
         assert apart <= 9.0
 
 

@@ -85,14 +85,14 @@ def test_the_page_is_about_these_contrasts_at_this_threshold(study: Path, tmp_pa
     assert told["Corrections"] == [only]
     first = page.read_text(encoding="utf-8")
     skipped = _fit(study, tmp_path, BOTH, "--report", "--correct", "fpr:0.001")
-    assert "Report: skipped" in skipped.output  # what it is by default
+    assert "Report: skipped" in skipped.output  # the default
     other = _fit(study, tmp_path, BOTH, "--report", "--correct", "bonferroni:0.05")
     assert "Report: skipped" not in other.output
     assert "Bonferroni" in page.read_text(encoding="utf-8")
     assert "Bonferroni" not in first
     _fit(study, tmp_path, BOTH[:2], "--report")
     assert "patients" not in json.dumps(json.loads((tmp_path / "report.html.json").read_text()))
-    # A page of another command in its place is not taken for the fit's.
+    # A page of another command in its place is not used as the fit's.
     _fit(study, tmp_path, BOTH, "--save-model")
     own = ["report", str(tmp_path / "model.groupglm"), "--contrast", "age", "--output", str(page)]
     assert CliRunner().invoke(main, [*own, "--overwrite"]).exit_code == 0
@@ -104,7 +104,7 @@ def test_overwrite_leaves_nothing_of_another_design(study: Path, tmp_path: Path)
     everything = ("--correct", "fdr:0.05", "--permute", "20", "--save-model", "--report")
     _fit(study, out, BOTH, *everything)
     for name in ("notes.txt", "contrast-patients_notes.txt", "contrast-mine_statmap.json"):
-        (out / name).write_text("{}")  # not ours
+        (out / name).write_text("{}")  # not a sidecar of ours
     replaced = _fit(study, out, AGE, "--overwrite")
     for gone in ("contrast-patients_stat-t_statmap.nii.gz", "contrast-patients_permutations.npz"):
         assert gone in replaced.output
@@ -127,7 +127,7 @@ def test_overwrite_keeps_other_contrasts_of_the_same_fit(study: Path, tmp_path: 
     assert "Removed" not in again.output
     assert (tmp_path / "contrast-patients_stat-t_statmap.nii.gz").stat().st_mtime_ns == before
     assert "patients: skipped" in _fit(study, tmp_path, BOTH).output
-    # But nothing of a contrast that has the name no more.
+    # But no result stays of a contrast that no longer has this name.
     rows = (BOTH[0], "age=age; group[T.patient]")
     assert "made from another contrast (age then, age; group" in _refused(study, tmp_path, rows)
     _fit(study, tmp_path, rows, "--overwrite")
@@ -141,7 +141,7 @@ def test_overwrite_keeps_other_contrasts_of_the_same_fit(study: Path, tmp_path: 
 def test_an_interrupted_overwrite_leaves_one_study(
     study: Path, tmp_path: Path, n_removed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whenever it is cut off, a later run without --overwrite mixes nothing."""
+    """Wherever it is interrupted, a later run without --overwrite mixes no results."""
     _fit(study, tmp_path, BOTH)
     unlink, calls = Path.unlink, iter(range(1000))
 
@@ -202,7 +202,7 @@ def test_settings_that_mean_the_same(study: Path, tmp_path: Path) -> None:
     assert "(--fwhm none then, 6,6,9 now; --missing omit then, zero now)" in told
     _fit(study, tmp_path, AGE, "--fwhm", "6", "--overwrite")
     assert "age: skipped" in _fit(study, tmp_path, AGE, "--fwhm", "6,6,6").output
-    told = _refused(study, tmp_path, ("~ age", "more=age"))  # would share the mask
+    told = _refused(study, tmp_path, ("~ age", "more=age"))  # it would share the mask
     assert "made with other settings (--fwhm 6 then, none now)" in told
 
 
@@ -229,7 +229,7 @@ def test_permutations_again(study: Path, tmp_path: Path) -> None:
     again = permute("--tfce")
     assert "permutations skipped" in again.output, again.output
     assert "(--fwhm none then, 9 now)" in permute("--tfce", "--fwhm", "9").output
-    # Another seed: no map of the other one stays.
+    # With another seed, no map of the first one stays.
     other = permute("--seed", "1", "--overwrite")
     assert "contrast-age_stat-tfce_desc-permutation_statmap.nii.gz" in other.output
     maps = {name for name in _names(tmp_path) if name.endswith(".nii.gz")}
@@ -253,7 +253,7 @@ def test_interrupted_permutations_of_another_test(study: Path, tmp_path: Path) -
         return CliRunner().invoke(main, arguments)
 
     assert permute().exit_code == 0
-    for path in tmp_path.glob("contrast-age_stat-*"):  # as if it had been interrupted
+    for path in tmp_path.glob("contrast-age_stat-*"):  # as after an interruption
         path.unlink()
     refused = permute("--seed", "1")
     assert refused.exit_code == 1
@@ -284,4 +284,4 @@ def test_an_output_that_cannot_be_a_folder(
     assert "--output" in result.output
     if below != "afile":
         assert f"'{tmp_path / 'afile'}' is a file; give a folder" in result.output
-        assert "Computation" not in result.output  # told before the long work
+        assert "Computation" not in result.output  # refused before the long work

@@ -63,7 +63,7 @@ def test_the_mean_of_a_contrast(raw: Path, tmp_path: Path) -> None:
 
 
 def test_covariates_by_subject_against_statsmodels(raw: Path, tmp_path: Path) -> None:
-    """The table's rows are in another order than the maps, and each map meets its own."""
+    """The rows of the table have another order than the maps; each map gets its own row."""
     out = tmp_path / "out"
     more = (
         "--second-level-contrast",
@@ -117,8 +117,8 @@ def test_real_maps_against_nilearn(tmp_path: Path) -> None:
     found = values_of(tmp_path / "out" / f"{stem.replace('-a_', '-aAge_')}-t_statmap.nii.gz")
     inside = values_of(mask) > 0
     assert inside.sum() > 50_000
-    # Ours are float32 (6e-8 relative) of a fit in double; near zero, what sums of values of the
-    # size of a t of 1 have lost.
+    # Our maps are float32 (6e-8 relative) of a fit in double. Near zero the error is absolute: that
+    # of sums of values of the size of a t of 1.
     np.testing.assert_allclose(
         found[inside], np.asarray(expected.dataobj)[inside], rtol=1e-5, atol=1e-5
     )
@@ -130,7 +130,7 @@ def test_the_derivative_is_valid(raw: Path, tmp_path: Path) -> None:
     bids_done(raw, out, "--model", model, "--correct", "fpr:0.01", "--report", "--save-model")
     bids_done(raw, out, *SUBJECT_LEVEL, "--correct", "fpr:0.01", "--report", "--permute", "10")
     assert problems(out) == []
-    # And without the list of what is not in the specification yet, only such files are told of.
+    # Without the list of files that the specification lacks, only such files are reported.
     (out / ".bidsignore").unlink()
     codes = {code for code, _ in problems(out)}
     assert "NOT_INCLUDED" in codes
@@ -277,7 +277,7 @@ def test_filters_of_a_model(raw: Path, tmp_path: Path) -> None:
     assert "10 subjects" in result.output
     assert "contrast-housesGtFacesAge" in result.output
     assert "facesGtHouses" not in result.output
-    assert "left out" not in result.output  # the model itself leaves two subjects out
+    assert "left out" not in result.output  # the model itself leaves out two subjects
     fewer = bids_done(
         raw, tmp_path / "out", "--model", path, "--filter", "subject=sub-03", "--filter",
         "subject=04", "--filter", "sub=05", "--filter", "sub=11", "--dry-run",
@@ -300,7 +300,7 @@ def test_a_second_run_skips_and_other_contrasts_join(raw: Path, tmp_path: Path) 
     assert other.exit_code == 1
     assert f"OUT '{out}' holds results made from another design" in other.output
     run_maps = ("--filter", "node=runLevel", "--run", "1", "--contrast", "facesGtHouses")
-    bids_done(raw, out, *run_maps)  # other files: the run is in their names
+    bids_done(raw, out, *run_maps)  # other files, because the run is in their names
     assert (out / "task-faces_run-1_space-MNIColin27_contrast-facesGtHouses_design.tsv").is_file()
     redone = bids_done(raw, out, *SUBJECT_LEVEL, "--overwrite")
     assert "skipped" not in redone.output

@@ -29,7 +29,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def bids_of(raw: Path, *more: str) -> list[str]:
-    """A command of two first-level contrasts, but for the folder of its results."""
+    """A command of two first-level contrasts, without the folder of its results."""
     return [
         "bids", str(raw / "derivatives" / "fitlins"), "--filter", "node=subjectLevel",
         "--contrast", "facesGtHouses", "--contrast", "housesGtFaces", "--formula", "~ age",
@@ -53,7 +53,7 @@ def bids_of(raw: Path, *more: str) -> list[str]:
 def test_an_end_between_the_steps(
     raw: Path, tmp_path: Path, number: signal.Signals, step: int, more: tuple[str, ...]
 ) -> None:
-    """Whatever the step: the same again succeeds, with the bits of a run that nothing ended."""
+    """After an end at any step, the same command succeeds, with the bits of an undisturbed run."""
     ends = ended_between_steps(bids_of(raw, *more), tmp_path, number, step=step)
     assert len(ends) > 4
     assert_whole(ends, tmp_path)

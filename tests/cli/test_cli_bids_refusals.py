@@ -111,7 +111,7 @@ def test_options_that_do_not_go_together(
 def test_models_that_are_refused(
     raw: Path, tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
-    """Before any image is read: here none can be."""
+    """Before any image is read: here no image can be read."""
     unreadable = tmp_path / "raw"
     shutil.copytree(raw, unreadable)
     for path in unreadable.rglob("*_statmap.nii.gz"):
@@ -156,7 +156,7 @@ def test_names_that_are_too_long_for_files_are_refused_first(raw: Path, tmp_path
     assert "folder of the Stats Model's node 'nnnn" in said
     assert "of 265 bytes, and a file system takes 255; give a shorter name" in said
     assert not (tmp_path / "out").exists()
-    # With the entities of the maps, a label that alone is short enough is too long.
+    # With the entities of the maps, a label that would be short enough alone is too long.
     root = tmp_path / "derivatives" / "fitlins"
     entity = "acq-" + "a" * 70
     for subject in ("01", "02", "03", "04"):

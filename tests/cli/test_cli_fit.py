@@ -97,7 +97,7 @@ def test_a_second_run_skips_what_is_done(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run_fit(*basic(study, out)).exit_code == 0
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("contrast*")}
-    (out / "contrast-age_stat-z_statmap.nii.gz").unlink()  # as if it had been interrupted here
+    (out / "contrast-age_stat-z_statmap.nii.gz").unlink()  # as after an interruption here
     again = run_fit(*basic(study, out))
     assert again.exit_code == 0, again.output
     assert "patients>controls: skipped, it is there already" in again.output
@@ -150,7 +150,7 @@ def test_correction(study: Path, tmp_path: Path, how: str) -> None:
     arguments[4:9] = ["~ 1", "--contrast", "mean=intercept"]
     result = CliRunner().invoke(main, ["fit", *map(str, arguments)])
     assert result.exit_code == 0, result.output
-    # The negative tail has none, which needs no word: the user gave no threshold.
+    # The negative tail has no cluster, which needs no message: the user gave no threshold.
     assert "no cluster" not in result.stderr
     mean = json.loads(result.stdout)["contrasts"][0]
     (corrected,) = mean["corrected"]
@@ -164,7 +164,7 @@ def test_correction(study: Path, tmp_path: Path, how: str) -> None:
         height_control=control,
         two_sided=True,
     )
-    # nilearn's quantile and ours are of the same level; the map is the same.
+    # nilearn's quantile and ours are of the same level, and the maps are equal.
     assert corrected["threshold"] == pytest.approx(threshold, rel=1e-6)
     path = Path(corrected["files"]["map"])
     label = how.replace(":", "").replace(".", "p")

@@ -44,7 +44,7 @@ def test_results_of_other_input_are_not_taken_for_these(study: Path, tmp_path: P
     smoothed = run_fit(*arguments, "--fwhm", "9")
     assert smoothed.exit_code == 1
     assert "holds results made with other settings (--fwhm none then, 9 now)" in smoothed.output
-    # Another design's contrast of another name would share the folder's mask and design matrix.
+    # A contrast of another name and another design would share the folder's mask and design matrix.
     arguments[4:9] = ["~ age", "--contrast", "years=age"]
     another = run_fit(*arguments)
     assert another.exit_code == 1
@@ -121,7 +121,7 @@ def test_wrong_input_is_told_before_images_are_read(
         assert result.exit_code == 1, result.output
         assert told in result.output
         assert result.output.splitlines()[-1].startswith("Error: ")
-    else:  # what is wanted is fine, and comes to the images
+    else:  # the options are right, and the images are reached
         assert "an image was opened" in result.output
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The commands' help is so: its examples run as written, and it names each file that is written."""
+"""The commands' help is true: its examples run as written, and it names every written file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _promised(command: str) -> dict[str, re.Pattern[str]]:
 
 
 def _unnamed(folder: Path, patterns: dict[str, re.Pattern[str]]) -> list[str]:
-    """Return the files that no pattern stands for, and that are no sidecar of one that is there."""
+    """Return the files that no pattern names and that are not sidecars of existing files."""
     files = {path.name for path in folder.iterdir()}
     sidecars = {
         name.removesuffix(end) + beside
@@ -138,7 +138,7 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
     _folder_of_examples(first)
     _folder_of_patterns(second)
     n_run = 0
-    # Permutations, which are many there, are ten here; each study has a folder of its own.
+    # The permutations of the examples are many; here they are ten. Each study has its own folder.
     for command in ("fit", "permute"):
         for number, example in enumerate(_examples(command)):
             monkeypatch.chdir(second if "people.csv" in example else first)

@@ -122,7 +122,7 @@ def test_they_are_in_the_clusters_command(
     first, again = (json.loads(_run(*arguments).stdout) for _ in range(2))
     assert _clusters(pd.read_csv(out, sep="\t")) == STRONGEST
     assert [row["Peak Stat"] for row in first["clusters"]] == ["inf", "-inf"]
-    assert {**first, "status": "skipped"} == again  # read back, the table says the same
+    assert {**first, "status": "skipped"} == again  # equal when read back from the table
 
 
 def test_nothing_is_refused_where_no_voxel_is_a_discovery(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def _running(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[
 
 
 def test_two_studies_at_once(study: Path, tmp_path: Path) -> None:
-    """The second says who is at work; a kill leaves nothing that blocks the same run again."""
+    """The second run says who runs the first; after a kill the same command can run again."""
     out = tmp_path / "out"
     endless = basic(study, out, "--n-perm", "10000000", "--n-jobs", "1")
     other: list[str | Path] = [
@@ -154,7 +154,7 @@ main(sys.argv[1:])
 
 
 def test_a_fit_and_a_command_for_one_of_its_files(study: Path, tmp_path: Path) -> None:
-    """Whichever is first, the other is refused; they may write other files into one folder."""
+    """Whichever starts first, the other is refused; both may write other files into one folder."""
     out = tmp_path / "out"
     fit = ["fit", *basic(study, out, "--save-model", "--report", "--correct", "fdr:0.05")]
     assert _run(*fit).exit_code == 0
@@ -199,7 +199,7 @@ def _child(code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_one_of_many_holds_a_lock(tmp_path: Path) -> None:
-    """The file goes away with each holder: nobody may lock one that has gone."""
+    """Each holder removes the file: nobody may lock a file that has been removed."""
     inside, most, taken = [0], [0], [0]
 
     def try_often(_thread: int) -> None:
@@ -237,7 +237,7 @@ def _ended_process() -> int:
 
 
 def test_a_lock_of_another_computer(tmp_path: Path) -> None:
-    """Its process cannot be seen; but the file is touched as long as it runs."""
+    """Its process cannot be seen, but it touches the file as long as it runs."""
     path = _left_by(tmp_path, Host="node7", Process=4711, Command="groupglm fit")
     with pytest.raises(ValueError, match="another groupglm") as refused, held(tmp_path, "a", WHERE):
         pass
@@ -279,7 +279,7 @@ def test_a_file_system_without_locks(
     with held(tmp_path, "a", WHERE):
         pass
     path = _left_by(tmp_path)
-    path.write_text("")  # made a moment ago, by somebody who has not said yet who it is
+    path.write_text("")  # made a moment ago, by a run that has not yet written its name
     with pytest.raises(ValueError, match="of unknown number"), held(tmp_path, "a", WHERE):
         pass
     os.utime(path, (0, 0))

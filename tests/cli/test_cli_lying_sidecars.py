@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sidecars that are sound JSON and lie, locks that cannot be, and errors that name no file."""
+"""Sidecars that are valid JSON and false, impossible locks, and errors that name no file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def results(finished: Path, tmp_path: Path) -> Path:
-    """A copy of them, with the same times."""
+    """A copy of the results, with the same times."""
     return Path(shutil.copytree(finished, tmp_path / "results"))
 
 
@@ -106,7 +106,7 @@ def test_a_map_is_hashed_once(
     command: str,
     more: tuple[str, ...],
 ) -> None:
-    """For its sidecar, for its number of tails, for its scale and for the result's own sidecar."""
+    """One hash serves its sidecar, its number of tails, its scale and the result's own sidecar."""
     z_map, hashed = results / Z.replace(".json", ".nii.gz"), []
     digest = hashlib.file_digest
 
@@ -135,7 +135,7 @@ def test_what_groupglm_did_not_write_is_not_on_a_page(results: Path, keys: tuple
 def test_the_name_in_a_sidecar_is_no_path(study: Path, results: Path, other: str) -> None:
     _lie(results / Z, ("File", "Name"), other)
     ran = _run("fit", *basic(study, results, *ALL))
-    assert ran.exit_code == 0, ran.output  # size and hash say what the file is
+    assert ran.exit_code == 0, ran.output  # size and hash identify the file
 
 
 def test_degrees_of_freedom_that_no_double_holds(results: Path, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_threshold(fitted: Path, tmp_path: Path) -> None:
 
 
 def _commands(folder: Path, out: Path) -> dict[str, tuple[list[str | Path], list[str | Path]]]:
-    """Return commands that make one file of another, and an option that makes another of it."""
+    """Return commands that make a file from another, and an option that changes the file."""
     z, model = folder / "z.nii.gz", folder / "model.groupglm"
     mask = folder / "mask.nii.gz"
     return {
@@ -123,7 +123,7 @@ def test_the_same_again_is_skipped(fitted: Path, tmp_path: Path, command: str) -
         changed = _run(*arguments, *more)
         assert (changed.exit_code == 0) == (more == ["--overwrite"])
     assert output.stat().st_mtime_ns != before
-    # The same name with other content is another input, whatever its date.
+    # Other content under the same name is another input, whatever its date.
     source.write_bytes(source.read_bytes() + b"\0" * 512)
     refused = _run(*arguments)
     assert refused.exit_code == 1
@@ -241,7 +241,7 @@ def test_a_report_of_a_saved_model_needs_no_image(fitted: Path, tmp_path: Path) 
     assert "The data at the peaks" not in page
     assert "sub-01_effect.nii.gz" in page
     assert "nan" not in page.split("The images")[1].split("What the columns mean")[0]
-    # What the other page says of map, clusters and design does not depend on the images.
+    # The other page's statements on map, clusters and design do not depend on the images.
     whole = (fitted / "with_images.html").read_text(encoding="utf-8")
     assert "The data at the peaks" in whole
     assert "images were not read" not in whole

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Options: one vocabulary in all commands, none dropped and none ignored without a word."""
+"""Options: the same words in all commands; none is ignored without a message."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_extent_and_tails_are_those_asked_for(study: Path, tmp_path: Path) -> No
     sizes = table["Cluster Size (voxels)"].dropna()
     assert sizes.sum() == np.count_nonzero(found)
     assert sizes.min() >= 4
-    # The same file for other options is not taken for it, and not replaced without a word.
+    # With other options the same file is neither used nor silently replaced.
     other = run_fit(*basic(study, out, "--correct", "fpr:0.05"))
     assert other.exit_code == 1
     assert "--cluster-threshold 4 then, none now" in other.output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The user's own files: never replaced, never written over, and never taken for results."""
+"""The user's own files: never replaced, never overwritten, and never used as results."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def results(finished: Path, tmp_path: Path) -> Path:
-    """A copy of them, with the same times."""
+    """A copy of the results, with the same times."""
     return Path(shutil.copytree(finished, tmp_path / "results"))
 
 
@@ -113,7 +113,7 @@ def test_links_and_folders_in_the_place_of_a_result(study: Path, tmp_path: Path)
 @posix
 @pytest.mark.parametrize("spelling", ["plain", "folder's link", "link", "hard link", "dots"])
 def test_an_input_is_never_written_over(study: Path, results: Path, spelling: str) -> None:
-    """Also if it is a result of ours: a mask from an earlier fit."""
+    """Even if it is one of our results, such as the mask of an earlier fit."""
     mask = results / "mask.nii.gz"
     given = {
         "plain": mask,
@@ -203,7 +203,7 @@ def test_a_result_that_was_changed_is_neither_skipped_nor_used(
         assert result.exit_code == 1
         assert "is not the file that its sidecar" in result.stderr
     assert not out.exists()
-    # Once it is out of the way, the rest is skipped and it is made again, with the same bits.
+    # Once the file is moved away, only its result is made again, with the same bits.
     names = {"report.html": "report.html.json", "model.groupglm": "model.json"}
     record = results / names.get(name, name.replace(".nii.gz", ".json"))
     original = json.loads(record.read_text())["File"]
@@ -227,7 +227,7 @@ def test_a_map_of_a_fit_is_not_replaced_by_what_is_made_of_it(results: Path) -> 
 
 
 def test_python_does_not_use_the_sidecar_of_another_map(results: Path) -> None:
-    """A sidecar that tells of t, on a map of z, would have its values converted."""
+    """A sidecar of t beside a map of z would convert the map's values."""
     path = results / "map.nii.gz"
     shutil.copy(results / "contrast-age_stat-t_statmap.json", results / "map.json")
     z: Any = nib.load(results / Z)
@@ -254,7 +254,7 @@ def test_results_of_a_version_without_hashes_are_made_anew(study: Path, results:
 
 
 def test_overwrite_removes_only_what_is_as_it_was_written(study: Path, results: Path) -> None:
-    """A map of a contrast that the new study lacks, replaced by the user's, stays; all stays."""
+    """The user has replaced a map of a contrast that the new study lacks: all files stay."""
     changed = results / "contrast-patientsGtControls_stat-t_statmap.nii.gz"
     _another_map(changed)
     before = _content(results)
@@ -283,7 +283,7 @@ def test_the_file_of_a_command_is_not_replaced_if_it_is_another(
             assert refused.exit_code == 1
             assert f"--output '{path}' holds '{name}', which has no sidecar" in refused.stderr
             assert path.read_text() == "mine"
-    # A sidecar belongs to one file: that of o.nii.gz is not taken for another's.
+    # A sidecar belongs to one file: that of o.nii.gz is not used for another file.
     (tmp_path / "o.nii.gz").unlink()
     assert _run(*commands["o.nii.gz"], "--output", tmp_path / "o.nii.gz").exit_code == 0
     for more in ((), ("--overwrite",)):

@@ -46,7 +46,7 @@ def _fit(study: Path, output: str, *more: str | Path) -> Result:
 
 @posix
 def test_a_tilde_that_no_shell_expands(study: Path, home: Path) -> None:
-    """All results in one folder, and none in a folder called ~."""
+    """All results are in one folder, and none in a folder named  ."""
     result = _fit(study, "~/r", "--save-model", "--report")
     assert result.exit_code == 0, result.output
     names = {path.name for path in (home / "r").iterdir()}
@@ -142,7 +142,7 @@ def _a_hard_link(log: Path) -> None:
 def test_a_log_that_cannot_be_written(
     study: Path, tmp_path: Path, make: Callable[[Path], None], fails: bool
 ) -> None:
-    """The run is what it is without a log, and so is its error."""
+    """The result and the error of a run do not depend on its log."""
     make(tmp_path / "log.txt")
     writable = make is _not_text or (make is _without_permission and os.geteuid() == 0)
     result = _fit(study, str(tmp_path), *(("--contrast", "nothing") if fails else ()))
@@ -184,7 +184,7 @@ def test_a_pipe_in_the_place_of_the_folder_is_named(study: Path, tmp_path: Path)
 def test_a_sidecar_whose_name_is_too_long_is_known_first(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, ending: str
 ) -> None:
-    """Of a result whose own name is not: nothing is computed that cannot be kept."""
+    """The result's own name is short enough; nothing is computed that cannot be written."""
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("it was computed")
@@ -208,7 +208,7 @@ def test_a_sidecar_whose_name_is_too_long_is_known_first(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
 def test_results_may_have_names_that_are_not_utf_8(study: Path, tmp_path: Path) -> None:
-    """As old Latin-1 names are: written, found again, and read."""
+    """Such as old Latin-1 names: results are written, found again, and read."""
     assert _run("fit", *basic(study, tmp_path / "out", "--save-model")).exit_code == 0
     folder = tmp_path / os.fsdecode(b"Caf\xe9")
     source = tmp_path / "out" / "contrast-age_stat-z_statmap.nii.gz"

@@ -86,7 +86,7 @@ def test_maps_are_those_of_the_function(study: Path, tmp_path: Path) -> None:
 
 
 def test_sidecars_say_the_same_of_the_study(study: Path, tmp_path: Path) -> None:
-    """Of every map, also of those thresholded or permuted, whichever command wrote it."""
+    """The sidecars of every map, thresholded or permuted too, from either command."""
     more = ("--permute", "20", "--correct", "fpr:0.01", "--save-model")
     assert _run("fit", study, tmp_path / "fit", *more).exit_code == 0
     assert _run("permute", study, tmp_path / "permute", "--n-perm", "20").exit_code == 0
@@ -117,7 +117,7 @@ def test_sidecars_say_the_same_of_the_study(study: Path, tmp_path: Path) -> None
 
 
 def test_the_mask_of_the_test_is_written(study: Path, tmp_path: Path) -> None:
-    """Also when it is found from the maps: those voxels that have a corrected p."""
+    """Also if it is found from the maps: it holds the voxels that have a corrected p."""
     arguments = [
         "permute", str(study / "maps" / "*.nii.gz"), "--participants",
         str(study / "participants.tsv"), "--formula", "~ 1", "--contrast", "mean=Intercept",
@@ -261,7 +261,7 @@ def test_a_dry_run(study: Path, tmp_path: Path) -> None:
 def test_long_work_is_told_in_lines(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where there is no terminal: by a clock that is an hour later whenever it is asked."""
+    """As without a terminal; the clock is an hour later each time it is read."""
     hours = itertools.count(0.0, 3600.0)
     with monkeypatch.context() as patch:
         patch.setattr("groupglm.cli.journal.monotonic", lambda: next(hours))
@@ -308,7 +308,7 @@ def test_a_mean_is_tested_by_sign_flips_and_every_word_says_so(study: Path, tmp_
 def test_lines_say_how_many_and_which_tails(
     study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All 2^5 sign flips of five maps: the number in the warning is that of the line."""
+    """All 2^5 sign flips of five maps: the warning and the line give the same number."""
     five = ("--formula", "~ 1", "--contrast", "mean=intercept", "--n-perm", "100", "--mask",
             str(study / "mask.nii.gz"))  # fmt: skip
     maps = [str(path) for path in sorted((study / "maps").glob("sub-*"))[:5]]

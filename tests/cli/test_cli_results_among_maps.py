@@ -67,7 +67,7 @@ def test_a_link_to_the_folder_is_the_folder(maps: Path) -> None:
 
 
 def test_results_of_another_folder_may_be_maps(maps: Path) -> None:
-    """The maps of several sites, each a group's, are what a study of sites is about."""
+    """A study of sites has one map for each site, the result of the site's group."""
     sites = maps.parent / "sites"
     for site in ("a", "b", "c"):
         assert run("fit", maps, sites / f"sub-{site}").exit_code == 0
@@ -76,13 +76,13 @@ def test_results_of_another_folder_may_be_maps(maps: Path) -> None:
         main, ["fit", effects, "--formula", "~ 1", "--contrast", "Intercept", "--mask",
                str(maps.parent / "mask.nii.gz"), "--output", str(sites), "--json"],
     )  # fmt: skip
-    # Three times the same values have no variance.
+    # Three equal values have no variance.
     assert "left out of MAPS" not in done.output
     assert '"n_subjects": 3' in done.output or "no variance" in done.output, done.output
 
 
 def test_maps_that_a_command_made_of_maps_are_maps(maps: Path) -> None:
-    """A thresholded map of a subject has a sidecar of ours, and is no result of a study."""
+    """A thresholded map of a subject has a sidecar of ours, but is not a result of a study."""
     path = next(maps.glob("sub-01*.nii.gz"))
     made = maps / "sub-90_effect.nii.gz"
     options = ["--at", "0.5", "--output", str(made)]
@@ -117,7 +117,7 @@ def test_bids_results_within_the_derivative(tmp_path: Path) -> None:
 
 
 def test_links_that_lead_round_are_refused(maps: Path) -> None:
-    """Two of them make some 2**40 paths, which no pattern should go through."""
+    """Two such links make some 2**40 paths, which no pattern should visit."""
     (maps / "one").symlink_to(".")
     (maps / "two").symlink_to("../maps")
     with pytest.raises(ValueError, match=r"maps/(one|two)' is a link to a folder that it lies in"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The commands' maps and rows: whose they are, and what a table of participants may hold."""
+"""The subjects of the commands' maps and rows, and the content of a table of participants."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the maps of the commands say that they hold, and what ``groupglm threshold`` makes of it."""
+"""The kind of the commands' maps in their files, and how ``groupglm threshold`` uses it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_other_maps_are_refused(noise: Path, tmp_path: Path, stat: str, what: st
     assert what in result.output
     assert ("give --at 1.301, and" in result.output) == ("logp" in stat)
     assert "height_control" not in result.output
-    # Without the sidecar the header tells, and without both the name.
+    # Without the sidecar the header says it, and without both the name.
     bare: Any = nib.load(noise / "out" / f"contrast-{stat}_statmap.nii.gz")
     nib.save(bare, tmp_path / "copy.nii.gz")
     again = _run("threshold", tmp_path / "copy.nii.gz", "--correct", "fdr:0.05", "--output",

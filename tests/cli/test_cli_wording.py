@@ -66,7 +66,7 @@ def _image(path: Path, values: Any, affine: Any = None) -> Path:
             "fit",
             "a mask that all images cover. Give --missing zero",
         ),
-        # What the user has called so stays.
+        # Words that the user has chosen stay.
         *(
             (text, "fit", text)
             for text in (

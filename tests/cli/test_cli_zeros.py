@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The commands: zeros in some maps only are told of, mapped, and missing values on demand."""
+"""The commands: zeros in some maps only are reported, mapped, and missing values on request."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Kinds of data that no package has: links of a chain, and a pair of chains side by side.
 
-`ChainSpace` shows how little a space needs; what else a kind of data needs is below it.
+`ChainSpace` shows how little a space needs. The other classes are the rest of a kind of data.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class ChainSpace(Space):
 
 
 class HeavyChainSpace(ChainSpace):
-    """A chain with a weight for each link, and another rule for TFCE: as of a surface."""
+    """A chain with a weight for each link and another rule for TFCE, like a surface."""
 
     tag: ClassVar[str] = "heavy chain"
     unit = "grams"
@@ -157,7 +157,7 @@ class ChainSource:
 
 @dataclass(frozen=True)
 class FakeMasking:
-    """A mask, and nothing else that is done to chains."""
+    """A mask; no other option applies to chains."""
 
     mask: Any
     kind: Any
@@ -183,7 +183,7 @@ class FakeMasking:
 
 
 class FakeKind:
-    """What is the same for both kinds."""
+    """The parts that both kinds share."""
 
     endings = (ENDING,)
 

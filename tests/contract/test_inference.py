@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Clusters, peaks, tables, true discoveries and findings where there are no voxels.
+"""Clusters, peaks, tables, true discoveries and findings in spaces without voxels.
 
-What is expected is found by loops over the definitions: on a mesh with areas, on chains, and on a
+The expected results come from loops over the definitions: on a mesh with areas, on chains, and on a
 pair of chains.
 """
 
@@ -101,7 +101,7 @@ def mesh(seed: int, *, masked: bool) -> MeshSpace:
 
 
 def smooth(space: MeshSpace, seed: int, levels: float | None) -> NDArray[np.float64]:
-    """Values that are alike at neighbours; with levels, few distinct ones, so that plateaus are."""
+    """Values that are similar at neighbours; with few levels, so that there are plateaus."""
     row = np.random.default_rng(seed).standard_normal(N_VERTICES)
     for _ in range(2):
         row = (row + space.graph @ row) / (1 + np.diff(space.graph.indptr))
@@ -146,7 +146,7 @@ def peaks_by_hand(space: MeshSpace, row: NDArray[Any], cluster: list[int]) -> li
         plateau.sort(key=lambda place: tuple(xyz[place]))
         middle = xyz[plateau].mean(axis=0)
         distances = np.linalg.norm(xyz[plateau] - middle, axis=1)
-        # The first of those that are nearest, but for rounding.
+        # The first of the nearest places, except for rounding.
         at = plateau[int(np.flatnonzero(distances <= distances.min() + 1e-6)[0])]
         peaks.append((-row[at], tuple(xyz[plateau[0]]), at))
     return [at for _, _, at in sorted(peaks)]
@@ -254,7 +254,7 @@ def test_the_parts_of_a_pair_have_clusters_of_their_own() -> None:
     np.testing.assert_array_equal(maps[0]["light"].data, [0] * 7 + [2] * 3)
     np.testing.assert_array_equal(maps[0]["heavy"].data, [1] * 3 + [0] * 5)
     np.testing.assert_array_equal(maps[1]["heavy"].data, [0] * 6 + [3, 0])
-    # Each part's clusters are compared with the limit in the part's own unit.
+    # The limit on clusters is in each part's own unit.
     kept, _ = threshold_stats_img(
         image, threshold=2.0, height_control=None, cluster_threshold=4, two_sided=False
     )
@@ -383,7 +383,7 @@ def test_a_report_finds_in_rows_what_the_functions_find_in_images() -> None:
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 1000), levels=st.sampled_from([1, 2, 4]))
 def test_a_mask_does_not_change_the_table_of_what_is_inside(seed: int, levels: int) -> None:
-    """A plateau at the edge of a mask has peaks at the edge, as in the whole image."""
+    """A plateau at the edge of a mask has the same peaks as in the whole image."""
     rng = np.random.default_rng(seed)
     grid = Grid((5, 6, 4), np.diag([2.0, -3.0, 2.5, 1.0]))
     whole = VolumeSpace(grid)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What every model keeps to; another model is another entry of `CASES`."""
+"""Rules for every model; another model is another entry of `CASES`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def whole(case: str, rows: NDArray[Any]) -> Fit:
 
 
 def filled(plan: Plan, rows: NDArray[Any], first: int, last: int) -> Accumulator:
-    """The accumulator of some images, as a worker fills it."""
+    """The accumulator of some images, filled as by a worker."""
     k = plan.model.rows_per_image
     own = plan.part(first, last - first).accumulator(rows.shape[1])
     own.update(0, rows[k * first : k * last], 1)
@@ -87,7 +87,7 @@ def numbers(fit: Fit) -> dict[str, Any]:
 
 
 def assert_same(found: Fit, expected: Fit, *, rtol: float = 0.0) -> None:
-    """Equal, to the bit without a tolerance."""
+    """Compare two fits: to the bit, or with a tolerance if one is given."""
     wanted = numbers(expected)
     for name, values in numbers(found).items():
         # p of a large statistic multiplies the error of the statistic.
@@ -240,7 +240,7 @@ def test_the_engine_gives_the_same_bits_for_any_number_of_threads(case: str, dty
     plan, rows = plan_of(case), rows_of(case, dtype)
     inputs = [_Input(row, f"row {number}") for number, row in enumerate(rows)]
     read = [
-        # 7 rows a batch: images of two rows are kept together all the same.
+        # A batch has 7 rows, but the two rows of an image stay together.
         plan.finish(
             accumulate(inputs, _Reader(), plan, n_threads=n, batch_bytes=7 * rows[0].nbytes), n
         )
@@ -337,7 +337,7 @@ def test_a_report_has_words_and_their_sources(case: str) -> None:
 
 
 def test_the_mean_of_known_variance_is_the_weighted_one() -> None:
-    """From the definition, so that the suite runs over a second model that is right."""
+    """From the definition, so that the suite also runs over a second model that is right."""
     rows = rows_of("known variance", missing=False) - np.tile([50.0, 0.0], N_IMAGES)[:, np.newaxis]
     result = whole("known variance", rows).contrast([1.0])
     y, w = rows[::2], 1 / rows[1::2]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What every space must do, and what the public doors do with any of them.
+"""Rules for every space, and for the public functions with any space.
 
 The same tests run over voxels, over chains (a space of thirty lines) and over a pair of chains.
 """
@@ -198,7 +198,7 @@ def test_rows_of_images_and_back(study: Study) -> None:
 
 
 def test_a_permutation_test_finds_the_clusters(study: Study) -> None:
-    # No F-contrast and no blocks: those are tested elsewhere, and know no space.
+    # No F contrasts and no blocks here: other tests have them, and they do not depend on spaces.
     found = non_parametric_inference(
         study.images, design_matrix=study.design, second_level_contrast="one", mask=study.mask,
         n_perm=50, threshold=0.2, tfce=True, random_state=0,
@@ -217,8 +217,8 @@ def test_a_permutation_test_finds_the_clusters(study: Study) -> None:
         start += own.size
     size = study.case.flat(found["size"])
     np.testing.assert_array_equal(size, np.concatenate(expected))
-    # Units differ: sizes are compared with the maxima of their own part, and then the least p of
-    # all parts is what is corrected for (Westfall and Young 1993).
+    # Units differ: sizes are compared with the maxima of their own part, and the smallest p over
+    # all parts is corrected for (Westfall and Young 1993).
     assert isinstance(found, PermutationOutputs)
     null, parts = found.results[0].state.null, space_of(study).parts
     observed = [size[study.inside][part.places] for part in parts]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What clusters and TFCE share: missing values, threads, empty maps, refusals."""
+"""Rules for both clusters and TFCE: missing values, threads, empty maps, refusals."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
         sizes, masses = _core.cluster_maxima(stats, neighbours, 0.9, True, 1)
         assert one[4] == sizes[4] == masses[4] == 0
         assert np.unique(one).size == 9
-        for i in range(9):  # nothing of one map is left for the next
+        for i in range(9):  # no map leaves anything for the next one
             alone = _core.tfce_maxima(stats[i : i + 1], neighbours, 0.5, 2.0, True, 0, 1)
             assert alone.item() == one[i]
         for n_threads in (2, 3, 16):

@@ -178,7 +178,7 @@ def test_a_unit_is_a_power_of_the_enhancement() -> None:
 
 @pytest.mark.parametrize(("e", "h"), POWERS)
 def test_a_whole_weight_is_as_many_places(e: float, h: float) -> None:
-    """Copies of a place that are neighbours, of each other and of all copies of its neighbours."""
+    """Copies of a place are neighbours of each other and of all copies of its neighbours."""
     graph, _ = mesh(80)
     stat, neighbours = map_on(graph), neighbours_of(graph)
     n_copies = np.random.default_rng(1).integers(1, 5, len(stat))
@@ -261,7 +261,7 @@ def test_threads_change_no_bit() -> None:
 
 
 def test_parts_side_by_side() -> None:
-    """Joined graphs give each part what it has alone, and maxima are the parts' largest."""
+    """In a joined graph each part has its own results, and the maxima are those of all parts."""
     graphs, weights = zip(*(mesh(n, seed) for seed, n in enumerate((120, 5, 200))), strict=True)
     parts = [neighbours_of(graph) for graph in graphs]
     joined = _core.Neighbours.joined(parts)

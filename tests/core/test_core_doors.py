@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whatever the compiled core is given, it raises or gives a result, and no process ends."""
+"""With any arguments the compiled core raises or returns; the process never crashes."""
 
 from __future__ import annotations
 

@@ -73,5 +73,5 @@ def test_every_kernel_at_every_level(
             np.testing.assert_allclose(
                 value, expected, rtol=tolerance, atol=tolerance * size, err_msg=name
             )
-    # The levels are not one and the same program.
+    # The levels are really different programs.
     assert n_equal < sum(len(values) for values in found.values())

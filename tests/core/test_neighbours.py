@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Who is neighbour of whom: by scipy's structuring elements."""
+"""Which voxels are neighbours, compared with scipy's structuring elements."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from reference import statistics as slow
 pytestmark = pytest.mark.quick
 
 Floats = NDArray[np.float64]
-# What the core promises: relative for t, and for |z| above 0.01 of F; absolute below.
+# The accuracy that the core promises: relative for t, and for |z| above 0.01 of F; absolute below.
 RTOL, ATOL = 1e-12, 1e-14
 RANK = 3
 
@@ -38,7 +38,7 @@ def places(rank: int | None, n: int, seed: int = 0) -> tuple[Floats, Floats, Flo
     variance = rng.uniform(0.5, 2, n)
     df = np.exp(rng.uniform(np.log(0.5), np.log(1e7), n))
     z = rng.uniform(-6, 6, n)
-    # As likely under their df as z under the normal, roughly: no tail is out of mpmath's reach.
+    # About as likely under their df as z under the normal: mpmath can compute every tail.
     t = np.sign(z) * np.sqrt(df * np.expm1(np.minimum(z**2 / df, 12)))
     if rank is None:
         return t * np.sqrt(variance), variance, df
@@ -51,7 +51,7 @@ def test_against_mpmath(rank: int | None) -> None:
     df[::7] = np.inf
     df[::9] = np.round(df[::9]) + 1
     stat, p, z = core(effect, variance, df, rank)
-    # mpmath is given the statistic that the core found, whose last bit is no matter of tails.
+    # mpmath gets the statistic that the core found: its last bit is not a question of tails.
     wanted = slow.statistics(stat * (rank or 1), np.ones(120), df, rank)
     assert (np.abs(stat - effect / (np.sqrt(variance) if rank is None else variance * rank)) <=
             1e-15 * np.abs(stat)).all()  # fmt: skip
@@ -82,7 +82,7 @@ def test_against_scipy(rank: int | None) -> None:
     wanted = stats.t.sf(stat, df) if rank is None else stats.f.sf(stat, rank, df)
     # scipy's own tails are good to some 1e-11 at a million degrees of freedom.
     np.testing.assert_allclose(p, wanted, rtol=1e-10)
-    # An upper tail p near one tells z to 1e-16 / (the density) only.
+    # An upper tail p near one determines z only to 1e-16 / (the density).
     near = (p < 0.9) & (p > 1e-300)
     np.testing.assert_allclose(z[near], stats.norm.isf(p[near]), rtol=1e-9, atol=1e-12)
 

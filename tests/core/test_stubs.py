@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The hand-written types of the compiled core say what it has."""
+"""The hand-written types of the compiled core match its functions."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ struct Map {
   ContrastInfo info;
 };
 
-// Outputs start as a number that no result is, so that an entry left out is seen.
+// Outputs start as a number that is never a result, so that an entry left out shows.
 Map contrast_of(const OlsState& state, const Design& design, const MatrixXd& contrast,
                 StatType type, int n_threads = 1) {
   const Index n = state.n_voxels();
@@ -54,10 +54,10 @@ struct Expected {
   RealVector effect;
   double variance = kNaN, stat = kNaN, df = 0;
   Index rank = 0;
-  double effect_size = 0;  // |C pinv| |y|: what the effects' rounding is relative to
+  double effect_size = 0;  // |C pinv| |y|: the scale of the effects' rounding
 };
 
-// The textbook's formulas, on the rows present.
+// The formulas of textbooks, on the rows present.
 Expected expected_contrast(const MatrixXd& x, const VectorXd& y, const MatrixXd& contrast,
                            StatType type) {
   const reference::Voxel voxel = reference::fit_voxel(x, y);
@@ -121,8 +121,8 @@ Worst compare(const MatrixXd& x, const RowMatrix& y, const MatrixXd& contrast, S
     }
     worst.variance = std::max(
         worst.variance, ratio(found.variance[v], expected.variance, kPromise * expected.variance));
-    // The statistic's error: the effects' and half the variance's, each relative to its own; the
-    // square of an effect's doubles it.
+    // The relative error of the statistic is the effect's and half the variance's; the square of an
+    // effect doubles it.
     const double scale =
         type == StatType::t
             ? std::abs(expected.stat) + expected.effect_size / std::sqrt(expected.variance)
@@ -133,7 +133,7 @@ Worst compare(const MatrixXd& x, const RowMatrix& y, const MatrixXd& contrast, S
   return worst;
 }
 
-// Contrasts of each design that its rows can estimate: rows of X are, and so are their sums.
+// Contrasts that the rows of each design can estimate: rows of X and their sums.
 MatrixXd estimable_contrasts(const MatrixXd& x, Index k) {
   return reference::normals(k, x.rows(), 61) * x / static_cast<double>(x.rows());
 }

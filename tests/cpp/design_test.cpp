@@ -164,14 +164,14 @@ TEST_CASE("estimable contrasts are those in the row space") {
   CHECK(estimable(x, row(0, 0, 0)));
   CHECK_FALSE(estimable(x, row(1, 0, 0)));
   CHECK_FALSE(estimable(x, row(0, 1, 0)));
-  // As near to the row space as matters to nobody, and as far as does.
+  // One contrast so near to the row space that the distance does not matter, and one farther away.
   CHECK(estimable(x, row(0, 1, -1 + 1e-12)));
   CHECK_FALSE(estimable(x, row(0, 1, -1 + 1e-6)));
-  // One bad row spoils a matrix.
+  // One row that cannot be estimated is enough to refuse a matrix.
   MatrixXd both(2, 3);
   both << row(0, 1, -1), row(1, 0, 0);
   CHECK_FALSE(estimable(x, both));
-  // Nothing but zero can be had from no rows at all.
+  // Without rows, only zero can be estimated.
   const Design design = make_design(x);
   const MatrixXd none = MatrixXd::Zero(3, 3);
   const Factor factor = factorize(none, design);
@@ -247,7 +247,8 @@ TEST_CASE("a hypothesis is the same however it is written") {
   const MatrixXd a = basis_of(c, design);
   const MatrixXd b = basis_of(mixed, design);
   CHECK((a * a.transpose() - b * b.transpose()).norm() <= 1e-12);
-  // Two columns 18 orders apart: nearly parallel rows in the scaled columns, and yet two.
+  // Two columns 18 orders apart: the rows are nearly parallel in the scaled columns, but they are
+  // two.
   x.col(1) = z.col(0);
   x.col(2) = 1e18 * reference::normals(n, 1, 8);
   const Design wide = make_design(x);
@@ -258,7 +259,7 @@ TEST_CASE("a hypothesis is the same however it is written") {
   const MatrixXd h = basis_of(rows, wide);
   CHECK(std::abs(std::abs(h.row(1).norm()) - 1) <= 1e-15);
   CHECK(std::abs(std::abs(h.row(2).norm()) - 1) <= 1e-15);
-  // And dependent rows that rounding keeps apart count once.
+  // Dependent rows that only rounding separates count once.
   const MatrixXd means = MatrixXd::Identity(5, 5) - MatrixXd::Constant(5, 5, 0.2);
   CHECK(groupglm::contrast_rank(means, design) == 4);
 }

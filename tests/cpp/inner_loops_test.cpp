@@ -53,7 +53,7 @@ TEST_CASE("convolve is the weighted sum of neighbours, along a row and between r
             sum += term;
             size += std::abs(term);
           }
-          // A rounding each for the pair's sum, its product and the addition, of every pair.
+          // For every pair, one rounding each of its sum, its product and the addition.
           const Real bound =
               3 * static_cast<Real>(radius + 1) * std::numeric_limits<double>::epsilon() * size;
           REQUIRE(std::abs(Real(out[static_cast<std::size_t>(v)]) - sum) <= bound);

@@ -225,9 +225,9 @@ TEST_CASE("values whose squares overflow are scaled, and leave their neighbours 
     CHECK(state.n_observations(1) == 60);
     CHECK(state.slot(1) == groupglm::MissingVoxels::kComplete);
     CHECK(state.exponent_of(0) == 0);
-    // Of the largest value, or of the norm that is held of it.
+    // The exponent of the largest value, or of the norm in the state.
     CHECK(std::abs(state.exponent_of(1) - std::ilogb(huge)) <= 1);
-    // The other rows are next to nothing: what is left is the fit of the two of them.
+    // The other rows are negligible: the fit is that of the two largest ones.
     const double size = std::ldexp(huge, -state.exponent_of(1));
     VectorXd rss(4);
     groupglm::scaled_rss(state, design, groupglm::Array(rss.data(), 4), 1);

@@ -42,7 +42,7 @@ using reference::Worst;
 
 MatrixXd typical_x(Index n) { return reference::designs(n)[2].x; }
 
-// A state of every way to take up the rows of y, each compared with the reference.
+// Adds the rows of y to a state in every way, and compares each state with the reference.
 void check_every_way(const MatrixXd& x, const RowMatrix& y) {
   const Design design = make_design(x);
   const auto check = [&](const OlsState& state, const char* way) {
@@ -192,7 +192,7 @@ TEST_CASE("merging states with missing values in one, the other, both or none") 
         const Worst worst = compare(x, y, results(merged, design));
         INFO(describe(worst));
         CHECK(worst.fine());
-        // And it goes on from there.
+        // The merged state takes further rows.
         take_rows(merged, design, full, 0, 60);
         MatrixXd twice(120, x.cols());
         twice << x, x;

@@ -96,8 +96,8 @@ TEST_CASE("voxels that do not vary take no part") {
 }
 
 TEST_CASE("t is infinite where nothing is left of the residuals, and exact close to that") {
-  // The second voxel's squares are 4 (1 + tiny) in sum, of which 1 - r2 is 2e-18: no difference of
-  // squares has that.
+  // The second voxel's squares add up to 4 (1 + tiny), and 1 - r2 of them is 2e-18, which no
+  // difference of squares can give.
   const double tiny = 1e-9;
   const std::vector<double> y = {2, 2, 2, 2 + 2 * tiny, 2, 2 - 2 * tiny};
   const auto rows = sign_rows({{1, 1, 1}, {1, -1, 1}});

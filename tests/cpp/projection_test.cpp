@@ -43,8 +43,8 @@ struct Panel {
 
 const std::vector<Index> kRowCounts = {1, 2, 31, 127, 128, 129, 300};
 
-// The kernel's results for a panel whose first n_prior rows are there already and whose others come
-// from memory with gaps between the rows, `shift` added, for the kernel to take off.
+// The kernel's results for a panel whose first n_prior rows are in place. The other rows come from
+// memory, with gaps between them and with `shift` added, which the kernel subtracts.
 struct Projected {
   Guarded y, w, total;
 
@@ -70,7 +70,7 @@ struct Projected {
   RowMatrix panel(Index n) { return Eigen::Map<RowMatrix>(y.data(), n, kPanel); }
 };
 
-// The worst error of w and total for the y that the kernel left.
+// The worst error of w and total, for the y that the kernel wrote.
 double worst_projection(const RowMatrix& q, Projected& found) {
   const Index n = q.rows();
   const RowMatrix y = found.panel(n);

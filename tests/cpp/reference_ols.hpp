@@ -25,7 +25,7 @@ using groupglm::OlsState;
 using groupglm::RowMatrix;
 using groupglm::VectorXd;
 
-// Wider than double where the platform has it, so that the reference's own rounding is nothing.
+// Wider than double if the platform has such a type: the reference's own rounding is negligible.
 using Real = long double;
 using RealMatrix = Eigen::Matrix<Real, Eigen::Dynamic, Eigen::Dynamic>;
 using RealVector = Eigen::Matrix<Real, Eigen::Dynamic, 1>;
@@ -33,7 +33,7 @@ using RealVector = Eigen::Matrix<Real, Eigen::Dynamic, 1>;
 inline constexpr double kEps = std::numeric_limits<double>::epsilon();
 inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// What the package promises for any batching.
+// The accuracy that the package promises for any batches.
 inline constexpr double kPromise = 1e-10;
 
 // ---- The fit of one voxel ----------------------------------------------------------------------
@@ -87,7 +87,8 @@ inline Voxel fit_voxel(const MatrixXd& x, const VectorXd& y) {
   return out;
 }
 
-// ---- What the core says of all voxels ----------------------------------------------------------
+// ---- The core's results for all voxels
+// -----------------------------------------------------------
 
 using IntVector = Eigen::Matrix<std::int64_t, Eigen::Dynamic, 1>;
 
@@ -256,7 +257,7 @@ inline RowMatrix dyadic_noise(Index n, Index n_voxels, unsigned seed) {
   return (normals(n, n_voxels, seed) * 1024.0).array().round() / 1024.0;
 }
 
-// A value in `one_in` goes missing.
+// Makes one value in `one_in` missing.
 inline void scatter_nan(RowMatrix& y, unsigned one_in, unsigned seed) {
   std::mt19937_64 generator(seed);
   for (Index i = 0; i < y.size(); ++i) {
@@ -274,7 +275,7 @@ struct Stored {
   DataView<Scalar> view;
 };
 
-// y in memory in the given way; what lies between the values is NaN.
+// Puts y into memory with the given layout; the memory between its values is NaN.
 template <typename Scalar>
 Stored<Scalar> store(const RowMatrix& y, Layout layout = Layout::rows) {
   const Index n = y.rows();

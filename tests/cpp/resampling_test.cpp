@@ -26,7 +26,7 @@ VoxelMap diagonal_map(double x, double y, double z, std::array<double, 3> offset
   return {{{{x, 0, 0}, {0, y, 0}, {0, 0, z}}}, offset};
 }
 
-// Not diagonal, by so little that no value differs by more than a rounding.
+// Makes a map not diagonal, by so little that no value changes by more than a rounding.
 VoxelMap nearly(VoxelMap map) {
   map.matrix[0][1] = 1e-18;
   return map;

@@ -24,7 +24,7 @@ constexpr double kEps = std::numeric_limits<double>::epsilon();
 
 Index size_of(const Shape& shape) { return shape[0] * shape[1] * shape[2]; }
 
-// The place of a voxel that may be beyond the faces: bounced back one face at a time.
+// The place of a voxel that may be beyond the faces: mirrored at one face after the other.
 Index bounced(Index i, Index n) {
   while (i < 0 || i >= n) i = i < 0 ? -1 - i : 2 * n - 1 - i;
   return i;
@@ -133,8 +133,8 @@ TEST_CASE_TEMPLATE("smooth_volume is the definition, with and without missing va
         std::vector<Scalar> values = random_volume<Scalar>(shape, 1, missing);
         const Reals expected = expected_for(values, shape, sigma);
         smooth_volume<Scalar>(values.data(), shape, sigma, 1);
-        // A quotient has the errors of two sums and its own, magnified where little weight is
-        // present: at least half the kernel's centre, which is over 1 / 51 an axis at sigma 20.
+        // A quotient has the errors of two sums and its own. They grow where the present weight is
+        // small: it is at least half the kernel's centre, which is over 1 / 51 an axis at sigma 20.
         const double magnified = missing > 0 ? 200 : 1;
         CHECK(worst(values, expected) <= magnified * tolerance<Scalar>(20));
       }

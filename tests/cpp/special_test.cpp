@@ -30,7 +30,7 @@ constexpr double kSmallestP = 1e-300;
 constexpr double kSmallZ = 0.01;
 constexpr double kSmallZTolerance = 1e-14;
 
-// Relative error, with zero (a tabulated value below the normal range) met by next to nothing.
+// Relative error. Where zero is expected (a value below the normal range), a tiny value is right.
 double relative_error(double value, double expected) {
   if (std::fabs(expected) < kSmallestP) return std::fabs(value) < 2 * kSmallestP ? 0.0 : kInfinity;
   return std::fabs(value - expected) / std::fabs(expected);
@@ -50,7 +50,7 @@ TailProbability by_table(const Distribution& distribution, double value) {
   return result;
 }
 
-// Statistics around zero and in the tails, edges of the format, and what is no number.
+// Statistics around zero and in the tails, limits of the format, and NaN.
 std::vector<double> awkward_values() {
   std::vector<double> values = {0.0,    -0.0,   1.0,     kInfinity, -kInfinity, kNaN,   5e-324,
                                 1e-310, 1e-200, -1e-160, 1e200,     -1e300,     1e308,  1e130,
@@ -88,7 +88,7 @@ void check_blocking(const Distribution& distribution) {
   CHECK(differing == 0);
 }
 
-// p never rises and z always does over a fine grid; also where the table hands over.
+// Over a fine grid p never rises and z always does, also at the edges of the table.
 template <typename Distribution>
 void check_monotone(const Distribution& distribution, double low, double high) {
   constexpr std::size_t kSteps = 20000;

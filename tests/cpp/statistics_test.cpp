@@ -73,7 +73,7 @@ void check_z(double z, double expected, bool passes_zero) {
   }
 }
 
-// Places of every kind: whole and real degrees of freedom, few and many of them, what is no number.
+// Places of every kind: whole and real degrees of freedom, few and many of them, and NaN.
 Tested places_of_every_kind(StatType type, std::size_t n) {
   std::mt19937_64 generator(3);
   std::normal_distribution<double> normal(0.0, 2.0);
@@ -121,7 +121,7 @@ TEST_CASE("statistics of real-valued degrees of freedom agree with mpmath") {
     f.effect[0] *= f.variance[0] * row.rank;
     const Found found = f.statistics();
     REQUIRE(relative_error(found.stat[0], row.f) < 3e-16);
-    // What the statistic's last bit is worth: |d log p / d log f| is at most the exponent's size.
+    // The effect of the statistic's last bit: |d log p / d log f| is at most the exponent's size.
     CHECK(relative_error(found.p[0], row.p) < kTolerance);
     check_z(found.z[0], row.z, true);
   }
@@ -212,7 +212,8 @@ TEST_CASE("statistics without variance, without degrees of freedom, without a nu
   }
   CHECK(found.stat[8] == 0.0);
 
-  // Of F: without variance nothing speaks against an effect either; with it, all does.
+  // For F: without variance, a zero effect is no evidence either way, and any other effect is full
+  // evidence.
   const Found of_f =
       Tested{StatType::F, 2.0, {0.0, 0.0, 4.0}, {0.0, 1.0, 0.0}, {5.5, 5.5, 5.5}}.statistics();
   CHECK(of_f.stat == Values{0.0, 0.0, kInfinity});

@@ -94,7 +94,7 @@ def test_a_column_is_named_as_the_formula_was_written(
     ],
 )
 def test_a_factor_is_the_f_over_its_columns(formula: str, term: str, n_columns: int) -> None:
-    """The rows are those of the columns that the design without the term lacks."""
+    """The rows are those of the columns that are absent from the design without the term."""
     design = design_from_formula(formula, TABLE)
     columns = [str(name) for name in design]
     found = contrast_matrix(term, columns)

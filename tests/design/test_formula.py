@@ -45,7 +45,7 @@ TABLE = pd.DataFrame(
     ],
 )
 def test_the_design_spans_what_patsys_does(formula: str) -> None:
-    """statsmodels, through patsy where it is there, is asked for its own design."""
+    """statsmodels builds its own design, with patsy if that is installed."""
     pytest.importorskip("patsy")
     wanted = smf.ols(f"y {formula}", TABLE.assign(y=TABLE["age"])).exog
     found = design_from_formula(formula, TABLE).to_numpy()

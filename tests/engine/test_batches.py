@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How images are put into batches: every one once, in order, and the same from any worker."""
+"""The order of images in batches: each image once, in order, and the same for any worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Image:
 
 
 class Space:
-    """Reads such images."""
+    """Reads these images."""
 
     n_values = N_VALUES
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rows read only where some input is not zero: the bits of a fit that holds every place."""
+"""Rows read only where some input is not zero give the bits of a fit that holds every place."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def an_image(values: NDArray[Any]) -> Any:
 
 
 def images_of(n: int, n_values: int, dtype: type, seed: int, growing: float) -> list[Image]:
-    """Make images of zeros around a middle, which some images leave; NaN, -0 and extremes in it."""
+    """Make images of zeros around a middle, which some images leave; with NaN, -0 and extremes."""
     rng = np.random.default_rng(seed)
     low, high = n_values // 3, n_values // 2
     images = []
@@ -125,7 +125,7 @@ def test_the_bits_are_those_of_all_places(
         seen = seen.spread(places, n_values)
         found["keep"].spread(places, n_values, n)
         found["tally"].spread(places, n_values)
-    # Two states are alike whose voxels are, in whatever order their factors were made.
+    # Two states are equal if their voxels are, in whatever order their factors were made.
     fits = [plan.finish(each, 1) for each in (whole, seen)]
     for name in ("beta", "mean", "n_observations", "residual_sd"):
         expected_bits, found_bits = (bits(np.asarray(getattr(fit, name))) for fit in fits)
@@ -180,7 +180,7 @@ def test_blocks() -> None:
 def test_a_mask_that_is_found_gives_what_it_gives_when_it_is_given(
     outside: float, first_is_empty: bool
 ) -> None:
-    """The background is zero, or another value; then what is zero in all images is brain."""
+    """The background is zero or another value; voxels that are zero in all images may be brain."""
     rng = np.random.default_rng(4)
     shape = (40, 30, 30)
     inside = np.zeros(shape, bool)

@@ -98,7 +98,7 @@ def test_batches_are_kept_on_their_way() -> None:
 
 
 def test_a_scratch_file_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that nothing is left of it, whatever ends the process."""
+    """Then nothing is left of it, however the process ends."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     store = filled(np.ones((4, 1000)), 0.0, 4)
     assert list(tmp_path.iterdir()) == []

@@ -129,7 +129,7 @@ def test_a_file_that_was_changed_after_the_fit_is_not_read_again(
     for door in (model.residuals, model.generate_report):
         with pytest.raises(ImageError, match=f"{changed.name}: the file was changed after"):
             door()
-    assert len(model.predicted()) == 1  # which needs no image
+    assert len(model.predicted()) == 1  # it needs no image
 
 
 def mgh(values: Any) -> Any:

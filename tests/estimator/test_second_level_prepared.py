@@ -95,7 +95,7 @@ def test_prepared_images_equal_nilearn(
 
 
 def test_each_axis_has_a_width_of_its_own(images: list[Any], mask: Any) -> None:
-    """Which nilearn's model does not take, though its smooth_img does."""
+    """nilearn's smooth_img takes such widths, its model does not."""
     widths = [4.0, 6.0, 8.0]
     model = SecondLevelModel(mask_img=mask, smoothing_fwhm=widths)
     rows = model.fit_transform(images, design_matrix=DESIGN)
@@ -120,7 +120,7 @@ def test_a_maskers_smoothing_and_grid_are_used(images: list[Any], mask: Any) -> 
 
 
 def test_missing_values_are_left_out_of_the_smoothing(images: list[Any], mask: Any) -> None:
-    """Where nilearn averages a zero, the voxels that are present are averaged."""
+    """The present voxels are averaged; nilearn includes a zero for the missing one."""
     holes = [image(img.get_fdata().astype(np.float32)) for img in images]
     holes[2].dataobj[10:13, 11:14, 10:13] = np.nan
     model = SecondLevelModel(mask_img=mask, smoothing_fwhm=6.0).fit(holes, design_matrix=DESIGN)

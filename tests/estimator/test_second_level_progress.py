@@ -107,7 +107,7 @@ class Clock:
 
 
 def lines_of(seconds: list[float], steps: int, verbose: int = 1) -> list[str]:
-    """What work says whose pieces of `steps` steps are done after these seconds."""
+    """The lines of work in pieces of `steps` steps, which are done after these seconds."""
     clock, lines = Clock(), list[str]()
     begun = clock.now
     progress = Progress(verbose)

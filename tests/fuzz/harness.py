@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all fuzzers share: the command line, the corpus, and the search by libFuzzer.
+"""Shared parts of all fuzzers: the command line, the corpus, and the search by libFuzzer.
 
-The corpus is made anew from sound cases; ``--corpus FOLDER`` keeps what is found for the next run.
+The corpus is made again from sound cases; ``--corpus FOLDER`` keeps the new cases for the next run.
 A case that fails is written to ``--findings`` (the working folder by default); ``--replay FILE``
 runs it again.
 """

@@ -185,7 +185,7 @@ def check(case: bytes, folder: Path) -> str:
 
 
 def _check_refusal(error: ImageError, folder: Path) -> None:
-    """The message begins with the file, and hides no fault of ours behind a damaged file."""
+    """Check that the message begins with the file, and that the cause is the file, not our code."""
     assert str(error).startswith(f"{folder}/a."), error
     faults = (MemoryError, RecursionError, SystemError, AssertionError)
     assert not isinstance(error.__cause__, faults), repr(error.__cause__)

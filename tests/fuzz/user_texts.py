@@ -222,7 +222,7 @@ def check(case: bytes, folder: Path) -> str:
 
 @functools.cache
 def _load() -> None:
-    """Read every sound text once: what is imported then is executed, as it should be."""
+    """Read every sound text once, so that all imports, which execute code, happen now."""
     for text in SOUND_FORMULAS:
         _check_formula(text)
     for text in SOUND_CONTRASTS:
@@ -230,7 +230,7 @@ def _load() -> None:
 
 
 def _check_refusal(error: ValueError) -> None:
-    """It is in words, and hides no fault of ours behind a text."""
+    """Check that the refusal is in words, and that its cause is the text, not our code."""
     assert str(error).strip()
     assert not isinstance(error, UnicodeError)
     faults = (MemoryError, SystemError, AssertionError, KeyError, AttributeError, NameError)

@@ -193,7 +193,7 @@ def test_both_tails_are_the_same_as_each_in_turn_with_two_sided_p() -> None:
 
 
 def test_strong_maps_never_exceed_one() -> None:
-    """Where nilearn 0.14.1 gives (n + 1) / n: every test rejected, or p of zero."""
+    """Every test rejected, or a p of zero; nilearn 0.14.1 gives (n + 1) / n."""
     z = np.full(SHAPE, 50.0) + noise(5)
     proportion = data(cluster_level_inference(image(z)))
     assert proportion.max() == 1.0

@@ -197,7 +197,7 @@ def test_millimetres_and_sizes_by_hand() -> None:
 
 
 def test_the_size_of_a_voxel_with_slanted_axes_is_its_volume() -> None:
-    """Where nilearn 0.14.1 multiplies the lengths of the axes, which is 24 * sqrt(2)."""
+    """nilearn 0.14.1 gives the product of the axes' lengths, which is 24 * sqrt(2)."""
     z = np.zeros(SHAPE)
     z[4, 5, 6] = 3.0
     slanted = np.diag([2.0, 3.0, 4.0, 1.0])
@@ -206,7 +206,7 @@ def test_the_size_of_a_voxel_with_slanted_axes_is_its_volume() -> None:
 
 
 def test_the_negative_tail_alone_keeps_its_sign_and_begins_with_the_strongest() -> None:
-    """Where nilearn 0.14.1 gives positive values, the weakest first."""
+    """nilearn 0.14.1 gives positive values, the weakest first."""
     z = noise(5, 1.0)
     ours, maps = get_clusters_table(image(z), -1.5, return_label_maps=True)
     flipped, flipped_maps = get_clusters_table(image(-z), 1.5, return_label_maps=True)

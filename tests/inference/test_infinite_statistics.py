@@ -82,7 +82,7 @@ def test_what_statsmodels_finds_is_found(
 
 def test_a_false_discovery_rate_with_infinite_discoveries_only_has_a_finite_threshold() -> None:
     z = np.array([np.inf, -np.inf, 1.0, 0.5])
-    # Two of four discoveries: each is compared with p = 0.05 * 2 / 4.
+    # Two of four discoveries are infinite: each is compared with p = 0.05 * 2 / 4.
     assert threshold_of(z, 0.05, "fdr") == pytest.approx(stats.norm.isf(0.025 / 2), rel=1e-14)
 
 

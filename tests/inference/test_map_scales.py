@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a map holds is known by sidecar, header and name; t and F are converted, others refused."""
+"""Sidecar, header and name tell the kind of a map; t and F are converted, others refused."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def mask() -> Any:
 
 
 class Counted:
-    """The least a first-level model can be: a label and maps. Counts what it is asked."""
+    """The smallest possible first-level model: a label and maps. It counts its calls."""
 
     def __init__(self, label: str | None, seed: int, affine: Any = AFFINE) -> None:
         self.subject_label = label

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tables whose labels are in a column, as they are read: rows meet their maps at every door."""
+"""Tables with labels in a column, as they are read: every function matches rows and maps."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def wanted(files: list[str]) -> Any:
 
 
 def people(column: str) -> pd.DataFrame:
-    """Return the participants as a file has them that is sorted by something else."""
+    """Return the participants as in a file that is sorted in another way."""
     table = pd.DataFrame({column: LABELS, "age": AGE})
     return table.sort_values("age").reset_index(drop=True)
 

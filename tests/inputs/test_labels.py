@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rows meet their own subject's map, or an error names both sides: at every door."""
+"""Rows get their own subject's map, or an error names both sides, in every function."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 class Model:
-    """The least a first-level model can be."""
+    """The smallest possible first-level model."""
 
     def __init__(self, label: str | None, effect: Any) -> None:
         self.subject_label, self._effect = label, effect
@@ -165,7 +165,7 @@ def test_several_images_a_subject_must_stand_on_rows_of_their_subject(files: lis
     t_of(twice, paired.set_axis(labels))
     with pytest.raises(ValueError, match=r"image 2 .* is of subject '01', .* row 2 .* '02'"):
         t_of(twice, paired.set_axis(np.tile(LABELS[:4], 2)))
-    # A folder above all files is no label.
+    # A folder above all files is not a label.
     folder = Path(files[0]).parent / "sub-project"
     folder.mkdir()
     moved = [str(folder / f"{label}.nii") for label in LABELS]
@@ -249,7 +249,7 @@ def test_blocks_and_variance_groups_meet_their_subjects(files: list[str]) -> Non
                 run(**{name: site.rename({"08": "8"})})
             with pytest.raises(ValueError, match=f"{name} has several rows for 07"):
                 run(**{name: pd.concat([site, site.loc[["07"]]])})
-    # Rows that were put into another order leave nothing for values without labels to go by.
+    # Values without labels cannot follow rows that were put into another order.
     for unordered in (design().loc[SHUFFLED], design().iloc[::-1]):
         with pytest.raises(ValueError, match="has no labels to be sorted by"):
             non_parametric_inference(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Several images of one subject, in a design that takes them for those of several."""
+"""Several images of one subject, in a design that assumes several subjects."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_blocks_say_what_belongs_together(files: list[str]) -> None:
 
 
 def test_whose_images_are_must_be_known(images: list[Any], tmp_path: Path) -> None:
-    """No label, or an index that may be of conditions: nothing is said."""
+    """Without labels, or with an index that may name conditions, there is no warning."""
     SecondLevelModel().fit(images, design_matrix=PLAIN)
     conditions = PLAIN.set_axis(np.where(VISIT > 0, "faces", "houses"))
     SecondLevelModel().fit(images, design_matrix=conditions)

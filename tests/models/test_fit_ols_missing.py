@@ -80,7 +80,7 @@ each_pattern = pytest.mark.parametrize("pattern", PATTERNS, ids=lambda f: f.__na
 
 
 def assert_close_where_known(found: Any, wanted: Any, slack: Any) -> None:
-    """NaN in the same places; equal elsewhere, but for `slack` left by rounding."""
+    """Compare: NaN in the same places, and equal elsewhere except for `slack` from rounding."""
     found, wanted = np.asarray(found, dtype=float), np.asarray(wanted, dtype=float)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
     known = ~np.isnan(wanted)
@@ -245,7 +245,7 @@ def test_infinity_is_refused_by_row_and_count(value: float, dtype: npt.DTypeLike
 
 
 def test_nothing_at_all_is_still_an_answer() -> None:
-    """Every value missing: NaN and zeros, no crash, no made-up number."""
+    """Every value is missing: NaN and zeros, no crash, no invented number."""
     design = designs.two_sample()
     fit = fit_ols(design.X, np.full((22, 5), np.nan))
     np.testing.assert_array_equal(per_voxel(fit.n_observations, 5), 0)

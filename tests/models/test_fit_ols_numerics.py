@@ -134,7 +134,7 @@ def test_a_mean_far_above_the_noise(
 @both_dtypes
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.7, 1e-3, 123456.7])
 def test_a_constant_voxel_shows_no_effect(value: float, dtype: npt.DTypeLike) -> None:
-    """Nothing varies, so no slope and no difference: 0 over 0 is 0 here, not what rounding left."""
+    """Nothing varies, so slopes and differences are zero: 0 over 0 is 0, whatever rounding left."""
     for design in (designs.two_sample(), designs.regression(), designs.anova()):
         Y = np.full((len(design.X), 3), value, dtype=dtype)
         Y[:, 1] = designs.simulate(design, 1, dtype=dtype)[:, 0]

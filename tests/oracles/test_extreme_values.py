@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Data and designs whose squares leave double's range: against 50 digits, at every door."""
+"""Data and designs whose squares leave double's range, against 50 digits, in every function."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def exact(X: Floats, y: Floats, C: Floats) -> dict[str, Any]:
 
 
 def mixed() -> tuple[Floats, Floats]:
-    """A voxel of each unit beside each other, and all of them again with missing values."""
+    """Voxels of each unit side by side, and all of them again with missing values."""
     X, Y = study()
     lacking = Y.copy()
     lacking[[0, 5], :] = np.nan
@@ -169,7 +169,7 @@ def test_a_unit_of_a_power_of_two_changes_no_bit_of_a_statistic(pieces: int) -> 
 
 
 def test_images_of_very_different_size_in_one_voxel() -> None:
-    """A voxel's scale follows the largest value, whenever it comes."""
+    """A voxel's scale follows the largest value, whichever image has it."""
     rng = np.random.default_rng(22)
     X = np.column_stack([np.ones(12), np.tile([0.0, 1], 6)])
     Y = np.empty((12, 4))
@@ -209,7 +209,7 @@ def test_a_constant_that_is_tiny_and_values_that_are_the_largest() -> None:
 
 
 def test_an_f_of_nothing_is_told_from_a_constant_voxel_in_any_unit() -> None:
-    """The z of a test that found nothing is a large negative one; that of no test is zero."""
+    """The z of a test without evidence is a large negative one; a voxel without a test has zero."""
     X = np.column_stack([np.ones(8), np.tile([1.0, -1], 4)])
     Y = np.column_stack([np.repeat([1.0, -1, 2, -2], 2), np.ones(8)])
     for unit in (1.0, 1e-200):

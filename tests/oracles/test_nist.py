@@ -102,7 +102,7 @@ def test_regression(data: nist.Certified) -> None:
 
 @regressions
 def test_regression_with_missing_rows_beside_it(data: nist.Certified) -> None:
-    """The same data padded by rows that are missing: the row by row route must do as well."""
+    """The same data with rows that are missing: the row-by-row update must be as accurate."""
     n, p = data.X.shape
     X = np.vstack([data.X[: n // 2], data.X.mean(axis=0), data.X[n // 2 :], data.X[0]])
     y = np.concatenate([data.y[: n // 2], [np.nan], data.y[n // 2 :], [np.nan]])
@@ -119,7 +119,7 @@ def test_regression_with_missing_rows_beside_it(data: nist.Certified) -> None:
 def test_one_sample(data: nist.OneSample) -> None:
     fit = fit_ols(np.ones((len(data.y), 1)), data.y[:, None])
     np.testing.assert_allclose(fit.beta[0, 0], data.mean, rtol=4 * EPS)
-    # The decimals are off by up to eps * mean when read as doubles: so much of the sd is unknown.
+    # Read as doubles, the decimals are off by up to eps * mean: the sd is uncertain by that much.
     rtol = 4 * EPS * data.mean / data.sd
     np.testing.assert_allclose(np.sqrt(fit.residual_variance[0]), data.sd, rtol=rtol)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every deliberate difference from nilearn has a test and a row in the page, and no other has."""
+"""Every deliberate difference from nilearn, and nothing else, has a test and a row in the page."""
 
 from __future__ import annotations
 

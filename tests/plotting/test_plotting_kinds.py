@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Pictures know what a map holds, by the same rule as thresholds do."""
+"""Pictures find the kind of a map by the same rule as thresholds."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ def states() -> Iterator[tuple[type[Any], Any]]:
 
 
 def use(made: Any) -> None:
-    """Ask an object that was made of lies for all that it can be asked for."""
+    """Use an object made from false parts in every possible way."""
     if isinstance(made, _core.OlsState):
         for name in ("beta", "rss", "residual_norm", "r_square", "mean", "observations_and_rank"):
             attempt(getattr(_core, name), [made, design(), THREADS])
@@ -251,7 +251,7 @@ def attempt(function: Callable[..., Any], arguments: list[Any]) -> bool:
 
 
 def say(text: str) -> None:
-    """Tell how far it has come, also if the next call ends the program."""
+    """Print the progress, so that it is known even if the next call ends the program."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Commands that a signal ends between any two of their steps, and what the next run makes of it."""
+"""Commands that a signal ends between any two of their steps, and the run after that."""
 
 from __future__ import annotations
 

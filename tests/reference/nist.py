@@ -196,7 +196,7 @@ class OneSample:
 
 
 def one_samples() -> tuple[OneSample, ...]:
-    """Means 1e7 times the standard deviation: what textbook sums of squares lose."""
+    """Means 1e7 times the standard deviation: textbook sums of squares lose all digits."""
     alternating = np.tile([1000000.1, 1000000.3], 500)
     return (
         OneSample("NumAcc1", np.array([10000001.0, 10000003.0, 10000002.0]), 10000002.0, 1.0),

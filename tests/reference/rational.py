@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Permutation tests by enumeration in rational numbers: nothing is rounded, so that ties are ties.
+"""Permutation tests by enumeration in rational numbers, in which ties are exact.
 
-The first columns of the design are tested, the others are nuisance. A statistic is its odds: what
-the effect explains over what the full model leaves, with the sign of the coefficient for one
-column; infinite where nothing is left, zero where there is nothing to explain either.
+The first columns of the design are tested, the others are nuisance. A statistic is its odds: the
+part that the effect explains over the part that the full model leaves, with the sign of the
+coefficient for one column. It is infinite if nothing is left, and zero if there is nothing to
+explain either.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _residual(y: Vector, basis: list[Vector]) -> Vector:
 
 
 def _odds(y: Vector, tested: list[Vector], nuisance: list[Vector]) -> Odds:
-    """Of data y, and bases of the effect beside the nuisance, and of the nuisance."""
+    """Return the odds of data y, from bases of the tested effect and of the nuisance."""
     null = _residual(y, nuisance)
     full = _residual(null, tested)
     explained = _dot(null, null) - _dot(full, full)

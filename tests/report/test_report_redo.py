@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a page says under "Make it again" makes it again, as it stands there."""
+"""The program under "Make it again" on a page makes the page again as it is."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A report has no threshold of its own: it finds what the functions find in the same map."""
+"""A report has no threshold rule of its own: it finds the same as the functions in a map."""
 
 from __future__ import annotations
 

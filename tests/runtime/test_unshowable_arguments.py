@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The gate names an argument whatever its value is: one without a text, without an end, or huge."""
+"""The gate names an argument whatever its value: one without text, without end, or huge."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Exact zeros in some images only: counted, told of, and missing values where that is wanted."""
+"""Exact zeros in some images only: counted, reported, and missing values on request."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def bare_cluster(tmp_path: Path) -> Iterator[Any]:
 def test_workers_without_the_package_are_named_for_it(
     bare_cluster: Any, images: list[str], mask: Any
 ) -> None:
-    """They answer: a worker that could not even load what it is sent would end without a word."""
+    """They answer: a worker that could not load what it is sent would end without a message."""
     message = (
         rf"a worker cannot load groupglm {groupglm.__version__} \(No module named "
         rf"'groupglm.*'\); install groupglm {groupglm.__version__} with what it needs on all"
@@ -180,7 +180,7 @@ def _slowly(number: int) -> Callable[[], int]:
 
 
 def test_that_all_workers_are_gone_is_told(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And that the work goes on, to the right end, when some join."""
+    """And the work continues to the right result when workers join."""
     monkeypatch.setattr(workers, "_PATIENCE", 2.0)
     lines: list[str] = []
     back = threading.Event()

@@ -139,7 +139,7 @@ def test_an_empty_path_is_refused_by_the_name_of_its_argument(study: Path, argum
 @pytest.mark.parametrize("argument", DOORS)
 @pytest.mark.parametrize("name", [LONG, DEEP], ids=["name", "path"])
 def test_a_name_that_no_file_system_takes(study: Path, argument: str, name: str) -> None:
-    """It is named, with what is to be done; not by a number of the system alone."""
+    """It is named, with the remedy, and not only by a number of the system."""
     before = sorted(study.iterdir())
     with pytest.raises(ValueError, match=r"give a shorter one") as refused:
         DOORS[argument](f"{name}.tsv")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What would otherwise give wrong numbers without a word, or end the interpreter."""
+"""Input that would otherwise give wrong numbers silently, or end the interpreter."""
 
 from __future__ import annotations
 

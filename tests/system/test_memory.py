@@ -112,7 +112,7 @@ def test_peak_memory_is_flat_and_as_stated(paths: list[str]) -> None:
 
 
 def test_the_formula_has_a_term_for_counting_zeros() -> None:
-    """What the tally holds, whatever is read: measured."""
+    """The measured memory of the tally, whatever is read."""
     n, n_threads = 1000, 3
     common = {"n_columns": 2, "batch_bytes": 0, "n_threads": n_threads, "image_bytes": 0}
     voxel = (fit_bytes(n_values=n, **common) - fit_bytes(n_values=0, **common)) / n

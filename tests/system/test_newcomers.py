@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a newcomer gives where something else is wanted, and what a design means in silence."""
+"""Usual mistakes of newcomers, and the silent meaning of a design."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ MODEL = SecondLevelModel(minimize_memory=False).fit(IMAGES, design_matrix=DESIGN
 
 
 class Nonsense:
-    """Of no kind that any argument takes."""
+    """A value of a type that no argument takes."""
 
 
 def _fit(**given: Any) -> Any:
@@ -161,7 +161,7 @@ def test_an_object_of_no_kind_is_refused(name: str, argument: str) -> None:
 
 
 def test_a_masker_that_nothing_needs_is_still_one() -> None:
-    """Clusters need it; without them it is checked as it is with them."""
+    """Only clusters need it; it is checked in the same way without them."""
     tested = DESIGN[["age"]].to_numpy()
     with pytest.raises(TypeError, match=r"masker is a str without mask_img_; give a fitted"):
         permuted_ols(tested, Y, n_perm=5, masker="x")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whatever stops what reads images, the threads that read end at once."""
+"""Whatever stops the reading of images, the reading threads end at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from groupglm.report import data_quality
 
 
 class StoppedError(Exception):
-    """What comes in between."""
+    """The exception that stops the reading."""
 
 
 class Breaking(np.ndarray[Any, Any]):

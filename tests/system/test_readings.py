@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How often each image is read, whatever is asked for: as docs/guide/preparing.md says."""
+"""The number of readings of each image, for any request, is that of docs/guide/preparing.md."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Covariates that are not what they seem: a stray entry, twin levels, empty levels; every door."""
+"""Covariates that deceive: a wrong entry, twin levels, empty levels; in every function."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tables in files: one reader for designs, participants and maps, which shifts nothing."""
+"""Tables in files: one reader for designs, participants and maps, which moves no value."""
 
 from __future__ import annotations
 

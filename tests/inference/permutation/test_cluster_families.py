@@ -47,7 +47,7 @@ SURFACE, VOXELS = (1.0, 2.0), (0.5, 2.0)
 
 
 class TwoKinds:
-    """What `cluster_families` asks of a space: left cortex, a line of voxels, right cortex."""
+    """The members of a space that `cluster_families` uses: left cortex, voxels, right cortex."""
 
     def __init__(self, n_left: int = 40, n_voxels: int = 25, n_right: int = 30) -> None:
         ends = np.cumsum([0, n_left, n_voxels, n_right]).tolist()
@@ -303,9 +303,9 @@ def test_one_family_has_the_p_values_of_its_maxima(values: list[float], null: li
 def test_a_maximum_that_ties_with_the_observed_one_has_its_rank(moved: float) -> None:
     """By hand: two rearrangements of four reach the largest size of the cortex, one of the voxels.
 
-    Smallest counts over the families are 1 of the identity, then 2, 2, 4: of the size in voxels one
-    of four is as small as 1, of that in mm2 three are as small as 2. The sum of areas of the other
-    rearrangement may differ by rounding.
+    The smallest counts over the families are 1 for the identity, then 2, 2 and 4. For the size in
+    voxels one of four is at most 1; for the size in mm2 three are at most 2. The sum of areas of
+    the other rearrangement may differ by rounding.
     """
     space = TwoKinds()
     corrections = Corrections("t", False, 1.0, None, space.families())

@@ -22,7 +22,7 @@ def image_of(values: Any) -> Any:
 
 @pytest.mark.parametrize("z", [3.1, 9.0, 30.0])
 def test_a_threshold_of_f_is_exact_far_out_in_its_tail(z: float) -> None:
-    # By a search for the F whose upper tail is that of z: 1 - p has no digits of a small p.
+    # By a search for the F with the upper tail of z, because 1 - p has no digits of a small p.
     shape, n, k = (6, 5, 4), 80, 2
     rng = np.random.default_rng(2)
     design = np.column_stack([rng.standard_normal((n, k)), np.ones(n)])

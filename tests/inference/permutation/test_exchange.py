@@ -193,7 +193,7 @@ def test_blocks_are_checked() -> None:
 
 
 def test_what_is_rounding_is_said_in_one_place() -> None:
-    """No module of the permutation tests compares with a number of its own."""
+    """No module of the permutation tests compares with a tolerance of its own."""
     folder = Path(exchange.__file__).parent
     own = re.compile(r"[<>]=? *\(?\d*\.?\d*e-\d+")
     found = [

@@ -86,7 +86,7 @@ def test_the_unpermuted_statistic_is_that_of_compute_contrast(design: GroupDesig
         n = out.results[0].n_perm
         assert (p > 0.999 / (1 + n)).all()
         assert (p <= 1).all()
-        # What is seen first among all maxima is what the p-values say.
+        # The p-values count the maxima that reach each voxel's statistic.
         null = out.results[0].state.null[letter]
         count = (null >= inside(out[letter])[:, None] * (1 - 1e-6)).sum(axis=1)
         positive = inside(out[letter]) > 0
@@ -207,14 +207,14 @@ def test_missing_values_leave_the_statistic_that_of_compute_contrast(case: str) 
     np.testing.assert_allclose(inside(out[letter]), expected, rtol=1e-5, atol=1e-5)
     p = 10.0 ** -inside(out[f"logp_max_{letter}"])
     assert np.flatnonzero(np.isnan(p)).tolist() == [17]
-    # p-values are those of the p-values of one voxel, in whose order they are.
+    # The corrected p-values are in the order of the voxels' own p-values.
     order = np.argsort(inside(model.compute_contrast(contrast, output_type="p_value")))
     assert (np.diff(p[order][~np.isnan(p[order])]) >= -1e-6).all()
 
 
 @pytest.mark.filterwarnings("ignore:.* voxels lack values and are not tested")
 def test_real_images_that_each_end_elsewhere() -> None:
-    # Zero outside the brain of a subject, here taken for missing: thousands of patterns.
+    # Zeros outside a subject's brain count as missing here: thousands of patterns.
     imgs = []
     for path in sorted(data_dir("ds003338").glob("*_effect_size.nii.gz")):
         loaded: Any = nib.load(path)

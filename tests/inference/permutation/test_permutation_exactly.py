@@ -86,8 +86,8 @@ def test_p_is_that_of_enumeration(name: str, method: Method) -> None:
     Y = data_of(name)
     rearrangements = every_flip(6) if flips else every_order(6)
     observed, null = permuted_odds(X, n_effect, Y, rearrangements, method)
-    # Of the last two, residuals are known to 1e-9 and 1e-6 only, beside data so large: ties of
-    # their own statistics are seen, but not those with statistics of other voxels.
+    # The residuals of the last two are known only to 1e-9 and 1e-6, because their data are so
+    # large. Ties within their own statistics are found, but not ties with other voxels.
     together = list(range(7))
     for voxels in [together, *[[v] for v in range(9)]]:
         if all(odds == 0 for odds in (observed[v] for v in voxels)):

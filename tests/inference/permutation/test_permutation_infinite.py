@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Binary maps: the statistic of many voxels is infinite, as they are and rearranged."""
+"""Binary maps: the statistic of many voxels is infinite, before and after rearrangement."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def test_a_perfect_separation_has_the_smallest_p(method: Method) -> None:
 
 @pytest.mark.parametrize("two_sided", [True, False])
 def test_ter_braaks_null_of_a_perfect_fit(two_sided: bool) -> None:
-    """Its residuals are none, however they are rearranged: a statistic of 0, and never -infinity.
+    """Its residuals are zero in every rearrangement: the statistic is 0, and never -infinity.
 
-    As of data that the nuisance explains once they are rearranged, and as in the maps of it.
+    It is 0 too, also in the maps, if the nuisance explains the rearranged data.
     """
     rng = np.random.default_rng(0)
     group = np.repeat([0.0, 1.0], 6)
@@ -118,7 +118,7 @@ def test_lesion_maps_are_those_of_enumeration(tfce: Any) -> None:
     for name, row in observed.items():
         values = row[seen]
         if name == "tfce" and n_steps:
-            # Of heights at a step of the largest, rounding says whether they reach it.
+            # Rounding decides whether a height at one of the steps reaches it.
             np.testing.assert_array_equal(np.isinf(out[name][0]), np.isinf(values))
             continue
         np.testing.assert_allclose(np.abs(out[name][0]), values, rtol=1e-9, atol=1e-9, err_msg=name)
@@ -137,7 +137,7 @@ def test_lesion_maps_are_those_of_enumeration(tfce: Any) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("two_sided", [True, False])
 def test_a_voxel_that_lacks_an_image(method: Method, two_sided: bool) -> None:
-    """By refits, in rational numbers, of the images present to each of their orders."""
+    """By refits in rational numbers, of the present images in each of their orders."""
     rng = np.random.default_rng(0)
     group, age = np.repeat([0, 1], [3, 4]), np.array([3, 1, 4, 1, 5, 9, 2])
     X = np.column_stack([group, age, np.ones(7, int)])

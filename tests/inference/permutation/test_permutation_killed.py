@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A permutation test that is killed goes on, and where it cannot be kept is known at once."""
+"""A killed permutation test can be continued; a state that cannot be kept is refused at once."""
 
 from __future__ import annotations
 

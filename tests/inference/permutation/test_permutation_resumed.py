@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A test that is gone on with is one run to the last bit, or refused naming what differs."""
+"""A continued test has the bits of a single run, or is refused with the name of what differs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ def test_all_that_the_null_depends_on_is_compared() -> None:
     for match, other in others:
         with pytest.raises(ValueError, match=match):
             permuted_ols(n_perm=60, resume=first, **(same | other))
-    # What leaves the null as it is may differ: names of blocks, storage, threads, the curve.
+    # Things that leave the null distribution unchanged may differ: names of blocks, storage,
+    # threads, the curve.
     once = permuted_ols(n_perm=60, **same)
     free: Any = {
         "exchangeability_blocks": np.where(blocks, "b", "a"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Permutation where images lack voxels: with those that a voxel has, or not at all."""
+"""Permutation where images lack voxels: a voxel is tested with its own images, or not at all."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def present_kernel(
 
 
 def contracted(order: Integers, present: NDArray[np.bool_]) -> Integers:
-    """The permutation of the rows present: the others taken out of the cycles."""
+    """The permutation of the rows present; the other rows are taken out of its cycles."""
     places = np.flatnonzero(present)
     found = []
     for place in places:

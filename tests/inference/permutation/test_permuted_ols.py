@@ -176,7 +176,7 @@ def test_nilearns_null_in_law(case: str, two_sided: bool) -> None:
         "two_sided_test": two_sided,
         "model_intercept": case != "confounds, no const",
         "masker": masker,
-        # nilearn counts all tested variables against the degrees of freedom of each.
+        # nilearn uses the number of all tested variables for the degrees of freedom of each.
         "threshold": None if case == "two tested" else 0.05,
         "random_state": 0,
     }

@@ -158,8 +158,8 @@ def test_bits_do_not_depend_on_threads_batches_or_neighbours(dtype: Any, grouped
 @pytest.mark.parametrize("two_sided", [False, True])
 @pytest.mark.parametrize("rows", [1, 2])
 def test_nothing_but_nuisance_after_a_flip_is_no_statistic(rows: int, two_sided: bool) -> None:
-    # Pairs: what subjects leave of two images is d and -d. With one of each pair flipped it is d
-    # and d, which is the subjects' own: of the ratio of two roundings nothing may be seen.
+    # Pairs: without the subjects, two images are d and -d. If one of each pair is flipped they are
+    # d and d, which the subjects explain; the ratio of two roundings must not show.
     second = np.repeat([0.0, 1.0], 5)
     effects = np.column_stack([second, second * np.arange(10)])[:, :rows]
     X = np.column_stack([effects, np.tile(np.eye(5), (2, 1))])
