@@ -87,8 +87,7 @@ inline Voxel fit_voxel(const MatrixXd& x, const VectorXd& y) {
   return out;
 }
 
-// ---- The core's results for all voxels
-// -----------------------------------------------------------
+// ---- The core's results for all voxels ----------------------------------------------------------
 
 using IntVector = Eigen::Matrix<std::int64_t, Eigen::Dynamic, 1>;
 

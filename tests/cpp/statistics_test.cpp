@@ -212,8 +212,8 @@ TEST_CASE("statistics without variance, without degrees of freedom, without a nu
   }
   CHECK(found.stat[8] == 0.0);
 
-  // For F: without variance, a zero effect is no evidence either way, and any other effect is full
-  // evidence.
+  // For F: a zero effect is no evidence without variance (z = 0), and full evidence against an
+  // effect with it (z = -infinity).
   const Found of_f =
       Tested{StatType::F, 2.0, {0.0, 0.0, 4.0}, {0.0, 1.0, 0.0}, {5.5, 5.5, 5.5}}.statistics();
   CHECK(of_f.stat == Values{0.0, 0.0, kInfinity});
