@@ -15,30 +15,21 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from nilearn.glm.second_level import SecondLevelModel as NilearnModel
-from numpy.typing import NDArray
 
 import groupglm
 from groupglm.cli import main
+from reference.shell import run, values_of
 
 CONTRASTS = ["group", "age", "intercept"]
-
-
-def _run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def _values(path: Path) -> NDArray[np.float64]:
-    image: Any = nib.load(path)
-    return np.asarray(image.dataobj, dtype=np.float64)
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run the demo once on a coarse grid: its directory and what it printed."""
     output = tmp_path_factory.mktemp("demo") / "out"
-    result = _run("demo", "--output", output, "--voxel-size", "6")
+    result = run("demo", "--output", output, "--voxel-size", "6")
     assert result.exit_code == 0, result.output
     return output, result.output
 
@@ -67,12 +58,12 @@ def test_the_demos_maps_are_nilearns(demo: tuple[Path, str]) -> None:
     design = pd.read_csv(output / "design_matrix.tsv", sep="\t")
     images = sorted(str(path) for path in (output / "images").iterdir())
     model = NilearnModel(mask_img=str(output / "mask.nii.gz")).fit(images, design_matrix=design)
-    inside = _values(output / "mask.nii.gz") > 0
+    inside = values_of(output / "mask.nii.gz") > 0
     kinds = {"effect": "effect_size", "t": "stat", "z": "z_score", "p": "p_value"}
     for name in CONTRASTS:
         expected = model.compute_contrast(name, output_type="all")
         for kind, output_type in kinds.items():
-            found = _values(output / "maps" / f"{name}_{kind}.nii.gz")[inside]
+            found = values_of(output / "maps" / f"{name}_{kind}.nii.gz")[inside]
             wanted = np.asarray(expected[output_type].dataobj, dtype=np.float64)[inside]
             # Both fit float32 images and round to float32 maps (6e-8 relative). An effect near zero
             # has an absolute error, the one of sums of values of order 1. A p value has none, so
@@ -89,7 +80,7 @@ def test_the_demo_reports_the_peaks_of_its_maps(demo: tuple[Path, str]) -> None:
     for name in CONTRASTS:
         match = re.search(line.format(name), printed, flags=re.MULTILINE)
         assert match is not None, printed
-        values = _values(output / "maps" / f"{name}_z.nii.gz")
+        values = values_of(output / "maps" / f"{name}_z.nii.gz")
         image: Any = nib.load(output / "maps" / f"{name}_z.nii.gz")
         voxel = np.unravel_index(np.nanargmax(values), values.shape)
         assert float(match[1]) == pytest.approx(np.nanmax(values), abs=0.005 + 1e-9)
@@ -116,7 +107,7 @@ def test_the_demos_report_states_what_was_printed(demo: tuple[Path, str]) -> Non
 
 def test_the_demo_reports_the_study(demo: tuple[Path, str]) -> None:
     output, printed = demo
-    n_voxels = int(_values(output / "mask.nii.gz").sum())
+    n_voxels = int(values_of(output / "mask.nii.gz").sum())
     assert f"voxels of 6 x 6 x 6 mm, {n_voxels} in the mask" in printed
     assert re.search(r"^subjects\s+24$", printed, flags=re.MULTILINE)
     assert "group, age, intercept" in printed
@@ -130,8 +121,8 @@ def test_the_demos_python_lines_run(demo: tuple[Path, str]) -> None:
     snippet = printed.split("or go on in Python:")[1]
     code = "\n".join(line.removeprefix("    ") for line in snippet.splitlines())
     exec(compile(code, "snippet", "exec"), {})  # noqa: S102 - it is our own output
-    inside = _values(output / "mask.nii.gz") > 0
-    assert np.all(np.isfinite(_values(output / "patients_z.nii.gz")[inside]))
+    inside = values_of(output / "mask.nii.gz") > 0
+    assert np.all(np.isfinite(values_of(output / "patients_z.nii.gz")[inside]))
     (output / "patients_z.nii.gz").unlink()
 
 
@@ -146,11 +137,11 @@ def test_an_output_that_is_not_empty_needs_overwrite(tmp_path: Path) -> None:
         "--voxel-size",
         "12",
     ]
-    refused = _run(*arguments)
+    refused = run(*arguments)
     assert refused.exit_code == 1
     assert re.fullmatch(r"Error: .* is not empty; add --overwrite.*\n", refused.output)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-    accepted = _run(*arguments, "--overwrite")
+    accepted = run(*arguments, "--overwrite")
     assert accepted.exit_code == 0, accepted.output
     assert (tmp_path / "mine.txt").read_text() == "keep"
     assert (tmp_path / "maps" / "age_z.nii.gz").is_file()
@@ -161,28 +152,28 @@ def test_the_same_demo_is_skipped(tmp_path: Path) -> None:
     arguments: list[str | Path] = [
         "demo", "--output", output, "--n-subjects", "4", "--voxel-size", "12", "--json",
     ]  # fmt: skip
-    first = _run(*arguments)
+    first = run(*arguments)
     assert first.exit_code == 0, first.output
     made = json.loads(first.stdout)  # nothing else is there
     assert "strongest positive z" in first.stderr
     assert made["status"] == "written"
     assert made["df_residual"] == 1
-    z = _values(output / "maps" / "age_z.nii.gz")
+    z = values_of(output / "maps" / "age_z.nii.gz")
     (age,) = (found for found in made["contrasts"] if found["name"] == "age")
     assert age["strongest_positive"]["z"] == np.nanmax(z)
     facts = json.loads((output / "demo.json").read_text())
     assert facts["Options"] == {"NumberOfSubjects": 4, "VoxelSize": 12.0, "Seed": 0}
     before = (output / "report.html").stat().st_mtime_ns
-    again = _run(*arguments)
+    again = run(*arguments)
     assert again.exit_code == 0, again.output
     assert "skipped, this study is there already" in again.stderr
     seconds = made.pop("seconds")
     assert json.loads(again.stdout) == {**made, "status": "skipped"}
     assert (output / "report.html").stat().st_mtime_ns == before
     assert set(seconds) >= {"simulate", "fit"}
-    assert _run(*arguments, "--seed", "1").exit_code == 1
+    assert run(*arguments, "--seed", "1").exit_code == 1
     (output / "maps" / "age_z.nii.gz").unlink()
-    refused = _run(*arguments)
+    refused = run(*arguments)
     assert refused.exit_code == 1
     assert "is not empty; add --overwrite" in refused.output
 
@@ -190,7 +181,7 @@ def test_the_same_demo_is_skipped(tmp_path: Path) -> None:
 def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "taken"
     path.write_text("keep")
-    result = _run("demo", "--output", path)
+    result = run("demo", "--output", path)
     assert result.exit_code == 1
     assert re.fullmatch(r"Error: --output is '.*taken', which is a file; .*\n", result.output)
     assert path.read_text() == "keep"
@@ -198,7 +189,7 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("keep")
-    result = _run("demo", "--output", tmp_path / "taken" / "out")
+    result = run("demo", "--output", tmp_path / "taken" / "out")
     assert result.exit_code == 1
     assert re.fullmatch(r"Error: --output '.*out' cannot be used .*\n", result.output)
 
@@ -209,7 +200,7 @@ def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
 def test_an_output_without_write_permission_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     try:
-        result = _run("demo", "--output", tmp_path / "out")
+        result = run("demo", "--output", tmp_path / "out")
     finally:
         tmp_path.chmod(0o755)
     assert result.exit_code == 1
@@ -221,7 +212,7 @@ def test_an_error_on_the_way_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError("no space\nleft on the device")
 
     monkeypatch.setattr("groupglm.datasets.simulate_group_study", fail)
-    result = _run("demo", "--output", tmp_path / "out")
+    result = run("demo", "--output", tmp_path / "out")
     assert result.exit_code == 1
     assert result.output == "Error: no space left on the device\n"
 
@@ -230,14 +221,14 @@ def test_an_error_on_the_way_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     "arguments", [["--n-subjects", "3"], ["--seed", "-1"], ["--voxel-size", "0"], ["--nope"]]
 )
 def test_wrong_options_are_usage_errors(arguments: list[str], tmp_path: Path) -> None:
-    result = _run("demo", "--output", tmp_path / "out", *arguments)
+    result = run("demo", "--output", tmp_path / "out", *arguments)
     assert result.exit_code == 2
     assert arguments[0] in result.output
     assert not (tmp_path / "out").exists()
 
 
 def test_info_prints_every_fact_of_the_build() -> None:
-    result = _run("info")
+    result = run("info")
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     shown = [line.split()[0] for line in lines]
@@ -246,13 +237,13 @@ def test_info_prints_every_fact_of_the_build() -> None:
 
 
 def test_version() -> None:
-    result = _run("--version")
+    result = run("--version")
     assert result.exit_code == 0
     assert result.output == f"groupglm {groupglm.__version__}\n"
 
 
 def test_help_names_the_commands() -> None:
-    result = _run("--help")
+    result = run("--help")
     assert result.exit_code == 0
     assert re.search(r"^\s+demo\s+Simulate a group study", result.output, flags=re.MULTILINE)
     assert re.search(r"^\s+info\s+Print versions", result.output, flags=re.MULTILINE)

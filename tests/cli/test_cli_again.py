@@ -14,16 +14,10 @@ from click.testing import CliRunner, Result
 from groupglm import SecondLevelModel
 from groupglm.cli import main
 from groupglm.cli.results.sameness import difference
-from reference.shell import make_study, run_fit, values_of
+from reference.shell import run_fit, values_of
 
 BOTH = ("~ age + C(group)", "age", "patients=group[T.patient]")
 AGE = ("~ age", "age")
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
 
 
 def _arguments(study: Path, out: Path, design: tuple[str, ...], *more: str | Path) -> list[str]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 import statsmodels.api as sm
 from click.testing import CliRunner
 from nilearn.glm.second_level import SecondLevelModel as NilearnModel
@@ -21,7 +20,6 @@ from reference.bids import (
     SUBJECT_LEVEL,
     SUBJECTS,
     bids_done,
-    make_fitlins,
     maps_of,
     model_file,
     problems,
@@ -37,14 +35,6 @@ STATMAP = re.compile(
     r"(node-[A-Za-z0-9]+/)?(task-[A-Za-z0-9]+_)?(space-[A-Za-z0-9]+_)?contrast-[A-Za-z0-9]+"
     r"_stat-(effect|variance|z|p|t|F)(_desc-[A-Za-z0-9]+)?_statmap\.(nii\.gz|json)"
 )
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A raw data set with derivatives/fitlins."""
-    folder = tmp_path_factory.mktemp("study")
-    make_fitlins(folder)
-    return folder
 
 
 def test_the_mean_of_a_contrast(raw: Path, tmp_path: Path) -> None:

@@ -13,19 +13,10 @@ from pathlib import Path
 import pytest
 
 from groupglm.inference.permutation.resuming import load_state
-from reference.bids import make_fitlins
 from reference.killing import assert_whole, ended_between_steps, environment
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 LIMIT = 120.0  # s; generous, for a machine that is busy
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A raw data set with derivatives/fitlins."""
-    folder = tmp_path_factory.mktemp("study")
-    make_fitlins(folder)
-    return folder
 
 
 def bids_of(raw: Path, *more: str) -> list[str]:

@@ -18,20 +18,11 @@ from reference.bids import (
     SUBJECT_LEVEL,
     bids_done,
     effect,
-    make_fitlins,
     model_file,
     run_bids,
     touch,
     write_json,
 )
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A raw data set with derivatives/fitlins."""
-    folder = tmp_path_factory.mktemp("study")
-    make_fitlins(folder)
-    return folder
 
 
 @pytest.mark.parametrize(

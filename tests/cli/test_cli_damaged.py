@@ -16,15 +16,9 @@ from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.steps.report_folder import ModelFolder
 from groupglm.errors import ImageError
 from groupglm.runtime.sidecars import read_json
-from reference.shell import basic, make_study, run_fit
+from reference.shell import basic, run_fit
 
 ODD: list[Any] = [None, -1, 1.5, "x", [], [1], {}, {"a": [1]}, True]
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture(scope="module")

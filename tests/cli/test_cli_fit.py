@@ -21,15 +21,9 @@ from nilearn.glm.thresholding import threshold_stats_img as nilearn_threshold
 
 from groupglm import SecondLevelModel, __version__
 from groupglm.cli import main
-from reference.shell import basic, design_of, make_study, run_fit, values_of
+from reference.shell import basic, design_of, run_fit, values_of
 
 KINDS = {"effect": "effect_size", "variance": "effect_variance", "z": "z_score", "p": "p_value"}
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
 
 
 def test_the_maps_are_those_of_the_estimator_and_nilearn(study: Path, tmp_path: Path) -> None:

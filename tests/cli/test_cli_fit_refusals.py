@@ -19,13 +19,7 @@ import pytest
 from groupglm import SecondLevelModel
 from groupglm.cli.options.common import NamedContrast
 from groupglm.runtime.naming import slug
-from reference.shell import basic, design_of, make_study, run_fit, values_of
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
+from reference.shell import basic, design_of, run_fit, values_of
 
 
 def test_results_of_other_input_are_not_taken_for_these(study: Path, tmp_path: Path) -> None:

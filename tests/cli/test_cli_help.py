@@ -12,19 +12,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from groupglm.cli import main
-from reference.shell import make_study
+from reference.shell import make_study, run_well
 
 ENDINGS = r"\.(?:nii\.gz|tsv|npz|html|groupglm|txt)"
 SIDECARS = {".nii.gz": ".json", ".tsv": ".json", ".groupglm": ".json", ".html": ".html.json"}
-
-
-def _run(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [*map(str, arguments)])
-    assert result.exit_code == 0, result.output
-    return result
 
 
 def _examples(command: str) -> list[list[str]]:
@@ -95,7 +89,7 @@ def test_the_help_names_the_files_that_are_written(command: str, more: str, tmp_
     study = _study_with_holes(tmp_path)
     out = tmp_path / "out"
     contrasts = ["--contrast", "age", "--contrast", "both=age; group[T.patient]"]
-    _run(
+    run_well(
         *(command, study / "maps" / "sub-*_effect.nii.gz", "--output", out),
         *("--participants", study / "participants.tsv", "--formula", "~ age + group"),
         *("--mask", study / "mask.nii.gz", *contrasts, *more.split()),
@@ -146,15 +140,15 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
             given[given.index("results")] = f"{command}{number}"
             if command == "permute" and "--n-perm" not in given:
                 given += ["--n-perm", "10"]
-            _run(*given)
+            run_well(*given)
             n_run += 1
     monkeypatch.chdir(first)
     model = _examples("fit")[0]
-    _run(*model, "--save-model")
+    run_well(*model, "--save-model")
     Path("z.nii.gz").write_bytes(Path("results/contrast-age_stat-z_statmap.nii.gz").read_bytes())
     for command in ("clusters", "threshold", "report"):
         for example in _examples(command):
-            _run(*example)
+            run_well(*example)
             written = example[example.index("--output") + 1] if "--output" in example else None
             assert written is None or Path(written).is_file()
             if written is not None:

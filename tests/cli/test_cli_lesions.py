@@ -11,9 +11,8 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from groupglm.cli import main
 from reference.lesions import (
     CONTROLS_ONLY,
     NO_PATIENT,
@@ -21,17 +20,12 @@ from reference.lesions import (
     expected_infinities,
     write_lesion_study,
 )
+from reference.shell import run_well
 
 nib: Any = nibabel  # typed only in part
 
 INFINITE = expected_infinities()
 Z = "contrast-lesion_stat-z_statmap.nii.gz"
-
-
-def _run(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [*map(str, arguments)])
-    assert result.exit_code == 0, result.output
-    return result
 
 
 def _values(path: Path) -> Any:
@@ -42,7 +36,7 @@ def _values(path: Path) -> Any:
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """Return a folder with study and results, and what the command said."""
     folder = write_lesion_study(tmp_path_factory.mktemp("lesions") / "study")
-    result = _run(
+    result = run_well(
         "fit", folder / "maps" / "*.nii.gz", "--participants", folder / "participants.tsv",
         "--formula", "~ C(group)", "--contrast", "lesion=C(group)[T.patient]",
         "--mask", folder / "mask.nii.gz", "--correct", "fdr:0.05", "--correct", "bonferroni:0.05",
@@ -85,7 +79,7 @@ def test_the_page_of_the_fit_and_of_the_folder_have_them(
     fitted: tuple[Path, Result], tmp_path: Path
 ) -> None:
     folder, _ = fitted
-    _run("report", folder / "out", "--output", tmp_path / "page.html")
+    run_well("report", folder / "out", "--output", tmp_path / "page.html")
     for page in (folder / "out" / "report.html", tmp_path / "page.html"):
         text = page.read_text(encoding="utf-8")
         assert "strongest positive z is \N{INFINITY} at (8, \N{MINUS SIGN}12" in text
@@ -99,14 +93,14 @@ def test_they_survive_the_threshold_command(
     folder, _ = fitted
     out = tmp_path / "kept.nii.gz"
     arguments = ("threshold", folder / "out" / Z, "--mask", folder / "mask.nii.gz", *how)
-    said = _run(*arguments, "--output", out).output
+    said = run_well(*arguments, "--output", out).output
     assert ("(not corrected for the number of voxels)" in said) == (how[1] == "fpr:0.001")
     assert ("z is infinite: 35 voxels" in said) == (how[1] == "inf")
     kept = _values(out)
     np.testing.assert_array_equal(np.where(np.isinf(kept), kept, np.nan), INFINITE)
     if how[1] == "inf":
         assert np.count_nonzero(np.nan_to_num(kept)) == 35
-    assert "skipped" in _run(*arguments, "--output", out).output
+    assert "skipped" in run_well(*arguments, "--output", out).output
 
 
 @pytest.mark.parametrize("threshold", ["3", "inf"])
@@ -119,7 +113,7 @@ def test_they_are_in_the_clusters_command(
         "clusters", folder / "out" / Z, "--threshold", threshold, "--min-distance", "0",
         "--cluster-threshold", "3", "--output", out, "--json",
     )  # fmt: skip
-    first, again = (json.loads(_run(*arguments).stdout) for _ in range(2))
+    first, again = (json.loads(run_well(*arguments).stdout) for _ in range(2))
     assert _clusters(pd.read_csv(out, sep="\t")) == STRONGEST
     assert [row["Peak Stat"] for row in first["clusters"]] == ["inf", "-inf"]
     assert {**first, "status": "skipped"} == again  # equal when read back from the table
@@ -129,8 +123,8 @@ def test_nothing_is_refused_where_no_voxel_is_a_discovery(tmp_path: Path) -> Non
     z = np.clip(np.random.default_rng(1).normal(size=(8, 8, 8)), -2, 2).astype(np.float32)
     image = nib.Nifti1Image(z, np.eye(4))
     nib.save(image, tmp_path / "z.nii.gz")
-    _run(
+    run_well(
         "threshold", tmp_path / "z.nii.gz", "--correct", "fdr:0.05", "--output", tmp_path / "o.nii"
     )
-    shown = _run("clusters", tmp_path / "z.nii.gz", "--threshold", "inf")
+    shown = run_well("clusters", tmp_path / "z.nii.gz", "--threshold", "inf")
     assert "No cluster." in shown.output

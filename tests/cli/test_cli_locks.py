@@ -17,25 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from groupglm.cli import main
 from groupglm.cli.results.locks import held
 from reference.killing import assert_whole, ended_between_steps, environment
-from reference.shell import basic, make_study
+from reference.shell import basic, run
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and locks of POSIX")
 WHERE = "--output 'out'"
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
-
-
-def _run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)))
 
 
 @contextmanager
@@ -66,7 +54,7 @@ def test_two_studies_at_once(study: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     with _running(out, "permute", *endless) as first:
         for arguments in (["fit", *other], ["fit", *other, "--overwrite"], ["permute", *endless]):
-            refused = _run(*arguments)
+            refused = run(*arguments)
             assert refused.exit_code == 1
             assert f"--output '{out}' is being written to by another groupglm" in refused.stderr
             assert f"process {first.pid}, since 2" in refused.stderr
@@ -74,12 +62,12 @@ def test_two_studies_at_once(study: Path, tmp_path: Path) -> None:
             assert "10000000" in refused.stderr
             assert "wait until it has ended, or give another place" in refused.stderr
             assert "Computation" not in refused.output
-        aside = _run("fit", *other[:-1], tmp_path / "aside")
+        aside = run("fit", *other[:-1], tmp_path / "aside")
         assert aside.exit_code == 0, aside.output
-        assert _run("fit", *other, "--dry-run").exit_code == 0
+        assert run("fit", *other, "--dry-run").exit_code == 0
         first.send_signal(signal.SIGKILL)
         first.wait()
-    again = _run("permute", *basic(study, out, "--n-perm", "10"))
+    again = run("permute", *basic(study, out, "--n-perm", "10"))
     assert again.exit_code == 0, again.output
     assert not [path for path in out.iterdir() if path.name.startswith(".groupglm")]
 
@@ -89,7 +77,7 @@ def test_two_demos_at_once(tmp_path: Path) -> None:
     with _running(
         out, "demo", "--output", out, "--n-subjects", "900", "--voxel-size", "2"
     ) as first:
-        refused = _run("demo", "--output", out, "--n-subjects", "4", "--overwrite")
+        refused = run("demo", "--output", out, "--n-subjects", "4", "--overwrite")
         assert refused.exit_code == 1
         assert f"is being written to by another groupglm (process {first.pid}" in refused.stderr
 
@@ -115,7 +103,7 @@ with held(Path(sys.argv[1]), sys.argv[2], "there"):
 
 def test_two_commands_for_one_file(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert _run("fit", *basic(study, out, "--save-model")).exit_code == 0
+    assert run("fit", *basic(study, out, "--save-model")).exit_code == 0
     z = out / "contrast-age_stat-z_statmap.nii.gz"
     commands: dict[str, list[str | Path]] = {
         "o.nii.gz": ["threshold", z, "--at", "3"],
@@ -130,13 +118,13 @@ def test_two_commands_for_one_file(study: Path, tmp_path: Path) -> None:
         ) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == b"held\n"
-            refused = _run(*arguments, "--output", tmp_path / name)
+            refused = run(*arguments, "--output", tmp_path / name)
             assert refused.exit_code == 1
             assert f"--output '{tmp_path / name}' is being written to" in refused.stderr
-            beside = _run(*arguments, "--output", tmp_path / f"beside_{name}")
+            beside = run(*arguments, "--output", tmp_path / f"beside_{name}")
             assert beside.exit_code == 0, beside.output
             child.kill()
-        assert _run(*arguments, "--output", tmp_path / name).exit_code == 0
+        assert run(*arguments, "--output", tmp_path / name).exit_code == 0
 
 
 HOLD_STUDY = """
@@ -157,7 +145,7 @@ def test_a_fit_and_a_command_for_one_of_its_files(study: Path, tmp_path: Path) -
     """Whichever starts first, the other is refused; both may write other files into one folder."""
     out = tmp_path / "out"
     fit = ["fit", *basic(study, out, "--save-model", "--report", "--correct", "fdr:0.05")]
-    assert _run(*fit).exit_code == 0
+    assert run(*fit).exit_code == 0
     z = out / "contrast-age_stat-z_statmap.nii.gz"
     fdr = "contrast-age_stat-z_desc-fdr0p05"
     commands: dict[str, list[str | Path]] = {
@@ -168,20 +156,20 @@ def test_a_fit_and_a_command_for_one_of_its_files(study: Path, tmp_path: Path) -
     }
     with _child(HOLD_STUDY, *map(str, fit)) as first:
         for name, arguments in commands.items():
-            refused = _run(*arguments, "--output", out / name, "--overwrite")
+            refused = run(*arguments, "--output", out / name, "--overwrite")
             assert refused.exit_code == 1
             assert f"--output '{out / name}' is being written to" in refused.stderr
             assert f"process {first.pid}, since 2" in refused.stderr
-        aside = _run("report", out / "model.groupglm", "--output", out / "aside.html")
+        aside = run("report", out / "model.groupglm", "--output", out / "aside.html")
         assert aside.exit_code == 0, aside.output
     hold = HOLD.replace('"there"', '"there", files=[sys.argv[2]]')
     with _child(hold, str(out), "report.html") as first:
-        refused = _run(*fit)
+        refused = run(*fit)
         assert f"--output '{out}' is being written to by another" in refused.stderr
         assert f"process {first.pid}, since 2" in refused.stderr
         without = [each for each in fit if each != "--report"]
-        assert _run(*without).exit_code == 0
-    assert _run(*fit).exit_code == 0
+        assert run(*without).exit_code == 0
+    assert run(*fit).exit_code == 0
 
 
 @contextmanager
@@ -296,7 +284,7 @@ def test_kills_between_the_steps(study: Path, tmp_path: Path, overwrite: bool) -
     out.mkdir()
     if overwrite:  # the results of another study
         other = basic(study, before, "--save-model", "--fwhm", "20")
-        assert _run("fit", *other).exit_code == 0
+        assert run("fit", *other).exit_code == 0
     ends = ended_between_steps(
         ["fit", *map(str, [*given, *more, "--output"])],
         out,

@@ -7,51 +7,23 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from groupglm.cli import main
 from groupglm.cli.journal import Journal
 from groupglm.cli.results import locks
 from groupglm.cli.results.records import Target
 from groupglm.cli.results.removal import remove
-from reference.shell import basic, make_study
+from reference.shell import EVERYTHING, basic, run
 
-ALL = ("--save-model", "--correct", "fdr:0.05", "--permute", "20", "--report")
 Z = "contrast-age_stat-z_statmap.json"
 FDR = "contrast-age_stat-z_desc-fdr0p05_statmap.json"
 LOGP = "contrast-age_stat-logp_desc-maxT_statmap.json"
 HUGE = 10**400  # an integer of JSON that no double holds
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all that a fit can write."""
-    out = tmp_path_factory.mktemp("finished") / "out"
-    assert _run("fit", *basic(study, out, *ALL)).exit_code == 0
-    return out
-
-
-@pytest.fixture
-def results(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the results, with the same times."""
-    return Path(shutil.copytree(finished, tmp_path / "results"))
-
-
-def _run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)))
 
 
 def _lie(record: Path, keys: tuple[str | int, ...], value: Any) -> None:
@@ -81,9 +53,9 @@ def test_a_sidecar_that_lies_is_named(
     study: Path, results: Path, name: str, keys: tuple[str | int, ...], value: Any
 ) -> None:
     _lie(results / name, keys, value)
-    ran = [_run("fit", *basic(study, results, *ALL))]
+    ran = [run("fit", *basic(study, results, *EVERYTHING))]
     if name != "report.html.json":
-        ran.append(_run("report", results, "--output", results.parent / "page.html"))
+        ran.append(run("report", results, "--output", results.parent / "page.html"))
     for one in ran:
         assert one.exit_code == 1
         assert name in one.output
@@ -116,7 +88,7 @@ def test_a_map_is_hashed_once(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(hashlib, "file_digest", counting)
-    assert _run(command, z_map, *more).exit_code == 0
+    assert run(command, z_map, *more).exit_code == 0
     assert hashed.count(z_map.name) == 1
 
 
@@ -126,7 +98,7 @@ def test_what_groupglm_did_not_write_is_not_on_a_page(results: Path, keys: tuple
     _lie(results / name, keys, [1])
     _lie(results / name, ("SoftwareVersions",), {})
     page = results.parent / "page.html"
-    ran = _run("report", results, "--output", page)
+    ran = run("report", results, "--output", page)
     assert ran.exit_code == 0, ran.output
     assert page.exists()
 
@@ -134,14 +106,14 @@ def test_what_groupglm_did_not_write_is_not_on_a_page(results: Path, keys: tuple
 @pytest.mark.parametrize("other", ["../../x", ".", "a/b", "a\0b", "\ud800"])
 def test_the_name_in_a_sidecar_is_no_path(study: Path, results: Path, other: str) -> None:
     _lie(results / Z, ("File", "Name"), other)
-    ran = _run("fit", *basic(study, results, *ALL))
+    ran = run("fit", *basic(study, results, *EVERYTHING))
     assert ran.exit_code == 0, ran.output  # size and hash identify the file
 
 
 def test_degrees_of_freedom_that_no_double_holds(results: Path, tmp_path: Path) -> None:
     _lie(results / Z, ("DegreesOfFreedom", "Residual"), HUGE)
     z = results / Z.replace(".json", ".nii.gz")
-    ran = _run("threshold", z, "--at", "1", "--output", tmp_path / "z1.nii.gz")
+    ran = run("threshold", z, "--at", "1", "--output", tmp_path / "z1.nii.gz")
     assert ran.exit_code == 0, ran.output
 
 
@@ -150,7 +122,7 @@ def test_an_archive_of_the_user_with_a_seed_is_kept(study: Path, tmp_path: Path)
     own.parent.mkdir()
     np.savez(own, seed=3, volumes=np.ones(3))
     before = own.read_bytes()
-    ran = _run("fit", *basic(study, own.parent, "--permute", "20", "--overwrite"))
+    ran = run("fit", *basic(study, own.parent, "--permute", "20", "--overwrite"))
     assert ran.exit_code == 1
     assert own.name in ran.output
     assert own.read_bytes() == before
@@ -181,7 +153,7 @@ def test_what_is_no_file_in_the_place_of_the_lock(study: Path, tmp_path: Path, k
     out.mkdir()
     path = _lock(out)
     path.mkdir() if kind == "folder" else os.mkfifo(path)
-    ran = _run("fit", *basic(study, out))
+    ran = run("fit", *basic(study, out))
     assert ran.exit_code == 1
     assert path.name in ran.output
     assert f"is a {kind}" in ran.output
@@ -195,7 +167,7 @@ def test_a_full_disk_is_named_where_not_even_a_lock_can_be_written(
 
     monkeypatch.setattr("groupglm.cli.results.locks.os.write", full)
     out = tmp_path / "out"
-    ran = _run("fit", *basic(study, out))
+    ran = run("fit", *basic(study, out))
     assert ran.exit_code == 1
     assert f"{out}: No space left on device; free some space" in ran.output
     assert not list(out.glob(".groupglm-*"))
@@ -205,6 +177,6 @@ def test_a_full_disk_is_named_where_not_even_a_lock_can_be_written(
 def test_an_error_of_the_disk_names_the_file(results: Path, tmp_path: Path) -> None:
     z, mask = results / Z.replace(".json", ".nii.gz"), "/proc/self/mem"
     out = tmp_path / "z1.nii.gz"
-    ran = _run("threshold", z, "--at", "1", "--mask", mask, "--output", out)
+    ran = run("threshold", z, "--at", "1", "--mask", mask, "--output", out)
     assert ran.exit_code == 1
     assert "/proc/self/mem: Input/output error" in ran.output

@@ -8,13 +8,11 @@ import os
 import platform
 import shutil
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 from nilearn.glm.thresholding import threshold_stats_img as nilearn_threshold
 from nilearn.reporting import get_clusters_table as nilearn_table
 
@@ -23,15 +21,7 @@ from groupglm import SecondLevelModel
 from groupglm.cli import main
 from groupglm.cli.results.provenance import fingerprint
 from groupglm.datasets import simulate_group_study
-
-
-def _run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [*map(str, arguments)])
-
-
-def _values(path: Path) -> Any:
-    image: Any = nib.load(path)
-    return np.asarray(image.dataobj, dtype=np.float64)
+from reference.shell import run, values_of
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +47,7 @@ def test_threshold(fitted: Path, tmp_path: Path) -> None:
         "threshold", fitted / "z.nii.gz", "--mask", fitted / "mask.nii.gz", "--correct",
         "fdr:0.05", "--output", out, "--json",
     ]  # fmt: skip
-    result = CliRunner().invoke(main, [*map(str, arguments)])
+    result = run(*arguments)
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     _, wanted = nilearn_threshold(
@@ -68,17 +58,17 @@ def test_threshold(fitted: Path, tmp_path: Path) -> None:
         two_sided=True,
     )
     assert facts["threshold"] == pytest.approx(wanted, rel=1e-6)
-    z = _values(fitted / "z.nii.gz")
-    kept = (_values(fitted / "mask.nii.gz") > 0) & (np.abs(z) >= facts["threshold"])
-    np.testing.assert_array_equal(_values(out), np.where(kept, z, 0))
+    z = values_of(fitted / "z.nii.gz")
+    kept = (values_of(fitted / "mask.nii.gz") > 0) & (np.abs(z) >= facts["threshold"])
+    np.testing.assert_array_equal(values_of(out), np.where(kept, z, 0))
     assert facts["n_voxels"] == kept.sum() > 0
     sidecar = json.loads((tmp_path / "out.json").read_text())
     assert sidecar["Threshold"] == facts["threshold"]
     assert sidecar["SoftwareVersions"]["groupglm"] == groupglm.__version__
-    refused = _run(*arguments, "--one-sided")
+    refused = run(*arguments, "--one-sided")
     assert refused.exit_code == 1
     assert "exists already; add --overwrite" in refused.output
-    assert _run(*arguments, "--one-sided", "--overwrite").exit_code == 0
+    assert run(*arguments, "--one-sided", "--overwrite").exit_code == 0
 
 
 def _commands(folder: Path, out: Path) -> dict[str, tuple[list[str | Path], list[str | Path]]]:
@@ -106,10 +96,10 @@ def test_the_same_again_is_skipped(fitted: Path, tmp_path: Path, command: str) -
     folder = shutil.copytree(fitted, tmp_path / "fitted")
     arguments, other = _commands(folder, tmp_path)[command]
     output, source = Path(arguments[-1]), Path(arguments[1])
-    first = _run(*arguments, "--json")
+    first = run(*arguments, "--json")
     assert first.exit_code == 0, first.output
     before = output.stat().st_mtime_ns
-    again = _run(*arguments, "--json")
+    again = run(*arguments, "--json")
     assert again.exit_code == 0, again.output
     assert "skipped, it is there already" in again.stderr
     assert output.stat().st_mtime_ns == before
@@ -120,12 +110,12 @@ def test_the_same_again_is_skipped(fitted: Path, tmp_path: Path, command: str) -
     # A float32 in decimal, as the table has it, is the same to half of its last place.
     pd.testing.assert_frame_equal(pd.DataFrame(rows), pd.DataFrame(rows_again), rtol=1e-7)
     for more in (other, ["--overwrite"]):
-        changed = _run(*arguments, *more)
+        changed = run(*arguments, *more)
         assert (changed.exit_code == 0) == (more == ["--overwrite"])
     assert output.stat().st_mtime_ns != before
     # Other content under the same name is another input, whatever its date.
     source.write_bytes(source.read_bytes() + b"\0" * 512)
-    refused = _run(*arguments)
+    refused = run(*arguments)
     assert refused.exit_code == 1
     assert "exists already; add --overwrite" in refused.output
 
@@ -133,9 +123,9 @@ def test_the_same_again_is_skipped(fitted: Path, tmp_path: Path, command: str) -
 def test_a_table_and_a_map_of_one_name_keep_their_sidecars(fitted: Path, tmp_path: Path) -> None:
     commands = _commands(fitted, tmp_path)
     for arguments, _ in commands.values():
-        assert _run(*arguments).exit_code == 0
+        assert run(*arguments).exit_code == 0
     for arguments, _ in commands.values():
-        assert "skipped" in _run(*arguments).output
+        assert "skipped" in run(*arguments).output
     facts = json.loads((tmp_path / "o.json").read_text())
     assert facts["Threshold"] == 3
     facts = json.loads((tmp_path / "o.tsv.json").read_text())
@@ -155,30 +145,30 @@ def test_what_is_known_of_the_input_is_carried_over(fitted: Path, tmp_path: Path
     for name in ("z", "model"):
         (folder / f"{name}.json").write_text(json.dumps({**known, "Threshold": 7, "Input": 1}))
     for arguments, _ in _commands(folder, tmp_path).values():
-        assert _run(*arguments).exit_code == 0
+        assert run(*arguments).exit_code == 0
     for name in ("o.json", "o.tsv.json", "o.html.json"):
         facts = json.loads((tmp_path / name).read_text())
         assert {key: facts[key] for key in known} == known
         assert facts["Input"]["Name"] in ("z.nii.gz", "model.groupglm")
     over = ["threshold", folder / "z.nii.gz", "--at", "3", "--overwrite", "--output"]
     before = fingerprint(folder / "z.nii.gz")
-    refused = _run(*over, folder / "z.nii.gz")  # over its own source
+    refused = run(*over, folder / "z.nii.gz")  # over its own source
     assert refused.exit_code == 1
     assert f"would go over '{folder / 'z.nii.gz'}', which is read" in refused.output
     assert fingerprint(folder / "z.nii.gz") == before
     (folder / "z.json").write_text("[")  # not a sidecar that can be read
-    assert _run(*_commands(folder, tmp_path / "fitted")["threshold"][0]).exit_code == 0
+    assert run(*_commands(folder, tmp_path / "fitted")["threshold"][0]).exit_code == 0
 
 
 def test_a_threshold_of_ones_own(fitted: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.nii"
-    result = _run(
+    result = run(
         "threshold", fitted / "z.nii.gz", "--mask", fitted / "mask.nii.gz", "--at", "3",
         "--one-sided", "--cluster-threshold", "5", "--output", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert result.output.startswith("z >= 3.000: ")
-    values = _values(out)
+    values = values_of(out)
     assert values.min() == 0
     assert values[values > 0].min() >= 3
 
@@ -187,7 +177,7 @@ def test_a_threshold_of_ones_own(fitted: Path, tmp_path: Path) -> None:
     "more", [[], ["--at", "3", "--correct", "fdr:0.05"], ["--correct", "fdr"], ["--at", "x"]]
 )
 def test_a_threshold_must_be_one(fitted: Path, tmp_path: Path, more: list[str]) -> None:
-    result = _run("threshold", fitted / "z.nii.gz", "--output", tmp_path / "o.nii", *more)
+    result = run("threshold", fitted / "z.nii.gz", "--output", tmp_path / "o.nii", *more)
     assert result.exit_code == 2, result.output
 
 
@@ -199,7 +189,7 @@ def test_outputs_of_other_kinds_are_refused(fitted: Path, tmp_path: Path) -> Non
         ["report", fitted / "model.groupglm", "--output", tmp_path / "o.pdf"],
     ]
     for arguments in cases:
-        result = _run(*arguments)
+        result = run(*arguments)
         assert result.exit_code == 1
         assert "must end in" in result.output
     assert not list(tmp_path.iterdir())
@@ -210,7 +200,7 @@ def test_clusters(fitted: Path, tmp_path: Path) -> None:
     out = tmp_path / "table.tsv"
     arguments = ["clusters", fitted / "z.nii.gz", "--threshold", "2.5", "--output", out, "--json"]
     arguments.append("--one-sided")
-    result = CliRunner().invoke(main, [*map(str, arguments)])
+    result = run(*arguments)
     assert result.exit_code == 0, result.output
     wanted = nilearn_table(str(fitted / "z.nii.gz"), 2.5, two_sided=False)
     found = pd.read_csv(out, sep="\t")
@@ -219,17 +209,17 @@ def test_clusters(fitted: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(found[places], wanted[places].astype(float), rtol=0, atol=5.1e-4)
     rows = json.loads(result.stdout)["clusters"]
     assert [row["Peak Stat"] for row in rows] == pytest.approx(found["Peak Stat"].tolist())
-    shown = _run("clusters", fitted / "z.nii.gz", "--threshold", "2.5")
+    shown = run("clusters", fitted / "z.nii.gz", "--threshold", "2.5")
     assert "Peak Stat" in shown.output
     assert "as given: neither voxels nor clusters are corrected for their number" in shown.output
-    none = _run("clusters", fitted / "z.nii.gz", "--threshold", "99")
+    none = run("clusters", fitted / "z.nii.gz", "--threshold", "99")
     assert none.exit_code == 0
     assert "No cluster." in none.output
 
 
 def test_a_report_of_a_saved_model_needs_no_image(fitted: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    result = _run(
+    result = run(
         "report", fitted / "model.groupglm", "--contrast", "age", "--contrast",
         "older or patient=age; group", "--correct", "fdr:0.05", "--title", "Ours", "--output", out,
     )  # fmt: skip
@@ -248,10 +238,10 @@ def test_a_report_of_a_saved_model_needs_no_image(fitted: Path, tmp_path: Path) 
 
 
 def test_a_report_of_something_else_is_refused(fitted: Path, tmp_path: Path) -> None:
-    result = _run("report", fitted / "z.nii.gz", "--output", tmp_path / "report.html")
+    result = run("report", fitted / "z.nii.gz", "--output", tmp_path / "report.html")
     assert result.exit_code == 1
     assert "not a saved model" in result.output
-    unknown = _run(
+    unknown = run(
         "report", fitted / "model.groupglm", "--contrast", "ages", "--output", tmp_path / "r.html"
     )
     assert unknown.exit_code == 1
@@ -259,7 +249,7 @@ def test_a_report_of_something_else_is_refused(fitted: Path, tmp_path: Path) -> 
 
 
 def test_info_for_a_program() -> None:
-    result = _run("info", "--json")
+    result = run("info", "--json")
     facts = json.loads(result.output)
     assert facts["groupglm"] == groupglm.__version__
     assert facts["level"] in ("baseline", "v3", "v4")
@@ -272,7 +262,7 @@ def test_info_for_a_program() -> None:
 
 @pytest.mark.parametrize("command", sorted(main.commands))
 def test_help_has_examples_and_the_exit_codes(command: str) -> None:
-    result = _run(command, "--help")
+    result = run(command, "--help")
     assert result.exit_code == 0
     assert f"\n    groupglm {command}" in result.output  # a line of its own, not wrapped
     if command != "info":

@@ -14,20 +14,10 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 from nilearn.glm import threshold_stats_img as nilearn_threshold
 
 from groupglm.cli import main
-from reference.shell import basic, make_study, run_fit, values_of
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_study(tmp_path_factory.mktemp("options"))
-
-
-def _run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [*map(str, arguments)])
+from reference.shell import basic, run, run_fit, values_of
 
 
 def _by_nilearn(study: Path, out: Path, label: str, **options: Any) -> Any:
@@ -122,7 +112,7 @@ def test_fit_and_permute_permute_alike(study: Path, tmp_path: Path) -> None:
     options = ("--n-perm", "40", "--cluster-p", "0.05", "--seed", "3", "--two-sided")
     for command in ("fit", "permute"):
         arguments = basic(study, tmp_path / command, *options)
-        result = _run(command, *arguments)
+        result = run(command, *arguments)
         assert result.exit_code == 0, result.output
         formed = "formed at p < 0.05 of a voxel, not corrected for the number of voxels"
         for name, over in (
@@ -170,7 +160,7 @@ def test_options_without_an_effect_are_refused(
 
 def test_one_threshold_makes_one_file(study: Path, tmp_path: Path) -> None:
     options = ("--correct", "fdr:0.05", "--correct", "fpr:0.001")
-    result = _run("threshold", study / "mask.nii.gz", *options, "--output", tmp_path / "o.nii")
+    result = run("threshold", study / "mask.nii.gz", *options, "--output", tmp_path / "o.nii")
     assert result.exit_code == 2
     assert "--correct is given twice; give it once" in result.output
 

@@ -12,39 +12,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from groupglm import threshold_stats_img
-from groupglm.cli import main
-from reference.shell import basic, make_study, values_of
+from reference.shell import EVERYTHING, basic, run, values_of
 
 posix = pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
-ALL = ("--save-model", "--report", "--correct", "fdr:0.05", "--permute", "20")
 Z = "contrast-age_stat-z_statmap.nii.gz"
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def finished(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all that a fit can write."""
-    out = tmp_path_factory.mktemp("finished") / "out"
-    assert _run("fit", *basic(study, out, *ALL)).exit_code == 0
-    return out
-
-
-@pytest.fixture
-def results(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the results, with the same times."""
-    return Path(shutil.copytree(finished, tmp_path / "results"))
-
-
-def _run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)))
 
 
 def _content(folder: Path) -> dict[str, bytes]:
@@ -68,7 +41,7 @@ def test_files_of_the_user_are_refused_before_anything_is_read(
 ) -> None:
     (tmp_path / name).write_text("mine")
     for more in ((), ("--overwrite",)):
-        result = _run("fit", *basic(study, tmp_path, *ALL, *more))
+        result = run("fit", *basic(study, tmp_path, *EVERYTHING, *more))
         assert result.exit_code == 1
         assert f"--output '{tmp_path}' holds '{name}', which " in result.stderr
         assert "move that away, or give another place" in result.stderr
@@ -77,14 +50,14 @@ def test_files_of_the_user_are_refused_before_anything_is_read(
     permutes = name in OWN[2:6] or "n_" in name or "perm" in name or "logp" in name
     arguments = basic(study, tmp_path, "--n-perm", "20", "--overwrite")
     if permutes:
-        assert _run("permute", *arguments).exit_code == 1
+        assert run("permute", *arguments).exit_code == 1
         assert _content(tmp_path) == {name: b"mine"}
 
 
 def test_many_files_of_the_user_are_counted(study: Path, tmp_path: Path) -> None:
     for name in OWN[:6:2] + OWN[8:11]:
         (tmp_path / name).write_text("mine")
-    told = _run("fit", *basic(study, tmp_path, *ALL)).stderr
+    told = run("fit", *basic(study, tmp_path, *EVERYTHING)).stderr
     assert "no sidecar mask.json" in told
     assert ", and 3 more; groupglm replaces only what it wrote" in told
 
@@ -103,7 +76,7 @@ def test_links_and_folders_in_the_place_of_a_result(study: Path, tmp_path: Path)
             path.hardlink_to(mine)
         else:
             path.symlink_to(mine if kind == "link" else tmp_path / "absent")
-        result = _run("fit", *basic(study, out, "--overwrite"))
+        result = run("fit", *basic(study, out, "--overwrite"))
         assert result.exit_code == 1
         assert "holds 'mask.nii.gz', which has no sidecar mask.json" in result.stderr
         assert os.path.lexists(path)
@@ -126,7 +99,7 @@ def test_an_input_is_never_written_over(study: Path, results: Path, spelling: st
     (results.parent / "linked.nii.gz").symlink_to(mask)
     (results.parent / "hard.nii.gz").hardlink_to(mask)
     before = _content(results)
-    result = _run(
+    result = run(
         "fit", study / "maps" / "*.nii.gz", "--participants", study / "participants.tsv",
         "--formula", "~ age", "--contrast", "age", "--mask", given, "--overwrite",
         "--output", results,
@@ -145,7 +118,7 @@ def test_a_map_under_a_results_name_is_not_written_over(study: Path, tmp_path: P
     table.write_text("\n".join(["subject_label\tmap_name\teffects_map_path",
                                 f"01\tm\tmaps/{Z}", *rows]))  # fmt: skip
     before = _content(maps)
-    result = _run(
+    result = run(
         "fit", table, "--participants", study / "participants.tsv", "--formula", "~ age",
         "--contrast", "age", "--output", maps, "--overwrite",
     )  # fmt: skip
@@ -183,23 +156,23 @@ def test_a_result_that_was_changed_is_neither_skipped_nor_used(
         change(path)
     before = _content(results)
     for more in ((), ("--overwrite",)):
-        result = _run("fit", *basic(study, results, *ALL, *more))
+        result = run("fit", *basic(study, results, *EVERYTHING, *more))
         assert result.exit_code == 1
         assert f"'{name}', which is not the file that its sidecar" in result.stderr
         assert "skipped" not in result.output
     assert _content(results) == before
     out = tmp_path / "out.nii.gz"
     if name == Z:
-        result = _run("threshold", path, "--at", "3", "--output", out)
+        result = run("threshold", path, "--at", "3", "--output", out)
         assert result.exit_code == 1
         assert "is not the file that its sidecar contrast-age_stat-z_statmap.json" in result.stderr
         table = ("--output", tmp_path / "o.tsv")
         for place in ((), table):
-            shown = _run("clusters", path, "--threshold", "3", *place)
+            shown = run("clusters", path, "--threshold", "3", *place)
             assert shown.exit_code == 1
             assert "is not the file that its sidecar" in shown.stderr
     if name != "mask.nii.gz" and name != "report.html":
-        result = _run("report", results, "--output", tmp_path / "page.html")
+        result = run("report", results, "--output", tmp_path / "page.html")
         assert result.exit_code == 1
         assert "is not the file that its sidecar" in result.stderr
     assert not out.exists()
@@ -208,7 +181,7 @@ def test_a_result_that_was_changed_is_neither_skipped_nor_used(
     record = results / names.get(name, name.replace(".nii.gz", ".json"))
     original = json.loads(record.read_text())["File"]
     path.unlink()
-    again = _run("fit", *basic(study, results, *ALL))
+    again = run("fit", *basic(study, results, *EVERYTHING))
     assert again.exit_code == 0, again.output
     made = json.loads(record.read_text())["File"]
     assert made["Name"] == name
@@ -220,7 +193,7 @@ def test_a_map_of_a_fit_is_not_replaced_by_what_is_made_of_it(results: Path) -> 
     before = _content(results)
     t_map = results / Z.replace("stat-z", "stat-t")
     for more in ((), ("--overwrite",)):
-        result = _run("threshold", results / Z, "--at", "3", "--output", t_map, *more)
+        result = run("threshold", results / Z, "--at", "3", "--output", t_map, *more)
         assert result.exit_code == 1
         assert f"'{t_map}' is a map of a fit" in result.stderr
     assert _content(results) == before
@@ -246,7 +219,7 @@ def test_results_of_a_version_without_hashes_are_made_anew(study: Path, results:
         facts = json.loads(record.read_text())
         del facts["File"]
         record.write_text(json.dumps(facts))
-    result = _run("fit", *basic(study, results, *ALL))
+    result = run("fit", *basic(study, results, *EVERYTHING))
     assert result.exit_code == 0, result.output
     assert "age: skipped" not in result.output
     for record in results.glob("*.json"):
@@ -258,7 +231,7 @@ def test_overwrite_removes_only_what_is_as_it_was_written(study: Path, results: 
     changed = results / "contrast-patientsGtControls_stat-t_statmap.nii.gz"
     _another_map(changed)
     before = _content(results)
-    result = _run(
+    result = run(
         "fit", study / "maps" / "*.nii.gz", "--participants", study / "participants.tsv",
         "--formula", "~ age", "--contrast", "age", "--overwrite", "--output", results,
     )  # fmt: skip
@@ -279,21 +252,21 @@ def test_the_file_of_a_command_is_not_replaced_if_it_is_another(
         path = tmp_path / name
         path.write_text("mine")
         for more in ((), ("--overwrite",)):
-            refused = _run(*arguments, "--output", path, *more)
+            refused = run(*arguments, "--output", path, *more)
             assert refused.exit_code == 1
             assert f"--output '{path}' holds '{name}', which has no sidecar" in refused.stderr
             assert path.read_text() == "mine"
     # A sidecar belongs to one file: that of o.nii.gz is not used for another file.
     (tmp_path / "o.nii.gz").unlink()
-    assert _run(*commands["o.nii.gz"], "--output", tmp_path / "o.nii.gz").exit_code == 0
+    assert run(*commands["o.nii.gz"], "--output", tmp_path / "o.nii.gz").exit_code == 0
     for more in ((), ("--overwrite",)):
-        refused = _run(*commands["o.nii.gz"], "--output", tmp_path / "o.nii", *more)
+        refused = run(*commands["o.nii.gz"], "--output", tmp_path / "o.nii", *more)
         assert refused.exit_code == 1
         assert "holds 'o.json', which is the sidecar of 'o.nii.gz'" in refused.stderr
     page = ("--output", results / "report.html", "--overwrite")
-    assert _run(*commands["o.html"], *page).exit_code == 0
+    assert run(*commands["o.html"], *page).exit_code == 0
     mask = results / "mask.nii.gz"
-    refused = _run("threshold", results / Z, "--at", "3", "--mask", mask, "--output", mask)
+    refused = run("threshold", results / Z, "--at", "3", "--mask", mask, "--output", mask)
     assert "the result 'mask.nii.gz' would go over" in refused.stderr
 
 
@@ -312,20 +285,20 @@ def test_a_demo_replaces_only_what_a_demo_wrote(tmp_path: Path) -> None:
     ):
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-        refused = _run("demo", "--output", out, *small, "--overwrite")
+        refused = run("demo", "--output", out, *small, "--overwrite")
         assert refused.exit_code == 1
         assert f"--output '{out}' holds '{name}', which " in refused.stderr
         assert path.read_text() == "mine"
         path.unlink()
     for folder in ("images", "maps"):
         (out / folder).rmdir()
-    assert _run("demo", "--output", out, "--n-subjects", "6", *small[2:]).exit_code == 0
+    assert run("demo", "--output", out, "--n-subjects", "6", *small[2:]).exit_code == 0
     values = values_of(out / "maps" / "age_z.nii.gz")
-    assert _run("demo", "--output", out, *small, "--overwrite").exit_code == 0
+    assert run("demo", "--output", out, *small, "--overwrite").exit_code == 0
     assert len(list((out / "images").iterdir())) == 4  # the fifth and sixth were of the other demo
     assert np.any(values_of(out / "maps" / "age_z.nii.gz") != values)
     _one_bit(out / "maps" / "age_z.nii.gz")
-    changed = _run("demo", "--output", out, *small)
+    changed = run("demo", "--output", out, *small)
     assert "is not empty" in changed.stderr
-    changed = _run("demo", "--output", out, *small, "--overwrite")
+    changed = run("demo", "--output", out, *small, "--overwrite")
     assert "'maps/age_z.nii.gz', which is not the file that demo.json describes" in changed.stderr

@@ -14,15 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from groupglm.cli import main
-from reference.shell import basic, make_study
+from reference.shell import basic, run
 
 posix = pytest.mark.skipif(os.name == "nt", reason="permissions, links and pipes of POSIX")
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
 
 
 @pytest.fixture
@@ -35,13 +29,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def _run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, list(map(str, arguments)))
-
-
 def _fit(study: Path, output: str, *more: str | Path) -> Result:
     *given, _, _ = basic(study, Path())
-    return _run("fit", *given, f"--output={output}", *more)
+    return run("fit", *given, f"--output={output}", *more)
 
 
 @posix
@@ -55,15 +45,15 @@ def test_a_tilde_that_no_shell_expands(study: Path, home: Path) -> None:
     again = _fit(study, "~/r", "--save-model", "--report")
     assert again.output.count("skipped") == 3
     z, page = "~/r/contrast-age_stat-z_statmap.nii.gz", "--output=~/page.html"
-    assert _run("report", "~/r", page).exit_code == 0
+    assert run("report", "~/r", page).exit_code == 0
     table = ("--threshold", "2", "--output=~/t.tsv")
-    assert _run("clusters", z, *table).exit_code == 0
+    assert run("clusters", z, *table).exit_code == 0
     kept = ("--mask=~/r/mask.nii.gz", "--at", "2", "--output=~/k.nii.gz")
-    assert _run("threshold", z, *kept).exit_code == 0
+    assert run("threshold", z, *kept).exit_code == 0
     assert {"page.html", "page.html.json", "t.tsv", "k.nii.gz"} <= {
         path.name for path in home.iterdir()
     }
-    demo = _run("demo", "--output=~/d", "--n-subjects", "4", "--voxel-size", "12")
+    demo = run("demo", "--output=~/d", "--n-subjects", "4", "--voxel-size", "12")
     assert demo.exit_code == 0
     assert (home / "d" / "demo.json").is_file()
     assert list(Path.cwd().iterdir()) == []
@@ -96,7 +86,7 @@ def test_an_empty_output_is_refused(
     monkeypatch.chdir(tmp_path)
     for name in ("Z", "p.tsv"):
         (tmp_path / name).write_text("")
-    result = _run(*arguments, "--output", "")
+    result = run(*arguments, "--output", "")
     assert result.exit_code == 2
     assert "'--output': the path is empty; give a path, or . for the working" in result.output
     assert {path.name for path in tmp_path.iterdir()} == {"Z", "p.tsv"}
@@ -189,7 +179,7 @@ def test_a_sidecar_whose_name_is_too_long_is_known_first(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("it was computed")
 
-    assert _run("fit", *basic(study, tmp_path / "out", "--save-model")).exit_code == 0
+    assert run("fit", *basic(study, tmp_path / "out", "--save-model")).exit_code == 0
     monkeypatch.setattr("groupglm.cli.results.derived_files.publishing", never)
     source = tmp_path / "out" / "contrast-age_stat-z_statmap.nii.gz"
     arguments: dict[str, list[str | Path]] = {
@@ -199,7 +189,7 @@ def test_a_sidecar_whose_name_is_too_long_is_known_first(
     }
     before = sorted(tmp_path.iterdir())
     name = "n" * (255 - len(ending)) + ending
-    result = _run(command, *arguments[command], "--output", tmp_path / name)
+    result = run(command, *arguments[command], "--output", tmp_path / name)
     assert result.exit_code == 1
     assert f"--output: a result would have the name '{'n' * 40}...' of 2" in result.stderr
     assert "bytes, and a file system takes 255; give a shorter name" in result.stderr
@@ -209,7 +199,7 @@ def test_a_sidecar_whose_name_is_too_long_is_known_first(
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
 def test_results_may_have_names_that_are_not_utf_8(study: Path, tmp_path: Path) -> None:
     """Such as old Latin-1 names: results are written, found again, and read."""
-    assert _run("fit", *basic(study, tmp_path / "out", "--save-model")).exit_code == 0
+    assert run("fit", *basic(study, tmp_path / "out", "--save-model")).exit_code == 0
     folder = tmp_path / os.fsdecode(b"Caf\xe9")
     source = tmp_path / "out" / "contrast-age_stat-z_statmap.nii.gz"
     commands: dict[str, tuple[str | Path, ...]] = {
@@ -218,13 +208,13 @@ def test_results_may_have_names_that_are_not_utf_8(study: Path, tmp_path: Path) 
         "p\udce9.html": ("report", tmp_path / "out"),
     }
     for name, arguments in commands.items():
-        result = _run(*arguments, "--output", folder / name)
+        result = run(*arguments, "--output", folder / name)
         assert result.exit_code == 0, result.output
         assert (folder / name).is_file()
-        assert "skipped" in _run(*arguments, "--output", folder / name).output
+        assert "skipped" in run(*arguments, "--output", folder / name).output
     record = json.loads((folder / "k\udce9.json").read_bytes().decode("utf-8"))
     assert record["File"]["Name"] == "k\udce9.nii.gz"
-    assert _run("clusters", folder / "k\udce9.nii.gz", "--threshold", "2").exit_code == 0
+    assert run("clusters", folder / "k\udce9.nii.gz", "--threshold", "2").exit_code == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
@@ -234,7 +224,7 @@ def test_a_label_that_is_not_utf_8_is_known_before_images_are_read(
     for number, path in enumerate(sorted((study / "maps").glob("*.nii.gz"))):
         shutil.copy(path, tmp_path / f"caf\udce9{number}_x.nii.gz")
     given = ("--subject-pattern=(.*)_x", "--formula=~ 1", "--contrast=intercept")
-    result = _run("fit", tmp_path / "*.nii.gz", *given, "--output", tmp_path / "out")
+    result = run("fit", tmp_path / "*.nii.gz", *given, "--output", tmp_path / "out")
     assert result.exit_code == 1
     assert "'caf\\udce90'" in result.stderr
     assert "is not text in UTF-8, so no table can hold it; rename the file" in result.stderr

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from groupglm import non_parametric_inference
 from groupglm.cli import main
 from groupglm.datasets import simulate_group_study
+from reference.permutation import interrupted_after
 
 
 @pytest.fixture(scope="module")
@@ -169,19 +170,13 @@ def test_an_interrupted_run_goes_on(
     study: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ("--n-perm", "60") if command == "permute" else ("--permute", "60")
-    done = iter(range(25))
-
-    def interrupted(task: Any, *_: Any) -> Any:
-        for part in task.parts(1):
-            if next(done, None) is None:
-                raise KeyboardInterrupt
-            yield part
-
     with monkeypatch.context() as patch:
         patch.setattr(
             "groupglm.inference.permutation.null_distribution._PRODUCTS", 1
         )  # one at a time
-        patch.setattr("groupglm.inference.permutation.testing.null_distribution", interrupted)
+        patch.setattr(
+            "groupglm.inference.permutation.testing.null_distribution", interrupted_after(25)
+        )
         assert _run(command, study, tmp_path, *options).exit_code == 130
     progress = tmp_path / "contrast-age_permutations.npz"
     assert len(np.load(progress)["null_t"]) == 25

@@ -9,17 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from groupglm import SecondLevelModel
 from reference.bids import SUBJECT_LEVEL, bids_done, make_fitlins, run_bids
-from reference.shell import basic, design_of, make_study, run_fit, values_of
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
+from reference.shell import basic, design_of, run_fit, values_of
 
 
 def participants(study: Path) -> Any:

@@ -11,18 +11,13 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from scipy import stats
 
-from groupglm.cli import main
-from reference.shell import values_of
+from reference.shell import run, values_of
 
 nib: Any = nibabel  # typed only in part
 SHAPE = (12, 12, 12)
-
-
-def _run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [*map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +32,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = [f"sub-{i:02d}" for i in range(1, 10)]
     table = pd.DataFrame({"participant_id": labels, "site": list("abcabcabc")})
     table.to_csv(folder / "p.tsv", sep="\t", index=False)
-    result = _run(
+    result = run(
         "fit", folder / "sub-*.nii.gz", "--participants", folder / "p.tsv", "--formula", "~ site",
         "--contrast", "any site=site[T.b]; site[T.c]", "--contrast", "b=site[T.b]",
         "--mask", folder / "mask.nii.gz", "--permute", "20", "--output", folder / "out",
@@ -47,7 +42,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _threshold(noise: Path, stat: str, out: Path, *more: str) -> Result:
-    return _run(
+    return run(
         "threshold", noise / "out" / f"contrast-{stat}_statmap.nii.gz", "--mask",
         noise / "mask.nii.gz", "--output", out, "--overwrite", *more,
     )  # fmt: skip
@@ -94,7 +89,7 @@ def test_other_maps_are_refused(noise: Path, tmp_path: Path, stat: str, what: st
     # Without the sidecar the header says it, and without both the name.
     bare: Any = nib.load(noise / "out" / f"contrast-{stat}_statmap.nii.gz")
     nib.save(bare, tmp_path / "copy.nii.gz")
-    again = _run("threshold", tmp_path / "copy.nii.gz", "--correct", "fdr:0.05", "--output",
+    again = run("threshold", tmp_path / "copy.nii.gz", "--correct", "fdr:0.05", "--output",
                  tmp_path / "x.nii.gz")  # fmt: skip
     assert f"{what} (its header says so)" in again.output
 

@@ -11,21 +11,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 
 from groupglm import messages
-from groupglm.cli import main
 from groupglm.cli.wording import as_options
 from groupglm.errors import ArgumentError
 from groupglm.messages import argument, either
 from groupglm.runtime.arguments import check_truth
-from reference.shell import basic, make_study, run_fit, values_of
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `make_study`."""
-    return make_study(tmp_path_factory.mktemp("study"))
+from reference.shell import basic, run, run_fit, values_of
 
 
 def _image(path: Path, values: Any, affine: Any = None) -> Path:
@@ -109,16 +101,16 @@ def test_threshold_and_clusters(tmp_path: Path) -> None:
             "--threshold -3 is negative, but both tails are looked at: give --threshold 3, or --",
         ),
     ):
-        result = CliRunner().invoke(main, [*map(str, arguments)])
+        result = run(*arguments)
         assert result.exit_code == 1
         assert told in result.stderr
     arguments = ["threshold", z, "--at", "0.05", "--output", tmp_path / "o.nii"]
-    result = CliRunner().invoke(main, [*map(str, arguments)])
+    result = run(*arguments)
     assert result.exit_code == 0, result.output
     assert "Warning: --at 0.05 is compared with the map's own values" in result.stderr
     assert "give --correct fpr:0.05" in result.stderr
     arguments = ["threshold", z, "--at", "-3", "--one-sided", "--output", tmp_path / "n.nii"]
-    result = CliRunner().invoke(main, [*map(str, arguments)])
+    result = run(*arguments)
     assert result.stdout.startswith("z <= -3.000: ")
 
 
@@ -127,7 +119,7 @@ def test_one_voxel(tmp_path: Path) -> None:
     values[2, 2, 2] = 9
     z = _image(tmp_path / "z.nii.gz", values)
     arguments = ["threshold", z, "--at", "3", "--output", tmp_path / "o.nii"]
-    result = CliRunner().invoke(main, [*map(str, arguments)])
+    result = run(*arguments)
     assert result.stdout.startswith("|z| >= 3.000: 1 voxel, written to")
 
 

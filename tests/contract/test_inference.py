@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
-from contract.fake_spaces import CHAIN, HEAVY, PAIR, Chain
+from contract.fake_spaces import CHAIN, Chain
 from groupglm import (
     SecondLevelModel,
     cluster_level_inference,
@@ -35,12 +35,13 @@ from groupglm.inference.peaks import extremes, find_clusters
 from groupglm.inference.thresholds import survivors
 from groupglm.report.findings import find
 from groupglm.report.options import ReportOptions
-from groupglm.spaces import registry
 from groupglm.spaces.base import Space
 from groupglm.spaces.statistic import Statistic
 from groupglm.spaces.volume import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 from reference.meshes import areas_of, graph_of, neighbours_of, sphere
+
+pytestmark = pytest.mark.usefixtures("fake_kinds")
 
 N_VERTICES = 300
 
@@ -79,13 +80,6 @@ class MeshSpace(Space):
 
     def describe_place(self, place: int) -> str:
         return f"vertex {self.vertices[place]}"
-
-
-@pytest.fixture(autouse=True)
-def fake_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_REGISTERED", [])
-    for kind in (CHAIN, HEAVY, PAIR):
-        registry.register(kind)  # type: ignore[arg-type]  # they have what these doors ask for
 
 
 def chain(values: NDArray[Any]) -> Any:

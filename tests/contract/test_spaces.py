@@ -20,11 +20,13 @@ import scipy.ndimage
 import scipy.stats
 from numpy.typing import NDArray
 
-from contract.fake_spaces import CHAIN, HEAVY, PAIR, Chain
+from contract.fake_spaces import Chain
 from groupglm import SecondLevelModel, non_parametric_inference
 from groupglm.inference.permutation.arrays import PermutationOutputs
 from groupglm.spaces import registry
 from groupglm.spaces.base import Space
+
+pytestmark = pytest.mark.usefixtures("fake_kinds")
 
 N_IMAGES = 12
 SHAPE = (6, 5, 4)
@@ -84,13 +86,6 @@ CASES = {
         (1.0, 1.0 + np.arange(LENGTH // 2) % 3),
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def fake_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_REGISTERED", [])
-    for kind in (CHAIN, HEAVY, PAIR):
-        registry.register(kind)  # type: ignore[arg-type]  # they have what these doors ask for
 
 
 @pytest.fixture(params=list(CASES))

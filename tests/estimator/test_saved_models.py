@@ -22,7 +22,7 @@ from sklearn.exceptions import NotFittedError
 
 from groupglm import SecondLevelModel, fit_ols
 from groupglm.errors import ImageError
-from reference.damaging import damaged_copies
+from reference.damaging import damaged_copies, npy
 from reference.first_models import COUNTED, FIRST, first_data
 from reference.first_models import SHAPE as FIRST_SHAPE
 
@@ -201,12 +201,6 @@ def test_an_interrupted_save_leaves_the_old_file(
     assert file.read_bytes() == before
 
 
-def _npy(array: Any, *, pickled: bool = False) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=pickled)
-    return buffer.getvalue()
-
-
 def _rewrite(
     file: Path,
     change: Callable[[dict[str, Any], dict[str, bytes]], None],
@@ -233,7 +227,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any], dict[str, bytes]], Any], str]
     "a foreign format": (lambda f, m: f.update(format="other"), "not a saved model"),
     "a later version": (lambda f, m: f.update(version=3), "version 3"),
     "a pickle": (
-        lambda f, m: m.update({"0/rss.npy": _npy(np.array([print], object), pickled=True)}),
+        lambda f, m: m.update({"0/rss.npy": npy(np.array([print], object), pickled=True)}),
         "not an array",
     ),
     "a header that lies": (
@@ -241,32 +235,32 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any], dict[str, bytes]], Any], str]
         "not an array|float64",
     ),
     "another type": (
-        lambda f, m: m.update({"0/rss.npy": _npy(np.zeros(60, np.float32))}),
+        lambda f, m: m.update({"0/rss.npy": npy(np.zeros(60, np.float32))}),
         "rss is float32",
     ),
-    "too few voxels": (lambda f, m: m.update({"0/rss.npy": _npy(np.zeros(59))}), "60 voxels"),
+    "too few voxels": (lambda f, m: m.update({"0/rss.npy": npy(np.zeros(59))}), "60 voxels"),
     "runs outside the grid": (
-        lambda f, m: m.update({"0/runs.npy": _npy(np.array([[0, 10**9]]))}),
+        lambda f, m: m.update({"0/runs.npy": npy(np.array([[0, 10**9]]))}),
         "within the grid",
     ),
     "a negative run": (
-        lambda f, m: m.update({"0/runs.npy": _npy(np.array([[0, 70], [80, -10]]))}),
+        lambda f, m: m.update({"0/runs.npy": npy(np.array([[0, 70], [80, -10]]))}),
         "within the grid",
     ),
     "a huge grid": (lambda f, m: f["fits"][0]["space"].update(shape=[1, 1, 10]), "within the grid"),
     "an infinite design": (
-        lambda f, m: m.update({"0/X.npy": _npy(np.full((12, 3), np.inf))}),
+        lambda f, m: m.update({"0/X.npy": npy(np.full((12, 3), np.inf))}),
         "not finite",
     ),
     "another design": (
         lambda f, m: (
-            m.update({"0/X.npy": _npy(np.ones((12, 2)))}),
+            m.update({"0/X.npy": npy(np.ones((12, 2)))}),
             f["fits"][0].update(columns=["a", "b"]),
         ),
         "dimensions",
     ),
     "a slot out of range": (
-        lambda f, m: m.update({"0/missing_slot.npy": _npy(np.full(60, 7, np.int32))}),
+        lambda f, m: m.update({"0/missing_slot.npy": npy(np.full(60, 7, np.int32))}),
         "damaged",
     ),
     "columns that are none": (lambda f, m: f["fits"][0].update(columns=3), "damaged"),
@@ -289,7 +283,7 @@ def test_a_file_that_was_tampered_with_is_refused(what: str, tmp_path: Path) -> 
 
 def test_a_changed_array_is_found_by_its_checksum(tmp_path: Path) -> None:
     file = _fitted().save(tmp_path / "m")
-    _rewrite(file, lambda f, m: m.update({"0/rss.npy": _npy(np.zeros(60))}), checksums=False)
+    _rewrite(file, lambda f, m: m.update({"0/rss.npy": npy(np.zeros(60))}), checksums=False)
     with pytest.raises(ValueError, match=r"checksum of 0/rss\.npy"):
         SecondLevelModel.load(file)
 
@@ -299,7 +293,7 @@ def test_an_array_stored_by_columns_is_read_as_it_is(tmp_path: Path) -> None:
     file = model.save(tmp_path / "model.ggm")
     w = np.load(io.BytesIO(zipfile.ZipFile(file).read("0/w.npy")))
     X = np.load(io.BytesIO(zipfile.ZipFile(file).read("0/X.npy")))
-    by_columns = {"0/w.npy": _npy(np.asfortranarray(w)), "0/X.npy": _npy(np.asfortranarray(X))}
+    by_columns = {"0/w.npy": npy(np.asfortranarray(w)), "0/X.npy": npy(np.asfortranarray(X))}
     assert b"'fortran_order': True" in by_columns["0/w.npy"]
     _rewrite(file, lambda f, m: m.update(by_columns))
     loaded = SecondLevelModel.load(file)

@@ -5,7 +5,6 @@ import functools
 import importlib
 import inspect
 import types
-import warnings
 from typing import Any
 
 import nibabel
@@ -24,6 +23,7 @@ from groupglm import SecondLevelModel
 from groupglm.errors import ImageError, ZeroValuesWarning
 from groupglm.inference.cluster_table import get_clusters_table
 from reference.data import data_dir
+from reference.oracle import quietly
 
 nib: Any = nibabel  # typed only in part
 
@@ -46,12 +46,6 @@ def noise(seed: int, smooth: float, shape: tuple[int, ...] = SHAPE) -> NDArray[n
         z = ndimage.gaussian_filter(z, smooth)
         z /= z.std()
     return z
-
-
-def quietly(function: Any, *args: Any, **kwargs: Any) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tails without a cluster, and nilearn's on peaks outside
-        return function(*args, **kwargs)
 
 
 def assert_same(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:

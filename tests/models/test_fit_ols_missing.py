@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy.typing as npt
 import pytest
 
 from groupglm import fit_ols
-from groupglm.errors import RankDeficientWarning
 from reference import designs, ols
 from reference.designs import GroupDesign
 
@@ -27,12 +25,6 @@ CONTRAST_FIELDS = ("effect_size", "effect_variance", "stat", "p_value", "z_score
 
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 each_design = pytest.mark.parametrize("design", designs.all_designs(), ids=lambda d: d.name)
-
-
-def fit_quietly(X: Any, Y: Any, **options: Any) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RankDeficientWarning)
-        return fit_ols(X, Y, **options)
 
 
 def at_random(Y: Floats, rng: np.random.Generator) -> Floats:
@@ -108,7 +100,7 @@ def test_each_voxel_equals_the_fit_of_its_rows(
 ) -> None:
     rng = np.random.default_rng(len(design.X))
     Y = pattern(designs.simulate(design, 75, seed=5, dtype=dtype), rng)
-    fit, wanted = fit_quietly(design.X, Y), ols.fit(design.X, Y)
+    fit, wanted = designs.fit_quietly(design.X, Y), ols.fit(design.X, Y)
 
     for name in ("n_observations", "rank", "df_residual"):
         np.testing.assert_array_equal(
@@ -143,7 +135,7 @@ def test_a_whole_group_missing_takes_only_its_contrasts() -> None:
     design = designs.anova()
     Y = designs.simulate(design, 12, seed=6)
     Y[design.X[:, 0] == 1.0, 4] = np.nan
-    fit = fit_quietly(design.X, Y)
+    fit = designs.fit_quietly(design.X, Y)
     with_group = fit.contrast([1.0, -1.0, 0.0, 0.0])
     without = fit.contrast([0.0, 1.0, -1.0, 0.0])
     f = fit.contrast([[1.0, -1.0, 0.0, 0.0], [0.0, 1.0, -1.0, 0.0]])

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import statsmodels.api as sm
 from scipy import stats
 
 from groupglm import fit_ols
-from groupglm.errors import RankDeficientWarning
 from reference import designs, ols
 from reference.designs import GroupDesign
 
@@ -28,13 +26,6 @@ full_rank = pytest.mark.parametrize("design", designs.full_rank_designs(), ids=l
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-def fit_quietly(X: Any, Y: Any, **options: Any) -> Any:
-    """Fit without the warning that one of the designs is rank-deficient, tested elsewhere."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RankDeficientWarning)
-        return fit_ols(X, Y, **options)
-
-
 def assert_close(found: Any, wanted: Any, *, rtol: float = RTOL) -> None:
     """Compare with an absolute slack of rtol times the typical size of what is compared."""
     scale = float(np.nanmedian(np.abs(wanted))) if np.size(wanted) else 0.0
@@ -45,7 +36,7 @@ def assert_close(found: Any, wanted: Any, *, rtol: float = RTOL) -> None:
 @each_design
 def test_fit_equals_the_reference(design: GroupDesign, dtype: npt.DTypeLike) -> None:
     Y = designs.simulate(design, 70, dtype=dtype)
-    fit = fit_quietly(design.X, Y)
+    fit = designs.fit_quietly(design.X, Y)
     wanted = ols.fit(design.X, Y)
     for row, wanted_row in zip(fit.beta, wanted.beta, strict=True):
         assert_close(row, wanted_row)
@@ -64,7 +55,7 @@ def test_fit_equals_the_reference(design: GroupDesign, dtype: npt.DTypeLike) -> 
 @each_design
 def test_contrasts_equal_the_reference(design: GroupDesign, dtype: npt.DTypeLike) -> None:
     Y = designs.simulate(design, 70, seed=1, dtype=dtype)
-    fit = fit_quietly(design.X, Y)
+    fit = designs.fit_quietly(design.X, Y)
     reference = ols.fit(design.X, Y)
     for c in design.contrasts:
         found, wanted = fit.contrast(c), ols.contrast(reference, c)
@@ -80,7 +71,7 @@ def test_contrasts_equal_the_reference(design: GroupDesign, dtype: npt.DTypeLike
 @each_design
 def test_residuals_and_predictions(design: GroupDesign) -> None:
     Y = designs.simulate(design, 65, seed=2)
-    fit = fit_quietly(design.X, Y)
+    fit = designs.fit_quietly(design.X, Y)
     hat = design.X @ np.linalg.pinv(design.X)
     np.testing.assert_allclose(fit.predicted(design.X), hat @ Y, atol=RTOL * np.abs(Y).max())
     np.testing.assert_allclose(fit.residuals(design.X, Y), Y - hat @ Y, atol=RTOL * np.abs(Y).max())

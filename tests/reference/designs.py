@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from groupglm import fit_ols
+from groupglm.errors import RankDeficientWarning
 
 FloatArray = npt.NDArray[np.float64]
 Contrast = list[float] | list[list[float]]
@@ -130,3 +135,10 @@ def simulate(
     noise = rng.normal(size=(len(design.X), n_voxels))
     data: npt.NDArray[np.floating] = (design.X @ effects + noise).astype(dtype)
     return data
+
+
+def fit_quietly(X: Any, Y: Any, **options: Any) -> Any:
+    """Fit without the warning that one of the designs is rank-deficient."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankDeficientWarning)
+        return fit_ols(X, Y, **options)

@@ -96,6 +96,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
+def quietly(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """What a function returns, without its remarks on empty tables and defaults to come."""
+    with quiet():
+        return function(*args, **kwargs)
+
+
 def nilearn_fit(
     given: Any, design: Any = None, confounds: pd.DataFrame | None = None, **options: Any
 ) -> Any:

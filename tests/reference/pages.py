@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
+
+from groupglm import SecondLevelModel
 
 SHAPE = (14, 16, 12)
 AFFINE = np.array([[-4.0, 0, 0, 26], [0, 4.0, 0, -30], [0, 0, 5.0, -28], [0, 0, 0, 1]])
@@ -53,3 +58,20 @@ def small_study() -> tuple[list[Any], pd.DataFrame]:
         values[4:7, 5:8, 4:7] += 4 * design["group"][row]
         images.append(nib.Nifti1Image((values * brain).astype(np.float32), AFFINE))  # type: ignore[no-untyped-call]
     return images, design
+
+
+def fitted_files(folder: Path) -> SecondLevelModel:
+    """A model fitted to the files of the small study, whose groups differ in one place."""
+    images, design = small_study()
+    paths = [folder / f"sub-{row + 1:02d}.nii.gz" for row in range(N)]
+    for image, path in zip(images, paths, strict=True):
+        image.to_filename(path)
+    return SecondLevelModel().fit(paths, design_matrix=design)
+
+
+def payload(page: str, name: str) -> dict[str, Any]:
+    """What a page hands over to its programs under this name."""
+    match = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page)
+    assert match is not None
+    found: dict[str, Any] = json.loads(match[1])
+    return found

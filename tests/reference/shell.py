@@ -14,6 +14,9 @@ from click.testing import CliRunner, Result
 from groupglm.cli import main
 from groupglm.datasets import simulate_group_study
 
+# Options with which a fit writes all that it can.
+EVERYTHING = ("--save-model", "--report", "--correct", "fdr:0.05", "--permute", "20")
+
 
 def make_study(folder: Path) -> Path:
     """Fill a folder with maps/sub-XX_effect.nii.gz, participants.tsv (shuffled), mask.nii.gz."""
@@ -24,8 +27,20 @@ def make_study(folder: Path) -> Path:
     return folder
 
 
+def run(*arguments: object) -> Result:
+    """Run a command, as a shell would."""
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+def run_well(*arguments: object) -> Result:
+    """Run a command that shall succeed."""
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
 def run_fit(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["fit", *map(str, arguments)])
+    return run("fit", *arguments)
 
 
 def basic(study: Path, output: Path, *more: str | Path) -> list[str | Path]:

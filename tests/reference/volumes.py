@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 CONNECTIVITIES = (6, 18, 26)
 
 
+def affine_of(axes: Any, origin: Any) -> Floats:
+    """Return the matrix of a grid of these three axes, one a column, from this origin."""
+    affine = np.eye(4)
+    affine[:3, :3] = axes
+    affine[:3, 3] = origin
+    return affine
+
+
 def space_of(volume: Floats) -> VolumeSpace:
     """The space of the voxels that are not NaN."""
     return VolumeSpace(

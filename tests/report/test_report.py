@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-import json
 import re
 import zlib
 from pathlib import Path
@@ -26,7 +25,7 @@ from groupglm.report import HTMLReport
 from groupglm.report.data_quality import leverage, look_at_images
 from groupglm.report.words import MINUS, TIMES
 from groupglm.spaces.public_rows import from_public
-from reference.pages import AFFINE, N, Page, small_study
+from reference.pages import AFFINE, N, Page, fitted_files, payload, small_study
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -34,12 +33,7 @@ SCRIPT = "<script>alert(1)</script>"
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> SecondLevelModel:
     """Return a model fitted to files, with an effect of the group in one place."""
-    images, design = small_study()
-    folder = tmp_path_factory.mktemp("images")
-    paths = [folder / f"sub-{row + 1:02d}.nii.gz" for row in range(N)]
-    for image, path in zip(images, paths, strict=True):
-        image.to_filename(path)
-    return SecondLevelModel().fit(paths, design_matrix=design)
+    return fitted_files(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
@@ -203,15 +197,8 @@ def test_names_are_text_wherever_they_stand(place: str, tmp_path: Path) -> None:
     assert not [name for _, found in page.elements for name in found if name.startswith("on")]
 
 
-def _payload(text: str, name: str) -> dict[str, Any]:
-    match = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text)
-    assert match is not None
-    found: dict[str, Any] = json.loads(match[1])
-    return found
-
-
 def test_the_viewers_map_is_the_map(model: SecondLevelModel, report: HTMLReport) -> None:
-    found = _payload(report.get_standalone(), "viewer-map-0")
+    found = payload(report.get_standalone(), "viewer-map-0")
     raw = zlib.decompress(base64.b64decode(found["data"]))
     stored = np.frombuffer(raw, "<i2").reshape(found["shape"], order="F")
     z_map: Any = model.compute_contrast("group")

@@ -25,18 +25,13 @@ from groupglm.errors import NotEstimableError
 from groupglm.estimator.reporting import make_report
 from groupglm.plotting.volume import template
 from groupglm.report.options import describe_weights, named_contrasts
-from reference.pages import AFFINE, SHAPE, N, Page, small_study
+from reference.pages import AFFINE, SHAPE, N, Page, fitted_files, small_study
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> SecondLevelModel:
     """Return a model fitted to files, with an effect of the group in one place."""
-    images, design = small_study()
-    folder = tmp_path_factory.mktemp("images")
-    paths = [folder / f"sub-{row + 1:02d}.nii.gz" for row in range(N)]
-    for image, path in zip(images, paths, strict=True):
-        image.to_filename(path)
-    return SecondLevelModel().fit(paths, design_matrix=design)
+    return fitted_files(tmp_path_factory.mktemp("images"))
 
 
 @pytest.mark.parametrize(

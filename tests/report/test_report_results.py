@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
 import re
 import zlib
 from typing import Any
@@ -23,7 +22,7 @@ from scipy.ndimage import label
 from groupglm import SecondLevelModel, non_parametric_inference, threshold_stats_img
 from groupglm.report import PermutationTest
 from groupglm.report.figures import picture
-from reference.pages import AFFINE, SHAPE, Page, small_study
+from reference.pages import AFFINE, SHAPE, Page, payload, small_study
 
 ALPHA = 0.05
 N_PERM = 199
@@ -58,15 +57,6 @@ def rows_of(text: str, table: str) -> tuple[list[str], list[list[str]]]:
     return columns, [[html.unescape(c) for c in re.findall(r"<td>(.*?)</td>", r)] for r in rows]
 
 
-def payload(text: str, number: int) -> dict[str, Any]:
-    match = re.search(
-        rf'<script type="application/json" id="viewer-map-{number}">(.*?)</script>', text
-    )
-    assert match is not None
-    found: dict[str, Any] = json.loads(match[1])
-    return found
-
-
 def test_each_correction_has_its_map_its_table_and_its_words(model: SecondLevelModel) -> None:
     controls: list[Any] = ["fpr", "fdr", "bonferroni", None]
     report = model.generate_report(
@@ -99,7 +89,7 @@ def test_each_correction_has_its_map_its_table_and_its_words(model: SecondLevelM
     ):
         assert sentence in page.text
     # The map of z is on the page once, for all four.
-    own = [payload(text, number) for number in range(4)]
+    own = [payload(text, f"viewer-map-{number}") for number in range(4)]
     assert "data" in own[0]
     assert [found.get("values_of") for found in own] == [None, 0, 0, 0]
     assert len({found["threshold"] for found in own}) == 4
@@ -162,7 +152,7 @@ def test_a_permutations_results_are_on_the_page(
 
 
 def test_the_viewer_has_the_permutations_p(permuted: str, maps: Any) -> None:
-    found = payload(permuted, 1)
+    found = payload(permuted, "viewer-map-1")
     assert (found["unit"], found["name"]) == ("p", "group: Permutation test of voxels")
     assert found["threshold"] == pytest.approx(-np.log10(ALPHA))
     stored = np.frombuffer(zlib.decompress(base64.b64decode(found["data"])), "<i2")

@@ -22,18 +22,12 @@ import pytest
 from groupglm import SecondLevelModel, permuted_ols
 from groupglm.inference.permutation.resuming import ResumeError, load_state
 from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
-from reference.damaging import damaged_copies
+from reference.damaging import damaged_copies, npy
 
 RNG = np.random.default_rng(1)
 X = np.column_stack([RNG.normal(size=14), np.ones(14)])
 Y = RNG.normal(size=(14, 30))
 SAME: Any = {"tested_vars": X[:, :1], "target_vars": Y, "model_intercept": True, "random_state": 3}
-
-
-def _npy(array: Any, *, pickled: bool = False) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=pickled)
-    return buffer.getvalue()
 
 
 def _members(path: Path) -> dict[str, bytes]:
@@ -64,7 +58,7 @@ def _state(path: Path, n_perm: int = 40) -> Path:
     ],
 )
 def test_what_numpy_wrote_is_read_as_numpy_reads_it(array: Any) -> None:
-    found = array_of(_npy(array))
+    found = array_of(npy(array))
     np.testing.assert_array_equal(found, array)
     assert found.dtype == array.dtype
     assert found.flags.c_contiguous
@@ -89,7 +83,7 @@ def _header(shape: str, dtype: str = "'<f8'", order: str = "False") -> bytes:
         (_header("(10,)", "'zz'") + bytes(80), "not an array"),
         (_header("(" * 90) + bytes(80), "not an array"),
         (_header("__import__('os').getpid()") + bytes(80), "not an array"),
-        (_npy(np.array([print], object), pickled=True), "not an array of numbers or text"),
+        (npy(np.array([print], object), pickled=True), "not an array of numbers or text"),
         (_header("(10,)").replace(b"\x01\x00", b"\x02\x00", 1) + bytes(80), "of version 1.0"),
         (_header("()", "'<U1'") + b"\xff\xff\xff\xff", "characters that do not exist"),
         (b"\x93NUM", "not an array"),
@@ -152,38 +146,38 @@ def test_a_name_of_a_member_that_is_no_text(tmp_path: Path) -> None:
 
 Change = Callable[[dict[str, bytes]], Any]
 DAMAGED: dict[str, tuple[Change, str]] = {
-    "NaN": (lambda m: m.update({"null_t.npy": _npy(np.full(40, np.nan))}), "t hold NaN"),
+    "NaN": (lambda m: m.update({"null_t.npy": npy(np.full(40, np.nan))}), "t hold NaN"),
     "one NaN": (
-        lambda m: m.update({"null_t.npy": _npy(np.r_[np.ones(39), np.nan])}),
+        lambda m: m.update({"null_t.npy": npy(np.r_[np.ones(39), np.nan])}),
         "t hold NaN",
     ),
-    "another length": (lambda m: m.update({"null_size.npy": _npy(np.ones(39))}), "of t"),
-    "another type": (lambda m: m.update({"null_t.npy": _npy(np.ones(40, int))}), "int64 of 1 axes"),
-    "another shape": (lambda m: m.update({"null_t.npy": _npy(np.ones((40, 1)))}), "of 2 axes"),
-    "a scalar": (lambda m: m.update({"null_t.npy": _npy(np.float64(3))}), "of 0 axes"),
+    "another length": (lambda m: m.update({"null_size.npy": npy(np.ones(39))}), "of t"),
+    "another type": (lambda m: m.update({"null_t.npy": npy(np.ones(40, int))}), "int64 of 1 axes"),
+    "another shape": (lambda m: m.update({"null_t.npy": npy(np.ones((40, 1)))}), "of 2 axes"),
+    "a scalar": (lambda m: m.update({"null_t.npy": npy(np.float64(3))}), "of 0 axes"),
     "a negative shape": (
         lambda m: m.update({"null_t.npy": m["null_t.npy"].replace(b"(40,), }", b"(-1,), }")}),
         "negative length",
     ),
-    "a foreign member": (lambda m: m.update({"more.npy": _npy(np.ones(3))}), "holds more"),
+    "a foreign member": (lambda m: m.update({"more.npy": npy(np.ones(3))}), "holds more"),
     "no seed": (lambda m: m.pop("seed.npy"), "lacks seed"),
     "no test": (lambda m: m.pop("test.npy"), "lacks test"),
-    "a seed that is none": (lambda m: m.update({"seed.npy": _npy(np.array("x"))}), "its seed is"),
-    "a negative seed": (lambda m: m.update({"seed.npy": _npy(np.array("-3"))}), "its seed is"),
-    "a long seed": (lambda m: m.update({"seed.npy": _npy(np.array("9" * 5000))}), "its seed is"),
-    "several seeds": (lambda m: m.update({"seed.npy": _npy(np.array(["1", "2"]))}), "its seed is"),
-    "a test of numbers": (lambda m: m.update({"test.npy": _npy(np.ones((2, 3)))}), "no table"),
-    "a test of three": (lambda m: m.update({"test.npy": _npy(np.array([["a"]] * 3))}), "no table"),
+    "a seed that is none": (lambda m: m.update({"seed.npy": npy(np.array("x"))}), "its seed is"),
+    "a negative seed": (lambda m: m.update({"seed.npy": npy(np.array("-3"))}), "its seed is"),
+    "a long seed": (lambda m: m.update({"seed.npy": npy(np.array("9" * 5000))}), "its seed is"),
+    "several seeds": (lambda m: m.update({"seed.npy": npy(np.array(["1", "2"]))}), "its seed is"),
+    "a test of numbers": (lambda m: m.update({"test.npy": npy(np.ones((2, 3)))}), "no table"),
+    "a test of three": (lambda m: m.update({"test.npy": npy(np.array([["a"]] * 3))}), "no table"),
     "exhaustive, a text": (
-        lambda m: m.update({"exhaustive.npy": _npy(np.array("no"))}),
+        lambda m: m.update({"exhaustive.npy": npy(np.array("no"))}),
         "neither true nor false",
     ),
     "a pickle": (
-        lambda m: m.update({"seed.npy": _npy(np.array([print], object), pickled=True)}),
+        lambda m: m.update({"seed.npy": npy(np.array([print], object), pickled=True)}),
         "not an array of numbers or text",
     ),
-    "a later format": (lambda m: m.update({"format.npy": _npy(np.array(99))}), "another version"),
-    "a format of text": (lambda m: m.update({"format.npy": _npy(np.array("x"))}), "its format is"),
+    "a later format": (lambda m: m.update({"format.npy": npy(np.array(99))}), "another version"),
+    "a format of text": (lambda m: m.update({"format.npy": npy(np.array("x"))}), "its format is"),
     "no maxima of t": (
         lambda m: m.update({"null_F.npy": m.pop("null_t.npy")}),
         "holds the maxima of F, not of t",
@@ -222,7 +216,7 @@ def test_a_state_stored_by_columns_goes_on_the_same(tmp_path: Path) -> None:
     path = _state(tmp_path / "null.npz")
     members = _members(path)
     table = np.asfortranarray(np.load(io.BytesIO(members["test.npy"])))
-    _write(path, {**members, "test.npy": _npy(table)})
+    _write(path, {**members, "test.npy": npy(table)})
     again = permuted_ols(n_perm=60, resume=path, **SAME)
     for name, values in once.items():
         np.testing.assert_array_equal(again[name], values)

@@ -15,26 +15,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from groupglm.errors import ImageError
 from groupglm.spaces.volume import open_image, open_images
 from groupglm.spaces.volume.reading.layout import SURPLUS
+from reference.plain_file import DATA, EXPECTED, PLAIN, SHAPE, read
 
 nib: Any = nibabel  # typed only in part
 
-SHAPE = (11, 12, 13)
-DATA = np.random.default_rng(0).normal(size=SHAPE).astype("<f4")
-PLAIN: bytes = nib.Nifti1Image(DATA, np.eye(4)).to_bytes()
 GZIP = gzip.compress(PLAIN, mtime=0)
-EXPECTED = DATA.ravel(order="F")
-
-
-def read(path: Path) -> NDArray[Any]:
-    source = open_image(path)
-    out = np.empty(source.grid.n_voxels, source.dtype)
-    source.read_into(out)
-    return out
 
 
 def refused(path: Path, message: str) -> None:

@@ -22,28 +22,22 @@ import groupglm
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.spaces.volume import Grid
 from groupglm.spaces.volume.resampling import INTERPOLATIONS, Resampler, target_grid
+from reference.volumes import affine_of
 
 _Nifti1Image: Any = nib.Nifti1Image
 _TWO_MM = np.array([[-2.0, 0, 0, 18], [0, 2, 0, -24], [0, 0, 2, -14], [0, 0, 0, 1]])
 _ROTATION = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0]
 
 
-def _affine(matrix: Any, origin: Any) -> NDArray[np.float64]:
-    affine = np.eye(4)
-    affine[:3, :3] = matrix
-    affine[:3, 3] = origin
-    return affine
-
-
 def _moved(affine: NDArray[np.float64], by: Any) -> NDArray[np.float64]:
-    return _affine(affine[:3, :3], affine[:3, 3] + by)
+    return affine_of(affine[:3, :3], affine[:3, 3] + by)
 
 
-_OBLIQUE = _affine(np.eye(3) * 3 + 0.4 * _ROTATION, [-15, -20, -12])
+_OBLIQUE = affine_of(np.eye(3) * 3 + 0.4 * _ROTATION, [-15, -20, -12])
 _SOURCES = {
     "2 mm": _TWO_MM,
-    "anisotropic": _affine(np.diag([1.5, 2.0, 3.7]), [-12, -20, -15]),
-    "oblique": _affine(2 * np.eye(3) + 0.3 * _ROTATION, [-16, -22, -12]),
+    "anisotropic": affine_of(np.diag([1.5, 2.0, 3.7]), [-12, -20, -15]),
+    "oblique": affine_of(2 * np.eye(3) + 0.3 * _ROTATION, [-16, -22, -12]),
 }
 _TARGETS: dict[str, tuple[Any, Any]] = {
     "3 mm": (np.diag([3.0, 3, 3]), None),
@@ -52,14 +46,14 @@ _TARGETS: dict[str, tuple[Any, Any]] = {
     "own voxels": (np.diag([-2.0, 2, 2]), None),
     "flips": (np.diag([-3.0, 2.5, -4]), None),
     "oblique 3 x 3": (3 * np.eye(3) + 0.4 * _ROTATION, None),
-    "4 x 4": (_affine(np.diag([3.0, 3, 3]), [-14, -20, -11]), None),
+    "4 x 4": (affine_of(np.diag([3.0, 3, 3]), [-14, -20, -11]), None),
     "oblique 4 x 4": (_OBLIQUE, None),
-    "4 x 4 and shape": (_affine(np.diag([2.0, 2, 2.5]), [-30, -20, -11]), (20, 21, 9)),
+    "4 x 4 and shape": (affine_of(np.diag([2.0, 2, 2.5]), [-30, -20, -11]), (20, 21, 9)),
     "oblique and shape": (_OBLIQUE, (9, 11, 10)),
     "integer shift": (_moved(_TWO_MM, [4, -6, 2]), (17, 19, 14)),
     "same": (_TWO_MM, (16, 18, 13)),
-    "fine part": (_affine(np.diag([-0.8, 0.9, 0.7]), [17, -23, -13]), (30, 31, 32)),
-    "permuted": (_affine([[0, 2, 0], [0, 0, 2], [2, 0, 0]], [-12, -24, -14]), (10, 10, 16)),
+    "fine part": (affine_of(np.diag([-0.8, 0.9, 0.7]), [17, -23, -13]), (30, 31, 32)),
+    "permuted": (affine_of([[0, 2, 0], [0, 0, 2], [2, 0, 0]], [-12, -24, -14]), (10, 10, 16)),
 }
 
 
@@ -276,7 +270,7 @@ def test_impossible_arguments_are_refused(arguments: dict[str, Any], message: st
 
 @pytest.mark.parametrize("origin", [[100, 0, 0], [-1000, 0, 0]])
 def test_a_field_of_view_without_data_is_refused(origin: Any) -> None:
-    affine = _affine(np.eye(3) * 3, origin)
+    affine = affine_of(np.eye(3) * 3, origin)
     with pytest.raises(GridMismatchError, match="does not contain any of the data"):
         groupglm.resample_img(_image(), affine, (10, 10, 10))
 
@@ -292,7 +286,7 @@ def test_target_grids_are_nilearns(zooms: Any, angle: float, shape: Any, three: 
     turn = np.array(
         [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
     )
-    target: Any = turn * zooms if three else _affine(turn * zooms, [-40, -50, -45])
+    target: Any = turn * zooms if three else affine_of(turn * zooms, [-40, -50, -45])
     img = _image(_TWO_MM, np.float32, *shape)
     grid = Grid(shape, _TWO_MM)
     try:

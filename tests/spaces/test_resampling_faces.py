@@ -16,24 +16,18 @@ from groupglm import SecondLevelModel, resample_img, resample_to
 from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
 from groupglm.spaces.volume.resampling import INTERPOLATIONS, Resampler, target_grid
 from groupglm.spaces.volume.space import VolumeSpace
+from reference.volumes import affine_of
 
 SHAPE = (11, 11, 11)
 VALUES: NDArray[Any] = np.random.default_rng(0).normal(5, 1, SHAPE)
 _ROTATION = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0]
 
 
-def _affine(axes: Any, origin: Any) -> NDArray[np.float64]:
-    affine = np.eye(4)
-    affine[:3, :3] = axes
-    affine[:3, 3] = origin
-    return affine
-
-
 AFFINES = {
-    "straight": _affine(np.diag([2.0, 2.0, 2.0]), [-9.7, 3.1, 0.3]),
-    "flipped": _affine(np.diag([-2.0, 1.5, 3.0]), [11.3, -7.7, 1.1]),
-    "oblique": _affine(2.0 * _ROTATION, [-3.3, 0.7, 9.1]),
-    "sheared": _affine([[2.0, 0.6, 0], [0, 2.0, 0.5], [0.3, 0, 2.0]], [1.7, -3.9, 0.1]),
+    "straight": affine_of(np.diag([2.0, 2.0, 2.0]), [-9.7, 3.1, 0.3]),
+    "flipped": affine_of(np.diag([-2.0, 1.5, 3.0]), [11.3, -7.7, 1.1]),
+    "oblique": affine_of(2.0 * _ROTATION, [-3.3, 0.7, 9.1]),
+    "sheared": affine_of([[2.0, 0.6, 0], [0, 2.0, 0.5], [0.3, 0, 2.0]], [1.7, -3.9, 0.1]),
 }
 # A spline through values of standard deviation one changes by less than ten a voxel.
 SLOPE = 10.0
@@ -46,7 +40,7 @@ def image(values: Any, affine: Any) -> Any:
 def moved(affine: Any, voxels: Any, mm: Any = (0, 0, 0)) -> NDArray[np.float64]:
     """Begin a grid some voxels further, and some mm beside that."""
     origin = affine[:3, 3] + affine[:3, :3] @ np.asarray(voxels, float) + np.asarray(mm, float)
-    return _affine(affine[:3, :3], origin)
+    return affine_of(affine[:3, :3], origin)
 
 
 FACES = [(axis, sign) for axis in range(3) for sign in (-1, 1)]

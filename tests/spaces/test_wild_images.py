@@ -25,20 +25,9 @@ from fuzz import image_files
 from groupglm.errors import ImageError
 from groupglm.spaces.volume import open_image, open_images
 from groupglm.spaces.volume.intent import descrip_of
+from reference.plain_file import EXPECTED, PLAIN, SHAPE, read
 
 nib: Any = nibabel  # typed only in part
-
-SHAPE = (11, 12, 13)
-DATA = np.random.default_rng(0).normal(size=SHAPE).astype("<f4")
-PLAIN: bytes = nib.Nifti1Image(DATA, np.eye(4)).to_bytes()
-EXPECTED = DATA.ravel(order="F")
-
-
-def read(path: Path) -> Any:
-    source = open_image(path)
-    out = np.empty(source.grid.n_voxels, source.dtype)
-    source.read_into(out)
-    return out
 
 
 def by_nibabel(path: Path) -> Any:

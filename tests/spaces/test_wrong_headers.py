@@ -14,32 +14,21 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from groupglm.errors import ImageError
-from groupglm.spaces.volume import open_image, open_images
+from groupglm.spaces.volume import open_images
 from groupglm.spaces.volume.reading.inflate import MAX_RATIO, CompressedStream
 from groupglm.spaces.volume.reading.layout import SURPLUS
+from reference.plain_file import DATA, EXPECTED, PLAIN, SHAPE, read
 
 nib: Any = nibabel  # typed only in part
 
-SHAPE = (11, 12, 13)
 SLICE = 11 * 12 * 4  # bytes
-DATA = np.random.default_rng(0).normal(size=SHAPE).astype("<f4")
-PLAIN: bytes = nib.Nifti1Image(DATA, np.eye(4)).to_bytes()
-EXPECTED = DATA.ravel(order="F")
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "a.nii": bytes,
     "a.nii.gz": gzip.compress,
     "a.nii.bz2": bz2.compress,
 }
-
-
-def read(image: Any) -> NDArray[Any]:
-    source = open_image(image)
-    out = np.empty(source.grid.n_voxels, source.dtype)
-    source.read_into(out)
-    return out
 
 
 def read_volumes(path: Path) -> None:

@@ -13,6 +13,7 @@ from groupglm import permuted_ols
 from groupglm.group.fitted_masker import FittedMasker
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
+from reference.permutation import interrupted_after
 
 FEWER = pytest.mark.filterwarnings("ignore:all 256 different sign flips")
 SEED: Any = {"random_state": 0, "two_sided_test": False}
@@ -44,15 +45,8 @@ def test_all_interrupted_then_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "groupglm.inference.permutation.null_distribution._PRODUCTS", 1
         )  # one at a time
         permuted_ols(np.ones(8), Y, n_perm=40, resume=path, **SEED)
-        bar, done = "groupglm.inference.permutation.testing.null_distribution", iter(range(60))
-
-        def interrupted(task: Any, *_: Any) -> Any:
-            for part in task.parts(1):
-                if next(done, None) is None:
-                    raise KeyboardInterrupt
-                yield part
-
-        patch.setattr(bar, interrupted)
+        bar = "groupglm.inference.permutation.testing.null_distribution"
+        patch.setattr(bar, interrupted_after(60))
         with pytest.raises(KeyboardInterrupt):
             permuted_ols(np.ones(8), Y, n_perm=1000, resume=path, **SEED)
     assert len(np.load(path)["null_t"]) == 60
