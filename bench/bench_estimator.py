@@ -25,6 +25,7 @@ OVERHEAD_TARGET = 0.10
 
 def engine_alone(paths: list[str], mask: str) -> None:
     from groupglm.design.contrasts import contrast_matrix
+    from groupglm.engine.reading import Reading
     from groupglm.engine.reduce import accumulate
     from groupglm.models.ols import OLS
     from groupglm.spaces.volume import open_images
@@ -36,7 +37,7 @@ def engine_alone(paths: list[str], mask: str) -> None:
     X = np.ascontiguousarray(frame.to_numpy(dtype=np.float64))
     names = tuple(frame.columns)
     plan = OLS.prepare(X, names)
-    fit = plan.finish(accumulate(sources, space, plan, n_threads=N_THREADS), N_THREADS)
+    fit = plan.finish(accumulate(sources, space, plan, Reading(n_threads=N_THREADS)), N_THREADS)
     for contrast in CONTRASTS:
         fit.contrast(contrast_matrix(contrast, list(names)))
 

@@ -17,6 +17,7 @@ from scipy import stats
 
 from contract.fake_models import KnownVariance
 from groupglm import _core
+from groupglm.engine.reading import Reading
 from groupglm.engine.reduce import accumulate
 from groupglm.errors import ImageError
 from groupglm.estimator.model_file import pack_fit, read_archive, unpack_fit, write_archive
@@ -242,7 +243,10 @@ def test_the_engine_gives_the_same_bits_for_any_number_of_threads(case: str, dty
     read = [
         # A batch has 7 rows, but the two rows of an image stay together.
         plan.finish(
-            accumulate(inputs, _Reader(), plan, n_threads=n, batch_bytes=7 * rows[0].nbytes), n
+            accumulate(
+                inputs, _Reader(), plan, Reading(n_threads=n, batch_bytes=7 * rows[0].nbytes)
+            ),
+            n,
         )
         for n in (1, 3)
     ]
@@ -256,7 +260,7 @@ def test_an_infinite_value_is_named(case: str) -> None:
     rows[66, [2, 3]] = np.inf
     inputs = [_Input(row, f"row {number}") for number, row in enumerate(rows)]
     with pytest.raises(ImageError, match="row 66: 2 infinite values"):
-        accumulate(inputs, _Reader(), plan, n_threads=2)
+        accumulate(inputs, _Reader(), plan, Reading(n_threads=2))
     with pytest.raises(_core.InfiniteValueError):
         whole(case, rows)
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from groupglm import SecondLevelModel, non_parametric_inference
 from groupglm.engine.occupied import Occupied
 from groupglm.engine.occupied_rows import OccupiedRows
+from groupglm.engine.reading import Reading
 from groupglm.engine.reduce import accumulate, accumulate_occupied
 from groupglm.engine.row_store import RowStore
 from groupglm.errors import ImageError
@@ -115,9 +116,9 @@ def test_the_bits_are_those_of_all_places(
                 "keep": keep}  # fmt: skip
 
     expected, found = how(ZeroTally(n_values)), how(ZeroTally(0))
-    whole: Any = accumulate(images, space, plan, **expected)
+    whole: Any = accumulate(images, space, plan, Reading(**expected))
     seen: Any
-    seen, occupied = accumulate_occupied(images, space, plan, **found)  # type: ignore[arg-type]
+    seen, occupied = accumulate_occupied(images, space, plan, Reading(**found))  # type: ignore[arg-type]
     if growing == 0.0 and n_values > 100:
         assert occupied.n_places < n_values / 2
     if occupied.n_places < n_values:
@@ -142,8 +143,7 @@ def test_the_rows_of_an_image_are_in_one_batch() -> None:
     rows = OccupiedRows(
         images_of(70, 100, np.float32, 0, 0.0),  # type: ignore[arg-type]
         Places(100, copies=False),  # type: ignore[arg-type]
-        n_threads=2,
-        batch_bytes=7 * 100 * 4,
+        Reading(n_threads=2, batch_bytes=7 * 100 * 4),
         together=2,
     )
     lengths = [len(batch) for _, batch in rows.batches()]
@@ -157,7 +157,7 @@ def test_an_infinite_value_is_counted_and_named() -> None:
     images[17].row[[2, 40]] = np.inf
     plan = OLS.prepare(np.ones((20, 1)), ("intercept",))
     with pytest.raises(ImageError, match="an image: 2 infinite values"):
-        accumulate_occupied(images, Places(100, copies=False), plan, n_threads=2)  # type: ignore[arg-type]
+        accumulate_occupied(images, Places(100, copies=False), plan, Reading(n_threads=2))  # type: ignore[arg-type]
 
 
 def test_blocks() -> None:

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 
 from groupglm import SecondLevelModel, non_parametric_inference
+from groupglm.engine.reading import Reading
 from groupglm.engine.reduce import accumulate
 from groupglm.engine.rows import CHUNK
 from groupglm.errors import ImageError
@@ -228,7 +229,7 @@ def test_an_error_names_the_file_and_the_worker(client: Any, tmp_path: Path) -> 
         joblib.parallel_config(backend="dask"),
         pytest.raises(ImageError, match=r"map3\.nii\.gz: .*\(on worker \S+, process \d+\)"),
     ):
-        accumulate(sources, VolumeSpace(sources[0].grid), plan, n_threads=1)
+        accumulate(sources, VolumeSpace(sources[0].grid), plan, Reading(n_threads=1))
 
 
 def test_images_in_memory_are_not_sent_by_the_gigabyte(client: Any) -> None:

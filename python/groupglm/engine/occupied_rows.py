@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.engine.occupied import Occupied
-from groupglm.engine.rows import BATCH_BYTES, ahead, batch_bounds, row_dtype
+from groupglm.engine.rows import ahead, batch_bounds, row_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.engine.row_store import RowStore
+    from groupglm.engine.reading import Reading
     from groupglm.models.base import Accumulator, Plan, Spreads, Values
     from groupglm.spaces.base import Source, Space
-    from groupglm.spaces.zeros import ZeroTally
 
 __all__ = ["OccupiedPlan", "OccupiedRows"]
 
@@ -41,18 +40,9 @@ class OccupiedRows:
         The inputs.
     space : Space
         All places; its rows must not hide where an input is zero.
-    n_threads : int
-        Threads that read.
-    fill : float, optional
-        The value that replaces missing values.
-    advance : callable, optional
-        Called after each input that was read, with their number.
-    batch_bytes : int
-        Bytes of a batch of whole rows. The batches are those of `read_rows`.
-    tally : ZeroTally, optional
-        Counts zeros; it has no place yet.
-    keep : RowStore, optional
-        Stores the rows; it is empty.
+    reading : Reading
+        How they are read: in the batches of whole rows that `read_rows` makes. Its tally is of no
+        place yet.
     together : int, default=1
         Number of consecutive inputs that must be in one batch, such as an image and its variances.
 
@@ -66,25 +56,16 @@ class OccupiedRows:
         self,
         sources: Sequence[Source],
         space: Space,
+        reading: Reading,
         *,
-        n_threads: int,
-        fill: float | None = None,
-        advance: Callable[[int], object] | None = None,
-        batch_bytes: int = BATCH_BYTES,
-        tally: ZeroTally | None = None,
-        keep: RowStore | None = None,
         together: int = 1,
     ) -> None:
         self._sources = sources
         self._space = space
-        self._n_threads = n_threads
-        self._fill = fill
-        self._advance = advance
-        self._tally = tally
-        self._keep = keep
+        self._reading = reading
         self._dtype = row_dtype(sources)
         row_bytes = max(1, space.n_values * self._dtype.itemsize)
-        self._bounds = batch_bounds(len(sources), batch_bytes // row_bytes, together)
+        self._bounds = batch_bounds(len(sources), reading.batch_bytes // row_bytes, together)
         self._read_at: list[Occupied] = []  # the places at which each batch is read
         self._buffers: list[NDArray[Any]] = [np.empty((0, 0), self._dtype)] * 2
         self._n_growths = 0
@@ -93,16 +74,17 @@ class OccupiedRows:
 
     def batches(self) -> Generator[tuple[int, NDArray[Any]], None, None]:
         """Yield the number of a batch's first input, and its rows, valid until the next batch."""
-        n_batches = len(self._bounds)
-        with closing(ahead(n_batches, self._submit, self._n_threads, self._advance)) as results:
+        n_threads, advance = self._reading.n_threads, self._reading.advance
+        tally, keep = self._reading.tally, self._reading.keep
+        with closing(ahead(len(self._bounds), self._submit, n_threads, advance)) as results:
             for number, elsewhere in enumerate(results):
                 first = self._bounds[number][0]
                 rows = self._together(number, elsewhere)
-                if self._tally is not None:
+                if tally is not None:
                     for row in rows:
-                        self._tally.add_row(row, None)
-                if self._keep is not None:
-                    self._keep.put(first, rows)
+                        tally.add_row(row, None)
+                if keep is not None:
+                    keep.put(first, rows)
                 yield first, rows
 
     def _submit(self, pool: ThreadPoolExecutor, number: int) -> list[Future[Any]]:
@@ -149,8 +131,8 @@ class OccupiedRows:
     ) -> NDArray[Any] | None:
         if not occupied.gather(values, row):
             return values
-        if self._fill is not None:
-            row[np.isnan(row)] = self._fill
+        if self._reading.fill is not None:
+            row[np.isnan(row)] = self._reading.fill
         return None
 
     def _together(self, number: int, elsewhere: list[NDArray[Any] | None]) -> NDArray[Any]:
@@ -182,10 +164,10 @@ class OccupiedRows:
         if self._n_growths > _MOST_GROWTHS or not occupied.n_places:
             occupied = Occupied.everywhere(occupied.n_values)
         places = np.empty(0, np.int64) if before is None else before.within(occupied)
-        if self._tally is not None:
-            self._tally.spread(places, occupied.n_places)
-        if self._keep is not None:
-            self._keep.spread(places, occupied.n_places, n_read)
+        if self._reading.tally is not None:
+            self._reading.tally.spread(places, occupied.n_places)
+        if self._reading.keep is not None:
+            self._reading.keep.spread(places, occupied.n_places, n_read)
         self.occupied = occupied
 
 

@@ -23,7 +23,8 @@ import numpy as np
 from groupglm import _core
 from groupglm.engine.occupied import Occupied
 from groupglm.engine.occupied_rows import OccupiedPlan, OccupiedRows
-from groupglm.engine.rows import BATCH_BYTES, CHUNK, Reader, read_rows, row_dtype
+from groupglm.engine.reading import Reading
+from groupglm.engine.rows import CHUNK, Reader, read_rows, row_dtype
 from groupglm.errors import ArgumentError, ImageError
 from groupglm.models.base import Spreads
 from groupglm.runtime.naming import counted
@@ -33,7 +34,6 @@ from groupglm.spaces.zeros import ZeroTally
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.engine.row_store import RowStore
     from groupglm.models.base import Accumulator, Plan
     from groupglm.spaces.base import Source, Space
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         Accumulator, tuple[NDArray[np.int32], bool] | None, tuple[float, float] | None
     ]
 
-__all__ = ["RangesToo", "accumulate", "accumulate_occupied", "union", "value_range"]
+__all__ = ["accumulate", "accumulate_occupied", "union", "value_range"]
 
 _READERS_PER_UPDATER = 4
 """Number of reading threads for each thread that updates the accumulator.
@@ -54,106 +54,59 @@ lose their processors.
 _MAX_SENT = 64 * 2**20  # bytes of images in memory that may travel to workers
 
 
-def accumulate(
-    sources: Sequence[Any],
-    space: Reader,
-    plan: Plan,
-    *,
-    n_threads: int,
-    fill: float | None = None,
-    advance: Callable[[int], object] | None = None,
-    batch_bytes: int = BATCH_BYTES,
-    tally: ZeroTally | None = None,
-    check_missing: Callable[[int], None] = lambda _: None,
-    keep: RowStore | None = None,
-    ranges: RangesToo | None = None,
-) -> Accumulator:
+def accumulate(sources: Sequence[Any], space: Reader, plan: Plan, reading: Reading) -> Accumulator:
     """Read every input once, and fill the accumulator of a model."""
     if is_remote():
-        filled = _filled_by_workers(sources, space, plan, fill, advance, batch_bytes, tally, ranges)
+        filled = _filled_by_workers(sources, space, plan, reading)
     else:
         batches = read_rows(
             sources,
             space,
-            n_threads=n_threads,
-            fill=fill,
-            advance=advance,
-            batch_bytes=batch_bytes,
-            tally=tally,
+            n_threads=reading.n_threads,
+            fill=reading.fill,
+            advance=reading.advance,
+            batch_bytes=reading.batch_bytes,
+            tally=reading.tally,
             together=plan.model.rows_per_image,
         )
-        if keep is not None:
-            batches = keep.keeping(batches)
-        filled = _filled_by_batches(batches, sources, plan, n_threads)
-    total: Accumulator = _merged(filled, n_threads, check_missing)
+        if reading.keep is not None:
+            batches = reading.keep.keeping(batches)
+        filled = _filled_by_batches(batches, sources, plan, reading.n_threads)
+    total: Accumulator = _merged(filled, reading)
     return total
 
 
 def accumulate_occupied(
-    sources: Sequence[Any],
-    space: Space,
-    plan: Plan,
-    *,
-    n_threads: int,
-    fill: float | None = None,
-    advance: Callable[[int], object] | None = None,
-    batch_bytes: int = BATCH_BYTES,
-    tally: ZeroTally | None = None,
-    check_missing: Callable[[int], None] = lambda _: None,
-    keep: RowStore | None = None,
-    ranges: RangesToo | None = None,
+    sources: Sequence[Any], space: Space, plan: Plan, reading: Reading
 ) -> tuple[Accumulator, Occupied]:
     """Do as `accumulate`, where the mask is not known: at the places where some input is not zero.
 
-    Returns the accumulator of these places, and the places; `tally` and `keep` are of them too. At
-    all other places every row is zero. The numbers have the bits that `accumulate` gives.
+    Returns the accumulator of these places, and the places; `reading.tally`, which is of no place
+    yet, and `reading.keep` are of them too. At all other places every row is zero. The numbers have
+    the bits that `accumulate` gives.
     """
     hides_zeros = space.zero_is_missing or not isinstance(plan.accumulator(0), Spreads)
     if is_remote() or hides_zeros:
         whole = Occupied.everywhere(space.n_values)
-        if tally is not None:
-            tally.spread(np.empty(0, np.int64), space.n_values)
-        seen = accumulate(
-            sources,
-            space,
-            plan,
-            n_threads=n_threads,
-            fill=fill,
-            advance=advance,
-            batch_bytes=batch_bytes,
-            tally=tally,
-            check_missing=check_missing,
-            keep=keep,
-            ranges=ranges,
-        )
-        return seen, whole
-    rows = OccupiedRows(
-        sources,
-        space,
-        n_threads=n_threads,
-        fill=fill,
-        advance=advance,
-        batch_bytes=batch_bytes,
-        tally=tally,
-        keep=keep,
-        together=plan.model.rows_per_image,
-    )
-    filled = _filled_by_batches(rows.batches(), sources, OccupiedPlan(plan, rows), n_threads)
-    total = _merged(filled, n_threads, check_missing)
+        if reading.tally is not None:
+            reading.tally.spread(np.empty(0, np.int64), space.n_values)
+        return accumulate(sources, space, plan, reading), whole
+    rows = OccupiedRows(sources, space, reading, together=plan.model.rows_per_image)
+    occupied_plan = OccupiedPlan(plan, rows)
+    filled = _filled_by_batches(rows.batches(), sources, occupied_plan, reading.n_threads)
+    total = _merged(filled, reading)
     return total.accumulator, rows.places
 
 
-def _merged(
-    filled: Generator[Any, None, None], n_threads: int, check_missing: Callable[[int], None]
-) -> Any:
+def _merged(filled: Generator[Any, None, None], reading: Reading) -> Any:
     """Return the accumulator of all chunks, merged in their order."""
     # Closed by name: an error's traceback would keep the threads until it is gone.
     with closing(filled):
         total = next(filled)
-        check_missing(total.n_missing)
+        reading.check_missing(total.n_missing)
         for accumulator in filled:
-            total.merge(accumulator, _n_updaters(n_threads))
-            check_missing(total.n_missing)
+            total.merge(accumulator, _n_updaters(reading.n_threads))
+            reading.check_missing(total.n_missing)
     return total
 
 
@@ -186,22 +139,6 @@ def _filled_by_batches(
                 ) from None
             if is_last or n_done % CHUNK == 0:
                 yield accumulator
-
-
-@dataclass(frozen=True, eq=False)
-class RangesToo:
-    """Lets workers also return the range of the values, without another reading of the inputs.
-
-    Parameters
-    ----------
-    keep : callable
-        Replaces inputs by inputs that keep the values of the first reading.
-    found : list of tuple of float
-        Receives the ranges.
-    """
-
-    keep: Callable[[Sequence[Any]], Sequence[Any]]
-    found: list[tuple[float, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,14 +178,7 @@ class _ChunkTask:
 
 
 def _filled_by_workers(
-    sources: Sequence[Any],
-    space: Reader,
-    plan: Plan,
-    fill: float | None,
-    advance: Callable[[int], object] | None,
-    batch_bytes: int,
-    tally: ZeroTally | None,
-    ranges: RangesToo | None,
+    sources: Sequence[Any], space: Reader, plan: Plan, reading: Reading
 ) -> Generator[Accumulator, None, None]:
     """Yield the accumulator of each chunk in turn, filled by the workers of joblib's backend."""
     sent = sum(source.nbytes_in_memory for source in sources)
@@ -261,14 +191,14 @@ def _filled_by_workers(
         )
     chunks = [(first, sources[first : first + CHUNK]) for first in range(0, len(sources), CHUNK)]
     dtype = row_dtype(sources)
-    k = plan.model.rows_per_image
+    k, tally, ranges = plan.model.rows_per_image, reading.tally, reading.ranges
     results = run_remotely(
         _ChunkTask(
             tuple(chunk),
             space,
             plan.part(first // k, len(chunk) // k),
-            fill,
-            batch_bytes,
+            reading.fill,
+            reading.batch_bytes,
             dtype,
             tally is not None,
             None if ranges is None else ranges.keep,
@@ -281,8 +211,8 @@ def _filled_by_workers(
         if tally is not None and zeros is not None:
             counts, all_whole = zeros
             tally.merge(counts, all_whole=all_whole)
-        if advance is not None:
-            advance(len(chunk))
+        if reading.advance is not None:
+            reading.advance(len(chunk))
         yield accumulator
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import joblib
 import numpy as np
 
-from groupglm.engine.reduce import RangesToo, accumulate_occupied, union, value_range
+from groupglm.engine.reading import RangesToo, Reading
+from groupglm.engine.reduce import accumulate_occupied, union, value_range
 from groupglm.engine.row_cache import RowFolder
 from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
 from groupglm.models.ols import OLS
@@ -111,15 +112,13 @@ def _mean_image(
 ) -> Mean:
     """Return the mean over the whole grid, and the number of images that have each voxel."""
     space, constant = options.masking.as_stored(sources), _mean_plan(sources)
-    seen, occupied = accumulate_occupied(
-        sources,
-        space,
-        constant,
+    reading = Reading(
         n_threads=options.n_threads,
         fill=options.fill,
         batch_bytes=batch_bytes(sources, space, constant, options),
         ranges=ranges,
     )
+    seen, occupied = accumulate_occupied(sources, space, constant, reading)
     mean, n_observations = mean_of(constant.finish(seen, options.n_threads))
     return occupied.spread(mean), occupied.spread(n_observations, len(sources))
 

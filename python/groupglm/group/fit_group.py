@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.engine.occupied import Occupied
+from groupglm.engine.reading import Reading
 from groupglm.engine.reduce import accumulate, accumulate_occupied
 from groupglm.engine.row_cache import CachedSpace
 from groupglm.engine.row_store import RowStore
@@ -212,23 +213,21 @@ def _read(
         refuse_missing_beyond(options.memory_budget, n_missing, places, needed=bytes_now)
 
     with options.progress.bar(len(sources), "images") as advance:
-        how: dict[str, Any] = {
-            "n_threads": options.n_threads,
-            "fill": options.fill,
-            "advance": advance,
-            "batch_bytes": bytes_of_batch,
-            "tally": tally,
-            "check_missing": check_missing,
-            "keep": kept,
-        }
+        reading = Reading(
+            n_threads=options.n_threads,
+            fill=options.fill,
+            advance=advance,
+            batch_bytes=bytes_of_batch,
+            tally=tally,
+            check_missing=check_missing,
+            keep=kept,
+        )
         if finds_mask:
-            seen, occupied = accumulate_occupied(sources, space, plan, **how)
+            seen, occupied = accumulate_occupied(sources, space, plan, reading)
         else:
-            read = CachedSpace(space, options.memory) if cached else space
-            seen, occupied = (
-                accumulate(sources, read, plan, **how),
-                Occupied.everywhere(space.n_values),
-            )
+            reader = CachedSpace(space, options.memory) if cached else space
+            seen = accumulate(sources, reader, plan, reading)
+            occupied = Occupied.everywhere(space.n_values)
     return _Read(space, seen, tally.counts, tally.all_whole, kept), occupied
 
 
