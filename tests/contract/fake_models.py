@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from groupglm import _core
 from groupglm.models.arguments import check_contrast, check_rows, choose_stat_type
-from groupglm.models.base import Values, Words
+from groupglm.models.base import Values
 from groupglm.models.results import ContrastResult, StatType
+from groupglm.models.words import Words
 from groupglm.runtime.array_archives import check_type
 
 Floats = NDArray[np.float64]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +124,14 @@ def test_the_contracts_notice(module: str, line: str, contract: str, tmp_path: P
     result = _lint(tmp_path)
     assert result.returncode == 1, result.stdout + result.stderr
     assert f"{contract} BROKEN" in result.stdout
+
+
+def test_no_module_needs_itself() -> None:
+    """Also by no import that only the types need."""
+    graph = grimp.build_graph("groupglm", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imports) > 200
+    graphlib.TopologicalSorter(imports).prepare()  # a CycleError names the modules
 
 
 def _known_of_volumes(source: str) -> list[str]:

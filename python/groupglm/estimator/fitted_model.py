@@ -413,7 +413,7 @@ class FittedModel:
             If the file cannot be written.
         """
         check_fitted(self)
-        return save_model(self, self._fits, path)
+        return save_model(vars(self), self._fits, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -442,5 +442,6 @@ class FittedModel:
             wrong.
         """
         model = cls()
-        model._fits = load_model(model, path)
+        model._fits, attributes = load_model(path)
+        model.__dict__.update(attributes)
         return model

@@ -4,23 +4,34 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.messages import Wording
 from groupglm.report.generating import report_on
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from groupglm.estimator.fitted_model import FittedModel
+    from groupglm.estimator.model_fits import ModelFits
     from groupglm.report import HTMLReport
 
 __all__ = ["make_report"]
 
 
+class Reported(Protocol):
+    """What a page asks of a fitted model."""
+
+    _fits: ModelFits
+
+    @property
+    def generate_report(self) -> Callable[..., HTMLReport]:
+        """The method that writes the page."""
+        ...
+
+
 def make_report(
-    model: FittedModel,
+    model: Reported,
     given: Mapping[str, Any],
     *,
     command: str = "",

@@ -27,7 +27,7 @@ from groupglm.runtime.workers import check_jobs
 from groupglm.tabular.levels import levels_of, with_levels
 
 if TYPE_CHECKING:
-    from groupglm.estimator.fitted_model import FittedModel
+    from collections.abc import Mapping
 
 __all__ = ["load_model", "save_model"]
 
@@ -35,8 +35,10 @@ _KEPT = ("target_affine", "target_shape", "smoothing_fwhm", "verbose", "n_jobs",
 _MISSING = ("missing", "zero_is_missing")
 
 
-def save_model(model: FittedModel, fits: ModelFits, path: str | os.PathLike[str]) -> Path:
-    """Write a fitted model to a file."""
+def save_model(
+    parameters: Mapping[str, Any], fits: ModelFits, path: str | os.PathLike[str]
+) -> Path:
+    """Write a fitted model to a file: its parameters by name, and its fits."""
     current = fits.current
     target = given_path("path", path)
     refuse_inputs("path", target, fits.files)
@@ -49,28 +51,26 @@ def save_model(model: FittedModel, fits: ModelFits, path: str | os.PathLike[str]
         if group is current:
             place_of_current = place
     facts = {
-        "parameters": {name: _parameter(model, name) for name in (*_KEPT, *_MISSING)},
-        "mask_was_given": model.mask_img is not None,
+        "parameters": {name: _parameter(name, parameters[name]) for name in (*_KEPT, *_MISSING)},
+        "mask_was_given": parameters["mask_img"] is not None,
         "current": place_of_current,
         "fits": kinds,
     }
     return write_archive(target, facts, arrays)
 
 
-def load_model(model: FittedModel, path: str | os.PathLike[str]) -> ModelFits:
-    """Read the parameters of a saved model into a new one, and return its fits."""
+def load_model(path: str | os.PathLike[str]) -> tuple[ModelFits, dict[str, Any]]:
+    """Read the fits of a saved model, and the attributes that it had besides, by name."""
     file = given_path("path", path)
     facts, arrays = read_archive(file)
-    parameters = facts["parameters"]
-    for name in (*_KEPT, *_MISSING):
-        setattr(model, name, parameters[name])
+    attributes = {name: facts["parameters"][name] for name in (*_KEPT, *_MISSING)}
     for name in ("target_affine", "target_shape"):
-        if getattr(model, name) is not None:
-            setattr(model, name, np.array(getattr(model, name)))
-    for missing in (model.missing, *(own["missing"] for own in facts["fits"])):
+        if attributes[name] is not None:
+            attributes[name] = np.array(attributes[name])
+    for missing in (attributes["missing"], *(own["missing"] for own in facts["fits"])):
         if missing not in MISSING:
             raise damaged(file, f"its missing is {missing!r}, none of {', '.join(MISSING)}")
-    n_threads = check_jobs(model.n_jobs)
+    n_threads = check_jobs(attributes["n_jobs"])
     made: dict[Hashable, tuple[FittedGroup, pd.DataFrame]] = {}
     for place, own in enumerate(facts["fits"]):
         space, result, n_zeros = unpack_fit(str(place), own, arrays, file, n_threads)
@@ -78,15 +78,18 @@ def load_model(model: FittedModel, path: str | os.PathLike[str]) -> ModelFits:
         design = pd.DataFrame(result.X, index=own["labels"], columns=list(own["columns"]))
         with_levels(design, own.get("levels") or {})  # earlier files have none
         with_recorded(design, own.get("origins") or {})
-        made[own["kind"]] = FittedGroup(space, result, sources, model.missing, n_zeros), design
+        group = FittedGroup(space, result, sources, attributes["missing"], n_zeros)
+        made[own["kind"]] = group, design
     kinds = _SavedKinds(made, file)
     fits = ModelFits(kinds, kinds.fit, made=made, current=facts["current"])
     if facts["mask_was_given"]:
-        model.mask_img = fits.current.space.mask_image()
-    model.memory_ = joblib.Memory(location=None)
-    model.confounds_ = None
-    model.second_level_input_ = kinds.given
-    return fits
+        attributes["mask_img"] = fits.current.space.mask_image()
+    attributes |= {
+        "memory_": joblib.Memory(location=None),
+        "confounds_": None,
+        "second_level_input_": kinds.given,
+    }
+    return fits, attributes
 
 
 class _SavedKinds:
@@ -136,9 +139,8 @@ def _labels(design: pd.DataFrame) -> list[str] | None:
     return [str(label) for label in design.index]
 
 
-def _parameter(model: FittedModel, name: str) -> Any:
+def _parameter(name: str, value: Any) -> Any:
     """Return a parameter for JSON; refuse a value set after the fit that no fit accepts."""
-    value = getattr(model, name)
     if name == "missing":
         check_choice(name, value, MISSING)
     plain = _plain(value)

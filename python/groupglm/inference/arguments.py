@@ -24,14 +24,11 @@ __all__ = [
     "check_distance",
     "check_probability",
     "check_z_scale",
-    "enough_to_tell",
     "signed_threshold",
     "warn_of_scale",
 ]
 
 _LARGEST_LIKELY_P = 0.1
-# That many z-values are all between 0 and 1 by chance with the probability 0.34**20 = 5e-10.
-_FEWEST_TO_TELL = 20
 
 
 def check_probability(name: str, value: Any) -> float:
@@ -144,8 +141,3 @@ def warn_of_scale(
             f"{stat_map.largest:.3g}; if it is a p-value, the z of that (one-sided) is "
             f"{z:.3g}: give " + remedy(p, z)
         )
-
-
-def enough_to_tell(n: int) -> bool:
-    """Return whether so many values between 0 and 1 can hardly be z-values."""
-    return n >= _FEWEST_TO_TELL

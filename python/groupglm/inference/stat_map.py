@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import ArgumentError, ImageError, warn_caller
-from groupglm.inference.arguments import enough_to_tell
 from groupglm.inference.map_scale import MapScale, known_scale, z_of_statistic
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from groupglm.spaces.statistic import Statistic
 
 __all__ = ["StatMap", "read_nonzero_map", "read_stat_map"]
+
+# That many z-values are all between 0 and 1 by chance with the probability 0.34**20 = 5e-10.
+_FEWEST_TO_TELL = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,7 @@ class StatMap:
         tests = self.tests
         return (
             self.scale is None
-            and enough_to_tell(len(tests))
+            and len(tests) >= _FEWEST_TO_TELL
             and bool(tests.min() >= 0 and tests.max() <= 1)
         )
 

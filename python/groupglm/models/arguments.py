@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from groupglm.runtime.arguments import check_choice, real_array
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.models.results import StatType
+__all__ = ["StatType", "check_contrast", "check_data", "check_rows", "choose_stat_type", "refuse"]
 
-__all__ = ["check_contrast", "check_data", "check_rows", "choose_stat_type", "refuse"]
+StatType = Literal["t", "F"]
 
 
 def check_contrast(contrast: ArrayLike, column_names: tuple[str, ...]) -> NDArray[np.float64]:

@@ -10,16 +10,17 @@ layers above know only these protocols. Another model is another file in this pa
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.models.results import ContrastResult, StatType
+    from groupglm.models.arguments import StatType
+    from groupglm.models.results import ContrastResult
+    from groupglm.models.words import Words
 
-__all__ = ["Accumulator", "Fit", "Model", "Plan", "Rows", "Spreads", "Values", "Words", "fill"]
+__all__ = ["Accumulator", "Fit", "Model", "Plan", "Rows", "Spreads", "Values", "fill"]
 
 Values: TypeAlias = "NDArray[np.float32] | NDArray[np.float64]"
 
@@ -93,25 +94,6 @@ class Spreads(Protocol):
             The number of all places.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Words:
-    """The words of a report about a model.
-
-    Parameters
-    ----------
-    plain : str
-        The method in plain words, as "fitted by ...".
-    cited : str
-        The same for a paper, with sources as (author, year).
-    references : tuple of str
-        The sources.
-    """
-
-    plain: str
-    cited: str
-    references: tuple[str, ...]
 
 
 class Fit(Protocol):

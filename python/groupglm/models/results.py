@@ -4,19 +4,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from groupglm import _core
 from groupglm.models.arguments import (
+    StatType,
     check_contrast,
     check_data,
     check_rows,
     choose_stat_type,
     refuse,
 )
-from groupglm.models.base import Words
+from groupglm.models.words import Words
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ContrastResult", "OlsFit", "StatType"]
 
-StatType = Literal["t", "F"]
 DegreesOfFreedom: TypeAlias = "float | NDArray[np.int64] | NDArray[np.float64]"
 
 _STATE = ("r", "w", "rss", "missing_slot", "missing_factors", "missing_rows", "exponent")

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.results.locks import held
 from groupglm.cli.results.names import make_folder
@@ -17,7 +17,6 @@ from groupglm.runtime.writing import clean_drafts
 
 if TYPE_CHECKING:
     from groupglm.cli.results.study_results import Outputs
-    from groupglm.cli.steps.permutation_tests import Permutations
     from groupglm.cli.steps.study_design import Study
 
 __all__ = ["claimed", "claimed_study"]
@@ -54,16 +53,19 @@ def claimed_study(
     outputs: Outputs,
     targets: Collection[Target],
     read: Collection[Path],
-    permutations: Permutations | None,
+    permutation: Mapping[str, Any] | None,
     *,
     overwrite: bool,
 ) -> Iterator[None]:
-    """Lock the results of a study; only files that groupglm wrote will be replaced."""
+    """Lock the results of a study; only files that groupglm wrote will be replaced.
+
+    `permutation` are the facts of the permutations that are wanted.
+    """
     read = [*read, *study.maps.values()]
     option = outputs.names.option
     with claimed(outputs.folder, targets, read, lock=outputs.names.mask, option=option):
         if overwrite:
-            others = contradicting(study, outputs, read, permutations)
+            others = contradicting(study, outputs, read, permutation)
             check_ours(others, f"{option} '{outputs.folder}'")
         else:
             outputs.check_same_study()

@@ -16,21 +16,20 @@ from groupglm.spaces.files import map_of, sidecar
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.results.study_results import Outputs
-    from groupglm.cli.steps.permutation_tests import Permutations
     from groupglm.cli.steps.study_design import Study
 
 __all__ = ["contradicting", "remove"]
 
 
 def contradicting(
-    study: Study, outputs: Outputs, read: Iterable[Path], permutations: Permutations | None
+    study: Study, outputs: Outputs, read: Iterable[Path], permutation: Mapping[str, Any] | None
 ) -> list[Target]:
     """Find results of another study, and other contrasts or permutations by the same names.
 
     Only files that a sidecar of this program describes are found, and no file that is read.
+    `permutation` are the facts of the permutations that are wanted.
     """
     said = {contrast.label: plain(contrast.facts()) for contrast in study.contrasts}
-    permutation = None if permutations is None else permutations.facts()
     found: list[Target] = []
     another = False
     for record, facts in list(outputs.records()):

@@ -83,12 +83,16 @@ class Settings:
             target_affine=self.how.target_affine,
         )
 
+    @property
+    def permutation_facts(self) -> dict[str, Any] | None:
+        """What sidecars say of the permutations; None if there are none."""
+        return None if self.permutations is None else self.permutations.facts()
+
 
 @contextmanager
 def claimed_fit(study: Study, settings: Settings) -> Iterator[None]:
     """Hold the place of a study's results; refuse a study that cannot be fitted or loses a file."""
-    permutations = settings.permutations
-    if permutations is not None:
+    if settings.permutations is not None:
         check_permutable(study.contrasts)
     outputs = settings.reading.outputs(study)
     with claimed_study(
@@ -96,7 +100,7 @@ def claimed_fit(study: Study, settings: Settings) -> Iterator[None]:
         outputs,
         _targets(study, outputs, settings),
         settings.read,
-        permutations,
+        settings.permutation_facts,
         overwrite=settings.options.overwrite,
     ):
         yield
@@ -226,7 +230,7 @@ def _write_shared(
     """Write the files that all contrasts share; --overwrite replaces those of another study."""
     if settings.options.overwrite:
         read = [*settings.read, *study.maps.values()]
-        remove(contradicting(study, outputs, read, settings.permutations), journal)
+        remove(contradicting(study, outputs, read, settings.permutation_facts), journal)
     write_common(study, outputs, model, journal)
     if settings.how.save_model:
         path = outputs.folder / outputs.names.model

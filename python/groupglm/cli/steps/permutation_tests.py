@@ -85,13 +85,13 @@ def run_permutations(
         *permutation_targets(study.contrasts, how, outputs),
     ]
     overwrite = options.overwrite
-    with claimed_study(study, outputs, targets, reading.read, how, overwrite=overwrite):
+    with claimed_study(study, outputs, targets, reading.read, how.facts(), overwrite=overwrite):
         fitted = Estimate(study, reading, keeps_rows=True)
         if overwrite or not outputs.is_done(outputs.mask, {}):
             model = fitted.model  # if the fit fails, existing results stay
             if overwrite:
                 read = [*reading.read, *study.maps.values()]
-                remove(contradicting(study, outputs, read, how), journal)
+                remove(contradicting(study, outputs, read, how.facts()), journal)
             write_common(study, outputs, model, journal)
         return [
             {

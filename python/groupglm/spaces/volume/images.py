@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import RowStream
     from groupglm.spaces.statistic import Statistic
     from groupglm.spaces.volume.grid import Grid
-    from groupglm.spaces.volume.space import VolumeSpace
 
 __all__ = ["image_of", "image_of_rows", "series_image"]
 
@@ -41,7 +40,8 @@ def image_of(
 
 
 def image_of_rows(
-    space: VolumeSpace,
+    grid: Grid,
+    indices: NDArray[np.intp] | None,
     values: NDArray[Any],
     descrip: str,
     dtype: DTypeLike | None,
@@ -50,16 +50,16 @@ def image_of_rows(
     """Make an image as `VolumeSpace.to_image` does, from values that have been checked."""
     chosen = np.float32 if dtype is None else dtype
     # In Fortran order each volume is one run of memory, as in the file.
-    data = np.empty((*space.grid.shape, *values.shape[:-1]), dtype=chosen, order="F")
-    volumes = data.reshape((*space.grid.shape, -1), order="F")
-    rows = values.reshape(-1, space.n_values)
-    fits = [_put(space, row, volumes[..., volume]) for volume, row in enumerate(rows)]
+    data = np.empty((*grid.shape, *values.shape[:-1]), dtype=chosen, order="F")
+    volumes = data.reshape((*grid.shape, -1), order="F")
+    rows = values.reshape(-1, values.shape[-1])
+    fits = [_put(row, indices, volumes[..., volume]) for volume, row in enumerate(rows)]
     if dtype is None and not all(fits):
-        return image_of_rows(space, values, descrip, np.float64, statistic)
-    return image_of(space.grid, data, descrip, statistic)
+        return image_of_rows(grid, indices, values, descrip, np.float64, statistic)
+    return image_of(grid, data, descrip, statistic)
 
 
-def _put(space: VolumeSpace, row: NDArray[Any], volume: NDArray[Any]) -> bool:
+def _put(row: NDArray[Any], indices: NDArray[np.intp] | None, volume: NDArray[Any]) -> bool:
     """Write a row of values into a volume of the grid's shape, in Fortran order.
 
     Outside the mask the volume becomes zero. Returns False if float32 was asked for and cannot hold
@@ -67,13 +67,13 @@ def _put(space: VolumeSpace, row: NDArray[Any], volume: NDArray[Any]) -> bool:
     """
     flat = volume.reshape(-1, order="F")  # a view
     if flat.dtype == np.float32 and row.dtype in (np.float32, np.float64):
-        places = np.arange(space.grid.n_voxels) if space.indices is None else space.indices
+        places = np.arange(volume.size) if indices is None else indices
         return _core.scatter(np.ascontiguousarray(row), places, flat)
-    if space.indices is None:
+    if indices is None:
         flat[...] = row
     else:
         flat[...] = 0
-        flat[space.indices] = row
+        flat[indices] = row
     return True
 
 
@@ -82,7 +82,8 @@ class _OutsideFloat32(Exception):  # noqa: N818 - not an error: another type hol
 
 
 def series_image(
-    space: VolumeSpace,
+    grid: Grid,
+    indices: NDArray[np.intp] | None,
     make_rows: Callable[[], RowStream],
     n_rows: int,
     descrip: str,
@@ -94,23 +95,24 @@ def series_image(
     float64.
     """
     try:
-        return _image(space, make_rows(), n_rows, descrip, out, np.dtype(np.float32))
+        return _image(grid, indices, make_rows(), n_rows, descrip, out, np.dtype(np.float32))
     except _OutsideFloat32:
-        return _image(space, make_rows(), n_rows, descrip, out, np.dtype(np.float64))
+        return _image(grid, indices, make_rows(), n_rows, descrip, out, np.dtype(np.float64))
 
 
 def _image(
-    space: VolumeSpace,
+    grid: Grid,
+    indices: NDArray[np.intp] | None,
     rows: RowStream,
     n_rows: int,
     descrip: str,
     out: Path | None,
     dtype: np.dtype[Any],
 ) -> Nifti1Image:
-    shape = space.grid.shape
+    shape = grid.shape
 
     def put(row: NDArray[np.float64], volume: NDArray[Any]) -> NDArray[Any]:
-        if not _put(space, row, volume):
+        if not _put(row, indices, volume):
             raise _OutsideFloat32
         return volume
 
@@ -119,9 +121,9 @@ def _image(
         if out is not None:
             volume = np.empty(shape, dtype=dtype, order="F")
             volumes = (put(row, volume) for row in rows)
-            save_series(volumes, n_rows, space.grid, out, descrip=descrip, dtype=dtype)
+            save_series(volumes, n_rows, grid, out, descrip=descrip, dtype=dtype)
             return nib.load(out)  # type: ignore[return-value]
         series = np.empty((*shape, n_rows), dtype=dtype, order="F")
         for number, row in enumerate(rows):
             put(row, series[..., number])
-        return image_of(space.grid, series, descrip)
+        return image_of(grid, series, descrip)

@@ -298,7 +298,7 @@ class VolumeSpace(Space):
         bytes of `descrip`.
         """
         values = checked_rows(values, self.n_values)
-        return image_of_rows(self, values, descrip, dtype, statistic)
+        return image_of_rows(self.grid, self.indices, values, descrip, dtype, statistic)
 
     @property
     def zero_is_missing(self) -> bool:
@@ -376,7 +376,7 @@ class VolumeSpace(Space):
         self, make_rows: Callable[[], RowStream], n_rows: int, descrip: str, out: Path | None
     ) -> Nifti1Image:
         """Turn rows that come one by one into a 4-D image, in memory or in a file."""
-        return series_image(self, make_rows, n_rows, descrip, out)
+        return series_image(self.grid, self.indices, make_rows, n_rows, descrip, out)
 
     def places(self, members: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the flat indices, in file order, of some values of a row, shape (n,)."""
