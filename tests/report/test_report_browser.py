@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The report in a real browser: Chromium, driven by playwright.
-
-Without Chromium these tests are skipped, but not where the environment variable ``CI`` is set: a
-check that silently does not happen is none.
-"""
+"""The report in a real browser."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +15,7 @@ import pytest
 from groupglm import SecondLevelModel
 from groupglm.report import HTMLReport
 from groupglm.report.words import MINUS
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None and not os.environ.get("CI"):
-    pytest.skip("no chromium on this machine; on Debian: apt-get install chromium",
-                allow_module_level=True)  # fmt: skip
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from reference.browser import Visit, chromium, sync_api
 
 SHAPE = (20, 24, 18)
 # Flipped, anisotropic and turned: the viewer has to go through the whole affine.
@@ -68,35 +56,8 @@ def address(report: HTMLReport, tmp_path_factory: pytest.TempPathFactory) -> str
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        # Root, as in containers, cannot have the sandbox.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
-
-
-class Visit:
-    """A page that is open, and what went wrong on it."""
-
-    def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        # Without gliding: a click would miss what still moves.
-        self.context = browser.new_context(reduced_motion="reduce", **options)
-        self.page = self.context.new_page()
-        self.troubles: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.troubles.append(message.text))
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("dialog", self._dismiss)
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(address)
-        if options.get("java_script_enabled", True):
-            # Not wait_for_function: it evaluates text, which the page's own policy forbids.
-            frame = self.page.frames[-1]  # the page itself, or the notebook's frame
-            sync_api.expect(frame.locator("#viewer-readout")).to_contain_text("mm", timeout=20_000)
-
-    def _dismiss(self, dialog: Any) -> None:
-        self.troubles.append(f"dialog {dialog.message}")
-        dialog.dismiss()
 
 
 @pytest.fixture
