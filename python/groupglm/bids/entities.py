@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groupglm.runtime.naming import slug
+from groupglm.runtime.regular_files import is_folder
 
 __all__ = ["NamedFile", "fold", "read_name", "same_value", "walk"]
 
@@ -89,17 +90,10 @@ def walk(root: Path) -> Iterator[os.DirEntry[str]]:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if not _is_folder(entry):
+                if not is_folder(entry):
                     yield entry
                 elif depth < _MAX_DEPTH and (inside or entry.name.startswith(_FOLDERS)):
                     pending.append((Path(entry.path), depth + 1))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # the link points to itself
-        return False
 
 
 def fold(label: str) -> str:

@@ -20,6 +20,7 @@ from groupglm.errors import ArgumentError, in_quotes
 __all__ = [
     "check_file",
     "check_target",
+    "is_folder",
     "make_folder",
     "naming",
     "why_broken_link",
@@ -39,6 +40,14 @@ _MAX_POINTER = 32 * 1024  # bytes: the limit of git-annex; that of LFS is 1,024
 _LFS = b"version https://git-lfs.github.com/spec/"
 _ANNEX = re.compile(rb"/annex/objects/[^\n]+\n?")
 _ANNEX_LINK = "annex/objects/"
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry of a folder is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # the link points to itself
+        return False
 
 
 def why_unreadable(path: str | os.PathLike[str]) -> str | None:

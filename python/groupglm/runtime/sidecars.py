@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from groupglm.errors import in_quotes
+from groupglm.runtime.json_facts import is_number
 from groupglm.runtime.regular_files import naming, why_unreadable
 
 __all__ = ["content_facts", "describes", "has_content", "read_json"]
@@ -82,12 +82,6 @@ def _is_count(value: Any, *, least: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _is_number(value: Any) -> bool:
-    """Return whether a value is a finite number; JSON has integers too large for double."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) <= sys.float_info.max
-
-
 def _is_contrast(facts: Any) -> bool:
     """Return whether a contrast has a name, and for each column a weight, in one row or several."""
     if not isinstance(facts, dict):
@@ -100,7 +94,7 @@ def _is_contrast(facts: Any) -> bool:
         return False
     rows = weights if isinstance(weights[0], list) else [weights]
     return all(isinstance(column, str) for column in columns) and all(
-        isinstance(row, list) and len(row) == len(columns) and all(map(_is_number, row))
+        isinstance(row, list) and len(row) == len(columns) and all(map(is_number, row))
         for row in rows
     )
 
@@ -111,13 +105,13 @@ def _are_contrasts(found: Any) -> bool:
 
 def _is_permutation(facts: dict[str, Any]) -> bool:
     p = facts.get("ClusterFormingP")
-    return p is None or (_is_number(p) and 0 < p < 1)
+    return p is None or (is_number(p) and 0 < p < 1)
 
 
 def _is_correction(facts: dict[str, Any]) -> bool:
     return (
         isinstance(facts.get("HeightControl"), str)
-        and _is_number(facts.get("Alpha"))
+        and is_number(facts.get("Alpha"))
         and isinstance(facts.get("TwoSided", True), bool)
         and _is_count(facts.get("ClusterThreshold", 0))
     )

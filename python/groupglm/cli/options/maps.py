@@ -12,7 +12,7 @@ from groupglm.cli.options.paths import expand
 from groupglm.errors import warn_caller
 from groupglm.messages import text_of
 from groupglm.runtime.naming import counted
-from groupglm.runtime.regular_files import check_file
+from groupglm.runtime.regular_files import check_file, is_folder
 from groupglm.spaces.files import saved_endings
 
 __all__ = ["collect_maps"]
@@ -148,7 +148,7 @@ def _refuse_rings(start: str) -> None:
         except OSError:  # a folder that cannot be read has no match
             continue
         for entry in entries:
-            if entry.name.startswith(".") or not _is_folder(entry):
+            if entry.name.startswith(".") or not is_folder(entry):
                 continue
             real = os.path.realpath(entry.path)
             if real in above:
@@ -157,13 +157,6 @@ def _refuse_rings(start: str) -> None:
                     "for ever; give a pattern that does not pass it, or remove the link"
                 )
             pending.append((entry.path, (*above, real)))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # the link points to itself
-        return False
 
 
 def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:

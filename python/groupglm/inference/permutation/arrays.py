@@ -15,7 +15,7 @@ from groupglm.errors import ArgumentError, ArgumentTypeError, renamed, warn_call
 from groupglm.group.fitted_masker import FittedMasker
 from groupglm.inference.permutation.cluster_families import ClusterFamily, cluster_families
 from groupglm.inference.permutation.missing_values import lacking_voxels, refuse_missing
-from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
+from groupglm.inference.permutation.options import PermutationOptions, Scale, options_among
 from groupglm.inference.permutation.resuming import PermutationState, check_place, digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.messages import argument
@@ -201,23 +201,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     >>> out["t"].shape, int(np.argmax(out["logp_max_t"])), round(float(out["logp_max_t"].max()), 1)
     ((1, 50), 0, 3.0)
     """
-    options = check_options(
-        n_perm=n_perm,
-        two_sided=two_sided_test,
-        random_state=random_state,
-        threshold=threshold,
-        cluster_threshold_scale=cluster_threshold_scale,
-        tfce=tfce,
-        tfce_powers=tfce_powers,
-        method=method,
-        sign_flip=sign_flip,
-        tail=tail,
-        connectivity=connectivity,
-        missing=missing,
-        n_jobs=n_jobs,
-        verbose=verbose,
-        block_permutation=block_permutation,
-    )
+    options = options_among(locals())
     with_constant = check_truth("model_intercept", model_intercept)
     given = {
         "tested_vars": tested_vars,

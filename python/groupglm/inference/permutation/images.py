@@ -19,7 +19,7 @@ from groupglm.group.fit_options import FitOptions
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
 from groupglm.inference.permutation.group_test import ImageData, permute_group
 from groupglm.inference.permutation.missing_values import refuse_missing
-from groupglm.inference.permutation.options import PermutationOptions, Scale, check_options
+from groupglm.inference.permutation.options import PermutationOptions, Scale, options_among
 from groupglm.inputs import Cohort, kind_of_data, make_cohort
 from groupglm.models.kinds import DEFAULT_MODEL
 from groupglm.runtime.arguments import check_truth
@@ -239,23 +239,7 @@ def non_parametric_inference(
     >>> logp.shape, bool(logp.get_fdata().max() > 2)
     ((4, 4, 4), True)
     """
-    options = check_options(
-        n_perm=n_perm,
-        two_sided=two_sided_test,
-        random_state=random_state,
-        threshold=threshold,
-        cluster_threshold_scale=cluster_threshold_scale,
-        tfce=tfce,
-        tfce_powers=tfce_powers,
-        method=method,
-        sign_flip=sign_flip,
-        tail=tail,
-        connectivity=connectivity,
-        missing=missing,
-        n_jobs=n_jobs,
-        verbose=verbose,
-        block_permutation=block_permutation,
-    )
+    options = options_among(locals())
     adds_constant = check_truth("model_intercept", model_intercept)
     (previous,) = resumable(resume, 1)
     cohort = make_cohort(

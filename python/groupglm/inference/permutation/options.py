@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +30,7 @@ from groupglm.runtime.workers import check_jobs
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["PermutationOptions", "Scale", "check_options"]
+__all__ = ["PermutationOptions", "Scale", "check_options", "options_among"]
 
 Scale = Literal["p", "z"]
 
@@ -70,18 +72,17 @@ def check_options(
     two_sided: bool,
     random_state: Any,
     threshold: float | None,
-    cluster_threshold_scale: Scale,
     tfce: bool | Literal["exact", "steps"],
     tfce_powers: tuple[float, float] | None,
-    method: Method,
-    sign_flip: bool | None,
-    tail: Tail | None,
-    connectivity: Literal[6, 18, 26],
     missing: Missing,
     n_jobs: int | None,
     verbose: int,
+    cluster_threshold_scale: Scale = "p",
+    method: Method = "freedman-lane",
+    sign_flip: bool | None = None,
+    tail: Tail | None = None,
+    connectivity: Literal[6, 18, 26] = 6,
     block_permutation: Literal["within", "whole"] = "within",
-    **others: Any,
 ) -> PermutationOptions:
     """Check what the user gave, before anything is read."""
     count = whole_number("n_perm", n_perm)
@@ -103,8 +104,13 @@ def check_options(
         n_threads=check_jobs(n_jobs),
         progress=Progress(verbose),
         block_permutation=check_choice("block_permutation", block_permutation, ("within", "whole")),
-        **others,
     )
+
+
+def options_among(given: Mapping[str, Any]) -> PermutationOptions:
+    """Check the options among all arguments of a public function, before anything is read."""
+    names = inspect.signature(check_options).parameters.keys() & given.keys()
+    return check_options(two_sided=given["two_sided_test"], **{name: given[name] for name in names})
 
 
 def _check_threshold(threshold: Any, scale: Any) -> None:

@@ -154,12 +154,7 @@ class VolumeSource(ABC):
             return
         # "raise" would make numpy gather into a buffer first; both release the GIL.
         values = stored if indices is None else np.take(stored, indices, mode="clip")
-        if not self._scaled:
-            out[...] = values
-            return
-        scaled = values * np.float64(self._slope)
-        scaled += self._inter
-        out[...] = scaled
+        self._convert(values, out)
 
     def read_values(
         self, room: NDArray[np.float32] | NDArray[np.float64]
