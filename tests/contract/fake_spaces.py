@@ -178,6 +178,9 @@ class FakeMasking:
         everywhere.read_row(self.kind.open_one(self.mask, "mask"), row)
         return everywhere.restrict(row != 0)
 
+    def find(self, space: Space, *mean: Any, **how: Any) -> NDArray[np.bool_]:
+        return space.background(*mean, **how)
+
     def read_once(self, sources: Sequence[Any], memory_budget: float) -> tuple[Any, int]:
         return sources, 0
 
@@ -207,7 +210,9 @@ class FakeKind:
                 raise ValueError(f"{source.name} of {argument}: {difference}")
         return sources
 
-    def masking(self, mask_img: Any, *preparation: Any, zero_is_missing: bool) -> FakeMasking:
+    def masking(
+        self, mask_img: Any, *preparation: Any, zero_is_missing: bool, **_: Any
+    ) -> FakeMasking:
         assert all(option is None for option in preparation)
         return FakeMasking(mask_img, self, zero_is_missing)
 

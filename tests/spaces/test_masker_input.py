@@ -94,12 +94,6 @@ def test_a_masker_made_for_time_series_is_refused(
         model.fit(images, design_matrix=DESIGN)
 
 
-def test_a_strategy_of_the_maskers_own_is_refused(images: list[Any]) -> None:
-    model = SecondLevelModel(mask_img=NiftiMasker(mask_strategy="epi"))
-    with pytest.raises(ValueError, match=r"mask_strategy='epi' .* fit it on an image first"):
-        model.fit(images, design_matrix=DESIGN)
-
-
 @pytest.mark.parametrize("what", [3, {"a": 1}, np.ones(SHAPE)])
 def test_what_is_neither_mask_nor_masker(images: list[Any], what: Any) -> None:
     with pytest.raises(TypeError, match=r"'mask_img' must be an image, a file name"):

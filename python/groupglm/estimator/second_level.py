@@ -42,7 +42,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
     mask_img : str, os.PathLike, nibabel image or masker, optional
         The mask: zero outside, one other value inside, on the grid of the images. A masker, such
         as nilearn's ``NiftiMasker``, fitted or not, gives its mask, smoothing and target grid;
-        they override those of the model, with a warning. By default, the mask is everything that
+        they override those of the model, with a warning. If it is not fitted and has a
+        `mask_strategy` or `mask_args` of its own, a copy of it finds the mask in the mean image. By
+        default, the mask is everything that
         differs from the background of the mean image. The background is the median of the mean
         image within two voxels of the faces of the volume (NaN, if the images are NaN there).
     target_affine : array, shape (3, 3) or (4, 4), optional

@@ -130,6 +130,7 @@ def mean_of(fit: Fit) -> Mean:
 
 
 def background(
+    masking: Masking,
     space: Space,
     mean: NDArray[np.float64],
     n_observations: NDArray[Any],
@@ -137,4 +138,4 @@ def background(
     rank: int,
 ) -> NDArray[np.bool_]:
     """Find the places that are not background, and leave a residual degree of freedom."""
-    return space.background(mean, n_observations, n_images=n_images, min_observations=rank + 1)
+    return masking.find(space, mean, n_observations, n_images=n_images, min_observations=rank + 1)

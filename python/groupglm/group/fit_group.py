@@ -80,7 +80,7 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
         # The mask comes first: it is that of the images as they are, and rows are kept inside it.
         mean = mean or mean_once(sources, options)
         stored = masking.as_stored(sources)
-        found = stored.restrict(background(stored, *mean, len(sources), plan.rank))
+        found = stored.restrict(background(masking, stored, *mean, len(sources), plan.rank))
         fit, _ = _read(sources, found.onto(everywhere), plan, options)
     else:
         fit = _read_and_find_mask(sources, everywhere, plan, options)
@@ -167,7 +167,7 @@ def _read_and_find_mask(
     n_images = len(plan.X)
     mean, n_observations = mean_of(plan.finish(fit.seen, options.n_threads))
     whole = occupied.spread(mean), occupied.spread(n_observations, n_images)
-    keep = background(everywhere, *whole, n_images, plan.rank)
+    keep = background(options.masking, everywhere, *whole, n_images, plan.rank)
     wanted = occupied.with_values(keep.view(np.int8))
     if wanted.n_places > occupied.n_places:
         # The background is another value than zero.

@@ -46,6 +46,21 @@ class Masking(Protocol):
         """Return the places of `everywhere` inside the user's mask; None if there is no mask."""
         ...
 
+    def find(
+        self,
+        space: Any,
+        mean: NDArray[np.float64],
+        n_observations: NDArray[np.integer],
+        *,
+        n_images: int,
+        min_observations: int,
+    ) -> NDArray[np.bool_]:
+        """Find the mask in the mean of the inputs, as `Space.background` of `space` does.
+
+        A user may have asked for another method.
+        """
+        ...
+
     def as_stored(self, sources: Sequence[Any]) -> Space:
         """Return the space of all places of the first input, where a mask is looked for.
 
@@ -104,8 +119,13 @@ class Kind(Protocol):
         smoothing_fwhm: Any,
         *,
         zero_is_missing: bool,
+        smoothing_overrides: bool = False,
     ) -> Masking:
-        """Check the options of masking and preparation, which have the names of the estimator."""
+        """Check the options of masking and preparation, which have the names of the estimator.
+
+        Those of a masker given as `mask_img` come first, but for its smoothing if
+        `smoothing_overrides` and both are given.
+        """
         ...
 
     def target_of(self, given: Any, name: str) -> tuple[Any, Any]:

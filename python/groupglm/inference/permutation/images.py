@@ -89,7 +89,8 @@ def non_parametric_inference(
     mask : image, path or masker, optional
         As ``mask_img`` of `SecondLevelModel`.
     smoothing_fwhm : float, optional
-        As `SecondLevelModel` takes it.
+        As `SecondLevelModel` takes it. It comes before the smoothing of a masker given as `mask`,
+        with a warning. If the masker does not smooth, nothing does, with a warning.
     model_intercept : bool, default=True
         Add a constant to the nuisance unless the design contains one.
     n_perm : int, default=10000
@@ -263,6 +264,7 @@ def non_parametric_inference(
             target_shape,
             smoothing_fwhm,
             zero_is_missing=check_zero_is_missing(zero_is_missing, missing),
+            smoothing_overrides=True,
         )
         group, values = _fit(
             cohort,

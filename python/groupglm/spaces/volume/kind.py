@@ -152,10 +152,16 @@ def masking(
     smoothing_fwhm: Any,
     *,
     zero_is_missing: bool,
+    smoothing_overrides: bool = False,
 ) -> VolumeMasking:
     """Check the parameters of the estimator, or use those of a masker."""
     return VolumeMasking.resolve(
-        mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing=zero_is_missing
+        mask_img,
+        target_affine,
+        target_shape,
+        smoothing_fwhm,
+        zero_is_missing=zero_is_missing,
+        smoothing_overrides=smoothing_overrides,
     )
 
 

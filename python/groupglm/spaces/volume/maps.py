@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from nibabel.spatialimages import SpatialImage
 
 from groupglm.spaces.volume.background import background_mask, border_values
+from groupglm.spaces.volume.foreign_maskers import has_a_method, mask_of, refuse_a_method
 from groupglm.spaces.volume.intent import contrast_of, statistic_of_header
-from groupglm.spaces.volume.masking import VolumeMasking
 from groupglm.spaces.volume.reading.opening import header_of, open_image
 from groupglm.spaces.volume.space import VolumeSpace
 
@@ -30,10 +32,15 @@ def open_map(given: Any, name: str) -> tuple[VolumeSource, VolumeSpace]:
 
 def inside_mask(space: VolumeSpace, mask: Any) -> NDArray[np.bool_] | None:
     """Find the voxels of a whole map inside a mask or a masker's mask; None if there is none."""
-    given = VolumeMasking.resolve(mask, None, None, None).mask
-    if given is None:
+    if mask is None:
         return None
-    inside: NDArray[np.bool_] = VolumeSpace.from_mask(given, space.grid).mask.ravel(order="F")
+    if not isinstance(mask, str | os.PathLike | SpatialImage):
+        masker, mask = mask, mask_of(mask)
+        if mask is None and has_a_method(masker):
+            refuse_a_method(masker)  # which finds a brain in images, not in a map of results
+        if mask is None:
+            return None
+    inside: NDArray[np.bool_] = VolumeSpace.from_mask(mask, space.grid).mask.ravel(order="F")
     return inside
 
 

@@ -10,17 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
-from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
-from groupglm.messages import argument, arguments, either
+from groupglm.messages import arguments, either
+from groupglm.spaces.volume.foreign_maskers import (
+    SHARED,
+    fit_masker,
+    has_a_method,
+    mask_of,
+    options_of,
+)
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.reading.kept import KeptVolume, read_once
-from groupglm.spaces.volume.reading.unread import unread_kind
 from groupglm.spaces.volume.resampling import target_grid
 from groupglm.spaces.volume.smoothing import plain_fwhm, sigma_voxels
 from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from groupglm.spaces.volume import ImageLike, VolumeSource
 
@@ -35,9 +42,6 @@ _MASK_REMEDY = (
         " IMAGE, with the mask as IMAGE, or the mask to theirs by resample_to in Python",
     )
 )
-_SHARED = ("target_affine", "target_shape", "smoothing_fwhm")
-# A masker for time series can do these to its rows. Across subjects they are not a mask's task.
-_SERIES = ("standardize", "detrend", "high_variance_confounds", "low_pass", "high_pass", "runs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,8 @@ class VolumeMasking:
         Full width at half maximum, in mm.
     zero_is_missing : bool, default=False
         Whether exact zeros of an image are missing values.
+    finder : masker, optional
+        Finds the mask, by a method of its own.
     """
 
     mask: ImageLike | None = None
@@ -63,6 +69,7 @@ class VolumeMasking:
     target_shape: Any = None
     smoothing_fwhm: Any = None
     zero_is_missing: bool = False
+    finder: Any = None
 
     @classmethod
     def resolve(
@@ -73,25 +80,19 @@ class VolumeMasking:
         smoothing_fwhm: Any,
         *,
         zero_is_missing: bool = False,
+        smoothing_overrides: bool = False,
     ) -> VolumeMasking:
-        """Use the parameters of the estimator, or those of a masker."""
+        """Use the parameters of the estimator, or those of a masker.
+
+        With `smoothing_overrides`, the smoothing that is given comes before that of a masker.
+        """
         if mask_img is None or isinstance(mask_img, str | os.PathLike | SpatialImage):
             return cls(mask_img, target_affine, target_shape, smoothing_fwhm, zero_is_missing)
-        if not hasattr(mask_img, "mask_img_") and not hasattr(mask_img, "mask_img"):
-            found = unread_kind(mask_img) or f"a {type(mask_img).__name__}"
-            raise ArgumentTypeError(
-                "mask_img", str(found), "an image, a file name, a masker, or None"
-            )
-        given = dict(zip(_SHARED, (target_affine, target_shape, smoothing_fwhm), strict=True))
-        own = {name: getattr(mask_img, name, None) for name in _SHARED}
-        mask = getattr(mask_img, "mask_img_", None)
-        if mask is None:
-            mask = getattr(mask_img, "mask_img", None)
-        _refuse_series(mask_img)
-        if mask is None:
-            _refuse_strategy(mask_img)
-        _report_conflicts(own, given)
-        return cls(mask, **own, zero_is_missing=zero_is_missing)
+        mask = mask_of(mask_img)
+        given = dict(zip(SHARED, (target_affine, target_shape, smoothing_fwhm), strict=True))
+        own = options_of(mask_img, given, smoothing_overrides=smoothing_overrides)
+        finder = mask_img if mask is None and has_a_method(mask_img) else None
+        return cls(mask, **own, zero_is_missing=zero_is_missing, finder=finder)
 
     @property
     def resamples(self) -> bool:
@@ -127,6 +128,24 @@ class VolumeMasking:
             self.mask, everywhere.grid, everywhere.preparation, remedy=_MASK_REMEDY
         )
 
+    def find(
+        self,
+        space: VolumeSpace,
+        mean: NDArray[np.float64],
+        n_observations: NDArray[np.integer],
+        *,
+        n_images: int,
+        min_observations: int,
+    ) -> NDArray[np.bool_]:
+        """Find the mask among all voxels of a grid: by the masker's method, or by ours."""
+        if self.finder is None:
+            return space.background(
+                mean, n_observations, n_images=n_images, min_observations=min_observations
+            )
+        enough = n_observations >= min_observations
+        mask = fit_masker(self.finder, space.grid, np.where(enough, mean, 0))
+        return enough & VolumeSpace.from_mask(mask, space.grid).mask.ravel(order="F")
+
     def read_once(
         self, sources: Sequence[VolumeSource], memory_budget: float
     ) -> tuple[Sequence[VolumeSource], int]:
@@ -139,52 +158,3 @@ class VolumeMasking:
         grid = sources[0].grid
         resamples = any(source.grid.difference(grid) is not None for source in sources)
         return VolumeSpace(grid, None, Preparation(resamples, zero_is_missing=self.zero_is_missing))
-
-
-def _refuse_series(masker: object) -> None:
-    wanted = {name: getattr(masker, name, None) for name in _SERIES}
-    active = [f"{name}={value!r}" for name, value in wanted.items() if value not in (None, False)]
-    if active:
-        raise ArgumentError(
-            "mask_img",
-            "the masker given as "
-            + argument("mask_img")
-            + f" has {', '.join(active)}, which would treat subjects as "
-            "the time points of a series",
-            remedy="give a masker without it, or its mask image",
-            verb="",
-        )
-
-
-def _refuse_strategy(masker: object) -> None:
-    strategy = getattr(masker, "mask_strategy", "background")
-    arguments = getattr(masker, "mask_args", None)
-    if strategy != "background" or arguments:
-        raise ArgumentError(
-            "mask_img",
-            "the masker given as "
-            + argument("mask_img")
-            + f" is not fitted, and its mask_strategy={strategy!r} with "
-            f"mask_args={arguments!r} is its own",
-            remedy="fit it on an image first",
-            verb="",
-        )
-
-
-def _report_conflicts(own: dict[str, Any], given: dict[str, Any]) -> None:
-    conflicts = [
-        f"Parameter {name} :\n    Masker parameter {own[name]} - overriding estimator parameter "
-        f"{given[name]}"
-        for name in sorted(_SHARED)
-        if not np.array_equal(_plain(own[name]), _plain(given[name]))
-    ]
-    if conflicts:
-        warn_caller(
-            "Overriding provided-default estimator parameters with provided masker parameters :\n"
-            + "\n".join(conflicts)
-        )
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that can be compared with arrays, in place of None."""
-    return "None" if value is None else np.asarray(value)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Maskers that a user gives in the place of a mask, such as nilearn's ``NiftiMasker``.
+
+nilearn is not imported: a masker is what has ``mask_img_`` or ``mask_img``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
+from groupglm.messages import argument
+from groupglm.spaces.volume.images import image_of
+from groupglm.spaces.volume.reading.unread import unread_kind
+
+if TYPE_CHECKING:
+    from nibabel.nifti1 import Nifti1Image
+    from numpy.typing import NDArray
+
+    from groupglm.spaces.volume.grid import Grid
+
+__all__ = ["SHARED", "fit_masker", "has_a_method", "mask_of", "options_of", "refuse_a_method"]
+
+SHARED = ("target_affine", "target_shape", "smoothing_fwhm")
+"""The options that a masker and a model both have, and that change numbers."""
+
+# A masker for time series can do these to its rows. Across subjects they are not a mask's task.
+_SERIES = ("standardize", "detrend", "high_variance_confounds", "low_pass", "high_pass", "runs")
+# Of the masker that finds a mask: its mask is brought to the target grid with those of others, and
+# the model's own cache and words serve.
+_NOT_TO_FIND_A_MASK = {
+    "target_affine": None, "target_shape": None, "memory": None, "verbose": 0, "reports": False,
+}  # fmt: skip
+
+
+def options_of(
+    masker: object, given: dict[str, Any], *, smoothing_overrides: bool
+) -> dict[str, Any]:
+    """Return the options that apply, with a warning where a masker and its user differ.
+
+    Those of the masker, also where they are None. With `smoothing_overrides`, as for nilearn's
+    functions, a smoothing that both have is the user's, and what the user did not give is no
+    conflict.
+    """
+    own = {name: getattr(masker, name, None) for name in SHARED}
+    both_smooth = own["smoothing_fwhm"] is not None and given["smoothing_fwhm"] is not None
+    if smoothing_overrides and both_smooth:
+        warn_caller("Parameter 'smoothing_fwhm' of the masker overridden.")
+        own["smoothing_fwhm"] = given["smoothing_fwhm"]
+    conflicts = [
+        f"Parameter {name} :\n    Masker parameter {own[name]} - overriding estimator parameter "
+        f"{given[name]}"
+        for name in sorted(SHARED)
+        if not np.array_equal(_plain(own[name]), _plain(given[name]))
+        and not (smoothing_overrides and given[name] is None)
+    ]
+    if conflicts:
+        warn_caller(
+            "Overriding provided-default estimator parameters with provided masker parameters :\n"
+            + "\n".join(conflicts)
+        )
+    return own
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that can be compared with arrays, in place of None."""
+    return "None" if value is None else np.asarray(value)
+
+
+def has_a_method(masker: object) -> bool:
+    """Tell whether a masker finds masks by another method than the default one."""
+    strategy = getattr(masker, "mask_strategy", "background")
+    return bool(strategy != "background" or getattr(masker, "mask_args", None))
+
+
+def fit_masker(masker: Any, grid: Grid, mean: NDArray[np.float64]) -> Nifti1Image:
+    """Return the mask that a copy of a masker finds in an image, by its own method.
+
+    Shapes: `mean` (n_voxels,), in file order.
+    """
+    from sklearn.base import clone
+
+    own = clone(masker, safe=False)
+    for name, value in _NOT_TO_FIND_A_MASK.items():
+        if hasattr(own, name):
+            setattr(own, name, value)
+    own.fit(image_of(grid, mean.reshape(grid.shape, order="F"), "mean of the images"))
+    mask: Nifti1Image = own.mask_img_
+    return mask
+
+
+def mask_of(masker: object) -> Any:
+    """Return the mask of a masker, the fitted one if there is one; None if it has none yet."""
+    if not hasattr(masker, "mask_img_") and not hasattr(masker, "mask_img"):
+        found = unread_kind(masker) or f"a {type(masker).__name__}"
+        raise ArgumentTypeError("mask_img", str(found), "an image, a file name, a masker, or None")
+    _refuse_series(masker)
+    fitted = getattr(masker, "mask_img_", None)
+    return getattr(masker, "mask_img", None) if fitted is None else fitted
+
+
+def _refuse_series(masker: object) -> None:
+    wanted = {name: getattr(masker, name, None) for name in _SERIES}
+    active = [f"{name}={value!r}" for name, value in wanted.items() if value not in (None, False)]
+    if active:
+        raise ArgumentError(
+            "mask_img",
+            "the masker given as "
+            + argument("mask_img")
+            + f" has {', '.join(active)}, which would treat subjects as "
+            "the time points of a series",
+            remedy="give a masker without it, or its mask image",
+            verb="",
+        )
+
+
+def refuse_a_method(masker: object) -> None:
+    """Refuse a masker that is not fitted where there are no images to find its mask in."""
+    strategy = getattr(masker, "mask_strategy", "background")
+    arguments = getattr(masker, "mask_args", None)
+    raise ArgumentError(
+        "mask_img",
+        "the masker given as "
+        + argument("mask_img")
+        + f" is not fitted, and its mask_strategy={strategy!r} with "
+        f"mask_args={arguments!r} is its own",
+        remedy="fit it on an image first",
+        verb="",
+    )
