@@ -117,6 +117,39 @@ def test_fit_that_fits(tmp_path: Path) -> None:
         nilearn_contrast(theirs, "age")
 
 
+def test_names_without_an_underscore() -> None:
+    ours, theirs = both(minimize_memory=False)
+    nilearn_contrast(theirs, "age")
+    beta = ols.fit(DESIGN.to_numpy(), DATA).beta
+    predicted = DESIGN.to_numpy() @ beta
+    left = ((DATA - predicted) ** 2).sum(axis=0)
+    wanted = {
+        "residuals": DATA - predicted,
+        "predicted": predicted,
+        "r_square": 1 - left / ((DATA - DATA.mean(axis=0)) ** 2).sum(axis=0),
+    }
+    for name, expected in wanted.items():
+        with pytest.warns(FutureWarning, match="is deprecated"):
+            attribute = getattr(theirs, name)
+        for image_ in (
+            attribute,
+            getattr(theirs, f"{name}_"),
+            getattr(ours, f"{name}_"),
+            getattr(ours, name)()[0],
+        ):
+            np.testing.assert_allclose(values(image_).T, expected, rtol=1e-5, atol=1e-6)
+        assert len(getattr(ours, name)()) == 1
+    small, theirs = both()
+    nilearn_contrast(theirs, "age")
+    for model in (small, theirs):
+        for name in wanted:
+            with pytest.raises(AttributeError, match="To access voxelwise attributes"):
+                getattr(model, f"{name}_")
+    for name in wanted:
+        with pytest.raises(AttributeError, match="set `minimize_memory` to `False`"):
+            getattr(small, name)()
+
+
 def test_refit() -> None:
     models = both()
     wanted = values(models[0].compute_contrast("age", output_type="effect_size"))

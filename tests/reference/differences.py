@@ -82,6 +82,34 @@ DIFFERENCES = (
         "an error",
         "this removes the effects that are tested",
     ),
+    Difference(
+        "masker_without_a_conflict",
+        "a masker whose options are those of the model",
+        "a warning that the masker's mask overrides the masker",
+        "no warning",
+        "nothing is overridden",
+    ),
+    Difference(
+        "fitted_masker_permuted",
+        "a masker that has found its mask, as the `mask` of `non_parametric_inference`",
+        "finds another mask in the images, without a warning; `SecondLevelModel` keeps its mask",
+        "its mask, as in `SecondLevelModel`",
+        "you have fitted it to get this mask",
+    ),
+    Difference(
+        "masker_that_does_not_smooth",
+        "`smoothing_fwhm` of `non_parametric_inference` beside a masker that does not smooth",
+        "not smoothed, without a warning",
+        "not smoothed, with the warning of `SecondLevelModel`",
+        "you would believe that the images are smoothed",
+    ),
+    Difference(
+        "fitting_the_masker_again",
+        "`masker_.fit_transform` of a model that has found its mask",
+        "finds another mask in these images; the rows no longer fit the model",
+        "rows of the mask of the fit",
+        "`masker_` is the masker of the fit",
+    ),
     # Inputs
     Difference(
         "unsorted_table",
@@ -324,6 +352,14 @@ DIFFERENCES = (
         "one `OlsFit` of all voxels",
         "group-level data have no autocorrelation",
     ),
+    Difference(
+        "names_without_an_underscore",
+        "`residuals`, `predicted` and `r_square`",
+        "attributes, with a warning that they will go; `residuals_`, `predicted_` and `r_square_` "
+        "are the same images",
+        "methods, which return a list with the image of `residuals_`, `predicted_` or `r_square_`",
+        "as methods they can write to a file that is larger than the memory: `residuals(out=...)`",
+    ),
     # Contrasts
     Difference(
         "not_estimable_contrast",
@@ -411,6 +447,14 @@ DIFFERENCES = (
         "counts as zero, with a warning",
         "is background, without a warning; NaN inside the brain is warned of",
         "many programs write NaN where there is no brain",
+    ),
+    Difference(
+        "scale_of_tfce",
+        "`tfce=True`",
+        "a sum over 100 heights up to the largest statistic, without the width of a step: some "
+        "100 / max times the integral, another scale for each permutation",
+        'the integral, exactly; `tfce="steps"` gives nilearn\'s sum',
+        "values of one map can then be compared with those of another one",
     ),
     Difference(
         "numbers_of_negative_clusters",

@@ -40,8 +40,8 @@ OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 class FittedModel:
     """A model after it has been fitted or loaded; it knows nothing of scikit-learn.
 
-    `residuals`, `predicted` and `r_square` are methods in nilearn's documentation up to 0.13 and
-    attributes with a trailing underscore from 0.14 on: both are here.
+    `residuals_`, `predicted_` and `r_square_` are images, as in nilearn. Without the underscore
+    they are methods, as its documentation has them, which return a list with the image.
     """
 
     mask_img: Any
@@ -288,8 +288,9 @@ class FittedModel:
     def _group_for_large_maps(self) -> FittedGroup:
         if check_truth("minimize_memory", self.minimize_memory):
             raise AttributeError(
-                "residuals, predicted and R-squared maps are refused with minimize_memory=True; "
-                "set `minimize_memory` to `False` when making the model, and fit it again"
+                "To access voxelwise attributes, which are residuals, predicted values and "
+                "R-squared, `minimize_memory` must be False, but it is True; set `minimize_memory` "
+                "to `False` when making the model, and fit it again"
             )
         return self._group
 

@@ -110,6 +110,13 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
     n_observations_, n_zeros_, df_residual_ : nibabel.nifti1.Nifti1Image
         At each voxel, the number of images that have a value, the number of images that are exactly
         zero, and the residual degrees of freedom, int32.
+    residuals_, predicted_ : nibabel.nifti1.Nifti1Image
+        Residuals and fitted values, 4-D, one volume for each image. They need
+        ``minimize_memory=False``. The methods `residuals` and `predicted` return a list with the
+        image, and can write it to a file a volume at a time.
+    r_square_ : nibabel.nifti1.Nifti1Image
+        R-squared of each voxel. It needs ``minimize_memory=False``. The method `r_square` returns a
+        list with the image.
     zeros_ : groupglm.group.fitted_group.PartialZeros
         How many voxels are exactly zero in some images but not in others.
     second_level_input_

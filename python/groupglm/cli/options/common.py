@@ -252,7 +252,12 @@ cluster_threshold = click.option(
     show_default=True,
     help="Leave out clusters of fewer voxels (places).",
 )
-tfce = click.option("--tfce", is_flag=True, help="Permute threshold-free cluster enhancement too.")
+tfce = click.option(
+    "--tfce",
+    is_flag=True,
+    help="Permute threshold-free cluster enhancement too: its integral, which has another scale "
+    "than the sums of FSL and nilearn.",
+)
 cluster_p = click.option(
     "--cluster-p",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

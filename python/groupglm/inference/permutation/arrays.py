@@ -145,7 +145,9 @@ def permuted_ols(
         ``image[mask]`` in numpy, as ``transform`` of the masker returns them, a masker of nilearn
         or `SecondLevelModel.masker_`.
     tfce : bool, "exact" or "steps", default=False
-        Threshold-free cluster enhancement: its exact integral, or the sum over 100 heights.
+        Threshold-free cluster enhancement: its exact integral ("exact" and True), or nilearn's sum
+        over 100 heights up to the largest statistic ("steps"), which is some 100 / max times the
+        integral.
     threshold : float, optional
         Threshold that forms clusters, on the scale of `cluster_threshold_scale`.
     exchangeability_blocks, block_permutation, variance_groups, sign_flip, method, \

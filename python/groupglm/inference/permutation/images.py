@@ -108,7 +108,8 @@ def non_parametric_inference(
         Threshold that forms clusters, on the scale of `cluster_threshold_scale`.
     tfce : bool, "exact" or "steps", default=False
         Threshold-free cluster enhancement. "exact" and True compute its integral. "steps" sums over
-        100 heights, as fslmaths and nilearn do.
+        100 heights up to the largest statistic, as fslmaths and nilearn do. The sum lacks the width
+        of a step: it is some 100 / max times the integral, with another max for each permutation.
     exchangeability_blocks : array_like of labels, shape (n_images,), optional
         The block of each image. Labels are in the order of the rows of the design matrix, or in a
         Series indexed by subject label, which is matched with the labels of maps and rows.
