@@ -269,3 +269,19 @@ def test_a_row_is_what_was_written(dtype: str, n: int, tmp_path: Path) -> None:
             assert found.all_whole == zeros.all_whole
         assert read_row(tmp_path / "deep" / "a.row", "other", out) == (False, None)
         assert read_row(tmp_path / "deep" / "a.row", "k", np.zeros(n + 1, dtype)) == (False, None)
+
+
+def test_rows_that_cannot_be_kept_are_one_warning(
+    paths: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a fit, whatever it keeps: the mean for the mask, and a row for each image."""
+
+    def full(path: Path, *_: Any) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("groupglm.engine.row_cache.write_row", full)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="a row cannot be kept") as told:
+            z_map(paths, memory=tmp_path / "cache", n_jobs=2)
+        assert len(told) == 1
+        assert "a row cannot be kept ([Errno 28] No space left" in str(told[0].message)

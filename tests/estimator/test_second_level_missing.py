@@ -134,3 +134,18 @@ def test_a_file_that_was_changed_after_the_fit_is_not_read_again(
 
 def mgh(values: Any) -> Any:
     return nib.MGHImage(values, MASK.affine)  # type: ignore[no-untyped-call]
+
+
+def test_one_image_in_memory_for_several_subjects_is_a_warning() -> None:
+    """Its copies have no variance: their z is infinite, and it was given in silence."""
+    one = image(np.random.default_rng(0).normal(5, 1, SHAPE).astype(np.float32))
+    other = image(np.random.default_rng(1).normal(5, 1, SHAPE).astype(np.float32))
+    matrix = pd.DataFrame({"intercept": np.ones(4)})
+    with pytest.warns(
+        UserWarning,
+        match=r"images 1 and 3 of second_level_input are one image in memory \(and 1 more\)",
+    ):
+        SecondLevelModel(MASK).fit([one, other, one, one], design_matrix=matrix)
+    table = pd.DataFrame({"subject_label": ["a", "b"], "map_name": "x"})
+    with pytest.raises(ValueError, match="one image in memory for the maps of subject 'a' and 'b'"):
+        SecondLevelModel(MASK).fit(table.assign(effects_map_path=[one, one]))

@@ -20,6 +20,8 @@ from groupglm import SecondLevelModel, _core
 from groupglm.models.ols import OLS, OlsPlan
 from groupglm.runtime import budget as stated_budget
 from groupglm.runtime.budget import batch_bytes_within, check_memory_budget
+from groupglm.spaces.volume import open_image
+from groupglm.spaces.volume.space import VolumeSpace
 from groupglm.spaces.zeros import ZeroTally
 
 SIDE = 64
@@ -215,3 +217,23 @@ def test_what_is_no_amount(bad: float) -> None:
 
 def test_by_default_half_of_what_is_free() -> None:
     assert 0 < check_memory_budget(None) < 2**45
+
+
+def test_a_tight_budget_keeps_room_for_missing_values() -> None:
+    """Four images are one batch: what a larger one would take is there for missing values."""
+    values = np.random.default_rng(4).normal(size=(4, 16, 16, 16)).astype(np.float32)
+    values[0, :3] = np.nan
+    images = [nib.Nifti1Image(volume, np.eye(4)) for volume in values]  # type: ignore[no-untyped-call]
+    mask = nib.Nifti1Image(np.ones((16,) * 3, np.uint8), np.eye(4))  # type: ignore[no-untyped-call]
+    design = pd.DataFrame({"intercept": np.ones(4)})
+    model, source = OLS.prepare(design.to_numpy(), ("intercept",)), open_image(images[0])
+    needed = stated_budget.fit_bytes(
+        16**3,
+        4 * 4 * 16**3,
+        1,
+        VolumeSpace(source.grid).bytes_to_read(source),
+        model_bytes=model.bytes(16**3, 3 * 16**2),
+    )
+    SecondLevelModel(mask, n_jobs=1, memory_budget=needed).fit(images, design_matrix=design)
+    with pytest.raises(ValueError, match=r"but \d+ voxels lack values in some image"):
+        SecondLevelModel(mask, n_jobs=1, memory_budget=needed - 1).fit(images, design_matrix=design)

@@ -159,6 +159,7 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
         elif not found and len(others) < _MAX_OTHERS:
             others.append(Path(entry.path))
     if not found:
+        _refuse_unread(root, others)
         raise ArgumentError(
             "derivatives",
             f"derivatives {in_quotes(root)} holds no effect map of a subject "
@@ -168,6 +169,21 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
             verb="",
         )
     return sorted(found, key=lambda file: str(file.path))
+
+
+def _refuse_unread(root: Path, others: Sequence[Path]) -> None:
+    """Refuse a derivative whose effect maps are all in files that are not read yet."""
+    files = [read_name(path, root) for path in others if "_stat-effect_" in path.name]
+    unread = [file.extension for file in files if file is not None and file.extension in UNREAD]
+    if unread:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(unread).most_common())
+        raise ArgumentError(
+            "derivatives",
+            f"derivatives {in_quotes(root)} holds effect maps of subjects in files that cannot be "
+            f"read: {kinds}, which is not read yet",
+            remedy=f"give maps in {' or '.join(endings())}",
+            verb="",
+        )
 
 
 def _effect_map(entry: os.DirEntry[str], root: Path) -> NamedFile | None:

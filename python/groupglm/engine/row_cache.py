@@ -91,6 +91,7 @@ class RowFolder:
 
     def __init__(self, memory: joblib.Memory) -> None:
         self._folder = Path(memory.store_backend.location) / _FOLDER
+        self._warnings_left = [True]  # to pop it is atomic, and a list can be sent to a worker
 
     def read(self, identity: tuple[Hashable, ...], out: NDArray[Any]) -> tuple[bool, Zeros | None]:
         """Read a row from the cache into `out`; return whether it was there and undamaged."""
@@ -100,14 +101,19 @@ class RowFolder:
     def write(
         self, identity: tuple[Hashable, ...], row: NDArray[Any], zeros: Zeros | None = None
     ) -> None:
-        """Store a row; a failure to store it is a warning, not an error."""
+        """Store a row; the first failure to store one is a warning, not an error."""
         path, key = self._place(identity, row)
         try:
             write_row(path, key, row, zeros)
         except (OSError, ValueError) as error:  # no space, or something that is not a file
+            try:
+                self._warnings_left.pop()
+            except IndexError:
+                return
             # stacklevel 1, because a thread cannot find the caller's line.
             warnings.warn(
-                f"memory: a row cannot be kept ({error}); the images are read each time",
+                f"memory: a row cannot be kept ({error}), nor may others; such images are read "
+                "each time",
                 UserWarning,
                 stacklevel=1,
             )
@@ -128,15 +134,15 @@ class CachedSpace:
     ----------
     space : Space
         Reads the rows that the cache does not have.
-    memory : joblib.Memory
-        The rows are kept in its folder. One row is 4 or 8 bytes a voxel, and a bit more if the
-        images are prepared.
+    rows : RowFolder
+        Where the rows are kept. One row is 4 or 8 bytes a voxel, and a bit more if the images are
+        prepared.
     """
 
-    def __init__(self, space: Space, memory: joblib.Memory) -> None:
+    def __init__(self, space: Space, rows: RowFolder) -> None:
         self._space = space
         self._identity = space.identity()
-        self._rows = RowFolder(memory)
+        self._rows = rows
 
     @property
     def n_values(self) -> int:

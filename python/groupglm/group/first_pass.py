@@ -11,7 +11,6 @@ import numpy as np
 
 from groupglm.engine.reading import RangesToo, Reading
 from groupglm.engine.reduce import accumulate_occupied, union, value_range
-from groupglm.engine.row_cache import RowFolder
 from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
 from groupglm.models.ols import OLS
 
@@ -91,10 +90,10 @@ def _fill_once(
 ) -> None:
     """Fill named rows about all images: from the cache, or else by computing them."""
     folder, fingerprints = None, ""
-    if options.memory.location is not None:
+    if options.cache is not None:
         found = [source.fingerprint() for source in sources]
         fingerprints = str(joblib.hash(found))
-        folder = None if None in found else RowFolder(options.memory)
+        folder = None if None in found else options.cache
     if folder and all(folder.read((fingerprints, *name), row)[0] for name, row in rows.items()):
         return
     for (name, row), values in zip(rows.items(), compute(), strict=True):

@@ -187,7 +187,6 @@ def _read(
 
     Returns what was read, and where: to find the mask, at the places where some image is not zero.
     """
-    cached = options.memory.location is not None
     tally = ZeroTally(0 if finds_mask else space.n_values)
     bytes_of_batch = batch_bytes(sources, space, plan, options)
 
@@ -225,7 +224,7 @@ def _read(
         if finds_mask:
             seen, occupied = accumulate_occupied(sources, space, plan, reading)
         else:
-            reader = CachedSpace(space, options.memory) if cached else space
+            reader = CachedSpace(space, options.cache) if options.cache is not None else space
             seen = accumulate(sources, reader, plan, reading)
             occupied = Occupied.everywhere(space.n_values)
     return _Read(space, seen, tally.counts, tally.all_whole, kept), occupied

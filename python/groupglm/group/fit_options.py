@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from groupglm.engine.rows import BATCH_BYTES, row_dtype
+from groupglm.engine.row_cache import RowFolder
+from groupglm.engine.rows import BATCH_BYTES, CHUNK, row_dtype
 from groupglm.runtime.budget import batch_bytes_within, fit_bytes
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class FitOptions:
         Bytes that reading may take.
     keep_rows : bool, default=False
         Whether the fit keeps the images' rows for later uses; not on a cluster.
+    cache : RowFolder, optional
+        The folder of `memory`, if it has one.
     """
 
     masking: Masking
@@ -52,6 +55,11 @@ class FitOptions:
     progress: Progress
     memory_budget: int
     keep_rows: bool = False
+    cache: RowFolder | None = None
+
+    def __post_init__(self) -> None:
+        if self.cache is None and self.memory.location is not None:
+            object.__setattr__(self, "cache", RowFolder(self.memory))
 
     @property
     def fill(self) -> float | None:
@@ -81,13 +89,15 @@ def batch_bytes(
     options: FitOptions,
 ) -> int:
     """Return the bytes of a batch of rows; refuse a budget without room for one row."""
+    row_bytes = row_dtype(sources).itemsize * space.n_values * plan.model.rows_per_image
     return batch_bytes_within(
         options.memory_budget,
-        BATCH_BYTES,
+        # No batch has more rows: what it does not take stays for places that lack values.
+        min(BATCH_BYTES, row_bytes * min(CHUNK, len(sources))),
         n_values=space.n_values,
         places=space.place_words[1],
         n_columns=plan.X.shape[1],
-        row_bytes=row_dtype(sources).itemsize * space.n_values * plan.model.rows_per_image,
+        row_bytes=row_bytes,
         n_threads=options.n_threads,
         image_bytes=space.bytes_to_read(sources[0]),
         model_bytes=plan.bytes(space.n_values),

@@ -162,7 +162,10 @@ class ImageCohort:
             )
         self.given = images
         names = _names_of(images)
-        warn_of_shared_files(names)
+        if names:  # several images: of an image with a file, the file is looked at
+            warn_of_shared_files(
+                image if name is None else name for image, name in zip(images, names, strict=True)
+            )
         frame = load_design_matrix(design_matrix)
         subjects = _subjects_of(images, names, frame)
         self._design = align_to_names(frame, subjects)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Find images that are the same file: two subjects cannot share their data."""
+"""Find images that are the same file or object: two subjects cannot share their data."""
 
 from __future__ import annotations
 
@@ -13,41 +13,47 @@ from groupglm.runtime.paths import file_identity
 __all__ = ["refuse_shared_files", "warn_of_shared_files"]
 
 
-def refuse_shared_files(labels: Sequence[str], paths: Iterable[Any], argument: str) -> None:
-    """Refuse a file that is given for two subjects, or twice for one."""
-    for first, second, path in _shared(paths):
+def refuse_shared_files(labels: Sequence[str], images: Iterable[Any], argument: str) -> None:
+    """Refuse a file, or an image in memory, that is given for two subjects or twice for one."""
+    for first, second, image in _shared(images):
         who = " and ".join(repr(label) for label in dict.fromkeys((labels[first], labels[second])))
         twice = "" if "and" in who else " twice"
+        of = f"file for the maps of subject {who}{twice}: {image}"
+        if image is None:
+            of = f"image in memory for the maps of subject {who}{twice}"
         raise ArgumentError(
-            argument,
-            f"one file for the maps of subject {who}{twice}: {in_quotes(path)}",
-            remedy="give each map a file of its own",
-            verb="has",
+            argument, f"one {of}", remedy="give each map a file of its own", verb="has"
         )
 
 
-def warn_of_shared_files(paths: Iterable[Any]) -> None:
-    """Warn of a file that is given twice among images without known subjects."""
-    pairs = _shared(paths)
+def warn_of_shared_files(images: Iterable[Any]) -> None:
+    """Warn of a file, or an image in memory, that is given twice among images of no known subjects.
+
+    Each of `images` is a path or an image.
+    """
+    pairs = _shared(images)
     if pairs:
-        first, second, path = pairs[0]
+        first, second, image = pairs[0]
         more = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
+        what = "one image in memory" if image is None else f"one file: {image}"
         warn_caller(
-            f"images {first + 1} and {second + 1} of second_level_input are one file: "
-            f"{in_quotes(path)}"
-            f"{more}; they count as independent, which they are not"
+            f"images {first + 1} and {second + 1} of second_level_input are {what}{more}; they "
+            "count as independent, which they are not"
         )
 
 
-def _shared(paths: Iterable[Any]) -> list[tuple[int, int, str]]:
-    """Return the numbers of files that were given before, with the earlier numbers."""
+def _shared(images: Iterable[Any]) -> list[tuple[int, int, str | None]]:
+    """Return the numbers of images that were given before, with the earlier numbers.
+
+    The third of each is the path in quotes, or None for an image in memory.
+    """
     seen: dict[object, int] = {}
     pairs = []
-    for place, path in enumerate(paths):
-        if not isinstance(path, str | os.PathLike):
-            continue
+    for place, image in enumerate(images):
+        is_path = isinstance(image, str | os.PathLike)
         # A missing file is reported when it is opened.
-        earlier = seen.setdefault(file_identity(path) or os.fspath(path), place)
+        key = (file_identity(image) or os.fspath(image)) if is_path else ("in memory", id(image))
+        earlier = seen.setdefault(key, place)
         if earlier != place:
-            pairs.append((earlier, place, os.fspath(path)))
+            pairs.append((earlier, place, in_quotes(os.fspath(image)) if is_path else None))
     return pairs
