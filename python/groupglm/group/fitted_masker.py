@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from groupglm.engine.rows import read_rows
-from groupglm.errors import GridMismatchError
+from groupglm.errors import ArgumentError, GridMismatchError
 from groupglm.runtime.arguments import real_array
 from groupglm.spaces.public_rows import fill_public, from_public
 from groupglm.spaces.registry import kind_of, open_inputs
@@ -173,9 +173,12 @@ class FittedMasker:
         values = real_array("X", X, missing=True)
         if values.ndim not in (1, 2) or values.shape[-1] != self.n_elements_:
             wanted = (*values.shape[: max(0, min(values.ndim - 1, 1))], self.n_elements_)
-            raise ValueError(
+            raise ArgumentError(
+                "X",
                 "Input to 'inverse_transform' has wrong shape.\n"
                 f"Expected {wanted}.\nGot {values.shape}: X must have a value for each of the "
-                f"{self.n_elements_} {self.space.place_words[1]} of the mask, in one row or several"
+                f"{self.n_elements_} {self.space.place_words[1]} of the mask, in one row or "
+                "several",
+                verb="",
             )
         return self.space.to_image(from_public(self.space, values))
