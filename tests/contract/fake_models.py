@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -130,6 +130,9 @@ class KnownVarianceFit:
     @property
     def residual_sd(self) -> Floats:
         return np.sqrt(self.sums["n"] / self.sums["w"])
+
+    def select(self, places: NDArray[np.int64]) -> KnownVarianceFit:
+        return replace(self, sums={name: own[places] for name, own in self.sums.items()})
 
     def contrast(self, contrast: ArrayLike, *, stat_type: StatType | None = None) -> ContrastResult:
         values = check_contrast(contrast, self.column_names)

@@ -154,6 +154,18 @@ def test_some_places_are_those_of_all(case: str) -> None:
 
 
 @each_model
+def test_a_fit_at_places_in_another_order_has_the_same_numbers(case: str) -> None:
+    fit = whole(case, rows_of(case))
+    places = np.random.default_rng(2).permutation(N_VALUES)[:20]
+    expected = numbers(fit)
+    for name, values in numbers(fit.select(places)).items():
+        wanted = np.asarray(expected[name])
+        np.testing.assert_array_equal(
+            values, wanted[..., places] if wanted.ndim else wanted, err_msg=name
+        )
+
+
+@each_model
 def test_a_contrast_is_what_it_is_however_it_is_written(case: str) -> None:
     fit = whole(case, rows_of(case))
     weights = np.arange(1.0, fit.X.shape[1] + 1)

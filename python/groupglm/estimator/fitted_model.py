@@ -13,7 +13,6 @@ from groupglm.estimator.reporting import make_report
 from groupglm.estimator.saving import load_model, save_model
 from groupglm.group.fitted_group import statistic_of
 from groupglm.group.fitted_masker import FittedMasker
-from groupglm.models.ols import fit_at
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.paths import given_path, refuse_inputs
 
@@ -163,7 +162,7 @@ class FittedModel:
         """
         fit = cast("OlsFit", self._group.result)  # this estimator fits nothing else
         order = self._group.space.public_order
-        return fit if order is None else fit_at(fit, order)
+        return fit if order is None else fit.select(order)
 
     @property
     def n_observations_(self) -> Image:

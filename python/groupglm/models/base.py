@@ -146,6 +146,10 @@ class Fit(Protocol):
         """Standard deviation of an image about the fit, shape (n_values,)."""
         ...
 
+    def select(self, places: NDArray[np.int64]) -> Self:
+        """Return the fit at some of the places, in their order."""
+        ...
+
     def contrast(self, contrast: ArrayLike, *, stat_type: StatType | None = None) -> ContrastResult:
         """Test a contrast of the coefficients at every place."""
         ...

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["OLS", "check_threads", "fit_at", "fit_ols"]
+__all__ = ["OLS", "check_threads", "fit_ols"]
 
 _COMPLETE = -1
 """The slot, in the state, of a voxel that every row has."""
@@ -124,11 +124,6 @@ def fit_ols(
             verb="holds",
         ) from None
     return plan.finish(seen, threads)
-
-
-def fit_at(fit: OlsFit, places: NDArray[np.int64]) -> OlsFit:
-    """Return the fit at some of the voxels, in the order of `places`; its state is a copy."""
-    return replace(fit, _state=fit._state.select(places))
 
 
 @dataclass(frozen=True, eq=False)

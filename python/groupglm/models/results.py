@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -134,6 +134,21 @@ class OlsFit:
             f"{len(self.X):,} images: {self.n_voxels:,} {places}, {span(self.df_residual)} degrees "
             f"of freedom, {'column' if len(names) == 1 else 'columns'} {listed(names)}"
         )
+
+    def select(self, places: NDArray[np.int64]) -> OlsFit:
+        """Return the fit at some of the voxels, in their order.
+
+        Parameters
+        ----------
+        places : array of int, shape (n_places,)
+            Numbers of voxels.
+
+        Returns
+        -------
+        OlsFit
+            Its state is a copy.
+        """
+        return replace(self, _state=self._state.select(places))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Not the compiled object itself: a processor of another level has another compiled module.
