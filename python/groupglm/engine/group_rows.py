@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import BATCH_BYTES, read_rows, row_dtype
 from groupglm.errors import ImageError
+from groupglm.runtime.budget import check_memory_budget
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from groupglm.spaces.base import Source, Space
@@ -91,16 +93,25 @@ class GroupRows:
                     "fit the model again"
                 )
 
-    def keep(self, memory_budget: float) -> RowStore:
+    def tiles(
+        self, max_bytes: int
+    ) -> Generator[tuple[NDArray[np.int64], NDArray[Any]], None, None]:
+        """Yield places and all inputs' values there, as `RowStore.tiles` does."""
+        return self.keep().tiles(max_bytes)
+
+    def keep(self) -> RowStore:
         """Return the store of all rows; if the fit stored none, read them into it now."""
         with self._lock:  # a worker's threads share the rows
             if self.kept is None:
-                self.kept = self._read(memory_budget)
+                self.kept = self._read()
             return self.kept
 
-    def _read(self, memory_budget: float) -> RowStore:
+    def _read(self) -> RowStore:
         store = RowStore(
-            self.n_inputs, self.n_values, row_dtype(self.sources), memory_budget=memory_budget
+            self.n_inputs,
+            self.n_values,
+            row_dtype(self.sources),
+            memory_budget=check_memory_budget(None),
         )
         # Closed explicitly: after an error, its traceback would keep the reading threads alive.
         with closing(store.keeping(self.batches())) as batches:

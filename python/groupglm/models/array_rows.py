@@ -34,6 +34,10 @@ class ArrayRows:
         """Length of a row."""
         return int(self.values.shape[1])
 
+    def array(self) -> Values:
+        """Return the array."""
+        return self.values
+
     def batches(self) -> Generator[tuple[int, Values], None, None]:
         """Yield the number of a first row and some rows, without a copy."""
         step = self.batch_rows or self.n_inputs

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from groupglm.models.results import ContrastResult
     from groupglm.models.words import Words
 
-__all__ = ["Accumulator", "Fit", "Model", "Plan", "Rows", "Spreads", "Values", "fill"]
+__all__ = [
+    "Accumulator",
+    "Fit",
+    "HeldRows",
+    "Model",
+    "Plan",
+    "Rows",
+    "Spreads",
+    "Values",
+    "fill",
+]
 
 Values: TypeAlias = "NDArray[np.float32] | NDArray[np.float64]"
 
@@ -46,6 +56,17 @@ class Rows(Protocol):
         self, max_bytes: int
     ) -> Generator[tuple[NDArray[np.int64], NDArray[Any]], None, None]:
         """Yield some places and the values of all rows there, shape (n_inputs, n_places)."""
+        ...
+
+
+class HeldRows(Rows, Protocol):
+    """Rows that are held: in memory, or in a scratch file."""
+
+    def array(self) -> Values:
+        """Return all rows, shape (n_inputs, n_values), not to be written to.
+
+        What is in a scratch file the system reads as it is looked at.
+        """
         ...
 
 

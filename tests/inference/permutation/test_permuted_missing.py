@@ -22,6 +22,7 @@ from groupglm.inference.permutation.kernels import METHODS, Method, make_ols_ker
 from groupglm.inference.permutation.missing_kernel import PresentKernel, make_present_kernel
 from groupglm.inference.permutation.missing_values import Patterns, find_presence
 from groupglm.inference.permutation.partition import partition
+from groupglm.models.array_rows import ArrayRows
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 from reference import permutation as reference
@@ -51,7 +52,9 @@ def present_kernel(
 ) -> Any:
     exchange = make_exchange(len(X), None, "within", flips=flips)
     parts = partition(X, C)
-    presence = find_presence(ArraySource(Y), Y, fit_ols(X, Y).df_residual, parts, exchange)
+    presence = find_presence(
+        ArraySource(Y), ArrayRows(Y), fit_ols(X, Y).df_residual, parts, exchange
+    )
     assert presence is not None
     complete = make_ols_kernel(parts, exchange, method, two_sided=two_sided)
     return make_present_kernel(complete, parts, presence, method)

@@ -15,6 +15,7 @@ from groupglm import fit_ols
 from groupglm.inference.permutation.exchange import make_exchange
 from groupglm.inference.permutation.kernels import METHODS, GroupedKernel, Method, make_ols_kernel
 from groupglm.inference.permutation.partition import partition
+from groupglm.models.array_rows import ArrayRows
 from reference import permutation as reference
 from reference.designs import GroupDesign, all_designs, anova, regression, simulate, two_sample
 
@@ -142,7 +143,7 @@ def test_bits_do_not_depend_on_threads_batches_or_neighbours(dtype: Any, grouped
         np.testing.assert_array_equal(other[0], best)
         np.testing.assert_array_equal(other[1], maps)
     assert (maps[:, [5, 500]] == 0).all()
-    observed = kernel.observe(Y, np.ones(1003), 2)
+    observed = kernel.observe(ArrayRows(Y), np.ones(1003), 2)
     for values in (observed.reported, observed.compared, observed.least):
         assert np.isnan(values).nonzero()[0].tolist() == [5, 500]
     # One by one, strided, and without maps.

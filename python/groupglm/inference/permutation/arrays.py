@@ -19,6 +19,7 @@ from groupglm.inference.permutation.options import PermutationOptions, Scale, op
 from groupglm.inference.permutation.resuming import PermutationState, check_place, digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.messages import argument
+from groupglm.models.array_rows import ArrayRows
 from groupglm.models.ols import fit_ols
 from groupglm.runtime.arguments import check_truth, real_array
 from groupglm.runtime.paths import given_path
@@ -70,10 +71,10 @@ class ArraySource:
     data: Data
     _digest: str | None = None
 
-    def load(self, n_threads: int) -> Data:
-        """Return the data."""
+    def load(self, n_threads: int) -> ArrayRows:
+        """Return the data as rows."""
         del n_threads
-        return self.data
+        return ArrayRows(self.data)
 
     def digest(self, n_threads: int) -> str:
         """Return a hash of the data."""
@@ -338,7 +339,7 @@ def _warn_of_zeros(data: Data) -> None:
 def _treat_missing(data: Data, missing: Missing) -> Data:
     if missing == "omit":
         return data
-    lacking = lacking_voxels(data)
+    lacking = lacking_voxels(ArrayRows(data))
     if not len(lacking):
         return data
     if missing == "raise":

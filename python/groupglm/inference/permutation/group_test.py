@@ -15,7 +15,6 @@ from groupglm.inference.permutation.cluster_families import cluster_families
 from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.messages import argument
-from groupglm.runtime.budget import check_memory_budget
 from groupglm.spaces.public_rows import to_public
 from groupglm.spaces.statistic import Statistic
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.engine.group_rows import GroupRows
+    from groupglm.engine.row_store import RowStore
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.inference.permutation.options import PermutationOptions
     from groupglm.inference.permutation.resuming import PermutationState
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from groupglm.spaces.images import Image
 
     Floats = NDArray[np.float64]
-    Data = NDArray[np.float32] | NDArray[np.float64]
 
 __all__ = ["ImageData", "permute_group"]
 
@@ -44,16 +43,16 @@ class ImageData:
     rows: GroupRows
     _digest: str | None = None
 
-    def load(self, n_threads: int) -> Data:
-        """Return the data, shape (n_images, n_voxels)."""
+    def load(self, n_threads: int) -> RowStore:
+        """Return the rows, which are read now if the fit has kept none."""
         if self.rows.kept is None:
             self.rows.n_threads = n_threads
-        return self.rows.keep(check_memory_budget(None)).array()
+        return self.rows.keep()
 
     def digest(self, n_threads: int) -> str:
-        """Return a hash of the data; load the data with the wanted threads before."""
+        """Return a hash of the data."""
         if self._digest is None:
-            self._digest = digest_of(self.load(n_threads), n_threads)
+            self._digest = digest_of(self.load(n_threads).array(), n_threads)
         return self._digest
 
     @property

@@ -11,16 +11,20 @@ import numpy as np
 from groupglm import _core
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from groupglm.inference.permutation.exchange import Exchange
     from groupglm.inference.permutation.partition import Partition
+    from groupglm.models.base import HeldRows, Rows
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]
 
 __all__ = [
     "METHODS",
+    "TILE_BYTES",
     "GroupedKernel",
     "Kernel",
     "Method",
@@ -28,6 +32,9 @@ __all__ = [
     "OlsKernel",
     "make_ols_kernel",
 ]
+
+TILE_BYTES = 64 * 2**20
+"""All images at some voxels: enough that threads share the work, and little beside the maps."""
 
 Method = Literal["freedman-lane", "ter-braak", "smith"]
 METHODS: tuple[Method, ...] = ("freedman-lane", "ter-braak", "smith")
@@ -66,10 +73,10 @@ class Kernel(Protocol):
         """The letter of the statistic."""
         ...
 
-    def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
-        """Return the statistic of the data as they are.
+    def observe(self, rows: HeldRows, statistic: Floats, n_threads: int) -> Observed:
+        """Return the statistic of the data as they are, by tiles.
 
-        Shapes: `data` (n_images, n_voxels), `statistic` (n_voxels,).
+        Shapes: `statistic` (n_voxels,).
         """
         ...
 
@@ -130,11 +137,13 @@ class OlsKernel:
         """The letter of the statistic."""
         return "t" if len(self.effect) == 1 else "F"
 
-    def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
+    def observe(self, rows: HeldRows, statistic: Floats, n_threads: int) -> Observed:
         """Return the statistic of the data as they are; see `Kernel`."""
-        maps, least = np.empty((2, 1, data.shape[1]))
-        self._statistics(data, self.nuisance, self.effect[None], maps, least, n_threads)
-        return _observed(statistic, maps[0], least[0])
+
+        def observe(tile: Data, maps: Floats, least: Floats) -> None:
+            self._statistics(tile, self.nuisance, self.effect[None], maps, least, n_threads)
+
+        return _observed(statistic, *_by_tiles(rows, observe))
 
     def statistics(
         self,
@@ -232,13 +241,16 @@ class GroupedKernel:
         """The letter of the statistic: t for v (Welch's t for two groups), F for G."""
         return "t" if len(self.parts.effect) == 1 else "F"
 
-    def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
+    def observe(self, rows: HeldRows, statistic: Floats, n_threads: int) -> Observed:
         """Return the statistic of the data as they are, not the parametric one; see `Kernel`."""
         del statistic
-        n = self.parts.n_images
-        maps, least = np.empty((2, 1, data.shape[1]))
-        self._statistics(data, np.arange(n)[None], np.ones((1, n)), maps, least, n_threads)
-        return _observed(maps[0], maps[0], least[0])
+        order, signs = np.arange(rows.n_inputs)[None], np.ones((1, rows.n_inputs))
+
+        def observe(tile: Data, maps: Floats, least: Floats) -> None:
+            self._statistics(tile, order, signs, maps, least, n_threads)
+
+        statistic, least = _by_tiles(rows, observe)
+        return _observed(statistic, statistic, least)
 
     def statistics(
         self,
@@ -280,6 +292,16 @@ class GroupedKernel:
             least,
             n_threads,
         )
+
+
+def _by_tiles(rows: Rows, observe: Callable[[Data, Floats, Floats], None]) -> tuple[Floats, Floats]:
+    """Return a statistic and the least that ties with it, shape (n_voxels,), tile by tile."""
+    statistic, least = np.empty((2, rows.n_values))
+    for places, values in rows.tiles(TILE_BYTES):
+        own = np.empty((2, 1, len(places)))
+        observe(values, own[0], own[1])
+        statistic[places], least[places] = own[:, 0]
+    return statistic, least
 
 
 def _observed(reported: Floats, compared: Floats, least: Floats) -> Observed:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.missing_values import Patterns, Presence
     from groupglm.inference.permutation.null_distribution import Data
     from groupglm.inference.permutation.partition import Partition
+    from groupglm.models.base import HeldRows
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -91,14 +92,14 @@ class PresentKernel:
         """The letter of the statistic."""
         return self.complete.letter
 
-    def observe(self, data: Data, statistic: Floats, n_threads: int) -> Observed:
+    def observe(self, rows: HeldRows, statistic: Floats, n_threads: int) -> Observed:
         """Return the statistic of the data as they are; see `Kernel`."""
-        n = self.parts.n_images
-        maps, least = np.empty((2, 1, data.shape[1]))
+        n, data = self.parts.n_images, rows.array()  # voxels of a pattern are anywhere in a row
+        maps, least = np.empty((2, 1, rows.n_values))
         order, signs = np.arange(n)[None], np.ones((1, n))
         # The data as they are have the residuals of the nuisance, whatever the method rearranges.
         self._present(data, order, signs, maps, least, "freedman-lane", n_threads)
-        complete = self.complete.observe(data, statistic, n_threads)
+        complete = self.complete.observe(rows, statistic, n_threads)
         columns = self.patterns.columns
         complete.least[columns] = least[0, columns]
         live = ~np.isnan(complete.least)

@@ -10,18 +10,18 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import ArgumentError, warn_caller
+from groupglm.inference.permutation.kernels import TILE_BYTES
 from groupglm.inference.permutation.tolerances import LOG_COUNT
 from groupglm.messages import argument
 from groupglm.runtime.naming import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from groupglm.inference.permutation.exchange import Exchange
-    from groupglm.inference.permutation.null_distribution import Data, DataSource
+    from groupglm.inference.permutation.null_distribution import DataSource
     from groupglm.inference.permutation.partition import Partition
+    from groupglm.models.base import Rows
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -66,14 +66,19 @@ class Patterns:
     present: Flags
 
     @classmethod
-    def of(cls, data: Data, columns: Integers) -> Patterns:
-        """Group some columns of the data (n_images, n_voxels) by the images that have them."""
-        found = [np.packbits(~np.isnan(part), axis=0).T for part in _parts(data, columns)]
-        kinds, number = np.unique(np.concatenate(found), axis=0, return_inverse=True)
+    def of(cls, rows: Rows) -> Patterns:
+        """Group the columns of rows that lack values."""
+        columns, bits = [], []
+        for places, values in rows.tiles(TILE_BYTES):
+            holes = np.isnan(values)
+            lacking = np.flatnonzero(holes.any(axis=0))
+            columns.append(places[lacking])
+            bits.append(np.packbits(~holes[:, lacking], axis=0).T)
+        kinds, number = np.unique(np.concatenate(bits), axis=0, return_inverse=True)
         order = np.argsort(number.ravel(), kind="stable")
         starts = np.searchsorted(number.ravel()[order], np.arange(len(kinds) + 1))
-        present = np.unpackbits(kinds, axis=1, count=len(data)).astype(bool)
-        return cls(np.ascontiguousarray(columns[order]), starts.astype(np.int64), present)
+        present = np.unpackbits(kinds, axis=1, count=rows.n_inputs).astype(bool)
+        return cls(np.concatenate(columns)[order], starts.astype(np.int64), present)
 
     def __len__(self) -> int:
         return len(self.present)
@@ -119,11 +124,10 @@ class Presence:
         )
 
 
-def lacking_voxels(data: Data) -> Integers:
-    """Return the columns of the data (n_images, n_voxels) that hold NaN."""
-    everywhere = np.arange(data.shape[1])
-    holes = [np.isnan(part).any(axis=0) for part in _parts(data, everywhere)]
-    return np.flatnonzero(np.concatenate(holes))
+def lacking_voxels(rows: Rows) -> Integers:
+    """Return the columns of rows that hold NaN."""
+    found = [places[np.isnan(values).any(axis=0)] for places, values in rows.tiles(TILE_BYTES)]
+    return np.concatenate(found)
 
 
 def refuse_missing(source: DataSource, lacking: Integers, n_voxels: int) -> NoReturn:
@@ -140,32 +144,23 @@ def refuse_missing(source: DataSource, lacking: Integers, n_voxels: int) -> NoRe
     )
 
 
-def _parts(data: Data, columns: Integers) -> Iterator[Data]:
-    step = max(1, _CHUNK // len(data))
-    for first in range(0, len(columns), step):
-        last = first + step
-        whole = len(columns) == data.shape[1]
-        yield data[:, first:last] if whole else data[:, columns[first:last]]
-
-
 def find_presence(
     source: DataSource,
-    data: Data,
+    rows: Rows,
     df_residual: float | NDArray[Any],
     parts: Partition,
     exchange: Exchange,
 ) -> Presence | None:
     """Find the voxels that lack values, and those that the images present can test.
 
-    Shapes: `data` (n_images, n_voxels), `df_residual` (n_voxels,).
+    Shapes: `df_residual` (n_voxels,).
     """
     if not isinstance(df_residual, np.ndarray):
         return None
-    lacking = lacking_voxels(data)
-    if not len(lacking):
+    patterns = Patterns.of(rows)
+    if not len(patterns):
         return None
-    patterns = Patterns.of(data, lacking)
-    n_voxels = data.shape[1]
+    n_voxels = rows.n_values
     df = df_residual[patterns.columns[patterns.starts[:-1]]]
     reasons = _reasons(patterns, df, parts, exchange)
     tested = np.ones(len(patterns), dtype=bool)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.cluster_families import ClusterFamily, TfceOptions
     from groupglm.inference.permutation.exchange import Rearrangements
     from groupglm.inference.permutation.kernels import Kernel
+    from groupglm.models.base import HeldRows
 
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]
@@ -93,8 +94,8 @@ class Corrections:
 class DataSource(Protocol):
     """The source of the data: an array, or images that each worker reads for itself."""
 
-    def load(self, n_threads: int) -> Data:
-        """Return the data, shape (n_images, n_voxels); NaN where a value is missing."""
+    def load(self, n_threads: int) -> HeldRows:
+        """Return the data, a row an image; NaN where a value is missing."""
         ...
 
     def digest(self, n_threads: int) -> str:
@@ -146,7 +147,10 @@ class NullTask:
 
     def parts(self, n_threads: int) -> Iterator[dict[str, Floats]]:
         """Yield the maxima in order; each part takes a fraction of a second."""
-        data = self.source.load(n_threads)
+        # The whole, and no tiles: a rearrangement needs all places, clusters and TFCE those of its
+        # own map, and each further one needs them again. Of a scratch file the system keeps as much
+        # as there is room for, and all threads read the rest at once.
+        data = self.source.load(n_threads).array()
         step = self._step(data.shape, n_threads)
         buffer = np.empty((step, data.shape[1])) if self.corrections.need_maps else None
         for first in range(self.first, self.last, step):

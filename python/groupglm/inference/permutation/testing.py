@@ -143,12 +143,12 @@ def permutation_test(
     """
     parts = partition(X, np.atleast_2d(contrast))
     exchange = choose_exchange(parts, options)
-    data = source.load(options.n_threads)
-    presence = find_presence(source, data, df_residual, parts, exchange)
+    rows = source.load(options.n_threads)
+    presence = find_presence(source, rows, df_residual, parts, exchange)
     if presence is not None:
         options.progress.result(presence.describe(source.place_words[1]))
     kernel = choose_kernel(parts, exchange, options, presence, source)
-    observed = kernel.observe(data, statistic, options.n_threads)
+    observed = kernel.observe(rows, statistic, options.n_threads)
     if np.isnan(observed.compared).all():
         one, _ = source.place_words
         raise ArgumentError(
