@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from groupglm.design.matrix import check_design_matrix, report_collinearity
+from groupglm.errors import ArgumentError
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
 from groupglm.inputs import kind_of_data
@@ -161,7 +162,15 @@ def fit_kind(
     start = time.perf_counter()
     sources = cohort.open(first_level_contrast, same_grid=not options.masking.resamples)
     frame = cohort.design(first_level_contrast)
-    matrix = check_design_matrix(frame, len(sources))
+    n_images, rest = divmod(len(sources), model.rows_per_image)
+    if rest:
+        raise ArgumentError(
+            "second_level_input",
+            f"{len(sources)} maps",
+            f"{model.rows_per_image} for each image, as the model {model.kind!r} takes them",
+            verb="holds",
+        )
+    matrix = check_design_matrix(frame, n_images)
     names = tuple(str(name) for name in frame.columns)
     plan = model.prepare(matrix, names)
     if plan.rank == len(names):
@@ -169,7 +178,7 @@ def fit_kind(
     group = fit_group(sources, plan, options)
     _, many = group.space.place_words
     options.progress.result(
-        f"Computation of second level model done: {len(sources)} images at "
+        f"Computation of second level model done: {n_images} images at "
         f"{group.space.n_values} {many} in {time.perf_counter() - start:.2f} s."
     )
     return group, frame.copy()

@@ -65,10 +65,11 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
     options.progress.stage(f"Reading {len(sources)} images of {sources[0].extent}.")
     if (finds_mask_first or masking.resamples) and not is_remote():
         sources, options = _read_once(sources, everywhere, plan, options)
+    images = sources[:: plan.model.rows_per_image]  # without what belongs to them
     mean = None
     if masking.resamples:
         # As nilearn, which resamples all images as one: a spline may not leave their common range.
-        if space is None and is_remote():
+        if space is None and is_remote() and len(images) == len(sources):
             clip, mean = range_and_mean_once(sources, options)
         else:
             clip = range_once(sources, options)
@@ -78,9 +79,9 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
         fit, _ = _read(sources, space, plan, options)
     elif finds_mask_first:
         # The mask comes first: it is that of the images as they are, and rows are kept inside it.
-        mean = mean or mean_once(sources, options)
-        stored = masking.as_stored(sources)
-        found = stored.restrict(background(masking, stored, *mean, len(sources), plan.rank))
+        mean = mean or mean_once(images, options)
+        stored = masking.as_stored(images)
+        found = stored.restrict(background(masking, stored, *mean, len(images), plan.rank))
         fit, _ = _read(sources, found.onto(everywhere), plan, options)
     else:
         fit = _read_and_find_mask(sources, everywhere, plan, options)

@@ -16,7 +16,7 @@ from groupglm.models.results import ContrastResult
 from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Generator, Hashable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -86,7 +86,7 @@ class FittedGroup:
     result : Fit
         The fit.
     sources : tuple of Source
-        The images, which residuals read again.
+        The images, which residuals read again; beside each, what the model takes with it.
     missing : {"omit", "zero", "raise", "intersect"}
         How missing values were treated.
     n_zeros : array of int, shape (n_voxels,), or None
@@ -117,6 +117,25 @@ class FittedGroup:
             self.kept,
             self.file_states,
         )
+
+    @property
+    def images(self) -> tuple[Source, ...]:
+        """The images, without what a model takes with them: one for each row of the design."""
+        return self.sources[:: self._rows_per_image]
+
+    @property
+    def _rows_per_image(self) -> int:
+        return len(self.sources) // len(self.result.X)
+
+    def image_rows(self) -> Generator[tuple[int, NDArray[Any]], None, None]:
+        """Yield the number of each image and its values, which are valid until the next."""
+        # Closed explicitly: after an error, its traceback would keep the reading threads alive.
+        with closing(self.rows.batches()) as batches:
+            for first, rows in batches:
+                for number, values in enumerate(rows, first):
+                    image, beside = divmod(number, self._rows_per_image)
+                    if beside == 0:
+                        yield image, values
 
     @property
     def has_images(self) -> bool:
@@ -180,7 +199,7 @@ class FittedGroup:
 
     def predicted_image(self, out: Path | None = None) -> Any:
         """Return the fitted values, 4-D: one volume an image. The images are not read."""
-        n_images = len(self.sources)
+        n_images = len(self.images)
         return self.space.series_image(self._predicted_rows, n_images, "predicted", out)
 
     def residuals_image(self, out: Path | None = None) -> Any:
@@ -188,20 +207,19 @@ class FittedGroup:
 
         The images are read again, a batch at a time.
         """
-        n_images = len(self.sources)
+        n_images = len(self.images)
         return self.space.series_image(self._residual_rows, n_images, "residuals", out)
 
     def _predicted_rows(self) -> RowStream:
         beta = self.result.beta
-        for volume in range(len(self.sources)):
+        for volume in range(len(self.images)):
             yield self._predict(volume, beta)
 
     def _residual_rows(self) -> RowStream:
         beta = self.result.beta
-        with closing(self.rows.batches()) as batches:
-            for first, rows in batches:
-                for row, values in enumerate(rows):
-                    yield values - self._predict(first + row, beta)
+        with closing(self.image_rows()) as rows:
+            for image, values in rows:
+                yield values - self._predict(image, beta)
 
     @property
     def fill(self) -> float | None:

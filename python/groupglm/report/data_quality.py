@@ -106,32 +106,30 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
 
     Shapes: `voxels` (k,).
     """
-    result = group.result
+    result, images = group.result, group.images
     if not group.has_images:
         return _without_images(group)
     fit = _Fit(result.beta, result.residual_sd, result.mean, result.n_observations)
     hat = leverage(result.X)
-    at_places = np.full((len(group.sources), len(voxels)), np.nan)
+    at_places = np.full((len(images), len(voxels)), np.nan)
     found: list[ImageQuality] = []
-    hashes = _file_hashes([source.name for source in group.sources], result.n_threads)
+    hashes = _file_hashes([source.name for source in images], result.n_threads)
     # Closed explicitly: after an error, its traceback would keep the reading threads alive.
-    with closing(group.rows.batches()) as rows_read:
-        for first, rows in rows_read:
-            for offset, row in enumerate(rows):
-                place = first + offset
-                name = group.sources[place].name
-                at_places[place] = row[voxels]
-                digest = hashes[name]
-                numbers = fit.compare(row, result.X[place], hat[place])
-                found.append(
-                    ImageQuality(
-                        name,
-                        *numbers,
-                        leverage=float(hat[place]),
-                        sha256=digest or hashlib.sha256(row.tobytes()).hexdigest(),
-                        is_file=digest is not None,
-                    )
+    with closing(group.image_rows()) as rows:
+        for place, row in rows:
+            name = images[place].name
+            at_places[place] = row[voxels]
+            digest = hashes[name]
+            numbers = fit.compare(row, result.X[place], hat[place])
+            found.append(
+                ImageQuality(
+                    name,
+                    *numbers,
+                    leverage=float(hat[place]),
+                    sha256=digest or hashlib.sha256(row.tobytes()).hexdigest(),
+                    is_file=digest is not None,
                 )
+            )
     return DataQuality(_flagged(found), at_places)
 
 
@@ -149,7 +147,7 @@ def _without_images(group: FittedGroup) -> DataQuality:
             sha256="",
             is_file=False,
         )
-        for source, own in zip(group.sources, leverage(group.result.X), strict=True)
+        for source, own in zip(group.images, leverage(group.result.X), strict=True)
     ]
     return DataQuality(tuple(images), None)
 

@@ -101,7 +101,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         group, design, request.model_parameters, request.report_parameters, request.contrasts
     )
     context = {
-        "title": options.title or f"Group analysis of {len(group.sources)} images",
+        "title": options.title or f"Group analysis of {len(group.images)} images",
         "summary": words.summary(group, quality),
         "corrections": [words.correction(own, group.space) for own in request.corrections]
         if findings

@@ -81,10 +81,10 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
     }[group.missing]
     n_missing = sum(image.n_missing for image in quality.images)
     if quality.at_places is None:  # the fit's counts say what was missing
-        n_missing = int((len(group.sources) - np.asarray(result.n_observations)).sum())
+        n_missing = int((len(group.images) - np.asarray(result.n_observations)).sum())
     gaps = f" Missing values were {missing} ({n_missing:,} in all)." if n_missing else ""
     return (
-        f"At each of {group.space.n_values:,} {many}, the values of {len(group.sources)} images "
+        f"At each of {group.space.n_values:,} {many}, the values of {len(group.images)} images "
         f"were explained by a linear model with {columns}, {result.words().plain}. That leaves "
         f"{rounding.span(result.df_residual)} degrees of freedom for the error.{gaps}"
     )
@@ -221,7 +221,7 @@ def methods(
         f"Group analysis was a mass-univariate general linear model, "
         f"{result.words().cited} with groupglm {versions['groupglm']} (Python "
         f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
-        f"images of {len(group.sources)} inputs{fine} were modelled at "
+        f"images of {len(group.images)} inputs{fine} were modelled at "
         f"{group.space.n_values:,} {many} with the regressors {listed(result.column_names, 40)}, "
         f"leaving {rounding.span(result.df_residual)} residual degrees of freedom."
     )

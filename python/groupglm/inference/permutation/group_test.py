@@ -12,6 +12,7 @@ from groupglm.errors import warn_caller
 from groupglm.group.fitted_group import statistic_of
 from groupglm.inference.permutation.arrays import PermutationOutputs
 from groupglm.inference.permutation.cluster_families import cluster_families
+from groupglm.inference.permutation.planning import refuse_other_models
 from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.messages import argument
@@ -78,6 +79,7 @@ def permute_group(
 
     Shapes: `contrast` (n_columns,).
     """
+    refuse_other_models(group.result)
     if contrast.ndim == 2 and options.two_sided:
         warn_caller(
             argument("two_sided_test") + " has no effect on an F contrast, which has one tail"

@@ -19,6 +19,7 @@ from groupglm.inference.permutation.missing_kernel import make_present_kernel
 from groupglm.inference.permutation.partition import partition
 from groupglm.inference.permutation.tolerances import NO_FREEDOM
 from groupglm.messages import argument
+from groupglm.models.ols import Ols
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,13 +28,29 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.null_distribution import DataSource
     from groupglm.inference.permutation.options import PermutationOptions
     from groupglm.inference.permutation.partition import Partition
+    from groupglm.models.base import Fit
 
     Floats = NDArray[np.float64]
 
-__all__ = ["choose_exchange", "choose_kernel", "choose_rearrangements", "flips_signs"]
+__all__ = [
+    "choose_exchange",
+    "choose_kernel",
+    "choose_rearrangements",
+    "flips_signs",
+    "refuse_other_models",
+]
 
 _LIKELY_ALPHA = 0.05
 _FEW_IN_GROUP = 10
+
+
+def refuse_other_models(fit: Fit) -> None:
+    """Refuse the fit of a model of which no kernel has the statistic."""
+    if fit.kind != Ols.kind:
+        raise ValueError(
+            f"the model {fit.kind!r} has no permutation test: permutations are of {Ols.kind!r}, "
+            "and would test another statistic than its contrast does"
+        )
 
 
 def flips_signs(X: Floats, contrast: Floats) -> bool:
