@@ -19,12 +19,13 @@ __all__ = [
     "again",
     "argument",
     "arguments",
+    "at_start",
     "either",
     "text_of",
 ]
 
 _NAME_ALONE: Any = object()
-_AGAIN = "again"
+_AGAIN, _START = "again", "start"
 
 
 class Arguments(NamedTuple):
@@ -32,7 +33,7 @@ class Arguments(NamedTuple):
 
     Each is a name and its value as Python writes it, or None if only the name is meant.
     `kind` sorts names that no signature lists, such as the entities of a file's name; a name that
-    was said before is of the kind "again".
+    was said before is of the kind "again", and one that begins a sentence of the kind "start".
     """
 
     given: tuple[tuple[str, str | None], ...]
@@ -41,6 +42,8 @@ class Arguments(NamedTuple):
     def __str__(self) -> str:
         if self.kind == _AGAIN:
             return f"'{self.given[0][0]}'"
+        if self.kind == _START:
+            return self.given[0][0].capitalize()
         return " and ".join(
             name if value is None else f"{name}={value}" for name, value in self.given
         )
@@ -142,6 +145,11 @@ def arguments(kind: str = "", /, **shown: str | None) -> Text:
 def again(name: str) -> Text:
     """Name an argument that was named before: in quotes in Python, "it" in the shell."""
     return Text.of(Arguments(((name, None),), _AGAIN))
+
+
+def at_start(name: str) -> Text:
+    """Name an argument at the start of a sentence, with a capital in Python."""
+    return Text.of(Arguments(((name, None),), _START))
 
 
 def text_of(error: BaseException) -> str:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -58,12 +61,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return save([image(volume) for volume in volumes()], tmp_path_factory.mktemp("maps"))
 
 
-@pytest.fixture(params=[SecondLevelModel, Theirs], ids=["groupglm", "nilearn"])
-def study(request: pytest.FixtureRequest, files: list[str]) -> Study:
+def _study(model: type, files: list[str]) -> Study:
     table = map_table(files)
     confounds = pd.DataFrame({"subject_label": table["subject_label"], "age": DESIGN["age"]})
     images = [image(volume) for volume in volumes(np.float32)]
-    return Study(request.param, images, table, confounds)
+    return Study(model, images, table, confounds)
+
+
+@pytest.fixture(params=[SecondLevelModel, Theirs], ids=["groupglm", "nilearn"])
+def study(request: pytest.FixtureRequest, files: list[str]) -> Study:
+    return _study(request.param, files)
 
 
 def _moved(affine: Any) -> Any:
@@ -79,7 +86,27 @@ CASES: dict[str, tuple[Callable[[Study], Any], str]] = {
         "'design_matrix' does not match the number of maps considered. 5 rows in design matrix do "
         "not match with 16 maps",
     ),
-    "no design": (lambda s: s.fit(design=None), "requires? a design matrix to be provided"),
+    "no design": (lambda s: s.fit(design=None), "require a design matrix to be provided"),
+    # What is wrong with the images is said first.
+    "missing image without a design": (
+        lambda s: s.fit(["/no/a.nii"] * N_IMAGES, design=None),
+        "File not found: ",
+    ),
+    "type without a design": (lambda s: s.fit([1, 2], None), "'second_level_input' must be either"),
+    "model without a design": (
+        lambda s: s.fit(s.model(), None),
+        "'second_level_input' must be either",
+    ),
+    "one image without a design": (lambda s: s.fit(s.images[:1], None), "at least two"),
+    "no images without a design": (lambda s: s.fit([], None), "at least two"),
+    "mixed list without a design": (
+        lambda s: s.fit([*s.images[1:], []], None),
+        "Elements of 'second_level_input' must be of the same type",
+    ),
+    "several volumes without a design": (
+        lambda s: s.fit([concat(s.images[:2])] * N_IMAGES, None),
+        "each image must be 3D, or 4D with single volume",
+    ),
     "type of the design": (
         lambda s: s.fit(design=DESIGN.to_numpy()),
         "'design_matrix' must be a str, pathlib.Path or a pandas.DataFrame.\nGot ndarray",
@@ -93,20 +120,26 @@ CASES: dict[str, tuple[Callable[[Study], Any], str]] = {
         lambda s: s.fit(design=DESIGN.replace(DESIGN["age"][3], np.nan)).compute_contrast("age"),
         "(?i)must .*(finite|not contain).* nan",
     ),
-    "type of the input": (lambda s: s.fit(3), "second_level_input'? must be"),
-    "type of an item": (lambda s: s.fit([1, 2]), "second_level_input'? must be"),
+    "type of the input": (lambda s: s.fit(3), "'second_level_input' must be either"),
+    "type of an item": (lambda s: s.fit([1, 2]), "'second_level_input' must be either"),
     "one image": (lambda s: s.fit(s.images[:1], DESIGN[:1]), "at least two"),
-    "mixed list": (lambda s: s.fit([*s.images[1:], "a.nii"]), "must be of the same type"),
+    "mixed list": (
+        lambda s: s.fit([*s.images[1:], "a.nii"]),
+        "Elements of 'second_level_input' must be of the same type",
+    ),
     "several volumes": (
         lambda s: s.fit([concat(s.images[:2])] * N_IMAGES),
-        r"each image must be 3-?D, or 4-?D with (a )?single volume",
+        "each image must be 3D, or 4D with single volume",
     ),
     "affines": (
         lambda s: s.fit([*s.images[1:], image(volumes()[0], _moved(AFFINE))]),
-        "1[56] .*affine",  # nilearn counts from 0
+        "Following field of view errors were detected.*affine",
     ),
-    "shapes": (lambda s: s.fit([*s.images[1:], image(volumes()[0][1:])]), "1[56] .*shape"),
-    "missing image": (lambda s: s.fit(["/no/a.nii"] * N_IMAGES), "(?i)file not found"),
+    "shapes": (
+        lambda s: s.fit([*s.images[1:], image(volumes()[0][1:])]),
+        "Following field of view errors were detected.*shape",
+    ),
+    "missing image": (lambda s: s.fit(["/no/a.nii"] * N_IMAGES), "File not found: "),
     "missing mask": (lambda s: s.fit(mask_img="/no/m.nii"), "(?i)file not found"),
     "empty mask": (
         lambda s: s.fit(mask_img=mask_image(np.zeros(SHAPE, bool))),
@@ -159,16 +192,29 @@ CASES: dict[str, tuple[Callable[[Study], Any], str]] = {
     ),
     "output type": (
         lambda s: s.contrast("age", output_type="zz"),
-        "output_type'? .*must be one of",
+        "'output_type' must be one of",
     ),
     "statistic": (
         lambda s: s.contrast("age", second_level_stat_type="z"),
-        "stat_type'? .*must be .*'t'.*'F'",
+        "'stat_type' must be one of .*'t'.*'F'",
     ),
     "no contrast": (lambda s: s.contrast(), "No second-level contrast is specified"),
-    "null contrast": (lambda s: s.contrast([0.0, 0.0]), "Contrast is null"),
-    "empty contrast": (lambda s: s.contrast([]), "Contrast is null"),
-    "long contrast": (lambda s: s.contrast([1.0, 0.0, 0.0]), "should be of length"),
+    "null contrast": (
+        lambda s: s.contrast([0.0, 0.0]),
+        "Contrast is null.*Second_level_contrast must be a valid",
+    ),
+    "empty contrast": (
+        lambda s: s.contrast([]),
+        "Contrast is null.*Second_level_contrast must be a valid",
+    ),
+    "long contrast": (
+        lambda s: s.contrast([1.0, 0.0, 0.0]),
+        "t contrasts should be of length P=2, but it has length 3",
+    ),
+    "wide contrast": (
+        lambda s: s.contrast(np.eye(3)),
+        "F contrasts should have 2 columns, but it has 3",
+    ),
     "unknown column": (
         lambda s: s.contrast("agee"),
         r"The expression \(agee\) is not valid:.*name 'agee' is not defined.*"
@@ -178,7 +224,10 @@ CASES: dict[str, tuple[Callable[[Study], Any], str]] = {
         lambda s: s.contrast("age -"),
         r"The expression \(age -\) is not valid.*Available matrix columns are",
     ),
-    "maps of the fit": (lambda s: s.fit().r_square_, "set `minimize_memory` to `False`"),
+    "maps of the fit": (
+        lambda s: s.fit().r_square_,
+        "To access voxelwise attributes.*set `minimize_memory` to `False`",
+    ),
 }
 
 
@@ -191,3 +240,214 @@ def test_both_refuse_in_the_same_words(
 ) -> None:
     with quiet(), pytest.raises(ERRORS, match=f"(?s){words}"):
         bad_call(study)
+
+
+@pytest.mark.parametrize("bad_call", [call for call, _ in CASES.values()], ids=CASES)
+def test_the_error_is_of_the_kind_of_nilearn_s(
+    files: list[str], bad_call: Callable[[Study], Any]
+) -> None:
+    kinds = []
+    for model in (Theirs, SecondLevelModel):
+        with quiet(), pytest.raises(ERRORS) as caught:
+            bad_call(_study(model, files))
+        kinds.append(caught.type)
+    plain = next(kind for kind in kinds[0].__mro__ if kind.__module__ == "builtins")
+    assert issubclass(kinds[1], plain)
+
+
+@dataclass
+class Functions:
+    """The functions of one of the two packages, and a map to call them with."""
+
+    package: str
+    z: Any
+
+    def __getattr__(self, name: str) -> Any:
+        module = "groupglm" if self.package == "groupglm" else HOME[name]
+        return getattr(importlib.import_module(module), name)
+
+
+HOME = {
+    "cluster_level_inference": "nilearn.glm",
+    "get_clusters_table": "nilearn.reporting",
+    "make_second_level_design_matrix": "nilearn.glm.second_level",
+    "non_parametric_inference": "nilearn.glm.second_level",
+    "permuted_ols": "nilearn.mass_univariate",
+    "smooth_img": "nilearn.image",
+    "threshold_stats_img": "nilearn.glm",
+}
+X, Y = np.linspace(-1, 1, 12), np.random.default_rng(0).normal(size=(12, 4))
+
+# Of functions: what is called wrongly, the words, and the kind of error or warning.
+CALLS: dict[str, tuple[Callable[[Functions], Any], str, type[Exception]]] = {
+    "level": (
+        lambda f: f.cluster_level_inference(f.z, threshold=2.5, alpha=2),
+        "alpha should be between 0 and 1",
+        ValueError,
+    ),
+    "negative threshold of clusters": (
+        lambda f: f.cluster_level_inference(f.z, threshold=[-1, 2.5]),
+        "'threshold' cannot be negative or contain negative values",
+        ValueError,
+    ),
+    "negative threshold of both tails": (
+        lambda f: f.threshold_stats_img(f.z, height_control=None, threshold=-2),
+        '"threshold" should not be a negative value when two_sided=True',
+        ValueError,
+    ),
+    "negative threshold of a table of both tails": (
+        lambda f: f.get_clusters_table(f.z, -2, two_sided=True),
+        '"threshold" should not be a negative value when two_sided=True',
+        ValueError,
+    ),
+    "height control": (
+        lambda f: f.threshold_stats_img(f.z, height_control="plop"),
+        "'height_control' must be one of",
+        ValueError,
+    ),
+    "size of a cluster": (
+        lambda f: f.threshold_stats_img(f.z, cluster_threshold=-1),
+        "'cluster_threshold' must be > 0",
+        ValueError,
+    ),
+    "no map": (
+        lambda f: f.threshold_stats_img(None, height_control="fdr"),
+        "'stat_img' cannot be None for height_control='fdr'",
+        ValueError,
+    ),
+    "threshold without effect": (
+        lambda f: f.threshold_stats_img(f.z, threshold=2),
+        "is not used with .*height_control='fpr'",
+        UserWarning,
+    ),
+    "distance of peaks": (
+        lambda f: f.get_clusters_table(f.z, 2.5, min_distance=-1),
+        "'min_distance' must be positive",
+        ValueError,
+    ),
+    "no cluster": (lambda f: f.get_clusters_table(f.z, 5, 99), "No clusters found", UserWarning),
+    "high threshold of a table": (
+        lambda f: f.get_clusters_table(f.z, 1000),
+        "But, you have given threshold=1000",
+        UserWarning,
+    ),
+    "number of permutations": (
+        lambda f: f.permuted_ols(X, Y, n_perm=0.5),
+        "'n_perm' must be of type",
+        TypeError,
+    ),
+    "number of jobs": (
+        lambda f: f.permuted_ols(X, Y, n_jobs=0),
+        "'n_jobs == 0' is not a valid choice",
+        ValueError,
+    ),
+    "tails of a test": (
+        lambda f: f.permuted_ols(X, Y, two_sided_test="yes"),
+        "'two_sided_test' must be of type",
+        TypeError,
+    ),
+    "one voxel": (
+        lambda f: f.permuted_ols(X, Y[:, 0], n_perm=0),
+        "'target_vars' should be a 2D array",
+        ValueError,
+    ),
+    "text to test": (
+        lambda f: f.permuted_ols(np.repeat(["a", "b"], 6), Y, n_perm=0),
+        "'tested_vars' must contain numerical or boolean values",
+        TypeError,
+    ),
+    "enhancement without places": (
+        lambda f: f.permuted_ols(X, Y, tfce=True),
+        "masker must be provided",
+        ValueError,
+    ),
+    "clusters without places": (
+        lambda f: f.permuted_ols(X, Y, threshold=0.01),
+        "If 'threshold' is not None, masker must be defined as well",
+        ValueError,
+    ),
+    "threads without work": (
+        lambda f: f.permuted_ols(X, Y, n_perm=1, n_jobs=2),
+        "perform more permutations",
+        UserWarning,
+    ),
+    "only zeros": (
+        lambda f: f.permuted_ols(X, Y * [0, 1, 1, 1], n_perm=50),
+        "have zeros across all samples",
+        UserWarning,
+    ),
+    "two constants": (
+        lambda f: f.permuted_ols(X, Y, np.ones((12, 2)), n_perm=0),
+        "Multiple columns across",
+        UserWarning,
+    ),
+    "no images to permute": (
+        lambda f: f.non_parametric_inference(None, second_level_contrast="a"),
+        "'second_level_input' must be either",
+        TypeError,
+    ),
+    "one image to permute": (
+        lambda f: f.non_parametric_inference([f.z]),
+        "at least two",
+        TypeError,
+    ),
+    "missing image to permute": (
+        lambda f: f.non_parametric_inference("/no/a.nii"),
+        "File not found: ",
+        ValueError,
+    ),
+    "no design to permute with": (
+        lambda f: f.non_parametric_inference([f.z] * 4),
+        "require a design matrix",
+        ValueError,
+    ),
+    "no contrast to permute": (
+        lambda f: f.non_parametric_inference([f.z] * 16, design_matrix=DESIGN),
+        "No second-level contrast is specified",
+        ValueError,
+    ),
+    "null contrast to permute": (
+        lambda f: f.non_parametric_inference(
+            [f.z] * 16, design_matrix=DESIGN, second_level_contrast=[0, 0]
+        ),
+        "Second_level_contrast must be a valid",
+        ValueError,
+    ),
+    "no width": (
+        lambda f: f.smooth_img(f.z, 0.0),
+        r"specified as 0\.0\. Setting it to None",
+        UserWarning,
+    ),
+    "missing image to smooth": (
+        lambda f: f.smooth_img("/no/a.nii", 4.0),
+        "File not found: ",
+        ValueError,
+    ),
+    "confounds of a design": (
+        lambda f: f.make_second_level_design_matrix(
+            ["01", "02"], pd.DataFrame({"subject_label": ["01", "02"], "age": [1.0, np.nan]})
+        ),
+        "Confounds contain NaN values",
+        ValueError,
+    ),
+}
+
+
+@pytest.mark.parametrize("package", ["groupglm", "nilearn"])
+@pytest.mark.parametrize(("call", "words", "kind"), CALLS.values(), ids=CALLS)
+def test_functions_refuse_and_warn_in_the_same_words(
+    package: str, call: Callable[[Functions], Any], words: str, kind: type[Exception]
+) -> None:
+    values = np.zeros((9, 9, 9))
+    values[3:5, 3:5, 3:5] = [[[4.0, 5.0], [5.0, 6.0]]] * 2
+    functions = Functions(package, image(values, np.eye(4)))
+    pattern = f"(?s){words}"
+    if not issubclass(kind, Warning):
+        with quiet(), pytest.raises(kind, match=pattern):
+            call(functions)
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(functions)
+    told = [str(each.message) for each in caught if issubclass(each.category, kind)]
+    assert any(re.search(pattern, text) for text in told), told

@@ -100,7 +100,7 @@ def test_expressions_of_weights() -> None:
             r"is 0; 'report_dims\[1\]' must be a whole number",
         ),
         ({"cut_coords": [1, 2], "display_mode": "ortho"}, "cut_coords has 2 numbers"),
-        ({"bg_img": "/no/such.nii"}, "/no/such.nii: file not found"),
+        ({"bg_img": "/no/such.nii"}, "/no/such.nii: File not found"),
     ],
 )
 def test_nonsense_is_refused(

@@ -298,7 +298,7 @@ def test_kinds_of_input(
 
 @pytest.mark.parametrize("wrong", [None, 3, {"a": 1}, np.zeros((2, 2)), iter(["a"])])
 def test_an_input_of_the_wrong_type(wrong: object) -> None:
-    with pytest.raises(TypeError, match="second_level_input must be a list of images"):
+    with pytest.raises(TypeError, match="'second_level_input' must be either a list of images"):
         open_images(wrong)
 
 

@@ -177,7 +177,7 @@ def test_what_is_no_image(tmp_path: Path, name: str, content: bytes) -> None:
     path.write_bytes(content)
     if name == "a.img":
         path.with_suffix(".hdr").write_bytes(content)
-    message = "not an image of a known format|header cannot be read|file not found"
+    message = "not an image of a known format|header cannot be read|File not found"
     if content and name.endswith("gz"):
         message = "damaged: they do not begin as gzip does"
     refused(path, message)
@@ -193,12 +193,12 @@ def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
     folder = tmp_path / "a.nii.gz"
     folder.mkdir()
     refused(folder, "is a folder, not a file")
-    refused(tmp_path / "b.nii.gz", "file not found")
+    refused(tmp_path / "b.nii.gz", "File not found")
     nib.save(nib.Nifti1Pair(DATA, np.eye(4)), tmp_path / "c.img")
     (tmp_path / "c.img").unlink()
-    refused(tmp_path / "c.img", "file not found")
+    refused(tmp_path / "c.img", "File not found")
     nib.save(nib.Nifti1Image(DATA, np.eye(4)), tmp_path / "d.nii")
-    with pytest.raises(ImageError, match=r"e\.nii: file not found.*\(item 2 of the list\)"):
+    with pytest.raises(ImageError, match=r"e\.nii: File not found.*\(item 2 of the list\)"):
         open_images([tmp_path / "d.nii", tmp_path / "e.nii"])
 
 

@@ -231,7 +231,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "map.nii.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ImageError, match=r"map\.nii\.gz"):
         groupglm.resample_img(tmp_path / "map.nii.gz", np.diag([3.0, 3, 3]))
-    with pytest.raises(ImageError, match="file not found"):
+    with pytest.raises(ImageError, match="File not found"):
         groupglm.resample_to(_image(), tmp_path / "none.nii")
     with pytest.raises(TypeError, match="img must be a file name"):
         groupglm.resample_img(np.zeros((3, 3, 3)))  # type: ignore[arg-type]

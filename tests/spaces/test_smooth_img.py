@@ -283,7 +283,7 @@ def test_an_empty_list_is_refused() -> None:
 
 
 def test_a_file_that_is_missing_or_damaged_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="file not found"):
+    with pytest.raises(ImageError, match="File not found"):
         groupglm.smooth_img([image(), tmp_path / "none.nii"], 6)
     whole = image().to_bytes()
     (tmp_path / "short.nii").write_bytes(whole[: len(whole) // 2])

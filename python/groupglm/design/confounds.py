@@ -33,7 +33,7 @@ from groupglm.tabular.levels import factor_levels, with_levels
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["make_second_level_design_matrix"]
+__all__ = ["confound_names", "make_second_level_design_matrix"]
 
 # The application configures logging; unless it does, nothing is printed.
 _MOST_SUBJECTS = 1_000_000
@@ -140,7 +140,7 @@ def make_second_level_design_matrix(
         )
     design = pd.DataFrame({"intercept": np.ones(len(labels))})
     if confounds is not None:
-        names = _confound_names(confounds)
+        names = confound_names(confounds)
         kept = labels
         if allow_partial:
             kept = _complete(labels, confounds)
@@ -166,7 +166,8 @@ def _categories(table: pd.DataFrame) -> list[Any]:
     return [name for name, column in table.items() if _is_category(column)]
 
 
-def _confound_names(confounds: object) -> list[Any]:
+def confound_names(confounds: object) -> list[Any]:
+    """Return the columns of confounds; refuse what is not a table of confounds."""
     import pandas as pd
 
     if not isinstance(confounds, pd.DataFrame):

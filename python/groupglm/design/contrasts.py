@@ -17,6 +17,7 @@ from groupglm.design.collinearity import quote_names
 from groupglm.design.column_names import ColumnNames
 from groupglm.design.expressions import MAX_NESTING, nesting, parse
 from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, printable
+from groupglm.messages import Text, at_start
 from groupglm.runtime.arguments import real_array
 
 __all__ = ["contrast_matrix", "term_columns"]
@@ -124,18 +125,32 @@ def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
         ) from error
     if values.ndim in (1, 2) and values.size == 0:
         raise ArgumentError(
-            "contrast", "Contrast is null. It is empty", remedy=f"give {_wanted(names)}.", verb=""
+            "contrast",
+            _null("It is empty"),
+            remedy=f"give {_wanted(names)}.",
+            verb="",
         )
     if values.ndim not in (1, 2) or values.shape[-1] != len(names):
         raise ArgumentError(
             "contrast",
             f"A contrast of shape {values.shape} does not fit the {len(names)} columns of the "
-            f"design matrix: it should be of length {len(names)}",
+            f"design matrix: {_fitting(values, len(names))}",
             remedy=f"give {_wanted(names)}."
             + (_numbered(float(values), names) if values.ndim == 0 else ""),
             verb="",
         )
     return values
+
+
+def _null(why: str) -> Text:
+    return f"Contrast is null. {why}. " + at_start("contrast") + " must be a valid contrast"
+
+
+def _fitting(values: FloatArray, p: int) -> str:
+    """Say how many numbers a contrast of t or of F should have."""
+    if values.ndim == 2:
+        return f"F contrasts should have {p} columns, but it has {values.shape[1]}"
+    return f"t contrasts should be of length P={p}, but it has length {values.size}"
 
 
 def _wanted(names: Sequence[str]) -> str:
@@ -178,7 +193,7 @@ def _check_values(values: FloatArray, names: Sequence[str]) -> None:
     if not np.any(values):
         raise ArgumentError(
             "contrast",
-            "Contrast is null. All its numbers are zero, so there is nothing to test",
+            _null("All its numbers are zero, so there is nothing to test"),
             remedy=f"give at least one of {quote_names(names)} a weight.",
             verb="",
         )

@@ -7,7 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from groupglm.design.contrasts import contrast_matrix
-from groupglm.errors import renamed
+from groupglm.errors import ArgumentError, renamed
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.estimator.reporting import make_report
 from groupglm.estimator.saving import load_model, save_model
@@ -115,7 +115,7 @@ class FittedModel:
         """
         check_fitted(self)
         check_choice("output_type", output_type, (*OUTPUT_TYPES, "all"))
-        check_choice("second_level_stat_type", second_level_stat_type, (None, "t", "F"))
+        _check_stat_type(second_level_stat_type)
         group = self._fits.of(first_level_contrast)
         stat_type = second_level_stat_type
         with renamed(contrast="second_level_contrast", stat_type="second_level_stat_type"):
@@ -445,3 +445,12 @@ class FittedModel:
         model._fits, attributes = load_model(path)
         model.__dict__.update(attributes)
         return model
+
+
+def _check_stat_type(given: object) -> None:
+    try:
+        check_choice("second_level_stat_type", given, (None, "t", "F"))
+    except ArgumentError as error:
+        # nilearn's message says "stat_type" for short.
+        remedy = f"the 'stat_type' must be {error.wanted}"
+        raise ArgumentError(error.argument, error.found, remedy=remedy) from None

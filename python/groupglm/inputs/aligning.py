@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from groupglm.design.confounds import make_second_level_design_matrix
+from groupglm.design.confounds import confound_names, make_second_level_design_matrix
 from groupglm.design.matrix import LABEL, load_design_matrix
 from groupglm.errors import ArgumentError
 from groupglm.tabular.labels import label_key, match_rows, plain_label, row_labels
@@ -87,6 +87,8 @@ def align_design(
     each subject would silently get another subject's row.
     """
     if design_matrix is None:
+        if confounds is not None:
+            confound_names(confounds)
         if not has_blocks:
             _refuse_repeated(labels)
         made = make_second_level_design_matrix(labels, confounds)

@@ -145,6 +145,9 @@ class ImageCohort:
     def __init__(
         self, images: Any, confounds: Any, design_matrix: Any, *, has_blocks: bool
     ) -> None:
+        if confounds is not None or design_matrix is None:
+            # What is wrong with the images themselves is said first.
+            open_inputs(images, same_placement=False)
         if confounds is not None:
             raise ArgumentError(
                 "confounds",
@@ -155,7 +158,7 @@ class ImageCohort:
         if design_matrix is None:
             raise ArgumentError(
                 "design_matrix",
-                "a list of images as second_level_input requires a design matrix to be provided",
+                "images as second_level_input require a design matrix to be provided",
                 remedy="for a one-sample test give "
                 "pandas.DataFrame({'intercept': 1.0}, index=range(n_images))",
                 verb="",

@@ -140,7 +140,7 @@ class FirstLevelCohort:
         if first_level_contrast is None:
             raise ArgumentError(
                 "first_level_contrast",
-                "second_level_input is a list of first-level models, so first_level_contrast is "
+                "If 'second_level_input' was a list of FirstLevelModel, first_level_contrast is "
                 "mandatory: it corresponds to the contrast argument of their compute_contrast",
                 remedy="give for instance the name of a condition",
                 verb="",
@@ -199,7 +199,7 @@ def _check_models(models: Any, *, need_labels: bool) -> None:
         if not isinstance(model, FirstLevelModel):
             raise ArgumentTypeError(
                 "second_level_input",
-                "elements of 'second_level_input' must be of the same type, but item 1 is a "
+                "Elements of 'second_level_input' must be of the same type, but item 1 is a "
                 f"{type(models[0]).__name__} and item {place} a {type(model).__name__}",
                 verb="",
             )
@@ -208,14 +208,14 @@ def _check_models(models: Any, *, need_labels: bool) -> None:
         if is_fitted is not None and not is_fitted():
             raise ArgumentError(
                 "second_level_input",
-                f"model {label}, item {place} of second_level_input, has not been fit yet",
+                f"Model {label} at index {place - 1} of second_level_input has not been fit yet",
                 remedy="call its fit first",
                 verb="",
             )
         if need_labels and label is None:
             raise ArgumentError(
                 "second_level_input",
-                "in case confounds are provided, first level objects need to provide the "
+                "In case confounds are provided, first level objects need to provide the "
                 "attribute 'subject_label' to match rows",
                 remedy="the model that is item "
                 f"{place} does not provide it: set model.subject_label = '01'",

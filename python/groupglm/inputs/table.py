@@ -45,7 +45,7 @@ class MapTable:
         if missing:
             raise ArgumentError(
                 "second_level_input",
-                either("second_level_input DataFrame", "it")
+                either("'second_level_input' DataFrame", "it")
                 + " must have columns 'subject_label', 'map_name' and "
                 "'effects_map_path'",
                 remedy=f"{', '.join(map(repr, missing))} missing, found "

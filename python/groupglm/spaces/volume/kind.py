@@ -129,7 +129,7 @@ def refuse_models_elsewhere(labels: Sequence[object], masks: Sequence[Any]) -> N
         if mask.shape[:3] != first.shape[:3]:
             raise ArgumentError(
                 "second_level_input",
-                f"all first level models must have the same shape, but model {label} (item "
+                f"All first level models must have the same shape, but model {label} (item "
                 f"{place}) has {mask.shape[:3]} and the first {first.shape[:3]}",
                 remedy="fit them on one grid, for instance with target_affine and target_shape",
                 verb="",
@@ -138,7 +138,7 @@ def refuse_models_elsewhere(labels: Sequence[object], masks: Sequence[Any]) -> N
         if shift > SAME_PLACE_MM:
             raise ArgumentError(
                 "second_level_input",
-                f"all first level models must have the same affine, but that of model {label} "
+                f"All first level models must have the same affine, but that of model {label} "
                 f"(item {place}) differs by up to {shift:.3g} from the first one's",
                 remedy="fit them on one grid, for instance with target_affine and target_shape",
                 verb="",

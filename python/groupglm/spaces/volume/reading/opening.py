@@ -73,7 +73,7 @@ def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
         called = _name_of(cast("ImageLike", image), name)
         raise ImageError(
             f"{called}: holds {len(sources)} volumes (shape {shape}), but each "
-            "image must be 3-D, or 4-D with a single volume; split it into single volumes"
+            "image must be 3D, or 4D with single volume; split it into single volumes"
         )
     return sources[0]
 
@@ -107,20 +107,26 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
     items = _as_sequence(images)
     if items is None:
         found = unread_kind(images) or f"a {type(images).__name__}"
-        raise ArgumentTypeError(argument, f"{argument} must be {_WANTED}, but is {found}", verb="")
+        raise ArgumentTypeError(
+            argument, f"'{argument}' must be either {_WANTED}, but is {found}", verb=""
+        )
     for place, item in enumerate(items, start=1):
         if not isinstance(item, str | os.PathLike | SpatialImage):
             found = unread_kind(item) or f"a {type(item).__name__}"
+            begins_well = isinstance(items[0], str | os.PathLike | SpatialImage)
+            rule = f"'{argument}' must be either {_WANTED}"
+            if begins_well:
+                rule = f"Elements of '{argument}' must be of the same type"
             raise ArgumentTypeError(
                 argument,
-                f"item {place} of {argument} must be a file name or a nibabel image, but is "
-                f"{found}",
+                f"{rule}: item {place} of {argument} must be a file name or a nibabel image, but "
+                f"is {found}",
                 verb="",
             )
         if isinstance(item, SpatialImage) != isinstance(items[0], SpatialImage):
             raise ArgumentTypeError(
                 argument,
-                f"elements of {argument} must be of the same type, but it mixes file names with "
+                f"Elements of '{argument}' must be of the same type, but it mixes file names with "
                 f"images in memory: item 1 is a {type(items[0]).__name__}, item {place} a "
                 f"{type(item).__name__}",
                 remedy="give one kind",
@@ -128,7 +134,7 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
             )
     if len(items) < at_least:
         wanted = "at least two images" if at_least > 1 else "an image"
-        raise ArgumentError(
+        raise ArgumentTypeError(
             argument,
             f"{argument} must hold {wanted}, but holds {len(items)}",
             remedy="a 4-D image is given by itself, not in a list",
@@ -195,9 +201,9 @@ def header_of(image: ImageLike) -> Any:
 def _image_error(error: Exception, name: str) -> ImageError:
     """Return the `ImageError` for a failure, which names the file."""
     if isinstance(error, FileNotFoundError):
-        pattern = "; a pattern is not expanded: give sorted(glob.glob(...))"
-        hint = pattern if set(name) & set("*?") else "; check the name"
-        return ImageError(f"{error.filename or name}: file not found{hint}")
+        pattern = "a pattern is not expanded, give sorted(glob.glob(...))"
+        hint = pattern if set(name) & set("*?") else "check the name"
+        return ImageError(f"{error.filename or name}: File not found: {hint}")
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return ImageError(
             f"{name}: cannot be opened: the name is longer than the file system takes; check it, "
@@ -275,5 +281,6 @@ def _check_same_grid(sources: list[VolumeSource], argument: str) -> None:
                 called = f"{source.name}: {called}"
             raise GridMismatchError(
                 f"{called} is not on the grid of image 1 "
-                f"({first.name}): {difference}; resample it to the first image's grid"
+                f"({first.name}). Following field of view errors were detected: {difference}; "
+                "resample it to the first image's grid"
             )
