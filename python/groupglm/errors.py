@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from groupglm.messages import Text, again, argument
 
@@ -50,9 +51,9 @@ class ArgumentError(ValueError):
     >>> print(ArgumentError("n_perm", "-1", "a whole number", "give 10000"))
     n_perm is -1; 'n_perm' must be a whole number; give 10000
 
-    With ``verb=""``, what was found is a sentence of its own:
+    What was found may be a sentence of its own:
 
-    >>> print(ArgumentError("X", "no column varies", remedy="leave X out", verb=""))
+    >>> print(ArgumentError.about("X", "no column varies", "leave X out"))
     no column varies; leave X out
     """
 
@@ -67,6 +68,23 @@ class ArgumentError(ValueError):
         super().__init__(_safe(message))
         self.argument, self.found, self.wanted, self.remedy = name, found, wanted, remedy
         self._verb = verb
+
+    @classmethod
+    def about(cls, name: str, sentence: str, remedy: str = "", *, wanted: str = "") -> Self:
+        """Return the error of an argument that a whole sentence says, and not "argument is ...".
+
+        Parameters
+        ----------
+        name : str
+            The argument's name.
+        sentence : str
+            What is wrong with it.
+        remedy : str
+            What to do.
+        wanted : str
+            What it must be.
+        """
+        return cls(name, sentence, wanted, remedy, verb="")
 
     def _rename(self, name: str) -> None:
         """Call the argument as another function does, which the user called."""

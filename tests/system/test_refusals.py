@@ -53,7 +53,9 @@ def _calls(names: set[str]) -> Iterator[tuple[str, ast.Call]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
-                case ast.Call(func=ast.Name(id=name)) if name in names:
+                case ast.Call(
+                    func=ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name), attr="about")
+                ) if name in names:
                     yield path.relative_to(PACKAGE).as_posix(), node
 
 

@@ -115,12 +115,11 @@ def collect_maps(
     variances = {label: variance_of(file) for label, file in chosen.items()}
     absent = [label for label, path in variances.items() if path is None]
     if need_variances and absent:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "need_variances",
             f"{len(absent)} of {len(chosen)} effect maps have no variance map (stat-variance with "
             f"the same name): subjects {listed(absent, _MAX_SHOWN)}",
-            remedy="have the first level write it, or leave need_variances out",
-            verb="",
+            "have the first level write it, or leave need_variances out",
         )
     return pd.DataFrame(
         {
@@ -160,13 +159,12 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
             others.append(Path(entry.path))
     if not found:
         _refuse_unread(root, others)
-        raise ArgumentError(
+        raise ArgumentError.about(
             "derivatives",
             f"derivatives {in_quotes(root)} holds no effect map of a subject "
             f"(sub-..._stat-effect_statmap{' or '.join(saved_endings())} in it, in sub-* or in "
             f"node-*/sub-*)",
-            remedy=_instead(root, others),
-            verb="",
+            _instead(root, others),
         )
     return sorted(found, key=lambda file: str(file.path))
 
@@ -177,12 +175,11 @@ def _refuse_unread(root: Path, others: Sequence[Path]) -> None:
     unread = [file.extension for file in files if file is not None and file.extension in UNREAD]
     if unread:
         kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(unread).most_common())
-        raise ArgumentError(
+        raise ArgumentError.about(
             "derivatives",
             f"derivatives {in_quotes(root)} holds effect maps of subjects in files that cannot be "
             f"read: {kinds}, which is not read yet",
-            remedy=f"give maps in {' or '.join(endings())}",
-            verb="",
+            f"give maps in {' or '.join(endings())}",
         )
 
 
@@ -248,11 +245,10 @@ def select_maps(
         kept = exact if key == "contrast" and len(values) == 1 and exact else kept
         if not kept:
             shown = " or ".join(_shown(value) for value in values)
-            raise ArgumentError(
+            raise ArgumentError.about(
                 _long(key),
                 f"no effect map has {_long(key)} {shown}",
-                remedy=f"there is {_counted(before, key)}",
-                verb="",
+                f"there is {_counted(before, key)}",
             )
     return kept
 
@@ -268,11 +264,10 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
     """Return the map of each subject."""
     mixed = [key for key in _ALIKE if len({file.entities.get(key) for file in files}) > 1]
     if mixed:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "derivatives",
             f"the effect maps are of several kinds, by {_names(mixed)}: "
             f"{'; '.join(_counted(files, key) for key in mixed)}. " + _how_to_choose(files, mixed),
-            verb="",
         )
     by_subject: dict[str, list[NamedFile]] = {}
     for file in files:
@@ -282,17 +277,16 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
     differing = sorted(key for key in keys if len({f.entities.get(key) for f in files}) > 1)
     if several:
         label, maps = min(several.items())
-        raise ArgumentError(
+        raise ArgumentError.about(
             "derivatives",
             f"{len(several)} of {len(by_subject)} subjects have several effect maps, such as "
             f"{label}: {listed([file.path.name for file in maps], _MAX_SHOWN)}",
-            remedy=(
+            (
                 f"they differ in {_names(differing)}. " + _how_to_choose(files, differing)
                 if differing
                 else "their names have the same entities: keep one of them "
                 f"({' or '.join(sorted(kind_of(maps[0].path).endings))})"
             ),
-            verb="",
         )
     if differing:
         warn_caller(

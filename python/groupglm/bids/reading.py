@@ -83,7 +83,7 @@ def read_stats_model(
     try:
         return _read(facts, node)
     except ValueError as error:
-        raise ArgumentError("model", f"{where}: {error}", verb="") from error
+        raise ArgumentError.about("model", f"{where}: {error}") from error
 
 
 def _read(facts: Mapping[str, Any], wanted: str | None) -> StatsModel:

@@ -107,13 +107,11 @@ class Brain:
         voxel = np.array(self.voxel(effect.peak))
         inside = bool(np.all(voxel >= 0) and np.all(voxel < self.shape))
         if not inside or not self.mask[tuple(voxel)]:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "shape",
                 f"shape {tuple(self.shape)} with voxels of {self.voxel_size} mm leaves out the "
                 f"peak of the effect of {name} at {effect.peak} mm",
-                remedy=f"leave shape out, or give a "
-                f"grid that covers the brain ({_EXTENT.tolist()} mm).",
-                verb="",
+                f"leave shape out, or give a grid that covers the brain ({_EXTENT.tolist()} mm).",
             )
 
 

@@ -108,19 +108,17 @@ def make_second_level_design_matrix(
     import pandas as pd
 
     if isinstance(subjects_label, str | bytes):
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "subjects_label",
             f"'subjects_label' must be a list of labels, one for each image, not the string "
             f"{subjects_label!r}",
-            remedy=f"for a single subject give [{subjects_label!r}].",
-            verb="",
+            f"for a single subject give [{subjects_label!r}].",
         )
     if not isinstance(subjects_label, Iterable):
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "subjects_label",
             f"'subjects_label' must be a list of labels, one for each image, but is a "
             f"{type(subjects_label).__name__}.",
-            verb="",
         )
     allow_partial = check_truth("allow_partial", allow_partial)
     labels = list(islice(subjects_label, _MOST_SUBJECTS + 1))
@@ -132,11 +130,8 @@ def make_second_level_design_matrix(
             verb="holds",
         )
     if not labels:
-        raise ArgumentError(
-            "subjects_label",
-            "'subjects_label' is empty",
-            remedy="give the subject of each image.",
-            verb="",
+        raise ArgumentError.about(
+            "subjects_label", "'subjects_label' is empty", "give the subject of each image."
         )
     design = pd.DataFrame({"intercept": np.ones(len(labels))})
     if confounds is not None:
@@ -171,31 +166,26 @@ def confound_names(confounds: object) -> list[Any]:
     import pandas as pd
 
     if not isinstance(confounds, pd.DataFrame):
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "confounds",
             f"confounds must be a pandas DataFrame, not {type(confounds).__name__}",
-            remedy=(
-                "read a file with pandas.read_csv(path, sep='\\t', dtype={'subject_label': str})."
-            ),
-            verb="",
+            ("read a file with pandas.read_csv(path, sep='\\t', dtype={'subject_label': str})."),
         )
     names = confounds.columns.tolist()
     if LABEL not in names:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "confounds",
             "confounds DataFrame must contain column 'subject_label'",
-            remedy=f"its columns are {quote_names(names)}. Rename the one that holds the labels.",
-            verb="",
+            f"its columns are {quote_names(names)}. Rename the one that holds the labels.",
         )
     _refuse_repeated([*names, "intercept"])
     names.remove(LABEL)
     if not names:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "confounds",
             "confounds should contain at least 2 columns, 'subject_label' and a confound, but has "
             "only the first",
-            remedy="leave confounds out for a design of an intercept alone.",
-            verb="",
+            "leave confounds out for a design of an intercept alone.",
         )
     return names
 
@@ -209,13 +199,12 @@ def _refuse_missing(confounds: pd.DataFrame) -> None:
     missing = _missing(confounds)
     if missing.any():
         i, j = np.argwhere(missing)[0]
-        raise ArgumentError(
+        raise ArgumentError.about(
             "confounds",
             f"Confounds contain NaN values: {int(missing.sum())}, the first in column "
             f"{in_quotes(confounds.columns[j])} for subject "
             f"{printable(str(confounds[LABEL].iloc[i]))}. "
             "Fill them in, or leave those subjects out by " + argument("allow_partial", True) + ".",
-            verb="",
         )
 
 
@@ -232,8 +221,8 @@ def _complete(labels: Sequence[str], confounds: pd.DataFrame) -> list[str]:
         warn_caller(f"left out subjects {'; '.join(told)}")
     kept = [label for label in labels if label in known and label not in lacking]
     if not kept:
-        raise ArgumentError(
-            "confounds", "no subject has a row without missing values in confounds", verb=""
+        raise ArgumentError.about(
+            "confounds", "no subject has a row without missing values in confounds"
         )
     return kept
 
@@ -242,12 +231,11 @@ def _refuse_repeated(columns: Sequence[object]) -> None:
     counts = Counter(map(one_name, columns))
     repeated = sorted(name for name, n in counts.items() if n > 1)
     if repeated:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "confounds",
             f"Design matrix columns do not have unique names: {quote_names(repeated)} is repeated. "
             "Rename it in confounds",
-            remedy="'intercept' is added and must not be among them, however it is capitalised.",
-            verb="",
+            "'intercept' is added and must not be among them, however it is capitalised.",
         )
 
 
@@ -274,22 +262,20 @@ def _confound_rows(labels: Sequence[object], confounds: pd.DataFrame) -> list[in
             known = set(labels)
             others = [str(label) for label in positions if label not in known]
             hint = near_words(near_labels(map(str, absent), others)).removeprefix(".")
-        raise ArgumentError(
+        raise ArgumentError.about(
             "confounds",
             f"confounds not specified for subject {printable(str(absent[0]))} ({len(absent)} of "
             f"{len(labels)} "
             f"labels have no row)",
-            remedy=f"add a row for it to confounds.{hint}",
-            verb="",
+            f"add a row for it to confounds.{hint}",
         )
     several = [label for label in labels if len(positions[label]) > 1]
     if several:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "confounds",
             f"confounds contain more than one row for subject {printable(str(several[0]))} "
             f"(rows {', '.join(str(row + 1) for row in positions[several[0]])})",
-            remedy="keep one.",
-            verb="",
+            "keep one.",
         )
     return [positions[label][0] for label in labels]
 
@@ -341,23 +327,21 @@ def _levels(column: pd.Series[Any]) -> list[Any]:
 
 def _check_levels(name: object, levels: Sequence[Any], n_subjects: int) -> None:
     if len(levels) == 1:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "confounds",
             f"'confounds' column {in_quotes(name)} has one level, {levels[0]!r}, among the "
             f"{n_subjects} "
             "subjects, so that it says nothing the intercept does not",
-            remedy="leave the column out.",
-            verb="",
+            "leave the column out.",
         )
     if len(levels) >= n_subjects:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "confounds",
             f"'confounds' column {in_quotes(name)} has {len(levels)} levels for {n_subjects} "
             "subjects: "
             "coded as a category it would explain every image perfectly. If it names the "
             "subjects, leave it out",
-            remedy="if it is a measurement, convert it with pandas.to_numeric.",
-            verb="",
+            "if it is a measurement, convert it with pandas.to_numeric.",
         )
 
 

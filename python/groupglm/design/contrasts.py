@@ -53,12 +53,11 @@ def contrast_matrix(
 def _matrix(contrast: Any, names: Sequence[str]) -> FloatArray:
     if contrast is None:
         if len(names) != 1:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "contrast",
                 "No second-level contrast is specified. The design matrix has "
                 f"{len(names)} columns ({quote_names(names)})",
-                remedy="name one, give an expression, or give one number for each.",
-                verb="",
+                "name one, give an expression, or give one number for each.",
             )
         return np.ones(1)
     if isinstance(contrast, str):
@@ -87,57 +86,45 @@ def term_columns(text: str, columns: Sequence[object]) -> list[str]:
 def _rows(row: object, names: Sequence[str]) -> FloatArray:
     values = _from_string(row, names) if isinstance(row, str) else _from_numbers(row, names)
     if values.ndim != 1 and not isinstance(row, str):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "contrast",
             f"A row of an F contrast must be one expression or one vector, not an array of shape "
             f"{values.shape}",
-            remedy="give the rows as one flat list.",
-            verb="",
+            "give the rows as one flat list.",
         )
     if not np.any(values):
-        raise ArgumentError(
-            "contrast",
-            f"Contrast is null: its row {row!r} has only zeros",
-            remedy="leave it out.",
-            verb="",
+        raise ArgumentError.about(
+            "contrast", f"Contrast is null: its row {row!r} has only zeros", "leave it out."
         )
     return np.atleast_2d(values)
 
 
 def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
     if isinstance(contrast, (dict, set, bytes)):
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "contrast",
             f"A contrast must be a string, a vector or a matrix, not {type(contrast).__name__}",
-            remedy=f"give one number for each column: {quote_names(names)}.",
-            verb="",
+            f"give one number for each column: {quote_names(names)}.",
         )
     _check_labels(contrast, names)
     try:
         values = real_array("contrast", contrast).astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "contrast",
             "A contrast must be a string, a vector or a matrix of numbers",
-            remedy=f"{contrast!r} is none "
+            f"{contrast!r} is none "
             f"({error}). Give one number for each column: {quote_names(names)}.",
-            verb="",
         ) from error
     if values.ndim in (1, 2) and values.size == 0:
-        raise ArgumentError(
-            "contrast",
-            _null("It is empty"),
-            remedy=f"give {_wanted(names)}.",
-            verb="",
-        )
+        raise ArgumentError.about("contrast", _null("It is empty"), f"give {_wanted(names)}.")
     if values.ndim not in (1, 2) or values.shape[-1] != len(names):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "contrast",
             f"A contrast of shape {values.shape} does not fit the {len(names)} columns of the "
             f"design matrix: {_fitting(values, len(names))}",
-            remedy=f"give {_wanted(names)}."
+            f"give {_wanted(names)}."
             + (_numbered(float(values), names) if values.ndim == 0 else ""),
-            verb="",
         )
     return values
 
@@ -171,31 +158,28 @@ def _check_labels(contrast: Any, names: Sequence[str]) -> None:
         return
     found = [str(label) for label in labels]
     if found != list(names) and set(found) == set(names):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "contrast",
             f"The contrast is labelled {quote_names(found)}, which are the columns of the design "
             f"matrix in another order ({quote_names(names)})",
-            remedy="reindex it to that order, or give its numbers without labels.",
-            verb="",
+            "reindex it to that order, or give its numbers without labels.",
         )
 
 
 def _check_values(values: FloatArray, names: Sequence[str]) -> None:
     if not np.all(np.isfinite(values)):
         bad = sorted({int(j) for j in np.argwhere(~np.isfinite(values))[:, -1]})
-        raise ArgumentError(
+        raise ArgumentError.about(
             "contrast",
             f"A contrast must be finite, but has {values[~np.isfinite(values)][0]} for "
             f"{quote_names([names[j] for j in bad])}",
-            remedy="give 0 to leave a column out.",
-            verb="",
+            "give 0 to leave a column out.",
         )
     if not np.any(values):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "contrast",
             _null("All its numbers are zero, so there is nothing to test"),
-            remedy=f"give at least one of {quote_names(names)} a weight.",
-            verb="",
+            f"give at least one of {quote_names(names)} a weight.",
         )
 
 
@@ -223,13 +207,12 @@ def _hypothesis(expression: str) -> str:
 
 def _unit(name: str, names: Sequence[str]) -> FloatArray:
     if list(names).count(name) > 1:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "contrast",
             f"The contrast names column {in_quotes(name)}, but {list(names).count(name)} columns "
             "have that "
             "name",
-            remedy="rename them, or give the contrast as numbers.",
-            verb="",
+            "rename them, or give the contrast as numbers.",
         )
     values = np.zeros(len(names))
     values[list(names).index(name)] = 1.0
@@ -252,12 +235,11 @@ class _Reader:
 
     def __init__(self, expression: str, names: Sequence[str]) -> None:
         if len(expression) > _MAX_EXPRESSION:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "contrast",
                 f"The contrast expression has {len(expression)} characters, more than "
                 f"{_MAX_EXPRESSION}",
-                remedy="give the contrast as numbers.",
-                verb="",
+                "give the contrast as numbers.",
             )
         self.known = ColumnNames(names)
         self._expression = expression
@@ -376,20 +358,18 @@ class _Reader:
         return f"The expression ({printable(self._expression[:200])}) is not valid"
 
     def _undefined(self, name: str) -> ArgumentError:
-        return ArgumentError(
+        return ArgumentError.about(
             "contrast",
             f"{self._not_valid()}: name {name[:200]!r} is not "
             f"defined.{self._hint(name)}\n{self._available()}",
-            verb="",
         )
 
     def _only(self, matches: Sequence[str]) -> FloatArray:
         if len(set(matches)) > 1:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "contrast",
                 f"{self._not_valid()}: {quote_names(matches)} look the same to Python",
-                remedy="put backticks around the one that is meant.",
-                verb="",
+                "put backticks around the one that is meant.",
             )
         return _unit(matches[0], self._names)
 
@@ -408,21 +388,19 @@ class _Reader:
         return f"Available matrix columns are: {list(self._names)}"
 
     def _invalid(self, error: BaseException) -> ArgumentError:
-        return ArgumentError(
+        return ArgumentError.about(
             "contrast",
             f"{self._not_valid()}: {str(error).rstrip('.')}."
             f"{self._hint(self._expression)} Put backticks around a column name with other "
             f"characters than letters, digits and underscores.\n{self._available()}",
-            verb="",
         )
 
     def _refusal(self, reason: str) -> ArgumentError:
-        return ArgumentError(
+        return ArgumentError.about(
             "contrast",
             f"{self._not_valid()}: contrast expressions must be "
             f"linear combinations of columns, such as 'a - b' or '(a + 2*b) / 3', and {reason}.\n"
             f"{self._available()}",
-            verb="",
         )
 
 

@@ -63,12 +63,11 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
     if isinstance(design_matrix, pd.DataFrame):
         return labelled(design_matrix)
     if not isinstance(design_matrix, (str, PathLike)):
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "design_matrix",
             _DESIGN + " must be a str, pathlib.Path or a pandas.DataFrame.\n"
             f"Got {type(design_matrix).__name__}",
-            remedy="name the columns of an array with pandas.DataFrame(array, columns=[...]).",
-            verb="",
+            "name the columns of an array with pandas.DataFrame(array, columns=[...]).",
         )
     path = given_path("design_matrix", design_matrix)
     with renamed(path="design_matrix"):
@@ -77,11 +76,10 @@ def load_design_matrix(design_matrix: str | PathLike[str] | pd.DataFrame) -> pd.
 
 def _read_table(path: Path) -> pd.DataFrame:
     if path.suffix.lower() not in SEPARATORS:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "design_matrix",
             "Tables to load can only be TSV or CSV: " + _DESIGN + f" is {in_quotes(path)}",
-            remedy="save it with the suffix .tsv (tabs) or .csv (commas).",
-            verb="",
+            "save it with the suffix .tsv (tabs) or .csv (commas).",
         )
     check_file(path, f"'design_matrix' file {in_quotes(path)}")
     if not path.is_file():
@@ -93,12 +91,11 @@ def _read_table(path: Path) -> pd.DataFrame:
     # A row index that pandas wrote into the file would become a regressor that counts subjects.
     unnamed = [str(name) for name in frame.columns if re.fullmatch(r"Unnamed: \d+", str(name))]
     if unnamed:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "design_matrix",
             _DESIGN + f" file {in_quotes(path)} has a column without a name ({unnamed[0]}), which "
             "is how a saved row index looks",
-            remedy="save the table with to_csv(..., index=False), or name the column.",
-            verb="",
+            "save the table with to_csv(..., index=False), or name the column.",
         )
     return frame
 
@@ -121,28 +118,24 @@ def check_design_matrix(
     called = _called(name)
     _check_columns(frame, name)
     if n_images is not None and len(frame) != n_images:
-        raise ArgumentError(
+        raise ArgumentError.about(
             name,
             called + " does not match the number of maps considered. "
             f"{len(frame)} rows in design matrix do not match with {n_images} maps. "
             "Give one row for each image, in the order of the images.",
-            verb="",
         )
     if len(frame) == 0:
-        raise ArgumentError(
-            name, called + " has no rows", remedy="it needs one for each image.", verb=""
-        )
+        raise ArgumentError.about(name, called + " has no rows", "it needs one for each image.")
     values = np.empty(frame.shape, dtype=np.float64)
     for j in range(frame.shape[1]):
         try:
             values[:, j] = frame.iloc[:, j].to_numpy(dtype=np.float64, na_value=np.nan)
         except OverflowError as error:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 name,
                 called + f" holds a number too large for float64 in column "
                 f"{in_quotes(frame.columns[j])}",
-                remedy="divide the column by a constant",
-                verb="",
+                "divide the column by a constant",
             ) from error
     _check_finite(values, frame, name)
     return values
@@ -156,31 +149,28 @@ def _check_columns(frame: pd.DataFrame, name: str) -> None:
     called = _called(name)
     names = [str(name) for name in frame.columns]
     if not names:
-        raise ArgumentError(
+        raise ArgumentError.about(
             name,
             called + " has no columns",
-            remedy="a design for the group mean is one column of "
+            "a design for the group mean is one column of "
             "ones, for instance pandas.DataFrame({'intercept': [1] * n_images}).",
-            verb="",
         )
     counts = Counter(map(one_name, names))
     repeated = sorted({each for each in names if counts[one_name(each)] > 1})
     if repeated:
-        raise ArgumentError(
+        raise ArgumentError.about(
             name,
             called + f" has more than one column named {quote_names(repeated)}",
-            remedy="rename them, or drop the copies.",
-            verb="",
+            "rename them, or drop the copies.",
         )
     bad = [each for j, each in enumerate(names) if not _is_numeric(frame.iloc[:, j])]
     if bad:
         kinds = ", ".join(f"{frame.iloc[:, names.index(each)].dtype}" for each in bad[:_MAX_LISTED])
-        raise ArgumentError(
+        raise ArgumentError.about(
             name,
             called + f" has non-numeric columns: {quote_names(bad)} (of type {kinds})",
-            remedy="code a category as 0/1 columns with pandas.get_dummies(frame, columns=[...], "
+            "code a category as 0/1 columns with pandas.get_dummies(frame, columns=[...], "
             "drop_first=True), and leave labels out.",
-            verb="",
         )
 
 
@@ -208,11 +198,10 @@ def _check_finite(values: FloatArray, frame: pd.DataFrame, name: str) -> None:
         for i, j in bad[:_MAX_LISTED]
     ]
     more = f" and {len(bad) - _MAX_LISTED} more" if len(bad) > _MAX_LISTED else ""
-    raise ArgumentError(
+    raise ArgumentError.about(
         name,
         _called(name) + f" must be finite, but holds {'; '.join(found)}{more}",
-        remedy="fill in the entries, or leave out the images of those rows.",
-        verb="",
+        "fill in the entries, or leave out the images of those rows.",
     )
 
 
@@ -224,13 +213,12 @@ def check_size(n_images: int, n_columns: int, *, name: str = "design_matrix") ->
     """
     most = 2 * n_images + 100
     if n_columns > most:
-        raise ArgumentError(
+        raise ArgumentError.about(
             name,
             f"the design matrix has {n_columns} columns for {n_images} images",
-            remedy=f"at most {most} are "
+            f"at most {most} are "
             f"allowed, and no more than {n_images} can be told apart: leave columns out, or give "
             "the transpose if rows and columns are exchanged",
-            verb="",
         )
 
 

@@ -183,11 +183,10 @@ def _filled_by_workers(
     """Yield the accumulator of each chunk in turn, filled by the workers of joblib's backend."""
     sent = sum(source.nbytes_in_memory for source in sources)
     if sent > _MAX_SENT:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "second_level_input",
             f"the images are in memory and would be sent to the workers ({sent / 1e6:.0f} MB): "
             "save them to files that the workers can read, and give the file names",
-            verb="",
         )
     chunks = [(first, sources[first : first + CHUNK]) for first in range(0, len(sources), CHUNK)]
     dtype = row_dtype(sources)

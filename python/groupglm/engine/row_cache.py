@@ -60,12 +60,11 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
         )
     folder_of = getattr(memory.store_backend, "location", None)
     if memory.location is not None and not isinstance(folder_of, str | os.PathLike):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "memory",
             f"memory keeps its values by {type(memory.store_backend).__name__}, and rows are kept "
             "in a folder",
-            remedy="give its path",
-            verb="",
+            "give its path",
         )
     if memory.location is None and memory_level > 1:
         warn_caller(

@@ -113,31 +113,26 @@ def read_archive(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             f"there is no file {in_quotes(path)}; give one that SecondLevelModel.save wrote"
         ) from error
     except ArchiveError as error:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{in_quotes(path)} is not a saved model, or is damaged: it {error}",
-            remedy="give a file that SecondLevelModel.save wrote",
-            verb="",
+            "give a file that SecondLevelModel.save wrote",
         ) from error
 
 
 def damaged(path: Path, why: str) -> ArgumentError:
     """Return the error for a file that is a model but cannot be used."""
-    return ArgumentError(
-        "path",
-        f"{in_quotes(path)} is a damaged model: {why}",
-        remedy="save it again, or copy it again",
-        verb="",
+    return ArgumentError.about(
+        "path", f"{in_quotes(path)} is a damaged model: {why}", "save it again, or copy it again"
     )
 
 
 def _read(members: Members, path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if "model.json" not in members.names:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{in_quotes(path)} is a zip archive without model.json, not a saved model",
-            remedy="give a file that SecondLevelModel.save wrote",
-            verb="",
+            "give a file that SecondLevelModel.save wrote",
         )
     facts = _read_facts(members, path)
     checksums = facts.get("checksums")
@@ -163,20 +158,17 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"model.json cannot be read ({error})") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise ArgumentError(
-            "path",
-            f"{in_quotes(path)} is not a saved model: its model.json is of another format",
-            verb="",
+        raise ArgumentError.about(
+            "path", f"{in_quotes(path)} is not a saved model: its model.json is of another format"
         )
     version = facts.get("version")
     if version not in (1, VERSION):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{in_quotes(path)} is a model of format version {version!r}, and this groupglm "
             "reads versions "
             f"1 and {VERSION}",
-            remedy="load it with the groupglm that wrote it, or a later one",
-            verb="",
+            "load it with the groupglm that wrote it, or a later one",
         )
     try:
         if version == 1:
@@ -189,11 +181,10 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
             kind_of_tag(fit["space"]["kind"])
             model_of_kind(fit["model"]["kind"])
     except ValueError as error:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{in_quotes(path)} was saved by a later version: {error}",
-            remedy="load it with the groupglm that wrote it, or a later one",
-            verb="",
+            "load it with the groupglm that wrote it, or a later one",
         ) from error
     return facts
 

@@ -239,25 +239,21 @@ def _complete_places(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
     one, many = fit.space.place_words
     if options.missing == "raise" and not complete.all():
         zeros = " other than zero" if options.masking.zero_is_missing else ""
-        raise ArgumentError(
+        raise ArgumentError.about(
             "missing",
             argument("missing", "raise")
             + f", and {np.count_nonzero(~complete)} of {fit.space.n_values} {many} lack a value"
             + f"{zeros} in some image",
-            remedy="give "
+            "give "
             + argument("missing", "omit")
             + f" to leave the values out {one} by {one}, or "
             + argument("missing", "intersect")
             + f" to leave the {many} out",
-            verb="",
         )
     if not complete.any():
-        raise ArgumentError(
+        raise ArgumentError.about(
             "missing",
             argument("missing", "intersect") + f" leaves no {one}: none has a value in every image",
-            remedy="give "
-            + argument("missing", "omit")
-            + ", or leave out images that cover little",
-            verb="",
+            "give " + argument("missing", "omit") + ", or leave out images that cover little",
         )
     return fit.restrict(complete)

@@ -173,12 +173,11 @@ class FittedMasker:
         values = real_array("X", X, missing=True)
         if values.ndim not in (1, 2) or values.shape[-1] != self.n_elements_:
             wanted = (*values.shape[: max(0, min(values.ndim - 1, 1))], self.n_elements_)
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "X",
                 "Input to 'inverse_transform' has wrong shape.\n"
                 f"Expected {wanted}.\nGot {values.shape}: X must have a value for each of the "
                 f"{self.n_elements_} {self.space.place_words[1]} of the mask, in one row or "
                 "several",
-                verb="",
             )
         return self.space.to_image(from_public(self.space, values))

@@ -254,12 +254,11 @@ def _thresholds(threshold: Any) -> list[float]:
             "threshold", "an empty list", remedy="give a z, or several, such as [2.3, 3.1]"
         )
     if thresholds[0] < 0:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "threshold",
             f"threshold={thresholds[0]:g} is negative, but 'threshold' cannot be negative or "
             "contain negative values: clusters are formed by how extreme z is; give it without the "
             "sign, and two_sided=True for clusters of both tails",
-            verb="",
         )
     return thresholds
 

@@ -42,11 +42,8 @@ def check_probability(name: str, value: Any) -> float:
             f"; to threshold a map at {number:g} on its own scale, use "
             f"threshold_stats_img(..., threshold={number:g}, height_control=None)"
         )
-    raise ArgumentError(
-        name,
-        f"{name}={number:g} is not a level of error: {name} should be between 0 and 1",
-        remedy=remedy,
-        verb="",
+    raise ArgumentError.about(
+        name, f"{name}={number:g} is not a level of error: {name} should be between 0 and 1", remedy
     )
 
 
@@ -84,7 +81,7 @@ def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
     """
     number = real_number(name, value, infinite=True)
     if two_sided and number < 0:
-        raise ArgumentError(
+        raise ArgumentError.about(
             name,
             argument(name, shown=f"{number:g}")
             + " is negative, but "
@@ -98,7 +95,6 @@ def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:
             + ", or "
             + argument("two_sided", False)
             + " for the negative tail alone",
-            verb="",
         )
     return number
 

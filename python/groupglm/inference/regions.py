@@ -103,11 +103,10 @@ def _report_untested(
     lost = {name: size - len(places[name]) for name, size in sizes.items()}
     partly = {name: n for name, n in lost.items() if 0 < n < sizes[name]}
     if not any(len(place) for place in places.values()):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "regions",
             f"no region has a tested {one}: they lie outside the mask, or where the map is NaN",
-            remedy="give regions inside the mask, or a mask_img that covers them",
-            verb="",
+            "give regions inside the mask, or a mask_img that covers them",
         )
     empty = [name for name, place in places.items() if len(place) == 0]
     if partly:

@@ -58,11 +58,10 @@ class AlignedDesign:
                 rows = match_rows(found, wanted, argument, may_have_more=True)
                 return values.iloc[rows].tolist()
         if not self.in_order:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 argument,
                 f"second_level_input is sorted by subject_label, but {argument} has no labels to "
                 "be sorted by: give a pandas Series indexed by subject label",
-                verb="",
             )
         return values
 
@@ -104,12 +103,11 @@ def align_design(
         ordered = frame.iloc[rows].reset_index(drop=True)
         return AlignedDesign(ordered, labels, in_order, maps_have_labels=True)
     if not was_sorted:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "design_matrix",
             "second_level_input is not sorted by subject_label, and its maps are sorted before the "
             "fit, but design_matrix has no labels to be sorted by: give it a 'subject_label' "
             "column or an index of subject labels, or sort both by subject_label",
-            verb="",
         )
     return AlignedDesign(frame, labels, in_order=True, maps_have_labels=True)
 
@@ -126,7 +124,7 @@ def _way_out(frame: pd.DataFrame) -> str:
 
 def _with_way_out(error: ArgumentError, frame: pd.DataFrame) -> ArgumentError:
     remedy = error.remedy + _way_out(frame)
-    return ArgumentError(error.argument, error.found, remedy=remedy, verb="")
+    return ArgumentError.about(error.argument, error.found, remedy)
 
 
 def _refuse_repeated(labels: Sequence[str]) -> None:
@@ -165,11 +163,10 @@ def align_to_names(frame: pd.DataFrame, names: Sequence[str | None]) -> AlignedD
     for place, (row, name) in enumerate(zip(rows, names, strict=False), start=1):
         if name is not None and row != name:
             near = " (nearly the same)" if label_key(row) == label_key(name) else ""
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "design_matrix",
                 f"image {place} of second_level_input is of subject {name!r}, as its name says, "
                 f"but row {place} of design_matrix is labelled {found[place - 1]!r}{near}",
-                remedy=f"bring both into one order{_way_out(frame)}",
-                verb="",
+                f"bring both into one order{_way_out(frame)}",
             )
     return AlignedDesign(frame, rows, in_order=True, maps_have_labels=False)

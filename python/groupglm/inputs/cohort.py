@@ -149,19 +149,17 @@ class ImageCohort:
             # What is wrong with the images themselves is said first.
             open_inputs(images, same_placement=False)
         if confounds is not None:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "confounds",
                 "confounds are matched by subject label, which a list of images does not have",
-                remedy="put them into design_matrix, or give a table of maps as second_level_input",
-                verb="",
+                "put them into design_matrix, or give a table of maps as second_level_input",
             )
         if design_matrix is None:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "design_matrix",
                 "images as second_level_input require a design matrix to be provided",
-                remedy="for a one-sample test give "
+                "for a one-sample test give "
                 "pandas.DataFrame({'intercept': 1.0}, index=range(n_images))",
-                verb="",
             )
         self.given = images
         names = _names_of(images)

@@ -138,12 +138,11 @@ class FirstLevelCohort:
     def kind(self, first_level_contrast: Any) -> str:
         """Return a text that is equal for equal contrasts."""
         if first_level_contrast is None:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "first_level_contrast",
                 "If 'second_level_input' was a list of FirstLevelModel, first_level_contrast is "
                 "mandatory: it corresponds to the contrast argument of their compute_contrast",
-                remedy="give for instance the name of a condition",
-                verb="",
+                "give for instance the name of a condition",
             )
         return json.dumps(plain_contrast(first_level_contrast))
 
@@ -189,37 +188,33 @@ _DEEPEST = 8
 
 def _check_models(models: Any, *, need_labels: bool) -> None:
     if len(models) < 2:
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "second_level_input",
             "a second level model requires a list with at least two first level models, but "
             f"second_level_input holds {len(models)}",
-            verb="",
         )
     for place, model in enumerate(models, start=1):
         if not isinstance(model, FirstLevelModel):
-            raise ArgumentTypeError(
+            raise ArgumentTypeError.about(
                 "second_level_input",
                 "Elements of 'second_level_input' must be of the same type, but item 1 is a "
                 f"{type(models[0]).__name__} and item {place} a {type(model).__name__}",
-                verb="",
             )
         label = model.subject_label
         is_fitted = getattr(model, "__sklearn_is_fitted__", None)
         if is_fitted is not None and not is_fitted():
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "second_level_input",
                 f"Model {label} at index {place - 1} of second_level_input has not been fit yet",
-                remedy="call its fit first",
-                verb="",
+                "call its fit first",
             )
         if need_labels and label is None:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "second_level_input",
                 "In case confounds are provided, first level objects need to provide the "
                 "attribute 'subject_label' to match rows",
-                remedy="the model that is item "
+                "the model that is item "
                 f"{place} does not provide it: set model.subject_label = '01'",
-                verb="",
             )
     kind_of_model(models[0]).refuse_models_elsewhere(
         [model.subject_label for model in models], [_mask_of(model) for model in models]

@@ -72,36 +72,28 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
     path = given_path("path", path)
     called = f"participants table {in_quotes(path)}"
     if path.suffix.lower() not in SEPARATORS:
-        raise ArgumentError(
-            "path", f"{called} must be a .tsv (tabs) or .csv (commas) file", verb=""
-        )
+        raise ArgumentError.about("path", f"{called} must be a .tsv (tabs) or .csv (commas) file")
     check_file(path, called)
     if not path.is_file():
         raise FileNotFoundError(f"{called} does not exist; give its path")
     frame = read_table(path, called, as_text=_ID_COLUMNS)
     column = next((name for name in _ID_COLUMNS if name in frame.columns), None)
     if column is None:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{called} has no column 'participant_id' (or 'subject_label')",
-            remedy=f"its columns are {', '.join(repr(str(name)) for name in frame.columns)}",
-            verb="",
+            f"its columns are {', '.join(repr(str(name)) for name in frame.columns)}",
         )
     absent = frame[column].isna()
     if absent.any():
         row = frame[absent].iloc[0].dropna()
         holds = ", ".join(f"{name} {value}" for name, value in list(row.items())[:5])
-        raise ArgumentError(
-            "path", f"{called}: the row that holds {holds} has no {column}", verb=""
-        )
+        raise ArgumentError.about("path", f"{called}: the row that holds {holds} has no {column}")
     labels = [plain_label(label) for label in frame[column]]
     repeated = sorted(label for label, n in Counter(labels).items() if n > 1)
     if repeated:
-        raise ArgumentError(
-            "path",
-            f"{called} has several rows for {listed(repeated)}",
-            remedy="keep one row a subject",
-            verb="",
+        raise ArgumentError.about(
+            "path", f"{called} has several rows for {listed(repeated)}", "keep one row a subject"
         )
     return frame.drop(columns=column).set_axis(pd.Index(labels, name=LABEL), axis=0)
 
@@ -111,10 +103,9 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
     try:
         search = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "subject_pattern",
             f"the subject pattern {pattern!r} is not a regular expression: {error}",
-            verb="",
         ) from error
     found: dict[str, list[Path]] = {}
     without = []
@@ -123,12 +114,11 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
         with time_limit(_SECONDS):
             labels = [label_in_path(place, search) for place in places]
     except TimeoutError:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "subject_pattern",
             f"the subject pattern {pattern!r} takes more than {_SECONDS:g} s to be searched for in "
             f"{len(places)} names",
-            remedy="write it without a repetition inside a repetition, as in (a+)+",
-            verb="",
+            "write it without a repetition inside a repetition, as in (a+)+",
         ) from None
     for path, label in zip(paths, labels, strict=True):
         if label:
@@ -136,32 +126,29 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
         else:
             without.append(str(path))
     if without:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "subject_pattern",
             f"no subject label is in {listed(without)}",
-            remedy=f"the pattern is {pattern!r}: give another "
+            f"the pattern is {pattern!r}: give another "
             "one, with the label in parentheses, by " + argument("subject_pattern"),
-            verb="",
         )
     broken = [label for label in found if label != label.encode(errors="ignore").decode()]
     if broken:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "subject_pattern",
             f"the subject label {broken[0]!r} of {in_quotes(found[broken[0]][0])} is not text in "
             "UTF-8, so no table can hold it",
-            remedy="rename the file",
-            verb="",
+            "rename the file",
         )
     several = {label: files for label, files in found.items() if len(files) > 1}
     if several:
         label, files = next(iter(sorted(several.items())))
-        raise ArgumentError(
+        raise ArgumentError.about(
             "subject_pattern",
             f"{len(several)} subject(s) have several maps, such as {label}: "
             f"{listed([str(file) for file in files])}",
-            remedy="give one map a subject (a narrower glob), "
+            "give one map a subject (a narrower glob), "
             "or a " + argument("subject_pattern") + " that tells them apart",
-            verb="",
         )
     return {label: found[label][0] for label in sorted(found)}
 
@@ -214,18 +201,16 @@ def match_subjects(
         told.append(f"rows of the participants table without a map: {listed(rows_alone)}")
     near = near_words(near_labels(maps_alone, rows_alone))
     if not both:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "subject_pattern",
             f"no map belongs to a row of the participants table; {'; '.join(told)}",
-            remedy="check the labels, or give a " + argument("subject_pattern") + near,
-            verb="",
+            "check the labels, or give a " + argument("subject_pattern") + near,
         )
     if told and not allow_partial:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "allow_partial",
             f"{'; '.join(told)}",
-            remedy="complete them, or add " + argument("allow_partial", True) + near,
-            verb="",
+            "complete them, or add " + argument("allow_partial", True) + near,
         )
     if near:
         told[-1] += near

@@ -63,13 +63,12 @@ def _with_design(
     if not incomplete.any():
         return given, confounds, frame
     if is_table or len(frame) != len(subjects):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "design_matrix",
             argument("design_matrix")
             + " lacks values, and no labels say whose: "
             + argument("allow_partial", True)
             + " needs an index of subject labels, or a list with an image for each row",
-            verb="",
         )
     places = [str(place) for place in np.flatnonzero(incomplete) + 1]
     _tell([f"number {listed(places)}, without a value in design_matrix"])
@@ -106,12 +105,10 @@ def _kept(
     }
     kept = (with_maps & with_rows) - lacking - partly
     if not kept:
-        raise ArgumentError(
+        raise ArgumentError.about(
             argument,
             f"no subject has a map and a complete row in {argument}",
-            remedy=f"the maps are of "
-            f"{listed(sorted(with_maps))}, the rows of {listed(sorted(with_rows))}",
-            verb="",
+            f"the maps are of {listed(sorted(with_maps))}, the rows of {listed(sorted(with_rows))}",
         )
     told = [f"{words}: {listed(sorted(who))}" for words, who in reasons.items() if who]
     near = near_words(near_labels(sorted(with_maps - with_rows), sorted(with_rows - with_maps)))
@@ -125,11 +122,10 @@ def _chosen(given: Any, keep: Sequence[bool] | NDArray[np.bool_]) -> Any:
     if hasattr(given, "loc"):  # a table, or a Series
         return given[np.asarray(keep, dtype=bool)]
     if not isinstance(given, list | tuple | np.ndarray):
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "allow_partial",
             argument("allow_partial", True) + " cannot leave out a volume of a 4-D image",
-            remedy="give a list of images",
-            verb="",
+            "give a list of images",
         )
     return [item for item, kept in zip(given, keep, strict=True) if kept]
 

@@ -43,51 +43,43 @@ class MapTable:
         """Check a table and sort it by subject, as the documented interface says."""
         missing = [name for name in COLUMNS if name not in frame.columns]
         if missing:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "second_level_input",
                 either("'second_level_input' DataFrame", "it")
                 + " must have columns 'subject_label', 'map_name' and "
                 "'effects_map_path'",
-                remedy=f"{', '.join(map(repr, missing))} missing, found "
+                f"{', '.join(map(repr, missing))} missing, found "
                 f"{', '.join(repr(str(name)) for name in frame.columns)}",
-                verb="",
             )
         counts = Counter(frame.columns)
         repeated = [name for name in COLUMNS if counts[name] > 1]
         if repeated:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "second_level_input",
                 _TABLE + f" has more than one column {', '.join(map(repr, repeated))}",
-                remedy="rename them, or drop the copies",
-                verb="",
+                "rename them, or drop the copies",
             )
         labels = frame[LABEL].tolist()
         for row, label in enumerate(labels, start=1):
             if not isinstance(label, str):
-                raise ArgumentError(
+                raise ArgumentError.about(
                     "second_level_input",
                     f"'subject_label' column must contain only strings; row {row} holds {label!r}",
-                    remedy=(
-                        "read the table with dtype={'subject_label': str}, which keeps leading "
-                        "zeros"
-                    ),
-                    verb="",
+                    ("read the table with dtype={'subject_label': str}, which keeps leading zeros"),
                 )
         refuse_twin_labels(labels, _TABLE)
         if len(labels) < 2:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "second_level_input",
                 _TABLE + f" has {len(labels)} rows",
-                remedy="a model needs at least 2",
-                verb="",
+                "a model needs at least 2",
             )
         nameless = np.flatnonzero(frame["map_name"].isna())
         if nameless.size:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "second_level_input",
                 _TABLE + f" has no map_name in row {nameless[0] + 1}",
-                remedy="name the map of each row",
-                verb="",
+                "name the map of each row",
             )
         kinds: dict[str, list[str]] = {}
         for label, name in zip(labels, frame["map_name"], strict=True):
@@ -111,11 +103,10 @@ class MapTable:
         listed = ", ".join(map(repr, names))
         if first_level_contrast is None:
             if len(names) > 1:
-                raise ArgumentError(
+                raise ArgumentError.about(
                     "first_level_contrast",
                     _TABLE + f" has {len(names)} kinds of maps ({listed})",
-                    remedy="choose one with " + argument("first_level_contrast"),
-                    verb="",
+                    "choose one with " + argument("first_level_contrast"),
                 )
             return self.frame
         if first_level_contrast not in names:

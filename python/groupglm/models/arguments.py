@@ -38,11 +38,8 @@ def check_contrast(contrast: ArrayLike, column_names: tuple[str, ...]) -> NDArra
             "contrast", "NaN or infinite values", remedy="give finite numbers", verb="holds"
         )
     if not values.any():
-        raise ArgumentError(
-            "contrast",
-            "Contrast is null: all its values are zero",
-            remedy="give at least one weight",
-            verb="",
+        raise ArgumentError.about(
+            "contrast", "Contrast is null: all its values are zero", "give at least one weight"
         )
     return values
 
@@ -53,11 +50,10 @@ def choose_stat_type(values: NDArray[np.float64], stat_type: StatType | None) ->
         return "t" if values.ndim == 1 else "F"
     check_choice("stat_type", stat_type, ("t", "F", None))
     if stat_type == "t" and values.ndim == 2 and values.shape[0] > 1:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "stat_type",
             f"stat_type='t' needs a single contrast, but {values.shape[0]} rows were given",
-            remedy="give one row, or stat_type='F' to test them together",
-            verb="",
+            "give one row, or stat_type='F' to test them together",
         )
     return stat_type
 

@@ -195,12 +195,11 @@ class Ols:
         check_size(n_images, X.shape[1])
         design = _core.Design(X)
         if design.rank >= n_images:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "design_matrix",
                 f"no residual degrees of freedom: {n_images} images and a design matrix of rank "
                 f"{design.rank} ({quote_names(column_names)})",
-                remedy="add images or drop columns",
-                verb="",
+                "add images or drop columns",
             )
         if design.rank < design.n_columns:
             warn_caller(

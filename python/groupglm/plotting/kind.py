@@ -44,13 +44,11 @@ def kind_of(image: ImageLike, threshold: float | None, label: str | None) -> Dra
     kind = scale.statistic.kind
     limit = 0.0 if threshold is None else real_number("threshold", threshold, infinite=True)
     if kind == "p" and limit:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "stat_map_img",
             f"stat_map_img: this is {scale.words}, and threshold={limit:g} would leave only "
             "those above it, which are no evidence",
-            remedy="draw -log10 of them, or the map of z-scores "
-            "with the threshold of threshold_stats_img",
-            verb="",
+            "draw -log10 of them, or the map of z-scores with the threshold of threshold_stats_img",
         )
     one_tail = scale.conflict is None and scale.statistic.of_f
     if label is not None:

@@ -197,12 +197,11 @@ def _read_place(images: Any, position: tuple[float, float, float]) -> NDArray[np
     place = space.place_at(position)
     if place is None:
         begin = np.round(space.coordinates(np.array([0]))[0], 1).tolist()
-        raise ArgumentError(
+        raise ArgumentError.about(
             "position",
             f"position {tuple(position)} is outside the images, whose {sources[0].extent} begin at "
             f"{begin} mm",
-            remedy="give a place in mm",
-            verb="",
+            "give a place in mm",
         )
     only = space.restrict(np.arange(space.n_values) == place)
     data = np.empty((len(sources), 1))

@@ -142,12 +142,11 @@ def find(
     z = result.z_score
     if np.isnan(z).all():
         one, _ = group.space.place_words
-        raise ArgumentError(
+        raise ArgumentError.about(
             "contrasts",
             f"contrast {printable(name)}: no {one} has a statistic, because nowhere do the images "
             "that have a value there suffice to estimate it",
-            remedy="leave it out of the report",
-            verb="",
+            "leave it out of the report",
         )
     # In the type of `compute_contrast`'s images: the page then shows what its reader finds there.
     shown = narrowed(z)

@@ -84,8 +84,8 @@ def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
         )
     pairs = list(zip(controls, levels, strict=True))
     if len(set(pairs)) < len(pairs):
-        raise ArgumentError(
-            "height_control", f"height_control and alpha hold a correction twice: {pairs}", verb=""
+        raise ArgumentError.about(
+            "height_control", f"height_control and alpha hold a correction twice: {pairs}"
         )
     found = []
     for control, alpha in pairs:
@@ -177,7 +177,7 @@ def _weights(name: str, contrast: Any, columns: list[str]) -> NDArray[np.float64
         weights = contrast_matrix(contrast, columns)
     except ArgumentError as error:
         words = f"contrast {printable(name)}: " + text_of(error)
-        raise type(error)("contrasts", words, verb="") from error
+        raise type(error).about("contrasts", words) from error
     return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
 
 

@@ -115,11 +115,10 @@ def check_permutations(given: Any, contrasts: Sequence[str]) -> dict[str, Permut
                 verb="has",
             )
         if not isinstance(test, PermutationTest):
-            raise ArgumentTypeError(
+            raise ArgumentTypeError.about(
                 "permutations",
                 f"permutations[{name!r}] is a {type(test).__name__}",
-                wanted="a "
-                "groupglm.report.PermutationTest, which says how many permutations there were",
-                verb="",
+                wanted="a groupglm.report.PermutationTest, which says how many permutations there "
+                "were",
             )
     return {str(name): test for name, test in given.items()}

@@ -93,7 +93,7 @@ def check_path(argument: str, text: str, error: type[ValueError] | None = None) 
         shown = "" if not text else f" {in_quotes(text[:_SHOWN])}, which"
         words = f"{' is' if shown else ''}{shown} {why}"
         if error is None:
-            raise ArgumentError(argument, name_argument(argument) + words, verb="")
+            raise ArgumentError.about(argument, name_argument(argument) + words)
         raise error(argument + words)
 
 

@@ -83,7 +83,7 @@ def check_file(
     why = why_unreadable(path)
     if why is not None:
         words = f"{called or repr(os.fspath(path))} {why}"
-        raise ArgumentError("path", words, verb="") if error is None else error(words)
+        raise ArgumentError.about("path", words) if error is None else error(words)
 
 
 def check_target(path: Path) -> None:
@@ -94,18 +94,16 @@ def check_target(path: Path) -> None:
         why = _why_broken(path)
         if why is None:
             return
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{in_quotes(path)} {why}, and it would be replaced",
-            remedy="give the name of a new file",
-            verb="",
+            "give the name of a new file",
         ) from None
     if not stat.S_ISREG(mode):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{in_quotes(path)} is {kind_of(path)}, and a file cannot take its place",
-            remedy="give the name of a new file",
-            verb="",
+            "give the name of a new file",
         )
 
 

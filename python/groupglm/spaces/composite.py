@@ -172,11 +172,8 @@ class CompositeSpace(Space):
             if keep[own].any()
         }
         if not kept:
-            raise ArgumentError(
-                "mask_img",
-                "the mask is empty: no place is inside",
-                remedy="give one that has places",
-                verb="",
+            raise ArgumentError.about(
+                "mask_img", "the mask is empty: no place is inside", "give one that has places"
             )
         return replace(self, members=kept)
 

@@ -30,18 +30,17 @@ def check_zero_is_missing(zero_is_missing: object, missing: str) -> bool:
     """Return whether zeros are missing values; refuse a wrong value of the option."""
     is_missing = check_truth("zero_is_missing", zero_is_missing)
     if is_missing and missing == "zero":
-        raise ArgumentError(
+        raise ArgumentError.about(
             "zero_is_missing",
             argument("zero_is_missing", True)
             + " takes zeros for missing values, and "
             + argument("missing", "zero")
             + " takes missing values for zeros",
-            remedy="give "
+            "give "
             + argument("missing", "omit")
             + ", 'intersect' or 'raise', or leave "
             + argument("zero_is_missing", True)
             + " out",
-            verb="",
         )
     return is_missing
 

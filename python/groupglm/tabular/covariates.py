@@ -177,18 +177,16 @@ def _refuse_other_types(column: pd.Series[Any], name: str, where: str) -> None:
             )
             if odd or (isinstance(value, Real) and not _is_within_float(value)):
                 shown = f"{value!r:.40} (of type {type(value).__name__}) for subject {label}"
-                raise ArgumentError(
+                raise ArgumentError.about(
                     "table",
                     f"{called} holds {shown}",
-                    remedy="make its values numbers, or all of them text",
-                    verb="",
+                    "make its values numbers, or all of them text",
                 )
     elif not (is_text(column) or types.is_any_real_numeric_dtype(dtype) or _is_bool(column)):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "table",
             f"{where} has non-numeric columns: {name!r}, which holds {dtype}",
-            remedy="make its values numbers or text",
-            verb="",
+            "make its values numbers or text",
         )
 
 
@@ -211,13 +209,12 @@ def _refuse_numbers(
         return
     strays = [place for place, kind in enumerate(kinds) if kind != "number"]
     if not strays:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "table",
             f"{called} holds numbers written as text, such as {entries[0]!r}",
-            remedy=f"if they are "
+            f"if they are "
             f"measurements, convert them with pandas.to_numeric, if they are codes of a category, "
             f"say so by {to_declare}",
-            verb="",
         )
     shown = listed([f"{entries[p]!r} for subject {labels[p]}" for p in strays], _MAX_SHOWN)
     commas = [entries[p].strip() for p in strays if kinds[p] == "comma"]
@@ -227,12 +224,11 @@ def _refuse_numbers(
     if commas:
         advice = f"write a decimal point ({commas[0].replace(',', '.')} for {commas[0]})"
         advice += "" if len(commas) == len(strays) else ", and n/a where the value is missing"
-    raise ArgumentError(
+    raise ArgumentError.about(
         "table",
         f"{called} holds numbers, but {shown}, so that it would be a category of "
         f"{len(levels)} levels",
-        remedy=f"{advice}. If its values are codes of a category, say so by {to_declare}",
-        verb="",
+        f"{advice}. If its values are codes of a category, say so by {to_declare}",
     )
 
 
@@ -256,12 +252,11 @@ def _refuse_twin_levels(entries: Sequence[str], labels: Sequence[str], called: s
                 f"{entry!r} ({_subjects(who)})"
                 for entry, who in sorted(spellings.items(), key=lambda item: -len(item[1]))
             )
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "table",
                 f"{called} has levels that differ in case or blanks alone, or in how one character "
                 f"or number is written: {told}",
-                remedy="write them alike",
-                verb="",
+                "write them alike",
             )
 
 

@@ -49,11 +49,10 @@ def read_table(path: Path, called: str, *, as_text: Iterable[str] = ()) -> pd.Da
     separator = SEPARATORS[path.suffix.lower()]
     rows = _rows(path, _text(path, called), separator, called)
     if not rows:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{called} cannot be read as a table: it is empty",
-            remedy="it needs a header line and then one line a row.",
-            verb="",
+            "it needs a header line and then one line a row.",
         )
     header = rows[0]
     # Values get the types that pandas infers from the text of a column, as everywhere else.
@@ -69,22 +68,18 @@ def _text(path: Path, called: str) -> str:
     check_file(path, called)
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ArgumentError(
-            "path",
-            f"{called} is in UTF-16",
-            remedy="save it as 'CSV UTF-8', or as text in UTF-8.",
-            verb="",
+        raise ArgumentError.about(
+            "path", f"{called} is in UTF-16", "save it as 'CSV UTF-8', or as text in UTF-8."
         )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{called} is not in UTF-8: line {line} has the byte 0x{data[error.start]:02x}, "
             "perhaps a letter in Latin-1",
-            remedy="save it as 'CSV UTF-8', or as text in UTF-8.",
-            verb="",
+            "save it as 'CSV UTF-8', or as text in UTF-8.",
         ) from error
 
 
@@ -103,16 +98,14 @@ def _rows(path: Path, text: str, separator: str, called: str) -> list[list[str]]
             if len(rows) == 2:
                 _refuse_other_separator(rows, path, separator, called)
             if len(row) != len(rows[0]):
-                raise ArgumentError(
-                    "path", _another_length(row, rows[0], reader.line_num, called), verb=""
+                raise ArgumentError.about(
+                    "path", _another_length(row, rows[0], reader.line_num, called)
                 )
     except csv.Error as error:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{called} cannot be read as a table: line {reader.line_num}: {error}",
-            remedy="each line needs "
-            "as many values as the header, and a quotation mark its counterpart.",
-            verb="",
+            "each line needs as many values as the header, and a quotation mark its counterpart.",
         ) from error
     finally:
         csv.field_size_limit(limit)
@@ -127,11 +120,10 @@ def _without_word(value: str) -> str:
 def _check_header(header: Sequence[str], called: str) -> None:
     repeated = sorted(name for name, n in Counter(header).items() if n > 1 and name)
     if repeated:  # which of them is meant is unknown
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"{called} has the column {', '.join(map(repr, repeated[:8]))} more than once",
-            remedy="give each column a name of its own.",
-            verb="",
+            "give each column a name of its own.",
         )
 
 
@@ -158,11 +150,10 @@ def _refuse_other_separator(
     for other, name in _NAMES.items():
         if other != separator and 0 < header.count(other) == first.count(other):
             comma = " and a decimal point" if other == ";" and "," in first else ""
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "path",
                 f"{called} is separated by {name}, but its suffix {path.suffix} stands for "
                 f"{_NAMES[separator]}",
-                remedy=f"save it with {_NAMES[separator]}{comma}, such as by "
+                f"save it with {_NAMES[separator]}{comma}, such as by "
                 f"to_csv(..., sep={separator!r}, index=False).",
-                verb="",
             )

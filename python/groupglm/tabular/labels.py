@@ -161,19 +161,17 @@ def match_rows(
     told += [f"has several rows for {listed(several_rows)}"] if several_rows else []
     if told and not (several_maps and set(found) == set(wanted)):
         near = near_labels(absent, surplus)
-        raise ArgumentError(
+        raise ArgumentError.about(
             argument,
             f"{argument} {'; '.join(told)}",
-            remedy=f"give one row for each map's subject{near_words(near)}",
-            verb="",
+            f"give one row for each map's subject{near_words(near)}",
         )
     if several_maps and (several_rows or not may_have_more):
-        raise ArgumentError(
+        raise ArgumentError.about(
             argument,
             f"subject {several_maps[0]!r} has several maps, so {argument} cannot be matched to "
             f"them by label",
-            remedy=f"sort both {maps} and {argument} by subject_label",
-            verb="",
+            f"sort both {maps} and {argument} by subject_label",
         )
     place = {label: row for row, label in enumerate(found)}
     return [place[label] for label in wanted]
@@ -193,12 +191,11 @@ def align_arrays(arguments: Mapping[str, Any], first: str) -> dict[str, Any]:
         if order == list(range(len(order))):
             continue
         if unlabelled:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 name,
                 f"{name} and {reference} have the same labels in another order, and "
                 f"{unlabelled[0]} has none to be sorted by",
-                remedy="give it an index of labels, too, or bring all into one order",
-                verb="",
+                "give it an index of labels, too, or bring all into one order",
             )
         aligned[name] = arguments[name].iloc[order]
     return aligned
@@ -244,12 +241,10 @@ def _refuse_shuffled(numbers: Mapping[str, list[Any]]) -> None:
     """Refuse indexes that hold the same numbers in different orders: some rows were moved."""
     for (one, some), (other, others) in itertools.combinations(numbers.items(), 2):
         if some != others and Counter(some) == Counter(others):
-            raise ArgumentError(
+            raise ArgumentError.about(
                 other,
                 f"the indexes of {one} and {other} hold the same numbers in another order",
-                remedy="bring "
-                "both into one order, or take the indexes off by reset_index(drop=True)",
-                verb="",
+                "bring both into one order, or take the indexes off by reset_index(drop=True)",
             )
 
 
@@ -260,12 +255,11 @@ def refuse_twin_labels(labels: Iterable[str], argument: str) -> None:
         key = plain_label("".join(unicodedata.normalize("NFKC", label).split()))
         other = by_key.setdefault(key, label)
         if other != label:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 argument,
                 argument + f" names a subject in two ways, {other!r} and {label!r}, which would "
                 "count as two subjects",
-                remedy="write them alike",
-                verb="",
+                "write them alike",
             )
 
 

@@ -115,12 +115,10 @@ def _check_table(table: object) -> None:
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "table",
             f"table must be a pandas DataFrame, not {type(table).__name__}",
-            remedy="read a file with "
-            "pandas.read_csv(path, sep='\\t', dtype={'participant_id': str})",
-            verb="",
+            "read a file with pandas.read_csv(path, sep='\\t', dtype={'participant_id': str})",
         )
 
 
@@ -156,11 +154,10 @@ def _design(
     except Exception as error:  # a transform may raise anything; the message has the reason
         raise _invalid(formula, error) from error
     if matrix.shape[1] == 0:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "formula",
             f"formula {_shown(formula)} gives no column",
-            remedy="'~ 1' is the mean of all subjects",
-            verb="",
+            "'~ 1' is the mean of all subjects",
         )
     _check_finite(formula, matrix, columns)
     return with_origins(with_levels(matrix, factor_levels(columns, used)), columns, used)
@@ -192,21 +189,19 @@ def _used_columns(formula: str, read: Formula, columns: Sequence[str]) -> list[s
     if unknown:
         close = difflib.get_close_matches(unknown[0][:200], columns, n=2)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise ArgumentError(
+        raise ArgumentError.about(
             "formula",
             f"formula {_shown(formula)} names {quote_names(unknown)}, which the participants table "
             f"does not have.{hint} Its columns are: {quote_names(columns)}.",
-            verb="",
         )
     used = [column for column in named.values() if column is not None]
     twice = [name for name in used if list(columns).count(name) > 1]
     if twice:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "table",
             f"the participants table has {list(columns).count(twice[0])} columns that are called "
             f"{twice[0]!r}, which formula {_shown(formula)} names",
-            remedy="rename all but one",
-            verb="",
+            "rename all but one",
         )
     return used
 
@@ -220,12 +215,11 @@ def _check_finite(formula: str, design: pd.DataFrame, table: pd.DataFrame) -> No
     remedy = "choose a transform that is defined for all its values"
     if name in table.columns:  # a column of the table, not of a transform
         remedy = f"correct {name!r} in the table, or write n/a where the value is missing"
-    raise ArgumentError(
+    raise ArgumentError.about(
         "formula",
         f"formula {_shown(formula)} gives {design.to_numpy()[row, column]} in column {name!r} for "
         f"subject {design.index[row]}{f' (and {n_more} more)' if n_more else ''}",
-        remedy=f"{remedy}",
-        verb="",
+        f"{remedy}",
     )
 
 
@@ -234,10 +228,9 @@ def _shown(formula: str) -> str:
 
 
 def _invalid(formula: str, error: BaseException) -> ArgumentError:
-    return ArgumentError(
+    return ArgumentError.about(
         "formula",
         f"formula {_shown(formula)} cannot be used: {' '.join(str(error).split())} Write it as "
         "'~ age + C(group)', with backticks around a column whose name has other characters than "
         "letters, digits and underscores.",
-        verb="",
     )

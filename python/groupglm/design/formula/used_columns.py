@@ -74,19 +74,17 @@ def check_used(
     columns = tidied(table)
     absent = missing_values(columns, columns.columns)
     if absent and not allow_partial:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "table",
             f"{WHERE} has no value for {_name_missing(absent)}, which the formula {shown} uses",
-            remedy="fill them in, or leave these subjects out by "
-            + argument("allow_partial", True),
-            verb="",
+            "fill them in, or leave these subjects out by " + argument("allow_partial", True),
         )
     if absent:
         without = {label for labels in absent.values() for label in labels}
         columns = tidied(columns[[str(label) not in without for label in columns.index]])
         if len(columns) == 0:
-            raise ArgumentError(
-                "table", f"no subject has a value for each of {quote_names(list(absent))}", verb=""
+            raise ArgumentError.about(
+                "table", f"no subject has a value for each of {quote_names(list(absent))}"
             )
         warn_caller(f"left out subjects without a value for {name_left_out(absent)}")
     check_covariates(columns, WHERE, declared=declared, to_declare="C({})")
@@ -113,19 +111,17 @@ def _check_levels(name: str, column: pd.Series[Any]) -> None:
         return
     levels = column.drop_duplicates()
     if 2 < len(levels) == len(column):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "table",
             f"column {name!r} of {WHERE} holds text, and each subject has another one "
             f"({quote_names(column.tolist()[:2])}, ...), so it would take a design column a "
             "subject",
-            remedy="make it numeric, or leave it out",
-            verb="",
+            "make it numeric, or leave it out",
         )
     if len(levels) == 1:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "table",
             f"column {name!r} of {WHERE} is {column.iloc[0]!r} for every subject that has a map, "
             "so it has no effect to estimate",
-            remedy="leave it out",
-            verb="",
+            "leave it out",
         )

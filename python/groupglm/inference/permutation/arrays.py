@@ -226,12 +226,10 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     confounds = _columns(rows["confounding_vars"], "confounding_vars", len(tested))
     families = _families_of(masker, data.shape[1], options)
     if is_remote() and data.nbytes > _MAX_SENT:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "target_vars",
             f"target_vars would be sent to each worker ({data.nbytes / 1e6:.0f} MB)",
-            remedy="save the "
-            "images to files that the workers can read, and use non_parametric_inference",
-            verb="",
+            "save the images to files that the workers can read, and use non_parametric_inference",
         )
     previous = resumable(resume, tested.shape[1])
     source, subjects = ArraySource(data), subjects_of_arrays(rows)
@@ -277,11 +275,10 @@ def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None
             "a result of this function, a file name, or None",
         )
     if n_tested != 1:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "resume",
             f"a file for resume keeps one test, but {n_tested} variables are tested",
-            remedy="test them one by one",
-            verb="",
+            "test them one by one",
         )
     path = given_path("resume", resume)
     check_place(path)
@@ -348,10 +345,9 @@ def _treat_missing(data: Data, missing: Missing) -> Data:
     if missing == "zero":
         np.nan_to_num(data, copy=False, posinf=np.inf, neginf=-np.inf)
     elif len(lacking) == data.shape[1]:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "missing",
             argument("missing", "intersect") + " leaves no voxel: none has a value in every image",
-            verb="",
         )
     else:
         data[:, lacking] = 0  # a voxel that does not vary has no statistic
@@ -385,11 +381,10 @@ def _families_of(
     if masker is None:
         if not options.need_neighbours:
             return None
-        raise ArgumentError(
+        raise ArgumentError.about(
             "masker",
             _NO_MASKER[options.tfce is not None]
             + " needs to know where the voxels lie: give the masker that read them",
-            verb="",
         )
     if isinstance(masker, FittedMasker) and masker.space.public_order is None:
         space = masker.space

@@ -191,8 +191,8 @@ def make_exchange(
         raise ArgumentError("block_permutation", shown(block_permutation), "'within' or 'whole'")
     kinds = np.zeros(n, dtype=np.int64) if kinds is None else kinds
     if blocks is None and block_permutation == "whole":
-        raise ArgumentError(
-            "block_permutation", "block_permutation='whole' needs exchangeability_blocks", verb=""
+        raise ArgumentError.about(
+            "block_permutation", "block_permutation='whole' needs exchangeability_blocks"
         )
     labels = (
         np.zeros(n, dtype=np.int64)

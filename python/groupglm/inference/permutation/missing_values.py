@@ -133,14 +133,13 @@ def lacking_voxels(rows: Rows) -> Integers:
 def refuse_missing(source: DataSource, lacking: Integers, n_voxels: int) -> NoReturn:
     """Refuse data of which some columns lack values."""
     one, many = source.place_words
-    raise ArgumentError(
+    raise ArgumentError.about(
         "missing",
         argument("missing", "raise")
         + f", and {len(lacking)} of {n_voxels} {many} lack a value in some image "
         f"({source.name_places(lacking)})",
-        remedy="give " + argument("missing", "omit") + f" to test each {one} with the images "
+        "give " + argument("missing", "omit") + f" to test each {one} with the images "
         f"that have it, 'intersect' to leave these {many} out, or 'zero' to take NaN for zero",
-        verb="",
     )
 
 
@@ -175,11 +174,10 @@ def find_presence(
     if told:
         one, many = source.place_words
         if untested.all():
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "missing",
                 f"no {one} can be tested, because all lack values: {'; '.join(told)}",
-                remedy="leave out images that cover little",
-                verb="",
+                "leave out images that cover little",
             )
         warn_caller(
             f"{np.count_nonzero(untested)} of {n_voxels} {many} lack values and are not tested, "

@@ -90,23 +90,21 @@ def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
     if possible:
         return permutations
     if kinds is not None:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "variance_groups",
             "images of different variance_groups cannot take each other's place, and the tested "
             "effect does not vary within them, so that no permutation can test it",
-            remedy="give sign_flip=True if errors are symmetric",
-            verb="",
+            "give sign_flip=True if errors are symmetric",
         )
     if options.exchangeability_blocks is None:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "sign_flip",
             "the tested effect is the same whatever the order of the images (an intercept, say), "
             "so that no permutation can test it",
-            remedy="give sign_flip=True if errors are symmetric",
-            verb="",
+            "give sign_flip=True if errors are symmetric",
         )
     within = options.block_permutation == "within"
-    raise ArgumentError(
+    raise ArgumentError.about(
         "exchangeability_blocks",
         "exchangeability_blocks make the test impossible: the tested effect does not vary "
         + (
@@ -115,7 +113,6 @@ def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
             else "between blocks of the same size; give block_permutation='within'"
         )
         + ", or sign_flip=True if errors are symmetric",
-        verb="",
     )
 
 
@@ -135,20 +132,18 @@ def choose_kernel(
     if presence is not None:
         lacking = np.sort(np.append(presence.patterns.columns, np.flatnonzero(presence.untested)))
         _, many = source.place_words
-        raise ArgumentError(
+        raise ArgumentError.about(
             "variance_groups",
             f"variance_groups cannot be tested where images lack values, as in {len(lacking)} of "
             f"{len(presence.untested)} {many} ({source.name_places(lacking)}): the degrees of "
             f"freedom of their statistic are unknown, so that {many} with more and with fewer "
             "images cannot be compared",
-            remedy="give " + argument("missing", "intersect") + f" to leave these {many} out",
-            verb="",
+            "give " + argument("missing", "intersect") + f" to leave these {many} out",
         )
     if options.method != "freedman-lane":
-        raise ArgumentError(
+        raise ArgumentError.about(
             "variance_groups",
             f"variance_groups need method='freedman-lane', but method is {options.method!r}",
-            verb="",
         )
     groups = check_labels(options.variance_groups, parts.n_images, "variance_groups")
     _check_groups(parts, groups, flips=exchange.flips)
@@ -161,12 +156,11 @@ def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -
     free = np.bincount(groups, 1 - np.sum(design**2, axis=0))
     unknown = (free < NO_FREEDOM) | (sizes < 2)
     if unknown.any():
-        raise ArgumentError(
+        raise ArgumentError.about(
             "variance_groups",
             f"variance_groups: a group of {sizes[np.argmax(unknown)]} images leaves no residuals "
             "of its own, so that its variance is unknown",
-            remedy="join groups, or drop columns that are particular to one image",
-            verb="",
+            "join groups, or drop columns that are particular to one image",
         )
     if flips and len(parts.nuisance) and sizes.min() < _FEW_IN_GROUP:
         # A residual contains the error of the estimated nuisance, whose sign is flipped too. This

@@ -111,15 +111,11 @@ class TailFit:
 def check_enough(n_perm: int) -> None:
     """Refuse to fit a tail to too few rearrangements."""
     if n_perm < 4 * _FEWEST:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "tail",
             f"a tail cannot be fitted to {n_perm} rearrangements: at least {4 * _FEWEST} are "
             "needed",
-            remedy="raise "
-            + argument("n_perm")
-            + " if there are more, or give "
-            + argument("tail", None),
-            verb="",
+            "raise " + argument("n_perm") + " if there are more, or give " + argument("tail", None),
         )
 
 
@@ -142,11 +138,10 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
     """
     check_enough(len(null))
     if np.ptp(null) == 0:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "tail",
             f"a tail cannot be fitted: all {len(null)} maxima are {null[0]:g}",
-            remedy="give tail=None",
-            verb="",
+            "give tail=None",
         )
     if kind == "gamma":
         return _fit_gamma(null)
@@ -160,11 +155,10 @@ def fit_tail(null: Floats, kind: Tail) -> TailFit:
         if fits[-1].p_fit > 0.05:
             return fits[-1]
     if not fits:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "tail",
             f"a tail cannot be fitted: too many of the {len(null)} maxima are equal",
-            remedy="give tail=None",
-            verb="",
+            "give tail=None",
         )
     return max(fits, key=lambda fit: fit.p_fit)
 

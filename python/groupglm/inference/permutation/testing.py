@@ -151,12 +151,11 @@ def permutation_test(
     observed = kernel.observe(rows, statistic, options.n_threads)
     if np.isnan(observed.compared).all():
         one, _ = source.place_words
-        raise ArgumentError(
+        raise ArgumentError.about(
             "second_level_input",
             f"no {one} varies beyond what the nuisance columns explain, so there is nothing to "
             "test",
-            remedy="check the images and the mask",
-            verb="",
+            "check the images and the mask",
         )
     corrections = Corrections(
         letter=kernel.letter,

@@ -51,12 +51,11 @@ def background_mask(
     """
     observed = n_observations >= max(min_observations, 1)
     if not observed.any():
-        raise ArgumentError(
+        raise ArgumentError.about(
             "mask_img",
             f"no voxel is observed in {max(min_observations, 1)} of the {n_images} images (the "
             f"most is {int(n_observations.max())}), so no mask can be found",
-            remedy="leave out images that cover little, or " + _REMEDY,
-            verb="",
+            "leave out images that cover little, or " + _REMEDY,
         )
     border = border_values(mean)
     if np.isnan(border).any():
@@ -64,12 +63,11 @@ def background_mask(
     background = np.median(border)
     mask: NDArray[np.bool_] = observed & (mean != background)
     if not mask.any():
-        raise ArgumentError(
+        raise ArgumentError.about(
             "mask_img",
             f"the mean of the {n_images} images is {background:g} at every voxel that enough of "
             "them have, so brain and background cannot be told apart",
-            remedy=_REMEDY,
-            verb="",
+            _REMEDY,
         )
     return mask
 

@@ -105,14 +105,13 @@ def _refuse_series(masker: object) -> None:
     wanted = {name: getattr(masker, name, None) for name in _SERIES}
     active = [f"{name}={value!r}" for name, value in wanted.items() if value not in (None, False)]
     if active:
-        raise ArgumentError(
+        raise ArgumentError.about(
             "mask_img",
             "the masker given as "
             + argument("mask_img")
             + f" has {', '.join(active)}, which would treat subjects as "
             "the time points of a series",
-            remedy="give a masker without it, or its mask image",
-            verb="",
+            "give a masker without it, or its mask image",
         )
 
 
@@ -120,12 +119,11 @@ def refuse_a_method(masker: object) -> None:
     """Refuse a masker that is not fitted where there are no images to find its mask in."""
     strategy = getattr(masker, "mask_strategy", "background")
     arguments = getattr(masker, "mask_args", None)
-    raise ArgumentError(
+    raise ArgumentError.about(
         "mask_img",
         "the masker given as "
         + argument("mask_img")
         + f" is not fitted, and its mask_strategy={strategy!r} with "
         f"mask_args={arguments!r} is its own",
-        remedy="fit it on an image first",
-        verb="",
+        "fit it on an image first",
     )

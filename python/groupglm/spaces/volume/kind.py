@@ -127,21 +127,19 @@ def refuse_models_elsewhere(labels: Sequence[object], masks: Sequence[Any]) -> N
         if mask is None or first is None:
             continue
         if mask.shape[:3] != first.shape[:3]:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "second_level_input",
                 f"All first level models must have the same shape, but model {label} (item "
                 f"{place}) has {mask.shape[:3]} and the first {first.shape[:3]}",
-                remedy="fit them on one grid, for instance with target_affine and target_shape",
-                verb="",
+                "fit them on one grid, for instance with target_affine and target_shape",
             )
         shift = np.abs(np.asarray(mask.affine) - np.asarray(first.affine)).max()
         if shift > SAME_PLACE_MM:
-            raise ArgumentError(
+            raise ArgumentError.about(
                 "second_level_input",
                 f"All first level models must have the same affine, but that of model {label} "
                 f"(item {place}) differs by up to {shift:.3g} from the first one's",
-                remedy="fit them on one grid, for instance with target_affine and target_shape",
-                verb="",
+                "fit them on one grid, for instance with target_affine and target_shape",
             )
 
 

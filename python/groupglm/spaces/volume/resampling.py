@@ -93,12 +93,11 @@ def target_grid(
     full[: len(affine), : len(affine)] = affine
     low, high = _bounds(grid, full)
     if not np.isfinite([low, high]).all():
-        raise ArgumentError(
+        raise ArgumentError.about(
             "target_affine",
             "the target grid's voxels are beyond reach of the images': check "
             + argument("target_affine")
             + ", in mm",
-            verb="",
         )
     if not has_origin:
         full[:3, 3] = full[:3, :3].dot(low)
@@ -126,12 +125,11 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
     except ArgumentTypeError as error:
         raise ArgumentTypeError("target_affine", error.found, "a matrix of numbers") from error
     if affine.shape not in ((3, 3), (4, 4)):
-        raise AffineShapeError(
+        raise AffineShapeError.about(
             "target_affine",
             argument("target_affine")
             + f" must be a 3 x 3 or 4 x 4 matrix, but has the shape {affine.shape}",
-            remedy="for voxels of 3 mm give numpy.diag([3, 3, 3])",
-            verb="",
+            "for voxels of 3 mm give numpy.diag([3, 3, 3])",
         )
     if not np.isfinite(affine).all():
         raise ArgumentError(
@@ -143,11 +141,10 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
     if affine.shape == (4, 4) and not affine[3, :3].any() and not affine[:3, 3].any():
         affine[3, 3] = affine[3, 3] and 1.0  # 2 * numpy.eye(4) stands for axes of 2 mm
     if affine.shape == (4, 4) and not np.array_equal(affine[3], [0, 0, 0, 1]):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "target_affine",
             "the last row of " + argument("target_affine") + f" is {affine[3].tolist()}",
             wanted="[0, 0, 0, 1]",
-            verb="",
         )
     # Of affines that are huge or tiny the inverse overflows.
     with np.errstate(all="ignore"):
@@ -201,13 +198,12 @@ def _check_size(shape: tuple[int, int, int], grid: Grid) -> None:
         problem = f"{n_voxels:.3g} voxels, {growth:.3g} times as many as the images"
     else:
         return
-    raise ArgumentError(
+    raise ArgumentError.about(
         "target_affine",
         f"the target grid would have the shape {shape}: {problem}",
-        remedy="check the voxel sizes of "
+        "check the voxel sizes of "
         + argument("target_affine")
         + either(", in mm, and target_shape", ", in mm"),
-        verb="",
     )
 
 

@@ -100,11 +100,10 @@ def _series_header(grid: Grid, n_volumes: int, descrip: str, dtype: DTypeLike) -
 def _target(path: str | os.PathLike[str]) -> Path:
     target = given_path("path", path)
     if not target.name.lower().endswith((".nii", ".nii.gz")):
-        raise ArgumentError(
+        raise ArgumentError.about(
             "path",
             f"the name of an image must end in .nii or .nii.gz, but {os.fspath(path)!r} does not",
-            remedy="add one of them",
-            verb="",
+            "add one of them",
         )
     make_folder(target.parent)
     return target

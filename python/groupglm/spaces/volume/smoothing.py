@@ -207,11 +207,10 @@ def smooth_img(
     if isinstance(imgs, str | os.PathLike | SpatialImage):
         return _smooth(imgs, *_open(imgs, "imgs", fwhm), fwhm)
     if not isinstance(imgs, Iterable):
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "imgs",
             f"imgs must be an image (a file name or a nibabel image) or a list of images, but is a "
             f"{type(imgs).__name__}",
-            verb="",
         )
     # All headers are read before any values, so that an error in the last image is known at once.
     opened = [
@@ -228,10 +227,9 @@ def _open(
 ) -> tuple[list[VolumeSource], tuple[float, float, float]]:
     """Open the volumes of an image, and find how far to smooth them."""
     if not isinstance(image, str | os.PathLike | SpatialImage):
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             "imgs",
             f"{name} must be a file name or a nibabel image, but is a {type(image).__name__}",
-            verb="",
         )
     with renamed(**{name: "imgs"}):
         sources = open_images(image, argument=name, at_least=1)

@@ -92,11 +92,8 @@ class VolumeSpace(Space):
             return
         indices = np.array(self.indices, dtype=np.int64)
         if indices.ndim != 1 or indices.size == 0:
-            raise ArgumentError(
-                "mask_img",
-                "the mask is empty: no voxel is inside",
-                remedy="give one that has voxels",
-                verb="",
+            raise ArgumentError.about(
+                "mask_img", "the mask is empty: no voxel is inside", "give one that has voxels"
             )
         if indices[0] < 0 or indices[-1] >= self.grid.n_voxels or (np.diff(indices) <= 0).any():
             raise ValueError(

@@ -84,8 +84,8 @@ def open_image_or_series(
     """Open every volume of one image, 3-D or of more axes; only its header is read."""
     if not isinstance(image, str | os.PathLike | SpatialImage):
         found = unread_kind(image) or f"a {type(image).__name__}"
-        raise ArgumentTypeError(
-            name, f"{name} must be a file name or a nibabel image, but is {found}", verb=""
+        raise ArgumentTypeError.about(
+            name, f"{name} must be a file name or a nibabel image, but is {found}"
         )
     return _open_volumes(image, name, most_axes)
 
@@ -107,8 +107,8 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
     items = _as_sequence(images)
     if items is None:
         found = unread_kind(images) or f"a {type(images).__name__}"
-        raise ArgumentTypeError(
-            argument, f"'{argument}' must be either {_WANTED}, but is {found}", verb=""
+        raise ArgumentTypeError.about(
+            argument, f"'{argument}' must be either {_WANTED}, but is {found}"
         )
     for place, item in enumerate(items, start=1):
         if not isinstance(item, str | os.PathLike | SpatialImage):
@@ -117,28 +117,25 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
             rule = f"'{argument}' must be either {_WANTED}"
             if begins_well:
                 rule = f"Elements of '{argument}' must be of the same type"
-            raise ArgumentTypeError(
+            raise ArgumentTypeError.about(
                 argument,
                 f"{rule}: item {place} of {argument} must be a file name or a nibabel image, but "
                 f"is {found}",
-                verb="",
             )
         if isinstance(item, SpatialImage) != isinstance(items[0], SpatialImage):
-            raise ArgumentTypeError(
+            raise ArgumentTypeError.about(
                 argument,
                 f"Elements of '{argument}' must be of the same type, but it mixes file names with "
                 f"images in memory: item 1 is a {type(items[0]).__name__}, item {place} a "
                 f"{type(item).__name__}",
-                remedy="give one kind",
-                verb="",
+                "give one kind",
             )
     if len(items) < at_least:
         wanted = "at least two images" if at_least > 1 else "an image"
-        raise ArgumentTypeError(
+        raise ArgumentTypeError.about(
             argument,
             f"{argument} must hold {wanted}, but holds {len(items)}",
-            remedy="a 4-D image is given by itself, not in a list",
-            verb="",
+            "a 4-D image is given by itself, not in a list",
         )
     return items
 
