@@ -34,7 +34,7 @@ class FittedMasker:
     Parameters
     ----------
     space : Space
-        The voxels.
+        The voxels. Rows of the space may have another order than those of this masker.
     n_threads : int
         Number of threads that read images.
     fill : float, optional

@@ -27,10 +27,7 @@ class Exempt(NamedTuple):
 
 EXEMPT: dict[str, tuple[Exempt, ...]] = {
     "second level": (
-        Exempt(
-            "test_warning_overriding_with_masker_parameter",
-            "only the levels of messages differ, and that of a masker is not used here",
-        ),
+        Exempt("test_warning_overriding_with_masker_parameter", "masker_without_a_conflict"),
         Exempt("test_fmri_inputs_flms[*", "repeated_subjects"),
         Exempt("test_fmri_inputs_images[None]", "no_residual_degree_of_freedom"),
         Exempt("test_fmri_inputs_images[confounds1]", "option_without_effect"),
