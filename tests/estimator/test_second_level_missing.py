@@ -136,6 +136,21 @@ def mgh(values: Any) -> Any:
     return nib.MGHImage(values, MASK.affine)  # type: ignore[no-untyped-call]
 
 
+def test_places_without_degrees_of_freedom_are_a_warning(design: pd.DataFrame) -> None:
+    """Where no two images share a place: no variance can be estimated, and statistics are NaN."""
+    values = np.full((N, *SHAPE), np.nan, np.float32)
+    values[:, :3] = np.random.default_rng(2).normal(5, 1, (N, 3, *SHAPE[1:]))
+    values[0, 3:] = 1.0
+    n_alone = 3 * SHAPE[1] * SHAPE[2]
+    n = int(np.prod(SHAPE))
+    with pytest.warns(
+        UserWarning, match=f"^{n_alone} of {n} voxels have no residual degrees of freedom"
+    ):
+        model = fitted(values, design[["intercept"]])
+    z = np.asarray(model.compute_contrast("intercept").dataobj)
+    assert np.count_nonzero(np.isnan(z)) == n_alone
+
+
 def test_one_image_in_memory_for_several_subjects_is_a_warning() -> None:
     """Its copies have no variance: their z is infinite, and it was given in silence."""
     one = image(np.random.default_rng(0).normal(5, 1, SHAPE).astype(np.float32))

@@ -171,6 +171,7 @@ def test_peak_memory_with_missing_values_is_as_stated(
         assert measured >= fit_bytes(**common) + 2 * 8 * 55 * n_missing - 40e6
 
 
+@pytest.mark.filterwarnings("ignore:.*no residual degrees of freedom:UserWarning")
 def test_missing_values_beyond_the_budget_are_refused(holed_paths: list[str]) -> None:
     design = pd.DataFrame({"dose": np.linspace(-1, 1, 8), "intercept": 1.0})
     mask = nib.Nifti1Image(np.ones((SIDE,) * 3, np.uint8), np.eye(4))  # type: ignore[no-untyped-call]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from groupglm.design.matrix import check_design_matrix, report_collinearity
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
 from groupglm.inputs import kind_of_data
+from groupglm.messages import argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -176,9 +177,23 @@ def fit_kind(
     if plan.rank == len(names):
         report_collinearity(matrix, names)
     group = fit_group(sources, plan, options)
+    _report_without_freedom(group)
     _, many = group.space.place_words
     options.progress.result(
         f"Computation of second level model done: {n_images} images at "
         f"{group.space.n_values} {many} in {time.perf_counter() - start:.2f} s."
     )
     return group, frame.copy()
+
+
+def _report_without_freedom(group: FittedGroup) -> None:
+    """Warn of places with values, but of too few images to estimate any variance."""
+    n_observations = np.asarray(group.result.n_observations)
+    n_without = np.count_nonzero((n_observations > 0) & ~(np.asarray(group.result.df_residual) > 0))
+    if n_without:
+        _, many = group.space.place_words
+        warn_caller(
+            f"{n_without} of {group.space.n_values} {many} have no residual degrees of freedom, "
+            "because too few images have a value there: their statistics are NaN; leave out "
+            "images that cover little, or give " + argument("missing", "intersect")
+        )
