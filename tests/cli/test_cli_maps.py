@@ -267,3 +267,29 @@ def test_help_has_examples_and_the_exit_codes(command: str) -> None:
     assert f"\n    groupglm {command}" in result.output  # a line of its own, not wrapped
     if command != "info":
         assert "Exit codes: 0 done, 1 input" in result.output
+
+
+def test_nothing_survives_at_any_command(fitted: Path, tmp_path: Path) -> None:
+    """The map without a discovery is a result like others: commands that are given it go on."""
+    noise = np.clip(np.random.default_rng(5).normal(size=(9, 9, 9)), -2, 2)
+    nib.save(nib.Nifti1Image(noise, np.eye(4)), tmp_path / "noise.nii.gz")  # type: ignore[no-untyped-call]
+    empty = tmp_path / "empty.nii.gz"
+    first = run("threshold", tmp_path / "noise.nii.gz", "--correct", "fdr:0.05", "--output", empty)
+    assert first.exit_code == 0, first.output
+    assert "no voxel is a discovery" in first.stderr
+    for how in (["--correct", "fdr:0.05"], ["--at", "3"], ["--at", "inf"]):
+        again = run("threshold", empty, *how, "--output", tmp_path / f"{how[1][:3]}.nii.gz")
+        assert again.exit_code == 0, again.output
+        assert "nothing survives" in again.stderr
+    for height in ("3", "inf"):
+        clusters = run("clusters", empty, "--threshold", height)
+        assert (clusters.exit_code, "No cluster." in clusters.output) == (0, True)
+        assert "No clusters found" in clusters.stderr
+    # At a level that no voxel of this study reaches.
+    page = tmp_path / "page.html"
+    report = run(
+        "report", fitted / "model.groupglm", "--contrast", "age", "--correct", "fdr:1e-12",
+        "--output", page,
+    )  # fmt: skip
+    assert report.exit_code == 0, report.output
+    assert "Nothing survived" in page.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ no control has.
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack
 from typing import Any
 
@@ -144,6 +145,63 @@ def test_the_infinite_threshold_of_our_own_fdr_gives_an_empty_table_and_says_why
     with pytest.warns(UserWarning, match="no voxel is beyond threshold=inf"):
         proportions = cluster_level_inference(image(noise), threshold=threshold)
     assert not data(proportions).any()
+
+
+@pytest.mark.parametrize("two_sided", [True, False])
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_map_without_a_discovery_is_empty_at_every_door(two_sided: bool, missing: bool) -> None:
+    noise = np.clip(np.random.default_rng(5).normal(size=SHAPE), -2, 2)
+    if missing:  # which stays so in the map that is thresholded
+        noise[:2] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that nothing survives, and what is missing
+        empty, _ = threshold_stats_img(
+            image(noise), everywhere(), alpha=0.05, height_control="fdr", two_sided=two_sided
+        )
+    assert empty is not None
+    for threshold in (np.inf, 3.0):
+        with pytest.warns(UserWarning, match="No clusters found"):
+            table, maps = get_clusters_table(
+                empty, threshold, 20, two_sided=two_sided, return_label_maps=True
+            )
+        assert table.empty
+        assert list(table.columns)[:2] == ["Cluster ID", "X"]
+        assert not any(data(labels).any() for labels in maps)
+        with pytest.warns(UserWarning, match="nothing survives"):
+            again, _ = threshold_stats_img(
+                empty, threshold=threshold, height_control=None, two_sided=two_sided
+            )
+        assert not data(again).any()  # NaN is background where there is nothing else
+        with pytest.warns(UserWarning, match="no voxel is beyond"):
+            proportions = cluster_level_inference(empty, threshold=threshold, two_sided=two_sided)
+        assert not np.nan_to_num(data(proportions)).any()
+    with pytest.warns(UserWarning, match="nothing survives"):
+        _, threshold = threshold_stats_img(
+            empty, alpha=0.05, height_control="fdr", two_sided=two_sided
+        )
+    assert threshold == np.inf
+    # Its clusters are the regions of the map that it was made from.
+    z = image(np.nan_to_num(noise))
+    with pytest.warns(UserWarning, match="regions holds no voxel"):
+        bounds = true_discovery_bounds(z, maps[0], everywhere())
+    assert bounds.empty
+    with pytest.warns(UserWarning, match="regions holds no voxel"):
+        bounds = true_discovery_bounds(z, {"survivors": empty}, everywhere())
+    assert bounds.to_numpy().tolist()[0][:3] == ["survivors", 0, 0]
+
+
+@pytest.mark.parametrize("draw", [plot_stat_map, plot_glass_brain])
+def test_a_map_without_a_discovery_is_drawn_as_the_background_alone(draw: Any) -> None:
+    noise = np.clip(np.random.default_rng(5).normal(size=SHAPE), -2, 2)
+    arguments: dict[str, Any] = {
+        "bg_img": None, "mask_img": everywhere(), "colorbar": False, "vmax": 5.0
+    }  # fmt: skip
+    if draw is plot_stat_map:
+        arguments["cut_coords"] = (18.0, 18.0, 18.0)
+    with pytest.warns(UserWarning, match="threshold is infinite.*no finite value"):
+        found = _pixels(draw(image(noise), threshold=np.inf, **arguments))
+    nothing = _pixels(draw(image(np.zeros(SHAPE)), threshold=3.0, **arguments))
+    np.testing.assert_array_equal(found, nothing)
 
 
 @pytest.mark.parametrize("min_distance", [0.0, 8.0])

@@ -199,8 +199,8 @@ def true_discovery_bounds(
     Warns
     -----
     UserWarning
-        If voxels of the mask, or of a region, are not tested, the map was converted, or all its
-        values lie between 0 and 1 as p-values do.
+        If voxels of the mask, or of a region, are not tested, no region has a voxel, the map was
+        converted, or all its values lie between 0 and 1 as p-values do.
 
     See Also
     --------

@@ -92,7 +92,7 @@ class StatMap:
         return (
             self.scale is None
             and len(tests) >= _FEWEST_TO_TELL
-            and bool(tests.min() >= 0 and tests.max() <= 1)
+            and bool(tests.min() >= 0 and 0 < tests.max() <= 1)
         )
 
     def as_z(self) -> StatMap:
@@ -157,7 +157,10 @@ def read_stat_map(
             f"{source.name}: all {whole.size} values are NaN, so there is nothing to test; check "
             "how the map was made"
         )
-    if inside is None:
+    if inside is None and not whole[~missing].any():
+        # What thresholding leaves where nothing survives: no background is to be told apart.
+        inside = ~missing
+    elif inside is None:
         _refuse_constant(source.name, whole[~missing], everywhere)
         inside = kind.differs_from_background(everywhere, whole)
     n_lost = int((inside & missing).sum())
