@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage, stats
 
 from groupglm import _core
-from groupglm.inference.permutation.arrays import ArraySource
+from groupglm.inference.permutation.array_data import ArraySource
 from groupglm.inference.permutation.cluster_families import TfceOptions, cluster_families
 from groupglm.inference.permutation.exchange import make_exchange
 from groupglm.inference.permutation.kernels import make_ols_kernel

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.sparse import block_diag, csr_array
 
-from groupglm.inference.permutation.arrays import ArraySource
+from groupglm.inference.permutation.array_data import ArraySource
 from groupglm.inference.permutation.arrays import _outputs as outputs_of
 from groupglm.inference.permutation.cluster_families import (
     ClusterFamily,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from groupglm.inference.permutation.arrays import ArraySource
+from groupglm.inference.permutation.array_data import ArraySource
 from groupglm.inference.permutation.kernels import METHODS, Method
 from groupglm.inference.permutation.options import check_options
 from groupglm.inference.permutation.testing import permutation_test

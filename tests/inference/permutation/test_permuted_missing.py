@@ -15,7 +15,7 @@ from scipy import stats
 
 from groupglm import fit_ols, permuted_ols
 from groupglm.group.fitted_masker import FittedMasker
-from groupglm.inference.permutation.arrays import ArraySource
+from groupglm.inference.permutation.array_data import ArraySource
 from groupglm.inference.permutation.equivalent_statistic import equivalent_tables
 from groupglm.inference.permutation.exchange import make_exchange
 from groupglm.inference.permutation.kernels import METHODS, Method, make_ols_kernel

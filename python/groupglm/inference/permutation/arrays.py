@@ -4,24 +4,29 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
-from groupglm.errors import ArgumentError, ArgumentTypeError, renamed, warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, renamed
 from groupglm.group.fitted_masker import FittedMasker
+from groupglm.inference.permutation.array_data import (
+    ArraySource,
+    columns_of,
+    data_of,
+    design_of,
+    treat_missing,
+    warn_of_zeros,
+)
 from groupglm.inference.permutation.cluster_families import ClusterFamily, cluster_families
-from groupglm.inference.permutation.missing_values import lacking_voxels, refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, options_among
-from groupglm.inference.permutation.resuming import PermutationState, check_place, digest_of
+from groupglm.inference.permutation.resuming import PermutationState, check_place
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
-from groupglm.messages import argument
-from groupglm.models.array_rows import ArrayRows
 from groupglm.models.ols import fit_ols
-from groupglm.runtime.arguments import check_truth, real_array
+from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.workers import is_remote
 from groupglm.spaces.registry import kind_of
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Data = NDArray[np.float32] | NDArray[np.float64]
 
-__all__ = ["ArraySource", "PermutationOutputs", "permuted_ols", "resumable"]
+__all__ = ["PermutationOutputs", "permuted_ols", "resumable"]
 
 _NO_MASKER = {
     True: "a masker must be provided if tfce is used, which",
@@ -60,32 +65,6 @@ class PermutationOutputs(dict[str, Any]):
     def __init__(self, values: dict[str, Any], results: tuple[PermutationResult, ...]) -> None:
         super().__init__(values)
         self.results = results
-
-
-@dataclass(eq=False)
-class ArraySource:
-    """Data in memory."""
-
-    place_words: ClassVar[tuple[str, str]] = ("voxel", "voxels")  # as in the documentation
-
-    data: Data
-    _digest: str | None = None
-
-    def load(self, n_threads: int) -> ArrayRows:
-        """Return the data as rows."""
-        del n_threads
-        return ArrayRows(self.data)
-
-    def digest(self, n_threads: int) -> str:
-        """Return a hash of the data."""
-        if self._digest is None:
-            self._digest = digest_of(self.data, n_threads)
-        return self._digest
-
-    def name_places(self, columns: NDArray[np.int64]) -> str:
-        """Name the first columns."""
-        listed = ", ".join(map(str, columns[:5].tolist()))
-        return f"columns {listed}{', ...' if len(columns) > 5 else ''}"
 
 
 def permuted_ols(
@@ -219,11 +198,11 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
         exchangeability_blocks=rows["exchangeability_blocks"],
         variance_groups=rows["variance_groups"],
     )
-    tested = _columns(rows["tested_vars"], "tested_vars", None)
-    data = _data(rows["target_vars"], len(tested))
-    _warn_of_zeros(data)
-    data = _treat_missing(data, missing)
-    confounds = _columns(rows["confounding_vars"], "confounding_vars", len(tested))
+    tested = columns_of(rows["tested_vars"], "tested_vars", None)
+    data = data_of(rows["target_vars"], len(tested))
+    warn_of_zeros(data)
+    data = treat_missing(data, missing)
+    confounds = columns_of(rows["confounding_vars"], "confounding_vars", len(tested))
     families = _families_of(masker, data.shape[1], options)
     if is_remote() and data.nbytes > _MAX_SENT:
         raise ArgumentError.about(
@@ -235,7 +214,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     source, subjects = ArraySource(data), subjects_of_arrays(rows)
     results = []
     for column, state in zip(tested.T, previous, strict=True):
-        X = _design(column, confounds, with_constant)
+        X = design_of(column, confounds, with_constant)
         if exchangeability_blocks is None:
             warn_of_repeated_subjects(subjects, X, images="target_vars", matrix="confounding_vars")
         contrast = np.eye(X.shape[1])[0]
@@ -283,95 +262,6 @@ def resumable(resume: Any, n_tested: int) -> list[PermutationState | Path | None
     path = given_path("resume", resume)
     check_place(path)
     return [path]
-
-
-def _columns(values: Any, name: str, n: int | None) -> Floats:
-    if values is None:
-        return np.empty((n or 0, 0))
-    raw = real_array(name, values)
-    columns = raw.astype(np.float64)[:, None] if raw.ndim == 1 else raw.astype(np.float64)
-    if columns.ndim != 2 or 0 in columns.shape or n not in (None, len(columns)):
-        raise ArgumentError(
-            name,
-            f"shape {raw.shape}",
-            f"({n or 'n_images'}, n_columns), one row for each image",
-            verb="has",
-        )
-    bad = np.argwhere(~np.isfinite(columns))
-    if len(bad):
-        row, column = bad[0].tolist()
-        raise ArgumentError(
-            name,
-            f"{columns[row, column]} for image {row + 1}, in column {column + 1}",
-            "finite: leave the image out, or fill the value in",
-            verb="holds",
-        )
-    return columns
-
-
-def _data(target_vars: Any, n: int) -> Data:
-    data = real_array("target_vars", target_vars, missing=True)
-    if data.ndim != 2 or len(data) != n or data.shape[1] == 0:
-        raise ArgumentError(
-            "target_vars",
-            f"shape {data.shape}",
-            f"({n}, n_voxels), one row for each row of tested_vars",
-            "'target_vars' should be a 2D array, also of one voxel" if data.ndim != 2 else "",
-            verb="has",
-        )
-    if data.dtype not in (np.float32, np.float64):
-        return data.astype(np.float64)
-    return data
-
-
-def _warn_of_zeros(data: Data) -> None:
-    n_zero = data.shape[1] - int(np.count_nonzero(data.any(axis=0)))
-    if n_zero:
-        warn_caller(
-            f"target_vars: {n_zero} of {data.shape[1]} voxels have zeros across all samples: there "
-            "is nothing to test, and their statistic is zero; leave them out of the mask"
-        )
-
-
-def _treat_missing(data: Data, missing: Missing) -> Data:
-    if missing == "omit":
-        return data
-    lacking = lacking_voxels(ArrayRows(data))
-    if not len(lacking):
-        return data
-    if missing == "raise":
-        refuse_missing(ArraySource(data), lacking, data.shape[1])
-    data = data.copy()
-    if missing == "zero":
-        np.nan_to_num(data, copy=False, posinf=np.inf, neginf=-np.inf)
-    elif len(lacking) == data.shape[1]:
-        raise ArgumentError.about(
-            "missing",
-            argument("missing", "intersect") + " leaves no voxel: none has a value in every image",
-        )
-    else:
-        data[:, lacking] = 0  # a voxel that does not vary has no statistic
-    return data
-
-
-def _design(column: Floats, confounds: Floats, model_intercept: bool) -> Floats:
-    constant = np.ptp(confounds, axis=0) == 0 if confounds.size else np.zeros(0, dtype=bool)
-    is_intercept = np.ptp(column) == 0
-    n_constant = np.count_nonzero(constant) + is_intercept
-    if n_constant > 1:
-        warn_caller(
-            "Multiple columns across confounding_vars and tested_vars are constant: "
-            f"{n_constant} columns, of which the first serves as the intercept, and the others are "
-            "left out"
-        )
-        first = np.flatnonzero(constant)[0]
-        kept = ~constant
-        kept[first] = not is_intercept
-        confounds = confounds[:, kept]
-    columns = [column[:, None], confounds]
-    if model_intercept and not is_intercept and not constant.any():
-        columns.append(np.ones((len(column), 1)))
-    return np.ascontiguousarray(np.concatenate(columns, axis=1))
 
 
 def _families_of(
