@@ -72,10 +72,10 @@ def test_a_cluster_threshold_is_in_the_unit_of_the_data() -> None:
         lambda: threshold_stats_img(Z, mask_img=MASK, cluster_threshold=-1),
         lambda: get_clusters_table(Z, 2.5, -1),
     ):
-        with pytest.raises(ArgumentError, match="must be a number of links, zero or more") as told:
+        with pytest.raises(ArgumentError, match="must be > 0, a number of links") as told:
             call()
         assert of_chains(str(told.value))
-    with pytest.raises(ArgumentError, match="must be a number of places") as told:
+    with pytest.raises(ArgumentError, match="must be > 0, a number of places") as told:
         threshold_stats_img(None, height_control="fpr", cluster_threshold=-1)
 
 
