@@ -141,7 +141,7 @@ def test_memory_is_checked_before_anything_is_read(paths: list[str], tmp_path: P
     nowhere = tmp_path / "not" / "here"
     with pytest.raises(ValueError, match="given cache path parent directory doesn't exist"):
         z_map(paths, memory=nowhere)
-    with pytest.raises(TypeError, match="memory is a int; 'memory' must be a path"):
+    with pytest.raises(TypeError, match="memory is a int; 'memory' must be of type str"):
         z_map(paths, memory=3)
     with pytest.raises(TypeError, match="memory_level is 'all'"):
         z_map(paths, memory_level="all")

@@ -268,6 +268,7 @@ class Functions:
 
 
 HOME = {
+    "SecondLevelModel": "nilearn.glm.second_level",
     "cluster_level_inference": "nilearn.glm",
     "get_clusters_table": "nilearn.reporting",
     "make_second_level_design_matrix": "nilearn.glm.second_level",
@@ -451,3 +452,48 @@ def test_functions_refuse_and_warn_in_the_same_words(
         call(functions)
     told = [str(each.message) for each in caught if issubclass(each.category, kind)]
     assert any(re.search(pattern, text) for text in told), told
+
+
+def _fit(**options: Any) -> Callable[[Functions], Any]:
+    return lambda f: f.SecondLevelModel(**options).fit([f.z] * 16, design_matrix=DESIGN)
+
+
+WRONG: Any = {"a": 1}
+# A value of another type, for every argument whose type both packages check.
+OF_ANOTHER_TYPE: dict[str, tuple[str, Callable[[Functions], Any]]] = {
+    **{
+        f"SecondLevelModel({name}={value})": (name, _fit(**{name: value}))
+        for name, value in [
+            *((name, WRONG) for name in ("memory", "smoothing_fwhm", "n_jobs", "verbose")),
+            *((name, WRONG) for name in ("memory_level", "target_affine", "target_shape")),
+            ("smoothing_fwhm", "wide"),
+            ("target_affine", 3.5),
+            ("target_shape", 3.5),
+        ]
+    },
+    **{
+        f"permuted_ols({name})": (
+            name,
+            lambda f, name=name: f.permuted_ols(X, Y, **{"n_perm": 9, name: WRONG}),  # type: ignore[misc]
+        )
+        for name in ("n_perm", "n_jobs", "random_state", "two_sided_test", "verbose", "tfce")
+    },
+    "get_clusters_table": (
+        "cluster_threshold",
+        lambda f: f.get_clusters_table(f.z, 2.0, cluster_threshold=WRONG),
+    ),
+    "threshold_stats_img": (
+        "cluster_threshold",
+        lambda f: f.threshold_stats_img(f.z, cluster_threshold=WRONG),
+    ),
+}
+
+
+@pytest.mark.parametrize("package", ["groupglm", "nilearn"])
+@pytest.mark.parametrize(("name", "call"), OF_ANOTHER_TYPE.values(), ids=OF_ANOTHER_TYPE)
+def test_a_value_of_another_type_is_a_type_error_in_the_same_words(
+    package: str, name: str, call: Callable[[Functions], Any]
+) -> None:
+    z = image(np.random.default_rng(0).normal(size=(9, 9, 9)), np.eye(4))
+    with quiet(), pytest.raises(TypeError, match=f"'{name}' must be of type"):
+        call(Functions(package, z))

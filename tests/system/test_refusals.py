@@ -258,7 +258,7 @@ REFUSALS: list[tuple[str, Callable[[], Any]]] = [
     ("stat_threshold", lambda: groupglm.get_clusters_table(Z, -3.0, two_sided=True)),
     ("min_distance", lambda: groupglm.get_clusters_table(Z, 2.5, min_distance=-1.0)),
     ("stat_img", lambda: groupglm.threshold_stats_img(None, height_control="fdr")),
-    ("regions", lambda: groupglm.true_discovery_bounds(Z, regions=EMPTY, mask_img=MASK)),
+    ("regions", lambda: groupglm.true_discovery_bounds(Z, regions=[], mask_img=MASK)),
     # Permutation.
     ("block_permutation", lambda: permuted(block_permutation="whole")),
     ("sign_flip", lambda: permutation(

@@ -56,7 +56,9 @@ def check_memory(memory: Any, memory_level: Any) -> joblib.Memory:
         memory = joblib.Memory(location=None, verbose=0)
     if not isinstance(memory, joblib.Memory):
         raise ArgumentTypeError(
-            "memory", f"a {type(memory).__name__}", "a path, a joblib.Memory, or None"
+            "memory",
+            f"a {type(memory).__name__}",
+            "of type str, os.PathLike, joblib.Memory or None",
         )
     folder_of = getattr(memory.store_backend, "location", None)
     if memory.location is not None and not isinstance(folder_of, str | os.PathLike):

@@ -78,7 +78,9 @@ def check_choice(name: str, value: T, choices: Iterable[object]) -> T:
         if same_kind and isinstance(given, type(choice)) and given == choice:
             return value
     *others, last = map(repr, allowed)
-    raise ArgumentError(name, shown(value), f"one of {', '.join(others)} or {last}")
+    known = tuple({type(choice) for choice in allowed})
+    kind = ArgumentError if isinstance(given, known) else ArgumentTypeError
+    raise kind(name, shown(value), f"one of {', '.join(others)} or {last}")
 
 
 def check_text(name: str, value: object, *, optional: bool = True) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import special
 
-from groupglm.errors import ArgumentError, shown, warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, shown, warn_caller
 from groupglm.group.fitted_group import MISSING, Missing
 from groupglm.inference.permutation.cluster_families import TfceOptions
 from groupglm.inference.permutation.kernels import METHODS, Method
@@ -150,6 +150,10 @@ def _check_threshold(threshold: Any, scale: Any) -> None:
 
 
 def _check_tfce(tfce: Any, powers: Any) -> TfceOptions | None:
+    if not isinstance(tfce, bool | np.bool_ | str):
+        raise ArgumentTypeError(
+            "tfce", shown(tfce), "of type bool or str, one of True, False, 'exact' or 'steps'"
+        )
     check_choice("tfce", tfce, (True, False, "exact", "steps"))
     given = None if powers is None else _check_powers(powers)
     return TfceOptions(given, n_steps=100 if tfce == "steps" else 0) if tfce else None

@@ -34,6 +34,7 @@ Interpolation: TypeAlias = Literal["continuous", "linear", "nearest"]
 INTERPOLATIONS = ("continuous", "linear", "nearest")
 
 # A typing error in an affine (voxels of 0.2 mm for 2 mm) must not fill the memory.
+_MATRIX = "of type numpy.ndarray, list or tuple, a matrix of numbers"
 _MOST_VOXELS = 2**31
 _MANY_VOXELS = 2**29
 _MOST_GROWTH = 100
@@ -123,7 +124,9 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
     try:
         affine = np.array(real_array("target_affine", target_affine), dtype=np.float64)
     except ArgumentTypeError as error:
-        raise ArgumentTypeError("target_affine", error.found, "a matrix of numbers") from error
+        raise ArgumentTypeError("target_affine", error.found, _MATRIX) from error
+    if affine.ndim == 0:
+        raise ArgumentTypeError("target_affine", shown(target_affine), _MATRIX)
     if affine.shape not in ((3, 3), (4, 4)):
         raise AffineShapeError.about(
             "target_affine",
@@ -164,8 +167,10 @@ def _check_shape(target_shape: ArrayLike) -> tuple[int, int, int]:
         values = itertools.islice(cast("Any", target_shape), _MOST_LENGTHS)
         shape = tuple(whole_number("target_shape", length) for length in values)
     except TypeError as error:
-        raise ArgumentError(
-            "target_shape", shown(target_shape), "three positive integers"
+        raise ArgumentTypeError(
+            "target_shape",
+            shown(target_shape),
+            "of type tuple, list or numpy.ndarray, three positive integers",
         ) from error
     if len(shape) != 3:
         raise ArgumentError(

@@ -23,6 +23,7 @@ from groupglm.errors import (
     shown,
     warn_caller,
 )
+from groupglm.messages import again
 from groupglm.runtime.arguments import real_array, real_number
 from groupglm.runtime.naming import counted
 from groupglm.spaces.volume.intent import descrip_of
@@ -96,13 +97,12 @@ def plain_fwhm(fwhm: Any) -> Fwhm:
 def _widths(fwhm: object, name: str) -> tuple[float, ...]:
     """Return the width of each axis in mm, zero for no smoothing."""
     if isinstance(fwhm, str):
-        raise ArgumentError(
+        raise ArgumentTypeError(
             name,
             f"{shown(fwhm)}, but must be a width in mm",
-            remedy=(
-                "nilearn's 'fast' is a fixed filter of neighbouring voxels whose width in mm "
-                "depends on the image, so give a number"
-            ),
+            remedy=again(name)
+            + " must be of type int or float: nilearn's 'fast' is a fixed filter of neighbouring "
+            "voxels whose width in mm depends on the image, so give a number",
         )
     if isinstance(fwhm, np.ndarray):
         fwhm = real_array(name, fwhm).tolist()
@@ -121,18 +121,21 @@ def _widths(fwhm: object, name: str) -> tuple[float, ...]:
 def _width(width: object, fwhm: object, name: str) -> float:
     if width is None:
         return 0.0
+    kind, rule = ArgumentError, ""
     try:
         number = real_number(name, width)
-    except ArgumentError:  # its message would speak of one number of three
+    except ArgumentError as error:  # its message would speak of one number of three
         number = -1.0
+        if isinstance(error, ArgumentTypeError):
+            kind, rule = ArgumentTypeError, again(name) + " must be of type int or float: "
     if number < 0:
-        raise ArgumentError(
+        raise kind(
             name,
             (
                 f"{shown(fwhm)}, but a width must be a finite number of mm that is not negative, "
                 "or None for no smoothing"
             ),
-            remedy="give one number, or three, one for each axis of the image",
+            remedy=rule + "give one number, or three, one for each axis of the image",
         )
     return number
 
