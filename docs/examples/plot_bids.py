@@ -118,6 +118,7 @@ z_age = group.compute_contrast("age", first_level_contrast="words - symbols")
 plot_glass_brain(
     z_age,
     mask_img=study.mask_img,
+    plot_abs=False,
     threshold=3.1,
     title="change of words minus symbols with age: |z| > 3.1",
 )

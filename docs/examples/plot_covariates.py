@@ -55,6 +55,7 @@ z_speed = model.compute_contrast("center(reading_speed)")
 plot_glass_brain(
     z_speed,
     mask_img=study.mask_img,
+    plot_abs=False,
     threshold=3.1,
     vmax=7.0,
     title="reading speed, with age and site in the model: z > 3.1",
@@ -88,6 +89,7 @@ z_confounded = without_age.compute_contrast("center(reading_speed)")
 plot_glass_brain(
     z_confounded,
     mask_img=study.mask_img,
+    plot_abs=False,
     threshold=3.1,
     vmax=7.0,
     title="reading speed, age left out: z > 3.1",

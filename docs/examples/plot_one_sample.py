@@ -45,6 +45,7 @@ bonferroni_map, z_bonferroni = threshold_stats_img(
 plot_glass_brain(
     bonferroni_map,
     mask_img=study.mask_img,
+    plot_abs=False,
     title=f"t test: z > {z_bonferroni:.2f} (Bonferroni, 0.05)",
 )
 

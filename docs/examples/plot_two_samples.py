@@ -55,6 +55,7 @@ z_unpaired = unpaired.compute_contrast("vertical - horizontal")
 plot_glass_brain(
     z_unpaired,
     mask_img=study.mask_img,
+    plot_abs=False,
     threshold=3.1,
     vmax=6.0,
     title="unpaired: z > 3.1",
@@ -77,6 +78,7 @@ plot_design_matrix(paired_design, title="paired design: 32 maps, 17 columns")
 plot_glass_brain(
     z_paired,
     mask_img=study.mask_img,
+    plot_abs=False,
     threshold=3.1,
     vmax=6.0,
     title="paired: z > 3.1",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from groupglm import SecondLevelModel
 from groupglm.plotting import plot_glass_brain, plot_histogram, plot_stat_map
 from groupglm.plotting.scale import Scale
 
-DRAW = pytest.mark.parametrize("draw", [plot_stat_map, plot_glass_brain])
+# A glass brain with the signs of its values.
+DRAW = pytest.mark.parametrize("draw", [plot_stat_map, partial(plot_glass_brain, plot_abs=False)])
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +83,13 @@ def test_contradictions_are_told(draw: Any, maps: dict[str, Any], tmp_path: Path
 
 def _colours(figure: Any) -> Any:
     """Return the colours of the voxels that are drawn, shape (n, 3), of the axes but the bar."""
-    drawn = [np.asarray(picture.get_array()) for ax in figure.axes[:-1] for picture in ax.images]
-    shown = [rgba[rgba[..., 3] > 0][:, :3] for rgba in drawn if rgba.ndim == 3]
+    drawn = [
+        picture.to_rgba(picture.get_array(), bytes=True)
+        for ax in figure.axes[:-1]
+        for picture in ax.images
+        if picture.get_zorder() == 2  # the brain is behind
+    ]
+    shown = [rgba[rgba[..., 3] > 0][:, :3] for rgba in drawn]
     return np.vstack(shown).astype(int)
 
 
@@ -101,7 +108,7 @@ def test_a_small_f_is_not_drawn_as_if_it_were_negative(
     low, high = figure.axes[-1].get_xlim()
     assert (low, high) == (0, pytest.approx(values.max()))
     # The z of t has two tails, and both are drawn.
-    both = _colours(draw(maps["z_score"], bg_img=None, vmax=9.0))
+    both = _colours(draw(maps["z_score"], bg_img=None, vmax=9.0, threshold=None))
     assert (both[:, 0] < both[:, 2]).any() == (maps["z_score"].get_fdata() < 0).any()
 
 

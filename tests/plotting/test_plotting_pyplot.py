@@ -54,7 +54,9 @@ def test_a_chart_is_drawn_in_axes_that_are_given(name: str) -> None:
     assert plt.get_fignums() == [figure.number]
     assert len(right.images) == 1
     assert not left.images
-    with pytest.raises(TypeError, match="axes is a Figure; it must be a matplotlib Axes or None"):
+    with pytest.raises(
+        TypeError, match="axes is a Figure; 'axes' must be a matplotlib Axes or None"
+    ):
         CHARTS[name](axes=figure)
 
 
@@ -89,7 +91,7 @@ def test_weights_have_the_values_and_the_limits_of_nilearn() -> None:
 
 def test_a_colour_map_is_found_by_name() -> None:
     assert plotting.plot_design_matrix(DESIGN, cmap="viridis").images[0].cmap.name == "viridis"
-    with pytest.raises(ValueError, match="cmap is 'none'; it must be a colour map"):
+    with pytest.raises(ValueError, match="cmap is 'none'; 'cmap' must be a colour map"):
         plotting.plot_design_matrix(DESIGN, cmap="none")
     with pytest.raises(TypeError, match="cmap is a float"):
         plotting.plot_design_matrix(DESIGN, cmap=3.5)  # type: ignore[arg-type]

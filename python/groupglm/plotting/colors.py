@@ -33,6 +33,7 @@ __all__ = [
     "colour_map",
     "count_map",
     "diverging",
+    "is_diverging",
     "lookup_table",
 ]
 
@@ -49,6 +50,14 @@ _LIGHT_GROUND += ["#fdd9b5", "#fd8d3c", "#d94801", "#7f2704"]
 
 ON_DARK: Colormap = LinearSegmentedColormap.from_list("groupglm_on_dark", _DARK_GROUND, N=512)
 ON_LIGHT: Colormap = LinearSegmentedColormap.from_list("groupglm_on_light", _LIGHT_GROUND, N=512)
+
+# Maps whose middle stands for zero: ours, matplotlib's, and those that nilearn adds to them.
+_DIVERGING = {ON_DARK.name, ON_LIGHT.name}
+_DIVERGING |= {"PiYG", "PRGn", "BrBG", "PuOr", "RdGy", "RdBu", "RdYlBu", "RdYlGn", "Spectral"}
+_DIVERGING |= {"coolwarm", "bwr", "seismic", "berlin", "managua", "vanimo"}
+_DIVERGING |= {"cold_hot", "cold_white_hot", "blue_red", "blue_orange", "brown_blue", "brown_cyan"}
+_DIVERGING |= {"cyan_copper", "cyan_orange", "purple_green", "purple_blue", "ocean_hot"}
+_DIVERGING |= {"hot_white_bone", "hot_black_bone", "roy_big_bl"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,11 @@ def colour_map(cmap: object) -> Colormap | None:
             "cmap", shown(cmap), "a colour map that matplotlib knows", "such as 'RdBu_r'"
         )
     return mpl.colormaps[cmap]
+
+
+def is_diverging(cmap: Colormap) -> bool:
+    """Tell whether the middle of a colour map stands for zero."""
+    return cmap.name.removesuffix("_r") in _DIVERGING
 
 
 def count_map() -> Colormap:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inference.map_scale import known_scale
+from groupglm.plotting.limits import NOISE
 from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
@@ -30,33 +31,45 @@ class DrawnKind:
     one_tail : bool
         Whether these are z-scores of an F test, of which only large ones are evidence: a negative
         one is an F below its median.
+    threshold : float, str or None
+        From which size on values are drawn. Without a threshold of the caller's, every p-value is.
     """
 
     label: str
     one_tail: bool = False
+    threshold: float | str | None = None
 
 
-def kind_of(image: ImageLike, threshold: float | None, label: str | None) -> DrawnKind:
-    """Return the kind of a map, by the rule that thresholds use."""
+def kind_of(image: ImageLike, threshold: float | str | None, label: str | None) -> DrawnKind:
+    """Return what a map holds, by the rule that thresholds know maps by."""
     scale = known_scale(image)
     if scale is None:
-        return DrawnKind(_UNKNOWN if label is None else label)
+        return DrawnKind(_UNKNOWN if label is None else label, threshold=threshold)
     kind = scale.statistic.kind
-    limit = 0.0 if threshold is None else real_number("threshold", threshold, infinite=True)
-    if kind == "p" and limit:
-        raise ArgumentError.about(
-            "stat_map_img",
-            f"stat_map_img: this is {scale.words}, and threshold={limit:g} would leave only "
-            "those above it, which are no evidence",
-            "draw -log10 of them, or the map of z-scores with the threshold of threshold_stats_img",
-        )
+    if kind == "p":
+        if threshold not in (None, "auto") and not _is_noise(threshold):
+            raise ArgumentError.about(
+                "stat_map_img",
+                f"stat_map_img: this is {scale.words}, and threshold={threshold} would leave only "
+                "those above it, which are no evidence",
+                "draw -log10 of them, or the map of z-scores with the threshold of "
+                "threshold_stats_img",
+            )
+        threshold = None
     one_tail = scale.conflict is None and scale.statistic.of_f
-    if label is not None:
-        return DrawnKind(label, one_tail)
-    if scale.conflict is not None:
+    if label is None and scale.conflict is not None:
         warn_caller(
             f"stat_map_img: {scale.source} says that this is a map of {scale.statistic.words}, but "
             f"{scale.conflict}; the colour bar is not labelled with either. Give label"
         )
-        return DrawnKind(_UNKNOWN)
-    return DrawnKind(kind if kind in _SYMBOLS else scale.statistic.words, one_tail)
+        label = _UNKNOWN
+    if label is None:
+        label = kind if kind in _SYMBOLS else scale.statistic.words
+    return DrawnKind(label, one_tail, threshold)
+
+
+def _is_noise(threshold: float | str | None) -> bool:
+    """Tell whether a threshold only leaves out what is zero but for rounding."""
+    return not isinstance(threshold, str) and real_number(
+        "threshold", threshold, infinite=True
+    ) <= (NOISE)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import Colormap, Normalize
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
-from groupglm.errors import ArgumentError, shown, warn_caller
+from groupglm.errors import warn_caller
 from groupglm.plotting.charts import plain
-from groupglm.plotting.colors import count_map, diverging
-from groupglm.runtime.arguments import real_number
+from groupglm.plotting.colors import count_map, diverging, is_diverging
+from groupglm.plotting.limits import NOISE, Limits, size_of_threshold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +48,12 @@ class Scale:
     one_tail : bool, default=False
         Whether only large values are evidence, as for the z-scores of an F test: negative values
         are not drawn.
+    ends : tuple of 2 floats, optional
+        What the bar goes from and to, where `signed` does not say it.
+    drawn : tuple of 2 floats, default=(-inf, inf)
+        Values beyond these are not drawn.
+    whole : bool, default=False
+        Whether every value is drawn, zero too, as of a picture of the head.
     """
 
     vmax: float
@@ -57,23 +63,26 @@ class Scale:
     vmin: float | None = None
     has_infinite: bool = False
     one_tail: bool = False
+    ends: tuple[float, float] | None = None
+    drawn: tuple[float, float] = (-math.inf, math.inf)
+    whole: bool = False
 
     @classmethod
     def of(
         cls,
         values: NDArray[Any],
-        threshold: float | None,
+        threshold: float | str | None,
         vmax: float | None,
         *,
         dark: bool,
         one_tail: bool = False,
+        vmin: float | None = None,
+        cmap: Colormap | None = None,
+        symmetric: bool | str = "auto",
+        whole: bool = False,
     ) -> Scale:
         """Choose the colours for a map."""
-        limit = 0.0 if threshold is None else real_number("threshold", threshold, infinite=True)
-        if limit < 0:
-            raise ArgumentError(
-                "threshold", shown(threshold), "a size, zero or more (both signs count)"
-            )
+        limit = size_of_threshold(threshold, values) or 0.0
         if math.isinf(limit):
             warn_caller(
                 "threshold is infinite, as that of a false discovery rate is where there is no "
@@ -83,22 +92,25 @@ class Scale:
             values = np.maximum(values, 0)  # NaN stays
         infinite = np.isinf(values)
         has_infinite = bool(infinite.any())
-        largest = float(np.abs(values[~infinite]).max(initial=0.0)) or float(has_infinite)
-        top = largest if vmax is None else real_number("vmax", vmax)
-        if vmax is not None and (top <= 0 or (math.isfinite(limit) and top <= limit)):
-            raise ArgumentError("vmax", shown(vmax), f"finite and above the threshold {limit}")
-        # An empty map also gets a bar, which shows the place of the threshold.
-        top = max(top, float(np.finfo(np.float32).tiny))
-        if math.isfinite(limit):
-            top = max(top, limit * 1.25)
-        signed = bool((values < 0).any())
+        if 0 < limit <= NOISE:  # of a map of small values, rounding is smaller
+            limit *= min(1.0, float(np.abs(values[~infinite]).max(initial=0.0)))
+        limits = Limits.of(values, vmin, vmax, symmetric)
+        low, high = limits.above(limit, vmax)
+        colours = diverging(dark=dark) if cmap is None else cmap
+        largest = max(-low, high)
+        both, one_sign = low == -high, low == 0 < high
+        middle_is_zero = is_diverging(colours)
         return cls(
-            top,
+            largest if middle_is_zero else high,
             limit,
-            signed,
-            diverging(dark=dark),
+            both,
+            colours,
+            vmin=None if middle_is_zero else low,
             has_infinite=has_infinite,
             one_tail=one_tail,
+            ends=None if both or one_sign else (low, high),
+            drawn=limits.drawn(limit),
+            whole=whole and not limit,
         )
 
     @classmethod
@@ -114,46 +126,70 @@ class Scale:
 
     @property
     def norm(self) -> Normalize:
-        """The conversion of values to 0..1."""
+        """From values to 0..1."""
         return Normalize(-self.vmax if self.vmin is None else self.vmin, self.vmax)
 
+    @property
+    def bar_ends(self) -> tuple[float, float]:
+        """What the bar goes from and to."""
+        if self.ends is not None:
+            return self.ends
+        return (-self.vmax if self.signed else self.vmin or 0.0), self.vmax
+
     def shows(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which values are drawn."""
+        """Tell which values are drawn."""
+        if self.whole:
+            return np.ones(np.shape(values), np.bool_)
         sizes = values if self.one_tail else np.abs(values)
-        return np.asarray((sizes > self.threshold) | np.isposinf(sizes))
+        shown = (sizes > self.threshold) | np.isposinf(sizes)
+        low, high = self.drawn
+        return np.asarray(shown & (values >= low) & (values <= high))
+
+    def masked(self, values: NDArray[Any]) -> np.ma.MaskedArray[Any, Any]:
+        """Mask what is not drawn; infinite values become those of the last colours."""
+        first = -self.vmax if self.vmin is None else self.vmin
+        finite = np.where(np.isneginf(values), first, values)
+        finite = np.where(np.isposinf(values), self.vmax, finite)
+        return np.ma.masked_array(finite, ~self.shows(values))
 
     def rgba(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return the colours of a picture; values that are not drawn are transparent.
+        """Colour a picture; what is not drawn is transparent.
 
         Shapes: `values` (n_v, n_u); returns (n_v, n_u, 4).
         """
         colours: NDArray[np.uint8] = self.cmap(self.norm(values), bytes=True)
-        colours[..., 3] = np.where(self.shows(values), 255, 0)
+        colours[..., 3] = np.where(self.shows(values), colours[..., 3], 0)
         return colours
 
-    def draw_bar(self, ax: Axes, look: Look, label: str) -> None:
-        """Draw the colour bar: a scale in numbers, and the threshold marked."""
-        low = -self.vmax if self.signed else self.vmin or 0.0
-        shown = np.linspace(low, self.vmax, 256)[np.newaxis, :]
+    def draw_bar(
+        self, ax: Axes, look: Look, label: str, *, size: float = 11.0, form: str | None = None
+    ) -> None:
+        """Draw the colour bar: a scale in numbers, and the threshold marked.
+
+        `size` is that of the letters, in points; `form` is how numbers are written.
+        """
+        low, high = self.bar_ends
+        shown = np.linspace(low, high, 256)[np.newaxis, :]
         colours = self.rgba(shown)
         colours[colours[..., 3] == 0] = (128, 128, 128, 255)
-        ax.imshow(colours, extent=(low, self.vmax, 0.0, 1.0), aspect="auto", origin="lower")
+        ax.imshow(colours, extent=(low, high, 0.0, 1.0), aspect="auto", origin="lower")
         ax.set_yticks([])
-        ax.tick_params(colors=look.ink, labelsize=11)
-        ax.xaxis.set_major_locator(MaxNLocator(_MAX_STEPS, steps=[1, 2, 5, 10]))
+        ax.tick_params(colors=look.ink, labelsize=size)
+        steps = _MAX_STEPS if size > 9 else 4
+        ax.xaxis.set_major_locator(MaxNLocator(steps, steps=[1, 2, 5, 10]))
+        if form is not None:
+            ax.xaxis.set_major_formatter(FormatStrFormatter(form))
         for spine in ax.spines.values():
             spine.set_color(look.ink)
-        limits = {self.threshold, -self.threshold} if self.signed else {self.threshold}
-        marked = 0 < self.threshold < math.inf
-        for limit in limits if marked else ():
+        inside = [limit for limit in (-self.threshold, self.threshold) if low <= limit <= high]
+        marked = NOISE < self.threshold < math.inf
+        for limit in inside if marked else ():
             ax.plot([limit, limit], [-0.25, 1.25], color=look.ink, lw=1.5, clip_on=False)
-        note = plain(label)
-        if self.one_tail:
-            note += " (one tail: below 0 not shown)"
-        if self.threshold:
-            note += "; grey: not shown" + (f", up to {self.threshold:.2f}" if marked else "")
+        notes = [plain(label) + (" (one tail: below 0 not shown)" if self.one_tail else "")]
+        if self.threshold > NOISE:
+            notes.append("grey: not shown" + (f", up to {self.threshold:.2f}" if marked else ""))
         if self.has_infinite:
-            note += "; infinite: last colour"
-        ax.set_xlabel(note, color=look.ink, fontsize=11)
-        ax.set_xlim(low, self.vmax)
+            notes.append("infinite: last colour")
+        ax.set_xlabel("; ".join(filter(None, notes)), color=look.ink, fontsize=size)
+        ax.set_xlim(low, high)
         ax.set_ylim(0.0, 1.0)

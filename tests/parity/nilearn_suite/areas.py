@@ -10,6 +10,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import groupglm
+import groupglm.plotting
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,19 @@ AREAS = (
         "nilearn.image.tests.test_resampling",
         ("resample_img", "resample_to_img"),
     ),
+    Area(
+        "slices",
+        "nilearn.plotting.image.tests.test_plot_stat_map",
+        ("plot_stat_map",),
+    ),
+    Area(
+        "glass brain", "nilearn.plotting.image.tests.test_plot_glass_brain", ("plot_glass_brain",)
+    ),
+    Area(
+        "matrices",
+        "nilearn.plotting.matrix.tests.test_matrix_plotting",
+        ("plot_contrast_matrix", "plot_design_matrix"),
+    ),
 )
 
 # Whoever catches one of nilearn's own classes catches what it is derived from, which is what we can
@@ -61,7 +75,12 @@ CLASSES = {"DimensionError": TypeError, "BoundingBoxError": ValueError}
 
 def ours(area: Area) -> dict[str, Any]:
     """Return what we have of the names of an area."""
-    return {name: getattr(groupglm, name) for name in area.replaced if hasattr(groupglm, name)}
+    homes = (groupglm, groupglm.plotting)
+    return {
+        name: next(getattr(home, name) for home in homes if name in home.__all__)
+        for name in area.replaced
+        if any(name in home.__all__ for home in homes)
+    }
 
 
 def load(area: Area) -> ModuleType:

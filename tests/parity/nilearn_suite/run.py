@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import nilearn
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -73,7 +74,12 @@ def run(area: Area) -> Outcome:
     outcome = Outcome(area)
     path = Path(str(load(area).__file__))
     arguments = ["--pyargs", "-q", "--tb=short", "-p", "no:cacheprovider", "-c", os.devnull]
-    arguments += ["--rootdir", str(path.parents[0]), "--confcutdir", str(path.parents[2])]
+    arguments += [
+        "--rootdir",
+        str(path.parents[0]),
+        "--confcutdir",
+        str(Path(nilearn.__file__).parent),
+    ]
     arguments += ["--disable-warnings", area.module]
     output = io.StringIO()
     with (

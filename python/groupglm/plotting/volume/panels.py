@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The views of the brain, the places of cuts, and the layout of the page: `Panel`."""
+"""Which views of the brain to draw, and where to cut: `Panel`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.patheffects import withStroke
 
-from groupglm.errors import ArgumentError, ArgumentTypeError, shown
-from groupglm.plotting.charts import plain
-from groupglm.plotting.figure import Figure
-from groupglm.plotting.volume.volumes import IN_PLANE, Bounds, Volume
+from groupglm.errors import ArgumentError, ArgumentTypeError, shown, warn_caller
 from groupglm.runtime.arguments import real_array
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from groupglm.plotting.colors import Look
+    from groupglm.plotting.volume.volumes import Bounds, Volume
 
 __all__ = [
     "GLASS_MODES",
@@ -30,16 +24,19 @@ __all__ = [
     "check_mode",
     "choose_cuts",
     "glass_panels",
-    "lay_out",
+    "in_rows",
+    "refuse_outside",
 ]
 
-SLICE_MODES = ("ortho", "x", "y", "z", "xz", "yx", "yz")
-GLASS_MODES = (*SLICE_MODES, "l", "r", "lr", "lzr", "lyr", "lzry", "lyrz")
-"""nilearn's names of views: planes by the axis that they are perpendicular to; l and r are the
-hemispheres, seen from outside."""
+_PLANES = ("x", "y", "z", "xz", "yx", "yz")
+SLICE_MODES = ("ortho", "tiled", "mosaic", *_PLANES)
+GLASS_MODES = ("ortho", *_PLANES, "l", "r", "lr", "lzr", "lyr", "lzry", "lyrz")
+"""Views of nilearn's names: planes by the axis they are perpendicular to, l and r the hemispheres
+seen from outside."""
 
 _ORTHO = "yxz"  # front, side, top
-_N_CUTS = 8
+_N_CUTS = 7
+_MISMATCH = "cut_coords passed does not match the display mode"
 _MAX_CUTS = 60
 _COLUMNS = 4
 
@@ -79,6 +76,16 @@ def glass_panels(display_mode: str) -> list[Panel]:
     return [Panel(view) for view in (_ORTHO if display_mode == "ortho" else display_mode)]
 
 
+def in_rows(display_mode: str, panels: Sequence[Panel]) -> list[list[Panel]]:
+    """Return the views by the row of the picture that they are in, from the top."""
+    if display_mode == "mosaic":
+        return [[panel for panel in panels if panel.view == axis] for axis in "zyx"]
+    if display_mode == "tiled":
+        return [list(panels[:2]), list(panels[2:])]
+    length = len(panels) if len(panels) <= _COLUMNS else min(_COLUMNS, (len(panels) + 1) // 2)
+    return [list(panels[start : start + length]) for start in range(0, len(panels), length)]
+
+
 def check_mode(display_mode: object, modes: Sequence[str]) -> None:
     """Refuse a display mode that a kind of picture does not have."""
     if display_mode in modes:
@@ -90,24 +97,79 @@ def check_mode(display_mode: object, modes: Sequence[str]) -> None:
 
 
 def check_cuts(display_mode: str, cut_coords: Any) -> None:
-    """Refuse places of cuts that do not fit a display mode, before the map is read."""
+    """Refuse places to cut that do not fit a display mode, before there is a map to cut."""
+    from groupglm.plotting.volume.volumes import Volume
+
     nothing = Volume(np.zeros((2, 2, 2)), np.eye(4))
     choose_cuts(display_mode, cut_coords, nothing, nothing.bounds())
 
 
 def choose_cuts(display_mode: str, cut_coords: Any, values: Volume, bounds: Bounds) -> list[Panel]:
-    """Choose the places of cuts."""
+    """Decide where to cut."""
     check_mode(display_mode, SLICE_MODES)
     if len(display_mode) == 1:
         places = _places_along(display_mode, cut_coords, values, bounds)
         return [Panel(display_mode, place) for place in places]
-    planes = _ORTHO if display_mode == "ortho" else display_mode
+    if display_mode == "mosaic":
+        by_axis = _by_axis(cut_coords)
+        return [
+            Panel(axis, place)
+            for axis in "xyz"
+            for place in _places_along(axis, by_axis[axis], values, bounds)
+        ]
+    planes = _ORTHO if display_mode in ("ortho", "tiled") else display_mode
     if cut_coords is None:
         peak = dict(zip("xyz", _peak(values, bounds), strict=True))
         return [Panel(plane, peak[plane]) for plane in planes]
-    order = "xyz" if display_mode == "ortho" else display_mode
-    chosen = _by_plane(cut_coords, order, display_mode)
+    chosen = _by_plane(cut_coords, "".join(sorted(planes)), display_mode)
     return [Panel(plane, chosen[plane]) for plane in planes]
+
+
+def refuse_outside(panels: Sequence[Panel], reach: Bounds) -> None:
+    """Refuse cuts that all pass beside an image, and say where some do."""
+    inside = [
+        reach.low[number] <= place <= reach.high[number]
+        for number, place in (("xyz".index(panel.axis), panel.coordinate) for panel in panels)
+        if place is not None
+    ]
+    if all(inside):
+        return
+    sides = zip("xyz", reach.low, reach.high, strict=True)
+    spans = ", ".join(f"{axis} from {low:.6g} to {high:.6g}" for axis, low, high in sides)
+    if not any(inside):
+        places = ", ".join(panel.label for panel in panels)
+        raise ArgumentError(
+            "cut_coords",
+            f"out of the bounds of the image: {places}",
+            remedy=f"give places in mm within {spans}",
+        )
+    warn_caller(
+        f"some of cut_coords seem to be out of the image bounds, and these cuts are empty; the "
+        f"image has {spans} mm"
+    )
+
+
+def _by_axis(cut_coords: Any) -> dict[str, Any]:
+    """Return how many cuts, or where, along each axis of a mosaic."""
+    if cut_coords is None or isinstance(cut_coords, Integral):
+        return dict.fromkeys("xyz", cut_coords)
+    if isinstance(cut_coords, Mapping):
+        missing = [axis for axis in "xyz" if not np.iterable(cut_coords.get(axis))]
+        if not missing and len(cut_coords) == len("xyz"):
+            return dict(cut_coords)
+        found = f"no places for {', '.join(missing)}" if missing else f"{len(cut_coords)} axes"
+    else:
+        counts = list(cut_coords) if np.iterable(cut_coords) else []
+        if len(counts) == len("xyz") and all(isinstance(count, Integral) for count in counts):
+            return dict(zip("xyz", counts, strict=True))
+        found = shown(cut_coords)
+    raise ArgumentError(
+        "cut_coords",
+        found,
+        remedy="display_mode='mosaic' needs a number of cuts, three numbers of cuts, or a mapping "
+        f"of x, y and z to places in mm: {_MISMATCH}",
+        verb="has" if isinstance(cut_coords, Mapping) else "is",
+    )
 
 
 def _by_plane(cut_coords: Any, order: str, display_mode: str) -> dict[str, float]:
@@ -121,13 +183,13 @@ def _by_plane(cut_coords: Any, order: str, display_mode: str) -> dict[str, float
                 verb="has",
             )
         return {plane: float(np.ravel(cut_coords[plane])[0]) for plane in order}
+    wanted = f"display_mode={display_mode!r} needs {len(order)}: {', '.join(order)} in mm"
+    if isinstance(cut_coords, Integral) and not isinstance(cut_coords, bool):
+        raise ArgumentTypeError("cut_coords", shown(cut_coords), remedy=f"{wanted}: {_MISMATCH}")
     numbers = _numbers(cut_coords)
     if len(numbers) != len(order):
         raise ArgumentError(
-            "cut_coords",
-            f"{len(numbers)} numbers",
-            remedy=f"display_mode={display_mode!r} needs {len(order)}: {', '.join(order)} in mm",
-            verb="has",
+            "cut_coords", f"{len(numbers)} numbers", remedy=f"{wanted}: {_MISMATCH}", verb="has"
         )
     return dict(zip(order, numbers, strict=True))
 
@@ -154,7 +216,11 @@ def _places_along(axis: str, cut_coords: Any, values: Volume, bounds: Bounds) ->
     if isinstance(cut_coords, Mapping):
         cut_coords = cut_coords.get(axis)
     if cut_coords is not None and not isinstance(cut_coords, Integral):
-        return _numbers(cut_coords)
+        places = _numbers(cut_coords)
+        different = list(dict.fromkeys(places))
+        if len(different) < len(places):
+            warn_caller(f"Dropping duplicates cuts from cut_coords along {axis}: {places}")
+        return different
     n_cuts = _N_CUTS if cut_coords is None else int(cut_coords)
     if isinstance(cut_coords, bool) or not 1 <= n_cuts <= _MAX_CUTS:
         raise ArgumentError(
@@ -199,84 +265,3 @@ def _strongest(axis: str, n_cuts: int, values: Volume, bounds: Bounds) -> list[f
         gaps = [min(abs(place - other) for other in chosen) for place in spread]
         chosen.append(float(spread[int(np.argmax(gaps))]))
     return sorted(chosen)
-
-
-def lay_out(
-    panels: Sequence[Panel], bounds: Bounds, look: Look, *, title: str | None, colorbar: bool
-) -> tuple[Figure, list[Axes], Axes | None]:
-    """Make a figure with an axes for each view, all at one scale, in mm."""
-    spans = np.subtract(bounds.high, bounds.low)
-    n_columns = len(panels) if len(panels) <= _COLUMNS else min(_COLUMNS, (len(panels) + 1) // 2)
-    rows = [panels[start : start + n_columns] for start in range(0, len(panels), n_columns)]
-    sizes = [[spans[list(IN_PLANE[panel.axis])] for panel in row] for row in rows]
-    width = max(sum(size[0] for size in row) for row in sizes)
-    heights = [max(size[1] for size in row) for row in sizes]
-    inches = min(8.0, 2.6 * n_columns) / width  # of one mm on the page
-    above = 0.45 if title else 0.1
-    below = 1.0 if colorbar else 0.1
-    gap = 0.1
-    total_width = width * inches + 0.2
-    total_height = sum(heights) * inches + gap * len(rows) + above + below
-    figure = Figure(figsize=(total_width, total_height), facecolor=look.ground)
-    if title:
-        figure.text(
-            0.1 / total_width,
-            1 - 0.12 / total_height,
-            plain(title),
-            color=look.ink,
-            va="top",
-            size=13,
-        )
-    axes = []
-    top = total_height - above
-    for row, height, row_sizes in zip(rows, heights, sizes, strict=True):
-        left = (total_width - inches * sum(size[0] for size in row_sizes)) / 2
-        for panel, size in zip(row, row_sizes, strict=True):
-            place = (left, top - size[1] * inches, size[0] * inches, size[1] * inches)
-            left += size[0] * inches
-            axes.append(_view(figure, panel, bounds, place, look))
-        top -= height * inches + gap
-    bar = None
-    if colorbar:
-        length = min(4.5, total_width - 0.6)
-        box = ((total_width - length) / 2, 0.62, length, 0.16)
-        bar = figure.add_axes(_relative(figure, box))
-    return figure, axes, bar
-
-
-def _relative(figure: Figure, box: tuple[float, float, float, float]) -> Any:
-    width, height = figure.get_size_inches()
-    return (box[0] / width, box[1] / height, box[2] / width, box[3] / height)
-
-
-def _view(
-    figure: Figure, panel: Panel, bounds: Bounds, box: tuple[float, float, float, float], look: Look
-) -> Axes:
-    first, second = IN_PLANE[panel.axis]
-    ax = figure.add_axes(_relative(figure, box))
-    ax.set_axis_off()
-    ax.set_label(panel.label)
-    sides = (bounds.low[first], bounds.high[first])
-    # Seen from the left, the front of the head is on the left.
-    ax.set_xlim(*(sides[::-1] if panel.view == "l" else sides))
-    ax.set_ylim(bounds.low[second], bounds.high[second])
-    _note(ax, 0.03, 0.02, panel.label, look)
-    if panel.axis != "x":
-        _note(ax, 0.03, 0.97, "L", look)
-        _note(ax, 0.97, 0.97, "R", look)
-    return ax
-
-
-def _note(ax: Axes, x: float, y: float, text: str, look: Look) -> None:
-    """Write in a corner, with a rim in the ground's colour, because a map may be behind it."""
-    ax.text(
-        x,
-        y,
-        text,
-        transform=ax.transAxes,
-        color=look.ink,
-        size=12,
-        ha="left" if x < 0.5 else "right",
-        va="bottom" if y < 0.5 else "top",
-        path_effects=[withStroke(linewidth=3, foreground=look.ground)],
-    )

@@ -7,38 +7,72 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.plotting.colors import DARK
+from groupglm.plotting.colors import DARK, colour_map
+from groupglm.plotting.figure import Figure
 from groupglm.plotting.kind import kind_of
+from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
-from groupglm.plotting.volume.panels import SLICE_MODES, Panel, check_mode, choose_cuts, lay_out
+from groupglm.plotting.volume.asked import Asked, open_display
+from groupglm.plotting.volume.behind import Shade, draw_behind, is_dark
+from groupglm.plotting.volume.opacity import opacity_of
+from groupglm.plotting.volume.panels import (
+    SLICE_MODES,
+    check_mode,
+    choose_cuts,
+    in_rows,
+    refuse_outside,
+)
+from groupglm.plotting.volume.pictures import Slices, paint
 from groupglm.plotting.volume.template import MNI, Background, find_background
-from groupglm.plotting.volume.volumes import IN_PLANE, Bounds, Volume
-from groupglm.runtime.arguments import check_text, check_truth
+from groupglm.plotting.volume.views import Page, lay_out
+from groupglm.plotting.volume.volumes import Bounds, Volume
+from groupglm.runtime.arguments import check_choice, check_text
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from os import PathLike
 
+    import matplotlib.figure
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from numpy.typing import ArrayLike
+
+    from groupglm.plotting.volume.display_figure import DisplayFigure
     from groupglm.spaces.images import ImageLike
 
-__all__ = ["draw_slices", "plot_stat_map"]
+__all__ = ["INTERPOLATIONS", "draw_slices", "drawn_bounds", "plot_stat_map"]
 
 _MARGIN = 3.0  # mm around the brain
+INTERPOLATIONS = ("continuous", "linear", "nearest")
 
 
 def plot_stat_map(
     stat_map_img: ImageLike,
-    *,
     bg_img: ImageLike | None = MNI,
-    mask_img: ImageLike | None = None,
-    threshold: float | None = None,
-    display_mode: str = "ortho",
     cut_coords: Any = None,
-    vmax: float | None = None,
-    title: str | None = None,
+    output_file: str | PathLike[str] | None = None,
+    display_mode: str = "ortho",
     colorbar: bool = True,
+    cbar_tick_format: str = "%.2g",
+    figure: matplotlib.figure.Figure | int | None = None,
+    axes: Axes | tuple[float, float, float, float] | None = None,
+    title: str | None = None,
+    threshold: float | str | None = NOISE,
+    annotate: bool = True,
+    draw_cross: bool = True,
+    black_bg: bool | str = "auto",
+    cmap: str | Colormap = "RdBu_r",
+    symmetric_cbar: bool | str = "auto",
+    dim: float | str = "auto",
+    vmin: float | None = None,
+    vmax: float | None = None,
+    radiological: bool = False,
+    resampling_interpolation: str = "continuous",
+    transparency: float | ImageLike | None = None,
+    transparency_range: ArrayLike | None = None,
+    *,
+    mask_img: ImageLike | None = None,
     label: str | None = None,
-) -> Figure:
+) -> DisplayFigure:
     """Draw a statistic map in slices over a picture of the brain.
 
     Each point shows the value of the voxel that holds it, by the affine of the image. Nothing is
@@ -53,46 +87,84 @@ def plot_stat_map(
         The picture. The default is the MNI template, if the folder of TemplateFlow or an installed
         nilearn has it (it is never downloaded), else a simulated brain of the same size. If the
         mask lies elsewhere, it is the outline of `mask_img`. None is the outline.
-    mask_img : image, optional
-        The mask, for the outline. By default the voxels where the map is not zero.
-    threshold : float, optional
-        Values up to this size are not drawn. By default, every value but zero is drawn. With an
-        infinite threshold, as of a false discovery rate without a discovery, no finite value is.
-    display_mode : {"ortho", "x", "y", "z", "xz", "yx", "yz"}, default="ortho"
-        The planes, by the axis they are perpendicular to.
     cut_coords : int, sequence of float or mapping, optional
-        Where to cut, in mm: (x, y, z) for "ortho"; positions, or the number of cuts, for one plane;
-        one position for each of two planes; or a mapping with the planes as keys. By default
-        through the strongest values.
-    vmax : float, optional
-        Value of the last colour, which is also that of infinite values. By default the largest
-        finite size in the map.
-    title : str, optional
-        Written above.
+        Where to cut, in mm: (x, y, z) for "ortho" and "tiled"; one place for each of two planes, in
+        alphabetical order; places, or the number of cuts, for one plane; for "mosaic" one or three
+        numbers of cuts, or a mapping of "x", "y" and "z" to places. A mapping of planes to places
+        serves in the other modes too. By default through the strongest values.
+    output_file : str or os.PathLike, optional
+        Where to save the picture; its ending says the format.
+    display_mode : str, default="ortho"
+        The planes, by the axis they are perpendicular to: "ortho" (all three), "tiled" (all three,
+        in two rows), "mosaic" (several along each axis), "x", "y", "z" (several along one), "xz",
+        "yx" or "yz".
     colorbar : bool, default=True
         Whether to draw the scale.
+    cbar_tick_format : str, default="%.2g"
+        How the numbers of the scale are written. The default writes round numbers in full.
+    figure : matplotlib.figure.Figure or int, optional
+        A figure to draw in, or its number in pyplot. By default a new one.
+    axes : matplotlib.axes.Axes or (left, bottom, width, height), optional
+        A part of a figure to draw in.
+    title : str, optional
+        Written above.
+    threshold : float, str or None, default=1e-6
+        Values up to this size are not drawn. "95%" is the size that 95 % of the values of the image
+        are under, zeros among them; "auto" is "80%", and all values of a map of p. With None, every
+        value but zero is drawn. With an infinite threshold, as of a false discovery rate without a
+        discovery, no finite value is.
+    annotate : bool, default=True
+        Whether to write the sides and the places.
+    draw_cross : bool, default=True
+        Whether to draw lines where the other planes are.
+    black_bg : bool or "auto", default="auto"
+        Whether the ground is black. "auto" is white for the template, and as the faces of `bg_img`
+        are.
+    cmap : str or matplotlib.colors.Colormap, default="RdBu_r"
+        The colours. The middle of a map that diverges stands for zero.
+    symmetric_cbar : bool or "auto", default="auto"
+        Whether zero is in the middle of the scale. "auto": if the values between `vmin` and `vmax`
+        have both signs.
+    dim : float or "auto", default="auto"
+        How much the picture of the brain is dimmed, some -2 to 2; zero is not at all.
+    vmin, vmax : float, optional
+        Values of the first and last colour; that of infinite values is the last. By default the
+        smallest and largest finite values, or zero. Values below a `vmin` that is at least
+        -`threshold` are not drawn, nor those above a `vmax` that is at most `threshold`.
+    radiological : bool, default=False
+        Whether the subject's right is on the left.
+    resampling_interpolation : {"continuous", "linear", "nearest"}, default="continuous"
+        Has no effect: no value is interpolated.
+    transparency : float or image, optional
+        How opaque the map is, from 0 to 1; of an image, the size at each place.
+    transparency_range : sequence of 2 floats, optional
+        The sizes in such an image that are not seen, and opaque. By default 0 and the largest.
+    mask_img : image, optional
+        The mask, for the outline. By default the voxels where the map is not zero.
     label : str, optional
         What the values are. By default what the sidecar, header or file name of the map says (see
         `threshold_stats_img`), such as "z", "t", "F" or "p", or "value" if none says it.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        One axes for each slice, in mm, with its position, and one for the colour bar.
+    Display
+        What is drawn, to draw more on it. It is a matplotlib figure, which pyplot knows, unless
+        `figure` or `axes` is given. One axes for each slice, in mm, with its position, and one for
+        the colour bar.
 
     Raises
     ------
     ValueError
-        If a parameter has none of the values above, or the map is known to hold p-values: large
-        p-values are no evidence.
+        If a parameter has none of the values above, every cut is outside the image, or the map is
+        known to hold p-values and there is a threshold: large p-values are no evidence.
     groupglm.errors.ImageError
         If an image cannot be read.
 
     Warns
     -----
     UserWarning
-        If `threshold` is infinite, or sidecar, header and file name of the map contradict each
-        other.
+        If `threshold` is infinite, a cut is outside the image, or sidecar, header and file name of
+        the map contradict each other.
 
     Examples
     --------
@@ -101,23 +173,46 @@ def plot_stat_map(
     >>> values = np.zeros((9, 9, 9))
     >>> values[6, 4, 2] = 5.0
     >>> img = nib.Nifti1Image(values, np.diag([4.0, 4.0, 4.0, 1.0]))
-    >>> figure = plot_stat_map(img, bg_img=None, threshold=3)
-    >>> [ax.get_label() for ax in figure.axes[:3]]
+    >>> display = plot_stat_map(img, bg_img=None, threshold=3)
+    >>> [ax.get_label() for ax in display.axes[:3]]
     ['y = 16', 'x = 24', 'z = 8']
+    >>> display.cut_coords
+    (24.0, 16.0, 8.0)
     """
-    with_bar = check_truth("colorbar", colorbar)
-    check_text("title", title)
-    check_text("label", label)
     check_mode(display_mode, SLICE_MODES)
+    check_text("label", label)
+    check_choice("resampling_interpolation", resampling_interpolation, INTERPOLATIONS)
+    asked = Asked.of(
+        output_file=output_file, figure=figure, axes=axes, title=title, annotate=annotate,
+        draw_cross=draw_cross, colorbar=colorbar, cbar_tick_format=cbar_tick_format,
+        radiological=radiological,
+    )  # fmt: skip
+    colours = colour_map(cmap)
     values = Volume.of(stat_map_img, "stat_map_img")
     mask = values if mask_img is None else Volume.of(mask_img, "mask_img")
     background = find_background(bg_img, mask)
+    shade = Shade.of(is_dark(black_bg, bg_img, background), dim)
     kind = kind_of(stat_map_img, threshold, label)
-    scale = Scale.of(values.data, threshold, vmax, dark=True, one_tail=kind.one_tail)
-    shown_label = kind.label if with_bar else ""
-    return draw_slices(
-        values, background, mask, scale, display_mode, cut_coords, title, shown_label
-    )
+    scale = Scale.of(
+        values.data, kind.threshold, vmax, dark=shade.look is DARK, one_tail=kind.one_tail,
+        vmin=vmin, cmap=colours, symmetric=symmetric_cbar,
+    )  # fmt: skip
+    bounds = drawn_bounds(mask, background)
+    slices = Slices(bounds)
+    opacity = opacity_of(transparency, transparency_range, slices, values)
+    shown = Volume(np.where(scale.shows(values.data), values.data, 0), values.affine)
+    panels = choose_cuts(display_mode, cut_coords, shown, bounds)
+    if cut_coords is not None:
+        refuse_outside(panels, values.reach())
+    with open_display(asked, display_mode, panels, bounds, shade.look, slices) as display:
+        views = display._drawn.layout.views
+        if background is not None and not background.is_outline:
+            draw_behind(views, background, bounds, shade)
+        paint(views, slices, values, scale, opacity=opacity)
+        if background is not None and background.is_outline:
+            draw_behind(views, background, bounds, shade)
+        display._bar(scale, kind.label, asked.form)
+    return display
 
 
 def draw_slices(
@@ -130,23 +225,19 @@ def draw_slices(
     title: str | None,
     label: str,
 ) -> Figure:
-    """Draw slices of a map that has been read; see `plot_stat_map`."""
+    """Draw slices of a map that has been read, on a dark ground, in a figure without pyplot."""
     bounds = drawn_bounds(mask, background)
     shown = Volume(np.where(scale.shows(values.data), values.data, 0), values.affine)
     panels = choose_cuts(display_mode, cut_coords, shown, bounds)
-    figure, axes, bar = lay_out(panels, bounds, DARK, title=title, colorbar=bool(label))
-    for ax, panel in zip(axes, panels, strict=True):
-        _draw_background(ax, panel, background, bounds)
-        picture, extent = values.plane(panel.axis, _place(panel), bounds)
-        ax.imshow(scale.rgba(picture), extent=extent, origin="lower", aspect="auto", zorder=2)
-        _keep_limits(ax, panel, bounds)
-    if bar is not None:
-        scale.draw_bar(bar, DARK, label)
-    return figure
-
-
-def _place(panel: Panel) -> float:
-    return 0.0 if panel.coordinate is None else panel.coordinate
+    page = Page(DARK, title, bool(label))
+    rows = in_rows(display_mode, panels)
+    layout = lay_out(rows, bounds, page, Figure, from_left=display_mode == "tiled")
+    draw_behind(layout.views, background, bounds, Shade())
+    paint(layout.views, Slices(bounds), values, scale)
+    if layout.bar is not None:
+        scale.draw_bar(layout.bar, DARK, label)
+    figure: Any = layout.frame.figure
+    return figure  # type: ignore[no-any-return]
 
 
 def drawn_bounds(mask: Volume, background: Background | None) -> Bounds:
@@ -155,28 +246,3 @@ def drawn_bounds(mask: Volume, background: Background | None) -> Bounds:
     if background is not None:
         bounds = bounds.union(background.volume.bounds())
     return bounds.grown(_MARGIN)
-
-
-def _keep_limits(ax: Axes, panel: Panel, bounds: Bounds) -> None:
-    """Set the limits of the view again, because drawing a picture may have changed them."""
-    first, second = IN_PLANE[panel.axis]
-    ax.set_xlim(bounds.low[first], bounds.high[first])
-    ax.set_ylim(bounds.low[second], bounds.high[second])
-
-
-def _draw_background(ax: Axes, panel: Panel, background: Background | None, bounds: Bounds) -> None:
-    if background is None:
-        return
-    picture, extent = background.volume.plane(
-        panel.axis, _place(panel), bounds, linear=not background.is_outline
-    )
-    if not background.is_outline:
-        ax.imshow(
-            picture, extent=extent, origin="lower", aspect="auto", cmap="gray", vmin=0, vmax=1.1
-        )
-        return
-    ax.imshow(picture, extent=extent, origin="lower", aspect="auto", cmap="gray", vmin=0, vmax=4)
-    if picture.any() and not picture.all():
-        ax.contour(
-            picture, levels=[0.5], extent=extent, origin="lower", colors="#b0b0b0", linewidths=0.8
-        )

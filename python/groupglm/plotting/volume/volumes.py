@@ -110,6 +110,10 @@ class Volume:
         lengths: FloatArray = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
         return lengths
 
+    def reach(self) -> Bounds:
+        """Return a box that holds the whole grid."""
+        return Volume(np.zeros(self.data.shape, np.bool_), self.affine).bounds()
+
     def bounds(self) -> Bounds:
         """Return a box that holds every voxel that is not zero, or the grid if all are."""
         inside = self.data != 0
@@ -165,15 +169,22 @@ class Volume:
         return found
 
     def plane(
-        self, axis: str, coordinate: float, bounds: Bounds, *, linear: bool = False
+        self,
+        axis: str,
+        coordinate: float,
+        bounds: Bounds,
+        *,
+        linear: bool = False,
+        like: Volume | None = None,
     ) -> tuple[NDArray[Any], tuple[float, float, float, float]]:
-        """Look up a plane perpendicular to an axis of the world.
+        """Look up a plane perpendicular to an axis of the world, at the places of another volume.
 
         Returns `values` (n_v, n_u).
         """
         first, second = IN_PLANE[axis]
         sides = [bounds.high[side] - bounds.low[side] for side in (first, second)]
-        step = max(min(1.0, float(self.edges.min())), max(sides) / _MAX_SIDE)
+        finest = float((self if like is None else like).edges.min())
+        step = max(min(1.0, finest), max(sides) / _MAX_SIDE)
         u, v = bounds.ticks(first, step), bounds.ticks(second, step)
         places: list[FloatArray] = [np.full((1, 1), coordinate)] * 3
         places[first], places[second] = u[np.newaxis, :], v[:, np.newaxis]

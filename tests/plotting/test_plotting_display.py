@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Plots of maps take nilearn's arguments, draw its values at its places, and can be drawn on."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import nibabel as nib
+import nilearn.plotting
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from groupglm import plotting
+from groupglm.plotting.limits import Limits
+
+AFFINE = np.array([[4.0, 0, 0, -40], [0, 4, 0, -44], [0, 0, 4, -36], [0, 0, 0, 1]])
+SHAPE = (20, 22, 18)
+PLACES = (-20.0, 16.0, 12.0)
+PLOTS = ("plot_stat_map", "plot_glass_brain")
+
+
+def image(values: Any) -> Any:
+    return nib.Nifti1Image(np.asarray(values, np.float32), AFFINE)  # type: ignore[no-untyped-call]
+
+
+def _values() -> NDArray[Any]:
+    smooth = gaussian_filter(np.random.default_rng(5).standard_normal(SHAPE), 2.0)
+    return np.asarray(8 * smooth / np.abs(smooth).max())
+
+
+VALUES = _values()
+MAP = image(VALUES)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two defaults are the same; the template is an object in nilearn."""
+    return bool(
+        one == other or (isinstance(one, str) and "MNI152" in one and "MNI152" in str(other))
+    )
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_the_parameters_are_nilearn_s_in_their_order_and_with_their_defaults(name: str) -> None:
+    theirs = inspect.signature(getattr(nilearn.plotting, name)).parameters
+    ours = inspect.signature(getattr(plotting, name)).parameters
+    wanted = [one for one in theirs.values() if one.kind is not one.VAR_KEYWORD]
+    found = list(ours.values())
+    assert [one.name for one in found[: len(wanted)]] == [one.name for one in wanted]
+    for one, other in zip(found, wanted, strict=False):
+        assert _same(one.default, other.default), one.name
+    assert all(one.kind is one.KEYWORD_ONLY for one in found[len(wanted) :])
+
+
+def _at(ax: Any, places: Any) -> Any:
+    """Return the values of a map at places in mm of its axes, NaN where nothing is drawn."""
+    picture = next(one for one in ax.images if one.get_zorder() == 2)  # the brain is behind
+    values = np.ma.filled(np.ma.asarray(picture.get_array(), dtype=np.float64), np.nan)
+    left, right, bottom, top = picture.get_extent()
+    n_v, n_u = values.shape
+    u = np.floor((places[:, 0] - left) / (right - left) * n_u).astype(int)
+    v = np.floor((places[:, 1] - bottom) / (top - bottom) * n_v).astype(int)
+    inside = (u >= 0) & (u < n_u) & (v >= 0) & (v < n_v)
+    found: NDArray[Any] = np.full(len(places), np.nan)
+    found[inside] = values[v[inside], u[inside]]
+    return found
+
+
+def _centres(axis: str) -> NDArray[Any]:
+    """Return the centres of voxels, in mm, in a plane perpendicular to an axis."""
+    first, second = [number for number in range(3) if number != "xyz".index(axis)]
+    grid = np.indices((SHAPE[first], SHAPE[second])).reshape(2, -1).T
+    places: NDArray[Any] = grid * 4.0 + AFFINE[[first, second], 3]
+    return places
+
+
+@pytest.mark.parametrize("threshold", [1e-6, 2.5, "95%", "auto"])
+@pytest.mark.parametrize("mode", ["ortho", "tiled", "xz", "yx", "yz"])
+def test_slices_show_the_values_of_nilearn(mode: str, threshold: Any) -> None:
+    """At the centre of each voxel, where neither package can be between two."""
+    planes = "xyz" if mode in ("ortho", "tiled") else "".join(sorted(mode))
+    cuts = [PLACES["xyz".index(plane)] for plane in planes]
+    options = {"bg_img": None, "display_mode": mode, "cut_coords": cuts, "threshold": threshold}
+    ours = plotting.plot_stat_map(MAP, **options)
+    theirs = nilearn.plotting.plot_stat_map(MAP, **options)
+    assert tuple(ours.cut_coords) == tuple(theirs.cut_coords)
+    for plane in planes:
+        assert ours.axes[plane].coord == theirs.axes[plane].coord
+        places = _centres(plane)
+        # Their picture has a pixel for each voxel, squeezed between the outermost centres.
+        pixels = np.ma.filled(theirs.axes[plane].ax.images[-1].get_array(), np.nan)
+        wanted = np.rot90(pixels, -1).ravel()
+        found = _at(ours.axes[plane].ax, places)
+        np.testing.assert_array_equal(found, wanted)
+        assert np.isnan(found).any() == (threshold != 1e-6)
+
+
+@pytest.mark.parametrize("plot_abs", [True, False])
+@pytest.mark.parametrize("mode", ["ortho", "lyrz"])
+def test_a_glass_brain_has_the_largest_sizes_of_nilearn(mode: str, plot_abs: bool) -> None:
+    ours = plotting.plot_glass_brain(MAP, display_mode=mode, threshold=2.5, plot_abs=plot_abs)
+    values = np.abs(VALUES) if plot_abs else VALUES
+    for view in ours.axes.values():
+        number = "xyz".index(view.panel.axis)
+        x = AFFINE[0, 3] + 4.0 * np.arange(SHAPE[0])
+        keep = {"l": x <= 0, "r": x >= 0}.get(view.direction, np.ones(SHAPE[0], bool))
+        shown = np.where(keep[:, None, None], values, 0).astype(np.float32)
+        strongest = np.take_along_axis(
+            shown, np.abs(shown).argmax(axis=number, keepdims=True), number
+        ).squeeze(number)
+        wanted = np.where(np.abs(strongest) > 2.5, strongest, np.nan).ravel()
+        np.testing.assert_array_equal(_at(view.ax, _centres(view.panel.axis)), wanted)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"vmax": 6.0},
+        {"vmin": -3.0},
+        {"vmin": 0.0, "vmax": 6.0},
+        {"vmin": -6.0, "vmax": 6.0},
+        {"symmetric_cbar": False},
+        {"symmetric_cbar": False, "vmax": 5.0},
+        {"symmetric_cbar": True},
+        {"symmetric_cbar": True, "vmax": 6.0},
+        {"symmetric_cbar": True, "vmin": -6.0},
+    ],
+)
+@pytest.mark.parametrize("sign", ["both", "positive", "negative"])
+def test_the_bar_goes_from_and_to_where_nilearn_s_does(sign: str, options: Any) -> None:
+    from nilearn.plotting._utils import get_colorbar_and_data_ranges
+
+    values = {"both": VALUES, "positive": np.abs(VALUES), "negative": -np.abs(VALUES)}[sign]
+    if sign == "negative" and options in ({"vmax": 6.0}, {"symmetric_cbar": False, "vmax": 5.0}):
+        options = {**options, "vmax": -1.0}
+    values = np.where(np.abs(values) > 1, values, 0)
+    theirs = get_colorbar_and_data_ranges(values, **{"symmetric_cbar": "auto", **options})
+    low = theirs[2] if theirs[0] is None else theirs[0]
+    high = theirs[3] if theirs[1] is None else theirs[1]
+    asked = {"vmin": None, "vmax": None, "symmetric_cbar": "auto", **options}
+    found = Limits.of(values, asked["vmin"], asked["vmax"], asked["symmetric_cbar"])
+    assert [found.low, found.high] == pytest.approx([low, high])
+
+
+def test_limits_that_are_not_symmetric_are_made_so_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="do not create a symmetric colorbar"):
+        display = plotting.plot_stat_map(MAP, None, vmin=-2, vmax=6, symmetric_cbar=True)
+    assert display.axes[-1].get_xlim() == (-6.0, 6.0)
+    with pytest.warns(UserWarning, match="NaN is not permitted for the vmax and vmin arguments"):
+        plotting.plot_stat_map(MAP, None, vmax=np.nan)
+
+
+def test_negative_values_below_a_vmin_of_zero_are_not_drawn() -> None:
+    display = plotting.plot_stat_map(MAP, None, PLACES, vmin=0, vmax=6, threshold=2.0)
+    for plane in "xyz":
+        found = _at(display.axes[plane].ax, _centres(plane))
+        assert np.nanmin(found) > 2.0
+
+
+def test_percentages_and_auto_are_those_of_nilearn() -> None:
+    from nilearn._utils.extmath import fast_abs_percentile
+
+    from groupglm.plotting.limits import size_of_threshold
+
+    sparse = np.where(VALUES > 3, VALUES, 0)
+    for values in (VALUES, sparse):
+        assert size_of_threshold("93.5%", values) == fast_abs_percentile(values, 93.5)
+        auto = float(fast_abs_percentile(values)) - 1e-5
+        assert size_of_threshold("auto", values) == max(auto, 0)
+    assert size_of_threshold("100%", VALUES) == np.abs(VALUES).max()
+    for wrong in ("95", "x%", "101%", "-3%", "nan%"):
+        with pytest.raises(ValueError, match="it should be a number followed by the percent sign"):
+            plotting.plot_stat_map(MAP, None, threshold=wrong)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_an_infinite_threshold_leaves_the_brain_alone(name: str) -> None:
+    with pytest.warns(UserWarning, match="threshold is infinite"):
+        display = getattr(plotting, name)(MAP, threshold=np.inf)
+    for view in display.axes.values():
+        pictures = [one for one in view.ax.images if one.get_zorder() == 2]
+        assert all(np.ma.getmaskarray(one.get_array()).all() for one in pictures)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_pyplot_knows_the_figure(name: str, tmp_path: Path) -> None:
+    display: Any = getattr(plotting, name)(MAP, output_file=tmp_path / "new" / "one.png")
+    assert isinstance(plt.gcf(), Figure)
+    assert plt.get_fignums() == [display.number]
+    assert (tmp_path / "new" / "one.png").stat().st_size > 1000
+    plt.savefig(tmp_path / "two.png")
+    display.savefig(tmp_path / "other" / "three.pdf")
+    display.savefig(str(tmp_path / "four.png"), 50)
+    display.savefig(io.BytesIO(), format="svg")
+    with pytest.raises(ValueError, match="You must provide an output file"):
+        display.savefig(None)
+    display.close()
+    assert plt.get_fignums() == []
+    again = pickle.loads(pickle.dumps(display))  # noqa: S301 (made one line above)
+    assert again.cut_coords == display.cut_coords
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_stays_within_the_axes_or_the_figure_that_are_given(name: str) -> None:
+    plot = getattr(plotting, name)
+    figure, axes = plt.subplots(2, 2, figsize=(7, 6))
+    displays = [plot(MAP, axes=ax, title="a", figure=figure) for ax in axes.ravel()]
+    plt.tight_layout()
+    figure.canvas.draw()
+    for display, ax in zip(displays, axes.ravel(), strict=True):
+        assert display.figure is figure
+        assert display.frame_axes is ax
+        outer = ax.get_position()
+        for one in display.axes:
+            box = one.get_position()
+            assert outer.x0 - 1e-9 <= box.x0 < box.x1 <= outer.x1 + 1e-9
+            assert outer.y0 - 1e-9 <= box.y0 < box.y1 <= outer.y1 + 1e-9
+    plot(MAP, figure=figure, axes=(0.1, 0.2, 0.3, 0.4), black_bg=True)
+    plot(MAP, figure=figure.number)
+    assert plt.get_fignums() == [figure.number]
+    with pytest.raises(ValueError, match="The axes passed are not in the figure"):
+        plot(MAP, axes=axes[0, 0], figure=plt.figure())
+    for wrong in ("full", (1, 2), (0, 0, 0, 1), np.nan):
+        with pytest.raises(ValueError, match=r"axes is .*a matplotlib Axes, or"):
+            plot(MAP, axes=wrong)
+    with pytest.raises(TypeError, match="figure is a str; 'figure' must be a matplotlib"):
+        plot(MAP, figure="1")
+
+
+def test_two_maps_lie_on_one_background() -> None:
+    positive, negative = image(np.maximum(VALUES, 0)), image(np.maximum(-VALUES, 0))
+    display = plotting.plot_stat_map(
+        positive, cut_coords=PLACES, threshold=2, colorbar=False, cmap="Reds"
+    )
+    display.add_overlay(negative, threshold=2, cmap="Blues", colorbar=True, vmax=7)
+    for plane in "xyz":
+        ax = display.axes[plane].ax
+        first, second = [one for one in ax.images if one.get_zorder() == 2]
+        assert (first.cmap.name, second.cmap.name) == ("Reds", "Blues")
+        shown = ~np.ma.getmaskarray(first.get_array()), ~np.ma.getmaskarray(second.get_array())
+        assert shown[0].any() or shown[1].any()
+        assert not (shown[0] & shown[1]).any()
+        assert second.get_clim()[1] == 7.0
+    bars = [ax for ax in display.axes if ax.get_xlabel()]
+    assert [bar.get_xlim()[1] for bar in bars] == [7.0]
+    with pytest.raises(ValueError, match="already has an overlay with a colorbar"):
+        display.add_overlay(negative, colorbar=True)
+    with pytest.raises(ValueError, match="Threshold should be a non-negative number!"):
+        display.add_overlay(negative, threshold=-1)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_contours_are_at_their_level(name: str) -> None:
+    ball = np.sqrt(((np.indices(SHAPE).T * 4.0 + AFFINE[:3, 3] - PLACES) ** 2).sum(axis=-1)).T
+    inside = image(ball < 14.0)
+    options = {"cut_coords": PLACES} if name == "plot_stat_map" else {}
+    display = getattr(plotting, name)(MAP, threshold=3, **options)
+    display.add_contours(inside, levels=[0.5], colors="r")
+    display.add_contours(inside, filled=True, levels=[0.5], colors="b", transparency=0.3)
+    for view in display.axes.values():
+        plane = [number for number in range(3) if number != "xyz".index(view.panel.axis)]
+        line = next(one for one in view.ax.collections if len(one.get_paths()[0].vertices))
+        vertices = line.get_paths()[0].vertices
+        radii = np.hypot(*(vertices - np.array(PLACES)[plane]).T)
+        # Half way to the next voxel, of 4 mm, of a ball drawn by its voxels.
+        assert (np.abs(radii - 14.0) < 4.0).all()
+    with pytest.warns(UserWarning, match="'linewidths' is not supported for filled contours"):
+        display.add_contours(inside, filled=True, levels=[0.5], linewidths=3)
+
+
+def _n_markers(view: Any, place: int) -> int:
+    return len(view.ax.collections[place].get_offsets())
+
+
+def test_markers_are_seen_from_their_side_and_near_their_slice() -> None:
+    display = plotting.plot_glass_brain(None, display_mode="lyrz")
+    display.add_markers([[-20, 20, 20], [-10, 10, 10], [5, 5, 5]], marker_color=["r", "b", "k"])
+    counts = {key: _n_markers(view, 0) for key, view in display.axes.items()}
+    assert counts == {"l": 2, "y": 3, "r": 1, "z": 3}
+    cut = plotting.plot_stat_map(MAP, None, PLACES)
+    cut.add_markers([(-19.0, 0.0, 12.0)])
+    counts = {key: _n_markers(view, -1) for key, view in cut.axes.items()}
+    assert counts == {"y": 0, "x": 1, "z": 1}
+
+
+def test_titles_notes_and_crosses_can_be_changed() -> None:
+    display = plotting.plot_stat_map(MAP, None, PLACES, title="one", draw_cross=False)
+    display.title("two", size=9, color="r")
+    assert [text.get_text() for text in display.texts] == ["two"]
+    display.annotate(left_right=False, decimals=1, size=8)
+    assert [text.get_text() for text in display.axes["x"].ax.texts] == ["x = -20.0"]
+    assert [text.get_text() for text in display.axes["z"].ax.texts] == ["z = 12.0"]
+    assert not display.axes["z"].ax.lines
+    display.draw_cross(color="r")
+    lines: dict[Any, list[float]] = {}
+    for plane, view in display.axes.items():
+        ends = [np.array(line.get_data(), dtype=float) for line in view.ax.lines]
+        # Across, and up: the number that is the same at both ends.
+        lines[plane] = sorted(x[0] if x[0] == x[1] else y[0] for x, y in ends)
+    assert lines == {"y": [-20.0, 12.0], "x": [12.0, 16.0], "z": [-20.0, 16.0]}
+    bare = plotting.plot_stat_map(MAP, None, PLACES, annotate=False)
+    assert not any(view.ax.texts for view in bare.axes.values())
+    assert all(len(view.ax.lines) == 2 for view in bare.axes.values())
+    display.annotate(scalebar=True, scale_size=2, scale_units="mm")
+    with pytest.raises(ValueError, match="scale_units"):
+        display.annotate(scalebar=True, scale_units="inch")
+
+
+def test_radiologists_see_the_right_on_the_left() -> None:
+    display = plotting.plot_stat_map(MAP, None, PLACES, radiological=True)
+    for plane in "yz":
+        ax = display.axes[plane].ax
+        assert ax.get_xlim()[0] > ax.get_xlim()[1]
+        sides = {text.get_text(): text.get_position()[0] for text in ax.texts}
+        assert sides["R"] < 0.5 < sides["L"]
+    assert display.axes["x"].ax.get_xlim()[0] < display.axes["x"].ax.get_xlim()[1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "cuts", "wanted"),
+    [
+        ("z", 3, 3),
+        ("x", None, 7),
+        ("y", [8, 0, 8], [8.0, 0.0]),
+        ("mosaic", 2, {"x": 2, "y": 2, "z": 2}),
+        ("mosaic", None, {"x": 7, "y": 7, "z": 7}),
+        ("mosaic", (1, 2, 3), {"x": 1, "y": 2, "z": 3}),
+        ("mosaic", {"x": [0, 4], "y": [8], "z": [-4, 0, 4]}, {"x": 2, "y": 1, "z": 3}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Dropping duplicates cuts from")
+def test_cuts_are_as_many_and_where_it_is_said(mode: str, cuts: Any, wanted: Any) -> None:
+    display = plotting.plot_stat_map(MAP, None, cuts, display_mode=mode)
+    found = display.cut_coords
+    if mode == "mosaic":
+        assert {axis: len(places) for axis, places in found.items()} == wanted
+        assert set(display.axes.keys()) == {(a, place) for a in "xyz" for place in found[a]}
+    else:
+        assert found == wanted if isinstance(wanted, list) else len(found) == wanted
+        assert list(display.axes.keys()) == found
+
+
+def test_cuts_outside_the_image_are_refused_or_said() -> None:
+    with pytest.raises(ValueError, match="out of the bounds of the image: z = 500"):
+        plotting.plot_stat_map(MAP, None, [500], display_mode="z")
+    with pytest.warns(UserWarning, match="seem to be out of the image bounds"):
+        plotting.plot_stat_map(MAP, None, [500, 0], display_mode="z")
+    with pytest.warns(UserWarning, match="Dropping duplicates cuts from"):
+        plotting.plot_stat_map(MAP, None, [4, 4], display_mode="z")
+    for mode, cuts in (("ortho", 2), ("tiled", (2, 2)), ("mosaic", (2, 2)), ("xz", 5)):
+        with pytest.raises(ValueError, match="cut_coords passed does not match the display mode"):
+            plotting.plot_stat_map(MAP, None, cuts, display_mode=mode)
+
+
+def test_an_image_says_how_opaque_each_place_is() -> None:
+    display = plotting.plot_stat_map(
+        MAP, None, PLACES, transparency=image(VALUES), transparency_range=[1, 5]
+    )
+    for plane in "xyz":
+        picture = next(one for one in display.axes[plane].ax.images if one.get_zorder() == 2)
+        values = np.abs(np.ma.filled(picture.get_array(), 0.0))
+        np.testing.assert_allclose(picture.get_alpha(), np.clip((values - 1) / 4, 0, 1), atol=1e-6)
+    half = plotting.plot_stat_map(MAP, None, PLACES, transparency=0.5)
+    assert half.axes["x"].ax.images[0].get_alpha() == 0.5
+    with pytest.warns(UserWarning, match="'transparency' must be in the interval"):
+        plotting.plot_glass_brain(MAP, transparency=3)
+    with pytest.raises(ValueError, match="list or tuple of 2 non-negative numbers"):
+        plotting.plot_stat_map(MAP, transparency=MAP, transparency_range=[3, 1])
+    with pytest.raises(ValueError, match="it needs a transparency that is an image"):
+        plotting.plot_stat_map(MAP, transparency=0.5, transparency_range=[1, 3])
+    with pytest.raises(TypeError, match="a glass brain has no single place"):
+        plotting.plot_glass_brain(MAP, transparency=MAP)
+
+
+def test_the_ground_is_as_dark_as_the_picture_or_as_it_is_said() -> None:
+    head = np.zeros(SHAPE)
+    head[4:-4, 4:-4, 4:-4] = 100.0
+    assert plotting.plot_stat_map(MAP, image(head)).black_bg
+    assert not plotting.plot_stat_map(MAP, image(100.0 - head)).black_bg
+    assert not plotting.plot_stat_map(MAP).black_bg
+    assert plotting.plot_stat_map(MAP, black_bg=True).get_facecolor()[:3] == (0.0, 0.0, 0.0)
+    dimmed = plotting.plot_stat_map(MAP, image(head), PLACES, dim=1, black_bg=True)
+    brain = next(one for one in dimmed.axes["x"].ax.images if one.get_zorder() == 1)
+    assert brain.get_clim() == (0.0, 1.5)  # the middle and 1 + dim of half the range
+    with pytest.raises(ValueError, match="dim' needs to be a float"):
+        plotting.plot_stat_map(MAP, dim="-10")
+
+
+def test_what_has_no_meaning_says_so() -> None:
+    with pytest.warns(UserWarning, match="cut_coords has no effect: a glass brain is not cut"):
+        plotting.plot_glass_brain(MAP, cut_coords=[0])
+    with pytest.warns(UserWarning, match="vmin is negative but plot_abs is True"):
+        plotting.plot_glass_brain(MAP, vmin=-2)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'alpah'"):
+        plotting.plot_stat_map(MAP, alpah=1)  # type: ignore[call-arg]
+    with pytest.raises(
+        ValueError, match="cbar_tick_format is '%s%s'; 'cbar_tick_format' must be a format"
+    ):
+        plotting.plot_stat_map(MAP, cbar_tick_format="%s%s")
+
+
+def test_numbers_of_the_bar_are_written_as_it_is_said() -> None:
+    display = plotting.plot_stat_map(MAP, None, cbar_tick_format="%.3f")
+    display.canvas.draw()
+    labels = [tick.get_text() for tick in display.axes[-1].get_xticklabels()]
+    assert all(len(label.split(".")[1]) == 3 for label in labels)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_what_is_refused_leaves_no_figure(name: str, tmp_path: Path) -> None:
+    plot = getattr(plotting, name)
+    for wrong in (
+        {"threshold": -1},
+        {"cmap": "nothing"},
+        {"display_mode": "w"},
+        {"output_file": tmp_path / "a.docx"},
+        {"vmax": 1.0, "threshold": 3.0},
+        {"title": 3},
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            plot(MAP, **wrong)
+    assert plt.get_fignums() == []
+    assert not list(tmp_path.iterdir())
