@@ -118,12 +118,18 @@ Neighbours neighbours_of_volume(const std::array<Index, 3>& shape, const std::in
   std::vector<Step> steps = steps_of(shape, connectivity);
   Neighbours neighbours;
   neighbours.starts_.reserve(static_cast<std::size_t>(n) + 1);
+  // As many as there can be: what is not written to takes no memory, and nothing is moved.
+  neighbours.places_.reserve(static_cast<std::size_t>(n) * steps.size());
   for (Index i = 0; i < n; ++i) {
     const std::array<Index, 3> place = {indices[i] % shape[0], indices[i] / shape[0] % shape[1],
                                         indices[i] / shape[0] / shape[1]};
+    bool at_face = false;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      at_face = at_face || place[axis] == 0 || place[axis] == shape[axis] - 1;
+    }
     for (Step& step : steps) {
       bool inside = true;
-      for (std::size_t axis = 0; axis < 3; ++axis) {
+      for (std::size_t axis = 0; at_face && axis < 3; ++axis) {
         const Index there = place[axis] + step.along[axis];
         inside = inside && there >= 0 && there < shape[axis];
       }
@@ -138,7 +144,6 @@ Neighbours neighbours_of_volume(const std::array<Index, 3>& shape, const std::in
     }
     neighbours.starts_.push_back(static_cast<std::int64_t>(neighbours.places_.size()));
   }
-  neighbours.places_.shrink_to_fit();
   return neighbours;
 }
 
