@@ -424,6 +424,14 @@ CALLS: dict[str, tuple[Callable[[Functions], Any], str, type[Exception]]] = {
         "File not found: ",
         ValueError,
     ),
+    "dependent confounds": (
+        lambda f: f.make_second_level_design_matrix(
+            ["01", "02", "03"],
+            pd.DataFrame({"subject_label": ["01", "02", "03"], "a": [0.0, 0, 1], "b": [0.0, 0, 2]}),
+        ),
+        "Design matrix is singular",
+        UserWarning,
+    ),
     "confounds of a design": (
         lambda f: f.make_second_level_design_matrix(
             ["01", "02"], pd.DataFrame({"subject_label": ["01", "02"], "age": [1.0, np.nan]})

@@ -354,7 +354,8 @@ def _warn_if_dependent(design: pd.DataFrame) -> None:
     sentence = describe_dependence(design.to_numpy(), columns)
     if sentence:
         warn_caller(
-            f"The design matrix is rank-deficient: {sentence}. Contrasts that depend on how these "
-            "columns share their effect cannot be estimated; leave one of them out.",
+            f"Design matrix is singular, because it is rank-deficient: {sentence}. Contrasts that "
+            "depend on how these columns share their effect cannot be estimated; leave one of them "
+            "out.",
             RankDeficientWarning,
         )

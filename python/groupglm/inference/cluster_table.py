@@ -118,8 +118,8 @@ def get_clusters_table(
     Raises
     ------
     ValueError
-        If a number is out of range, the map is constant, or its sidecar, header or name says that
-        it is of p-values.
+        If a number is out of range, the map is a constant other than zero, or its sidecar, header
+        or name says that it is of p-values.
     ImageError
         If the map cannot be read or is NaN everywhere.
 
