@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from groupglm.inference.cluster_table import get_clusters_table
     from groupglm.inference.permutation.arrays import permuted_ols
     from groupglm.inference.permutation.images import non_parametric_inference
-    from groupglm.inference.thresholds import threshold_stats_img
+    from groupglm.inference.thresholds import fdr_threshold, threshold_stats_img
     from groupglm.models.ols import fit_ols
     from groupglm.spaces.volume.regridding import resample_img, resample_to, resample_to_img
     from groupglm.spaces.volume.smoothing import smooth_img
@@ -31,6 +31,7 @@ __all__ = [
     "build_info",
     "cluster_level_inference",
     "design_from_formula",
+    "fdr_threshold",
     "fit_ols",
     "get_clusters_table",
     "make_second_level_design_matrix",
@@ -49,6 +50,7 @@ _HOME = {
     "build_info": "groupglm._core",
     "cluster_level_inference": "groupglm.inference.all_resolution",
     "design_from_formula": "groupglm.design.formula.building",
+    "fdr_threshold": "groupglm.inference.thresholds",
     "fit_ols": "groupglm.models.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "make_second_level_design_matrix": "groupglm.design.confounds",

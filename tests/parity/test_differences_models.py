@@ -250,3 +250,16 @@ def test_p_underflow() -> None:
     np.testing.assert_allclose(found["z_score"].get_fdata().ravel(), reference.z_score, rtol=1e-6)
     np.testing.assert_allclose(found["stat"].get_fdata(), wanted["stat"].get_fdata(), rtol=1e-6)
     assert len(np.unique(found["z_score"].get_fdata())) == 27
+
+
+def test_legacy_output() -> None:
+    from nilearn.mass_univariate import permuted_ols as nilearn_permuted_ols
+
+    rng = np.random.default_rng(0)
+    tested, data = rng.standard_normal((12, 1)), rng.standard_normal((12, 5))
+    given: dict[str, Any] = {"tested_vars": tested, "target_vars": data, "n_perm": 0}
+    with pytest.raises(ValueError, match="out\\['logp_max_t'\\], out\\['t'\\]"):
+        groupglm.permuted_ols(**given, output_type="legacy")
+    with pytest.warns(FutureWarning, match="will be removed in version 0.15"):
+        _, scores, _ = nilearn_permuted_ols(**given, output_type="legacy")
+    np.testing.assert_allclose(groupglm.permuted_ols(**given)["t"], scores, rtol=1e-10)

@@ -309,6 +309,13 @@ DIFFERENCES = (
         " leaves them out",
         "many programs write zero outside the brain of a subject",
     ),
+    Difference(
+        "legacy_output",
+        '`permuted_ols(output_type="legacy")`',
+        "a tuple of three arrays, with a warning that it will go",
+        'an error; the dictionary has them as `"logp_max_t"`, `"t"` and `"h0_max_t"`',
+        "nilearn 0.15 removes it",
+    ),
     # Model
     Difference(
         "rank_deficient_design",

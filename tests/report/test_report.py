@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> SecondLevelModel:
 @pytest.fixture(scope="module")
 def report(model: SecondLevelModel) -> HTMLReport:
     contrasts = {"patients minus controls": "group", "age": "age"}
-    return model.generate_report(contrasts, height_control="bonferroni", alpha=0.05)
+    return model.generate_report(contrasts, height_control="bonferroni", alpha=0.05, two_sided=True)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,9 @@ def test_nothing_survived_is_said_plainly(page: Page, model: SecondLevelModel) -
 
 def test_a_false_discovery_rate_that_no_threshold_holds_is_said(model: SecondLevelModel) -> None:
     text = Page(
-        model.generate_report("age", height_control="fdr", alpha=0.001).get_standalone()
+        model.generate_report(
+            "age", height_control="fdr", alpha=0.001, two_sided=True
+        ).get_standalone()
     ).text
     assert "Nothing survived." in text
     assert "Benjamini Y, Hochberg Y." in text
@@ -140,7 +142,7 @@ def _number(label: object) -> int:
 def test_the_clusters_are_those_of_the_table(model: SecondLevelModel) -> None:
     from groupglm import get_clusters_table, threshold_stats_img
 
-    text = model.generate_report("group").get_standalone()
+    text = model.generate_report("group", two_sided=True).get_standalone()
     body = re.search(r'<div class="table" id="clusters-1">.*?</table>', text, re.DOTALL)
     assert body is not None
     rows = re.findall(r"<tr>((?:<td>.*?</td>)+)</tr>", body[0])

@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from sklearn.exceptions import NotFittedError
 
 from groupglm import SecondLevelModel
 from groupglm.errors import NotEstimableError
@@ -68,9 +67,13 @@ def test_expressions_of_weights() -> None:
         ({"contrasts": []}, "contrasts is empty"),
         ({"contrasts": {}}, "contrasts is an empty mapping"),
         ({"alpha": 3.0}, "alpha is 3.0; it is a probability"),
-        ({"alpha": 0}, "alpha is 0.0; it is a probability"),
+        ({"alpha": -0.1}, "alpha is -0.1; it is a probability"),
         ({"alpha": "0.05"}, "alpha is '0.05'; 'alpha' must be of type int or float"),
-        ({"threshold": -3.0, "height_control": None}, "threshold is -3.0; it is a z score"),
+        (
+            {"threshold": -3.0, "height_control": None, "two_sided": True},
+            "threshold is -3.0; it is a z score",
+        ),
+        ({"threshold": 0, "height_control": None}, "threshold is 0.0; it is a z score"),
         (
             {"threshold": np.nan, "height_control": None},
             "nan; 'threshold' must be a finite",
@@ -127,7 +130,7 @@ def test_options_of_another_type_are_refused(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"threshold": 2.5}, "threshold=2.5 has no effect beside height_control='fpr'"),
+        ({"threshold": 2.5}, "threshold=2.5 is only used when height_control is None"),
         ({"alpha": 0.05, "height_control": None}, "alpha=0.05 has no effect with height_control="),
         (
             {"plot_type": "glass", "cut_coords": 3},
@@ -143,9 +146,49 @@ def test_what_has_no_effect_is_said(
     assert [Path(warning.filename) for warning in record] == [Path(__file__)] * len(record)
 
 
-def test_a_model_that_is_not_fitted_is_refused() -> None:
-    with pytest.raises(NotFittedError):
-        SecondLevelModel().generate_report("age")
+@pytest.mark.parametrize("contrasts", [None, "age"])
+def test_the_page_of_a_model_that_is_not_fitted_says_so(contrasts: Any) -> None:
+    with pytest.warns(UserWarning, match="This estimator has not been fit yet"):
+        report = SecondLevelModel(smoothing_fwhm=6).generate_report(contrasts, title="Mine <b>")
+    page = Page(report.get_standalone())
+    assert "Mine <b>" in page.text
+    assert "has not been fit yet" in page.text
+    assert re.search(r"smoothing_fwhm\s*6", page.text)
+    with pytest.raises(ValueError, match="height_control is 'knights'"):
+        SecondLevelModel().generate_report(height_control="knights")  # type: ignore[arg-type]
+
+
+def test_a_model_without_reports_makes_a_page_that_says_so() -> None:
+    images, design = small_study()
+    model = SecondLevelModel(reports=False).fit(images, design_matrix=design)
+    with pytest.warns(UserWarning, match="Report generation not enabled"):
+        text = Page(model.generate_report("age").get_standalone()).text
+    assert "set reports=True" in text
+    assert "z =" not in text
+    with pytest.raises(ValueError, match="reports is 'no'"):
+        SecondLevelModel(reports="no").fit(images, design_matrix=design)  # type: ignore[arg-type]
+
+
+def test_a_negative_threshold_is_for_negative_effects(model: SecondLevelModel) -> None:
+    z = model.compute_contrast("-group").get_fdata()
+    below: dict[str, Any] = {"height_control": None, "threshold": -3.0}
+    text = Page(model.generate_report("-group", **below).get_standalone()).text
+    assert "shown where z < \N{MINUS SIGN}3.000." in text
+    assert f"The smallest z = {z.min():.3f}".replace("-", "\N{MINUS SIGN}") in text
+    # The mirror image of the other contrast: as many clusters and voxels.
+    above: dict[str, Any] = {"height_control": None, "threshold": 3.0}
+    other = Page(model.generate_report("group", **above).get_standalone()).text
+    n_voxels = int((z <= -3.0).sum())
+    assert n_voxels > 10
+    found = re.search(rf"(\w+ clusters?), {n_voxels} voxels\. The largest", other)
+    assert found is not None
+    assert f"{found[1]}, {n_voxels} voxels. The smallest" in text
+
+
+def test_nothing_survives_an_error_rate_of_zero(model: SecondLevelModel) -> None:
+    for control in ("fpr", "fdr", "bonferroni"):
+        report = model.generate_report("group", alpha=0, height_control=control)
+        assert "Nothing survived." in Page(report.get_standalone()).text
 
 
 def test_a_contrast_that_cannot_be_estimated_is_refused() -> None:
@@ -179,9 +222,9 @@ def test_every_view_makes_a_report(
 def test_one_tail_is_one_tail(model: SecondLevelModel) -> None:
     from scipy.stats import norm
 
-    one = Page(model.generate_report("-group", two_sided=False).get_standalone()).text
+    one = Page(model.generate_report("-group").get_standalone()).text
     assert f"shown where z > {norm.isf(0.001):.3f}." in one
-    two = Page(model.generate_report("-group").get_standalone()).text
+    two = Page(model.generate_report("-group", two_sided=True).get_standalone()).text
     assert f"shown where |z| > {norm.isf(0.0005):.3f}." in two
     # The F statistic has all directions in one tail, so that it is never split.
     both = Page(model.generate_report(np.eye(3)[:2]).get_standalone()).text

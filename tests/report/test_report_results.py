@@ -46,7 +46,9 @@ def maps(model: SecondLevelModel) -> Any:
 @pytest.fixture(scope="module")
 def permuted(model: SecondLevelModel, maps: Any) -> str:
     test = PermutationTest(maps, n_permutations=N_PERM, cluster_p=0.01, sign_flip=False)
-    return model.generate_report(["group", "age"], permutations={"group": test}).get_standalone()
+    return model.generate_report(
+        ["group", "age"], permutations={"group": test}, two_sided=True
+    ).get_standalone()
 
 
 def rows_of(text: str, table: str) -> tuple[list[str], list[list[str]]]:
@@ -60,7 +62,11 @@ def rows_of(text: str, table: str) -> tuple[list[str], list[list[str]]]:
 def test_each_correction_has_its_map_its_table_and_its_words(model: SecondLevelModel) -> None:
     controls: list[Any] = ["fpr", "fdr", "bonferroni", None]
     report = model.generate_report(
-        {"patients": "group"}, height_control=controls, alpha=[0.001, 0.05, 0.05, 0.5], threshold=4
+        {"patients": "group"},
+        height_control=controls,
+        alpha=[0.001, 0.05, 0.05, 0.5],
+        threshold=4,
+        two_sided=True,
     )
     text = report.get_standalone()
     page = Page(text)

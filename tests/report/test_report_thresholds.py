@@ -174,7 +174,7 @@ def test_an_infinite_threshold_is_one_that_no_finite_z_reaches(model: SecondLeve
 
 
 def test_a_long_table_is_cut_and_says_so(model: SecondLevelModel) -> None:
-    page = str(model.generate_report("group", height_control=None, threshold=1.0))
+    page = str(model.generate_report("group", height_control=None, threshold=1.0, two_sided=True))
     finding = _finding(model, height_control=None, threshold=1.0)
     assert finding.n_clusters > 100
     assert f"100 of {finding.n_clusters} clusters, the strongest first" in page

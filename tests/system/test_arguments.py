@@ -93,6 +93,7 @@ def calls() -> dict[str, Call]:
         "design_from_formula": partial(
             groupglm.design_from_formula, formula="~ group", table=DESIGN
         ),
+        "fdr_threshold": partial(groupglm.fdr_threshold, z_vals=np.arange(4.0), alpha=0.05),
         "fit_ols": partial(fit_ols, X=X, Y=Y),
         "OlsFit.contrast": partial(fit.contrast, contrast=[0, 1]),
         "OlsFit.predicted": partial(fit.predicted, X=X),
@@ -172,6 +173,7 @@ KINDS = {
     "missing": "choice",
     "order": "choice",
     "output_file": "other",
+    "output_type": "choice",
     "permutations": "other",
     "plot_type": "choice",
     "position": "other",  # of images, with which it is tested
@@ -207,8 +209,9 @@ NAMED = {
     "smoothing_fwhm": "fwhm", "session": "ses",
 }  # fmt: skip
 # Their missing values are left out; what is masked is missing.
-MAY_MISS = {("fit_ols", "Y"), ("OlsFit.residuals", "Y"), ("permuted_ols", "target_vars"),
-            ("plotting.plot_histogram", "z"), ("plotting.plot_peak", "values")}  # fmt: skip
+MAY_MISS = {("fdr_threshold", "z_vals"), ("fit_ols", "Y"), ("OlsFit.residuals", "Y"),
+            ("permuted_ols", "target_vars"), ("plotting.plot_histogram", "z"),
+            ("plotting.plot_peak", "values")}  # fmt: skip
 FILES = {"directory", "derivatives", "out", "path", "formula", "display_mode", "bg_img"}
 
 BAD: dict[str, list[Any]] = {

@@ -46,6 +46,7 @@ class FittedModel:
     mask_img: Any
     n_jobs: int | None
     minimize_memory: bool
+    reports: bool
     missing: Missing
     second_level_input_: Any
     confounds_: Any
@@ -296,26 +297,27 @@ class FittedModel:
     def generate_report(
         self,
         contrasts: Any = None,
+        first_level_contrast: Any = None,
         title: str | None = None,
         bg_img: ImageLike | None = "MNI152TEMPLATE",
-        threshold: float = 3.09,
+        threshold: float | None = None,
         alpha: float | Sequence[float] = 0.001,
         cluster_threshold: int = 0,
         height_control: HeightControl | Sequence[HeightControl | None] | None = "fpr",
+        two_sided: bool = False,
         min_distance: float = 8.0,
         plot_type: PlotType = "slice",
+        cut_coords: Any = None,
         display_mode: str | None = None,
         report_dims: tuple[int, int] = (1600, 800),
         *,
-        first_level_contrast: Any = None,
-        two_sided: bool = True,
-        cut_coords: Any = None,
         permutations: Mapping[str, PermutationTest] | None = None,
     ) -> HTMLReport:
         """Write a page about the fit: data, design, and for each contrast map, clusters and peaks.
 
         The page is one file, which loads nothing from elsewhere. The images are read once more, in
-        batches, to compare them with each other and to show the data behind the peaks.
+        batches, to compare them with each other and to show the data behind the peaks. Before
+        `fit`, and of a model with ``reports=False``, the page says so and has no results.
 
         Parameters
         ----------
@@ -323,6 +325,8 @@ class FittedModel:
             One contrast as `compute_contrast` takes it, a list of contrasts, or a dict of contrasts
             by name. A flat list of numbers is one contrast, and an array with two axes is one F
             contrast. With None, the page is about data and design only.
+        first_level_contrast : str, array or list of them, optional
+            The kind of maps, as in `compute_contrast`.
         title : str, optional
             Heading of the page.
         bg_img : image or None, default="MNI152TEMPLATE"
@@ -330,32 +334,32 @@ class FittedModel:
             (``$TEMPLATEFLOW_HOME``) or an installed nilearn has it, else a simulated brain of the
             same size. If the mask lies elsewhere, it is the outline of the mask. The page says
             which. Nothing is downloaded. None is the outline.
-        threshold : float, default=3.09
-            Threshold of z with ``height_control=None``. Otherwise it has no effect.
+        threshold : float, optional
+            Threshold of z with ``height_control=None``; 3.09 by default. Otherwise it has no
+            effect. A negative one is for negative effects, and needs ``two_sided=False``.
         alpha : float, default=0.001
             Error rate that `height_control` controls: one for all corrections, or one for each.
+            Nothing survives an error rate of 0.
         cluster_threshold : int, default=0
             Smallest size of a cluster, in voxels.
         height_control : {"fpr", "fdr", "bonferroni", None} or a list of them, default="fpr"
             How the threshold is set: by the p-value of each voxel, by the false discovery rate, by
             Bonferroni's correction, or by `threshold` itself. With a list, each contrast has a map
             and a table for each correction.
+        two_sided : bool, default=False
+            Whether to test effects of both signs, each with half of alpha. By default, only
+            positive effects are tested. An F contrast has one tail.
         min_distance : float, default=8.0
             Smallest distance in mm of a peak from the one listed before it in its cluster.
         plot_type : {"slice", "glass"}, default="slice"
             Slices, or a glass brain.
+        cut_coords : int, sequence of float or mapping, optional
+            Where slices are, in mm, as in `groupglm.plotting.plot_stat_map`.
         display_mode : str, optional
             "ortho", "x", "y", "z", "xz", "yx" or "yz", for a glass brain also "l", "r", "lr",
             "lzr", "lyr", "lzry" or "lyrz". By default "z" for slices and "lzry" for a glass brain.
         report_dims : tuple of 2 ints, default=(1600, 800)
             Largest width, and height, of the frame in a notebook, in pixels.
-        first_level_contrast : str, array or list of them, optional
-            The kind of maps, as in `compute_contrast`.
-        two_sided : bool, default=True
-            Whether to test effects of both signs, each with half of alpha. An F contrast has one
-            tail.
-        cut_coords : int, sequence of float or mapping, optional
-            Where slices are, in mm, as in `groupglm.plotting.plot_stat_map`.
         permutations : mapping of str to groupglm.report.PermutationTest, optional
             Permutation tests of contrasts, by the contrast's name: the page shows their corrected
             p-values beside the other results.
@@ -368,8 +372,6 @@ class FittedModel:
 
         Raises
         ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
         TypeError, ValueError
             If a parameter has none of the values above, or a contrast is not one of the design.
         groupglm.errors.ImageError
@@ -378,7 +380,7 @@ class FittedModel:
         Warns
         -----
         UserWarning
-            If a parameter has no effect beside another one.
+            If a parameter has no effect beside another one, or the page has no results.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
         return make_report(self, given)

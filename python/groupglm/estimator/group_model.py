@@ -52,6 +52,7 @@ class GroupModel(FittedModel):
         verbose: int = 0,
         n_jobs: int | None = 1,
         minimize_memory: bool = True,
+        reports: bool = True,
         *,
         missing: Missing = "omit",
         zero_is_missing: bool = False,
@@ -66,6 +67,7 @@ class GroupModel(FittedModel):
         self.verbose = verbose
         self.n_jobs = n_jobs
         self.minimize_memory = minimize_memory
+        self.reports = reports
         self.missing = missing
         self.zero_is_missing = zero_is_missing
         self.memory_budget = memory_budget
@@ -96,6 +98,7 @@ class GroupModel(FittedModel):
     ) -> None:
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
+        check_truth("reports", self.reports)
         options = FitOptions(
             masking=kind_of_data(second_level_input).masking(
                 self.mask_img,

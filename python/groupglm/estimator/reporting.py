@@ -6,17 +6,22 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
-from groupglm.estimator.model_fits import check_fitted
+from groupglm.errors import ArgumentTypeError, warn_caller
 from groupglm.messages import Wording
-from groupglm.report.generating import report_on
+from groupglm.report.generating import report_on, report_without_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from groupglm.estimator.model_fits import ModelFits
     from groupglm.report import HTMLReport
+    from groupglm.report.options import HeightControl, PlotType
+    from groupglm.spaces.images import ImageLike
 
-__all__ = ["make_report"]
+__all__ = ["make_glm_report", "make_report"]
+
+_UNFITTED = "This estimator has not been fit yet: run `fit` before the page can have results."
+_NOT_ENABLED = "Report generation not enabled: set reports=True for a page with results."
 
 
 class Reported(Protocol):
@@ -39,18 +44,76 @@ def make_report(
     wording: Wording = str,
 ) -> HTMLReport:
     """Write the page of a model; `given` has parameters of its ``generate_report``."""
-    check_fitted(model)
+    fitted = model.__sklearn_is_fitted__()
     parameters = inspect.signature(model.generate_report).parameters
     given = {**{name: own.default for name, own in parameters.items()}, **given}
+    model_parameters = _changed(type(model).__init__, vars(model))
+    if not (fitted and model.reports):
+        problem = _NOT_ENABLED if fitted else _UNFITTED
+        page = report_without_results(given, problem, model_parameters)
+        warn_caller(problem)
+        return page
     return report_on(
         model._fits,
         given,
-        model_parameters=_changed(type(model).__init__, vars(model)),
+        model_parameters=model_parameters,
         report_parameters=_changed(model.generate_report, given),
         command=command,
         command_note=command_note,
         wording=wording,
     )
+
+
+def make_glm_report(
+    model: FittedModel,
+    contrasts: Any = None,
+    first_level_contrast: Any = None,
+    title: str | None = None,
+    bg_img: ImageLike | None = "MNI152TEMPLATE",
+    threshold: float | None = 3.09,
+    alpha: float = 0.001,
+    cluster_threshold: int = 0,
+    height_control: HeightControl | None = "fpr",
+    two_sided: bool = False,
+    min_distance: float = 8.0,
+    plot_type: PlotType = "slice",
+    cut_coords: Any = None,
+    display_mode: str | None = None,
+    report_dims: tuple[int, int] = (800, 800),
+) -> HTMLReport:
+    """Write a page about a fitted model, as its method ``generate_report`` does.
+
+    Parameters
+    ----------
+    model : groupglm.SecondLevelModel
+        The model.
+    contrasts, first_level_contrast, title, bg_img, threshold, alpha, cluster_threshold, \
+height_control, two_sided, min_distance, plot_type, cut_coords, display_mode, report_dims
+        As of `groupglm.SecondLevelModel.generate_report`.
+
+    Returns
+    -------
+    groupglm.report.HTMLReport
+        The page.
+
+    Raises
+    ------
+    TypeError
+        If `model` is another object.
+    ValueError
+        As `groupglm.SecondLevelModel.generate_report` raises it.
+
+    Notes
+    -----
+    nilearn deprecates this function from its release 0.15 on: the method is the name to use.
+    """
+    given = {name: value for name, value in locals().items() if name != "model"}
+    if not hasattr(model, "generate_report"):
+        raise ArgumentTypeError(
+            "model", f"a {type(model).__name__}", "a model", "give a groupglm.SecondLevelModel"
+        )
+    report: HTMLReport = model.generate_report(**given)
+    return report
 
 
 def _changed(function: Any, given: Mapping[str, Any]) -> dict[str, Any]:

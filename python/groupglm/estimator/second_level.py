@@ -74,6 +74,8 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         Whether to refuse maps that read the images again or are as large as all images together:
         `residuals`, `predicted` and `r_square`. With either value, the model does not keep the
         values of the images.
+    reports : bool, default=True
+        Whether `generate_report` makes pages with results. A fit does nothing for them.
     missing : {"omit", "zero", "raise", "intersect"}, default="omit"
         What to do with NaN: "omit" leaves the value out voxel by voxel, "zero" counts it as zero,
         "raise" is an error, and "intersect" leaves out the voxels that any image lacks.

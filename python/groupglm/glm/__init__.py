@@ -3,11 +3,11 @@
 
 from typing import TYPE_CHECKING
 
-from groupglm import cluster_level_inference, threshold_stats_img
+from groupglm import cluster_level_inference, fdr_threshold, threshold_stats_img
 from groupglm.glm import second_level
 from groupglm.runtime.elsewhere import absent_names
 
-__all__ = ["cluster_level_inference", "second_level", "threshold_stats_img"]
+__all__ = ["cluster_level_inference", "fdr_threshold", "second_level", "threshold_stats_img"]
 
 if not TYPE_CHECKING:  # a type checker would accept every name
     _ON_ARRAYS = "groupglm.fit_ols fits arrays, and contrasts are a method of what it returns"
@@ -25,8 +25,6 @@ if not TYPE_CHECKING:  # a type checker would accept every name
             "compute_fixed_effects": _FIRST_LEVEL,
             "first_level": _FIRST_LEVEL,
             "expression_to_contrast_vector": "every contrast of groupglm may be an expression",
-            "fdr_threshold": "groupglm.threshold_stats_img(z_map, height_control='fdr') returns "
-            "the threshold and the map",
             "save_glm_to_bids": "`groupglm bids` writes a derivative data set, and model.save, "
             "model.compute_contrast and model.generate_report make the parts of it",
         },

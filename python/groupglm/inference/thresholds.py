@@ -21,12 +21,12 @@ from groupglm.inference.arguments import (
 from groupglm.inference.labelling import keep_large_clusters
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.messages import argument, arguments
-from groupglm.runtime.arguments import check_choice, check_truth
+from groupglm.runtime.arguments import check_choice, check_truth, real_array, real_number
 from groupglm.runtime.naming import counted
 from groupglm.spaces.wording import extent
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image, ImageLike
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HeightControl",
     "Survivors",
+    "fdr_threshold",
     "passes_threshold",
     "survivors",
     "threshold_map",
@@ -89,6 +90,44 @@ def threshold_of(
         return -float(special.ndtri(tail * (last + 1) / len(z)))
     # The largest double below the smallest discovery, which then passes ">" as well as ">=".
     return float(np.nextafter(candidates[last], -math.inf))
+
+
+def fdr_threshold(z_vals: ArrayLike, alpha: float) -> float:
+    """Find the z from which on the false discovery rate of one tail is controlled.
+
+    Parameters
+    ----------
+    z_vals : array_like
+        The z-values that are tested. NaN is no test.
+    alpha : float
+        The expected proportion of false discoveries (Benjamini-Hochberg).
+
+    Returns
+    -------
+    float
+        A number just below the smallest discovery; infinite if there is no discovery.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is not between 0 and 1, or `z_vals` holds no z-value.
+
+    Examples
+    --------
+    >>> import groupglm
+    >>> round(groupglm.fdr_threshold([4.0, 3.5, 2.8, 2.5, 1.9, 1.2], alpha=0.05), 2)
+    1.9
+    """
+    level = real_number("alpha", alpha)
+    if not 0 <= level <= 1:
+        raise ArgumentError(
+            "alpha", f"{level:g}, but alpha should be between 0 and 1", remedy="give 0.05"
+        )
+    z = real_array("z_vals", z_vals, missing=True).astype(np.float64).ravel()
+    z = z[~np.isnan(z)]
+    if z.size == 0:
+        raise ArgumentError("z_vals", "no z-value", remedy="give at least one", verb="holds")
+    return threshold_of(z, level, "fdr", two_sided=False)
 
 
 def threshold_stats_img(

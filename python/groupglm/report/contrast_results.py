@@ -104,4 +104,4 @@ class ContrastResults:
 def _threshold(finding: Finding) -> str:
     if not math.isfinite(finding.threshold):
         return "no threshold controls the error rate asked for"
-    return f"{words.tested(two_sided=finding.two_sided)} > {words.z_text(finding.threshold)}"
+    return words.beyond(finding.threshold, two_sided=finding.two_sided)

@@ -167,7 +167,7 @@ def find(
         min_distance=options.min_distance,
         dtype=shown.dtype,
     ).strongest_first()
-    top = peak_at(int(np.nanargmax(np.abs(z) if two_sided else z)), group.space, z)
+    top = peak_at(_farthest(z, limit, two_sided=two_sided), group.space, z)
     return Finding(
         name=name,
         expression=describe_weights(weights, list(group.result.column_names)),
@@ -188,9 +188,15 @@ def find(
     )
 
 
+def _farthest(z: NDArray[np.float64], threshold: float, *, two_sided: bool) -> int:
+    """Return the place of the strongest evidence, which a negative threshold seeks below it."""
+    size = np.abs(z) if two_sided else -z if threshold < 0 else z
+    return int(np.nanargmax(size))
+
+
 def _cluster_size(z: NDArray[np.float64], top: int, threshold: float, space: Space) -> float:
     """Return the size of a place's cluster beyond the threshold; 0 if it is in none."""
-    members = np.flatnonzero(passes_threshold(z * np.sign(z[top]), threshold, two_sided=False))
+    members = np.flatnonzero(passes_threshold(z * np.sign(z[top]), abs(threshold), two_sided=False))
     labels, sizes = label_clusters(space, members)
     own = labels[members == top]
     return sizes[own[0] - 1].item() if len(own) else 0

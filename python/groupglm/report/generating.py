@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from groupglm.group.fitted_group import FittedGroup
 
-__all__ = ["report_on"]
+__all__ = ["report_on", "report_without_results"]
+
+_ASIDE = ("contrasts", "report_dims", "first_level_contrast", "permutations")
 
 
 class Fits(Protocol):
@@ -41,6 +43,18 @@ class Fits(Protocol):
         ...
 
 
+def report_without_results(
+    given: Mapping[str, Any], problem: str, model_parameters: Mapping[str, Any]
+) -> HTMLReport:
+    """Write a page that says why it has no results, and the parameters of the model."""
+    from groupglm.report.options import check_corrections
+    from groupglm.report.page import build_page_without_results
+
+    dims = check_dims(given["report_dims"])
+    options = check_corrections({k: v for k, v in given.items() if k not in _ASIDE})
+    return HTMLReport(build_page_without_results(options[0], problem, model_parameters), dims)
+
+
 def report_on(
     fits: Fits,
     given: Mapping[str, Any],
@@ -63,9 +77,8 @@ def report_on(
     from groupglm.report.permutation_test import check_permutations
 
     dims = check_dims(given["report_dims"])
-    aside = ("contrasts", "report_dims", "first_level_contrast", "permutations")
     given = {**given, **checked_views(fits.tag, given)}
-    options = check_corrections({k: v for k, v in given.items() if k not in aside})
+    options = check_corrections({k: v for k, v in given.items() if k not in _ASIDE})
     named = named_contrasts(given["contrasts"], [str(name) for name in fits.design.columns])
     permutations = check_permutations(given["permutations"], list(named))
     group = fits.of(given["first_level_contrast"])

@@ -61,8 +61,8 @@ class ReportOptions:
         """Refuse wrong values, and warn of options without effect."""
         check_text("title", given["title"])
         check_choice("height_control", given["height_control"], (*get_args(HeightControl), None))
-        _check_thresholds(given)
         given["two_sided"] = check_truth("two_sided", given["two_sided"])
+        _check_thresholds(given)
         return cls(**given)
 
 
@@ -99,7 +99,7 @@ def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
 def _check_thresholds(given: dict[str, Any]) -> None:
     control = given["height_control"]
     alpha = real_number("alpha", given["alpha"])
-    if not 0 < alpha < 1:
+    if not 0 <= alpha < 1:
         raise ArgumentError(
             "alpha",
             str(alpha),
@@ -111,19 +111,20 @@ def _check_thresholds(given: dict[str, Any]) -> None:
     if given["threshold"] is None:
         given["threshold"] = DEFAULT_THRESHOLD
     threshold = real_number("threshold", given["threshold"], infinite=True)
-    if threshold <= 0:
+    if threshold == 0 or (threshold < 0 and given["two_sided"]):
         raise ArgumentError(
             "threshold",
             str(threshold),
             remedy=(
-                "it is a z score and must be above zero; for effects in the other direction "
-                "give the contrast with its sign changed, or two_sided=True"
+                "it is a z score and must be above zero, or below zero for negative effects with "
+                "two_sided=False"
             ),
         )
     if control is not None and threshold != DEFAULT_THRESHOLD:
         warn_caller(
-            f"threshold={threshold} has no effect beside height_control={control!r}, which sets "
-            "the threshold by alpha; give height_control=None to use it"
+            f"threshold={threshold} is only used when height_control is None: "
+            f"height_control={control!r} sets the threshold by alpha; give height_control=None to "
+            "use it"
         )
     if control is None and alpha != DEFAULT_ALPHA:
         warn_caller(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from groupglm.report.options import ReportOptions
     from groupglm.report.permutation_test import PermutationTest
 
-__all__ = ["Request", "build_page"]
+__all__ = ["Request", "build_page", "build_page_without_results"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,20 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "parameters": _all_parameters(request.corrections),
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-    return _render(context)
+    return _render("page.html.j2", context)
+
+
+def build_page_without_results(
+    options: ReportOptions, problem: str, model_parameters: Mapping[str, Any]
+) -> str:
+    """Write a page that says why it has no results."""
+    context = {
+        "title": options.title or "Group analysis without results",
+        "problem": problem,
+        "parameters": {name: redo.shown(value) for name, value in model_parameters.items()},
+        "viewer": None,
+    }
+    return _render("empty.html.j2", context)
 
 
 def _methods(
@@ -161,7 +174,7 @@ def _all_parameters(corrections: Sequence[ReportOptions]) -> dict[str, str]:
     return parameters
 
 
-def _render(context: Mapping[str, Any]) -> str:
+def _render(template: str, context: Mapping[str, Any]) -> str:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     folder = importlib.resources.files("groupglm.report")
@@ -183,7 +196,7 @@ def _render(context: Mapping[str, Any]) -> str:
         name: Markup(read(file))  # noqa: S704  (our own files)
         for name, file in files.items()
     }
-    text = environment.get_template("templates/page.html.j2").render(**context, **parts)
+    text = environment.get_template(f"templates/{template}").render(**context, **parts)
     # Lone surrogates, which no page can hold, stand for file names that are not UTF-8. HTML text
     # cannot hold control characters of names either; programs and maps on the page have none.
     return printable(text.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Space
 
 __all__ = [
+    "beyond",
     "clusters",
     "correction",
     "headline",
@@ -31,7 +32,6 @@ __all__ = [
     "place",
     "references",
     "summary",
-    "tested",
     "title",
     "z_text",
 ]
@@ -98,7 +98,7 @@ def title(options: ReportOptions, *, two_sided: bool) -> str:
         return f"False discovery rate {options.alpha:g}"
     if options.height_control == "bonferroni":
         return f"Familywise error rate {options.alpha:g}, by Bonferroni's correction"
-    return f"{tested(two_sided=two_sided)} > {z_text(options.threshold)}, uncorrected"
+    return f"{beyond(options.threshold, two_sided=two_sided)}, uncorrected"
 
 
 def correction(options: ReportOptions, space: Space) -> str:
@@ -153,7 +153,8 @@ def headline(finding: Finding) -> str:
 def strongest(finding: Finding) -> str:
     """Return the strongest peak in words, of either sign if both were tested."""
     if not finding.two_sided:
-        return f"The largest {peak(finding.top)}"
+        which = "smallest" if finding.threshold < 0 else "largest"
+        return f"The {which} {peak(finding.top)}"
     told = [
         f"strongest {sign} z is {z_text(found.value)} at {place(found)}"
         for sign, found in zip(("positive", "negative"), finding.extremes, strict=True)
@@ -201,9 +202,11 @@ def z_text(value: float) -> str:
     return rounding.statistic(value).replace("-", MINUS).replace("inf", "\N{INFINITY}")
 
 
-def tested(*, two_sided: bool) -> str:
-    """Return the quantity that a threshold is compared with."""
-    return "|z|" if two_sided else "z"
+def beyond(threshold: float, *, two_sided: bool) -> str:
+    """Return, as a formula, which z are beyond a threshold."""
+    if two_sided:
+        return f"|z| > {z_text(threshold)}"
+    return f"z {'<' if threshold < 0 else '>'} {z_text(threshold)}"
 
 
 def methods(
@@ -239,7 +242,7 @@ def methods(
 def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions, space: Space) -> str:
     limits = sorted(
         {
-            f"{tested(two_sided=finding.two_sided)} > {z_text(finding.threshold)}"
+            beyond(finding.threshold, two_sided=finding.two_sided)
             for finding in findings
             if math.isfinite(finding.threshold)
         }

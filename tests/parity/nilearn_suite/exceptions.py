@@ -48,8 +48,8 @@ EXEMPT: dict[str, tuple[Exempt, ...]] = {
         Exempt("test_contrast_formula[*", "no_residual_degree_of_freedom"),
     ),
     "permutation, arrays": (
-        Exempt("test_cluster_level_parameters_warnings", "to do"),
-        Exempt("test_tfce_smoke_legacy_warnings", "to do"),
+        Exempt("test_cluster_level_parameters_warnings", "legacy_output"),
+        Exempt("test_tfce_smoke_legacy_warnings", "legacy_output"),
     ),
     "smoothing": (),
     "resampling": (Exempt("test_resampling_nan_big[*", "missing_values_resampled"),),

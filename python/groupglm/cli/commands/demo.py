@@ -164,7 +164,9 @@ def _simulate(
         with _timed(seconds, "write"):
             _write_maps(drafts, study, maps)
         with _timed(seconds, "report"):
-            report = model.generate_report(list(study.effects), title="A simulated group study")
+            report = model.generate_report(
+                list(study.effects), title="A simulated group study", two_sided=True
+            )
             report.save_as_html(drafts / "report.html")
         _publish(output, drafts, {**facts, "Results": results}, contents)
     _say_results(study, results, journal)

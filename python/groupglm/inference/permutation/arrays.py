@@ -26,7 +26,7 @@ from groupglm.inference.permutation.options import PermutationOptions, Scale, op
 from groupglm.inference.permutation.resuming import PermutationState, check_place
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.models.ols import fit_ols
-from groupglm.runtime.arguments import check_truth
+from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.workers import is_remote
 from groupglm.spaces.registry import kind_of
@@ -80,6 +80,7 @@ def permuted_ols(
     masker: Any = None,
     tfce: bool | Literal["exact", "steps"] = False,
     threshold: float | None = None,
+    output_type: Literal["dict"] = "dict",
     *,
     exchangeability_blocks: ArrayLike | None = None,
     block_permutation: Literal["within", "whole"] = "within",
@@ -130,6 +131,9 @@ def permuted_ols(
         integral.
     threshold : float, optional
         Threshold that forms clusters, on the scale of `cluster_threshold_scale`.
+    output_type : {"dict"}, default="dict"
+        Has no other value: the tuple of nilearn's "legacy" is ``out["logp_max_t"], out["t"],
+        out["h0_max_t"]``.
     exchangeability_blocks, block_permutation, variance_groups, sign_flip, method, \
 cluster_threshold_scale, connectivity, tfce_powers, tail
         As in `groupglm.non_parametric_inference`.
@@ -183,6 +187,13 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     >>> out["t"].shape, int(np.argmax(out["logp_max_t"])), round(float(out["logp_max_t"].max()), 1)
     ((1, 50), 0, 3.0)
     """
+    if check_choice("output_type", output_type, ("dict", "legacy")) != "dict":
+        raise ArgumentError(
+            "output_type",
+            "'legacy'",
+            "'dict'",
+            "take out['logp_max_t'], out['t'] and out['h0_max_t'] of the result",
+        )
     options = options_among(locals())
     with_constant = check_truth("model_intercept", model_intercept)
     given = {

@@ -104,7 +104,7 @@ class VolumeDrawing(Drawing):
         glass = options.plot_type == "glass"
         # Surviving voxels are above the threshold and in clusters that are large enough; the colour
         # scale marks the threshold.
-        limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
+        limit = abs(finding.threshold) if math.isfinite(finding.threshold) else 0.0
         shown = Volume.of_row(finding.space, finding.survivors)
         scale = Scale.of(shown.data, np.nextafter(limit, 0), None, dark=not glass)
         scale = replace(scale, signed=finding.two_sided)  # whichever signs survived
@@ -124,7 +124,7 @@ class VolumeDrawing(Drawing):
     def _without_survivors(self, result: Result) -> Picture:
         """Draw the map through its highest peak: slices without colour would say nothing."""
         finding, options = result.finding, result.options
-        limit = finding.threshold if math.isfinite(finding.threshold) else 0.0
+        limit = abs(finding.threshold) if math.isfinite(finding.threshold) else 0.0
         row = np.where(np.isnan(finding.shown), 0, finding.shown)
         values = Volume.of_row(finding.space, row)
         one_tail = finding.result.stat_type == "F"

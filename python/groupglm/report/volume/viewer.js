@@ -76,7 +76,7 @@
   const sideOf = (stored) => {
     if (stored === map.outside) return 0;
     const value = numberOf(stored);
-    if ((map.signed ? Math.abs(value) : value) <= limit) return 0;
+    if ((map.signed ? Math.abs(value) : map.side * value) <= limit) return 0;
     return value > 0 ? 1 : -1;
   };
 
@@ -191,7 +191,8 @@
         const side = state[index] ? "below" : "not below";
         what = `corrected p = ${asP(value)}, ${side} the limit`;
       } else {
-        const side = state[index] ? "above" : "not above";
+        const past = map.side < 0 ? "below" : "above";
+        const side = state[index] ? past : `not ${past}`;
         what = `z = ${value.toFixed(2).replace("-", "−").replace("Infinity", "∞")}, ${side} the threshold`;
       }
       if (state[index] === SMALL) {
@@ -201,7 +202,8 @@
     }
     readout.textContent = `(${where}) mm: ${what}`;
     byId("viewer-limit").textContent = map.unit === "p"
-      ? `p < ${asP(limit)}` : `${map.signed ? "|z|" : "z"} > ${limit.toFixed(2)}`;
+      ? `p < ${asP(limit)}`
+      : map.side < 0 ? `z < −${limit.toFixed(2)}` : `${map.signed ? "|z|" : "z"} > ${limit.toFixed(2)}`;
   }
 
   let waiting = false;

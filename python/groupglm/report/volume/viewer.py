@@ -74,6 +74,7 @@ def map_payload(
         "threshold": threshold if math.isfinite(threshold) else largest,
         "extent": finding.cluster_threshold,
         "signed": finding.two_sided and not by_p,
+        "side": -1 if finding.threshold < 0 and not by_p else 1,
         "unit": "p" if by_p else "z",
         "peak": list(finding.peaks[0].position),
     }
@@ -88,7 +89,7 @@ def threshold_of(finding: Finding) -> float:
     """Return the threshold of the map that the viewer shows: of z, or of -log10 p."""
     if isinstance(finding, PermutedFinding):
         return -math.log10(finding.test.alpha)
-    return finding.threshold
+    return abs(finding.threshold)
 
 
 def _rounded(values: NDArray[Any], limits: NDArray[np.float64]) -> NDArray[Any]:
