@@ -259,7 +259,7 @@ def test_legacy_output() -> None:
     tested, data = rng.standard_normal((12, 1)), rng.standard_normal((12, 5))
     given: dict[str, Any] = {"tested_vars": tested, "target_vars": data, "n_perm": 0}
     with pytest.raises(ValueError, match="out\\['logp_max_t'\\], out\\['t'\\]"):
-        permuted_ols(**given, output_type="legacy")
+        permuted_ols(**given, output_type="legacy")  # type: ignore[arg-type]
     with pytest.warns(FutureWarning, match="will be removed in version 0.15"):
         _, scores, _ = nilearn_permuted_ols(**given, output_type="legacy")
     np.testing.assert_allclose(permuted_ols(**given)["t"], scores, rtol=1e-10)

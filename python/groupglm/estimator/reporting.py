@@ -25,9 +25,14 @@ _NOT_ENABLED = "Report generation not enabled: set reports=True for a page with 
 
 
 class Reported(Protocol):
-    """What a page asks of a fitted model."""
+    """What a page asks of a model."""
 
     _fits: ModelFits
+    reports: bool
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether it is fitted."""
+        ...
 
     @property
     def generate_report(self) -> Callable[..., HTMLReport]:
@@ -65,7 +70,7 @@ def make_report(
 
 
 def make_glm_report(
-    model: FittedModel,
+    model: Reported,
     contrasts: Any = None,
     first_level_contrast: Any = None,
     title: str | None = None,
