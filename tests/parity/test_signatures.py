@@ -21,8 +21,6 @@ _SAME_DEFAULTS = {("plot_stat_map", "bg_img"): "MNI152TEMPLATE"}
 # What differs, and why.
 DIFFERENT = {
     "HTMLReport": "nilearn's makes a page of its own templates, ours holds a page",
-    "plot_glass_brain": "draws with fewer options",
-    "plot_stat_map": "draws with fewer options",
 }
 
 
