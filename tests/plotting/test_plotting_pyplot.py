@@ -155,3 +155,10 @@ def test_pages_draw_beside_twenty_open_figures(tmp_path: Path) -> None:
     model.generate_report("intercept")
     assert len(plt.get_fignums()) == 20
     assert isinstance(plt.gcf(), Figure)
+
+
+def test_a_script_may_ask_for_a_tight_layout() -> None:
+    ax = plotting.plot_design_matrix(pd.DataFrame({"age": [20.0, 30.0, 40.0], "intercept": 1.0}))
+    assert len(ax.figure.axes) == 2  # with a colour bar, beside which matplotlib would refuse it
+    plt.tight_layout()
+    plt.close(ax.figure)  # type: ignore[arg-type]

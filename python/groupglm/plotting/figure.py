@@ -52,6 +52,11 @@ class Figure(figure.Figure):
         self.savefig(buffer, format="png")
         return buffer.getvalue()
 
+    def tight_layout(self, **options: Any) -> None:
+        """Leave labels inside the figure, where they are; matplotlib would refuse a colour bar."""
+        if self.get_layout_engine() is None:
+            super().tight_layout(**options)
+
     _is_shown = False
 
     def _ipython_display_(self) -> None:
