@@ -143,7 +143,7 @@ WITHOUT = {
 METHODS_WITHOUT = {
     "fit_transform", "get_feature_names_out", "get_metadata_routing", "get_params", "predicted",
     "r_square", "residuals", "save", "set_fit_request", "set_output", "set_params", "transform",
-    "arrays", "described", "from_parts", "maps", "state_parts", "words",
+    "arrays", "described", "from_parts", "maps", "select", "state_parts", "words",
 }  # fmt: skip
 
 # What arguments are whose annotation does not tell.
