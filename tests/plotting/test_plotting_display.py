@@ -314,6 +314,19 @@ def test_titles_notes_and_crosses_can_be_changed() -> None:
         display.annotate(scalebar=True, scale_units="inch")
 
 
+def test_views_are_found_by_name_and_axes_by_number() -> None:
+    display = plotting.plot_stat_map(MAP, None, PLACES)
+    assert [ax.get_label() for ax in display.axes[:3]] == ["y = 16", "x = -20", "z = 12"]
+    assert list(display.axes.keys()) == ["y", "x", "z"]
+    assert "x" in display.axes
+    assert "w" not in display.axes
+    assert display.axes[1] in display.axes
+    assert display.axes["x"].ax is display.axes[1]
+    around = display.frame_axes
+    assert around.get_position().bounds == (0.0, 0.0, 1.0, 1.0)
+    assert display.frame_axes is around
+
+
 def test_radiologists_see_the_right_on_the_left() -> None:
     display = plotting.plot_stat_map(MAP, None, PLACES, radiological=True)
     for plane in "yz":

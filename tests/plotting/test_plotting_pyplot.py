@@ -152,7 +152,8 @@ def test_pages_draw_beside_twenty_open_figures(tmp_path: Path) -> None:
     )
     for _ in range(20):
         plt.figure(figsize=(1, 1))
-    model.generate_report("intercept")
+    for mode in ("z", "tiled", "mosaic"):
+        model.generate_report("intercept", display_mode=mode)
     assert len(plt.get_fignums()) == 20
     assert isinstance(plt.gcf(), Figure)
 

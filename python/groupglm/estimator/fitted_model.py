@@ -356,8 +356,9 @@ class FittedModel:
         cut_coords : int, sequence of float or mapping, optional
             Where slices are, in mm, as in `groupglm.plotting.plot_stat_map`.
         display_mode : str, optional
-            "ortho", "x", "y", "z", "xz", "yx" or "yz", for a glass brain also "l", "r", "lr",
-            "lzr", "lyr", "lzry" or "lyrz". By default "z" for slices and "lzry" for a glass brain.
+            "ortho", "x", "y", "z", "xz", "yx" or "yz", for slices also "tiled" or "mosaic", and
+            for a glass brain "l", "r", "lr", "lzr", "lyr", "lzry" or "lyrz". By default "z" for
+            slices and "lzry" for a glass brain.
         report_dims : tuple of 2 ints, default=(1600, 800)
             Largest width, and height, of the frame in a notebook, in pixels.
         permutations : mapping of str to groupglm.report.PermutationTest, optional

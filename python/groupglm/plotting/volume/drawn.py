@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, ItemsView, KeysView, Sequence, ValuesView
+    from collections.abc import ItemsView, KeysView, Sequence, ValuesView
 
     from matplotlib.axes import Axes
 
@@ -35,6 +36,10 @@ class ViewList(list[Any]):
         if isinstance(key, str | tuple | float):
             return self._views[key]
         return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether these are axes of it, or the name of a view."""
+        return super().__contains__(key) or (isinstance(key, Hashable) and key in self._views)
 
     def keys(self) -> KeysView[Hashable]:
         """Return the names of the views."""
