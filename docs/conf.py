@@ -48,7 +48,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "within_subsection_order": "gallery.ReadingOrder",
     "image_scrapers": ("gallery",),
-    "ignore_repr_types": r"matplotlib\.figure\.Figure",
+    "ignore_repr_types": r"matplotlib\.(figure|axes)|groupglm\.plotting",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "remove_config_comments": True,
