@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.images import non_parametric_inference
     from groupglm.inference.thresholds import fdr_threshold, threshold_stats_img
     from groupglm.models.ols import fit_ols
+    from groupglm.spaces.volume.arithmetic import math_img
     from groupglm.spaces.volume.regridding import resample_img, resample_to, resample_to_img
     from groupglm.spaces.volume.smoothing import smooth_img
 
@@ -35,6 +36,7 @@ __all__ = [
     "fit_ols",
     "get_clusters_table",
     "make_second_level_design_matrix",
+    "math_img",
     "non_parametric_inference",
     "permuted_ols",
     "resample_img",
@@ -54,6 +56,7 @@ _HOME = {
     "fit_ols": "groupglm.models.ols",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "make_second_level_design_matrix": "groupglm.design.confounds",
+    "math_img": "groupglm.spaces.volume.arithmetic",
     "non_parametric_inference": "groupglm.inference.permutation.images",
     "permuted_ols": "groupglm.inference.permutation.arrays",
     "resample_img": "groupglm.spaces.volume.regridding",

@@ -3,17 +3,18 @@
 
 from typing import TYPE_CHECKING
 
-from groupglm import resample_img, resample_to_img, smooth_img
+from groupglm import math_img, resample_img, resample_to_img, smooth_img
 from groupglm.runtime.elsewhere import absent_names
+from groupglm.spaces.volume.arithmetic import get_data
 
-__all__ = ["resample_img", "resample_to_img", "smooth_img"]
+__all__ = ["get_data", "math_img", "resample_img", "resample_to_img", "smooth_img"]
 
 if not TYPE_CHECKING:  # a type checker would accept every name
     _BESIDE = "use nilearn.image.{name} beside groupglm: both take and return nibabel's images"
     __getattr__ = absent_names(
         __name__,
         {
-            "get_data": "numpy.asanyarray(image.dataobj) has the values of an image",
+            "threshold_img": "groupglm.threshold_stats_img(img, height_control=None, threshold=3)",
             "*_img": _BESIDE,
             "*_imgs": _BESIDE,
             "*_niimg*": _BESIDE,

@@ -90,7 +90,9 @@ def one_sample(nl: Any, study: Any, folder: Path) -> Numbers:
     display.savefig(folder / "z.png")
     display.close()
     p_map = model.compute_contrast(output_type="p_value")
-    n_voxels = np.sum(np.asanyarray(model.masker_.mask_img_.dataobj))
+    n_voxels = np.sum(nl.image.get_data(model.masker_.mask_img_))
+    corrected = nl.image.math_img(f"-np.log10(np.minimum(1, img * {n_voxels!s}))", img=p_map)
+    nl.plotting.plot_glass_brain(corrected, threshold=1.0, plot_abs=False, vmax=2.7)
     outputs = nl.second_level.non_parametric_inference(
         study.paths,
         design_matrix=design,
@@ -112,6 +114,7 @@ def one_sample(nl: Any, study: Any, folder: Path) -> Numbers:
     return {
         "z": _values(z_map),
         "p": _values(p_map),
+        "corrected": _values(corrected)[_values(model.mask_img_) > 0],
         "n_voxels": n_voxels,
         "t": _values(outputs["t"]),
         "names": [sorted(outputs)],

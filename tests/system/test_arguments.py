@@ -104,6 +104,7 @@ def calls() -> dict[str, Call]:
             subjects_label=list("abcdefgh"),
             confounds=CONFOUNDS,
         ),
+        "math_img": partial(groupglm.math_img, formula="a + 1", a=Z),
         "non_parametric_inference": partial(groupglm.non_parametric_inference, **tested),
         "permuted_ols": partial(permuted_ols, **permuted),
         "resample_img": partial(groupglm.resample_img, img=Z),

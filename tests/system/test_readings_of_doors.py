@@ -138,6 +138,9 @@ ROWS: dict[str, dict[str, Row]] = {
         )
     },
     "groupglm.resample_to": {"": Row(lambda w: groupglm.resample_to(w.z, w.mask), 0, Z)},
+    "groupglm.math_img": {
+        "": Row(lambda w: groupglm.math_img("z + m", z=w.z, m=w.mask), 0, MASK | Z)
+    },
     "groupglm.resample_to_img": {
         "": Row(lambda w: groupglm.resample_to_img(w.z, w.mask), 0, Z),
         "list": Row(lambda w: groupglm.resample_to_img(w.maps, w.mask), 1),
@@ -262,6 +265,7 @@ WITHOUT_IMAGES = {
     "groupglm.__version__",
     "groupglm.build_info",
     "groupglm.design_from_formula",
+    "groupglm.fdr_threshold",
     "groupglm.fit_ols",
     "groupglm.make_second_level_design_matrix",
     "groupglm.permuted_ols",
