@@ -23,21 +23,35 @@ def _judged(monkeypatch: pytest.MonkeyPatch, *lines: Exempt) -> tuple[str, list[
 
 
 def test_a_failure_must_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _judged(monkeypatch, Exempt("test_b[1]", "a reason"))[1] == ["fails: test_b[2]"]
-    assert _judged(monkeypatch, Exempt("test_b[*", "a reason"))[1] == []
+    assert _judged(monkeypatch, Exempt("test_b[1]", "a reason", "no such word"))[1] == [
+        "fails: test_b[2]"
+    ]
+    assert _judged(monkeypatch, Exempt("test_b[*", "a reason", "no such word"))[1] == []
 
 
 def test_what_is_listed_must_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = (Exempt("test_b[*", "a reason"), Exempt("test_a", "a reason"))
+    lines = (
+        Exempt("test_b[*", "a reason", "no such word"),
+        Exempt("test_a", "a reason", "no such word"),
+    )
     assert "it passes: test_a" in "".join(_judged(monkeypatch, *lines)[1])
-    lines = (Exempt("test_b[*", "a reason"), Exempt("test_c", "a reason"))
+    lines = (
+        Exempt("test_b[*", "a reason", "no such word"),
+        Exempt("test_c", "a reason", "no such word"),
+    )
     assert "there is no such test: test_c" in "".join(_judged(monkeypatch, *lines)[1])
 
 
+def test_no_other_failure_hides_behind_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = _judged(monkeypatch, Exempt("test_b[*", "a reason", "another word"))[1]
+    assert ["test_b[1]" in line or "test_b[2]" in line for line in wrong] == [True, True]
+    assert "does not say 'another word'" in wrong[0]
+
+
 def test_only_differences_on_purpose_leave_the_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    share = _judged(monkeypatch, Exempt("test_b[*", "a reason"))[0].split()[-1]
+    share = _judged(monkeypatch, Exempt("test_b[*", "a reason", "no such word"))[0].split()[-1]
     assert share == f"{99 / 101:.1%}"
-    on_purpose = Exempt("test_b[*", DIFFERENCES[0].name)
+    on_purpose = Exempt("test_b[*", DIFFERENCES[0].name, "no such word")
     assert _judged(monkeypatch, on_purpose)[0].split()[-1] == "100.0%"
 
 

@@ -31,7 +31,7 @@ from parity.nilearn_suite.exceptions import EXEMPT, Exempt
 from reference.differences import DIFFERENCES
 
 # Of the tests that remain after the rules and the differences on purpose.
-LEAST_PASSING = 0.0
+LEAST_PASSING = 0.95
 DELIBERATE = {difference.name for difference in DIFFERENCES}
 
 
@@ -106,7 +106,13 @@ def judge(outcome: Outcome) -> tuple[str, list[str]]:
     for line in lines:
         passing = [name for name in outcome.passed if _matches(line, name)]
         wrong += [f"listed in exceptions.py, but it passes: {name}" for name in passing]
-        if not passing and not any(_matches(line, name) for name in outcome.failed):
+        failing = {name: told for name, told in outcome.failed.items() if _matches(line, name)}
+        wrong += [
+            f"fails, but does not say {line.says!r} as exceptions.py has it: {name}"
+            for name, told in failing.items()
+            if line.says not in told
+        ]
+        if not passing and not failing:
             wrong.append(f"listed in exceptions.py, but there is no such test: {line.test}")
     counted = len(outcome.passed) + len(outcome.failed) - by_difference
     share = len(outcome.passed) / counted if counted else 1.0
