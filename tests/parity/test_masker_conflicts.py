@@ -14,7 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from nilearn.glm import second_level as nilearn_models
-from nilearn.maskers import MultiNiftiMasker, NiftiMasker
+from nilearn.maskers import (
+    MultiNiftiMasker,
+    NiftiLabelsMasker,
+    NiftiMapsMasker,
+    NiftiMasker,
+    NiftiSpheresMasker,
+)
 
 import groupglm
 from groupglm import SecondLevelModel, smooth_img, threshold_stats_img
@@ -294,4 +300,25 @@ def test_a_map_of_results_takes_the_mask_of_a_masker_and_nothing_else(
     np.testing.assert_array_equal(found.get_fdata(), wanted.get_fdata())
     masker = NiftiMasker(mask_strategy="epi", standardize=None)
     with pytest.raises(ValueError, match=r"mask_strategy='epi' .* fit it on an image first"):
+        threshold_stats_img(z, masker)
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("kind", [NiftiLabelsMasker, NiftiMapsMasker, NiftiSpheresMasker])
+def test_a_masker_of_regions_is_refused(
+    images: list[Any], mask: Any, kind: Any, *, fitted: bool
+) -> None:
+    regions = [(0.0, 0.0, 0.0)] if kind is NiftiSpheresMasker else mask
+    if kind is NiftiMapsMasker:
+        regions = image(brain().astype(np.float32)[..., None])
+    masker = kind(regions, standardize=None)
+    if fitted:
+        told(masker.fit)
+    for models, test in ((nilearn_models, "mask"), (groupglm, "mask_img")):
+        with pytest.raises(TypeError, match=f"'{test}' must be "):
+            models.SecondLevelModel(mask_img=masker).fit(images, design_matrix=DESIGN)
+    with pytest.raises(TypeError, match=f"mask is a {kind.__name__}; .* the image of the regions"):
+        groupglm.non_parametric_inference(images, design_matrix=DESIGN, mask=masker, n_perm=20)
+    z = SecondLevelModel(mask).fit(images, design_matrix=DESIGN).compute_contrast()
+    with pytest.raises(TypeError, match=f"mask_img is a {kind.__name__}"):
         threshold_stats_img(z, masker)

@@ -17,7 +17,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 import groupglm
-from groupglm.errors import ImageError
+from groupglm.errors import GridMismatchError, ImageError
 from groupglm.spaces.volume import Grid, save_image
 from groupglm.spaces.volume.smoothing import sigma_voxels
 from reference.data import data_dir
@@ -108,6 +108,20 @@ def test_lists_and_files(tmp_path: Path) -> None:
     assert_same(single, expected[1])
     save_image(single, tmp_path / "out.nii.gz")
     assert_same(nib.load(tmp_path / "out.nii.gz"), expected[1])
+
+
+def test_the_files_of_a_pattern_are_one_image(tmp_path: Path) -> None:
+    for name, seed in (("sub-2.nii", 2), ("sub-1.nii.gz", 1), ("other.nii", 3)):
+        nib.save(image(seed=seed), tmp_path / name)
+    pattern = str(tmp_path / "sub-*.nii*")
+    got = groupglm.smooth_img(pattern, 7)
+    assert_same(got, nilearn.image.smooth_img(pattern, 7))
+    assert got.shape == (*image(seed=1).shape, 2)
+    with pytest.raises(ValueError, match="No files matching the entered niimg expression"):
+        groupglm.smooth_img(str(tmp_path / "sub-9*.nii"), 7)
+    nib.save(image(seed=1, shape=(5, 6, 7)), tmp_path / "sub-3.nii")
+    with pytest.raises(GridMismatchError):
+        groupglm.smooth_img(pattern, 7)
 
 
 def test_scaled_integers(tmp_path: Path) -> None:

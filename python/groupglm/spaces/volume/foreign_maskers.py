@@ -28,6 +28,8 @@ SHARED = ("target_affine", "target_shape", "smoothing_fwhm")
 
 # A masker for time series can do these to its rows. Across subjects they are not a mask's task.
 _SERIES = ("standardize", "detrend", "high_variance_confounds", "low_pass", "high_pass", "runs")
+# A masker with one of these gives a value for each region, not for each voxel.
+_REGIONS = ("labels_img", "maps_img", "seeds")
 # Of the masker that finds a mask: its mask is brought to the target grid with those of others, and
 # the model's own cache and words serve.
 _NOT_TO_FIND_A_MASK = {
@@ -93,9 +95,17 @@ def fit_masker(masker: Any, grid: Grid, mean: NDArray[np.float64]) -> Nifti1Imag
 
 def mask_of(masker: object) -> Any:
     """Return the mask of a masker, the fitted one if there is one; None if it has none yet."""
-    if not hasattr(masker, "mask_img_") and not hasattr(masker, "mask_img"):
+    names_regions = any(hasattr(masker, name) for name in _REGIONS)
+    has_a_mask = hasattr(masker, "mask_img_") or hasattr(masker, "mask_img")
+    if names_regions or not has_a_mask:
         found = unread_kind(masker) or f"a {type(masker).__name__}"
-        raise ArgumentTypeError("mask_img", str(found), "an image, a file name, a masker, or None")
+        remedy = "give the image of the regions, binarised, to test their voxels"
+        raise ArgumentTypeError(
+            "mask_img",
+            str(found),
+            "an image, a file name, a masker of voxels, or None",
+            remedy if names_regions else "",
+        )
     _refuse_series(masker)
     fitted = getattr(masker, "mask_img_", None)
     return getattr(masker, "mask_img", None) if fitted is None else fitted

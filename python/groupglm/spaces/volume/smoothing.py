@@ -28,6 +28,7 @@ from groupglm.runtime.arguments import real_array, real_number
 from groupglm.runtime.naming import counted
 from groupglm.spaces.volume.intent import descrip_of
 from groupglm.spaces.volume.reading.opening import header_of, open_images
+from groupglm.spaces.volume.reading.whole_image import expanded
 from groupglm.spaces.volume.saving import NIFTI1_MAX_LENGTH
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ def smooth_img(
     ----------
     imgs : image or iterable of images
         File names or nibabel images, 3-D or 4-D. Each volume of a 4-D image is smoothed by itself.
-        The images may be on different grids.
+        The images may be on different grids. The files of a pattern, such as
+        ``"sub-*_effect.nii.gz"``, are the volumes of one image, in the order of their names.
     fwhm : float, sequence of 3 floats, or None
         Full width at half maximum of the kernel in mm, for all axes, or for each axis of the image.
         None or 0, also in a sequence, means no smoothing.
@@ -208,6 +210,10 @@ def smooth_img(
             f"fwhm is specified as {fwhm!r}. Setting it to None says the same: nothing is smoothed"
         )
     if isinstance(imgs, str | os.PathLike | SpatialImage):
+        found = expanded(imgs, "imgs")
+        if isinstance(found, list):
+            sources = open_images(found, argument="imgs", at_least=1)
+            return _smooth(found[0], sources, sigma_voxels(sources[0].grid, fwhm), fwhm)
         return _smooth(imgs, *_open(imgs, "imgs", fwhm), fwhm)
     if not isinstance(imgs, Iterable):
         raise ArgumentTypeError.about(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.volume.reading.source import VolumeSource
 
-__all__ = ["MOST_AXES", "WholeImage", "open_whole_image"]
+__all__ = ["MOST_AXES", "WholeImage", "expanded", "open_whole_image"]
 
 MOST_AXES = 7  # of NIfTI
 
@@ -55,7 +55,7 @@ def open_whole_image(image: ImageLike | Sequence[ImageLike], name: str) -> Whole
     A list of 3-D images, or the files of a pattern in the order of their names, are the volumes of
     one image.
     """
-    images = _expanded(image, name)
+    images = expanded(image, name)
     if isinstance(images, list | tuple):
         sources = open_images(images, argument=name, at_least=1)
         return WholeImage(sources, (len(sources),), header_of(images[0]))
@@ -71,7 +71,7 @@ def open_whole_image(image: ImageLike | Sequence[ImageLike], name: str) -> Whole
     return WholeImage(sources, tuple(int(length) for length in shape[3:]), header)
 
 
-def _expanded(image: Any, name: str) -> ImageLike | Sequence[ImageLike]:
+def expanded(image: Any, name: str) -> ImageLike | Sequence[ImageLike]:
     """Return the files of a pattern; other images as they are."""
     if not isinstance(image, str | os.PathLike):
         return cast("ImageLike", image)
