@@ -93,11 +93,6 @@ class DataQuality:
     images: tuple[ImageQuality, ...]
     at_places: NDArray[np.float64] | None
 
-    @property
-    def outliers(self) -> tuple[ImageQuality, ...]:
-        """The flagged images."""
-        return tuple(image for image in self.images if image.flags)
-
 
 def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
     """Compare each image with the others and with the fit; images that were not kept are read.
