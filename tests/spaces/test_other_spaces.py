@@ -55,7 +55,7 @@ def _items(folder: Path) -> dict[str, tuple[Any, str]]:
     }
 
 
-@pytest.mark.filterwarnings("ignore:images 1 and 2 of second_level_input are one file")
+@pytest.mark.filterwarnings("ignore:images 1 and 2 of second_level_input are one")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # nibabel leaves an .mgh open
 @pytest.mark.parametrize(
     "what",
