@@ -46,7 +46,7 @@ def model() -> SecondLevelModel:
 @pytest.fixture(scope="module")
 def report(model: SecondLevelModel) -> HTMLReport:
     contrasts = {EVIL: [1, 0, 0], "a rather long name of a contrast " * 4: "age"}
-    return model.generate_report(contrasts)
+    return model.generate_report(contrasts, two_sided=True)
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +306,9 @@ def test_a_cluster_leads_to_the_viewer(visit: Visit) -> None:
 def test_the_viewer_leaves_out_small_clusters_as_the_map_does(
     browser: Any, model: SecondLevelModel, tmp_path: Path
 ) -> None:
-    report = model.generate_report({"one voxel": [1, 0, 0]}, cluster_threshold=20, bg_img=None)
+    report = model.generate_report(
+        {"one voxel": [1, 0, 0]}, cluster_threshold=20, bg_img=None, two_sided=True
+    )
     path = report.save_as_html(tmp_path / "report.html")
     visit = Visit(browser, path.as_uri(), viewport={"width": 1000, "height": 900})
     # The large cluster is that of the negative effect; the planted voxel is alone.
@@ -336,6 +338,23 @@ def test_the_viewer_leaves_out_small_clusters_as_the_map_does(
     assert what.endswith("above the threshold, in a cluster of 1 voxel, fewer than 20")
     visit.page.wait_for_timeout(200)
     assert visit.page.evaluate(orange) == 0
+    assert visit.troubles == []
+    visit.context.close()
+
+
+def test_the_viewer_shows_what_is_below_a_negative_threshold(
+    browser: Any, model: SecondLevelModel, tmp_path: Path
+) -> None:
+    report = model.generate_report(
+        {"one voxel": [1, 0, 0]}, height_control=None, threshold=-3.0, bg_img=None
+    )
+    path = report.save_as_html(tmp_path / "report.html")
+    visit = Visit(browser, path.as_uri(), viewport={"width": 1000, "height": 900})
+    # The peak of the large cluster, which is that of the negative effect.
+    what = _readout(visit)[1]
+    assert what.startswith("z = -")
+    assert what.endswith(", below the threshold")
+    assert visit.page.locator("#viewer-limit").text_content() == f"z < {MINUS}3.00"
     assert visit.troubles == []
     visit.context.close()
 
