@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from groupglm import SecondLevelModel
+from groupglm import SecondLevelModel, threshold_stats_img
 from groupglm.plotting import plot_glass_brain, plot_histogram, plot_stat_map
 from groupglm.plotting.scale import Scale
 
@@ -143,6 +143,19 @@ def test_a_histogram_knows_what_its_map_holds(maps: dict[str, Any]) -> None:
     for kind in ("p_value", "effect_size"):
         with pytest.raises(ValueError, match="but z-scores are needed"):
             plot_histogram(maps[kind])
-    empty = nib.Nifti1Image(np.zeros((3, 3, 3)), np.eye(4))  # type: ignore[no-untyped-call]
-    with pytest.raises(ValueError, match="z holds no value but zero and NaN"):
-        plot_histogram(empty)
+    absent = nib.Nifti1Image(np.full((3, 3, 3), np.nan), np.eye(4))  # type: ignore[no-untyped-call]
+    with pytest.raises(ValueError, match="z holds no value but NaN"):
+        plot_histogram(absent)
+
+
+def test_a_map_in_which_nothing_survives_has_an_empty_histogram(maps: dict[str, Any]) -> None:
+    with pytest.warns(UserWarning, match="nothing survives"):
+        kept, threshold = threshold_stats_img(maps["z_score"], alpha=1e-9, height_control="fdr")
+    assert kept is not None
+    assert np.isinf(threshold)
+    with pytest.warns(UserWarning, match="nothing survives: every value is zero"):
+        axes = plot_histogram(kept, threshold=threshold).axes[0]
+    heights = np.asarray(axes.patches[0].get_path().vertices)[:, 1]
+    assert not heights.any()
+    assert axes.get_legend_handles_labels()[1] == ["0 voxels", "standard normal"]
+    assert axes.get_xlim() == (-4.5, 4.5)

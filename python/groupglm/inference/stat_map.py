@@ -174,16 +174,23 @@ def read_stat_map(
 
 
 def read_nonzero_map(image: Any, name: str) -> StatMap:
-    """Read a statistical map where it is neither zero nor NaN, as pictures show it."""
+    """Read a statistical map where it is neither zero nor NaN, as pictures show it.
+
+    A map of zeros, in which nothing survives, is read where it is zero, with a warning.
+    """
     source, everywhere = kind_of(image).open_map(image, name)
     scale = known_scale(image)
     whole = np.empty(everywhere.n_values)
     everywhere.read_stored(source, whole)
-    shown = (whole != 0) & ~np.isnan(whole)
-    if not shown.any():
+    present = ~np.isnan(whole)
+    if not present.any():
         raise ArgumentError(
-            name, "no value but zero and NaN", remedy="give the z scores of a map", verb="holds"
+            name, "no value but NaN", remedy="give the z scores of a map", verb="holds"
         )
+    shown = present & (whole != 0)
+    if not shown.any():
+        warn_caller(f"{source.name}: nothing survives: every value is zero; the picture is empty")
+        shown = present
     tested = np.ones(np.count_nonzero(shown), bool)
     space = everywhere.restrict(shown)
     return StatMap(source.name, space, whole[shown], tested, source.dtype, everywhere, shown, scale)

@@ -44,7 +44,8 @@ def plot_histogram(
     z : array_like, str, os.PathLike or nibabel image
         z scores of the voxels in the mask. NaN are left out, and infinite ones are counted below
         the axis. Of a map, the voxels that are not zero are used. A map of t or F is converted to z
-        scores, if its sidecar, header or name says what it holds (see `threshold_stats_img`).
+        scores, if its sidecar, header or name says what it holds (see `threshold_stats_img`). A
+        map of zeros, in which nothing survives a threshold, has an empty histogram.
     threshold : float, optional
         A threshold, drawn as a line, or as two lines if `two_sided`. An infinite one, as of a false
         discovery rate without a discovery, is not drawn.
@@ -61,14 +62,15 @@ def plot_histogram(
     Raises
     ------
     ValueError
-        If no value is finite, or a map is known to hold something else than z, t or F.
+        If no value is finite, unless a map holds zeros, or if a map is known to hold something else
+        than z, t or F.
     groupglm.errors.ImageError
         If a map cannot be read.
 
     Warns
     -----
     UserWarning
-        If a map of t or F is converted.
+        If a map of t or F is converted, or a map holds only zeros.
 
     Examples
     --------
@@ -79,13 +81,21 @@ def plot_histogram(
     'z'
     """
     both = check_truth("two_sided", two_sided)
-    axis_label, places = "z", "voxels"
+    axis_label, places, is_empty = "z", "voxels", False
     if kind_of(z).holds(z) or hasattr(z, "get_filename"):
-        stat_map = read_nonzero_map(z, "z").as_z()
+        stat_map = read_nonzero_map(z, "z")
+        is_empty = not stat_map.tests.any()
+        stat_map = stat_map.as_z()
         z, (_, places) = stat_map.tests, stat_map.space.place_words
         if stat_map.scale is not None and stat_map.scale.statistic.of_f:
             both, axis_label = False, "z of F, one tail"
     values: Any = np.ravel(real_array("z", z, missing=True)).astype(np.float64)
+    if is_empty:
+        values = values[:0]
+    elif not np.isfinite(values).any():
+        raise ArgumentError(
+            "z", "no finite value", remedy="give the z scores of a map", verb="holds"
+        )
     if threshold is not None:
         threshold = real_number("threshold", threshold, infinite=True)
     with in_pyplot(Figure) as make:
@@ -109,15 +119,12 @@ def draw_histogram(
     values = values[np.isfinite(values)]
     if threshold is not None and np.isinf(threshold):
         threshold = None
-    if values.size == 0:
-        raise ArgumentError(
-            "z", "no finite value", remedy="give the z scores of a map", verb="holds"
-        )
     farthest = max(4.5, 1.1 * (threshold or 0.0))  # keeps the threshold inside the picture
-    low, high = min(-farthest, float(values.min())), max(farthest, float(values.max()))
+    low = float(values.min(initial=-farthest))
+    high = float(values.max(initial=farthest))
     figure, ax = new_chart(4.6, 3.2, title, make)
     ax.hist(
-        values, bins=_N_BINS, range=(low, high), density=True, color=BLUE, alpha=0.6,
+        values, bins=_N_BINS, range=(low, high), density=values.size > 0, color=BLUE, alpha=0.6,
         histtype="stepfilled", label=f"{values.size:,} {places}",
     )  # fmt: skip
     along = np.linspace(low, high, 400)
