@@ -45,11 +45,6 @@ class OccupiedRows:
         place yet.
     together : int, default=1
         Number of consecutive inputs that must be in one batch, such as an image and its variances.
-
-    Attributes
-    ----------
-    occupied : Occupied or None
-        The places of the batch that was yielded last; None before the first input was read.
     """
 
     def __init__(
@@ -70,7 +65,7 @@ class OccupiedRows:
         self._buffers: list[NDArray[Any]] = [np.empty((0, 0), self._dtype)] * 2
         self._n_growths = 0
         self._own = threading.local()
-        self.occupied: Occupied | None = None
+        self._occupied: Occupied | None = None
 
     def batches(self) -> Generator[tuple[int, NDArray[Any]], None, None]:
         """Yield the number of a batch's first input, and its rows, valid until the next batch."""
@@ -111,9 +106,9 @@ class OccupiedRows:
 
     @property
     def places(self) -> Occupied:
-        """The places of the batch that was yielded last."""
-        assert self.occupied is not None  # noqa: S101  (since the first input was read)
-        return self.occupied
+        """The places of the batch that was yielded last; known once the first input is read."""
+        assert self._occupied is not None  # noqa: S101  (since the first input was read)
+        return self._occupied
 
     def _values(self, source: Source) -> NDArray[Any]:
         # Fresh memory for each input would cost more than reading it.
@@ -159,7 +154,7 @@ class OccupiedRows:
 
     def _grow(self, occupied: Occupied, n_read: int) -> None:
         """Take new places, and spread what was kept of the inputs that were read."""
-        before = self.occupied
+        before = self._occupied
         self._n_growths += before is not None
         if self._n_growths > _MOST_GROWTHS or not occupied.n_places:
             occupied = Occupied.everywhere(occupied.n_values)
@@ -168,7 +163,7 @@ class OccupiedRows:
             self._reading.tally.spread(places, occupied.n_places)
         if self._reading.keep is not None:
             self._reading.keep.spread(places, occupied.n_places, n_read)
-        self.occupied = occupied
+        self._occupied = occupied
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +192,7 @@ class OccupiedAccumulator:
     def __init__(self, accumulator: Any, rows: OccupiedRows) -> None:
         self.accumulator: Accumulator = accumulator
         self._rows = rows
-        self._occupied = rows.occupied
+        self._places = rows.places
 
     @property
     def n_missing(self) -> int:
@@ -215,10 +210,10 @@ class OccupiedAccumulator:
         self.accumulator.merge(other.accumulator, n_threads)
 
     def _follow(self) -> None:
-        """Have the places that are occupied now; all rows seen here are zero at new ones."""
-        now, before = self._rows.occupied, self._occupied
-        if now is before or now is None or before is None:
+        """Add the places that are occupied since: all rows added so far are zero there."""
+        now, before = self._rows.places, self._places
+        if now is before:
             return
         own: Spreads = self.accumulator  # type: ignore[assignment]
         self.accumulator = own.spread(before.within(now), now.n_places)
-        self._occupied = now
+        self._places = now
