@@ -44,9 +44,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         as nilearn's ``NiftiMasker``, fitted or not, gives its mask, smoothing and target grid;
         they override those of the model, with a warning. If it is not fitted and has a
         `mask_strategy` or `mask_args` of its own, a copy of it finds the mask in the mean image. By
-        default, the mask is everything that
-        differs from the background of the mean image. The background is the median of the mean
-        image within two voxels of the faces of the volume (NaN, if the images are NaN there).
+        default, the mask is everything that differs from the background of the mean image. The
+        background is the median of the mean image within two voxels of the faces of the volume
+        (NaN, if the images are NaN there).
     target_affine : array, shape (3, 3) or (4, 4), optional
         The affine (voxel indices to mm) of a grid to which images and mask are resampled. A 3 x 3
         matrix gives the axes, and the grid covers the first image. Images may then be on different
@@ -99,10 +99,10 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         The design matrix, one row an image.
     mask_img_ : nibabel.nifti1.Nifti1Image
         The mask, uint8.
-    masker_ : object
-        Has ``mask_img_``, ``n_elements_``, ``smoothing_fwhm``, ``transform`` and ``fit_transform``
-        (from images to rows), and ``inverse_transform`` (from rows to images). The values of a row
-        are in the order of ``image[mask]`` in numpy, as those of nilearn's maskers.
+    masker_ : groupglm.group.fitted_masker.FittedMasker
+        From images to rows inside the mask (``transform``, ``fit_transform``), and back
+        (``inverse_transform``). The values of a row are in the order of ``image[mask]`` in numpy,
+        as those of nilearn's maskers.
     n_elements_ : int
         Number of voxels in the mask.
     results_ : groupglm.models.results.OlsFit

@@ -174,8 +174,7 @@ class FittedGroup:
         if self.n_zeros is None:
             raise AttributeError(
                 f"{in_quotes(self.saved_in)} was saved by a version that did not count zeros; "
-                "fit the model "
-                "again to know where images are zero"
+                "fit the model again to know where images are zero"
             )
         return self.n_zeros
 

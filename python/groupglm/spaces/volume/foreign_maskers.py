@@ -26,12 +26,13 @@ __all__ = ["SHARED", "fit_masker", "has_a_method", "mask_of", "options_of", "ref
 SHARED = ("target_affine", "target_shape", "smoothing_fwhm")
 """The options that a masker and a model both have, and that change numbers."""
 
-# A masker for time series can do these to its rows. Across subjects they are not a mask's task.
+# What a masker for time series can do to its rows. Done to a row for each subject, it would remove
+# the effects between subjects.
 _SERIES = ("standardize", "detrend", "high_variance_confounds", "low_pass", "high_pass", "runs")
 # A masker with one of these gives a value for each region, not for each voxel.
 _REGIONS = ("labels_img", "maps_img", "seeds")
-# Of the masker that finds a mask: its mask is brought to the target grid with those of others, and
-# the model's own cache and words serve.
+# Options of the copy of a masker that finds a mask. It does not resample the mask, which is
+# resampled like every other mask. It has no cache and prints nothing, because the model does both.
 _NOT_TO_FIND_A_MASK = {
     "target_affine": None, "target_shape": None, "memory": None, "verbose": 0, "reports": False,
 }  # fmt: skip

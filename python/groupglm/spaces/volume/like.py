@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["image_like"]
 
-# What says how the values of this very file are stored.
+# Fields that say how the values of one file are stored: those of another image are wrong here.
 _OF_THE_VALUES = {
-    *("sizeof_hdr", "magic", "vox_offset", "eol_check", "dim", "datatype", "bitpix"),
-    *("scl_slope", "scl_inter", "glmax", "glmin"),
-}
-_CODES = range(1, 6)  # of a space that NIfTI knows
+    "sizeof_hdr", "magic", "vox_offset", "eol_check", "dim", "datatype", "bitpix",
+    "scl_slope", "scl_inter", "glmax", "glmin",
+}  # fmt: skip
+_CODES = range(1, 6)  # of the spaces that NIfTI knows, from scanner to template
 
 
 def image_like(header: Any, grid: Grid, data: NDArray[Any]) -> Nifti1Image:
-    """Make an image of data on a grid with all that a header says of space, time and contents.
+    """Make an image of data on a grid, with all that a header says of space, time and contents.
 
-    Its range for display is that of the data. A header that is none of NIfTI says nothing.
+    The range for display is that of the data. Nothing is taken from a header that is not NIfTI's.
     """
     is_nifti = isinstance(header, Nifti1Header)
     is_nifti2 = isinstance(header, Nifti2Header) or max(data.shape) > NIFTI1_MAX_LENGTH

@@ -33,8 +33,9 @@ __all__ = [
 Interpolation: TypeAlias = Literal["continuous", "linear", "nearest"]
 INTERPOLATIONS = ("continuous", "linear", "nearest")
 
-# A typing error in an affine (voxels of 0.2 mm for 2 mm) must not fill the memory.
 _MATRIX = "of type numpy.ndarray, list or tuple, a matrix of numbers"
+
+# A typing error in an affine (voxels of 0.2 mm for 2 mm) must not fill the memory.
 _MOST_VOXELS = 2**31
 _MANY_VOXELS = 2**29
 _MOST_GROWTH = 100
