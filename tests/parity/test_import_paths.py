@@ -17,8 +17,12 @@ import groupglm.plotting
 MODULES = (
     "datasets",
     "glm",
+    "glm.first_level",
     "glm.second_level",
     "image",
+    "interfaces.bids",
+    "maskers",
+    "masking",
     "mass_univariate",
     "plotting",
     "reporting",

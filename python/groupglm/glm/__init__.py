@@ -4,17 +4,19 @@
 from typing import TYPE_CHECKING
 
 from groupglm import cluster_level_inference, fdr_threshold, threshold_stats_img
-from groupglm.glm import second_level
-from groupglm.runtime.elsewhere import absent_names
+from groupglm.glm import first_level, second_level
+from groupglm.runtime.elsewhere import NO_FIRST_LEVEL, NO_GLM_TO_BIDS, absent_names
 
-__all__ = ["cluster_level_inference", "fdr_threshold", "second_level", "threshold_stats_img"]
+__all__ = [
+    "cluster_level_inference",
+    "fdr_threshold",
+    "first_level",
+    "second_level",
+    "threshold_stats_img",
+]
 
 if not TYPE_CHECKING:  # a type checker would accept every name
     _ON_ARRAYS = "groupglm.fit_ols fits arrays, and contrasts are a method of what it returns"
-    _FIRST_LEVEL = (
-        "fit in nilearn, and give the fitted FirstLevelModel objects or the maps of their "
-        "contrasts to groupglm.SecondLevelModel.fit"
-    )
     __getattr__ = absent_names(
         __name__,
         {
@@ -22,10 +24,8 @@ if not TYPE_CHECKING:  # a type checker would accept every name
             "*Results": _ON_ARRAYS,
             "Contrast": _ON_ARRAYS,
             "compute_contrast": _ON_ARRAYS,
-            "compute_fixed_effects": _FIRST_LEVEL,
-            "first_level": _FIRST_LEVEL,
+            "compute_fixed_effects": NO_FIRST_LEVEL,
             "expression_to_contrast_vector": "every contrast of groupglm may be an expression",
-            "save_glm_to_bids": "`groupglm bids` writes a derivative data set, and model.save, "
-            "model.compute_contrast and model.generate_report make the parts of it",
+            "save_glm_to_bids": NO_GLM_TO_BIDS,
         },
     )

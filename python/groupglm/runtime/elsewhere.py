@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import NoReturn
 
-__all__ = ["absent_names"]
+__all__ = ["NO_FIRST_LEVEL", "NO_GLM_TO_BIDS", "absent_names"]
+
+# What nilearn has in two modules.
+NO_FIRST_LEVEL = (
+    "fit in nilearn, and give the fitted FirstLevelModel objects or the maps of their contrasts to "
+    "groupglm.SecondLevelModel.fit"
+)
+NO_GLM_TO_BIDS = (
+    "`groupglm bids` writes a derivative data set, and model.save, model.compute_contrast and "
+    "model.generate_report make the parts of it"
+)
 
 
 def absent_names(module: str, advice: Mapping[str, str]) -> Callable[[str], NoReturn]:
