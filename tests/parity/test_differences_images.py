@@ -204,5 +204,6 @@ def test_zeros_in_some_images() -> None:
     effect = theirs.compute_contrast(output_type="effect_size").get_fdata()
     np.testing.assert_allclose(effect[HOLE], only / N_IMAGES, rtol=1e-5)
     left: Any = SecondLevelModel(EVERYWHERE, zero_is_missing=True)
-    left.fit(spoilt_images, design_matrix=DESIGN)
+    with pytest.warns(UserWarning, match="1 of .* voxels have no residual degrees of freedom"):
+        left.fit(spoilt_images, design_matrix=DESIGN)
     assert left.n_observations_.get_fdata()[HOLE] == 1
