@@ -50,6 +50,9 @@ _REDUCTIONS = {
 }  # fmt: skip
 _CONSTANTS = {"pi": math.pi, "e": math.e, "nan": math.nan, "inf": math.inf}
 _KEYWORDS = {"axis", "keepdims"}
+_MOST_ARGUMENTS = {"clip": 3, "where": 3, "round": 2, "nan_to_num": 1}
+"""Of functions that are no ufunc. A reduction takes an axis besides. A further argument would be an
+array to be written to, or ask for the values themselves to be changed."""
 _LONGEST = 2000  # characters of a formula: some hundred operations
 
 
@@ -150,8 +153,8 @@ def get_data(img: ImageLike) -> NDArray[Any]:
     >>> import nibabel as nib
     >>> import numpy as np
     >>> from groupglm.image import get_data
-    >>> get_data(nib.Nifti1Image(np.ones((2, 2, 2), np.int16), np.eye(4))).sum()
-    np.int64(8)
+    >>> int(get_data(nib.Nifti1Image(np.ones((2, 2, 2), np.int16), np.eye(4))).sum())
+    8
     """
     return _values(open_whole_image(img, "img"))
 
@@ -237,10 +240,11 @@ class _Formula:
             if keyword.arg not in _KEYWORDS or name not in _REDUCTIONS:
                 raise self._refused(keyword.value)
             options[keyword.arg] = self._index(keyword.value)
-        limit = 3 if name in {"clip", "where"} else 2
-        if len(given) > limit:  # a further argument is an array to be written to
+        function = getattr(np, name)
+        is_ufunc = isinstance(function, np.ufunc)
+        if len(given) > (function.nin if is_ufunc else _MOST_ARGUMENTS.get(name, 2)):
             raise self._refused(call)
-        return getattr(np, name)(*given, **options)
+        return function(*given, **options)
 
     def _index(self, node: ast.AST) -> Any:
         """Return whole numbers, slices and ... as they are written."""
