@@ -71,7 +71,7 @@ class ArgumentError(ValueError):
 
     @classmethod
     def about(cls, name: str, sentence: str, remedy: str = "", *, wanted: str = "") -> Self:
-        """Return the error of an argument that a whole sentence says, and not "argument is ...".
+        """Return an error whose message is a sentence of its own, not "argument is ...".
 
         Parameters
         ----------
@@ -83,6 +83,11 @@ class ArgumentError(ValueError):
             What to do.
         wanted : str
             What it must be.
+
+        Returns
+        -------
+        ArgumentError
+            Its attribute `found` is the sentence.
         """
         return cls(name, sentence, wanted, remedy, verb="")
 
