@@ -64,17 +64,31 @@ def test_everything_public_is_in_the_api_reference(module: str) -> None:
     assert {f"{module}.{name}".lstrip(".") for name in public} <= _LISTED
 
 
+def _listed(name: str) -> Any:
+    module, _, attribute = f"groupglm.{name}".rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@pytest.mark.parametrize(
+    "module", ["glm", "glm.second_level", "image", "mass_univariate", "reporting"]
+)
+def test_what_is_where_nilearn_has_it_is_in_the_api_reference(module: str) -> None:
+    own = importlib.import_module(f"groupglm.{module}")
+    functions = [value for value in map(vars(own).get, own.__all__) if callable(value)]
+    listed = [_listed(name) for name in _LISTED]
+    assert functions
+    assert [value for value in functions if value not in listed] == []
+
+
 @pytest.mark.parametrize("name", sorted(_LISTED))
 def test_what_the_api_reference_lists_is_there(name: str) -> None:
-    module, _, attribute = f"groupglm.{name}".rpartition(".")
-    words = getattr(importlib.import_module(module), attribute).__doc__
+    words = _listed(name).__doc__
     assert re.search(r"[a-z]\.$", words, re.MULTILINE)  # a sentence, not a signature only
 
 
 @pytest.mark.parametrize("name", sorted(_LISTED))
 def test_public_functions_document_their_parameters_and_results(name: str) -> None:
-    module, _, attribute = f"groupglm.{name}".rpartition(".")
-    listed = getattr(importlib.import_module(module), attribute)
+    listed = _listed(name)
     functions = {"": listed}
     if inspect.isclass(listed):
         methods = inspect.getmembers(listed, callable)

@@ -39,6 +39,22 @@ class FittedMasker:
         Number of threads that read images.
     fill : float, optional
         Put in the place of missing values, as in the fit.
+
+    Examples
+    --------
+    >>> import nibabel as nib, numpy as np, pandas as pd
+    >>> from groupglm import SecondLevelModel
+    >>> rng = np.random.default_rng(0)
+    >>> images = [nib.Nifti1Image(rng.standard_normal((4, 4, 4)), np.eye(4)) for _ in range(8)]
+    >>> inside = np.zeros((4, 4, 4), np.uint8)
+    >>> inside[1:3, 2] = 1
+    >>> model = SecondLevelModel(nib.Nifti1Image(inside, np.eye(4)))
+    >>> model = model.fit(images, design_matrix=pd.DataFrame({"intercept": np.ones(8)}))
+    >>> rows = model.masker_.transform(images)
+    >>> rows.shape, bool((rows[0] == images[0].get_fdata()[inside > 0]).all())
+    ((8, 8), True)
+    >>> model.masker_.inverse_transform(rows[0]).shape
+    (4, 4, 4)
     """
 
     space: Space
@@ -130,9 +146,17 @@ class FittedMasker:
         return self.fit(imgs, y).transform(imgs)
 
     def matrix(self, imgs: Any) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Read images as `transform` does, one row an image also if there is one.
+        """Read images as `transform` does; one image gives a matrix of one row.
 
-        Returns an array (n_images, n_voxels).
+        Parameters
+        ----------
+        imgs : list or pandas.Series of images, or one image (3-D or 4-D)
+            As `transform` takes them.
+
+        Returns
+        -------
+        array, shape (n_images, n_voxels)
+            Values in the order of ``image[mask]``.
         """
         sources = open_inputs(imgs, argument="imgs", at_least=1)
         difference = None if self.space.resamples else sources[0].difference(self.space)
