@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which values colours go from and to, and from which size on values are drawn: `Limits`."""
+"""The values of the first and last colour, and the sizes of values that are drawn: `Limits`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["NOISE", "Limits", "size_of_threshold"]
 
 NOISE = 1e-6
-"""What maps are thresholded at by default: zero but for rounding, in units of values about one."""
+"""The default threshold of a map: it leaves out values that are zero except for rounding."""
 
 _AUTO = 80.0  # percent of the sizes
 _BELOW = 1e-5  # so that the value of that size is drawn
@@ -79,14 +79,14 @@ def _percentile(values: NDArray[Any], percent: float) -> float:
 
 @dataclass(frozen=True)
 class Limits:
-    """What colours go from and to.
+    """The values of the first and last colour.
 
     Parameters
     ----------
     low, high : float
-        The ends of the colour bar.
+        The values at the ends of the colour bar.
     vmin, vmax : float, optional
-        What was asked for.
+        The values that the caller gave.
     """
 
     low: float
@@ -102,10 +102,10 @@ class Limits:
         vmax: float | None,
         symmetric: bool | str,
     ) -> Limits:
-        """Choose the limits for the finite values of a map; infinite ones alone are as 1 and -1.
+        """Choose the limits for the finite values of a map; 1 and -1 if all values are infinite.
 
-        If `symmetric` is "auto", zero is in the middle if there are values of both signs between
-        the limits that are given.
+        If `symmetric` is "auto", zero is in the middle if values between the given limits have both
+        signs.
         """
         check_choice("symmetric_cbar", symmetric, ("auto", True, False))
         vmin, vmax = _given("vmin", vmin), _given("vmax", vmax)
@@ -141,12 +141,11 @@ class Limits:
                 f"colorbar. The values will be modified to be symmetric: {-largest:g} and "
                 f"{largest:g}"
             )
-        is_given = bool(given)
-        ends = (-largest, largest) if is_given else (None, None)
+        ends = (-largest, largest) if given else (None, None)
         return cls(-largest, largest, *ends)
 
     def above(self, threshold: float, vmax: object) -> tuple[float, float]:
-        """Return the ends of the bar, which shows where the threshold is, or would be."""
+        """Return the ends of the bar, far enough from zero that it shows the threshold."""
         low, high = self.low, self.high
         largest = max(-low, high)
         finite = math.isfinite(threshold)
@@ -161,7 +160,7 @@ class Limits:
         return low, high
 
     def drawn(self, threshold: float) -> tuple[float, float]:
-        """Return what values must be between: limits that the threshold lets nobody see."""
+        """Return the limits beyond which no value is drawn, if the threshold is beyond them too."""
         low, high = -math.inf, math.inf
         if math.isinf(threshold):
             return low, high

@@ -49,11 +49,11 @@ class Scale:
         Whether only large values are evidence, as for the z-scores of an F test: negative values
         are not drawn.
     ends : tuple of 2 floats, optional
-        What the bar goes from and to, where `signed` does not say it.
+        The values at the ends of the bar, if they do not follow from `signed` and the limits.
     drawn : tuple of 2 floats, default=(-inf, inf)
         Values beyond these are not drawn.
     whole : bool, default=False
-        Whether every value is drawn, zero too, as of a picture of the head.
+        Whether every value is drawn, also zero, as in a picture of the head.
     """
 
     vmax: float
@@ -131,7 +131,7 @@ class Scale:
 
     @property
     def bar_ends(self) -> tuple[float, float]:
-        """What the bar goes from and to."""
+        """The values at the ends of the bar."""
         if self.ends is not None:
             return self.ends
         return (-self.vmax if self.signed else self.vmin or 0.0), self.vmax
