@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Drawing", "checked_views", "drawing_of"]
 
-# The folder of each kind of data that can be drawn, by its spaces' tag. Each has `drawing_of`.
+# The folder of each kind of data that can be drawn, by its spaces' tag. Each has the functions
+# `drawing_of` and `checked_views`, which the functions of these names here call.
 _FOLDERS = {"volume": "groupglm.report.volume"}
 _OF_PICTURES = ("bg_img", "plot_type", "display_mode", "cut_coords")
 
