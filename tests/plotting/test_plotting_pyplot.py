@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -163,3 +164,41 @@ def test_a_script_may_ask_for_a_tight_layout() -> None:
     assert len(ax.figure.axes) == 2  # with a colour bar, beside which matplotlib would refuse it
     plt.tight_layout()
     plt.close(ax.figure)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        plotting.plot_design_matrix,
+        lambda design: plotting.plot_design_matrix(design, rescale=False),
+        lambda design: plotting.plot_contrast_matrix("age", design),
+        plotting.plot_design_correlation,
+    ],
+)
+def test_a_script_lays_out_a_chart_with_a_colour_bar(draw: Any) -> None:
+    design = pd.DataFrame({"age": [1.0, 2, 4, 3], "dose": [3.0, 1, 2, 5], "intercept": 1.0})
+    draw(design)
+    figure = plt.gcf()
+    assert len(figure.axes) == 2  # the matrix and the bar
+    plt.tight_layout()  # matplotlib may refuse it, or warn
+    figure.canvas.draw()
+    inside = figure.get_tightbbox()
+    assert min(inside.x0, inside.y0) >= 0
+    assert (inside.x1, inside.y1) <= tuple(figure.get_size_inches())
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("name", ["cold_hot", "cold_white_hot", "cold_hot_r"])
+def test_nilearns_colours_are_there_without_it(name: str) -> None:
+    code = (
+        "import sys; from groupglm.plotting.colors import colour_map, is_diverging;"
+        f"cmap = colour_map({name!r}); assert 'nilearn' not in sys.modules;"
+        "assert is_diverging(cmap) and cmap.name == sys.argv[1];"
+        "print(cmap([0, 0.2, 0.4, 0.6, 0.8, 1]).tolist())"
+    )
+    printed = subprocess.run(  # noqa: S603 - this interpreter, our words
+        [sys.executable, "-c", code, name], capture_output=True, text=True, check=True
+    )
+    wanted = plt.get_cmap(name)([0, 0.2, 0.4, 0.6, 0.8, 1])  # nilearn.plotting makes it known
+    # A channel of "hot" rises from 0 to 1 in 0.365 of its 128 colours: neighbours differ by that.
+    np.testing.assert_allclose(json.loads(printed.stdout), wanted, atol=1 / (0.365 * 127))

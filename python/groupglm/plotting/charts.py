@@ -23,11 +23,21 @@ _MAX_LEGEND_ROW = 56  # letters
 
 
 def new_chart(
-    width: float, height: float, title: str | None, make: Callable[..., Figure] = Figure
+    width: float,
+    height: float,
+    title: str | None,
+    make: Callable[..., Figure] = Figure,
+    *,
+    with_bar: bool = False,
 ) -> tuple[Figure, Axes]:
-    """Make a figure with one axes, whose labels stay inside."""
+    """Make a figure with one axes, whose labels stay inside.
+
+    One `with_bar` gets a colour bar. Once it has that, matplotlib refuses ``plt.tight_layout()`` of
+    a script, unless this is how the figure was laid out from the start.
+    """
     check_text("title", title)
-    figure = make(figsize=(min(width, 14.0), height), layout="constrained", facecolor="white")
+    layout = "tight" if with_bar else "constrained"
+    figure = make(figsize=(min(width, 14.0), height), layout=layout, facecolor="white")
     ax = figure.add_subplot()
     if title:
         ax.set_title(plain(title), loc="left", fontsize=11)

@@ -59,6 +59,9 @@ _DIVERGING |= {"cold_hot", "cold_white_hot", "blue_red", "blue_orange", "brown_b
 _DIVERGING |= {"cyan_copper", "cyan_orange", "purple_green", "purple_blue", "ocean_hot"}
 _DIVERGING |= {"hot_white_bone", "hot_black_bone", "roy_big_bl"}
 
+# Colours of many scripts, which matplotlib has only where nilearn is imported.
+_FROM_HOT = {"cold_hot": "hot", "cold_white_hot": "hot_r"}
+
 
 @dataclass(frozen=True)
 class Look:
@@ -89,11 +92,23 @@ def colour_map(cmap: object) -> Colormap | None:
     if not isinstance(cmap, str):
         wanted = "the name of a colour map, a matplotlib Colormap, or None"
         raise ArgumentTypeError("cmap", f"a {type(cmap).__name__}", wanted)
+    if cmap.removesuffix("_r") in _FROM_HOT:
+        signed = _from_hot(cmap.removesuffix("_r"))
+        return signed.reversed() if cmap.endswith("_r") else signed
     if cmap not in mpl.colormaps:
         raise ArgumentError(
-            "cmap", shown(cmap), "a colour map that matplotlib knows", "such as 'RdBu_r'"
+            "cmap",
+            shown(cmap),
+            "a colour map that matplotlib knows",
+            "such as 'RdBu_r'; it knows those of nilearn after import nilearn.plotting",
         )
     return mpl.colormaps[cmap]
+
+
+def _from_hot(name: str) -> Colormap:
+    """Return a map of a matplotlib map for positive values, and its red and blue exchanged."""
+    hot = mpl.colormaps[_FROM_HOT[name]](np.linspace(0.0, 1.0, 128))
+    return ListedColormap(np.vstack([hot[::-1, [2, 1, 0, 3]], hot]), name)
 
 
 def is_diverging(cmap: Colormap) -> bool:

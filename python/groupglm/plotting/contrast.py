@@ -87,7 +87,7 @@ def plot_contrast_matrix(
     if ax is None:
         width = max(3.4, 0.55 * len(names) + 1.6)
         with in_pyplot(Figure) as make:
-            _, ax = new_chart(width, 0.4 * len(rows) + 1.8, None, make)
+            _, ax = new_chart(width, 0.4 * len(rows) + 1.8, None, make, with_bar=with_bar)
             _draw_cells(ax, rows, names, title, with_bar)
     else:
         _draw_cells(ax, rows, names, title, with_bar)

@@ -111,7 +111,8 @@ def draw_design_matrix(
     """Draw a design matrix that has been read in a figure of its own; see `plot_design_matrix`."""
     n_rows, n_columns = check_design_matrix(frame).shape
     height = float(np.clip(0.16 * n_rows, 2.2, 6.0)) + 1.3
-    figure, ax = new_chart(max(3.6, 0.55 * n_columns + 2.2), height, title, make)
+    width = max(3.6, 0.55 * n_columns + 2.2)
+    figure, ax = new_chart(width, height, title, make, with_bar=True)
     picture = _draw_columns(ax, frame, rescale, cmap)
     if not rescale:
         figure.colorbar(picture, ax=ax, shrink=0.7, label="value")
@@ -190,7 +191,7 @@ def draw_design_correlation(
             verb="has",
         )
     side = float(np.clip(0.55 * len(names), 1.6, 6.0))
-    figure, ax = new_chart(side + 2.9, side + 1.3, title, make)
+    figure, ax = new_chart(side + 2.9, side + 1.3, title, make, with_bar=True)
     picture = _heat_map(ax, correlation)
     label_columns(ax, names)
     ax.set_yticks(range(len(names)), [shortened(name) for name in names])
