@@ -24,7 +24,7 @@ from groupglm.plotting.volume.pictures import (
     keeping_limits,
     paint,
 )
-from groupglm.plotting.volume.stat_map import INTERPOLATIONS, drawn_bounds
+from groupglm.plotting.volume.stat_map import drawn_bounds
 from groupglm.plotting.volume.template import MNI, Background, find_background
 from groupglm.plotting.volume.views import Page, View, lay_out
 from groupglm.plotting.volume.volumes import Bounds, Volume
@@ -35,6 +35,7 @@ from groupglm.runtime.arguments import (
     real_array,
     real_number,
 )
+from groupglm.spaces.volume import INTERPOLATIONS
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -27,6 +27,7 @@ from groupglm.plotting.volume.template import MNI, Background, find_background
 from groupglm.plotting.volume.views import Page, lay_out
 from groupglm.plotting.volume.volumes import Bounds, Volume
 from groupglm.runtime.arguments import check_choice, check_text
+from groupglm.spaces.volume import INTERPOLATIONS
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -39,10 +40,9 @@ if TYPE_CHECKING:
     from groupglm.plotting.volume.display_figure import DisplayFigure
     from groupglm.spaces.images import ImageLike
 
-__all__ = ["INTERPOLATIONS", "draw_slices", "drawn_bounds", "plot_stat_map"]
+__all__ = ["draw_slices", "drawn_bounds", "plot_stat_map"]
 
 _MARGIN = 3.0  # mm around the brain
-INTERPOLATIONS = ("continuous", "linear", "nearest")
 
 
 def plot_stat_map(

@@ -11,9 +11,11 @@ from groupglm.spaces.volume.intent import descrip_of
 from groupglm.spaces.volume.reading.computed import ComputedVolume
 from groupglm.spaces.volume.reading.opening import ImageLike, open_image, open_images
 from groupglm.spaces.volume.reading.source import VolumeSource
+from groupglm.spaces.volume.resampling import INTERPOLATIONS
 from groupglm.spaces.volume.saving import save_image, save_series
 
 __all__ = [
+    "INTERPOLATIONS",
     "KINDS",
     "SAME_PLACE_MM",
     "ComputedVolume",
