@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import pickle
 from pathlib import Path
@@ -38,25 +37,6 @@ def _values() -> NDArray[Any]:
 
 VALUES = _values()
 MAP = image(VALUES)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Tell whether two defaults are the same; the template is an object in nilearn."""
-    return bool(
-        one == other or (isinstance(one, str) and "MNI152" in one and "MNI152" in str(other))
-    )
-
-
-@pytest.mark.parametrize("name", PLOTS)
-def test_the_parameters_are_nilearn_s_in_their_order_and_with_their_defaults(name: str) -> None:
-    theirs = inspect.signature(getattr(nilearn.plotting, name)).parameters
-    ours = inspect.signature(getattr(plotting, name)).parameters
-    wanted = [one for one in theirs.values() if one.kind is not one.VAR_KEYWORD]
-    found = list(ours.values())
-    assert [one.name for one in found[: len(wanted)]] == [one.name for one in wanted]
-    for one, other in zip(found, wanted, strict=False):
-        assert _same(one.default, other.default), one.name
-    assert all(one.kind is one.KEYWORD_ONLY for one in found[len(wanted) :])
 
 
 def _at(ax: Any, places: Any) -> Any:
