@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from groupglm import plotting
 from groupglm.datasets import simulate_one_sample_study
+from groupglm.errors import ArgumentError
 
 DESIGN = pd.DataFrame({"age": [-2.0, 0.0, 4.0, 1.0], "group": [0.0, 1, 1, 0], "one": 1.0})
 
@@ -71,6 +72,18 @@ def test_a_chart_is_saved_where_it_is_said(name: str, ending: str, tmp_path: Pat
     with pytest.raises(ValueError, match=r"output_file is 'chart\.docx'; matplotlib writes "):
         CHARTS[name](output_file=tmp_path / "chart.docx")
     assert len(plt.get_fignums()) == 1  # what is refused leaves no figure
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_place_that_no_picture_can_take_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    for place in (tmp_path / "folder.png", tmp_path / "gone.png", Path("/"), Path("..")):
+        with pytest.raises(ArgumentError) as caught:
+            CHARTS[name](output_file=place)
+        assert caught.value.argument == "output_file"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["folder.png", "gone.png"]
+    assert not plt.get_fignums()
 
 
 def test_columns_keep_their_values_if_they_are_not_rescaled() -> None:

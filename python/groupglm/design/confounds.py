@@ -114,7 +114,7 @@ def make_second_level_design_matrix(
             f"{subjects_label!r}",
             f"for a single subject give [{subjects_label!r}].",
         )
-    if not isinstance(subjects_label, Iterable):
+    if not np.iterable(subjects_label):
         raise ArgumentTypeError.about(
             "subjects_label",
             f"'subjects_label' must be a list of labels, one for each image, but is a "

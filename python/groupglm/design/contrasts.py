@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from groupglm.design.collinearity import quote_names
 from groupglm.design.column_names import ColumnNames
 from groupglm.design.expressions import MAX_NESTING, nesting, parse
-from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, printable
+from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, printable, shown
 from groupglm.messages import Text, at_start
 from groupglm.runtime.arguments import real_array
 
@@ -113,7 +113,7 @@ def _from_numbers(contrast: Any, names: Sequence[str]) -> FloatArray:
         raise ArgumentError.about(
             "contrast",
             "A contrast must be a string, a vector or a matrix of numbers",
-            f"{contrast!r} is none "
+            f"{shown(contrast)} is none "
             f"({error}). Give one number for each column: {quote_names(names)}.",
         ) from error
     if values.ndim in (1, 2) and values.size == 0:

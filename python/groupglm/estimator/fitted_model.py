@@ -251,7 +251,8 @@ class FittedModel:
             If the file's name ends otherwise, or it is an image, mask or design matrix of this
             model.
         """
-        return [self._group_for_large_maps().predicted_image(self._target(out))]
+        with renamed(path="out"):
+            return [self._group_for_large_maps().predicted_image(self._target(out))]
 
     def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
         """Return a list holding `residuals_`.
@@ -276,7 +277,8 @@ class FittedModel:
             If the file's name ends otherwise, or it is an image, mask or design matrix of this
             model.
         """
-        return [self._group_for_large_maps().residuals_image(self._target(out))]
+        with renamed(path="out"):
+            return [self._group_for_large_maps().residuals_image(self._target(out))]
 
     def _target(self, out: str | os.PathLike[str] | None) -> Path | None:
         if out is None:

@@ -283,7 +283,8 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         check_fitted(self)
         if isinstance(X, pd.DataFrame):
             X = maps_of_one_kind(X)
-        return self.masker_.matrix(X)
+        with renamed(imgs="X"):
+            return self.masker_.matrix(X)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Name the columns of `transform`: ``voxel_i_j_k`` by the voxel's place in the grid.

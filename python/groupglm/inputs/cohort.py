@@ -10,7 +10,7 @@ import numpy as np
 
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
-from groupglm.errors import ArgumentError, warn_caller
+from groupglm.errors import ArgumentError, shown, warn_caller
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.inputs.first_level import (
     FirstLevelCohort,
@@ -181,7 +181,7 @@ class ImageCohort:
         if first_level_contrast is not None:
             chosen = plain_contrast(first_level_contrast)  # refuses a value that is not a contrast
             warn_caller(
-                argument("first_level_contrast", chosen)
+                argument("first_level_contrast", shown=shown(chosen))
                 + " has no effect: the model was fitted to images"
             )
 

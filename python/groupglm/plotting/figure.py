@@ -14,8 +14,9 @@ import matplotlib as mpl
 from matplotlib import figure
 from matplotlib.axes import Axes
 
-from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
+from groupglm.errors import ArgumentError, ArgumentTypeError, renamed, warn_caller
 from groupglm.runtime.paths import given_path
+from groupglm.runtime.regular_files import check_target
 from groupglm.runtime.writing import write_whole
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def check_output_file(output_file: str | PathLike[str] | None) -> Path | None:
     if output_file is None:
         return None
     path = given_path("output_file", output_file)
+    if path.name in {"", ".."}:
+        raise ArgumentError("output_file", f"{str(path)!r}, a folder", remedy="name a new file")
     endings = figure.Figure().canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in {*endings, ""}:
         raise ArgumentError(
@@ -136,6 +139,9 @@ def check_output_file(output_file: str | PathLike[str] | None) -> Path | None:
             f"{path.name!r}",
             remedy=f"matplotlib writes {', '.join(sorted(endings))}",
         )
+    path = path if path.suffix else path.with_suffix(f".{mpl.rcParams['savefig.format']}")
+    with renamed(path="output_file"):
+        check_target(path)
     return path
 
 
@@ -144,9 +150,9 @@ def save_figure(picture: figure.Figure, path: Path | None, **options: Any) -> No
     if path is None:
         return
     buffer = io.BytesIO()
-    ending = path.suffix[1:].lower() or str(mpl.rcParams["savefig.format"])
-    picture.savefig(buffer, **{"format": ending, **options})
-    write_whole(path if path.suffix else path.with_suffix(f".{ending}"), buffer.getvalue())
+    picture.savefig(buffer, **{"format": path.suffix[1:].lower(), **options})
+    with renamed(path="output_file"):
+        write_whole(path, buffer.getvalue())
 
 
 def axes_to_draw_on(axes: object) -> Axes | None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupglm.design.contrasts import contrast_matrix
-from groupglm.errors import ArgumentError, printable, warn_caller
+from groupglm.errors import ArgumentError, printable, shown, warn_caller
 from groupglm.messages import text_of
 from groupglm.runtime.arguments import (
     check_choice,
@@ -83,16 +83,16 @@ def check_corrections(given: Mapping[str, Any]) -> tuple[ReportOptions, ...]:
             verb="has",
         )
     pairs = list(zip(controls, levels, strict=True))
-    if len(set(pairs)) < len(pairs):
-        raise ArgumentError.about(
-            "height_control", f"height_control and alpha hold a correction twice: {pairs}"
-        )
     found = []
     for control, alpha in pairs:
         own = {**given, "height_control": control, "alpha": alpha}
         if None in controls:  # each of alpha and threshold has an effect on other corrections
             own |= {"alpha": DEFAULT_ALPHA} if control is None else {"threshold": DEFAULT_THRESHOLD}
         found.append(ReportOptions.check(**own))
+    if len(set(pairs)) < len(pairs):
+        raise ArgumentError.about(
+            "height_control", f"height_control and alpha hold a correction twice: {pairs}"
+        )
     return tuple(found)
 
 
@@ -153,7 +153,7 @@ def named_contrasts(contrasts: Any, columns: list[str]) -> dict[str, NDArray[np.
         return {str(name): _weights(str(name), item, columns) for name, item in contrasts.items()}
     found: dict[str, NDArray[np.float64]] = {}
     for item in _items(contrasts):
-        weights = _weights(repr(item), item, columns)
+        weights = _weights(shown(item), item, columns)
         name = item if isinstance(item, str) else describe_weights(weights, columns)
         if name in found and not np.array_equal(found[name], weights):
             name = f"{name} ({len(found) + 1})"  # weights that differ only in later digits

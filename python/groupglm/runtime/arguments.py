@@ -30,6 +30,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_MOST_BITS = 1024  # of a whole number: what the range of double has
+
 
 def check_truth(name: str, value: object) -> bool:
     """Return a truth value."""
@@ -43,6 +45,8 @@ def whole_number(name: str, value: object, *, least: int | None = None) -> int:
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise ArgumentTypeError(name, shown(value), "of type int, a whole number")
     number = int(value)
+    if number.bit_length() > _MOST_BITS:  # Python would not even write it into a message
+        raise ArgumentError(name, shown(value), "a whole number that double holds")
     if least is not None and number < least:
         raise ArgumentError(name, shown(number), f"a whole number, at least {least}")
     return number

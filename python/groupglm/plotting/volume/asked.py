@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "open_display"]
 
 _WHOLE = (0.0, 0.0, 1.0, 1.0)
+_LARGEST_NUMBER = 2**31 - 1  # of a figure; Python does not write an int of any size
+_LONGEST_NUMBER = 3  # digits of a width or a number of decimals: more would fill the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,16 +146,19 @@ def _check_figure(figure: Any, axes: Any) -> None:
         raise ArgumentTypeError(
             "figure", f"a {type(figure).__name__}", "a matplotlib Figure, its number, or None"
         )
+    if abs(int(figure)) > _LARGEST_NUMBER:
+        raise ArgumentError("figure", shown(figure), f"a number up to {_LARGEST_NUMBER}")
 
 
 def _check_form(form: str) -> None:
+    wanted = "a format of one number, such as '%.2g' or '%i'"
+    if re.search(rf"\d{{{_LONGEST_NUMBER + 1}}}", form):
+        raise ArgumentError("cbar_tick_format", shown(form), wanted)
     try:
         text = form % 1.5
         float(text)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            "cbar_tick_format", shown(form), "a format of one number, such as '%.2g' or '%i'"
-        ) from error
+        raise ArgumentError("cbar_tick_format", shown(form), wanted) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patches import PathPatch
 
-from groupglm.errors import ArgumentError, warn_caller
+from groupglm.errors import ArgumentError, shown, warn_caller
 from groupglm.plotting.colors import DARK, LIGHT, colour_map
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.kind import kind_of
@@ -187,6 +187,8 @@ def plot_glass_brain(
     )  # fmt: skip
     absolute, look = check_truth("plot_abs", plot_abs), _look(black_bg)
     colours, opaque = colour_map(cmap), real_number("alpha", alpha)
+    if not 0 <= opaque <= 1:
+        raise ArgumentError("alpha", shown(alpha), "from 0 to 1")
     shadows = Shadows()
     if cut_coords is not None:
         real_array("cut_coords", cut_coords)

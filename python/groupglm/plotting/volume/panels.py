@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown, warn_caller
-from groupglm.runtime.arguments import real_array
+from groupglm.runtime.arguments import check_text, real_array
 
 if TYPE_CHECKING:
     from groupglm.plotting.volume.volumes import Bounds, Volume
@@ -88,6 +89,7 @@ def in_rows(display_mode: str, panels: Sequence[Panel]) -> list[list[Panel]]:
 
 def check_mode(display_mode: object, modes: Sequence[str]) -> None:
     """Refuse a display mode that a kind of picture does not have."""
+    check_text("display_mode", display_mode, optional=False)
     if display_mode in modes:
         return
     hint = ""
@@ -159,7 +161,7 @@ def _by_axis(cut_coords: Any) -> dict[str, Any]:
             return dict(cut_coords)
         found = f"no places for {', '.join(missing)}" if missing else f"{len(cut_coords)} axes"
     else:
-        counts = list(cut_coords) if np.iterable(cut_coords) else []
+        counts = _values(cut_coords)
         if len(counts) == len("xyz") and all(isinstance(count, Integral) for count in counts):
             return dict(zip("xyz", counts, strict=True))
         found = shown(cut_coords)
@@ -182,7 +184,7 @@ def _by_plane(cut_coords: Any, order: str, display_mode: str) -> dict[str, float
                 remedy="give one, in mm",
                 verb="has",
             )
-        return {plane: float(np.ravel(cut_coords[plane])[0]) for plane in order}
+        return {plane: _numbers(np.ravel(cut_coords[plane]))[0] for plane in order}
     wanted = f"display_mode={display_mode!r} needs {len(order)}: {', '.join(order)} in mm"
     if isinstance(cut_coords, Integral) and not isinstance(cut_coords, bool):
         raise ArgumentTypeError("cut_coords", shown(cut_coords), remedy=f"{wanted}: {_MISMATCH}")
@@ -194,8 +196,24 @@ def _by_plane(cut_coords: Any, order: str, display_mode: str) -> dict[str, float
     return dict(zip(order, numbers, strict=True))
 
 
+def _values(cut_coords: Any) -> list[Any]:
+    """Return the values of what may be no sequence, or one that has no end."""
+    try:
+        if not np.iterable(cut_coords):
+            return []
+        values = list(itertools.islice(cut_coords, _MAX_CUTS + 1))
+    except Exception as error:  # an object's own iteration may raise anything
+        raise ArgumentError("cut_coords", f"no sequence: {error}") from error
+    if len(values) > _MAX_CUTS:
+        count = len(cut_coords) if isinstance(cut_coords, Sized) else f"more than {_MAX_CUTS}"
+        raise ArgumentError(
+            "cut_coords", f"{count} places", remedy=f"{_MAX_CUTS} are the most", verb="has"
+        )
+    return values
+
+
 def _numbers(cut_coords: Any) -> list[float]:
-    places = list(cut_coords) if np.iterable(cut_coords) else []
+    places = _values(cut_coords)
     numbers: list[float] = real_array("cut_coords", places).astype(np.float64).tolist()
     if np.ndim(numbers) != 1 or not np.iterable(cut_coords):
         raise ArgumentTypeError(
@@ -204,10 +222,6 @@ def _numbers(cut_coords: Any) -> list[float]:
     if not numbers or not np.isfinite(numbers).all():
         raise ArgumentError(
             "cut_coords", shown(cut_coords), remedy="it must hold finite places in mm"
-        )
-    if len(numbers) > _MAX_CUTS:
-        raise ArgumentError(
-            "cut_coords", f"{len(numbers)} places", remedy=f"{_MAX_CUTS} are the most", verb="has"
         )
     return numbers
 

@@ -7,7 +7,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, cast
 
 import numpy as np
 
@@ -108,7 +108,7 @@ def target_grid(
         # A box that ends before the first voxel is refused below.
         lengths = [max(math.ceil(end) + 1, 1) for end in high]
         shape = (lengths[0], lengths[1], lengths[2])
-    _check_size(shape, grid)
+    _check_size(shape, grid, "target_affine" if target_shape is None else "target_shape")
     slack = np.array(Grid(shape, full).same_place_voxels())
     if (high < -slack).any() or (low > np.array(shape) - 1 + slack).any():
         raise GridMismatchError(
@@ -167,7 +167,9 @@ def _check_shape(target_shape: ArrayLike) -> tuple[int, int, int]:
     try:
         values = itertools.islice(cast("Any", target_shape), _MOST_LENGTHS)
         shape = tuple(whole_number("target_shape", length) for length in values)
-    except TypeError as error:
+    except Exception as error:  # an object's own iteration may raise anything
+        if isinstance(error, ArgumentError) and not isinstance(error, ArgumentTypeError):
+            raise
         raise ArgumentTypeError(
             "target_shape",
             shown(target_shape),
@@ -195,18 +197,22 @@ def _bounds(grid: Grid, affine: NDArray[np.float64]) -> tuple[Any, Any]:
     return box.min(axis=-1), box.max(axis=-1)
 
 
-def _check_size(shape: tuple[int, int, int], grid: Grid) -> None:
+def _check_size(shape: tuple[int, int, int], grid: Grid, name: str) -> None:
+    if max(shape) > _LONGEST_AXIS:
+        longest = shown(max(shape))
+        problem = f"an axis of {longest} voxels, and a NIfTI file can have {_LONGEST_AXIS}"
+        _refuse_size(name, shape, problem)
     n_voxels = math.prod(shape)
     growth = n_voxels / grid.n_voxels
-    if max(shape) > _LONGEST_AXIS:
-        problem = f"an axis of {max(shape)} voxels, and a NIfTI file can have {_LONGEST_AXIS}"
-    elif n_voxels > _MOST_VOXELS or (growth > _MOST_GROWTH and n_voxels > _MANY_VOXELS):
+    if n_voxels > _MOST_VOXELS or (growth > _MOST_GROWTH and n_voxels > _MANY_VOXELS):
         problem = f"{n_voxels:.3g} voxels, {growth:.3g} times as many as the images"
-    else:
-        return
+        _refuse_size(name, shape, problem)
+
+
+def _refuse_size(name: str, shape: tuple[int, int, int], problem: str) -> NoReturn:
     raise ArgumentError.about(
-        "target_affine",
-        f"the target grid would have the shape {shape}: {problem}",
+        name,
+        f"the target grid would have the shape {shown(shape)}: {problem}",
         "check the voxel sizes of "
         + argument("target_affine")
         + either(", in mm, and target_shape", ", in mm"),

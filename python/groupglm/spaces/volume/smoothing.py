@@ -215,7 +215,7 @@ def smooth_img(
             sources = open_images(found, argument="imgs", at_least=1)
             return _smooth(found[0], sources, sigma_voxels(sources[0].grid, fwhm), fwhm)
         return _smooth(imgs, *_open(imgs, "imgs", fwhm), fwhm)
-    if not isinstance(imgs, Iterable):
+    if not np.iterable(imgs):
         raise ArgumentTypeError.about(
             "imgs",
             f"imgs must be an image (a file name or a nibabel image) or a list of images, but is a "

@@ -17,6 +17,8 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError, ImageError
+from groupglm.messages import again
+from groupglm.messages import argument as named
 from groupglm.runtime.paths import check_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.spaces.volume.reading.header import (
@@ -108,24 +110,28 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
     if items is None:
         found = unread_kind(images) or f"a {type(images).__name__}"
         raise ArgumentTypeError.about(
-            argument, f"'{argument}' must be either {_WANTED}, but is {found}"
+            argument, again(argument) + f" must be either {_WANTED}, but is {found}"
         )
     for place, item in enumerate(items, start=1):
         if not isinstance(item, str | os.PathLike | SpatialImage):
             found = unread_kind(item) or f"a {type(item).__name__}"
             begins_well = isinstance(items[0], str | os.PathLike | SpatialImage)
-            rule = f"'{argument}' must be either {_WANTED}"
+            rule = again(argument) + f" must be either {_WANTED}"
             if begins_well:
-                rule = f"Elements of '{argument}' must be of the same type"
+                rule = "Elements of " + again(argument) + " must be of the same type"
             raise ArgumentTypeError.about(
                 argument,
-                f"{rule}: item {place} of {argument} must be a file name or a nibabel image, but "
-                f"is {found}",
+                rule
+                + f": item {place} of "
+                + named(argument)
+                + f" must be a file name or a nibabel image, but is {found}",
             )
         if isinstance(item, SpatialImage) != isinstance(items[0], SpatialImage):
             raise ArgumentTypeError.about(
                 argument,
-                f"Elements of '{argument}' must be of the same type, but it mixes file names with "
+                "Elements of "
+                + again(argument)
+                + " must be of the same type, but it mixes file names with "
                 f"images in memory: item 1 is a {type(items[0]).__name__}, item {place} a "
                 f"{type(item).__name__}",
                 "give one kind",
@@ -134,7 +140,7 @@ def _items(images: object, argument: str, at_least: int) -> Sequence[object]:
         wanted = "at least two images" if at_least > 1 else "an image"
         raise ArgumentTypeError.about(
             argument,
-            f"{argument} must hold {wanted}, but holds {len(items)}",
+            named(argument) + f" must hold {wanted}, but holds {len(items)}",
             "a 4-D image is given by itself, not in a list",
         )
     return items
