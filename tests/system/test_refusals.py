@@ -26,6 +26,7 @@ from groupglm.cli.wording import as_options
 from groupglm.errors import ArgumentError, ArgumentTypeError, renamed
 from groupglm.messages import argument
 from groupglm.models.results import OlsFit
+from groupglm.plotting.volume.display_figure import DisplayFigure
 from groupglm.report import PermutationTest
 
 PACKAGE = Path(groupglm.__file__).parent
@@ -72,7 +73,7 @@ def test_plain_errors_are_about_no_argument() -> None:
 def _public_parameters() -> set[str]:
     owners: list[Any] = [groupglm, plotting, datasets, bids, groupglm.report]
     functions: list[Any] = [getattr(owner, name) for owner in owners for name in owner.__all__]
-    for kind in (SecondLevelModel, OlsFit):
+    for kind in (SecondLevelModel, OlsFit, DisplayFigure):
         functions += [each for _, each in inspect.getmembers(kind, callable)]
     names = set()
     for function in functions:
