@@ -150,6 +150,15 @@ def test_mask_on_another_grid() -> None:
     assert not np.allclose(stat.get_fdata()[brain()], our_stat(images())[brain()], rtol=0.1)
 
 
+def test_mask_of_several_values() -> None:
+    values = np.where(brain(), 0.9, 0.0)
+    values[0, 0, 0] = 0.001
+    theirs = nilearn_fit(images(), DESIGN, mask_img=image(values))
+    np.testing.assert_array_equal(theirs.masker_.mask_img_.get_fdata(), values > 0)
+    with pytest.raises(ImageError, match=r"from 0\.001 to 0\.9 besides zero; threshold it first"):
+        SecondLevelModel(mask_img=image(values)).fit(images(), design_matrix=DESIGN)
+
+
 def test_masker_for_time_series() -> None:
     masker = NiftiMasker(mask_img=mask_image(), standardize="zscore_sample")
     with pytest.raises(ValueError, match="standardize='zscore_sample', which would treat subj"):

@@ -76,6 +76,13 @@ DIFFERENCES = (
         "resampling changes every number, so you have to ask for it",
     ),
     Difference(
+        "mask_of_several_values",
+        "a mask with several values besides zero, such as an atlas or a map of probabilities",
+        "all voxels that are not zero, also those with a probability of 0.001",
+        "an error; threshold it first",
+        "it may not be meant as a mask",
+    ),
+    Difference(
         "masker_for_time_series",
         "a masker that standardises or detrends",
         "standardised or detrended across subjects",

@@ -313,6 +313,13 @@ def test_the_frame_has_the_size_asked_for(model: SecondLevelModel) -> None:
     assert (frame["width"], frame["height"]) == ("900", "500")
     assert "max-width:100%" in (frame["style"] or "")
     assert frame["srcdoc"] == report.get_standalone()
+    assert 'width="600" height="500"' in report.get_iframe(600)
+    assert 'width="900" height="40"' in report.get_iframe(height=40)
+    with pytest.raises(ValueError, match="height is 0"):
+        report.get_iframe(600, 0)
+    assert report.resize(300, 200) is report
+    assert (report.width, report.height) == (300, 200)
+    assert report.get_iframe() == report._repr_html_()
     report.width, report.height = 700, 300
     frame = Page(report._repr_html_()).named("iframe")[0]
     assert (frame["width"], frame["height"]) == ("700", "300")

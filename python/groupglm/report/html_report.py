@@ -9,6 +9,7 @@ import tempfile
 import webbrowser
 from collections.abc import Collection
 from pathlib import Path
+from typing import Self
 
 from groupglm.errors import ArgumentError, shown
 from groupglm.runtime.arguments import whole_number
@@ -89,12 +90,55 @@ class HTMLReport:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, {len(self._page) / 1e6:.1f} MB; save_as_html(path) saves>"
 
+    def get_iframe(self, width: int | None = None, height: int | None = None) -> str:
+        """Return the page in a frame, to put into another page.
+
+        Parameters
+        ----------
+        width, height : int, optional
+            Size of the frame in pixels. By default that of the report.
+
+        Returns
+        -------
+        str
+            HTML.
+
+        Raises
+        ------
+        ValueError
+            If a size is not a positive whole number.
+        """
+        own_width = self.width if width is None else _check_pixels(width, "width")
+        own_height = self.height if height is None else _check_pixels(height, "height")
+        return (
+            f'<iframe srcdoc="{html.escape(self._page)}" width="{own_width}" '
+            f'height="{own_height}" style="border:0;max-width:100%" title="Report"></iframe>'
+        )
+
+    def resize(self, width: int, height: int) -> Self:
+        """Set the size of the frame in a notebook.
+
+        Parameters
+        ----------
+        width, height : int
+            In pixels.
+
+        Returns
+        -------
+        HTMLReport
+            The report.
+
+        Raises
+        ------
+        ValueError
+            If a size is not a positive whole number.
+        """
+        self.width, self.height = width, height
+        return self
+
     def _repr_html_(self) -> str:
         """Return the page in a frame, for notebooks."""
-        return (
-            f'<iframe srcdoc="{html.escape(self._page)}" width="{self.width}" '
-            f'height="{self.height}" style="border:0;max-width:100%" title="Report"></iframe>'
-        )
+        return self.get_iframe()
 
     def save_as_html(self, path: str | os.PathLike[str]) -> Path:
         """Save the page.
