@@ -35,9 +35,10 @@ def test_what_a_newcomer_gives_is_answered_by_what_to_give(tmp_path: Path) -> No
     for ask, answer in asked:
         with pytest.raises((OSError, TypeError, ValueError), match=answer):
             ask()
+    four = [nib.Nifti1Image(image.get_fdata() + subject, np.eye(4)) for subject in range(4)]
     for width in (-8.0, "8"):
         with pytest.raises(ValueError, match=r"^smoothing_fwhm is"):
-            SecondLevelModel(smoothing_fwhm=width).fit([image] * 4, design_matrix=one)
+            SecondLevelModel(smoothing_fwhm=width).fit(four, design_matrix=one)
 
 
 def test_an_intercept_outside_of_a_covariate_s_range_is_noted() -> None:

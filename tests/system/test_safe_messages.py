@@ -179,4 +179,4 @@ def test_names_are_quoted_by_one_function() -> None:
         for number, line in enumerate(path.read_text().splitlines(), start=1)
         if unsafe.search(line) and "'{printable(" not in line and "LABEL" not in line
     ]
-    assert found == []
+    assert not found, "\n".join(found)

@@ -127,7 +127,13 @@ def _check_affine(target_affine: ArrayLike) -> NDArray[np.float64]:
     except ArgumentTypeError as error:
         raise ArgumentTypeError("target_affine", error.found, _MATRIX) from error
     if affine.ndim == 0:
-        raise ArgumentTypeError("target_affine", shown(target_affine), _MATRIX)
+        size = f"{affine:g}" if affine > 0 else "3"
+        raise ArgumentTypeError(
+            "target_affine",
+            shown(target_affine),
+            _MATRIX,
+            f"for voxels of {size} mm give numpy.diag([{size}, {size}, {size}])",
+        )
     if affine.shape not in ((3, 3), (4, 4)):
         raise AffineShapeError.about(
             "target_affine",

@@ -356,7 +356,7 @@ class VolumeSpace(Space):
         """Say how many voxels the grid has, and their size."""
         shape = " x ".join(str(length) for length in self.grid.shape)
         edges = np.linalg.norm(self.grid.affine[:3, :3], axis=0).round(3)
-        return f"{shape} voxels of {' x '.join(f'{edge:g}' for edge in edges)} mm"
+        return f"{shape} voxels of " + " x ".join(format(edge, "g") for edge in edges) + " mm"
 
     def describe_place(self, place: int) -> str:
         """Return a voxel's centre in words: ``(-45, -24, 48) mm``."""
