@@ -95,6 +95,16 @@ def test_cuts_through_the_peak() -> None:
     assert ours.plot_stat_map(_map(values), None).cut_coords == (8.0, 8.0, 8.0)
 
 
+def test_number_of_cuts() -> None:
+    values = np.zeros((9, 10, 31))
+    values[4, 4, 8], values[4, 4, 20] = 9.0, 8.0
+    values[2:7, 2:7, 25:27] = 3.0
+    options: dict[str, Any] = {"cut_coords": 2, "display_mode": "z", "threshold": 1}
+    shown = theirs.plot_stat_map(_map(values), None, **options)
+    assert list(shown.cut_coords) == [8.0, 20.0]
+    assert list(ours.plot_stat_map(_map(values), None, **options).cut_coords) == [8.0, 25.0]
+
+
 def test_values_between_voxels() -> None:
     turned = np.array([[1.0, -1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     values = np.where(np.indices(SHAPE).sum(axis=0) % 2, 2.0, 6.0)

@@ -515,6 +515,13 @@ DIFFERENCES = (
         "the strongest effect is in the picture",
     ),
     Difference(
+        "number_of_cuts",
+        "a number of cuts in `plot_stat_map`, such as `cut_coords=5`",
+        "planes with the largest single values, far from each other",
+        "the plane of the largest value, then planes with the largest sum of values",
+        "large clusters are in the picture, too",
+    ),
+    Difference(
         "values_between_voxels",
         "a plot of a map whose voxels are not parallel to the axes",
         "resampled: values between those of voxels are drawn, and compared with the threshold",
