@@ -111,6 +111,20 @@ height_control, two_sided, min_distance, plot_type, cut_coords, display_mode, re
     Notes
     -----
     nilearn deprecates this function from its release 0.15 on: the method is the name to use.
+
+    Examples
+    --------
+    >>> import nibabel as nib, numpy as np, pandas as pd
+    >>> from groupglm import SecondLevelModel
+    >>> from groupglm.reporting import make_glm_report
+    >>> rng = np.random.default_rng(0)
+    >>> brain = np.pad(np.ones((4, 4, 4)), 3)
+    >>> images = [nib.Nifti1Image(brain * (rng.standard_normal(brain.shape) + 2), np.eye(4))
+    ...           for _ in range(8)]
+    >>> model = SecondLevelModel().fit(images, design_matrix=pd.DataFrame({"mean": np.ones(8)}))
+    >>> page = make_glm_report(model, "mean", bg_img=None, title="The mean of eight maps")
+    >>> "The mean of eight maps" in str(page)
+    True
     """
     given = {name: value for name, value in locals().items() if name != "model"}
     if not hasattr(model, "generate_report"):
