@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 import types
+import warnings
 from typing import Any
 
 import nibabel
@@ -239,6 +240,14 @@ def test_the_same_table_for_a_real_map(
 
 def test_it_is_a_name_of_the_package() -> None:
     assert groupglm.get_clusters_table is get_clusters_table
+
+
+@pytest.mark.parametrize("threshold", [50.0, np.inf])
+def test_a_filter_of_nilearns_warning_still_works(threshold: float) -> None:
+    image = nib.Nifti1Image(np.eye(9, dtype=np.float32).reshape(9, 3, 3) * 4, np.eye(4))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No clusters found")  # at its beginning
+        assert len(get_clusters_table(image, threshold)) == 0
 
 
 def test_a_tail_without_a_cluster_is_told_and_its_map_is_empty() -> None:

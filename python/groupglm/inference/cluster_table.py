@@ -376,7 +376,7 @@ def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> No
     extreme = stat_map.tests.max() if threshold >= 0 else stat_map.tests.min()
     if math.isinf(threshold):
         warn_caller(
-            f"{stat_map.name}: No clusters found: no cluster {beyond} an infinite "
+            f"No clusters found in {stat_map.name}: no cluster {beyond} an infinite "
             "threshold, which is that of a false discovery rate where there is no discovery: the "
             f"most extreme value is {extreme:.4g}"
         )
@@ -385,8 +385,8 @@ def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> No
     scale = "; all its values lie between 0 and 1, as p-values do: give the map of z-scores"
     out_of_reach = abs(threshold) > abs(extreme)
     warn_caller(
-        f"{stat_map.name}: No clusters found: no cluster{of_size} {beyond} {threshold:g}: the most "
-        f"extreme value is {extreme:.4g}{scale if stat_map.looks_like_p else ''}"
+        f"No clusters found in {stat_map.name}: no cluster{of_size} {beyond} {threshold:g}: "
+        f"the most extreme value is {extreme:.4g}{scale if stat_map.looks_like_p else ''}"
         + (f". But, you have given threshold={threshold:g}" if out_of_reach else "")
         + "; give a threshold on the scale of the map, or take it that there is none"
     )
