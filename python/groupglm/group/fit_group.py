@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from groupglm.group.first_pass import (
 from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
 from groupglm.group.fitted_group import FittedGroup
 from groupglm.messages import argument, either
-from groupglm.runtime.budget import fit_bytes, refuse_missing_beyond
+from groupglm.runtime.budget import fit_bytes, refuse_missing
 from groupglm.runtime.workers import is_remote
 from groupglm.spaces.zeros import ZeroTally
 
@@ -191,10 +192,10 @@ def _read(
     tally = ZeroTally(0 if finds_mask else space.n_values)
     bytes_of_batch = batch_bytes(sources, space, plan, options)
 
-    def needed(n_missing: int) -> int:
+    def needed(n_missing: int, batch: int = bytes_of_batch) -> int:
         return fit_bytes(
             space.n_values,
-            bytes_of_batch,
+            batch,
             options.n_threads,
             space.bytes_to_read(sources[0]),
             model_bytes=plan.bytes(space.n_values, n_missing),
@@ -209,8 +210,14 @@ def _read(
     _, places = space.place_words
 
     def check_missing(n_missing: int) -> None:
-        bytes_now = needed(n_missing) + kept_bytes
-        refuse_missing_beyond(options.memory_budget, n_missing, places, needed=bytes_now)
+        if needed(n_missing) + kept_bytes <= options.memory_budget:
+            return
+        # With a larger budget batches are larger, and more rows are kept.
+        largest = batch_bytes(sources, space, plan, replace(options, memory_budget=sys.maxsize))
+        enough = needed(n_missing, largest)
+        if kept is not None:
+            enough += enough - needed(0, largest)
+        refuse_missing(options.memory_budget, n_missing, places, enough=enough)
 
     with options.progress.bar(len(sources), "images") as advance:
         reading = Reading(

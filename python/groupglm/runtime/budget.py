@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import NoReturn
 
 from groupglm.errors import ArgumentError, shown
 from groupglm.messages import argument
 from groupglm.runtime.arguments import real_number
 
-__all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes", "refuse_missing_beyond"]
+__all__ = ["batch_bytes_within", "check_memory_budget", "fit_bytes", "refuse_missing"]
 
 _SHARE = 0.5  # of the free memory, unless the user says otherwise
 _UNKNOWN = 2 * 2**30  # free bytes, if the system does not say
@@ -53,15 +55,14 @@ def fit_bytes(
     return model_bytes + counts + 2 * batch_bytes + n_threads * image_bytes
 
 
-def refuse_missing_beyond(budget: int, n_missing: int, places: str, *, needed: int) -> None:
-    """Refuse to continue if the places that lack values take more than the budget."""
-    if needed > budget:
-        raise ArgumentError(
-            "memory_budget",
-            f"{budget / 1e6:.0f} MB, but {n_missing} {places} lack values in some "
-            f"image, and with them the fit takes {needed / 1e6:.0f} MB",
-            remedy=f"give a larger budget, or a mask of the {places} that all images have",
-        )
+def refuse_missing(budget: int, n_missing: int, places: str, *, enough: int) -> NoReturn:
+    """Refuse a budget without room for the places that lack values; say which is enough."""
+    raise ArgumentError(
+        "memory_budget",
+        f"{budget / 1e6:.0f} MB, but {n_missing} {places} lack values in some "
+        f"image, and with them the fit takes {math.ceil(enough / 1e6)} MB",
+        remedy=f"give a larger budget, or a mask of the {places} that all images have",
+    )
 
 
 def batch_bytes_within(
