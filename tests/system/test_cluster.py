@@ -233,14 +233,15 @@ def test_an_error_names_the_file_and_the_worker(client: Any, tmp_path: Path) -> 
 
 
 def test_images_in_memory_are_not_sent_by_the_gigabyte(client: Any) -> None:
-    large = image(np.ones((100, 100, 100), np.float32))
+    values = np.ones((100, 100, 100), np.float32)
+    large = [image(values) for _ in range(20)]
     design = pd.DataFrame({"intercept": np.ones(20)})
     model = SecondLevelModel(mask_img=image(np.ones((100, 100, 100), np.uint8)))
     with (
         joblib.parallel_config(backend="dask"),
         pytest.raises(ValueError, match=r"in memory and would be sent to the workers \(80 MB\)"),
     ):
-        model.fit([large] * 20, design_matrix=design)
+        model.fit(large, design_matrix=design)
 
 
 def test_what_travels_is_small(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ READ_IMAGES: dict[str, Callable[[Any], Any]] = {
     "item 1 of second_level_input ": lambda path: SecondLevelModel().fit(_table(path)),
     "second_level_input": _fit,
     "mask_img": lambda path: _fit(mask_img=path),
-    "mask_img ": lambda path: _permute(mask=path),
+    "mask": lambda path: _permute(mask=path),
     "imgs": lambda path: _fit().transform(path),
     "item 1 of imgs": lambda path: _fit().transform([path]),
     "stat_img": threshold_stats_img,
