@@ -134,6 +134,9 @@ def renamed(**names: str) -> Iterator[None]:
         if error.argument in names:
             error._rename(names[error.argument])
         raise
+    except ImageError as error:  # of an image that is an argument by itself
+        error.args = tuple(_renamed(arg, names) for arg in error.args)
+        raise
 
 
 def _renamed(text: str, names: Mapping[str, str]) -> str:

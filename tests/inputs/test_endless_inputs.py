@@ -49,7 +49,7 @@ class FirstLevel:
     ("door", "argument"),
     [
         (lambda x: SecondLevelModel().fit(x, design_matrix=DESIGN), FIT),
-        (lambda x: SecondLevelModel().fit_transform(x, design_matrix=DESIGN), FIT),
+        (lambda x: SecondLevelModel().fit_transform(x, design_matrix=DESIGN), "X"),
         (lambda x: SecondLevelModel().fit(x, design_matrix=DESIGN, allow_partial=True), FIT),
         (lambda x: non_parametric_inference(x, design_matrix=DESIGN, n_perm=9), FIT),
         (lambda x: smooth_img(x, 4), "imgs|map.nii.gz|0"),

@@ -86,15 +86,20 @@ def why_no_path(text: str) -> str | None:
     return None
 
 
-def check_path(argument: str, text: str, error: type[ValueError] | None = None) -> None:
-    """Refuse an empty path, or an address of the web, by the name of its argument."""
+def check_path(
+    argument: str, text: str, error: type[ValueError] | None = None, *, item: str = ""
+) -> None:
+    """Refuse an empty path, or an address of the web, by the name of its argument.
+
+    `item` says which of several it is, as ``"item 1 of "``.
+    """
     why = why_no_path(text)
     if why is not None:
         shown = "" if not text else f" {in_quotes(text[:_SHOWN])}, which"
         words = f"{' is' if shown else ''}{shown} {why}"
         if error is None:
             raise ArgumentError.about(argument, name_argument(argument) + words)
-        raise error(argument + words)
+        raise error(item + name_argument(argument) + words)
 
 
 def _is_encodable(text: str) -> bool:

@@ -94,7 +94,7 @@ def open_image_or_series(
 
 def _open_item(item: object, place: int, argument: str) -> VolumeSource:
     if isinstance(item, str | os.PathLike):
-        check_path(f"item {place} of {argument}", os.fspath(item), ImageError)
+        check_path(argument, os.fspath(item), ImageError, item=f"item {place} of ")
     try:
         return open_image(item, name=f"image {place} in memory")
     except ImageError as error:
