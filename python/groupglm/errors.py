@@ -18,6 +18,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "CollinearityWarning",
+    "DimensionError",
     "GridMismatchError",
     "ImageError",
     "NotEstimableError",
@@ -154,6 +155,13 @@ class ImageError(_NamingError):
     """An image that cannot be used: unreadable, truncated, corrupt or of the wrong shape.
 
     The message begins with the file's name (or, for an image in memory, its place in the input).
+    """
+
+
+class DimensionError(ImageError, TypeError):
+    """An image that has more or fewer axes than are wanted, such as a 4-D image as a map.
+
+    It is a `TypeError` too, as nilearn's error of this name.
     """
 
 

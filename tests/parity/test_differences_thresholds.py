@@ -13,11 +13,14 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from nilearn.glm import cluster_level_inference
 from nilearn.glm import threshold_stats_img as nilearn_threshold
+from nilearn.glm.second_level import SecondLevelModel as NilearnModel
 from scipy import stats
 
 import groupglm
 from groupglm import SecondLevelModel
+from groupglm.errors import DimensionError
 
 nib: Any = nibabel  # typed only in part
 threshold_stats_img: Any = groupglm.threshold_stats_img
@@ -51,6 +54,34 @@ def test_statistic_taken_for_z() -> None:
     for kind in ("p_value", "effect_size", "effect_variance"):
         with pytest.raises(ValueError, match="z-scores are needed"):
             threshold_stats_img(model.compute_contrast("age", output_type=kind), MASK, 0.05)
+
+
+def test_several_volumes() -> None:
+    rng = np.random.default_rng(1)
+    images = [nib.Nifti1Image(rng.normal(size=SHAPE), np.eye(4)) for _ in range(6)]
+    masks = np.ones((*SHAPE, 2), np.uint8)
+    masks[:5, ..., 1] = 0
+    two_masks = nib.Nifti1Image(masks, np.eye(4))
+    design = pd.DataFrame({"one": np.ones(6)})
+    theirs = NilearnModel(mask_img=two_masks).fit(images, design_matrix=design)
+    used = theirs.masker_.mask_img_.get_fdata()
+    assert any(np.array_equal(used, masks[..., volume]) for volume in (0, 1))
+    assert cluster_level_inference(images[0], two_masks, threshold=1.0).shape == SHAPE
+    small, large = rng.normal(size=(2, *SHAPE)) * [[[[1.0]]], [[[9.0]]]]
+    both = nib.Nifti1Image(np.stack([small, large], axis=-1), np.eye(4))
+    options = {"alpha": 0.1, "height_control": "fdr", "two_sided": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of defaults to come
+        threshold = nilearn_threshold(both, **options)[1]
+        alone = nilearn_threshold(nib.Nifti1Image(small, np.eye(4)), **options)[1]
+    assert threshold < alone
+    for call in (
+        lambda: SecondLevelModel(mask_img=two_masks).fit(images, design_matrix=design),
+        lambda: groupglm.cluster_level_inference(images[0], two_masks, threshold=1.0),
+        lambda: threshold_stats_img(both, **options),
+    ):
+        with pytest.raises(DimensionError, match="holds 2 volumes"):
+            call()
 
 
 def test_z_of_an_f_contrast() -> None:

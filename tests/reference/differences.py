@@ -83,6 +83,13 @@ DIFFERENCES = (
         "it may not be meant as a mask",
     ),
     Difference(
+        "several_volumes",
+        "a 4-D mask in a model or `cluster_level_inference`, or a 4-D map in `threshold_stats_img`",
+        "one volume of the mask is used, without a warning; one threshold for all volumes of a map",
+        "an error, as nilearn's elsewhere",
+        "the mask may be the wrong one, and each map has its own threshold",
+    ),
+    Difference(
         "masker_for_time_series",
         "a masker that standardises or detrends",
         "standardised or detrended across subjects",

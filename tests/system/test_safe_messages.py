@@ -27,7 +27,13 @@ from groupglm import (
     plotting,
     threshold_stats_img,
 )
-from groupglm.errors import GridMismatchError, ImageError, NotEstimableError, printable
+from groupglm.errors import (
+    DimensionError,
+    GridMismatchError,
+    ImageError,
+    NotEstimableError,
+    printable,
+)
 
 ESC = "\x1b[2J"
 EVIL = f"age{ESC}"
@@ -162,7 +168,7 @@ def test_no_message_drives_a_terminal(attack: str) -> None:
         assert printable(text) == text
 
 
-@pytest.mark.parametrize("kind", [ImageError, GridMismatchError, NotEstimableError])
+@pytest.mark.parametrize("kind", [ImageError, DimensionError, GridMismatchError, NotEstimableError])
 def test_our_own_errors_are_safe_and_travel(kind: type[ValueError]) -> None:
     error = pickle.loads(pickle.dumps(kind(f"{EVIL}: no\nimage")))  # noqa: S301 - ours
     assert str(error) == "age\\x1b[2J: no\nimage"

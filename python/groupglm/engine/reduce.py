@@ -173,7 +173,7 @@ class _ChunkTask:
         try:
             (accumulator,) = _filled_by_batches(batches, sources, self.plan, 1)
         except ImageError as error:
-            raise ImageError(f"{error} (on worker {worker_name()})") from error
+            raise type(error)(f"{error} (on worker {worker_name()})") from error
         return accumulator, None if tally is None else (tally.counts, tally.all_whole), found
 
 

@@ -30,7 +30,7 @@ def values_of(image: Any) -> Values:
         values = np.empty(space.n_values)
         space.read_stored(source, values)
     except ImageError as error:
-        raise ImageError(
+        raise type(error)(
             f"{error} (a result of an earlier run: remove it to have it made again)"
         ) from error
     return source, space, values

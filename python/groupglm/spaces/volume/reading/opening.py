@@ -16,7 +16,13 @@ import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import SpatialImage
 
-from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError, ImageError
+from groupglm.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DimensionError,
+    GridMismatchError,
+    ImageError,
+)
 from groupglm.messages import again
 from groupglm.messages import argument as named
 from groupglm.runtime.paths import check_path
@@ -73,9 +79,11 @@ def open_image(image: object, *, name: str = "image in memory") -> VolumeSource:
     if len(sources) > 1:
         shape = (*sources[0].grid.shape, len(sources))
         called = _name_of(cast("ImageLike", image), name)
-        raise ImageError(
+        raise DimensionError(
             f"{called}: holds {len(sources)} volumes (shape {shape}), but each "
-            "image must be 3D, or 4D with single volume; split it into single volumes"
+            "image must be 3D, or 4D with single volume. Input data has incompatible "
+            "dimensionality: Expected dimension is 3D and you provided a 4D image; split it into "
+            "single volumes"
         )
     return sources[0]
 
@@ -101,7 +109,7 @@ def _open_item(item: object, place: int, argument: str) -> VolumeSource:
         # The message begins with the file's name. In a long list the item's number helps too.
         if isinstance(item, SpatialImage):
             raise
-        raise ImageError(f"{error} (item {place} of the list)") from error.__cause__
+        raise type(error)(f"{error} (item {place} of the list)") from error.__cause__
 
 
 def _items(images: object, argument: str, at_least: int) -> Sequence[object]:

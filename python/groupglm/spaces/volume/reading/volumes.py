@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ImageError
+from groupglm.errors import DimensionError, ImageError
 from groupglm.runtime.budget import free_bytes
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.reading.inflate import MAX_RATIO, CompressedSeries, holds_at_least
@@ -182,9 +182,10 @@ def _shape_without_trailing_ones(
     while n_axes > 3 and shape[n_axes - 1] == 1:
         n_axes -= 1
     if not 3 <= n_axes <= most_axes:
-        raise ImageError(
-            f"{name}: has the shape {shape}, but an image needs three axes of space, and may have "
-            "one more of volumes"
+        raise DimensionError(
+            f"{name}: has the shape {shape}. Input data has incompatible dimensionality: Expected "
+            f"dimension is 3D and you provided a {n_axes}D image; an image needs three axes of "
+            "space, and may have one more of volumes"
         )
     return shape[:n_axes]
 
