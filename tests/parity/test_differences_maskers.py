@@ -6,6 +6,8 @@ One test an entry of reference.differences, of its name.
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
 from typing import Any
 
@@ -14,6 +16,8 @@ import pandas as pd
 import pytest
 from nilearn.glm.second_level import non_parametric_inference as nilearn_inference
 from nilearn.maskers import NiftiMasker
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 import groupglm
 from groupglm import SecondLevelModel
@@ -99,3 +103,17 @@ def test_fitting_the_masker_again() -> None:
         warnings.simplefilter("ignore")
         rows = theirs.masker_.fit_transform([smaller()])
     assert rows.shape[1] == np.count_nonzero(smaller().get_fdata()) < brain().sum()
+
+
+def test_options_of_the_masker() -> None:
+    found = SecondLevelModel().fit(images(), design_matrix=DESIGN).masker_
+    theirs = nilearn_fit(images(), DESIGN).masker_
+    assert theirs.get_params()["smoothing_fwhm"] is None
+    with pytest.raises(NotFittedError):
+        clone(theirs).transform(images())
+    assert not hasattr(found, "get_params")
+    rows = found.transform(images())
+    for same in (clone(found), copy.copy(found), pickle.loads(pickle.dumps(found))):  # noqa: S301
+        np.testing.assert_array_equal(same.transform(images()), rows)
+    model = clone(SecondLevelModel(found)).fit(images(), design_matrix=DESIGN)
+    np.testing.assert_array_equal(model.masker_.transform(images()), rows)

@@ -169,7 +169,8 @@ def test_results() -> None:
     ours, theirs = both()
     nilearn_contrast(theirs, "age")
     assert isinstance(ours.results_, OlsFit)
-    assert not hasattr(ours, "labels_")
+    with pytest.raises(AttributeError, match=r"no attribute 'labels_'.*results_\.beta"):
+        _ = ours.labels_
     (only,) = theirs.results_.values()
     reference = ols.fit(DESIGN.to_numpy(), DATA).beta
     np.testing.assert_allclose(only.theta, reference, rtol=1e-8, atol=1e-10)

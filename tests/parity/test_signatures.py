@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pickle
+import re
 from typing import Any
 
 import pytest
+from sklearn.base import BaseEstimator, clone
 
+import groupglm
 from parity.test_import_paths import MODULES
 
 # The default is another object in nilearn, which stands for the same.
@@ -74,3 +78,34 @@ def test_a_function_has_nilearns_parameters(module: str, name: str) -> None:
 @pytest.mark.parametrize("method", ["fit", "compute_contrast", "generate_report"])
 def test_a_method_of_the_model_has_nilearns_parameters(method: str) -> None:
     _check("glm.second_level", f"SecondLevelModel.{method}")
+
+
+def _calls() -> list[tuple[str, str]]:
+    model = inspect.getmembers(groupglm.SecondLevelModel, callable)
+    inherited = set(dir(BaseEstimator)) | {"set_output"}  # scikit-learn names its own bases
+    inherited |= {name for name, _ in model if name.endswith("_request")}
+    methods = [name for name, _ in model if name[0] != "_" and name not in inherited]
+    ours = [(name, getattr(groupglm, name)) for name in groupglm.__all__]  # some are compiled
+    functions = [
+        (name, "") for name, own in ours if inspect.isfunction(own) or inspect.isclass(own)
+    ]
+    return [*functions, *(("SecondLevelModel", method) for method in methods)]
+
+
+@pytest.mark.parametrize(("name", "method"), _calls())
+def test_an_unknown_argument_is_said_of_the_name_that_was_called(name: str, method: str) -> None:
+    member: Any = getattr(groupglm, name)
+    said = f"{name}.{method}" if method else name
+    said += ".__init__" if inspect.isclass(member) and not method else ""
+    with pytest.raises(TypeError, match=rf"^{re.escape(said)}\(\) (got an unexp|missing)"):
+        (getattr(member(), method) if method else member)(no_such=1)
+
+
+def test_the_model_stays_an_estimator_that_can_be_looked_into() -> None:
+    model = groupglm.SecondLevelModel(smoothing_fwhm=6.0, missing="zero")
+    assert clone(model).get_params() == model.get_params()
+    parameters = inspect.signature(groupglm.SecondLevelModel).parameters
+    assert set(parameters) == set(model.get_params())
+    for name in ("compute_contrast", "load", "residuals"):
+        method = getattr(groupglm.SecondLevelModel, name)
+        assert pickle.loads(pickle.dumps(method)) == method  # noqa: S301 - ours

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from groupglm.errors import renamed
 from groupglm.estimator.description import describe
+from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.group_model import GroupModel
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.inputs import maps_of_one_kind
@@ -302,3 +303,24 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         del input_features
         space = self._group.space
         return to_public(space, space.value_names())
+
+    @property
+    def labels_(self) -> NoReturn:
+        """Absent: `results_` is one fit of all voxels, not one for each autocorrelation."""
+        raise AttributeError(
+            "'SecondLevelModel' object has no attribute 'labels_': group-level data have no "
+            "autocorrelation, so that results_ is one fit of all voxels; in the place of "
+            "results_[label].theta use results_.beta, and for maps compute_contrast"
+        )
+
+
+def _call_after_the_estimator() -> None:
+    """Have Python's messages about arguments name the class that users know, not its bases."""
+    for base in (GroupModel, FittedModel):
+        for name, member in vars(base).items():
+            function = getattr(member, "__func__", member)  # of a class method
+            if inspect.isfunction(function) and (name == "__init__" or name[0] != "_"):
+                function.__module__, function.__qualname__ = __name__, f"SecondLevelModel.{name}"
+
+
+_call_after_the_estimator()

@@ -61,6 +61,10 @@ class FittedMasker:
     n_threads: int
     fill: float | None = None
 
+    def __sklearn_clone__(self) -> Self:
+        """Return the masker itself, which never changes."""
+        return self
+
     @property
     def mask_img_(self) -> Any:
         """The mask, uint8."""

@@ -116,4 +116,11 @@ DATA = (
         "rows of the mask of the fit",
         "`masker_` is the masker of the fit",
     ),
+    Difference(
+        "options_of_the_masker",
+        "`get_params` and `set_params` of `masker_`, or its copy by `sklearn.base.clone`",
+        "the options of a NiftiMasker; a copy without a mask",
+        "no options, and `clone` returns the masker itself",
+        "`masker_` is the masker of the fit, and never changes",
+    ),
 )

@@ -45,7 +45,7 @@ MODELS = (
         "results",
         "`results_`",
         "a dictionary by autocorrelation label, beside `labels_`",
-        "one `OlsFit` of all voxels",
+        "one `OlsFit` of all voxels; the error of `labels_` says what to use",
         "group-level data have no autocorrelation",
     ),
     Difference(
