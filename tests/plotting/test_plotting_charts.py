@@ -173,7 +173,9 @@ def test_a_peak_is_read_from_images_at_its_place(tmp_path: Path) -> None:
 def test_labels_of_slices_can_be_read_over_a_map() -> None:
     values = np.full((9, 9, 9), 5.0, np.float32)  # as light as the labels are
     image = nib.Nifti1Image(values, np.diag([20.0, 20.0, 20.0, 1.0]))  # type: ignore[no-untyped-call]
-    figure = plot_stat_map(image, bg_img=None, display_mode="z", cut_coords=[80.0], black_bg=True)
+    figure: Any = plot_stat_map(
+        image, bg_img=None, display_mode="z", cut_coords=[80.0], black_bg=True
+    )
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[::-1, :, :3]  # upwards, as the boxes below
@@ -191,7 +193,7 @@ def test_numbers_of_the_colour_bar_stay_apart(vmax: float, signed: bool) -> None
     values[4, 4, 4] = vmax
     values[2, 2, 2] = -vmax / 2 if signed else 0
     image = nib.Nifti1Image(values, np.eye(4))  # type: ignore[no-untyped-call]
-    figure = plot_stat_map(image, bg_img=None)
+    figure: Any = plot_stat_map(image, bg_img=None)
     figure.canvas.draw()
     bar = figure.axes[-1]
     boxes = [label.get_window_extent() for label in bar.get_xticklabels() if label.get_text()]

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from groupglm.plotting import plot_glass_brain, plot_stat_map
@@ -69,7 +68,7 @@ def planted(request: pytest.FixtureRequest) -> Planted:
     )
 
 
-def _coloured(figure: Figure, ax: Axes) -> NDArray[np.float64]:
+def _coloured(figure: Any, ax: Axes) -> NDArray[np.float64]:
     """Return the places in mm, shape (n, 2), of the coloured pixels of a view."""
     figure.set_dpi(150)
     canvas = FigureCanvasAgg(figure)

@@ -28,13 +28,14 @@ from groupglm.report.figures import chart
 def test_names_that_look_like_formulas_are_text() -> None:
     image = nib.Nifti1Image(np.ones((4, 4, 4)), np.eye(4))  # type: ignore[no-untyped-call]
     design = pd.DataFrame({"$\\frac{a}{$": [1.0, 2.0, 3.0], "cost in $": [1.0, 1.0, 1.0]})
-    for figure in (
+    figures: tuple[Any, ...] = (
         plot_design_matrix(design, title="in $ and $").figure,
         plot_contrast_matrix([1, 0], design, title="$\\frac{$ and $").figure,
         plot_stat_map(image, bg_img=None, title="$\\frac{$ and $"),
         plot_glass_brain(image, bg_img=None, title="$\\frac{$ and $"),
         plot_peak([1.0, 2.0, 4.0], design, [1, 0]),
-    ):
+    )
+    for figure in figures:
         figure.canvas.draw()
 
 

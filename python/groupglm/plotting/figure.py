@@ -28,6 +28,7 @@ __all__ = [
     "check_output_file",
     "figure_of",
     "in_pyplot",
+    "picture_path",
     "save_figure",
     "show",
 ]
@@ -129,29 +130,44 @@ def check_output_file(output_file: str | PathLike[str] | None) -> Path | None:
     """Return where a picture is to be saved, before it is drawn."""
     if output_file is None:
         return None
-    path = given_path("output_file", output_file)
+    return picture_path("output_file", output_file)
+
+
+def picture_path(argument: str, given: object, form: str | None = None) -> Path:
+    """Return the path of a picture that a caller named; its ending is its format if none is given.
+
+    A name without an ending gets that of matplotlib's usual format.
+    """
+    path = given_path(argument, given)
     if path.name in {"", ".."}:
-        raise ArgumentError("output_file", f"{str(path)!r}, a folder", remedy="name a new file")
-    endings = figure.Figure().canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in {*endings, ""}:
-        raise ArgumentError(
-            "output_file",
-            f"{path.name!r}",
-            remedy=f"matplotlib writes {', '.join(sorted(endings))}",
-        )
-    path = path if path.suffix else path.with_suffix(f".{mpl.rcParams['savefig.format']}")
-    with renamed(path="output_file"):
+        raise ArgumentError(argument, f"{str(path)!r}, a folder", remedy="name a new file")
+    if form is None:
+        endings = figure.Figure().canvas.get_supported_filetypes()
+        if path.suffix[1:].lower() not in {*endings, ""}:
+            raise ArgumentError(
+                argument,
+                f"{path.name!r}",
+                remedy=f"matplotlib writes {', '.join(sorted(endings))}",
+            )
+        path = path if path.suffix else path.with_suffix(f".{mpl.rcParams['savefig.format']}")
+    with renamed(path=argument):
         check_target(path)
     return path
 
 
-def save_figure(picture: figure.Figure, path: Path | None, **options: Any) -> None:
-    """Save a figure under a name, whole or not at all; folders on the way are made."""
+def save_figure(
+    picture: figure.Figure, path: Path | None, argument: str = "output_file", **options: Any
+) -> None:
+    """Save a figure under a name, whole or not at all; folders on the way are made.
+
+    `argument` is the one that gave the name; `options` are those of matplotlib's ``savefig``.
+    """
     if path is None:
         return
     buffer = io.BytesIO()
-    picture.savefig(buffer, **{"format": path.suffix[1:].lower(), **options})
-    with renamed(path="output_file"):
+    form = options.pop("format", None)
+    picture.savefig(buffer, format=path.suffix[1:].lower() if form is None else form, **options)
+    with renamed(path=argument):
         write_whole(path, buffer.getvalue())
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from groupglm.errors import warn_caller
 from groupglm.plotting.charts import plain
 from groupglm.plotting.colors import count_map, diverging, is_diverging
 from groupglm.plotting.limits import NOISE, Limits, size_of_threshold
+from groupglm.runtime.arguments import real_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,6 +124,26 @@ class Scale:
         top = float(max(largest, 1))
         low = float(smallest) if 0 < smallest < largest else 0.0
         return cls(top, 0.0, False, count_map(), vmin=low)
+
+    def fitted(
+        self,
+        values: NDArray[Any],
+        vmin: float | None,
+        vmax: float | None,
+        cbar_vmin: float | None,
+        cbar_vmax: float | None,
+    ) -> Scale:
+        """Return the scale from the smallest to the largest value that it draws."""
+        drawn = values[self.shows(values) & np.isfinite(values)]
+        if drawn.size == 0:
+            return self
+        low = float(drawn.min()) if vmin is None else float(vmin)
+        high = float(drawn.max()) if vmax is None else float(vmax)
+        first = low if cbar_vmin is None else real_number("cbar_vmin", cbar_vmin)
+        last = high if cbar_vmax is None else real_number("cbar_vmax", cbar_vmax)
+        if not first < last:
+            first, last = min(first, 0.0), max(last, 0.0)
+        return replace(self, vmin=low, vmax=high, ends=(first, last))
 
     @property
     def norm(self) -> Normalize:

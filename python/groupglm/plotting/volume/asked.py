@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 from groupglm.plotting.colors import DARK
 from groupglm.plotting.figure import check_output_file, figure_of, in_pyplot, save_figure
-from groupglm.plotting.volume.display_figure import DisplayFigure, DisplayPart
+from groupglm.plotting.volume.display_figure import DisplayFigure, DisplayPart, own_display
 from groupglm.plotting.volume.drawn import Drawn, places_of, views_by_name
 from groupglm.plotting.volume.panels import in_rows
 from groupglm.plotting.volume.views import Frame, Page, lay_out, lay_out_within
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from groupglm.plotting.colors import Look
+    from groupglm.plotting.volume.display import Display
     from groupglm.plotting.volume.panels import Panel
     from groupglm.plotting.volume.pictures import Pictures
+    from groupglm.plotting.volume.views import Layout
     from groupglm.plotting.volume.volumes import Bounds
 
 __all__ = ["Asked", "open_display"]
@@ -171,11 +173,8 @@ def open_display(
     pictures: Pictures,
     *,
     absolute: bool = False,
-) -> Iterator[DisplayFigure]:
-    """Yield a display to draw on; it is saved at the end, and forgotten if drawing fails.
-
-    Its type is that of a display with a figure of its own; a `DisplayPart` draws in the same way.
-    """
+) -> Iterator[tuple[Display, Layout]]:
+    """Yield a display and its views; it is saved at the end, and forgotten if drawing fails."""
     rows = in_rows(display_mode, panels)
     page = Page(
         look, asked.title, asked.colorbar, asked.annotate, asked.radiological, asked.decimals
@@ -184,7 +183,7 @@ def open_display(
     crossed = panels[0].coordinate is not None and display_mode != "mosaic"
     crossed = crossed and len(display_mode) > 1
 
-    def drawn(layout: Any) -> Drawn:
+    def drawn(layout: Layout) -> Drawn:
         return Drawn(
             layout, views_by_name(display_mode, layout.views), pictures,
             places_of(display_mode, panels), absolute, crossed,
@@ -193,23 +192,23 @@ def open_display(
     if asked.is_own:
         with in_pyplot(DisplayFigure) as make:
             layout = lay_out(rows, bounds, page, make, from_left=from_left)
-            own: Any = layout.frame.figure
-            own._drawn = drawn(layout)
-            yield own
-            _finish(own, asked)
+            own = own_display(drawn(layout))
+            yield own, layout
+            _finish(own, layout, asked)
         return
     frame = asked.frame()
     if look is DARK:
         _darken(frame)
-    part: Any = DisplayPart(drawn(lay_out_within(frame, rows, bounds, page, from_left=from_left)))
-    yield part
-    _finish(part, asked)
+    layout = lay_out_within(frame, rows, bounds, page, from_left=from_left)
+    part = DisplayPart(drawn(layout))
+    yield part, layout
+    _finish(part, layout, asked)
 
 
-def _finish(display: DisplayFigure | DisplayPart, asked: Asked) -> None:
+def _finish(display: Display, layout: Layout, asked: Asked) -> None:
     if asked.draw_cross:
         display.draw_cross()
-    asked.save(display._figure)
+    asked.save(layout.frame.figure)
 
 
 def _darken(frame: Frame) -> None:

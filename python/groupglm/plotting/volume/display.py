@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
+from abc import ABC, abstractmethod
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -14,27 +14,22 @@ import numpy as np
 from groupglm.errors import ArgumentError, warn_caller
 from groupglm.plotting.charts import plain
 from groupglm.plotting.colors import colour_map
+from groupglm.plotting.figure import picture_path, save_figure
 from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
+from groupglm.plotting.volume.notes import draw_length, name_place, name_sides
 from groupglm.plotting.volume.opacity import opacity_of
 from groupglm.plotting.volume.pictures import keeping_limits, paint
-from groupglm.plotting.volume.views import (
-    Frame,
-    Layout,
-    View,
-    add_bar,
-    name_place,
-    name_sides,
-)
+from groupglm.plotting.volume.views import Frame, add_bar
 from groupglm.plotting.volume.volumes import IN_PLANE, Volume
-from groupglm.runtime.arguments import check_choice, check_truth, real_number
+from groupglm.runtime.arguments import check_truth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from numpy.typing import ArrayLike
 
-    from groupglm.plotting.volume.drawn import Drawn
+    from groupglm.plotting.volume.drawn import Drawn, ViewList
     from groupglm.spaces.images import ImageLike
 
 __all__ = ["Display"]
@@ -42,7 +37,7 @@ __all__ = ["Display"]
 _NEAR = 2.0  # mm from a cut, within which a marker is drawn
 
 
-class Display:
+class Display(ABC):
     """A picture of a map, on which more can be drawn.
 
     `plot_stat_map`, `plot_glass_brain` and the other functions that draw images return one. Without
@@ -62,6 +57,11 @@ class Display:
     """
 
     _drawn: Drawn
+
+    @property
+    @abstractmethod
+    def axes(self) -> ViewList:
+        """The axes of the views and of the colour bar, and the views by name."""
 
     @property
     def _figure(self) -> matplotlib.figure.Figure:
@@ -149,7 +149,7 @@ class Display:
             values.data, threshold, vmax, dark=self.black_bg, vmin=vmin, cmap=colours,
             symmetric=False, whole=whole,
         )  # fmt: skip
-        scale = _fitted(scale, values, vmin, vmax, cbar_vmin, cbar_vmax)
+        scale = scale.fitted(values.data, vmin, vmax, cbar_vmin, cbar_vmax)
         opacity = opacity_of(transparency, transparency_range, drawn.pictures, values)
         if "alpha" in options:
             alpha = options.pop("alpha")
@@ -158,7 +158,7 @@ class Display:
         paint(layout.views, drawn.pictures, values, scale, opacity=opacity, **options)
         if colorbar:
             add_bar(layout)
-            self._bar(scale, "", cbar_tick_format)
+            layout.draw_bar(scale, "", cbar_tick_format)
 
     def add_contours(
         self, img: ImageLike, threshold: float | str | None = NOISE, filled: bool = False,
@@ -328,7 +328,7 @@ class Display:
             if positions:
                 name_place(view, layout, decimals, size, **options)
             if scalebar:
-                _draw_length(view, layout, scale_size, scale_units, scale_loc, size)
+                draw_length(view, layout, scale_size, scale_units, scale_loc, size)
 
     def draw_cross(self, cut_coords: Any = None, **options: Any) -> None:
         """Draw lines where the other views are; a glass brain, a mosaic and one plane have none.
@@ -354,21 +354,41 @@ class Display:
             if up in places:
                 view.ax.axhline(places[up], xmin=0.05, xmax=0.95, **given)
 
+    def savefig(
+        self, filename: str | PathLike[str] | Any, dpi: float | None = None, **options: Any
+    ) -> None:
+        """Save the whole figure, whole or not at all; folders on the way are made.
+
+        Parameters
+        ----------
+        filename : str, os.PathLike or file
+            Where; its ending says the format.
+        dpi : float, optional
+            Pixels per inch. By default those of the figure.
+        **options
+            Others of matplotlib's ``savefig``.
+
+        Raises
+        ------
+        ValueError
+            If there is no name, or matplotlib does not know the format.
+        """
+        if filename is None:
+            raise ArgumentError(
+                "filename", "None", remedy="You must provide an output file name to save the figure"
+            )
+        given = {"dpi": "figure" if dpi is None else dpi, **options}
+        if isinstance(filename, str | PathLike):
+            path = picture_path("filename", filename, options.get("format"))
+            save_figure(self._figure, path, "filename", **given)
+        else:  # open already
+            matplotlib.figure.Figure.savefig(self._figure, filename, **given)
+
     def close(self) -> None:
         """Let pyplot forget the figure."""
         import matplotlib.pyplot as plt
 
         plt.close(self._figure)
-
-    def _save(self, filename: Any, dpi: float | None, options: dict[str, Any]) -> None:
-        if filename is None:
-            raise ArgumentError(
-                "filename", "None", remedy="You must provide an output file name to save the figure"
-            )
-        if isinstance(filename, str | Path):
-            Path(filename).expanduser().parent.mkdir(parents=True, exist_ok=True)
-        given = {"dpi": "figure" if dpi is None else dpi, **options}
-        matplotlib.figure.Figure.savefig(self._figure, filename, **given)
 
     def _read(self, image: ImageLike) -> Volume:
         values = Volume.of(image, "img")
@@ -376,55 +396,9 @@ class Display:
             return values
         return Volume(np.abs(values.data), values.affine)
 
-    def _bar(self, scale: Scale, label: str, form: str | None) -> None:
-        layout = self._drawn.layout
-        if layout.bar is not None:
-            scale.draw_bar(layout.bar, layout.page.look, label, size=layout.bar_size, form=form)
-
-
-def _fitted(
-    scale: Scale,
-    values: Volume,
-    vmin: float | None,
-    vmax: float | None,
-    cbar_vmin: float | None,
-    cbar_vmax: float | None,
-) -> Scale:
-    """Return the scale from the smallest to the largest value that it draws."""
-    drawn = values.data[scale.shows(values.data) & np.isfinite(values.data)]
-    if drawn.size == 0:
-        return scale
-    low = float(drawn.min()) if vmin is None else float(vmin)
-    high = float(drawn.max()) if vmax is None else float(vmax)
-    first = low if cbar_vmin is None else real_number("cbar_vmin", cbar_vmin)
-    last = high if cbar_vmax is None else real_number("cbar_vmax", cbar_vmax)
-    if not first < last:
-        first, last = min(first, 0.0), max(last, 0.0)
-    return replace(scale, vmin=low, vmax=high, ends=(first, last))
-
 
 def _of_seen(given: Any, seen: Any) -> Any:
     """Return what is given for each marker, for those that are seen."""
     if isinstance(given, str) or not np.iterable(given) or len(list(given)) != len(seen):
         return given
     return [one for one, is_seen in zip(given, seen, strict=True) if is_seen]
-
-
-def _draw_length(
-    view: View, layout: Layout, length: float, unit: str, corner: int, size: float
-) -> None:
-    from matplotlib.font_manager import FontProperties
-    from mpl_toolkits.axes_grid1.anchored_artists import (  # type: ignore[import-untyped]
-        AnchoredSizeBar,
-    )
-
-    mm = (
-        real_number("scale_size", length)
-        * {"mm": 1, "cm": 10}[check_choice("scale_units", unit, ("cm", "mm"))]
-    )
-    view.ax.add_artist(
-        AnchoredSizeBar(
-            view.ax.transData, mm, f"{length:g} {unit}", corner, frameon=False,
-            color=layout.page.look.ink, fontproperties=FontProperties(size=size),
-        )
-    )  # fmt: skip

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import matplotlib.figure
 
@@ -11,13 +11,10 @@ from groupglm.plotting.figure import Figure
 from groupglm.plotting.volume.display import Display
 from groupglm.plotting.volume.drawn import Drawn, ViewList
 
-if TYPE_CHECKING:
-    from os import PathLike
-
-__all__ = ["DisplayFigure", "DisplayPart"]
+__all__ = ["DisplayFigure", "DisplayPart", "own_display"]
 
 
-class DisplayFigure(Display, Figure):
+class DisplayFigure(Display, Figure):  # type: ignore[misc]  # savefig of nilearn's arguments
     """A display that has a figure of its own, and is that figure."""
 
     @property  # type: ignore[misc]
@@ -27,19 +24,12 @@ class DisplayFigure(Display, Figure):
         found: Any = matplotlib.figure.Figure.axes.fget(self)  # type: ignore[attr-defined]
         return ViewList(found, {} if drawn is None else drawn.views)
 
-    def savefig(self, filename: Any, dpi: float | None = None, **options: Any) -> None:  # type: ignore[override]
-        """Save the picture; folders on the way are made.
 
-        Parameters
-        ----------
-        filename : str, os.PathLike or file
-            Where; its ending says the format.
-        dpi : float, optional
-            Pixels per inch.
-        **options
-            Others of matplotlib's ``savefig``.
-        """
-        self._save(filename, dpi, options)
+def own_display(drawn: Drawn) -> DisplayFigure:
+    """Return the display of what was drawn in a figure that `DisplayFigure` made: that figure."""
+    display = cast("DisplayFigure", drawn.layout.frame.figure)
+    display._drawn = drawn
+    return display
 
 
 class DisplayPart(Display):
@@ -59,22 +49,6 @@ class DisplayPart(Display):
     def figure(self) -> matplotlib.figure.Figure:
         """The figure that it is in."""
         return self._figure
-
-    def savefig(
-        self, filename: str | PathLike[str], dpi: float | None = None, **options: Any
-    ) -> None:
-        """Save the whole figure; folders on the way are made.
-
-        Parameters
-        ----------
-        filename : str, os.PathLike or file
-            Where; its ending says the format.
-        dpi : float, optional
-            Pixels per inch.
-        **options
-            Others of matplotlib's ``savefig``.
-        """
-        self._save(filename, dpi, options)
 
     def _repr_png_(self) -> bytes:
         """Return the picture of the whole figure."""

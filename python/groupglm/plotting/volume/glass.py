@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from groupglm.plotting.colors import Look
-    from groupglm.plotting.volume.display_figure import DisplayFigure
+    from groupglm.plotting.volume.display import Display
     from groupglm.spaces.images import ImageLike
 
 __all__ = ["draw_glass", "plot_glass_brain"]
@@ -80,7 +80,7 @@ def plot_glass_brain(
     mask_img: ImageLike | None = None,
     label: str | None = None,
     cut_coords: ArrayLike | None = None,
-) -> DisplayFigure:
+) -> Display:
     """Draw a statistic map as if the brain were of glass.
 
     Each point shows the value of the largest size along the line of sight. The views "l" and "r"
@@ -202,8 +202,8 @@ def plot_glass_brain(
         bounds = drawn_bounds(brain.volume, brain)
         with open_display(
             asked, display_mode, panels, bounds, look, shadows, absolute=absolute
-        ) as display:
-            _draw_brain(display._drawn.layout.views, brain, bounds, look, opaque)
+        ) as (display, layout):
+            _draw_brain(layout.views, brain, bounds, look, opaque)
         return display
     values = Volume.of(stat_map_img, "stat_map_img")
     kind = kind_of(stat_map_img, threshold, label)
@@ -219,13 +219,14 @@ def plot_glass_brain(
     )  # fmt: skip
     opacity = opacity_of(transparency, None, shadows, values)
     bounds = drawn_bounds(mask, background)
-    with open_display(
-        asked, display_mode, panels, bounds, look, shadows, absolute=absolute
-    ) as display:
-        views = display._drawn.layout.views
+    with open_display(asked, display_mode, panels, bounds, look, shadows, absolute=absolute) as (
+        display,
+        layout,
+    ):
+        views = layout.views
         paint(views, shadows, values, scale, opacity=opacity)
         _draw_brain(views, background, bounds, look, opaque)
-        display._bar(scale, kind.label, asked.form)
+        layout.draw_bar(scale, kind.label, asked.form)
     return display
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from numpy.typing import ArrayLike
 
-    from groupglm.plotting.volume.display_figure import DisplayFigure
+    from groupglm.plotting.volume.display import Display
     from groupglm.spaces.images import ImageLike
 
 __all__ = ["draw_slices", "drawn_bounds", "plot_stat_map"]
@@ -72,7 +72,7 @@ def plot_stat_map(
     *,
     mask_img: ImageLike | None = None,
     label: str | None = None,
-) -> DisplayFigure:
+) -> Display:
     """Draw a statistic map in slices over a picture of the brain.
 
     Each point shows the value of the voxel that holds it, by the affine of the image. Nothing is
@@ -204,14 +204,17 @@ def plot_stat_map(
     panels = choose_cuts(display_mode, cut_coords, shown, bounds)
     if cut_coords is not None:
         refuse_outside(panels, values.reach())
-    with open_display(asked, display_mode, panels, bounds, shade.look, slices) as display:
-        views = display._drawn.layout.views
+    with open_display(asked, display_mode, panels, bounds, shade.look, slices) as (
+        display,
+        layout,
+    ):
+        views = layout.views
         if background is not None and not background.is_outline:
             draw_behind(views, background, bounds, shade)
         paint(views, slices, values, scale, opacity=opacity)
         if background is not None and background.is_outline:
             draw_behind(views, background, bounds, shade)
-        display._bar(scale, kind.label, asked.form)
+        layout.draw_bar(scale, kind.label, asked.form)
     return display
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where on the page the views of the brain are, and what is written on them: `View`, `Layout`."""
+"""Where on the page the views of the brain are: `View`, `Layout`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 from groupglm.plotting.charts import plain
 from groupglm.plotting.figure import Figure
+from groupglm.plotting.volume.notes import name_place, name_sides
 from groupglm.plotting.volume.volumes import IN_PLANE, Bounds
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
     from groupglm.plotting.colors import Look
+    from groupglm.plotting.scale import Scale
     from groupglm.plotting.volume.panels import Panel
 
 __all__ = [
@@ -31,8 +32,6 @@ __all__ = [
     "add_bar",
     "lay_out",
     "lay_out_within",
-    "name_place",
-    "name_sides",
 ]
 
 Box: TypeAlias = "tuple[float, float, float, float]"  # left, bottom, width, height
@@ -152,6 +151,11 @@ class Layout:
         """Of the letters of the colour bar, in points."""
         inches = float(self.frame.figure.get_size_inches()[1]) * self.box[3]
         return 11.0 * float(np.clip(inches / 3.5, 0.5, 1.0))
+
+    def draw_bar(self, scale: Scale, label: str, form: str | None) -> None:
+        """Draw the colour bar, if there is a place for it; `form` is how numbers are written."""
+        if self.bar is not None:
+            scale.draw_bar(self.bar, self.page.look, label, size=self.bar_size, form=form)
 
 
 @dataclass(frozen=True)
@@ -348,43 +352,3 @@ def _view(
     ax.set_xlim(*(sides[::-1] if is_turned else sides))
     ax.set_ylim(bounds.low[second], bounds.high[second])
     return ax
-
-
-def name_sides(view: View, layout: Layout, size: float | None = None, **options: Any) -> None:
-    """Write which side is the subject's left, and which the right."""
-    if view.panel.axis == "x":
-        return
-    for x, side in zip((0.03, 0.97), "RL" if layout.page.mirrored else "LR", strict=True):
-        _note(view.ax, x, 0.97, side, layout, size, options)
-
-
-def name_place(
-    view: View, layout: Layout, decimals: int = 0, size: float | None = None, **options: Any
-) -> None:
-    """Write where the brain is cut, or from where it is seen."""
-    text = view.panel.label
-    if decimals and view.coord is not None:
-        text = f"{view.direction} = {view.coord:.{decimals}f}"
-    _note(view.ax, 0.03, 0.02, text, layout, size, options)
-
-
-def _note(
-    ax: Axes,
-    x: float,
-    y: float,
-    text: str,
-    layout: Layout,
-    size: float | None,
-    options: dict[str, Any],
-) -> None:
-    """Write in a corner, with a rim in the colour of the ground: a map may lie behind it."""
-    look = layout.page.look
-    given: dict[str, Any] = {
-        "color": look.ink,
-        "size": layout.size if size is None else size,
-        "ha": "left" if x < 0.5 else "right",
-        "va": "bottom" if y < 0.5 else "top",
-        "path_effects": [withStroke(linewidth=3, foreground=look.ground)],
-        **options,
-    }
-    ax.text(x, y, text, transform=ax.transAxes, gid="note", **given)
