@@ -295,6 +295,7 @@ def test_a_map_of_infinite_values_alone_has_a_scale() -> None:
 
 
 def test_a_histogram_counts_it() -> None:
-    figure = plot_histogram(with_infinities(), threshold=np.inf)
+    with pytest.warns(UserWarning, match="threshold is infinite.*outside the picture"):
+        figure = plot_histogram(with_infinities(), threshold=np.inf)
     assert figure.axes[0].get_xlabel() == "z (6 more are infinite)"
     _pixels(figure)

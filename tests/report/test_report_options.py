@@ -191,6 +191,14 @@ def test_nothing_survives_an_error_rate_of_zero(model: SecondLevelModel) -> None
         assert "Nothing survived." in Page(report.get_standalone()).text
 
 
+def test_nothing_survives_an_infinite_threshold_and_a_warning_says_so(
+    model: SecondLevelModel,
+) -> None:
+    with pytest.warns(UserWarning, match="threshold is infinite.*nothing survives"):
+        report = model.generate_report("group", height_control=None, threshold=np.inf)
+    assert "Nothing survived." in Page(report.get_standalone()).text
+
+
 def test_a_contrast_that_cannot_be_estimated_is_refused() -> None:
     images, design = small_study()
     design = design.assign(twin=design["group"])

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inference.stat_map import read_nonzero_map
 from groupglm.plotting.charts import despine, legend_below, new_chart
 from groupglm.plotting.colors import BLUE, INK, ORANGE
@@ -70,7 +71,7 @@ def plot_histogram(
     Warns
     -----
     UserWarning
-        If a map of t or F is converted, or a map holds only zeros.
+        If a map of t or F is converted, a map holds only zeros, or the threshold is infinite.
 
     Examples
     --------
@@ -98,6 +99,11 @@ def plot_histogram(
         )
     if threshold is not None:
         threshold = real_number("threshold", threshold, infinite=True)
+        if math.isinf(threshold) and not is_empty:  # which was warned of
+            warn_caller(
+                "threshold is infinite, as that of a false discovery rate is where there is no "
+                "discovery: it lies outside the picture"
+            )
     with in_pyplot(Figure) as make:
         return draw_histogram(
             values, threshold, places, two_sided=both, title=title, axis_label=axis_label, make=make

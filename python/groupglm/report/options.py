@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -125,6 +126,11 @@ def _check_thresholds(given: dict[str, Any]) -> None:
             f"threshold={threshold} is only used when height_control is None: "
             f"height_control={control!r} sets the threshold by alpha; give height_control=None to "
             "use it"
+        )
+    if control is None and math.isinf(threshold):
+        warn_caller(
+            "threshold is infinite, as that of a false discovery rate is where there is no "
+            "discovery: nothing survives it, and tables and maps of the report are empty"
         )
     if control is None and alpha != DEFAULT_ALPHA:
         warn_caller(
