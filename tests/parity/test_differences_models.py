@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from groupglm import SecondLevelModel, permuted_ols
+from groupglm import SecondLevelModel
 from groupglm.errors import NotEstimableError, RankDeficientWarning
 from groupglm.models.results import OlsFit
 from reference import ols
@@ -253,14 +253,9 @@ def test_p_underflow() -> None:
     assert len(np.unique(found["z_score"].get_fdata())) == 27
 
 
-def test_legacy_output() -> None:
-    from nilearn.mass_univariate import permuted_ols as nilearn_permuted_ols
+def test_model_in_text() -> None:
+    from nilearn.glm.second_level import SecondLevelModel as Theirs
 
-    rng = np.random.default_rng(0)
-    tested, data = rng.standard_normal((12, 1)), rng.standard_normal((12, 5))
-    given: dict[str, Any] = {"tested_vars": tested, "target_vars": data, "n_perm": 0}
-    with pytest.raises(ValueError, match="out\\['logp_max_t'\\], out\\['t'\\]"):
-        permuted_ols(**given, output_type="legacy")  # type: ignore[arg-type]
-    with pytest.warns(FutureWarning, match="will be removed in version 0.15"):
-        _, scores, _ = nilearn_permuted_ols(**given, output_type="legacy")
-    np.testing.assert_allclose(permuted_ols(**given)["t"], scores, rtol=1e-10)
+    ours, theirs = SecondLevelModel(smoothing_fwhm=6), Theirs(smoothing_fwhm=6)
+    assert str(theirs) == "Second Level Model"
+    assert str(ours) == repr(ours) == repr(theirs) == "SecondLevelModel(smoothing_fwhm=6)"

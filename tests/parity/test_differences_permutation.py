@@ -6,16 +6,22 @@ One test an entry of reference.differences, of its name.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pytest
+from nilearn.glm.second_level import non_parametric_inference as nilearn_inference
 from nilearn.maskers import NiftiMasker
 from nilearn.mass_univariate import permuted_ols as nilearn_permuted
+from scipy import stats
 
-from groupglm import permuted_ols
-from reference import clusters
-from reference.oracle import FLOAT32, N_IMAGES, SHAPE, brain, image, mask_image
+from groupglm import SecondLevelModel, non_parametric_inference, permuted_ols
+from groupglm.errors import ArgumentError
+from reference import clusters, ols
+from reference.oracle import FLOAT32, N_IMAGES, SHAPE, brain, image, mask_image, quietly
 
 
 def both(inside: Any, tfce: Any, n_perm: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -66,3 +72,154 @@ def test_scale_of_tfce() -> None:
     np.testing.assert_allclose(steps["tfce"][0], theirs["tfce"][0], rtol=2 * FLOAT32)
     ratio = theirs["tfce"][0, exact.argmax()] / exact.max() * np.nanmax(volume) / 100
     assert 0.9 < ratio < 1.1  # a sum of rectangles
+
+
+def images() -> tuple[Any, Any, pd.DataFrame, dict[str, Any]]:
+    """Images of noise, their values (n_images, n_voxels), a design, and the options of a test."""
+    rng = np.random.default_rng(11)
+    data = np.where(brain(), rng.normal(size=(N_IMAGES, *SHAPE)), 0.0)
+    design = pd.DataFrame(rng.normal(size=(N_IMAGES, 2)), columns=["a", "b"])
+    options = {"mask": mask_image(), "n_perm": 20, "random_state": 0, "threshold": 0.01}
+    return [image(one) for one in data], data[:, brain()], design.assign(intercept=1.0), options
+
+
+def t_of(result: Any) -> Any:
+    return result["t"].get_fdata()[brain()]
+
+
+def test_contrast_of_several_columns() -> None:
+    imgs, values, design, options = images()
+    given: dict[str, Any] = {**options, "design_matrix": design, "second_level_contrast": "a - b"}
+    wanted = ols.contrast(ols.fit(design.to_numpy(), values), np.array([1.0, -1.0, 0.0])).stat
+    np.testing.assert_allclose(t_of(non_parametric_inference(imgs, **given)), wanted, rtol=1e-5)
+    difference = np.column_stack([design["a"] - design["b"], np.ones(N_IMAGES)])
+    other = ols.contrast(ols.fit(difference, values), np.array([1.0, 0.0])).stat
+    theirs = t_of(quietly(nilearn_inference, imgs, **given))
+    np.testing.assert_allclose(theirs, other, rtol=1e-5)
+    assert np.abs(theirs - wanted).max() > 0.1
+
+
+def test_f_contrast_permuted() -> None:
+    imgs, values, design, options = images()
+    C = np.eye(2, 3)
+    given: dict[str, Any] = {**options, "design_matrix": design, "second_level_contrast": C}
+    wanted = ols.contrast(ols.fit(design.to_numpy(), values), C).stat
+    found: Any = non_parametric_inference(imgs, **given)
+    np.testing.assert_allclose(found["F"].get_fdata()[brain()], wanted, rtol=1e-5)
+    with pytest.raises(ValueError, match="truth value of an array"):
+        quietly(nilearn_inference, imgs, **given)
+
+
+def test_constant_among_the_confounds() -> None:
+    rng = np.random.default_rng(0)
+    group, Y = np.repeat([0.0, 1.0], [2, 4]), rng.normal(size=(6, 1))
+    options: dict[str, Any] = {"n_perm": 14, "random_state": 0, "two_sided_test": False}
+    pairs = list(itertools.combinations(range(6), 2))
+    relabelled = [stats.ttest_ind(np.delete(Y, pair), Y[list(pair), 0]).statistic for pair in pairs]
+
+    def share(maxima: Any) -> float:
+        """How many of the maxima are the t of some two images against the others."""
+        return float(np.isclose(maxima.ravel()[:, None], relabelled).any(axis=1).mean())
+
+    for confounds in (None, np.ones((6, 1))):
+        assert share(permuted_ols(group, Y, confounds, **options)["h0_max_t"]) == 1
+    assert share(nilearn_permuted(group, Y, None, **options)["h0_max_t"]) == 1
+    # Of 64 flips two, of all signs and of none, are such a t.
+    assert share(nilearn_permuted(group, Y, np.ones((6, 1)), **options)["h0_max_t"]) < 0.5
+
+
+def test_degrees_of_freedom_of_several_variables() -> None:
+    rng = np.random.default_rng(5)
+    n, variables = 10, 6
+    tested, Y = rng.normal(size=(n, variables)), rng.normal(size=(n, brain().sum()))
+    masker = NiftiMasker(mask_img=mask_image(), standardize=None)
+    options: dict[str, Any] = {
+        "n_perm": 20, "random_state": 0, "two_sided_test": False, "threshold": 0.05,
+        "masker": masker,
+    }  # fmt: skip
+    quietly(masker.fit, image(np.zeros(SHAPE)))
+    ours = permuted_ols(tested, Y, **options)
+    theirs = quietly(nilearn_permuted, tested, Y, **options)
+    np.testing.assert_allclose(ours["t"], theirs["t"], rtol=1e-8)
+    own, of_all = (stats.t.isf(0.05, df) for df in (n - 2, n - 1 - variables))
+    np.testing.assert_array_equal(ours["size"] > 0, ours["t"] > own)
+    np.testing.assert_array_equal(theirs["size"] > 0, theirs["t"] > of_all)
+    assert ((ours["size"] > 0) != (theirs["size"] > 0)).any()
+
+
+def test_fewer_permutations_than_asked() -> None:
+    group, Y = np.repeat([0.0, 1.0], [2, 4]), np.random.default_rng(0).normal(size=(6, 1))
+    options: dict[str, Any] = {"n_perm": 200, "random_state": 0, "two_sided_test": False}
+    with pytest.warns(UserWarning, match="all 15 different permutations of this design are used"):
+        ours = permuted_ols(group, Y, **options)
+    theirs = nilearn_permuted(group, Y, **options)
+    assert len(np.unique(ours["h0_max_t"].round(9))) == ours["h0_max_t"].size == 14
+    assert len(np.unique(theirs["h0_max_t"].round(9))) <= 15 < theirs["h0_max_t"].size
+    pairs = itertools.combinations(range(6), 2)
+    as_large = [Y[list(pair)].mean() <= Y[:2].mean() + 1e-12 for pair in pairs]
+    assert 10 ** -ours["logp_max_t"][0, 0] == pytest.approx(np.mean(as_large), rel=1e-12)
+
+
+def test_cluster_threshold_above_one() -> None:
+    imgs, _, design, options = images()
+    given: dict[str, Any] = {**options, "design_matrix": design, "second_level_contrast": "a"}
+    given |= {"threshold": 3.0}
+    for two_sided in (True, False):
+        with pytest.raises(ArgumentError, match="cluster_threshold_scale='z'"):
+            non_parametric_inference(imgs, two_sided_test=two_sided, **given)
+    theirs = quietly(nilearn_inference, imgs, two_sided_test=False, **given)
+    assert not theirs["size"].get_fdata().any()
+    found: Any = non_parametric_inference(imgs, cluster_threshold_scale="z", **given)
+    assert "size" in found
+
+
+def test_missing_values_permuted() -> None:
+    imgs, values, design, options = images()
+    hole = tuple(int(i) for i in np.argwhere(brain())[40])
+    column = int(np.flatnonzero((np.argwhere(brain()) == hole).all(axis=1))[0])
+    imgs[0].dataobj[hole] = np.nan
+    given: dict[str, Any] = {**options, "design_matrix": design, "second_level_contrast": "a"}
+    X, c = design.to_numpy(), np.array([1.0, 0.0, 0.0])
+    without = ols.contrast(ols.fit(X[1:], values[1:, [column]]), c).stat
+    as_zero = ols.contrast(ols.fit(X, np.append(0, values[1:, column])[:, None]), c).stat
+    assert t_of(non_parametric_inference(imgs, **given))[column] == pytest.approx(without, rel=1e-5)
+    theirs = t_of(quietly(nilearn_inference, imgs, **given))
+    assert theirs[column] == pytest.approx(as_zero, rel=1e-5)
+
+
+def test_resampling_before_a_permutation() -> None:
+    imgs, _, design, options = images()
+    target: dict[str, Any] = {"target_affine": np.diag([4.0, 4.0, 4.0])}
+    given: dict[str, Any] = {**options, "design_matrix": design, "second_level_contrast": "a"}
+    found: Any = quietly(non_parametric_inference, imgs, **given, **target)
+    model: Any = SecondLevelModel(mask_img=given["mask"], **target)
+    wanted = quietly(model.fit, imgs, design_matrix=design).compute_contrast(
+        "a", output_type="stat"
+    )
+    np.testing.assert_allclose(found["t"].get_fdata(), wanted.get_fdata(), rtol=1e-5, atol=1e-6)
+    with pytest.raises(TypeError, match="target_affine"):
+        quietly(nilearn_inference, imgs, **given, **target)
+
+
+def test_places_in_no_cluster() -> None:
+    imgs, _, design, options = images()
+    given: dict[str, Any] = {**options, "design_matrix": design, "second_level_contrast": "a"}
+    given |= {"n_perm": 100}
+    ours: Any = non_parametric_inference(imgs, **given)
+    theirs = quietly(nilearn_inference, imgs, **given)
+    nowhere = brain() & (ours["size"].get_fdata() == 0)
+    assert nowhere.sum() > 0.9 * brain().sum()
+    for name in ("logp_max_size", "logp_max_mass"):
+        assert (ours[name].get_fdata()[nowhere] == 0).all()
+        np.testing.assert_allclose(theirs[name].get_fdata()[nowhere], -np.log10(0.99), rtol=1e-6)
+
+
+def test_legacy_output() -> None:
+    rng = np.random.default_rng(0)
+    tested, data = rng.standard_normal((12, 1)), rng.standard_normal((12, 5))
+    given: dict[str, Any] = {"tested_vars": tested, "target_vars": data, "n_perm": 0}
+    with pytest.raises(ValueError, match="out\\['logp_max_t'\\], out\\['t'\\]"):
+        permuted_ols(**given, output_type="legacy")  # type: ignore[arg-type]
+    with pytest.warns(FutureWarning, match="will be removed in version 0.15"):
+        _, scores, _ = nilearn_permuted(**given, output_type="legacy")
+    np.testing.assert_allclose(permuted_ols(**given)["t"], scores, rtol=1e-10)

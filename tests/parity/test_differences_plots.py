@@ -146,3 +146,11 @@ def test_transparency_of_a_glass_brain() -> None:
     theirs.plot_glass_brain(img, transparency=img)
     with pytest.raises(TypeError, match="a glass brain has no single place"):
         ours.plot_glass_brain(img, transparency=img)
+
+
+def test_edges_and_graphs() -> None:
+    values = np.zeros(SHAPE)
+    values[3:6, 3:6, 3:6] = 4.0
+    displays = [package.plot_glass_brain(_map(values)) for package in (ours, theirs)]
+    for name in ("add_edges", "add_graph"):
+        assert [hasattr(display, name) for display in displays] == [False, True]

@@ -70,3 +70,46 @@ def test_nan_in_the_background() -> None:
     with pytest.warns(UserWarning, match="Non-finite values detected: 1 voxel inside"):
         found = get_clusters_table(nib.Nifti1Image(z, np.eye(4)), 4.0)
     assert found["Cluster Size (mm3)"].tolist() == [3]
+
+
+def test_negative_threshold() -> None:
+    z = np.zeros((9, 9, 9))
+    z[2, 2, 2], z[6, 6, 6], z[2, 6, 6] = -3.5, -5.0, 4.0
+    img = nib.Nifti1Image(z, np.eye(4))
+    assert get_clusters_table(img, -3.0)["Peak Stat"].tolist() == [-5.0, -3.5]
+    assert oracle_table(img, -3.0)["Peak Stat"].tolist() == [3.5, 5.0]
+
+
+def test_label_map_of_a_tail_without_a_cluster() -> None:
+    z = np.zeros((9, 9, 9))
+    z[2:4, 2:4, 2:4] = 4.0
+    options: dict[str, Any] = {"two_sided": True, "return_label_maps": True}
+    img = nib.Nifti1Image(z, np.eye(4))
+    with pytest.warns(UserWarning, match="no cluster below -3"):
+        _, maps = get_clusters_table(img, 3.0, **options)
+    _, theirs = quietly(oracle_table, img, 3.0, **options)
+    assert [int(np.asarray(one.dataobj).max()) for one in maps] == [1, 0]
+    assert [int(np.asarray(one.dataobj).max()) for one in theirs] == [1]
+
+
+def test_volume_of_slanted_voxels() -> None:
+    z = np.zeros((9, 9, 9))
+    z[4, 5, 6] = 3.0
+    slanted = np.diag([2.0, 3.0, 4.0, 1.0])
+    slanted[1, 0] = 2.0
+    img = nib.Nifti1Image(z, slanted)
+    column = "Cluster Size (mm3)"
+    assert get_clusters_table(img, 2.5)[column].tolist() == [24]
+    assert oracle_table(img, 2.5)[column].tolist() == [33]  # 24 * sqrt(2) = 33.9
+
+
+def test_clusters_with_equal_peaks() -> None:
+    peaks = np.random.default_rng(0).integers(4, 7, 40).astype(float)
+    z = np.zeros((82, 4, 4))
+    z[1:81:2, 1, 1] = peaks
+    img = nib.Nifti1Image(z, np.eye(4))
+    first = get_clusters_table(img, 3.0)
+    assert first["X"].tolist() == (1.0 + 2 * (-peaks).argsort(kind="stable")).tolist()
+    # The default of numpy: which of two equal values comes first depends on the processor.
+    theirs = oracle_table(img, 3.0)
+    assert theirs["X"].tolist() == (1.0 + 2 * (-peaks).argsort()).tolist()

@@ -20,7 +20,8 @@ from scipy import stats
 
 import groupglm
 from groupglm import SecondLevelModel
-from groupglm.errors import DimensionError
+from groupglm.errors import DimensionError, GridMismatchError
+from reference.oracle import quietly
 
 nib: Any = nibabel  # typed only in part
 threshold_stats_img: Any = groupglm.threshold_stats_img
@@ -91,3 +92,67 @@ def test_z_of_an_f_contrast() -> None:
         kept, threshold = threshold_stats_img(z, MASK, 0.05)
     assert kept.get_fdata().min() == 0
     assert threshold == pytest.approx(stats.norm.isf(0.05), rel=1e-12)
+
+
+def test_missing_values_of_a_map() -> None:
+    z = np.random.default_rng(0).normal(size=SHAPE)
+    z[4:6, 4:6, 4:6], z[2, 2, 2] = np.nan, 9.0
+    img = nib.Nifti1Image(z, np.eye(4))
+    options: dict[str, Any] = {"alpha": 0.5, "height_control": "bonferroni", "two_sided": False}
+    with pytest.warns(UserWarning, match="8 voxels inside the mask are NaN"):
+        kept, threshold = threshold_stats_img(img, MASK, **options)
+    theirs, their_threshold = quietly(nilearn_threshold, img, MASK, **options)
+    assert threshold == pytest.approx(stats.norm.isf(0.5 / (z.size - 8)), rel=1e-13)
+    assert their_threshold == pytest.approx(stats.norm.isf(0.5 / z.size), rel=1e-13)
+    assert np.isnan(kept.get_fdata()[4:6, 4:6, 4:6]).all()
+    assert (theirs.get_fdata()[4:6, 4:6, 4:6] == 0).all()
+
+
+def test_p_values_taken_for_z() -> None:
+    p = nib.Nifti1Image(np.random.default_rng(0).uniform(size=SHAPE), np.eye(4))
+    options: dict[str, Any] = {"alpha": 0.4, "height_control": "fpr", "two_sided": False}
+    with pytest.warns(UserWarning, match="between 0 and 1, as p-values do"):
+        kept, _ = threshold_stats_img(p, MASK, **options)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        theirs, _ = nilearn_threshold(p, MASK, **options)
+    assert not any("p-value" in str(warning.message) for warning in told)
+    np.testing.assert_array_equal(kept.get_fdata(), theirs.get_fdata())
+
+
+def test_p_value_as_threshold() -> None:
+    z = nib.Nifti1Image(np.random.default_rng(0).normal(size=SHAPE), np.eye(4))
+    options: dict[str, Any] = {"threshold": 0.001, "height_control": None}
+    with pytest.warns(UserWarning, match="if it is a p-value, the z of that"):
+        kept, _ = threshold_stats_img(z, MASK, **options)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        theirs, _ = nilearn_threshold(z, MASK, **options)
+    assert not any("p-value" in str(warning.message) for warning in told)
+    np.testing.assert_array_equal(kept.get_fdata(), theirs.get_fdata())
+    assert np.count_nonzero(theirs.get_fdata()) > 0.99 * z.get_fdata().size
+
+
+def test_mask_of_a_map_on_another_grid() -> None:
+    z = np.random.default_rng(0).normal(size=(8, 8, 8))
+    coarse = np.zeros((4, 4, 4), np.uint8)
+    coarse[:2] = 1
+    mask = nib.Nifti1Image(coarse, np.diag([2.0, 2, 2, 1]))
+    img = nib.Nifti1Image(z, np.eye(4))
+    options: dict[str, Any] = {"threshold": 1.0, "height_control": None}
+    with pytest.raises(GridMismatchError, match="its shape is"):
+        threshold_stats_img(img, mask, **options)
+    theirs, _ = quietly(nilearn_threshold, img, mask, **options)
+    assert theirs.shape == img.shape
+    assert np.any(theirs.get_fdata()[:3])
+    assert not np.any(theirs.get_fdata()[5:])
+
+
+def test_proportion_of_true_discoveries() -> None:
+    values = np.full(SHAPE, 50.0) + np.random.default_rng(5).normal(size=SHAPE)
+    z = nib.Nifti1Image(values, np.eye(4))
+    n = int(np.prod(SHAPE))
+    ours: Any = groupglm.cluster_level_inference(z, MASK)
+    assert ours.get_fdata().max() == 1
+    theirs = quietly(cluster_level_inference, z, MASK).get_fdata().max()
+    assert theirs == pytest.approx((n + 1) / n, rel=1e-6)

@@ -112,4 +112,11 @@ MODELS = (
         "float32; R-squared is 3-D",
         "half the size, with more digits than any image has",
     ),
+    Difference(
+        "model_in_text",
+        "`str(model)`",
+        "`Second Level Model`",
+        "the class with its options, as `repr(model)`",
+        "a model that is printed says how it was made",
+    ),
 )

@@ -78,4 +78,11 @@ PLOTS = (
         "an error; give a number",
         "the largest value and the largest opacity on a line may be of different voxels",
     ),
+    Difference(
+        "edges_and_graphs",
+        "`add_edges` and `add_graph` of a display",
+        "draw the edge of an image, or a graph of connections",
+        "not there",
+        "they do not show results of a group model; `add_contours` draws outlines",
+    ),
 )

@@ -83,4 +83,19 @@ RESAMPLING = (
         'missing there; `missing="zero"` does as nilearn',
         "a value that was not measured is not zero",
     ),
+    Difference(
+        "integers_filled",
+        'integers resampled by `"nearest"` with a `fill_value` that their type does not have, '
+        "such as 0.5 or NaN",
+        "the fill is cast to the type: 0.5 becomes another number",
+        "float32, or float64 if the integers need it, with this fill",
+        "the fill should be the value that you give",
+    ),
+    Difference(
+        "target_beside_the_data",
+        "a target grid that lies wholly beside the image",
+        "an error, or an image of nothing but the fill, depending on the side",
+        "an error",
+        "no value of the image is in the result",
+    ),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""nilearn 0.14.1 and groupglm on the same input, where they differ on purpose: prepared images.
+"""nilearn 0.14.1 and groupglm, where they differ on purpose: smoothing, resampling.
 
 One test an entry of reference.differences, of its name.
 """
@@ -15,7 +15,7 @@ from nilearn.image import resample_img as nilearn_resample
 from nilearn.image import smooth_img as nilearn_smooth
 
 from groupglm import SecondLevelModel, resample_img, resample_to, smooth_img
-from groupglm.errors import ImageError, ZeroValuesWarning
+from groupglm.errors import GridMismatchError, ImageError, ZeroValuesWarning
 from reference.oracle import (
     AFFINE,
     N_IMAGES,
@@ -207,3 +207,35 @@ def test_zeros_in_some_images() -> None:
     with pytest.warns(UserWarning, match="1 of .* voxels have no residual degrees of freedom"):
         left.fit(spoilt_images, design_matrix=DESIGN)
     assert left.n_observations_.get_fdata()[HOLE] == 1
+
+
+def test_integers_filled() -> None:
+    wide = AFFINE.copy()
+    wide[:3, 3] -= AFFINE[:3, :3].sum(axis=1)
+    img = image(np.arange(np.prod(SHAPE)).reshape(SHAPE).astype(np.int16))
+    options: dict[str, Any] = {"interpolation": "nearest", "fill_value": 0.5, "clip": False}
+    ours: Any = resample_img(img, wide, **options)
+    with quiet():
+        theirs = nilearn_resample(img, wide, **options)
+    assert ours.get_data_dtype() == np.float32
+    assert theirs.get_data_dtype() == np.int16
+    assert ours.get_fdata()[0, 0, 0] == 0.5
+    assert theirs.get_fdata()[0, 0, 0] % 1 == 0
+    np.testing.assert_array_equal(ours.get_fdata()[1:, 1:, 1:], theirs.get_fdata()[1:, 1:, 1:])
+
+
+def test_target_beside_the_data() -> None:
+    img = spoilt(20.0)
+    for side in (-1, 1):
+        beside = AFFINE.copy()
+        beside[:3, 3] += side * 1000
+        options: dict[str, Any] = {"interpolation": "nearest", "fill_value": 7}
+        with pytest.raises(GridMismatchError, match="does not contain any of the data"):
+            resample_img(img, beside, (3, 3, 3), **options)
+        with quiet():
+            if side > 0:
+                with pytest.raises(Exception, match="does not contain any of the data"):
+                    nilearn_resample(img, beside, (3, 3, 3), **options)
+            else:
+                theirs = nilearn_resample(img, beside, (3, 3, 3), **options)
+                assert (theirs.get_fdata() == 7).all()
