@@ -313,6 +313,17 @@ def test_categorical_confounds(caplog: pytest.LogCaptureFixture) -> None:
     assert coded["site[T.3]"].tolist() == [0.0, 1.0, 0.0, 0.0, 1.0]
 
 
+def test_categories_in_a_design() -> None:
+    numbers = np.repeat([1, 2, 4], [6, 5, 5])
+    coded = DESIGN.assign(site=pd.Categorical(numbers))
+    measured = DESIGN.assign(site=numbers)
+    np.testing.assert_array_equal(
+        nilearn_stat(images(), "site", coded), nilearn_stat(images(), "site", measured)
+    )
+    with pytest.raises(ValueError, match=r"'site' \(of type category\); code a category as 0/1"):
+        our_stat(images(), "site", coded)
+
+
 def test_singular_warning() -> None:
     labels = ["01", "02", "03", "04"]
     income = pd.DataFrame({"subject_label": labels, "income": [31e3, 24e3, 58e3, 40e3]})

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from nilearn.glm.second_level import SecondLevelModel as NilearnModel
 from nilearn.glm.second_level import non_parametric_inference as nilearn_inference
 from nilearn.maskers import NiftiMasker
 from nilearn.mass_univariate import permuted_ols as nilearn_permuted
@@ -21,7 +23,19 @@ from scipy import stats
 from groupglm import SecondLevelModel, non_parametric_inference, permuted_ols
 from groupglm.errors import ArgumentError
 from reference import clusters, ols
-from reference.oracle import FLOAT32, N_IMAGES, SHAPE, brain, image, mask_image, quietly
+from reference.oracle import (
+    FLOAT32,
+    MAP_NAME,
+    N_IMAGES,
+    SHAPE,
+    brain,
+    image,
+    map_table,
+    mask_image,
+    quietly,
+    save,
+    volumes,
+)
 
 
 def both(inside: Any, tfce: Any, n_perm: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -223,3 +237,23 @@ def test_legacy_output() -> None:
     with pytest.warns(FutureWarning, match="will be removed in version 0.15"):
         _, scores, _ = nilearn_permuted(**given, output_type="legacy")
     np.testing.assert_allclose(permuted_ols(**given)["t"], scores, rtol=1e-10)
+
+
+def test_table_permuted_without_a_design(tmp_path: Path) -> None:
+    table = map_table(save([image(each) for each in volumes()], tmp_path))
+    options: dict[str, Any] = {"mask": mask_image(), "n_perm": 20, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(TypeError, match="design_matrix can only be"):
+            nilearn_inference(table, first_level_contrast=MAP_NAME, **options)
+        model = NilearnModel(mask_img=mask_image()).fit(table)
+        t = model.compute_contrast(first_level_contrast=MAP_NAME, output_type="stat")
+    design = pd.DataFrame({"intercept": np.ones(N_IMAGES)})
+    found: Any = non_parametric_inference(table, first_level_contrast=MAP_NAME, **options)
+    given: Any = non_parametric_inference(
+        table, first_level_contrast=MAP_NAME, design_matrix=design, **options
+    )
+    np.testing.assert_array_equal(found.get_fdata(), given.get_fdata())
+    ours = SecondLevelModel(mask_img=mask_image()).fit(table)
+    same = ours.compute_contrast(first_level_contrast=MAP_NAME, output_type="stat")
+    np.testing.assert_allclose(same.get_fdata(), t.get_fdata(), rtol=1e-6)

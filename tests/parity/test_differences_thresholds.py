@@ -16,6 +16,8 @@ import pytest
 from nilearn.glm import cluster_level_inference
 from nilearn.glm import threshold_stats_img as nilearn_threshold
 from nilearn.glm.second_level import SecondLevelModel as NilearnModel
+from nilearn.image import smooth_img as nilearn_smooth
+from nilearn.reporting import get_clusters_table as nilearn_table
 from scipy import stats
 
 import groupglm
@@ -156,3 +158,29 @@ def test_proportion_of_true_discoveries() -> None:
     assert ours.get_fdata().max() == 1
     theirs = quietly(cluster_level_inference, z, MASK).get_fdata().max()
     assert theirs == pytest.approx((n + 1) / n, rel=1e-6)
+
+
+def test_values_at_the_limits() -> None:
+    values = np.zeros(SHAPE)
+    values[2, 2, 2], values[6, 6, 4:7] = 4.0, (5.0, 3.5, 4.0)
+    stat = nib.Nifti1Image(values, np.eye(4))
+
+    def rows(table: Any, **options: Any) -> int:
+        return len(table(stat, 3.0, two_sided=False, **options))
+
+    assert rows(nilearn_table, cluster_threshold=-1) == rows(nilearn_table) == 2
+    with pytest.raises(TypeError, match="cluster_threshold"):
+        rows(nilearn_table, cluster_threshold=1.5)
+    with pytest.raises(ValueError, match="'min_distance' must be positive"):
+        rows(nilearn_table, min_distance=0)
+    assert rows(nilearn_table, min_distance=np.nan) == 2
+    assert rows(groupglm.get_clusters_table, cluster_threshold=1.5) == 1
+    assert rows(groupglm.get_clusters_table, min_distance=0) == 3  # both peaks of one cluster
+    for name, value in {"cluster_threshold": -1, "min_distance": np.nan}.items():
+        with pytest.raises(ValueError, match=name):
+            rows(groupglm.get_clusters_table, **{name: value})
+
+    for width in (-2.0, np.nan):
+        np.testing.assert_array_equal(nilearn_smooth(stat, width).get_fdata(), values)
+        with pytest.raises(ValueError, match=r"fwhm is .*not negative"):
+            groupglm.smooth_img(stat, width)

@@ -91,6 +91,13 @@ DESIGNS = (
         "sex, site and group are the usual confounds",
     ),
     Difference(
+        "categories_in_a_design",
+        "a design matrix with a column of categories that are numbers",
+        "they count as measurements",
+        "an error that says how to code them",
+        "the number of a site is no measurement",
+    ),
+    Difference(
         "singular_warning",
         "confounds in units of very different size",
         "a warning that the design is singular",

@@ -15,6 +15,13 @@ PERMUTATION = (
         "values of one map can then be compared with those of another one",
     ),
     Difference(
+        "table_permuted_without_a_design",
+        "a table of maps without a design matrix in `non_parametric_inference`",
+        "an error about the type of the design matrix; `SecondLevelModel` fits the mean",
+        "the mean is tested, as in `SecondLevelModel`",
+        "one table means the same in both",
+    ),
+    Difference(
         "legacy_output",
         '`permuted_ols(output_type="legacy")`',
         "a tuple of three arrays, with a warning that it will go",

@@ -7,6 +7,15 @@ from reference.differences.entry import Difference
 
 THRESHOLDS = (
     Difference(
+        "values_at_the_limits",
+        "a size that is negative or not a whole number, `min_distance=0`, a negative width",
+        "`cluster_threshold=-1` is 0 in `get_clusters_table`, and 2.5 an error; `min_distance=0` is"
+        " an error; `fwhm=-2` does not smooth; NaN counts as zero",
+        "what is negative or NaN is an error; 2.5 removes clusters of 1 and 2 voxels, and "
+        "`min_distance=0` keeps every peak",
+        "a slip of the sign is noticed, and what has a meaning is accepted",
+    ),
+    Difference(
         "statistic_taken_for_z",
         "a map of t, F, p, effects or variances in `threshold_stats_img` or "
         "`cluster_level_inference`",
