@@ -329,3 +329,19 @@ def test_no_small_cluster_stays_and_no_large_one_goes(seed: int, two_sided: bool
             wanted = whole[cluster] if cluster.sum() >= n else 0
             np.testing.assert_array_equal(kept[cluster], wanted)
     np.testing.assert_array_equal(kept[whole == 0], 0)
+
+
+def test_thresholds_are_numpy_s_numbers_of_python_s_kind() -> None:
+    z = np.random.default_rng(0).normal(size=(6, 6, 6)) * 3
+    found = [
+        *(
+            groupglm.threshold_stats_img(nib.Nifti1Image(z, np.eye(4)), height_control=control)[1]
+            for control in ("fpr", "fdr", "bonferroni", None)
+        ),
+        groupglm.threshold_stats_img(height_control="fpr")[1],
+        groupglm.fdr_threshold(z, 0.05),
+        groupglm.fdr_threshold([0.0], 0.05),  # no discovery: infinite
+    ]
+    for threshold in found:
+        assert isinstance(threshold, float)
+        assert threshold.round(2) == round(float(threshold), 2)  # nilearn's has this method

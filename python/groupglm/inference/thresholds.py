@@ -92,7 +92,7 @@ def threshold_of(
     return float(np.nextafter(candidates[last], -math.inf))
 
 
-def fdr_threshold(z_vals: ArrayLike, alpha: float) -> float:
+def fdr_threshold(z_vals: ArrayLike, alpha: float) -> np.float64:
     """Find the z from which on the false discovery rate of one tail is controlled.
 
     Parameters
@@ -104,7 +104,7 @@ def fdr_threshold(z_vals: ArrayLike, alpha: float) -> float:
 
     Returns
     -------
-    float
+    numpy.float64
         A number just below the smallest discovery; infinite if there is no discovery.
 
     Raises
@@ -115,7 +115,7 @@ def fdr_threshold(z_vals: ArrayLike, alpha: float) -> float:
     Examples
     --------
     >>> import groupglm
-    >>> round(groupglm.fdr_threshold([4.0, 3.5, 2.8, 2.5, 1.9, 1.2], alpha=0.05), 2)
+    >>> print(groupglm.fdr_threshold([4.0, 3.5, 2.8, 2.5, 1.9, 1.2], alpha=0.05).round(2))
     1.9
     """
     level = real_number("alpha", alpha)
@@ -127,7 +127,7 @@ def fdr_threshold(z_vals: ArrayLike, alpha: float) -> float:
     z = z[~np.isnan(z)]
     if z.size == 0:
         raise ArgumentError("z_vals", "no z-value", remedy="give at least one", verb="holds")
-    return threshold_of(z, level, "fdr", two_sided=False)
+    return np.float64(threshold_of(z, level, "fdr", two_sided=False))
 
 
 def threshold_stats_img(
@@ -138,7 +138,7 @@ def threshold_stats_img(
     height_control: HeightControl | None = "fpr",
     cluster_threshold: float = 0,
     two_sided: bool = True,
-) -> tuple[Image | None, float]:
+) -> tuple[Image | None, np.float64]:
     """Keep the significant voxels of a map of z-values.
 
     Parameters
@@ -170,8 +170,9 @@ def threshold_stats_img(
     image : nibabel.nifti1.Nifti1Image or None
         The values that reach the threshold, and zero elsewhere. NaN in the mask stays NaN. An
         infinite value reaches every threshold. None without `stat_img`.
-    threshold : float
-        The threshold that was used. It is infinite if "fdr" finds no discovery.
+    threshold : numpy.float64
+        The threshold that was used, which is a float too. It is infinite if "fdr" finds no
+        discovery.
 
     Raises
     ------
@@ -210,12 +211,12 @@ def threshold_stats_img(
     >>> z = np.zeros((7, 7, 7))
     >>> z[3, 3, 2:5] = 2.0, 4.0, -5.0
     >>> image, threshold = threshold_stats_img(nibabel.Nifti1Image(z, np.eye(4)), alpha=0.001)
-    >>> round(threshold, 3)
+    >>> print(threshold.round(3))
     3.291
     >>> image.get_fdata()[3, 3, 2:5]
     array([ 0.,  4., -5.])
     """
-    return threshold_map(
+    image, used = threshold_map(
         stat_img,
         mask_img,
         alpha=alpha,
@@ -224,6 +225,7 @@ def threshold_stats_img(
         cluster_threshold=cluster_threshold,
         two_sided=two_sided,
     )
+    return image, np.float64(used)
 
 
 def threshold_map(
