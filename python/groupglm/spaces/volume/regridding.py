@@ -195,10 +195,7 @@ def resample_to_img(
     (5, 5, 5)
     """
     options = _Options(interpolation, copy, order, clip, fill_value, force_resample, copy_header)
-    whole = open_whole_image(source_img, "source_img")
-    wanted = open_image_or_series(target_img, name="target_img", most_axes=MOST_AXES)[0].grid
-    grid = target_grid(whole.sources[0].grid, wanted.affine, wanted.shape)
-    return _resampled(source_img, whole, grid, options)
+    return _resampled_like(source_img, "source_img", target_img, "target_img", options)
 
 
 def resample_to(
@@ -216,11 +213,8 @@ def resample_to(
         The image, as `resample_img` takes it.
     reference : str, os.PathLike or nibabel image
         The image that has the new grid. Only its header is read.
-    interpolation : {"continuous", "linear", "nearest"}, default="continuous"
-        Cubic spline, trilinear, or the nearest voxel (for labels and masks).
-    clip : bool, default=False
-        Whether values are kept within the range of the image's finite values and zero, which a
-        spline may overshoot.
+    interpolation, clip
+        As of `resample_to_img`.
 
     Returns
     -------
@@ -249,10 +243,7 @@ def resample_to(
     (5, 5, 5)
     """
     options = _Options(interpolation, clip=clip)
-    whole = open_whole_image(img, "img")
-    wanted = open_image_or_series(reference, name="reference", most_axes=MOST_AXES)[0].grid
-    grid = target_grid(whole.sources[0].grid, wanted.affine, wanted.shape)
-    return _resampled(img, whole, grid, options)
+    return _resampled_like(img, "img", reference, "reference", options)
 
 
 @dataclass(frozen=True)
@@ -274,6 +265,20 @@ class _Options:
         check_choice("order", self.order, _ORDERS)
         if not (isinstance(self.fill_value, float | np.floating) and np.isnan(self.fill_value)):
             real_number("fill_value", self.fill_value, infinite=True)
+
+
+def _resampled_like(
+    given: ImageLike | Sequence[ImageLike],
+    name: str,
+    target: ImageLike,
+    name_of_target: str,
+    options: _Options,
+) -> Nifti1Image:
+    """Resample an image to the grid of another; the names are those of the caller's arguments."""
+    whole = open_whole_image(given, name)
+    wanted = open_image_or_series(target, name=name_of_target, most_axes=MOST_AXES)[0].grid
+    grid = target_grid(whole.sources[0].grid, wanted.affine, wanted.shape)
+    return _resampled(given, whole, grid, options)
 
 
 def _resampled(given: object, whole: WholeImage, grid: Grid, options: _Options) -> Nifti1Image:
