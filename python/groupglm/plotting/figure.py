@@ -63,9 +63,11 @@ class Figure(figure.Figure):
 
     def _ipython_display_(self) -> None:
         """Show the figure once, also where a notebook shows pyplot's figures after each cell."""
-        self._is_shown = _is_shown_after_cell(self) and not self._is_shown
-        if not self._is_shown and _is_shown_after_cell(self):
+        is_shown_again = _is_shown_after_cell(self)
+        if is_shown_again and self._is_shown:
+            self._is_shown = False
             return
+        self._is_shown = is_shown_again
         raise NotImplementedError  # IPython then asks for `_repr_png_`
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,9 +91,8 @@ def _histogram(finding: Finding) -> Picture | None:
     finite = z[np.isfinite(z)]
     if finite.size == 0:
         return None
-    limit = finding.threshold if math.isfinite(finding.threshold) else None
     _, many = finding.space.place_words
-    figure = draw_histogram(z, limit, many, two_sided=finding.two_sided)
+    figure = draw_histogram(z, finding.threshold, many, two_sided=finding.two_sided)
     mean, sd = float(finite.mean()), float(finite.std())
     n_infinite = int(np.isinf(z).sum())
     others = f"; those of {n_infinite:,} more are infinite" if n_infinite else ""
