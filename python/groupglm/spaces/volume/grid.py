@@ -79,6 +79,18 @@ class Grid:
         """Number of voxels of the whole grid."""
         return self.shape[0] * self.shape[1] * self.shape[2]
 
+    def describe(self) -> str:
+        """Say how many voxels the grid has, and their size.
+
+        Examples
+        --------
+        >>> Grid((61, 73, 61), np.diag([3.0, 3.0, 2.5, 1.0])).describe()
+        '61 x 73 x 61 voxels of 3 x 3 x 2.5 mm'
+        """
+        shape = " x ".join(str(length) for length in self.shape)
+        edges = np.linalg.norm(self.affine[:3, :3], axis=0).round(3)
+        return f"{shape} voxels of " + " x ".join(format(edge, "g") for edge in edges) + " mm"
+
     def displacement(self, other: Grid) -> float:
         """Return the largest distance, in mm, between the same voxel of two grids.
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm.spaces.volume.grid import Grid
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.spaces.volume.grid import Grid
-
     Indices = NDArray[np.int64] | None
 
-__all__ = ["coordinates", "degrees", "place_at", "public_order", "voxel_mm3", "voxels_of"]
+__all__ = ["box_of", "coordinates", "degrees", "place_at", "public_order", "voxel_mm3", "voxels_of"]
 
 
 def public_order(grid: Grid, indices: Indices) -> NDArray[np.intp]:
@@ -38,6 +38,27 @@ def public_order(grid: Grid, indices: Indices) -> NDArray[np.intp]:
     place[indices] = np.arange(len(indices))
     seen = place.reshape(grid.shape, order="F").ravel()
     return seen[seen >= 0]
+
+
+def box_of(grid: Grid, indices: NDArray[np.int64]) -> tuple[Grid, NDArray[np.int64]]:
+    """Return the part of a grid that holds a mask and one voxel around it, and the mask's places.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from groupglm.spaces.volume.grid import Grid
+    >>> box, places = box_of(Grid((9, 1, 1), np.eye(4)), np.array([4, 5]))
+    >>> box.shape, float(box.affine[0, 3]), places
+    ((4, 1, 1), 3.0, array([1, 2]))
+    """
+    where = np.array(np.unravel_index(indices, grid.shape, order="F"))
+    low = np.maximum(where.min(axis=1) - 1, 0)
+    high = np.minimum(where.max(axis=1) + 2, grid.shape)
+    affine = grid.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ low
+    shape = tuple(int(length) for length in high - low)
+    places = np.ravel_multi_index(tuple(where - low[:, None]), shape, order="F")
+    return Grid((shape[0], shape[1], shape[2]), affine), places.astype(np.int64)
 
 
 def voxels_of(

@@ -22,6 +22,7 @@ from groupglm.spaces.volume.background import background_mask
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.images import image_of_rows, series_image
 from groupglm.spaces.volume.locating import (
+    box_of,
     coordinates,
     degrees,
     place_at,
@@ -212,14 +213,7 @@ class VolumeSpace(Space):
         """
         if self.indices is None or not self.resamples:
             return self.grid, self.indices
-        where = np.array(np.unravel_index(self.indices, self.grid.shape, order="F"))
-        low = np.maximum(where.min(axis=1) - 1, 0)
-        high = np.minimum(where.max(axis=1) + 2, self.grid.shape)
-        affine = self.grid.affine.copy()
-        affine[:3, 3] += affine[:3, :3] @ low
-        shape = tuple(int(length) for length in high - low)
-        places = np.ravel_multi_index(tuple(where - low[:, None]), shape, order="F")
-        return Grid((shape[0], shape[1], shape[2]), affine), places.astype(np.int64)
+        return box_of(self.grid, self.indices)
 
     def read_row(
         self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]
@@ -354,9 +348,7 @@ class VolumeSpace(Space):
 
     def describe_placement(self) -> str:
         """Say how many voxels the grid has, and their size."""
-        shape = " x ".join(str(length) for length in self.grid.shape)
-        edges = np.linalg.norm(self.grid.affine[:3, :3], axis=0).round(3)
-        return f"{shape} voxels of " + " x ".join(format(edge, "g") for edge in edges) + " mm"
+        return self.grid.describe()
 
     def describe_place(self, place: int) -> str:
         """Return a voxel's centre in words: ``(-45, -24, 48) mm``."""
