@@ -168,9 +168,11 @@ def test_the_page_of_lesion_maps_is_made(
 
 
 def test_an_infinite_threshold_is_one_that_no_finite_z_reaches(model: SecondLevelModel) -> None:
-    finding = _finding(model, height_control=None, threshold=np.inf)
+    with pytest.warns(UserWarning, match="threshold is infinite"):
+        finding = _finding(model, height_control=None, threshold=np.inf)
     np.testing.assert_array_equal(_survivors(finding) != 0, np.isinf(expected_infinities()))
-    model.generate_report("group", height_control=None, threshold=np.inf)
+    with pytest.warns(UserWarning, match="threshold is infinite"):
+        model.generate_report("group", height_control=None, threshold=np.inf)
 
 
 def test_a_long_table_is_cut_and_says_so(model: SecondLevelModel) -> None:
