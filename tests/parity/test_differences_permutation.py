@@ -181,8 +181,8 @@ def test_cluster_threshold_above_one() -> None:
     for two_sided in (True, False):
         with pytest.raises(ArgumentError, match="cluster_threshold_scale='z'"):
             non_parametric_inference(imgs, two_sided_test=two_sided, **given)
-    theirs = quietly(nilearn_inference, imgs, two_sided_test=False, **given)
-    assert not theirs["size"].get_fdata().any()
+        theirs = quietly(nilearn_inference, imgs, two_sided_test=two_sided, **given)
+        assert not theirs["size"].get_fdata().any()
     found: Any = non_parametric_inference(imgs, cluster_threshold_scale="z", **given)
     assert "size" in found
 
@@ -199,6 +199,16 @@ def test_missing_values_permuted() -> None:
     assert t_of(non_parametric_inference(imgs, **given))[column] == pytest.approx(without, rel=1e-5)
     theirs = t_of(quietly(nilearn_inference, imgs, **given))
     assert theirs[column] == pytest.approx(as_zero, rel=1e-5)
+    # In arrays, of three voxels: all images, all images but one, and no image of one group.
+    group, Y = np.repeat([0.0, 1.0], N_IMAGES // 2), values[:, :3].copy()
+    Y[0, 1] = Y[: N_IMAGES // 2, 2] = np.nan
+    with pytest.warns(UserWarning, match="1 of 3 voxels lack values and are not tested"):
+        ours = permuted_ols(group, Y, n_perm=20, random_state=0)
+    assert np.isnan(ours["t"][0]).tolist() == [False, False, True]
+    assert np.isnan(ours["logp_max_t"][0]).tolist() == [False, False, True]
+    in_arrays = nilearn_permuted(group, Y, n_perm=20, random_state=0)
+    assert np.isnan(in_arrays["t"][0]).tolist() == [False, True, True]
+    assert in_arrays["logp_max_t"][0, 1:].tolist() == [0, 0]
 
 
 def test_resampling_before_a_permutation() -> None:

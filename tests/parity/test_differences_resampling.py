@@ -212,16 +212,19 @@ def test_zeros_in_some_images() -> None:
 def test_integers_filled() -> None:
     wide = AFFINE.copy()
     wide[:3, 3] -= AFFINE[:3, :3].sum(axis=1)
-    img = image(np.arange(np.prod(SHAPE)).reshape(SHAPE).astype(np.int16))
-    options: dict[str, Any] = {"interpolation": "nearest", "fill_value": 0.5, "clip": False}
-    ours: Any = resample_img(img, wide, **options)
-    with quiet():
-        theirs = nilearn_resample(img, wide, **options)
-    assert ours.get_data_dtype() == np.float32
-    assert theirs.get_data_dtype() == np.int16
-    assert ours.get_fdata()[0, 0, 0] == 0.5
-    assert theirs.get_fdata()[0, 0, 0] % 1 == 0
-    np.testing.assert_array_equal(ours.get_fdata()[1:, 1:, 1:], theirs.get_fdata()[1:, 1:, 1:])
+    whole = np.arange(np.prod(SHAPE)).reshape(SHAPE)
+    for dtype, wanted in ((np.int16, np.float32), (np.int32, np.float64)):
+        img = image(whole.astype(dtype))
+        for fill in (0.5, np.nan):
+            options: dict[str, Any] = {"interpolation": "nearest", "fill_value": fill}
+            ours: Any = resample_img(img, wide, clip=False, **options)
+            with quiet():
+                theirs = nilearn_resample(img, wide, clip=False, **options)
+            assert (ours.get_data_dtype(), theirs.get_data_dtype()) == (wanted, dtype)
+            np.testing.assert_equal(ours.get_fdata()[0, 0, 0], fill)
+            assert theirs.get_fdata()[0, 0, 0] % 1 == 0
+            inner = (slice(1, None),) * 3
+            np.testing.assert_array_equal(ours.get_fdata()[inner], theirs.get_fdata()[inner])
 
 
 def test_target_beside_the_data() -> None:

@@ -68,14 +68,14 @@ PERMUTATION = (
     Difference(
         "cluster_threshold_above_one",
         "`threshold=3.0`",
-        "if one-sided, no voxel is in a cluster; if two-sided, an error without a message",
+        "no voxel is in a cluster",
         'an error; `cluster_threshold_scale="z"` takes 3.0 as z',
         "the threshold is a p-value",
     ),
     Difference(
         "missing_values_permuted",
         "NaN in some images",
-        "counts as zero",
+        "counts as zero; in arrays, the voxel has t NaN and -log10 p 0",
         "a voxel is tested with the images that have a value there; if this is not possible, p "
         'is NaN, with a warning. `missing="intersect"`, `"zero"` and `"raise"` are other '
         "choices",

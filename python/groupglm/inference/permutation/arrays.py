@@ -171,9 +171,10 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
 
     Notes
     -----
-    The function does what nilearn's function of this name does, with two differences. If a confound
-    is a constant, data are permuted, not sign-flipped. Each variable has the residual degrees of
-    freedom of its own model.
+    The function does what nilearn's function of this name does, but for the differences that the
+    page "Coming from nilearn" lists. Two of them change p-values: if a confound is a constant, data
+    are permuted, not sign-flipped, and the cluster-forming threshold of each variable has the
+    residual degrees of freedom of its own model.
 
     Examples
     --------
