@@ -75,7 +75,7 @@ def test_transform_gives_the_values_inside_the_mask(images: list[Any], mask: Any
     np.testing.assert_array_equal(model.transform(images[:2]), wanted[:2])
     np.testing.assert_array_equal(model.transform(images[:1]), wanted[:1])
     np.testing.assert_array_equal(model.transform(images[4]), wanted[4:5])
-    with pytest.raises(ValueError, match="imgs must hold an image, but holds 0"):
+    with pytest.raises(ValueError, match="X must hold an image, but holds 0"):
         model.transform([])
     back = model.masker_.inverse_transform(wanted).get_fdata()
     np.testing.assert_array_equal(back[inside].T, wanted)
