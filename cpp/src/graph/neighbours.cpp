@@ -118,7 +118,8 @@ Neighbours neighbours_of_volume(const std::array<Index, 3>& shape, const std::in
   std::vector<Step> steps = steps_of(shape, connectivity);
   Neighbours neighbours;
   neighbours.starts_.reserve(static_cast<std::size_t>(n) + 1);
-  // As many as there can be: what is not written to takes no memory, and nothing is moved.
+  // As many as there can be, so that nothing is moved. Where the system gives memory page by page,
+  // the pages that are never written to take none; on Windows they count as committed.
   neighbours.places_.reserve(static_cast<std::size_t>(n) * steps.size());
   for (Index i = 0; i < n; ++i) {
     const std::array<Index, 3> place = {indices[i] % shape[0], indices[i] / shape[0] % shape[1],
