@@ -194,7 +194,7 @@ def test_nothing_survives_an_error_rate_of_zero(model: SecondLevelModel) -> None
 def test_nothing_survives_an_infinite_threshold_and_a_warning_says_so(
     model: SecondLevelModel,
 ) -> None:
-    with pytest.warns(UserWarning, match="threshold is infinite.*nothing survives"):
+    with pytest.warns(UserWarning, match="threshold is infinite.*no finite value survives"):
         report = model.generate_report("group", height_control=None, threshold=np.inf)
     assert "Nothing survived." in Page(report.get_standalone()).text
 

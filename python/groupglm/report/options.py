@@ -130,7 +130,7 @@ def _check_thresholds(given: dict[str, Any]) -> None:
     if control is None and math.isinf(threshold):
         warn_caller(
             "threshold is infinite, as that of a false discovery rate is where there is no "
-            "discovery: nothing survives it, and tables and maps of the report are empty"
+            "discovery: no finite value survives it"
         )
     if control is None and alpha != DEFAULT_ALPHA:
         warn_caller(
