@@ -261,6 +261,7 @@ ROWS: dict[str, dict[str, Row]] = {
 
 # They are given no images, or only write some.
 WITHOUT_IMAGES = {
+    "SecondLevelModel.labels_",  # an error that says what to use
     "groupglm.SecondLevelModel",  # its methods are above
     "groupglm.__version__",
     "groupglm.build_info",

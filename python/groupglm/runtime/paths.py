@@ -35,7 +35,7 @@ def given_path(argument: str, value: object) -> Path:
     --------
     >>> given_path("path", "")
     Traceback (most recent call last):
-    ValueError: path is an empty path; give a file or a folder by its name
+    groupglm.errors.ArgumentError: path is an empty path; give a file or a folder by its name
     """
     text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(text, str):

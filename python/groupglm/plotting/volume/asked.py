@@ -19,8 +19,9 @@ from groupglm.plotting.colors import DARK
 from groupglm.plotting.figure import check_output_file, figure_of, in_pyplot, save_figure
 from groupglm.plotting.volume.display_figure import DisplayFigure, DisplayPart, own_display
 from groupglm.plotting.volume.drawn import Drawn, places_of, views_by_name
+from groupglm.plotting.volume.layout import Frame, Page
 from groupglm.plotting.volume.panels import in_rows
-from groupglm.plotting.volume.views import Frame, Page, lay_out, lay_out_within
+from groupglm.plotting.volume.views import lay_out, lay_out_within
 from groupglm.runtime.arguments import check_text, check_truth, real_array, whole_number
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
     from groupglm.plotting.colors import Look
     from groupglm.plotting.volume.display import Display
+    from groupglm.plotting.volume.layout import Layout
     from groupglm.plotting.volume.panels import Panel
     from groupglm.plotting.volume.pictures import Pictures
-    from groupglm.plotting.volume.views import Layout
     from groupglm.plotting.volume.volumes import Bounds
 
 __all__ = ["Asked", "open_display"]

@@ -17,8 +17,8 @@ from groupglm.runtime.arguments import check_choice, real_number
 
 if TYPE_CHECKING:
     from groupglm.plotting.colors import Look
+    from groupglm.plotting.volume.layout import View
     from groupglm.plotting.volume.template import Background
-    from groupglm.plotting.volume.views import View
     from groupglm.plotting.volume.volumes import Bounds
     from groupglm.spaces.images import ImageLike
 

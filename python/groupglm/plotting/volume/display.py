@@ -17,10 +17,11 @@ from groupglm.plotting.colors import colour_map
 from groupglm.plotting.figure import picture_path, save_figure
 from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
+from groupglm.plotting.volume.layout import Frame
 from groupglm.plotting.volume.notes import draw_length, name_place, name_sides
 from groupglm.plotting.volume.opacity import opacity_of
 from groupglm.plotting.volume.pictures import keeping_limits, paint
-from groupglm.plotting.volume.views import Frame, add_bar
+from groupglm.plotting.volume.views import add_bar
 from groupglm.plotting.volume.volumes import IN_PLANE, Volume
 from groupglm.runtime.arguments import check_truth
 

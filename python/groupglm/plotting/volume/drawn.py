@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from groupglm.plotting.volume.layout import Layout, View
     from groupglm.plotting.volume.panels import Panel
     from groupglm.plotting.volume.pictures import Pictures
-    from groupglm.plotting.volume.views import Layout, View
 
 __all__ = ["Drawn", "ViewList", "places_of", "views_by_name"]
 

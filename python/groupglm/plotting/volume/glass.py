@@ -15,6 +15,7 @@ from groupglm.plotting.figure import Figure
 from groupglm.plotting.kind import kind_of
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.volume.asked import Asked, open_display
+from groupglm.plotting.volume.layout import Page, View
 from groupglm.plotting.volume.opacity import opacity_of
 from groupglm.plotting.volume.panels import Panel, glass_panels, in_rows
 from groupglm.plotting.volume.pictures import (
@@ -26,7 +27,7 @@ from groupglm.plotting.volume.pictures import (
 )
 from groupglm.plotting.volume.stat_map import drawn_bounds
 from groupglm.plotting.volume.template import MNI, Background, find_background
-from groupglm.plotting.volume.views import Page, View, lay_out
+from groupglm.plotting.volume.views import lay_out
 from groupglm.plotting.volume.volumes import Bounds, Volume
 from groupglm.runtime.arguments import (
     check_choice,

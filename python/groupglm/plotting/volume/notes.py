@@ -12,7 +12,7 @@ from groupglm.runtime.arguments import check_choice, real_number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from groupglm.plotting.volume.views import Layout, View
+    from groupglm.plotting.volume.layout import Layout, View
 
 __all__ = ["draw_length", "name_place", "name_sides"]
 

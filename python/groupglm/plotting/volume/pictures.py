@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.plotting.scale import Scale
+    from groupglm.plotting.volume.layout import View
     from groupglm.plotting.volume.panels import Panel
-    from groupglm.plotting.volume.views import View
 
 __all__ = [
     "Extent",

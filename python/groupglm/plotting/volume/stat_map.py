@@ -14,6 +14,7 @@ from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
 from groupglm.plotting.volume.asked import Asked, open_display
 from groupglm.plotting.volume.behind import Shade, draw_behind, is_dark
+from groupglm.plotting.volume.layout import Page
 from groupglm.plotting.volume.opacity import opacity_of
 from groupglm.plotting.volume.panels import (
     SLICE_MODES,
@@ -24,7 +25,7 @@ from groupglm.plotting.volume.panels import (
 )
 from groupglm.plotting.volume.pictures import Slices, paint
 from groupglm.plotting.volume.template import MNI, Background, find_background
-from groupglm.plotting.volume.views import Page, lay_out
+from groupglm.plotting.volume.views import lay_out
 from groupglm.plotting.volume.volumes import Bounds, Volume
 from groupglm.runtime.arguments import check_choice, check_text
 from groupglm.spaces.volume import INTERPOLATIONS
