@@ -15,21 +15,15 @@ import scipy.stats
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
-from contract.fake_spaces import CHAIN, HEAVY, PAIR, Chain, read_chain, write_chain
+from contract.fake_spaces import Chain, read_chain, write_chain
 from groupglm import SecondLevelModel
 from groupglm.cli import main
 from groupglm.plotting import plot_histogram
-from groupglm.spaces import registry
 from groupglm.spaces.files import endings, map_of, saved_endings, sidecar
 
+pytestmark = pytest.mark.usefixtures("fake_kinds")
+
 N, LENGTH = 10, 30
-
-
-@pytest.fixture(autouse=True)
-def fake_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_REGISTERED", [])
-    for kind in (HEAVY, PAIR, CHAIN):
-        registry.register(kind)  # type: ignore[arg-type]  # they have what these doors ask for
 
 
 @pytest.fixture

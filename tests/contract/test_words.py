@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contract.fake_spaces import CHAIN, HEAVY, PAIR, Chain, write_chain
+from contract.fake_spaces import Chain, write_chain
 from groupglm import (
     SecondLevelModel,
     get_clusters_table,
@@ -22,9 +22,10 @@ from groupglm.cli.commands.demo import _say_results
 from groupglm.errors import ArgumentError, GridMismatchError
 from groupglm.inference.map_scale import DegreesMap
 from groupglm.report import PermutationTest
-from groupglm.spaces import registry
 from groupglm.spaces.volume import Grid
 from groupglm.spaces.volume.space import VolumeSpace
+
+pytestmark = pytest.mark.usefixtures("fake_kinds")
 
 N, LENGTH = 8, 30
 RNG = np.random.default_rng(2)
@@ -33,13 +34,6 @@ DESIGN = pd.DataFrame({"intercept": np.ones(N)})
 Z: Any = Chain(RNG.normal(0, 3, LENGTH))
 MASK: Any = Chain(np.ones(LENGTH))
 OTHER: Any = Chain(np.ones(LENGTH + 1))
-
-
-@pytest.fixture(autouse=True)
-def fake_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_REGISTERED", [])
-    for kind in (HEAVY, PAIR, CHAIN):
-        registry.register(kind)  # type: ignore[arg-type]  # they have what these doors ask for
 
 
 @pytest.fixture
