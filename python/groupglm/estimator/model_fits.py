@@ -15,6 +15,7 @@ from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
 from groupglm.inputs import kind_of_data
 from groupglm.messages import argument
+from groupglm.models.variance_groups import HasGroups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
-    from groupglm.inputs import Cohort
+    from groupglm.inputs import LabelledCohort
     from groupglm.models.base import Model
 
 __all__ = ["Kinds", "ModelFits", "check_fitted", "fit_kind"]
@@ -157,12 +158,15 @@ def check_fitted(model: Any) -> None:
 
 
 def fit_kind(
-    cohort: Cohort, model: Model, options: FitOptions, first_level_contrast: Any
+    cohort: LabelledCohort, model: Model, options: FitOptions, first_level_contrast: Any
 ) -> tuple[FittedGroup, pd.DataFrame]:
     """Fit a model to a kind of maps; returns the fit and the design."""
     start = time.perf_counter()
     sources = cohort.open(first_level_contrast, same_grid=not options.masking.resamples)
-    frame = cohort.design(first_level_contrast)
+    rows = cohort.aligned(first_level_contrast)
+    frame = rows.frame
+    if isinstance(model, HasGroups):
+        model = model.for_images(rows.align)
     n_images, rest = divmod(len(sources), model.rows_per_image)
     if rest:
         raise ArgumentError(

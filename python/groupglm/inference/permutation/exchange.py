@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy import special
@@ -15,13 +15,14 @@ from scipy import special
 from groupglm import _core
 from groupglm.errors import ArgumentError, shown
 from groupglm.inference.permutation.tolerances import NO_ENTRY, SAME_ENTRIES
+from groupglm.tabular.group_labels import check_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Integers = NDArray[np.int64]
 
-__all__ = ["DRAWN_TOGETHER", "Exchange", "Rearrangements", "check_labels", "make_exchange"]
+__all__ = ["DRAWN_TOGETHER", "Exchange", "Rearrangements", "make_exchange"]
 
 DRAWN_TOGETHER = 256
 """Rearrangements that are drawn from one seed, so that each can be drawn again by its number."""
@@ -208,36 +209,6 @@ def make_exchange(
             for row in rows:
                 units.setdefault((block, int(kinds[row])), []).append(np.array([row]))
     return Exchange(n, tuple(np.stack(rows) for rows in units.values()), flips)
-
-
-def check_labels(labels: Any, n: int, name: str) -> Integers:
-    """Replace the labels of rows by numbers from 0.
-
-    Shapes: `labels` (n,); returns (n,).
-    """
-    import pandas as pd
-
-    if isinstance(labels, np.ma.MaskedArray):
-        labels = labels.tolist()  # a masked label becomes None, a missing label
-    try:
-        values = pd.Series(labels) if np.ndim(labels) == 1 else None
-    except Exception as error:  # a ragged list, or one larger than the memory
-        raise ArgumentError(
-            name, shown(labels), f"a list of {n} labels, one for each image"
-        ) from error
-    if values is None or len(values) != n:
-        raise ArgumentError(
-            name, f"shape {np.shape(labels)}", f"({n},), one label for each image", verb="has"
-        )
-    if values.isna().any():
-        row = int(np.argmax(values.isna())) + 1
-        raise ArgumentError(
-            name,
-            f"a missing label in row {row}",
-            remedy="fill it in, or leave the image out",
-            verb="has",
-        )
-    return np.asarray(pd.factorize(values)[0], dtype=np.int64)
 
 
 def _kinds(rows: NDArray[np.float64]) -> Integers:

@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm.errors import ArgumentError, warn_caller
-from groupglm.inference.permutation.exchange import (
-    Exchange,
-    Rearrangements,
-    check_labels,
-    make_exchange,
-)
+from groupglm.inference.permutation.exchange import Exchange, Rearrangements, make_exchange
 from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
 from groupglm.inference.permutation.missing_kernel import make_present_kernel
 from groupglm.inference.permutation.partition import partition
 from groupglm.inference.permutation.tolerances import NO_FREEDOM
 from groupglm.messages import argument
 from groupglm.models.ols import Ols
+from groupglm.tabular.group_labels import check_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

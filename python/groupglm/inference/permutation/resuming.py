@@ -15,10 +15,10 @@ import joblib
 import numpy as np
 
 from groupglm.errors import ArgumentError, in_quotes, renamed
-from groupglm.inference.permutation.exchange import check_labels
 from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
 from groupglm.runtime.regular_files import check_file, why_no_folder
 from groupglm.runtime.writing import whole_or_not
+from groupglm.tabular.group_labels import check_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
