@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from groupglm import _core
 from groupglm.models.arguments import check_contrast, check_rows, choose_stat_type
-from groupglm.models.base import Values
+from groupglm.models.base import COUNTS, Rows, Values
 from groupglm.models.results import ContrastResult, StatType
 from groupglm.models.words import Words
 from groupglm.runtime.array_archives import check_type
@@ -27,7 +27,12 @@ class KnownVariance:
     """Each image is a row of values and one of their variances; the weights are 1 / variance."""
 
     kind: ClassVar[str] = "known variance"
+    beside: ClassVar[tuple[str, ...]] = ("variance",)
     rows_per_image: ClassVar[int] = 2
+    keeps_rows: ClassVar[bool] = False
+
+    def settings(self) -> dict[str, Any]:
+        return {}
 
     def prepare(self, X: Floats, column_names: tuple[str, ...]) -> KnownVariancePlan:
         if X.shape[1] != 1 or (X != 1).any():
@@ -48,7 +53,9 @@ class KnownVariance:
         check_type("sums", sums, "float64", 2)
         if sums.shape != (len(SUMS), n_values):
             raise ValueError(f"its sums do not fit {n_values} places")
-        return KnownVarianceFit(X, column_names, n_threads, dict(zip(SUMS, sums, strict=True)))
+        counts = {name: np.zeros(n_values, np.int64) for name in COUNTS}
+        named = dict(zip(SUMS, sums, strict=True))
+        return KnownVarianceFit(X, column_names, n_threads, named, counts)
 
 
 class Sums:
@@ -56,6 +63,7 @@ class Sums:
 
     def __init__(self, sums: Floats) -> None:
         self.sums = sums
+        self.counts = {name: np.zeros(sums.shape[1], np.int64) for name in COUNTS}
         self.n_images = 0
 
     @property
@@ -67,17 +75,24 @@ class Sums:
             if n_infinite := np.count_nonzero(np.isinf(row)):
                 raise _core.InfiniteValueError(number, n_infinite)
         y, v = rows[::2].astype(np.float64), rows[1::2].astype(np.float64)
-        y, w = (np.where(np.isnan(y + v), 0, each) for each in (y, 1 / v))
-        present = ~np.isnan(rows[::2] + rows[1::2])
+        outside, finite = (y == 0) & (v == 0), ~np.isnan(y)
+        unusable = finite & ~outside & (np.isnan(v) | (v == 0))
+        present = finite & ~outside & ~unusable
+        for name, where in zip(COUNTS, (outside, unusable, present & (v < 0)), strict=True):
+            self.counts[name] += where.sum(axis=0)
+        y, w = np.where(present, y, 0), np.where(present, 1 / np.where(present, v, 1), 0)
         self.sums += [each.sum(axis=0) for each in (present, y, w, w * y)]
         self.n_images += len(y)
 
     def merge(self, other: Sums, n_threads: int) -> None:
         self.sums += other.sums
+        for name, counts in other.counts.items():
+            self.counts[name] += counts
         self.n_images += other.n_images
 
     def select(self, places: NDArray[np.int64]) -> Sums:
         chosen = Sums(self.sums[:, places])
+        chosen.counts = {name: counts[places] for name, counts in self.counts.items()}
         chosen.n_images = self.n_images
         return chosen
 
@@ -98,9 +113,17 @@ class KnownVariancePlan:
     def accumulator(self, n_values: int) -> Sums:
         return Sums(np.zeros((len(SUMS), n_values)))
 
-    def finish(self, accumulator: Any, n_threads: int) -> KnownVarianceFit:
+    def mean(self, accumulator: Any, n_threads: int) -> tuple[Floats, NDArray[np.int64]]:
+        n, y = accumulator.sums[0], accumulator.sums[1]
+        outside = accumulator.counts["outside"]
+        with np.errstate(invalid="ignore"):
+            return y / (n + outside), n.astype(np.int64)
+
+    def finish(
+        self, accumulator: Any, n_threads: int, rows: Rows | None = None
+    ) -> KnownVarianceFit:
         sums = dict(zip(SUMS, accumulator.sums, strict=True))
-        return KnownVarianceFit(self.X, self.column_names, n_threads, sums)
+        return KnownVarianceFit(self.X, self.column_names, n_threads, sums, accumulator.counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +132,8 @@ class KnownVarianceFit:
     column_names: tuple[str, ...]
     n_threads: int
     sums: dict[str, Floats]
-    kind: ClassVar[str] = KnownVariance.kind
+    own_counts: dict[str, NDArray[np.int64]]
+    model: ClassVar[KnownVariance] = KnownVariance()
     df_residual: ClassVar[float] = np.inf
 
     def described(self, places: str) -> str:
@@ -132,7 +156,10 @@ class KnownVarianceFit:
         return np.sqrt(self.sums["n"] / self.sums["w"])
 
     def select(self, places: NDArray[np.int64]) -> KnownVarianceFit:
-        return replace(self, sums={name: own[places] for name, own in self.sums.items()})
+        chosen = {name: own[places] for name, own in self.own_counts.items()}
+        return replace(
+            self, sums={name: own[places] for name, own in self.sums.items()}, own_counts=chosen
+        )
 
     def contrast(self, contrast: ArrayLike, *, stat_type: StatType | None = None) -> ContrastResult:
         values = check_contrast(contrast, self.column_names)
@@ -156,6 +183,9 @@ class KnownVarianceFit:
 
     def maps(self) -> Mapping[str, Callable[[], Floats]]:
         return {"weight": lambda: self.sums["w"]}
+
+    def counts(self) -> dict[str, NDArray[np.int64]]:
+        return self.own_counts
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"sums": np.stack([self.sums[name] for name in SUMS])}

@@ -27,12 +27,6 @@ N_IMAGES, SHAPE = 9, (8, 7, 6)
 DESIGN = pd.DataFrame({"one": np.ones(N_IMAGES)})
 
 
-class WeightedModel(SecondLevelModel):
-    """The estimator with another model in the place of OLS."""
-
-    _model = KnownVariance()
-
-
 def image_of(values: NDArray[Any]) -> Any:
     return nib.Nifti1Image(values, np.eye(4))  # type: ignore[no-untyped-call]
 
@@ -49,8 +43,8 @@ class Study:
         self.v = np.where(self.inside, rng.uniform(0.5, 2, (N_IMAGES, *SHAPE)), 1.0)
         self.y[4, 3, 3, 3] = np.nan
         self.v[5, 4, 4, 3] = np.nan
-        both = np.stack([self.y, self.v], axis=1).reshape(-1, *SHAPE)
-        self.images = [image_of(values) for values in both]
+        self.images = [image_of(values) for values in self.y]
+        self.variances = [image_of(values) for values in self.v]
 
     def weighted(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The mean with weights 1 / variance, and its variance, inside the brain."""
@@ -65,10 +59,10 @@ def study() -> Study:
     return Study()
 
 
-def fitted(study: Study, *, with_mask: bool = True, **options: Any) -> WeightedModel:
+def fitted(study: Study, *, with_mask: bool = True, **options: Any) -> SecondLevelModel:
     mask = image_of(study.inside.astype(np.uint8)) if with_mask else None
-    model = WeightedModel(mask, minimize_memory=False, **options)
-    return model.fit(study.images, design_matrix=DESIGN)
+    model = SecondLevelModel(mask, minimize_memory=False, model=KnownVariance(), **options)
+    return model.fit(study.images, design_matrix=DESIGN, variances=study.variances)
 
 
 def inside(image: Any, study: Study) -> NDArray[np.float64]:
@@ -123,19 +117,19 @@ def test_a_saved_model_is_the_model(
     model = fitted(study)
     path = model.save(tmp_path / "model.groupglm")
     with pytest.raises(ValueError, match=r"later version: model 'known variance'; .* knows 'ols'"):
-        WeightedModel.load(path)
-    monkeypatch.setitem(MODELS, KnownVariance.kind, KnownVariance())
-    again = WeightedModel.load(path)
+        SecondLevelModel.load(path)
+    monkeypatch.setitem(MODELS, KnownVariance.kind, KnownVariance)
+    again = SecondLevelModel.load(path)
     for name, image in model.compute_contrast("one", output_type="all").items():
         found = again.compute_contrast("one", output_type="all")[name]
         np.testing.assert_array_equal(inside(found, study), inside(image, study))
-    assert again.results_.kind == "known variance"
+    assert again.results_.model == KnownVariance()
 
 
 def test_a_permutation_test_is_of_the_model_or_refused(study: Study) -> None:
     """The permutations are of OLS: of another model's contrast they would test another one."""
-    model = WeightedModel(image_of(study.inside.astype(np.uint8)))
-    group = fit_images(model, study.images, DESIGN, keep_rows=True)
+    model = SecondLevelModel(image_of(study.inside.astype(np.uint8)), model=KnownVariance())
+    group = fit_images(model, study.images, DESIGN, keep_rows=True, variances=study.variances)
     options = check_options(
         n_perm=10, two_sided=False, random_state=0, threshold=None, cluster_threshold_scale="p",
         tfce=False, tfce_powers=None, method="freedman-lane", sign_flip=None, tail=None,
@@ -153,6 +147,7 @@ def test_a_page_is_about_the_images_and_not_their_variances(study: Study) -> Non
 
 
 def test_images_without_their_variances_are_refused(study: Study) -> None:
-    model = WeightedModel(image_of(study.inside.astype(np.uint8)))
-    with pytest.raises(ValueError, match=r"17 maps; .* 2 for each image, as the model 'known var"):
-        model.fit(study.images[:17], design_matrix=DESIGN)
+    model = SecondLevelModel(image_of(study.inside.astype(np.uint8)), model=KnownVariance())
+    wrong = r"variances has 8 images, but second_level_input has 9; give one for each image"
+    with pytest.raises(ValueError, match=wrong):
+        model.fit(study.images, design_matrix=DESIGN, variances=study.variances[:8])

@@ -35,6 +35,9 @@ class Space:
     def read_row(self, source: Image, out: NDArray[np.float32]) -> None:
         out[...] = source.number
 
+    def reader_of(self, role: str) -> Space:
+        return self
+
 
 def batches(first: int, n: int, n_rows: int) -> list[tuple[int, list[float]]]:
     images = [Image(number) for number in range(first, first + n)]

@@ -48,6 +48,9 @@ class Places:
     def read_row(self, source: Image, out: NDArray[Any]) -> None:
         out[...] = source.row
 
+    def reader_of(self, role: str) -> Places:
+        return self
+
     def read_values(self, source: Image, room: NDArray[Any]) -> NDArray[Any]:
         if not self.copies:
             return source.row
@@ -144,7 +147,7 @@ def test_the_rows_of_an_image_are_in_one_batch() -> None:
         images_of(70, 100, np.float32, 0, 0.0),  # type: ignore[arg-type]
         Places(100, copies=False),  # type: ignore[arg-type]
         Reading(n_threads=2, batch_bytes=7 * 100 * 4),
-        together=2,
+        beside=("variance",),
     )
     lengths = [len(batch) for _, batch in rows.batches()]
     assert sum(lengths) == 70

@@ -83,6 +83,9 @@ def test_batches_are_kept_on_their_way() -> None:
         def read_row(self, source: Any, out: NDArray[Any]) -> None:
             out[...] = source.values
 
+        def reader_of(self, role: str) -> Any:
+            return self
+
     class Image:
         dtype = np.dtype(np.float64)
 

@@ -158,6 +158,7 @@ KINDS = {
     "contrast_def": "contrast",
     "contrasts": "contrast",
     "cmap": "choice",
+    "covariates": "other",
     "cut_coords": "array",
     "dim": "number",
     "exchangeability_blocks": "labels",
@@ -172,6 +173,7 @@ KINDS = {
     "memory": "other",
     "method": "choice",
     "missing": "choice",
+    "model": "choice",
     "order": "choice",
     "output_file": "other",
     "output_type": "choice",
@@ -202,7 +204,9 @@ KINDS = {
     "threshold": "number",
     "values": "array",
     "variance_groups": "labels",
+    "variances": "other",
     "verbose": "level",
+    "weights": "other",
 }
 PLAIN = {"bool": "truth", "int": "whole", "float": "number", "str": "text"}
 NAMED = {

@@ -45,6 +45,8 @@ class GroupRows:
         All rows, if the fit has stored them.
     file_states : tuple, optional
         The `file_state` of each input when the fit read it.
+    beside : tuple of str, default=()
+        Roles of the inputs that follow each image.
     """
 
     sources: tuple[Source, ...]
@@ -53,11 +55,12 @@ class GroupRows:
     n_threads: int = 1
     kept: RowStore | None = None
     file_states: tuple[Hashable, ...] = ()
+    beside: tuple[str, ...] = ()
     token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rows_of_worker, (self.token, self.sources, self.space, self.fill)
+        return _rows_of_worker, (self.token, self.sources, self.space, self.fill, self.beside)
 
     @property
     def n_inputs(self) -> int:
@@ -82,6 +85,7 @@ class GroupRows:
             n_threads=self.n_threads,
             fill=self.fill,
             batch_bytes=max_bytes,
+            beside=self.beside,
         )
 
     def _refuse_changed_files(self) -> None:
@@ -125,10 +129,14 @@ _last_lock = threading.Lock()
 
 
 def _rows_of_worker(
-    token: str, sources: tuple[Source, ...], space: Space, fill: float | None
+    token: str,
+    sources: tuple[Source, ...],
+    space: Space,
+    fill: float | None,
+    beside: tuple[str, ...],
 ) -> GroupRows:
     """Return the rows of this process's last task if the token is the same, else new rows."""
     with _last_lock:
         if not _last or _last[0].token != token:
-            _last[:] = [GroupRows(sources, space, fill, token=token)]
+            _last[:] = [GroupRows(sources, space, fill, beside=beside, token=token)]
         return _last[0]

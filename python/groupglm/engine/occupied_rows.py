@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.engine.occupied import Occupied
-from groupglm.engine.rows import ahead, batch_bounds, row_dtype
+from groupglm.engine.rows import ahead, batch_bounds, readers_of, row_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +43,8 @@ class OccupiedRows:
     reading : Reading
         How they are read: in the batches of whole rows that `read_rows` makes. Its tally is of no
         place yet.
-    together : int, default=1
-        Number of consecutive inputs that must be in one batch, such as an image and its variances.
+    beside : sequence of str, default=()
+        Roles of the inputs that follow each image; they are in its batch.
     """
 
     def __init__(
@@ -53,14 +53,16 @@ class OccupiedRows:
         space: Space,
         reading: Reading,
         *,
-        together: int = 1,
+        beside: Sequence[str] = (),
     ) -> None:
         self._sources = sources
         self._space = space
         self._reading = reading
         self._dtype = row_dtype(sources)
         row_bytes = max(1, space.n_values * self._dtype.itemsize)
-        self._bounds = batch_bounds(len(sources), reading.batch_bytes // row_bytes, together)
+        self._readers: Any = readers_of(space, beside)
+        n_rows = reading.batch_bytes // row_bytes
+        self._bounds = batch_bounds(len(sources), n_rows, len(self._readers))
         self._read_at: list[Occupied] = []  # the places at which each batch is read
         self._buffers: list[NDArray[Any]] = [np.empty((0, 0), self._dtype)] * 2
         self._n_growths = 0
@@ -76,7 +78,7 @@ class OccupiedRows:
                 first = self._bounds[number][0]
                 rows = self._together(number, elsewhere)
                 if tally is not None:
-                    for row in rows:
+                    for row in rows[:: len(self._readers)]:
                         tally.add_row(row, None)
                 if keep is not None:
                     keep.put(first, rows)
@@ -87,7 +89,7 @@ class OccupiedRows:
         first, end = self._bounds[number]
         if number == 0:
             # The others wait for the first input: it tells where inputs are about to be zero.
-            values = pool.submit(self._values, self._sources[0]).result()
+            values = pool.submit(self._values, self._sources[0], 0).result()
             self._grow(Occupied.of(values), 0)
             self._own = threading.local()  # the values may lie in a thread's room
         occupied = self.places
@@ -97,11 +99,12 @@ class OccupiedRows:
             self._buffers[number % 2] = np.empty(shape, self._dtype)
         rows = self._buffers[number % 2]
         tasks: list[Future[Any]] = []
-        for row, source in zip(rows, self._sources[first:end], strict=False):
+        for place, (row, source) in enumerate(zip(rows, self._sources[first:end], strict=False)):
+            role = place % len(self._readers)
             if number == 0 and not tasks:
-                tasks.append(pool.submit(self._put, values, row, occupied))
+                tasks.append(pool.submit(self._put, values, row, occupied, role))
             else:
-                tasks.append(pool.submit(self._read, source, row, occupied))
+                tasks.append(pool.submit(self._read, source, row, occupied, role))
         return tasks
 
     @property
@@ -110,23 +113,26 @@ class OccupiedRows:
         assert self._occupied is not None  # noqa: S101  (since the first input was read)
         return self._occupied
 
-    def _values(self, source: Source) -> NDArray[Any]:
+    def _values(self, source: Source, role: int) -> NDArray[Any]:
         # Fresh memory for each input would cost more than reading it.
         if not hasattr(self._own, "room"):
             self._own.room = np.empty(self._space.n_values, self._dtype)
-        return self._space.read_values(source, self._own.room)
+        values: NDArray[Any] = self._readers[role].read_values(source, self._own.room)
+        return values
 
-    def _read(self, source: Source, row: NDArray[Any], occupied: Occupied) -> NDArray[Any] | None:
-        values = self._values(source)
-        elsewhere = self._put(values, row, occupied)
+    def _read(
+        self, source: Source, row: NDArray[Any], occupied: Occupied, role: int
+    ) -> NDArray[Any] | None:
+        values = self._values(source, role)
+        elsewhere = self._put(values, row, occupied, role)
         return values.copy() if elsewhere is self._own.room else elsewhere
 
     def _put(
-        self, values: NDArray[Any], row: NDArray[Any], occupied: Occupied
+        self, values: NDArray[Any], row: NDArray[Any], occupied: Occupied, role: int
     ) -> NDArray[Any] | None:
         if not occupied.gather(values, row):
             return values
-        if self._reading.fill is not None:
+        if self._reading.fill is not None and role == 0:
             row[np.isnan(row)] = self._reading.fill
         return None
 
@@ -145,11 +151,11 @@ class OccupiedRows:
             return rows
         places = read_at.within(occupied)
         longer = np.zeros((len(rows), occupied.n_places), self._dtype)
-        for row, before, values in zip(longer, rows, elsewhere, strict=True):
+        for place, (before, values) in enumerate(zip(rows, elsewhere, strict=True)):
             if values is None:
-                row[places] = before
+                longer[place, places] = before
             else:
-                self._put(values, row, occupied)
+                self._put(values, longer[place], occupied, place % len(self._readers))
         return longer
 
     def _grow(self, occupied: Occupied, n_read: int) -> None:

@@ -67,11 +67,12 @@ def accumulate(sources: Sequence[Any], space: Reader, plan: Plan, reading: Readi
             advance=reading.advance,
             batch_bytes=reading.batch_bytes,
             tally=reading.tally,
-            together=plan.model.rows_per_image,
+            beside=plan.model.beside,
         )
         if reading.keep is not None:
             batches = reading.keep.keeping(batches)
-        filled = _filled_by_batches(batches, sources, plan, reading.n_threads)
+        k = plan.model.rows_per_image
+        filled = _filled_by_batches(batches, sources, plan, reading.n_threads, CHUNK * k)
     total: Accumulator = _merged(filled, reading)
     return total
 
@@ -91,9 +92,10 @@ def accumulate_occupied(
         if reading.tally is not None:
             reading.tally.spread(np.empty(0, np.int64), space.n_values)
         return accumulate(sources, space, plan, reading), whole
-    rows = OccupiedRows(sources, space, reading, together=plan.model.rows_per_image)
+    rows = OccupiedRows(sources, space, reading, beside=plan.model.beside)
     occupied_plan = OccupiedPlan(plan, rows)
-    filled = _filled_by_batches(rows.batches(), sources, occupied_plan, reading.n_threads)
+    n_chunk = CHUNK * plan.model.rows_per_image
+    filled = _filled_by_batches(rows.batches(), sources, occupied_plan, reading.n_threads, n_chunk)
     total = _merged(filled, reading)
     return total.accumulator, rows.places
 
@@ -119,11 +121,12 @@ def _filled_by_batches(
     sources: Sequence[Source],
     plan: Plan | OccupiedPlan,
     n_threads: int,
+    n_chunk: int,
 ) -> Generator[Any, None, None]:
-    """Yield the accumulator of each chunk in turn; the next chunk is being read meanwhile."""
+    """Yield the accumulator of each chunk of inputs; the next chunk is being read meanwhile."""
     with closing(batches):
         for first, rows in batches:
-            if first % CHUNK == 0:
+            if first % n_chunk == 0:
                 accumulator = plan.accumulator(rows.shape[1])
             n_done = first + len(rows)
             is_last = n_done == len(sources)
@@ -137,7 +140,7 @@ def _filled_by_batches(
                     f"{sources[first + row].name}: {counted(count, 'infinite value')}; replace by "
                     "NaN to treat as missing, or give a mask that leaves them out"
                 ) from None
-            if is_last or n_done % CHUNK == 0:
+            if is_last or n_done % n_chunk == 0:
                 yield accumulator
 
 
@@ -168,10 +171,10 @@ class _ChunkTask:
             batch_bytes=self.batch_bytes,
             dtype=self.dtype,
             tally=tally,
-            together=self.plan.model.rows_per_image,
+            beside=self.plan.model.beside,
         )
         try:
-            (accumulator,) = _filled_by_batches(batches, sources, self.plan, 1)
+            (accumulator,) = _filled_by_batches(batches, sources, self.plan, 1, len(sources))
         except ImageError as error:
             raise type(error)(f"{error} (on worker {worker_name()})") from error
         return accumulator, None if tally is None else (tally.counts, tally.all_whole), found
@@ -188,9 +191,10 @@ def _filled_by_workers(
             f"the images are in memory and would be sent to the workers ({sent / 1e6:.0f} MB): "
             "save them to files that the workers can read, and give the file names",
         )
-    chunks = [(first, sources[first : first + CHUNK]) for first in range(0, len(sources), CHUNK)]
-    dtype = row_dtype(sources)
     k, tally, ranges = plan.model.rows_per_image, reading.tally, reading.ranges
+    firsts = range(0, len(sources), CHUNK * k)
+    chunks = [(first, sources[first : first + CHUNK * k]) for first in firsts]
+    dtype = row_dtype(sources)
     results = run_remotely(
         _ChunkTask(
             tuple(chunk),

@@ -150,6 +150,10 @@ class CachedSpace:
         """Length of a row."""
         return self._space.n_values
 
+    def reader_of(self, role: str) -> CachedSpace:
+        """Return what reads a row of a role beside an image; from the cache too."""
+        return CachedSpace(self._space.reader_of(role), self._rows)
+
     def read_row(
         self, source: Source, out: NDArray[np.float32] | NDArray[np.float64]
     ) -> Zeros | None:

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Source
     from groupglm.spaces.zeros import Zeros, ZeroTally
 
-__all__ = ["BATCH_BYTES", "CHUNK", "Reader", "ahead", "batch_bounds", "read_rows", "row_dtype"]
+__all__ = [
+    "BATCH_BYTES",
+    "CHUNK",
+    "Reader",
+    "ahead",
+    "batch_bounds",
+    "read_rows",
+    "readers_of",
+    "row_dtype",
+]
 
 BATCH_BYTES = 40 * 2**20
 """Bytes of one batch of rows: enough that the fixed cost of adding a batch is small."""
@@ -24,7 +33,7 @@ BATCH_BYTES = 40 * 2**20
 CHUNK = 64
 """Images of one accumulator: enough that merging costs little, few enough to occupy workers."""
 
-_LAST_ROWS = 8
+_LAST_IMAGES = 8
 """Images of the last batch; few, because no reading runs while they are added."""
 
 
@@ -39,6 +48,15 @@ class Reader(Protocol):
     def read_row(self, source: Any, out: NDArray[Any]) -> Zeros | None:
         """Fill a row; called from several threads at once, with a different row each."""
         ...
+
+    def reader_of(self, role: str) -> Reader:
+        """Return what reads a row of that role beside an image, of `groupglm.models.base.ROLES`."""
+        ...
+
+
+def readers_of(space: Reader, beside: Sequence[str]) -> tuple[Reader, ...]:
+    """Return what reads each row of an image: its own, and those of some roles beside it."""
+    return (space, *(space.reader_of(role) for role in beside))
 
 
 def row_dtype(sources: Sequence[Source]) -> np.dtype[Any]:
@@ -56,21 +74,28 @@ def read_rows(
     batch_bytes: int = BATCH_BYTES,
     dtype: np.dtype[Any] | None = None,
     tally: ZeroTally | None = None,
-    together: int = 1,
+    beside: Sequence[str] = (),
 ) -> Generator[tuple[int, NDArray[Any]], None, None]:
     """Read inputs in parallel, a batch ahead of the caller.
+
+    Inputs of the roles `beside` follow each image. An image and what is beside it are in one batch.
+    Zeros are counted, and missing values filled, in the images themselves only.
 
     Yields the number of a batch's first input, and its rows, shape (n_rows, n_values), which are
     valid until the next batch.
     """
     dtype = dtype or row_dtype(sources)
     row_bytes = max(1, space.n_values * dtype.itemsize)
-    bounds = batch_bounds(len(sources), batch_bytes // row_bytes, together)
+    readers = readers_of(space, beside)
+    bounds = batch_bounds(len(sources), batch_bytes // row_bytes, len(readers))
     n_rows = max(end - first for first, end in bounds)
     buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
 
-    def read(source: Any, row: NDArray[Any]) -> None:
-        zeros = space.read_row(source, row)
+    def read(number: int, source: Any, row: NDArray[Any]) -> None:
+        role = number % len(readers)
+        zeros = readers[role].read_row(source, row)
+        if role > 0:
+            return
         if fill is not None:
             row[np.isnan(row)] = fill
         if tally is not None:
@@ -80,8 +105,10 @@ def read_rows(
         first, end = bounds[number]
         rows = buffers[number % 2][: end - first]
         return [
-            pool.submit(read, source, row)
-            for source, row in zip(sources[first:end], rows, strict=True)
+            pool.submit(read, number, source, row)
+            for number, (source, row) in enumerate(
+                zip(sources[first:end], rows, strict=True), start=first
+            )
         ]
 
     with closing(ahead(len(bounds), submit, n_threads, advance)) as batches:
@@ -117,22 +144,23 @@ def ahead(
 
 
 def batch_bounds(n_sources: int, n_rows: int, together: int = 1) -> list[tuple[int, int]]:
-    """Return the first image of each batch of at most `n_rows`, and the one after its last.
+    """Return the first input of each batch of at most `n_rows`, and the one after its last.
 
-    Images that belong together are in one batch.
+    Inputs that belong together, an image and what is beside it, are in one batch.
     """
-    n_rows = int(np.clip(n_rows, 1, min(CHUNK, n_sources)))
-    return list(_bounds(n_sources, max(n_rows // together, 1) * together))
+    n_images = n_sources // together
+    n_at_once = int(np.clip(n_rows // together, 1, min(CHUNK, n_images)))
+    return [(first * together, end * together) for first, end in _bounds(n_images, n_at_once)]
 
 
-def _bounds(n_sources: int, n_rows: int) -> Iterator[tuple[int, int]]:
+def _bounds(n_images: int, n_at_once: int) -> Iterator[tuple[int, int]]:
     """Yield the first image of each batch, and the one after its last."""
     first = 0
-    while first < n_sources:
+    while first < n_images:
         # No batch reaches over the end of a chunk.
-        end = min(first + n_rows, (first // CHUNK + 1) * CHUNK, n_sources)
+        end = min(first + n_at_once, (first // CHUNK + 1) * CHUNK, n_images)
         # A chunk that is not full is the last one: what a worker, who sees one chunk, can tell too.
-        if end % CHUNK > 0 and end == n_sources and end - first > 2 * _LAST_ROWS:
-            end -= _LAST_ROWS
+        if end % CHUNK > 0 and end == n_images and end - first > 2 * _LAST_IMAGES:
+            end -= _LAST_IMAGES
         yield first, end
         first = end

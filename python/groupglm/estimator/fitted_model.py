@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.errors import ArgumentError, renamed
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from groupglm.estimator.model_fits import ModelFits
     from groupglm.group.fitted_group import FittedGroup, Missing, PartialZeros
-    from groupglm.models.results import ContrastResult, OlsFit, StatType
+    from groupglm.models.base import Model
+    from groupglm.models.results import ContrastResult, StatType
     from groupglm.report import HTMLReport, PermutationTest
     from groupglm.report.options import HeightControl, PlotType
     from groupglm.spaces.images import Image, ImageLike
@@ -46,6 +47,7 @@ class FittedModel:
     mask_img: Any
     n_jobs: int | None
     minimize_memory: bool
+    model: str | Model
     reports: bool
     missing: Missing
     second_level_input_: Any
@@ -156,12 +158,12 @@ class FittedModel:
         return self._group.space.n_values
 
     @property
-    def results_(self) -> OlsFit:
+    def results_(self) -> Any:
         """The fit at the mask's voxels, in the order of ``image[mask]``.
 
         It is a copy, made each time that you use this name: keep it in a variable.
         """
-        fit = cast("OlsFit", self._group.result)  # this estimator fits nothing else
+        fit = self._group.result
         order = self._group.space.public_order
         return fit if order is None else fit.select(order)
 

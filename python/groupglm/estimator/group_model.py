@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from groupglm.engine.row_cache import check_memory
+from groupglm.errors import ArgumentError
 from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.model_fits import ModelFits, fit_kind
 from groupglm.group.fit_options import FitOptions
 from groupglm.group.fitted_group import MISSING, Missing
 from groupglm.inputs import kind_of_data, make_cohort
-from groupglm.models.kinds import DEFAULT_MODEL
+from groupglm.inputs.beside import Beside
+from groupglm.models.kinds import check_model, with_beside
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.paths import file_names
@@ -39,8 +41,6 @@ class GroupModel(FittedModel):
     makes it an estimator: scikit-learn takes longer to import than a small group to be fitted.
     """
 
-    _model: ClassVar[Model] = DEFAULT_MODEL
-
     def __init__(
         self,
         mask_img: Any = None,
@@ -57,6 +57,7 @@ class GroupModel(FittedModel):
         missing: Missing = "omit",
         zero_is_missing: bool = False,
         memory_budget: float | None = None,
+        model: str | Model = "ols",
     ) -> None:
         self.mask_img = mask_img
         self.target_affine = target_affine
@@ -71,6 +72,7 @@ class GroupModel(FittedModel):
         self.missing = missing
         self.zero_is_missing = zero_is_missing
         self.memory_budget = memory_budget
+        self.model = model
 
     def _fit_anew(
         self,
@@ -78,11 +80,17 @@ class GroupModel(FittedModel):
         confounds: Any = None,
         design_matrix: Any = None,
         allow_partial: bool = False,
+        variances: Any = None,
+        weights: Any = None,
+        covariates: Any = None,
         keep_rows: bool = False,
     ) -> Self:
         self._forget()
         try:
-            self._fit(second_level_input, confounds, design_matrix, allow_partial, keep_rows)
+            beside = Beside.of_arguments(variances, weights, covariates)
+            self._fit(
+                second_level_input, confounds, design_matrix, allow_partial, beside, keep_rows
+            )
         except BaseException:
             self._forget()  # also when interrupted: half a fit is none
             raise
@@ -94,11 +102,23 @@ class GroupModel(FittedModel):
         confounds: Any,
         design_matrix: Any,
         allow_partial: bool,
+        beside: Beside,
         keep_rows: bool,
     ) -> None:
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
         check_truth("reports", self.reports)
+        model = with_beside(
+            check_model(self.model),
+            weights=beside.weights is not None,
+            covariates=tuple(beside.covariates),
+        )
+        if beside.variances is not None and "variance" not in model.beside:
+            raise ArgumentError(
+                "variances",
+                f"given, but the model {model.kind!r} takes none",
+                remedy="leave variances out, or give a model that takes them",
+            )
         options = FitOptions(
             masking=kind_of_data(second_level_input).masking(
                 self.mask_img,
@@ -115,10 +135,14 @@ class GroupModel(FittedModel):
             keep_rows=keep_rows,
         )
         cohort = make_cohort(
-            second_level_input, confounds, design_matrix, allow_partial=allow_partial
+            second_level_input,
+            confounds,
+            design_matrix,
+            allow_partial=allow_partial,
+            beside=beside,
         )
         read = [*file_names(self.mask_img), *file_names(design_matrix)]
-        self._fits = ModelFits(cohort, partial(fit_kind, cohort, self._model, options), read)
+        self._fits = ModelFits(cohort, partial(fit_kind, cohort, model, options), read)
         if cohort.has_one_kind:
             self._fits.of(None)
         self.memory_ = options.memory
@@ -136,9 +160,13 @@ def fit_images(
     design_matrix: pd.DataFrame,
     *,
     keep_rows: bool = False,
+    **beside: Any,
 ) -> FittedGroup:
-    """Fit a model to images; the fit may keep their values, for what would read them again."""
-    model._fit_anew(images, None, design_matrix, allow_partial=False, keep_rows=keep_rows)
+    """Fit a model to images; the fit may keep their values, for what would read them again.
+
+    `variances`, `weights` and `covariates` are those of `SecondLevelModel.fit`.
+    """
+    model._fit_anew(images, None, design_matrix, keep_rows=keep_rows, **beside)
     return fitted_group(model)
 
 

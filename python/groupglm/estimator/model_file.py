@@ -179,7 +179,7 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
     try:
         for fit in facts["fits"]:
             kind_of_tag(fit["space"]["kind"])
-            model_of_kind(fit["model"]["kind"])
+            model_of_kind(fit["model"]["kind"], fit["model"].get("settings", {}))
     except ValueError as error:
         raise ArgumentError.about(
             "path",
@@ -208,6 +208,7 @@ def _to_npy(array: NDArray[Any]) -> bytes:
 def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return a fit's facts and arrays, to be stored."""
     space, result = group.space, group.result
+    settings = result.model.settings()
     space_facts, space_arrays = space.stored()
     arrays: dict[str, NDArray[Any]] = {
         "X": result.X,
@@ -219,7 +220,7 @@ def pack_fit(key: str, group: FittedGroup) -> tuple[dict[str, Any], dict[str, ND
         "n_rows": len(result.X),
         "columns": list(result.column_names),
         "space": {"kind": space.tag, **space_facts},
-        "model": {"kind": result.kind},
+        "model": {"kind": result.model.kind, **({"settings": settings} if settings else {})},
         "missing": group.missing,
         "images": [source.name for source in group.sources],
     }
@@ -245,7 +246,7 @@ def unpack_fit(
         }
         X, zeros = members["X"], members.get("zeros")
         names = tuple(str(name) for name in facts["columns"])
-        model = model_of_kind(facts["model"]["kind"])
+        model = model_of_kind(facts["model"]["kind"], facts["model"].get("settings", {}))
         n_images = len(facts["images"]) / model.rows_per_image
         _check_design(X, names, int(facts["n_rows"]), n_images)
         space = kind_of_tag(facts["space"]["kind"]).load_space(facts["space"], members)

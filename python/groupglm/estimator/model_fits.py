@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from groupglm.design.matrix import check_design_matrix, report_collinearity
-from groupglm.errors import ArgumentError, warn_caller
+from groupglm.errors import warn_caller
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
 from groupglm.inputs import kind_of_data
+from groupglm.inputs.beside import interleaved
 from groupglm.messages import argument
 from groupglm.models.variance_groups import HasGroups
 
@@ -167,27 +168,27 @@ def fit_kind(
     frame = rows.frame
     if isinstance(model, HasGroups):
         model = model.for_images(rows.align)
-    n_images, rest = divmod(len(sources), model.rows_per_image)
-    if rest:
-        raise ArgumentError(
-            "second_level_input",
-            f"{len(sources)} maps",
-            f"{model.rows_per_image} for each image, as the model {model.kind!r} takes them",
-            verb="holds",
-        )
+    beside = cohort.open_beside(
+        first_level_contrast, model.beside, same_grid=not options.masking.resamples
+    )
+    n_images = len(sources)
     matrix = check_design_matrix(frame, n_images)
     names = tuple(str(name) for name in frame.columns)
     plan = model.prepare(matrix, names)
     if plan.rank == len(names):
         report_collinearity(matrix, names)
-    group = fit_group(sources, plan, options)
+    group = fit_group(interleaved(sources, beside), plan, options)
     _report_without_freedom(group)
     _, many = group.space.place_words
     options.progress.result(
         f"Computation of second level model done: {n_images} images at "
         f"{group.space.n_values} {many} in {time.perf_counter() - start:.2f} s."
     )
-    return group, frame.copy()
+    design = frame.copy()
+    covariates = plan.column_names[len(names) :]
+    for name, column in zip(covariates, group.result.X.T[len(names) :], strict=True):
+        design[name] = column
+    return group, design
 
 
 def _report_without_freedom(group: FittedGroup) -> None:

@@ -20,7 +20,7 @@ from groupglm.spaces.public_rows import fill_public, to_public
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -93,6 +93,8 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         smoothing or a cache but no mask, the fit keeps the values of the images until it ends: in
         memory if half of the rest of the budget holds them, else in a scratch file of the temporary
         folder.
+    model : str or model, default="ols"
+        What is fitted: "ols" is ordinary least squares.
 
     Attributes
     ----------
@@ -172,6 +174,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         design_matrix: pd.DataFrame | str | os.PathLike[str] | None = None,
         *,
         allow_partial: bool = False,
+        variances: Any = None,
+        weights: Any = None,
+        covariates: Mapping[str, Any] | None = None,
     ) -> Self:
         """Read the images and fit the model at every voxel.
 
@@ -197,6 +202,15 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         allow_partial : bool, default=False
             Whether to leave out subjects without a map, without a row, or without a value in their
             row of the confounds or the design. A warning names them.
+        variances : images, optional
+            The first-level variance of each effect, for a model that needs variances: a list or
+            Series of images or one 4-D image, in the order of the images. A table of maps has them
+            in a column ``variances_map_path``, and first-level models compute them.
+        weights : images, optional
+            The weight of each value, for ``model="ols"``, given as `variances` are.
+        covariates : mapping of str to images, optional
+            Columns of the design whose values differ from voxel to voxel, by name, for
+            ``model="ols"``. The images of each are given as `variances` are.
 
         Returns
         -------
@@ -224,7 +238,15 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         UserWarning
             If subjects are left out: who, and why.
         """
-        return self._fit_anew(second_level_input, confounds, design_matrix, allow_partial)
+        return self._fit_anew(
+            second_level_input,
+            confounds,
+            design_matrix,
+            allow_partial,
+            variances,
+            weights,
+            covariates,
+        )
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Fit, and return what `transform` makes of the same images, which are read once for both.

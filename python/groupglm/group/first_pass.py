@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.models.base import Fit, Plan
+    from groupglm.models.base import Plan
     from groupglm.spaces.base import Source, Space
     from groupglm.spaces.kinds import Masking
 
     # A mean of images, and the number of images that have each place.
     Mean: TypeAlias = tuple[NDArray[np.float64], NDArray[Any]]
 
-__all__ = ["background", "mean_of", "mean_once", "range_and_mean_once", "range_once"]
+__all__ = ["background", "mean_once", "range_and_mean_once", "range_once"]
 
 
 def mean_once(sources: Sequence[Source], options: FitOptions) -> Mean:
@@ -118,14 +118,8 @@ def _mean_image(
         ranges=ranges,
     )
     seen, occupied = accumulate_occupied(sources, space, constant, reading)
-    mean, n_observations = mean_of(constant.finish(seen, options.n_threads))
+    mean, n_observations = constant.mean(seen, options.n_threads)
     return occupied.spread(mean), occupied.spread(n_observations, len(sources))
-
-
-def mean_of(fit: Fit) -> Mean:
-    """Return the mean of a fit's images, and the number of images that have each place."""
-    mean = fit.mean
-    return mean, np.broadcast_to(fit.n_observations, mean.shape)
 
 
 def background(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from groupglm.engine.rows import row_dtype
 from groupglm.errors import ArgumentError, ZeroValuesWarning, warn_caller
 from groupglm.group.first_pass import (
     background,
-    mean_of,
     mean_once,
     range_and_mean_once,
     range_once,
@@ -28,7 +28,7 @@ from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
 from groupglm.group.fitted_group import FittedGroup
 from groupglm.messages import argument, either
 from groupglm.runtime.budget import fit_bytes, refuse_missing
-from groupglm.runtime.workers import is_remote
+from groupglm.runtime.workers import is_remote, on_this_machine
 from groupglm.spaces.zeros import ZeroTally
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Source, Space
 
 __all__ = ["fit_group"]
+
+_MOST_KEPT = 512 * 2**20
+"""Bytes of memory that the rows of a model may take that needs them all; more are in a file."""
 
 _ROUNDED_TO_ZERO = 0.01
 """Share of the voxels that may be zero in some image because the values are scaled integers.
@@ -50,11 +53,19 @@ is one voxel in a hundred.
 def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> FittedGroup:
     """Read every image and fit the model at every voxel.
 
+    What is beside an image follows it in `sources`. A model that needs all rows at once has them
+    read on this machine, whatever joblib's backend.
+
     Each image is read from its file once. Where its values are needed more than once (for the mask
     before images are smoothed, for the range of those that are resampled), they are kept meanwhile:
     in memory within the budget, else in a scratch file. A worker of a cluster keeps them only as
     long as its task: images are read once before their rows are, for the mask and the range alike.
     """
+    with on_this_machine() if plan.model.keeps_rows else nullcontext():
+        return _fit_group(sources, plan, options)
+
+
+def _fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> FittedGroup:
     masking, given = options.masking, tuple(sources)
     file_states = tuple(source.file_state() for source in given)
     n_inside = max(1, options.n_threads // len(sources))
@@ -63,17 +74,17 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
     finds_mask_first = space is None and (
         everywhere.mixes_places or options.memory.location is not None
     )
-    options.progress.stage(f"Reading {len(sources)} images of {sources[0].extent}.")
+    options.progress.stage(f"Reading {len(plan.X)} images of {sources[0].extent}.")
     if (finds_mask_first or masking.resamples) and not is_remote():
         sources, options = _read_once(sources, everywhere, plan, options)
     images = sources[:: plan.model.rows_per_image]  # without what belongs to them
     mean = None
     if masking.resamples:
         # As nilearn, which resamples all images as one: a spline may not leave their common range.
-        if space is None and is_remote() and len(images) == len(sources):
-            clip, mean = range_and_mean_once(sources, options)
+        if space is None and is_remote():
+            clip, mean = range_and_mean_once(images, options)
         else:
-            clip = range_once(sources, options)
+            clip = range_once(images, options)
         everywhere = masking.everywhere(sources, clip=clip, fill=options.fill, n_threads=n_inside)
         space = None if space is None else space.onto(everywhere)
     if space is not None:
@@ -84,15 +95,15 @@ def fit_group(sources: Sequence[Source], plan: Plan, options: FitOptions) -> Fit
         stored = masking.as_stored(images)
         found = stored.restrict(background(masking, stored, *mean, len(images), plan.rank))
         fit, _ = _read(sources, found.onto(everywhere), plan, options)
+        fit = _places_of_enough_images(fit, plan, options)
     else:
         fit = _read_and_find_mask(sources, everywhere, plan, options)
     options.progress.stage(f"The mask has {fit.space.n_values} {fit.space.place_words[1]}.")
     if fit.seen.n_missing and options.missing in ("raise", "intersect"):
         fit = _complete_places(fit, plan, options)
-    result = plan.finish(fit.seen, options.n_threads)
-    group = FittedGroup(
-        fit.space, result, given, options.missing, fit.n_zeros, fit.kept, file_states
-    )
+    result = plan.finish(fit.seen, options.n_threads, fit.kept)
+    kept = fit.kept if options.keep_rows else None
+    group = FittedGroup(fit.space, result, given, options.missing, fit.n_zeros, kept, file_states)
     _report_zeros(group, all_whole=fit.all_whole)
     return group
 
@@ -142,6 +153,14 @@ class _Read:
         )
 
 
+def _places_of_enough_images(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
+    """Leave out the places of a mask that was found in the images, where too few have all rows."""
+    if not plan.model.beside:
+        return fit
+    enough = plan.mean(fit.seen, options.n_threads)[1] > plan.rank
+    return fit if enough.all() or not enough.any() else fit.restrict(enough)
+
+
 def _report_zeros(group: FittedGroup, *, all_whole: bool) -> None:
     """Warn of voxels that are zero in some images only, unless such zeros may be meant."""
     if all_whole or group.missing == "zero" or group.zero_is_missing:
@@ -167,7 +186,7 @@ def _read_and_find_mask(
     """Read every image where some image is not zero; then find the mask in their mean."""
     fit, occupied = _read(sources, everywhere, plan, options, finds_mask=True)
     n_images = len(plan.X)
-    mean, n_observations = mean_of(plan.finish(fit.seen, options.n_threads))
+    mean, n_observations = plan.mean(fit.seen, options.n_threads)
     whole = occupied.spread(mean), occupied.spread(n_observations, n_images)
     keep = background(options.masking, everywhere, *whole, n_images, plan.rank)
     wanted = occupied.with_values(keep.view(np.int8))
@@ -202,8 +221,10 @@ def _read(
         )
 
     kept, kept_bytes = None, 0
-    if options.keep_rows and not is_remote():
+    if (options.keep_rows or plan.model.keeps_rows) and not is_remote():
         room = max(0, options.memory_budget - needed(0)) // 2
+        if plan.model.keeps_rows:
+            room = min(room, _MOST_KEPT)
         kept = RowStore(len(sources), space.n_values, row_dtype(sources), memory_budget=room)
         kept_bytes = kept.bytes_in_memory
 
@@ -241,7 +262,7 @@ def _read(
 def _complete_places(fit: _Read, plan: Plan, options: FitOptions) -> _Read:
     """Refuse, or leave out, the places that some image lacks."""
     complete = np.broadcast_to(
-        plan.finish(fit.seen, options.n_threads).n_observations == len(plan.X), fit.space.n_values
+        plan.mean(fit.seen, options.n_threads)[1] == len(plan.X), fit.space.n_values
     )
     one, many = fit.space.place_words
     if options.missing == "raise" and not complete.all():

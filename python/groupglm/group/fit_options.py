@@ -93,7 +93,7 @@ def batch_bytes(
     return batch_bytes_within(
         options.memory_budget,
         # No batch has more rows: what it does not take stays for places that lack values.
-        min(BATCH_BYTES, row_bytes * min(CHUNK, len(sources))),
+        min(BATCH_BYTES, row_bytes * min(CHUNK, len(plan.X))),
         n_values=space.n_values,
         places=space.place_words[1],
         n_columns=plan.X.shape[1],

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from groupglm import _core
 from groupglm.engine.group_rows import GroupRows
 from groupglm.errors import in_quotes
+from groupglm.models.base import Weighs
 from groupglm.models.results import ContrastResult
 from groupglm.spaces.statistic import Statistic
 
@@ -116,6 +117,7 @@ class FittedGroup:
             self.result.n_threads,
             self.kept,
             self.file_states,
+            self.result.model.beside,
         )
 
     @property
@@ -129,13 +131,15 @@ class FittedGroup:
 
     def image_rows(self) -> Generator[tuple[int, NDArray[Any]], None, None]:
         """Yield the number of each image and its values, which are valid until the next."""
+        rows, k = self.rows, self._rows_per_image
+        if self.kept is None:  # what is beside the images is not read
+            states = self.file_states[::k]
+            rows, k = replace(rows, sources=self.images, file_states=states, beside=()), 1
         # Closed explicitly: after an error, its traceback would keep the reading threads alive.
-        with closing(self.rows.batches()) as batches:
-            for first, rows in batches:
-                for number, values in enumerate(rows, first):
-                    image, beside = divmod(number, self._rows_per_image)
-                    if beside == 0:
-                        yield image, values
+        with closing(rows.batches()) as batches:
+            for first, values in batches:
+                for number in range(-first % k, len(values), k):
+                    yield (first + number) // k, values[number]
 
     @property
     def has_images(self) -> bool:
@@ -156,6 +160,8 @@ class FittedGroup:
     def zeros(self) -> PartialZeros:
         """How many voxels are zero in some images but not in others."""
         n_zeros, n_values = self._counted_zeros(), np.asarray(self.result.n_observations)
+        if isinstance(self.result, Weighs):  # zeros outside a brain are no values there
+            n_zeros = n_zeros - self.result.counts()["outside"]
         n_measured = n_values if self.zero_is_missing else n_values - n_zeros
         partial = (n_zeros > 0) & (n_measured > 0)
         return PartialZeros(

@@ -12,6 +12,7 @@ from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import ArgumentError, shown, warn_caller
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
+from groupglm.inputs.beside import Beside, open_beside
 from groupglm.inputs.first_level import (
     FirstLevelCohort,
     are_first_level_models,
@@ -27,7 +28,7 @@ from groupglm.spaces.registry import kind_of, open_inputs
 from groupglm.tabular.labels import LABEL, label_in_path, plain_label, row_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     import pandas as pd
 
@@ -72,6 +73,12 @@ class Cohort(Protocol):
         """Open the maps of a kind."""
         ...
 
+    def open_beside(
+        self, first_level_contrast: Any, roles: Sequence[str], *, same_grid: bool
+    ) -> list[list[Source]]:
+        """Open what is beside the maps of a kind: for each role, as many as there are maps."""
+        ...
+
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
         """Return the design of a kind: one row a map."""
         ...
@@ -92,6 +99,7 @@ def make_cohort(
     *,
     has_blocks: bool = False,
     allow_partial: bool = False,
+    beside: Beside | None = None,
 ) -> LabelledCohort:
     """Check the input of a model; images are not opened yet."""
     import pandas as pd
@@ -110,7 +118,7 @@ def make_cohort(
         return TableCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
     if models:
         return FirstLevelCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
-    return ImageCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
+    return ImageCohort(second_level_input, confounds, design_matrix, beside, has_blocks=has_blocks)
 
 
 def kind_of_data(second_level_input: Any) -> Kind:
@@ -143,7 +151,13 @@ class ImageCohort:
     has_one_kind = True
 
     def __init__(
-        self, images: Any, confounds: Any, design_matrix: Any, *, has_blocks: bool
+        self,
+        images: Any,
+        confounds: Any,
+        design_matrix: Any,
+        beside: Beside | None = None,
+        *,
+        has_blocks: bool,
     ) -> None:
         if confounds is not None or design_matrix is None:
             # What is wrong with the images themselves is said first.
@@ -162,6 +176,7 @@ class ImageCohort:
                 "pandas.DataFrame({'intercept': 1.0}, index=range(n_images))",
             )
         self.given = images
+        self._beside = beside or Beside()
         names = _names_of(images)
         if names:  # several images: of an image with a file, the file is looked at
             warn_of_shared_files(
@@ -189,6 +204,18 @@ class ImageCohort:
         """Open the images."""
         del first_level_contrast
         return open_inputs(self.given, same_placement=same_grid)
+
+    def open_beside(
+        self, first_level_contrast: Any, roles: Sequence[str], *, same_grid: bool
+    ) -> list[list[Source]]:
+        """Open what was given beside the images."""
+        del first_level_contrast
+        n_images = len(self.first_design)
+        return [
+            open_beside(name, given, n_images, same_placement=same_grid)
+            for role in dict.fromkeys(roles)
+            for name, given in self._beside.of(role)
+        ]
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
         """Return the design."""
@@ -269,6 +296,21 @@ class TableCohort:
         """Open the files of that map name."""
         chosen = self._table.select(first_level_contrast)
         return open_inputs(chosen["effects_map_path"].tolist(), same_placement=same_grid)
+
+    def open_beside(
+        self, first_level_contrast: Any, roles: Sequence[str], *, same_grid: bool
+    ) -> list[list[Source]]:
+        """Open the files of the column of each role."""
+        chosen = self._table.select(first_level_contrast)
+        return [
+            open_beside(
+                f"{role}s_map_path",
+                chosen[f"{role}s_map_path"].tolist(),
+                len(chosen),
+                same_placement=same_grid,
+            )
+            for role in roles
+        ]
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
         """Return the rows of the subjects that have the map."""

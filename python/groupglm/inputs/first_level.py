@@ -18,6 +18,8 @@ from groupglm.spaces.registry import kind_of
 from groupglm.tabular.labels import LABEL, refuse_twin_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from groupglm.spaces.base import Source
@@ -57,18 +59,19 @@ def are_first_level_models(given: object) -> bool:
 
 
 @dataclass(frozen=True)
-class _EffectMap:
-    """Computes one model's effect map; a class, so that it can be pickled with its model."""
+class _ComputedMap:
+    """Computes one map of a model; a class, so that it can be pickled with its model."""
 
     model: FirstLevelModel
     contrast: Any
     name: str
+    output_type: str = "effect_size"
 
     def __call__(self) -> Any:
         # A copy, because the model may write into a list of contrasts.
         contrast = list(self.contrast) if isinstance(self.contrast, list) else self.contrast
         try:
-            return self.model.compute_contrast(contrast, output_type="effect_size")
+            return self.model.compute_contrast(contrast, output_type=self.output_type)
         except Exception as error:  # of any type; the user needs to know whose it is
             raise ImageError(
                 f"{self.name}: first_level_contrast={self.contrast!r} cannot be computed: {error}"
@@ -149,11 +152,21 @@ class FirstLevelCohort:
     def open(self, first_level_contrast: Any, *, same_grid: bool) -> list[Source]:
         """Prepare each model's effect map; only the first is computed now."""
         del same_grid  # models were compared when the cohort was made, maps are when computed
+        return self._maps(first_level_contrast, "effect_size")
+
+    def open_beside(
+        self, first_level_contrast: Any, roles: Sequence[str], *, same_grid: bool
+    ) -> list[list[Source]]:
+        """Prepare each model's variance of the effect."""
+        del same_grid
+        return [self._maps(first_level_contrast, "effect_variance") for _ in roles]
+
+    def _maps(self, first_level_contrast: Any, output_type: str) -> list[Source]:
         kind = kind_of_model(self.given[0])
         sources: list[Source] = []
         for model, name in zip(self.given, self._names, strict=True):
-            effect = _EffectMap(model, first_level_contrast, name)
-            sources.append(kind.computed(name, effect, sources[0] if sources else None))
+            compute = _ComputedMap(model, first_level_contrast, name, output_type)
+            sources.append(kind.computed(name, compute, sources[0] if sources else None))
         return sources
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:

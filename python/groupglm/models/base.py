@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.models.arguments import StatType
-    from groupglm.models.results import ContrastResult
+    from groupglm.models.contrast_result import ContrastResult
     from groupglm.models.words import Words
 
 __all__ = [
+    "COUNTS",
+    "ROLES",
     "Accumulator",
     "Fit",
     "HeldRows",
@@ -29,10 +31,21 @@ __all__ = [
     "Rows",
     "Spreads",
     "Values",
+    "Weighs",
     "fill",
 ]
 
 Values: TypeAlias = "NDArray[np.float32] | NDArray[np.float64]"
+
+ROLES = ("variance", "weight", "covariate")
+"""What a row beside an image's own may be; in this order, and only covariates more than once."""
+
+COUNTS = ("outside", "unusable", "negative")
+"""Kinds of values that `Weighs.counts` counts.
+
+"outside": an effect of 0 with a variance of 0. "unusable": a variance of 0 or NaN, or a weight of
+NaN, beside another finite effect. "negative": a variance or weight below 0.
+"""
 
 
 class Rows(Protocol):
@@ -81,6 +94,9 @@ class Accumulator(Protocol):
     def update(self, first: int, rows: Values, n_threads: int) -> None:
         """Add rows; `first` is the number of the first of them.
 
+        The rows beside an image follow its own row: with variances, image i has the rows 2 i and
+        2 i + 1. No image is divided between two calls.
+
         Raises
         ------
         groupglm._core.InfiniteValueError
@@ -120,17 +136,23 @@ class Spreads(Protocol):
 class Fit(Protocol):
     """A fitted model at every place."""
 
-    kind: ClassVar[str]
-    """The kind of the fit's model."""
+    @property
+    def model(self) -> Model:
+        """The model that was fitted."""
+        ...
 
     @property
     def X(self) -> NDArray[np.float64]:  # noqa: N802 - a matrix
-        """The design matrix, shape (n_images, n_columns)."""
+        """The design matrix, shape (n_images, n_columns).
+
+        The columns of covariates come last. They hold each image's mean of the covariate over the
+        places that were read.
+        """
         ...
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Names of the columns of the design."""
+        """Names of the columns of the design, covariates included."""
         ...
 
     @property
@@ -196,6 +218,33 @@ class Fit(Protocol):
         ...
 
 
+@runtime_checkable
+class Weighs(Protocol):
+    """What the fit of a model with rows beside the images says besides."""
+
+    def counts(self) -> Mapping[str, NDArray[np.int64]]:
+        """Return how many images of a place have values of a kind, by the names in `COUNTS`.
+
+        Shapes: (n_values,) each.
+        """
+        ...
+
+    def dominance(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the largest share of the weight that one image has, and which image has it.
+
+        Shapes: (n_values,) each; a share of 0 and image 0 where no image has the place.
+        """
+        ...
+
+    @property
+    def variance_ratio(self) -> NDArray[np.float64]:
+        """The largest over the smallest variance of the images of a place, shape (n_values,).
+
+        Of weights, the largest over the smallest weight.
+        """
+        ...
+
+
 class Plan(Protocol):
     """A model and a design: checked, and ready for rows. It can be sent to another process."""
 
@@ -206,7 +255,12 @@ class Plan(Protocol):
 
     @property
     def X(self) -> NDArray[np.float64]:  # noqa: N802 - a matrix
-        """The design matrix, shape (n_images, n_columns)."""
+        """The design matrix without covariates, shape (n_images, n_columns)."""
+        ...
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns of the design, and then of the covariates."""
         ...
 
     @property
@@ -230,19 +284,56 @@ class Plan(Protocol):
         """Return an empty one."""
         ...
 
-    def finish(self, accumulator: Any, n_threads: int) -> Fit:
-        """Return the fit to the rows of all images, which the accumulator has seen."""
+    def mean(
+        self, accumulator: Any, n_threads: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.integer]]:
+        """Return the unweighted mean of the images, and how many have each place: for the mask.
+
+        An effect of 0 whose variance is 0 belongs to the mean, because the background of a mask
+        consists of such zeros, but not to the number. Shapes: (n_values,) each.
+        """
+        ...
+
+    def finish(self, accumulator: Any, n_threads: int, rows: Rows | None = None) -> Fit:
+        """Return the fit to the rows of all images, which the accumulator has seen.
+
+        Parameters
+        ----------
+        accumulator : Accumulator
+            Has seen the rows of all images, at some places or all.
+        n_threads : int
+            Number of threads; 0 means all.
+        rows : Rows, optional
+            The rows at these places, if ``model.keeps_rows``.
+        """
         ...
 
 
+@runtime_checkable
 class Model(Protocol):
     """A kind of model, with its settings."""
 
     kind: ClassVar[str]
     """The model's name in saved files."""
 
-    rows_per_image: ClassVar[int]
-    """Rows of one image: its values, and for some models their variances after them."""
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The roles of the rows that follow each image's own row, of `ROLES`."""
+        return ()
+
+    @property
+    def rows_per_image(self) -> int:
+        """Number of rows of one image: its own, and those beside it."""
+        return 1 + len(self.beside)
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether `Plan.finish` needs all rows once more."""
+        return False
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings by name, as JSON holds them; the class takes them as keywords."""
+        return {}
 
     def prepare(self, X: NDArray[np.float64], column_names: tuple[str, ...]) -> Plan:
         """Check a design, shape (n_images, n_columns), C-ordered and finite.

@@ -1,27 +1,61 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The models that a saved file may hold, by their names in the file."""
+"""The models by their names: those that a user may name, and those that a saved file may hold."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from groupglm.models.ols import OLS
+from groupglm.errors import ArgumentError, ArgumentTypeError, shown
+from groupglm.models.base import Model
+from groupglm.models.ols import OLS, Ols
 
 if TYPE_CHECKING:
-    from groupglm.models.base import Model
+    from collections.abc import Mapping
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "model_of_kind"]
+__all__ = ["DEFAULT_MODEL", "MODELS", "check_model", "model_of_kind", "with_beside"]
 
 DEFAULT_MODEL: Model = OLS
 """The model of the doors where a user cannot choose one."""
 
+MODELS: dict[str, type[Model]] = {Ols.kind: Ols}
+"""The classes by their kinds."""
 
-MODELS: dict[str, Model] = {model.kind: model for model in (OLS,)}
+_NAMED = (Ols.kind,)
+"""The kinds that a user may name; the model then has the settings of its class by default."""
 
 
-def model_of_kind(kind: str) -> Model:
+def check_model(given: object) -> Model:
+    """Return the model that a user names or gives as an object."""
+    if isinstance(given, str) and given in _NAMED:
+        return MODELS[given]()
+    names = " or ".join(map(repr, _NAMED))
+    if isinstance(given, Model) and not isinstance(given, type):
+        return given
+    if isinstance(given, str):
+        raise ArgumentError("model", shown(given), f"{names}, or a model with its options")
+    raise ArgumentTypeError(
+        "model", f"a {type(given).__name__}", f"{names}, or a model with its options"
+    )
+
+
+def with_beside(model: Model, *, weights: bool, covariates: tuple[str, ...]) -> Model:
+    """Return the model that takes weights and covariates of these names too."""
+    if not weights and not covariates:
+        return model
+    given = "weights" if weights else "covariates"
+    raise ArgumentError(
+        given,
+        f"given, but the model {model.kind!r} takes none",
+        remedy=f"leave {given} out",
+    )
+
+
+def model_of_kind(kind: str, settings: Mapping[str, Any]) -> Model:
     """Return the model that a saved file names; ValueError if there is none."""
     if kind not in MODELS:
         known = ", ".join(map(repr, MODELS))
         raise ValueError(f"model {kind!r}; this groupglm knows {known}")
-    return MODELS[kind]
+    try:
+        return MODELS[kind](**settings)
+    except TypeError as error:
+        raise ValueError(f"model {kind!r} has no such settings: {error}") from error

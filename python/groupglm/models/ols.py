@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from groupglm.models.base import Rows
+
 __all__ = ["OLS", "check_threads", "fit_ols"]
 
 _COMPLETE = -1
@@ -187,7 +189,13 @@ class Ols:
     """Ordinary least squares; missing values are left out voxel by voxel."""
 
     kind: ClassVar[str] = "ols"
+    beside: ClassVar[tuple[str, ...]] = ()
     rows_per_image: ClassVar[int] = 1
+    keeps_rows: ClassVar[bool] = False
+
+    def settings(self) -> dict[str, Any]:
+        """Return no settings."""
+        return {}
 
     def prepare(self, X: NDArray[np.float64], column_names: tuple[str, ...]) -> OlsPlan:
         """Factorise a design, and refuse or report what cannot be fitted well."""
@@ -232,6 +240,7 @@ class Ols:
 
 
 OLS = Ols()
+OlsFit.model = OLS
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,8 +280,17 @@ class OlsPlan:
         """Return an empty one."""
         return OlsAccumulator(_core.OlsState(self.design.n_working, n_values), self.design)
 
-    def finish(self, accumulator: Any, n_threads: int) -> OlsFit:
+    def mean(
+        self, accumulator: Any, n_threads: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.integer]]:
+        """Return the mean of the images, and how many have each voxel."""
+        fit = self.finish(accumulator, n_threads)
+        mean = fit.mean
+        return mean, np.broadcast_to(fit.n_observations, mean.shape)
+
+    def finish(self, accumulator: Any, n_threads: int, rows: Rows | None = None) -> OlsFit:
         """Return the fit to the rows of all images."""
+        del rows  # the state is enough
         return OlsFit(
             X=self.X,
             column_names=self.column_names,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from groupglm.models.base import Model
+
 __all__ = ["ContrastResult", "OlsFit", "StatType"]
 
 _STATE = ("r", "w", "rss", "missing_slot", "missing_factors", "missing_rows", "exponent")
@@ -55,7 +57,7 @@ class OlsFit:
     n_threads: int
     _state: _core.OlsState = field(repr=False)
     _design: _core.Design = field(repr=False)
-    kind: ClassVar[str] = "ols"
+    model: ClassVar[Model]  # ordinary least squares, whose module makes the fits and sets this
 
     def __repr__(self) -> str:
         return f"OlsFit({self.facts})"
@@ -102,7 +104,8 @@ class OlsFit:
     def __reduce__(self) -> tuple[Any, ...]:
         # Not the compiled object itself: a processor of another level has another compiled module.
         parts = self.state_parts()
-        return OlsFit.from_parts, (self.X, self.column_names, self.n_threads, parts)
+        # The model travels too, so that the process that loads this knows it.
+        return _unpickled, (self.model, self.X, self.column_names, self.n_threads, parts)
 
     def state_parts(self) -> tuple[Any, ...]:
         """Take the state apart into a number and arrays, for storage.
@@ -376,3 +379,8 @@ class OlsFit:
             cited="fitted by ordinary least squares (Searle, 1971)",
             references=(_SEARLE,),
         )
+
+
+def _unpickled(model: Model, *parts: Any) -> OlsFit:
+    del model
+    return OlsFit.from_parts(*parts)

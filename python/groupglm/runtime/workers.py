@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -28,7 +28,7 @@ from groupglm.messages import either
 from groupglm.runtime.arguments import whole_number
 from groupglm.runtime.progress import remark
 
-__all__ = ["check_jobs", "is_remote", "run_remotely", "worker_name"]
+__all__ = ["check_jobs", "is_remote", "on_this_machine", "run_remotely", "worker_name"]
 
 T = TypeVar("T")
 
@@ -56,6 +56,12 @@ def is_remote() -> bool:
     """Return whether joblib's active backend may run tasks on other machines."""
     backend, _ = parallel.get_active_backend()
     return type(backend).__name__ not in _LOCAL
+
+
+def on_this_machine() -> AbstractContextManager[Any]:
+    """Return a context in which no task runs on other machines."""
+    context: AbstractContextManager[Any] = joblib.parallel_config(backend="threading")
+    return context
 
 
 def run_remotely(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:

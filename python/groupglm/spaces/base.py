@@ -82,6 +82,18 @@ class Space(Places, Protocol):
         """
         ...
 
+    def reader_of(self, role: str) -> Space:
+        """Return the space of the same places that reads what belongs to an image.
+
+        Parameters
+        ----------
+        role : str
+            "variance", "weight" or "covariate". The values of a variance or a weight may be
+            prepared in another way than those of an image.
+        """
+        del role
+        return self
+
     def read_values(
         self, source: Any, room: NDArray[np.float32] | NDArray[np.float64]
     ) -> NDArray[np.float32] | NDArray[np.float64]:

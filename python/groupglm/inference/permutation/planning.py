@@ -42,10 +42,10 @@ _FEW_IN_GROUP = 10
 
 def refuse_other_models(fit: Fit) -> None:
     """Refuse the fit of a model of which no kernel has the statistic."""
-    if fit.kind != Ols.kind:
+    if fit.model.kind != Ols.kind:
         raise ValueError(
-            f"the model {fit.kind!r} has no permutation test: permutations are of {Ols.kind!r}, "
-            "and would test another statistic than its contrast does"
+            f"the model {fit.model.kind!r} has no permutation test: permutations are of "
+            f"{Ols.kind!r}, and would test another statistic than its contrast does"
         )
 
 
