@@ -33,7 +33,10 @@ from reference.stats_models import CONTRAST, PEOPLE, transformed, whole, with_x
         (whole(GroupBy=None), 'has no GroupBy; for group models write "GroupBy": ."contrast"'),
         (whole(GroupBy=["contrast", "sex"]), "GroupBy 'sex' is not supported, only 'contrast'"),
         (whole(GroupBy="contrast"), "GroupBy 'contrast'; it must be a list"),
-        (whole(Model={"Type": "Meta", "X": [1]}), "Model.Type 'Meta' is not supported, only 'glm'"),
+        (
+            whole(Model={"Type": "anova", "X": [1]}),
+            "Model.Type 'anova' is not supported, only 'glm'",
+        ),
         (whole(Model=None), "Model is None; it must be an object"),
         (whole(Model={"Type": "glm"}), "Model has neither X nor Formula"),
         (whole(Model={"Type": "glm", "X": 1, "Formula": "1"}), "has X 1; it must be a list"),

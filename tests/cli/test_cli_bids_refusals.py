@@ -86,7 +86,7 @@ def test_options_that_do_not_go_together(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"Model": {"Type": "Meta", "X": [1]}}, "Model.Type 'Meta' is not supported"),
+        ({"Model": {"Type": "anova", "X": [1]}}, "Model.Type 'anova' is not supported"),
         ({"GroupBy": []}, "pools the contrasts facesGtHouses, housesGtFaces"),
         (
             {"Model": {"X": [1, "group"]}},

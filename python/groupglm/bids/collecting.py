@@ -117,8 +117,7 @@ def collect_maps(
     if need_variances and absent:
         raise ArgumentError.about(
             "need_variances",
-            f"{len(absent)} of {len(chosen)} effect maps have no variance map (stat-variance with "
-            f"the same name): subjects {listed(absent, _MAX_SHOWN)}",
+            absent_variances(absent, len(chosen)),
             "have the first level write it, or leave need_variances out",
         )
     return pd.DataFrame(
@@ -133,6 +132,14 @@ def collect_maps(
 
 def _is_label(value: object) -> bool:
     return isinstance(value, str | Integral) and not isinstance(value, bool)
+
+
+def absent_variances(labels: Sequence[str], n_maps: int) -> str:
+    """Say which subjects have no variance map."""
+    return (
+        f"{len(labels)} of {n_maps} effect maps have no variance map (stat-variance with the same "
+        f"name): subjects {listed(labels, _MAX_SHOWN)}"
+    )
 
 
 def variance_of(file: NamedFile) -> Path | None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from groupglm.bids.collecting import KEYS
+from groupglm.bids.estimators import read_estimator
 from groupglm.bids.json_objects import check_keys, list_of, object_of, quoted, read_json, text_of
 from groupglm.bids.stats_model import INTERCEPT, ModelContrast, StatsModel
 from groupglm.bids.transformations import check_instructions
@@ -108,7 +109,10 @@ def _read(facts: Mapping[str, Any], wanted: str | None) -> StatsModel:
     node, where = nodes[at], f"node {names[at]!r}"
     check_keys(node, _NODE_KEYS, where)
     source, passed = _edge(facts, names, at)
-    x, formula = _glm(object_of(node.get("Model"), f"{where}: Model"), where)
+    model = object_of(node.get("Model"), f"{where}: Model")
+    check_keys(model, _GLM_KEYS, f"{where}: Model")
+    estimator = read_estimator(model, where)
+    x, formula = _design(model, where)
     dummy_test, dummies = _dummies(node, where)
     contrasts = tuple(_contrast(c, where) for c in list_of(node, "Contrasts", where, default=[]))
     if not contrasts and dummy_test is None:
@@ -130,6 +134,7 @@ def _read(facts: Mapping[str, Any], wanted: str | None) -> StatsModel:
         contrasts=contrasts,
         dummy_test=dummy_test,
         dummies=dummies,
+        estimator=estimator,
     )
 
 
@@ -212,21 +217,12 @@ def _group_by(node: Mapping[str, Any], where: str) -> bool:
     return "contrast" in keys
 
 
-def _glm(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], str | None]:
-    check_keys(model, _GLM_KEYS, f"{where}: Model")
-    kind = model.get("Type", "glm")
-    if not isinstance(kind, str) or kind.lower() != "glm":
-        raise ValueError(
-            f"{where}: Model.Type {kind!r} is not supported, only 'glm': a random-effects analysis "
-            "by ordinary least squares"
-        )
+def _design(model: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], str | None]:
     if model.get("Options"):
         raise ValueError(
             f"{where}: Model.Options {model['Options']!r} are not supported; give a mask by an "
             "option of the command"
         )
-    if model.get("Software"):
-        warn_caller(f"{where}: Model.Software has no effect here; it is for other packages")
     formula = model.get("Formula")
     if formula is None and model.get("X") is None:
         raise ValueError(

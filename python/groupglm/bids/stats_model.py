@@ -6,9 +6,10 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from groupglm.bids.estimators import NodeEstimator
 from groupglm.bids.json_objects import quoted
 from groupglm.bids.transformations import transform
 from groupglm.design.formula.used_columns import WHERE
@@ -17,6 +18,8 @@ from groupglm.tabular.covariates import check_covariates, level_counts, tidied
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from groupglm.models.base import Model
 
 __all__ = ["INTERCEPT", "ModelContrast", "StatsModel"]
 
@@ -116,6 +119,8 @@ class StatsModel:
         The test of dummy contrasts; None if there are none.
     dummies : tuple of str or None
         Columns of the dummy contrasts; None for all columns.
+    estimator : groupglm.bids.estimators.NodeEstimator
+        The kind of model that is fitted, with its settings.
     """
 
     name: str
@@ -129,6 +134,7 @@ class StatsModel:
     contrasts: tuple[ModelContrast, ...]
     dummy_test: Literal["t", "F"] | None
     dummies: tuple[str, ...] | None
+    estimator: NodeEstimator = field(default_factory=NodeEstimator)
 
     def design_matrix(self, participants: pd.DataFrame) -> pd.DataFrame:
         """Make the design matrix.
@@ -160,6 +166,39 @@ class StatsModel:
         )
         # FitLins' name.
         return design.rename(columns={"Intercept": INTERCEPT})[names]
+
+    def group_model(self, participants: pd.DataFrame) -> Model | str:
+        """Return what is fitted, as ``SecondLevelModel(model=...)`` takes it.
+
+        Parameters
+        ----------
+        participants : pandas.DataFrame
+            As `design_matrix` has taken it.
+
+        Returns
+        -------
+        str or model
+            A model with its settings, or its name if it has the settings that are its default.
+
+        Raises
+        ------
+        ValueError
+            If the table lacks the column of the variance groups, or a value of it.
+        """
+        column = self.estimator.variance_groups
+        if column is None:
+            return self.estimator.group_model()
+        where = f"node {self.node!r}: variance_groups"
+        if column not in participants.columns:
+            raise ValueError(
+                f"{where} names {column!r}, which the participants table does not have. Its "
+                f"columns are: {quoted([str(name) for name in participants.columns])}"
+            )
+        labels = participants[column]
+        absent = [str(label) for label in labels.index[labels.isna()]]
+        if absent:
+            raise ValueError(f"{where} names {column!r}, which has no value for {quoted(absent)}")
+        return self.estimator.group_model([str(label) for label in labels])
 
     def columns_used(self, columns: Sequence[str]) -> list[str]:
         """Return the columns of the participants table that the design needs.

@@ -30,10 +30,18 @@ KINDS = {
     "mass": "masses of clusters",
     "tfce": "statistics enhanced by TFCE",
     "estimate": "estimates",
+    "tau2": "variances between subjects (tau2)",
+    "I2": "percentages of variance between subjects (I2)",
+    "H2": "ratios of total to sampling variance (H2)",
+    "Q": "Q statistics of heterogeneity",
+    "Qp": "p-values of Q",
 }
 """The kinds of values, by their short names in files and sidecars."""
 
-_GENERAL = {"stat": ("t", "F"), "estimate": ("effect", "variance")}  # the kinds that each may mean
+_GENERAL = {  # the kinds that each may mean
+    "stat": ("t", "F"),
+    "estimate": ("effect", "variance", "tau2", "I2", "H2", "Q", "Qp"),
+}
 
 _OUTPUTS = {
     "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",

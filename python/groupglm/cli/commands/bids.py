@@ -11,6 +11,7 @@ import click
 
 from groupglm.cli.journal import Journal
 from groupglm.cli.options.common import CONTRAST, NamedContrast
+from groupglm.cli.options.group_model import GroupModelOptions, bids_model_options
 from groupglm.cli.options.paths import FILE, FOLDER, TO_FOLDER
 from groupglm.cli.options.study import FitOptions, fit_options, run_options
 
@@ -55,6 +56,7 @@ __all__ = ["bids"]
     "--model", type=FILE, help="BIDS Stats Model (JSON) in place of formula and contrasts."
 )
 @click.option("--model-node", help="Which of its nodes, if several are of level Dataset.")
+@bids_model_options
 @run_options
 @fit_options
 def bids(**given: Any) -> None:
@@ -129,6 +131,7 @@ def _options(given: dict[str, Any]) -> BidsOptions:
     from groupglm.bids.derivative import node_folder
     from groupglm.cli.steps.bids_studies import BidsOptions
 
+    group_model = GroupModelOptions.taken_from(given, option="--group-model")
     wanted = _wanted(given)
     given["first_level"] = tuple(name.removeprefix("contrast-") for name in given["first_level"])
     path, node = given.pop("model"), given.pop("model_node")
@@ -149,12 +152,20 @@ def _options(given: dict[str, Any]) -> BidsOptions:
             second_level=second_level or (NamedContrast("intercept"),),
             model=None,
             model_file=None,
+            group_model=group_model,
         )
     if formula is not None or second_level:
         raise click.UsageError(
             "--formula and --second-level-contrast have no effect beside --model, which says both."
         )
+    if group_model != GroupModelOptions(option=group_model.option):
+        raise click.UsageError(
+            "--group-model, --tau2, --test and --variance-groups have no effect beside --model, "
+            "whose node says it by Model.Type and Model.Software.groupglm."
+        )
     model = read_stats_model(path, node=node)
+    group_model = GroupModelOptions.of_node(model.estimator)
+    group_model.check_smoothing(given["fwhm"])
     return BidsOptions(
         **given,
         wanted=wanted,
@@ -164,6 +175,7 @@ def _options(given: dict[str, Any]) -> BidsOptions:
         second_level=(),
         model=model,
         model_file=path,
+        group_model=group_model,
     )
 
 
@@ -209,5 +221,5 @@ def _run(
                 journal.say(f"First-level contrast {study.origin['FirstLevel']['contrast']}:")
             said.update(run(study, settings, journal))
             design = sidecar(options.output / study.names.design)
-            sources = [bids_uri(path, options.derivatives) for path in study.maps.values()]
+            sources = [bids_uri(path, options.derivatives) for path in study.files]
             write_json(design, {**(read_json(design) or {}), "Sources": sources})

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from groupglm.cli.journal import Journal
+from groupglm.cli.options.group_model import GroupModelOptions
 from groupglm.cli.options.study import FitOptions, StudyOptions, fit_options, study_options
 
 __all__ = ["fit"]
@@ -65,7 +66,8 @@ def fit(**given: Any) -> None:
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     how = FitOptions.taken_from(given)
-    options = StudyOptions(**given)
+    group_model = GroupModelOptions.taken_from(given)
+    options = StudyOptions(**given, group_model=group_model)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()
     with journal.listening(options.log):

@@ -13,6 +13,7 @@ from groupglm.cli.options.common import cluster_p as cluster_p_option
 from groupglm.cli.options.common import seed as seed_option
 from groupglm.cli.options.common import tails
 from groupglm.cli.options.common import tfce as tfce_option
+from groupglm.cli.options.group_model import GroupModelOptions
 from groupglm.cli.options.study import (
     StudyOptions,
     check_zero_option,
@@ -93,7 +94,8 @@ def permute(
     terminated.
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     check_zero_option(zero_is_missing, missing)
-    options = StudyOptions(**study_options)
+    group_model = GroupModelOptions.taken_from(study_options)
+    options = StudyOptions(**study_options, group_model=group_model)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()
     with journal.listening(options.log):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The maps that a command's arguments name: paths, globs, or a table."""
+"""The maps that a command's arguments and options name: paths, globs, or a table."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from groupglm.cli.options.paths import expand
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, warn_caller
 from groupglm.messages import text_of
 from groupglm.runtime.naming import counted
 from groupglm.runtime.regular_files import check_file, is_folder
 from groupglm.spaces.files import saved_endings
 
-__all__ = ["collect_maps"]
+__all__ = ["collect_beside", "collect_maps", "table_of", "variances_of_table"]
 
+EFFECTS, VARIANCES = "effects_map_path", "variances_map_path"
 _TABLES = (".tsv", ".csv")
 _SHOWN = 3  # results left out that a message names
 
@@ -55,33 +56,106 @@ def collect_maps(
     ValueError
         If there are none, or it is not known whose they are.
     """
-    from groupglm.inputs.matching import label_paths
     from groupglm.inputs.same_file import refuse_shared_files
-    from groupglm.tabular.labels import SUBJECT_PATTERN
 
-    tables = [text for text in arguments if text.lower().endswith(_TABLES)]
-    if tables:
+    table = table_of(arguments)
+    if table is not None:
         if len(arguments) > 1:
             raise ValueError(
-                f"MAPS holds the table '{tables[0]}' and {len(arguments) - 1} more; give one table "
+                f"MAPS holds the table '{table}' and {len(arguments) - 1} more; give one table "
                 "of maps, or paths of images"
             )
-        found = _maps_of_table(expand(tables[0]), map_name)
-        refuse_shared_files(list(found), found.values(), f"the table of maps '{tables[0]}'")
+        found = _maps_of_table(expand(table), map_name)
+        refuse_shared_files(list(found), found.values(), f"the table of maps '{table}'")
         return found
     if map_name is not None:
         raise ValueError(f"--map-name {map_name} has no effect on paths; it chooses from a table")
-    paths: dict[Path, None] = {}
-    for text in arguments:
-        paths.update(dict.fromkeys(_files(text)))
-    if output is not None:
-        paths = dict.fromkeys(_without_results(list(paths), output, warn))
-    found = label_paths(list(paths), SUBJECT_PATTERN if pattern is None else pattern)
+    found = _labelled(arguments, pattern, output, warn, "MAPS")
     refuse_shared_files(list(found), found.values(), "MAPS")
     return found
 
 
-def _without_results(paths: list[Path], output: Path, warn: Callable[[str], object]) -> list[Path]:
+def collect_beside(
+    given: Sequence[str],
+    option: str,
+    pattern: str | None,
+    *,
+    output: Path,
+    warn: Callable[[str], object] = warn_caller,
+) -> dict[str, Path]:
+    """Find the maps of an option such as ``--variances``, and the subject of each.
+
+    Parameters
+    ----------
+    given : sequence of str
+        Paths and globs.
+    option : str
+        The option, for messages.
+    pattern : str or None
+        The subject's label within a path, as for the maps.
+    output : pathlib.Path
+        The folder of results.
+    warn : callable
+        Called with the warning about results of an earlier run among the files.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Sorted by subject.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or it is not known whose they are.
+    """
+    from groupglm.inputs.same_file import refuse_shared_files
+
+    table = table_of(given)
+    if table is not None:
+        raise ValueError(
+            f"{option} '{table}' is a table; give paths or globs of maps, or put the paths of "
+            "variances into the column variances_map_path of the table that MAPS names"
+        )
+    try:
+        found = _labelled(given, pattern, output, warn, option)
+    except ArgumentError as error:  # it speaks of maps
+        raise ValueError(f"{option}: " + text_of(error)) from error
+    refuse_shared_files(list(found), found.values(), option)
+    return found
+
+
+def table_of(arguments: Sequence[str]) -> str | None:
+    """Return the first table among arguments; None if there is none."""
+    return next((text for text in arguments if text.lower().endswith(_TABLES)), None)
+
+
+def variances_of_table(table: str, map_name: str | None) -> dict[str, Path]:
+    """Return the variance maps of a table of maps by subject; none if it has no such column."""
+    return _maps_of_table(expand(table), map_name, VARIANCES)
+
+
+def _labelled(
+    arguments: Sequence[str],
+    pattern: str | None,
+    output: Path | None,
+    warn: Callable[[str], object],
+    option: str,
+) -> dict[str, Path]:
+    """Return the files that paths and globs name, by subject."""
+    from groupglm.inputs.matching import label_paths
+    from groupglm.tabular.labels import SUBJECT_PATTERN
+
+    paths: dict[Path, None] = {}
+    for text in arguments:
+        paths.update(dict.fromkeys(_files(text, option)))
+    if output is not None:
+        paths = dict.fromkeys(_without_results(list(paths), output, warn, option))
+    return label_paths(list(paths), SUBJECT_PATTERN if pattern is None else pattern)
+
+
+def _without_results(
+    paths: list[Path], output: Path, warn: Callable[[str], object], option: str
+) -> list[Path]:
     """Leave out, with a message, results of a study in the folder that this run writes to."""
     from groupglm.cli.results.study_results import is_of_study
     from groupglm.runtime.sidecars import read_json
@@ -99,17 +173,18 @@ def _without_results(paths: list[Path], output: Path, warn: Callable[[str], obje
     names += f" and {len(results) - _SHOWN} more" if results[_SHOWN:] else ""
     told = f"{counted(len(results), 'result')} of groupglm in --output '{output}' ({names})"
     if len(results) == len(paths):
-        raise ValueError(f"MAPS holds {told} and no other file; give the maps of the subjects")
+        raise ValueError(f"{option} holds {told} and no other file; give the maps of the subjects")
     warn(
-        f"left out of MAPS {told}: they are no maps of subjects; write results to a folder of "
-        "their own, which no pattern of MAPS matches"
+        f"left out of {option} {told}: they are no maps of subjects; write results to a folder of "
+        f"their own, which no pattern of {option} matches"
     )
     return [path for path in paths if path not in results]
 
 
-def _files(text: str) -> list[Path]:
+def _files(text: str, option: str) -> list[Path]:
+    or_table = ", or a table of maps" if option == "MAPS" else ""
     if not text:
-        raise ValueError("MAPS is empty; give paths, globs, or a table of maps")
+        raise ValueError(f"{option} is empty; give paths, globs{or_table}")
     path = expand(text)
     if not path.is_dir():
         check_file(path)
@@ -119,7 +194,7 @@ def _files(text: str) -> list[Path]:
         ending = saved_endings()[-1]
         raise ValueError(f"'{text}' is a folder; give files, or a glob such as '{text}/*{ending}'")
     if not glob.has_magic(text):
-        raise ValueError(f"there is no file '{text}'; MAPS are paths, globs, or a table of maps")
+        raise ValueError(f"there is no file '{text}'; {option} are paths, globs{or_table}")
     found = [Path(name) for name in sorted(_expand(str(path)))]
     files = [path for path in found if not path.is_dir()]
     for file in files:  # the content of a subject's map may be elsewhere
@@ -159,7 +234,8 @@ def _refuse_rings(start: str) -> None:
             pending.append((entry.path, (*above, real)))
 
 
-def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
+def _maps_of_table(path: Path, map_name: str | None, column: str = EFFECTS) -> dict[str, Path]:
+    """Return the map of each subject in a column of a table; none if it lacks another column."""
     from groupglm.inputs.table import COLUMNS, MapTable
     from groupglm.tabular.files import read_table
     from groupglm.tabular.labels import plain_label
@@ -167,15 +243,19 @@ def _maps_of_table(path: Path, map_name: str | None) -> dict[str, Path]:
     check_file(path, f"the table of maps '{path}'")
     if not path.is_file():
         raise ValueError(f"there is no table '{path}'")
-    frame = read_table(path, f"the table of maps '{path}'", as_text=COLUMNS)
+    frame = read_table(path, f"the table of maps '{path}'", as_text=(*COLUMNS, VARIANCES))
     try:
         chosen = MapTable.from_frame(frame).select(map_name)
     except ValueError as error:
         raise ValueError(f"the table of maps '{path}': " + text_of(error)) from error
     found: dict[str, Path] = {}
-    for label, name in zip(chosen["subject_label"], chosen["effects_map_path"], strict=True):
-        file = path.parent / str(name)  # an absolute path stays unchanged
+    if column not in chosen.columns:
+        return found
+    for label, name in zip(chosen["subject_label"], chosen[column], strict=True):
         subject = plain_label(str(label))
+        if not isinstance(name, str) and column != EFFECTS:
+            continue  # whose variance is missing, the match says
+        file = path.parent / str(name)  # an absolute path stays unchanged
         check_file(file, f"the table of maps '{path}': the file '{name}' of subject {subject}")
         if not isinstance(name, str) or not file.is_file():
             raise ValueError(f"the table of maps '{path}': subject {subject} has no file '{name}'")

@@ -27,6 +27,7 @@ from groupglm.cli.options.common import (
     tails,
     tfce,
 )
+from groupglm.cli.options.group_model import GroupModelOptions, model_options
 from groupglm.cli.options.paths import FILE, TO_FOLDER
 
 if TYPE_CHECKING:
@@ -136,8 +137,13 @@ def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
 
 
 run_options = _giving(_RUN)
-study_options = _giving((*_STUDY, *_RUN))
+_of_study = _giving((*_STUDY, *_RUN))
 fit_options = _giving(_FIT)
+
+
+def study_options(command: Command) -> Command:
+    """Add the options of a study, and of its model, to a command."""
+    return _of_study(model_options(command))
 
 
 def check_zero_option(zero_is_missing: bool, missing: str) -> None:
@@ -162,6 +168,7 @@ class RunOptions:
     n_jobs: int
     as_json: bool
     overwrite: bool
+    group_model: GroupModelOptions
 
     @property
     def read(self) -> list[Path]:
@@ -192,6 +199,7 @@ class StudyOptions(RunOptions):
     def study(self, journal: Journal) -> Study:
         """Make the study, and show its design before any image is read."""
         from groupglm.cli.options.maps import collect_maps
+        from groupglm.cli.steps.beside_maps import collect_beside_maps
         from groupglm.cli.steps.study_design import prepare_study
 
         study = prepare_study(
@@ -206,8 +214,17 @@ class StudyOptions(RunOptions):
             self.formula,
             self.contrasts,
             allow_partial=self.allow_partial,
+            group_model=self.group_model,
+            beside=collect_beside_maps(
+                self.group_model,
+                self.maps,
+                self.subject_pattern,
+                self.map_name,
+                output=self.output,
+                warn=journal.warn,
+            ),
         )
-        study.show(journal)
+        study.show(journal, pairs=self.dry_run)
         if self.dry_run:
             journal.say("Dry run: no image was read.")
         return study

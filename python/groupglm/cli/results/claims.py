@@ -61,7 +61,7 @@ def claimed_study(
 
     `permutation` are the facts of the permutations that are wanted.
     """
-    read = [*read, *study.maps.values()]
+    read = [*read, *study.files]
     option = outputs.names.option
     with claimed(outputs.folder, targets, read, lock=outputs.names.mask, option=option):
         if overwrite:

@@ -22,7 +22,8 @@ from groupglm.spaces.registry import kind_of
 __all__ = ["Made"]
 
 _CARRIED = (
-    *OF_CONTRAST, "DesignHash", "InputListHash", "NumberOfSubjects", "FirstLevel", "Settings",
+    *OF_CONTRAST, "DesignHash", "InputListHash", "VarianceListHash", "WeightListHash",
+    "CovariateListHash", "NumberOfSubjects", "FirstLevel", "Settings",
     "Permutation", "NumberOfPermutations",
 )  # fmt: skip
 

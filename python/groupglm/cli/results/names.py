@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.images import Image
 
 __all__ = [
+    "FIT_MAPS",
     "OF_CONTRAST",
     "Contrast",
     "Names",
@@ -37,6 +38,11 @@ __all__ = [
 ]
 
 OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom", "Zeros")  # in all its sidecars
+FIT_MAPS = {
+    "tau2": "tau2", "i_squared": "I2", "h_squared": "H2", "q": "Q", "q_p_value": "Qp",
+}  # fmt: skip
+"""The maps of a whole fit, and what they are called in the names of files."""
+
 _MAX_LABEL = 120  # characters; a name of a file may have 255, and has other parts too
 _LONGEST = "stat-z_desc-bonferroni0p0123456789_statmap"
 
@@ -84,7 +90,8 @@ class Contrast:
 class Names:
     """The names of the files of a study; those of its contrasts begin with `prefix`.
 
-    `ending` is that of all images, `option` the command's name for their folder.
+    Those of maps of the whole fit begin with `stem`. `ending` is that of all images, `option` the
+    command's name for their folder.
     """
 
     ending: str
@@ -93,6 +100,7 @@ class Names:
     n_zeros: str
     df_residual: str
     prefix: str = ""
+    stem: str = ""
     design: str = "design_matrix.tsv"
     model: str = "model.groupglm"
     report: str = "report.html"
@@ -103,6 +111,10 @@ class Names:
         """Return the names for a study that has a folder of its own."""
         images = ("mask", "n_observations", "n_zeros", "df_residual")
         return cls(ending, **{name: f"{name}{ending}" for name in images})
+
+    def fit_map(self, name: str) -> str:
+        """Return the name of a map of the whole fit: ``stat-tau2_statmap.nii.gz``."""
+        return f"{self.stem}stat-{FIT_MAPS[name]}_statmap{self.ending}"
 
 
 def name_contrast(image: Image, contrast: Contrast) -> None:

@@ -22,14 +22,20 @@ __all__ = [
     "fingerprint",
     "input_list_hash",
     "software_versions",
+    "text_hash",
 ]
 
 
-def design_hash(design: pd.DataFrame) -> str:
-    """Hash a design matrix: its labels, its columns' names, and its values bit by bit."""
+def design_hash(design: pd.DataFrame, groups: Mapping[str, str] | None = None) -> str:
+    """Hash a design matrix: its labels, its columns' names, and its values bit by bit.
+
+    The groups that have variances of their own are part of the design, if there are any.
+    """
     import numpy as np
 
     digest = hashlib.sha256()
+    if groups is not None:
+        digest.update(json.dumps([*groups.items()]).encode())
     labels = [[str(label) for label in design.index], [str(name) for name in design.columns]]
     digest.update(json.dumps(labels).encode())
     digest.update(np.ascontiguousarray(design.to_numpy(), dtype="<f8").tobytes())
@@ -41,7 +47,7 @@ def input_list_hash(maps: Mapping[str, Path]) -> str:
 
     The folder is not part of it, so that a data set may move.
     """
-    return _hash([[label, file_facts(path)] for label, path in maps.items()])
+    return text_hash(json.dumps([[label, file_facts(path)] for label, path in maps.items()]))
 
 
 def file_facts(path: Path) -> list[Any]:
@@ -70,5 +76,6 @@ def software_versions(
     return {"groupglm": groupglm.__version__, "python": platform.python_version(), **found}
 
 
-def _hash(facts: Any) -> str:
-    return f"sha256:{hashlib.sha256(json.dumps(facts).encode()).hexdigest()}"
+def text_hash(text: str) -> str:
+    """Return the hash of a text."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

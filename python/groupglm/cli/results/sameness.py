@@ -9,6 +9,10 @@ from typing import Any
 __all__ = ["difference", "made_by", "study_difference"]
 
 _OPTIONS = {
+    "Model": "the model",
+    "Tau2": "--tau2",
+    "Test": "--test",
+    "VarianceGroups": "--variance-groups",
     "Mask": "--mask",
     "SmoothingFWHM": "--fwhm",
     "TargetGrid": "--target-affine",
@@ -21,17 +25,27 @@ _OPTIONS = {
     "Seed": "--seed",
 }
 
+_INPUTS = {"DesignHash": "from another design", "InputListHash": "from other maps"}
+_BESIDE = {
+    "VarianceListHash": "from other variance maps",
+    "WeightListHash": "from other maps of weights",
+    "CovariateListHash": "from other maps of covariates",
+}
+
 
 def study_difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
     """Return how the studies of two results differ, in words; None if they are the same.
 
     Results of one study share a design matrix and a mask.
     """
-    for key, what in (("DesignHash", "from another design"), ("InputListHash", "from other maps")):
+    for key, what in _INPUTS.items():
         if found.get(key) != wanted.get(key):
             return what
     changed = _changed(found.get("Settings"), wanted.get("Settings"))
-    return f"with other settings ({changed})" if changed else None
+    if changed:
+        return f"with other settings ({changed})"
+    others = (what for key, what in _BESIDE.items() if found.get(key) != wanted.get(key))
+    return next(others, None)
 
 
 def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
@@ -66,6 +80,8 @@ def _changed(found: Any, wanted: Any) -> str:
     told = []
     for key in {**now, **then}:
         old, new = then.get(key), now.get(key)
+        if key == "Model":  # ordinary least squares say nothing, as before there were others
+            old, new = old or "ols", new or "ols"
         if old == new or key == "Formula":  # the hash of the design decides, not its wording
             continue
         name = _OPTIONS.get(key, key)

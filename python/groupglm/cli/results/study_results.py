@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.results.names import (
+    FIT_MAPS,
     OF_CONTRAST,
     Contrast,
     Names,
@@ -81,7 +82,13 @@ class Outputs:
         """The files that all contrasts share; a study may lack some of them."""
         names = self.names
         counts = (names.df_residual, names.n_zeros, names.n_observations)
-        return [self.folder / name for name in (names.design, names.mask, *counts)]
+        shared = [self.folder / name for name in (names.design, names.mask, *counts)]
+        return [*shared, *self.fit_maps.values()]
+
+    @property
+    def fit_maps(self) -> dict[str, Path]:
+        """The maps of the whole fit that some models have, by name."""
+        return {name: self.folder / self.names.fit_map(name) for name in FIT_MAPS}
 
     def paths(self, contrast: Contrast) -> dict[str, Path]:
         """Return the files of a contrast's maps by kind."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from groupglm.cli.options.common import NamedContrast
 from groupglm.cli.options.study import RunOptions
 from groupglm.cli.results.names import Contrast, Names, check_labels
+from groupglm.cli.steps.beside_maps import BesideMaps, match_beside
 from groupglm.cli.steps.study_design import Study, check_estimable, make_study, read_contrasts
 from groupglm.runtime.naming import slug
 from groupglm.spaces.registry import kind_of
@@ -104,7 +105,7 @@ def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
         chosen = one_map_a_subject(files)
         study = _study(chosen, options)
         journal.say(_found(chosen, study))
-        study.show(journal)
+        study.show(journal, pairs=options.dry_run)
         studies.append(study)
     check_labels(
         [contrast for study in studies for contrast in study.contrasts],
@@ -169,7 +170,13 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
     refuse_shared_files(list(chosen), [file.path for file in files], "the derivative")
     entities = common_entities(files)
     first_level = files[0].entities.get("contrast", "effect")
-    matched = _matched({label: file.path for label, file in chosen.items()}, options)
+    beside = _beside(chosen, options)
+    maps, left_out = match_beside(
+        {label: file.path for label, file in chosen.items()},
+        beside,
+        allow_partial=options.allow_partial,
+    )
+    matched = _matched(maps, options)
     if options.allow_partial:
         matched = matched.with_values(_columns(matched, options))
     design = _design(matched, options)
@@ -191,13 +198,35 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
             n_zeros=f"{stem}stat-nZeros_statmap{ending}",
             df_residual=f"{stem}stat-dof_statmap{ending}",
             prefix=prefix,
+            stem=stem,
             design=f"{stem}design.tsv",
             model=f"{stem}model.groupglm",
             report=f"{stem}report.html",
             option="OUT",
         ),
         origin={"FirstLevel": {"contrast": first_level, **entities}},
+        group_model=options.group_model,
+        beside=beside,
+        left_out=left_out,
     )
+
+
+def _beside(chosen: Mapping[str, NamedFile], options: BidsOptions) -> BesideMaps:
+    """Return the variance maps beside the effect maps, if the model takes them; none is guessed."""
+    from groupglm.bids.collecting import absent_variances, variance_of
+
+    if not options.group_model.needs_variances:
+        return BesideMaps()
+    found = {label: variance_of(file) for label, file in chosen.items()}
+    variances = {label: path for label, path in found.items() if path is not None}
+    absent = [label for label in chosen if label not in variances]
+    if absent and (not variances or not options.allow_partial):
+        partial = ", or leave these subjects out by --allow-partial" if variances else ""
+        raise ValueError(
+            f"{absent_variances(absent, len(chosen))}, and {options.group_model.words()} weights "
+            f"each map by its variance; have the first level write it{partial}"
+        )
+    return BesideMaps(variances)
 
 
 def _matched(maps: dict[str, Path], options: BidsOptions) -> Matched:
@@ -218,9 +247,11 @@ def _columns(matched: Matched, options: BidsOptions) -> list[str]:
     """Return the columns of the participants table that the design uses."""
     from groupglm.design.formula.building import formula_columns
 
+    groups = [*filter(None, [options.group_model.variance_groups])]
     if options.model is not None:
-        return options.model.columns_used([str(name) for name in matched.participants.columns])
-    return formula_columns(options.formula)[0]
+        known = [str(name) for name in matched.participants.columns]
+        return [*options.model.columns_used(known), *groups]
+    return [*formula_columns(options.formula)[0], *groups]
 
 
 def _levels(matched: Matched, options: BidsOptions) -> dict[str, dict[str, int]]:
@@ -284,7 +315,10 @@ def _found(chosen: Mapping[str, NamedFile], study: Study) -> str:
 
     said = ", ".join(f"{key} {value}" for key, value in study.origin["FirstLevel"].items())
     n_variances = sum(variance_of(file) is not None for file in chosen.values())
-    return (
-        f"Effect maps of {len(chosen)} subjects ({said}); {n_variances} have a variance map, which "
-        "ordinary least squares does not use."
+    unused = (
+        ""
+        if study.beside.variances
+        else (f", which {study.group_model.words() or 'ordinary least squares'} does not use")
     )
+    have = f"{n_variances} have a variance map{unused}"
+    return f"Effect maps of {len(chosen)} subjects ({said}); {have}."

@@ -14,8 +14,11 @@ from groupglm.cli.options.common import target_grid
 from groupglm.cli.results.names import Contrast
 from groupglm.cli.results.provenance import file_facts
 from groupglm.cli.results.study_results import Outputs
+from groupglm.cli.steps.fit_maps import write_fit_maps
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.study import RunOptions
     from groupglm.cli.steps.study_design import Study
@@ -47,8 +50,11 @@ class Reading:
     target_affine: Any
     zero_is_missing: bool
 
-    def model(self) -> GroupModel:
-        """Return the model with the command's options, not yet fitted."""
+    def model(self, groups: Mapping[str, str] | None) -> GroupModel:
+        """Return the model with the command's options, not yet fitted.
+
+        `groups` are those of the subjects, if groups have variances of their own.
+        """
         from groupglm.estimator.group_model import GroupModel
 
         target, shape = target_grid(self.target_affine)
@@ -61,6 +67,7 @@ class Reading:
             zero_is_missing=self.zero_is_missing,
             n_jobs=self.options.n_jobs,
             verbose=1,
+            model=self.options.group_model.model(groups),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -73,6 +80,7 @@ class Reading:
             "TargetGrid": file_facts(target) if isinstance(target, Path) else target,
             "Missing": self.missing,
             "ZeroIsMissing": self.zero_is_missing,
+            **self.options.group_model.facts(),
         }
 
     @property
@@ -118,8 +126,9 @@ class Estimate:
 
         images = [str(path) for path in self._study.maps.values()]
         design = self._study.design.reset_index(drop=True)
-        model = self._reading.model()
-        fit_images(model, images, design, keep_rows=self._keeps_rows)
+        model = self._reading.model(self._study.groups)
+        beside = self._study.beside.arguments()
+        fit_images(model, images, design, keep_rows=self._keeps_rows, **beside)
         return model
 
     @property
@@ -184,8 +193,8 @@ def write_common(study: Study, outputs: Outputs, model: GroupModel, journal: Jou
     said = {"Description": f"{many.capitalize()} of the group model", "Type": "Brain"}
     outputs.write_image(model.mask_img_, outputs.mask, said, keep=True)
     counts, degrees = folder / names.n_observations, folder / names.df_residual
-    n_observations = group.result.n_observations
-    if isinstance(n_observations, np.ndarray):
+    n_observations = np.asarray(group.result.n_observations)
+    if n_observations.min() < len(study.design):
         said = {"Description": f"Number of subjects that have a value at a {one}"}
         outputs.write_image(model.n_observations_, counts, said)
         said = {"Description": f"Residual degrees of freedom of the group model at a {one}"}
@@ -198,6 +207,7 @@ def write_common(study: Study, outputs: Outputs, model: GroupModel, journal: Jou
         for path in (counts, degrees):  # left by an earlier fit
             outputs.remove(path)
     _write_zeros(outputs, model, journal)
+    write_fit_maps(outputs, model, journal)
     journal.say(f"Mask: {model.n_elements_} {many}.")
 
 

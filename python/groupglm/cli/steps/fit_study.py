@@ -229,7 +229,7 @@ def _write_shared(
 ) -> None:
     """Write the files that all contrasts share; --overwrite replaces those of another study."""
     if settings.options.overwrite:
-        read = [*settings.read, *study.maps.values()]
+        read = [*settings.read, *study.files]
         remove(contradicting(study, outputs, read, settings.permutation_facts), journal)
     write_common(study, outputs, model, journal)
     if settings.how.save_model:

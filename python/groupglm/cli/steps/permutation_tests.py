@@ -90,7 +90,7 @@ def run_permutations(
         if overwrite or not outputs.is_done(outputs.mask, {}):
             model = fitted.model  # if the fit fails, existing results stay
             if overwrite:
-                read = [*reading.read, *study.maps.values()]
+                read = [*reading.read, *study.files]
                 remove(contradicting(study, outputs, read, how.facts()), journal)
             write_common(study, outputs, model, journal)
         return [

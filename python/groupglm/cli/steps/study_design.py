@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from groupglm.cli.options.group_model import GroupModelOptions
 from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.results.provenance import design_hash, input_list_hash, software_versions
+from groupglm.cli.steps.beside_maps import BesideMaps, groups_of, match_beside
 from groupglm.cli.steps.design_notes import notes_on
 from groupglm.runtime.naming import counted, slug
 from groupglm.spaces.registry import kind_of
@@ -54,6 +57,12 @@ class Study:
         Number of subjects at each level of the design's categories.
     origin : mapping
         The facts about the maps' origin in its sidecars.
+    group_model : GroupModelOptions
+        The model that is fitted.
+    beside : BesideMaps
+        The maps that the model takes beside those of the subjects.
+    groups : mapping of str to str, or None
+        The group of each subject, if groups have variances of their own.
     """
 
     maps: dict[str, Path]
@@ -65,6 +74,14 @@ class Study:
     names: Names
     levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
+    group_model: GroupModelOptions = field(default_factory=GroupModelOptions)
+    beside: BesideMaps = field(default_factory=BesideMaps)
+    groups: Mapping[str, str] | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """All files of subjects that are read."""
+        return [*self.maps.values(), *self.beside.files]
 
     def describe(self, n_rows: int = 5) -> str:
         """Return the design in words: names, first rows, rank, degrees of freedom."""
@@ -72,19 +89,35 @@ class Study:
         head = self.design.head(n_rows).to_string(float_format=lambda value: f"{value:.6g}")
         more = f"\n... {counted(n - n_rows, 'more row')}" if n > n_rows else ""
         rank = "full rank" if self.rank == p else f"rank {self.rank}: columns depend on each other"
+        covariates = "".join(
+            f"Covariate {name}: a column whose values differ by place, from "
+            f"{counted(len(files), 'map')}\n"
+            for name, files in self.beside.covariates.items()
+        )
         tests = "\n".join(
             f"  {c.name}: {c.stat_type} of {c.expression}  ->  "
             f"{self.names.prefix}contrast-{c.label}_..."
             for c in self.contrasts
         )
-        columns = ", ".join(map(str, self.design.columns))
+        columns = ", ".join([*map(str, self.design.columns), *self.beside.covariates])
+        p += len(self.beside.covariates)
         notes = "".join(f"Note: {note}\n" for note in notes_on(self.design, self.contrasts))
         degrees = counted(self.df_residual, "residual degree")
         return (
             f"Design: {n} subjects, {counted(p, 'column')} ({columns}), {rank}, "
-            f"{degrees} of freedom\n{head}{more}\n{self._levels()}{notes}"
-            f"Contrasts:\n{tests}"
+            f"{degrees} of freedom\n{head}{more}\n{covariates}{self._levels()}{self._model()}"
+            f"{notes}Contrasts:\n{tests}"
         )
+
+    def _model(self) -> str:
+        """Return the model in words; empty for ordinary least squares, all alike."""
+        said = self.group_model.words()
+        if self.beside.weights is not None:
+            said = "ordinary least squares, each map weighted by its map of weights"
+        groups = Counter((self.groups or {}).values())
+        counts = "".join(f", {group} {n}" for group, n in groups.items())
+        own = f"; groups with variances of their own{counts.replace(',', ':', 1)}" if groups else ""
+        return f"Model: {said}{own}\n" if said else ""
 
     def _levels(self) -> str:
         """Return the number of subjects at each level, one line for each category."""
@@ -96,11 +129,12 @@ class Study:
             lines.append(f"Subjects by {name}: {', '.join(shown)}{more}\n")
         return "".join(lines)
 
-    def show(self, journal: Journal) -> None:
-        """Show the design, and the subjects that are left out."""
+    def show(self, journal: Journal, *, pairs: bool = False) -> None:
+        """Show the design, the subjects that are left out, and which maps belong together."""
         for told in self.left_out:
             journal.warn(f"left out {told}")
-        journal.say(self.describe())
+        together = self.beside.pairs(self.maps) if pairs else ""
+        journal.say(together + self.describe())
 
     def facts(self) -> dict[str, Any]:
         """Return the design for a program."""
@@ -112,13 +146,16 @@ class Study:
             "df_residual": self.df_residual,
             "levels": {name: dict(counts) for name, counts in self.levels.items()},
             "left_out": list(self.left_out),
+            **self.group_model.facts_for_programs(),
+            **self.beside.facts(),
         }
 
     def facts_of_sidecars(self) -> dict[str, Any]:
         """Return the facts on design, maps and software for all sidecars."""
         return {
-            "DesignHash": design_hash(self.design),
+            "DesignHash": design_hash(self.design, self.groups),
             "InputListHash": input_list_hash(self.maps),
+            **self.beside.facts_of_sidecars(),
             "NumberOfSubjects": len(self.design),
             "SoftwareVersions": software_versions(),
             **self.origin,
@@ -132,6 +169,8 @@ def prepare_study(
     contrasts: Sequence[NamedContrast],
     *,
     allow_partial: bool,
+    group_model: GroupModelOptions,
+    beside: BesideMaps,
 ) -> Study:
     """Match maps and participants, expand the formula, and read the contrasts."""
     import pandas as pd
@@ -151,12 +190,23 @@ def prepare_study(
         table = pd.DataFrame(index=pd.Index(list(maps), name=LABEL))
     else:
         table = read_participants(participants)
+    maps, left_out = match_beside(maps, beside, allow_partial=allow_partial)
     matched = match_subjects(maps, table, allow_partial=allow_partial)
     if allow_partial:
-        matched = matched.with_values(formula_columns(formula)[0])
+        matched = matched.with_values(
+            [*formula_columns(formula)[0], *filter(None, [group_model.variance_groups])]
+        )
     design = design_from_formula(formula, matched.participants)
-    levels = formula_levels(formula, matched.participants)
-    study = make_study(matched, design, read_contrasts(contrasts, design), levels=levels)
+    check_covariate_names(beside.covariates, design)
+    study = make_study(
+        matched,
+        design,
+        read_contrasts(contrasts, design, covariates=[*beside.covariates]),
+        levels=formula_levels(formula, matched.participants),
+        group_model=group_model,
+        beside=beside,
+        left_out=left_out,
+    )
     check_labels(study.contrasts)
     return study
 
@@ -169,35 +219,66 @@ def make_study(
     levels: Mapping[str, Mapping[str, int]],
     names: Names | None = None,
     origin: Mapping[str, Any] | None = None,
+    group_model: GroupModelOptions,
+    beside: BesideMaps,
+    left_out: tuple[str, ...] = (),
 ) -> Study:
     """Make a study from maps and a design."""
     from groupglm.design.matrix import check_design_matrix, report_collinearity
-    from groupglm.models.kinds import DEFAULT_MODEL
+    from groupglm.models.kinds import check_model, with_beside
 
     ending = kind_of(next(iter(matched.maps.values()))).endings[0]
     matrix = check_design_matrix(design, len(matched.maps))
     columns = tuple(str(name) for name in design.columns)
-    plan = DEFAULT_MODEL.prepare(matrix, columns)
+    groups = groups_of(group_model.variance_groups, matched.participants)
+    model = with_beside(
+        check_model(group_model.model(groups)),
+        weights=beside.weights is not None,
+        covariates=tuple(beside.covariates),
+    )
+    plan = model.prepare(matrix, columns)
     if plan.rank == len(columns):
         report_collinearity(matrix, columns)
+    rank = plan.rank + len(beside.covariates)
+    if rank >= len(design):
+        raise ValueError(
+            f"{len(design)} subjects leave no residual degree of freedom beside a design of rank "
+            f"{plan.rank} and {counted(len(beside.covariates), 'covariate')}; leave columns out"
+        )
     return Study(
         maps=matched.maps,
         design=design,
-        rank=plan.rank,
-        df_residual=len(design) - plan.rank,
+        rank=rank,
+        df_residual=len(design) - rank,
         contrasts=contrasts,
-        left_out=matched.left_out,
+        left_out=(*left_out, *matched.left_out),
+        group_model=group_model,
+        beside=beside.of(list(matched.maps)),
+        groups=groups,
         levels=levels,
         names=names or Names.plain(ending),
         origin=origin or {},
     )
 
 
+def check_covariate_names(covariates: Iterable[str], design: pd.DataFrame) -> None:
+    """Refuse a covariate that has the name of a column of the design."""
+    taken = [name for name in covariates if name in map(str, design.columns)]
+    if taken:
+        raise ValueError(
+            f"--covariate {taken[0]!r} has the name of a column of the design; give it another name"
+        )
+
+
 def read_contrasts(
-    given: Sequence[NamedContrast], design: pd.DataFrame, *, option: str = "--contrast"
+    given: Sequence[NamedContrast],
+    design: pd.DataFrame,
+    *,
+    option: str = "--contrast",
+    covariates: Sequence[str] = (),
 ) -> list[Contrast]:
-    """Read contrasts over a design's columns."""
-    read = [_contrast(contrast, design, option) for contrast in given]
+    """Read contrasts over a design's columns, and those of voxelwise covariates after them."""
+    read = [_contrast(contrast, design, option, covariates) for contrast in given]
     names = [contrast.name for contrast in read]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -205,10 +286,12 @@ def read_contrasts(
     return read
 
 
-def _contrast(given: NamedContrast, design: pd.DataFrame, option: str) -> Contrast:
+def _contrast(
+    given: NamedContrast, design: pd.DataFrame, option: str, covariates: Sequence[str]
+) -> Contrast:
     from groupglm.design.contrasts import contrast_matrix, term_columns
 
-    columns = [str(name) for name in design.columns]
+    columns = [*map(str, design.columns), *covariates]
     name, rows = given.split(columns)
     try:
         rows = [each for row in rows for each in term_columns(row, columns) or [row]]
@@ -216,7 +299,8 @@ def _contrast(given: NamedContrast, design: pd.DataFrame, option: str) -> Contra
     except ValueError as error:
         raise ValueError(f"{option} {given.text!r}: {error}") from error
     for row, weights in zip(rows, matrix, strict=True):
-        check_estimable(row, weights, design)
+        # Whether a covariate can be estimated differs by place, and is known after reading.
+        check_estimable(row, weights[: design.shape[1]], design)
     weights_of = [weights.tolist() for weights in matrix]
     return Contrast(
         name=name,

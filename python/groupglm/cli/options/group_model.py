@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The options that choose the group's model, and the maps that it takes beside the effects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from groupglm.bids.estimators import NodeEstimator
+    from groupglm.models.base import Model
+
+__all__ = ["MODELS", "TESTS", "GroupModelOptions", "bids_model_options", "model_options"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+MODELS = {
+    "ols": "ols",
+    "fixed": "fixed effects",
+    "mixed": "mixed effects",
+    "unequal": "unequal variances",
+}
+"""The models by the command line's words, and their names in Python."""
+
+METHODS = ("reml", "ml", "dersimonian-laird", "paule-mandel", "hedges")
+TESTS = ("knapp-hartung", "knapp-hartung-conservative", "t", "z")
+_WEIGHS = ("fixed", "mixed")  # the models that take the variance of each map
+
+
+class _Tau2(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A method that estimates tau2, or its value."""
+
+    name = "METHOD|NUMBER"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str | float:
+        if isinstance(value, float):
+            return value
+        text = str(value).strip().lower()
+        if text in METHODS:
+            return text
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number >= 0):
+            self.fail(
+                f"{value!r} is none of {', '.join(METHODS)}, and no number of at least 0 "
+                "(in squared units of the maps)",
+                param,
+                ctx,
+            )
+        return number
+
+
+class _Covariate(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """The name of a covariate, and the glob of its maps."""
+
+    name = "NAME=GLOB"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, pattern = value.partition("=")
+        if not (name.strip() and equals and pattern):
+            self.fail(f"{value!r} must be NAME=GLOB, such as grey_matter='maps/*_gm*'", param, ctx)
+        return name.strip(), pattern
+
+
+def _model(*names: str) -> Callable[[Command], Command]:
+    return click.option(
+        *names,
+        "model_name",
+        type=click.Choice(list(MODELS)),
+        default="ols",
+        show_default=True,
+        help="Ordinary least squares; fixed or mixed effects, which weight each map by its "
+        "variance; or a variance for each group (Welch).",
+    )
+
+
+_OF_MIXED = (
+    click.option(
+        "--tau2",
+        type=_Tau2(),
+        help=f"Variance between subjects, of --model mixed: {', '.join(METHODS)}, or its value. "
+        f"By default {METHODS[0]}.",
+    ),
+    click.option(
+        "--test",
+        type=click.Choice(TESTS),
+        help=f"Test of --model mixed; by default {TESTS[0]}.",
+    ),
+    click.option(
+        "--variance-groups",
+        metavar="COLUMN",
+        help="Column of groups with a variance of their own, for mixed or unequal.",
+    ),
+)
+_BESIDE = (
+    click.option(
+        "--variances",
+        multiple=True,
+        metavar="GLOB",
+        help="Variance maps of fixed or mixed effects, matched by subject; or the table's column "
+        "variances_map_path. Repeatable.",
+    ),
+    click.option(
+        "--weights",
+        multiple=True,
+        metavar="GLOB",
+        help="Maps of weights for ordinary least squares, matched by subject. Repeatable.",
+    ),
+    click.option(
+        "--covariate",
+        "covariates",
+        multiple=True,
+        type=_Covariate(),
+        help="Column whose values are maps, matched by subject; of ordinary least squares. "
+        "Repeatable.",
+    ),
+)
+
+
+def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
+    def give(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return give
+
+
+model_options = _giving((_model("--model", "--group-model"), *_BESIDE, *_OF_MIXED))
+bids_model_options = _giving((_model("--group-model"), *_OF_MIXED))
+
+
+@dataclass(frozen=True)
+class GroupModelOptions:
+    """The model of the group, as options give it.
+
+    Parameters
+    ----------
+    model_name : str
+        A key of `MODELS`.
+    tau2 : str or float or None
+        How mixed effects estimate the variance between subjects; None: as by default.
+    test : str or None
+        The test of mixed effects; None: as by default.
+    variance_groups : str or None
+        The column of the participants table that names the groups.
+    variances, weights : tuple of str
+        Paths and globs.
+    covariates : tuple of (str, str)
+        Name, and path or glob.
+    option : str
+        The option that chooses the model.
+    """
+
+    model_name: str = "ols"
+    tau2: str | float | None = None
+    test: str | None = None
+    variance_groups: str | None = None
+    variances: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    covariates: tuple[tuple[str, str], ...] = ()
+    option: str = "--model"
+
+    @classmethod
+    def taken_from(cls, given: dict[str, Any], *, option: str = "--model") -> GroupModelOptions:
+        """Take these options out of a command's arguments; refuse those of another model."""
+        names = [name for name in cls.__dataclass_fields__ if name in given]
+        options = cls(**{name: given.pop(name) for name in names}, option=option)
+        for told in options._conflicts():
+            raise click.UsageError(told)
+        options.check_smoothing(given.get("fwhm"))
+        return options
+
+    def check_smoothing(self, fwhm: float | tuple[float, ...] | None) -> None:
+        """Refuse to smooth maps that the variances beside them describe as they are."""
+        if self.needs_variances and fwhm and fwhm != (0.0, 0.0, 0.0):
+            raise click.UsageError(
+                "--fwhm changes the maps, and their variances would no longer be those of "
+                f"{self.option} {self.model_name}; smooth the data of the first level, or give "
+                f"{self.option} ols."
+            )
+
+    @classmethod
+    def of_node(cls, node: NodeEstimator) -> GroupModelOptions:
+        """Return the options that a node of a Stats Model stands for."""
+        name = next(short for short, name in MODELS.items() if name == node.model)
+        return cls(name, node.tau2, node.test, node.variance_groups, option="Model.Type")
+
+    def _conflicts(self) -> Iterator[str]:
+        chosen = f"{self.option} {self.model_name}"
+        is_mixed = f"{self.option} mixed"
+        given: tuple[tuple[str, object, tuple[str, ...], str], ...] = (
+            ("--variances", self.variances, _WEIGHS, f"{is_mixed}, or {self.option} fixed"),
+            ("--tau2", self.tau2 is not None, ("mixed",), is_mixed),
+            ("--test", self.test is not None, ("mixed",), is_mixed),
+            (
+                "--variance-groups",
+                self.variance_groups is not None,
+                ("mixed", "unequal"),
+                f"{is_mixed}, or {self.option} unequal",
+            ),
+            ("--weights", self.weights, ("ols",), f"{self.option} ols"),
+            ("--covariate", self.covariates, ("ols",), f"{self.option} ols"),
+        )
+        for option, is_given, models, need in given:
+            if is_given and self.model_name not in models:
+                yield (
+                    f"{option} has no effect with {chosen}{self._reason(option)}; give {need}, or "
+                    f"leave {option} out."
+                )
+        names = [name for name, _ in self.covariates]
+        for name in dict.fromkeys(names):
+            if names.count(name) > 1:
+                yield f"--covariate {name} is given {names.count(name)} times; give each name once."
+
+    def _reason(self, option: str) -> str:
+        if option == "--variances":
+            return ", which does not take the variances of maps"
+        if option == "--weights":
+            return ", whose weights are not the user's to choose"
+        return ""
+
+    @property
+    def needs_variances(self) -> bool:
+        """Whether the model takes the variance of each map."""
+        return self.model_name in _WEIGHS
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts of the model for sidecars; none for ordinary least squares.
+
+        So the results of earlier versions are those of the same settings.
+        """
+        if self.model_name == "ols":
+            return {}
+        facts: dict[str, Any] = {"Model": MODELS[self.model_name]}
+        if self.model_name == "mixed":
+            facts["Tau2"] = METHODS[0] if self.tau2 is None else self.tau2
+            facts["Test"] = self.test or TESTS[0]
+        if self.variance_groups is not None:
+            facts["VarianceGroups"] = self.variance_groups
+        return facts
+
+    def facts_for_programs(self) -> dict[str, Any]:
+        """Return the model for a program; nothing for ordinary least squares."""
+        names = {"Model": "model", "Tau2": "tau2", "Test": "test", "VarianceGroups": "groups"}
+        return {names[key]: value for key, value in self.facts().items()}
+
+    def words(self) -> str:
+        """Return the model in words; empty for ordinary least squares."""
+        facts = self.facts()
+        said = str(facts.get("Model", ""))
+        if "Tau2" in facts:
+            tau2 = facts["Tau2"]
+            how = f"by {tau2}" if isinstance(tau2, str) else f"{tau2:g}, as given"
+            said += f" (variance between subjects {how}; test {facts['Test']})"
+        return said
+
+    def model(self, groups: Mapping[str, str] | None) -> Model | str:
+        """Return the model with its settings; `groups` holds the group of each subject."""
+        from groupglm.bids.estimators import NodeEstimator
+
+        node = NodeEstimator(MODELS[self.model_name], self.tau2, self.test, self.variance_groups)
+        return node.group_model(None if groups is None else [*groups.values()])

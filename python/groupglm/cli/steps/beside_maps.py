@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The maps that a model takes beside the effects: variances, weights, voxelwise covariates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groupglm.cli.results.provenance import input_list_hash, text_hash
+from groupglm.runtime.naming import counted, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from groupglm.cli.options.group_model import GroupModelOptions
+
+__all__ = ["BesideMaps", "collect_beside_maps", "groups_of", "match_beside"]
+
+_FOR_ALL = "complete them, or add --allow-partial"
+
+
+@dataclass(frozen=True, eq=False)
+class BesideMaps:
+    """The maps beside the effects, each by subject.
+
+    Parameters
+    ----------
+    variances, weights : dict of str to pathlib.Path, or None
+        The map of each subject; None without any.
+    covariates : dict of str to dict of str to pathlib.Path
+        The maps of each covariate, by its name.
+    """
+
+    variances: Mapping[str, Path] | None = None
+    weights: Mapping[str, Path] | None = None
+    covariates: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+
+    def named(self) -> Iterator[tuple[str, Mapping[str, Path]]]:
+        """Yield what the maps are, in words, with the maps."""
+        if self.variances is not None:
+            yield "variance", self.variances
+        if self.weights is not None:
+            yield "weight", self.weights
+        for name, files in self.covariates.items():
+            yield f"covariate {name!r}", files
+
+    @property
+    def files(self) -> list[Path]:
+        """All files."""
+        return [path for _, files in self.named() for path in files.values()]
+
+    def of(self, labels: list[str]) -> BesideMaps:
+        """Return the maps of some subjects, in their order."""
+
+        def chosen(files: Mapping[str, Path]) -> dict[str, Path]:
+            return {label: files[label] for label in labels}
+
+        return BesideMaps(
+            None if self.variances is None else chosen(self.variances),
+            None if self.weights is None else chosen(self.weights),
+            {name: chosen(files) for name, files in self.covariates.items()},
+        )
+
+    def facts_of_sidecars(self) -> dict[str, str]:
+        """Return hashes of the lists of maps; a list of another kind is absent."""
+        facts = {}
+        if self.variances is not None:
+            facts["VarianceListHash"] = input_list_hash(self.variances)
+        if self.weights is not None:
+            facts["WeightListHash"] = input_list_hash(self.weights)
+        if self.covariates:
+            hashes = {name: input_list_hash(files) for name, files in self.covariates.items()}
+            facts["CovariateListHash"] = text_hash(json.dumps(hashes))
+        return facts
+
+    def facts(self) -> dict[str, Any]:
+        """Return the maps for a program."""
+        facts: dict[str, Any] = {}
+        if self.variances is not None:
+            facts["variances"] = _texts(self.variances)
+        if self.weights is not None:
+            facts["weights"] = _texts(self.weights)
+        if self.covariates:
+            facts["covariates"] = {name: _texts(own) for name, own in self.covariates.items()}
+        return facts
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the maps as the fit of a model takes them."""
+        arguments: dict[str, Any] = {}
+        if self.variances is not None:
+            arguments["variances"] = [*_texts(self.variances).values()]
+        if self.weights is not None:
+            arguments["weights"] = [*_texts(self.weights).values()]
+        if self.covariates:
+            covariates = {name: [*_texts(own).values()] for name, own in self.covariates.items()}
+            arguments["covariates"] = covariates
+        return arguments
+
+    def pairs(self, maps: Mapping[str, Path]) -> str:
+        """Return, a line a subject, which maps belong together; empty if there are none beside."""
+        columns = {"map": maps, **dict(self.named())}
+        if len(columns) == 1:
+            return ""
+        names = _distinct([path for files in columns.values() for path in files.values()])
+        lines = ["Maps that belong together:"]
+        for label in maps:
+            own = [f"{what} {names[files[label]]}" for what, files in columns.items()]
+            lines.append(f"  {label}: {', '.join(own)}")
+        return "\n".join(lines) + "\n"
+
+
+def _texts(files: Mapping[str, Path]) -> dict[str, str]:
+    return {label: str(path) for label, path in files.items()}
+
+
+def _distinct(paths: list[Path]) -> dict[Path, str]:
+    """Return the names of files, or whole paths if two files have one name."""
+    names = [path.name for path in paths]
+    return {path: path.name if len(set(names)) == len(names) else str(path) for path in paths}
+
+
+def collect_beside_maps(
+    options: GroupModelOptions,
+    maps: tuple[str, ...],
+    pattern: str | None,
+    map_name: str | None,
+    *,
+    output: Path,
+    warn: Callable[[str], object],
+) -> BesideMaps:
+    """Find the maps that the options name, or the column of variances in a table of maps."""
+    from groupglm.cli.options.maps import collect_beside, table_of, variances_of_table
+
+    def found(given: tuple[str, ...], option: str) -> dict[str, Path]:
+        return collect_beside(given, option, pattern, output=output, warn=warn)
+
+    variances = None
+    if options.needs_variances:
+        table = table_of(maps)
+        own = {} if table is None else variances_of_table(table, map_name)
+        if own and options.variances:
+            raise ValueError(
+                f"the table of maps '{table}' has a column variances_map_path, and --variances is "
+                "given too; give one of the two"
+            )
+        if not own and not options.variances:
+            raise ValueError(
+                f"{options.option} {options.model_name} weights each map by its variance; give "
+                "the variance maps by --variances 'maps/*_variance*'"
+                + (", or in the table's column variances_map_path" if table else "")
+            )
+        variances = own or found(options.variances, "--variances")
+    return BesideMaps(
+        variances,
+        found(options.weights, "--weights") if options.weights else None,
+        {name: found((glob,), f"--covariate {name}") for name, glob in options.covariates},
+    )
+
+
+def match_beside(
+    maps: dict[str, Path], beside: BesideMaps, *, allow_partial: bool
+) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Return the maps that have all maps beside them, and what was left out, in words."""
+    from groupglm.runtime.paths import file_identity
+    from groupglm.tabular.labels import near_labels, near_words
+
+    told = []
+    kept = dict(maps)
+    effects = {file_identity(path): label for label, path in maps.items()}
+    for what, files in beside.named():
+        for label, path in files.items():
+            if file_identity(path) in effects:
+                raise ValueError(
+                    f"'{path}' is given as the {what} map of subject {label} and as the map of "
+                    f"subject {effects[file_identity(path)]}; give two files"
+                )
+        without, alone = sorted(set(maps) - set(files)), sorted(set(files) - set(maps))
+        near = near_words(near_labels(without, alone))
+        if len(without) == len(maps):
+            raise ValueError(
+                f"no {what} map belongs to a map: maps are of subjects {listed(without)}; {what} "
+                f"maps are of {listed(alone)}; check the labels, or give --subject-pattern{near}"
+            )
+        own = []
+        if without:
+            own.append(f"{counted(len(without), 'map')} without a {what} map: {listed(without)}")
+        if alone:
+            own.append(f"{counted(len(alone), f'{what} map')} without a map: {listed(alone)}")
+        if own and not allow_partial:
+            raise ValueError(f"{'; '.join(own)}; {_FOR_ALL}{near}")
+        told += own
+        kept = {label: path for label, path in kept.items() if label in files}
+    if not kept:
+        raise ValueError(f"no subject has all of its maps: {'; '.join(told)}; complete them")
+    return kept, tuple(told)
+
+
+def groups_of(column: str | None, participants: pd.DataFrame) -> dict[str, str] | None:
+    """Return the variance group of each subject; None without a column of groups."""
+    if column is None:
+        return None
+    if column not in participants.columns:
+        known = ", ".join(repr(str(name)) for name in participants.columns)
+        raise ValueError(
+            f"--variance-groups {column!r} is no column of the participants table"
+            + (f"; its columns are {known}" if known else ": give the table by --participants")
+        )
+    values = participants[column]
+    absent = [str(label) for label in values.index[values.isna()]]
+    if absent:
+        raise ValueError(
+            f"--variance-groups {column!r} has no value for {listed(absent)}; {_FOR_ALL}"
+        )
+    return {str(label): str(value) for label, value in values.items()}
