@@ -124,6 +124,8 @@ def test_a_saved_model_is_the_model(
         found = again.compute_contrast("one", output_type="all")[name]
         np.testing.assert_array_equal(inside(found, study), inside(image, study))
     assert again.results_.model == KnownVariance()
+    assert again.model == KnownVariance()  # a further fit is of the same model
+    assert len(again.second_level_input_) == N_IMAGES
 
 
 def test_a_permutation_test_is_of_the_model_or_refused(study: Study) -> None:

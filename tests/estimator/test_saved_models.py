@@ -264,6 +264,11 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any], dict[str, bytes]], Any], str]
         "damaged",
     ),
     "columns that are none": (lambda f, m: f["fits"][0].update(columns=3), "damaged"),
+    "settings that are none": (lambda f, m: f["fits"][0]["model"].update(settings=3), "damaged"),
+    "settings of another model": (
+        lambda f, m: f["fits"][0]["model"].update(settings={"tau2": "reml"}),
+        "damaged model, or one of a later version: the model 'ols' has not the settings",
+    ),
     "no fits": (lambda f, m: f.update(fits=[]), "damaged"),
     "fits that are none": (lambda f, m: f.update(fits=7), "damaged"),
     "no parameters": (lambda f, m: f.pop("parameters"), "lacks 'parameters'"),

@@ -31,10 +31,12 @@ Voxels are in file order (the first axis varies fastest), unlike those of ``resu
 ``model.json`` holds ``format`` ("groupglm model"), ``version`` (2), the SHA-256 of every array's
 member (``checksums``), the versions of the software, the estimator's parameters, and for each fit
 the kind of maps, the columns' names, the rows' labels, the levels of factors (``levels``), the
-names of the images, and two dictionaries, ``space`` and ``model``, whose ``kind`` says where the
-data live and what was fitted. A space and a model have facts and members of their own: those above
-are of the kinds ``volume`` (``runs``, ``affine``; the grid's ``shape``, and the ``preparation`` of
-volumes, are facts) and ``ols`` (``r`` to ``exponent``).
+names of the images, each followed by those of the maps beside it (variances, weights, covariates),
+and two dictionaries, ``space`` and ``model``, whose ``kind`` says where the data live and what was
+fitted. ``model`` has the ``settings`` of a model that has some, and the columns of voxelwise
+covariates come last, each with an image's mean of the covariate. A space and a model have facts and
+members of their own: those above are of the kinds ``volume`` (``runs``, ``affine``; the grid's
+``shape``, and the ``preparation`` of volumes, are facts) and ``ols`` (``r`` to ``exponent``).
 
 Files of version 1 are read: all are of these two kinds and do not say it, and the facts of the
 space stand beside the others.
@@ -54,9 +56,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, in_quotes
+from groupglm.errors import ArgumentError, in_quotes, shown
 from groupglm.estimator.model_file_facts import check_facts
-from groupglm.models.kinds import model_of_kind
+from groupglm.models.kinds import check_kind, model_of_kind
 from groupglm.runtime.array_archives import (
     ArchiveError,
     Members,
@@ -71,7 +73,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
-    from groupglm.models.base import Fit
+    from groupglm.models.base import Fit, Model
     from groupglm.spaces.base import Space
 
 __all__ = ["damaged", "pack_fit", "read_archive", "unpack_fit", "write_archive"]
@@ -179,14 +181,30 @@ def _read_facts(members: Members, path: Path) -> dict[str, Any]:
     try:
         for fit in facts["fits"]:
             kind_of_tag(fit["space"]["kind"])
-            model_of_kind(fit["model"]["kind"], fit["model"].get("settings", {}))
+            check_kind(fit["model"]["kind"])
     except ValueError as error:
         raise ArgumentError.about(
             "path",
             f"{in_quotes(path)} was saved by a later version: {error}",
             "load it with the groupglm that wrote it, or a later one",
         ) from error
+    for fit in facts["fits"]:
+        _model_of(fit, path)
     return facts
+
+
+def _model_of(facts: Mapping[str, Any], path: Path) -> Model:
+    """Make the model of a fit; refuse settings that this version does not take."""
+    kind, settings = facts["model"]["kind"], facts["model"].get("settings", {})
+    try:
+        return model_of_kind(kind, settings)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ArgumentError.about(
+            "path",
+            f"{in_quotes(path)} is a damaged model, or one of a later version: the model {kind!r} "
+            f"has not the settings {shown(settings)}: {error}",
+            "save it again, copy it again, or load it with the groupglm that wrote it",
+        ) from error
 
 
 def _tag_first_version(facts: dict[str, Any]) -> None:
@@ -246,12 +264,12 @@ def unpack_fit(
         }
         X, zeros = members["X"], members.get("zeros")
         names = tuple(str(name) for name in facts["columns"])
-        model = model_of_kind(facts["model"]["kind"], facts["model"].get("settings", {}))
+        model = _model_of(facts, path)
         n_images = len(facts["images"]) / model.rows_per_image
         _check_design(X, names, int(facts["n_rows"]), n_images)
         space = kind_of_tag(facts["space"]["kind"]).load_space(facts["space"], members)
         if zeros is not None:
-            _check_zeros(zeros, space, len(facts["images"]))
+            _check_zeros(zeros, space, len(X))
         fit = model.load(X, names, members, n_values=space.n_values, n_threads=n_threads)
     except KeyError as error:
         raise damaged(path, f"it lacks {error}") from error

@@ -39,6 +39,11 @@ def _is_tagged(value: Any) -> bool:
     return isinstance(value, dict) and is_text(value.get("kind"))
 
 
+def _is_model(value: Any) -> bool:
+    """Return whether a value names a model; its settings are checked when it is made."""
+    return _is_tagged(value) and isinstance(value.get("settings", {}), dict)
+
+
 def _is_levels(value: Any) -> bool:
     return isinstance(value, dict) and all(map(list_of(is_text), value.values()))
 
@@ -76,7 +81,7 @@ _FIT: dict[str, Check] = {
     "n_rows": is_whole,
     "columns": list_of(is_text, unique=True),
     "space": _is_tagged,
-    "model": _is_tagged,
+    "model": _is_model,
     "missing": is_text,
     "images": list_of(is_text),
 }

@@ -21,6 +21,7 @@ from groupglm.estimator.model_file_facts import is_parameter
 from groupglm.estimator.model_fits import ModelFits
 from groupglm.group.fitted_group import MISSING, FittedGroup
 from groupglm.inputs.first_level import plain_contrast
+from groupglm.models.kinds import given_model
 from groupglm.runtime.arguments import check_choice
 from groupglm.runtime.paths import given_path, refuse_inputs
 from groupglm.runtime.workers import check_jobs
@@ -84,6 +85,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelFits, dict[str, Any]]
     fits = ModelFits(kinds, kinds.fit, made=made, current=facts["current"])
     if facts["mask_was_given"]:
         attributes["mask_img"] = fits.current.space.mask_image()
+    attributes["model"] = given_model(fits.current.result.model)
     attributes |= {
         "memory_": joblib.Memory(location=None),
         "confounds_": None,
@@ -99,7 +101,7 @@ class _SavedKinds:
         self._fits = fits
         self._file = file
         group, self.first_design = next(iter(fits.values()))
-        self.given = [source.name for source in group.sources]
+        self.given = [source.name for source in group.images]
 
     def kind(self, first_level_contrast: Any) -> Hashable:
         """Return the kind; refuse one that was not fitted."""

@@ -12,7 +12,15 @@ from groupglm.models.ols import OLS, Ols
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "check_model", "model_of_kind", "with_beside"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "MODELS",
+    "check_kind",
+    "check_model",
+    "given_model",
+    "model_of_kind",
+    "with_beside",
+]
 
 DEFAULT_MODEL: Model = OLS
 """The model of the doors where a user cannot choose one."""
@@ -50,11 +58,28 @@ def with_beside(model: Model, *, weights: bool, covariates: tuple[str, ...]) -> 
     )
 
 
-def model_of_kind(kind: str, settings: Mapping[str, Any]) -> Model:
-    """Return the model that a saved file names; ValueError if there is none."""
+def given_model(fitted: Model) -> str | Model:
+    """Return what a user gives as the model to fit this one again, the inverse of `check_model`.
+
+    What lies beside the images, such as weights, is given to the fit.
+    """
+    if "variance" not in fitted.beside and fitted.beside:
+        return DEFAULT_MODEL.kind
+    if fitted.kind in _NAMED and MODELS[fitted.kind]().settings() == fitted.settings():
+        return fitted.kind
+    return fitted
+
+
+def check_kind(kind: str) -> None:
+    """Refuse a kind that a saved file names if this version does not know it."""
     if kind not in MODELS:
         known = ", ".join(map(repr, MODELS))
         raise ValueError(f"model {kind!r}; this groupglm knows {known}")
+
+
+def model_of_kind(kind: str, settings: Mapping[str, Any]) -> Model:
+    """Return the model that a saved file names; ValueError if there is none."""
+    check_kind(kind)
     try:
         return MODELS[kind](**settings)
     except TypeError as error:
