@@ -60,14 +60,34 @@ def make_maps(folder: Path, size: Size = FULL) -> tuple[list[Path], Path]:
     signal = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=size.shape), 6.0)
     signal /= signal.std()
     for i, path in missing:
-        noise = np.random.default_rng([2, i]).normal(size=size.shape).astype(np.float32)
-        smooth = ndimage.gaussian_filter(noise, 1.3)
-        values = np.where(inside, 0.5 * signal + smooth / smooth.std(), 0.0).astype(np.float32)
-        # Written under another name first: an interrupted run leaves no half map behind.
-        partial = path.with_name(f"partial-{path.name}")
-        nib.save(Image(values, AFFINE), partial)
-        partial.rename(path)
+        write(path, np.where(inside, 0.5 * signal + smooth_noise(size, [2, i]), 0.0))
     return paths, mask
+
+
+def make_variances(folder: Path, size: Size = FULL) -> list[Path]:
+    """Write the variance maps of these maps that are not there yet: 0.1 to 2, zero outside."""
+    folder = folder / f"{size.n_maps}-maps-of-{size.n_voxels}-voxels"
+    inside = brain(size)
+    paths = [folder / f"sub-{i:03d}_variance.nii.gz" for i in range(size.n_maps)]
+    missing = [(i, path) for i, path in enumerate(paths) if not path.exists()]
+    for i, path in missing:
+        write(path, np.where(inside, 0.5 * np.exp(0.5 * smooth_noise(size, [3, i])), 0.0))
+    return paths
+
+
+def smooth_noise(size: Size, seed: list[int]) -> npt.NDArray[np.float32]:
+    """Draw noise of a standard deviation of one."""
+    noise = np.random.default_rng(seed).normal(size=size.shape).astype(np.float32)
+    smooth = ndimage.gaussian_filter(noise, 1.3)
+    result: npt.NDArray[np.float32] = smooth / smooth.std()
+    return result
+
+
+def write(path: Path, values: npt.NDArray[Any]) -> None:
+    """Write float32 under another name first: an interrupted run leaves no half map behind."""
+    partial = path.with_name(f"partial-{path.name}")
+    nib.save(Image(values.astype(np.float32), AFFINE), partial)
+    partial.rename(path)
 
 
 def default_folder() -> Path:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -21,6 +22,7 @@ class Timing:
 
     median: float
     best: float
+    processor: float = math.nan  # the median of what all threads were busy for, if it is measured
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,13 @@ def clock(work: Callable[[], object], *, repeat: int, warm_up: int = 0) -> Timin
     """Run the work `repeat` times by the wall clock, after warm-up runs that are not counted."""
     for _ in range(warm_up):
         work()
-    seconds = []
+    seconds, busy = [], []
     for _ in range(repeat):
-        start = time.perf_counter()
+        start, start_busy = time.perf_counter(), time.process_time()
         work()
         seconds.append(time.perf_counter() - start)
-    return Timing(statistics.median(seconds), min(seconds))
+        busy.append(time.process_time() - start_busy)
+    return Timing(statistics.median(seconds), min(seconds), statistics.median(busy))
 
 
 def pretty(seconds: float) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import bench_images
 import bench_inference
+import bench_mixed
 import bench_ols
 import bench_permutation
 import bench_prepared
@@ -25,7 +26,7 @@ import bench_report
 import bench_statistics
 import numpy as np
 from bench_import import import_seconds
-from make_maps import FULL, QUICK, make_maps
+from make_maps import FULL, QUICK, Size, make_maps
 from measure import N_THREADS, clock
 
 # What a job is: how often it is run, and what prepares it and returns it.
@@ -43,6 +44,11 @@ def jobs(folder: Path, *, quick: bool) -> Iterator[tuple[str, Job]]:
     for case in bench_ols.QUICK if quick else bench_ols.FULL:
         name = f"OLS {case.n} x {case.n_voxels:,}, p = {case.p}"
         yield name, (15, partial(least_squares, case))
+    for model in bench_mixed.CASES:
+        n_voxels = 5000 if quick else FULL.n_voxels
+        job = partial(bench_mixed.our_fit, model, n_voxels)
+        yield f"{model.name}, {bench_mixed.N_IMAGES} x {n_voxels:,}", (9, job)
+    yield "pairs: fit by REML, 3 t, 1 F", (3, partial(pairs_of_files, folder, size))
     n_places = bench_statistics.N_QUICK if quick else bench_statistics.N_PLACES
     for kind in ("t", "F"):
         job = partial(bench_statistics.our_job, kind, n_places)
@@ -69,6 +75,11 @@ def least_squares(case: bench_ols.Case) -> Callable[[], object]:
 
     X, Y = bench_ols.problem(case)
     return partial(fit_ols, X, Y, n_threads=N_THREADS)
+
+
+def pairs_of_files(folder: Path, size: Size) -> Callable[[], object]:
+    given = bench_mixed.pairs(folder, size, size.n_maps)
+    return partial(bench_mixed.whole_job, given, n_jobs=N_THREADS)
 
 
 def permute(work: bench_permutation.Work, Y: Any, masker: Any) -> Callable[[], object]:

@@ -11,6 +11,7 @@ import bench_estimator
 import bench_images
 import bench_import
 import bench_inference
+import bench_mixed
 import bench_ols
 import bench_permutation
 import bench_prepared
@@ -46,6 +47,7 @@ def main() -> int:
         *bench_estimator.bench(options.dir, quick=options.quick),
         *bench_ols.bench(quick=options.quick),
         *bench_statistics.bench(quick=options.quick),
+        *bench_mixed.bench(options.dir, quick=options.quick),
         *bench_permutation.bench(quick=options.quick),
         *bench_prepared.bench(options.dir, quick=options.quick),
         *bench_scale.bench(options.dir, quick=options.quick),
