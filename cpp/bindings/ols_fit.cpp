@@ -84,6 +84,28 @@ py::tuple contrast(const OlsState& state, const Design& design, const Matrix& ro
   return py::make_tuple(effect, variance, stat, p_value, z_score, info.rank);
 }
 
+py::tuple parts_of_contrast(const OlsState& state, const Design& design, const Matrix& rows,
+                            int n_threads) {
+  check_same_design(state, design);
+  const auto view = matrix_of(rows);
+  if (view.cols() != design.n_columns || view.rows() == 0) {
+    throw py::value_error("contrast of the wrong shape");
+  }
+  const Index n = state.n_voxels();
+  const Index k = view.rows();
+  Matrix effect({k, n});
+  Matrix gram({k * (k + 1) / 2, n});
+  Matrix df(n);
+  Matrix rounding(n);
+  const ContrastParts out{effect.mutable_data(), gram.mutable_data(), df.mutable_data(),
+                          rounding.mutable_data()};
+  {
+    const py::gil_scoped_release unlocked;
+    contrast_parts(state, design, view, out, n_threads);
+  }
+  return py::make_tuple(effect, gram, df, rounding);
+}
+
 void check_shapes(const Matrix& x, const Matrix& beta) {
   if (x.ndim() != 2 || beta.ndim() != 2 || x.shape(1) != beta.shape(0)) {
     throw py::value_error("the design and the coefficients do not match");
@@ -133,6 +155,8 @@ void register_ols_fit(py::module_& module) {
   module.def("is_estimable", &estimable, state, design, py::arg("contrast").noconvert());
   module.def("contrast", &contrast, state, design, py::arg("contrast").noconvert(),
              py::arg("stat_type"), threads);
+  module.def("contrast_parts", &parts_of_contrast, state, design, py::arg("contrast").noconvert(),
+             threads);
   const auto x = py::arg("x").noconvert();
   const auto coefs = py::arg("beta").noconvert();
   const auto y = py::arg("y").noconvert();

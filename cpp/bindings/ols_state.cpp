@@ -48,6 +48,16 @@ OlsState select(const OlsState& state, const py::array_t<std::int64_t>& voxels) 
   return state.select(indices);
 }
 
+// Whether each voxel misses a row so far.
+py::array_t<bool> misses(const OlsState& state) {
+  py::array_t<bool> out(state.n_voxels());
+  bool* const values = out.mutable_data();
+  for (Index v = 0; v < state.n_voxels(); ++v) {
+    values[v] = state.slot(v) != MissingVoxels::kComplete;
+  }
+  return out;
+}
+
 template <typename T>
 std::vector<T> vector_of(const py::handle& handle) {
   const auto array = py::cast<py::array_t<T, py::array::c_style>>(handle);
@@ -98,6 +108,7 @@ void register_ols_state(py::module_& module) {
            py::arg("y").noconvert(), py::arg("n_threads"))
       .def("merge", &merge, py::arg("other"), py::arg("n_threads"))
       .def("select", &select, py::arg("voxels").noconvert())
+      .def("misses", &misses)
       .def_property_readonly("n_rows", [](const OlsState& state) { return state.n_rows(); })
       .def_property_readonly("n_voxels", &OlsState::n_voxels)
       .def_property_readonly("has_missing", &OlsState::has_missing)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.images import non_parametric_inference
     from groupglm.inference.thresholds import fdr_threshold, threshold_stats_img
     from groupglm.models.ols import fit_ols
+    from groupglm.models.unequal import UnequalVariances
     from groupglm.spaces.volume.arithmetic import math_img
     from groupglm.spaces.volume.regridding import resample_img, resample_to, resample_to_img
     from groupglm.spaces.volume.smoothing import smooth_img
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "SecondLevelModel",
+    "UnequalVariances",
     "__version__",
     "build_info",
     "cluster_level_inference",
@@ -49,6 +51,7 @@ __all__ = [
 
 _HOME = {
     "SecondLevelModel": "groupglm.estimator.second_level",
+    "UnequalVariances": "groupglm.models.unequal",
     "build_info": "groupglm._core",
     "cluster_level_inference": "groupglm.inference.all_resolution",
     "design_from_formula": "groupglm.design.formula.building",

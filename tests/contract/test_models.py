@@ -26,6 +26,7 @@ from groupglm.models.array_rows import ArrayRows
 from groupglm.models.base import Accumulator, Fit, Model, Plan, fill
 from groupglm.models.kinds import MODELS
 from groupglm.models.ols import OLS
+from groupglm.models.unequal import UnequalVariances
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 
@@ -33,11 +34,18 @@ N_IMAGES, SHAPE = 70, (4, 3, 2)
 N_VALUES = 24
 _RNG = np.random.default_rng(0)
 ONES = np.ones((N_IMAGES, 1))
+GROUP = np.arange(N_IMAGES)[:, None] % 3 == 0
+AGE = np.random.default_rng(3).normal(size=(N_IMAGES, 1))
 CASES: dict[str, tuple[Model, NDArray[np.float64]]] = {
     "ols mean": (OLS, ONES),
     "ols": (OLS, np.column_stack([ONES, _RNG.normal(size=(N_IMAGES, 2))])),
     "ols without a constant": (OLS, _RNG.normal(size=(N_IMAGES, 2))),
     "known variance": (KnownVariance(), ONES),
+    "unequal variances": (UnequalVariances(), np.hstack([ONES * GROUP, ONES * ~GROUP])),
+    "unequal variances and covariates": (
+        UnequalVariances(GROUP.ravel()),
+        np.hstack([ONES, ONES * GROUP, AGE * GROUP]),
+    ),
 }
 
 each_model = pytest.mark.parametrize("case", CASES)
@@ -318,7 +326,8 @@ def test_saved_and_loaded(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     read, members = read_archive(file)
     own = read["fits"][0]
-    assert own["model"] == {"kind": model.kind}
+    assert own["model"]["kind"] == model.kind
+    assert own["model"].get("settings", {}) == group.result.model.settings()
     _, loaded, n_zeros = unpack_fit("0", own, members, file, 1)
     assert loaded.model == model
     assert_same(loaded, group.result)

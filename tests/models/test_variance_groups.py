@@ -61,7 +61,7 @@ def test_the_parts_of_a_contrast_are_estimated_by_their_groups_and_add_up(coding
     # Differences of fitted values of some images are estimable, whatever the coding.
     weights = np.random.default_rng(3).normal(size=(2, N))
     contrast = weights @ X
-    parts = split_contrast(groups, _core.Design(np.ascontiguousarray(X)), contrast)
+    parts = split_contrast(groups, _core.Design(np.ascontiguousarray(X)).gains(contrast))
     total, effect = np.zeros_like(contrast), np.zeros(2)
     for group, part in zip(groups, parts, strict=True):
         assert part is not None
@@ -77,7 +77,7 @@ def test_the_parts_of_a_contrast_are_estimated_by_their_groups_and_add_up(coding
 def test_a_group_without_a_part_in_a_contrast_is_left_out() -> None:
     groups = group_designs(GROUP, DUMMIES, names_of(DUMMIES))
     design = _core.Design(np.ascontiguousarray(DUMMIES))
-    one, none, other = split_contrast(groups, design, np.array([[1.0, 0, -1]]))
+    one, none, other = split_contrast(groups, design.gains(np.array([[1.0, 0, -1]])))
     assert none is None
     assert one is not None
     assert other is not None

@@ -86,6 +86,7 @@ def calls() -> dict[str, Call]:
         "OlsState.update": (_core.OlsState.update, [state(), design(), 0, data(), THREADS]),
         "OlsState.merge": (_core.OlsState.merge, [state(), state(), THREADS]),
         "OlsState.select": (_core.OlsState.select, [state(), np.array([5, 0, 69])]),
+        "OlsState.misses": (_core.OlsState.misses, [state()]),
         "Neighbours.of_volume": (_core.Neighbours.of_volume, [(5, 7, 2), np.arange(V), 6]),
         "Neighbours.of_adjacency": (
             _core.Neighbours.of_adjacency,
@@ -104,6 +105,7 @@ def calls() -> dict[str, Call]:
         "observations_and_rank": (_core.observations_and_rank, [state(), design(), THREADS]),
         "is_estimable": (_core.is_estimable, [state(), design(), c]),
         "contrast": (_core.contrast, [state(), design(), c, "F", THREADS]),
+        "contrast_parts": (_core.contrast_parts, [state(), design(), c, THREADS]),
         "residuals": (_core.residuals, [np.ones((N, P)), np.ones((P, V)), data(), THREADS]),
         "predict": (_core.predict, [np.ones((N, P)), np.ones((P, V)), THREADS]),
         "resample_volume": (

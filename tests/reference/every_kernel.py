@@ -65,6 +65,10 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
         for contrast in ([0, 1, 0, 0, 0], np.eye(5)[1:]):
             result = fit.contrast(contrast)
             yield result.stat_type + kind, [result.stat, result.p_value, result.z_score]
+        own = _core.OlsState.__new__(_core.OlsState)
+        own.__setstate__(fit.state_parts())
+        parts = _core.contrast_parts(own, _core.Design(X), np.eye(5)[1:], 2)
+        yield "parts" + kind, list(parts)
         choices: tuple[dict[str, Any], ...] = ({}, {"variance_groups": group})
         for options in choices:
             if kind == " missing" and options:

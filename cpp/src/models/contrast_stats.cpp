@@ -154,4 +154,50 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
   return {rank, df_complete};
 }
 
+void contrast_parts(const OlsState& state, const Design& design, const MatrixXd& contrast,
+                    const ContrastParts& out, int n_threads) {
+  const Index n = state.n_voxels();
+  const Index k = contrast.rows();
+  const RowMatrixOut effect(out.effect, k, n);
+  const RowMatrixOut gram(out.gram, k * (k + 1) / 2, n);
+  const Factor shared_factor = factorize(state.r(), design);
+  const Index rank = contrast_rank(contrast, design);
+  const Question question{contrast, StatType::t, design.scale, rank,
+                          hypothesis(contrast, design.scale, rank)};
+  const auto fill = [&](Index first, Index count, const Factor& factor, Index n_rows) {
+    const Directions own = directions(question, factor);
+    const auto df = static_cast<double>(n_rows - factor.rank);
+    if (!own.estimable || !(df > 0.0)) {
+      RowMatrixOut(effect).middleCols(first, count).setConstant(kNaN);
+      RowMatrixOut(gram).middleCols(first, count).setConstant(kNaN);
+      std::fill_n(out.df + first, count, kNaN);
+      std::fill_n(out.rounding + first, count, kNaN);
+      return;
+    }
+    multiply_run(own.effect, state, first, count, effect);
+    Index pair = 0;
+    for (Index i = 0; i < k; ++i) {
+      const int exponent = own.exponent[static_cast<std::size_t>(i)];
+      scale_run(state, first, exponent, 1, Array(out.effect + i * n + first, count));
+      for (Index j = i; j < k; ++j) {
+        const int both = exponent + own.exponent[static_cast<std::size_t>(j)];
+        const double product = std::ldexp(own.effect.row(i).dot(own.effect.row(j)), both);
+        std::fill_n(out.gram + n * pair++ + first, count, product);
+      }
+    }
+    std::fill_n(out.df + first, count, df);
+    for (Index v = first; v < first + count; ++v) {
+      out.rounding[v] = state.w().col(v).norm() * rounding_share(n_rows);
+    }
+    scale_run(state, first, 0, 1, Array(out.rounding + first, count));
+  };
+  visit_voxels(
+      state, design,
+      {[&](Index first, Index count) { fill(first, count, shared_factor, state.n_rows()); },
+       [&](Index v, const MatrixXd&, const Factor& factor, Index n_rows) {
+         fill(v, 1, factor, n_rows);
+       }},
+      n_threads);
+}
+
 }  // namespace groupglm

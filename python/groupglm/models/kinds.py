@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 from groupglm.models.base import Model
 from groupglm.models.ols import OLS, Ols
+from groupglm.models.unequal import UnequalVariances
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +26,10 @@ __all__ = [
 DEFAULT_MODEL: Model = OLS
 """The model of the doors where a user cannot choose one."""
 
-MODELS: dict[str, type[Model]] = {Ols.kind: Ols}
+MODELS: dict[str, type[Model]] = {model.kind: model for model in (Ols, UnequalVariances)}
 """The classes by their kinds."""
 
-_NAMED = (Ols.kind,)
+_NAMED = (Ols.kind, UnequalVariances.kind)
 """The kinds that a user may name; the model then has the settings of its class by default."""
 
 

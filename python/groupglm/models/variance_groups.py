@@ -67,7 +67,8 @@ class GroupDesign:
     rows : array of int, shape (n_own,)
         Numbers of the group's images, in order.
     columns : array of int, shape (n_own_columns,)
-        The columns of the design that are not zero in all of these rows.
+        The columns of the design that are not zero in all of these rows; the first column, of
+        zeros, if all are.
     X : array, shape (n_own, n_own_columns)
         The design's rows and columns of the group.
     rank : int
@@ -161,27 +162,24 @@ def design_groups(X: Floats, column_names: Sequence[str], *, argument: str) -> t
     return tuple(labels[number] for number in found[:n].tolist())
 
 
-def split_contrast(
-    groups: Sequence[GroupDesign], design: _core.Design, contrast: Floats
-) -> tuple[Floats | None, ...]:
+def split_contrast(groups: Sequence[GroupDesign], weights: Floats) -> tuple[Floats | None, ...]:
     """Split rows of a contrast into the part of each group, over the group's columns.
 
-    The weights a of the images in the estimates of minimum variance span the column space, so that
-    those of a group, a_g, belong to the contrast c_g = X_g'a_g. None stands for a group that no row
-    depends on.
+    The weights a of the images in the estimates of a contrast, `_core.Design.gains`, span the
+    column space. Those of a group, a_g, therefore belong to the contrast c_g = X_g'a_g. None stands
+    for a group that no row depends on.
 
-    Shapes: `contrast` (k, n_columns), estimable; returns (k, n_own_columns) for each group.
+    Shapes: `weights` (k, n_images); returns (k, n_own_columns) for each group.
 
     Examples
     --------
     >>> import numpy as np
     >>> X = np.array([[1.0, 1], [1, 1], [1, 0], [1, 0], [1, 0]])
     >>> groups = group_designs(["a", "a", "b", "b", "b"], X, ("intercept", "a"))
-    >>> one, other = split_contrast(groups, _core.Design(X), np.array([[0.0, 1.0]]))
+    >>> one, other = split_contrast(groups, _core.Design(X).gains(np.array([[0.0, 1.0]])))
     >>> one.round(3) + 0.0, other.round(3)
     (array([[1., 1.]]), array([[-1.]]))
     """
-    weights = design.gains(np.ascontiguousarray(contrast))
     length = np.linalg.norm(weights, axis=1, keepdims=True)
     parts: list[Floats | None] = []
     for group in groups:
@@ -197,9 +195,10 @@ def _groups_of(numbers: Integers, names: Sequence[str], X: Floats) -> tuple[Grou
     for number, name in enumerate(names):
         rows = np.flatnonzero(numbers == number)
         columns = np.flatnonzero(X[rows].any(axis=0))
+        if not len(columns):
+            columns = np.zeros(1, dtype=np.int64)  # a column of zeros: a design has a column
         own = np.ascontiguousarray(X[np.ix_(rows, columns)])
-        rank = _core.Design(own).rank if own.size else 0
-        groups.append(GroupDesign(name, rows, columns, own, rank))
+        groups.append(GroupDesign(name, rows, columns, own, _core.Design(own).rank))
     return tuple(groups)
 
 
@@ -232,8 +231,11 @@ def _shared_columns(groups: Sequence[GroupDesign], X: Floats, design: _core.Desi
     columns: set[int] = set()
     for group in groups:
         for own, j in enumerate(group.columns.tolist()):
+            largest = np.abs(group.X[:, own]).max()
+            if largest == 0:
+                continue
             part = np.zeros(len(X))
-            part[group.rows] = group.X[:, own] / np.abs(group.X[:, own]).max()
+            part[group.rows] = group.X[:, own] / largest
             rest = part - basis @ (basis.T @ part)
             if np.linalg.norm(rest) > _core.ESTIMABLE_TOLERANCE * np.linalg.norm(part):
                 columns.add(j)

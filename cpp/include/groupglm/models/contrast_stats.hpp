@@ -37,4 +37,17 @@ ContrastInfo contrast_statistics(const OlsState& state, const Design& design,
                                  const MatrixXd& contrast, StatType type,
                                  const ContrastOutputs& out, int n_threads);
 
+/// What a test that joins the fits of several groups of images needs of each fit.
+struct ContrastParts {
+  double* effect;    // (k, n_voxels)
+  double* gram;      // (k (k + 1) / 2, n_voxels): cov(effect i, effect j) = sigma^2 gram, i <= j
+  double* df;        // (n_voxels): residual degrees of freedom
+  double* rounding;  // (n_voxels): an effect is zero if it is no larger than this times |g|
+};
+
+/// Fills the parts of rows (k, p). A voxel gets NaN if its rows cannot estimate the contrast or
+/// leave no residual degree of freedom. Cost a voxel: k q multiply-adds.
+void contrast_parts(const OlsState& state, const Design& design, const MatrixXd& contrast,
+                    const ContrastParts& out, int n_threads);
+
 }  // namespace groupglm
