@@ -92,3 +92,14 @@ def test_variances_of_images_are_refused() -> None:
     model = SecondLevelModel(MASK, model="unequal variances")
     with pytest.raises(ArgumentError, match=r"variances .* 'unequal variances' takes none"):
         model.fit(images(), design_matrix=DESIGN.reset_index(drop=True), variances=images())
+
+
+def test_what_the_model_lacks_or_shows_is_said_in_words() -> None:
+    model = SecondLevelModel(MASK, model=UnequalVariances(GROUP), minimize_memory=False)
+    model.fit(images(), design_matrix=DESIGN.reset_index(drop=True))
+    with pytest.raises(AttributeError, match="'unequal variances' has no R-squared"):
+        _ = model.r_square_
+    assert model.residuals_.shape == (*SHAPE, 15)
+    assert repr(UnequalVariances()) == "UnequalVariances()"
+    assert repr(UnequalVariances(GROUP)) == f"UnequalVariances(groups={GROUP.tolist()!r})"
+    assert "15 images in 2 groups of unequal variance" in repr(model)

@@ -199,7 +199,12 @@ class FittedGroup:
 
     def r_square_image(self) -> Any:
         """Return R-squared of each voxel."""
-        row = self.result.maps()["r_square"]()
+        compute = self.result.maps().get("r_square")
+        if compute is None:
+            raise AttributeError(
+                f"the model {self.result.model.kind!r} has no R-squared: fit the model 'ols' for it"
+            )
+        row = compute()
         return self.space.to_image(row, "r_square", statistic=Statistic("R-squared"))
 
     def predicted_image(self, out: Path | None = None) -> Any:

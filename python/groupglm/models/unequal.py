@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["UnequalVariances"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class UnequalVariances:
     r"""Linear model whose images have a variance for each group, as in Welch's test.
 
@@ -81,6 +81,13 @@ class UnequalVariances:
     beside: ClassVar[tuple[str, ...]] = ()
     rows_per_image: ClassVar[int] = 1
     keeps_rows: ClassVar[bool] = False
+
+    def __repr__(self) -> str:
+        groups: Any = self.groups
+        if groups is None:
+            return "UnequalVariances()"
+        labels = groups.tolist() if hasattr(groups, "tolist") else groups
+        return f"UnequalVariances(groups={labels!r})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UnequalVariances) and self.settings() == other.settings()
