@@ -21,6 +21,7 @@ from groupglm.datasets import (
     simulate_grey_matter_study,
     simulate_one_sample_study,
     simulate_paired_study,
+    simulate_variance_study,
 )
 from groupglm.datasets.bold import block_events, regressor, slow_drifts
 from reference.bids import problems
@@ -134,6 +135,26 @@ def test_the_one_sample_study_holds_its_truth(tmp_path: Path) -> None:
     # wide one is cut by the border of the brain.
     surface = sum(np.pi * effect.fwhm**2 for effect in study.effects.values())
     assert abs(active.sum() * 6.0**3 - volume) < surface * 6.0 / 2
+
+
+def test_the_variance_study_holds_its_truth(tmp_path: Path) -> None:
+    study = simulate_variance_study(tmp_path, n_subjects=40, voxel_size=6.0, noise_fwhm=3.0)
+    assert sorted(study.directory.iterdir()) == sorted([*study.paths, *study.variance_paths])
+    inside = _values(study.mask_img) > 0
+    Y, V = _rows(study.paths, inside), _rows(study.variance_paths, inside)
+    tau2 = _values(study.tau2_img)[inside]
+    assert np.unique(tau2).tolist() == [0.0, 0.5]
+    X = study.design_matrix.to_numpy()
+    truth = np.stack([_values(image)[inside] for image in study.truth.values()])
+    errors = (Y - X @ truth) / np.sqrt(tau2 + V)
+    _check_standard_normal(errors)
+    short = study.participants["short"].to_numpy()
+    assert V[short].min(axis=0).mean() > 2 * V[~short].mean()
+    affine = study.mask_img.affine
+    left = affine[0, 0] * np.argwhere(inside)[:, 0] + affine[0, 3] < 0
+    np.testing.assert_array_equal(tau2 > 0, left)
+    again = simulate_variance_study(tmp_path, n_subjects=40, voxel_size=6.0, noise_fwhm=3.0)
+    np.testing.assert_array_equal(_rows(again.variance_paths, inside), V)
 
 
 def test_the_paired_study_holds_its_truth(tmp_path: Path) -> None:

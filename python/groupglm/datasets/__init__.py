@@ -15,6 +15,7 @@ from groupglm.datasets.group_study import simulate_group_study
 from groupglm.datasets.one_sample_study import simulate_one_sample_study
 from groupglm.datasets.paired_study import PairedStudy, simulate_paired_study
 from groupglm.datasets.study import GroupStudy
+from groupglm.datasets.variance_study import VarianceStudy, simulate_variance_study
 from groupglm.runtime.elsewhere import absent_names
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "GroupStudy",
     "PairedStudy",
     "SimulatedEffect",
+    "VarianceStudy",
     "simulate_bids_study",
     "simulate_covariate_study",
     "simulate_grey_matter_study",
     "simulate_group_study",
     "simulate_one_sample_study",
     "simulate_paired_study",
+    "simulate_variance_study",
 ]
 
 if not TYPE_CHECKING:  # a type checker would accept every name
