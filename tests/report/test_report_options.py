@@ -20,10 +20,11 @@ import pytest
 from PIL import Image
 
 from groupglm import SecondLevelModel
+from groupglm.design.weights_in_words import describe_weights
 from groupglm.errors import NotEstimableError
 from groupglm.estimator.reporting import make_report
 from groupglm.plotting.volume import template
-from groupglm.report.options import describe_weights, named_contrasts
+from groupglm.report.options import named_contrasts
 from reference.pages import AFFINE, SHAPE, N, Page, fitted_files, small_study
 
 

@@ -141,6 +141,24 @@ class FittedGroup:
                 for number in range(-first % k, len(values), k):
                     yield (first + number) // k, values[number]
 
+    def rows_of_images(self) -> Generator[tuple[int, NDArray[Any]], None, None]:
+        """Yield the number of each image and its rows: its own, and those beside it.
+
+        Rows, shape (1 + k, n_values), are valid until the next.
+        """
+        k = self._rows_per_image
+        own: Any = None
+        with closing(self.rows.batches()) as batches:
+            for first, values in batches:  # stored rows of an image may be in two batches
+                for number, row in enumerate(values, first):
+                    image, role = divmod(number, k)
+                    if role == 0:
+                        own = row[np.newaxis] if k == 1 else np.empty((k, len(row)), row.dtype)
+                    if k > 1:
+                        own[role] = row
+                    if role == k - 1:
+                        yield image, own
+
     @property
     def has_images(self) -> bool:
         """Whether the images can be read again; False if the model was loaded from a file."""

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import RankDeficientWarning
-from groupglm.models.ols import fit_ols
 from groupglm.plotting.factors import titles_of
 from groupglm.plotting.lines import N_LINE, Line, LinesOf
+from groupglm.plotting.place_fit import OlsPlace, PlaceFit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,12 +37,15 @@ class Group:
         Their adjusted values.
     fitted, half_width : float
         The fitted value and half of its confidence interval.
+    members : array of bool, shape (n,)
+        Which of the images with a value they are.
     """
 
     name: str
     y: FloatArray
     fitted: float
     half_width: float
+    members: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,39 +79,18 @@ class Adjusted:
     lines: tuple[Line, ...] = ()
 
 
-class _Voxel:
-    """The fit of one voxel, and intervals of its fitted values."""
-
-    def __init__(self, X: FloatArray, values: FloatArray, level: float) -> None:
-        from scipy.stats import t
-
-        with warnings.catch_warnings():
-            # Columns that depend on each other were reported at the fit of the model.
-            warnings.simplefilter("ignore", RankDeficientWarning)
-            fit = fit_ols(X, values[:, np.newaxis], n_threads=1)
-        present = np.isfinite(values)
-        self.X, self.y = X[present], values[present]
-        self.beta: FloatArray = fit.beta[:, 0]
-        df = int(np.ravel(fit.df_residual)[0])
-        self._design = _core.Design(np.ascontiguousarray(self.X))
-        self._sigma = float(fit.residual_sd[0]) if df > 0 else 0.0
-        self._quantile = float(t.ppf(0.5 + level / 2, df)) if df > 0 else np.nan
-
-    def interval(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return fitted values of rows, shape (k, n_columns), and half widths of intervals."""
-        error = self._sigma * np.linalg.norm(self.gains(rows), axis=1)
-        return rows @ self.beta, self._quantile * error
-
-    def gains(self, rows: FloatArray) -> FloatArray:
-        """Return the weights, shape (k, n), by which the images estimate rows (k, n_columns)."""
-        return self._design.gains(np.ascontiguousarray(rows))
-
-
-def adjust(values: FloatArray, terms: Terms, contrast: FloatArray, level: float) -> Adjusted:
+def adjust(
+    values: FloatArray,
+    terms: Terms,
+    contrast: FloatArray,
+    level: float,
+    fit: PlaceFit | None = None,
+) -> Adjusted:
     """Remove from one voxel's data what a contrast does not test.
 
     The part of the fit that belongs to the other columns is replaced by its mean over the images
-    shown, so that the values keep the scale of the data.
+    shown, so that the values keep the scale of the data. `fit` is the fit of a model to these
+    values, by default that of ordinary least squares.
 
     Shapes: `values` (n_images,), `contrast` (n_columns,).
 
@@ -119,7 +99,8 @@ def adjust(values: FloatArray, terms: Terms, contrast: FloatArray, level: float)
     The regressor of a contrast c of several columns is X (X'X)^- c / (c'(X'X)^- c), whose
     coefficient is c'b (Smith and others, NeuroImage 34, 2007, appendix A).
     """
-    voxel, names = _Voxel(terms.X, values, level), terms.names
+    voxel = OlsPlace(terms.X, values, level) if fit is None else fit
+    names = terms.names
     rows = np.atleast_2d(contrast)
     involved = np.flatnonzero(rows.any(axis=0))
     family = terms.family(involved)
@@ -138,7 +119,7 @@ def adjust(values: FloatArray, terms: Terms, contrast: FloatArray, level: float)
     return _against_fit(voxel, involved)
 
 
-def _one_column(voxel: _Voxel, column: int, names: Sequence[str]) -> Adjusted | None:
+def _one_column(voxel: PlaceFit, column: int, names: Sequence[str]) -> Adjusted | None:
     levels = np.unique(voxel.X[:, column])
     is_indicator = set(levels) <= {0.0, 1.0}
     if len(levels) == 1 or (is_indicator and not _others_hold_constant(voxel.X, column)):
@@ -171,7 +152,7 @@ def _are_indicators(columns: FloatArray) -> bool:
 
 
 def _without(
-    voxel: _Voxel, others: NDArray[np.intp], shown: NDArray[np.bool_]
+    voxel: PlaceFit, others: NDArray[np.intp], shown: NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray]:
     """Return the values with the other columns at their mean over the images, and that mean."""
     mean = np.zeros(voxel.X.shape[1])
@@ -181,7 +162,7 @@ def _without(
 
 
 def _by_variables(
-    voxel: _Voxel, present: NDArray[np.bool_], terms: Terms, family: frozenset[str]
+    voxel: PlaceFit, present: NDArray[np.bool_], terms: Terms, family: frozenset[str]
 ) -> Adjusted | None:
     """Show a family of variables by their own values; None if no line can be drawn."""
     own = terms.columns_within(family)
@@ -208,7 +189,7 @@ def _by_variables(
     return Adjusted("lines", (), empty, empty, np.empty((3, 0)), numbers[0][0], lines)
 
 
-def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str]) -> Adjusted:
+def _by_indicator(voxel: PlaceFit, involved: NDArray[np.intp], names: Sequence[str]) -> Adjusted:
     """Show the images that have each column; all images have a constant column.
 
     If the only column is constant, the other columns are at zero: that is the meaning of its
@@ -235,7 +216,7 @@ def _by_indicator(voxel: _Voxel, involved: NDArray[np.intp], names: Sequence[str
 
 
 def _groups(
-    voxel: _Voxel,
+    voxel: PlaceFit,
     titles: Sequence[str],
     members: Sequence[NDArray[np.bool_]],
     points: FloatArray,
@@ -244,7 +225,7 @@ def _groups(
 ) -> Adjusted:
     fitted, half = voxel.interval(points)
     groups = tuple(
-        Group(title, adjusted[inside], float(middle), float(width))
+        Group(title, adjusted[inside], float(middle), float(width), inside)
         for title, inside, middle, width in zip(titles, members, fitted, half, strict=True)
         if inside.any()
     )
@@ -253,7 +234,7 @@ def _groups(
 
 
 def _against_regressor(
-    voxel: _Voxel, row: FloatArray, involved: NDArray[np.intp], names: Sequence[str]
+    voxel: PlaceFit, row: FloatArray, involved: NDArray[np.intp], names: Sequence[str]
 ) -> Adjusted:
     X = voxel.X
     if len(involved) == 1:
@@ -262,10 +243,8 @@ def _against_regressor(
         direction[column] = 1.0
         x, label = X[:, column], names[column]
     else:
-        # X (X'X)^- c; its square is c'(X'X)^- c.
-        gain = voxel.gains(row[np.newaxis])[0]
         direction, label = row, "regressor of the contrast"
-        x = gain / (gain @ gain)
+        x = voxel.regressor(row)
     # The rest of the fit is X - x c', whose mean stays; a point of the line is that mean + x c'.
     rest = X - np.outer(x, direction)
     mean = rest.mean(axis=0)
@@ -275,7 +254,7 @@ def _against_regressor(
     return Adjusted("regressor", (), x, adjusted, np.stack([places, fitted, half]), label)
 
 
-def _against_fit(voxel: _Voxel, involved: NDArray[np.intp]) -> Adjusted:
+def _against_fit(voxel: PlaceFit, involved: NDArray[np.intp]) -> Adjusted:
     others = np.setdiff1d(np.arange(voxel.X.shape[1]), involved)
     adjusted, mean = _without(voxel, others, np.ones(len(voxel.X), dtype=np.bool_))
     fitted = voxel.X[:, involved] @ voxel.beta[involved] + mean @ voxel.beta

@@ -23,9 +23,9 @@ from groupglm.plotting.charts import (
 )
 from groupglm.plotting.colors import BLUE, INK, ORANGE, SERIES
 from groupglm.plotting.figure import Figure, in_pyplot
+from groupglm.plotting.place_values import one_number_an_image, read_place
 from groupglm.plotting.reading_terms import read_terms
-from groupglm.runtime.arguments import check_text, real_array, real_number
-from groupglm.spaces.registry import kind_of, open_inputs
+from groupglm.runtime.arguments import check_text, real_number
 from groupglm.tabular.labels import align_arrays
 from groupglm.tabular.levels import levels_of
 
@@ -110,11 +110,11 @@ def plot_peak(
         raise ArgumentError("level", shown(level), "between 0 and 1, for instance 0.95")
     frame = load_design_matrix(design_matrix)
     if position is not None:
-        data = _read_place(values, position)
+        data = read_place("values", values, position)
         frame = align_to_images(frame, values).frame
     else:
         rows = align_arrays({"design_matrix": frame, "values": values}, "values")
-        frame, data = rows["design_matrix"], _numbers(values)
+        frame, data = rows["design_matrix"], one_number_an_image("values", values)
     X = check_design_matrix(frame, len(data))
     names = [str(name) for name in frame.columns]
     with renamed(contrast="contrast_def"):
@@ -172,43 +172,6 @@ def _draw_panels(
         despine(ax)
     legend_below(figure)
     return figure
-
-
-def _numbers(values: Any) -> NDArray[np.float64]:
-    data = real_array("values", values, missing=True).astype(np.float64)
-    if data.ndim != 1:
-        raise ArgumentError(
-            "values",
-            f"shape {data.shape}",
-            remedy="give one number for each image, or images and a position",
-            verb="has",
-        )
-    if np.isinf(data).any():
-        raise ArgumentError(
-            "values", "infinite numbers", remedy="give NaN where a value is missing", verb="holds"
-        )
-    return data
-
-
-def _read_place(images: Any, position: tuple[float, float, float]) -> NDArray[np.float64]:
-    sources = open_inputs(images, argument="values")
-    masking = kind_of(images).masking(None, None, None, None, zero_is_missing=False)
-    space = masking.as_stored(sources)
-    place = space.place_at(position)
-    if place is None:
-        begin = np.round(space.coordinates(np.array([0]))[0], 1).tolist()
-        raise ArgumentError.about(
-            "position",
-            f"position {tuple(position)} is outside the images, whose {sources[0].extent} begin at "
-            f"{begin} mm",
-            "give a place in mm",
-        )
-    only = space.restrict(np.arange(space.n_values) == place)
-    data = np.empty((len(sources), 1))
-    for row, source in zip(data, sources, strict=True):
-        only.read_stored(source, row)
-    data[~np.isfinite(data)] = np.nan
-    return data[:, 0]
 
 
 def _draw_groups(ax: Axes, data: Adjusted, level: float) -> None:

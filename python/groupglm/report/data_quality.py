@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
+from groupglm.models.image_weights import image_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.models.base import Fit
 
 __all__ = ["DataQuality", "ImageQuality", "leverage", "look_at_images"]
 
@@ -88,34 +90,39 @@ class DataQuality:
     at_places : array, shape (n_images, k)
         The values at these voxels; NaN where missing. None if the images could not be read: only
         names and leverages are then known.
+    beside : array, shape (n_roles, n_images, k), optional
+        What the model takes with the images, at these voxels.
     """
 
     images: tuple[ImageQuality, ...]
     at_places: NDArray[np.float64] | None
+    beside: NDArray[np.float64] | None = None
 
 
 def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
     """Compare each image with the others and with the fit; images that were not kept are read.
 
-    The memory is that of two batches of rows and the fit's coefficients.
+    What the model takes with an image is read with it. The memory is that of two batches of rows
+    and the fit's coefficients.
 
     Shapes: `voxels` (k,).
     """
     result, images = group.result, group.images
     if not group.has_images:
         return _without_images(group)
-    fit = _Fit(result.beta, result.residual_sd, result.mean, result.n_observations)
+    fit = _Fit(result)
     hat = leverage(result.X)
     at_places = np.full((len(images), len(voxels)), np.nan)
+    beside = np.full((len(result.model.beside), *at_places.shape), np.nan)
     found: list[ImageQuality] = []
     hashes = _file_hashes([source.name for source in images], result.n_threads)
     # Closed explicitly: after an error, its traceback would keep the reading threads alive.
-    with closing(group.image_rows()) as rows:
-        for place, row in rows:
-            name = images[place].name
-            at_places[place] = row[voxels]
+    with closing(group.rows_of_images()) as all_rows:
+        for place, rows in all_rows:
+            row, name = rows[0], images[place].name
+            at_places[place], beside[:, place] = row[voxels], rows[1:, voxels]
             digest = hashes[name]
-            numbers = fit.compare(row, result.X[place], hat[place])
+            numbers = fit.compare(rows, result.X[place], hat[place])
             found.append(
                 ImageQuality(
                     name,
@@ -125,7 +132,7 @@ def look_at_images(group: FittedGroup, voxels: NDArray[np.intp]) -> DataQuality:
                     is_file=digest is not None,
                 )
             )
-    return DataQuality(_flagged(found), at_places)
+    return DataQuality(_flagged(found), at_places, beside)
 
 
 def _without_images(group: FittedGroup) -> DataQuality:
@@ -150,21 +157,31 @@ def _without_images(group: FittedGroup) -> DataQuality:
 class _Fit:
     """The reference for each image."""
 
-    def __init__(self, beta: Any, sd: Any, mean: Any, n_observations: Any) -> None:
-        self._beta = beta
+    def __init__(self, fit: Fit) -> None:
+        self._fit = fit
+        self._beta = fit.beta
+        sd = fit.residual_sd
         self._sd = np.where(np.isfinite(sd), sd, 0.0)
-        self._sum = mean * n_observations
+        n_observations: Any = fit.n_observations
+        self._sum = fit.mean * n_observations
         self._n_others = np.maximum(np.asarray(n_observations, dtype=np.float64) - 1, 1)
 
     def compare(
-        self, row: NDArray[Any], x: NDArray[np.float64], hat: float
+        self, rows: NDArray[Any], x: NDArray[np.float64], hat: float
     ) -> tuple[float, float, int, float, float]:
-        """Return mean, sd, missing count, correlation with the others and distance of an image."""
-        values = row.astype(np.float64)
+        """Return mean, sd, missing count, correlation with the others and distance of an image.
+
+        Shapes: `rows` (1 + k, n_values), with what the model takes with the image.
+        """
+        values, beside = rows[0].astype(np.float64), rows[1:].astype(np.float64)
         present = np.isfinite(values)
         others = (self._sum - values) / self._n_others
-        residual = values - x @ self._beta
+        residual = values - self._fitted(x, beside)
         sd = self._sd
+        if len(beside):
+            weights = image_weights(self._fit, values[np.newaxis], *beside[:, np.newaxis])[0]
+            present = weights > 0
+            sd = self._sd_of(weights)
         if not present.all():
             values, others, residual = values[present], others[present], residual[present]
             sd = sd[present]
@@ -173,7 +190,7 @@ class _Fit:
         squares = float(np.nansum((residual[usable] / sd[usable]) ** 2))
         expected = count * max(1 - hat, np.finfo(np.float64).eps)
         distance = float(np.sqrt(squares / expected)) if count and hat < 1 - 1e-9 else np.nan
-        n_missing = int(row.size - np.count_nonzero(present))
+        n_missing = int(np.count_nonzero(~present))
         unit = _unit_of(values)
         return (
             float(values.mean()),
@@ -182,6 +199,21 @@ class _Fit:
             _correlation(values / unit, others / unit),
             distance,
         )
+
+    def _fitted(self, x: NDArray[np.float64], beside: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the model fits to an image; covariates have their values of each place."""
+        n_covariates = self._fit.model.beside.count("covariate")
+        if not n_covariates:
+            return np.asarray(x @ self._beta)
+        common = np.asarray(x[:-n_covariates] @ self._beta[:-n_covariates])
+        own = (beside[-n_covariates:] * self._beta[-n_covariates:]).sum(axis=0)
+        return np.asarray(common + own)
+
+    def _sd_of(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the standard deviation of an image about the fit, at each place."""
+        with np.errstate(divide="ignore"):
+            own = 1.0 / np.sqrt(weights)  # the root of its variance and of tau2 together
+        return own if "variance" in self._fit.model.beside else self._sd * own
 
 
 def _unit_of(values: NDArray[np.float64]) -> float:

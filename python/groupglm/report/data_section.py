@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
+from groupglm.group.image_names import short_names
 from groupglm.messages import Wording, argument
 from groupglm.report.words import listed
 from groupglm.runtime.rounding import span
@@ -88,16 +88,3 @@ def _zeros(group: FittedGroup, wording: Wording) -> str:
         "leave them out by " + argument("zero_is_missing", True) + "."
     )
     return f"{zeros.sentence()}. {wording(treated)}"
-
-
-def short_names(names: list[str]) -> list[str]:
-    """Return the names without the folder that all files share."""
-    folders = {os.path.dirname(name) for name in names}  # noqa: PTH120  (names may be no paths)
-    if len(names) < 2 or folders == {""}:
-        return names
-    try:
-        common = os.path.commonpath([folder or "." for folder in folders])
-    except ValueError:  # absolute and relative names together
-        return names
-    prefix = common.rstrip(os.sep) + os.sep
-    return [name.removeprefix(prefix) for name in names]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm.design.weights_in_words import describe_weights
 from groupglm.errors import ArgumentError, printable, renamed
 from groupglm.inference.cluster_table import FoundClusters, n_clusters, tabulate
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.peaks import Extreme, extremes
 from groupglm.inference.thresholds import passes_threshold, survivors, threshold_of
-from groupglm.report.options import describe_weights
 from groupglm.spaces.narrowing import narrowed
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupglm.design.contrasts import contrast_matrix
+from groupglm.design.weights_in_words import describe_weights
 from groupglm.errors import ArgumentError, printable, shown, warn_caller
 from groupglm.messages import text_of
 from groupglm.runtime.arguments import (
@@ -28,7 +29,6 @@ __all__ = [
     "PlotType",
     "ReportOptions",
     "check_corrections",
-    "describe_weights",
     "named_contrasts",
 ]
 
@@ -186,30 +186,3 @@ def _weights(name: str, contrast: Any, columns: list[str]) -> NDArray[np.float64
         words = f"contrast {printable(name)}: " + text_of(error)
         raise type(error).about("contrasts", words) from error
     return weights[0] if weights.ndim == 2 and len(weights) == 1 else weights
-
-
-def describe_weights(weights: NDArray[np.float64], columns: list[str]) -> str:
-    """Write a contrast as an expression over the columns.
-
-    Shapes: `weights` (n_columns,).
-
-    Examples
-    --------
-    >>> describe_weights(np.array([1.0, -1.0, 0.0]), ["patient", "control", "age"])
-    'patient - control'
-    >>> describe_weights(np.array([[0.5, 0.0], [0.0, -1.0]]), ["a", "b"])
-    '0.5*a; -b'
-    """
-    return "; ".join(_expression(row, columns) for row in np.atleast_2d(weights))
-
-
-def _expression(row: NDArray[np.float64], columns: list[str]) -> str:
-    text = ""
-    for weight, name in zip(row, columns, strict=True):
-        if weight == 0:
-            continue
-        size = "" if abs(weight) == 1 else f"{abs(weight):g}*"
-        sign = "-" if weight < 0 else "+"
-        joined = f" {sign} " if text else ("-" if weight < 0 else "")
-        text += f"{joined}{size}{name}"
-    return text

@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from groupglm.errors import printable
+from groupglm.group.image_names import subject_names
 from groupglm.messages import Wording
 from groupglm.report import permuted_words, redo, words
 from groupglm.report.contrast_results import ContrastResults
@@ -23,6 +24,8 @@ from groupglm.report.data_section import data_section
 from groupglm.report.design_section import design_section
 from groupglm.report.drawing import drawing_of
 from groupglm.report.findings import find
+from groupglm.report.heterogeneity import heterogeneity_section
+from groupglm.report.peak_pictures import places_of
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.script import python_script
 
@@ -87,14 +90,16 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         for own, further in zip(findings, permuted, strict=True)
     ]
     places = [peak.place for contrast in contrasts for peak in contrast.peaks]
+    names = subject_names([source.name for source in group.images], design)
     quality = look_at_images(group, np.array(places, dtype=np.intp))
     sections, taken, n_maps = [], 0, 0
     for contrast in contrasts:
-        data = quality.at_places
-        if data is not None:
-            data = data[:, taken : taken + len(contrast.peaks)]
-        taken += len(contrast.peaks)
-        sections.append(contrast_section(contrast, data, group, design, drawing, first_map=n_maps))
+        own = slice(taken, taken + len(contrast.peaks))
+        taken = own.stop
+        at_peaks = places_of(quality, own, names)
+        sections.append(
+            contrast_section(contrast, at_peaks, group, design, drawing, first_map=n_maps)
+        )
         n_maps += len(contrast.results)
     versions = redo.versions()
     script = python_script(
@@ -117,6 +122,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "mask_picture": drawing.mask_picture(),
         "note": drawing.note,
         "design": design_section(group, design),
+        "spread": heterogeneity_section(group, names),
         "contrasts": sections,
         "viewer": drawing.viewer(contrasts),
         "versions": versions,

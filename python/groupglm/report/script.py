@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.design.origins import recorded_origins
+from groupglm.models.base import Model
 from groupglm.report.permutation_test import PermutationTest
 from groupglm.tabular.levels import levels_of
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.spaces.base import Source
 
 __all__ = ["Script", "python_script"]
 
@@ -70,7 +72,11 @@ class Script:
             return f'float("{value}")'
         if value is None or isinstance(value, bool | int | str | float):
             return repr(value)
-        return _file_of(value) or self.in_memory(name, f"a {type(value).__name__}")
+        return (
+            _file_of(value)
+            or self._model(value)
+            or self.in_memory(name, f"a {type(value).__name__}")
+        )
 
     def _several(self, values: list[Any] | tuple[Any, ...] | Mapping[Any, Any], name: str) -> str:
         if isinstance(values, Mapping):
@@ -92,6 +98,15 @@ class Script:
                 options.append(f"{option}={found!r}")
         images = self.value(test.images, f"{name}_images")
         return f"PermutationTest({images}, {', '.join(options)})"
+
+    def _model(self, model: Any) -> str:
+        """Return a model and its settings as code; empty if it is none."""
+        if not isinstance(model, Model) or isinstance(model, type):
+            return ""
+        kind = type(model).__name__
+        self.imports.add(f"from groupglm import {kind}")
+        settings = (f"{key}={self.value(own, key)}" for key, own in model.settings().items())
+        return f"{kind}({', '.join(settings)})"
 
     def in_memory(self, name: str, what: str) -> str:
         """Return a name to fill in, for a value that no file holds."""
@@ -128,7 +143,11 @@ def python_script(
         f"report = model.generate_report{call}",
         'report.save_as_html("report.html")',
     ]
-    if saved is None and not script.notes and not all(map(os.path.isabs, _files(group) or ())):
+    if (
+        saved is None
+        and not script.notes
+        and not all(map(os.path.isabs, _files(group.sources) or ()))
+    ):
         script.notes.append("Run it in the folder from which the files have these names.")
     return script
 
@@ -137,18 +156,14 @@ def _fit(
     script: Script, group: FittedGroup, design: pd.DataFrame, model: Mapping[str, Any]
 ) -> None:
     """Write the code for the images, the design matrix and the fit."""
-    files = _files(group)
-    if files is None:
-        images = script.in_memory("images", f"a list of {len(group.sources)} images")
-    else:
-        images = "images"
-        listed = "".join(f"    {name!r},\n" for name in files)
-        written = repr(files[0]) if len(files) < len(group.sources) else f"[\n{listed}]"
-        script.lines.append(f"images = {written}")
+    images = _images(script, group.images, "images")
+    arguments = _beside(script, group)
     script.imports.add("import pandas as pd")
+    result = group.result
+    names = result.column_names[: len(result.column_names) - result.model.beside.count("covariate")]
     columns = "".join(
         f"        {str(name)!r}: {script.value(column.tolist(), 'design')},\n"
-        for name, column in zip(group.result.column_names, group.result.X.T, strict=True)
+        for name, column in zip(names, group.result.X.T, strict=False)
     )
     script.lines.append(f"design = pd.DataFrame(\n    {{\n{columns}    }}\n)")
     levels = levels_of(design)
@@ -163,8 +178,36 @@ def _fit(
     options = ", ".join(f"{name}={script.value(value, name)}" for name, value in given.items())
     script.lines += [
         f"model = SecondLevelModel({options})",
-        f"model.fit({images}, design_matrix=design)",
+        f"model.fit({', '.join([images, 'design_matrix=design', *arguments])})",
     ]
+
+
+def _images(script: Script, sources: Sequence[Source], name: str) -> str:
+    """Write the code that names files, and return what stands for them."""
+    files = _files(sources)
+    if files is None:
+        return script.in_memory(name, f"a list of {len(sources)} images")
+    listed = "".join(f"    {file!r},\n" for file in files)
+    written = repr(files[0]) if len(files) < len(sources) else f"[\n{listed}]"
+    script.lines.append(f"{name} = {written}")
+    return name
+
+
+def _beside(script: Script, group: FittedGroup) -> list[str]:
+    """Write the code for what is beside the images, and return the arguments of ``fit``."""
+    roles, names = group.result.model.beside, group.result.column_names
+    n_covariates = roles.count("covariate")
+    arguments: list[str] = []
+    covariates: list[str] = []
+    for number, role in enumerate(roles, start=1):
+        sources = group.sources[number :: 1 + len(roles)]
+        if role == "covariate":
+            own = len(covariates) + 1
+            title = str(names[len(names) - n_covariates + own - 1])
+            covariates.append(f"{title!r}: {_images(script, sources, f'covariate_{own}')}")
+        else:
+            arguments.append(f"{role}s={_images(script, sources, f'{role}s')}")
+    return [*arguments, *([f"covariates={{{', '.join(covariates)}}}"] if covariates else [])]
 
 
 def _file_of(value: Any) -> str:
@@ -176,9 +219,9 @@ def _file_of(value: Any) -> str:
     return repr(str(name)) if name else ""
 
 
-def _files(group: FittedGroup) -> list[str] | None:
+def _files(sources: Sequence[Source]) -> list[str] | None:
     """Return the files of the images; one for all if it is 4-D; None if some have no file."""
-    names = [source.name for source in group.sources]
+    names = [source.name for source in sources]
     if all(_is_file(name) for name in names):
         return names
     volumes = [_VOLUME.fullmatch(name) for name in names]

@@ -92,7 +92,7 @@ class VolumeDrawing(Drawing):
         how_many = span(group.result.n_observations)
         alt = (
             f"Three slices of the mask, {group.space.n_values:,} voxels; each voxel is in "
-            f"{how_many} of the {len(group.sources)} images."
+            f"{how_many} of the {len(group.images)} images."
         )
         return picture(figure, alt, f"Mask, and number of images at each voxel: {how_many}.")
 
