@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,11 @@ def test_what_the_model_lacks_or_shows_is_said_in_words() -> None:
     assert repr(UnequalVariances()) == "UnequalVariances()"
     assert repr(UnequalVariances(GROUP)) == f"UnequalVariances(groups={GROUP.tolist()!r})"
     assert "15 images in 2 groups of unequal variance" in repr(model)
+
+
+def test_the_script_of_a_report_has_the_labels_in_the_order_of_its_images(tmp_path: Path) -> None:
+    model = SecondLevelModel(MASK, model=UnequalVariances(shuffled()))
+    model.fit(table(tmp_path), design_matrix=DESIGN)
+    page = html.unescape(str(model.generate_report("patient - control", bg_img=None)))
+    assert f"model=UnequalVariances(groups={GROUP.tolist()!r})" in page
+    assert "from groupglm import UnequalVariances" in page

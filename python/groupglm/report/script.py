@@ -14,6 +14,7 @@ import numpy as np
 
 from groupglm.design.origins import recorded_origins
 from groupglm.models.base import Model
+from groupglm.models.variance_groups import HasGroups
 from groupglm.report.permutation_test import PermutationTest
 from groupglm.tabular.levels import levels_of
 
@@ -175,6 +176,8 @@ def _fit(
         script.imports.add("from groupglm.design.origins import with_recorded")
         script.lines.append(f"design = with_recorded(design, {origins!r})")
     given = {name: value for name, value in model.items() if name not in _LEFT_OUT}
+    if isinstance(given.get("model"), HasGroups):
+        given["model"] = group.result.model  # whose labels are in the order of the images
     options = ", ".join(f"{name}={script.value(value, name)}" for name, value in given.items())
     script.lines += [
         f"model = SecondLevelModel({options})",
