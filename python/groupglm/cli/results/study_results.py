@@ -77,6 +77,10 @@ class Outputs:
         """Return the file of one map of a contrast."""
         return self.contrast_path(contrast, f"stat-{kind}_statmap{self.names.ending}")
 
+    def degrees_path(self, contrast: Contrast) -> Path:
+        """Return the file of a contrast's own degrees of freedom, which some models have."""
+        return self.image_path(contrast, "dof")
+
     @property
     def shared_paths(self) -> list[Path]:
         """The files that all contrasts share; a study may lack some of them."""

@@ -19,6 +19,8 @@ from groupglm.cli.steps.fit_maps import write_fit_maps
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.study import RunOptions
     from groupglm.cli.steps.study_design import Study
@@ -147,21 +149,56 @@ class Estimate:
 
     def facts(self, contrast: Contrast) -> dict[str, Any]:
         """Return the facts for the sidecars of a contrast's maps."""
-        fit = self.group.result
-        residual = np.asarray(fit.df_residual)
-        degrees: dict[str, Any] = {"Residual": residual.max().item()}
+        residual, numerator, is_own = self._degrees(contrast)
+        known = residual[~np.isnan(residual)]
+        degrees: dict[str, Any] = {"Residual": known.max().item() if known.size else 0}
         if residual.ndim:
-            degrees["ResidualMinimum"] = residual.min().item()
-            degrees["ResidualMap"] = self._study.names.df_residual
+            degrees["ResidualMinimum"] = known.min().item() if known.size else 0
+            own = self._reading.outputs(self._study).degrees_path(contrast).name
+            degrees["ResidualMap"] = own if is_own else self._study.names.df_residual
         if contrast.stat_type == "F":
-            tested = fit.contrast(np.array(contrast.weights), stat_type="F")
-            degrees["Numerator"] = tested.df_numerator
+            degrees["Numerator"] = numerator
         return {
             "Contrast": contrast.facts(),
             "StatType": contrast.stat_type,
             "DegreesOfFreedom": degrees,
             "Zeros": zero_facts(self.model),
         }
+
+    def write_degrees(self, contrast: Contrast, outputs: Outputs) -> None:
+        """Write the map of a contrast's degrees of freedom, if they are not those of the fit."""
+        path = outputs.degrees_path(contrast)
+        residual, _, is_own = self._degrees(contrast)
+        if not is_own:
+            outputs.remove(path)
+            return
+        space = self.group.space
+        one, _ = space.place_words
+        said = {
+            "Description": f"Residual degrees of freedom of the {contrast.stat_type} at a {one}",
+            "Values": "dof",
+            "Contrast": contrast.facts(),
+        }
+        image = space.to_image(residual, "residual degrees of freedom")
+        outputs.write_image(image, path, said)
+
+    def _degrees(self, contrast: Contrast) -> tuple[NDArray[Any], int, bool]:
+        """Return a contrast's residual and numerator degrees of freedom.
+
+        The third is whether the residual ones differ from place to place, and are not those of the
+        fit: they depend on the variances of groups, for instance.
+        """
+        fit = self.group.result
+        whole = np.asarray(fit.df_residual)
+        if fit.model.kind == "ols" and contrast.stat_type == "t":
+            return whole, 1, False
+        tested = fit.contrast(np.array(contrast.weights), stat_type=contrast.stat_type)
+        df: Any = tested.df[1] if isinstance(tested.df, tuple) else tested.df
+        residual = np.asarray(df)
+        known = ~np.isnan(residual)
+        if residual.ndim and (residual == whole)[known].all():
+            return whole, tested.df_numerator, False
+        return residual, tested.df_numerator, residual.ndim > 0
 
 
 def zero_facts(model: GroupModel) -> dict[str, Any]:

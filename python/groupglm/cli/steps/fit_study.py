@@ -113,7 +113,7 @@ def _targets(study: Study, outputs: Outputs, settings: Settings) -> list[Target]
     paths += [outputs.folder / names.model] if how.save_model else []
     paths += [outputs.folder / names.report] if how.report else []
     for contrast in study.contrasts:
-        paths += outputs.paths(contrast).values()
+        paths += [*outputs.paths(contrast).values(), outputs.degrees_path(contrast)]
         for rule in settings.rules:
             paths += rule.paths(outputs, contrast)
     targets = list(map(Target.of, paths))
@@ -252,6 +252,7 @@ def _contrast(
         maps = fitted.model.compute_contrast(
             contrast.weights, second_level_stat_type=contrast.stat_type, output_type="all"
         )
+        fitted.write_degrees(contrast, outputs)  # first: the sidecar of t or F names the file
         outputs.write(contrast, maps, fitted.facts(contrast))
     paths = outputs.paths(contrast)
     strongest = _strongest(outputs, paths["z"], mask, contrast.stat_type)
