@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast
@@ -47,6 +48,11 @@ P_MAPS = {
 }
 Z_MAPS = {f"results/contrast-{name}_stat-z_statmap.nii.gz": 1 for name in ("age", "mean", "any")}
 
+
+def _has(name: str, world: World) -> bool:
+    return hasattr(world.model, name)
+
+
 ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel": {"": Row(lambda w: SecondLevelModel(mask_img=w.mask))},
     "SecondLevelModel.fit": {
@@ -85,6 +91,7 @@ ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel.predicted": {"": Row(lambda w: w.model.predicted())},
     "SecondLevelModel.r_square": {"": Row(lambda w: w.model.r_square())},
     "SecondLevelModel.residuals_": {"": Row(lambda w: w.model.residuals_, 1)},
+    "SecondLevelModel.weights_at": {"": Row(lambda w: w.model.weights_at((0, 0, 0)), 1)},
     "SecondLevelModel.masker_": {
         "": Row(lambda w: w.model.masker_),
         "transform": Row(lambda w: w.model.masker_.transform(w.maps), 1),
@@ -107,6 +114,10 @@ ROWS: dict[str, dict[str, Row]] = {
             "results_",
             "zeros_",
         )
+    },
+    **{  # of least squares, which have none of these
+        f"SecondLevelModel.{name}": {"": Row(partial(_has, name))}
+        for name in ("tau2_", "i_squared_", "h_squared_", "q_", "q_p_value_", "tau2_zero_share_")
     },
     "SecondLevelModel.get_feature_names_out": {"": Row(lambda w: w.model.get_feature_names_out())},
     "groupglm.non_parametric_inference": {
@@ -263,6 +274,7 @@ ROWS: dict[str, dict[str, Row]] = {
 WITHOUT_IMAGES = {
     "SecondLevelModel.labels_",  # an error that says what to use
     "groupglm.SecondLevelModel",  # its methods are above
+    "groupglm.UnequalVariances",
     "groupglm.__version__",
     "groupglm.build_info",
     "groupglm.design_from_formula",

@@ -11,6 +11,7 @@ from groupglm.errors import ArgumentError, renamed
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.estimator.reporting import make_report
 from groupglm.estimator.saving import load_model, save_model
+from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.group.fitted_group import statistic_of
 from groupglm.group.fitted_masker import FittedMasker
 from groupglm.runtime.arguments import check_choice, check_truth
@@ -37,7 +38,7 @@ __all__ = ["FittedModel"]
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class FittedModel:
+class FittedModel(VarianceMaps):
     """A model after it has been fitted or loaded; it knows nothing of scikit-learn.
 
     `residuals_`, `predicted_` and `r_square_` are images, as in nilearn. Without the underscore

@@ -14,6 +14,7 @@ from groupglm.estimator.description import describe
 from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.group_model import GroupModel
 from groupglm.estimator.model_fits import check_fitted
+from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.inputs import maps_of_one_kind
 from groupglm.inputs.first_level import are_first_level_models
 from groupglm.spaces.public_rows import fill_public, to_public
@@ -122,6 +123,13 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
     r_square_ : nibabel.nifti1.Nifti1Image
         R-squared of each voxel. It needs ``minimize_memory=False``. The method `r_square` returns a
         list with the image.
+    tau2_, i_squared_, h_squared_, q_, q_p_value_ : nibabel.nifti1.Nifti1Image
+        Of a model with variances, at each voxel: the variance between subjects in squared units of
+        the effects; the percentage of the variance of the effects that is between subjects; the
+        ratio of the variance of the effects to their sampling variance; Cochran's Q and its
+        p-value. Fixed effects have no ``tau2_``.
+    tau2_zero_share_ : float
+        Share of the voxels at which ``tau2_`` is zero.
     zeros_ : groupglm.group.fitted_group.PartialZeros
         How many voxels are exactly zero in some images but not in others.
     second_level_input_
@@ -338,7 +346,7 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
 
 def _call_after_the_estimator() -> None:
     """Have Python's messages about arguments name the class that users know, not its bases."""
-    for base in (GroupModel, FittedModel):
+    for base in (GroupModel, FittedModel, VarianceMaps):
         for name, member in vars(base).items():
             function = getattr(member, "__func__", member)  # of a class method
             if inspect.isfunction(function) and (name == "__init__" or name[0] != "_"):

@@ -13,6 +13,7 @@ from groupglm import _core
 from groupglm.engine.group_rows import GroupRows
 from groupglm.errors import in_quotes
 from groupglm.models.base import Weighs
+from groupglm.models.image_weights import image_weights
 from groupglm.models.results import ContrastResult
 from groupglm.spaces.statistic import Statistic
 
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
     from groupglm.models.base import Fit
     from groupglm.spaces.base import RowStream, Source, Space
 
-__all__ = ["MISSING", "FittedGroup", "Missing", "PartialZeros", "statistic_of"]
+__all__ = ["MAPS", "MISSING", "FittedGroup", "Missing", "PartialZeros", "statistic_of"]
+
+MAPS = {
+    "r_square": Statistic("R-squared"),
+    "tau2": Statistic("tau2"),
+    "i_squared": Statistic("I2"),
+    "h_squared": Statistic("H2"),
+    "q": Statistic("Q"),
+    "q_p_value": Statistic("Qp"),
+}
+"""The maps that fits have of themselves, by their names in `Fit.maps`, and what they hold."""
 
 Missing = Literal["omit", "zero", "raise", "intersect"]
 MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
@@ -217,16 +228,29 @@ class FittedGroup:
 
     def r_square_image(self) -> Any:
         """Return R-squared of each voxel."""
-        compute = self.result.maps().get("r_square")
+        return self.map_image("r_square")
+
+    def map_row(self, name: str) -> NDArray[np.float64]:
+        """Return a map of the fit itself, of those in `MAPS`; AttributeError if it has none."""
+        compute = self.result.maps().get(name)
         if compute is None:
-            raise AttributeError(
-                f"the model {self.result.model.kind!r} has no R-squared: fit the model 'ols' for it"
+            what = MAPS[name].words
+            remedy = (
+                "fit the model 'ols' for it"
+                if name == "r_square"
+                else "give fit the variances of the images and model='mixed effects'"
             )
-        row = compute()
-        return self.space.to_image(row, "r_square", statistic=Statistic("R-squared"))
+            raise AttributeError(f"the model {self.result.model.kind!r} has no {what}: {remedy}")
+        return compute()
+
+    def map_image(self, name: str) -> Any:
+        """Return the image of a map of the fit itself, of those in `MAPS`."""
+        statistic = MAPS[name]
+        descrip = "r_square" if name == "r_square" else statistic.kind
+        return self.space.to_image(self.map_row(name), descrip, statistic=statistic)
 
     def predicted_image(self, out: Path | None = None) -> Any:
-        """Return the fitted values, 4-D: one volume an image. The images are not read."""
+        """Return the fitted values, 4-D: one volume an image. Only covariates are read."""
         n_images = len(self.images)
         return self.space.series_image(self._predicted_rows, n_images, "predicted", out)
 
@@ -239,25 +263,50 @@ class FittedGroup:
         return self.space.series_image(self._residual_rows, n_images, "residuals", out)
 
     def _predicted_rows(self) -> RowStream:
-        beta = self.result.beta
-        for volume in range(len(self.images)):
-            yield self._predict(volume, beta)
+        beta, n_covariates = self.result.beta, self._n_covariates
+        if n_covariates:  # their values differ from place to place
+            with closing(self.rows_of_images()) as images:
+                for image, rows in images:
+                    yield self._predict(image, beta, rows[-n_covariates:])
+            return
+        for image in range(len(self.images)):
+            yield self._predict(image, beta)
 
     def _residual_rows(self) -> RowStream:
-        beta = self.result.beta
-        with closing(self.image_rows()) as rows:
-            for image, values in rows:
-                yield values - self._predict(image, beta)
+        beta, n_covariates = self.result.beta, self._n_covariates
+        if not self.result.model.beside:
+            with closing(self.image_rows()) as own:
+                for image, values in own:
+                    yield values - self._predict(image, beta)
+            return
+        with closing(self.rows_of_images()) as images:
+            for image, rows in images:
+                values = rows.astype(np.float64)[:, np.newaxis]
+                counts = image_weights(self.result, *values)[0] > 0
+                covariates = rows[len(rows) - n_covariates :]
+                yield np.where(counts, rows[0] - self._predict(image, beta, covariates), np.nan)
+
+    @property
+    def _n_covariates(self) -> int:
+        return self.result.model.beside.count("covariate")
 
     @property
     def fill(self) -> float | None:
         """The value that replaces missing values; None to leave them missing."""
         return 0.0 if self.missing == "zero" else None
 
-    def _predict(self, volume: int, beta: NDArray[np.float64]) -> NDArray[np.float64]:
-        row = np.ascontiguousarray(self.result.X[volume : volume + 1])
-        fitted = _core.predict(row, beta, self.result.n_threads)
-        return fitted.reshape(-1)
+    def _predict(
+        self, image: int, beta: NDArray[np.float64], covariates: NDArray[Any] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the fitted values of an image, whose covariates have these rows."""
+        common = len(beta) - self._n_covariates
+        row = np.ascontiguousarray(self.result.X[image : image + 1, :common])
+        own = np.ascontiguousarray(beta[:common])
+        fitted = _core.predict(row, own, self.result.n_threads).reshape(-1)
+        slopes = beta[common:]
+        for values, slope in zip(() if covariates is None else covariates, slopes, strict=True):
+            fitted += values * slope
+        return fitted
 
 
 def statistic_of(result: ContrastResult, output_type: str) -> Statistic:

@@ -6,15 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from groupglm.runtime.rounding import span
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from groupglm.models.arguments import StatType
 
 __all__ = ["ContrastResult"]
+
+_INFINITE = "\N{INFINITY}"
 
 DegreesOfFreedom: TypeAlias = "float | NDArray[np.int64] | NDArray[np.float64]"
 
@@ -58,12 +61,17 @@ class ContrastResult:
 
     @property
     def degrees(self) -> str:
-        """The statistic with its degrees of freedom, as ``t(17)`` or ``F(2, 17)``."""
+        """The statistic with its degrees of freedom: ``t(17)`` or ``F(2, 17)``; ``z``."""
         if isinstance(self.df, tuple):
-            return f"F({self.df[0]}, {span(self.df[1])})"
-        return f"t({span(self.df)})"
+            return f"F({self.df[0]}, {_residual(self.df[1])})"
+        residual = _residual(self.df)
+        return "z" if residual == _INFINITE else f"t({residual})"
 
     @property
     def df_numerator(self) -> int:
         """Numerator degrees of freedom, 1 for t; the same wherever the contrast is estimable."""
         return self.df[0] if isinstance(self.df, tuple) else 1
+
+
+def _residual(df: DegreesOfFreedom) -> str:
+    return _INFINITE if np.isinf(np.ravel(df)).all() else span(df)

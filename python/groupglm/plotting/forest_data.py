@@ -26,6 +26,7 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 
 __all__ = ["Estimate", "Forest", "ForestGroup", "PlaceData", "forest_of"]
 
+_SPREAD = ("tau2", "i_squared", "q", "q_p_value")
 _MOST_ESTIMATES = 8  # rows of an F contrast
 
 
@@ -226,23 +227,21 @@ def _test(fit: Fit, contrast: FloatArray) -> str:
         df: Any = result.df
         degrees = float(np.ravel(df)[0])
         p, sides = float(2 * t.sf(abs(stat), degrees)), "two-sided "
-        if np.isinf(degrees):
-            name = "z"
     number = rounding.statistic(stat).replace("-", "\N{MINUS SIGN}")
     return f"{name} = {number}, {sides}p = {rounding.p_value(p)}"
 
 
 def _spread(fit: Fit) -> str:
     """Return tau2, I2 and Q of the place, as far as the model has them."""
-    maps: Any = fit.maps()
+    maps = fit.maps()
+    values = {name: float(maps[name]()[0]) for name in _SPREAD if name in maps}
     facts = []
-    if "tau2" in maps:
-        facts.append(f"τ² = {float(maps['tau2']()[0]):.3g}")
-    if "i_squared" in maps:
-        facts.append(f"I² = {float(maps['i_squared']()[0]):.0f}%")
-    if "q" in maps:
-        facts.append(
-            f"Q = {rounding.statistic(float(maps['q']()[0]))}, "
-            f"p = {rounding.p_value(float(maps['q_p_value']()[0]))}"
-        )
+    if "tau2" in values:
+        facts.append(f"τ² = {values['tau2']:.3g}")
+    if "i_squared" in values:
+        facts.append(f"I² = {values['i_squared']:.0f}%")
+    if "q" in values:
+        facts.append(f"Q = {rounding.statistic(values['q'])}")
+    if "q_p_value" in values:
+        facts.append(f"its p = {rounding.p_value(values['q_p_value'])}")
     return ", ".join(facts)

@@ -62,12 +62,21 @@ def design_section(group: FittedGroup, design: pd.DataFrame) -> dict[str, Any]:
         ],
         "facts": [
             ("rank", f"{rank} of {len(names)} columns"),
-            ("residual degrees of freedom", span(group.result.df_residual)),
+            ("residual degrees of freedom", _freedom(group.result.df_residual)),
         ],
-        "findings": [_about_dependence(X, names, full, inflation), _about_leverage(X, rank)],
+        "findings": [
+            *_about_covariates(group),
+            _about_dependence(X, names, full, inflation),
+            _about_leverage(X, rank),
+        ],
         "names": names,
         "rows": [[repr(float(value)) for value in row] for row in X],
     }
+
+
+def _freedom(df: Any) -> str:
+    known = bool(np.isinf(np.ravel(df)).all())
+    return "infinite: the variances are taken as known" if known else span(df)
 
 
 def _mean(column: Any) -> float:
@@ -90,6 +99,21 @@ def _strongest(names: list[str], correlation: Any) -> tuple[float, list[str]]:
     sizes = np.abs(np.triu(correlation, 1))
     row, column = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
     return float(correlation[row, column]), [names[row], names[column]]
+
+
+def _about_covariates(group: FittedGroup) -> list[str]:
+    """Return a sentence on the columns whose values differ from place to place, if there are."""
+    n_covariates = group.result.model.beside.count("covariate")
+    if not n_covariates:
+        return []
+    names = list(group.result.column_names[-n_covariates:])
+    one, many = group.space.place_words
+    what = "is a covariate" if len(names) == 1 else "are covariates"
+    return [
+        f"{listed(names)} {what} of each {one}: the values differ between {many}. A column that is "
+        f"shown here holds each image's mean over the {many}; variance inflation and leverage are "
+        "those of the means."
+    ]
 
 
 def _about_dependence(X: Any, names: list[str], full: bool, inflation: Any) -> str:

@@ -155,8 +155,11 @@ def _counted(counts: Mapping[str, NDArray[np.int64]], many: str) -> list[str]:
 def _dominance(fit: Any, names: Sequence[str], many: str) -> list[str]:
     """Return sentences on images that have most of the weight."""
     share, image = fit.dominance()
+    # Of two images one always has half of the weight.
+    several = np.broadcast_to(np.asarray(fit.n_observations) > 2, share.shape)
+    share = np.where(several, share, 0.0)
     over = share > _HALF
-    n_places = int(np.count_nonzero(share > 0))
+    n_places = int(np.count_nonzero(several))
     if not n_places:
         return []
     said = []
@@ -165,8 +168,9 @@ def _dominance(fit: Any, names: Sequence[str], many: str) -> list[str]:
         order = np.argsort(-times, kind="stable")
         whose = listed([f"{names[images[k]]} ({times[k]:,})" for k in order], 5)
         said.append(
-            f"At {int(over.sum()):,} of {n_places:,} {many}, one image has more than half of the "
-            f"weight, so that the estimate is nearly its own: {whose}. Check its variances."
+            f"At {int(over.sum()):,} of {n_places:,} {many} with more than two images, one of them "
+            f"has more than half of the weight, so that the estimate is nearly its own: {whose}. "
+            "Check its variances."
         )
     else:
         most = int(np.argmax(share))

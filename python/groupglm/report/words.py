@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from groupglm.spaces.wording import extent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.inference.peaks import Extreme
@@ -85,9 +87,15 @@ def summary(group: FittedGroup, quality: DataQuality) -> str:
     gaps = f" Missing values were {missing} ({n_missing:,} in all)." if n_missing else ""
     return (
         f"At each of {group.space.n_values:,} {many}, the values of {len(group.images)} images "
-        f"were explained by a linear model with {columns}, {result.words().plain}. That leaves "
-        f"{rounding.span(result.df_residual)} degrees of freedom for the error.{gaps}"
+        f"were explained by a linear model with {columns}, {result.words().plain}. "
+        f"{_freedom(result.df_residual)}{gaps}"
     )
+
+
+def _freedom(df: float | NDArray[Any]) -> str:
+    if np.isinf(np.ravel(df)).all():
+        return "Nothing is estimated of the error, whose variances are taken as known."
+    return f"That leaves {rounding.span(df)} degrees of freedom for the error."
 
 
 def title(options: ReportOptions, *, two_sided: bool) -> str:
@@ -225,8 +233,8 @@ def methods(
         f"{result.words().cited} with groupglm {versions['groupglm']} (Python "
         f"{versions['Python']}, NumPy {versions['numpy']}, SciPy {versions['scipy']}). The effect "
         f"images of {len(group.images)} inputs{fine} were modelled at "
-        f"{group.space.n_values:,} {many} with the regressors {listed(result.column_names, 40)}, "
-        f"leaving {rounding.span(result.df_residual)} residual degrees of freedom."
+        f"{group.space.n_values:,} {many} with the regressors {listed(result.column_names, 40)}"
+        f"{_residual_freedom(result.df_residual)}."
     )
     if findings:
         tests = listed(
@@ -237,6 +245,12 @@ def methods(
         for own, options in zip(zip(*findings, strict=True), corrections, strict=True):
             text += f" {_threshold_for_paper(own, options, group.space)}"
     return text
+
+
+def _residual_freedom(df: float | NDArray[Any]) -> str:
+    if np.isinf(np.ravel(df)).all():
+        return ""
+    return f", leaving {rounding.span(df)} residual degrees of freedom"
 
 
 def _threshold_for_paper(findings: Sequence[Finding], options: ReportOptions, space: Space) -> str:

@@ -43,6 +43,8 @@ _GENERAL = {  # the kinds that each may mean
     "estimate": ("effect", "variance", "tau2", "I2", "H2", "Q", "Qp"),
 }
 
+_OF_FITS = ("tau2", "I2", "H2", "Q", "Qp")  # the descriptions of maps of a whole fit
+
 _OUTPUTS = {
     "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",
     "stat": "stat",
@@ -123,6 +125,8 @@ class Statistic:
             letter, *numbers = found.groups()
             kind = {"T": "t", "F": "F"}[letter]
             return cls(kind, valid_df(kind, [float(number or 0) for number in numbers]))
+        if descrip in _OF_FITS:
+            return cls(descrip)
         for beginning, kind in _OURS.items():
             if descrip.startswith(beginning):
                 return cls(kind)
