@@ -7,14 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from groupglm.engine.row_cache import check_memory
-from groupglm.errors import ArgumentError
 from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.model_fits import ModelFits, fit_kind
 from groupglm.group.fit_options import FitOptions
 from groupglm.group.fitted_group import MISSING, Missing
 from groupglm.inputs import kind_of_data, make_cohort
 from groupglm.inputs.beside import Beside
-from groupglm.models.kinds import check_model, with_beside
+from groupglm.models.kinds import check_model
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.paths import file_names
@@ -108,17 +107,7 @@ class GroupModel(FittedModel):
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
         check_truth("reports", self.reports)
-        model = with_beside(
-            check_model(self.model),
-            weights=beside.weights is not None,
-            covariates=tuple(beside.covariates),
-        )
-        if beside.variances is not None and "variance" not in model.beside:
-            raise ArgumentError(
-                "variances",
-                f"given, but the model {model.kind!r} takes none",
-                remedy="leave variances out, or give a model that takes them",
-            )
+        beside, model = beside.with_model(check_model(self.model), second_level_input)
         options = FitOptions(
             masking=kind_of_data(second_level_input).masking(
                 self.mask_img,

@@ -169,7 +169,7 @@ def fit_kind(
     if isinstance(model, HasGroups):
         model = model.for_images(rows.align)
     beside = cohort.open_beside(
-        first_level_contrast, model.beside, same_grid=not options.masking.resamples
+        first_level_contrast, sources, same_grid=not options.masking.resamples
     )
     n_images = len(sources)
     matrix = check_design_matrix(frame, n_images)

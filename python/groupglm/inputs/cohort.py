@@ -12,20 +12,21 @@ from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import ArgumentError, shown, warn_caller
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
-from groupglm.inputs.beside import Beside, open_beside
+from groupglm.inputs.beside import COLUMNS, Beside, labels_of, missing_maps
 from groupglm.inputs.first_level import (
     FirstLevelCohort,
     are_first_level_models,
     kind_of_model,
     plain_contrast,
 )
+from groupglm.inputs.opening_beside import open_beside
 from groupglm.inputs.partial import leave_out
 from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
 from groupglm.inputs.table import MapTable
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.spaces.registry import kind_of, open_inputs
-from groupglm.tabular.labels import LABEL, label_in_path, plain_label, row_labels
+from groupglm.tabular.labels import LABEL, label_in_path, match_rows, plain_label, row_labels
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -74,9 +75,9 @@ class Cohort(Protocol):
         ...
 
     def open_beside(
-        self, first_level_contrast: Any, roles: Sequence[str], *, same_grid: bool
+        self, first_level_contrast: Any, images: Sequence[Source], *, same_grid: bool
     ) -> list[list[Source]]:
-        """Open what is beside the maps of a kind: for each role, as many as there are maps."""
+        """Open what is beside the opened maps of a kind, one list for each row beside a map."""
         ...
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
@@ -111,13 +112,17 @@ def make_cohort(
             "confounds have no effect beside a design_matrix; put them into it, or leave it out"
         )
     if check_truth("allow_partial", allow_partial):
-        second_level_input, confounds, design_matrix = leave_out(
-            second_level_input, _subjects(second_level_input), confounds, design_matrix
+        second_level_input, confounds, design_matrix, beside = leave_out(
+            second_level_input, _subjects(second_level_input), confounds, design_matrix, beside
         )
     if labelled:
-        return TableCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
+        return TableCohort(
+            second_level_input, confounds, design_matrix, beside, has_blocks=has_blocks
+        )
     if models:
-        return FirstLevelCohort(second_level_input, confounds, design_matrix, has_blocks=has_blocks)
+        return FirstLevelCohort(
+            second_level_input, confounds, design_matrix, beside, has_blocks=has_blocks
+        )
     return ImageCohort(second_level_input, confounds, design_matrix, beside, has_blocks=has_blocks)
 
 
@@ -183,7 +188,7 @@ class ImageCohort:
                 image if name is None else name for image, name in zip(images, names, strict=True)
             )
         frame = load_design_matrix(design_matrix)
-        subjects = _subjects_of(images, names, frame)
+        subjects = self._subjects = _subjects_of(images, names, frame)
         self._design = align_to_names(frame, subjects)
         # An index of labels may mean anything, unless it has the name of subject labels.
         known = any(subjects) or frame.index.name == LABEL
@@ -206,16 +211,34 @@ class ImageCohort:
         return open_inputs(self.given, same_placement=same_grid)
 
     def open_beside(
-        self, first_level_contrast: Any, roles: Sequence[str], *, same_grid: bool
+        self, first_level_contrast: Any, images: Sequence[Source], *, same_grid: bool
     ) -> list[list[Source]]:
         """Open what was given beside the images."""
         del first_level_contrast
-        n_images = len(self.first_design)
         return [
-            open_beside(name, given, n_images, same_placement=same_grid)
-            for role in dict.fromkeys(roles)
-            for name, given in self._beside.of(role)
+            open_beside(name, role, self._in_order(given, name), images, same_grid=same_grid)
+            for role, name, given in self._beside.arguments()
         ]
+
+    def _in_order(self, given: Any, name: str) -> Any:
+        """Return images in the order of the model's images, by label if both have labels."""
+        if given is None:
+            raise ArgumentError(
+                name,
+                "None, but the model takes one image of them for each image",
+                remedy="give a list of images or one 4-D image, in the order of the images, or "
+                + argument("model", "ols"),
+            )
+        if given is self.given:
+            raise ArgumentError(
+                name, "second_level_input itself", remedy="give the images that belong to them"
+            )
+        wanted = [subject for subject in self._subjects if subject is not None]
+        labels = labels_of(given, wanted, name)
+        if labels is None or len(wanted) < len(self._subjects) or not wanted:
+            return given
+        found = [plain_label(label) for label in labels]
+        return given.iloc[match_rows(found, wanted, name, may_have_more=True)].tolist()
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
         """Return the design."""
@@ -266,9 +289,16 @@ class TableCohort:
     """A table of maps: one kind of maps for each map name."""
 
     def __init__(
-        self, frame: pd.DataFrame, confounds: Any, design_matrix: Any, *, has_blocks: bool
+        self,
+        frame: pd.DataFrame,
+        confounds: Any,
+        design_matrix: Any,
+        beside: Beside | None = None,
+        *,
+        has_blocks: bool,
     ) -> None:
         self._table = MapTable.from_frame(frame)
+        self._beside = beside or Beside()
         self._designs: dict[str, AlignedDesign] = {}
         for name in self._table.map_names:
             maps = self._table.select(name)
@@ -298,19 +328,46 @@ class TableCohort:
         return open_inputs(chosen["effects_map_path"].tolist(), same_placement=same_grid)
 
     def open_beside(
-        self, first_level_contrast: Any, roles: Sequence[str], *, same_grid: bool
+        self, first_level_contrast: Any, images: Sequence[Source], *, same_grid: bool
     ) -> list[list[Source]]:
-        """Open the files of the column of each role."""
-        chosen = self._table.select(first_level_contrast)
+        """Open the files of the column of each role, or what was given beside the table."""
+        aligned, chosen = (
+            self.aligned(first_level_contrast),
+            self._table.select(first_level_contrast),
+        )
         return [
             open_beside(
-                f"{role}s_map_path",
-                chosen[f"{role}s_map_path"].tolist(),
-                len(chosen),
-                same_placement=same_grid,
+                name,
+                role,
+                self._paths(role, name, given, aligned, chosen),
+                images,
+                same_grid=same_grid,
             )
-            for role in roles
+            for role, name, given in self._beside.arguments()
         ]
+
+    def _paths(
+        self, role: str, name: str, given: Any, aligned: AlignedDesign, chosen: pd.DataFrame
+    ) -> Any:
+        column = COLUMNS.get(role, "")
+        if column in chosen.columns:
+            if given is not None:
+                raise ArgumentError(
+                    name,
+                    f"given, but the column {column} of second_level_input has them too",
+                    remedy="leave one of them out",
+                )
+            paths = chosen[column].tolist()
+            missing_maps(paths, chosen[LABEL].tolist(), column)
+            return paths
+        if given is None:
+            raise ArgumentError(
+                name,
+                f"None, and second_level_input has no column {column}, but the model takes one "
+                "image of them for each map",
+                remedy="add the column, or give " + argument("model", "ols"),
+            )
+        return aligned.align(given, name)
 
     def design(self, first_level_contrast: Any) -> pd.DataFrame:
         """Return the rows of the subjects that have the map."""

@@ -14,6 +14,8 @@ from groupglm.design.matrix import check_design_matrix, load_design_matrix
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import ArgumentError, ArgumentTypeError, ImageError
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
+from groupglm.inputs.beside import Beside
+from groupglm.inputs.opening_beside import open_beside
 from groupglm.spaces.registry import kind_of
 from groupglm.tabular.labels import LABEL, refuse_twin_labels
 
@@ -89,6 +91,8 @@ class FirstLevelCohort:
         Matched by the models' ``subject_label``.
     design_matrix : pandas.DataFrame, path or None
         Matched by label if it has labels, else in the order of the models.
+    beside : Beside, optional
+        What was given beside the models.
     has_blocks : bool
         Whether exchangeability blocks say which models belong together.
 
@@ -104,8 +108,15 @@ class FirstLevelCohort:
     has_one_kind = False
 
     def __init__(
-        self, models: Any, confounds: Any, design_matrix: Any, *, has_blocks: bool
+        self,
+        models: Any,
+        confounds: Any,
+        design_matrix: Any,
+        beside: Beside | None = None,
+        *,
+        has_blocks: bool,
     ) -> None:
+        self._beside = beside or Beside()
         _check_models(models, need_labels=confounds is not None and design_matrix is None)
         self.given = models
         self._names = [
@@ -155,11 +166,23 @@ class FirstLevelCohort:
         return self._maps(first_level_contrast, "effect_size")
 
     def open_beside(
-        self, first_level_contrast: Any, roles: Sequence[str], *, same_grid: bool
+        self, first_level_contrast: Any, images: Sequence[Source], *, same_grid: bool
     ) -> list[list[Source]]:
-        """Prepare each model's variance of the effect."""
-        del same_grid
-        return [self._maps(first_level_contrast, "effect_variance") for _ in roles]
+        """Prepare each model's variance of the effect, or open what was given beside the models."""
+        opened = []
+        for role, name, given in self._beside.arguments():
+            if role == "variance":
+                if given is not None:
+                    raise ArgumentError(
+                        name,
+                        "given, but the first-level models compute the variances of their effects",
+                        remedy="leave them out",
+                    )
+                opened.append(self._maps(first_level_contrast, "effect_variance"))
+                continue
+            own = self._design.align(given, name)
+            opened.append(open_beside(name, role, own, images, same_grid=same_grid))
+        return opened
 
     def _maps(self, first_level_contrast: Any, output_type: str) -> list[Source]:
         kind = kind_of_model(self.given[0])

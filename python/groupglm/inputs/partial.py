@@ -10,6 +10,7 @@ import numpy as np
 
 from groupglm.design.matrix import load_design_matrix
 from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
+from groupglm.inputs.beside import COLUMNS
 from groupglm.inputs.first_level import are_first_level_models
 from groupglm.messages import argument
 from groupglm.runtime.naming import listed
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from groupglm.inputs.beside import Beside
+
 __all__ = ["leave_out"]
 
 
@@ -30,24 +33,55 @@ def leave_out(
     subjects: Sequence[str | None],
     confounds: pd.DataFrame | None,
     design_matrix: Any,
-) -> tuple[Any, pd.DataFrame | None, Any]:
-    """Leave out maps and rows without counterpart, and subjects that lack a value."""
+    beside: Beside | None = None,
+) -> tuple[Any, pd.DataFrame | None, Any, Beside | None]:
+    """Leave out maps and rows without counterpart, and subjects that lack a value or an image."""
+    if beside is not None:
+        given, subjects, beside = _complete(given, subjects, beside)
     if design_matrix is not None:
         frame = load_design_matrix(design_matrix)
-        return _with_design(given, subjects, confounds, frame)
+        keep, frame = _with_design(given, subjects, frame)
+        return _chosen(given, keep), confounds, frame, beside and beside.chosen(keep)
     if confounds is None:
-        return given, confounds, design_matrix
+        return given, confounds, design_matrix, beside
     labels = confounds[LABEL].tolist() if LABEL in confounds.columns else []
     incomplete = _incomplete(confounds)
     known, told = _kept(given, subjects, labels, incomplete, "confounds")
-    given = _chosen(given, [subject in known for subject in subjects])
+    keep = np.array([subject in known for subject in subjects])
+    given = _chosen(given, keep)
     _tell(told)
-    return given, confounds[[label in known for label in labels]], None
+    confounds = confounds[[label in known for label in labels]]
+    return given, confounds, None, beside and beside.chosen(keep)
+
+
+def _complete(
+    given: Any, subjects: Sequence[str | None], beside: Beside
+) -> tuple[Any, Sequence[str | None], Beside]:
+    """Leave out the maps of subjects that lack a variance, a weight or a covariate."""
+    lacking = beside.lacking(subjects)
+    if hasattr(given, "columns"):
+        for role in beside.roles:
+            column = COLUMNS.get(role)
+            if column in given.columns:
+                without = is_missing(given[column])
+                names = {str(label) for label in given[LABEL][without]}
+                lacking |= {f"without a file in {column}": names} if names else {}
+    keep = np.array([not any(str(x) in who for who in lacking.values()) for x in subjects])
+    if not lacking:
+        return given, subjects, beside
+    if not keep.any():
+        raise ArgumentError.about(
+            "allow_partial", f"no subject is left: {'; '.join(lacking)} are all of them"
+        )
+    _tell([f"{words}: {listed(sorted(who))}" for words, who in lacking.items()])
+    left = [subject for subject, kept in zip(subjects, keep, strict=True) if kept]
+    return _chosen(given, keep), left, beside.chosen(keep)
 
 
 def _with_design(
-    given: Any, subjects: Sequence[str | None], confounds: Any, frame: pd.DataFrame
-) -> tuple[Any, Any, pd.DataFrame]:
+    given: Any, subjects: Sequence[str | None], frame: pd.DataFrame
+) -> tuple[NDArray[np.bool_], pd.DataFrame]:
+    """Return which maps are kept, and the rows that are."""
     is_table = hasattr(given, "columns")
     maps_have_labels = is_table or are_first_level_models(given)
     incomplete = _incomplete(frame)
@@ -58,10 +92,10 @@ def _with_design(
         rows, maps = [same(label) for label in labels], [same(str(x)) for x in subjects]
         known, told = _kept(given, maps, rows, incomplete, "design_matrix")
         _tell(told)
-        given = _chosen(given, [label in known for label in maps])
-        return given, confounds, frame[[label in known for label in rows]]
+        keep = np.array([label in known for label in maps])
+        return keep, frame[[label in known for label in rows]]
     if not incomplete.any():
-        return given, confounds, frame
+        return np.ones(len(subjects), np.bool_), frame
     if is_table or len(frame) != len(subjects):
         raise ArgumentError.about(
             "design_matrix",
@@ -72,7 +106,7 @@ def _with_design(
         )
     places = [str(place) for place in np.flatnonzero(incomplete) + 1]
     _tell([f"number {listed(places)}, without a value in design_matrix"])
-    return _chosen(given, ~incomplete), confounds, frame[~incomplete]
+    return ~incomplete, frame[~incomplete]
 
 
 def _incomplete(table: pd.DataFrame) -> NDArray[np.bool_]:
