@@ -163,6 +163,7 @@ class FakeMasking:
     kind: Any
     zero_is_missing: bool = False
     resamples: ClassVar[bool] = False
+    smooths: ClassVar[bool] = False
 
     def everywhere(self, sources: Sequence[Any], **_: Any) -> Space:
         space: Space = self.kind.whole(sources[0])

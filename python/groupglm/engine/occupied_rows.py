@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.engine.reading import Reading
-    from groupglm.models.base import Accumulator, Plan, Spreads, Values
+    from groupglm.models.base import Accumulator, Model, Plan, Spreads, Values
     from groupglm.spaces.base import Source, Space
 
 __all__ = ["OccupiedPlan", "OccupiedRows"]
@@ -178,6 +178,11 @@ class OccupiedPlan:
 
     plan: Plan
     rows: OccupiedRows
+
+    @property
+    def model(self) -> Model:
+        """The model of the plan."""
+        return self.plan.model
 
     def accumulator(self, n_values: int) -> OccupiedAccumulator:
         """Return an empty one, of the places that are occupied now."""

@@ -11,6 +11,7 @@ from groupglm.engine.rows import BATCH_BYTES
 
 if TYPE_CHECKING:
     from groupglm.engine.row_store import RowStore
+    from groupglm.models.base import Values
     from groupglm.spaces.zeros import ZeroTally
 
 __all__ = ["RangesToo", "Reading"]
@@ -54,6 +55,8 @@ class Reading:
         Empty; keeps the rows.
     ranges : RangesToo, optional
         What workers find besides.
+    look : callable, optional
+        Called with the first row's number and the rows of each batch; not for what workers read.
     """
 
     n_threads: int
@@ -64,3 +67,4 @@ class Reading:
     check_missing: Callable[[int], None] = lambda _: None
     keep: RowStore | None = None
     ranges: RangesToo | None = None
+    look: Callable[[int, Values], object] | None = None

@@ -71,8 +71,7 @@ def accumulate(sources: Sequence[Any], space: Reader, plan: Plan, reading: Readi
         )
         if reading.keep is not None:
             batches = reading.keep.keeping(batches)
-        k = plan.model.rows_per_image
-        filled = _filled_by_batches(batches, sources, plan, reading.n_threads, CHUNK * k)
+        filled = _filled_by_batches(batches, sources, plan, reading)
     total: Accumulator = _merged(filled, reading)
     return total
 
@@ -94,8 +93,7 @@ def accumulate_occupied(
         return accumulate(sources, space, plan, reading), whole
     rows = OccupiedRows(sources, space, reading, beside=plan.model.beside)
     occupied_plan = OccupiedPlan(plan, rows)
-    n_chunk = CHUNK * plan.model.rows_per_image
-    filled = _filled_by_batches(rows.batches(), sources, occupied_plan, reading.n_threads, n_chunk)
+    filled = _filled_by_batches(rows.batches(), sources, occupied_plan, reading)
     total = _merged(filled, reading)
     return total.accumulator, rows.places
 
@@ -120,12 +118,14 @@ def _filled_by_batches(
     batches: Generator[tuple[int, NDArray[Any]], None, None],
     sources: Sequence[Source],
     plan: Plan | OccupiedPlan,
-    n_threads: int,
-    n_chunk: int,
+    reading: Reading,
 ) -> Generator[Any, None, None]:
     """Yield the accumulator of each chunk of inputs; the next chunk is being read meanwhile."""
+    n_threads, n_chunk = reading.n_threads, CHUNK * plan.model.rows_per_image
     with closing(batches):
         for first, rows in batches:
+            if reading.look is not None:
+                reading.look(first, rows)
             if first % n_chunk == 0:
                 accumulator = plan.accumulator(rows.shape[1])
             n_done = first + len(rows)
@@ -174,7 +174,7 @@ class _ChunkTask:
             beside=self.plan.model.beside,
         )
         try:
-            (accumulator,) = _filled_by_batches(batches, sources, self.plan, 1, len(sources))
+            (accumulator,) = _filled_by_batches(batches, sources, self.plan, Reading(n_threads=1))
         except ImageError as error:
             raise type(error)(f"{error} (on worker {worker_name()})") from error
         return accumulator, None if tally is None else (tally.counts, tally.all_whole), found

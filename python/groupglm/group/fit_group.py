@@ -26,6 +26,7 @@ from groupglm.group.first_pass import (
 )
 from groupglm.group.fit_options import FitOptions, batch_bytes, room_for_values
 from groupglm.group.fitted_group import FittedGroup
+from groupglm.group.variance_sample import VarianceSample
 from groupglm.messages import argument, either
 from groupglm.runtime.budget import fit_bytes, refuse_missing
 from groupglm.runtime.workers import is_remote, on_this_machine
@@ -241,6 +242,7 @@ def _read(
         refuse_missing(options.memory_budget, n_missing, places, enough=enough)
 
     with options.progress.bar(len(sources), "images") as advance:
+        sample = VarianceSample() if plan.model.beside == ("variance",) else None
         reading = Reading(
             n_threads=options.n_threads,
             fill=options.fill,
@@ -249,6 +251,7 @@ def _read(
             tally=tally,
             check_missing=check_missing,
             keep=kept,
+            look=None if sample is None else sample.look,
         )
         if finds_mask:
             seen, occupied = accumulate_occupied(sources, space, plan, reading)
@@ -256,6 +259,8 @@ def _read(
             reader = CachedSpace(space, options.cache) if options.cache is not None else space
             seen = accumulate(sources, reader, plan, reading)
             occupied = Occupied.everywhere(space.n_values)
+    if sample is not None:
+        sample.warn()
     return _Read(space, seen, tally.counts, tally.all_whole, kept), occupied
 
 

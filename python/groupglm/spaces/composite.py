@@ -138,6 +138,11 @@ class CompositeSpace(Space):
         """The unit of `measure`, if all members have the same; else the number of places."""
         return _one({space.measure_unit for space in self.members.values()})
 
+    def reader_of(self, role: str) -> Self:
+        """Return the members that read what lies beside an image."""
+        members = {name: space.reader_of(role) for name, space in self.members.items()}
+        return replace(self, members=members)
+
     def read_row(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> Zeros | None:
         """Read the members' inputs into their stretches of a row."""
         found = [

@@ -27,6 +27,11 @@ class Masking(Protocol):
         ...
 
     @property
+    def smooths(self) -> bool:
+        """Whether inputs are smoothed."""
+        ...
+
+    @property
     def zero_is_missing(self) -> bool:
         """Whether exact zeros of an input are missing values."""
         ...

@@ -99,6 +99,11 @@ class VolumeMasking:
         """Whether images are resampled to a grid that the user gives."""
         return self.target_affine is not None or self.target_shape is not None
 
+    @property
+    def smooths(self) -> bool:
+        """Whether images are smoothed."""
+        return bool(np.any(self.smoothing_fwhm))
+
     def everywhere(
         self,
         sources: Sequence[VolumeSource],

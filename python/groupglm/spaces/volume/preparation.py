@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from groupglm import _core
 from groupglm.errors import ImageError
 from groupglm.runtime.naming import counted
-from groupglm.spaces.volume.resampling import Resampler
+from groupglm.spaces.volume.resampling import Interpolation, Resampler
 from groupglm.spaces.volume.smoothing import Fwhm, sigma_voxels
 from groupglm.spaces.zeros import Zeros
 
@@ -53,6 +53,19 @@ class Preparation:
     n_threads: int = 1
     zero_is_missing: bool = False
 
+    interpolation: ClassVar[Interpolation] = "continuous"
+
+    def of_role(self, role: str) -> Preparation:
+        """Return how what lies beside an image is prepared, of a role of `Space.reader_of`.
+
+        Zeros of it and missing values are what they are. A covariate is smoothed and resampled as
+        an image is, and kept within its own range. Variances and weights are not smoothed, and they
+        are resampled linearly: a spline overshoots, and may make them negative.
+        """
+        if role == "covariate":
+            return replace(self, clip=None, fill=None, zero_is_missing=False)
+        return LinearPreparation(resamples=self.resamples, n_threads=self.n_threads)
+
     @property
     def mixes_voxels(self) -> bool:
         """Whether a voxel's value depends on other voxels, so that the whole volume is needed."""
@@ -82,7 +95,9 @@ class Preparation:
             values[zeros.places] = np.nan
         if self.resamples and source.grid.difference(grid) is not None:
             # Beyond its field of view an image has no value: NaN, because zero would be a value.
-            resample = Resampler(source.grid, grid, clip=self.clip is None, fill_value=np.nan)
+            resample = Resampler(
+                source.grid, grid, self.interpolation, clip=self.clip is None, fill_value=np.nan
+            )
             volume = values.reshape(source.grid.shape, order="F")
             values = resample(volume, self.n_threads).reshape(-1, order="F")
             if self.clip is not None:
@@ -100,3 +115,10 @@ class Preparation:
         places = zeros.places.view(np.uint8).reshape(source_grid.shape, order="F")
         moved = Resampler(source_grid, grid, "nearest")(places, self.n_threads)
         return Zeros(moved.reshape(-1, order="F").view(np.bool_), zeros.all_whole)
+
+
+@dataclass(frozen=True)
+class LinearPreparation(Preparation):
+    """The preparation of variances and weights, which a spline may not overshoot."""
+
+    interpolation: ClassVar[Interpolation] = "linear"

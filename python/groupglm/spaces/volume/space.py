@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -214,6 +214,12 @@ class VolumeSpace(Space):
         if self.indices is None or not self.resamples:
             return self.grid, self.indices
         return box_of(self.grid, self.indices)
+
+    def reader_of(self, role: str) -> VolumeSpace:
+        """Return the space of the same voxels that reads variances, weights or covariates."""
+        if self.preparation is None:
+            return self
+        return replace(self, preparation=self.preparation.of_role(role))
 
     def read_row(
         self, source: VolumeSource, out: NDArray[np.float32] | NDArray[np.float64]

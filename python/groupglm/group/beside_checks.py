@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a fit says of the variances, weights and covariates beside its images: `check_beside`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import ArgumentError, warn_caller
+from groupglm.messages import argument
+from groupglm.models.base import Weighs
+from groupglm.runtime.naming import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from groupglm.group.fitted_group import FittedGroup
+
+__all__ = ["check_beside"]
+
+_MUCH = 0.5
+_AT_MANY = 0.1
+"""An image with more than this share of the weight, at more than this share of the places."""
+
+_FEW_DF, _LARGE_RATIO, _AT_SOME = 5, 100, 0.01
+"""Below so many degrees of freedom, and above such a ratio of variances, Knapp-Hartung's test errs.
+
+It is said if more than this share of the places is so.
+"""
+
+
+def check_beside(group: FittedGroup, subjects: Sequence[str]) -> None:
+    """Refuse or report values beside the images that cannot be used, or decide alone.
+
+    Parameters
+    ----------
+    group : FittedGroup
+        A fit.
+    subjects : sequence of str
+        What each image is called.
+
+    Raises
+    ------
+    groupglm.errors.ArgumentError
+        If variances or weights are negative, or cannot be used anywhere in an image.
+
+    Warns
+    -----
+    UserWarning
+        If some cannot be used beside a finite effect; if one image has most of the weight at many
+        places; if variances are too unequal for so few images; if covariates are constant.
+    """
+    result = group.result
+    if not isinstance(result, Weighs):
+        return
+    role = result.model.beside[0]
+    if role != "covariate":
+        counts = result.counts()
+        if counts["negative"].any() or counts["unusable"].any():
+            _refuse_or_report_values(group, subjects, f"{role}s")
+        _report_dominance(group, subjects, f"{role}s")
+    if "tau2" in result.maps():
+        _report_unequal_variances(group)
+    _report_constant_covariates(group)
+
+
+def _refuse_or_report_values(group: FittedGroup, subjects: Sequence[str], name: str) -> None:
+    negative, unusable, usable = _counts_by_image(group)
+    _, many = group.space.place_words
+    squares = (
+        "variances are the squares of standard errors: check that these are no effects or "
+        "statistics, and "
+        if name == "variances"
+        else ""
+    )
+    if negative.any():
+        raise ArgumentError.about(
+            name,
+            f"{name} are negative at {many} of {_how_many(negative, subjects, many)}",
+            squares + "replace what cannot be by NaN, which leaves it out",
+        )
+    if not unusable.any():
+        return
+    what = "NaN or 0" if name == "variances" else "NaN"
+    empty = np.flatnonzero((unusable > 0) & (usable == 0)).tolist()
+    if empty:
+        raise ArgumentError.about(
+            name,
+            f"{name} are {what} wherever the images of "
+            f"{listed([subjects[image] for image in empty])} have a value",
+            "check the files, or leave these images out",
+        )
+    warn_caller(
+        f"{name} are {what} beside a value at {many} of {_how_many(unusable, subjects, many)}; "
+        "these values are left out"
+    )
+
+
+def _how_many(counts: NDArray[np.int64], subjects: Sequence[str], many: str) -> str:
+    own = [
+        f"{subjects[image]} ({counts[image]:,} {many})" for image in np.flatnonzero(counts).tolist()
+    ]
+    return f"{len(own)} of {len(counts)} images: {listed(own)}"
+
+
+def _counts_by_image(
+    group: FittedGroup,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Read the images again; return how many places of each are negative, unusable and usable."""
+    zero_is_none = group.result.model.beside[0] == "variance"
+    counts = np.zeros((3, len(group.images)), np.int64)
+    # Closed explicitly: after an error, its traceback would keep the reading threads alive.
+    with closing(group.rows_of_images()) as images:
+        for image, (y, v, *_) in images:
+            here, bad = np.isfinite(y), np.isnan(v)
+            if zero_is_none:
+                here &= (y != 0) | (v != 0)
+                bad |= v == 0
+            found = (v < 0, bad & here, here & ~bad)
+            counts[:, image] = [np.count_nonzero(each) for each in found]
+    negative, unusable, usable = counts
+    return negative, unusable, usable
+
+
+def _report_dominance(group: FittedGroup, subjects: Sequence[str], name: str) -> None:
+    result: Any = group.result
+    if len(subjects) < 4:  # of two or three images one has often most of the weight
+        return
+    share, image = result.dominance()
+    where = share > _MUCH
+    if np.count_nonzero(where) <= _AT_MANY * group.space.n_values:
+        return
+    counts = np.bincount(image[where], minlength=len(subjects))
+    most = int(counts.argmax())
+    _, many = group.space.place_words
+    warn_caller(
+        f"one image has over half of the weight at {np.count_nonzero(where):,} of "
+        f"{group.space.n_values:,} {many}: most often that of {subjects[most]} ({counts[most]:,} "
+        f"{many}); the results there are nearly its own. Check its {name}"
+    )
+
+
+def _report_unequal_variances(group: FittedGroup) -> None:
+    result: Any = group.result
+    df = np.broadcast_to(np.asarray(result.df_residual), (group.space.n_values,))
+    where = (df > 0) & (df < _FEW_DF) & (result.variance_ratio > _LARGE_RATIO)
+    if np.count_nonzero(where) <= _AT_SOME * group.space.n_values:
+        return
+    _, many = group.space.place_words
+    warn_caller(
+        f"at {np.count_nonzero(where):,} of {group.space.n_values:,} {many} there are fewer than "
+        f"{_FEW_DF} degrees of freedom, and the largest variance is over {_LARGE_RATIO} times the "
+        "smallest: even Knapp-Hartung's test has too many or too few false positives there; add "
+        "images, or leave out those of large variance"
+    )
+
+
+def _report_constant_covariates(group: FittedGroup) -> None:
+    """Warn of places where a covariate is constant, or depends on other columns."""
+    result = group.result
+    n_covariates = result.model.beside.count("covariate")
+    if not n_covariates:
+        return
+    n_observations, df = np.asarray(result.n_observations), np.asarray(result.df_residual)
+    rank = np.broadcast_to(n_observations - df, (group.space.n_values,))
+    n_columns = len(result.column_names)
+    where = (n_observations > n_columns) & (rank < min(n_columns, int(rank.max())))
+    if where.any():
+        names = listed([repr(name) for name in result.column_names[-n_covariates:]])
+        _, many = group.space.place_words
+        warn_caller(
+            f"at {np.count_nonzero(where):,} of {group.space.n_values:,} {many} a covariate "
+            f"({names}) is the same in all images, or follows from other columns: contrasts that "
+            "need it are NaN there; give " + argument("mask_img") + " to leave such places out"
+        )
