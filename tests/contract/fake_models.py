@@ -64,6 +64,8 @@ class Sums:
     def __init__(self, sums: Floats) -> None:
         self.sums = sums
         self.counts = {name: np.zeros(sums.shape[1], np.int64) for name in COUNTS}
+        self.largest = np.zeros((2, sums.shape[1]))  # weight, and its image
+        self.least = np.full(sums.shape[1], np.inf)
         self.n_images = 0
 
     @property
@@ -81,10 +83,17 @@ class Sums:
         for name, where in zip(COUNTS, (outside, unusable, present & (v < 0)), strict=True):
             self.counts[name] += where.sum(axis=0)
         y, w = np.where(present, y, 0), np.where(present, 1 / np.where(present, v, 1), 0)
+        self._follow(w.max(axis=0), w.argmax(axis=0), np.where(w > 0, w, np.inf).min(axis=0))
         self.sums += [each.sum(axis=0) for each in (present, y, w, w * y)]
         self.n_images += len(y)
 
+    def _follow(self, w: Floats, image: NDArray[Any], least: Floats) -> None:
+        larger = w > self.largest[0]
+        self.largest[:, larger] = np.stack([w, image + self.n_images])[:, larger]
+        self.least = np.minimum(self.least, least)
+
     def merge(self, other: Sums, n_threads: int) -> None:
+        self._follow(other.largest[0], other.largest[1], other.least)
         self.sums += other.sums
         for name, counts in other.counts.items():
             self.counts[name] += counts
@@ -93,6 +102,7 @@ class Sums:
     def select(self, places: NDArray[np.int64]) -> Sums:
         chosen = Sums(self.sums[:, places])
         chosen.counts = {name: counts[places] for name, counts in self.counts.items()}
+        chosen.largest, chosen.least = self.largest[:, places], self.least[places]
         chosen.n_images = self.n_images
         return chosen
 
@@ -123,6 +133,8 @@ class KnownVariancePlan:
         self, accumulator: Any, n_threads: int, rows: Rows | None = None
     ) -> KnownVarianceFit:
         sums = dict(zip(SUMS, accumulator.sums, strict=True))
+        sums["largest"], sums["image"] = accumulator.largest
+        sums["least"] = accumulator.least
         return KnownVarianceFit(self.X, self.column_names, n_threads, sums, accumulator.counts)
 
 
@@ -186,6 +198,13 @@ class KnownVarianceFit:
 
     def counts(self) -> dict[str, NDArray[np.int64]]:
         return self.own_counts
+
+    def dominance(self) -> tuple[Floats, NDArray[np.int64]]:
+        return self.sums["largest"] / self.sums["w"], self.sums["image"].astype(np.int64)
+
+    @property
+    def variance_ratio(self) -> Floats:
+        return self.sums["largest"] / self.sums["least"]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"sums": np.stack([self.sums[name] for name in SUMS])}

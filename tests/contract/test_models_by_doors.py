@@ -23,6 +23,9 @@ from groupglm.inference.permutation.group_test import ImageData, permute_group
 from groupglm.inference.permutation.options import check_options
 from groupglm.models.kinds import MODELS
 
+# Of one voxel, which `Study` means.
+pytestmark = pytest.mark.filterwarnings("ignore:variances are NaN or 0 beside a value")
+
 N_IMAGES, SHAPE = 9, (8, 7, 6)
 DESIGN = pd.DataFrame({"one": np.ones(N_IMAGES)})
 

@@ -132,16 +132,15 @@ def _report_dominance(group: FittedGroup, subjects: Sequence[str], name: str) ->
         return
     share, image = result.dominance()
     where = share > _MUCH
-    if np.count_nonzero(where) <= _AT_MANY * group.space.n_values:
-        return
     counts = np.bincount(image[where], minlength=len(subjects))
-    most = int(counts.argmax())
-    _, many = group.space.place_words
-    warn_caller(
-        f"one image has over half of the weight at {np.count_nonzero(where):,} of "
-        f"{group.space.n_values:,} {many}: most often that of {subjects[most]} ({counts[most]:,} "
-        f"{many}); the results there are nearly its own. Check its {name}"
-    )
+    n_places, (_, many) = group.space.n_values, group.space.place_words
+    own = np.flatnonzero(counts > _AT_MANY * n_places).tolist()
+    if own:
+        told = [f"{subjects[one]} ({counts[one]:,} of {n_places:,} {many})" for one in own]
+        warn_caller(
+            f"one image has over half of the weight at many {many}: {listed(told)}; the results "
+            f"there are nearly its own. Check its {name}"
+        )
 
 
 def _report_unequal_variances(group: FittedGroup) -> None:
