@@ -8,17 +8,20 @@ import pickle
 import signal
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import joblib
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
+from contract import fake_models
 from groupglm import SecondLevelModel, non_parametric_inference
 from groupglm.engine.reading import Reading
 from groupglm.engine.reduce import accumulate
@@ -93,6 +96,38 @@ def test_the_same_bits_as_on_one_machine(
         np.testing.assert_array_equal(found.get_fdata(), wanted[name].get_fdata(), err_msg=name)
     np.testing.assert_array_equal(here.results_.beta, there.results_.beta)
     np.testing.assert_array_equal(here.results_.df_residual, there.results_.df_residual)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("mask_given", [False, True])
+def test_workers_read_images_with_their_variances(
+    client: Any, tmp_path: Path, missing: bool, mask_given: bool
+) -> None:
+    """An image and its variances are in one chunk; chunks are of as many images as without."""
+    (tmp_path / "v").mkdir()
+    images, _ = cohort(write(tmp_path, missing=missing))
+    variances, _ = cohort(write(tmp_path / "v", missing=missing))
+    design = pd.DataFrame({"intercept": np.ones(N)})
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[4:8, 4:9, 4:9] = 1
+    mask = image(inside) if mask_given else None
+    cloudpickle.register_pickle_by_value(fake_models)  # workers do not have the tests
+
+    def fit() -> SecondLevelModel:
+        model = SecondLevelModel(mask_img=mask, model=fake_models.KnownVariance())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "variances are NaN or 0 beside a value")
+            return model.fit(images, design_matrix=design, variances=variances)
+
+    here = fit()
+    with joblib.parallel_config(backend="dask"):
+        there = fit()
+    np.testing.assert_array_equal(here.mask_img_.dataobj, there.mask_img_.dataobj)
+    np.testing.assert_array_equal(here.n_zeros_.dataobj, there.n_zeros_.dataobj)
+    wanted = here.compute_contrast("intercept", output_type="all")
+    for name, found in there.compute_contrast("intercept", output_type="all").items():
+        np.testing.assert_array_equal(found.get_fdata(), wanted[name].get_fdata(), err_msg=name)
+    np.testing.assert_array_equal(here.results_.n_observations, there.results_.n_observations)
 
 
 TARGET = {"target_affine": np.diag([2.0, 2.0, 2.0])}

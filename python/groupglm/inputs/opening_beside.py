@@ -123,7 +123,8 @@ def _refuse_shared(
 ) -> None:
     """Refuse a file that is given for an image too, and one of the variances of two images."""
     called = argument.partition("[")[0]
-    of_images = {key: place for place, key in enumerate(map(_identity, images)) if key is not None}
+    keys = list(map(_identity, images))
+    of_images = {key: place for place, key in enumerate(keys) if key is not None}
     seen: dict[object, int] = {}
     for place, source in enumerate(sources):
         key = _identity(source)
@@ -137,7 +138,9 @@ def _refuse_shared(
                 f"give the {role} of that image",
             )
         earlier = seen.setdefault(key, place)
-        if earlier != place and role != "weight":
+        # Images that are one file have been reported by themselves.
+        same_image = keys[place] is not None and keys[place] == keys[earlier]
+        if earlier != place and role != "weight" and not same_image:
             raise ArgumentError.about(
                 called,
                 f"images {earlier + 1} and {place + 1} of {argument} are one file: "
