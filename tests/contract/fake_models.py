@@ -212,3 +212,36 @@ class KnownVarianceFit:
     def words(self) -> Words:
         plain = "fitted by weights that are known"
         return Words(plain, f"{plain} (Fisher, 1925)", ("Fisher RA. Statistical Methods. 1925.",))
+
+
+@dataclass(frozen=True)
+class KeptVariance(KnownVariance):
+    """The same model, computed from all rows at the end, as a model with a second pass does it."""
+
+    kind: ClassVar[str] = "kept variance"
+    keeps_rows: ClassVar[bool] = True
+
+    def prepare(self, X: Floats, column_names: tuple[str, ...]) -> KeptVariancePlan:
+        return KeptVariancePlan(X, column_names)
+
+
+@dataclass(frozen=True, eq=False)
+class KeptVariancePlan(KnownVariancePlan):
+    model: ClassVar[KnownVariance] = KeptVariance()
+
+    def finish(
+        self, accumulator: Any, n_threads: int, rows: Rows | None = None
+    ) -> KnownVarianceFit:
+        assert rows is not None
+        assert rows.n_inputs == 2 * len(self.X)
+        own = self.accumulator(rows.n_values)
+        places = []
+        for at, values in rows.tiles(3000):
+            tile = self.accumulator(len(at))
+            tile.update(0, values, n_threads)
+            own.sums[:, at] = tile.sums
+            places.append(at)
+        assert np.array_equal(np.concatenate(places), np.arange(rows.n_values))
+        own.n_images, own.counts = len(self.X), accumulator.counts
+        own.largest, own.least = accumulator.largest, accumulator.least
+        return KnownVariancePlan.finish(self, own, n_threads)

@@ -16,9 +16,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from contract.fake_models import KnownVariance
-from groupglm import SecondLevelModel
-from groupglm.estimator.group_model import fit_images
+from contract.fake_models import KeptVariance, KnownVariance
+from groupglm import SecondLevelModel, group
+from groupglm.estimator.group_model import fit_images, fitted_group
 from groupglm.inference.permutation.group_test import ImageData, permute_group
 from groupglm.inference.permutation.options import check_options
 from groupglm.models.kinds import MODELS
@@ -90,6 +90,37 @@ def test_a_contrast_is_that_of_the_model(study: Study, with_mask: bool) -> None:
     n_observations = inside(model.n_observations_, study)
     assert sorted(n_observations)[:3] == [8, 8, 9]
     assert repr(model).endswith("fitted to 9 images of known variance")
+
+
+@pytest.mark.parametrize("most", [512 * 2**20, 0])
+@pytest.mark.parametrize("how", ["mask", "no mask", "cache", "target grid", "other background"])
+def test_a_model_that_keeps_rows_gets_them_all(
+    study: Study, how: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory, or in a scratch file; the numbers are those of the model that streams."""
+    monkeypatch.setattr(group.fit_group, "_MOST_KEPT", most)
+    every: dict[str, dict[str, Any]] = {
+        "cache": {"memory": tmp_path},
+        "target grid": {"target_affine": 1.5 * np.eye(3)},
+    }
+    options = every.get(how, {})
+    mask = image_of(study.inside.astype(np.uint8)) if how == "mask" else None
+    add = 1.0 if how == "other background" else 0.0
+    images = [image_of(y + add) for y in study.y]
+    both = [
+        SecondLevelModel(mask, model=model, **options).fit(
+            images, design_matrix=DESIGN, variances=study.variances
+        )
+        for model in (KnownVariance(), KeptVariance())
+    ]
+    np.testing.assert_array_equal(both[1].mask_img_.dataobj, both[0].mask_img_.dataobj)
+    assert np.asarray(both[0].mask_img_.dataobj).any()
+    maps = [model.compute_contrast("one", output_type="all") for model in both]
+    for name, expected in maps[0].items():
+        np.testing.assert_allclose(
+            maps[1][name].get_fdata(), expected.get_fdata(), rtol=1e-6, atol=1e-30, err_msg=name
+        )
+    assert fitted_group(both[1]).kept is None  # what is not asked for is not held after the fit
 
 
 def test_the_values_of_the_images_are_not_their_variances(study: Study) -> None:

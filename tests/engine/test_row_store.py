@@ -74,6 +74,36 @@ def test_rows_tiles_and_array_are_what_was_put_in(
                 assert np.array_equal(found.copy().view(np.uint8), chosen)
 
 
+@pytest.mark.parametrize("n_put", [0, 2, 5])
+def test_rows_that_grow_leave_the_memory_when_they_are_too_long(n_put: int) -> None:
+    values = np.arange(20.0).reshape(5, 4)
+    places = np.array([0, 2, 5, 6], np.int64)
+    for n_values, in_memory in ((7, True), (8, False), (2, n_put == 0)):
+        if n_values < 4 and n_put:
+            continue
+        store = RowStore(5, 4, values.dtype, memory_budget=5 * 7 * 8)
+        assert store.is_in_memory
+        if n_put:
+            store.put(0, values[:n_put])
+        own = places if n_put else np.empty(0, np.int64)
+        store.spread(own, n_values, n_put)
+        assert store.is_in_memory == in_memory
+        assert store.bytes_in_memory == (40 * n_values if in_memory else 0)
+        expected = np.zeros((5, n_values))
+        if n_put:
+            expected[:n_put, places] = values[:n_put]
+        store.put(n_put, np.zeros((5 - n_put, n_values)))
+        np.testing.assert_array_equal(store.array(), expected)
+
+
+def test_rows_whose_places_are_not_known_yet_may_fit() -> None:
+    """Before the first row, the room is that of the whole grid; a brain is a third of it."""
+    store = RowStore(5, 100, np.dtype(np.float64), memory_budget=5 * 30 * 8)
+    assert not store.is_in_memory
+    store.spread(np.empty(0, np.int64), 30, 0)
+    assert store.is_in_memory
+
+
 def test_batches_are_kept_on_their_way() -> None:
     values = np.arange(60.0).reshape(20, 3)
 

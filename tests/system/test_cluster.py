@@ -112,9 +112,10 @@ def test_workers_read_images_with_their_variances(
     inside[4:8, 4:9, 4:9] = 1
     mask = image(inside) if mask_given else None
     cloudpickle.register_pickle_by_value(fake_models)  # workers do not have the tests
+    start, stop = counting()
 
-    def fit() -> SecondLevelModel:
-        model = SecondLevelModel(mask_img=mask, model=fake_models.KnownVariance())
+    def fit(known: Any = fake_models.KnownVariance()) -> SecondLevelModel:  # noqa: B008
+        model = SecondLevelModel(mask_img=mask, model=known)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "variances are NaN or 0 beside a value")
             return model.fit(images, design_matrix=design, variances=variances)
@@ -128,6 +129,13 @@ def test_workers_read_images_with_their_variances(
     for name, found in there.compute_contrast("intercept", output_type="all").items():
         np.testing.assert_array_equal(found.get_fdata(), wanted[name].get_fdata(), err_msg=name)
     np.testing.assert_array_equal(here.results_.n_observations, there.results_.n_observations)
+    # A model that needs all rows has them read by this process.
+    client.run(start)
+    with joblib.parallel_config(backend="dask"):
+        kept = fit(fake_models.KeptVariance())
+    assert not sum(client.run(stop).values(), Counter())
+    for name, found in kept.compute_contrast("intercept", output_type="all").items():
+        np.testing.assert_allclose(found.get_fdata(), wanted[name].get_fdata(), rtol=1e-6)
 
 
 TARGET = {"target_affine": np.diag([2.0, 2.0, 2.0])}

@@ -59,12 +59,20 @@ class RowStore:
         self.n_inputs = n_inputs
         self.n_values = n_values
         self.dtype = dtype
+        self._memory_budget = memory_budget
+        self._make_room()
+
+    def _make_room(self) -> None:
         self._array: Rows | None = None
         self._file: ScratchFile | None = None
-        if n_inputs * self._row_bytes <= memory_budget:
-            self._array = np.empty((n_inputs, n_values), dtype)
+        if self._fits_in_memory:
+            self._array = np.empty((self.n_inputs, self.n_values), self.dtype)
         else:
-            self._file = ScratchFile(n_inputs, self._row_bytes)
+            self._file = ScratchFile(self.n_inputs, self._row_bytes)
+
+    @property
+    def _fits_in_memory(self) -> bool:
+        return self.n_inputs * self._row_bytes <= self._memory_budget
 
     @property
     def _row_bytes(self) -> int:
@@ -174,12 +182,27 @@ class RowStore:
     def spread(self, places: NDArray[np.int64], n_values: int, n_put: int) -> None:
         """Lengthen the first `n_put` rows, which are filled; the new values are zero.
 
+        Rows that are then too long for the memory go to a scratch file.
+
         Shapes: `places` (old n_values,): the positions of the old values in the longer row.
         """
         n_before, bytes_before = self.n_values, self._row_bytes
         longer = np.zeros(n_values, self.dtype)
         row = np.empty(n_before, self.dtype)
         self.n_values = n_values
+        if n_put == 0:  # nothing is stored yet, and the rows may be shorter
+            self._make_room()
+            return
+        if self._array is not None and not self._fits_in_memory:
+            self._file, array, self._array = (
+                ScratchFile(self.n_inputs, self._row_bytes),
+                self._array,
+                None,
+            )
+            for number in range(n_put):
+                longer[places] = array[number]
+                self._file.write(number, longer)
+            return
         if self._array is not None:
             self._array.resize((self.n_inputs, n_values), refcheck=False)
         elif self._file is not None:

@@ -224,17 +224,17 @@ def _read(
             model_bytes=plan.bytes(space.n_values, n_missing),
         )
 
-    kept, kept_bytes = None, 0
+    kept = None
     if (options.keep_rows or plan.model.keeps_rows) and not is_remote():
         room = max(0, options.memory_budget - needed(0)) // 2
         if plan.model.keeps_rows:
             room = min(room, _MOST_KEPT)
         kept = RowStore(len(sources), space.n_values, row_dtype(sources), memory_budget=room)
-        kept_bytes = kept.bytes_in_memory
 
     _, places = space.place_words
 
     def check_missing(n_missing: int) -> None:
+        kept_bytes = 0 if kept is None else kept.bytes_in_memory
         if needed(n_missing) + kept_bytes <= options.memory_budget:
             return
         # With a larger budget batches are larger, and more rows are kept.
