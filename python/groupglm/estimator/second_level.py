@@ -52,14 +52,17 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
     target_affine : array, shape (3, 3) or (4, 4), optional
         The affine (voxel indices to mm) of a grid to which images and mask are resampled. A 3 x 3
         matrix gives the axes, and the grid covers the first image. Images may then be on different
-        grids. The mask is resampled by the nearest neighbour, images by a cubic spline, and each
-        image is clipped to its own range.
+        grids. The mask is resampled by the nearest neighbour, images and covariates by a cubic
+        spline, and each is clipped to its own range. Variances and weights are resampled linearly,
+        because a spline may make them negative.
     target_shape : three ints, optional
         Number of voxels of the target grid along each axis. It needs a 4 x 4 `target_affine`.
     smoothing_fwhm : float or three floats, optional
         Full width at half maximum of a Gaussian in mm, for all axes or for each. None and 0 mean no
         smoothing. Smoothing follows resampling. Missing values stay missing, and a voxel beside
-        them gets the weighted mean of the values that are there.
+        them gets the weighted mean of the values that are there. Covariates are smoothed as the
+        images are, weights are not. With variances it is an error: smooth at the first level,
+        before effects and variances are estimated.
     memory : str, os.PathLike or joblib.Memory, optional
         Folder of a cache for the masked values of images, 4 or 8 bytes per voxel and image. Another
         model of the same images and mask then reads no image. If a file has changed, or its values
@@ -93,14 +96,20 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         + 1)^2 bytes more; a fit stops if these exceed the budget. With a target grid, and with
         smoothing or a cache but no mask, the fit keeps the values of the images until it ends: in
         memory if half of the rest of the budget holds them, else in a scratch file of the temporary
-        folder.
+        folder. Fixed effects, weights and covariates need more numbers per voxel, for any number of
+        images. Mixed effects need all effects and variances at the end of the fit, 8 or 16 bytes
+        per voxel and image: in memory if they take at most 512 MiB and half of the rest of the
+        budget, else in such a file. A fit of 1,000 images then takes some 700 MB.
     model : str or model, default="ols"
-        What is fitted: "ols" is ordinary least squares.
+        What is fitted at each voxel: "ols" (ordinary least squares), "fixed effects" or "mixed
+        effects" of images with their variances, or "unequal variances" of groups of images. An
+        object, such as ``MixedEffects(tau2="reml")`` or ``UnequalVariances(groups)``, has options.
 
     Attributes
     ----------
     design_matrix_ : pandas.DataFrame
-        The design matrix, one row an image.
+        The design matrix, one row an image. The column of a covariate has each image's mean of the
+        covariate over the voxels that were read: those of the mask, if one was given.
     mask_img_ : nibabel.nifti1.Nifti1Image
         The mask, uint8.
     masker_ : groupglm.group.fitted_masker.FittedMasker
@@ -109,7 +118,7 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         as those of nilearn's maskers.
     n_elements_ : int
         Number of voxels in the mask.
-    results_ : groupglm.models.results.OlsFit
+    results_ : groupglm.models.results.OlsFit, or the fit of another model
         The fit at the voxels of the mask, in the order of ``image[mask]``. It is a copy of 8
         (n_columns + 2) bytes per voxel, made each time that you use this name. With several kinds
         of maps, the fit that was used last.
@@ -211,14 +220,19 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
             Whether to leave out subjects without a map, without a row, or without a value in their
             row of the confounds or the design. A warning names them.
         variances : images, optional
-            The first-level variance of each effect, for a model that needs variances: a list or
-            Series of images or one 4-D image, in the order of the images. A table of maps has them
-            in a column ``variances_map_path``, and first-level models compute them.
+            The first-level variance of each effect (the square of its standard error), for fixed
+            and mixed effects: a list or Series of images or one 4-D image, in the order of the
+            images. A Series is matched by subject label. A table of maps has them in a column
+            ``variances_map_path``, and first-level models compute them. An effect is missing where
+            its variance is NaN or 0; where both are 0 is outside the subject's brain.
         weights : images, optional
-            The weight of each value, for ``model="ols"``, given as `variances` are.
+            The weight of each value, for ``model="ols"``, given as `variances` are, or in a column
+            ``weights_map_path``. An image is missing where its weight is 0 or NaN.
         covariates : mapping of str to images, optional
-            Columns of the design whose values differ from voxel to voxel, by name, for
-            ``model="ols"``. The images of each are given as `variances` are.
+            Columns of the design whose values differ from voxel to voxel, such as
+            ``{"grey_matter": images}``, for ``model="ols"``. The images of each are given as
+            `variances` are. Contrasts name them like other columns. A value is missing where a
+            covariate is NaN.
 
         Returns
         -------
@@ -235,7 +249,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
             If images, or the mask, are on different grids.
         ValueError
             If the design matrix does not fit the images or leaves no residual degree of freedom, or
-            the mask is empty.
+            the mask is empty. If variances, weights or covariates are not of these images, are
+            negative, or are none (such as standard errors, by the name or the header of a file), or
+            the model does not take them.
 
         Warns
         -----
@@ -244,7 +260,8 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         groupglm.errors.ZeroValuesWarning
             If images are exactly zero at voxels where others are not.
         UserWarning
-            If subjects are left out: who, and why.
+            If subjects are left out: who, and why. If variances cannot be used at some voxels, look
+            like standard errors, or leave most of the weight to one image: whose.
         """
         return self._fit_anew(
             second_level_input,
