@@ -146,11 +146,12 @@ def _write(
     folder: ModelFolder,
 ) -> dict[str, Any]:
     """Write the page and its sidecar; return the sidecar's facts about the contrasts."""
-    from groupglm.cli.steps.study_design import read_contrasts
+    from groupglm.cli.steps.study_design import design_of, read_contrasts
     from groupglm.estimator.group_model import GroupModel
 
     loaded = GroupModel.load(made.source)
-    contrasts = read_contrasts(given, loaded.design_matrix_) if given else folder.contrasts
+    design, covariates = design_of(loaded)
+    contrasts = read_contrasts(given, design, covariates=covariates) if given else folder.contrasts
     said = {
         "Description": "Page about a fitted model",
         "Contrasts": [contrast.facts() for contrast in contrasts],

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.common import NamedContrast
+    from groupglm.estimator.group_model import GroupModel
     from groupglm.inputs.matching import Matched
 
 __all__ = [
     "Study",
     "check_estimable",
+    "design_of",
     "make_study",
     "prepare_study",
     "read_contrasts",
@@ -259,6 +261,16 @@ def make_study(
         names=names or Names.plain(ending),
         origin=origin or {},
     )
+
+
+def design_of(model: GroupModel) -> tuple[pd.DataFrame, list[str]]:
+    """Return the design of a fitted model, and the names of the voxelwise covariates after it."""
+    from groupglm.estimator.group_model import fitted_group
+
+    design = model.design_matrix_
+    n_covariates = fitted_group(model).result.model.beside.count("covariate")
+    common = design.shape[1] - n_covariates
+    return design.iloc[:, :common], [str(name) for name in design.columns[common:]]
 
 
 def check_covariate_names(covariates: Iterable[str], design: pd.DataFrame) -> None:
