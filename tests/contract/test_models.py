@@ -223,7 +223,8 @@ def test_degrees_of_freedom_are_real_numbers(case: str) -> None:
             2 * tail if result.stat_type == "F" else np.where(result.stat < 0, 1 - tail, tail)
         )
         np.testing.assert_allclose(result.p_value, expected, rtol=1e-9)
-        assert result.degrees.startswith(f"{result.stat_type}(")
+        letter = "z" if result.stat_type == "t" and np.isinf(df).all() else f"{result.stat_type}("
+        assert result.degrees.startswith(letter)
 
 
 @each_model

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.models.base import Values
+    from groupglm.models.base import Fit, Model, Values
     from groupglm.models.ols import OlsAccumulator
-    from groupglm.models.unequal import UnequalVariances
 
     Floats = NDArray[np.float64]
 
@@ -60,7 +59,7 @@ class UnequalFit:
 
     Parameters
     ----------
-    model : UnequalVariances
+    model : groupglm.UnequalVariances
         The model.
     X : array, shape (n_images, n_columns)
         The design matrix.
@@ -72,7 +71,7 @@ class UnequalFit:
         The groups: their names, images and columns.
     """
 
-    model: UnequalVariances = field(repr=False)
+    model: Model = field(repr=False)
     X: Floats = field(repr=False)
     column_names: tuple[str, ...]
     n_threads: int
@@ -341,11 +340,11 @@ class UnequalFit:
 
 
 def _fit_of(
-    model: UnequalVariances,
+    model: Model,
     X: Floats,
     column_names: tuple[str, ...],
     arrays: Mapping[str, NDArray[Any]],
     n_values: int,
     n_threads: int,
-) -> UnequalFit:
+) -> Fit:
     return model.load(X, column_names, arrays, n_values=n_values, n_threads=n_threads)
