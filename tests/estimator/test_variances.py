@@ -7,6 +7,7 @@ a line of numpy.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from contract.fake_models import KnownVariance
 from groupglm import SecondLevelModel, resample_img
+from reference.readings import count_readings
 
 N, SHAPE = 7, (9, 8, 7)
 ONES = pd.DataFrame({"intercept": np.ones(N)})
@@ -214,6 +216,29 @@ def test_first_level_models_give_their_variances(study: Study) -> None:
     refused = SecondLevelModel(model=KnownVariance()).fit(models, variances=study.variances)
     with pytest.raises(ValueError, match="variances is given, but the first-level models compute"):
         refused.compute_contrast("intercept", "faces")
+
+
+@pytest.mark.parametrize("with_mask", [True, False])
+@pytest.mark.parametrize("bad", [True, False])
+def test_how_often_files_are_read(
+    study: Study, with_mask: bool, bad: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once; and once more to say whose variances cannot be used, only if there are such."""
+    keep = slice(None) if bad else slice(0, 5)
+    files = [*study.effects[keep], *study.variances[keep]]
+    counts = count_readings(monkeypatch)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = fit(
+            study.effects[keep],
+            ONES[keep],
+            mask=study.mask if with_mask else None,
+            variances=study.variances[keep],
+        )
+    assert sum("beside a value" in str(one.message) for one in told) == bad
+    assert {name: counts[name] for name in files} == dict.fromkeys(files, 2 if bad else 1)
+    _ = model.residuals_
+    assert all(counts[name] == (3 if bad else 2) for name in files)
 
 
 @IGNORED

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from nibabel.nifti1 import Nifti1Image
+from nilearn.maskers import NiftiMasker
 from numpy.typing import NDArray
 
 from contract.fake_models import KnownVariance
@@ -207,10 +208,14 @@ def test_real_variances_pass_and_nothing_else_does(name: str) -> None:
             sample.warn()
 
 
+@pytest.mark.filterwarnings("ignore:Overriding provided-default")  # of the masker
 @pytest.mark.parametrize("fwhm", [6.0, [0, 4, 0]])
 def test_smoothing_is_refused(maps: Maps, fwhm: Any) -> None:
     refused("smooth at the first level, before effects and variances are estimated",
             "smoothing_fwhm", images(maps.y), images(maps.sd**2), smoothing_fwhm=fwhm)  # fmt: skip
+    masker = NiftiMasker(MASK, smoothing_fwhm=fwhm, standardize=None)
+    refused("smooth at the first level", "smoothing_fwhm", images(maps.y), images(maps.sd**2),
+            masker)  # fmt: skip
     for none in (None, 0, [0, 0, 0]):
         fit(images(maps.y), images(maps.sd**2), smoothing_fwhm=none)
 

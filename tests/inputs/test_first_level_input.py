@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contract.fake_models import KnownVariance
 from groupglm import SecondLevelModel
 from groupglm.errors import GridMismatchError, ImageError
 
@@ -58,6 +59,24 @@ def models() -> list[Any]:
 @pytest.fixture
 def mask() -> Any:
     return image(np.ones(SHAPE, np.uint8))
+
+
+def test_variances_are_those_of_the_models_effects(models: list[Any], mask: Any) -> None:
+    """With nilearn's models for real: the maps that their users would save."""
+    model = SecondLevelModel(mask, model=KnownVariance()).fit(models)
+    found = model.compute_contrast("intercept", "faces - houses", output_type="all")
+    y, v = (
+        np.stack(
+            [own.compute_contrast("faces - houses", output_type=kind).get_fdata() for own in models]
+        )
+        for kind in ("effect_size", "effect_variance")
+    )
+    assert (v > 0).all()
+    variance = 1 / (1 / v).sum(axis=0)
+    # Maps are float32: 6e-8 of the value.
+    np.testing.assert_allclose(found["effect_variance"].get_fdata(), variance, rtol=2e-7)
+    effect = variance * (y / v).sum(axis=0)
+    np.testing.assert_allclose(found["effect_size"].get_fdata(), effect, rtol=2e-7)
 
 
 class Counted:

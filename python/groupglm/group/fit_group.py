@@ -188,8 +188,9 @@ def _read_and_find_mask(
     fit, occupied = _read(sources, everywhere, plan, options, finds_mask=True)
     n_images = len(plan.X)
     mean, n_observations = plan.mean(fit.seen, options.n_threads)
-    # What is zero in the images is background also where nobody has a weight.
-    mean = np.where((n_observations == 0) & (fit.n_zeros > 0), 0.0, mean)
+    if plan.model.beside:
+        # What is zero in the images is background also where nobody has a weight.
+        mean = np.where((n_observations == 0) & (fit.n_zeros > 0), 0.0, mean)
     n_elsewhere = 0 if plan.model.beside[:1] in (("variance",), ("weight",)) else n_images
     whole = occupied.spread(mean), occupied.spread(n_observations, n_elsewhere)
     keep = background(options.masking, everywhere, *whole, n_images, plan.rank)
