@@ -11,6 +11,7 @@
 
 #include "groupglm/graph/neighbours.hpp"
 #include "groupglm/models/ols_state.hpp"
+#include "groupglm/models/weighted_state.hpp"
 
 namespace pybind11::detail {
 
@@ -34,6 +35,8 @@ class type_caster<groupglm::Design> : public InitialisedCaster<groupglm::Design>
 template <>
 class type_caster<groupglm::OlsState> : public InitialisedCaster<groupglm::OlsState> {};
 template <>
+class type_caster<groupglm::WeightedState> : public InitialisedCaster<groupglm::WeightedState> {};
+template <>
 class type_caster<groupglm::Neighbours> : public InitialisedCaster<groupglm::Neighbours> {};
 
 }  // namespace pybind11::detail
@@ -46,6 +49,7 @@ void register_build_info(py::module_& module);
 void register_design(py::module_& module);
 void register_ols_state(py::module_& module);
 void register_ols_fit(py::module_& module);
+void register_weighted(py::module_& module);
 void register_scatter(py::module_& module);
 void register_smoothing(py::module_& module);
 void register_clusters(py::module_& module);

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.arrays import permuted_ols
     from groupglm.inference.permutation.images import non_parametric_inference
     from groupglm.inference.thresholds import fdr_threshold, threshold_stats_img
+    from groupglm.models.fixed import FixedEffects
     from groupglm.models.ols import fit_ols
     from groupglm.models.unequal import UnequalVariances
+    from groupglm.models.weighted_arrays import fit_weighted
     from groupglm.spaces.volume.arithmetic import math_img
     from groupglm.spaces.volume.regridding import resample_img, resample_to, resample_to_img
     from groupglm.spaces.volume.smoothing import smooth_img
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "FixedEffects",
     "SecondLevelModel",
     "UnequalVariances",
     "__version__",
@@ -36,6 +39,7 @@ __all__ = [
     "design_from_formula",
     "fdr_threshold",
     "fit_ols",
+    "fit_weighted",
     "get_clusters_table",
     "make_second_level_design_matrix",
     "math_img",
@@ -50,6 +54,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "FixedEffects": "groupglm.models.fixed",
     "SecondLevelModel": "groupglm.estimator.second_level",
     "UnequalVariances": "groupglm.models.unequal",
     "build_info": "groupglm._core",
@@ -57,6 +62,7 @@ _HOME = {
     "design_from_formula": "groupglm.design.formula.building",
     "fdr_threshold": "groupglm.inference.thresholds",
     "fit_ols": "groupglm.models.ols",
+    "fit_weighted": "groupglm.models.weighted_arrays",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "make_second_level_design_matrix": "groupglm.design.confounds",
     "math_img": "groupglm.spaces.volume.arithmetic",

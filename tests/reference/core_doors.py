@@ -37,6 +37,18 @@ def state() -> _core.OlsState:
     return made
 
 
+def weighted_arguments() -> list[Any]:
+    """Of an update of a weighted state with one covariate."""
+    beside = np.random.default_rng(6).uniform(0.5, 2.0, (2, N, V))
+    return [design(), 0, data(), beside[0], [beside[1]], True, np.linspace(0.0, 1.0, V), THREADS]
+
+
+def weighted_state() -> _core.WeightedState:
+    made = _core.WeightedState(P, 1, V)
+    made.update(*weighted_arguments())
+    return made
+
+
 def neighbours() -> _core.Neighbours:
     return _core.Neighbours.of_volume((5, 7, 2), np.arange(V), 6)
 
@@ -87,6 +99,35 @@ def calls() -> dict[str, Call]:
         "OlsState.merge": (_core.OlsState.merge, [state(), state(), THREADS]),
         "OlsState.select": (_core.OlsState.select, [state(), np.array([5, 0, 69])]),
         "OlsState.misses": (_core.OlsState.misses, [state()]),
+        "WeightedState": (_core.WeightedState, [P, 1, V]),
+        "WeightedState.update": (
+            _core.WeightedState.update,
+            [_core.WeightedState(P, 1, V), *weighted_arguments()],
+        ),
+        "WeightedState.merge": (
+            _core.WeightedState.merge,
+            [weighted_state(), weighted_state(), THREADS],
+        ),
+        "WeightedState.select": (
+            _core.WeightedState.select,
+            [weighted_state(), np.array([5, 0, 69])],
+        ),
+        "WeightedState.spread": (
+            _core.WeightedState.spread,
+            [weighted_state(), np.arange(1, V + 1), V + 2, True],
+        ),
+        "weighted_beta": (_core.weighted_beta, [weighted_state(), design(), THREADS]),
+        "weighted_rss": (_core.weighted_rss, [weighted_state(), design(), THREADS]),
+        "weighted_r_square": (_core.weighted_r_square, [weighted_state(), design(), THREADS]),
+        "weighted_rank": (_core.weighted_rank, [weighted_state(), design(), THREADS]),
+        "weighted_is_estimable": (
+            _core.weighted_is_estimable,
+            [weighted_state(), design(), np.array([[0.0, 0.0, 1.0]]), THREADS],
+        ),
+        "weighted_contrast": (
+            _core.weighted_contrast,
+            [weighted_state(), design(), np.eye(3)[1:], "F", "residual", "residual", THREADS],
+        ),
         "Neighbours.of_volume": (_core.Neighbours.of_volume, [(5, 7, 2), np.arange(V), 6]),
         "Neighbours.of_adjacency": (
             _core.Neighbours.of_adjacency,
@@ -153,7 +194,12 @@ def empty(kind: Any) -> Any:
     return kind.__new__(kind)
 
 
-CLASSES: tuple[type[Any], ...] = (_core.Design, _core.OlsState, _core.Neighbours)
+CLASSES: tuple[type[Any], ...] = (
+    _core.Design,
+    _core.OlsState,
+    _core.WeightedState,
+    _core.Neighbours,
+)
 
 
 def wrong(right: Any) -> Iterator[Any]:
@@ -212,7 +258,7 @@ def wrong(right: Any) -> Iterator[Any]:
 
 def states() -> Iterator[tuple[type[Any], Any]]:
     """Yield lies about the parts of an object, one part at a time."""
-    for made in (design(), state(), neighbours()):
+    for made in (design(), state(), weighted_state(), neighbours()):
         parts = made.__getstate__()
         for place, right in enumerate(parts):
             for other in wrong(right):
@@ -230,6 +276,15 @@ def use(made: Any) -> None:
         attempt(_core.contrast, [made, design(), np.array([[0.0, 1.0]]), "t", THREADS])
         attempt(state().merge, [made, THREADS])
         attempt(made.update, [design(), 0, data(), THREADS])
+        attempt(made.select, [np.array([0, 1])])
+    elif isinstance(made, _core.WeightedState):
+        for name in ("weighted_beta", "weighted_rss", "weighted_r_square", "weighted_rank"):
+            attempt(getattr(_core, name), [made, design(), THREADS])
+        for stat_type in ("t", "F"):
+            asked = [np.array([[0.0, 1.0, 1.0]]), stat_type, "residual", "residual", THREADS]
+            attempt(_core.weighted_contrast, [made, design(), *asked])
+        attempt(weighted_state().merge, [made, THREADS])
+        attempt(made.update, weighted_arguments())
         attempt(made.select, [np.array([0, 1])])
     elif isinstance(made, _core.Design):
         attempt(made.basis, [])

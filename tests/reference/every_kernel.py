@@ -47,6 +47,17 @@ def small_calls() -> Iterator[tuple[str, Any]]:
             yield name, (function(*arguments), arguments)
 
 
+def weighted_fits(X: Any, *data: Any) -> Iterator[tuple[str, Any]]:
+    """Yield weighted fits of few and more columns, with and without covariates."""
+    beside = np.random.default_rng(1).uniform(0.5, 2.0, (3, *data[0].shape))
+    for n_columns in range(1, 6):
+        for Y in data:
+            for covariates in (None, beside[:2]):
+                fit = groupglm.fit_weighted(X[:, :n_columns], Y, beside[2], covariates)
+                found = fit.contrast(np.eye(fit.X.shape[1])[-2:])
+                yield "weighted", [fit.arrays(), fit.beta, fit.rss, fit.r_square, found.stat]
+
+
 def larger_calls() -> Iterator[tuple[str, Any]]:
     """Yield results over many registers and panels, of data without an order."""
     rng = np.random.default_rng(0)
@@ -78,6 +89,7 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
                 threshold=0.01, **options,
             )  # fmt: skip
             yield f"permuted{kind} {sorted(options)}", dict(out)
+    yield from weighted_fits(X, Y, holes)
     out = groupglm.permuted_ols(X[:, 1:3], Y, n_perm=60, random_state=0)
     yield "permuted columns", dict(out)
     stat = rng.standard_normal(v)

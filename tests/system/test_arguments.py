@@ -94,7 +94,11 @@ def calls() -> dict[str, Call]:
             groupglm.design_from_formula, formula="~ group", table=DESIGN
         ),
         "fdr_threshold": partial(groupglm.fdr_threshold, z_vals=np.arange(4.0), alpha=0.05),
+        "FixedEffects": groupglm.FixedEffects,
         "fit_ols": partial(fit_ols, X=X, Y=Y),
+        "fit_weighted": partial(
+            groupglm.fit_weighted, X=X, Y=Y, W=np.ones(N), Z=RNG.normal(size=(1, N, 30))
+        ),
         "OlsFit.contrast": partial(fit.contrast, contrast=[0, 1]),
         "OlsFit.predicted": partial(fit.predicted, X=X),
         "OlsFit.residuals": partial(fit.residuals, X=X, Y=Y),
@@ -215,6 +219,7 @@ NAMED = {
 }  # fmt: skip
 # Their missing values are left out; what is masked is missing.
 MAY_MISS = {("fdr_threshold", "z_vals"), ("fit_ols", "Y"), ("OlsFit.residuals", "Y"),
+            ("fit_weighted", "Y"), ("fit_weighted", "W"), ("fit_weighted", "Z"),
             ("permuted_ols", "target_vars"), ("plotting.plot_histogram", "z"),
             ("plotting.plot_peak", "values")}  # fmt: skip
 FILES = {"directory", "derivatives", "out", "path", "formula", "display_mode", "bg_img"}
@@ -314,6 +319,7 @@ def test_an_error_carries_the_argument_that_it_is_about(called: str, name: str, 
 )
 def test_a_mask_is_nan_or_refused(called: str, name: str) -> None:
     values = {"X": X, "Y": Y, "target_vars": Y, "tested_vars": X[:, 1], "values": Y[:, 0]}
+    values |= {"W": np.abs(Y), "Z": Y[np.newaxis]}
     given = np.array(values.get(name, [1.0, 1.0, 1.0]))
     masked = np.ma.masked_array(given, np.arange(given.size).reshape(given.shape) == 1)
     for array in (masked, list(masked) if masked.ndim == 2 else masked):

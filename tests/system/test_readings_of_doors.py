@@ -273,6 +273,7 @@ ROWS: dict[str, dict[str, Row]] = {
 # They are given no images, or only write some.
 WITHOUT_IMAGES = {
     "SecondLevelModel.labels_",  # an error that says what to use
+    "groupglm.FixedEffects",
     "groupglm.SecondLevelModel",  # its methods are above
     "groupglm.UnequalVariances",
     "groupglm.__version__",
@@ -280,6 +281,7 @@ WITHOUT_IMAGES = {
     "groupglm.design_from_formula",
     "groupglm.fdr_threshold",
     "groupglm.fit_ols",
+    "groupglm.fit_weighted",
     "groupglm.make_second_level_design_matrix",
     "groupglm.permuted_ols",
     "groupglm.true_discovery_bounds",

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 from groupglm.models.base import Model
+from groupglm.models.fixed import FixedEffects
 from groupglm.models.ols import OLS, Ols
 from groupglm.models.unequal import UnequalVariances
+from groupglm.models.weighted import Weighted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +28,12 @@ __all__ = [
 DEFAULT_MODEL: Model = OLS
 """The model of the doors where a user cannot choose one."""
 
-MODELS: dict[str, type[Model]] = {model.kind: model for model in (Ols, UnequalVariances)}
+MODELS: dict[str, type[Model]] = {
+    model.kind: model for model in (Ols, Weighted, FixedEffects, UnequalVariances)
+}
 """The classes by their kinds."""
 
-_NAMED = (Ols.kind, UnequalVariances.kind)
+_NAMED = (Ols.kind, FixedEffects.kind, UnequalVariances.kind)
 """The kinds that a user may name; the model then has the settings of its class by default."""
 
 
@@ -51,11 +55,13 @@ def with_beside(model: Model, *, weights: bool, covariates: tuple[str, ...]) -> 
     """Return the model that takes weights and covariates of these names too."""
     if not weights and not covariates:
         return model
+    if model == OLS:
+        return Weighted(weights, covariates)
     given = "weights" if weights else "covariates"
     raise ArgumentError(
         given,
         f"given, but the model {model.kind!r} takes none",
-        remedy=f"leave {given} out",
+        remedy=f"leave {given} out, or take the model {OLS.kind!r}",
     )
 
 

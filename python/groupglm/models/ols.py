@@ -18,6 +18,7 @@ from groupglm.models.base import fill
 from groupglm.models.results import OlsFit
 from groupglm.runtime.arguments import real_array, whole_number
 from groupglm.runtime.array_archives import check_type
+from groupglm.runtime.naming import counted
 from groupglm.tabular.labels import align_arrays, subjects_of_arrays
 
 if TYPE_CHECKING:
@@ -27,7 +28,15 @@ if TYPE_CHECKING:
 
     from groupglm.models.base import Rows
 
-__all__ = ["OLS", "check_threads", "fit_ols"]
+__all__ = [
+    "OLS",
+    "check_threads",
+    "check_x",
+    "check_y",
+    "checked_design",
+    "design_of_parts",
+    "fit_ols",
+]
 
 _COMPLETE = -1
 """The slot, in the state, of a voxel that every row has."""
@@ -109,8 +118,8 @@ def fit_ols(
     [2, 1]
     """
     rows = align_arrays({"X": X, "Y": Y}, "Y")
-    matrix, names = _check_x(rows["X"])
-    data = _check_y(rows["Y"], matrix.shape[0])
+    matrix, names = check_x(rows["X"])
+    data = check_y(rows["Y"], matrix.shape[0])
     warn_of_repeated_subjects(subjects_of_arrays(rows), matrix, images="Y", matrix="X")
     threads = check_threads(n_threads)
     with renamed(design_matrix="X"):
@@ -199,23 +208,7 @@ class Ols:
 
     def prepare(self, X: NDArray[np.float64], column_names: tuple[str, ...]) -> OlsPlan:
         """Factorise a design, and refuse or report what cannot be fitted well."""
-        n_images = len(X)
-        check_size(n_images, X.shape[1])
-        design = _core.Design(X)
-        if design.rank >= n_images:
-            raise ArgumentError.about(
-                "design_matrix",
-                f"no residual degrees of freedom: {n_images} images and a design matrix of rank "
-                f"{design.rank} ({quote_names(column_names)})",
-                "add images or drop columns",
-            )
-        if design.rank < design.n_columns:
-            warn_caller(
-                f"the design matrix has rank {design.rank}, but {design.n_columns} columns: "
-                f"{describe_dependence(X, column_names)}. Degrees of freedom follow the rank; "
-                "contrasts that the columns confound are refused",
-                RankDeficientWarning,
-            )
+        design = checked_design(X, column_names)
         return OlsPlan(X, column_names, design)
 
     def load(
@@ -241,6 +234,34 @@ class Ols:
 
 OLS = Ols()
 OlsFit.model = OLS
+
+
+def checked_design(
+    X: NDArray[np.float64], column_names: tuple[str, ...], *, n_covariates: int = 0
+) -> _core.Design:
+    """Factorise a design, and refuse or report what cannot be fitted well.
+
+    Voxelwise covariates take degrees of freedom besides.
+    """
+    n_images = len(X)
+    check_size(n_images, X.shape[1] + n_covariates)
+    design = _core.Design(X)
+    if design.rank + n_covariates >= n_images:
+        besides = f" and {counted(n_covariates, 'voxelwise covariate')}" if n_covariates else ""
+        raise ArgumentError.about(
+            "design_matrix",
+            f"no residual degrees of freedom: {n_images} images and a design matrix of rank "
+            f"{design.rank} ({quote_names(column_names)}){besides}",
+            "add images or drop columns",
+        )
+    if design.rank < design.n_columns:
+        warn_caller(
+            f"the design matrix has rank {design.rank}, but {design.n_columns} columns: "
+            f"{describe_dependence(X, column_names)}. Degrees of freedom follow the rank; "
+            "contrasts that the columns confound are refused",
+            RankDeficientWarning,
+        )
+    return design
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,16 +324,17 @@ class OlsPlan:
 def _accumulator_of(state: tuple[Any, ...], design: tuple[Any, ...]) -> OlsAccumulator:
     own = _core.OlsState.__new__(_core.OlsState)
     own.__setstate__(state)
-    return OlsAccumulator(own, _design_of(design))
+    return OlsAccumulator(own, design_of_parts(design))
 
 
 def _plan_of(
     X: NDArray[np.float64], column_names: tuple[str, ...], design: tuple[Any, ...]
 ) -> OlsPlan:
-    return OlsPlan(X, column_names, _design_of(design))
+    return OlsPlan(X, column_names, design_of_parts(design))
 
 
-def _design_of(parts: tuple[Any, ...]) -> _core.Design:
+def design_of_parts(parts: tuple[Any, ...]) -> _core.Design:
+    """Return the design that a tuple of numbers and arrays describes."""
     design = _core.Design.__new__(_core.Design)
     design.__setstate__(parts)
     return design
@@ -325,7 +347,8 @@ def check_threads(n_threads: int | None) -> int:
     return min(whole_number("n_threads", n_threads, least=1), 1024)
 
 
-def _check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+def check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return a design of arrays, finite and not to be written to, and its columns' names."""
     if hasattr(X, "columns"):
         names = tuple(str(name) for name in X.columns)
         matrix = check_design_matrix(X, name="X")
@@ -353,7 +376,8 @@ def _check_x(X: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     return matrix, names
 
 
-def _check_y(Y: Any, n_images: int) -> NDArray[np.float32] | NDArray[np.float64]:
+def check_y(Y: Any, n_images: int) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Return data of so many images as the core takes them, without a copy where it can."""
     data = real_array("Y", Y, missing=True)
     if data.ndim != 2:
         raise ArgumentError(

@@ -6,11 +6,12 @@
 #include <Eigen/Core>
 
 #include "groupglm/loops/projection.hpp"
+#include "groupglm/loops/rotation.hpp"
 
 namespace groupglm {
 
-/// Plain data, because it crosses from one extension module to another. projection.hpp and
-/// convolution.hpp say what each function does.
+/// Plain data, because it crosses from one extension module to another. projection.hpp,
+/// convolution.hpp and rotation.hpp say what each function does.
 struct InnerLoops {
   template <typename Scalar>
   using Project = void(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
@@ -27,6 +28,9 @@ struct InnerLoops {
 
   void (*convolve)(const double* at, Eigen::Index pitch, const double* half, Eigen::Index radius,
                    Eigen::Index width, double* out);
+
+  RowPresence (*weigh)(const WeighedRow& row, double* sums, double* value, double* weight);
+  void (*rotate)(const RotationRows& rows, double* slots, double* scratch);
 
   void project(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
                const PanelSource<float>& source, const double* shift, const Ahead& ahead, double* y,
