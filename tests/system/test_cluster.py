@@ -138,6 +138,40 @@ def test_workers_read_images_with_their_variances(
         np.testing.assert_allclose(found.get_fdata(), wanted[name].get_fdata(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("mask_given", [False, True])
+@pytest.mark.parametrize("roles", [("variances",), ("weights",), ("weights", "a", "b")])
+def test_workers_fit_weights_covariates_and_variances(
+    client: Any, tmp_path: Path, roles: tuple[str, ...], mask_given: bool
+) -> None:
+    """The same bits as here; three images a row, and 64 is no multiple of four rows."""
+    rng = np.random.default_rng(7)
+    images, design = cohort(write(tmp_path, missing=True))
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[4:8, 4:9, 4:9] = 1
+    files: dict[str, list[str]] = {}
+    for role in roles:
+        own = [str(tmp_path / f"{role}{number}.nii.gz") for number in range(N_FILES)]
+        for path in own:
+            nib.save(image(rng.uniform(0.5, 2, SHAPE).astype(np.float32)), path)
+        files[role] = [own[number % N_FILES] for number in range(N)]
+    covariates = {name: files.pop(name) for name in ("a", "b") if name in files}
+    given: dict[str, Any] = {**files, "covariates": covariates or None}
+    name = "fixed effects" if "variances" in roles else "ols"
+
+    def fit() -> SecondLevelModel:
+        model = SecondLevelModel(mask_img=image(inside) if mask_given else None, model=name)
+        return model.fit(images, design_matrix=design, **given)
+
+    here = fit()
+    with joblib.parallel_config(backend="dask"):
+        there = fit()
+    np.testing.assert_array_equal(here.mask_img_.dataobj, there.mask_img_.dataobj)
+    for column in here.design_matrix_:
+        wanted = here.compute_contrast(column, output_type="all")
+        for kind, found in there.compute_contrast(column, output_type="all").items():
+            np.testing.assert_array_equal(found.get_fdata(), wanted[kind].get_fdata())
+
+
 TARGET = {"target_affine": np.diag([2.0, 2.0, 2.0])}
 
 
