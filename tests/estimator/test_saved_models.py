@@ -22,7 +22,7 @@ from sklearn.exceptions import NotFittedError
 
 from groupglm import SecondLevelModel, fit_ols
 from groupglm.errors import ImageError
-from reference.damaging import damaged_copies, npy
+from reference.damaging import damaged_copies, npy, rewrite_model
 from reference.first_models import COUNTED, FIRST, first_data
 from reference.first_models import SHAPE as FIRST_SHAPE
 
@@ -201,27 +201,6 @@ def test_an_interrupted_save_leaves_the_old_file(
     assert file.read_bytes() == before
 
 
-def _rewrite(
-    file: Path,
-    change: Callable[[dict[str, Any], dict[str, bytes]], None],
-    *,
-    checksums: bool = True,
-    compression: int = zipfile.ZIP_STORED,
-) -> None:
-    import hashlib
-
-    with zipfile.ZipFile(file) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    facts = json.loads(members.pop("model.json"))
-    change(facts, members)
-    if checksums:
-        facts["checksums"] = {n: hashlib.sha256(d).hexdigest() for n, d in members.items()}
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        archive.writestr("model.json", json.dumps(facts))
-        for name, data in members.items():
-            archive.writestr(name, data)
-
-
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any], dict[str, bytes]], Any], str]] = {
     "no array": (lambda f, m: m.pop("0/w.npy"), "lacks"),
     "a foreign format": (lambda f, m: f.update(format="other"), "not a saved model"),
@@ -280,7 +259,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any], dict[str, bytes]], Any], str]
 def test_a_file_that_was_tampered_with_is_refused(what: str, tmp_path: Path) -> None:
     file = _fitted().save(tmp_path / "m.groupglm")
     change, told = HOSTILE[what]
-    _rewrite(file, change)
+    rewrite_model(file, change)
     with pytest.raises(ValueError, match=told) as caught:
         SecondLevelModel.load(file)
     assert "m.groupglm" in str(caught.value)
@@ -288,7 +267,7 @@ def test_a_file_that_was_tampered_with_is_refused(what: str, tmp_path: Path) -> 
 
 def test_a_changed_array_is_found_by_its_checksum(tmp_path: Path) -> None:
     file = _fitted().save(tmp_path / "m")
-    _rewrite(file, lambda f, m: m.update({"0/rss.npy": npy(np.zeros(60))}), checksums=False)
+    rewrite_model(file, lambda f, m: m.update({"0/rss.npy": npy(np.zeros(60))}), checksums=False)
     with pytest.raises(ValueError, match=r"checksum of 0/rss\.npy"):
         SecondLevelModel.load(file)
 
@@ -300,7 +279,7 @@ def test_an_array_stored_by_columns_is_read_as_it_is(tmp_path: Path) -> None:
     X = np.load(io.BytesIO(zipfile.ZipFile(file).read("0/X.npy")))
     by_columns = {"0/w.npy": npy(np.asfortranarray(w)), "0/X.npy": npy(np.asfortranarray(X))}
     assert b"'fortran_order': True" in by_columns["0/w.npy"]
-    _rewrite(file, lambda f, m: m.update(by_columns))
+    rewrite_model(file, lambda f, m: m.update(by_columns))
     loaded = SecondLevelModel.load(file)
     np.testing.assert_array_equal(loaded.results_.X, model.results_.X)
     np.testing.assert_array_equal(loaded.results_.beta, model.results_.beta)
@@ -308,7 +287,7 @@ def test_an_array_stored_by_columns_is_read_as_it_is(tmp_path: Path) -> None:
 
 def test_a_compressed_member_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
     file = _fitted().save(tmp_path / "m")
-    _rewrite(file, lambda f, m: None, compression=zipfile.ZIP_DEFLATED)
+    rewrite_model(file, lambda f, m: None, compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(ValueError, match="is compressed"):
         SecondLevelModel.load(file)
 
@@ -346,7 +325,7 @@ def test_every_truncation_and_flipped_byte_is_refused_or_harmless(tmp_path: Path
 def test_what_a_later_version_may_hold_is_refused_by_name(kind: str, tmp_path: Path) -> None:
     file = _fitted().save(tmp_path / "m.groupglm")
     name = {"space": "surface", "model": "mixed"}[kind]
-    _rewrite(file, lambda f, m: f["fits"][0][kind].update(kind=name))
+    rewrite_model(file, lambda f, m: f["fits"][0][kind].update(kind=name))
     told = rf"m\.groupglm' was saved by a later version: {kind} '{name}'; this groupglm knows '"
     with pytest.raises(ValueError, match=told):
         SecondLevelModel.load(file)
@@ -380,7 +359,7 @@ def test_a_file_of_version_1_that_was_tampered_with_is_refused(what: str, tmp_pa
     file = tmp_path / "m.groupglm"
     file.write_bytes(COUNTED.read_bytes())
     change, told = FIRST_HOSTILE[what]
-    _rewrite(file, change)
+    rewrite_model(file, change)
     if not told:  # what means nothing there changes nothing
         np.testing.assert_array_equal(
             SecondLevelModel.load(file).results_.beta, SecondLevelModel.load(COUNTED).results_.beta

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Iterator
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,3 +31,23 @@ def npy(array: Any, *, pickled: bool = False) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=pickled)
     return buffer.getvalue()
+
+
+def rewrite_model(
+    file: Path,
+    change: Callable[[dict[str, Any], dict[str, bytes]], None],
+    *,
+    checksums: bool = True,
+    compression: int = zipfile.ZIP_STORED,
+) -> None:
+    """Change the facts and the members of a saved model, by name; mend the checksums too."""
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    facts = json.loads(members.pop("model.json"))
+    change(facts, members)
+    if checksums:
+        facts["checksums"] = {n: hashlib.sha256(d).hexdigest() for n, d in members.items()}
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        archive.writestr("model.json", json.dumps(facts))
+        for name, data in members.items():
+            archive.writestr(name, data)

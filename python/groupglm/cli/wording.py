@@ -21,11 +21,14 @@ _REMEDIES = {
 # The option of each argument, for all commands or for one; "the design" has no option.
 _OPTIONS = {
     "cluster_threshold": "--cluster-threshold",
+    "covariates": "--covariate",
     "design_matrix": "the design",
     "first_level_contrast": "--map-name",
+    "groups": "--variance-groups",
     "mask_img": "--mask",
     "min_distance": "--min-distance",
     "missing": "--missing",
+    "model": "--model",
     "n_jobs": "--n-jobs",
     "n_perm": "--n-perm",
     "random_state": "--seed",
@@ -34,12 +37,17 @@ _OPTIONS = {
     "subject_pattern": "--subject-pattern",
     "target_affine": "--target-affine",
     "target_shape": "--target-affine",
+    "tau2": "--tau2",
+    "test": "--test",
     "two_sided_test": "--two-sided",
+    "variance_groups": "--variance-groups",
+    "variances": "--variances",
+    "weights": "--weights",
 }
 # Entities that have an option of their own; other entities use --filter.
 _OWN_ENTITIES = ("task", "contrast", "space", "session", "run")
 _OF_COMMAND = {
-    "bids": {"n_perm": "--permute"},
+    "bids": {"model": "--group-model", "n_perm": "--permute"},
     "fit": {"n_perm": "--permute"},
     "permute": {"threshold": "--cluster-p"},
     "threshold": {"threshold": "--at"},

@@ -165,6 +165,8 @@ class Weighted:
     ) -> WeightedFit:
         """Make a fit of the arrays of its state, which a file held."""
         k = len(self.covariates)
+        if column_names[len(column_names) - k :] != self.covariates:
+            raise ValueError(f"its last columns are not its covariates {list(self.covariates)}")
         parts = load_state(X, column_names, arrays, n_values=n_values, n_covariates=k)
         return WeightedFit(parts.X, column_names, n_threads, self, parts.state, parts.design)
 

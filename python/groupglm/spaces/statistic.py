@@ -35,12 +35,13 @@ KINDS = {
     "H2": "ratios of total to sampling variance (H2)",
     "Q": "Q statistics of heterogeneity",
     "Qp": "p-values of Q",
+    "dof": "degrees of freedom",
 }
 """The kinds of values, by their short names in files and sidecars."""
 
 _GENERAL = {  # the kinds that each may mean
     "stat": ("t", "F"),
-    "estimate": ("effect", "variance", "tau2", "I2", "H2", "Q", "Qp"),
+    "estimate": ("effect", "variance", "tau2", "I2", "H2", "Q", "Qp", "dof"),
 }
 
 _OF_FITS = ("tau2", "I2", "H2", "Q", "Qp")  # the descriptions of maps of a whole fit
@@ -55,7 +56,7 @@ _OF_SPM = re.compile(r"SPM\{([TF])_\[(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?\]\}")
 _OURS = {
     "-log10 p corrected": "logp",
     "number of images": "numbers of images",
-    "residual degrees of freedom": "degrees of freedom",
+    "residual degrees of freedom": "dof",
     "cluster labels": "label",
     "mask": "label",
 }

@@ -87,7 +87,7 @@ class Study:
 
     def describe(self, n_rows: int = 5) -> str:
         """Return the design in words: names, first rows, rank, degrees of freedom."""
-        n, p = self.design.shape
+        n, p = len(self.design), self.design.shape[1] + len(self.beside.covariates)
         head = self.design.head(n_rows).to_string(float_format=lambda value: f"{value:.6g}")
         more = f"\n... {counted(n - n_rows, 'more row')}" if n > n_rows else ""
         rank = "full rank" if self.rank == p else f"rank {self.rank}: columns depend on each other"
@@ -102,7 +102,6 @@ class Study:
             for c in self.contrasts
         )
         columns = ", ".join([*map(str, self.design.columns), *self.beside.covariates])
-        p += len(self.beside.covariates)
         notes = "".join(f"Note: {note}\n" for note in notes_on(self.design, self.contrasts))
         degrees = counted(self.df_residual, "residual degree")
         return (
@@ -239,19 +238,13 @@ def make_study(
         covariates=tuple(beside.covariates),
     )
     plan = model.prepare(matrix, columns)
-    if plan.rank == len(columns):
+    if plan.rank == len(plan.column_names):
         report_collinearity(matrix, columns)
-    rank = plan.rank + len(beside.covariates)
-    if rank >= len(design):
-        raise ValueError(
-            f"{len(design)} subjects leave no residual degree of freedom beside a design of rank "
-            f"{plan.rank} and {counted(len(beside.covariates), 'covariate')}; leave columns out"
-        )
     return Study(
         maps=matched.maps,
         design=design,
-        rank=rank,
-        df_residual=len(design) - rank,
+        rank=plan.rank,
+        df_residual=len(design) - plan.rank,
         contrasts=contrasts,
         left_out=(*left_out, *matched.left_out),
         group_model=group_model,
