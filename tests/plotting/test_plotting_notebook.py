@@ -33,6 +33,7 @@ def _figures() -> dict[str, Any]:
         "plot_design_correlation": plotting.plot_design_correlation(design),
         "plot_contrast_matrix": plotting.plot_contrast_matrix("age", design).figure,
         "plot_histogram": plotting.plot_histogram(np.arange(9.0)),
+        "plot_forest": plotting.plot_forest([3.0, 5.0], [1.0, 2.0], model="fixed effects"),
         "plot_peak": plotting.plot_peak([3.0, 5.0, 1.0, 2.0], design, "age"),
     }
 

@@ -16,11 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from contract.fake_models import KnownVariance
-from groupglm import SecondLevelModel
-
-# The fake model counts a value that is outside a brain as a value.
-pytestmark = pytest.mark.filterwarnings("ignore::groupglm.errors.ZeroValuesWarning")
+from groupglm import FixedEffects, SecondLevelModel
 
 SHAPE = (5, 5, 4)
 N = 9
@@ -52,7 +48,7 @@ def fitted(study: tuple[Any, ...], model: Any = None) -> SecondLevelModel:
     effects, variances, *_ = study
     mask = nib.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE)  # type: ignore[no-untyped-call]
     design = pd.DataFrame({"mean": np.ones(N)})
-    return SecondLevelModel(mask, model=KnownVariance() if model is None else model).fit(
+    return SecondLevelModel(mask, model=FixedEffects() if model is None else model).fit(
         effects, design_matrix=design, variances=variances
     )
 
@@ -112,9 +108,10 @@ def test_the_script_of_the_page_fits_the_same_model(study: tuple[Any, ...]) -> N
     listed = "".join(f"    {name!r},\n" for name in variances)
     assert f"variances = [\n{listed}]" in script
     assert "model.fit(images, design_matrix=design, variances=variances)" in script
-    assert "model=KnownVariance()" in script
+    assert "model=FixedEffects()" in script
 
 
+@pytest.mark.filterwarnings("ignore::groupglm.errors.ZeroValuesWarning")
 def test_least_squares_has_neither_the_section_nor_the_forests(study: tuple[Any, ...]) -> None:
     model = SecondLevelModel().fit(study[0], design_matrix=pd.DataFrame({"mean": np.ones(N)}))
     page = str(model.generate_report("mean", bg_img=None))
@@ -131,7 +128,7 @@ def test_rows_that_were_stored_apart_are_put_together(
 
     mask = nib.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE)  # type: ignore[no-untyped-call]
     design = pd.DataFrame({"mean": np.ones(N)})
-    model = GroupModel(mask, model=KnownVariance())
+    model = GroupModel(mask, model=FixedEffects())
     group = fit_images(model, study[0], design, keep_rows=True, variances=study[1])
     kept = group.kept
     assert kept is not None
@@ -143,3 +140,53 @@ def test_rows_that_were_stored_apart_are_put_together(
     whole = kept.array()
     for image, own in found.items():
         np.testing.assert_array_equal(own, whole[2 * image : 2 * image + 2])
+
+
+def section_of(page: str) -> str:
+    begin = page.index('<section id="spread"')
+    return text_of(page)[begin : text_of(page).index("</section>", begin)]
+
+
+def percent(share: float) -> str:
+    return f"{share:.0f}%" if share >= 10 or share == 0 else f"{share:.2g}%"
+
+
+def test_an_image_with_most_of_the_weight_is_named(study: tuple[Any, ...]) -> None:
+    effects, variances, _, v = study
+    small = v[6].copy()
+    small[:2] /= 1e4
+    nib.save(nib.Nifti1Image(small, AFFINE), variances[6])  # type: ignore[no-untyped-call]
+    with pytest.warns(UserWarning, match="one image has over half of the weight"):
+        model = fitted((effects, variances), "fixed effects")
+    page = str(model.generate_report(bg_img=None))
+    said = text_of(section_of(page))
+    found = re.search(r"At (\d+) of 100 voxels.*?: 07 \((\d+)\)", said)
+    assert found is not None
+    v[6] = small
+    w = np.where(v > 0, 1 / np.where(v > 0, v, 1).astype(np.float64), 0)
+    over = w > w.sum(axis=0) / 2
+    assert (int(found[1]), int(found[2])) == (over.any(axis=0).sum(), over[6].sum())
+    assert over[6].sum() >= 40
+    assert "Nothing is estimated of the error, whose variances are taken as known." in page
+
+
+@pytest.mark.filterwarnings("ignore::groupglm.errors.ZeroValuesWarning")
+def test_a_covariate_of_each_voxel_is_named_as_such(study: tuple[Any, ...]) -> None:
+    effects, others, y, z = study
+    mask = nib.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE)  # type: ignore[no-untyped-call]
+    design = pd.DataFrame({"mean": np.ones(N)})
+    model = SecondLevelModel(mask, minimize_memory=False)
+    model.fit(effects, design_matrix=design, covariates={"grey": others})
+    page = text_of(str(model.generate_report("grey", bg_img=None)))
+    assert "grey is a covariate of each voxel: the values differ between voxels" in page
+    assert "covariates={'grey': covariate_1}" in page
+    assert "'grey': [" not in page[page.index('<pre id="script">') :]
+    # Residuals are those of each voxel's own covariate.
+    place = (0, 3, 1)
+    own = (slice(None), *place)
+    X = np.column_stack([np.ones(N), z[own].astype(float)])
+    fit = X @ np.linalg.lstsq(X, y[own].astype(float), rcond=None)[0]
+    found = np.asarray(model.residuals_.dataobj)[place]
+    np.testing.assert_allclose(found, y[own] - fit, atol=1e-5)
+    found = np.asarray(model.predicted_.dataobj)[place]
+    np.testing.assert_allclose(found, fit, atol=1e-5)

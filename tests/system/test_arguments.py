@@ -124,6 +124,14 @@ def calls() -> dict[str, Call]:
             plotting.plot_design_correlation, design_matrix=DESIGN.assign(age=np.arange(N))
         ),
         "plotting.plot_design_matrix": partial(plotting.plot_design_matrix, design_matrix=DESIGN),
+        "plotting.plot_forest": partial(
+            plotting.plot_forest,
+            effects=Y[:, 0],
+            variances=np.ones(N),
+            design_matrix=DESIGN,
+            contrast_def="group",
+            model="fixed effects",
+        ),
         "plotting.plot_glass_brain": partial(plotting.plot_glass_brain, **drawn),
         "plotting.plot_histogram": partial(plotting.plot_histogram, z=Y[0]),
         "plotting.plot_peak": partial(
@@ -165,12 +173,14 @@ KINDS = {
     "covariates": "other",
     "cut_coords": "array",
     "dim": "number",
+    "effects": "array",
     "exchangeability_blocks": "labels",
     "figure": "other",
     "first_level_contrast": "other",  # images have none
     "fwhm": "array",
     "height_control": "choice",
     "interpolation": "choice",
+    "labels": "other",
     "mask": "other",
     "mask_img": "other",
     "masker": "other",
@@ -221,7 +231,7 @@ NAMED = {
 MAY_MISS = {("fdr_threshold", "z_vals"), ("fit_ols", "Y"), ("OlsFit.residuals", "Y"),
             ("fit_weighted", "Y"), ("fit_weighted", "W"), ("fit_weighted", "Z"),
             ("permuted_ols", "target_vars"), ("plotting.plot_histogram", "z"),
-            ("plotting.plot_peak", "values")}  # fmt: skip
+            ("plotting.plot_peak", "values"), ("plotting.plot_forest", "effects")}  # fmt: skip
 FILES = {"directory", "derivatives", "out", "path", "formula", "display_mode", "bg_img"}
 
 BAD: dict[str, list[Any]] = {
@@ -319,7 +329,7 @@ def test_an_error_carries_the_argument_that_it_is_about(called: str, name: str, 
 )
 def test_a_mask_is_nan_or_refused(called: str, name: str) -> None:
     values = {"X": X, "Y": Y, "target_vars": Y, "tested_vars": X[:, 1], "values": Y[:, 0]}
-    values |= {"W": np.abs(Y), "Z": Y[np.newaxis]}
+    values |= {"W": np.abs(Y), "Z": Y[np.newaxis], "effects": Y[:, 0]}
     given = np.array(values.get(name, [1.0, 1.0, 1.0]))
     masked = np.ma.masked_array(given, np.arange(given.size).reshape(given.shape) == 1)
     for array in (masked, list(masked) if masked.ndim == 2 else masked):

@@ -53,6 +53,13 @@ def _has(name: str, world: World) -> bool:
     return hasattr(world.model, name)
 
 
+def _variances(world: World) -> list[Any]:
+    """Return variances of the maps, in memory."""
+    like: Any = nib.load(world.maps[0])
+    image: Any = nib.Nifti1Image
+    return [image(np.ones(like.shape), like.affine) for _ in world.maps]
+
+
 ROWS: dict[str, dict[str, Row]] = {
     "SecondLevelModel": {"": Row(lambda w: SecondLevelModel(mask_img=w.mask))},
     "SecondLevelModel.fit": {
@@ -166,6 +173,14 @@ ROWS: dict[str, dict[str, Row]] = {
     },
     "plotting.plot_glass_brain": {"": Row(lambda w: plotting.plot_glass_brain(w.z), 0, Z)},
     "plotting.plot_histogram": {"": Row(lambda w: plotting.plot_histogram(w.z), 0, Z)},
+    "plotting.plot_forest": {
+        "": Row(
+            lambda w: plotting.plot_forest(
+                w.maps, _variances(w), DESIGN, "age", model="fixed effects", position=(0, 0, 0)
+            ),
+            1,
+        )
+    },
     "plotting.plot_peak": {
         "": Row(lambda w: plotting.plot_peak(w.maps, DESIGN, "age", position=(0, 0, 0)), 1)
     },

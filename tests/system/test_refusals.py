@@ -276,6 +276,8 @@ REFUSALS: list[tuple[str, Callable[[], Any]]] = [
     # Reports, plots and files.
     ("permutations", lambda: report(permutations={"other": PermutationTest({"logp_max_t": Z}, 5)})),
     ("height_control", lambda: report(height_control=["fpr", "fpr"], alpha=0.01)),
+    ("position", lambda: plotting.plot_forest(
+        IMAGES, IMAGES, DESIGN, "group", position=(99, 0, 0), model="fixed effects")),
     ("position", lambda: plotting.plot_peak(IMAGES, DESIGN, "group", position=(99, 0, 0))),
     ("path", lambda: SecondLevelModel.load(__file__)),
     ("path", lambda: fit().save("/dev/null")),

@@ -136,7 +136,8 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         Of a model with variances, at each voxel: the variance between subjects in squared units of
         the effects; the percentage of the variance of the effects that is between subjects; the
         ratio of the variance of the effects to their sampling variance; Cochran's Q and its
-        p-value. Fixed effects have no ``tau2_``.
+        p-value. Fixed effects have no ``tau2_``. With variance groups, the first three are
+        dictionaries of images by group.
     tau2_zero_share_ : float
         Share of the voxels at which ``tau2_`` is zero.
     zeros_ : groupglm.group.fitted_group.PartialZeros

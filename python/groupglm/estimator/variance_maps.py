@@ -36,21 +36,30 @@ class VarianceMaps:
     design_matrix_: Any
 
     @property
-    def tau2_(self) -> Image:
-        """Variance between subjects at each voxel, in squared units of the effects."""
-        image: Image = self._group.map_image("tau2")
+    def tau2_(self) -> Image | dict[str, Image]:
+        """Variance between subjects at each voxel, in squared units of the effects.
+
+        With variance groups, a dictionary of images by group.
+        """
+        image: Image | dict[str, Image] = self._group.map_image("tau2")
         return image
 
     @property
-    def i_squared_(self) -> Image:
-        """Percentage of the variance of the effects that is between subjects, at each voxel."""
-        image: Image = self._group.map_image("i_squared")
+    def i_squared_(self) -> Image | dict[str, Image]:
+        """Percentage of the variance of the effects that is between subjects, at each voxel.
+
+        With variance groups, a dictionary of images by group.
+        """
+        image: Image | dict[str, Image] = self._group.map_image("i_squared")
         return image
 
     @property
-    def h_squared_(self) -> Image:
-        """Ratio of the variance of the effects to their sampling variance, at each voxel."""
-        image: Image = self._group.map_image("h_squared")
+    def h_squared_(self) -> Image | dict[str, Image]:
+        """Ratio of the variance of the effects to their sampling variance, at each voxel.
+
+        With variance groups, a dictionary of images by group.
+        """
+        image: Image | dict[str, Image] = self._group.map_image("h_squared")
         return image
 
     @property
@@ -67,8 +76,11 @@ class VarianceMaps:
 
     @property
     def tau2_zero_share_(self) -> float:
-        """Share of the voxels, from 0 to 1, at which the variance between subjects is zero."""
-        tau2 = self._group.map_row("tau2")
+        """Share of the voxels, from 0 to 1, at which the variance between subjects is zero.
+
+        With variance groups, of the voxels of all groups together.
+        """
+        tau2 = np.concatenate(list(self._group.map_rows("tau2").values()))
         known = tau2[np.isfinite(tau2)]
         return float(np.mean(known == 0)) if known.size else float("nan")
 

@@ -13,6 +13,7 @@ from groupglm import _core
 from groupglm.engine.group_rows import GroupRows
 from groupglm.errors import in_quotes
 from groupglm.models.base import Weighs
+from groupglm.models.fit_maps import maps_by_group
 from groupglm.models.image_weights import image_weights
 from groupglm.models.results import ContrastResult
 from groupglm.spaces.statistic import Statistic
@@ -230,24 +231,32 @@ class FittedGroup:
         """Return R-squared of each voxel."""
         return self.map_image("r_square")
 
-    def map_row(self, name: str) -> NDArray[np.float64]:
-        """Return a map of the fit itself, of those in `MAPS`; AttributeError if it has none."""
-        compute = self.result.maps().get(name)
-        if compute is None:
-            what = MAPS[name].words
+    def map_rows(self, name: str) -> dict[str, NDArray[np.float64]]:
+        """Return a map of the fit itself, of those in `MAPS`, by group.
+
+        The group is empty if all images have the same map. AttributeError if the fit has none.
+        """
+        maps = maps_by_group(self.result, name)
+        if not maps:
             remedy = (
                 "fit the model 'ols' for it"
                 if name == "r_square"
                 else "give fit the variances of the images and model='mixed effects'"
             )
-            raise AttributeError(f"the model {self.result.model.kind!r} has no {what}: {remedy}")
-        return compute()
+            raise AttributeError(
+                f"the model {self.result.model.kind!r} has no {MAPS[name].words}: {remedy}"
+            )
+        return {group: compute() for group, compute in maps.items()}
 
     def map_image(self, name: str) -> Any:
-        """Return the image of a map of the fit itself, of those in `MAPS`."""
+        """Return the image of a map of the fit itself, or a dictionary of them by group."""
         statistic = MAPS[name]
         descrip = "r_square" if name == "r_square" else statistic.kind
-        return self.space.to_image(self.map_row(name), descrip, statistic=statistic)
+        images = {
+            group: self.space.to_image(row, descrip, statistic=statistic)
+            for group, row in self.map_rows(name).items()
+        }
+        return images.get("", images)
 
     def predicted_image(self, out: Path | None = None) -> Any:
         """Return the fitted values, 4-D: one volume an image. Only covariates are read."""

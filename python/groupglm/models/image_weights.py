@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from groupglm.models.fit_maps import maps_by_group
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -41,16 +43,28 @@ def image_weights(
     )  # of several covariates the last, which is no weight
     if "variance" in own:
         counts &= own["variance"] > 0
-        maps = fit.maps()
-        spread = maps["tau2"]() if "tau2" in maps else 0.0
         with np.errstate(divide="ignore", invalid="ignore"):
-            weights = 1.0 / (own["variance"] + spread)
+            weights = 1.0 / (own["variance"] + _tau2_of_images(fit))
     elif "weight" in own:
         weights = own["weight"]
         counts &= weights > 0
     else:
         weights = np.ones_like(y)
     return np.where(counts, weights, 0.0)
+
+
+def _tau2_of_images(fit: Fit) -> NDArray[np.float64]:
+    """Return the variance of each image beside its own, or a shape that spreads to it."""
+    maps = maps_by_group(fit, "tau2")
+    if not maps:
+        return np.zeros(1)
+    rows = {name: compute() for name, compute in maps.items()}
+    if "" in rows:
+        return rows[""]
+    tau2 = np.zeros((len(fit.X), len(next(iter(rows.values())))))
+    for group in getattr(fit, "groups", ()):
+        tau2[group.rows] = rows[group.name]
+    return tau2
 
 
 def why_absent(y: NDArray[np.float64], v: NDArray[np.float64]) -> tuple[str, ...]:

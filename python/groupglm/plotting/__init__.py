@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from groupglm.plotting.contrast import plot_contrast_matrix
     from groupglm.plotting.design import plot_design_correlation, plot_design_matrix
     from groupglm.plotting.figure import show
+    from groupglm.plotting.forest import plot_forest
     from groupglm.plotting.histogram import plot_histogram
     from groupglm.plotting.peak import plot_peak
     from groupglm.plotting.volume.glass import plot_glass_brain
@@ -26,6 +27,7 @@ __all__ = [
     "plot_contrast_matrix",
     "plot_design_correlation",
     "plot_design_matrix",
+    "plot_forest",
     "plot_glass_brain",
     "plot_histogram",
     "plot_peak",
@@ -37,6 +39,7 @@ _HOME = {
     "plot_contrast_matrix": "contrast",
     "plot_design_correlation": "design",
     "plot_design_matrix": "design",
+    "plot_forest": "forest",
     "plot_glass_brain": "volume.glass",
     "plot_histogram": "histogram",
     "plot_peak": "peak",

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from groupglm.design.weights_in_words import describe_weights
+from groupglm.models.fit_maps import maps_by_group
 from groupglm.plotting.adjusted import adjust
 from groupglm.plotting.place_fit import ModelPlace, half_width
 from groupglm.runtime import rounding
@@ -26,7 +28,6 @@ FloatArray: TypeAlias = "NDArray[np.float64]"
 
 __all__ = ["Estimate", "Forest", "ForestGroup", "PlaceData", "forest_of"]
 
-_SPREAD = ("tau2", "i_squared", "q", "q_p_value")
 _MOST_ESTIMATES = 8  # rows of an F contrast
 
 
@@ -233,15 +234,26 @@ def _test(fit: Fit, contrast: FloatArray) -> str:
 
 def _spread(fit: Fit) -> str:
     """Return tau2, I2 and Q of the place, as far as the model has them."""
-    maps = fit.maps()
-    values = {name: float(maps[name]()[0]) for name in _SPREAD if name in maps}
     facts = []
-    if "tau2" in values:
-        facts.append(f"τ² = {values['tau2']:.3g}")
-    if "i_squared" in values:
-        facts.append(f"I² = {values['i_squared']:.0f}%")
-    if "q" in values:
-        facts.append(f"Q = {rounding.statistic(values['q'])}")
-    if "q_p_value" in values:
-        facts.append(f"its p = {rounding.p_value(values['q_p_value'])}")
+    for name, (symbol, written) in _SPREAD.items():
+        for group, compute in maps_by_group(fit, name).items():
+            of = f" of {group}" if group else ""
+            facts.append(f"{symbol}{of} = {written(float(compute()[0]))}")
     return ", ".join(facts)
+
+
+def _three(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f}%"
+
+
+# The maps of a fit that a plot has in numbers: their symbols, and how they are written.
+_SPREAD: dict[str, tuple[str, Callable[[float], str]]] = {
+    "tau2": ("τ²", _three),
+    "i_squared": ("I²", _percent),
+    "q": ("Q", rounding.statistic),
+    "q_p_value": ("its p", rounding.p_value),
+}

@@ -144,6 +144,7 @@ def _widest(texts: Sequence[str], letters: float, weight: str = "normal") -> flo
 def _lines(forest: Forest) -> list[_Line]:
     """Return the lines of the plot from the top to the bottom."""
     digits = _digits(forest.effects)
+    places = 1 if len(forest.labels) <= _MANY else 2  # after the point of a percentage
     lines: list[_Line] = []
     for group in forest.groups:
         if group.name:
@@ -152,7 +153,7 @@ def _lines(forest: Forest) -> list[_Line]:
             _Line(
                 _full(forest.labels[row]),
                 _in_numbers(forest.effects[row], forest.half_widths[row], digits),
-                f"{forest.percent[row]:.1f}%",
+                f"{forest.percent[row]:.{places}f}%",
                 subject=row,
             )
             for row in group.rows.tolist()

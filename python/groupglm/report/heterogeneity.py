@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from groupglm.models.base import Weighs
+from groupglm.models.fit_maps import maps_by_group
 from groupglm.plotting.distribution import draw_distribution
 from groupglm.report.figures import Picture, chart
 from groupglm.report.words import listed
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from groupglm.group.fitted_group import FittedGroup
 
 __all__ = ["heterogeneity_section"]
+
+# Maps of a fit by name, and by group: empty if all images have the same.
+_Maps: TypeAlias = "Mapping[str, Mapping[str, NDArray[np.float64]]]"
 
 _P = 0.05  # the level of the test of Q that the page counts places by
 _HALF = 0.5  # of the weight: one image decides
@@ -35,56 +39,61 @@ def heterogeneity_section(group: FittedGroup, names: Sequence[str]) -> dict[str,
     `names` are those of the images.
     """
     fit = group.result
-    beside = fit.model.beside
-    maps = {name: compute for name, compute in fit.maps().items() if name in _OF_VARIANCES}
-    if not maps and not beside:
+    if not fit.model.beside:
         return None
     one, many = group.space.place_words
-    values = {name: compute() for name, compute in maps.items()}
-    said, facts, pictures = [], [], []
+    values = {
+        name: {label: compute() for label, compute in found.items()}
+        for name in _OF_VARIANCES
+        if (found := maps_by_group(fit, name))
+    }
+    said = []
     if values:
-        said += _spread_in_words(values, one, many)
-        facts += _spread_in_numbers(values, many)
-        pictures += _charts(values, many)
+        how = fit.words().cited
+        said.append(f"{how[:1].upper()}{how[1:]}.")
+    said += _spread_in_words(values, one, many)
     if isinstance(fit, Weighs):
         said += _counted(fit.counts(), many)
-        said += _dominance(fit, names, many)
+        if set(fit.model.beside) & {"variance", "weight"}:
+            said += _dominance(fit, names, one, many)
     if not said:
         return None
     return {
         "title": "How much subjects differ" if values else "Weights and covariates",
         "findings": said,
-        "facts": facts,
-        "pictures": pictures,
+        "facts": _spread_in_numbers(values, many),
+        "pictures": _charts(values, many),
     }
 
 
-def _spread_in_words(values: Mapping[str, NDArray[np.float64]], one: str, many: str) -> list[str]:
+def _spread_in_words(values: _Maps, one: str, many: str) -> list[str]:
     """Return sentences on how much subjects differ beyond their measurement."""
     said = []
-    if "tau2" in values:
-        tau2 = values["tau2"]
+    for label, tau2 in values.get("tau2", {}).items():
         known = tau2[np.isfinite(tau2)]
-        sd, share = np.sqrt(np.median(known)), 100 * float(np.mean(known == 0))
+        if not known.size:
+            continue
+        middle = float(np.median(known))
+        who = f"subjects of the group {label}" if label else "subjects"
         said.append(
-            "Beyond the uncertainty of their own estimates, subjects differ by a standard "
-            f"deviation τ of {sd:.3g} at the median {one} (τ² = {np.median(known):.3g}, in squared "
-            "units of the effects)."
+            f"Beyond the uncertainty of their own estimates, {who} differ by a standard deviation "
+            f"τ of {np.sqrt(middle):.3g} at the median {one} (τ² = {middle:.3g}, in squared units "
+            "of the effects)."
         )
+        share = 100 * float(np.mean(known == 0))
         if share > 0:
             said.append(
-                f"At {_percent(share)} of the {many}, τ² is 0: there subjects differ no more than "
+                f"At {_percent(share)} of the {many}, τ² is 0: there {who} differ no more than "
                 "their variances lead to expect, and are weighted by these variances alone. An "
                 "estimate of 0 is no proof that they are equal."
             )
-    if "i_squared" in values:
-        part = np.nanmedian(values["i_squared"])
+    for label, part in values.get("i_squared", {}).items():
+        of = f" of the group {label}" if label else ""
         said.append(
-            f"I² is {part:.0f}% at the median {one}: of the variance of the effects, about that "
-            "share is between subjects, and the rest is measurement."
+            f"I²{of} is {np.nanmedian(part):.0f}% at the median {one}: of the variance of the "
+            "effects, about that share is between subjects, and the rest is measurement."
         )
-    if "q_p_value" in values:
-        p = values["q_p_value"]
+    for p in values.get("q_p_value", {}).values():
         share = 100 * float(np.mean(p[np.isfinite(p)] < _P))
         said.append(
             f"Cochran's Q test speaks against equal effects, other than those that the design "
@@ -98,34 +107,31 @@ def _percent(share: float) -> str:
     return f"{share:.0f}%" if share >= 10 or share == 0 else f"{share:.2g}%"
 
 
-def _spread_in_numbers(
-    values: Mapping[str, NDArray[np.float64]], many: str
-) -> list[tuple[str, str]]:
-    titles = {"tau2": "τ²", "i_squared": "I², %", "h_squared": "H²", "q": "Q"}
+def _spread_in_numbers(values: _Maps, many: str) -> list[tuple[str, str]]:
+    titles = {"tau2": "τ²", "i_squared": "I² in %", "h_squared": "H²", "q": "Q"}
     facts = []
     for name, title in titles.items():
-        if name in values:
-            low, middle, high = np.nanpercentile(values[name], [25, 50, 75])
-            facts.append(
-                (f"{title}, median", f"{middle:.3g} (half of the {many}: {low:.3g} to {high:.3g})")
-            )
+        for label, row in values.get(name, {}).items():
+            low, middle, high = np.nanpercentile(row, [25, 50, 75])
+            of = f" of {label}" if label else ""
+            what = f"{title}{of}, median"
+            facts.append((what, f"{middle:.3g} (half of the {many}: {low:.3g} to {high:.3g})"))
     return facts
 
 
-def _charts(values: Mapping[str, NDArray[np.float64]], many: str) -> list[Picture]:
+def _charts(values: _Maps, many: str) -> list[Picture]:
     pictures = []
-    drawn = (
-        ("tau2", "τ, standard deviation between subjects", None, np.sqrt),
-        ("i_squared", "I², %", 100.0, np.asarray),
-    )
-    for name, label, highest, change in drawn:
-        if name not in values:
-            continue
-        row: NDArray[np.float64] = change(values[name])
-        low, middle, high = np.nanpercentile(row, [25, 50, 75])
-        text = f"{label}, over {many}: median {middle:.3g}, quartiles {low:.3g} and {high:.3g}."
-        figure = draw_distribution(row, label, many, highest=highest)
-        pictures.append(chart(figure, f"Histogram of {text}", text))
+    for name, title, highest in (
+        ("tau2", "τ, standard deviation between subjects", None),
+        ("i_squared", "I², %", 100.0),
+    ):
+        for label, own in values.get(name, {}).items():
+            row = np.sqrt(own) if name == "tau2" else own
+            low, middle, high = np.nanpercentile(row, [25, 50, 75])
+            what = f"{title}, {label}" if label else title
+            text = f"{what}, over {many}: median {middle:.3g}, quartiles {low:.3g} and {high:.3g}."
+            figure = draw_distribution(row, what, many, highest=highest)
+            pictures.append(chart(figure, f"Histogram of {text}", text))
     return pictures
 
 
@@ -152,7 +158,7 @@ def _counted(counts: Mapping[str, NDArray[np.int64]], many: str) -> list[str]:
     return said
 
 
-def _dominance(fit: Any, names: Sequence[str], many: str) -> list[str]:
+def _dominance(fit: Any, names: Sequence[str], one: str, many: str) -> list[str]:
     """Return sentences on images that have most of the weight."""
     share, image = fit.dominance()
     # Of two images one always has half of the weight.
@@ -170,13 +176,13 @@ def _dominance(fit: Any, names: Sequence[str], many: str) -> list[str]:
         said.append(
             f"At {int(over.sum()):,} of {n_places:,} {many} with more than two images, one of them "
             f"has more than half of the weight, so that the estimate is nearly its own: {whose}. "
-            "Check its variances."
+            "Check their variances."
         )
     else:
         most = int(np.argmax(share))
         said.append(
-            f"No image has more than half of the weight at any of the {n_places:,} {many}; the "
-            f"most is {100 * share[most]:.0f}%, of {names[image[most]]}."
+            f"No image has more than half of the weight at any {one} with more than two images; "
+            f"the most is {100 * share[most]:.0f}%, of {names[image[most]]}."
         )
     df = np.broadcast_to(np.asarray(fit.df_residual, dtype=np.float64), share.shape)
     wide = (df < _FEW) & (fit.variance_ratio > _WIDE_RATIO)
