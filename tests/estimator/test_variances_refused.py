@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from contract.fake_models import KnownVariance
 from groupglm import SecondLevelModel
-from groupglm.errors import ArgumentError, GridMismatchError
+from groupglm.errors import ArgumentError, GridMismatchError, ImageError
 from groupglm.group.variance_sample import VarianceSample
 from reference.data import data_dir
 
@@ -102,6 +102,19 @@ def test_another_number_grid_or_subject(maps: Maps, tmp_path: Path) -> None:
     short = pd.Series(variances, index=[*LABELS[:5], "6b"])
     refused("variances has no row for 06; has rows for subjects without a map: 6b", "variances",
             effects, short)  # fmt: skip
+
+
+@pytest.mark.parametrize("with_mask", [True, False])
+def test_an_error_of_a_variance_says_that_it_is_one(maps: Maps, with_mask: bool) -> None:
+    mask = MASK if with_mask else None
+    own = maps.sd**2
+    own[3] = np.nan
+    with pytest.raises(ImageError, match=r"^image 4 of variances in memory: all .* are NaN"):
+        fit(images(maps.y), images(own), mask)
+    own[3] = maps.sd[3] ** 2
+    own[2, 3, 3, 3] = np.inf
+    with pytest.raises(ImageError, match=r"^image 3 of variances in memory: 1 infinite value"):
+        fit(images(maps.y), images(own), mask)
 
 
 def test_a_file_that_is_given_twice(maps: Maps, tmp_path: Path) -> None:

@@ -103,8 +103,10 @@ def open_image_or_series(
 def _open_item(item: object, place: int, argument: str) -> VolumeSource:
     if isinstance(item, str | os.PathLike):
         check_path(argument, os.fspath(item), ImageError, item=f"item {place} of ")
+    # Only the model's images are called so without saying of what.
+    of = "" if argument in ("second_level_input", "imgs") else f" of {argument}"
     try:
-        return open_image(item, name=f"image {place} in memory")
+        return open_image(item, name=f"image {place}{of} in memory")
     except ImageError as error:
         # The message begins with the file's name. In a long list the item's number helps too.
         if isinstance(item, SpatialImage):
