@@ -23,7 +23,7 @@ from groupglm.errors import ImageError
 from groupglm.estimator.model_file import pack_fit, read_archive, unpack_fit, write_archive
 from groupglm.group.fitted_group import FittedGroup
 from groupglm.models.array_rows import ArrayRows
-from groupglm.models.base import Accumulator, Fit, Model, Plan, fill
+from groupglm.models.base import Accumulator, Fit, Model, Plan, Spreads, Weighs, fill
 from groupglm.models.contrast_result import ContrastResult
 from groupglm.models.fixed import FixedEffects
 from groupglm.models.kinds import MODELS
@@ -115,6 +115,29 @@ def assert_same(found: Fit, expected: Fit, *, rtol: float = 0.0) -> None:
 
 def first_column(fit: Fit) -> ContrastResult:
     return fit.contrast(np.eye(fit.X.shape[1])[0])
+
+
+@each_model
+def test_places_of_zeros_are_added_to_the_bit(case: str) -> None:
+    plan = plan_of(case)
+    seen = plan.accumulator(N_VALUES)
+    if not isinstance(seen, Spreads):
+        pytest.skip("its places of zeros are read")
+    rows, places = rows_of(case), np.arange(3, 2 * N_VALUES + 3, 2)
+    whole_rows = np.zeros((len(rows), 2 * N_VALUES + 5))
+    whole_rows[:, places] = rows
+    seen.update(0, rows, 1)
+    spread: Any = seen.spread(places, whole_rows.shape[1])
+    wanted: Any = fill(plan, ArrayRows(whole_rows), n_threads=1)
+    assert spread.n_missing == wanted.n_missing
+    for found, expected in zip(plan.mean(spread, 1), plan.mean(wanted, 1), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    one, other = (plan.finish(each, 1) for each in (spread, wanted))
+    for name in ("n_observations", "df_residual", "beta", "mean", "residual_sd"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    if isinstance(one, Weighs) and isinstance(other, Weighs):
+        for name, counts in one.counts().items():
+            np.testing.assert_array_equal(counts, other.counts()[name], err_msg=name)
 
 
 @each_model
