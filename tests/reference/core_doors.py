@@ -147,6 +147,10 @@ def calls() -> dict[str, Call]:
         "is_estimable": (_core.is_estimable, [state(), design(), c]),
         "contrast": (_core.contrast, [state(), design(), c, "F", THREADS]),
         "contrast_parts": (_core.contrast_parts, [state(), design(), c, THREADS]),
+        "estimate_tau2": (
+            _core.estimate_tau2,
+            [design().basis(), data(), 0.1 + data() ** 2, "reml", 0.0, THREADS],
+        ),
         "residuals": (_core.residuals, [np.ones((N, P)), np.ones((P, V)), data(), THREADS]),
         "predict": (_core.predict, [np.ones((N, P)), np.ones((P, V)), THREADS]),
         "resample_volume": (

@@ -73,6 +73,10 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
         yield "fit" + kind, [fit.beta, fit.rss, fit.residual_sd, fit.r_square, fit.mean]
         yield "df" + kind, fit.df_residual
         yield "predicted" + kind, [fit.predicted(), fit.residuals(None, data)]
+        for method in ("reml", "ml", "dersimonian-laird", "paule-mandel", "hedges"):
+            spread = np.exp(rng.standard_normal(data.shape)).astype(data.dtype)
+            basis = _core.Design(X).basis()
+            yield method + kind, _core.estimate_tau2(basis, data, spread, method, 0.0, 2)
         for contrast in ([0, 1, 0, 0, 0], np.eye(5)[1:]):
             result = fit.contrast(contrast)
             yield result.stat_type + kind, [result.stat, result.p_value, result.z_score]
