@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.images import non_parametric_inference
     from groupglm.inference.thresholds import fdr_threshold, threshold_stats_img
     from groupglm.models.fixed import FixedEffects
+    from groupglm.models.mixed import MixedEffects
+    from groupglm.models.mixed_arrays import fit_mixed
     from groupglm.models.ols import fit_ols
     from groupglm.models.unequal import UnequalVariances
     from groupglm.models.weighted_arrays import fit_weighted
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FixedEffects",
+    "MixedEffects",
     "SecondLevelModel",
     "UnequalVariances",
     "__version__",
@@ -38,6 +41,7 @@ __all__ = [
     "cluster_level_inference",
     "design_from_formula",
     "fdr_threshold",
+    "fit_mixed",
     "fit_ols",
     "fit_weighted",
     "get_clusters_table",
@@ -55,12 +59,14 @@ __all__ = [
 
 _HOME = {
     "FixedEffects": "groupglm.models.fixed",
+    "MixedEffects": "groupglm.models.mixed",
     "SecondLevelModel": "groupglm.estimator.second_level",
     "UnequalVariances": "groupglm.models.unequal",
     "build_info": "groupglm._core",
     "cluster_level_inference": "groupglm.inference.all_resolution",
     "design_from_formula": "groupglm.design.formula.building",
     "fdr_threshold": "groupglm.inference.thresholds",
+    "fit_mixed": "groupglm.models.mixed_arrays",
     "fit_ols": "groupglm.models.ols",
     "fit_weighted": "groupglm.models.weighted_arrays",
     "get_clusters_table": "groupglm.inference.cluster_table",

@@ -27,6 +27,7 @@ from groupglm.models.base import Accumulator, Fit, Model, Plan, Spreads, Weighs,
 from groupglm.models.contrast_result import ContrastResult
 from groupglm.models.fixed import FixedEffects
 from groupglm.models.kinds import MODELS
+from groupglm.models.mixed import MixedEffects
 from groupglm.models.ols import OLS
 from groupglm.models.unequal import UnequalVariances
 from groupglm.models.weighted import Weighted
@@ -48,6 +49,13 @@ CASES: dict[str, tuple[Model, NDArray[np.float64]]] = {
     "covariate": (Weighted(covariates=("own",)), ONES),
     "weights and covariates": (Weighted(weights=True, covariates=("own", "other")), ONES),
     "fixed effects": (FixedEffects(), np.column_stack([ONES, _RNG.normal(size=(N_IMAGES, 2))])),
+    "mixed effects": (MixedEffects(), np.column_stack([ONES, _RNG.normal(size=(N_IMAGES, 2))])),
+    "mixed effects by the method of moments": (MixedEffects("dersimonian-laird", "z"), ONES),
+    "mixed effects with the weights of fixed effects": (MixedEffects(0), ONES),
+    "mixed effects of two groups": (
+        MixedEffects("paule-mandel", "knapp-hartung-conservative", GROUP.ravel()),
+        np.hstack([ONES * GROUP, ONES * ~GROUP]),
+    ),
     "known variance": (KnownVariance(), ONES),
     "unequal variances": (UnequalVariances(), np.hstack([ONES * GROUP, ONES * ~GROUP])),
     "unequal variances and covariates": (
@@ -77,9 +85,14 @@ def rows_of(case: str, dtype: type = np.float64, *, missing: bool = True) -> NDA
     return rows.astype(dtype)
 
 
+def finished(plan: Plan, seen: Accumulator, rows: NDArray[Any], n_threads: int = 1) -> Fit:
+    """The fit; a model that needs the rows once more gets them."""
+    return plan.finish(seen, n_threads, ArrayRows(rows) if plan.model.keeps_rows else None)
+
+
 def whole(case: str, rows: NDArray[Any]) -> Fit:
     plan = plan_of(case)
-    return plan.finish(fill(plan, ArrayRows(rows), n_threads=1), 1)
+    return finished(plan, fill(plan, ArrayRows(rows), n_threads=1), rows)
 
 
 def filled(plan: Plan, rows: NDArray[Any], first: int, last: int) -> Accumulator:
@@ -145,7 +158,7 @@ def test_places_of_zeros_are_added_to_the_bit(case: str) -> None:
 def test_streamed_is_in_memory(case: str, n_images: int) -> None:
     plan, rows = plan_of(case), rows_of(case)
     batches = ArrayRows(rows, batch_rows=n_images * plan.model.rows_per_image)
-    streamed = plan.finish(fill(plan, batches, n_threads=2), 2)
+    streamed = finished(plan, fill(plan, batches, n_threads=2), rows, 2)
     assert_same(streamed, whole(case, rows), rtol=1e-10)
 
 
@@ -158,7 +171,7 @@ def test_parts_merge_in_any_split(case: str, splits: list[int]) -> None:
     for other in others:
         total.merge(other, 1)
     expected = whole(case, rows)
-    assert_same(plan.finish(total, 1), expected, rtol=1e-10)
+    assert_same(finished(plan, total, rows), expected, rtol=1e-10)
     assert total.n_missing == np.count_nonzero(
         np.broadcast_to(expected.n_observations, N_VALUES) < N_IMAGES
     )
@@ -176,7 +189,7 @@ def test_plans_and_accumulators_travel(case: str) -> None:
         total = filled(plan, rows, 0, 10)
         total.merge(middle, 1)
         total.merge(filled(plan, rows, 40, N_IMAGES), 1)
-        fit = plan.finish(total, 1)
+        fit = finished(plan, total, rows)
         if middle is own:
             expected = fit
     assert_same(fit, expected)
@@ -186,7 +199,8 @@ def test_plans_and_accumulators_travel(case: str) -> None:
 def test_some_places_are_those_of_all(case: str) -> None:
     plan, rows = plan_of(case), rows_of(case)
     places = np.array([0, 3, 4, 17], dtype=np.int64)
-    chosen = plan.finish(fill(plan, ArrayRows(rows), n_threads=1).select(places), 1)
+    some = fill(plan, ArrayRows(rows), n_threads=1).select(places)
+    chosen = finished(plan, some, rows[:, places])
     expected = numbers(whole(case, rows))
     for name, values in numbers(chosen).items():
         wanted = np.asarray(expected[name])
@@ -302,10 +316,12 @@ def test_the_engine_gives_the_same_bits_for_any_number_of_threads(case: str, dty
     inputs = [_Input(row, f"row {number}") for number, row in enumerate(rows)]
     read = [
         # A batch has 7 rows, but the two rows of an image stay together.
-        plan.finish(
+        finished(
+            plan,
             accumulate(
                 inputs, _Reader(), plan, Reading(n_threads=n, batch_bytes=7 * rows[0].nbytes)
             ),
+            rows,
             n,
         )
         for n in (1, 3)

@@ -73,10 +73,6 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
         yield "fit" + kind, [fit.beta, fit.rss, fit.residual_sd, fit.r_square, fit.mean]
         yield "df" + kind, fit.df_residual
         yield "predicted" + kind, [fit.predicted(), fit.residuals(None, data)]
-        for method in ("reml", "ml", "dersimonian-laird", "paule-mandel", "hedges"):
-            spread = np.exp(rng.standard_normal(data.shape)).astype(data.dtype)
-            basis = _core.Design(X).basis()
-            yield method + kind, _core.estimate_tau2(basis, data, spread, method, 0.0, 2)
         for contrast in ([0, 1, 0, 0, 0], np.eye(5)[1:]):
             result = fit.contrast(contrast)
             yield result.stat_type + kind, [result.stat, result.p_value, result.z_score]
@@ -116,12 +112,24 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
             yield "smooth", row
 
 
+def tau2_calls() -> Iterator[tuple[str, Any]]:
+    """Yield estimates of tau2, of complete and of missing data."""
+    rng = np.random.default_rng(0)
+    basis = _core.Design(np.column_stack([np.ones(N), rng.standard_normal((N, 2))])).basis()
+    Y = rng.standard_normal((N, 400))
+    V = np.exp(rng.standard_normal(Y.shape))
+    holes = np.where(rng.random(Y.shape) < 0.02, np.nan, Y)
+    for method in ("reml", "ml", "dersimonian-laird", "paule-mandel", "hedges"):
+        for data in (Y, holes):
+            yield method, _core.estimate_tau2(basis, data, V, method, 0.0, 2)
+
+
 def main() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few permutations
         found = {
             f"{at} {name}": list(arrays(value))
-            for at, (name, value) in enumerate([*small_calls(), *larger_calls()])
+            for at, (name, value) in enumerate([*small_calls(), *larger_calls(), *tau2_calls()])
         }
     Path(sys.argv[1]).write_bytes(pickle.dumps((_core.build_info()["level"], found)))
 

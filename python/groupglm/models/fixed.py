@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from groupglm.errors import ArgumentError
 from groupglm.models.ols import checked_design
 from groupglm.models.weighted import WeightedPlan, load_state
 from groupglm.models.weighted_fit import WeightedFit
 from groupglm.models.weighted_words import words_of_fixed
+from groupglm.runtime.arguments import real_array
 from groupglm.runtime.naming import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from groupglm.models.base import Rows
     from groupglm.models.words import Words
@@ -173,7 +175,7 @@ class FixedFit(WeightedFit):
         )
 
     @property
-    def df_residual(self) -> float:
+    def df_residual(self) -> float | NDArray[Any]:
         """Infinite: the variances are taken as known."""
         return np.inf
 
@@ -191,6 +193,69 @@ class FixedFit(WeightedFit):
         return self.rss
 
     @property
+    def q_p_value(self) -> NDArray[np.float64]:
+        """Probability of a larger Q if images differ by their variances only, shape (n_voxels,).
+
+        By chi-square with n - rank degrees of freedom; NaN where there are none.
+        """
+        from scipy.special import chdtrc
+
+        df = np.asarray(self._residual_freedom, dtype=np.float64)
+        p_value: NDArray[np.float64] = chdtrc(np.where(df > 0, df, np.nan), self.q)
+        return p_value
+
+    @property
+    def i_squared(self) -> NDArray[np.float64]:
+        """Share of Q that exceeds its expectation, 100 (Q - df) / Q percent, at least 0: I2.
+
+        Shape (n_voxels,).
+        """
+        q, df = self.q, np.asarray(self._residual_freedom, dtype=np.float64)
+        excess = np.maximum(q - df, 0.0) / np.where(q > 0, q, 1.0)
+        share: NDArray[np.float64] = np.where(df > 0, 100 * excess, np.nan)
+        return share
+
+    @property
+    def h_squared(self) -> NDArray[np.float64]:
+        """Q over its expectation, its degrees of freedom: H2, shape (n_voxels,)."""
+        df = np.asarray(self._residual_freedom, dtype=np.float64)
+        return self.q / np.where(df > 0, df, np.nan)
+
+    def weights(self, V: ArrayLike) -> NDArray[np.float64]:
+        """Return the weights of the images, in percent of the weight of all.
+
+        Parameters
+        ----------
+        V : array_like, shape (n_images, n_voxels)
+            The variances of the images, which the fit does not keep. Select places before:
+            ``fit.select(places).weights(V[:, places])``.
+
+        Returns
+        -------
+        array, shape (n_images, n_voxels)
+            They add up to 100 at every voxel; 0 for an image whose variance is NaN or 0.
+
+        Raises
+        ------
+        ValueError
+            If V has another shape.
+        """
+        v = real_array("V", V, missing=True).astype(np.float64)
+        wanted = (len(self.X), self.n_voxels)
+        if v.shape != wanted:
+            raise ArgumentError("V", f"shape {v.shape}", f"{wanted}, as it was fitted", verb="has")
+        total = np.where(v > 0, v, np.inf) + self._tau2_of_images()
+        # Relative to the smallest: no weight is too large for a float64.
+        w = np.fmin.reduce(total, axis=0) / np.where(np.isnan(total), np.inf, total)
+        w = np.where(np.isinf(total), 0.0, w)
+        share: NDArray[np.float64] = 100 * w / np.sum(w, axis=0)
+        return share
+
+    def _tau2_of_images(self) -> NDArray[np.float64]:
+        """Return the variance of every image beside its own."""
+        return np.zeros(self.n_voxels)
+
+    @property
     def _inference(self) -> tuple[str, str]:
         return "one", "infinite"
 
@@ -200,9 +265,14 @@ class FixedFit(WeightedFit):
         Returns
         -------
         mapping of str to callable
-            "q".
+            "i_squared", "h_squared", "q" and "q_p_value".
         """
-        return {"q": lambda: self.q}
+        return {
+            "i_squared": lambda: self.i_squared,
+            "h_squared": lambda: self.h_squared,
+            "q": lambda: self.q,
+            "q_p_value": lambda: self.q_p_value,
+        }
 
     def words(self) -> Words:
         """Return how a report speaks of the method.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 from groupglm.models.base import Model
 from groupglm.models.fixed import FixedEffects
+from groupglm.models.mixed import MixedEffects
 from groupglm.models.ols import OLS, Ols
 from groupglm.models.unequal import UnequalVariances
 from groupglm.models.weighted import Weighted
@@ -29,11 +30,11 @@ DEFAULT_MODEL: Model = OLS
 """The model of the doors where a user cannot choose one."""
 
 MODELS: dict[str, type[Model]] = {
-    model.kind: model for model in (Ols, Weighted, FixedEffects, UnequalVariances)
+    model.kind: model for model in (Ols, Weighted, FixedEffects, MixedEffects, UnequalVariances)
 }
 """The classes by their kinds."""
 
-_NAMED = (Ols.kind, FixedEffects.kind, UnequalVariances.kind)
+_NAMED = (Ols.kind, FixedEffects.kind, MixedEffects.kind, UnequalVariances.kind)
 """The kinds that a user may name; the model then has the settings of its class by default."""
 
 

@@ -182,7 +182,8 @@ class WeightedFit:
 
     @property
     def _residual_freedom(self) -> int | NDArray[np.int64]:
-        return self.n_observations - self.rank
+        n = self._state.n_rows if self._state.n_missing == 0 else self._state.counts[_PRESENT]
+        return n - self.rank
 
     @property
     def _inference(self) -> tuple[str, str]:
