@@ -101,6 +101,23 @@ def test_plot_one_sample(run: Run) -> None:
     assert _apart(names["permuted"]["t"], motor.peak) < motor.fwhm / 2
 
 
+def test_plot_mixed_effects(run: Run) -> None:
+    names = run("mixed_effects")
+    recovered = names["recovered"]
+    # An estimate has a standard deviation of some 0.3, and about one voxel in three is independent:
+    # the mean of 4,000 is known to 0.01. REML is nearly unbiased where few estimates are 0.
+    assert abs(recovered.loc[0.5, "mean estimate"] - 0.5) < 0.05
+    assert recovered.loc[0.0, "mean estimate"] < 0.1
+    assert 0.4 < recovered.loc[0.0, "share at 0"] < 0.65
+    heterogeneous = names["heterogeneous"]
+    assert heterogeneous["left: tau2 0.5"] > 0.4 > 0.08 > heterogeneous["right: tau2 0"]
+    assert (names["z_at_peaks"]["mixed effects"] > 0.5 + names["z_at_peaks"]["ols"]).all()
+    rates = names["false_positives"]
+    assert rates["mixed effects"].between(0.03, 0.08).all()
+    assert rates.loc["left: tau2 0.5", "fixed effects"] > 0.12
+    assert 0.03 < rates.loc["right: tau2 0", "fixed effects"] < 0.06
+
+
 def test_plot_two_samples(run: Run) -> None:
     names = run("two_samples")
     compared = names["compared"]

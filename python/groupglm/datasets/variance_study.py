@@ -29,9 +29,9 @@ FloatArray = NDArray[np.float64]
 # Peaks are voxel centres of the grids of 3, 6 and 12 mm: one on the side where subjects differ, one
 # on the side where they do not, and the place where patients respond less.
 _EFFECTS = {
-    "left": SimulatedEffect(peak=(-36.0, -30.0, 54.0), height=1.0, fwhm=24.0),
-    "right": SimulatedEffect(peak=(36.0, -30.0, 54.0), height=0.5, fwhm=24.0),
-    "patient": SimulatedEffect(peak=(-36.0, 30.0, 18.0), height=-1.0, fwhm=24.0),
+    "left": SimulatedEffect(peak=(-36.0, -30.0, 54.0), height=1.5, fwhm=24.0),
+    "right": SimulatedEffect(peak=(36.0, -30.0, 54.0), height=0.8, fwhm=24.0),
+    "patient": SimulatedEffect(peak=(-36.0, 30.0, 18.0), height=-1.5, fwhm=24.0),
 }
 _TAU2 = 0.5  # left of the middle; 0 on the right
 _SHORT_RUN = 4  # every fourth subject has a tenth of the data

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +14,7 @@ from groupglm import _core
 from groupglm.models.ols import OLS, OlsAccumulator, OlsPlan
 from groupglm.models.unequal_fit import UnequalFit
 from groupglm.models.variance_groups import GroupDesign, design_groups, group_designs
+from groupglm.runtime.naming import listed
 from groupglm.tabular.group_labels import label_texts
 
 if TYPE_CHECKING:
@@ -83,11 +85,11 @@ class UnequalVariances:
     keeps_rows: ClassVar[bool] = False
 
     def __repr__(self) -> str:
-        groups: Any = self.groups
-        if groups is None:
+        if self.groups is None:
             return "UnequalVariances()"
-        labels = groups.tolist() if hasattr(groups, "tolist") else groups
-        return f"UnequalVariances(groups={labels!r})"
+        counts = Counter(map(str, np.ravel(np.asarray(self.groups, dtype=object)).tolist()))
+        labels = listed([f"{n} {name!r}" for name, n in counts.items()])
+        return f"UnequalVariances(groups=<{labels}>)"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UnequalVariances) and self.settings() == other.settings()
