@@ -24,7 +24,7 @@ import pandas as pd
 
 from groupglm import MixedEffects, SecondLevelModel, UnequalVariances
 from groupglm.datasets import simulate_variance_study
-from groupglm.plotting import plot_stat_map
+from groupglm.plotting import plot_forest, plot_stat_map
 
 folder = tempfile.TemporaryDirectory()
 study = simulate_variance_study(folder.name, n_subjects=24)
@@ -77,6 +77,20 @@ z_at_peaks = pd.DataFrame(
     index=["left", "right"],
 ).round(2)
 z_at_peaks
+
+# %%
+# The subjects at the peak on the right: the area of a square is the weight of a subject, and the
+# diamonds are the groups and the contrast. Subjects of short measurements have long intervals, and
+# little weight.
+plot_forest(
+    study.paths,
+    study.variance_paths,
+    study.design_matrix,
+    "intercept",
+    position=study.effects["right"].peak,
+    labels=study.participants["participant_id"],
+    title="effects at the peak on the right",
+)
 
 # %%
 # How much do subjects differ?
