@@ -13,7 +13,7 @@ beyond their measurements. This example fits both to simulated maps, whose truth
 # The data
 # --------
 # Twenty-four subjects, every second one a patient. Each has a map of an effect and a map of its
-# variance, the squared standard error. The measurement of every fourth subject was short, so that
+# variance, the squared standard error. The measurement of every second patient was short, so that
 # its variance is ten times larger. In the left half of the brain subjects differ, with a variance
 # tau\ :sup:`2` of 0.5. In the right half they do not: all differences are measurement error.
 import tempfile
@@ -61,9 +61,10 @@ for name, z_map in z_maps.items():
 
 
 # %%
-# The z at the two true peaks. On the right, the weights of the subjects differ tenfold, and mixed
-# effects gain most. On the left, tau\ :sup:`2` is part of every subject's variance, so that weights
-# differ less.
+# The z at the two true peaks. Least squares have one variance for all subjects, so that the noise
+# of the patients makes the mean of the controls uncertain, too. Mixed effects know who was measured
+# well. They gain most on the right. On the left, tau\ :sup:`2` is part of every subject's variance,
+# so that subjects are more alike.
 def at(image, position):
     i, j, k = np.rint(np.linalg.inv(image.affine) @ [*position, 1])[:3].astype(int)
     return float(image.get_fdata()[i, j, k])
@@ -79,17 +80,16 @@ z_at_peaks = pd.DataFrame(
 z_at_peaks
 
 # %%
-# The subjects at the peak on the right: the area of a square is the weight of a subject, and the
-# diamonds are the groups and the contrast. Subjects of short measurements have long intervals, and
-# little weight.
+# The subjects at the place where patients respond less: the area of a square is the weight of a
+# subject, and the diamonds are the groups and the contrast. Patients with short measurements have
+# long intervals and little weight.
 plot_forest(
     study.paths,
     study.variance_paths,
     study.design_matrix,
-    "intercept",
-    position=study.effects["right"].peak,
+    "patient",
+    position=study.effects["patient"].peak,
     labels=study.participants["participant_id"],
-    title="effects at the peak on the right",
 )
 
 # %%

@@ -34,7 +34,7 @@ _EFFECTS = {
     "patient": SimulatedEffect(peak=(-36.0, 30.0, 18.0), height=-1.5, fwhm=24.0),
 }
 _TAU2 = 0.5  # left of the middle; 0 on the right
-_SHORT_RUN = 4  # every fourth subject has a tenth of the data
+_SHORT_RUN = 4  # every fourth subject, which is every second patient, has a tenth of the data
 _VARIANCES = {"control": (0.1, 0.4), "patient": (0.2, 0.8)}
 _FLOOR_FACTOR = 3.0  # of the variance at the bottom of the brain, where signal is lost
 
@@ -68,8 +68,8 @@ def simulate_variance_study(
     The map of a subject is the row of the design times the true effects, plus what is special about
     the subject, of variance tau2, plus the error of the measurement, of the variance that the
     second map has. Both are Gaussian and smooth in space. tau2 is 0.5 left of the middle of the
-    brain, and 0 right of it. Measurements differ: every fourth subject has a tenth of the data,
-    patients have more noise than controls, and all have more at the bottom of the brain.
+    brain, and 0 right of it. Measurements differ: patients have more noise than controls, every
+    second patient has a tenth of the data, and all have more noise at the bottom of the brain.
 
     Parameters
     ----------
