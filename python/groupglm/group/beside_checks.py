@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["check_beside"]
 
 _MUCH = 0.5
-_AT_MANY = 0.1
+_AT_MANY = 0.2
 """An image with more than this share of the weight, at more than this share of the places."""
 
 _FEW_DF, _LARGE_RATIO, _AT_SOME = 5, 100, 0.01
