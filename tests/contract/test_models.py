@@ -145,7 +145,7 @@ def test_places_of_zeros_are_added_to_the_bit(case: str) -> None:
     assert spread.n_missing == wanted.n_missing
     for found, expected in zip(plan.mean(spread, 1), plan.mean(wanted, 1), strict=True):
         np.testing.assert_array_equal(found, expected)
-    one, other = (plan.finish(each, 1) for each in (spread, wanted))
+    one, other = (finished(plan, each, whole_rows) for each in (spread, wanted))
     for name in ("n_observations", "df_residual", "beta", "mean", "residual_sd"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     if isinstance(one, Weighs) and isinstance(other, Weighs):
