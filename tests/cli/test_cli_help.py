@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from groupglm.cli import main
 from reference.shell import make_study, run_well
+from reference.variance_study import make_variance_study
 
 ENDINGS = r"\.(?:nii\.gz|tsv|npz|html|groupglm|txt)"
 SIDECARS = {".nii.gz": ".json", ".tsv": ".json", ".groupglm": ".json", ".html": ".html.json"}
@@ -60,7 +61,7 @@ def _unnamed(folder: Path, patterns: dict[str, re.Pattern[str]]) -> list[str]:
 
 def _study_with_holes(folder: Path) -> Path:
     """A study of which one map has a missing value and one a zero."""
-    study = make_study(folder)
+    study = make_variance_study(folder)
     mask: Any = nib.load(study / "mask.nii.gz")
     places = np.argwhere(np.asarray(mask.dataobj))
     for path, place, value in zip(
@@ -89,14 +90,22 @@ def test_the_help_names_the_files_that_are_written(command: str, more: str, tmp_
     study = _study_with_holes(tmp_path)
     out = tmp_path / "out"
     contrasts = ["--contrast", "age", "--contrast", "both=age; group[T.patient]"]
-    run_well(
-        *(command, study / "maps" / "sub-*_effect.nii.gz", "--output", out),
-        *("--participants", study / "participants.tsv", "--formula", "~ age + group"),
-        *("--mask", study / "mask.nii.gz", *contrasts, *more.split()),
-    )
+    variances = study / "maps" / "sub-*_variance.nii.gz"
+    options = {out: more.split()}
+    if command == "fit":
+        options[tmp_path / "mixed"] = ["--model", "mixed", "--variances", str(variances)]
+        options[tmp_path / "unequal"] = ["--model", "unequal", "--variance-groups", "group"]
     patterns = _promised(command)
-    assert _unnamed(out, patterns) == []
-    written = [path.name for path in out.iterdir()]
+    written = []
+    for folder, given in options.items():
+        formula = "~ group*age" if "unequal" in given else "~ age + group"
+        run_well(
+            *(command, study / "maps" / "sub-*_effect.nii.gz", "--output", folder),
+            *("--participants", study / "participants.tsv", "--formula", formula),
+            *("--mask", study / "mask.nii.gz", *contrasts, *given),
+        )
+        assert _unnamed(folder, patterns) == []
+        written += [path.name for path in folder.iterdir()]
     for name, pattern in patterns.items():
         assert any(pattern.fullmatch(each) for each in written), name
         for choice in re.findall(r"[\w]+", "".join(re.findall(r"\{([^}]*)\}", name))):
@@ -104,7 +113,7 @@ def test_the_help_names_the_files_that_are_written(command: str, more: str, tmp_
 
 
 def _folder_of_examples(folder: Path) -> None:
-    study = make_study(folder)
+    study = make_variance_study(folder)
     paths = sorted((study / "maps").glob("*_effect.nii.gz"))
     labels = [path.name.split("_")[0] for path in paths]
     table = {"subject_label": labels, "map_name": "faces", "effects_map_path": map(str, paths)}
@@ -158,4 +167,4 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
             n_run += 1
             if command == "report":
                 Path(example[example.index("--output") + 1]).unlink()
-    assert n_run == 12
+    assert n_run == 13

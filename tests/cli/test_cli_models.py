@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from reference import mixed
 from reference.shell import basic, design_of, run_fit, run_well, values_of
 from reference.variance_study import make_variance_study, rows_of
 
@@ -80,6 +81,66 @@ def test_fixed_effects(study: Path, tmp_path: Path) -> None:
     said = json.loads((out / "stat-Q_statmap.json").read_text())
     assert said["Values"] == "Q"
     assert said["VarianceListHash"] == facts["VarianceListHash"]
+
+
+def few_places(study: Path, folder: Path) -> tuple[Path, NDArray[np.bool_]]:
+    """Make a mask of every 60th place of the study's; return it and these places of its mask."""
+    image: Any = nib.load(study / "mask.nii.gz")
+    inside = np.asarray(image.dataobj) > 0
+    chosen = np.zeros(int(inside.sum()), dtype=bool)
+    chosen[::60] = True
+    values = np.zeros(inside.shape, np.uint8)
+    values[inside] = chosen
+    mask = nib.Nifti1Image(values, image.affine)  # type: ignore[no-untyped-call]
+    nib.save(mask, folder / "few.nii.gz")
+    return folder / "few.nii.gz", chosen
+
+
+@pytest.mark.parametrize(
+    ("options", "tau2", "test"),
+    [
+        ((), "reml", "knapp-hartung"),
+        (("--tau2", "dersimonian-laird", "--test", "t"), "dersimonian-laird", "t"),
+        (("--tau2", "0.3", "--test", "z"), 0.3, "z"),
+    ],
+)
+def test_mixed_effects(
+    study: Path, tmp_path: Path, options: tuple[str, ...], tau2: str | float, test: str
+) -> None:
+    out = tmp_path / "out"
+    mask, few = few_places(study, tmp_path)
+    arguments = weighted(study, out, "--model", "mixed", *options, "--contrast", "both=age; group")
+    arguments[arguments.index("--mask") + 1] = mask
+    result = run_well("fit", *arguments)
+    how = f"by {tau2}" if isinstance(tau2, str) else "0.3, as given"
+    assert f"Model: mixed effects (variance between subjects {how}; test {test})" in result.output
+    y, v = rows_of(study, "effect")[:, few], rows_of(study, "variance")[:, few]
+    # The maps are float32; the model reads what they hold.
+    wanted = mixed.fit(design_of(study)[1].to_numpy(), y, v, tau2=tau2)
+    inside = values_of(mask) > 0
+    for name, values in {
+        "tau2": wanted.tau2,
+        "I2": wanted.i_squared,
+        "H2": wanted.h_squared,
+        "Q": wanted.q,
+        "Qp": wanted.q_p_value,
+    }.items():
+        own = values_of(out / f"stat-{name}_statmap.nii.gz")[inside]
+        # float32; tau2 at its maximum is known to the root of what the likelihood is.
+        np.testing.assert_allclose(own, values, rtol=2e-6, atol=1e-6, err_msg=name)
+    rows = np.array([[0.0, 1, 0], [0, 0, 1]])
+    for label, c in (("age", rows[0]), ("both", rows)):
+        tested = mixed.contrast(wanted, c, test)
+        stat = "t" if label == "age" else "F"
+        for kind, values in {stat: tested.stat, "z": tested.z_score}.items():
+            own = values_of(out / f"contrast-{label}_stat-{kind}_statmap.nii.gz")[inside]
+            np.testing.assert_allclose(own, values, rtol=2e-6, atol=2e-6, err_msg=kind)
+    facts = json.loads((out / "contrast-age_stat-t_statmap.json").read_text())
+    assert facts["DegreesOfFreedom"]["Residual"] == ("inf" if test == "z" else 9)
+    settings = facts["Settings"]
+    assert (settings["Model"], settings["Tau2"], settings["Test"]) == ("mixed effects", tau2, test)
+    zero = int((wanted.tau2 == 0).sum())
+    assert f"(tau2): 0 at {zero} of {few.sum()} voxels" in result.output
 
 
 def test_weights(study: Path, tmp_path: Path) -> None:

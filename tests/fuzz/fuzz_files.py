@@ -6,7 +6,9 @@ python tests/fuzz/fuzz_files.py --seconds 60
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import random
 import sys
 import zipfile
@@ -22,7 +24,10 @@ with atheris.instrument_imports(
         "groupglm.inputs.matching",
         "groupglm.estimator.model_file_facts",
         "groupglm.estimator.saving",
+        "groupglm.models.fixed",
+        "groupglm.models.mixed",
         "groupglm.models.ols",
+        "groupglm.models.weighted",
         "groupglm.runtime.json_facts",
         "groupglm.runtime.sidecars",
         "groupglm.spaces.volume.kind",
@@ -51,6 +56,10 @@ def _within_member(case: bytes, rng: random.Random) -> bytes | None:
             members = {name: archive.read(name) for name in archive.namelist()}
         name = rng.choice(sorted(members))
         members[name] = atheris.Mutate(members[name], len(members[name]) + 64)
+        if name in _sums(members):
+            facts = json.loads(members["model.json"])
+            facts["checksums"][name] = hashlib.sha256(members[name]).hexdigest()
+            members["model.json"] = json.dumps(facts).encode()
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             for member, data in members.items():
@@ -58,6 +67,13 @@ def _within_member(case: bytes, rng: random.Random) -> bytes | None:
     except Exception:  # no archive any more
         return None
     return case[:1] + buffer.getvalue()
+
+
+def _sums(members: dict[str, bytes]) -> dict[str, str]:
+    """Return the checksums that a saved model lists; none of another archive."""
+    facts = json.loads(members.get("model.json", b"{}"))
+    sums: dict[str, str] = facts.get("checksums", {})
+    return sums
 
 
 if __name__ == "__main__":

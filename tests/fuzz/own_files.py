@@ -42,13 +42,25 @@ def _sound() -> tuple[list[bytes], ...]:
         nib.Nifti1Image(rng.normal(size=(3, 2, 2)), np.eye(4))  # type: ignore[no-untyped-call]
         for _ in range(5)
     ]
+    beside: list[Any] = [
+        nib.Nifti1Image(rng.uniform(0.5, 2, (3, 2, 2)), np.eye(4))  # type: ignore[no-untyped-call]
+        for _ in range(5)
+    ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = SecondLevelModel().fit(images, design_matrix=design).save(folder / NAMES[0])
+        models = []
+        for kind, given in (
+            ("ols", {}),
+            ("ols", {"weights": beside, "covariates": {"grey": beside[::-1]}}),
+            ("fixed effects", {"variances": beside}),
+            ("mixed effects", {"variances": beside}),
+        ):
+            model = SecondLevelModel(model=kind).fit(images, design_matrix=design, **given)
+            models.append(model.save(folder / NAMES[0]).read_bytes())
         state = folder / NAMES[1]
         data = rng.normal(size=(8, 3))
         permuted_ols(rng.normal(size=(8, 1)), data, n_perm=9, resume=state, random_state=1)
-        archives = [[model.read_bytes()], [state.read_bytes()]]
+        archives = [models, [state.read_bytes()]]
     sidecar = {
         "Contrast": {"Name": "a", "Expression": "a", "Columns": ["a", "b"], "Weights": [1, 0]},
         "Correction": {"HeightControl": "fdr", "Alpha": 0.05, "TwoSided": True},

@@ -69,8 +69,9 @@ def bids(**given: Any) -> None:
     participants.tsv are matched by subject. OUT is the folder of the results.
 
     With --model, the dataset-level node of a BIDS Stats Model gives the design and the contrasts.
-    Each first-level contrast that reaches the node has its own fit. Parts of a model that are not
-    supported are an error before any image is read.
+    Each first-level contrast that reaches the node has its own fit. A node of Type "meta" weights
+    each map by its stat-variance map. Parts of a model that are not supported are an error before
+    any image is read.
 
     \b
     Examples
@@ -88,6 +89,8 @@ def bids(**given: Any) -> None:
       task-T_space-S_contrast-C_design.tsv and task-T_space-S_contrast-C_mask.nii.gz
       task-T_space-S_contrast-C_stat-{nObservations,dof,nZeros}_statmap.nii.gz, if values are
       missing or some maps are exactly zero where others are not
+      task-T_space-S_contrast-C_stat-{tau2,I2,H2,Q,Qp}_statmap.nii.gz with --group-model mixed, all
+      but tau2 with fixed; contrast-C_stat-dof_statmap.nii.gz with unequal
       task-T_space-S_contrast-C_report.html with --report, ..._model.groupglm with --save-model,
       and what "groupglm fit" writes for --correct and --permute, called so
       beside each a .json, as "groupglm fit" writes it

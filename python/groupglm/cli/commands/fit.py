@@ -39,6 +39,8 @@ def fit(**given: Any) -> None:
       groupglm fit 'maps/*.nii.gz' --subject-pattern '(S[0-9]+)_' \\
           --participants people.csv --formula '~ center(age) * sex' \\
           --contrast 'any=sex[T.m]; center(age):sex[T.m]' --output results --dry-run
+      groupglm fit 'maps/sub-*_effect.nii.gz' --variances 'maps/sub-*_variance.nii.gz' \\
+          --model mixed --formula '~ 1' --contrast mean=intercept --output results
 
     \b
     Writes, each whole or not at all
@@ -47,6 +49,9 @@ def fit(**given: Any) -> None:
       design_matrix.tsv, mask.nii.gz and log.txt
       n_observations.nii.gz and df_residual.nii.gz, if values are missing
       n_zeros.nii.gz, if some maps are exactly zero where others are not
+      stat-{tau2,I2,H2,Q,Qp}_statmap.nii.gz, how much subjects differ: with --model mixed; all but
+      tau2 with --model fixed
+      contrast-NAME_stat-dof_statmap.nii.gz, degrees of freedom, with --model unequal
       with each --correct, HOW being fdr0p05, fpr0p001 ...:
         contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and contrast-NAME_stat-z_desc-HOW_clusters.tsv
       with --permute (size and mass with --cluster-p too, tfce with --tfce too):
@@ -55,7 +60,7 @@ def fit(**given: Any) -> None:
         contrast-NAME_permutations.npz, from which an interrupted run continues
       report.html with --report, model.groupglm with --save-model
       beside maps, tables, page and model a .json: contrast, degrees of freedom, settings,
-      versions, hashes of the design, of the list of maps and of the file itself
+      versions, hashes of the design, of the lists of maps and of the file itself
 
     While it runs, a lock (.groupglm-....lock) keeps other runs out of the folder. If you
     run it again with the same input, it skips what is done. --overwrite does everything again, and

@@ -64,9 +64,9 @@ def permute(
 
     \b
     Examples
-      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \\
+      groupglm permute 'maps/sub-*_effect.nii.gz' --participants participants.tsv \\
           --formula '~ age + C(group)' --contrast age --tfce --output results
-      groupglm permute 'maps/sub-*.nii.gz' --participants participants.tsv \\
+      groupglm permute 'maps/sub-*_effect.nii.gz' --participants participants.tsv \\
           --formula '~ 1' --contrast mean=intercept --mask mask.nii.gz \\
           --n-perm 5000 --cluster-p 0.001 --one-sided --output results
 
