@@ -10,6 +10,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
@@ -141,6 +142,46 @@ def test_mixed_effects(
     assert (settings["Model"], settings["Tau2"], settings["Test"]) == ("mixed effects", tau2, test)
     zero = int((wanted.tau2 == 0).sum())
     assert f"(tau2): 0 at {zero} of {few.sum()} voxels" in result.output
+
+
+def test_mixed_effects_with_a_variance_for_each_group(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    mask, few = few_places(study, tmp_path)
+    arguments = weighted(study, out, "--model", "mixed", "--variance-groups", "group")
+    arguments[4] = "~ group*age"
+    arguments[arguments.index("--mask") + 1] = mask
+    result = run_well("fit", *arguments)
+    patient = design_of(study)[1]["patient"].to_numpy()
+    age = design_of(study)[1]["age"].to_numpy()
+    X = np.column_stack([np.ones(12), patient, age, patient * age])
+    y, v = rows_of(study, "effect")[:, few], rows_of(study, "variance")[:, few]
+    wanted = mixed.fit(X, y, v, variance_groups=["control", "patient"] * 6)
+    inside = values_of(mask) > 0
+    for number, label in enumerate(("control", "patient")):
+        own = values_of(out / f"stat-tau2_desc-{label}_statmap.nii.gz")[inside]
+        np.testing.assert_allclose(own, wanted.tau2[number], rtol=2e-6, atol=1e-6)
+        facts = json.loads((out / f"stat-I2_desc-{label}_statmap.json").read_text())
+        assert (facts["VarianceGroup"], facts["Values"]) == (label, "I2")
+        assert f"(tau2) of group {label}: 0 at {(own == 0).sum()} of" in result.output
+    assert not (out / "stat-tau2_statmap.nii.gz").exists()
+    one = [*arguments[:-2], "--overwrite"]  # one tau2 for all
+    run_well("fit", *one)
+    assert not list(out.glob("*_desc-patient_*"))
+    assert (out / "stat-tau2_statmap.nii.gz").exists()
+
+
+def test_groups_whose_maps_would_have_one_name(study: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(study / "participants.tsv", sep="\t")
+    arguments = weighted(study, tmp_path / "out", "--model", "mixed", "--variance-groups", "site")
+    arguments[2] = tmp_path / "sites.tsv"
+    for labels, told in (
+        (["a-b", "a b"], "the maps of the groups 'a b' and 'a-b' would be written to the same"),
+        (["?", "b"], "has the group '?', which has no letter or digit"),
+    ):
+        table.assign(site=labels * 6).to_csv(tmp_path / "sites.tsv", sep="\t", index=False)
+        refused = run_fit(*arguments, "--dry-run")
+        assert refused.exit_code == 1
+        assert told in refused.output
 
 
 def test_weights(study: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def fit(**given: Any) -> None:
       n_observations.nii.gz and df_residual.nii.gz, if values are missing
       n_zeros.nii.gz, if some maps are exactly zero where others are not
       stat-{tau2,I2,H2,Q,Qp}_statmap.nii.gz, how much subjects differ: with --model mixed; all but
-      tau2 with --model fixed
+      tau2 with --model fixed; of groups stat-{tau2,I2,H2}_desc-GROUP_statmap.nii.gz
       contrast-NAME_stat-dof_statmap.nii.gz, degrees of freedom, with --model unequal
       with each --correct, HOW being fdr0p05, fpr0p001 ...:
         contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and contrast-NAME_stat-z_desc-HOW_clusters.tsv

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from groupglm.runtime.naming import check_file_name
+from groupglm.runtime.naming import check_file_name, slug
 from groupglm.runtime.regular_files import why_no_folder
 from groupglm.runtime.rounding import for_json
 from groupglm.runtime.sidecars import read_json
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from groupglm.spaces.images import Image
 
 __all__ = [
-    "FIT_MAPS",
     "OF_CONTRAST",
+    "OF_GROUPS",
     "Contrast",
     "Names",
     "check_labels",
@@ -38,10 +38,10 @@ __all__ = [
 ]
 
 OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom", "Zeros")  # in all its sidecars
-FIT_MAPS = {
-    "tau2": "tau2", "i_squared": "I2", "h_squared": "H2", "q": "Q", "q_p_value": "Qp",
-}  # fmt: skip
-"""The maps of a whole fit, and what they are called in the names of files."""
+OF_GROUPS = {"tau2": "tau2", "i_squared": "I2", "h_squared": "H2"}
+"""Maps of a whole fit, or of each of its variance groups, and their names in files."""
+
+_ALL = {**OF_GROUPS, "q": "Q", "q_p_value": "Qp"}
 
 _MAX_LABEL = 120  # characters; a name of a file may have 255, and has other parts too
 _LONGEST = "stat-z_desc-bonferroni0p0123456789_statmap"
@@ -112,9 +112,18 @@ class Names:
         images = ("mask", "n_observations", "n_zeros", "df_residual")
         return cls(ending, **{name: f"{name}{ending}" for name in images})
 
-    def fit_map(self, name: str) -> str:
-        """Return the name of a map of the whole fit: ``stat-tau2_statmap.nii.gz``."""
-        return f"{self.stem}stat-{FIT_MAPS[name]}_statmap{self.ending}"
+    def fit_maps(self, groups: Iterable[str] = ()) -> dict[str, str]:
+        """Return the names of maps of the whole fit, as ``stat-tau2_statmap.nii.gz``.
+
+        Some are of each variance group, if there are any: ``stat-tau2_desc-patient_statmap``.
+        """
+        files = {name: f"{self.stem}stat-{own}_statmap{self.ending}" for name, own in _ALL.items()}
+        for label in groups:
+            for name, own in OF_GROUPS.items():
+                files[f"{name}_{label}"] = (
+                    f"{self.stem}stat-{own}_desc-{slug(label)}_statmap{self.ending}"
+                )
+        return files
 
 
 def name_contrast(image: Image, contrast: Contrast) -> None:

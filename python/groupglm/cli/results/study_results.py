@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.results.names import (
-    FIT_MAPS,
     OF_CONTRAST,
+    OF_GROUPS,
     Contrast,
     Names,
     name_contrast,
@@ -53,11 +54,14 @@ class Outputs:
         The facts about design, inputs, settings and software in all sidecars.
     names : Names
         The names of the files.
+    groups : tuple of str
+        The labels of groups that have variances of their own.
     """
 
     folder: Path
     facts: Mapping[str, Any]
     names: Names
+    groups: tuple[str, ...] = ()
     _kept: dict[Path, Image] = field(default_factory=dict)
 
     def image(self, path: Path) -> Image | Path:
@@ -87,12 +91,25 @@ class Outputs:
         names = self.names
         counts = (names.df_residual, names.n_zeros, names.n_observations)
         shared = [self.folder / name for name in (names.design, names.mask, *counts)]
-        return [*shared, *self.fit_maps.values()]
+        return [*shared, *self.fit_maps.values(), *self.maps_of_other_groups]
 
     @property
     def fit_maps(self) -> dict[str, Path]:
         """The maps of the whole fit that some models have, by name."""
-        return {name: self.folder / self.names.fit_map(name) for name in FIT_MAPS}
+        return {name: self.folder / file for name, file in self.names.fit_maps(self.groups).items()}
+
+    @property
+    def maps_of_other_groups(self) -> list[Path]:
+        """The maps of variance groups that an earlier fit left, and this one does not have."""
+        wanted = set(self.fit_maps.values())
+        stem, ending = glob.escape(self.names.stem), self.names.ending
+        found = [
+            path
+            for own in OF_GROUPS.values()
+            for path in sorted(self.folder.glob(f"{stem}stat-{own}_desc-*_statmap{ending}"))
+        ]
+        ours = (path for path in found if is_of_study(read_json(sidecar(path)) or {}))
+        return [path for path in ours if path not in wanted]
 
     def paths(self, contrast: Contrast) -> dict[str, Path]:
         """Return the files of a contrast's maps by kind."""

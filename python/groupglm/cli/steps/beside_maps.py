@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.results.provenance import input_list_hash, text_hash
-from groupglm.runtime.naming import counted, listed
+from groupglm.runtime.naming import counted, listed, slug
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -214,4 +214,24 @@ def groups_of(column: str | None, participants: pd.DataFrame) -> dict[str, str] 
         raise ValueError(
             f"--variance-groups {column!r} has no value for {listed(absent)}; {_FOR_ALL}"
         )
-    return {str(label): str(value) for label, value in values.items()}
+    groups = {str(label): str(value) for label, value in values.items()}
+    _check_group_labels(column, sorted(set(groups.values())))
+    return groups
+
+
+def _check_group_labels(column: str, labels: list[str]) -> None:
+    """Refuse groups whose maps would have the same names of files, or none."""
+    named: dict[str, str] = {}
+    for label in labels:
+        name = slug(label).lower()
+        if not name:
+            raise ValueError(
+                f"--variance-groups {column!r} has the group {label!r}, which has no letter or "
+                "digit to name its maps by; rename it"
+            )
+        if name in named:
+            raise ValueError(
+                f"--variance-groups {column!r}: the maps of the groups {named[name]!r} and "
+                f"{label!r} would be written to the same files; rename one of them"
+            )
+        named[name] = label

@@ -94,7 +94,8 @@ class Reading:
     def outputs(self, study: Study) -> Outputs:
         """Return the results of a study that is read so; its sidecars share these facts."""
         facts = {**study.facts_of_sidecars(), "Settings": self.facts()}
-        return Outputs(self.options.output, facts, study.names)
+        groups = tuple(dict.fromkeys((study.groups or {}).values()))
+        return Outputs(self.options.output, facts, study.names, groups)
 
 
 def _width(fwhm: float | tuple[float, ...] | None) -> float | tuple[float, ...] | None:
