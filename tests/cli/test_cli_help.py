@@ -38,6 +38,7 @@ def _promised(command: str) -> dict[str, re.Pattern[str]]:
     for name in names:
         choices = re.sub(r"\{([^}]*)\}", lambda m: f"({m[1].replace(',', '|')})", name)
         choices = choices.replace("NAME", "[A-Za-z0-9]+").replace("HOW", "[A-Za-z0-9]+")
+        choices = choices.replace("GROUP", "[A-Za-z0-9]+")
         patterns[name] = re.compile(choices.replace(".", r"\."))
     return patterns
 
@@ -94,11 +95,13 @@ def test_the_help_names_the_files_that_are_written(command: str, more: str, tmp_
     options = {out: more.split()}
     if command == "fit":
         options[tmp_path / "mixed"] = ["--model", "mixed", "--variances", str(variances)]
-        options[tmp_path / "unequal"] = ["--model", "unequal", "--variance-groups", "group"]
+        groups = ["--variance-groups", "group"]
+        options[tmp_path / "groups"] = [*options[tmp_path / "mixed"], *groups]
+        options[tmp_path / "unequal"] = ["--model", "unequal", *groups]
     patterns = _promised(command)
     written = []
     for folder, given in options.items():
-        formula = "~ group*age" if "unequal" in given else "~ age + group"
+        formula = "~ group*age" if "--variance-groups" in given else "~ age + group"
         run_well(
             *(command, study / "maps" / "sub-*_effect.nii.gz", "--output", folder),
             *("--participants", study / "participants.tsv", "--formula", formula),

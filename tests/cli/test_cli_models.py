@@ -175,7 +175,7 @@ def test_groups_whose_maps_would_have_one_name(study: Path, tmp_path: Path) -> N
     arguments = weighted(study, tmp_path / "out", "--model", "mixed", "--variance-groups", "site")
     arguments[2] = tmp_path / "sites.tsv"
     for labels, told in (
-        (["a-b", "a b"], "the maps of the groups 'a b' and 'a-b' would be written to the same"),
+        (["a_b", "a b"], "the maps of the groups 'a b' and 'a_b' would be written to the same"),
         (["?", "b"], "has the group '?', which has no letter or digit"),
     ):
         table.assign(site=labels * 6).to_csv(tmp_path / "sites.tsv", sep="\t", index=False)
