@@ -6,9 +6,11 @@ The whole table is that of the reference.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from reference.null_rates import CASES, SIZES, TYPICAL, Case, bounds, group_rates, rates
+from reference.null_rates import CASES, SIZES, TYPICAL, Case, bounds, group_rates, lines, rates
 
 
 @pytest.mark.parametrize("case", CASES[:3], ids=lambda case: case.name)
@@ -47,3 +49,11 @@ def test_groups_of_unequal_variance_need_welch(n: int) -> None:
     low, high = bounds(0.9999)
     assert low <= found["unequal variances"] <= high
     assert found["ols"] > 0.1
+
+
+def test_the_guide_has_these_rates() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "mixed-effects.md"
+    text = guide.read_text(encoding="utf-8")
+    # The table of the guide, without its head.
+    for line in list(lines())[2:]:
+        assert line in text

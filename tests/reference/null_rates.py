@@ -20,7 +20,7 @@ from groupglm.models.contrast_result import ContrastResult
 from reference.mixed import TESTS
 from reference.ols import FloatArray
 
-__all__ = ["ALPHA", "CASES", "SIZES", "TYPICAL", "Case", "bounds", "group_rates", "rates"]
+__all__ = ["ALPHA", "CASES", "SIZES", "TYPICAL", "Case", "bounds", "group_rates", "lines", "rates"]
 
 ALPHA = 0.05
 N_PLACES = 10_000
@@ -39,14 +39,14 @@ class Case:
 
 # In a task study of 20 subjects (ds003338), the largest variance at a voxel is some ten times the
 # smallest, and tau2 some eight times their median.
-TYPICAL = Case("ratio up to 10, tau2 of 5: typical", 10.0, 5.0)
+TYPICAL = Case("up to 10 times, τ² of 5", 10.0, 5.0)
 CASES = (
-    Case("equal variances, tau2 of 1", 1.0, 1.0),
+    Case("equal, τ² of 1", 1.0, 1.0),
     TYPICAL,
-    Case("the same, difference of two groups", 10.0, 5.0, two_groups=True),
-    Case("ratio up to 10, tau2 of 1", 10.0, 1.0),
-    Case("ratio up to 100, tau2 of 1", 100.0, 1.0),
-    Case("ratio up to 100, tau2 of 0", 100.0, 0.0),
+    Case("the same, two groups", 10.0, 5.0, two_groups=True),
+    Case("up to 10 times, τ² of 1", 10.0, 1.0),
+    Case("up to 100 times, τ² of 1", 100.0, 1.0),
+    Case("up to 100 times, τ² of 0", 100.0, 0.0),
 )
 
 
@@ -101,14 +101,15 @@ def group_rates(n: int, *, n_places: int = N_PLACES, seed: int = 0) -> dict[str,
     }
 
 
-def lines(tau2: str) -> Iterator[str]:
-    """Write the table: a line for each case and number of images."""
-    yield f"| {tau2}: variances | images | " + " | ".join(TESTS) + " |"
-    yield "|---|---|" + "---|" * len(TESTS)
+def lines(tau2: str = "reml") -> Iterator[str]:
+    """Write the table: a line for each case and test, a column for each number of images."""
+    yield "| variances | test | " + " | ".join(map(str, SIZES)) + " |"
+    yield "|---|---|" + "---|" * len(SIZES)
     for case in CASES:
-        for n in SIZES:
-            cells = (f"{rate:.3f}" for rate in rates(case, n, tau2=tau2).values())
-            yield f"| {case.name} | {n} | " + " | ".join(cells) + " |"
+        found = [rates(case, n, tau2=tau2) for n in SIZES]
+        for test in TESTS:
+            cells = " | ".join(f"{of_size[test]:.3f}" for of_size in found)
+            yield f'| {case.name} | `"{test}"` | {cells} |'
 
 
 def group_lines() -> Iterator[str]:
