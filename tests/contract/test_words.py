@@ -22,6 +22,7 @@ from groupglm.cli.commands.demo import _say_results
 from groupglm.errors import ArgumentError, GridMismatchError
 from groupglm.inference.map_scale import DegreesMap
 from groupglm.report import PermutationTest
+from groupglm.report.heterogeneity import heterogeneity_section
 from groupglm.spaces.volume import Grid
 from groupglm.spaces.volume.space import VolumeSpace
 
@@ -115,3 +116,22 @@ def test_a_space_says_where_its_places_lie(model: SecondLevelModel) -> None:
     _say_results(study, results, SimpleNamespace(say=lambda words="": said.append(words)))  # type: ignore[arg-type]
     assert said[0] == "layout              30 links, 30 in the mask"
     assert all(map(of_chains, said))
+
+
+def test_a_page_speaks_of_variances_as_the_kind_of_data_does(tmp_path: Path) -> None:
+    variances: Any = [
+        write_chain(Chain(RNG.chisquare(4, LENGTH)), tmp_path / f"{row}_variance.chain")
+        for row in range(N)
+    ]
+    model = SecondLevelModel(MASK, model="mixed effects")
+    model.fit(IMAGES, design_matrix=DESIGN, variances=variances)
+    section = heterogeneity_section(model._group, [str(row) for row in range(N)])
+    assert section is not None
+    captions = [f"{picture.alt} {picture.caption}" for picture in section["pictures"]]
+    said = [*section["findings"], *(" ".join(fact) for fact in section["facts"]), *captions]
+    assert len(said) > 8
+    assert all(map(of_chains, said))
+    assert any(" at the median link" in words for words in said)
+    page = str(model.generate_report("intercept"))
+    peak = page[page.index("Effects, variances and weights at the peaks") :]
+    assert of_chains(peak[: peak.index("</figure>")])

@@ -115,3 +115,69 @@ def test_a_model_without_r_squared_says_so(data: Any) -> None:
 @pytest.mark.parametrize("kind", ["tau2", "I2", "H2", "Q", "Qp"])
 def test_a_header_says_which_map_of_a_fit_it_is(kind: str) -> None:
     assert Statistic.of_description(kind) == Statistic(kind)
+
+
+# Thirteen log risk ratios and their variances, and what metafor 3.8.1 finds in them by
+# rma(yi, vi, data=dat, test="knha", control=list(threshold=1e-14, maxiter=1000)), dat being
+# escalc(measure="RR", ai=tpos, bi=tneg, ci=cpos, di=cneg, data=dat.bcg).
+TRIALS = [
+    (-0.88931133392020545, 0.32558476500396133, 5.05948273436663),  # yi, vi, weights(res)
+    (-1.5853886572014306, 0.19458112139814385, 6.36467937256301),
+    (-1.3480731482996933, 0.41536796536796539, 4.43602740260137),
+    (-1.4415511900213054, 0.020010031902247573, 9.69874701892071),
+    (-0.21754732221129558, 0.051210172169630863, 8.8684563912429),
+    (-0.78611558581886398, 0.0069056184559087574, 10.0957385442391),
+    (-1.6208982235983918, 0.22301724757231517, 6.02718141444445),
+    (0.011952333523840508, 0.0039615792978177295, 10.1894390370957),
+    (-0.4694176487381494, 0.056434210463248966, 8.7431332116382),
+    (-1.3713448034727844, 0.07302479361302891, 8.36760725788588),
+    (-0.33935882833839059, 0.01241221397155972, 9.92502699981141),
+    (0.44591340057137874, 0.53250584520015276, 3.82162906298955),
+    (-0.017313948216879815, 0.071404659683986293, 8.4028515522011),
+]
+FOUND = {
+    "tau2_": 0.313243258136481,
+    "i_squared_": 92.221384521269,
+    "h_squared_": 12.8557582353092,
+    "q_": 152.233008082373,
+    "q_p_value_": 1.99676459084597e-26,
+}
+
+
+def test_maps_and_weights_are_those_of_metafor() -> None:
+    y, v, weights = np.array(TRIALS).T
+    images = [[image64(value) for value in values] for values in (y, v)]
+    model = SecondLevelModel(image_of(np.ones((2, 1, 1))), model="mixed effects")
+    design = pd.DataFrame({"mean": np.ones(len(y))})
+    model.fit(images[0], design_matrix=design, variances=images[1])
+    for name, expected in FOUND.items():
+        image: Any = getattr(model, name)
+        found = np.asarray(image.dataobj)
+        # Images are float32.
+        np.testing.assert_allclose(found, np.full(found.shape, expected), rtol=1e-6)
+        of_results = getattr(model.results_, name[:-1])
+        np.testing.assert_allclose(of_results, [expected] * 2, rtol=1e-7)
+    assert Statistic.of_description(str(model.tau2_.header["descrip"].item().decode())) == (  # type: ignore[union-attr]
+        Statistic("tau2")
+    )
+    assert model.tau2_zero_share_ == 0
+    at_place = model.weights_at(AFFINE[:3, 3].tolist())
+    np.testing.assert_allclose(at_place, weights, rtol=1e-7)
+    assert repr(model).endswith("12 degrees of freedom, column mean")
+
+
+def image64(value: float) -> Any:
+    values = np.full((2, 1, 1), value)
+    return nib.Nifti1Image(values, AFFINE)  # type: ignore[no-untyped-call]
+
+
+def test_fixed_effects_have_no_tau2() -> None:
+    y, v, _ = np.array(TRIALS).T
+    images = [[image64(value) for value in values] for values in (y, v)]
+    model = SecondLevelModel(image_of(np.ones((2, 1, 1))), model="fixed effects")
+    design = pd.DataFrame({"mean": np.ones(len(y))})
+    model.fit(images[0], design_matrix=design, variances=images[1])
+    with pytest.raises(AttributeError, match=r"'fixed effects' has no .*model='mixed effects'"):
+        _ = model.tau2_
+    q: Any = model.q_
+    np.testing.assert_allclose(np.asarray(q.dataobj), FOUND["q_"], rtol=1e-6)

@@ -16,7 +16,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from groupglm import FixedEffects, SecondLevelModel
+from groupglm import FixedEffects, MixedEffects, SecondLevelModel
+from reference import mixed as reference
 
 SHAPE = (5, 5, 4)
 N = 9
@@ -190,3 +191,57 @@ def test_a_covariate_of_each_voxel_is_named_as_such(study: tuple[Any, ...]) -> N
     np.testing.assert_allclose(found, y[own] - fit, atol=1e-5)
     found = np.asarray(model.predicted_.dataobj)[place]
     np.testing.assert_allclose(found, fit, atol=1e-5)
+
+
+def test_the_section_says_how_much_subjects_differ(study: tuple[Any, ...]) -> None:
+    """The numbers are those of the slow reference, place by place."""
+    model = fitted(study, MixedEffects(tau2="dersimonian-laird"))
+    y, v = (values.reshape(N, -1).astype(np.float64) for values in study[2:])
+    found = reference.fit(np.ones((N, 1)), y, v, tau2="dersimonian-laird")
+    said = text_of(section_of(str(model.generate_report(bg_img=None))))
+    middle = np.median(found.tau2)
+    assert f"standard deviation τ of {np.sqrt(middle):.3g} at the median voxel" in said
+    assert f"(τ² = {middle:.3g}, in squared units of the effects)" in said
+    n_zero = int((found.tau2 == 0).sum())
+    assert 0 < n_zero < 100
+    assert f"At {percent(n_zero)} of the voxels, τ² is 0" in said
+    assert model.tau2_zero_share_ == n_zero / 100
+    assert f"I² is {np.median(found.i_squared):.0f}% at the median voxel" in said
+    share = 100 * float(np.mean(found.q_p_value < 0.05))
+    assert f"at {percent(share)} of the voxels (p < 0.05" in said
+    low, middle, high = np.percentile(found.h_squared, [25, 50, 75])
+    assert f"{middle:.3g} (half of the voxels: {low:.3g} to {high:.3g})" in said
+    assert "both the value and its variance are 0: 1 values at 1 voxels" in said
+    assert "DerSimonian" in said
+    weights = np.where(v > 0, 1 / (np.where(v > 0, v, 1) + found.tau2), 0)
+    shares = weights / weights.sum(axis=0)
+    over = shares.max(axis=0) > 0.5
+    if over.any():
+        assert f"At {over.sum()} of 100 voxels with more than two images" in said
+    else:
+        image = np.unravel_index(shares.argmax(), shares.shape)[0]
+        assert f"the most is {100 * shares.max():.0f}%, of {image + 1:02d}." in said
+
+
+def test_each_variance_group_has_its_own_sentences(study: tuple[Any, ...]) -> None:
+    groups = ["old"] * 5 + ["young"] * 4
+    effects, variances, y, v = study
+    model = SecondLevelModel(
+        nib.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE),  # type: ignore[no-untyped-call]
+        model=MixedEffects(tau2="dersimonian-laird", variance_groups=groups),
+    )
+    old = np.array([1.0] * 5 + [0.0] * 4)
+    design = pd.DataFrame({"old": old, "young": 1 - old})
+    model.fit(effects, design_matrix=design, variances=variances)
+    page = text_of(str(model.generate_report("old - young", bg_img=None)))
+    said = section_of(page)
+    images: Any = model.tau2_
+    for name, rows in (("old", slice(0, 5)), ("young", slice(5, 9))):
+        own = [values[rows].reshape(-1, 100).astype(np.float64) for values in (y, v)]
+        tau2 = reference.fit(np.ones((len(own[0]), 1)), *own, tau2="dersimonian-laird").tau2
+        assert f"subjects of the group {name} differ by a standard deviation τ of " in said
+        assert f"{np.sqrt(np.median(tau2)):.3g} at the median voxel" in said
+        found = np.asarray(images[name].dataobj).reshape(-1)
+        np.testing.assert_allclose(found, tau2, rtol=1e-6, atol=1e-7)
+    # The weights of a forest plot are those of each image's group.
+    assert "τ² of old = " in page
