@@ -159,7 +159,7 @@ def design_groups(X: Floats, column_names: Sequence[str], *, argument: str) -> t
             f"{joined}",
             either(
                 "give labels, one an image, as UnequalVariances(groups=labels)",
-                "name the column of groups by --variance-groups",
+                "name the column of groups",
             )
             + ", or code the design by a 0/1 column for each group without an intercept",
         )
