@@ -95,6 +95,8 @@ def calls() -> dict[str, Call]:
         ),
         "fdr_threshold": partial(groupglm.fdr_threshold, z_vals=np.arange(4.0), alpha=0.05),
         "FixedEffects": groupglm.FixedEffects,
+        "MixedEffects": groupglm.MixedEffects,
+        "fit_mixed": partial(groupglm.fit_mixed, X=X, Y=Y, V=np.ones((N, 30))),
         "fit_ols": partial(fit_ols, X=X, Y=Y),
         "fit_weighted": partial(
             groupglm.fit_weighted, X=X, Y=Y, W=np.ones(N), Z=RNG.normal(size=(1, N, 30))
@@ -209,6 +211,8 @@ KINDS = {
     "stat_type": "choice",
     "symmetric_cbar": "choice",
     "tail": "choice",
+    "tau2": "number",
+    "test": "choice",
     "target_affine": "array",
     "target_shape": "other",
     "tfce": "choice",
@@ -229,6 +233,7 @@ NAMED = {
 }  # fmt: skip
 # Their missing values are left out; what is masked is missing.
 MAY_MISS = {("fdr_threshold", "z_vals"), ("fit_ols", "Y"), ("OlsFit.residuals", "Y"),
+            ("fit_mixed", "Y"), ("fit_mixed", "V"),
             ("fit_weighted", "Y"), ("fit_weighted", "W"), ("fit_weighted", "Z"),
             ("permuted_ols", "target_vars"), ("plotting.plot_histogram", "z"),
             ("plotting.plot_peak", "values"), ("plotting.plot_forest", "effects")}  # fmt: skip
@@ -329,7 +334,7 @@ def test_an_error_carries_the_argument_that_it_is_about(called: str, name: str, 
 )
 def test_a_mask_is_nan_or_refused(called: str, name: str) -> None:
     values = {"X": X, "Y": Y, "target_vars": Y, "tested_vars": X[:, 1], "values": Y[:, 0]}
-    values |= {"W": np.abs(Y), "Z": Y[np.newaxis], "effects": Y[:, 0]}
+    values |= {"W": np.abs(Y), "V": np.abs(Y), "Z": Y[np.newaxis], "effects": Y[:, 0]}
     given = np.array(values.get(name, [1.0, 1.0, 1.0]))
     masked = np.ma.masked_array(given, np.arange(given.size).reshape(given.shape) == 1)
     for array in (masked, list(masked) if masked.ndim == 2 else masked):

@@ -289,12 +289,14 @@ ROWS: dict[str, dict[str, Row]] = {
 WITHOUT_IMAGES = {
     "SecondLevelModel.labels_",  # an error that says what to use
     "groupglm.FixedEffects",
+    "groupglm.MixedEffects",
     "groupglm.SecondLevelModel",  # its methods are above
     "groupglm.UnequalVariances",
     "groupglm.__version__",
     "groupglm.build_info",
     "groupglm.design_from_formula",
     "groupglm.fdr_threshold",
+    "groupglm.fit_mixed",
     "groupglm.fit_ols",
     "groupglm.fit_weighted",
     "groupglm.make_second_level_design_matrix",

@@ -103,6 +103,10 @@ class MixedEffects:
 
     def __post_init__(self) -> None:
         check_choice("test", self.test, tuple(TESTS))
+        groups: Any = self.variance_groups
+        if groups is not None:
+            n_labels = len(groups) if hasattr(groups, "__len__") else 0
+            label_texts(groups, n_labels, "variance_groups")
         given: Any = self.tau2
         if isinstance(given, str):
             if given not in ESTIMATORS:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
+from groupglm.models.base import Model
 from groupglm.models.contrast_result import ContrastResult
 from groupglm.models.fixed import FixedFit
 from groupglm.models.mixed_words import words_of_mixed
@@ -21,13 +22,23 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.models.arguments import StatType
-    from groupglm.models.mixed import MixedEffects
+    from groupglm.models.base import Fit
     from groupglm.models.variance_groups import GroupDesign
     from groupglm.models.words import Words
 
 __all__ = ["Heterogeneity", "MixedContrastResult", "MixedFit"]
 
 Floats: TypeAlias = "NDArray[np.float64]"
+
+
+class _MixedModel(Model, Protocol):
+    """The settings of a model of mixed effects that its fit needs."""
+
+    @property
+    def tau2(self) -> str | float: ...
+
+    @property
+    def test(self) -> str: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,13 +113,13 @@ class MixedFit(FixedFit):
         Names of its columns.
     n_threads : int
         Number of threads for what is computed later; 0 means all.
-    model : MixedEffects
+    model : groupglm.MixedEffects
         The model.
     groups : tuple of GroupDesign
         The groups with a tau2 each; none if all images have the same.
     """
 
-    model: MixedEffects = field(repr=False)
+    model: _MixedModel = field(repr=False)
     _heterogeneity: Heterogeneity = field(repr=False)
     groups: tuple[GroupDesign, ...] = field(default=(), repr=False)
 
@@ -314,11 +325,11 @@ def _row_of(fit: MixedFit, name: str, number: int) -> Floats:
 
 
 def _fit_of(
-    model: MixedEffects,
+    model: Model,
     X: Floats,
     column_names: tuple[str, ...],
     arrays: Mapping[str, NDArray[Any]],
     n_values: int,
     n_threads: int,
-) -> MixedFit:
+) -> Fit:
     return model.load(X, column_names, arrays, n_values=n_values, n_threads=n_threads)
