@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import connected_components
 from groupglm import _core
 from groupglm.design.collinearity import quote_names
 from groupglm.errors import ArgumentError
+from groupglm.messages import argument as named
 from groupglm.messages import either
 from groupglm.tabular.group_labels import check_labels, label_texts
 
@@ -157,10 +158,9 @@ def design_groups(X: Floats, column_names: Sequence[str], *, argument: str) -> t
             argument,
             f"the design matrix does not separate the images into groups: all {n} are joined "
             f"{joined}",
-            either(
-                "give labels, one an image, as UnequalVariances(groups=labels)",
-                "name the column of groups",
-            )
+            either("give labels, one an image, by ", "name the column of groups by ")
+            + named(argument)
+            + either(", as UnequalVariances(groups=labels)", "")
             + ", or code the design by a 0/1 column for each group without an intercept",
         )
     return tuple(labels[number] for number in found[:n].tolist())
