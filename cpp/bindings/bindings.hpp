@@ -55,6 +55,7 @@ void register_smoothing(py::module_& module);
 void register_clusters(py::module_& module);
 void register_resampling(py::module_& module);
 void register_permutation(py::module_& module);
+void register_permutation_models(py::module_& module);
 void register_permutation_present(py::module_& module);
 void register_heterogeneity(py::module_& module);
 void register_tails(py::module_& module);

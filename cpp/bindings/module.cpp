@@ -13,6 +13,7 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_clusters(module);
   groupglm::register_resampling(module);
   groupglm::register_permutation(module);
+  groupglm::register_permutation_models(module);
   groupglm::register_permutation_present(module);
   groupglm::register_heterogeneity(module);
   groupglm::register_tails(module);

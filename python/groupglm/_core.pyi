@@ -272,6 +272,36 @@ def permuted_present_statistics(
     least: _Floats | None,
     n_threads: int,
 ) -> _Floats: ...
+def permuted_mixed_statistics(
+    y: _Data,
+    v: _Data,
+    effect: _Floats,
+    nuisance: _Floats,
+    groups: _Integers,
+    how: tuple[int, float, int, bool],
+    two_sided: bool,
+    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    tables: tuple[_Floats, _Floats],
+    orders: tuple[_Integers, _Floats],
+    maps: _Floats | None,
+    least: _Floats | None,
+    n_threads: int,
+) -> _Floats: ...
+def permuted_voxelwise_statistics(
+    y: _Data,
+    w: _Data | None,
+    z: list[_Data],
+    columns: _Floats,
+    effect: _Floats,
+    nuisance: _Floats,
+    two_sided: bool,
+    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    tables: tuple[_Floats, _Floats],
+    orders: tuple[_Integers, _Floats],
+    maps: _Floats | None,
+    least: _Floats | None,
+    n_threads: int,
+) -> _Floats: ...
 def t_z_scores(stat: _Floats, df: float | _Floats, n_threads: int) -> _Floats: ...
 def f_z_scores(
     stat: _Floats, df_numerator: float, df_denominator: float | _Floats, n_threads: int

@@ -72,6 +72,35 @@ def present_arguments() -> list[Any]:
     ]  # fmt: skip
 
 
+def mixed_arguments(n: int = N, v: int = V) -> list[Any]:
+    """Of one pattern of presence, of all voxels, whose fourth image is missing."""
+    rng = np.random.default_rng(5)
+    present = np.ones((1, n), dtype=np.bool_)
+    present[0, 3] = False
+    effect = rng.standard_normal((1, n))
+    effect -= effect.mean()
+    order = np.stack([rng.permutation(n) for _ in range(4)])
+    return [
+        rng.standard_normal((n, v)), rng.uniform(0.5, 2, (n, v)),
+        effect / np.linalg.norm(effect), np.full((1, n), n**-0.5), np.zeros(n, dtype=np.int64),
+        (0, 0.0, 1, False), True,
+        (np.arange(v), np.array([0, v]), present, np.array([1]), np.array([0])),
+        (np.array([[5.0, 1.0, 1.0]]), np.zeros((1, 3, 2))), (order, np.ones((4, n))),
+        np.zeros((4, v)), np.zeros((4, v)), THREADS,
+    ]  # fmt: skip
+
+
+def voxelwise_arguments(n: int = N, v: int = V) -> list[Any]:
+    """Of the same pattern; one column for all voxels, weights and a covariate."""
+    y, w, *_, two_sided, patterns, tables, orders, maps, least, threads = mixed_arguments(n, v)
+    z = np.random.default_rng(6).standard_normal((n, v))
+    ranks = (*patterns[:3], np.ones(v, dtype=np.int64), np.zeros(v, dtype=np.int64))
+    return [
+        y, w, [z], np.ones((n, 1)), np.array([[0.0], [1.0]]), np.array([[1.0], [0.0]]), two_sided,
+        ranks, tables, orders, maps, least, threads,
+    ]  # fmt: skip
+
+
 def calls() -> dict[str, Call]:
     """Return the names of the core, methods with their class, each with a call that works."""
     c = np.array([[0.0, 1.0]])
@@ -182,6 +211,11 @@ def calls() -> dict[str, Call]:
         ),
         "permuted_g_statistics": (_core.permuted_g_statistics, grouped),
         "permuted_present_statistics": (_core.permuted_present_statistics, present_arguments()),
+        "permuted_mixed_statistics": (_core.permuted_mixed_statistics, mixed_arguments()),
+        "permuted_voxelwise_statistics": (
+            _core.permuted_voxelwise_statistics,
+            voxelwise_arguments(),
+        ),
         "t_z_scores": (_core.t_z_scores, [stat, freedom, THREADS]),
         "f_z_scores": (_core.f_z_scores, [np.abs(stat), 2.0, freedom, THREADS]),
         "t_statistics": (_core.t_statistics, [stat, np.ones_like(stat), freedom, THREADS]),

@@ -124,12 +124,24 @@ def tau2_calls() -> Iterator[tuple[str, Any]]:
             yield method, _core.estimate_tau2(basis, data, V, method, 0.0, 2)
 
 
+def permuted_models(v: int = 400) -> Iterator[tuple[str, Any]]:
+    """Yield permutations of models with variances, weights and covariates."""
+    for flips in (False, True):
+        arguments = core_doors.mixed_arguments(N, v)
+        arguments[5] = (0, 0.0, 1, flips)
+        yield f"permuted mixed {flips}", [_core.permuted_mixed_statistics(*arguments), arguments]
+    arguments = core_doors.voxelwise_arguments(N, v)
+    yield "permuted voxelwise", [_core.permuted_voxelwise_statistics(*arguments), arguments]
+
+
 def main() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few permutations
         found = {
             f"{at} {name}": list(arrays(value))
-            for at, (name, value) in enumerate([*small_calls(), *larger_calls(), *tau2_calls()])
+            for at, (name, value) in enumerate(
+                [*small_calls(), *larger_calls(), *tau2_calls(), *permuted_models()]
+            )
         }
     Path(sys.argv[1]).write_bytes(pickle.dumps((_core.build_info()["level"], found)))
 

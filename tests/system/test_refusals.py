@@ -39,7 +39,6 @@ NO_ARGUMENT = {
     "design/formula/": "a part of a formula; `building` makes it an error about `formula`",
     "estimator/model_file": "a part of a saved model; `damaged` makes it an error about `path`",
     "inference/permutation/resuming.py": "a part of a state; it becomes a ResumeError",
-    "inference/permutation/planning.py": "the model of a fit, which no argument chooses",
     "models/": "a part of a saved model, as above",
     "runtime/array_archives.py": "a part of an archive, as above",
     "runtime/json_facts.py": "a part of a JSON file, as above",

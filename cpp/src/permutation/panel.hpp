@@ -36,6 +36,7 @@ struct PermutationWorkspace {
   std::vector<double> products;
   PanelColumns live{};
   Panel rounding = Panel::Zero();  // angle by which a column of y may be wrong
+  Panel scale = Panel::Ones();     // y is the data times this, without the basis
 };
 
 /// y -= basis' basis y, in two passes: the second removes what rounding of a large mean leaves
@@ -67,8 +68,8 @@ Panel read_row(const DataView<Scalar>& data, Index row, Index first, Index count
 }
 
 /// Scales the columns of y (n, kPanel) whose squares leave the range of double by powers of two, so
-/// that their squares fit, and computes their sums of squares again.
-inline void scale_columns(Index n, double* y, Panel& total) {
+/// that their squares fit, and computes their sums of squares again. factor holds these powers.
+inline void scale_columns(Index n, double* y, Panel& total, Panel& factor) {
   for (Index v = 0; v < kPanel; ++v) {
     if (is_ordinary_square(total[v])) continue;
     double largest = 0;
@@ -77,6 +78,7 @@ inline void scale_columns(Index n, double* y, Panel& total) {
     const int exponent = scale_of_exponent(std::ilogb(largest));
     if (exponent == 0) continue;
     total[v] = 0;
+    factor[v] = std::ldexp(1.0, -exponent);
     for (Index i = 0; i < n; ++i) {
       double& value = y[i * kPanel + v];
       value = std::ldexp(value, -exponent);
@@ -101,7 +103,8 @@ bool load_rows(Index n, const ReadRow& read, const Eigen::Map<const RowMatrix>& 
     total += values.square();
     Row(y + i * kPanel) = values;
   }
-  scale_columns(n, y, total);
+  workspace.scale.setOnes();
+  scale_columns(n, y, total, workspace.scale);
   take_off(basis, y, workspace.products.data());
   Panel square = Panel::Zero();
   for (Index i = 0; i < n; ++i) square += Row(y + i * kPanel).square();
@@ -118,12 +121,14 @@ bool load_rows(Index n, const ReadRow& read, const Eigen::Map<const RowMatrix>& 
     if (workspace.live[static_cast<std::size_t>(v)]) continue;
     square[v] = square[source];
     total[v] = total[source];
+    workspace.scale[v] = workspace.scale[source];
     for (Index i = 0; i < n; ++i) y[i * kPanel + v] = y[i * kPanel + source];
   }
   const Panel scale = square.sqrt().inverse();
   for (Index i = 0; i < n; ++i) Row(y + i * kPanel) *= scale;
   // Below one, because these columns passed the test above.
   workspace.rounding = share * total.sqrt() * scale;
+  workspace.scale *= scale;
   return true;
 }
 

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from groupglm.engine.row_cache import check_memory
-from groupglm.errors import ArgumentError
 from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.model_fits import ModelFits, fit_kind
+from groupglm.group.beside_checks import refuse_smoothing
 from groupglm.group.fit_options import FitOptions
 from groupglm.group.fitted_group import MISSING, Missing
 from groupglm.inputs import kind_of_data, make_cohort
@@ -124,14 +124,7 @@ class GroupModel(FittedModel):
             memory_budget=check_memory_budget(self.memory_budget),
             keep_rows=keep_rows,
         )
-        if options.masking.smooths and "variance" in model.beside:
-            raise ArgumentError.about(
-                "smoothing_fwhm",
-                "the images would be smoothed, and their variances are those of the images as they "
-                "are",
-                "smooth at the first level, before effects and variances are estimated, and give "
-                "the maps of that",
-            )
+        refuse_smoothing(options.masking, model)
         cohort = make_cohort(
             second_level_input,
             confounds,

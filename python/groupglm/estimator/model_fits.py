@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from groupglm.design.matrix import check_design_matrix, report_collinearity
-from groupglm.errors import ArgumentError, warn_caller
-from groupglm.group.beside_checks import check_beside
+from groupglm.errors import warn_caller
+from groupglm.group.beside_checks import check_beside, refuse_clashing_names
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
 from groupglm.inputs import kind_of_data
 from groupglm.inputs.beside import interleaved
 from groupglm.messages import argument
 from groupglm.models.variance_groups import HasGroups
-from groupglm.runtime.naming import one_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -177,7 +176,7 @@ def fit_kind(
     matrix = check_design_matrix(frame, n_images)
     names = tuple(str(name) for name in frame.columns)
     plan = model.prepare(matrix, names)
-    _refuse_clashing_names(plan.column_names, len(names))
+    refuse_clashing_names(plan.column_names, len(names))
     if plan.rank == len(names):
         report_collinearity(matrix, names)
     group = fit_group(interleaved(sources, beside), plan, options)
@@ -193,19 +192,6 @@ def fit_kind(
     for name, column in zip(covariates, group.result.X.T[len(names) :], strict=True):
         design[name] = column
     return group, design
-
-
-def _refuse_clashing_names(names: Sequence[str], n_columns: int) -> None:
-    """Refuse covariates that are called as columns of the design, which come before them."""
-    clashing = [one_name(name) for name in names[:n_columns]]
-    twice = [name for name in names[n_columns:] if one_name(name) in clashing]
-    if twice:
-        raise ArgumentError(
-            "covariates",
-            f"the name of a column of the design, {twice[0]!r}",
-            remedy="give the covariate another name",
-            verb="has",
-        )
 
 
 def _report_without_freedom(group: FittedGroup) -> None:

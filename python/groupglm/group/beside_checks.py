@@ -11,7 +11,7 @@ import numpy as np
 from groupglm.errors import ArgumentError, warn_caller
 from groupglm.messages import argument
 from groupglm.models.base import Weighs
-from groupglm.runtime.naming import listed
+from groupglm.runtime.naming import listed, one_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.models.base import Model
+    from groupglm.spaces.kinds import Masking
 
-__all__ = ["check_beside"]
+__all__ = ["check_beside", "refuse_clashing_names", "refuse_smoothing"]
 
 _MUCH = 0.5
 _AT_MANY = 0.2
@@ -175,4 +177,28 @@ def _report_constant_covariates(group: FittedGroup) -> None:
             f"at {np.count_nonzero(where):,} of {group.space.n_values:,} {many} a covariate "
             f"({names}) is the same in all images, or follows from other columns: contrasts that "
             "need it are NaN there; give " + argument("mask_img") + " to leave such places out"
+        )
+
+
+def refuse_smoothing(masking: Masking, model: Model) -> None:
+    """Refuse to smooth images whose variances are given."""
+    if masking.smooths and "variance" in model.beside:
+        raise ArgumentError.about(
+            "smoothing_fwhm",
+            "the images would be smoothed, and their variances are those of the images as they are",
+            "smooth at the first level, before effects and variances are estimated, and give "
+            "the maps of that",
+        )
+
+
+def refuse_clashing_names(names: Sequence[str], n_columns: int) -> None:
+    """Refuse covariates that are called as columns of the design, which come before them."""
+    clashing = [one_name(name) for name in names[:n_columns]]
+    twice = [name for name in names[n_columns:] if one_name(name) in clashing]
+    if twice:
+        raise ArgumentError(
+            "covariates",
+            f"the name of a column of the design, {twice[0]!r}",
+            remedy="give the covariate another name",
+            verb="has",
         )

@@ -36,6 +36,9 @@ class PermutationTest:
         Familywise error rate at which results are shown.
     sign_flip : bool, optional
         Whether signs were flipped instead of permuting images. None means not known.
+    assumption : str, optional
+        What was rearranged and what this assumes, in words: ``results[0].assumption`` of the dict
+        of images.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class PermutationTest:
     cluster_p: float | None = None
     alpha: float = 0.05
     sign_flip: bool | None = None
+    assumption: str | None = None
 
     def __post_init__(self) -> None:
         n_done = self.n_permutations

@@ -89,7 +89,8 @@ def explanation(finding: PermutedFinding) -> str:
         f" It says that there is an effect within a cluster or around a {one}, not at which {many}."
     )  # fmt: skip
     return (
-        f"{test.n_permutations:,} {_rearranged(test)}, {_tails(test)}. The corrected p is how "
+        f"{test.n_permutations:,} {_rearranged(test)}, {_tails(test)}. "
+        f"{test.assumption + ' ' if test.assumption else ''}The corrected p is how "
         f"often the largest {_maximum(finding)} in the mask was at least as large, which "
         f"controls the familywise error rate: shown where it is below {test.alpha:g}.{formed}"
         f"{within}"

@@ -92,7 +92,8 @@ class Script:
         self.imports.add("from groupglm.report import PermutationTest")
         options = [f"n_permutations={test.n_permutations!r}"]
         for option, default in (
-            ("two_sided", False), ("cluster_p", None), ("alpha", 0.05), ("sign_flip", None)
+            ("two_sided", False), ("cluster_p", None), ("alpha", 0.05), ("sign_flip", None),
+            ("assumption", None),
         ):  # fmt: skip
             found = getattr(test, option)
             if found != default:

@@ -59,8 +59,9 @@ def permute(
     """Test contrasts by permutation, corrected for all voxels (places) of the mask.
 
     Maps, table, formula and contrasts are those of "groupglm fit". The method is that of Freedman
-    and Lane. If the null hypothesis is that a mean is zero, signs are flipped. The same seed gives
-    the same maps for any number of threads.
+    and Lane; effects with variances are permuted together with these. If the null hypothesis is
+    that a mean is zero, signs are flipped. The same seed gives the same maps for any number of
+    threads.
 
     \b
     Examples

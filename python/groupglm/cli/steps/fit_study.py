@@ -180,7 +180,11 @@ def _report(
             found = own["permuted"]
             maps = {kind: outputs.image(Path(file)) for kind, file in found["files"].items()}
             tests[own["name"]] = test_on_page(
-                facts, found["n_permutations"], maps, sign_flips=found["sign_flips"]
+                facts,
+                found["n_permutations"],
+                maps,
+                sign_flips=found["sign_flips"],
+                assumption=found["assumption"],
             )
             redo |= found["status"] == "written"
         counts = {name: test.n_permutations for name, test in tests.items()}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.study import RunOptions
     from groupglm.cli.steps.study_design import Study
+    from groupglm.inference.permutation.options import PermutationOptions
     from groupglm.report import PermutationTest
 
 __all__ = [
@@ -137,7 +138,7 @@ def permute_contrast(
     Existing results are skipped. A test that was interrupted, or that has fewer permutations than
     wanted, is continued.
     """
-    from groupglm.inference.permutation.planning import flips_signs
+    from groupglm.inference.permutation.group_test import rearrangement_of
     from groupglm.inference.permutation.resuming import ResumeError
 
     names = _names(contrast, how)
@@ -158,7 +159,7 @@ def permute_contrast(
                 f"{contrast.name}: permutations skipped, {number} of them are there already "
                 "(--overwrite redoes them)"
             )
-            return _summary(outputs, paths, number, "skipped", found[0].get("SignFlips"))
+            return _summary(outputs, paths, number, "skipped", found[0])
     try:
         images, number = _permute(fitted, contrast, how, options, progress)
     except ResumeError as error:
@@ -168,11 +169,14 @@ def permute_contrast(
             "give another folder"
         ) from error
     said |= facts(contrast)
-    flips = flips_signs(fitted.group.result.X, np.array(contrast.weights))
+    flips, assumption = rearrangement_of(
+        fitted.group.result, np.array(contrast.weights), _options(contrast, how, options)
+    )
     numbers = {
         "NumberOfPermutations": number,
         "NumberAskedFor": how.n_perm,
         "SignFlips": flips,
+        "Assumption": assumption,
     }
     space = fitted.model.masker_.space
     one, many = space.place_words
@@ -190,7 +194,7 @@ def permute_contrast(
             {"Description": meaning, **values, **said, **numbers},
             keep=name.startswith(PREFIX),
         )
-    summary = _summary(outputs, paths, number, "written", flips)
+    summary = _summary(outputs, paths, number, "written", numbers)
     what = counted(number, "sign flip" if flips else "permutation")
     tails = ""
     if contrast.stat_type == "t":  # F has one tail
@@ -206,7 +210,12 @@ def permute_contrast(
 
 
 def test_on_page(
-    facts: Mapping[str, Any], n_done: int, files: Mapping[str, Any], *, sign_flips: bool | None
+    facts: Mapping[str, Any],
+    n_done: int,
+    files: Mapping[str, Any],
+    *,
+    sign_flips: bool | None,
+    assumption: str | None,
 ) -> PermutationTest:
     """Return a contrast's permutation test in the form that a page shows."""
     from groupglm.report import PermutationTest
@@ -217,6 +226,7 @@ def test_on_page(
         two_sided=bool(facts.get("TwoSided")),
         cluster_p=facts.get("ClusterFormingP"),
         sign_flip=sign_flips,
+        assumption=assumption,
     )
 
 
@@ -253,24 +263,13 @@ def _permute(
     fitted: Estimate, contrast: Contrast, how: Permutations, options: RunOptions, progress: Path
 ) -> tuple[Mapping[str, Any], int]:
     from groupglm.inference.permutation.group_test import permute_group
-    from groupglm.inference.permutation.options import check_options
     from groupglm.inference.permutation.resuming import load_state
 
     outputs = permute_group(
         fitted.group,
         fitted.data,
         np.array(contrast.weights, dtype=np.float64),
-        check_options(
-            n_perm=how.n_perm,
-            two_sided=how.two_sided and contrast.stat_type == "t",
-            random_state=how.seed,
-            threshold=how.cluster_p,
-            tfce=how.tfce,
-            tfce_powers=(0.5, 2.0),
-            missing=how.missing,
-            n_jobs=options.n_jobs,
-            verbose=1,
-        ),
+        _options(contrast, how, options),
         label=contrast.name,
         resume=progress,
     )
@@ -278,8 +277,28 @@ def _permute(
     return images, load_state(progress).n_done
 
 
+def _options(contrast: Contrast, how: Permutations, options: RunOptions) -> PermutationOptions:
+    from groupglm.inference.permutation.options import check_options
+
+    return check_options(
+        n_perm=how.n_perm,
+        two_sided=how.two_sided and contrast.stat_type == "t",
+        random_state=how.seed,
+        threshold=how.cluster_p,
+        tfce=how.tfce,
+        tfce_powers=(0.5, 2.0),
+        missing=how.missing,
+        n_jobs=options.n_jobs,
+        verbose=1,
+    )
+
+
 def _summary(
-    outputs: Outputs, paths: Mapping[str, Path], n_done: int, status: str, sign_flips: bool | None
+    outputs: Outputs,
+    paths: Mapping[str, Path],
+    n_done: int,
+    status: str,
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     smallest = {}
     for name, path in paths.items():
@@ -289,7 +308,8 @@ def _summary(
     return {
         "status": status,
         "n_permutations": n_done,
-        "sign_flips": sign_flips,
+        "sign_flips": facts.get("SignFlips"),
+        "assumption": facts.get("Assumption"),
         "smallest_p": smallest,
         "files": {name: str(path) for name, path in paths.items()},
     }

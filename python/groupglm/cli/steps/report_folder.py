@@ -99,7 +99,11 @@ class ModelFolder:
         for name, own in tests.items():
             n_done, facts = own["facts"]["NumberOfPermutations"], own["facts"]["Permutation"]
             folder.permutations[name] = test_on_page(
-                facts, n_done, own["files"], sign_flips=own["facts"].get("SignFlips")
+                facts,
+                n_done,
+                own["files"],
+                sign_flips=own["facts"].get("SignFlips"),
+                assumption=own["facts"].get("Assumption"),
             )
         return folder
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["equivalent_tables"]
+__all__ = ["equivalent_tables", "tables_of"]
 
 _KNOTS = 1025  # with so many, the interpolated F* is right to 1e-8, relatively
 _LOG_F = (-30.0, 39.0)  # beyond, as far as the core's statistics go, the tails are powers
@@ -54,6 +54,25 @@ def equivalent_tables(df: NDArray[np.int64], df_wanted: int, k: int) -> tuple[Fl
         heads[i] = degrees, x[0], step
         values[i] = np.column_stack([same - x, step * slope])
     return heads, values
+
+
+def tables_of(
+    df: NDArray[np.int64], df_wanted: float, k: int
+) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Return the number of the table of each of several degrees of freedom, and the tables.
+
+    A statistic with the wanted degrees of freedom stays as it is, to the last bit. If no finite
+    degrees of freedom are wanted, all stay, because all are compared with the same distribution.
+
+    Shapes: `df` (n,); returns `table` (n,), `heads` (n_tables, 3), `values` (n_tables, ...).
+    """
+    distinct, table = np.unique(df, return_inverse=True)
+    heads, values = np.empty((len(distinct), 3)), np.zeros((len(distinct), _KNOTS, 2))
+    heads[:] = np.column_stack([distinct, np.full((len(distinct), 2), [0.0, 1.0])])
+    differ = np.isfinite(df_wanted) & (distinct != df_wanted)
+    if differ.any():
+        heads[differ], values[differ] = equivalent_tables(distinct[differ], int(df_wanted), k)
+    return table.ravel().astype(np.int64), heads, values
 
 
 def _shares(x: Floats, k: int, df: int) -> tuple[Floats, Floats]:

@@ -11,8 +11,10 @@ import numpy as np
 from groupglm.errors import warn_caller
 from groupglm.group.fitted_group import statistic_of
 from groupglm.inference.permutation.arrays import PermutationOutputs
+from groupglm.inference.permutation.assumptions import assumption_of
 from groupglm.inference.permutation.cluster_families import cluster_families
-from groupglm.inference.permutation.planning import refuse_other_models
+from groupglm.inference.permutation.planning import choose_exchange
+from groupglm.inference.permutation.rearranged_model import rearranged_model
 from groupglm.inference.permutation.resuming import digest_of
 from groupglm.inference.permutation.testing import PermutationResult, permutation_test
 from groupglm.messages import argument
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.inference.permutation.options import PermutationOptions
     from groupglm.inference.permutation.resuming import PermutationState
+    from groupglm.models.base import Fit
     from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image
 
     Floats = NDArray[np.float64]
 
-__all__ = ["ImageData", "permute_group"]
+__all__ = ["ImageData", "permute_group", "rearrangement_of"]
 
 
 @dataclass(eq=False)
@@ -79,7 +82,6 @@ def permute_group(
 
     Shapes: `contrast` (n_columns,).
     """
-    refuse_other_models(group.result)
     if contrast.ndim == 2 and options.two_sided:
         warn_caller(
             argument("two_sided_test") + " has no effect on an F contrast, which has one tail"
@@ -92,6 +94,8 @@ def permute_group(
         parametric.stat,
         group.result.df_residual,
         options,
+        model=group.result.model,
+        column_names=group.result.column_names,
         families=lambda: cluster_families(group.space, options.connectivity),
         resume=resume,
     )
@@ -102,6 +106,16 @@ def permute_group(
         else statistic_of(parametric, "stat")
     )
     return _images(result, group.space, options, statistic, f"of contrast {label}")
+
+
+def rearrangement_of(fit: Fit, contrast: Floats, options: PermutationOptions) -> tuple[bool, str]:
+    """Return whether the test of a contrast flips signs, and what it assumes, in words.
+
+    Shapes: `contrast` (n_columns,).
+    """
+    tested = rearranged_model(fit.model, fit.X, contrast, fit.column_names, options)
+    flips = choose_exchange(tested.parts, options, tested.groups).flips
+    return flips, assumption_of(tested, options.method, flips=flips)
 
 
 def _images(

@@ -14,25 +14,32 @@ from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.matrix import check_design_matrix
 from groupglm.engine.row_cache import check_memory
 from groupglm.errors import renamed
+from groupglm.group.beside_checks import check_beside, refuse_clashing_names, refuse_smoothing
 from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
 from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
 from groupglm.inference.permutation.group_test import ImageData, permute_group
 from groupglm.inference.permutation.missing_values import refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, options_among
-from groupglm.inputs import Cohort, kind_of_data, make_cohort
-from groupglm.models.kinds import DEFAULT_MODEL
+from groupglm.inference.permutation.rearranged_model import check_combination
+from groupglm.inputs import LabelledCohort, kind_of_data, make_cohort
+from groupglm.inputs.beside import Beside, interleaved
+from groupglm.models.kinds import check_model
+from groupglm.models.variance_groups import HasGroups
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.group.fitted_group import FittedGroup, Missing
     from groupglm.inference.permutation.kernels import Method
     from groupglm.inference.permutation.tails import Tail
+    from groupglm.models.base import Model
     from groupglm.spaces.images import Image
     from groupglm.spaces.kinds import Masking
 
@@ -74,6 +81,10 @@ def non_parametric_inference(
     target_shape: Any = None,
     resume: PermutationOutputs | str | os.PathLike[str] | None = None,
     allow_partial: bool = False,
+    model: str | Model = "ols",
+    variances: Any = None,
+    weights: Any = None,
+    covariates: Mapping[str, Any] | None = None,
 ) -> Image | PermutationOutputs:
     """Test a contrast by permutation, corrected for all voxels of the mask.
 
@@ -152,6 +163,11 @@ def non_parametric_inference(
     allow_partial : bool, default=False
         Whether to leave out subjects without a map, a row or a value, as `SecondLevelModel.fit`
         does. `exchangeability_blocks` and `variance_groups` must then be a Series with labels.
+    model : str or model, default="ols"
+        As `SecondLevelModel` takes it. `variance_groups` and other values of `method` are for
+        ``"ols"``.
+    variances, weights, covariates
+        What lies beside the images, as `SecondLevelModel.fit` takes it.
 
     Returns
     -------
@@ -187,10 +203,10 @@ def non_parametric_inference(
     **p-values** are (1 + count) / (1 + n), and never zero. The method is Freedman and Lane's by
     default (Winkler et al. 2014, NeuroImage 92, 381-397).
 
-    **Memory** holds the values of the images inside the mask and, with clusters or TFCE, about ten
-    maps. If no mask is given, it holds the values of the whole grid while the images are read.
-    Values that take more than a quarter of the free memory are in a scratch file of the temporary
-    folder. Each image is read once.
+    **Memory** holds the values of the images inside the mask, those of what lies beside them too,
+    and, with clusters or TFCE, about ten maps. If no mask is given, it holds the values of the
+    whole grid while the images are read. Values that take more than a quarter of the free memory
+    are in a scratch file of the temporary folder. Each image is read once.
 
     **Missing values.** With ``missing="omit"``, a voxel is fitted to the set S of images that have
     a value there, and only these images are rearranged. This is valid if the reason why a value is
@@ -220,6 +236,26 @@ def non_parametric_inference(
     significant, but its few values would be the maximum again and again and hide other voxels.
     `variance_groups` needs a value of every image at every voxel.
 
+    **Fixed and mixed effects** (`variances`). The statistic is that of the model's contrast, with
+    tau2 estimated anew for each rearrangement. Each variance stays with its image.
+
+    - Sign flips: the signs of the effects are flipped, which assumes that each effect minus its
+      mean under the null hypothesis has a symmetric distribution. The images may have different
+      variances, and nothing is assumed of tau2: the test is exact if the null hypothesis fixes the
+      means. With covariates in the nuisance, the signs of the residuals of the nuisance's own fit
+      are flipped (Freedman and Lane 1983), which is right in large samples.
+    - Permutations: pairs of effect and variance are permuted against the tested columns, that is,
+      what the nuisance leaves of these columns is permuted while effects, variances and nuisance
+      stay (Draper and Stoneman 1966, Technometrics 8, 695-699). This assumes that the pairs are
+      exchangeable: under the null hypothesis, neither the effects nor their variances have to do
+      with the tested columns. If one group is measured less well than the other, give
+      ``MixedEffects(variance_groups=...)``, or flip signs.
+
+    **Weights and covariates by voxel.** Each voxel has a design of its own. The residuals of its
+    own nuisance, times the roots of its weights, are rearranged (Freedman and Lane 1983; Winkler et
+    al. 2014). This assumes that these errors are exchangeable (or symmetric, for flips), that is,
+    that the variance of an image is inversely proportional to its weight.
+
     **Groups of different variance.** If the contrast compares the `variance_groups`, the signs of
     residuals are flipped (Winkler et al. 2014, section 2.5). Flipping the errors would be exact.
     But residuals also hold the error of the estimated nuisance, so the test is right in large
@@ -243,6 +279,10 @@ def non_parametric_inference(
     """
     options = options_among(locals())
     adds_constant = check_truth("model_intercept", model_intercept)
+    beside, fitted = Beside.of_arguments(variances, weights, covariates).with_model(
+        check_model(model), second_level_input
+    )
+    check_combination(fitted, options, has_groups=variance_groups is not None)
     (previous,) = resumable(resume, 1)
     cohort = make_cohort(
         second_level_input,
@@ -250,6 +290,7 @@ def non_parametric_inference(
         design_matrix,
         has_blocks=exchangeability_blocks is not None,
         allow_partial=allow_partial,
+        beside=beside,
     )
     cohort.kind(first_level_contrast)  # refuses wrong values; warns if there is nothing to choose
     rows = cohort.aligned(first_level_contrast)
@@ -267,12 +308,15 @@ def non_parametric_inference(
             zero_is_missing=check_zero_is_missing(zero_is_missing, missing),
             smoothing_overrides=True,
         )
+        refuse_smoothing(masking, fitted)
         group, values = _fit(
             cohort,
+            fitted,
             second_level_contrast,
             first_level_contrast,
             masking,
             options,
+            covariates=tuple(beside.covariates),
             model_intercept=adds_constant,
         )
         label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
@@ -281,27 +325,37 @@ def non_parametric_inference(
 
 
 def _fit(
-    cohort: Cohort,
+    cohort: LabelledCohort,
+    model: Model,
     second_level_contrast: Any,
     first_level_contrast: Any,
     masking: Masking,
     options: PermutationOptions,
     *,
+    covariates: tuple[str, ...],
     model_intercept: bool,
 ) -> tuple[FittedGroup, Floats]:
     """Read the images for the mask, what is missing, and the parametric statistics."""
     frame = cohort.design(first_level_contrast)
-    values = contrast_matrix(second_level_contrast, list(frame.columns))
+    values = contrast_matrix(second_level_contrast, [*map(str, frame.columns), *covariates])
     if values.ndim == 2 and len(values) == 1:
         values = values[0]  # one row is one contrast, as for the estimator
     sources = cohort.open(first_level_contrast, same_grid=not masking.resamples)
+    rows = cohort.aligned(first_level_contrast)
+    if isinstance(model, HasGroups):
+        model = model.for_images(rows.align)
+    beside = cohort.open_beside(first_level_contrast, sources, same_grid=not masking.resamples)
     X = np.ascontiguousarray(check_design_matrix(frame, len(sources)))
     names = tuple(str(name) for name in frame.columns)
-    if model_intercept:
-        X, names, values = _with_intercept(X, names, values)
+    if model_intercept and not _core.Design(X).has_intercept:
+        X = np.ascontiguousarray(np.column_stack([X, np.ones(len(X))]))
+        values = np.insert(values, len(names), 0.0, axis=-1)  # before the covariates
+        names = (*names, "intercept added by model_intercept")
+    plan = model.prepare(X, names)
+    refuse_clashing_names(plan.column_names, len(names))
     group = fit_group(
-        sources,
-        DEFAULT_MODEL.prepare(X, names),
+        interleaved(sources, beside),
+        plan,
         FitOptions(
             masking=masking,
             # Only reading the images shows which voxels lack values.
@@ -313,18 +367,9 @@ def _fit(
             keep_rows=True,
         ),
     )
+    check_beside(group, rows.labels or [source.name for source in sources])
     n_observations = np.asarray(group.result.n_observations)
     if options.missing == "raise" and n_observations.ndim:
         lacking = np.flatnonzero(n_observations < len(sources))
         refuse_missing(ImageData(group.rows), lacking, group.space.n_values)
     return group, values
-
-
-def _with_intercept(
-    X: Floats, names: tuple[str, ...], values: Floats
-) -> tuple[Floats, tuple[str, ...], Floats]:
-    if _core.Design(np.ascontiguousarray(X)).has_intercept:
-        return X, names, values
-    zeros = np.zeros((*values.shape[:-1], 1))
-    X = np.ascontiguousarray(np.column_stack([X, np.ones(len(X))]))
-    return X, (*names, "intercept added by model_intercept"), np.concatenate([values, zeros], -1)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.exchange import Exchange
     from groupglm.inference.permutation.null_distribution import DataSource
     from groupglm.inference.permutation.partition import Partition
+    from groupglm.inference.permutation.present_images import ImageRows
     from groupglm.models.base import Rows
 
     Floats = NDArray[np.float64]
@@ -32,6 +33,7 @@ __all__ = [
     "Patterns",
     "Presence",
     "find_presence",
+    "find_presence_of_all",
     "lacking_voxels",
     "refuse_missing",
 ]
@@ -74,14 +76,35 @@ class Patterns:
             lacking = np.flatnonzero(holes.any(axis=0))
             columns.append(places[lacking])
             bits.append(np.packbits(~holes[:, lacking], axis=0).T)
-        kinds, number = np.unique(np.concatenate(bits), axis=0, return_inverse=True)
+        return cls._grouped(np.concatenate(columns), np.concatenate(bits), rows.n_inputs)
+
+    @classmethod
+    def of_all(cls, rows: Rows, layout: ImageRows) -> Patterns:
+        """Group all columns of rows, those that lack nothing too."""
+        columns, bits = [], []
+        for places, values in rows.tiles(TILE_BYTES):
+            columns.append(places)
+            bits.append(np.packbits(layout.present(values), axis=0).T)
+        n_images = rows.n_inputs // layout.rows_per_image
+        return cls._grouped(np.concatenate(columns), np.concatenate(bits), n_images)
+
+    @classmethod
+    def _grouped(cls, columns: Integers, bits: NDArray[np.uint8], n_images: int) -> Patterns:
+        kinds, number = np.unique(bits, axis=0, return_inverse=True)
         order = np.argsort(number.ravel(), kind="stable")
         starts = np.searchsorted(number.ravel()[order], np.arange(len(kinds) + 1))
-        present = np.unpackbits(kinds, axis=1, count=rows.n_inputs).astype(bool)
-        return cls(np.concatenate(columns)[order], starts.astype(np.int64), present)
+        present = np.unpackbits(kinds, axis=1, count=n_images).astype(bool)
+        return cls(columns[order], starts.astype(np.int64), present)
 
     def __len__(self) -> int:
         return len(self.present)
+
+    def without(self, columns: Flags) -> Patterns:
+        """Return the patterns without some columns, shape (n_voxels,)."""
+        kept = ~columns[self.columns]
+        number = np.repeat(np.arange(len(self)), np.diff(self.starts))[kept]
+        starts = np.searchsorted(number, np.arange(len(self) + 1))
+        return Patterns(self.columns[kept], starts.astype(np.int64), self.present)
 
     def columns_of(self, chosen: Flags) -> Integers:
         """Return the columns of some patterns, shape (n_patterns,)."""
@@ -114,14 +137,26 @@ class Presence:
 
     def describe(self, places: str) -> str:
         """Return a line: how many places are tested with fewer images, and how few."""
-        counts = self.patterns.present.sum(axis=1).tolist()
+        lacking = ~self.patterns.present.all(axis=1)
+        counts = self.patterns.present[lacking].sum(axis=1).tolist()
         fewest, most = min(counts, default=0), max(counts, default=0)
         images = counted(most, "image") if fewest == most else f"{fewest} to {most} images"
         with_images = f", with {images}" if counts else ""
         return (
-            f"{len(self.patterns.columns)} of {len(self.untested)} {places} lack values and are "
+            f"{self.n_lacking} of {len(self.untested)} {places} lack values and are "
             f"tested with the images that have them{with_images}."
         )
+
+    @property
+    def n_lacking(self) -> int:
+        """Number of tested places that lack values."""
+        counts = np.diff(self.patterns.starts)
+        return int(counts[~self.patterns.present.all(axis=1)].sum())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all places have all images, and are tested."""
+        return not self.n_lacking and not self.untested.any()
 
 
 def lacking_voxels(rows: Rows) -> Integers:
@@ -159,9 +194,52 @@ def find_presence(
     patterns = Patterns.of(rows)
     if not len(patterns):
         return None
-    n_voxels = rows.n_values
     df = df_residual[patterns.columns[patterns.starts[:-1]]]
+    return _tested(source, patterns, df, rows.n_values, _reasons(patterns, df, parts, exchange))
+
+
+def find_presence_of_all(
+    source: DataSource,
+    rows: Rows,
+    statistic: Floats,
+    layout: ImageRows,
+    parts: Partition,
+    exchange: Exchange,
+) -> Presence:
+    """Group all voxels by the images that they have, and find those that these can test.
+
+    A voxel without a parametric statistic has no test.
+
+    Shapes: `statistic` (n_voxels,).
+    """
+    patterns = Patterns.of_all(rows, layout)
+    df = np.concatenate(
+        [
+            present.sum(axis=1) - _effect_left(parts, present)[1] - len(parts.effect)
+            for present in np.array_split(patterns.present, 1 + patterns.present.size // _CHUNK)
+        ]
+    ).astype(np.int64)
     reasons = _reasons(patterns, df, parts, exchange)
+    whole = patterns.present.all(axis=1)  # planning has refused what is impossible for these
+    for reason in (_SAME, _FEW):
+        reasons[reason] &= ~whole
+    found = _tested(source, patterns, df, rows.n_values, reasons, unknown=np.isnan(statistic))
+    kept = np.diff(found.patterns.starts) > 0
+    return Presence(found.patterns.take(kept), found.df_residual[kept], found.untested)
+
+
+def _tested(
+    source: DataSource,
+    patterns: Patterns,
+    df: Integers,
+    n_voxels: int,
+    reasons: dict[str, Flags],
+    unknown: Flags | None = None,
+) -> Presence:
+    """Return the patterns that are tested; warn of the voxels that are not.
+
+    Shapes: `df` (n_patterns,), `unknown` (n_voxels,).
+    """
     tested = np.ones(len(patterns), dtype=bool)
     told = []
     untested = np.zeros(n_voxels, dtype=bool)
@@ -171,6 +249,11 @@ def find_presence(
         untested[columns] = True
         if len(columns):
             told.append(f"{len(columns)} {reason} ({source.name_places(np.sort(columns))})")
+    if unknown is not None:
+        columns = np.flatnonzero(unknown & ~untested)
+        untested |= unknown
+        if len(columns):
+            told.append(f"{len(columns)} {_CANNOT_ESTIMATE} ({source.name_places(columns)})")
     if told:
         one, many = source.place_words
         if untested.all():
@@ -183,7 +266,10 @@ def find_presence(
             f"{np.count_nonzero(untested)} of {n_voxels} {many} lack values and are not tested, "
             f"their p-value is NaN: {'; '.join(told)}"
         )
-    return Presence(patterns.take(tested), df[tested].astype(np.int64), untested)
+    chosen = patterns.take(tested)
+    if unknown is not None:
+        chosen = chosen.without(untested)
+    return Presence(chosen, df[tested].astype(np.int64), untested)
 
 
 def _reasons(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from groupglm.errors import ArgumentError, warn_caller
 from groupglm.inference.permutation.exchange import Exchange, Rearrangements, make_exchange
 from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
 from groupglm.inference.permutation.missing_kernel import make_present_kernel
-from groupglm.inference.permutation.partition import partition
+from groupglm.inference.permutation.mixed_kernel import make_mixed_kernel
 from groupglm.inference.permutation.tolerances import NO_FREEDOM
+from groupglm.inference.permutation.voxelwise_kernel import make_voxelwise_kernel
 from groupglm.messages import argument
-from groupglm.models.ols import Ols
 from groupglm.tabular.group_labels import check_labels
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.null_distribution import DataSource
     from groupglm.inference.permutation.options import PermutationOptions
     from groupglm.inference.permutation.partition import Partition
-    from groupglm.models.base import Fit
+    from groupglm.inference.permutation.rearranged_model import RearrangedModel
 
     Floats = NDArray[np.float64]
 
@@ -32,40 +32,23 @@ __all__ = [
     "choose_exchange",
     "choose_kernel",
     "choose_rearrangements",
-    "flips_signs",
-    "refuse_other_models",
 ]
 
 _LIKELY_ALPHA = 0.05
 _FEW_IN_GROUP = 10
 
 
-def refuse_other_models(fit: Fit) -> None:
-    """Refuse the fit of a model of which no kernel has the statistic."""
-    if fit.model.kind != Ols.kind:
-        raise ValueError(
-            f"the model {fit.model.kind!r} has no permutation test: permutations are of "
-            f"{Ols.kind!r}, and would test another statistic than its contrast does"
-        )
-
-
-def flips_signs(X: Floats, contrast: Floats) -> bool:
-    """Return whether a test flips signs if neither `sign_flip` nor groups are given.
-
-    Shapes: `X` (n_images, n_columns), `contrast` (n_columns,).
-    """
-    return not partition(X, np.atleast_2d(contrast)).leaves_mean_free
-
-
-def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
+def choose_exchange(parts: Partition, options: PermutationOptions, groups: Any = None) -> Exchange:
     """Choose permutations or sign flips; refuse rearrangements that do not change the effect.
+
+    Shapes: `groups` (n_images,), of labels, if not None.
 
     Errors of different variance are exchangeable only within their group. Their signs can be
     flipped if the errors are symmetric (Winkler et al. 2014, section 2.5).
     """
     kinds = None
-    if options.variance_groups is not None:
-        kinds = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+    if groups is not None:
+        kinds = check_labels(groups, parts.n_images, "variance_groups")
 
     def make(flips: bool) -> Exchange:
         return make_exchange(
@@ -113,14 +96,20 @@ def choose_exchange(parts: Partition, options: PermutationOptions) -> Exchange:
 
 
 def choose_kernel(
-    parts: Partition,
+    model: RearrangedModel,
     exchange: Exchange,
     options: PermutationOptions,
     presence: Presence | None,
     source: DataSource,
+    df_residual: float | NDArray[Any],
 ) -> Kernel:
     """Choose the statistic's kernel."""
-    if options.variance_groups is None:
+    parts = model.parts
+    if presence is not None and model.has_variances:
+        return make_mixed_kernel(model, presence, flips=exchange.flips, two_sided=options.two_sided)
+    if presence is not None and model.is_voxelwise:
+        return make_voxelwise_kernel(model, presence, df_residual, two_sided=options.two_sided)
+    if model.groups is None:
         kernel = make_ols_kernel(parts, exchange, options.method, two_sided=options.two_sided)
         if presence is None:
             return kernel
@@ -141,7 +130,7 @@ def choose_kernel(
             "variance_groups",
             f"variance_groups need method='freedman-lane', but method is {options.method!r}",
         )
-    groups = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+    groups = check_labels(model.groups, parts.n_images, "variance_groups")
     _check_groups(parts, groups, flips=exchange.flips)
     return GroupedKernel(parts, groups, options.two_sided)
 
@@ -171,7 +160,7 @@ def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -
 
 
 def choose_rearrangements(
-    parts: Partition,
+    model: RearrangedModel,
     exchange: Exchange,
     options: PermutationOptions,
     seed: int,
@@ -182,12 +171,16 @@ def choose_rearrangements(
     if options.n_perm == 0:
         return Rearrangements(exchange, 0, (seed,))
     # Rearrangements are equal if they exchange equal columns of the design.
-    rows = np.concatenate([parts.effect, exchange.varying(parts.nuisance)])
-    if options.variance_groups is not None:
-        labels = check_labels(options.variance_groups, parts.n_images, "variance_groups")
+    parts = model.parts
+    rows = parts.effect
+    if exchange.flips or not model.permutes_columns:
+        rows = np.concatenate([rows, exchange.varying(parts.nuisance)])
+    if model.groups is not None:
+        labels = check_labels(model.groups, parts.n_images, "variance_groups")
         rows = np.concatenate([rows, parts.nuisance, labels[None] / (1 + labels.max())])
-    if not complete and not exchange.flips:
-        # Orders that are equal for all images differ for the images that one voxel has.
+    if (not complete or model.is_voxelwise) and not exchange.flips:
+        # Orders that are equal for all images differ for the images that one voxel has, or for
+        # their weights.
         rows = np.concatenate([rows, np.arange(parts.n_images)[None]])
     count = exchange.count(rows)
     kind = "sign flips" if exchange.flips else "permutations"

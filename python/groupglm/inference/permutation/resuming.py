@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from groupglm.inference.permutation.cluster_families import ClusterFamily, TfceOptions
     from groupglm.inference.permutation.options import PermutationOptions
+    from groupglm.inference.permutation.rearranged_model import RearrangedModel
 
     Floats = NDArray[np.float64]
 
@@ -77,7 +78,7 @@ def _digest_of_row(row: NDArray[Any]) -> bytes:
 
 
 def fingerprints_of(
-    X: Floats,
+    model: RearrangedModel,
     contrast: Floats,
     data: str,
     options: PermutationOptions,
@@ -85,15 +86,15 @@ def fingerprints_of(
 ) -> dict[str, str]:
     """Hash everything that a null distribution depends on, except the seed.
 
-    Shapes: `X` (n_images, n_columns), `contrast` (n_columns,).
+    Shapes: `contrast` (n_columns,).
     """
 
     def numbered(labels: Any, name: str) -> Any:
-        return None if labels is None else check_labels(labels, len(X), name).tolist()
+        return None if labels is None else check_labels(labels, len(model.X), name).tolist()
 
     blocks = numbered(options.exchangeability_blocks, "exchangeability_blocks")
     facts: dict[str, Any] = {
-        "design matrix": X + 0.0,
+        "design matrix": model.X + 0.0,
         "contrast": (np.ndim(contrast), np.asarray(contrast) + 0.0),
         "data": data,
         "number of tails": options.two_sided,
@@ -106,6 +107,8 @@ def fingerprints_of(
         "connectivity": options.connectivity if families else None,
         "places of the voxels": _places_of(families),
     }
+    if (own := model.facts()) is not None:
+        facts["model"] = own
     return {name: str(joblib.hash(fact)) for name, fact in facts.items()}
 
 
@@ -183,7 +186,7 @@ class PermutationState:
         ResumeError
             If anything differs; the message names it.
         """
-        differing = [name for name, value in test.items() if self.test.get(name) != value]
+        differing = [name for name in self.test | test if self.test.get(name) != test.get(name)]
         if "connectivity" in differing:
             differing.remove("places of the voxels")  # they differ as the connectivity does
         if differing:

@@ -13,7 +13,8 @@ import numpy as np
 from scipy import special
 
 from groupglm.errors import ArgumentError, renamed, warn_caller
-from groupglm.inference.permutation.missing_values import find_presence
+from groupglm.inference.permutation.assumptions import assumption_of
+from groupglm.inference.permutation.missing_values import find_presence, find_presence_of_all
 from groupglm.inference.permutation.null_distribution import (
     Corrections,
     DataSource,
@@ -21,12 +22,12 @@ from groupglm.inference.permutation.null_distribution import (
     null_distribution,
 )
 from groupglm.inference.permutation.p_values import corrected_p_values
-from groupglm.inference.permutation.partition import Partition, partition
 from groupglm.inference.permutation.planning import (
     choose_exchange,
     choose_kernel,
     choose_rearrangements,
 )
+from groupglm.inference.permutation.rearranged_model import RearrangedModel, rearranged_model
 from groupglm.inference.permutation.resuming import (
     PermutationState,
     ResumeError,
@@ -35,6 +36,7 @@ from groupglm.inference.permutation.resuming import (
 )
 from groupglm.inference.permutation.tails import TailFit, check_enough
 from groupglm.messages import argument
+from groupglm.models.ols import OLS
 from groupglm.runtime.regular_files import check_file
 
 if TYPE_CHECKING:
@@ -43,8 +45,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.inference.permutation.cluster_families import ClusterFamily
+    from groupglm.inference.permutation.exchange import Exchange, Rearrangements
     from groupglm.inference.permutation.kernels import Observed
+    from groupglm.inference.permutation.missing_values import Presence
     from groupglm.inference.permutation.options import PermutationOptions
+    from groupglm.models.base import HeldRows, Model
 
     Floats = NDArray[np.float64]
 
@@ -84,6 +89,8 @@ class PermutationResult:
         None if nothing is missing.
     counts_places : bool
         Whether the size of a cluster is its number of places, rather than the sum of their weights.
+    assumption : str
+        What was rearranged, and what this assumes, in a sentence or two.
     """
 
     letter: str
@@ -95,6 +102,7 @@ class PermutationResult:
     tail_fit: dict[str, TailFit] = field(default_factory=dict)
     untested: NDArray[np.bool_] | None = None
     counts_places: bool = True
+    assumption: str = ""
 
     @property
     def n_perm(self) -> int:
@@ -133,21 +141,25 @@ def permutation_test(
     df_residual: float | NDArray[Any],
     options: PermutationOptions,
     *,
+    model: Model = OLS,
+    column_names: tuple[str, ...] = (),
     families: Callable[[], tuple[ClusterFamily, ...]] | None = None,
     resume: PermutationState | Path | None = None,
 ) -> PermutationResult:
     """Test a contrast by rearranging the data.
 
-    Shapes: `X` (n_images, n_columns), `contrast` (n_columns,), `statistic` (n_voxels,),
-    `df_residual` (n_voxels,).
+    Shapes: `X` (n_images, n_columns), covariates included, `contrast` (n_columns,), `statistic`
+    (n_voxels,), `df_residual` (n_voxels,).
     """
-    parts = partition(X, np.atleast_2d(contrast))
-    exchange = choose_exchange(parts, options)
+    tested = rearranged_model(model, X, contrast, column_names, options)
+    parts = tested.parts
+    exchange = choose_exchange(parts, options, tested.groups)
     rows = source.load(options.n_threads)
-    presence = find_presence(source, rows, df_residual, parts, exchange)
-    if presence is not None:
+    presence = _presence(tested, source, rows, statistic, df_residual, exchange)
+    lacks = presence is not None and not presence.is_complete
+    if presence is not None and lacks:
         options.progress.result(presence.describe(source.place_words[1]))
-    kernel = choose_kernel(parts, exchange, options, presence, source)
+    kernel = choose_kernel(tested, exchange, options, presence, source, df_residual)
     observed = kernel.observe(rows, statistic, options.n_threads)
     if np.isnan(observed.compared).all():
         one, _ = source.place_words
@@ -160,19 +172,75 @@ def permutation_test(
     corrections = Corrections(
         letter=kernel.letter,
         two_sided=options.two_sided and kernel.letter == "t",
-        threshold=_statistic_threshold(parts, options),
+        threshold=_statistic_threshold(tested, options),
         tfce=options.tfce,
         families=families() if families is not None and options.need_neighbours else (),
     )
     test = fingerprints_of(
-        X, contrast, source.digest(options.n_threads), options, corrections.families
+        tested, contrast, source.digest(options.n_threads), options, corrections.families
     )
     previous = _previous(test, corrections.names(), options, resume)
     fresh = secrets.randbits(31) if options.seed is None else options.seed
     seed = fresh if previous is None else previous.seed
-    rearrangements = choose_rearrangements(
-        parts, exchange, options, seed, complete=presence is None
+    rearrangements = choose_rearrangements(tested, exchange, options, seed, complete=not lacks)
+    state = _begin(previous, seed, test, rearrangements, options)
+    if options.tail is not None and options.n_perm > 0:
+        check_enough(rearrangements.n)
+    # A perfect fit leaves no residuals of the full model to rearrange.
+    is_empty = options.method == "ter-braak" and np.isinf(observed.compared).any()
+    task = NullTask(
+        source,
+        kernel,
+        corrections,
+        rearrangements,
+        state.n_done,
+        rearrangements.n,
+        floor=0.0 if is_empty else -np.inf,
     )
+    state = _run(task, state, options, resume if isinstance(resume, Path) else None)
+    maps, least = _observed_maps(observed, corrections)
+    p_value, tail_fit = corrected_p_values(maps, least, state.null, corrections, options.tail)
+    untested = presence.untested if presence is not None and lacks else None
+    if untested is not None:
+        maps[kernel.letter][untested] = statistic[untested]
+        for p in p_value.values():
+            p[untested] = np.nan
+    return PermutationResult(
+        letter=kernel.letter,
+        observed=maps,
+        p_value=p_value,
+        state=state,
+        exhaustive=rearrangements.exhaustive,
+        sign_flip=exchange.flips,
+        tail_fit=tail_fit,
+        untested=untested,
+        counts_places=all(family.weights is None for family in corrections.families),
+        assumption=assumption_of(tested, options.method, flips=exchange.flips),
+    )
+
+
+def _presence(
+    tested: RearrangedModel,
+    source: DataSource,
+    rows: HeldRows,
+    statistic: Floats,
+    df_residual: float | NDArray[Any],
+    exchange: Exchange,
+) -> Presence | None:
+    """Return which images the voxels have; None if all have all, and the kernel needs no more."""
+    if tested.rows.beside:
+        return find_presence_of_all(source, rows, statistic, tested.rows, tested.parts, exchange)
+    return find_presence(source, rows, df_residual, tested.parts, exchange)
+
+
+def _begin(
+    previous: PermutationState | None,
+    seed: int,
+    test: dict[str, str],
+    rearrangements: Rearrangements,
+    options: PermutationOptions,
+) -> PermutationState:
+    """Return the state from which the test goes on, or an empty one."""
     state = PermutationState(seed, test, rearrangements.exhaustive, {})
     if previous is not None and previous.exhaustive == state.exhaustive:
         state = previous
@@ -193,41 +261,10 @@ def permutation_test(
             f"{state.n_done} of {rearrangements.n} permutations are done already; going on from "
             "there."
         )
-    if options.tail is not None and options.n_perm > 0:
-        check_enough(rearrangements.n)
-    # A perfect fit leaves no residuals of the full model to rearrange.
-    is_empty = options.method == "ter-braak" and np.isinf(observed.compared).any()
-    task = NullTask(
-        source,
-        kernel,
-        corrections,
-        rearrangements,
-        state.n_done,
-        rearrangements.n,
-        floor=0.0 if is_empty else -np.inf,
-    )
-    state = _run(task, state, options, resume if isinstance(resume, Path) else None)
-    maps, least = _observed_maps(observed, corrections)
-    p_value, tail_fit = corrected_p_values(maps, least, state.null, corrections, options.tail)
-    untested = None if presence is None else presence.untested
-    if untested is not None:
-        maps[kernel.letter][untested] = statistic[untested]
-        for p in p_value.values():
-            p[untested] = np.nan
-    return PermutationResult(
-        letter=kernel.letter,
-        observed=maps,
-        p_value=p_value,
-        state=state,
-        exhaustive=rearrangements.exhaustive,
-        sign_flip=exchange.flips,
-        tail_fit=tail_fit,
-        untested=untested,
-        counts_places=all(family.weights is None for family in corrections.families),
-    )
+    return state
 
 
-def _statistic_threshold(parts: Partition, options: PermutationOptions) -> float | None:
+def _statistic_threshold(tested: RearrangedModel, options: PermutationOptions) -> float | None:
     """Convert the cluster-forming threshold to the scale of the statistic.
 
     With groups of unequal variance the degrees of freedom differ from voxel to voxel. The degrees
@@ -235,16 +272,20 @@ def _statistic_threshold(parts: Partition, options: PermutationOptions) -> float
     """
     if options.threshold is None:
         return None
-    k, df = len(parts.effect), parts.df_residual
+    k, df = len(tested.parts.effect), tested.df
     two_sided = options.two_sided and k == 1
     p = options.threshold
     if options.cluster_threshold_scale == "z":
         p = float(special.ndtr(-options.threshold)) * (2 if two_sided else 1)
+    if k > 1 and np.isinf(df):
+        return float(special.chdtri(k, p) / k)
     if k > 1:
         # By both tails of the beta distribution: 1 - p would lose the digits of a small p.
         ratio = special.betainccinv(k / 2, df / 2, p) / special.betaincinv(df / 2, k / 2, p)
         return float(df / k * ratio)
-    return max(0.0, -float(special.stdtrit(df, p / 2 if two_sided else p)))
+    tail = p / 2 if two_sided else p
+    quantile = special.ndtri(tail) if np.isinf(df) else special.stdtrit(df, tail)
+    return max(0.0, -float(quantile))
 
 
 def _previous(
