@@ -214,6 +214,30 @@ def bench_streamed(folder: Path, *, quick: bool) -> list[Row]:
     return rows
 
 
+def flips(folder: Path, size: Size, n_perm: int) -> Callable[[], Any]:
+    """Return a one-sample test by sign flips, each of which fits tau2 anew."""
+    from groupglm import non_parametric_inference
+
+    effects, variances, mask = pairs(folder, size, size.n_maps)
+    return partial(
+        non_parametric_inference,
+        effects,
+        mask=mask,
+        model="mixed effects",
+        variances=variances,
+        n_perm=n_perm,
+        random_state=0,
+        n_jobs=N_THREADS,
+    )
+
+
+def bench_flips(folder: Path, *, quick: bool) -> Row:
+    size, n_perm = (QUICK, 100) if quick else (FEW, FLIPS)
+    took = clock(flips(folder, size, n_perm), repeat=1, warm_up=0)
+    work = f"{n_perm:,} sign flips with REML, {size.n_maps} subjects, {size.n_voxels:,} voxels"
+    return promise(work, took, FLIP_SECONDS)
+
+
 def in_a_fresh_process(model: str, n: int, folder: Path, *, quick: bool) -> tuple[float, float]:
     """Return seconds and peak memory, in MB, of one fit with its contrasts."""
     command = [sys.executable, __file__, "--one", model, str(n), "--dir", str(folder)]
@@ -240,6 +264,7 @@ def bench(folder: Path, *, quick: bool) -> list[Row]:
         *bench_arrays(quick=quick),
         *bench_files(folder, quick=quick),
         *bench_streamed(folder, quick=quick),
+        bench_flips(folder, quick=quick),
     ]
 
 
