@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from bench_images import CONTRASTS, design, peak_megabytes
 from bench_scale import listed
 from make_maps import FULL, QUICK, Size, default_folder, make_maps, make_variances
@@ -222,6 +223,7 @@ def flips(folder: Path, size: Size, n_perm: int) -> Callable[[], Any]:
     return partial(
         non_parametric_inference,
         effects,
+        design_matrix=pd.DataFrame({"intercept": np.ones(len(effects))}),
         mask=mask,
         model="mixed effects",
         variances=variances,
