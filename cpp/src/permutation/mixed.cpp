@@ -73,15 +73,15 @@ class Mixed {
     if (!load(y, v, panel, space)) return;  // the maps are zero already
     std::fill(space.signs.begin(), space.signs.end(), 1.0);
     find_groups(space);
-    load_tiles(space);
+    load_tiles(panel.count, space);
     if (model_.flips) {
       if (q > 0) {
-        remove_nuisance(q, space);
-        load_tiles(space);
+        remove_nuisance(q, panel.count, space);
+        load_tiles(panel.count, space);
       }
       set_bases(space.design, space);
     }
-    Panel stat;
+    Panel stat = Panel::Zero();  // beyond the panel's voxels it stays so
     for (Index b = 0; b < orders_.n_permutations; ++b) {
       if (model_.flips) {
         flip(b, space);
@@ -151,7 +151,8 @@ class Mixed {
     return static_cast<std::size_t>(model_.groups[space.places[i]]);
   }
 
-  void load_tiles(MixedWorkspace& space) const {
+  // Only the voxels that there are: most patterns have few.
+  void load_tiles(Index count, MixedWorkspace& space) const {
     for (GroupRows& group : space.groups) {
       const auto n = static_cast<Index>(group.rows.size());
       group.y.resize(group.rows.size() * kPanel);
@@ -164,7 +165,7 @@ class Mixed {
         std::copy_n(space.v.data() + from, kPanel, group.v.data() + to);
       }
       group.tile.load(DataView<double>{group.y.data(), n, kPanel, kPanel, 1},
-                      DataView<double>{group.v.data(), n, kPanel, kPanel, 1}, 0, kPanel);
+                      DataView<double>{group.v.data(), n, kPanel, kPanel, 1}, 0, count);
     }
   }
 
@@ -184,14 +185,14 @@ class Mixed {
   }
 
   // Takes the weighted fit of the nuisance off the data, at the nuisance model's own tau2.
-  void remove_nuisance(Index q, MixedWorkspace& space) const {
+  void remove_nuisance(Index q, Index count, MixedWorkspace& space) const {
     const Index n = space.places.size();
     const RowMatrix nuisance = space.design.topRows(q);
     set_bases(nuisance, space);
     estimate(space);
     MatrixXd rows(n, q);
     VectorXd values(n);
-    for (Index c = 0; c < kPanel; ++c) {
+    for (Index c = 0; c < count; ++c) {
       double* const y = space.panel.y.data() + c;
       for (Index i = 0; i < n; ++i) {
         const double root = std::sqrt(space.w[static_cast<std::size_t>(i * kPanel + c)]);
