@@ -89,6 +89,10 @@ def calls() -> dict[str, Call]:
         "SecondLevelModel.generate_report": lambda **given: fitted().generate_report(
             **{"contrasts": "group", "bg_img": None, **given}
         ),
+        "SecondLevelModel.weights_at": lambda **given: fitted().weights_at(
+            **{"position": (2.0, 2.0, 2.0), **given}
+        ),
+        "UnequalVariances": groupglm.UnequalVariances,
         "cluster_level_inference": partial(groupglm.cluster_level_inference, **maps),
         "design_from_formula": partial(
             groupglm.design_from_formula, formula="~ group", table=DESIGN
@@ -153,7 +157,7 @@ def calls() -> dict[str, Call]:
 WITHOUT = {
     "__version__", "build_info", "bids.ModelContrast", "bids.StatsModel", "bids.find_participants",
     "bids.read_participants", "bids.read_stats_model", "datasets.BidsStudy", "datasets.GroupStudy",
-    "datasets.PairedStudy", "datasets.SimulatedEffect", "plotting.show",
+    "datasets.PairedStudy", "datasets.SimulatedEffect", "datasets.VarianceStudy", "plotting.show",
 }  # fmt: skip
 METHODS_WITHOUT = {
     "fit_transform", "get_feature_names_out", "get_metadata_routing", "get_params", "predicted",
@@ -178,6 +182,7 @@ KINDS = {
     "effects": "array",
     "exchangeability_blocks": "labels",
     "figure": "other",
+    "groups": "labels",
     "first_level_contrast": "other",  # images have none
     "fwhm": "array",
     "height_control": "choice",
@@ -253,6 +258,8 @@ BAD: dict[str, list[Any]] = {
 
 
 def kind_of(name: str, annotation: str) -> str:
+    if annotation == "Sequence[float]":
+        return "array"
     if name in KINDS:
         return KINDS[name]
     plain = annotation.removesuffix(" | None").replace("str | int", "str")

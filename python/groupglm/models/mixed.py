@@ -19,7 +19,7 @@ from groupglm.models.variance_groups import GroupDesign, group_designs
 from groupglm.models.weighted import load_state
 from groupglm.runtime.arguments import check_choice
 from groupglm.runtime.array_archives import check_type
-from groupglm.tabular.group_labels import label_texts
+from groupglm.tabular.group_labels import label_texts, refuse_no_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -103,10 +103,7 @@ class MixedEffects:
 
     def __post_init__(self) -> None:
         check_choice("test", self.test, tuple(TESTS))
-        groups: Any = self.variance_groups
-        if groups is not None:
-            n_labels = len(groups) if hasattr(groups, "__len__") else 0
-            label_texts(groups, n_labels, "variance_groups")
+        refuse_no_labels(self.variance_groups, "variance_groups")
         given: Any = self.tau2
         if isinstance(given, str):
             if given not in ESTIMATORS:

@@ -15,7 +15,7 @@ from groupglm.models.ols import OLS, OlsAccumulator, OlsPlan
 from groupglm.models.unequal_fit import UnequalFit
 from groupglm.models.variance_groups import GroupDesign, design_groups, group_designs
 from groupglm.runtime.naming import listed
-from groupglm.tabular.group_labels import label_texts
+from groupglm.tabular.group_labels import label_texts, refuse_no_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -83,6 +83,9 @@ class UnequalVariances:
     beside: ClassVar[tuple[str, ...]] = ()
     rows_per_image: ClassVar[int] = 1
     keeps_rows: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        refuse_no_labels(self.groups, "groups")
 
     def __repr__(self) -> str:
         if self.groups is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Labels of the groups to which images belong: `check_labels`, `label_texts`."""
+"""Labels of the groups to which images belong: numbers, texts, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from groupglm.errors import ArgumentError, shown
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_labels", "label_texts"]
+__all__ = ["check_labels", "label_texts", "refuse_no_labels"]
 
 
 def check_labels(labels: Any, n: int, name: str) -> NDArray[np.int64]:
@@ -31,6 +31,12 @@ def label_texts(labels: Any, n: int, name: str) -> tuple[str, ...]:
     numbers, kinds = _factorized(labels, n, name)
     texts = [str(kind) for kind in kinds]
     return tuple(texts[number] for number in numbers)
+
+
+def refuse_no_labels(labels: Any, name: str) -> None:
+    """Refuse what holds no labels, or misses one, while the number of rows is not known."""
+    if labels is not None:
+        _factorized(labels, len(labels) if hasattr(labels, "__len__") else 0, name)
 
 
 def _factorized(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64], list[Any]]:
