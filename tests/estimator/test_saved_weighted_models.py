@@ -130,6 +130,34 @@ def test_arrays_that_do_not_fit_are_refused(kind: str, how: str, tmp_path: Path)
             SecondLevelModel.load(file)
 
 
+IMPOSSIBLE: dict[str, Change] = {
+    "tau2": lambda a: np.where(np.arange(a.shape[1]) == 3, -0.5, a),
+    "typical_variance": lambda a: -a,
+    "q": lambda a: a - 1e6,
+    "variance_ratio": lambda a: -a,
+    "n_present": lambda a: a + np.int32(1),
+}
+
+
+@pytest.mark.parametrize("kind", ["mixed", "given tau2", "mixed groups"])
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_what_no_fit_can_find_is_refused(kind: str, name: str, tmp_path: Path) -> None:
+    file = fitted(kind).save(tmp_path / "m.groupglm")
+    member = f"0/{name}.npy"
+    with zipfile.ZipFile(file) as archive, archive.open(member) as opened:
+        changed = IMPOSSIBLE[name](np.load(opened))
+    rewrite_model(file, lambda f, m: m.update({member: npy(changed)}))
+    with pytest.raises(ValueError, match=rf"m\.groupglm.* {name} is "):
+        SecondLevelModel.load(file)
+
+
+def test_a_tau2_that_the_settings_do_not_give_is_refused(tmp_path: Path) -> None:
+    file = fitted("given tau2").save(tmp_path / "m.groupglm")
+    rewrite_model(file, lambda f, m: f["fits"][0]["model"]["settings"].update(tau2=0.75))
+    with pytest.raises(ValueError, match=r"m\.groupglm.* tau2 is not 0\.75 everywhere"):
+        SecondLevelModel.load(file)
+
+
 NO_TAU2: list[Any] = [
     -1, "x", [], {}, True, None, float("nan"), float("inf"), 10**400, [1] * N,
 ]  # fmt: skip

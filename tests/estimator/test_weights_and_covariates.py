@@ -218,11 +218,25 @@ def test_names_of_covariates(study: Study) -> None:
     for wrong in ({3: grey}, {" ": grey}):
         with pytest.raises(ArgumentError, match=r"covariates names .*; .* must be a name, a str"):
             SecondLevelModel(MASK).fit(study.files["y"], design_matrix=DESIGN, covariates=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"covariates .*the column of subject labels; give it"):
+        SecondLevelModel(MASK).fit(
+            study.files["y"], design_matrix=DESIGN, covariates={"subject_label": grey}
+        )
+    with pytest.raises(ArgumentError, match=r"covariates\['grey'\] has 1 image, but"):
+        SecondLevelModel(MASK).fit(
+            study.files["y"], design_matrix=DESIGN, covariates={"grey": grey[:1]}
+        )
     with pytest.raises(ArgumentError, match=r"covariates\['grey'\] has 5 images, but") as caught:
         SecondLevelModel(MASK).fit(
             study.files["y"], design_matrix=DESIGN, covariates={"grey": grey[:5]}
         )
     assert caught.value.argument == "covariates"
+
+
+def test_weights_of_zero_everywhere_are_refused(study: Study) -> None:
+    zeros = image(np.zeros((*INSIDE.shape, len(DESIGN))))
+    with pytest.raises(ArgumentError, match="weights are 0 wherever the images have a value"):
+        SecondLevelModel(MASK).fit(study.files["y"], design_matrix=DESIGN, weights=zeros)
 
 
 def test_a_covariate_that_is_constant_at_a_place_is_reported(study: Study) -> None:

@@ -14,7 +14,7 @@ from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.messages import argument as named
 from groupglm.models.kinds import DEFAULT_MODEL, with_beside
 from groupglm.runtime.naming import listed
-from groupglm.tabular.labels import label_key, row_labels
+from groupglm.tabular.labels import LABEL, label_key, row_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,6 +63,13 @@ class Beside:
         for name in covariates:
             if not isinstance(name, str) or not name.strip():
                 raise ArgumentTypeError("covariates", f"{name!r}", "a name, a str", verb="names")
+            if name == LABEL:
+                raise ArgumentError(
+                    "covariates",
+                    f"a covariate called {name!r}, the name of the column of subject labels",
+                    remedy="give it another name",
+                    verb="holds",
+                )
         return cls(variances, weights, covariates)
 
     def with_model(self, model: Model, given: Any) -> tuple[Beside, Model]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupglm.errors import ArgumentError, GridMismatchError, in_quotes
 from groupglm.messages import argument as named
+from groupglm.runtime.naming import counted
 from groupglm.runtime.paths import file_identity
 from groupglm.spaces.registry import kind_of
 from groupglm.spaces.statistic import Statistic
@@ -71,7 +72,7 @@ def open_beside(
     if len(sources) != len(images):
         raise ArgumentError.about(
             called,
-            named(argument) + f" has {len(sources)} images, but second_level_input has "
+            named(argument) + f" has {counted(len(sources), 'image')}, but second_level_input has "
             f"{len(images)}",
             "give one for each image, in the same order",
         )

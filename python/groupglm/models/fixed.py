@@ -170,7 +170,7 @@ class FixedFit(WeightedFit):
         """
         names = self.column_names
         return (
-            f"{len(self.X):,} images of known variance: {self.n_voxels:,} {places}, "
+            f"{len(self.X):,} images, fixed effects: {self.n_voxels:,} {places}, "
             f"{'column' if len(names) == 1 else 'columns'} {listed(names)}"
         )
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 from groupglm.models.fixed import FixedPlan
-from groupglm.models.mixed_fit import Heterogeneity, MixedFit
+from groupglm.models.mixed_fit import Heterogeneity, MixedFit, check_heterogeneity
 from groupglm.models.mixed_words import ESTIMATORS, TESTS
+from groupglm.models.number_range import refuse_beyond_double
 from groupglm.models.ols import checked_design
 from groupglm.models.second_pass import TILE_BYTES, SecondPass
 from groupglm.models.variance_groups import GroupDesign, group_designs
@@ -114,7 +115,10 @@ class MixedEffects:
             raise ArgumentTypeError(
                 "tau2", f"a {type(given).__name__}", "the name of an estimator, or a number"
             )
-        value = float(given)
+        try:
+            value = float(given)
+        except OverflowError:  # a whole number beyond double
+            value = np.inf
         if not 0 <= value < np.inf:
             raise ArgumentError("tau2", shown(given), "a finite number of at least 0")
         if self.variance_groups is not None:
@@ -277,6 +281,7 @@ class MixedEffects:
             wanted = (max(1, len(groups)), n_values)[-n_dimensions:]
             if array.shape != wanted:
                 raise ValueError(f"{name} has the shape {array.shape}, not {wanted}")
+        check_heterogeneity(found, self.tau2, own.state.counts[0])
         return MixedFit(own.X, column_names, n_threads, self, own.state, own.design,
                         Heterogeneity(**found), groups)  # fmt: skip
 
@@ -314,12 +319,15 @@ class MixedPlan(FixedPlan):
     ) -> MixedFit:
         """Return the fit, from tiles of all images."""
         fixed = super().finish(accumulator, n_threads)
+        q = fixed.q
+        if self.model.keeps_rows:
+            refuse_beyond_double(q, accumulator.state.counts[0])
         groups = self.model.groups(self.X, self.column_names)
         shape = (max(1, len(groups)), fixed.n_voxels)
         found = Heterogeneity(
             tau2=np.zeros(shape),
             typical_variance=np.full(shape, np.nan),
-            q=fixed.q,
+            q=q,
             variance_ratio=fixed.variance_ratio,
             n_present=accumulator.state.counts[0].copy(),
         )

@@ -74,8 +74,8 @@ def fit_mixed(
         If an argument does not hold real numbers.
     ValueError
         If shapes do not match, `X` is not finite, `Y` or `V` hold infinite values, a variance is
-        negative, an option is unknown, no residual degree of freedom is left, or the variance
-        groups share columns or are too small.
+        negative, squares of Y exceed 1e150 V, an option is unknown, no residual degree of freedom
+        is left, or the variance groups share columns or are too small.
 
     Warns
     -----
@@ -126,7 +126,8 @@ def fit_mixed(
     update_rows(accumulator, [("Y", data), ("V", variances)], threads)
     fixed = FixedFit(matrix, names, threads, model, accumulator.state, plan.design)
     _check_variances(data, variances, fixed)
-    return plan.finish_tiles(accumulator, threads, _tiles(data, variances))
+    with renamed(variances="V"):
+        return plan.finish_tiles(accumulator, threads, _tiles(data, variances))
 
 
 def _tiles(data: NDArray[Any], variances: NDArray[Any]) -> Iterator[Tile]:

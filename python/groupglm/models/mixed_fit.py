@@ -12,7 +12,7 @@ import numpy as np
 from groupglm.models.base import Model
 from groupglm.models.contrast_result import ContrastResult
 from groupglm.models.fixed import FixedFit
-from groupglm.models.mixed_words import words_of_mixed
+from groupglm.models.mixed_words import estimator_in_short, words_of_mixed
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
 
@@ -82,6 +82,20 @@ class Heterogeneity:
         return Heterogeneity(**{name: own[..., places] for name, own in self.arrays().items()})
 
 
+def check_heterogeneity(
+    found: Mapping[str, NDArray[Any]], tau2: str | float, n_present: NDArray[np.int32]
+) -> None:
+    """Refuse what a file says of the differences between images and no fit can say."""
+    for name in ("tau2", "typical_variance", "q", "variance_ratio"):
+        if (found[name] < 0).any():
+            raise ValueError(f"{name} is negative at some places")
+    known = found["tau2"][~np.isnan(found["tau2"])]
+    if not isinstance(tau2, str) and (known != tau2).any():
+        raise ValueError(f"tau2 is not {tau2:g} everywhere, as its settings say")
+    if (found["n_present"] != n_present).any():
+        raise ValueError("n_present is not the number of images that its state has counted")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class MixedContrastResult(ContrastResult):
     """The statistics of a contrast at every voxel, by mixed effects.
@@ -146,8 +160,9 @@ class MixedFit(FixedFit):
             "" if self.model.test == "z" else f"{span(self._residual_freedom)} degrees of freedom, "
         )
         return (
-            f"{len(self.X):,} images of known variance that differ besides: {self.n_voxels:,} "
-            f"{places}, {freedom}{'column' if len(names) == 1 else 'columns'} {listed(names)}"
+            f"{len(self.X):,} images, mixed effects ({estimator_in_short(self.model.tau2)}): "
+            f"{self.n_voxels:,} {places}, "
+            f"{freedom}{'column' if len(names) == 1 else 'columns'} {listed(names)}"
         )
 
     def select(self, places: NDArray[np.int64]) -> MixedFit:

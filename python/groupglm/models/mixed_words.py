@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from groupglm.models.words import Words
 
-__all__ = ["ESTIMATORS", "TESTS", "words_of_mixed"]
+__all__ = ["ESTIMATORS", "TESTS", "estimator_in_short", "words_of_mixed"]
 
 
 class _Said(NamedTuple):
@@ -81,6 +81,20 @@ TESTS = {
         (_HEDGES,),
     ),
 }
+
+
+_IN_SHORT = {
+    "reml": "REML",
+    "ml": "ML",
+    "dersimonian-laird": "DerSimonian-Laird",
+    "paule-mandel": "Paule-Mandel",
+    "hedges": "Hedges",
+}
+
+
+def estimator_in_short(tau2: str | float) -> str:
+    """Return the name of an estimator as people write it, or the given value of tau2."""
+    return _IN_SHORT[tau2] if isinstance(tau2, str) else f"tau2 = {tau2:g}"
 
 
 def words_of_mixed(tau2: str | float, test: str, group_names: tuple[str, ...]) -> Words:

@@ -19,6 +19,7 @@ from groupglm.models.arguments import (
     refuse,
 )
 from groupglm.models.contrast_result import ContrastResult
+from groupglm.models.number_range import refuse_squares_beyond_double
 from groupglm.models.weighted_words import words_of_weighted
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
@@ -91,8 +92,9 @@ class WeightedFit:
             Numbers of images, places and degrees of freedom, and the columns.
         """
         names = self.column_names
+        weighted = "weighted " if "weight" in self.model.beside else ""
         return (
-            f"{len(self.X):,} images: {self.n_voxels:,} {places}, "
+            f"{len(self.X):,} {weighted}images: {self.n_voxels:,} {places}, "
             f"{span(self._residual_freedom)} degrees of freedom, "
             f"{'column' if len(names) == 1 else 'columns'} {listed(names)}"
         )
@@ -221,6 +223,8 @@ class WeightedFit:
         effect, variance, stat, p_value, z_score, rank = _core.weighted_contrast(
             self._state, self._design, rows, chosen, *self._inference, self.n_threads
         )
+        if np.isnan(stat).all():
+            self._refuse_squares_beyond_double()
         return ContrastResult(
             effect_size=effect[0] if chosen == "t" else effect,
             effect_variance=variance,
@@ -231,19 +235,24 @@ class WeightedFit:
             df=self.df_residual if chosen == "t" else (rank, self.df_residual),
         )
 
+    def _refuse_squares_beyond_double(self) -> None:
+        tested = (self._state.counts[_PRESENT] > 0) & (np.asarray(self._residual_freedom) > 0)
+        refuse_squares_beyond_double(self.rss[tested], self._state.sums[_TOTAL, tested])
+
     def _refuse_unless_estimable(self, rows: Floats) -> None:
         if not self._state.counts[_PRESENT].any():
             return  # without any data there is nothing to tell apart
         if _core.weighted_is_estimable(self._state, self._design, rows, self.n_threads):
             return
+        self._refuse_squares_beyond_double()
         own = rows[:, : self._design.n_columns]
         X = self.X[:, : self._design.n_columns]
         if self.n_covariates == 0 or not rows[:, self._design.n_columns :].any():
             raise refuse(X, self.column_names[: self._design.n_columns], own)
-        names = listed(self.column_names[self._design.n_columns :])
+        names = listed([repr(name) for name in self.column_names[self._design.n_columns :]])
         raise NotEstimableError(
-            f"contrast is not estimable at any place: the covariates {names} do not vary there, or "
-            "depend on the other columns; test a contrast without them"
+            f"contrast is not estimable at any place: a covariate ({names}) is the same in all "
+            "images, or follows from other columns; test a contrast without it"
         )
 
     def predicted(self, X: ArrayLike | None = None, Z: ArrayLike | None = None) -> Floats:
