@@ -52,7 +52,7 @@ def refuse_squares_beyond_double(rss: NDArray[np.float64], total: NDArray[np.flo
     raise ArgumentError.about(
         "contrast",
         "the contrast cannot be tested: the weighted squares of the values are beyond double "
-        f"precision (above {np.finfo(np.float64).max:.0e} or below {_LEAST:g}) at all "
-        f"{counted(int(rss.size), 'place')}",
+        f"precision (above {np.finfo(np.float64).max:.0e} or below {_LEAST:g}) at "
+        "every place",
         _REMEDY,
     )
