@@ -113,7 +113,7 @@ def test_files_that_cannot_be_variances(study: Path, tmp_path: Path) -> None:
     maps = study / "maps"
     for given, told in (
         (maps / "*_effect.nii.gz", "is given as the variance map of subject 01 and as the map of"),
-        (maps / "*_none.nii.gz", "no file matches"),
+        (maps / "*_none.nii.gz", "_none.nii.gz', given as --variances"),
         (maps, "is a folder; give files"),
         (study / "participants.tsv", "is a table; give paths or globs of maps"),
         (study / "mask.nii.gz", "--variances: no subject label is in"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nibabel.nifti1 import Nifti1Image
 from numpy.typing import NDArray
 
 from groupglm import MixedEffects, SecondLevelModel, fit_mixed, group
+from groupglm.errors import ArgumentError
 
 N, SHAPE = 10, (9, 8, 7)
 INSIDE = np.zeros(SHAPE, np.bool_)
@@ -106,3 +108,27 @@ def test_options_of_ols_are_refused(study: Study) -> None:
             model.fit(effects, design_matrix=DESIGN, variances=variances, **given)
     with pytest.raises(ValueError, match="variances is None, but the model takes one image"):
         model.fit(effects, design_matrix=DESIGN)
+
+
+@pytest.mark.parametrize("own_tau2", [False, True])
+def test_variances_are_counted_where_too_few_images_are_left(study: Study, own_tau2: bool) -> None:
+    labels = np.arange(N) % 2
+    separate = pd.DataFrame({"first": 1.0 - labels, "second": 1.0 * labels})
+    images = [image(own) for own in study.y]
+    model = MixedEffects(variance_groups=labels if own_tau2 else None)
+    wrong = np.where(labels[:, None, None, None] == 1, -study.v, study.v)
+    if not own_tau2:
+        wrong = -study.v
+    with pytest.raises(ArgumentError, match=f"negative at voxels of {5 if own_tau2 else N} of {N}"):
+        SecondLevelModel(image(INSIDE.astype(np.uint8)), model=model).fit(
+            images, design_matrix=separate, variances=[image(own) for own in wrong]
+        )
+    gaps = study.v.copy()
+    gaps[1:, 4, 4, 4] = 0  # of one image here
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        SecondLevelModel(image(INSIDE.astype(np.uint8)), model=model).fit(
+            images, design_matrix=separate, variances=[image(own) for own in gaps]
+        )
+    texts = [str(one.message) for one in told]
+    assert any("NaN or 0 beside a value at voxels of 8 of 10 images" in text for text in texts)

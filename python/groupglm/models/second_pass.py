@@ -94,7 +94,10 @@ class SecondPass:
             y = y.copy()
         for number, rows in self._runs(len(y)):
             if lost[number].any():
-                y[rows, lost[number]] = np.nan
+                # What has no weight by itself stays, so that it is counted.
+                y[rows, lost[number]] = np.where(
+                    v[rows, lost[number]] > 0, np.nan, y[rows, lost[number]]
+                )
             own = np.where(lost[number], 0.0, tau2[number])
             state.update(self.design, rows.start, y[rows], v[rows], [], True, own, self.n_threads)
         return state

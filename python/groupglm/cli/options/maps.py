@@ -200,7 +200,10 @@ def _files(text: str, option: str) -> list[Path]:
     for file in files:  # the content of a subject's map may be elsewhere
         check_file(file)
     if not files:
-        raise ValueError(f"no file matches '{text}' (the working directory is '{Path.cwd()}')")
+        raise ValueError(
+            f"no file matches '{text}', given as {option}; check folder and pattern "
+            f"(the working directory is '{Path.cwd()}')"
+        )
     return files
 
 
