@@ -61,13 +61,14 @@ def check_beside(group: FittedGroup, subjects: Sequence[str]) -> None:
         return
     role = result.model.beside[0]
     if role != "covariate":
-        if not np.any(np.asarray(result.n_observations) > 0):
+        counts = result.counts()
+        nobody = not np.any(np.asarray(result.n_observations) > 0)
+        if nobody and not counts["negative"].any():
             raise ArgumentError.about(
                 f"{role}s",
                 f"{role}s are 0 wherever the images have a value: no image counts",
                 "check the files",
             )
-        counts = result.counts()
         if counts["negative"].any() or counts["unusable"].any():
             _refuse_or_report_values(group, subjects, f"{role}s")
         _report_dominance(group, subjects, f"{role}s")
