@@ -301,3 +301,20 @@ def test_no_voxels_and_one() -> None:
     assert none.tau2.shape == none.contrast([0.0, 1.0]).stat.shape == (0,)
     one, all_of_them = fit_mixed(X, Y[:, 4:5], V[:, 4:5]), fit_mixed(X, Y, V)
     assert one.tau2[0] == all_of_them.tau2[4]
+
+
+@each_estimator
+@pytest.mark.parametrize(("n", "first"), [(13, [1, 3, 8, 11]), (15, [1, 2, 4, 7, 9, 11])])
+def test_a_place_that_lacks_a_group_is_the_other_group_alone(
+    tau2: str, n: int, first: list[int]
+) -> None:
+    """A basis of both groups has rounding in place of zeros: no rank may come of that."""
+    rng = np.random.default_rng(0)
+    kept = np.isin(np.arange(n), first)
+    X = np.column_stack([kept, ~kept]).astype(float)
+    Y, V = 4 * rng.normal(size=(n, 1)), np.exp(rng.normal(size=(n, 1)))
+    Y[~kept] = np.nan
+    fit = fit_mixed(X, Y, V, tau2=tau2)
+    own = mixed.fit(np.ones((kept.sum(), 1)), Y[kept], V[kept], tau2=tau2)
+    np.testing.assert_allclose(fit.tau2, own.tau2, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(fit.i_squared, own.i_squared, rtol=1e-6, atol=1e-9)

@@ -149,10 +149,15 @@ Lane Tau2Sums::centre(const LaneImages& images, const Lane& n_images, double* ou
   return rss;
 }
 
+// A column of the basis has norm one. Where the images that remain have no more than this of its
+// square, it can be rounding alone, as in a column of a group whose images are all missing.
+constexpr double kRoundingOnly = 1e-20;
+
 bool Tau2Sums::is_deficient(int lane) const {
   for (Index j = 0; j < basis_.r(); ++j) {
     const double left = moments_.a[at(packed(j, j))][lane];
-    if (!(left > kDependentShare * moments_.d[at(j)][lane])) return true;
+    const double whole = moments_.d[at(j)][lane];
+    if (!(left > kDependentShare * whole && whole > kRoundingOnly)) return true;
   }
   return false;
 }
