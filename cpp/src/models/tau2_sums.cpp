@@ -157,7 +157,7 @@ bool Tau2Sums::is_deficient(int lane) const {
   for (Index j = 0; j < basis_.r(); ++j) {
     const double left = moments_.a[at(packed(j, j))][lane];
     const double whole = moments_.d[at(j)][lane];
-    if (!(left > kDependentShare * whole && whole > kRoundingOnly)) return true;
+    if (!(left > kDependentShare * whole) || !(whole > kRoundingOnly)) return true;
   }
   return false;
 }
