@@ -184,5 +184,5 @@ def test_a_result_says_real_degrees_of_freedom() -> None:
     assert said(17.26) == "t(17.3)"
     assert said(np.array([4.04, 1200.0])) == "t(4.0 to 1,200)"
     assert said((2, np.array([np.nan, 7.5])), "F") == "F(2, 7.5)"
-    assert said(np.inf) == "t(inf)"
+    assert said(np.inf) == "z"
     assert said(np.array([np.nan, np.nan])) == "t(nan)"

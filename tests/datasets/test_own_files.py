@@ -29,6 +29,7 @@ SIMULATORS: dict[str, tuple[dict[str, Any], str]] = {
         {"n_subjects": 2, "voxel_size": 12.0},
         "sub-02_horizontal_effect.nii.gz",
     ),
+    "simulate_variance_study": ({"n_subjects": 6, "voxel_size": 12.0}, "sub-02_effect.nii.gz"),
 }
 
 
