@@ -20,6 +20,7 @@ import pandas as pd
 
 from groupglm import SecondLevelModel, permuted_ols
 from groupglm.cli.steps.report_folder import ModelFolder
+from groupglm.errors import ArgumentError
 from groupglm.inference.permutation.resuming import load_state
 from groupglm.inputs.matching import read_participants
 from groupglm.runtime.sidecars import read_json
@@ -116,7 +117,13 @@ def check(case: bytes, folder: Path) -> str:
 def _check_model(path: Path) -> None:
     model = SecondLevelModel.load(path)
     n_columns = len(model.design_matrix_.columns)
-    model.compute_contrast(np.eye(n_columns)[0])
+    try:
+        model.compute_contrast(np.eye(n_columns)[0])
+    except ArgumentError as error:
+        # A weighted fit has a factor for each place. Those of a file may leave the contrast without
+        # an estimate or within no double at any place, as the data of a fit may.
+        if error.argument != "second_level_contrast":
+            raise
 
 
 def _check_state(path: Path) -> None:
