@@ -32,6 +32,7 @@ __all__ = [
     "Spreads",
     "Values",
     "Weighs",
+    "by_arrays",
     "fill",
 ]
 
@@ -378,3 +379,22 @@ def fill(plan: Plan, rows: Rows, *, n_threads: int) -> Accumulator:
     for first, values in rows.batches():
         accumulator.update(first, values, n_threads)
     return accumulator
+
+
+def by_arrays(fit: Fit, n_values: int) -> tuple[Any, ...]:
+    """Return what pickle makes the same fit of, by its arrays.
+
+    Compiled objects do not travel: a processor of another level has another compiled module.
+    """
+    return _loaded, (fit.model, fit.X, fit.column_names, fit.arrays(), n_values, fit.n_threads)
+
+
+def _loaded(
+    model: Model,
+    X: NDArray[np.float64],
+    column_names: tuple[str, ...],
+    arrays: Mapping[str, NDArray[Any]],
+    n_values: int,
+    n_threads: int,
+) -> Fit:
+    return model.load(X, column_names, arrays, n_values=n_values, n_threads=n_threads)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
-from groupglm.models.base import Model
+from groupglm.models.base import Model, by_arrays
 from groupglm.models.contrast_result import ContrastResult
 from groupglm.models.fixed import FixedFit
 from groupglm.models.mixed_words import estimator_in_short, words_of_mixed
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.models.arguments import StatType
-    from groupglm.models.base import Fit
     from groupglm.models.variance_groups import GroupDesign
     from groupglm.models.words import Words
 
@@ -139,8 +138,7 @@ class MixedFit(FixedFit):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Not the compiled object itself: a processor of another level has another compiled module.
-        values = (self.X, self.column_names, self.arrays(), self.n_voxels, self.n_threads)
-        return _fit_of, (self.model, *values)
+        return by_arrays(self, self.n_voxels)
 
     def described(self, places: str) -> str:
         """Say what was fitted, in numbers.
@@ -337,14 +335,3 @@ _INFERENCE = {
 def _row_of(fit: MixedFit, name: str, number: int) -> Floats:
     row: Floats = getattr(fit, name)[number]
     return row
-
-
-def _fit_of(
-    model: Model,
-    X: Floats,
-    column_names: tuple[str, ...],
-    arrays: Mapping[str, NDArray[Any]],
-    n_values: int,
-    n_threads: int,
-) -> Fit:
-    return model.load(X, column_names, arrays, n_values=n_values, n_threads=n_threads)

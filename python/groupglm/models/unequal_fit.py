@@ -18,6 +18,7 @@ from groupglm.models.arguments import (
     choose_stat_type,
     refuse,
 )
+from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
 from groupglm.models.results import OlsFit
 from groupglm.models.variance_groups import GroupDesign, split_contrast
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from groupglm.models.base import Fit, Model, Values
+    from groupglm.models.base import Model, Values
     from groupglm.models.ols import OlsAccumulator
 
     Floats = NDArray[np.float64]
@@ -83,9 +84,7 @@ class UnequalFit:
         return f"UnequalFit({self.described('voxels')})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arrays = self.arrays()
-        settings = (self.X, self.column_names, arrays, self.n_voxels, self.n_threads)
-        return _fit_of, (self.model, *settings)
+        return by_arrays(self, self.n_voxels)
 
     def described(self, places: str) -> str:
         """Say what was fitted, in numbers.
@@ -337,14 +336,3 @@ class UnequalFit:
             "variances (Satterthwaite, 1946; Welch, 1947; Welch, 1951; Johansen, 1980)",
             references=_REFERENCES,
         )
-
-
-def _fit_of(
-    model: Model,
-    X: Floats,
-    column_names: tuple[str, ...],
-    arrays: Mapping[str, NDArray[Any]],
-    n_values: int,
-    n_threads: int,
-) -> Fit:
-    return model.load(X, column_names, arrays, n_values=n_values, n_threads=n_threads)

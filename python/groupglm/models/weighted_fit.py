@@ -20,6 +20,7 @@ from groupglm.models.arguments import (
 )
 from groupglm.models.contrast_result import ContrastResult
 from groupglm.models.number_range import refuse_squares_beyond_double
+from groupglm.models.ols import design_of_parts
 from groupglm.models.weighted_words import words_of_weighted
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
@@ -416,6 +417,5 @@ def _fit_of(
     parts: tuple[Any, ...],
     design: tuple[Any, ...],
 ) -> WeightedFit:
-    own = _core.Design.__new__(_core.Design)
-    own.__setstate__(design)
+    own = design_of_parts(design)
     return kind(X, column_names, n_threads, model, state_of_parts(parts), own)
