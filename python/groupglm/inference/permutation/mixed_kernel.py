@@ -10,18 +10,16 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.inference.permutation.equivalent_statistic import tables_of
-from groupglm.inference.permutation.kernels import Observed
+from groupglm.inference.permutation.pattern_kernel import PatternKernel
 from groupglm.tabular.group_labels import check_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.inference.permutation.missing_values import Patterns, Presence
+    from groupglm.inference.permutation.missing_values import Presence
     from groupglm.inference.permutation.null_distribution import Data
     from groupglm.inference.permutation.partition import Partition
-    from groupglm.inference.permutation.present_images import ImageRows
     from groupglm.inference.permutation.rearranged_model import RearrangedModel
-    from groupglm.models.base import HeldRows
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -37,7 +35,7 @@ _SEARCH = {"reml": 60, "ml": 60, "paule-mandel": 30}
 
 
 @dataclass(frozen=True, eq=False)
-class MixedKernel:
+class MixedKernel(PatternKernel):
     """The t or F statistic of effects with known variances, tau2 estimated for each rearrangement.
 
     Signs of the effects are flipped, or of their residuals if there is a nuisance; or the tested
@@ -47,36 +45,18 @@ class MixedKernel:
     ----------
     parts : Partition
         The partition of the design.
-    rows : ImageRows
-        The rows of an image: its effects, and their variances.
     groups : array of int, shape (n_images,)
         The group of each image, from 0; each has a tau2 of its own.
     how : tuple
         Number of the estimator of tau2, tau2 if it is given, number of the scale, and whether signs
         are flipped.
-    two_sided : bool
-        Whether a t statistic is tested in both tails.
-    patterns : Patterns
-        All tested voxels, grouped by the images that they have.
-    nuisance_rank, table : array of int, shape (n_patterns,)
-        Rank of the nuisance in the images present, and number of the table of each pattern.
-    heads, values : arrays
-        The tables; see `groupglm.inference.permutation.equivalent_statistic`.
-    untested : array of bool, shape (n_voxels,)
-        Voxels without a test.
+    rows, two_sided, patterns, nuisance_rank, table, heads, values, untested
+        As in `PatternKernel`.
     """
 
     parts: Partition
-    rows: ImageRows
     groups: Integers
     how: tuple[int, float, int, bool]
-    two_sided: bool
-    patterns: Patterns
-    nuisance_rank: Integers
-    table: Integers
-    heads: Floats
-    values: Floats
-    untested: NDArray[np.bool_]
 
     @property
     def n_products(self) -> int:
@@ -88,26 +68,6 @@ class MixedKernel:
     def letter(self) -> Literal["t", "F"]:
         """The letter of the statistic; a z of "z" tests is called t too."""
         return "t" if len(self.parts.effect) == 1 else "F"
-
-    def observe(self, rows: HeldRows, statistic: Floats, n_threads: int) -> Observed:
-        """Return the statistic of the data as they are; see `Kernel`."""
-        n = self.parts.n_images
-        maps, least = np.zeros((1, rows.n_values)), np.full((1, rows.n_values), np.nan)
-        self._statistics(rows.array(), np.arange(n)[None], np.ones((1, n)), maps, least, n_threads)
-        live = ~np.isnan(least[0])
-        return Observed(
-            np.where(live | self.untested, statistic, np.nan),
-            np.where(live, maps[0], np.nan),
-            least[0],
-        )
-
-    def statistics(
-        self, data: Data, order: Integers, signs: Floats, maps: Floats | None, n_threads: int
-    ) -> Floats:
-        """Compute the statistic of rearrangements at every voxel; see `Kernel`."""
-        if maps is not None:
-            maps[:, self.untested] = 0.0
-        return self._statistics(data, order, signs, maps, None, n_threads)
 
     def _statistics(
         self,

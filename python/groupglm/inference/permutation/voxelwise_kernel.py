@@ -11,16 +11,14 @@ from scipy import linalg
 
 from groupglm import _core
 from groupglm.inference.permutation.equivalent_statistic import tables_of
-from groupglm.inference.permutation.kernels import Observed
+from groupglm.inference.permutation.pattern_kernel import PatternKernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from groupglm.inference.permutation.missing_values import Patterns, Presence
+    from groupglm.inference.permutation.missing_values import Presence
     from groupglm.inference.permutation.null_distribution import Data
-    from groupglm.inference.permutation.present_images import ImageRows
     from groupglm.inference.permutation.rearranged_model import RearrangedModel
-    from groupglm.models.base import HeldRows
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -29,7 +27,7 @@ __all__ = ["VoxelwiseKernel", "make_voxelwise_kernel", "null_columns"]
 
 
 @dataclass(frozen=True, eq=False)
-class VoxelwiseKernel:
+class VoxelwiseKernel(PatternKernel):
     """The t or F statistic of least squares where each voxel has a design of its own.
 
     The residuals of the voxel's own nuisance are rearranged, multiplied by the roots of the weights
@@ -37,35 +35,17 @@ class VoxelwiseKernel:
 
     Parameters
     ----------
-    rows : ImageRows
-        The rows of an image.
     columns : array, shape (n_images, n_columns)
         The columns that all voxels share.
     effect, nuisance : array, shape (n_columns + n_covariates, any)
         Combinations of columns that span the effect, and the nuisance.
-    two_sided : bool
-        Whether a t statistic is tested in both tails.
-    patterns : Patterns
-        All tested voxels, grouped by the images that they have.
-    nuisance_rank, table : array of int, shape (n_tested,)
-        Rank of the nuisance and number of the table, of each voxel in the patterns.
-    heads, values : arrays
-        The tables; see `groupglm.inference.permutation.equivalent_statistic`.
-    untested : array of bool, shape (n_voxels,)
-        Voxels without a test.
+    rows, two_sided, patterns, nuisance_rank, table, heads, values, untested
+        As in `PatternKernel`.
     """
 
-    rows: ImageRows
     columns: Floats
     effect: Floats
     nuisance: Floats
-    two_sided: bool
-    patterns: Patterns
-    nuisance_rank: Integers
-    table: Integers
-    heads: Floats
-    values: Floats
-    untested: NDArray[np.bool_]
 
     @property
     def n_products(self) -> int:
@@ -76,26 +56,6 @@ class VoxelwiseKernel:
     def letter(self) -> Literal["t", "F"]:
         """The letter of the statistic."""
         return "t" if self.effect.shape[1] == 1 else "F"
-
-    def observe(self, rows: HeldRows, statistic: Floats, n_threads: int) -> Observed:
-        """Return the statistic of the data as they are; see `Kernel`."""
-        n = len(self.columns)
-        maps, least = np.zeros((1, rows.n_values)), np.full((1, rows.n_values), np.nan)
-        self._statistics(rows.array(), np.arange(n)[None], np.ones((1, n)), maps, least, n_threads)
-        live = ~np.isnan(least[0])
-        return Observed(
-            np.where(live | self.untested, statistic, np.nan),
-            np.where(live, maps[0], np.nan),
-            least[0],
-        )
-
-    def statistics(
-        self, data: Data, order: Integers, signs: Floats, maps: Floats | None, n_threads: int
-    ) -> Floats:
-        """Compute the statistic of rearrangements at every voxel; see `Kernel`."""
-        if maps is not None:
-            maps[:, self.untested] = 0.0
-        return self._statistics(data, order, signs, maps, None, n_threads)
 
     def _statistics(
         self,
