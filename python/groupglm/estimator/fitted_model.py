@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a fitted model answers: contrasts, maps of the fit, a page, a file."""
+"""What a fitted model answers: contrasts, a page, a file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.errors import ArgumentError, renamed
+from groupglm.estimator.maps_of_fit import MapsOfFit
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.estimator.reporting import make_report
 from groupglm.estimator.saving import load_model, save_model
 from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.group.fitted_group import statistic_of
-from groupglm.group.fitted_masker import FittedMasker
-from groupglm.runtime.arguments import check_choice, check_truth
-from groupglm.runtime.paths import given_path, refuse_inputs
+from groupglm.runtime.arguments import check_choice
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from groupglm.estimator.model_fits import ModelFits
-    from groupglm.group.fitted_group import FittedGroup, Missing, PartialZeros
+    from groupglm.group.fitted_group import FittedGroup, Missing
     from groupglm.models.base import Model
     from groupglm.models.results import ContrastResult, StatType
     from groupglm.report import HTMLReport, PermutationTest
@@ -38,16 +37,11 @@ __all__ = ["FittedModel"]
 OUTPUT_TYPES = ("z_score", "stat", "p_value", "effect_size", "effect_variance")
 
 
-class FittedModel(VarianceMaps):
-    """A model after it has been fitted or loaded; it knows nothing of scikit-learn.
-
-    `residuals_`, `predicted_` and `r_square_` are images, as in nilearn. Without the underscore
-    they are methods, as its documentation has them, which return a list with the image.
-    """
+class FittedModel(MapsOfFit, VarianceMaps):
+    """A model after it has been fitted or loaded; it knows nothing of scikit-learn."""
 
     mask_img: Any
     n_jobs: int | None
-    minimize_memory: bool
     model: str | Model
     reports: bool
     missing: Missing
@@ -140,164 +134,6 @@ class FittedModel(VarianceMaps):
             getattr(result, kind), descrip, statistic=statistic_of(result, kind)
         )
         return image
-
-    @property
-    def masker_(self) -> FittedMasker:
-        """Images to rows inside the mask, in the order of ``image[mask]``, and back."""
-        group = self._group
-        return FittedMasker(group.space, group.result.n_threads, group.fill)
-
-    @property
-    def mask_img_(self) -> Image:
-        """The mask, uint8."""
-        image: Image = self._group.space.mask_image()
-        return image
-
-    @property
-    def n_elements_(self) -> int:
-        """Number of voxels in the mask."""
-        return self._group.space.n_values
-
-    @property
-    def results_(self) -> Any:
-        """The fit at the mask's voxels, in the order of ``image[mask]``.
-
-        It is a copy, made each time that you use this name: keep it in a variable.
-        """
-        fit = self._group.result
-        order = self._group.space.public_order
-        return fit if order is None else fit.select(order)
-
-    @property
-    def n_observations_(self) -> Image:
-        """Number of images that have each voxel, int32."""
-        image: Image = self._group.n_observations_image()
-        return image
-
-    @property
-    def n_zeros_(self) -> Image:
-        """Number of images that are exactly zero at each voxel, int32."""
-        image: Image = self._group.n_zeros_image()
-        return image
-
-    @property
-    def zeros_(self) -> PartialZeros:
-        """How many voxels are exactly zero in some images but not in others."""
-        return self._group.zeros
-
-    @property
-    def df_residual_(self) -> Image:
-        """Residual degrees of freedom of each voxel, int32."""
-        image: Image = self._group.df_residual_image()
-        return image
-
-    @property
-    def r_square_(self) -> Image:
-        """R-squared of each voxel, float32; needs ``minimize_memory=False``."""
-        image: Image = self._group_for_large_maps().r_square_image()
-        return image
-
-    @property
-    def predicted_(self) -> Image:
-        """Fitted values, 4-D, one volume an image; needs ``minimize_memory=False``.
-
-        float32, or float64 where a value leaves its range.
-        """
-        image: Image = self._group_for_large_maps().predicted_image()
-        return image
-
-    @property
-    def residuals_(self) -> Image:
-        """Residuals, 4-D, one volume an image; needs ``minimize_memory=False``.
-
-        float32, or float64 if float32 cannot hold a value. NaN where an image has no value. The
-        images are read again, in batches. Besides the memory of the fit, this takes that of the
-        result: 4 (or 8) bytes per voxel and image.
-        """
-        image: Image = self._group_for_large_maps().residuals_image()
-        return image
-
-    def r_square(self) -> list[Image]:
-        """Return a list holding `r_square_`.
-
-        Returns
-        -------
-        list of one nibabel.nifti1.Nifti1Image
-            float32.
-
-        Raises
-        ------
-        AttributeError
-            With ``minimize_memory=True``.
-        """
-        return [self.r_square_]
-
-    def predicted(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
-        """Return a list holding `predicted_`.
-
-        Parameters
-        ----------
-        out : str or os.PathLike, optional
-            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
-            fit into memory; the image returned is that file's.
-
-        Returns
-        -------
-        list of one nibabel.nifti1.Nifti1Image
-            float32, or float64 where a value leaves its range; one volume an image.
-
-        Raises
-        ------
-        AttributeError
-            With ``minimize_memory=True``.
-        ValueError
-            If the file's name ends otherwise, or it is an image, mask or design matrix of this
-            model.
-        """
-        with renamed(path="out"):
-            return [self._group_for_large_maps().predicted_image(self._target(out))]
-
-    def residuals(self, *, out: str | os.PathLike[str] | None = None) -> list[Image]:
-        """Return a list holding `residuals_`.
-
-        Parameters
-        ----------
-        out : str or os.PathLike, optional
-            A file, .nii or .nii.gz, to write to a volume at a time, for when the result does not
-            fit into memory; the image returned is that file's.
-
-        Returns
-        -------
-        list of one nibabel.nifti1.Nifti1Image
-            float32, or float64 where a value leaves its range; one volume an image, NaN where an
-            image has no value.
-
-        Raises
-        ------
-        AttributeError
-            With ``minimize_memory=True``.
-        ValueError
-            If the file's name ends otherwise, or it is an image, mask or design matrix of this
-            model.
-        """
-        with renamed(path="out"):
-            return [self._group_for_large_maps().residuals_image(self._target(out))]
-
-    def _target(self, out: str | os.PathLike[str] | None) -> Path | None:
-        if out is None:
-            return None
-        path = given_path("out", out)
-        refuse_inputs("out", path, self._fits.files)
-        return path
-
-    def _group_for_large_maps(self) -> FittedGroup:
-        if check_truth("minimize_memory", self.minimize_memory):
-            raise AttributeError(
-                "To access voxelwise attributes, which are residuals, predicted values and "
-                "R-squared, `minimize_memory` must be False, but it is True; set `minimize_memory` "
-                "to `False` when making the model, and fit it again"
-            )
-        return self._group
 
     def generate_report(
         self,

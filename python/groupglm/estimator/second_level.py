@@ -13,6 +13,7 @@ from groupglm.errors import renamed
 from groupglm.estimator.description import describe
 from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.group_model import GroupModel
+from groupglm.estimator.maps_of_fit import MapsOfFit
 from groupglm.estimator.model_fits import check_fitted
 from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.inputs import maps_of_one_kind
@@ -364,7 +365,7 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
 
 def _call_after_the_estimator() -> None:
     """Have Python's messages about arguments name the class that users know, not its bases."""
-    for base in (GroupModel, FittedModel, VarianceMaps):
+    for base in (GroupModel, FittedModel, MapsOfFit, VarianceMaps):
         for name, member in vars(base).items():
             function = getattr(member, "__func__", member)  # of a class method
             if inspect.isfunction(function) and (name == "__init__" or name[0] != "_"):
