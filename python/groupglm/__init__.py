@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from groupglm.models.mixed import MixedEffects
     from groupglm.models.mixed_arrays import fit_mixed
     from groupglm.models.ols import fit_ols
+    from groupglm.models.repeated import RepeatedMeasures
     from groupglm.models.unequal import UnequalVariances
     from groupglm.models.weighted_arrays import fit_weighted
     from groupglm.spaces.volume.arithmetic import math_img
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FixedEffects",
     "MixedEffects",
+    "RepeatedMeasures",
     "SecondLevelModel",
     "UnequalVariances",
     "__version__",
@@ -60,6 +62,7 @@ __all__ = [
 _HOME = {
     "FixedEffects": "groupglm.models.fixed",
     "MixedEffects": "groupglm.models.mixed",
+    "RepeatedMeasures": "groupglm.models.repeated",
     "SecondLevelModel": "groupglm.estimator.second_level",
     "UnequalVariances": "groupglm.models.unequal",
     "build_info": "groupglm._core",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from groupglm import _core
 from groupglm.models.arguments import check_contrast, check_rows, choose_stat_type
-from groupglm.models.base import COUNTS, Rows, Values
+from groupglm.models.base import COUNTS, AsGiven, Rows, Values
 from groupglm.models.results import ContrastResult, StatType
 from groupglm.models.words import Words
 from groupglm.runtime.array_archives import check_type
@@ -108,7 +108,7 @@ class Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class KnownVariancePlan:
+class KnownVariancePlan(AsGiven):
     X: Floats
     column_names: tuple[str, ...]
     model: ClassVar[KnownVariance] = KnownVariance()

@@ -89,6 +89,7 @@ def calls() -> dict[str, Call]:
         "SecondLevelModel.generate_report": lambda **given: fitted().generate_report(
             **{"contrasts": "group", "bg_img": None, **given}
         ),
+        "RepeatedMeasures": groupglm.RepeatedMeasures,
         "SecondLevelModel.weights_at": lambda **given: fitted().weights_at(
             **{"position": (2.0, 2.0, 2.0), **given}
         ),
@@ -167,6 +168,7 @@ METHODS_WITHOUT = {
 
 # What arguments are whose annotation does not tell.
 KINDS = {
+    "adjustment": "choice",
     "alpha": "number",
     "axes": "other",
     "bg_img": "other",
@@ -176,11 +178,14 @@ KINDS = {
     "contrast_def": "contrast",
     "contrasts": "contrast",
     "cmap": "choice",
+    "covariance": "choice",
     "covariates": "other",
     "cut_coords": "array",
+    "df": "choice",
     "dim": "number",
     "effects": "array",
     "exchangeability_blocks": "labels",
+    "families": "labels",
     "figure": "other",
     "groups": "labels",
     "first_level_contrast": "other",  # images have none
@@ -214,6 +219,7 @@ KINDS = {
     "shape": "other",
     "smoothing_fwhm": "array",
     "stat_type": "choice",
+    "subjects": "labels",
     "symmetric_cbar": "choice",
     "tail": "choice",
     "tau2": "number",
@@ -229,6 +235,7 @@ KINDS = {
     "variance_groups": "labels",
     "variances": "other",
     "verbose": "level",
+    "visits": "labels",
     "weights": "other",
 }
 PLAIN = {"bool": "truth", "int": "whole", "float": "number", "str": "text"}

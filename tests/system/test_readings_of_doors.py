@@ -290,6 +290,7 @@ WITHOUT_IMAGES = {
     "SecondLevelModel.labels_",  # an error that says what to use
     "groupglm.FixedEffects",
     "groupglm.MixedEffects",
+    "groupglm.RepeatedMeasures",
     "groupglm.SecondLevelModel",  # its methods are above
     "groupglm.UnequalVariances",
     "groupglm.__version__",

@@ -24,6 +24,7 @@ __all__ = [
     "COUNTS",
     "ROLES",
     "Accumulator",
+    "AsGiven",
     "Fit",
     "HeldRows",
     "Model",
@@ -269,6 +270,23 @@ class Plan(Protocol):
         """Rank of the design: a place with no more images than that has nothing to test."""
         ...
 
+    @property
+    def order(self) -> NDArray[np.int64] | None:
+        """The images in the order in which they must be read, shape (n_images,); None: as given.
+
+        Only an accumulator sees this order, and so does `part`, whose numbers count in it. `X`, the
+        fit, and the rows given to `finish` are in the order of the design.
+        """
+        ...
+
+    @property
+    def ends(self) -> NDArray[np.int64] | None:
+        """Where accumulators may be merged: how many images, in `order`, come before, ascending.
+
+        The last is the number of images. None: anywhere.
+        """
+        ...
+
     def bytes(self, n_values: int, n_missing: int = 0) -> int:
         """Return the bytes of the accumulators during a fit with `n_missing` incomplete places.
 
@@ -371,6 +389,13 @@ class Model(Protocol):
             come from a file that anybody may have written.
         """
         ...
+
+
+class AsGiven:
+    """A plan that takes images in any order, and accumulators of any of them."""
+
+    order: ClassVar[None] = None
+    ends: ClassVar[None] = None
 
 
 def fill(plan: Plan, rows: Rows, *, n_threads: int) -> Accumulator:

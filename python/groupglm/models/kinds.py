@@ -10,6 +10,7 @@ from groupglm.models.base import Model
 from groupglm.models.fixed import FixedEffects
 from groupglm.models.mixed import MixedEffects
 from groupglm.models.ols import OLS, Ols
+from groupglm.models.repeated import RepeatedMeasures
 from groupglm.models.unequal import UnequalVariances
 from groupglm.models.weighted import Weighted
 
@@ -30,11 +31,18 @@ DEFAULT_MODEL: Model = OLS
 """The model of the doors where a user cannot choose one."""
 
 MODELS: dict[str, type[Model]] = {
-    model.kind: model for model in (Ols, Weighted, FixedEffects, MixedEffects, UnequalVariances)
+    model.kind: model
+    for model in (Ols, Weighted, FixedEffects, MixedEffects, UnequalVariances, RepeatedMeasures)
 }
 """The classes by their kinds."""
 
-_NAMED = (Ols.kind, FixedEffects.kind, MixedEffects.kind, UnequalVariances.kind)
+_NAMED = (
+    Ols.kind,
+    FixedEffects.kind,
+    MixedEffects.kind,
+    UnequalVariances.kind,
+    RepeatedMeasures.kind,
+)
 """The kinds that a user may name; the model then has the settings of its class by default."""
 
 

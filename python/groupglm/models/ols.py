@@ -14,7 +14,7 @@ from groupglm.design.matrix import check_design_matrix, check_size, describe_dep
 from groupglm.design.repeated_subjects import warn_of_repeated_subjects
 from groupglm.errors import ArgumentError, RankDeficientWarning, renamed, warn_caller
 from groupglm.models.array_rows import ArrayRows
-from groupglm.models.base import fill
+from groupglm.models.base import AsGiven, fill
 from groupglm.models.results import OlsFit
 from groupglm.runtime.arguments import real_array, whole_number
 from groupglm.runtime.array_archives import check_type
@@ -265,7 +265,7 @@ def checked_design(
 
 
 @dataclass(frozen=True, eq=False)
-class OlsPlan:
+class OlsPlan(AsGiven):
     """A factorised design, one row an image."""
 
     X: NDArray[np.float64]

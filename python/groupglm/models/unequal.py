@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from groupglm import _core
+from groupglm.models.base import AsGiven
 from groupglm.models.ols import OLS, OlsAccumulator, OlsPlan
 from groupglm.models.unequal_fit import UnequalFit
 from groupglm.models.variance_groups import GroupDesign, design_groups, group_designs
@@ -265,7 +266,7 @@ class UnequalAccumulator:
 
 
 @dataclass(frozen=True, eq=False)
-class UnequalPlan:
+class UnequalPlan(AsGiven):
     """A design split into groups, of which the images `first` to `first + count` are read.
 
     Parameters

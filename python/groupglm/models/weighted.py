@@ -10,6 +10,7 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import ArgumentError, ArgumentTypeError
+from groupglm.models.base import AsGiven
 from groupglm.models.ols import checked_design, design_of_parts
 from groupglm.models.weighted_fit import WeightedFit, state_of_parts
 from groupglm.runtime.array_archives import check_type
@@ -222,7 +223,7 @@ def load_state(
 
 
 @dataclass(frozen=True, eq=False)
-class WeightedPlan:
+class WeightedPlan(AsGiven):
     """A factorised design, and the model whose rows lie beside the images."""
 
     X: NDArray[np.float64]
