@@ -245,7 +245,7 @@ class MeanOfSubjectsFit:
 
     @property
     def at_boundary(self) -> NDArray[np.bool_]:
-        return self.residual_sd == 0
+        return np.asarray(self.residual_sd == 0)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"sums": np.stack([self.sums[name] for name in SUMS])}

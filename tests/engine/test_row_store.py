@@ -114,7 +114,7 @@ def test_rows_that_grow_leave_the_memory_when_they_are_too_long(
         assert store.bytes_in_memory == (40 * n_values if store.is_in_memory else 0)
         expected = np.zeros((5, n_values))
         if n_put:
-            expected[np.ix_(read[:n_put], places)] = values[read[:n_put]]
+            expected[np.array(read[:n_put])[:, np.newaxis], places] = values[read[:n_put]]
         store.put(n_put, np.zeros((5 - n_put, n_values)))
         np.testing.assert_array_equal(store.array(), expected)
 
