@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from groupglm.models.mixed_arrays import fit_mixed
     from groupglm.models.ols import fit_ols
     from groupglm.models.repeated import RepeatedMeasures
+    from groupglm.models.repeated_formula import repeated_from_formula
     from groupglm.models.unequal import UnequalVariances
     from groupglm.models.weighted_arrays import fit_weighted
     from groupglm.spaces.volume.arithmetic import math_img
@@ -51,6 +52,7 @@ __all__ = [
     "math_img",
     "non_parametric_inference",
     "permuted_ols",
+    "repeated_from_formula",
     "resample_img",
     "resample_to",
     "resample_to_img",
@@ -77,6 +79,7 @@ _HOME = {
     "math_img": "groupglm.spaces.volume.arithmetic",
     "non_parametric_inference": "groupglm.inference.permutation.images",
     "permuted_ols": "groupglm.inference.permutation.arrays",
+    "repeated_from_formula": "groupglm.models.repeated_formula",
     "resample_img": "groupglm.spaces.volume.regridding",
     "resample_to": "groupglm.spaces.volume.regridding",
     "resample_to_img": "groupglm.spaces.volume.regridding",

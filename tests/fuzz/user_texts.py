@@ -18,7 +18,8 @@ import pandas as pd
 from groupglm.bids import read_stats_model
 from groupglm.cli.options.common import NamedContrast
 from groupglm.design.contrasts import contrast_matrix, term_columns
-from groupglm.design.formula.building import design_from_formula
+from groupglm.design.formula.building import design_from_formula, random_part
+from groupglm.models.repeated_formula import repeated_from_formula
 from reference.hostile_texts import CONTRASTS, FORMULAS, nothing_executed
 
 TABLE = pd.DataFrame(
@@ -56,6 +57,8 @@ SOUND_FORMULAS = [
     "~ I((age > 30) & (group == 'patient')) + np.where(old, age, 0)",
     "~ scale(age, center=True, scale=False, ddof=0) + np.clip(age, 20, 40)",
     "~ {age / 10} + log(`dose (mg)`) + exp10(old) + standardize(site)",
+    "~ age + (1 | site) + sex",
+    "~ (1 | group/`dose (mg)`) + 0 + age",
     "~ C(site, Poly(scores=[1, 2, 4])) + C(group, Helmert(scale=True)) + C(sex, Diff())",
 ]
 SOUND_CONTRASTS = [
@@ -245,7 +248,12 @@ def _check_design(design: pd.DataFrame) -> None:
 
 
 def _check_formula(text: str) -> None:
-    design = design_from_formula(text, TABLE)
+    if random_part(text) is None:
+        design = design_from_formula(text, TABLE)
+    else:
+        design, model = repeated_from_formula(text, TABLE)
+        assert len(np.asarray(model.subjects)) == len(TABLE)
+        design = design.set_axis(TABLE.index, axis="index")
     _check_design(design)
     names = [str(name) for name in design]
     for place, name in enumerate(names):

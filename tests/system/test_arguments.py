@@ -118,6 +118,11 @@ def calls() -> dict[str, Call]:
         "math_img": partial(groupglm.math_img, formula="a + 1", a=Z),
         "non_parametric_inference": partial(groupglm.non_parametric_inference, **tested),
         "permuted_ols": partial(permuted_ols, **permuted),
+        "repeated_from_formula": partial(
+            groupglm.repeated_from_formula,
+            formula="~ group + (1 | subject)",
+            table=DESIGN.assign(subject=np.arange(N) // 2),
+        ),
         "resample_img": partial(groupglm.resample_img, img=Z),
         "resample_to": partial(groupglm.resample_to, img=Z, reference=MASK),
         "resample_to_img": partial(groupglm.resample_to_img, source_img=Z, target_img=MASK),

@@ -18,6 +18,7 @@ from fuzz import user_texts
 from groupglm.bids import read_stats_model
 from groupglm.design.contrasts import contrast_matrix
 from groupglm.design.formula.building import design_from_formula
+from groupglm.models.repeated_formula import repeated_from_formula
 from reference.bids import model_facts, model_file
 from reference.hostile_texts import CONTRASTS, FORMULAS, nothing_executed
 from reference.shell import basic, make_study, run_fit
@@ -78,6 +79,16 @@ def test_a_formula_of_a_stats_model_is_data(text: str, tmp_path: Path) -> None:
     file = model_file(tmp_path, Model={"Type": "glm", "Formula": formula})
     with nothing_happens(path), pytest.raises(ValueError, match=r"[Ff]ormula"):
         read_stats_model(file).design_matrix(MANY)
+
+
+@pytest.mark.parametrize("text", FORMULAS, ids=_label)
+def test_a_random_part_is_data(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "touched"
+    inner = text.removeprefix("~").replace("PATH", str(path))
+    for formula in (f"~ age + (1 | {inner})", f"~ age + ({inner} | site)"):
+        with nothing_happens(path), pytest.raises(ValueError, match=r"formula|random") as refusal:
+            repeated_from_formula(formula, MANY)
+        assert len(str(refusal.value)) < 2_000
 
 
 @pytest.mark.parametrize("text", CONTRASTS, ids=_label)

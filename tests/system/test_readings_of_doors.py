@@ -302,6 +302,7 @@ WITHOUT_IMAGES = {
     "groupglm.fit_weighted",
     "groupglm.make_second_level_design_matrix",
     "groupglm.permuted_ols",
+    "groupglm.repeated_from_formula",
     "groupglm.true_discovery_bounds",
     "plotting.plot_contrast_matrix",
     "plotting.plot_design_correlation",

@@ -18,6 +18,7 @@ import numpy as np
 from groupglm.design.collinearity import quote_names
 from groupglm.design.formula.code import columns_of, find_column
 from groupglm.design.formula.columns import design_of_terms
+from groupglm.design.formula.random_part import RandomPart
 from groupglm.design.formula.terms import Factor, Formula, read_formula
 from groupglm.design.formula.used_columns import check_used, declared_categories
 from groupglm.design.origins import with_origins
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "check_table",
     "design_from_columns",
     "design_from_formula",
+    "fixed_design",
     "formula_columns",
+    "random_part",
 ]
 
 _MAX_CHARACTERS_SHOWN = 200
@@ -67,7 +71,8 @@ def design_from_formula(
     ValueError
         If the formula cannot be read, names an unknown column, would execute code beyond the
         transforms above, uses a column with missing values, or gives values that are not finite;
-        if a column of text is mostly numbers and not within ``C()``, such as one with ``26,5`` or
+        if it has a random part such as ``(1 | subject)``, which `repeated_from_formula` takes; if a
+        column of text is mostly numbers and not within ``C()``, such as one with ``26,5`` or
         ``unknown`` among ages; if levels differ in case, blanks or the way of writing a character
         or a number alone; or if a column holds neither numbers nor text, such as dates.
 
@@ -98,20 +103,43 @@ def design_from_formula(
     """
     allow_partial = check_truth("allow_partial", allow_partial)
     check_text("formula", formula, optional=False)
-    _check_table(table)
-    try:
-        read = read_formula(formula)
-    except ValueError as error:
-        raise _invalid(formula, error) from error
+    check_table(table)
+    random = _read(formula).random
+    if random is not None:
+        raise ArgumentError.about(
+            "formula",
+            f"formula {_shown(formula)} has the random part {random}, which is no part of a design "
+            "but of a model of several images a subject",
+            "make both by repeated_from_formula(formula, table), or leave the random part out",
+        )
+    return fixed_design(formula, _with_labels(table), allow_partial=allow_partial)
+
+
+def fixed_design(formula: str, table: pd.DataFrame, *, allow_partial: bool = False) -> pd.DataFrame:
+    """Expand the fixed part of a formula, as `design_from_formula` does; its labels are unique."""
+    read = _read(formula)
     for power in read.idle_powers:
         warn_caller(
             f"{power} in a formula is {power.rpartition('**')[0]} itself, as in R, where a power "
             f"adds interactions; write I({power}) for numbers to that power"
         )
-    return _design(formula, read, _with_labels(table), allow_partial=allow_partial)
+    return _design(formula, read, table, allow_partial=allow_partial)
 
 
-def _check_table(table: object) -> None:
+def _read(formula: str) -> Formula:
+    try:
+        return read_formula(formula)
+    except ValueError as error:
+        raise _invalid(formula, error) from error
+
+
+def random_part(formula: str) -> RandomPart | None:
+    """Return the random part of a formula; None if it has none."""
+    return _read(formula).random
+
+
+def check_table(table: object) -> None:
+    """Refuse what is no table."""
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
@@ -164,11 +192,8 @@ def _design(
 
 
 def formula_columns(formula: str) -> tuple[list[str], bool]:
-    """Return the columns that a formula names, and whether it has the term 0 or 1."""
-    try:
-        read = read_formula(formula)
-    except ValueError as error:
-        raise _invalid(formula, error) from error
+    """Return the columns that the fixed part names, and whether it has the term 0 or 1."""
+    read = _read(formula)
     return _named_columns(read), read.says_intercept
 
 

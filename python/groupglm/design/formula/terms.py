@@ -7,12 +7,18 @@ Nothing is computed here. The number of terms is limited, and so is the time.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from groupglm.design.expressions import canonical, closing_place, lexemes, nesting, parse
+from groupglm.design.expressions import canonical, nesting, parse
 from groupglm.design.formula.code import check
+from groupglm.design.formula.random_part import (
+    FORMS,
+    RandomPart,
+    joined_parts,
+    parted_place,
+    read_random_part,
+)
+from groupglm.design.formula.tokens import Token, tokens_of
 
 __all__ = ["Factor", "Formula", "read_formula"]
 
@@ -63,6 +69,8 @@ class Formula:
         All factors in the text, also those that are subtracted.
     idle_powers : tuple of str
         Powers of a single column, which are the column itself, in the form that `I` would need.
+    random : RandomPart or None
+        The random part, which is no part of the design.
     """
 
     terms: tuple[Term, ...]
@@ -70,12 +78,7 @@ class Formula:
     says_intercept: bool
     factors: tuple[Factor, ...]
     idle_powers: tuple[str, ...] = ()
-
-
-class _Token(NamedTuple):
-    kind: str  # "name", "code", "number", "operator" or "end"
-    text: str
-    place: int  # position of its first character, from 1
+    random: RandomPart | None = None
 
 
 def read_formula(formula: str) -> Formula:
@@ -87,10 +90,10 @@ def read_formula(formula: str) -> Formula:
         )
     if nesting(formula) > MAX_NESTING:
         raise ValueError(f"its brackets are nested more than {MAX_NESTING} deep.")
-    tokens = list(_tokens(formula))
+    tokens = list(tokens_of(formula))
     if tokens and tokens[0].text == "~":
         tokens = tokens[1:]
-    if any(token.text in ("~", "|") and token.kind == "operator" for token in tokens):
+    if _has_several_parts(tokens):
         raise ValueError(
             "it has a left-hand side or several parts; the images are what is explained, so give "
             "only the right-hand side."
@@ -100,76 +103,29 @@ def read_formula(formula: str) -> Formula:
     return _Reader(tokens, len(formula)).read()
 
 
-def _tokens(formula: str) -> Iterable[_Token]:
-    parts = lexemes(formula)
-    place = 0  # of a lexeme
-    characters = 1
-    while place < len(parts):
-        stop = _token_end(parts, place)
-        text = "".join(parts[place:stop])
-        if not text.isspace():
-            yield _token(text, characters)
-        characters += len(text)
-        place = stop
-
-
-def _token_end(parts: list[str], place: int) -> int:
-    """Return the end of the token that begins at a lexeme."""
-    part = parts[place]
-    if part == "{":
-        return closing_place(parts, place) + 1
-    if part == "%":
-        return next((i + 1 for i in range(place + 1, len(parts)) if parts[i] == "%"), place + 1)
-    if part == "*" and parts[place + 1 : place + 2] == ["*"]:
-        return place + 2
-    if not _is_word(part):
-        return place + 1
-    # A word, a call, and all calls and members after it are one piece of code.
-    stop = place + 1
-    while stop < len(parts):
-        if parts[stop] in ("(", "["):
-            stop = closing_place(parts, stop) + 1
-        elif _is_word(parts[stop]):
-            stop += 1
-        else:
-            break
-    return stop
-
-
-def _is_word(part: str) -> bool:
-    return part == "." or part[0] == "_" or part[0].isalnum()
-
-
-def _token(text: str, place: int) -> _Token:
-    if text[0] == "`":
-        if len(text) < 3 or text[-1] != "`":
-            raise ValueError(f"the backtick at character {place} is not closed, or holds no name.")
-        return _Token("name", text[1:-1], place)
-    if text[0] == "{":
-        return _Token("code", text[1:-1], place)
-    if text == "%in%" or text in ("+", "-", "*", "**", "^", "/", ":", "(", ")", "~", "|"):
-        return _Token("operator", "**" if text == "^" else text, place)
-    if _is_word(text[0]):
-        if text[-1] in ")]" or "(" in text or "[" in text:
-            return _Token("code", text, place)
-        if text.isascii() and text.isdigit():
-            return _Token("number", text, place)
-        if not text[0].isdigit() and text != ".":
-            return _Token("name", text, place)
-    raise ValueError(f"{text[:40]!r} at character {place} is not understood.")
+def _has_several_parts(tokens: list[Token]) -> bool:
+    """Return whether there is a tilde, or a bar that is in no parenthesis."""
+    depth = 0
+    for token in tokens:
+        if token.kind == "operator":
+            depth += (token.text == "(") - (token.text == ")")
+            if token.text == "~" or (token.text == "|" and depth <= 0):
+                return True
+    return False
 
 
 class _Reader:
     """A recursive-descent parser: sums, products, nestings, interactions, powers, as in R."""
 
-    def __init__(self, tokens: list[_Token], n_characters: int) -> None:
-        self._tokens = [*tokens, _Token("end", "the end", n_characters + 1)]
+    def __init__(self, tokens: list[Token], n_characters: int) -> None:
+        self._tokens = [*tokens, Token("end", "the end", n_characters + 1)]
         self._place = 0
         self._products = 0
         self._intercept = True
         self._says_intercept = False
         self._factors: dict[Factor, None] = {}
         self._idle_powers: dict[str, None] = {}
+        self._random: list[RandomPart] = []
 
     def read(self) -> Formula:
         terms = self._sum(outermost=True)
@@ -195,10 +151,11 @@ class _Reader:
             self._says_intercept,
             tuple(self._factors),
             tuple(self._idle_powers),
+            joined_parts(self._random),
         )
 
     @property
-    def _next(self) -> _Token:
+    def _next(self) -> Token:
         return self._tokens[self._place]
 
     def _take(self, *operators: str) -> str | None:
@@ -231,7 +188,7 @@ class _Reader:
         terms: _Terms = {}
         sign = self._take("+", "-") or "+"
         while True:
-            if not (outermost and self._took_number(sign)):
+            if not (outermost and (self._took_number(sign) or self._took_random(sign))):
                 more = self._product()
                 if sign == "+":
                     terms = _united(terms, more)
@@ -255,6 +212,20 @@ class _Reader:
         self._place += 1
         self._says_intercept = True
         self._intercept = token.text == "1" and sign == "+"
+        return True
+
+    def _took_random(self, sign: str) -> bool:
+        """Read a random part; return whether there was one."""
+        if self._next.text != "(":
+            return False
+        stop = parted_place(self._tokens, self._place)
+        if stop is None:
+            return False
+        place, after = self._next.place, self._tokens[stop + 1]
+        if sign == "-" or not (after.kind == "end" or after.text in ("+", "-")):
+            raise _no_term(place)
+        self._random.append(read_random_part(self._tokens[self._place + 1 : stop]))
+        self._place = stop + 1
         return True
 
     def _remove(self, terms: _Terms, unwanted: _Terms) -> None:
@@ -314,6 +285,8 @@ class _Reader:
 
     def _atom(self) -> _Terms:
         token = self._next
+        if token.text == "(" and parted_place(self._tokens, self._place) is not None:
+            raise _no_term(token.place)
         if self._take("("):
             terms = self._sum()
             if not self._take(")"):
@@ -326,7 +299,7 @@ class _Reader:
         self._factors[factor] = None
         return {frozenset((factor,)): (factor,)}
 
-    def _factor(self, token: _Token) -> Factor:
+    def _factor(self, token: Token) -> Factor:
         if token.kind == "name" and len(token.text) <= MAX_CODE:
             return Factor(token.text)
         if len(token.text) > MAX_CODE:
@@ -358,6 +331,13 @@ class _Reader:
                     )
                 product.setdefault(frozenset(term), term)
         return product
+
+
+def _no_term(place: int) -> ValueError:
+    return ValueError(
+        f"the random part at character {place} must be a term of its own, added by '+' and not "
+        f"within other parentheses: '~ group * time + (1 | subject)'. Its forms are {FORMS}."
+    )
 
 
 def _merged(terms: _Terms) -> _Terms:
