@@ -82,13 +82,13 @@ function(groupglm_add_module level)
   groupglm_install_module(_core_${level})
 endfunction()
 
-# A module with nothing but the inner loops of the OLS update, of weighted fits, of permutations and
-# of smoothing, which gain most from AVX-512.
+# A module with nothing but the inner loops of the OLS update, of weighted fits, of the variance
+# between images, of permutations and of smoothing, which gain most from AVX-512.
 function(groupglm_add_v4_loops)
   set(loops "${PROJECT_SOURCE_DIR}/cpp/src/loops")
   python_add_library(_core_v4 MODULE WITH_SOABI "${PROJECT_SOURCE_DIR}/cpp/bindings/v4/loops.cpp"
-                     "${loops}/convolution.cpp" "${loops}/own_loops.cpp" "${loops}/projection.cpp"
-                     "${loops}/rotation.cpp")
+                     "${loops}/convolution.cpp" "${loops}/image_sums.cpp" "${loops}/own_loops.cpp"
+                     "${loops}/projection.cpp" "${loops}/rotation.cpp")
   groupglm_compile_core(_core_v4 v4)
   target_compile_options(_core_v4 PRIVATE -march=x86-64-v4 -mprefer-vector-width=512)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)

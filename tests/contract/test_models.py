@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from contract.fake_models import KnownVariance
+from contract.fake_repeated import KeptMeanOfSubjects, MeanOfSubjects
 from groupglm import _core
 from groupglm.engine.reading import Reading
-from groupglm.engine.reduce import accumulate
+from groupglm.engine.reduce import accumulate, reading_order
 from groupglm.errors import ImageError
 from groupglm.estimator.model_file import pack_fit, read_archive, unpack_fit, write_archive
 from groupglm.group.fitted_group import FittedGroup
@@ -40,6 +41,7 @@ _RNG = np.random.default_rng(0)
 ONES = np.ones((N_IMAGES, 1))
 GROUP = np.arange(N_IMAGES)[:, None] % 3 == 0
 AGE = np.random.default_rng(3).normal(size=(N_IMAGES, 1))
+SUBJECTS = [f"s{number % 24}" for number in range(N_IMAGES)]  # visit by visit; none ends at 64
 CASES: dict[str, tuple[Model, NDArray[np.float64]]] = {
     "ols mean": (OLS, ONES),
     "ols": (OLS, np.column_stack([ONES, _RNG.normal(size=(N_IMAGES, 2))])),
@@ -57,6 +59,8 @@ CASES: dict[str, tuple[Model, NDArray[np.float64]]] = {
         np.hstack([ONES * GROUP, ONES * ~GROUP]),
     ),
     "known variance": (KnownVariance(), ONES),
+    "mean of subjects": (MeanOfSubjects(SUBJECTS), ONES),
+    "mean of subjects of kept rows": (KeptMeanOfSubjects(SUBJECTS), ONES),
     "unequal variances": (UnequalVariances(), np.hstack([ONES * GROUP, ONES * ~GROUP])),
     "unequal variances and covariates": (
         UnequalVariances(GROUP.ravel()),
@@ -92,14 +96,27 @@ def finished(plan: Plan, seen: Accumulator, rows: NDArray[Any], n_threads: int =
 
 def whole(case: str, rows: NDArray[Any]) -> Fit:
     plan = plan_of(case)
-    return finished(plan, fill(plan, ArrayRows(rows), n_threads=1), rows)
+    return finished(plan, fill(plan, ArrayRows(as_read(plan, rows)), n_threads=1), rows)
+
+
+def as_read(plan: Plan, rows: NDArray[Any]) -> NDArray[Any]:
+    """The rows in the order in which the engine reads them."""
+    order = reading_order(plan)
+    return rows if order is None else rows[order]
+
+
+def end_near(plan: Plan, n_images: int) -> int:
+    """The number of images, near this one, after which an accumulator may end."""
+    if plan.ends is None:
+        return n_images
+    return int(plan.ends[np.argmin(np.abs(plan.ends - n_images))])
 
 
 def filled(plan: Plan, rows: NDArray[Any], first: int, last: int) -> Accumulator:
-    """The accumulator of some images, filled as by a worker."""
+    """The accumulator of some images in the order of reading, filled as by a worker."""
     k = plan.model.rows_per_image
     own = plan.part(first, last - first).accumulator(rows.shape[1])
-    own.update(0, rows[k * first : k * last], 1)
+    own.update(0, as_read(plan, rows)[k * first : k * last], 1)
     return own
 
 
@@ -139,9 +156,9 @@ def test_places_of_zeros_are_added_to_the_bit(case: str) -> None:
     rows, places = rows_of(case), np.arange(3, 2 * N_VALUES + 3, 2)
     whole_rows = np.zeros((len(rows), 2 * N_VALUES + 5))
     whole_rows[:, places] = rows
-    seen.update(0, rows, 1)
+    seen.update(0, as_read(plan, rows), 1)
     spread: Any = seen.spread(places, whole_rows.shape[1])
-    wanted: Any = fill(plan, ArrayRows(whole_rows), n_threads=1)
+    wanted: Any = fill(plan, ArrayRows(as_read(plan, whole_rows)), n_threads=1)
     assert spread.n_missing == wanted.n_missing
     for found, expected in zip(plan.mean(spread, 1), plan.mean(wanted, 1), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -157,7 +174,7 @@ def test_places_of_zeros_are_added_to_the_bit(case: str) -> None:
 @pytest.mark.parametrize("n_images", [1, 7, 64])
 def test_streamed_is_in_memory(case: str, n_images: int) -> None:
     plan, rows = plan_of(case), rows_of(case)
-    batches = ArrayRows(rows, batch_rows=n_images * plan.model.rows_per_image)
+    batches = ArrayRows(as_read(plan, rows), batch_rows=n_images * plan.model.rows_per_image)
     streamed = finished(plan, fill(plan, batches, n_threads=2), rows, 2)
     assert_same(streamed, whole(case, rows), rtol=1e-10)
 
@@ -166,7 +183,7 @@ def test_streamed_is_in_memory(case: str, n_images: int) -> None:
 @given(splits=st.lists(st.integers(1, N_IMAGES - 1), min_size=1, max_size=5, unique=True))
 def test_parts_merge_in_any_split(case: str, splits: list[int]) -> None:
     plan, rows = plan_of(case), rows_of(case)
-    ends = [0, *sorted(splits), N_IMAGES]
+    ends = sorted({0, *(end_near(plan, split) for split in splits), N_IMAGES})
     total, *others = (filled(plan, rows, *ends[i : i + 2]) for i in range(len(ends) - 1))
     for other in others:
         total.merge(other, 1)
@@ -180,15 +197,16 @@ def test_parts_merge_in_any_split(case: str, splits: list[int]) -> None:
 @each_model
 def test_plans_and_accumulators_travel(case: str) -> None:
     plan, rows = plan_of(case), rows_of(case)
-    there = pickle.loads(pickle.dumps(plan.part(10, 30)))  # noqa: S301
+    first, last = end_near(plan, 10), end_near(plan, 40)
+    there = pickle.loads(pickle.dumps(plan.part(first, last - first)))  # noqa: S301
     k = plan.model.rows_per_image
     own = there.accumulator(N_VALUES)
-    own.update(0, rows[10 * k : 40 * k], 1)
+    own.update(0, as_read(plan, rows)[first * k : last * k], 1)
     back = pickle.loads(pickle.dumps(own))  # noqa: S301
     for middle in (own, back):
-        total = filled(plan, rows, 0, 10)
+        total = filled(plan, rows, 0, first)
         total.merge(middle, 1)
-        total.merge(filled(plan, rows, 40, N_IMAGES), 1)
+        total.merge(filled(plan, rows, last, N_IMAGES), 1)
         fit = finished(plan, total, rows)
         if middle is own:
             expected = fit
@@ -199,7 +217,7 @@ def test_plans_and_accumulators_travel(case: str) -> None:
 def test_some_places_are_those_of_all(case: str) -> None:
     plan, rows = plan_of(case), rows_of(case)
     places = np.array([0, 3, 4, 17], dtype=np.int64)
-    some = fill(plan, ArrayRows(rows), n_threads=1).select(places)
+    some = fill(plan, ArrayRows(as_read(plan, rows)), n_threads=1).select(places)
     chosen = finished(plan, some, rows[:, places])
     expected = numbers(whole(case, rows))
     for name, values in numbers(chosen).items():

@@ -206,7 +206,7 @@ TEST_CASE("a tile's statistics are those of weighted least squares, with signs a
   for (Index i = 0; i < kImages; ++i) sign[i] = i % 3 == 0 ? -1.0 : 1.0;
   const Index count = HeterogeneityTile::kVoxels;
   HeterogeneityTile tile;
-  tile.load(Study::view(study.y), Study::view(study.v), 0, count);
+  tile.load(Study::view(study.y), Study::view(study.v), nullptr, 0, count);
   const ImageBasis basis(study.basis);
   const double df = kImages - 3;
   for (const bool with_signs : {false, true}) {
@@ -250,7 +250,7 @@ TEST_CASE("a statistic is NaN where the images cannot tell the effect from the n
   Study study = make_study(2, 1.0);
   study.y.topRows(3).setConstant(kNan);
   HeterogeneityTile tile;
-  tile.load(Study::view(study.y), Study::view(study.v), 0, 5);
+  tile.load(Study::view(study.y), Study::view(study.v), nullptr, 0, 5);
   VectorXd stat(5);
   VectorXd tau2(5);
   tile.statistics(ImageBasis(orthonormal(x)), nullptr, MixedTest(), stat.data(), tau2.data());

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from groupglm.engine.rows import CHUNK, read_rows
+from groupglm.engine.rows import CHUNK, chunk_ends, read_rows
 
 N_VALUES = 3
 
@@ -39,10 +39,12 @@ class Space:
         return self
 
 
-def batches(first: int, n: int, n_rows: int) -> list[tuple[int, list[float]]]:
+def batches(
+    first: int, n: int, n_rows: int, chunks: list[int] | None = None
+) -> list[tuple[int, list[float]]]:
     images = [Image(number) for number in range(first, first + n)]
     batch_bytes = n_rows * N_VALUES * np.dtype(np.float32).itemsize
-    read = read_rows(images, Space(), n_threads=2, batch_bytes=batch_bytes)
+    read = read_rows(images, Space(), n_threads=2, batch_bytes=batch_bytes, chunks=chunks)
     return [(first + place, rows[:, 0].tolist()) for place, rows in read]
 
 
@@ -61,3 +63,37 @@ def test_every_image_once_and_each_chunk_as_a_worker_sees_it(n: int, n_rows: int
 )
 def test_the_last_batch_is_short(n: int, sizes: list[int]) -> None:
     assert [len(rows) for _, rows in batches(0, n, 44)] == sizes
+
+
+@given(
+    sizes=st.lists(
+        st.one_of(st.integers(1, 5), st.integers(1, 3 * CHUNK)), min_size=1, max_size=40
+    ),
+    n_rows=st.integers(1, 2 * CHUNK),
+)
+def test_a_chunk_is_the_fewest_subjects_with_so_many_images(sizes: list[int], n_rows: int) -> None:
+    subjects = np.cumsum(sizes)
+    n = int(subjects[-1])
+    chunks = chunk_ends(n, subjects)
+    assert chunks[-1] == n
+    assert set(chunks) <= set(subjects.tolist())
+    starts = [0, *chunks[:-1]]
+    for number, (first, end) in enumerate(zip(starts, chunks, strict=True)):
+        inside = subjects[(subjects > first) & (subjects < end)]
+        assert not len(inside) or inside[-1] - first < CHUNK  # one subject less is not enough
+        assert end - first >= CHUNK or number == len(chunks) - 1
+    whole = batches(0, n, n_rows, chunks)
+    assert [number for _, rows in whole for number in rows] == list(range(n))
+    # A batch is bounded also where a subject has hundreds of images, and is of one chunk.
+    assert all(len(rows) <= min(n_rows, CHUNK) for _, rows in whole)
+    assert all(sum(first < end < first + len(rows) for end in chunks) == 0 for first, rows in whole)
+    # A worker sees one chunk.
+    pairs = zip(starts, chunks, strict=True)
+    parts = [batches(first, end - first, n_rows, [end - first]) for first, end in pairs]
+    assert [batch for part in parts for batch in part] == whole
+
+
+@given(n=st.integers(1, 300))
+def test_chunks_of_images_that_may_be_anywhere(n: int) -> None:
+    wanted = sorted({*range(CHUNK, n, CHUNK), n})
+    assert chunk_ends(n) == chunk_ends(n, np.arange(1, n + 1)) == wanted

@@ -23,11 +23,14 @@ from groupglm.engine.rows import read_rows
 ROOMS = (float("inf"), 0.0)  # in memory; in a scratch file
 
 
-def filled(values: NDArray[Any], room: float, n_rows: int) -> RowStore:
+def filled(
+    values: NDArray[Any], room: float, n_rows: int, order: NDArray[np.int64] | None = None
+) -> RowStore:
     n_inputs, n_values = values.shape
-    store = RowStore(n_inputs, n_values, values.dtype, memory_budget=room)
+    store = RowStore(n_inputs, n_values, values.dtype, memory_budget=room, order=order)
+    read = values if order is None else values[order]
     for first in range(0, len(values), n_rows):
-        store.put(first, values[first : first + n_rows])
+        store.put(first, read[first : first + n_rows])
     assert store.is_in_memory == (room > 0)
     return store
 
@@ -54,17 +57,25 @@ def by_rows(store: RowStore, max_bytes: int) -> NDArray[Any]:
     dtype=st.sampled_from([np.float32, np.float64]),
     n_rows=st.integers(1, 10),
     max_bytes=st.integers(1, 2000),
+    shuffled=st.booleans(),
     seed=st.integers(0, 2**31),
 )
 def test_rows_tiles_and_array_are_what_was_put_in(
-    n_inputs: int, n_values: int, dtype: type, n_rows: int, max_bytes: int, seed: int
+    n_inputs: int,
+    n_values: int,
+    dtype: type,
+    n_rows: int,
+    max_bytes: int,
+    shuffled: bool,
+    seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
     bits = rng.integers(0, 256, (n_inputs, n_values * np.dtype(dtype).itemsize), dtype=np.uint8)
     values: NDArray[Any] = bits.view(dtype)  # NaN of every kind among them
     places = np.flatnonzero(rng.random(n_values) < 0.5).astype(np.int64)
+    order = rng.permutation(n_inputs) if shuffled else None
     for room in ROOMS:
-        store = filled(values, room, n_rows)
+        store = filled(values, room, n_rows, order)
         for found in (by_tiles(store, max_bytes), by_rows(store, max_bytes), store.array()):
             assert np.array_equal(found.copy().view(np.uint8), bits)
         if len(places):
@@ -74,24 +85,36 @@ def test_rows_tiles_and_array_are_what_was_put_in(
                 assert np.array_equal(found.copy().view(np.uint8), chosen)
 
 
+@pytest.mark.parametrize("order", [None, [3, 0, 4, 2, 1]])
 @pytest.mark.parametrize("n_put", [0, 2, 5])
-def test_rows_that_grow_leave_the_memory_when_they_are_too_long(n_put: int) -> None:
+@pytest.mark.parametrize("in_file", [False, True])
+def test_rows_that_grow_leave_the_memory_when_they_are_too_long(
+    n_put: int, order: list[int] | None, in_file: bool
+) -> None:
     values = np.arange(20.0).reshape(5, 4)
     places = np.array([0, 2, 5, 6], np.int64)
     for n_values, in_memory in ((7, True), (8, False), (2, n_put == 0)):
         if n_values < 4 and n_put:
             continue
-        store = RowStore(5, 4, values.dtype, memory_budget=5 * 7 * 8)
-        assert store.is_in_memory
+        budget = 0 if in_file else 5 * 7 * 8
+        read = list(range(5)) if order is None else order
+        store = RowStore(
+            5,
+            4,
+            values.dtype,
+            memory_budget=budget,
+            order=None if order is None else np.array(order),
+        )
+        assert store.is_in_memory != in_file
         if n_put:
-            store.put(0, values[:n_put])
+            store.put(0, values[read[:n_put]])
         own = places if n_put else np.empty(0, np.int64)
         store.spread(own, n_values, n_put)
-        assert store.is_in_memory == in_memory
-        assert store.bytes_in_memory == (40 * n_values if in_memory else 0)
+        assert store.is_in_memory == (in_memory and not in_file)
+        assert store.bytes_in_memory == (40 * n_values if store.is_in_memory else 0)
         expected = np.zeros((5, n_values))
         if n_put:
-            expected[:n_put, places] = values[:n_put]
+            expected[np.array(read[:n_put])[:, np.newaxis], places] = values[read[:n_put]]
         store.put(n_put, np.zeros((5 - n_put, n_values)))
         np.testing.assert_array_equal(store.array(), expected)
 

@@ -7,7 +7,7 @@ namespace groupglm {
 InnerLoops own_inner_loops() {
   return {GROUPGLM_LEVEL,  &project_panel<float>, &project_panel<double>,
           &residual_panel, &multiply_panel,       &convolve,
-          &weigh_panel,    &rotate_panel};
+          &weigh_panel,    &rotate_panel,         own_image_loops()};
 }
 
 }  // namespace groupglm

@@ -7,11 +7,13 @@
 
 #include "groupglm/parallel.hpp"
 #include "models/tau2_search.hpp"
-#include "special/lane_functions.hpp"
 
 namespace groupglm {
 
 namespace {
+
+// A task is a run of panels, so that the panel that it prefetches next is its own.
+constexpr Index kTaskPanels = 32;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
@@ -22,22 +24,22 @@ constexpr double kSmallestOrdinary = 1e-60;
 constexpr double kLargestOrdinary = 1e60;
 constexpr int kMostExponent = 500;  // 4 to its power is within double
 
-Lane paule_mandel(Tau2Sums& sums, const LaneImages& images, const LaneFacts& facts) {
+Octet paule_mandel(Tau2Sums& sums, const OctetImages& images, const OctetFacts& facts) {
   // 1 / y'Py is concave in tau2: Newton's iteration on it rises to its root, and does so in one
   // step if all variances are equal.
   constexpr int kMostSteps = 200;
   constexpr double kLastStep = 3e-8;  // the next would be about its square
-  const Lane df = facts.n_images - static_cast<double>(sums.basis().r());
-  Lane t = full(0.0);
-  std::array<bool, kLane> done{};
+  const Octet df = facts.n_images - static_cast<double>(sums.basis().r());
+  Octet t = full(0.0);
+  std::array<bool, kOctet> done{};
   for (int step = 0; step < kMostSteps; ++step) {
     if (step > 0) {
       sums.fit(images, t);
       sums.add_squares(images);
     }
-    const Lane q = sums.moments().s1;
-    const Lane change = (q - df) * q / (df * sums.moments().s2);
-    for (int l = 0; l < kLane; ++l) {
+    const Octet q = sums.moments().s1;
+    const Octet change = (q - df) * q / (df * sums.moments().s2);
+    for (int l = 0; l < kOctet; ++l) {
       if (done[at(l)]) continue;
       if (change[l] > 0.0) t[l] += change[l];
       done[at(l)] = !(change[l] > kLastStep * (facts.smallest[l] + t[l]));
@@ -48,16 +50,16 @@ Lane paule_mandel(Tau2Sums& sums, const LaneImages& images, const LaneFacts& fac
 }
 
 // The estimates of one voxel a lane, from the residuals of least squares. `sums` has just centred.
-LaneTau2 estimate_lanes(Tau2Sums& sums, const LaneImages& images, const LaneFacts& facts,
-                        Tau2Method method, const Lane& given) {
+OctetTau2 estimate_octet(Tau2Sums& sums, const OctetImages& images, const OctetFacts& facts,
+                         Tau2Method method, const Octet& given) {
   if (method == Tau2Method::reml || method == Tau2Method::ml) {
     return largest_likelihood(sums, images, facts, method == Tau2Method::reml);
   }
-  const Lane df = facts.n_images - static_cast<double>(sums.basis().r());
-  const Lane left = method == Tau2Method::hedges ? sums.variance_left(images) : full(0.0);
+  const Octet df = facts.n_images - static_cast<double>(sums.basis().r());
+  const Octet left = method == Tau2Method::hedges ? sums.variance_left(images) : full(0.0);
   sums.fit(images, full(0.0));
   sums.add_squares(images);
-  LaneTau2 out{given, sums.trace()};
+  OctetTau2 out{given, sums.trace()};
   switch (method) {
     case Tau2Method::hedges:
       out.tau2 = ((facts.rss - left) / df).max(full(0.0));
@@ -75,46 +77,46 @@ LaneTau2 estimate_lanes(Tau2Sums& sums, const LaneImages& images, const LaneFact
 }
 
 // The statistic of the last columns, from b (r) of the whole data, and the factor and s1 in `sums`.
-Lane statistic_of(const Tau2Sums& sums, const Lanes& b, const Lane& df, MixedScale scale,
-                  Index n_effects) {
+Octet statistic_of(const Tau2Sums& sums, const Octets& b, const Octet& df, MixedScale scale,
+                   Index n_effects) {
   const Moments& m = sums.moments();
   const Index r = sums.basis().r();
-  Lane squares = full(0.0);
-  Lane last = full(0.0);
+  Octet squares = full(0.0);
+  Octet last = full(0.0);
   for (Index j = r - n_effects; j < r; ++j) {
     last = b[at(j)];
     for (Index k = j + 1; k < r; ++k) last += m.a[at(packed(k, j))] * b[at(k)];
     squares += last * last * m.a[at(packed(j, j))];
   }
-  Lane variance = full(1.0);
+  Octet variance = full(1.0);
   if (scale != MixedScale::one) variance = m.s1 / df;
   if (scale == MixedScale::residual_at_least_one) variance = variance.max(full(1.0));
   if (n_effects > 1) return squares / (static_cast<double>(n_effects) * variance);
   return last * (m.a[at(packed(r - 1, r - 1))] / variance).sqrt();
 }
 
-struct LaneResults {
-  LaneTau2 found;
-  Lane typical;  // (n - p) / tr P at tau2 = 0
-  Lane stat;
+struct OctetResults {
+  OctetTau2 found;
+  Octet typical;  // (n - p) / tr P at tau2 = 0
+  Octet stat;
   // The images cannot tell the columns of the basis apart: nothing else is of use.
-  std::array<bool, kLane> is_deficient{};
+  std::array<bool, kOctet> is_deficient{};
 };
 
-// What is asked for, of one voxel a lane. own (n, kLane): workspace.
-LaneResults solve_lanes_of(Tau2Sums& sums, const LaneImages& raw, LaneFacts facts,
-                           const MixedTest& test, const Lane& given, bool with_statistic,
-                           double* own) {
+// What is asked for, of one voxel a lane. own (n, kOctet): workspace.
+OctetResults solve_octet_of(Tau2Sums& sums, const OctetImages& raw, OctetFacts facts,
+                            const MixedTest& test, const Octet& given, bool with_statistic,
+                            double* own) {
   facts.rss = sums.centre(raw, facts.n_images, own);
-  LaneResults out;
-  for (int l = 0; l < kLane; ++l) out.is_deficient[at(l)] = sums.is_deficient(l);
-  Lanes b = sums.moments().b;
-  const LaneImages images{raw.n, own, raw.v};
-  out.found = estimate_lanes(sums, images, facts, test.method, given);
+  OctetResults out;
+  for (int l = 0; l < kOctet; ++l) out.is_deficient[at(l)] = sums.is_deficient(l);
+  Octets b = sums.moments().b;
+  const OctetImages images{raw.n, own, raw.v};
+  out.found = estimate_octet(sums, images, facts, test.method, given);
   out.stat = full(kNan);
-  const Lane df = facts.n_images - static_cast<double>(sums.basis().r());
+  const Octet df = facts.n_images - static_cast<double>(sums.basis().r());
   out.typical = df / out.found.trace;
-  for (int l = 0; l < kLane; ++l) {
+  for (int l = 0; l < kOctet; ++l) {
     if (df[l] > 0.0) continue;
     out.found.tau2[l] = kNan;
     out.typical[l] = kNan;
@@ -125,6 +127,11 @@ LaneResults solve_lanes_of(Tau2Sums& sums, const LaneImages& raw, LaneFacts fact
   for (std::size_t j = 0; j < b.size(); ++j) b[j] += sums.moments().b[j];
   out.stat = statistic_of(sums, b, df, test.scale, test.n_effects);
   return out;
+}
+
+// value 2^exponent; most exponents are 0.
+double scaled(double value, int exponent) {
+  return exponent == 0 ? value : std::ldexp(value, exponent);
 }
 
 // An orthonormal basis of the columns of q.
@@ -161,13 +168,13 @@ std::optional<MatrixXd> basis_with_effect(const MatrixXd& q, Index n_effects) {
 }
 
 // One voxel whose images cannot tell the columns apart: the same over a basis of its own. y and v
-// (n, kLane), of which it is one lane. Lane 0 of the results is the voxel's.
-LaneResults solve_alone(const ImageBasis& basis, const LaneImages& raw, const LaneFacts& facts,
-                        int lane, const MixedTest& test, const Lane& given, bool with_statistic) {
-  LaneResults nothing{{full(kNan), full(kNan)}, full(kNan), full(kNan)};
+// (n, kOctet), of which it is one lane. Lane 0 of the results is the voxel's.
+OctetResults solve_alone(const ImageBasis& basis, const OctetImages& raw, const OctetFacts& facts,
+                         int lane, const MixedTest& test, const Octet& given, bool with_statistic) {
+  OctetResults nothing{{full(kNan), full(kNan)}, full(kNan), full(kNan)};
   std::vector<Index> rows;
   for (Index i = 0; i < raw.n; ++i) {
-    if (raw.variances(i)[lane] < kInf) rows.push_back(i);
+    if (variances(raw, i)[lane] < kInf) rows.push_back(i);
   }
   if (rows.empty()) return nothing;
   const RowMatrix whole = basis.matrix();
@@ -177,87 +184,52 @@ LaneResults solve_alone(const ImageBasis& basis, const LaneImages& raw, const La
   if (!own_basis || own_basis->cols() >= q.rows()) return nothing;
   const ImageBasis alone{RowMatrix(*own_basis)};
   const Index n = alone.n();
-  std::vector<double> values(at(3 * n * kLane));
+  std::vector<double> values(at(3 * n * kOctet));
   double* const y = values.data();
-  double* const v = y + n * kLane;
+  double* const v = y + n * kOctet;
   for (Index i = 0; i < n; ++i) {
-    LaneOut(y + i * kLane).setConstant(raw.effects(rows[at(i)])[lane]);
-    LaneOut(v + i * kLane).setConstant(raw.variances(rows[at(i)])[lane]);
+    OctetOut(y + i * kOctet).setConstant(effects(raw, rows[at(i)])[lane]);
+    OctetOut(v + i * kOctet).setConstant(variances(raw, rows[at(i)])[lane]);
   }
   Tau2Sums sums(alone);
-  const LaneFacts own{full(facts.n_images[lane]), full(facts.smallest[lane]),
-                      full(facts.largest[lane]), full(0.0)};
-  return solve_lanes_of(sums, {n, y, v}, own, test, full(given[lane]), with_statistic,
-                        v + n * kLane);
-}
-
-// A row of a tile as doubles; a missing image has y = 0 and v = infinity. `y - y` is NaN for NaN
-// and infinity.
-template <typename Scalar>
-void read_present(const Scalar* y_in, const Scalar* v_in,
-                  std::array<double, HeterogeneityTile::kVoxels>& y,
-                  std::array<double, HeterogeneityTile::kVoxels>& v) {
-  for (std::size_t k = 0; k < y.size(); ++k) {
-    const auto effect = static_cast<double>(y_in[k]);
-    const auto variance = static_cast<double>(v_in[k]);
-    const bool present = (variance > 0.0) & (variance < kInf) & (effect - effect == 0.0);
-    y[k] = detail::lane_select(present, effect, 0.0);
-    v[k] = detail::lane_select(present, variance, kInf);
-  }
+  const OctetFacts own{full(facts.n_images[lane]), full(facts.smallest[lane]),
+                       full(facts.largest[lane]), full(0.0)};
+  return solve_octet_of(sums, {n, y, v}, own, test, full(given[lane]), with_statistic,
+                        v + n * kOctet);
 }
 
 }  // namespace
 
 template <typename Scalar>
-void HeterogeneityTile::load(const DataView<Scalar>& y, const DataView<Scalar>& v, Index first,
-                             Index count) {
-  n_ = y.n_rows;
+void HeterogeneityTile::load(const DataView<Scalar>& y, const DataView<Scalar>& v,
+                             const std::vector<Index>* rows, Index first, Index count) {
+  n_ = rows == nullptr ? y.n_rows : static_cast<Index>(rows->size());
   count_ = count;
-  const Index n_groups = (count + kLane - 1) / kLane;
-  y_.resize(at(n_groups * n_ * kLane));
-  v_.resize(y_.size());
-  exponent_.assign(at(n_groups * kLane), 0);
-  n_images_.resize(exponent_.size());
-  smallest_.resize(exponent_.size());
-  largest_.resize(exponent_.size());
-  for (Index i = 0; i < n_; ++i) {
-    const Scalar* const y_in = y.data + i * y.row_stride + first * y.voxel_stride;
-    const Scalar* const v_in = v.data + i * v.row_stride + first * v.voxel_stride;
-    std::array<double, kVoxels> effect{};
-    std::array<double, kVoxels> variance{};
-    if (y.voxel_stride == 1 && v.voxel_stride == 1 && count == kVoxels) {
-      read_present<Scalar>(y_in, v_in, effect, variance);
-    } else {
-      std::array<Scalar, kVoxels> y_row{};
-      std::array<Scalar, kVoxels> v_row{};  // zeros: beyond `count` nothing is present
-      for (Index k = 0; k < count; ++k) {
-        y_row[at(k)] = y_in[k * y.voxel_stride];
-        v_row[at(k)] = v_in[k * v.voxel_stride];
-      }
-      read_present<Scalar>(y_row.data(), v_row.data(), effect, variance);
-    }
-    for (Index group = 0; group < n_groups; ++group) {
-      const std::size_t out = at((group * n_ + i) * kLane);
-      std::copy_n(effect.data() + group * kLane, kLane, y_.data() + out);
-      std::copy_n(variance.data() + group * kLane, kLane, v_.data() + out);
-    }
-  }
-  for (Index group = 0; group < n_groups; ++group) {
-    Lane n_images = full(0.0);
-    Lane smallest = full(kInf);
-    Lane largest = full(0.0);
+  y_.resize(n_ * kPanel);
+  v_.resize(n_ * kPanel);
+  exponent_.fill(0);
+  const PanelFacts facts{n_images_.data(), smallest_.data(), largest_.data()};
+  ImageSource<Scalar> source{y.data + first * y.voxel_stride, v.data + first * v.voxel_stride,
+                             y.row_stride, v.row_stride};
+  source.rows = rows == nullptr ? nullptr : rows->data();
+  source.n = n_;
+  if (y.voxel_stride == 1 && v.voxel_stride == 1 && count == kPanel) {
+    source.has_next = first + 2 * kPanel <= y.n_voxels;
+    inner_loops().images.read(source, y_.data(), v_.data(), facts);
+  } else {
+    // Zeros beyond `count`: there nothing is present.
+    std::vector<Scalar> values(at(2 * n_ * kPanel));
+    Scalar* const y_rows = values.data();
+    Scalar* const v_rows = y_rows + n_ * kPanel;
     for (Index i = 0; i < n_; ++i) {
-      const Lane own = LaneMap(v_.data() + (group * n_ + i) * kLane);
-      smallest = smallest.min(own);
-      for (int l = 0; l < kLane; ++l) {
-        const bool present = own[l] < kInf;
-        n_images[l] += detail::lane_select(present, 1.0, 0.0);
-        largest[l] = std::max(largest[l], detail::lane_select(present, own[l], 0.0));
+      const Index row = rows == nullptr ? i : (*rows)[at(i)];
+      for (Index k = 0; k < count; ++k) {
+        y_rows[i * kPanel + k] = source.y[row * y.row_stride + k * y.voxel_stride];
+        v_rows[i * kPanel + k] = source.v[row * v.row_stride + k * v.voxel_stride];
       }
     }
-    LaneOut(n_images_.data() + group * kLane) = n_images;
-    LaneOut(smallest_.data() + group * kLane) = smallest;
-    LaneOut(largest_.data() + group * kLane) = largest;
+    const ImageSource<Scalar> gathered{y_rows, v_rows, kPanel, kPanel, nullptr, n_, false};
+    inner_loops().images.read(gathered, y_.data(), v_.data(), facts);
   }
   for (Index k = 0; k < count; ++k) scale(k);
 }
@@ -271,7 +243,7 @@ void HeterogeneityTile::scale(Index voxel) {
   const int exponent = std::clamp(wanted, -kMostExponent, kMostExponent);
   exponent_[at(voxel)] = exponent;
   for (Index i = 0; i < n_; ++i) {
-    const std::size_t out = at((voxel / kLane * n_ + i) * kLane + voxel % kLane);
+    const Index out = (voxel / kOctet * n_ + i) * kOctet + voxel % kOctet;
     y_[out] = std::ldexp(y_[out], -exponent);
     v_[out] = std::ldexp(v_[out], -2 * exponent);
   }
@@ -282,32 +254,31 @@ void HeterogeneityTile::scale(Index voxel) {
 void HeterogeneityTile::solve(const ImageBasis& basis, const double* sign, const MixedTest& test,
                               double* stat, double* tau2, double* typical) {
   Tau2Sums sums(basis);
-  own_.resize(at(2 * n_ * kLane));
-  double* const with_signs = own_.data() + n_ * kLane;
-  for (Index first = 0; first < count_; first += kLane) {
-    LaneImages raw{n_, y_.data() + first * n_, v_.data() + first * n_};
+  own_.resize(2 * n_ * kOctet);
+  double* const with_signs = own_.data() + n_ * kOctet;
+  for (Index first = 0; first < count_; first += kOctet) {
+    OctetImages raw{n_, y_.data() + first * n_, v_.data() + first * n_};
     if (sign != nullptr) {
-      for (Index i = 0; i < n_; ++i) LaneOut(with_signs + i * kLane) = sign[i] * raw.effects(i);
+      for (Index i = 0; i < n_; ++i) OctetOut(with_signs + i * kOctet) = sign[i] * effects(raw, i);
       raw.y = with_signs;
     }
-    const LaneFacts facts{LaneMap(n_images_.data() + first), LaneMap(smallest_.data() + first),
-                          LaneMap(largest_.data() + first), full(0.0)};
-    Lane given;
-    for (int l = 0; l < kLane; ++l) {
-      given[l] = std::ldexp(test.given, -2 * exponent_[at(first + l)]);
-    }
-    const LaneResults all =
-        solve_lanes_of(sums, raw, facts, test, given, stat != nullptr, own_.data());
-    for (Index l = 0; l < std::min<Index>(kLane, count_ - first); ++l) {
+    const OctetFacts facts{OctetMap(n_images_.data() + first), OctetMap(smallest_.data() + first),
+                           OctetMap(largest_.data() + first), full(0.0)};
+    Octet given = full(test.given);
+    for (int l = 0; l < kOctet; ++l) given[l] = scaled(given[l], -2 * exponent_[at(first + l)]);
+    const OctetResults all =
+        solve_octet_of(sums, raw, facts, test, given, stat != nullptr, own_.data());
+    for (Index l = 0; l < std::min<Index>(kOctet, count_ - first); ++l) {
       const bool is_alone = all.is_deficient[at(l)] && facts.n_images[l] > 0.0;
       const auto lane = static_cast<int>(l);
-      const LaneResults alone =
-          is_alone ? solve_alone(basis, raw, facts, lane, test, given, stat != nullptr) : all;
+      OctetResults alone;
+      if (is_alone) alone = solve_alone(basis, raw, facts, lane, test, given, stat != nullptr);
+      const OctetResults& own = is_alone ? alone : all;
       const Index from = is_alone ? 0 : l;
       const int exponent = 2 * exponent_[at(first + l)];
-      if (stat != nullptr) stat[first + l] = alone.stat[from];
-      if (tau2 != nullptr) tau2[first + l] = std::ldexp(alone.found.tau2[from], exponent);
-      if (typical != nullptr) typical[first + l] = std::ldexp(alone.typical[from], exponent);
+      if (stat != nullptr) stat[first + l] = own.stat[from];
+      if (tau2 != nullptr) tau2[first + l] = scaled(own.found.tau2[from], exponent);
+      if (typical != nullptr) typical[first + l] = scaled(own.typical[from], exponent);
     }
   }
 }
@@ -330,20 +301,23 @@ void estimate_tau2(const Eigen::Ref<const RowMatrix>& basis, const DataView<Scal
                    const DataView<Scalar>& v, Tau2Method method, double given, double* tau2,
                    double* typical, int n_threads) {
   const ImageBasis own(basis);
-  constexpr Index kVoxels = HeterogeneityTile::kVoxels;
   std::vector<HeterogeneityTile> tiles(at(resolve_threads(n_threads)));
-  parallel_for((y.n_voxels + kVoxels - 1) / kVoxels, n_threads, [&](Index task, int thread) {
-    const Index first = task * kVoxels;
+  const Index n_panels = (y.n_voxels + kPanel - 1) / kPanel;
+  parallel_for((n_panels + kTaskPanels - 1) / kTaskPanels, n_threads, [&](Index task, int thread) {
     HeterogeneityTile& tile = tiles[at(thread)];
-    tile.load(y, v, first, std::min(kVoxels, y.n_voxels - first));
-    tile.estimate(own, nullptr, method, given, tau2 + first,
-                  typical == nullptr ? nullptr : typical + first);
+    const Index end = std::min(y.n_voxels, (task + 1) * kTaskPanels * kPanel);
+    for (Index first = task * kTaskPanels * kPanel; first < end; first += kPanel) {
+      tile.load(y, v, nullptr, first, std::min(kPanel, end - first));
+      tile.estimate(own, nullptr, method, given, tau2 + first,
+                    typical == nullptr ? nullptr : typical + first);
+    }
   });
 }
 
-template void HeterogeneityTile::load(const DataView<float>&, const DataView<float>&, Index, Index);
-template void HeterogeneityTile::load(const DataView<double>&, const DataView<double>&, Index,
-                                      Index);
+template void HeterogeneityTile::load(const DataView<float>&, const DataView<float>&,
+                                      const std::vector<Index>*, Index, Index);
+template void HeterogeneityTile::load(const DataView<double>&, const DataView<double>&,
+                                      const std::vector<Index>*, Index, Index);
 template void estimate_tau2(const Eigen::Ref<const RowMatrix>&, const DataView<float>&,
                             const DataView<float>&, Tau2Method, double, double*, double*, int);
 template void estimate_tau2(const Eigen::Ref<const RowMatrix>&, const DataView<double>&,

@@ -74,11 +74,11 @@ Bracket bracket_of(double low, double high, double ratio_low, double ratio_high,
 }
 
 // Newton's iteration, one bracket a lane; a bracket of length zero is left as it is.
-Lane refine(Tau2Sums& sums, const LaneImages& images, std::array<Bracket, kLane> brackets,
-            const Lane& centre, bool restricted) {
-  Lane t;
-  std::array<bool, kLane> done{};
-  for (int l = 0; l < kLane; ++l) {
+Octet refine(Tau2Sums& sums, const OctetImages& images, std::array<Bracket, kOctet> brackets,
+             const Octet& centre, bool restricted) {
+  Octet t;
+  std::array<bool, kOctet> done{};
+  for (int l = 0; l < kOctet; ++l) {
     t[l] = brackets[at(l)].guess;
     done[at(l)] = !(brackets[at(l)].high > brackets[at(l)].low);
   }
@@ -86,11 +86,11 @@ Lane refine(Tau2Sums& sums, const LaneImages& images, std::array<Bracket, kLane>
     if (std::all_of(done.begin(), done.end(), [](bool each) { return each; })) break;
     sums.fit(images, t);
     sums.add_moments(images);
-    const Lane g = sums.moments().s2;
-    const Lane f = restricted ? sums.trace() : sums.moments().w1;
-    const Lane g_slope = -2.0 * sums.scatter_cubed();
-    const Lane f_slope = restricted ? Lane(-sums.trace_of_square()) : Lane(-sums.moments().w2);
-    for (int l = 0; l < kLane; ++l) {
+    const Octet g = sums.moments().s2;
+    const Octet f = restricted ? sums.trace() : sums.moments().w1;
+    const Octet g_slope = -2.0 * sums.scatter_cubed();
+    const Octet f_slope = restricted ? Octet(-sums.trace_of_square()) : Octet(-sums.moments().w2);
+    for (int l = 0; l < kOctet; ++l) {
       if (done[at(l)]) continue;
       Bracket& own = brackets[at(l)];
       (g[l] > f[l] ? own.low : own.high) = t[l];
@@ -111,14 +111,14 @@ Lane refine(Tau2Sums& sums, const LaneImages& images, std::array<Bracket, kLane>
 }
 
 // The log likelihood at t, without what does not depend on it.
-Lane log_likelihood(Tau2Sums& sums, const LaneImages& images, const Lane& t, bool restricted) {
+Octet log_likelihood(Tau2Sums& sums, const OctetImages& images, const Octet& t, bool restricted) {
   sums.fit(images, t);
   sums.add_scatter(images);
-  Lane value = -0.5 * sums.moments().s1;
-  for (int l = 0; l < kLane; ++l) {
+  Octet value = -0.5 * sums.moments().s1;
+  for (int l = 0; l < kOctet; ++l) {
     double log_sum = restricted ? sums.log_determinant(l) : 0.0;
     for (Index i = 0; i < images.n; ++i) {
-      const double v = images.variances(i)[l];
+      const double v = variances(images, i)[l];
       if (v < kInf) log_sum += std::log(v + t[l]);
     }
     value[l] -= 0.5 * log_sum;
@@ -126,17 +126,17 @@ Lane log_likelihood(Tau2Sums& sums, const LaneImages& images, const Lane& t, boo
   return value;
 }
 
-// One voxel, looked at closely: the highest of all maxima. Lanes have different tau2.
+// One voxel, looked at closely: the highest of all maxima. Octets have different tau2.
 class CloseSearch {
  public:
-  CloseSearch(Tau2Sums& sums, const LaneImages& images, int lane, double centre, bool restricted)
+  CloseSearch(Tau2Sums& sums, const OctetImages& images, int lane, double centre, bool restricted)
       : sums_(sums), restricted_(restricted), centre_(centre) {
-    values_.resize(at(2 * images.n * kLane));
+    values_.resize(at(2 * images.n * kOctet));
     double* const y = values_.data();
-    double* const v = y + images.n * kLane;
+    double* const v = y + images.n * kOctet;
     for (Index i = 0; i < images.n; ++i) {
-      LaneOut(y + i * kLane).setConstant(images.effects(i)[lane]);
-      LaneOut(v + i * kLane).setConstant(images.variances(i)[lane]);
+      OctetOut(y + i * kOctet).setConstant(effects(images, i)[lane]);
+      OctetOut(v + i * kOctet).setConstant(variances(images, i)[lane]);
     }
     images_ = {images.n, y, v};
   }
@@ -145,12 +145,12 @@ class CloseSearch {
     std::vector<Bracket> brackets = scan(smallest, interval);
     double best = 0.0;
     double best_value = log_likelihood(sums_, images_, full(0.0), restricted_)[0];
-    for (std::size_t first = 0; first < brackets.size(); first += at(kLane)) {
-      std::array<Bracket, kLane> some{};
-      const std::size_t count = std::min(at(kLane), brackets.size() - first);
+    for (std::size_t first = 0; first < brackets.size(); first += at(kOctet)) {
+      std::array<Bracket, kOctet> some{};
+      const std::size_t count = std::min(at(kOctet), brackets.size() - first);
       std::copy_n(brackets.begin() + static_cast<std::ptrdiff_t>(first), count, some.begin());
-      const Lane t = refine(sums_, images_, some, full(centre_), restricted_);
-      const Lane value = log_likelihood(sums_, images_, t, restricted_);
+      const Octet t = refine(sums_, images_, some, full(centre_), restricted_);
+      const Octet value = log_likelihood(sums_, images_, t, restricted_);
       for (std::size_t k = 0; k < count; ++k) {
         const auto lane = static_cast<Index>(k);
         if (value[lane] > best_value) {
@@ -168,9 +168,9 @@ class CloseSearch {
     double before = interval.low;
     double ratio_before = interval.low > 0.0 ? kInf : kNan;
     double u = smallest + interval.low;
-    for (Index first = 0; first <= interval.n_steps; first += kLane) {
-      Lane t;
-      for (int l = 0; l < kLane; ++l) {
+    for (Index first = 0; first <= interval.n_steps; first += kOctet) {
+      Octet t;
+      for (int l = 0; l < kOctet; ++l) {
         t[l] = std::min(u - smallest, interval.high);
         if (first + l == 0) t[l] = interval.low;
         if (first + l == interval.n_steps) t[l] = interval.high;
@@ -178,9 +178,9 @@ class CloseSearch {
       }
       sums_.fit(images_, t);
       sums_.add_moments(images_);
-      const Lane f = restricted_ ? sums_.trace() : sums_.moments().w1;
-      const Lane ratio = sums_.moments().s2 / f;
-      for (int l = 0; l < kLane && first + l <= interval.n_steps; ++l) {
+      const Octet f = restricted_ ? sums_.trace() : sums_.moments().w1;
+      const Octet ratio = sums_.moments().s2 / f;
+      for (int l = 0; l < kOctet && first + l <= interval.n_steps; ++l) {
         const bool is_last = first + l == interval.n_steps;
         if (ratio_before > 1.0 && (is_last || !(ratio[l] > 1.0))) {
           found.push_back(
@@ -197,7 +197,7 @@ class CloseSearch {
   bool restricted_;
   double centre_;
   std::vector<double> values_;
-  LaneImages images_;
+  OctetImages images_;
 };
 
 using Ratios = std::array<double, kMostPoints>;
@@ -243,22 +243,22 @@ Finding judge(const Ratios& ratios, const Interval& interval, double smallest, d
 
 }  // namespace
 
-LaneTau2 largest_likelihood(Tau2Sums& sums, const LaneImages& images, const LaneFacts& facts,
-                            bool restricted) {
+OctetTau2 largest_likelihood(Tau2Sums& sums, const OctetImages& images, const OctetFacts& facts,
+                             bool restricted) {
   const auto rank = static_cast<double>(sums.basis().r());
   sums.fit(images, full(0.0));
   sums.add_moments(images);
-  const LaneTau2 at_zero{full(kNan), sums.trace()};
-  const Lane g0 = sums.moments().s2;
-  const Lane f0 = restricted ? at_zero.trace : sums.moments().w1;
-  const Lane rise = (restricted ? sums.trace_of_square() : sums.moments().w2) / f0 -
-                    2.0 * sums.scatter_cubed() / g0;
+  const OctetTau2 at_zero{full(kNan), sums.trace()};
+  const Octet g0 = sums.moments().s2;
+  const Octet f0 = restricted ? at_zero.trace : sums.moments().w1;
+  const Octet rise = (restricted ? sums.trace_of_square() : sums.moments().w2) / f0 -
+                     2.0 * sums.scatter_cubed() / g0;
 
-  LaneTau2 out = at_zero;
-  std::array<Interval, kLane> intervals;
-  std::array<Ratios, kLane> ratios;
+  OctetTau2 out = at_zero;
+  std::array<Interval, kOctet> intervals;
+  std::array<Ratios, kOctet> ratios;
   Index n_points = 1;
-  for (int l = 0; l < kLane; ++l) {
+  for (int l = 0; l < kOctet; ++l) {
     const double m = facts.n_images[l] - (restricted ? rank : 0.0);
     if (!(facts.n_images[l] > rank)) continue;
     out.tau2[l] = 0.0;
@@ -267,30 +267,30 @@ LaneTau2 largest_likelihood(Tau2Sums& sums, const LaneImages& images, const Lane
     n_points = std::max(n_points, intervals[at(l)].n_steps);
     ratios[at(l)][0] = intervals[at(l)].low > 0.0 ? kInf : g0[l] / f0[l];
   }
-  Lane u;
-  for (int l = 0; l < kLane; ++l) u[l] = facts.smallest[l] + intervals[at(l)].low;
+  Octet u;
+  for (int l = 0; l < kOctet; ++l) u[l] = facts.smallest[l] + intervals[at(l)].low;
   for (Index j = 1; j < n_points; ++j) {
-    Lane t = full(1.0);
-    for (int l = 0; l < kLane; ++l) {
+    Octet t = full(1.0);
+    for (int l = 0; l < kOctet; ++l) {
       const Interval& own = intervals[at(l)];
       if (j >= own.n_steps) continue;
       u[l] *= own.factor;
       t[l] = std::min(u[l] - facts.smallest[l], own.high);
     }
-    Lane g;
-    Lane f;
+    Octet g;
+    Octet f;
     sums.scan(images, t, restricted, g, f);
-    for (int l = 0; l < kLane; ++l) {
+    for (int l = 0; l < kOctet; ++l) {
       if (j < intervals[at(l)].n_steps) ratios[at(l)][at(j)] = g[l] / f[l];
     }
   }
 
-  const Lane centre = (facts.n_images - rank) / at_zero.trace;
-  std::array<Bracket, kLane> brackets{};
-  std::array<bool, kLane> is_unique{};
-  std::array<bool, kLane> is_doubtful{};
+  const Octet centre = (facts.n_images - rank) / at_zero.trace;
+  std::array<Bracket, kOctet> brackets{};
+  std::array<bool, kOctet> is_unique{};
+  std::array<bool, kOctet> is_doubtful{};
   bool any = false;
-  for (int l = 0; l < kLane; ++l) {
+  for (int l = 0; l < kOctet; ++l) {
     const Interval& own = intervals[at(l)];
     if (own.n_steps == 0) continue;
     const Finding found = judge(ratios[at(l)], own, facts.smallest[l], centre[l], rise[l] > 0.0);
@@ -300,12 +300,12 @@ LaneTau2 largest_likelihood(Tau2Sums& sums, const LaneImages& images, const Lane
     any = any || found.is_unique;
   }
   if (any) {
-    const Lane t = refine(sums, images, brackets, centre, restricted);
-    for (int l = 0; l < kLane; ++l) {
+    const Octet t = refine(sums, images, brackets, centre, restricted);
+    for (int l = 0; l < kOctet; ++l) {
       if (is_unique[at(l)]) out.tau2[l] = t[l];
     }
   }
-  for (int l = 0; l < kLane; ++l) {
+  for (int l = 0; l < kOctet; ++l) {
     if (!is_doubtful[at(l)]) continue;
     const double m = facts.n_images[l] - (restricted ? rank : 0.0);
     CloseSearch search(sums, images, l, centre[l], restricted);

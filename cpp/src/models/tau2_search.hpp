@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The highest maximum of the (restricted) likelihood of tau2 >= 0, for kLane voxels.
+// The highest maximum of the (restricted) likelihood of tau2 >= 0, for kOctet voxels.
 //
 // The slope of the log likelihood is (G - F) / 2, with G = y'P^2 y and F = tr P (ML: sum(w)). With
 // the eigenvalues m_i of the variances on the complement of the design, between the smallest and
@@ -22,21 +22,21 @@
 namespace groupglm {
 
 // What is known of the voxels of the lanes.
-struct LaneFacts {
-  Lane n_images;  // present
-  Lane smallest;  // variance
-  Lane largest;
-  Lane rss;  // of the fit by least squares
+struct OctetFacts {
+  Octet n_images;  // present
+  Octet smallest;  // variance
+  Octet largest;
+  Octet rss;  // of the fit by least squares
 };
 
 // tau2, NaN where a voxel has no more images than the rank, and tr P at tau2 = 0.
-struct LaneTau2 {
-  Lane tau2;
-  Lane trace;
+struct OctetTau2 {
+  Octet tau2;
+  Octet trace;
 };
 
 // images: with the residuals of least squares as y.
-LaneTau2 largest_likelihood(Tau2Sums& sums, const LaneImages& images, const LaneFacts& facts,
-                            bool restricted);
+OctetTau2 largest_likelihood(Tau2Sums& sums, const OctetImages& images, const OctetFacts& facts,
+                             bool restricted);
 
 }  // namespace groupglm

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sums over the images of a few neighbouring voxels, from which every estimator of tau2 follows.
+// Sums over the images of eight neighbouring voxels, from which every estimator of tau2 follows.
 //
 // A voxel has the effects y and the variances v of n images, and a basis Q (n, r) of the design
 // that all voxels share. With w = 1 / (v + tau2) and W = diag(w), which a missing image has as 0:
@@ -18,12 +18,18 @@
 #include <limits>
 #include <vector>
 
+#include "groupglm/loops/inner_loops.hpp"
 #include "groupglm/models/heterogeneity.hpp"
-#include "loops/lanes.hpp"
 
 namespace groupglm {
 
-using Lanes = std::vector<Lane>;
+// Numbers of eight neighbouring voxels, which are estimated together. Each of them is a lane.
+using Octet = Eigen::Array<double, static_cast<int>(kOctet), 1>;
+using OctetMap = Eigen::Map<const Octet>;
+using OctetOut = Eigen::Map<Octet>;
+using Octets = std::vector<Octet>;
+
+inline double* start(Octets& octets) { return octets.empty() ? nullptr : octets.data()->data(); }
 
 inline std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
@@ -32,31 +38,27 @@ inline Index n_products(Index r) { return r * (r + 1) / 2; }
 // Where the entry (j, k), k <= j, of a symmetric matrix is, its lower triangle row by row.
 inline Index packed(Index j, Index k) { return j * (j + 1) / 2 + k; }
 
-inline Lane full(double value) { return Lane::Constant(value); }
+inline Octet full(double value) { return Octet::Constant(value); }
 
-// The images of kLane voxels: (n, kLane) each. A missing image has y = 0 and v = infinity.
-struct LaneImages {
-  Index n = 0;
-  const double* y = nullptr;
-  const double* v = nullptr;
-
-  Lane effects(Index i) const { return LaneMap(y + i * kLane); }
-  Lane variances(Index i) const { return LaneMap(v + i * kLane); }
-};
+// The numbers of one image. A missing one has y = 0 and v = infinity.
+inline Octet effects(const OctetImages& images, Index i) { return OctetMap(images.y + i * kOctet); }
+inline Octet variances(const OctetImages& images, Index i) {
+  return OctetMap(images.v + i * kOctet);
+}
 
 // L D L' = a, in place: the factor below the diagonal, D on it. A pivot is never below rounding.
-inline void factor_lanes(Lane* a, Index r) {
+inline void factor_octet(Octet* a, Index r) {
   constexpr double kEps = std::numeric_limits<double>::epsilon();
   for (Index j = 0; j < r; ++j) {
-    const Lane whole = a[packed(j, j)];
-    Lane pivot = whole;
+    const Octet whole = a[packed(j, j)];
+    Octet pivot = whole;
     for (Index k = 0; k < j; ++k) {
-      Lane sum = a[packed(j, k)];
+      Octet sum = a[packed(j, k)];
       for (Index m = 0; m < k; ++m) sum -= a[packed(j, m)] * a[packed(k, m)];
       a[packed(j, k)] = sum;  // times D(k), until the row is done
     }
     for (Index k = 0; k < j; ++k) {
-      const Lane product = a[packed(j, k)];
+      const Octet product = a[packed(j, k)];
       a[packed(j, k)] = product / a[packed(k, k)];
       pivot -= product * a[packed(j, k)];
     }
@@ -65,7 +67,7 @@ inline void factor_lanes(Lane* a, Index r) {
 }
 
 // x = (L D L')^-1 x.
-inline void solve_lanes(const Lane* factor, Index r, Lane* x) {
+inline void solve_octet(const Octet* factor, Index r, Octet* x) {
   for (Index j = 1; j < r; ++j) {
     for (Index k = 0; k < j; ++k) x[j] -= factor[packed(j, k)] * x[k];
   }
@@ -75,16 +77,21 @@ inline void solve_lanes(const Lane* factor, Index r, Lane* x) {
   }
 }
 
-// The numbers of kLane voxels at one tau2 a voxel. Which of them are set, each function says.
+// The numbers of an octet at one tau2 a voxel. Which of them are set, each function says.
 struct Moments {
   explicit Moments(Index r)
       : a(at(n_products(r))), a2(a.size()), a3(a.size()), inverse(at(r * r)), b(at(r)), d(at(r)) {}
 
-  Lanes a, a2, a3;  // a: as the factor L D L'
-  Lanes inverse;    // A^-1, (r, r)
-  Lanes b, d;
-  Lane s1, s2, s3;  // sum(w e^2), sum(w^2 e^2), sum(w^3 e^2)
-  Lane w1, w2;      // sum(w), sum(w^2)
+  Octets a, a2, a3;  // a: as the factor L D L'
+  Octets inverse;    // A^-1, (r, r)
+  Octets b, d;
+  Octet s1, s2, s3;  // sum(w e^2), sum(w^2 e^2), sum(w^3 e^2)
+  Octet w1, w2;      // sum(w), sum(w^2)
+
+  ImageSums sums() {
+    return {start(a),  start(a2), start(a3), start(b),  start(d),
+            s1.data(), s2.data(), s3.data(), w1.data(), w2.data()};
+  }
 };
 
 // The sums, over the images of one voxel a lane.
@@ -93,53 +100,50 @@ class Tau2Sums {
   explicit Tau2Sums(const ImageBasis& basis)
       : basis_(basis),
         weights_(at(basis.n())),
-        residuals_(at(basis.n())),
+        scratch_(at(basis.n())),
         moments_(basis.r()),
         product_(at(basis.r() * basis.r())) {}
 
   const ImageBasis& basis() const { return basis_; }
 
   // Sets a, b at tau2 = t.
-  void fit(const LaneImages& images, const Lane& t);
+  void fit(const OctetImages& images, const Octet& t);
   // After `fit`: s1.
-  void add_scatter(const LaneImages& images);
+  void add_scatter(const OctetImages& images);
   // After `fit`: a2, a3, d, all s and w, and A^-1.
-  void add_moments(const LaneImages& images);
+  void add_moments(const OctetImages& images);
   // The same without what has cubes of w: a3, d, s3 and w2.
-  void add_squares(const LaneImages& images);
+  void add_squares(const OctetImages& images);
   // y'P^2 y and tr P (or, unless restricted, sum(w)) at t, by one loop: for their sign in a scan.
-  void scan(const LaneImages& images, const Lane& t, bool restricted, Lane& g, Lane& f);
-  // With w = 1 for each image present: y less its fit by least squares, into out (n, kLane), and
+  void scan(const OctetImages& images, const Octet& t, bool restricted, Octet& g, Octet& f);
+  // With w = 1 for each image present: y less its fit by least squares, into out (n, kOctet), and
   // its sum of squares; b and a are those of that fit.
-  Lane centre(const LaneImages& images, const Lane& n_images, double* out);
+  Octet centre(const OctetImages& images, const Octet& n_images, double* out);
   // After `centre`: whether a lane's images cannot tell the columns of the basis apart.
   bool is_deficient(int lane) const;
   // After `centre`: the sum of (1 - h) v, with h the leverages.
-  Lane variance_left(const LaneImages& images);
+  Octet variance_left(const OctetImages& images);
 
   const Moments& moments() const { return moments_; }
-  Lane trace() const { return moments_.w1 - trace_with_inverse(moments_.a2); }
-  Lane trace_of_square();
-  Lane scatter_cubed();
+  Octet trace() const { return moments_.w1 - trace_with_inverse(moments_.a2); }
+  Octet trace_of_square();
+  Octet scatter_cubed();
   // log det A.
   double log_determinant(Index lane) const;
 
  private:
-  Lane trace_with_inverse(const Lanes& symmetric) const;
+  Octet trace_with_inverse(const Octets& symmetric) const;
   void factor_and_solve();
   void invert();
-  template <int R>
-  void weigh(const LaneImages& images, const Lane& t);
-  template <int R, bool Cubes>
-  void sum_moments(const LaneImages& images);
-  template <int R>
-  void sum_scan(const LaneImages& images, const Lane& t);
+  BasisRows rows() const { return {basis_.row(0), basis_.r()}; }
+  double* weights() { return start(weights_); }
+  double* scratch() { return start(scratch_); }
 
   const ImageBasis& basis_;
-  Lanes weights_;    // (n)
-  Lanes residuals_;  // (n)
+  Octets weights_;  // (n)
+  Octets scratch_;  // (n)
   Moments moments_;
-  Lanes product_;
+  Octets product_;
 };
 
 }  // namespace groupglm

@@ -165,7 +165,7 @@ class Mixed {
         std::copy_n(space.v.data() + from, kPanel, group.v.data() + to);
       }
       group.tile.load(DataView<double>{group.y.data(), n, kPanel, kPanel, 1},
-                      DataView<double>{group.v.data(), n, kPanel, kPanel, 1}, 0, count);
+                      DataView<double>{group.v.data(), n, kPanel, kPanel, 1}, nullptr, 0, count);
     }
   }
 

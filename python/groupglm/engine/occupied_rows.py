@@ -45,6 +45,8 @@ class OccupiedRows:
         place yet.
     beside : sequence of str, default=()
         Roles of the inputs that follow each image; they are in its batch.
+    chunks : sequence of int, optional
+        How many images come before the end of each chunk, as `chunk_ends` returns it.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class OccupiedRows:
         reading: Reading,
         *,
         beside: Sequence[str] = (),
+        chunks: Sequence[int] | None = None,
     ) -> None:
         self._sources = sources
         self._space = space
@@ -62,7 +65,7 @@ class OccupiedRows:
         row_bytes = max(1, space.n_values * self._dtype.itemsize)
         self._readers: Any = readers_of(space, beside)
         n_rows = reading.batch_bytes // row_bytes
-        self._bounds = batch_bounds(len(sources), n_rows, len(self._readers))
+        self._bounds = batch_bounds(len(sources), n_rows, len(self._readers), chunks)
         self._read_at: list[Occupied] = []  # the places at which each batch is read
         self._buffers: list[NDArray[Any]] = [np.empty((0, 0), self._dtype)] * 2
         self._n_growths = 0

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The one engine: a map-reduce of images into what a model keeps of them.
 
-The images are read in chunks of a fixed number. Each chunk fills an accumulator, and the
-accumulators are merged in the order of the images. The result is therefore the same to the last bit
-for any number of threads, on this machine or on the workers of a cluster.
+The images are read in the order that the plan of a model needs, in chunks of a fixed number, or the
+fewest that make so many and end where the plan says. Each chunk fills an accumulator, and the
+accumulators are merged in that order. The result is therefore the same to the last bit for any
+number of threads, on this machine or on the workers of a cluster.
 
 On this machine, threads read images into a batch of rows (`groupglm.engine.rows`). While they read
 the next batch, the accumulator is updated with the last one. Memory does not depend on the number
@@ -16,6 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -24,7 +26,7 @@ from groupglm import _core
 from groupglm.engine.occupied import Occupied
 from groupglm.engine.occupied_rows import OccupiedPlan, OccupiedRows
 from groupglm.engine.reading import Reading
-from groupglm.engine.rows import CHUNK, Reader, read_rows, row_dtype
+from groupglm.engine.rows import CHUNK, Reader, chunk_ends, read_rows, row_dtype
 from groupglm.errors import ArgumentError, ImageError
 from groupglm.models.base import Spreads
 from groupglm.runtime.naming import counted
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
         Accumulator, tuple[NDArray[np.int32], bool] | None, tuple[float, float] | None
     ]
 
-__all__ = ["accumulate", "accumulate_occupied", "union", "value_range"]
+__all__ = ["accumulate", "accumulate_occupied", "reading_order", "union", "value_range"]
 
 _READERS_PER_UPDATER = 4
 """Number of reading threads for each thread that updates the accumulator.
@@ -55,9 +57,10 @@ _MAX_SENT = 64 * 2**20  # bytes of images in memory that may travel to workers
 
 
 def accumulate(sources: Sequence[Any], space: Reader, plan: Plan, reading: Reading) -> Accumulator:
-    """Read every input once, and fill the accumulator of a model."""
+    """Read every input once, in the plan's order, and fill the accumulator of a model."""
+    sources, chunks = _in_reading_order(sources, plan), _chunks_of(sources, plan)
     if is_remote():
-        filled = _filled_by_workers(sources, space, plan, reading)
+        filled = _filled_by_workers(sources, space, plan, reading, chunks)
     else:
         batches = read_rows(
             sources,
@@ -68,10 +71,11 @@ def accumulate(sources: Sequence[Any], space: Reader, plan: Plan, reading: Readi
             batch_bytes=reading.batch_bytes,
             tally=reading.tally,
             beside=plan.model.beside,
+            chunks=chunks,
         )
         if reading.keep is not None:
             batches = reading.keep.keeping(batches)
-        filled = _filled_by_batches(batches, sources, plan, reading)
+        filled = _filled_by_batches(batches, sources, plan, reading, chunks)
     total: Accumulator = _merged(filled, reading)
     return total
 
@@ -91,11 +95,33 @@ def accumulate_occupied(
         if reading.tally is not None:
             reading.tally.spread(np.empty(0, np.int64), space.n_values)
         return accumulate(sources, space, plan, reading), whole
-    rows = OccupiedRows(sources, space, reading, beside=plan.model.beside)
+    sources, chunks = _in_reading_order(sources, plan), _chunks_of(sources, plan)
+    rows = OccupiedRows(sources, space, reading, beside=plan.model.beside, chunks=chunks)
     occupied_plan = OccupiedPlan(plan, rows)
-    filled = _filled_by_batches(rows.batches(), sources, occupied_plan, reading)
+    filled = _filled_by_batches(rows.batches(), sources, occupied_plan, reading, chunks)
     total = _merged(filled, reading)
     return total.accumulator, rows.places
+
+
+def reading_order(plan: Plan) -> NDArray[np.int64] | None:
+    """Return the numbers of the inputs in the order in which they are read; None: as given.
+
+    What is beside an image follows it.
+    """
+    if plan.order is None:
+        return None
+    k = plan.model.rows_per_image
+    order: NDArray[np.int64] = (k * plan.order[:, np.newaxis] + np.arange(k)).ravel()
+    return order
+
+
+def _in_reading_order(sources: Sequence[Any], plan: Plan) -> Sequence[Any]:
+    order = reading_order(plan)
+    return sources if order is None else [sources[number] for number in order]
+
+
+def _chunks_of(sources: Sequence[Any], plan: Plan) -> list[int]:
+    return chunk_ends(len(sources) // plan.model.rows_per_image, plan.ends)
 
 
 def _merged(filled: Generator[Any, None, None], reading: Reading) -> Any:
@@ -119,14 +145,16 @@ def _filled_by_batches(
     sources: Sequence[Source],
     plan: Plan | OccupiedPlan,
     reading: Reading,
+    chunks: Sequence[int],
 ) -> Generator[Any, None, None]:
     """Yield the accumulator of each chunk of inputs; the next chunk is being read meanwhile."""
-    n_threads, n_chunk = reading.n_threads, CHUNK * plan.model.rows_per_image
+    n_threads, k = reading.n_threads, plan.model.rows_per_image
+    ends = {k * end for end in chunks}
     with closing(batches):
         for first, rows in batches:
             if reading.look is not None:
                 reading.look(first, rows)
-            if first % n_chunk == 0:
+            if first == 0 or first in ends:
                 accumulator = plan.accumulator(rows.shape[1])
             n_done = first + len(rows)
             is_last = n_done == len(sources)
@@ -140,7 +168,7 @@ def _filled_by_batches(
                     f"{sources[first + row].name}: {counted(count, 'infinite value')}; replace by "
                     "NaN to treat as missing, or give a mask that leaves them out"
                 ) from None
-            if is_last or n_done % n_chunk == 0:
+            if n_done in ends:
                 yield accumulator
 
 
@@ -159,6 +187,7 @@ class _ChunkTask:
 
     def __call__(self) -> _ChunkResult:
         tally = ZeroTally(self.space.n_values) if self.counts_zeros else None
+        whole = [len(self.sources) // self.plan.model.rows_per_image]
         sources, found = self.sources, None
         if self.keep is not None:
             sources = self.keep(sources)  # as long as this task
@@ -172,16 +201,18 @@ class _ChunkTask:
             dtype=self.dtype,
             tally=tally,
             beside=self.plan.model.beside,
+            chunks=whole,
         )
+        alone = Reading(n_threads=1)
         try:
-            (accumulator,) = _filled_by_batches(batches, sources, self.plan, Reading(n_threads=1))
+            (accumulator,) = _filled_by_batches(batches, sources, self.plan, alone, whole)
         except ImageError as error:
             raise type(error)(f"{error} (on worker {worker_name()})") from error
         return accumulator, None if tally is None else (tally.counts, tally.all_whole), found
 
 
 def _filled_by_workers(
-    sources: Sequence[Any], space: Reader, plan: Plan, reading: Reading
+    sources: Sequence[Any], space: Reader, plan: Plan, reading: Reading, ends: Sequence[int]
 ) -> Generator[Accumulator, None, None]:
     """Yield the accumulator of each chunk in turn, filled by the workers of joblib's backend."""
     sent = sum(source.nbytes_in_memory for source in sources)
@@ -192,14 +223,13 @@ def _filled_by_workers(
             "save them to files that the workers can read, and give the file names",
         )
     k, tally, ranges = plan.model.rows_per_image, reading.tally, reading.ranges
-    firsts = range(0, len(sources), CHUNK * k)
-    chunks = [(first, sources[first : first + CHUNK * k]) for first in firsts]
+    chunks = [(first, sources[k * first : k * end]) for first, end in pairwise([0, *ends])]
     dtype = row_dtype(sources)
     results = run_remotely(
         _ChunkTask(
             tuple(chunk),
             space,
-            plan.part(first // k, len(chunk) // k),
+            plan.part(first, len(chunk) // k),
             reading.fill,
             reading.batch_bytes,
             dtype,

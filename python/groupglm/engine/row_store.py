@@ -23,8 +23,8 @@ __all__ = ["RowStore"]
 class RowStore:
     """The rows of all inputs: in memory if they fit, else in a scratch file without a name.
 
-    It is filled once, row by row, and then read by rows (some inputs, all places) or by tiles (all
-    inputs, some places).
+    It is filled once, row by row, in the order in which the inputs are read. It is then read in the
+    order of the inputs, by rows (some inputs, all places) or by tiles (all inputs, some places).
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ class RowStore:
         float32 or float64.
     memory_budget : float
         Bytes that the rows may take in memory: ``n_inputs * n_values * dtype.itemsize`` or none.
+    order : array of int, shape (n_inputs,), optional
+        The numbers of the inputs in the order in which their rows are put; by default as they are.
 
     Raises
     ------
@@ -54,12 +56,19 @@ class RowStore:
     """
 
     def __init__(
-        self, n_inputs: int, n_values: int, dtype: np.dtype[Any], *, memory_budget: float
+        self,
+        n_inputs: int,
+        n_values: int,
+        dtype: np.dtype[Any],
+        *,
+        memory_budget: float,
+        order: NDArray[np.int64] | None = None,
     ) -> None:
         self.n_inputs = n_inputs
         self.n_values = n_values
         self.dtype = dtype
         self._memory_budget = memory_budget
+        self._order = order
         self._make_room()
 
     def _make_room(self) -> None:
@@ -89,8 +98,18 @@ class RowStore:
         return self.n_inputs * self._row_bytes if self.is_in_memory else 0
 
     def put(self, first: int, rows: Rows) -> None:
-        """Store the rows of some consecutive inputs, shape (n_rows, n_values)."""
-        if self._array is not None:
+        """Store the rows of inputs that are read one after the other, shape (n_rows, n_values).
+
+        The first of them is read after `first` others.
+        """
+        if self._order is not None:
+            numbers = self._order[first : first + len(rows)]
+            if self._array is not None:
+                self._array[numbers] = rows
+            elif self._file is not None:
+                for number, row in zip(numbers.tolist(), rows, strict=True):
+                    self._file.write(number, row.astype(self.dtype, copy=False))
+        elif self._array is not None:
             self._array[first : first + len(rows)] = rows
         elif self._file is not None:
             self._file.write(first, rows.astype(self.dtype, copy=False))
@@ -180,7 +199,7 @@ class RowStore:
             self._file.resize(self.n_inputs, kept_bytes)
 
     def spread(self, places: NDArray[np.int64], n_values: int, n_put: int) -> None:
-        """Lengthen the first `n_put` rows, which are filled; the new values are zero.
+        """Lengthen the `n_put` rows that are filled; the new values are zero.
 
         Rows that are then too long for the memory go to a scratch file.
 
@@ -199,7 +218,7 @@ class RowStore:
                 self._array,
                 None,
             )
-            for number in range(n_put):
+            for number in self._put_so_far(n_put):
                 longer[places] = array[number]
                 self._file.write(number, longer)
             return
@@ -208,7 +227,7 @@ class RowStore:
         elif self._file is not None:
             self._file.resize(self.n_inputs, self._row_bytes)
         # From last to first, so that each longer row overwrites only values that were read already.
-        for number in reversed(range(n_put)):
+        for number in reversed(self._put_so_far(n_put)):
             if self._array is not None:
                 flat = self._array.reshape(-1)
                 longer[places] = flat[number * n_before : (number + 1) * n_before]
@@ -217,3 +236,9 @@ class RowStore:
                 self._file.read(0, row, offset=number * bytes_before)
                 longer[places] = row
                 self._file.write(number, longer)
+
+    def _put_so_far(self, n_put: int) -> list[int]:
+        """Return the numbers of the inputs whose rows were put, ascending."""
+        if self._order is None:
+            return list(range(n_put))
+        return sorted(self._order[:n_put].tolist())

@@ -22,6 +22,7 @@ __all__ = [
     "Reader",
     "ahead",
     "batch_bounds",
+    "chunk_ends",
     "read_rows",
     "readers_of",
     "row_dtype",
@@ -31,7 +32,11 @@ BATCH_BYTES = 40 * 2**20
 """Bytes of one batch of rows: enough that the fixed cost of adding a batch is small."""
 
 CHUNK = 64
-"""Images of one accumulator: enough that merging costs little, few enough to occupy workers."""
+"""Images of one accumulator: enough that merging costs little, few enough to occupy workers.
+
+Where a plan says at which images an accumulator may end, a chunk is the fewest images that make so
+many.
+"""
 
 _LAST_IMAGES = 8
 """Images of the last batch; few, because no reading runs while they are added."""
@@ -75,11 +80,13 @@ def read_rows(
     dtype: np.dtype[Any] | None = None,
     tally: ZeroTally | None = None,
     beside: Sequence[str] = (),
+    chunks: Sequence[int] | None = None,
 ) -> Generator[tuple[int, NDArray[Any]], None, None]:
     """Read inputs in parallel, a batch ahead of the caller.
 
-    Inputs of the roles `beside` follow each image. An image and what is beside it are in one batch.
-    Zeros are counted, and missing values filled, in the images themselves only.
+    Inputs of the roles `beside` follow each image. An image and what is beside it are in one batch,
+    and no batch reaches over the end of a chunk (see `chunk_ends`). Zeros are counted, and missing
+    values filled, in the images themselves only.
 
     Yields the number of a batch's first input, and its rows, shape (n_rows, n_values), which are
     valid until the next batch.
@@ -87,7 +94,7 @@ def read_rows(
     dtype = dtype or row_dtype(sources)
     row_bytes = max(1, space.n_values * dtype.itemsize)
     readers = readers_of(space, beside)
-    bounds = batch_bounds(len(sources), batch_bytes // row_bytes, len(readers))
+    bounds = batch_bounds(len(sources), batch_bytes // row_bytes, len(readers), chunks)
     n_rows = max(end - first for first, end in bounds)
     buffers = [np.empty((n_rows, space.n_values), dtype=dtype) for _ in range(2)]
 
@@ -143,24 +150,58 @@ def ahead(
             raise
 
 
-def batch_bounds(n_sources: int, n_rows: int, together: int = 1) -> list[tuple[int, int]]:
+def chunk_ends(n_images: int, ends: NDArray[np.int64] | None = None) -> list[int]:
+    """Return how many images come before the end of each chunk.
+
+    Parameters
+    ----------
+    n_images : int
+        The number of all images.
+    ends : array of int, optional
+        The numbers of images after which a chunk may end, ascending; by default any.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> chunk_ends(150)
+    [64, 128, 150]
+    >>> chunk_ends(150, np.array([40, 90, 100, 140, 150]))
+    [90, 150]
+    """
+    if ends is None:
+        return [*range(CHUNK, n_images, CHUNK), n_images]
+    found: list[int] = []
+    last = 0
+    while last < n_images:
+        enough = ends[ends >= last + CHUNK]
+        last = int(enough[0]) if len(enough) else n_images
+        found.append(last)
+    return found
+
+
+def batch_bounds(
+    n_sources: int, n_rows: int, together: int = 1, chunks: Sequence[int] | None = None
+) -> list[tuple[int, int]]:
     """Return the first input of each batch of at most `n_rows`, and the one after its last.
 
-    Inputs that belong together, an image and what is beside it, are in one batch.
+    Inputs that belong together, an image and what is beside it, are in one batch. `chunks` is the
+    result of `chunk_ends`, by default for images that may be anywhere.
     """
     n_images = n_sources // together
     n_at_once = int(np.clip(n_rows // together, 1, min(CHUNK, n_images)))
-    return [(first * together, end * together) for first, end in _bounds(n_images, n_at_once)]
+    bounds = _bounds(chunks or chunk_ends(n_images), n_at_once)
+    return [(first * together, end * together) for first, end in bounds]
 
 
-def _bounds(n_images: int, n_at_once: int) -> Iterator[tuple[int, int]]:
+def _bounds(chunks: Sequence[int], n_at_once: int) -> Iterator[tuple[int, int]]:
     """Yield the first image of each batch, and the one after its last."""
     first = 0
-    while first < n_images:
-        # No batch reaches over the end of a chunk.
-        end = min(first + n_at_once, (first // CHUNK + 1) * CHUNK, n_images)
+    for last in chunks:
         # A chunk that is not full is the last one: what a worker, who sees one chunk, can tell too.
-        if end % CHUNK > 0 and end == n_images and end - first > 2 * _LAST_IMAGES:
-            end -= _LAST_IMAGES
-        yield first, end
-        first = end
+        is_full = last - first >= CHUNK
+        while first < last:
+            end = min(first + n_at_once, last)
+            if end == last and not is_full and end - first > 2 * _LAST_IMAGES:
+                end -= _LAST_IMAGES
+            yield first, end
+            first = end

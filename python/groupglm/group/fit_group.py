@@ -13,7 +13,7 @@ import numpy as np
 
 from groupglm.engine.occupied import Occupied
 from groupglm.engine.reading import Reading
-from groupglm.engine.reduce import accumulate, accumulate_occupied
+from groupglm.engine.reduce import accumulate, accumulate_occupied, reading_order
 from groupglm.engine.row_cache import CachedSpace
 from groupglm.engine.row_store import RowStore
 from groupglm.engine.rows import row_dtype
@@ -230,7 +230,13 @@ def _read(
         room = max(0, options.memory_budget - needed(0)) // 2
         if plan.model.keeps_rows:
             room = min(room, _MOST_KEPT)
-        kept = RowStore(len(sources), space.n_values, row_dtype(sources), memory_budget=room)
+        kept = RowStore(
+            len(sources),
+            space.n_values,
+            row_dtype(sources),
+            memory_budget=room,
+            order=reading_order(plan),
+        )
 
     _, places = space.place_words
 

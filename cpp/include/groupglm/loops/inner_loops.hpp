@@ -5,13 +5,14 @@
 
 #include <Eigen/Core>
 
+#include "groupglm/loops/image_sums.hpp"
 #include "groupglm/loops/projection.hpp"
 #include "groupglm/loops/rotation.hpp"
 
 namespace groupglm {
 
 /// Plain data, because it crosses from one extension module to another. projection.hpp,
-/// convolution.hpp and rotation.hpp say what each function does.
+/// convolution.hpp, rotation.hpp and image_sums.hpp say what each function does.
 struct InnerLoops {
   template <typename Scalar>
   using Project = void(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
@@ -31,6 +32,8 @@ struct InnerLoops {
 
   RowPresence (*weigh)(const WeighedRow& row, double* sums, double* value, double* weight);
   void (*rotate)(const RotationRows& rows, double* slots, double* scratch);
+
+  ImageLoops images;
 
   void project(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
                const PanelSource<float>& source, const double* shift, const Ahead& ahead, double* y,

@@ -19,8 +19,10 @@
 // numbers of its own images, whatever the other voxels are, and for any number of threads.
 #pragma once
 
+#include <array>
 #include <vector>
 
+#include "groupglm/loops/image_sums.hpp"
 #include "groupglm/models/design.hpp"
 #include "groupglm/models/ols_state.hpp"
 
@@ -69,11 +71,12 @@ struct MixedTest {
 class HeterogeneityTile {
  public:
   /// Voxels of a tile at most. More would leave the second-level cache.
-  static constexpr Index kVoxels = 32;
+  static constexpr Index kVoxels = kPanel;
 
-  /// Takes `count` voxels, from `first`, of y and v (n, n_voxels).
+  /// Takes `count` voxels, from `first`, of all rows of y and v, or of those that are given.
   template <typename Scalar>
-  void load(const DataView<Scalar>& y, const DataView<Scalar>& v, Index first, Index count);
+  void load(const DataView<Scalar>& y, const DataView<Scalar>& v, const std::vector<Index>* rows,
+            Index first, Index count);
 
   /// tau2 (count) of y, or of y times `sign` (n) unless that is nullptr. `typical` (count),
   /// unless nullptr: the typical variance of an image, (n - p) / tr P at tau2 = 0. NaN where a
@@ -96,13 +99,13 @@ class HeterogeneityTile {
 
   Index n_ = 0;
   Index count_ = 0;
-  std::vector<double> y_;         // groups of lanes, (n, lanes) each; 0 for a missing image
-  std::vector<double> v_;         // the same; infinite for a missing image
-  std::vector<double> own_;       // workspace: two groups
-  std::vector<int> exponent_;     // (voxels): y and v are those of y 2^-exponent, v 4^-exponent
-  std::vector<double> n_images_;  // (voxels): images present, their smallest and largest variance
-  std::vector<double> smallest_;
-  std::vector<double> largest_;
+  VectorXd y_;                              // octets, (n, kOctet) each; 0 for a missing image
+  VectorXd v_;                              // the same; infinite for a missing image
+  VectorXd own_;                            // workspace: two octets
+  std::array<int, kVoxels> exponent_{};     // y and v are those of y 2^-exponent, v 4^-exponent
+  std::array<double, kVoxels> n_images_{};  // images present, their smallest and largest variance
+  std::array<double, kVoxels> smallest_{};
+  std::array<double, kVoxels> largest_{};
 };
 
 /// tau2 (n_voxels) and, unless nullptr, the typical variance (n_voxels) of y and v (n, n_voxels).
