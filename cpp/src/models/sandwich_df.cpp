@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/sandwich_df.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace groupglm {
+
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// The expected share of the variance that residuals estimate, below which they say nothing of it.
+constexpr double kNothingExpected = 1e-10;
+
+// A part of a design has no weight in a contrast below this share of all weights.
+constexpr double kNoWeight = 1e-12;
+
+Index pair(Index j, Index k) { return triangle(std::max(j, k), std::min(j, k)); }
+
+struct Pair {
+  Index high;
+  Index low;
+};
+
+std::vector<Pair> pairs_of(Index n) {
+  std::vector<Pair> pairs;
+  for (Index j = 0; j < n; ++j) {
+    for (Index k = 0; k <= j; ++k) pairs.push_back({j, k});
+  }
+  return pairs;
+}
+
+}  // namespace
+
+double satterthwaite_df(const PresentRows& present, const Adjustments& adjustments,
+                        const MatrixXd& weights) {
+  const Index k = weights.cols();
+  const Index rank = present.rank();
+  // With a_s = A_s Q_s h, the estimate is the sum of (a_s'e_s)(a_s'e_s)', and the covariance of
+  // a_s'e_s and a_t'e_t is [s = t] S_s - V_s'V_t, S_s = a_s'a_s, V_s = own_s'a_s.
+  std::vector<MatrixXd> v;
+  std::vector<MatrixXd> own;
+  MatrixXd expected = MatrixXd::Zero(k, k);
+  for (Index s = 0; s < present.n_subjects(); ++s) {
+    const Index first = present.starts[idx(s)];
+    const Index m = present.count(s);
+    const MatrixXd a = adjustments.of(s) * (present.basis.middleRows(first, m) * weights);
+    v.emplace_back(present.own.middleRows(first, m).transpose() * a);
+    own.emplace_back(a.transpose() * a);
+    expected += own.back() - v.back().transpose() * v.back();
+  }
+  const MatrixXd variance =
+      weights.transpose() * (present.basis.transpose() * present.basis) * weights;
+  const Eigen::LLT<MatrixXd> scale(variance);
+  if (scale.info() != Eigen::Success) return kNan;
+  MatrixXd relative = scale.matrixL().solve(expected);
+  relative = scale.matrixL().solve(relative.transpose().eval());
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(relative, Eigen::EigenvaluesOnly);
+  if (!(eigen.eigenvalues()[0] > kNothingExpected)) return kNan;
+  const Eigen::LLT<MatrixXd> root(expected);
+  if (root.info() != Eigen::Success) return kNan;
+  // The sum over pairs of subjects of tr(E)^2 + tr(E E), E = [s = t] S_s - V_s'V_t, whitened.
+  MatrixXd products = MatrixXd::Zero(rank * k, rank * k);
+  double total = 0.0;
+  for (std::size_t s = 0; s < v.size(); ++s) {
+    const MatrixXd white_v = root.matrixL().solve(v[s].transpose()).transpose();
+    MatrixXd white = root.matrixL().solve(own[s]);
+    white = root.matrixL().solve(white.transpose().eval());
+    const MatrixXd taken = white_v.transpose() * white_v;
+    const MatrixXd left = white - taken;
+    total += left.trace() * left.trace() + left.squaredNorm();
+    total -= taken.trace() * taken.trace() + taken.squaredNorm();
+    const Eigen::Map<const VectorXd> flat(white_v.data(), rank * k);
+    products.noalias() += flat * flat.transpose();
+  }
+  total += products.squaredNorm();
+  for (Index s = 0; s < k; ++s) {
+    for (Index t = 0; t < k; ++t) {
+      const auto one = products.block(s * rank, t * rank, rank, rank);
+      const auto other = products.block(t * rank, s * rank, rank, rank);
+      total += one.cwiseProduct(other).sum();
+    }
+  }
+  const auto rows = static_cast<double>(k);
+  return rows * (rows + 1.0) / total;
+}
+
+double naive_df(const PresentRows& present, const SubjectDegrees& degrees,
+                const MatrixXd& weights) {
+  const SubjectBlocks& blocks = present.blocks;
+  std::vector<double> size(degrees.n_subjects.size(), 0.0);
+  double all = 0.0;
+  for (Index s = 0; s < present.n_subjects(); ++s) {
+    const auto q = present.basis.middleRows(present.starts[idx(s)], present.count(s));
+    const double own = (q * weights).squaredNorm();
+    size[idx(blocks.part[idx(present.subject[idx(s)])])] += own;
+    all += own;
+  }
+  double df = 0.0;
+  for (std::size_t part = 0; part < size.size(); ++part) {
+    if (size[part] <= kNoWeight * kNoWeight * all) continue;
+    df += static_cast<double>(degrees.n_subjects[part] - degrees.n_between[part]);
+  }
+  return df > 0.0 ? df : kNan;
+}
+
+VisitDegrees::VisitDegrees(const PresentRows& present, const SubjectDegrees& degrees)
+    : present_(present) {
+  const SubjectBlocks& blocks = present.blocks;
+  offset_.push_back(0);
+  for (const Index count : blocks.n_visits) {
+    const Index n_pairs = count * (count + 1) / 2;
+    inverse_.emplace_back(MatrixXd::Zero(n_pairs, n_pairs));
+    offset_.push_back(offset_.back() + n_pairs);
+  }
+  std::vector<double> n(blocks.n_visits.size(), 0.0);
+  std::vector<double> sum(n.size(), 0.0);
+  std::vector<VectorXd> counts;
+  for (const MatrixXd& each : inverse_) counts.emplace_back(VectorXd::Zero(each.rows()));
+  for (Index s = 0; s < present.n_subjects(); ++s) {
+    const Index number = present.subject[idx(s)];
+    const std::size_t g = idx(blocks.group[idx(number)]);
+    const double own = degrees.of_subject(blocks.part[idx(number)]);
+    const double inverse = own > 0.0 ? 1.0 / own : kNan;
+    n[g] += 1.0;
+    sum[g] += inverse;
+    std::vector<Index> held;
+    for (Index j = 0; j < present.count(s); ++j) {
+      for (Index k = 0; k <= j; ++k) {
+        const Index first = present.starts[idx(s)];
+        held.push_back(pair(blocks.visit[idx(present.rows[idx(first + j)])],
+                            blocks.visit[idx(present.rows[idx(first + k)])]));
+      }
+    }
+    for (const Index one : held) {
+      counts[g][one] += 1.0;
+      for (const Index other : held) inverse_[g](one, other) += inverse;
+    }
+  }
+  for (std::size_t g = 0; g < n.size(); ++g) {
+    of_group_.push_back(n[g] * n[g] / sum[g]);
+    for (Index i = 0; i < counts[g].size(); ++i) {
+      for (Index j = 0; j < counts[g].size(); ++j) {
+        if (counts[g][i] > 0.0 && counts[g][j] > 0.0) {
+          inverse_[g](i, j) /= counts[g][i] * counts[g][j];
+        }
+      }
+    }
+  }
+}
+
+MatrixXd VisitDegrees::shares(const MatrixXd& weights) const {
+  const SubjectBlocks& blocks = present_.blocks;
+  const Index k = weights.cols();
+  MatrixXd out = MatrixXd::Zero(triangle(k, 0), offset_.back());
+  for (Index s = 0; s < present_.n_subjects(); ++s) {
+    const Index first = present_.starts[idx(s)];
+    const Index at = offset_[idx(blocks.group[idx(present_.subject[idx(s)])])];
+    const MatrixXd a = present_.basis.middleRows(first, present_.count(s)) * weights;
+    for (Index i = 0; i < a.rows(); ++i) {
+      for (Index j = 0; j < a.rows(); ++j) {
+        const Index column = at + pair(blocks.visit[idx(present_.rows[idx(first + i)])],
+                                       blocks.visit[idx(present_.rows[idx(first + j)])]);
+        for (Index one = 0; one < k; ++one) {
+          for (Index other = 0; other <= one; ++other) {
+            out(triangle(one, other), column) += a(i, one) * a(j, other);
+          }
+        }
+      }
+    }
+  }
+  return out;
+}
+
+MatrixXd VisitDegrees::covariance(Index group, const MatrixXd& v, SandwichDf rule) const {
+  const MatrixXd& d = inverse_[idx(group)];
+  const std::vector<Pair> pairs = pairs_of(v.rows());
+  const auto n = static_cast<Index>(pairs.size());
+  MatrixXd out(n, n);
+  for (Index i = 0; i < n; ++i) {
+    for (Index j = 0; j <= i; ++j) {
+      const auto [k, l] = pairs[idx(i)];
+      const auto [a, b] = pairs[idx(j)];
+      double found = 0.0;
+      if (rule == SandwichDf::approximate_2) {
+        // The expectations of v_kl v_ab, v_ka v_lb and v_kb v_la are three equations in
+        // x = s_kl s_ab, y = s_ka s_lb, z = s_kb s_la: x + d_0 (y + z), and so on.
+        const double d0 = d(i, j);
+        const double d1 = d(pair(k, a), pair(l, b));
+        const double d2 = d(pair(k, b), pair(l, a));
+        const double determinant = 1.0 + 2.0 * d0 * d1 * d2 - d0 * d1 - d1 * d2 - d0 * d2;
+        found = d0 / determinant *
+                ((2.0 * d1 * d2 - d1 - d2) * v(k, l) * v(a, b) + (1.0 - d2) * v(k, a) * v(l, b) +
+                 (1.0 - d1) * v(k, b) * v(l, a));
+      } else {
+        // By the delta method for v_kl = p_kl sqrt(v_kk v_ll / (q_k q_l)), where p and q are the
+        // product and the squares of the subjects that have both visits.
+        const double d0 = d(i, j);
+        found = d0 * (v(k, a) * v(l, b) + v(k, b) * v(l, a));
+        for (const Index one : {a, b}) {
+          const double more = d(i, pair(one, one)) - d0;
+          if (more != 0.0) found += v(a, b) / v(one, one) * more * v(k, one) * v(l, one);
+        }
+        for (const Index one : {k, l}) {
+          const double more = d(pair(one, one), j) - d0;
+          if (more != 0.0) found += v(k, l) / v(one, one) * more * v(a, one) * v(b, one);
+        }
+        for (const Index one : {k, l}) {
+          for (const Index other : {a, b}) {
+            const double more = d(pair(one, one), pair(other, other)) + d0 - d(pair(one, one), j) -
+                                d(i, pair(other, other));
+            if (more == 0.0) continue;
+            found += 0.5 * v(k, l) * v(a, b) * more * v(one, other) * v(one, other) /
+                     (v(one, one) * v(other, other));
+          }
+        }
+      }
+      out(i, j) = out(j, i) = found;
+    }
+  }
+  return out;
+}
+
+}  // namespace groupglm

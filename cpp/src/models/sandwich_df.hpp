@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Degrees of freedom of a sandwich estimate, for the images that are present at some voxels.
+#pragma once
+
+#include "models/sandwich_rows.hpp"
+
+namespace groupglm {
+
+/// By Bell & McCaffrey, and Hotelling's T2 for several rows (Tipton & Pustejovsky): with
+/// independent images of the same variance, and the estimate whitened by its expectation,
+///   df = k (k + 1) / sum of the variances of its k^2 entries.
+/// NaN if the subjects' residuals say nothing of a row of the contrast. weights h (r, k).
+double satterthwaite_df(const PresentRows& present, const Adjustments& adjustments,
+                        const MatrixXd& weights);
+
+/// Subjects less constant dimensions, of the parts of the design whose images have weight.
+double naive_df(const PresentRows& present, const SubjectDegrees& degrees, const MatrixXd& weights);
+
+/// The covariance of the estimated covariances of one group's visits, and how these make that of a
+/// contrast, for the images of a pattern.
+class VisitDegrees {
+ public:
+  VisitDegrees(const PresentRows& present, const SubjectDegrees& degrees);
+
+  /// The matrix (k (k + 1) / 2, n_covariances) that maps the visits' covariances to the covariance
+  /// of the estimates. weights h (r, k).
+  MatrixXd shares(const MatrixXd& weights) const;
+  /// n^2 / sum of 1 / d_s over the group's subjects.
+  double of_group(Index group) const { return of_group_[idx(group)]; }
+  /// The covariances' covariance of a group: v (n_visits, n_visits) as estimated.
+  MatrixXd covariance(Index group, const MatrixXd& v, SandwichDf rule) const;
+  Index offset(Index group) const { return offset_[idx(group)]; }
+
+ private:
+  const PresentRows& present_;
+  std::vector<Index> offset_;     // (n_groups + 1)
+  std::vector<double> of_group_;  // (n_groups)
+  // By group, for two pairs of visits: sum over subjects with all four of 1 / d_s, over the
+  // numbers of subjects with either pair.
+  std::vector<MatrixXd> inverse_;
+};
+
+}  // namespace groupglm
