@@ -126,6 +126,34 @@ def contrast_parts(
 def estimate_tau2(
     basis: _Floats, y: _Data, v: _Data, method: str, given: float, n_threads: int
 ) -> tuple[_Floats, _Floats]: ...
+def sandwich_sums(
+    basis: _Floats,
+    subject: NDArray[np.int64],
+    part: NDArray[np.int64],
+    group: NDArray[np.int64],
+    visit: NDArray[np.int64],
+    adjustment: str,
+    y: _Data,
+    exponent: NDArray[np.int16],
+    with_fourth: bool,
+    n_threads: int,
+) -> tuple[_Floats, _Floats, NDArray[np.uint8], NDArray[np.uint8]]: ...
+def sandwich_test(
+    basis: _Floats,
+    subject: NDArray[np.int64],
+    part: NDArray[np.int64],
+    group: NDArray[np.int64],
+    visit: NDArray[np.int64],
+    adjustment: str,
+    df: str,
+    sums: _Floats,
+    fourth: _Floats,
+    pattern: NDArray[np.int32],
+    patterns: NDArray[np.uint8],
+    effect: _Floats,
+    g: _Floats,
+    n_threads: int,
+) -> tuple[_Floats, _Floats, _Floats]: ...
 def residuals(x: _Floats, beta: _Floats, y: _Data, n_threads: int) -> _Data: ...
 def weighted_beta(state: WeightedState, design: Design, n_threads: int) -> _Floats: ...
 def weighted_rss(state: WeightedState, design: Design, n_threads: int) -> _Floats: ...

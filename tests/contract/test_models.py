@@ -30,6 +30,7 @@ from groupglm.models.fixed import FixedEffects
 from groupglm.models.kinds import MODELS
 from groupglm.models.mixed import MixedEffects
 from groupglm.models.ols import OLS
+from groupglm.models.repeated import RepeatedMeasures
 from groupglm.models.unequal import UnequalVariances
 from groupglm.models.weighted import Weighted
 from groupglm.spaces.volume.grid import Grid
@@ -61,6 +62,23 @@ CASES: dict[str, tuple[Model, NDArray[np.float64]]] = {
     "known variance": (KnownVariance(), ONES),
     "mean of subjects": (MeanOfSubjects(SUBJECTS), ONES),
     "mean of subjects of kept rows": (KeptMeanOfSubjects(SUBJECTS), ONES),
+    "sandwich": (
+        RepeatedMeasures("sandwich", subjects=SUBJECTS),
+        np.column_stack([ONES, _RNG.normal(size=(N_IMAGES, 2))]),
+    ),
+    "sandwich by the first approximation": (
+        RepeatedMeasures("sandwich", "approximate-1", adjustment=3, subjects=SUBJECTS),
+        ONES,
+    ),
+    "homogeneous sandwich of two groups": (
+        RepeatedMeasures(
+            "sandwich",
+            subjects=SUBJECTS,
+            visits=[number // 24 for number in range(N_IMAGES)],
+            groups=[number % 24 % 3 == 0 for number in range(N_IMAGES)],
+        ),
+        np.hstack([ONES * GROUP, ONES * ~GROUP]),
+    ),
     "unequal variances": (UnequalVariances(), np.hstack([ONES * GROUP, ONES * ~GROUP])),
     "unequal variances and covariates": (
         UnequalVariances(GROUP.ravel()),

@@ -62,7 +62,7 @@ def test_labels_that_cannot_be_used_are_refused(labels: dict[str, Any], message:
     [
         ({"covariance": "random slope"}, "covariance is 'random slope'; 'covariance' must be one"),
         ({"df": "naive"}, "'df' must be 'kenward-roger' or 'satterthwaite' if covariance is 'rand"),
-        ({"covariance": "sandwich", "df": "kenward-roger"}, "'approximate-3' if covariance is 'sa"),
+        ({"covariance": "sandwich", "df": "kenward-roger"}, "'approximate-1' if covariance is 'sa"),
         ({"covariance": "sandwich", "adjustment": 4}, "adjustment is 4"),
         ({"covariance": "sandwich", "adjustment": True}, "adjustment is True"),
         ({"adjustment": 3}, "adjustment is given, but it has no effect.*covariance='sandwich'"),

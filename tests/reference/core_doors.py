@@ -57,6 +57,42 @@ def volume() -> Any:
     return np.asfortranarray(np.random.default_rng(1).standard_normal((3, 4, 5)))
 
 
+def sandwich_arguments(n: int = N, v: int = V, *, homogeneous: bool = False) -> list[Any]:
+    """Of the second pass of the sandwich estimator: images of subjects, two or three each."""
+    subject = np.arange(n) // 3
+    n_subjects = int(subject[-1]) + 1
+    none = np.empty(0, np.int64)
+    group = np.arange(n_subjects) % 2 if homogeneous else none
+    visit = np.arange(n) % 3 if homogeneous else none
+    X = np.column_stack([np.ones(n), np.arange(n, dtype=np.float64) ** 2 % 7])
+    values = np.random.default_rng(0).standard_normal((n, v))
+    values[3, ::4] = np.nan
+    return [
+        _core.Design(X).basis(),
+        subject,
+        np.zeros(n_subjects, np.int64),
+        group,
+        visit,
+        "C2",
+        values,
+        np.empty(0, np.int16),
+        not homogeneous,
+        THREADS,
+    ]
+
+
+def sandwich_test_arguments(
+    n: int = N, v: int = V, *, homogeneous: bool = False, rule: str = "approximate-1"
+) -> list[Any]:
+    """Of a contrast of two rows of the sandwich estimator, where images are missing."""
+    arguments = sandwich_arguments(n, v, homogeneous=homogeneous)
+    sums, fourth, bits, _ = _core.sandwich_sums(*arguments)
+    patterns, number = np.unique(bits, axis=0, return_inverse=True)
+    effect = np.random.default_rng(1).standard_normal((2, v))
+    pattern = number.reshape(-1).astype(np.int32)
+    return [*arguments[:6], rule, sums, fourth, pattern, patterns, effect, np.eye(2), THREADS]
+
+
 def present_arguments() -> list[Any]:
     """Of one pattern of presence, of all voxels, whose fourth image is missing."""
     present = np.ones((1, N), dtype=np.bool_)
@@ -180,6 +216,8 @@ def calls() -> dict[str, Call]:
             _core.estimate_tau2,
             [design().basis(), data(), 0.1 + data() ** 2, "reml", 0.0, THREADS],
         ),
+        "sandwich_sums": (_core.sandwich_sums, sandwich_arguments()),
+        "sandwich_test": (_core.sandwich_test, sandwich_test_arguments()),
         "residuals": (_core.residuals, [np.ones((N, P)), np.ones((P, V)), data(), THREADS]),
         "predict": (_core.predict, [np.ones((N, P)), np.ones((P, V)), THREADS]),
         "resample_volume": (

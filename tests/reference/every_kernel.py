@@ -124,6 +124,21 @@ def tau2_calls() -> Iterator[tuple[str, Any]]:
             yield method, _core.estimate_tau2(basis, data, V, method, 0.0, 2)
 
 
+def sandwich_calls() -> Iterator[tuple[str, Any]]:
+    """Yield sums and tests of both sandwich estimators, by every rule."""
+    for homogeneous in (False, True):
+        arguments = core_doors.sandwich_arguments(N, 400, homogeneous=homogeneous)
+        for dtype in (np.float32, np.float64):
+            arguments[6] = arguments[6].astype(dtype)
+            for adjustment in ("0", "1", "2", "3", "C2", "C3"):
+                arguments[5] = adjustment
+                yield f"sandwich {adjustment}", _core.sandwich_sums(*arguments)
+        own = ("approximate-2", "approximate-3") if homogeneous else ("satterthwaite",)
+        for rule in ("approximate-1", "naive", *own):
+            tested = core_doors.sandwich_test_arguments(N, 400, homogeneous=homogeneous, rule=rule)
+            yield f"sandwich {rule}", _core.sandwich_test(*tested)
+
+
 def permuted_models(v: int = 400) -> Iterator[tuple[str, Any]]:
     """Yield permutations of models with variances, weights and covariates."""
     for flips in (False, True):
@@ -140,7 +155,13 @@ def main() -> None:
         found = {
             f"{at} {name}": list(arrays(value))
             for at, (name, value) in enumerate(
-                [*small_calls(), *larger_calls(), *tau2_calls(), *permuted_models()]
+                [
+                    *small_calls(),
+                    *larger_calls(),
+                    *tau2_calls(),
+                    *permuted_models(),
+                    *sandwich_calls(),
+                ]
             )
         }
     Path(sys.argv[1]).write_bytes(pickle.dumps((_core.build_info()["level"], found)))

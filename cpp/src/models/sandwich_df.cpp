@@ -11,8 +11,8 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// The expected share of the variance that residuals estimate, below which they say nothing of it.
-constexpr double kNothingExpected = 1e-10;
+// The share of the variance of a contrast that residuals may be unable to estimate.
+constexpr double kLostShare = 1e-8;
 
 // A part of a design has no weight in a contrast below this share of all weights.
 constexpr double kNoWeight = 1e-12;
@@ -34,6 +34,25 @@ std::vector<Pair> pairs_of(Index n) {
 
 }  // namespace
 
+bool estimates_all(const PresentRows& present, const Adjustments& block_roots,
+                   const MatrixXd& weights) {
+  const MatrixXd whole = present.basis * weights;
+  MatrixXd expected = MatrixXd::Zero(weights.cols(), weights.cols());
+  for (Index s = 0; s < present.n_subjects(); ++s) {
+    const Index first = present.starts[idx(s)];
+    const Index m = present.count(s);
+    const MatrixXd a = block_roots.of(s) * whole.middleRows(first, m);
+    const MatrixXd v = present.own.middleRows(first, m).transpose() * a;
+    expected += a.transpose() * a - v.transpose() * v;
+  }
+  const Eigen::LLT<MatrixXd> scale(whole.transpose() * whole);
+  if (scale.info() != Eigen::Success) return false;
+  const MatrixXd half = scale.matrixL().solve(expected);
+  const MatrixXd relative = scale.matrixL().solve(half.transpose());
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(relative, Eigen::EigenvaluesOnly);
+  return eigen.eigenvalues()[0] > 1.0 - kLostShare;
+}
+
 double satterthwaite_df(const PresentRows& present, const Adjustments& adjustments,
                         const MatrixXd& weights) {
   const Index k = weights.cols();
@@ -51,14 +70,6 @@ double satterthwaite_df(const PresentRows& present, const Adjustments& adjustmen
     own.emplace_back(a.transpose() * a);
     expected += own.back() - v.back().transpose() * v.back();
   }
-  const MatrixXd variance =
-      weights.transpose() * (present.basis.transpose() * present.basis) * weights;
-  const Eigen::LLT<MatrixXd> scale(variance);
-  if (scale.info() != Eigen::Success) return kNan;
-  MatrixXd relative = scale.matrixL().solve(expected);
-  relative = scale.matrixL().solve(relative.transpose().eval());
-  const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(relative, Eigen::EigenvaluesOnly);
-  if (!(eigen.eigenvalues()[0] > kNothingExpected)) return kNan;
   const Eigen::LLT<MatrixXd> root(expected);
   if (root.info() != Eigen::Success) return kNan;
   // The sum over pairs of subjects of tr(E)^2 + tr(E E), E = [s = t] S_s - V_s'V_t, whitened.

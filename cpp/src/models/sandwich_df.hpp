@@ -6,10 +6,17 @@
 
 namespace groupglm {
 
+/// False if a contrast depends on a combination of coefficients that the images of one subject
+/// alone estimate: I - H_ss is then singular, and residuals say nothing of that subject's share of
+/// the variance. With the adjustments (I - H_ss)^-1/2, the expectation of the estimate is the
+/// variance of independent images, less such shares. weights h (r, k).
+bool estimates_all(const PresentRows& present, const Adjustments& block_roots,
+                   const MatrixXd& weights);
+
 /// By Bell & McCaffrey, and Hotelling's T2 for several rows (Tipton & Pustejovsky): with
 /// independent images of the same variance, and the estimate whitened by its expectation,
 ///   df = k (k + 1) / sum of the variances of its k^2 entries.
-/// NaN if the subjects' residuals say nothing of a row of the contrast. weights h (r, k).
+/// weights h (r, k).
 double satterthwaite_df(const PresentRows& present, const Adjustments& adjustments,
                         const MatrixXd& weights);
 

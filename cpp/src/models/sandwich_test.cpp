@@ -59,14 +59,18 @@ class PatternTest {
         weights_(present_.weights(test.g)),
         cov_(k_, k_) {
     if (present_.m() == 0) return;
-    // NaN where residuals say nothing of the variance: by any rule, there is no test then.
-    common_df_ = satterthwaite_df(present_, Adjustments(present_, adjustment), weights_);
-    if (rule != SandwichDf::satterthwaite && !std::isnan(common_df_)) {
+    const Adjustments roots(present_, Adjustment::block_root);
+    // By any rule, there is no test otherwise.
+    if (!estimates_all(present_, roots, weights_)) return;
+    if (rule != SandwichDf::satterthwaite) {
       degrees_.emplace(present_);
       common_df_ = naive_df(present_, *degrees_, weights_);
+    } else if (adjustment == Adjustment::block_root) {
+      common_df_ = satterthwaite_df(present_, roots, weights_);
+    } else {
+      common_df_ = satterthwaite_df(present_, Adjustments(present_, adjustment), weights_);
     }
     if (blocks.is_homogeneous()) {
-      if (!degrees_) degrees_.emplace(present_);
       visits_.emplace(present_, *degrees_);
       shares_ = visits_->shares(weights_);
     }
@@ -75,8 +79,7 @@ class PatternTest {
   void run(Index voxel, double* variance, double* wald, double* df) {
     VectorXd effect(k_);
     for (Index j = 0; j < k_; ++j) effect[j] = test_.effect[j * test_.n_voxels + voxel];
-    const bool has_subjects = present_.m() > 0 && effect.allFinite();
-    if (!has_subjects) {
+    if (std::isnan(common_df_) || !effect.allFinite()) {
       variance[voxel] = wald[voxel] = df[voxel] = kNan;
       return;
     }
@@ -146,10 +149,7 @@ class PatternTest {
   }
 
   double degrees_of_freedom(Index voxel) {
-    if (rule_ == SandwichDf::satterthwaite || rule_ == SandwichDf::naive ||
-        std::isnan(common_df_)) {
-      return common_df_;
-    }
+    if (rule_ == SandwichDf::satterthwaite || rule_ == SandwichDf::naive) return common_df_;
     const auto k = static_cast<double>(k_);
     const double spread = blocks_.is_homogeneous() ? of_visits() : of_fourth(voxel);
     if (!(spread > 0.0)) return kNan;

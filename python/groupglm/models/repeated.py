@@ -27,6 +27,8 @@ __all__ = ["ADJUSTMENTS", "COVARIANCES", "RepeatedMeasures"]
 
 _VARIANCES = ("kenward-roger", "satterthwaite")
 _SANDWICH = ("satterthwaite", "naive", "approximate-1", "approximate-2", "approximate-3")
+_OF_SUBJECTS = ("satterthwaite", "naive", "approximate-1")
+_OF_GROUPS = ("approximate-3", "approximate-2", "approximate-1", "naive")
 
 COVARIANCES: dict[str, tuple[str, ...]] = {
     "random intercept": _VARIANCES,
@@ -63,8 +65,9 @@ class RepeatedMeasures:
           many subjects.
     df : str, optional
         How the degrees of freedom of t and F are found. "kenward-roger" (default) or
-        "satterthwaite" with a random intercept and nested; "satterthwaite" (default), "naive",
-        "approximate-1", "approximate-2" or "approximate-3" with the sandwich.
+        "satterthwaite" with a random intercept and nested; "satterthwaite" (default), "naive" or
+        "approximate-1" with the sandwich; "approximate-3" (default), "approximate-2",
+        "approximate-1" or "naive" with the sandwich and `groups`.
     adjustment : {0, 1, 2, 3, "C2", "C3"}, default="C2"
         How the residuals are adjusted for their leverage; for the sandwich only.
     groups : array_like of labels, shape (n_images,), or pandas.Series, optional
@@ -104,17 +107,25 @@ class RepeatedMeasures:
     def __post_init__(self) -> None:
         check_choice("covariance", self.covariance, tuple(COVARIANCES))
         methods = COVARIANCES[self.covariance]
+        if self.covariance == "sandwich":
+            methods = _OF_GROUPS if self.groups is not None else _OF_SUBJECTS
         if self.df is None:
             object.__setattr__(self, "df", methods[0])
         if not isinstance(self.df, str) or self.df not in methods:
-            wanted = " or ".join(map(repr, methods))
-            raise ArgumentError("df", shown(self.df), f"{wanted} if {self._said}")
+            self._refuse_df(methods)
         adjustment = check_choice("adjustment", self.adjustment, ADJUSTMENTS)
         if isinstance(adjustment, np.integer):
             object.__setattr__(self, "adjustment", int(adjustment))
         for name in _LABELS:
             refuse_no_labels(getattr(self, name), name)
         self._refuse_without_effect()
+
+    def _refuse_df(self, methods: tuple[str, ...]) -> None:
+        wanted = " or ".join(map(repr, methods))
+        beside = ""
+        if self.covariance == "sandwich":
+            beside = " and groups are given" if self.groups is not None else " without groups"
+        raise ArgumentError("df", shown(self.df), f"{wanted} if {self._said}{beside}")
 
     @property
     def _said(self) -> str:
