@@ -63,7 +63,9 @@ SubjectBlocks blocks_of(const Matrix& basis, const Integers& subject, const Inte
                         const Integers& group, const Integers& visit) {
   const auto q = matrix_of(basis);
   const Index n = q.rows();
-  check(n > 0 && q.cols() > 0 && q.cols() <= n && q.allFinite(), "not a basis");
+  // Larger entries would overflow in its products.
+  check(n > 0 && q.cols() > 0 && q.cols() <= n && q.allFinite() && (q.array().abs() < 1.5).all(),
+        "not an orthonormal basis");
   SubjectBlocks blocks;
   const Index n_subjects = check_numbers(subject, n);
   std::vector<Index> sizes(static_cast<std::size_t>(n_subjects), 0);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "groupglm/parallel.hpp"
 #include "loops/lanes.hpp"

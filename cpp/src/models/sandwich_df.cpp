@@ -129,6 +129,7 @@ VisitDegrees::VisitDegrees(const PresentRows& present, const SubjectDegrees& deg
   std::vector<double> n(blocks.n_visits.size(), 0.0);
   std::vector<double> sum(n.size(), 0.0);
   std::vector<VectorXd> counts;
+  counts.reserve(inverse_.size());
   for (const MatrixXd& each : inverse_) counts.emplace_back(VectorXd::Zero(each.rows()));
   for (Index s = 0; s < present.n_subjects(); ++s) {
     const Index number = present.subject[idx(s)];

@@ -101,7 +101,7 @@ MatrixXd PresentRows::weights(const RowMatrix& g) const {
 }
 
 Adjustments::Adjustments(const PresentRows& present, Adjustment adjustment) : present_(present) {
-  const double df = static_cast<double>(present.m() - present.rank());
+  const auto df = static_cast<double>(present.m() - present.rank());
   const double scale = df > 0.0 ? std::sqrt(static_cast<double>(present.m()) / df) : 1.0;
   for (Index s = 0; s < present.n_subjects(); ++s) {
     const Index m = present.count(s);

@@ -2,8 +2,6 @@
 // The images that are present at some voxels, and what a sandwich estimator needs of them.
 #pragma once
 
-#include <optional>
-
 #include "groupglm/models/sandwich.hpp"
 
 namespace groupglm {

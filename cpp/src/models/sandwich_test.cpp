@@ -4,8 +4,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
-#include <optional>
 
 #include "groupglm/parallel.hpp"
 #include "models/sandwich_df.hpp"
@@ -63,7 +63,7 @@ class PatternTest {
     // By any rule, there is no test otherwise.
     if (!estimates_all(present_, roots, weights_)) return;
     if (rule != SandwichDf::satterthwaite) {
-      degrees_.emplace(present_);
+      degrees_ = std::make_unique<SubjectDegrees>(present_);
       common_df_ = naive_df(present_, *degrees_, weights_);
     } else if (adjustment == Adjustment::block_root) {
       common_df_ = satterthwaite_df(present_, roots, weights_);
@@ -71,7 +71,7 @@ class PatternTest {
       common_df_ = satterthwaite_df(present_, Adjustments(present_, adjustment), weights_);
     }
     if (blocks.is_homogeneous()) {
-      visits_.emplace(present_, *degrees_);
+      visits_ = std::make_unique<VisitDegrees>(present_, *degrees_);
       shares_ = visits_->shares(weights_);
     }
   }
@@ -242,8 +242,8 @@ class PatternTest {
   Index k_;
   MatrixXd weights_;  // h (r, k)
   double common_df_ = kNan;
-  std::optional<SubjectDegrees> degrees_;
-  std::optional<VisitDegrees> visits_;
+  std::unique_ptr<SubjectDegrees> degrees_;
+  std::unique_ptr<VisitDegrees> visits_;
   MatrixXd shares_;
   VectorXd values_;  // the visits' covariances of a voxel
   MatrixXd cov_;
