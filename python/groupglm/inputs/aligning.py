@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.design.confounds import confound_names, make_second_level_design_matrix
 from groupglm.design.matrix import LABEL, load_design_matrix
 from groupglm.errors import ArgumentError
-from groupglm.tabular.labels import label_key, match_rows, plain_label, row_labels
+from groupglm.tabular.labels import label_key, labelled, match_rows, plain_label, row_labels
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +47,9 @@ class AlignedDesign:
 
         if values is None:
             return None
-        if isinstance(values, pd.Series) and self.labels is not None:
+        if isinstance(values, pd.DataFrame):
+            values = labelled(values)
+        if isinstance(values, pd.Series | pd.DataFrame) and self.labels is not None:
             found = row_labels(
                 values.index, self.labels, argument, all_maps=not self.maps_have_labels
             )
@@ -56,7 +58,8 @@ class AlignedDesign:
                 if not self.maps_have_labels:  # the labels come from file names or rows
                     found, wanted = _plain(found), _plain(wanted)
                 rows = match_rows(found, wanted, argument, may_have_more=True)
-                return values.iloc[rows].tolist()
+                own = values.iloc[rows]
+                return own.tolist() if isinstance(own, pd.Series) else own.to_numpy().tolist()
         if not self.in_order:
             raise ArgumentError.about(
                 argument,

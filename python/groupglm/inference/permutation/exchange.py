@@ -14,8 +14,12 @@ from scipy import special
 
 from groupglm import _core
 from groupglm.errors import ArgumentError, shown
+from groupglm.inference.permutation.block_tree import (
+    block_numbers,
+    flipped_together,
+    nested_groups,
+)
 from groupglm.inference.permutation.tolerances import NO_ENTRY, SAME_ENTRIES
-from groupglm.tabular.group_labels import check_labels
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -37,8 +41,8 @@ class Exchange:
     n : int
         Number of rows.
     groups : tuple of array of int, shape (n_units, unit_size)
-        Units that may be exchanged with each other. A unit is a set of rows that stay together.
-        Every row is in one unit.
+        Units that may be exchanged with each other. A unit is a set of rows that move together. A
+        unit may hold whole groups, which then come before its own.
     flips : bool
         Whether signs of units are flipped, rather than units permuted.
     """
@@ -48,13 +52,15 @@ class Exchange:
     flips: bool
 
     def orbits(self) -> Integers:
-        """Label the rows by their position in their unit and by group; shape (n,)."""
-        labels = np.empty(self.n, dtype=np.int64)
-        first = 0
+        """Label the rows: those that can take each other's place share a label; shape (n,)."""
+        labels = np.arange(self.n)
         for units in self.groups:
-            labels[units] = first + np.arange(units.shape[1])
-            first += units.shape[1]
-        return labels
+            # Units of a group are of one shape, so that their inner labels join in the same way.
+            joined = {
+                label: first for first, *others in labels[units].T.tolist() for label in others
+            }
+            labels = np.array([joined.get(label, label) for label in labels.tolist()])
+        return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
     def varying(self, basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a basis of the part of the rows' span that rearrangements change.
@@ -75,8 +81,8 @@ class Exchange:
         if self.flips:
             return int(2 ** len(self._flippable(rows)))
         total = 1
-        for units in self.groups:
-            counts = np.unique(_unit_kinds(units, kinds), return_counts=True)[1]
+        for units, labels in self._labelled(kinds):
+            counts = np.unique(labels, return_counts=True)[1]
             ways = math.factorial(len(units))
             for count in counts.tolist():
                 ways //= math.factorial(count)
@@ -96,10 +102,8 @@ class Exchange:
             for units in self.groups:
                 logs += np.log(2) * np.any(moved[:, units], axis=2).sum(axis=1)
             return logs
-        kinds = _kinds(rows)
-        for units in self.groups:
+        for units, labels in self._labelled(_kinds(rows)):
             whole = present[:, units].all(axis=2).astype(np.float64)  # (n_patterns, n_units)
-            labels = _unit_kinds(units, kinds)
             of_kind = whole @ (labels[:, None] == np.arange(labels.max() + 1))
             logs += special.gammaln(1 + whole.sum(axis=1)) - special.gammaln(1 + of_kind).sum(
                 axis=1
@@ -139,12 +143,11 @@ class Exchange:
             for pattern, unit in zip(patterns.T, flippable, strict=True):
                 signs[:, unit] = pattern[:, None]
             return np.tile(np.arange(self.n), (len(patterns), 1)), signs
-        kinds = _kinds(rows)
-        choices = [list(_arrangements(_unit_kinds(units, kinds))) for units in self.groups]
-        order = np.empty((math.prod(map(len, choices)), self.n), dtype=np.int64)
+        choices = [list(_arrangements(labels)) for _, labels in self._labelled(_kinds(rows))]
+        order = np.tile(np.arange(self.n), (math.prod(map(len, choices)), 1))
         for row, chosen in zip(order, itertools.product(*choices), strict=True):
             for units, places in zip(self.groups, chosen, strict=True):
-                row[units] = units[places]
+                row[units] = row[units[places]]
         return order[1:], np.ones((len(order) - 1, self.n))
 
     def draw(
@@ -172,8 +175,21 @@ class Exchange:
             if self.flips:
                 signs[:, units] = np.where(numbers < 0.5, -1.0, 1.0)[:, :, None]
             else:
-                order[:, units] = units[np.argsort(numbers, axis=1, kind="stable")]
+                moved = units[np.argsort(numbers, axis=1, kind="stable")]
+                flat = moved.reshape(DRAWN_TOGETHER, -1)
+                order[:, units.ravel()] = np.take_along_axis(order, flat, axis=1)
         return order, signs
+
+    def _labelled(self, kinds: Integers) -> Iterator[tuple[Integers, Integers]]:
+        """Yield each group, and the kinds of its units, shape (n_units,).
+
+        Units are of one kind if their inner groups can make them equal.
+        """
+        kinds = kinds.copy()
+        for units in self.groups:
+            yield units, _unit_kinds(units, kinds)
+            held = kinds[units]
+            kinds[units] = held[np.lexsort(held.T[::-1])]
 
 
 def make_exchange(
@@ -186,7 +202,7 @@ def make_exchange(
 ) -> Exchange:
     """Make the exchange from the blocks and the kinds of the rows.
 
-    Shapes: `blocks` (n,), `kinds` (n,).
+    Shapes: `blocks` (n,) or (n, n_levels), `kinds` (n,).
     """
     if block_permutation not in ("within", "whole"):
         raise ArgumentError("block_permutation", shown(block_permutation), "'within' or 'whole'")
@@ -195,11 +211,18 @@ def make_exchange(
         raise ArgumentError.about(
             "block_permutation", "block_permutation='whole' needs exchangeability_blocks"
         )
-    labels = (
-        np.zeros(n, dtype=np.int64)
-        if blocks is None
-        else check_labels(blocks, n, "exchangeability_blocks")
-    )
+    labels = np.zeros(n, dtype=np.int64) if blocks is None else block_numbers(blocks, n)
+    if labels.ndim == 2:
+        if block_permutation == "whole":
+            raise ArgumentError.about(
+                "block_permutation",
+                "block_permutation='whole' is for one label an image, but "
+                f"exchangeability_blocks has {labels.shape[1]} columns, whose signs say what is "
+                "exchanged",
+                "leave it out",
+            )
+        nested = flipped_together(labels) if flips else nested_groups(labels, kinds)
+        return Exchange(n, nested, flips)
     units: dict[object, list[Integers]] = {}
     for block in range(labels.max() + 1):
         rows = np.flatnonzero(labels == block)

@@ -121,9 +121,11 @@ def non_parametric_inference(
         Threshold-free cluster enhancement. "exact" and True compute its integral. "steps" sums over
         100 heights up to the largest statistic, as fslmaths and nilearn do. The sum lacks the width
         of a step: it is some 100 / max times the integral, with another max for each permutation.
-    exchangeability_blocks : array_like of labels, shape (n_images,), optional
-        The block of each image. Labels are in the order of the rows of the design matrix, or in a
-        Series indexed by subject label, which is matched with the labels of maps and rows.
+    exchangeability_blocks : array_like, shape (n_images,) or (n_images, n_levels), optional
+        The block of each image, by a label. Labels are in the order of the rows of the design
+        matrix, or in a Series indexed by subject label, which is matched with the labels of maps
+        and rows. Several columns of whole numbers, or a data frame of them, are blocks within
+        blocks (see Notes).
     block_permutation : {"within", "whole"}, default="within"
         Whether to exchange images within a block, or whole blocks of the same size.
     variance_groups : array_like of labels, shape (n_images,), optional
@@ -255,6 +257,24 @@ def non_parametric_inference(
     own nuisance, times the roots of its weights, are rearranged (Freedman and Lane 1983; Winkler et
     al. 2014). This assumes that these errors are exchangeable (or symmetric, for flips), that is,
     that the variance of an image is inversely proportional to its weight.
+
+    **Blocks within blocks.** Data of families, for example, have several levels (Winkler et al.
+    2015, NeuroImage 123, 253-268; the table is that of PALM). Each column of
+    `exchangeability_blocks` is a level, from the outermost to the innermost. The first holds one
+    number, which is the block of all images. A number names a block inside the block of the column
+    before. If it is positive, what lies in the block (the blocks of the next column) may be
+    exchanged as wholes. If it is negative, this stays in place, and only what lies deeper may be
+    exchanged. Images that share all their numbers are exchanged if the last is positive and the one
+    before negative; else they stay together, in their order. Write a column of image numbers to
+    say otherwise. Only blocks of one shape are exchanged: as many images, divided into blocks in
+    the same way. Signs are flipped for the blocks in the outermost block of a positive number, as
+    wholes, and for single images where no block has one. Families of two siblings, who may be
+    exchanged, and so may the families::
+
+        1 1 1
+        1 1 2
+        1 2 1
+        1 2 2
 
     **Groups of different variance.** If the contrast compares the `variance_groups`, the signs of
     residuals are flipped (Winkler et al. 2014, section 2.5). Flipping the errors would be exact.

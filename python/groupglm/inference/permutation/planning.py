@@ -15,6 +15,7 @@ from groupglm.inference.permutation.mixed_kernel import make_mixed_kernel
 from groupglm.inference.permutation.tolerances import NO_FREEDOM
 from groupglm.inference.permutation.voxelwise_kernel import make_voxelwise_kernel
 from groupglm.messages import argument
+from groupglm.runtime.naming import listed
 from groupglm.tabular.group_labels import check_labels
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def choose_exchange(parts: Partition, options: PermutationOptions, groups: Any =
     if flips:
         return make(flips=True)
     if possible:
+        _tell_of_fixed(permutations, options)
         return permutations
     if kinds is not None:
         raise ArgumentError.about(
@@ -82,6 +84,15 @@ def choose_exchange(parts: Partition, options: PermutationOptions, groups: Any =
             "so that no permutation can test it",
             "give sign_flip=True if errors are symmetric",
         )
+    if np.ndim(options.exchangeability_blocks) == 2:
+        raise ArgumentError.about(
+            "exchangeability_blocks",
+            "exchangeability_blocks make the test impossible: the tested effect is the same in all "
+            f"{permutations.count(np.arange(float(parts.n_images))[None]):,} orders of images that "
+            "these blocks within blocks allow",
+            "give positive numbers to blocks whose inner blocks or images may be exchanged (only "
+            "those of one shape are), or sign_flip=True if errors are symmetric",
+        )
     within = options.block_permutation == "within"
     raise ArgumentError.about(
         "exchangeability_blocks",
@@ -93,6 +104,20 @@ def choose_exchange(parts: Partition, options: PermutationOptions, groups: Any =
         )
         + ", or sign_flip=True if errors are symmetric",
     )
+
+
+def _tell_of_fixed(permutations: Exchange, options: PermutationOptions) -> None:
+    """Warn of images that no permutation of a tree of blocks moves."""
+    if options.exchangeability_blocks is None or np.ndim(options.exchangeability_blocks) != 2:
+        return
+    fixed = np.flatnonzero(np.bincount(orbits := permutations.orbits())[orbits] == 1)
+    if len(fixed):
+        warn_caller(
+            f"exchangeability_blocks: {len(fixed)} of {permutations.n} images keep their place in "
+            "every permutation, because no other block that may be exchanged has the shape of "
+            f"theirs (rows {listed([str(row + 1) for row in fixed.tolist()])}); leave them out, "
+            "or check the signs and numbers of their blocks"
+        )
 
 
 def choose_kernel(

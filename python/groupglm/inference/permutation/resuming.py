@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 
 from groupglm.errors import ArgumentError, in_quotes, renamed
+from groupglm.inference.permutation.block_tree import block_numbers
 from groupglm.runtime.array_archives import ArchiveError, array_of, open_archive
 from groupglm.runtime.regular_files import check_file, why_no_folder
 from groupglm.runtime.writing import whole_or_not
@@ -92,7 +93,9 @@ def fingerprints_of(
     def numbered(labels: Any, name: str) -> Any:
         return None if labels is None else check_labels(labels, len(model.X), name).tolist()
 
-    blocks = numbered(options.exchangeability_blocks, "exchangeability_blocks")
+    blocks = options.exchangeability_blocks
+    if blocks is not None:
+        blocks = block_numbers(blocks, len(model.X)).tolist()
     facts: dict[str, Any] = {
         "design matrix": model.X + 0.0,
         "contrast": (np.ndim(contrast), np.asarray(contrast) + 0.0),
