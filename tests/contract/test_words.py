@@ -22,6 +22,7 @@ from groupglm.cli.commands.demo import _say_results
 from groupglm.errors import ArgumentError, GridMismatchError
 from groupglm.inference.map_scale import DegreesMap
 from groupglm.report import PermutationTest
+from groupglm.report.drawing import Drawing
 from groupglm.report.heterogeneity import heterogeneity_section
 from groupglm.spaces.volume import Grid
 from groupglm.spaces.volume.space import VolumeSpace
@@ -125,7 +126,9 @@ def test_a_page_speaks_of_variances_as_the_kind_of_data_does(tmp_path: Path) -> 
     ]
     model = SecondLevelModel(MASK, model="mixed effects")
     model.fit(IMAGES, design_matrix=DESIGN, variances=variances)
-    section = heterogeneity_section(model._group, [str(row) for row in range(N)])
+    section = heterogeneity_section(
+        model._group, [str(row) for row in range(N)], Drawing(model._group)
+    )
     assert section is not None
     captions = [f"{picture.alt} {picture.caption}" for picture in section["pictures"]]
     said = [*section["findings"], *(" ".join(fact) for fact in section["facts"]), *captions]

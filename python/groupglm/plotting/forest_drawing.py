@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from groupglm.plotting.forest_data import Estimate, Forest
 
-__all__ = ["draw_forest"]
+__all__ = ["axis_limits", "digits_of", "draw_forest", "in_numbers"]
 
 _MINUS = "\N{MINUS SIGN}"
 _MANY = 60  # lines from which on they are set closer
@@ -78,7 +78,7 @@ def draw_forest(
     head = f"{level:.0%} interval"
     parts = [(_lines(forest), (f"effect, {head}", "weight"), plain(label))]
     if forest.estimates:
-        shown = _of_estimates(forest.estimates, _digits([one.value for one in forest.estimates]))
+        shown = _of_estimates(forest.estimates, digits_of([one.value for one in forest.estimates]))
         parts.append((shown, (f"contrast, {head}", ""), plain(forest.test)))
     sizes = _sizes([lines for lines, *_ in parts], parts[0][1])
     notes = [
@@ -97,7 +97,7 @@ def draw_forest(
         ax = figure.add_axes((*place, _PLOT / sizes.width, own / height))
         top += _AXIS
         if number == 0:
-            ax.set_xlim(*_limits(forest))
+            ax.set_xlim(*axis_limits(forest))
             _draw_subjects(ax, forest, lines, sizes.line)
         else:
             ends = np.array([_ends(one) for one in forest.estimates])
@@ -143,7 +143,7 @@ def _widest(texts: Sequence[str], letters: float, weight: str = "normal") -> flo
 
 def _lines(forest: Forest) -> list[_Line]:
     """Return the lines of the plot from the top to the bottom."""
-    digits = _digits(forest.effects)
+    digits = digits_of(forest.effects)
     places = 1 if len(forest.labels) <= _MANY else 2  # after the point of a percentage
     lines: list[_Line] = []
     for group in forest.groups:
@@ -152,7 +152,7 @@ def _lines(forest: Forest) -> list[_Line]:
         lines.extend(
             _Line(
                 _full(forest.labels[row]),
-                _in_numbers(forest.effects[row], forest.half_widths[row], digits),
+                in_numbers(forest.effects[row], forest.half_widths[row], digits),
                 f"{forest.percent[row]:.{places}f}%",
                 subject=row,
             )
@@ -168,7 +168,7 @@ def _lines(forest: Forest) -> list[_Line]:
 
 def _of_estimates(estimates: Sequence[Estimate], digits: int | None) -> list[_Line]:
     return [
-        _Line(_full(one.name), _in_numbers(one.value, one.half_width, digits), estimate=one)
+        _Line(_full(one.name), in_numbers(one.value, one.half_width, digits), estimate=one)
         for one in estimates
     ]
 
@@ -178,7 +178,7 @@ def _full(name: str) -> str:
     return plain(name.replace("\n", r"\n"))
 
 
-def _digits(values: Any) -> int | None:
+def digits_of(values: Any) -> int | None:
     """Return how many digits after the point tell values apart; None for very large or small."""
     largest = float(np.nanmax(np.abs(values), initial=0.0))
     if not 1e-4 < largest < 1e6:
@@ -186,7 +186,8 @@ def _digits(values: Any) -> int | None:
     return max(_DIGITS - 1 - int(np.floor(np.log10(largest))), 0)
 
 
-def _in_numbers(value: float, half: float, digits: int | None) -> str:
+def in_numbers(value: float, half: float, digits: int | None) -> str:
+    """Return an estimate and the ends of its interval, given half of its width."""
     low, middle, high = (_number(each, digits) for each in (value - half, value, value + half))
     return f"{middle} [{low}, {high}]" if np.isfinite(half) else middle
 
@@ -202,8 +203,8 @@ def _ends(one: Estimate) -> tuple[float, float, float]:
     return one.value - one.half_width, one.value + one.half_width, one.value
 
 
-def _limits(forest: Forest) -> tuple[float, float]:
-    """Return the ends of the axis.
+def axis_limits(forest: Forest) -> tuple[float, float]:
+    """Return the ends of the axis of the effects.
 
     All effects are inside; intervals are as far as they leave the others legible.
     """

@@ -125,6 +125,11 @@ class Scale:
         low = float(smallest) if 0 < smallest < largest else 0.0
         return cls(top, 0.0, False, count_map(), vmin=low)
 
+    @classmethod
+    def of_amounts(cls, largest: float) -> Scale:
+        """Choose the colours, which are opaque, for a map of positive amounts."""
+        return cls(largest, 0.0, False, count_map(), vmin=0.0)
+
     def fitted(
         self,
         values: NDArray[Any],

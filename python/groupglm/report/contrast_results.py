@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from groupglm.report import permuted_words, words
+from groupglm.report.findings import listed_peaks
 
 if TYPE_CHECKING:
     from groupglm.report.findings import Finding, Peak
@@ -99,6 +100,12 @@ class ContrastResults:
     def peaks(self) -> tuple[Peak, ...]:
         """The peaks whose data are shown."""
         return self.leading.finding.peaks
+
+    @property
+    def listed(self) -> tuple[Peak, ...]:
+        """The peaks of all rows of the table of that result; none if `peaks` has them all."""
+        found = listed_peaks(self.leading.finding)
+        return found if len(found) > len(self.peaks) else ()
 
 
 def _threshold(finding: Finding) -> str:

@@ -14,6 +14,7 @@ from groupglm.plotting.histogram import draw_histogram
 from groupglm.plotting.reading_terms import read_terms
 from groupglm.report import words
 from groupglm.report.figures import Picture, chart
+from groupglm.report.findings import MOST_CLUSTERS
 from groupglm.report.peak_pictures import peak_pictures
 from groupglm.runtime.rounding import rounded
 from groupglm.tabular.levels import levels_of
@@ -26,16 +27,15 @@ if TYPE_CHECKING:
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.contrast_results import ContrastResults
     from groupglm.report.drawing import Drawing
-    from groupglm.report.findings import Finding
+    from groupglm.report.findings import Finding, Peak
     from groupglm.report.peak_pictures import AtPlace
 
 __all__ = ["contrast_section"]
 
-_MOST_CLUSTERS = 100  # thousands would make the page slow, and nobody reads them
-
 
 def contrast_section(
     contrast: ContrastResults,
+    listed: Sequence[Peak],
     at_peaks: Sequence[AtPlace] | None,
     group: FittedGroup,
     design: pd.DataFrame,
@@ -45,7 +45,8 @@ def contrast_section(
 ) -> dict[str, Any]:
     """Return pictures, tables and sentences of a contrast.
 
-    `at_peaks` has the images at each peak; None if they cannot be read.
+    `listed` are the peaks with a small forest plot. `at_peaks` has the images at the peaks of the
+    contrast, and then at the listed ones; None if they cannot be read.
     """
     finding = contrast.findings[0]
     leading = contrast.leading
@@ -75,9 +76,26 @@ def contrast_section(
             for place, result in enumerate(contrast.results)
         ],
         "histogram": _histogram(finding),
-        **peak_pictures(leading.finding, contrast.peaks, at_peaks, group.result, terms),
+        **peak_pictures(leading.finding, contrast.peaks, listed, at_peaks, group.result, terms),
         "peaks_of": leading.title if several else "",
+        "small_note": _small_note(len(listed), len(contrast.listed)),
     }
+
+
+def _small_note(n_drawn: int, n_listed: int) -> str:
+    """Return what is said below the small forest plots."""
+    note = (
+        "One drawing for each row of the table, with an axis of its own. Lines are images with the "
+        "95% interval by their own variance, the area of a square is the weight, and the diamond "
+        "is the estimate of the group with the interval of the test."
+    )
+    if n_drawn == n_listed:
+        return note
+    return (
+        f"{note} These are the first {n_drawn} of {n_listed} peaks, because more drawings of so "
+        "many images would make the page slow: groupglm.plotting.plot_forest draws any of them, "
+        "with its position in mm."
+    )
 
 
 def _histogram(finding: Finding) -> Picture | None:
@@ -101,11 +119,11 @@ def _histogram(finding: Finding) -> Picture | None:
 
 def _table(finding: Finding) -> dict[str, Any]:
     """Return columns and rows of a table of the strongest clusters, and a note on it."""
-    shown = strongest_first(finding.table, _MOST_CLUSTERS)
+    shown = strongest_first(finding.table, MOST_CLUSTERS)
     count = finding.n_clusters
     kept = (
-        f"{_MOST_CLUSTERS} of {count:,} clusters, the strongest"
-        if count > _MOST_CLUSTERS
+        f"{MOST_CLUSTERS} of {count:,} clusters, the strongest"
+        if count > MOST_CLUSTERS
         else ("The strongest clusters")
     )
     return {

@@ -12,6 +12,9 @@ from groupglm.runtime.rounding import span
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.contrast_results import ContrastResults, Result
     from groupglm.report.figures import Picture
@@ -62,6 +65,16 @@ class Drawing:
     def map_picture(self, result: Result) -> Picture | None:
         """Draw one map of a contrast."""
         del result
+        return None
+
+    def fit_map(
+        self, row: NDArray[np.float64], highest: float, label: str, caption: str
+    ) -> Picture | None:
+        """Draw a map of the fit itself, whose values are not negative.
+
+        Colours go from zero to `highest`. `label` is written at the scale.
+        """
+        del row, highest, label, caption
         return None
 
     def viewer(self, contrasts: Sequence[ContrastResults]) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from groupglm.design.weights_in_words import describe_weights
 from groupglm.errors import ArgumentError, printable, renamed
-from groupglm.inference.cluster_table import FoundClusters, n_clusters, tabulate
+from groupglm.inference.cluster_table import FoundClusters, n_clusters, strongest_first, tabulate
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.peaks import Extreme, extremes
 from groupglm.inference.thresholds import passes_threshold, survivors, threshold_of
@@ -27,9 +27,21 @@ if TYPE_CHECKING:
 
     Row = NDArray[np.floating]
 
-__all__ = ["Finding", "Peak", "find", "main_peaks", "peak_at", "with_places"]
+__all__ = [
+    "MOST_CLUSTERS",
+    "Finding",
+    "Peak",
+    "find",
+    "listed_peaks",
+    "main_peaks",
+    "peak_at",
+    "with_places",
+]
 
 _MAX_PEAKS = 3
+
+MOST_CLUSTERS = 100
+"""Clusters in a table: thousands would make the page slow, and nobody reads them."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,8 @@ class Finding:
     table : pandas.DataFrame
         The clusters and their peaks, the strongest first, with the numbers that
         `get_clusters_table` gives them.
+    places : array of int, shape (n_rows,)
+        The place of the peak in each row of the table.
     extremes : tuple of Extreme or None
         The strongest positive and the strongest negative z; None if there is none.
     top : Peak
@@ -109,6 +123,7 @@ class Finding:
     shown: Row
     survivors: Row
     table: pd.DataFrame
+    places: NDArray[np.intp]
     extremes: tuple[Extreme | None, Extreme | None]
     top: Peak
     peaks: tuple[Peak, ...]
@@ -180,6 +195,7 @@ def find(
         shown=shown,
         survivors=np.asarray(kept, dtype=shown.dtype),
         table=with_places(found),
+        places=found.places,
         extremes=extremes(group.space, shown),
         top=top,
         peaks=main_peaks(found, z) or (top,),
@@ -232,3 +248,22 @@ def main_peaks(found: FoundClusters, z: NDArray[np.float64]) -> tuple[Peak, ...]
         where = found.space.describe_place(place)
         peaks.append(Peak(place, (x, y, mm), where, float(z[place]), labels[row]))
     return tuple(peaks)
+
+
+def listed_peaks(finding: Finding) -> tuple[Peak, ...]:
+    """Return the peaks of all rows of the page's table, further peaks of a cluster included."""
+    shown = strongest_first(finding.table, MOST_CLUSTERS)
+    places = finding.places[: len(shown)]  # the table is in that order
+    positions = finding.space.coordinates(places).tolist()
+    return tuple(
+        Peak(
+            place,
+            (x, y, mm),
+            finding.space.describe_place(place),
+            float(finding.z[place]),
+            str(label),
+        )
+        for place, (x, y, mm), label in zip(
+            places.tolist(), positions, shown["Cluster ID"], strict=True
+        )
+    )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.group.fitted_group import FittedGroup
+    from groupglm.report.drawing import Drawing
 
 __all__ = ["heterogeneity_section"]
 
@@ -28,13 +29,16 @@ _Maps: TypeAlias = "Mapping[str, Mapping[str, NDArray[np.float64]]]"
 _P = 0.05  # the level of the test of Q that the page counts places by
 _HALF = 0.5  # of the weight: one image decides
 _WIDE_RATIO = 100.0  # of the largest to the smallest variance
+_COLOURED = 99.0  # percent of the places with colours of their own
 _FEW = 5  # residual degrees of freedom
 
 _OF_VARIANCES = ("tau2", "i_squared", "h_squared", "q", "q_p_value")
 
 
-def heterogeneity_section(group: FittedGroup, names: Sequence[str]) -> dict[str, Any] | None:
-    """Return words, numbers and charts about the variances of a model; None if it has none.
+def heterogeneity_section(
+    group: FittedGroup, names: Sequence[str], drawing: Drawing
+) -> dict[str, Any] | None:
+    """Return words, numbers, maps and charts about the variances of a model; None if it has none.
 
     `names` are those of the images.
     """
@@ -62,6 +66,7 @@ def heterogeneity_section(group: FittedGroup, names: Sequence[str]) -> dict[str,
         "title": "How much subjects differ" if values else "Weights and covariates",
         "findings": said,
         "facts": _spread_in_numbers(values, many),
+        "maps": _drawn(values, drawing),
         "pictures": _charts(values, many),
     }
 
@@ -117,6 +122,31 @@ def _spread_in_numbers(values: _Maps, many: str) -> list[tuple[str, str]]:
             what = f"{title}{of}, median"
             facts.append((what, f"{middle:.3g} (half of the {many}: {low:.3g} to {high:.3g})"))
     return facts
+
+
+def _drawn(values: _Maps, drawing: Drawing) -> list[Picture]:
+    """Return the maps of tau and I2, those of groups with the same colours; none without space."""
+    pictures = []
+    for name, what, unit in (
+        ("tau2", "τ, the standard deviation between subjects", "τ"),
+        ("i_squared", "I², the share of the variance that is between subjects", "I² in %"),
+    ):
+        rows = values.get(name, {})
+        if name == "tau2":
+            rows = {label: np.sqrt(own) for label, own in rows.items()}
+            # A few places with a large tau would leave no colours for the others.
+            known = np.concatenate([np.empty(0), *(own[np.isfinite(own)] for own in rows.values())])
+            highest = float(np.percentile(known, _COLOURED)) if known.any() else 0.0
+            highest = highest or float(known.max(initial=0.0))
+            more = f" The last colour is {highest:.3g} and more."
+        else:
+            highest, more = 100.0, ""
+        for label, own in rows.items():
+            of = f" of the group {label}" if label else ""
+            drawn = drawing.fit_map(own, highest, unit, f"{what}{of}.{more}")
+            if drawn is not None:
+                pictures.append(drawn)
+    return pictures
 
 
 def _charts(values: _Maps, many: str) -> list[Picture]:

@@ -28,6 +28,7 @@ from groupglm.report.heterogeneity import heterogeneity_section
 from groupglm.report.peak_pictures import places_of
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.script import python_script
+from groupglm.report.small_forests import MOST_LINES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.drawing import Drawing
+    from groupglm.report.findings import Peak
     from groupglm.report.options import ReportOptions
     from groupglm.report.permutation_test import PermutationTest
 
@@ -89,16 +91,19 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         ContrastResults(own, request.corrections, further)
         for own, further in zip(findings, permuted, strict=True)
     ]
-    places = [peak.place for contrast in contrasts for peak in contrast.peaks]
+    listed = _with_small_forests(group, contrasts)
+    peaks = [
+        (*contrast.peaks, *further) for contrast, further in zip(contrasts, listed, strict=True)
+    ]
+    places = [peak.place for own in peaks for peak in own]
     names = subject_names([source.name for source in group.images], design)
     quality = look_at_images(group, np.array(places, dtype=np.intp))
     sections, taken, n_maps = [], 0, 0
-    for contrast in contrasts:
-        own = slice(taken, taken + len(contrast.peaks))
-        taken = own.stop
-        at_peaks = places_of(quality, own, names)
+    for contrast, own, further in zip(contrasts, peaks, listed, strict=True):
+        at_peaks = places_of(quality, slice(taken, taken + len(own)), names)
+        taken += len(own)
         sections.append(
-            contrast_section(contrast, at_peaks, group, design, drawing, first_map=n_maps)
+            contrast_section(contrast, further, at_peaks, group, design, drawing, first_map=n_maps)
         )
         n_maps += len(contrast.results)
     versions = redo.versions()
@@ -122,7 +127,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "mask_picture": drawing.mask_picture(),
         "note": drawing.note,
         "design": design_section(group, design),
-        "spread": heterogeneity_section(group, names),
+        "spread": heterogeneity_section(group, names, drawing),
         "contrasts": sections,
         "viewer": drawing.viewer(contrasts),
         "versions": versions,
@@ -134,6 +139,19 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
     return _render("page.html.j2", context)
+
+
+def _with_small_forests(
+    group: FittedGroup, contrasts: Sequence[ContrastResults]
+) -> list[tuple[Peak, ...]]:
+    """Return, for each contrast, the peaks with a small forest plot: the first that fit the page.
+
+    None if the model has no variances.
+    """
+    if group.result.model.beside != ("variance",):
+        return [() for _ in contrasts]
+    most = MOST_LINES // (len(group.images) * max(len(contrasts), 1))
+    return [contrast.listed[:most] for contrast in contrasts]
 
 
 def build_page_without_results(

@@ -16,6 +16,7 @@ from groupglm.plotting.peak import draw_peak
 from groupglm.plotting.place_fit import ModelPlace
 from groupglm.report import words
 from groupglm.report.figures import Picture, chart
+from groupglm.report.small_forests import small_forest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,33 +65,51 @@ def places_of(quality: DataQuality, some: slice, names: Sequence[str]) -> list[A
 def peak_pictures(
     finding: Finding,
     peaks: Sequence[Peak],
+    listed: Sequence[Peak],
     at_peaks: Sequence[AtPlace] | None,
     result: Fit,
     terms: Terms,
 ) -> dict[str, Any]:
-    """Return the pictures of the images at the peaks: ``peaks`` and, with variances, ``forests``.
+    """Return the pictures of the images at the peaks.
 
-    `at_peaks` has the images at each peak; None if they cannot be read.
+    These are ``peaks`` and, with variances, ``forests``, and ``small_forests`` of the listed peaks.
+    `at_peaks` has the images at each peak, and then at each listed one; None if they cannot be
+    read.
     """
     pictures, forests = [], []
-    for peak, data in zip(peaks, at_peaks or (), strict=at_peaks is not None):
+    at_peaks = at_peaks or ()
+    for peak, data in zip(peaks, at_peaks[: len(peaks)], strict=bool(at_peaks)):
         if not result.model.beside and result.model.kind == "ols":
             pictures.append(_by_design(finding, peak, data.values, terms, None))
             continue
         fit = result.select(np.array([peak.place], dtype=np.int64))
         own = _terms_at(terms, fit, data)
-        weights = image_weights(fit, data.values[:, np.newaxis], *data.beside[..., np.newaxis])[
-            :, 0
-        ]
+        weights = _weights(fit, data)
         values = np.where(weights > 0, data.values, np.nan)
         place = ModelPlace(fit, own.X, values, weights, _LEVEL)
         pictures.append(_by_design(finding, peak, values, own, place))
         if fit.model.beside == ("variance",):
-            reasons = why_absent(data.values, data.beside[0])
-            place_data = PlaceData(data.names, data.values, data.beside[0], weights, reasons)
-            forest = forest_of(fit, own, finding.weights, place_data, _LEVEL)
-            forests.append(_forest_picture(finding, peak, forest))
-    return {"peaks": pictures, "forests": forests}
+            forests.append(_forest_picture(finding, peak, _forest(fit, own, finding, data)))
+    small = [
+        small_forest(
+            _forest(result.select(np.array([peak.place], dtype=np.int64)), terms, finding, data),
+            peak,
+        )
+        for peak, data in zip(listed, at_peaks[len(peaks) :], strict=bool(at_peaks))
+    ]
+    return {"peaks": pictures, "forests": forests, "small_forests": small}
+
+
+def _weights(fit: Fit, data: AtPlace) -> NDArray[np.float64]:
+    """Return the weights of the images at one place."""
+    return image_weights(fit, data.values[:, np.newaxis], *data.beside[..., np.newaxis])[:, 0]
+
+
+def _forest(fit: Fit, terms: Terms, finding: Finding, data: AtPlace) -> Forest:
+    """Return the content of a forest plot; `fit` is that of the place alone."""
+    reasons = why_absent(data.values, data.beside[0])
+    place = PlaceData(data.names, data.values, data.beside[0], _weights(fit, data), reasons)
+    return forest_of(fit, terms, finding.weights, place, _LEVEL)
 
 
 def _terms_at(terms: Terms, fit: Fit, data: AtPlace) -> Terms:

@@ -77,6 +77,7 @@ def find_permuted(
             shown=finding.shown,
             survivors=narrowed(kept),
             table=with_places(found),
+            places=found.places,
             extremes=finding.extremes,
             top=peak,
             peaks=main_peaks(found, z) or (peak,),

@@ -27,6 +27,8 @@ from groupglm.spaces.volume.space import volume_space
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from groupglm.group.fitted_group import FittedGroup
     from groupglm.report.contrast_results import ContrastResults, Result
     from groupglm.report.options import ReportOptions
@@ -120,6 +122,19 @@ class VolumeDrawing(Drawing):
             kind = "Slices"
         alt = f"{kind} of the map of {finding.name}. {result.headline}"
         return picture(figure, alt, f"{_PLACES}; shown where {result.shown_where}.")
+
+    def fit_map(
+        self, row: NDArray[np.float64], highest: float, label: str, caption: str
+    ) -> Picture:
+        """Draw a map of the fit itself: slices, in which zero has a colour too."""
+        top = highest if highest > 0 else 1.0
+        # Of zero, drawing knows only that it is outside the mask.
+        values = np.where(np.isnan(row), 0.0, np.clip(row, 1e-6 * top, top))
+        volume = Volume.of_row(self._space, values)
+        figure = draw_slices(
+            volume, self._background, self._mask, Scale.of_amounts(top), "z", None, None, label
+        )
+        return picture(figure, f"Slices. {caption}", f"{caption} {_PLACES}.")
 
     def _without_survivors(self, result: Result) -> Picture:
         """Draw the map through its highest peak: slices without colour would say nothing."""
