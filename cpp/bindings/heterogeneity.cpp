@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "groupglm/models/heterogeneity.hpp"
-
 #include <array>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "bindings.hpp"
+#include "groupglm/models/mixed_update.hpp"
 
 namespace groupglm {
 
@@ -48,6 +48,57 @@ py::tuple tau2_of(const Matrix& basis, const py::array_t<Scalar>& y, const py::a
   return py::make_tuple(tau2, typical);
 }
 
+// For each group the numbers of its rows and its basis: every row of n in one group.
+std::vector<Tau2Group> tau2_groups_of(
+    const std::vector<std::pair<std::vector<Index>, Matrix>>& given, Index n) {
+  std::vector<Tau2Group> groups;
+  std::vector<bool> is_taken(static_cast<std::size_t>(n));
+  Index n_taken = 0;
+  for (const auto& [rows, basis] : given) {
+    const auto q = matrix_of(basis);
+    check(q.cols() > 0 && q.rows() == static_cast<Index>(rows.size()),
+          "the basis of a group does not match its rows");
+    for (const Index row : rows) {
+      check(row >= 0 && row < n && !is_taken[static_cast<std::size_t>(row)],
+            "the rows of the groups are not those of the data");
+      is_taken[static_cast<std::size_t>(row)] = true;
+    }
+    n_taken += q.rows();
+    groups.push_back({rows, q});
+  }
+  check(n_taken == n, "the rows of the groups are not those of the data");
+  return groups;
+}
+
+template <typename Scalar>
+py::tuple update_mixed_state(WeightedState& state, const Design& design,
+                             const py::array_t<Scalar>& y, const py::array_t<Scalar>& v,
+                             const std::vector<std::pair<std::vector<Index>, Matrix>>& groups,
+                             const std::string& method, double given, int n_threads) {
+  const DataView<Scalar> effects = view_of(y);
+  const DataView<Scalar> variances = view_of(v);
+  check(effects.n_rows == design.n_rows() && state.n_rows() == 0 &&
+            state.parts().n_working == design.n_working() && state.parts().n_own == 0,
+        "the state, the design and the effects do not match");
+  check(effects.n_rows == variances.n_rows && effects.n_voxels == variances.n_voxels &&
+            effects.n_voxels == state.n_voxels(),
+        "the state, the effects and the variances do not match");
+  check(given >= 0.0, "tau2 must not be below zero");
+  const Tau2Method chosen = tau2_method_of(method);
+  const std::vector<Tau2Group> own = tau2_groups_of(groups, effects.n_rows);
+  const auto n_groups = static_cast<Index>(own.size());
+  Matrix tau2({n_groups, effects.n_voxels});
+  Matrix typical({n_groups, effects.n_voxels});
+  double* const tau2_out = tau2.mutable_data();
+  double* const typical_out = typical.mutable_data();
+  {
+    const py::gil_scoped_release unlocked;
+    update_mixed<Scalar>(state, design, effects, variances, own, chosen, given, tau2_out,
+                         typical_out, n_threads);
+  }
+  return py::make_tuple(tau2, typical);
+}
+
 }  // namespace
 
 void register_heterogeneity(py::module_& module) {
@@ -58,6 +109,13 @@ void register_heterogeneity(py::module_& module) {
              py::arg("n_threads"));
   module.def("estimate_tau2", &tau2_of<double>, basis, y, v, py::arg("method"), py::arg("given"),
              py::arg("n_threads"));
+  const auto state = py::arg("state");
+  const auto design = py::arg("design");
+  const auto groups = py::arg("groups");
+  module.def("update_mixed", &update_mixed_state<float>, state, design, y, v, groups,
+             py::arg("method"), py::arg("given"), py::arg("n_threads"));
+  module.def("update_mixed", &update_mixed_state<double>, state, design, y, v, groups,
+             py::arg("method"), py::arg("given"), py::arg("n_threads"));
 }
 
 }  // namespace groupglm

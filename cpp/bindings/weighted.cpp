@@ -6,11 +6,12 @@ namespace groupglm {
 
 namespace {
 
-WeightedState new_weighted_state(Index n_working, Index n_own, Index n_voxels) {
+WeightedState new_weighted_state(Index n_working, Index n_own, Index n_voxels, int n_threads) {
   constexpr Index kMost = Index{1} << 20;
   check(n_working >= 0 && n_own >= 0 && n_voxels >= 0 && n_working <= kMost && n_own <= kMost,
         "a state needs sizes of at least 0");
-  return {n_working, n_own, n_voxels};
+  const py::gil_scoped_release unlocked;
+  return {n_working, n_own, n_voxels, n_threads};
 }
 
 void check_weighted_design(const WeightedState& state, const Design& design) {
@@ -85,6 +86,17 @@ WeightedState spread_weighted(const WeightedState& state, const py::array_t<std:
   check(static_cast<Index>(indices.size()) == state.n_voxels(), "the state is of other voxels");
   const py::gil_scoped_release unlocked;
   return state.spread(indices, n_voxels, as_variances);
+}
+
+void put_weighted(WeightedState& state, const py::array_t<std::int64_t>& places,
+                  const WeightedState& other) {
+  const std::vector<Index> indices = places_below(places, state.n_voxels());
+  check(static_cast<Index>(indices.size()) == other.n_voxels(), "the state is of other voxels");
+  check(state.parts().n_working == other.parts().n_working &&
+            state.parts().n_own == other.parts().n_own,
+        "the states are of different designs");
+  const py::gil_scoped_release unlocked;
+  state.put(indices, other);
 }
 
 py::tuple weighted_state_parts(const WeightedState& state) {
@@ -195,13 +207,14 @@ void register_weighted(py::module_& module) {
   const auto threads = py::arg("n_threads");
   py::class_<WeightedState>(module, "WeightedState", py::module_local())
       .def(py::init(&new_weighted_state), py::arg("n_working"), py::arg("n_columns_z"),
-           py::arg("n_voxels"))
+           py::arg("n_voxels"), py::arg("n_threads") = 1)
       .def("update", &update_weighted<float>, py::arg("design"), py::arg("first_row"), y, w, z,
            py::arg("as_variances"), tau2, threads)
       .def("update", &update_weighted<double>, py::arg("design"), py::arg("first_row"), y, w, z,
            py::arg("as_variances"), tau2, threads)
       .def("merge", &merge_weighted, py::arg("other"), threads)
       .def("select", &select_weighted, py::arg("voxels").noconvert())
+      .def("put", &put_weighted, py::arg("places").noconvert(), py::arg("other"))
       .def("spread", &spread_weighted, py::arg("places").noconvert(), py::arg("n_voxels"),
            py::arg("as_variances"))
       .def_property_readonly("n_rows", &WeightedState::n_rows)

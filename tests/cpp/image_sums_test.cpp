@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -112,7 +113,7 @@ struct Octet {
   RowMatrix q, rows, y, v, t, weights, scratch, out;
 };
 
-const std::vector<Index> kRanks = {1, 2, kUnrolledRank, kUnrolledRank + 3};
+constexpr std::array<Index, 4> kRanks = {1, 2, kUnrolledRank, kUnrolledRank + 3};
 
 template <typename Scalar>
 void check_reading(const std::vector<Index>& rows, bool contiguous) {

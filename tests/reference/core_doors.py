@@ -43,6 +43,15 @@ def weighted_arguments() -> list[Any]:
     return [design(), 0, data(), beside[0], [beside[1]], True, np.linspace(0.0, 1.0, V), THREADS]
 
 
+def mixed_update_arguments() -> list[Any]:
+    """Of an update with a tau2 for each of two groups of rows."""
+    variances = np.random.default_rng(7).uniform(0.5, 2.0, (N, V))
+    numbers = [list(range(first, N, 2)) for first in (0, 1)]
+    groups = [(rows, np.full((len(rows), 1), 1 / np.sqrt(len(rows)))) for rows in numbers]
+    empty = _core.WeightedState(P, 0, V)
+    return [empty, design(), data(), variances, groups, "reml", 0.0, THREADS]
+
+
 def weighted_state() -> _core.WeightedState:
     made = _core.WeightedState(P, 1, V)
     made.update(*weighted_arguments())
@@ -177,6 +186,10 @@ def calls() -> dict[str, Call]:
             _core.WeightedState.select,
             [weighted_state(), np.array([5, 0, 69])],
         ),
+        "WeightedState.put": (
+            _core.WeightedState.put,
+            [_core.WeightedState(P, 1, V + 2), np.arange(1, V + 1), weighted_state()],
+        ),
         "WeightedState.spread": (
             _core.WeightedState.spread,
             [weighted_state(), np.arange(1, V + 1), V + 2, True],
@@ -218,6 +231,7 @@ def calls() -> dict[str, Call]:
         ),
         "sandwich_sums": (_core.sandwich_sums, sandwich_arguments()),
         "sandwich_test": (_core.sandwich_test, sandwich_test_arguments()),
+        "update_mixed": (_core.update_mixed, mixed_update_arguments()),
         "residuals": (_core.residuals, [np.ones((N, P)), np.ones((P, V)), data(), THREADS]),
         "predict": (_core.predict, [np.ones((N, P)), np.ones((P, V)), THREADS]),
         "resample_volume": (

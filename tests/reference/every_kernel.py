@@ -122,6 +122,8 @@ def tau2_calls() -> Iterator[tuple[str, Any]]:
     for method in ("reml", "ml", "dersimonian-laird", "paule-mandel", "hedges"):
         for data in (Y, holes):
             yield method, _core.estimate_tau2(basis, data, V, method, 0.0, 2)
+    arguments = core_doors.mixed_update_arguments()
+    yield "update mixed", [_core.update_mixed(*arguments), arguments[0].__getstate__()[3:]]
 
 
 def sandwich_calls() -> Iterator[tuple[str, Any]]:

@@ -68,7 +68,15 @@ void WeightedPanel::store(Index first, Index count, WeightedParts& state) const 
 
 void WeightedPanel::set_tau2(const double* tau2, Index count) {
   tau2_.setZero();
-  if (tau2 != nullptr) std::copy_n(tau2, count, tau2_.data());
+  is_lost_.fill(false);
+  any_lost_ = false;
+  if (tau2 == nullptr) return;
+  for (Index v = 0; v < count; ++v) {
+    const bool is_lost = std::isnan(tau2[v]);
+    tau2_[v] = is_lost ? 0.0 : tau2[v];
+    is_lost_[static_cast<std::size_t>(v)] = is_lost;
+    any_lost_ = any_lost_ || is_lost;
+  }
 }
 
 // Counts why voxels lack the row that comes in.
@@ -101,6 +109,10 @@ bool WeightedPanel::add(const WeightedRows<Scalar>& rows, Index row, Index first
     double* __restrict z = x_row + (n_shared_ + j) * kPanel;
     copy_row(rows.z[static_cast<std::size_t>(j)], row, first, count, z);
     finite &= take_covariate(value_.data(), z);
+  }
+  for (Index v = 0; v < kPanel && any_lost_; ++v) {
+    // What has no weight by itself stays, so that it is counted.
+    if (is_lost_[static_cast<std::size_t>(v)] && given_[v] > 0.0) value_[v] = kNaN;
   }
   const WeighedRow given{value_.data(), given_.data(), tau2_.data(), rows.as_variances,
                          static_cast<double>(image)};

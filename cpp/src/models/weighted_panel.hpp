@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -41,7 +42,8 @@ class WeightedPanel {
   void load(const WeightedParts& state, Index first, Index count);
   void store(Index first, Index count, WeightedParts& state) const;
 
-  /// Prepares for voxels whose variances have tau2 added; nullptr for none.
+  /// Prepares for voxels whose variances have tau2 added; nullptr for none. Rows are missing where
+  /// it is NaN.
   void set_tau2(const double* tau2, Index count);
 
   /// Takes a row: image is its number, x (q) its row of the working design. Returns false if a
@@ -77,6 +79,8 @@ class WeightedPanel {
   VectorXd x_;
   VectorXd scratch_;
   VectorXd tau2_;
+  std::array<bool, static_cast<std::size_t>(kPanel)> is_lost_{};  // whether tau2 is NaN
+  bool any_lost_ = false;
 };
 
 }  // namespace groupglm

@@ -17,20 +17,29 @@ namespace {
 // A task is a run of panels, so that the panel that it prefetches next is its own.
 constexpr Index kTaskPanels = 32;
 
-WeightedParts empty_parts(Index n_working, Index n_own, Index n_voxels) {
+// By several threads, because most of the time is the system's, for memory that is new.
+WeightedParts empty_parts(Index n_working, Index n_own, Index n_voxels, int n_threads) {
   WeightedParts parts;
   parts.n_working = n_working;
   parts.n_own = n_own;
-  parts.slots = RowMatrix::Zero(parts.at().count(), n_voxels);
-  parts.sums = RowMatrix::Zero(kWeightedSums, n_voxels);
-  parts.sums.row(kWeightMin).setConstant(kInfinity);
-  parts.counts = CountMatrix::Zero(kWeightedCounts, n_voxels);
-  parts.counts.row(kHeaviest).setConstant(-1);
+  parts.slots.resize(parts.at().count(), n_voxels);
+  parts.sums.resize(kWeightedSums, n_voxels);
+  parts.counts.resize(kWeightedCounts, n_voxels);
+  const Index run = kTaskPanels * kPanel;
+  parallel_for((n_voxels + run - 1) / run, n_threads, [&](Index task, int) {
+    const Index first = task * run;
+    const Index count = std::min(run, n_voxels - first);
+    parts.slots.middleCols(first, count).setZero();
+    parts.sums.middleCols(first, count).setZero();
+    parts.sums.row(kWeightMin).segment(first, count).setConstant(kInfinity);
+    parts.counts.middleCols(first, count).setZero();
+    parts.counts.row(kHeaviest).segment(first, count).setConstant(-1);
+  });
   return parts;
 }
 
-// Calls work(panel memory, first voxel, number of voxels) for every panel of a state, and stores
-// what it makes of the numbers there.
+// Calls work(panel memory, first voxel, number of voxels, thread) for every panel of a state, and
+// stores what it makes of the numbers there.
 template <typename Work>
 void update_panels(WeightedParts& state, Index n_shared, int n_threads, const Work& work) {
   const Index n_panels = (state.n_voxels() + kPanel - 1) / kPanel;
@@ -46,7 +55,7 @@ void update_panels(WeightedParts& state, Index n_shared, int n_threads, const Wo
       const Index first = p * kPanel;
       const Index count = std::min(kPanel, state.n_voxels() - first);
       panel.load(state, first, count);
-      work(panel, first, count);
+      work(panel, first, count, thread);
       panel.store(first, count, state);
     }
   });
@@ -110,8 +119,8 @@ bool WeightedParts::is_consistent() const {
   return (counts.row(kHeaviest).cast<std::int64_t>().array() < std::max<Index>(n_rows, 1)).all();
 }
 
-WeightedState::WeightedState(Index n_working, Index n_own, Index n_voxels)
-    : parts_(empty_parts(n_working, n_own, n_voxels)) {}
+WeightedState::WeightedState(Index n_working, Index n_own, Index n_voxels, int n_threads)
+    : parts_(empty_parts(n_working, n_own, n_voxels, n_threads)) {}
 
 WeightedState::WeightedState(WeightedParts parts) : parts_(std::move(parts)) {
   if (!parts_.is_consistent()) throw std::invalid_argument("the parts of a state do not fit");
@@ -122,10 +131,17 @@ void WeightedState::update(const Design& design, Index first_row, const Weighted
                            int n_threads) {
   std::atomic<bool> infinite{false};
   update_panels(parts_, design.n_columns, n_threads,
-                [&](WeightedPanel& panel, Index first, Index count) {
-                  panel.set_tau2(rows.tau2 == nullptr ? nullptr : rows.tau2 + first, count);
+                [&](WeightedPanel& panel, Index first, Index count, int thread) {
+                  if (rows.before_panel) rows.before_panel(first, count, thread);
                   bool finite = true;
+                  Index group = -1;
                   for (Index i = 0; i < rows.y.n_rows; ++i) {
+                    const Index own = rows.groups == nullptr ? 0 : rows.groups[i];
+                    if (own != group) {
+                      group = own;
+                      const Index from = group * rows.y.n_voxels + first;
+                      panel.set_tau2(rows.tau2 == nullptr ? nullptr : rows.tau2 + from, count);
+                    }
                     finite &= panel.add(rows, i, first, count, parts_.n_rows + i,
                                         design.working.row(first_row + i).data());
                   }
@@ -141,7 +157,7 @@ void WeightedState::merge(const WeightedState& other, int n_threads) {
     merge(WeightedState(other), n_threads);
     return;
   }
-  update_panels(parts_, 0, n_threads, [&](WeightedPanel& panel, Index first, Index count) {
+  update_panels(parts_, 0, n_threads, [&](WeightedPanel& panel, Index first, Index count, int) {
     panel.add_state(other.parts_, first, count, parts_.n_rows);
   });
   parts_.n_rows += other.n_rows();
@@ -168,6 +184,13 @@ WeightedState WeightedState::spread(const std::vector<Index>& places, Index n_vo
   put_columns(parts_.sums, places, whole.parts_.sums);
   put_columns(parts_.counts, places, whole.parts_.counts);
   return whole;
+}
+
+void WeightedState::put(const std::vector<Index>& places, const WeightedState& other) {
+  parts_.n_rows = other.n_rows();
+  put_columns(other.parts_.slots, places, parts_.slots);
+  put_columns(other.parts_.sums, places, parts_.sums);
+  put_columns(other.parts_.counts, places, parts_.counts);
 }
 
 Index WeightedState::n_missing() const {

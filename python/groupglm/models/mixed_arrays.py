@@ -122,7 +122,7 @@ def fit_mixed(
     model = MixedEffects(tau2=tau2, test=test, variance_groups=variance_groups)
     with renamed(design_matrix="X"):
         plan = model.prepare(matrix, names)
-    accumulator = plan.accumulator(data.shape[1])
+    accumulator = plan.accumulator(data.shape[1], threads)
     update_rows(accumulator, [("Y", data), ("V", variances)], threads)
     fixed = FixedFit(matrix, names, threads, model, accumulator.state, plan.design)
     _check_variances(data, variances, fixed)

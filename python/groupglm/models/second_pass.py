@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from groupglm import _core
-from groupglm.models.weighted_fit import state_of_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -54,67 +53,38 @@ class SecondPass:
     def state(
         self, tiles: Iterable[Tile], tau2: Floats, typical_variance: Floats
     ) -> _core.WeightedState:
-        """Return the state with the final weights, and write estimates, (n_groups, n_values)."""
-        parts: tuple[Any, ...] = ()
-        for at, y, v in tiles:
-            own, typical = self.estimates(y, v)
-            tau2[:, at], typical_variance[:, at] = own, typical
-            state = self.weigh(y, v, own)
-            if state.n_voxels == tau2.shape[1]:
-                return state
-            sizes, arrays = state.__getstate__()[:3], state.__getstate__()[3:]
-            if not parts:
-                whole = [np.zeros((len(each), tau2.shape[1]), each.dtype) for each in arrays]
-                parts = (*sizes, *whole)
-            for array, part in zip(parts[3:], arrays, strict=True):
-                array[:, at] = part
-        return state_of_parts(parts)
-
-    def estimates(self, y: Values, v: Values) -> tuple[Floats, Floats]:
-        """Return tau2 and the typical variance of an image, (n_groups, n_places) each."""
-        bases = [(slice(None), self.design.basis())]
-        if self.groups:
-            bases = [(_run(group.rows), _core.Design(group.X).basis()) for group in self.groups]
-        method = self.tau2 if isinstance(self.tau2, str) else "given"
-        given = 0.0 if isinstance(self.tau2, str) else self.tau2
-        found = [
-            _core.estimate_tau2(basis, y[rows], v[rows], method, given, self.n_threads)
-            for rows, basis in bases
-        ]
-        return np.stack([own for own, _ in found]), np.stack([own for _, own in found])
-
-    def weigh(self, y: Any, v: Any, tau2: Floats) -> _core.WeightedState:
-        """Return the state of one tile, with weights 1 / (v + tau2).
+        """Return the state with the final weights, and write estimates, (n_groups, n_values).
 
         Where a group has no more images than coefficients, and so no estimate, it takes no part.
         """
-        state = _core.WeightedState(self.design.n_working, 0, y.shape[1])
-        lost = np.isnan(tau2)
-        if lost.any():
-            y = y.copy()
-        for number, rows in self._runs(len(y)):
-            if lost[number].any():
-                # What has no weight by itself stays, so that it is counted.
-                y[rows, lost[number]] = np.where(
-                    v[rows, lost[number]] > 0, np.nan, y[rows, lost[number]]
-                )
-            own = np.where(lost[number], 0.0, tau2[number])
-            state.update(self.design, rows.start, y[rows], v[rows], [], True, own, self.n_threads)
-        return state
+        n_values = tau2.shape[1]
+        whole = None
+        for at, y, v in tiles:
+            state = self._empty(y.shape[1])
+            tau2[:, at], typical_variance[:, at] = _core.update_mixed(
+                state, self.design, y, v, self._groups(len(y)), self._method, self._given,
+                self.n_threads,
+            )  # fmt: skip
+            if state.n_voxels == n_values:
+                return state
+            if whole is None:
+                whole = self._empty(n_values)
+            whole.put(np.arange(n_values)[at], state)
+        return self._empty(n_values) if whole is None else whole
 
-    def _runs(self, n_images: int) -> Iterator[tuple[int, slice]]:
-        """Yield the group of neighbouring images, and which these are."""
-        number = np.zeros(n_images, dtype=np.int64)
-        for at, group in enumerate(self.groups):
-            number[group.rows] = at
-        ends = [*(np.flatnonzero(np.diff(number)) + 1).tolist(), n_images]
-        start = 0
-        for end in ends:
-            yield int(number[start]), slice(start, end)
-            start = end
+    def _empty(self, n_values: int) -> _core.WeightedState:
+        return _core.WeightedState(self.design.n_working, 0, n_values, self.n_threads)
 
+    def _groups(self, n_images: int) -> list[tuple[list[int], Floats]]:
+        """Return the rows of each group with a tau2, and the basis of its design."""
+        if not self.groups:
+            return [(list(range(n_images)), self.design.basis())]
+        return [(each.rows.tolist(), _core.Design(each.X).basis()) for each in self.groups]
 
-def _run(rows: NDArray[np.int64]) -> Any:
-    """Return numbers of rows as a slice, which copies nothing, where they follow each other."""
-    first, last = int(rows[0]), int(rows[-1])
-    return slice(first, last + 1) if last - first + 1 == len(rows) else rows
+    @property
+    def _method(self) -> str:
+        return self.tau2 if isinstance(self.tau2, str) else "given"
+
+    @property
+    def _given(self) -> float:
+        return 0.0 if isinstance(self.tau2, str) else self.tau2

@@ -259,9 +259,9 @@ class WeightedPlan(AsGiven):
         X = self.X[first : first + count]
         return type(self)(X, self.column_names, self.design.rows(first, count), self.model)
 
-    def accumulator(self, n_values: int) -> WeightedAccumulator:
+    def accumulator(self, n_values: int, n_threads: int = 1) -> WeightedAccumulator:
         """Return an empty one."""
-        state = _core.WeightedState(self.design.n_working, self.n_covariates, n_values)
+        state = _core.WeightedState(self.design.n_working, self.n_covariates, n_values, n_threads)
         beside = self.model.beside
         spreads = beside[:1] in (("weight",), ("variance",))
         kind = SpreadingAccumulator if spreads else WeightedAccumulator

@@ -137,7 +137,7 @@ def fit_weighted(
     model = Weighted(weights is not None, tuple(covariates))
     with renamed(design_matrix="X"):
         plan = model.prepare(matrix, names)
-    accumulator = plan.accumulator(data.shape[1])
+    accumulator = plan.accumulator(data.shape[1], threads)
     beside = ([] if weights is None else [("W", weights)]) + [
         (f"Z[{number}]", each) for number, each in enumerate(covariates.values())
     ]

@@ -25,6 +25,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "groupglm/loops/rotation.hpp"
@@ -40,7 +41,12 @@ struct WeightedRows {
   DataView<Scalar> w;               // weights or variances; data is nullptr for weights of one
   std::vector<DataView<Scalar>> z;  // the covariates
   bool as_variances = false;        // the weight is 1 / (w + tau2)
-  const double* tau2 = nullptr;     // (n_voxels), or nullptr for zero
+  /// (n_groups, n_voxels), or nullptr for zero. Where it is NaN, the images of the group take no
+  /// part, and are not counted among those that cannot be used.
+  const double* tau2 = nullptr;
+  const Index* groups = nullptr;  // (m): the group of each row, or nullptr if there is one group
+  /// Called before the rows of a panel of voxels are taken, whose tau2 it may write.
+  std::function<void(Index first, Index count, int thread)> before_panel = nullptr;
 };
 
 using CountMatrix = Eigen::Matrix<std::int32_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -82,7 +88,7 @@ struct WeightedParts {
 class WeightedState {
  public:
   WeightedState() = default;
-  WeightedState(Index n_working, Index n_own, Index n_voxels);
+  WeightedState(Index n_working, Index n_own, Index n_voxels, int n_threads = 1);
   /// Throws std::invalid_argument unless the parts are consistent.
   explicit WeightedState(WeightedParts parts);
 
@@ -103,6 +109,9 @@ class WeightedState {
   /// The state of more voxels: those here at `places` among n_voxels. At the others every row so
   /// far was zero, and so was what stood beside it.
   WeightedState spread(const std::vector<Index>& places, Index n_voxels, bool as_variances) const;
+
+  /// Takes the numbers of other voxels, whose rows are the same, to `places` of these.
+  void put(const std::vector<Index>& places, const WeightedState& other);
 
   const WeightedParts& parts() const { return parts_; }
   Index n_rows() const { return parts_.n_rows; }
