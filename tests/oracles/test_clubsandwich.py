@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from groupglm.models.array_rows import ArrayRows
 from groupglm.models.base import fill
@@ -29,14 +30,15 @@ def table() -> dict[str, Any]:
         return {name: arrays[name] for name in arrays.files}
 
 
-def scale_of(kind: str, n: np.ndarray, n_subjects: np.ndarray, p: int) -> np.ndarray:
+def scale_of(kind: str, n: NDArray[Any], n_subjects: NDArray[Any], p: int) -> NDArray[Any]:
     """What clubSandwich multiplies CR0 by."""
     n, m = n.astype(float), n_subjects.astype(float)
-    return {
+    scales: dict[str, NDArray[Any]] = {
         "CR1": m / (m - 1),
         "CR1p": m / np.where(m > p, m - p, np.nan),
         "CR1S": m * (n - 1) / ((m - 1) * (n - p)),
-    }.get(kind, np.ones(len(n)))
+    }
+    return scales.get(kind, np.ones(len(n)))
 
 
 @pytest.mark.parametrize("kind", TYPES)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The images that are present at some voxels, and what a sandwich estimator needs of them.
 #pragma once
+
 #include "groupglm/models/sandwich.hpp"
 
 namespace groupglm {

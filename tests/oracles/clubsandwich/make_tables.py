@@ -54,7 +54,9 @@ def data_of(subject: NDArray[Any], number: int) -> NDArray[Any]:
     rng = np.random.default_rng(100 + number)
     n = len(subject)
     levels = rng.normal(0, 1.5, (subject.max() + 1, N_PLACES))
-    Y = 10 + levels[subject] + rng.normal(0, 1, (n, N_PLACES)) * rng.uniform(0.5, 2, (n, 1))
+    Y: NDArray[Any] = (
+        10 + levels[subject] + rng.normal(0, 1, (n, N_PLACES)) * rng.uniform(0.5, 2, (n, 1))
+    )
     for place in range(0, N_PLACES, 3):
         # One image each of two subjects that have several: no design loses its rank.
         often = np.flatnonzero(np.bincount(subject)[subject] > 2)
