@@ -11,6 +11,7 @@
 
 #include "groupglm/graph/neighbours.hpp"
 #include "groupglm/models/ols_state.hpp"
+#include "groupglm/models/repeated_state.hpp"
 #include "groupglm/models/weighted_state.hpp"
 
 namespace pybind11::detail {
@@ -35,6 +36,8 @@ class type_caster<groupglm::Design> : public InitialisedCaster<groupglm::Design>
 template <>
 class type_caster<groupglm::OlsState> : public InitialisedCaster<groupglm::OlsState> {};
 template <>
+class type_caster<groupglm::RepeatedState> : public InitialisedCaster<groupglm::RepeatedState> {};
+template <>
 class type_caster<groupglm::WeightedState> : public InitialisedCaster<groupglm::WeightedState> {};
 template <>
 class type_caster<groupglm::Neighbours> : public InitialisedCaster<groupglm::Neighbours> {};
@@ -50,6 +53,7 @@ void register_design(py::module_& module);
 void register_ols_state(py::module_& module);
 void register_ols_fit(py::module_& module);
 void register_weighted(py::module_& module);
+void register_repeated(py::module_& module);
 void register_scatter(py::module_& module);
 void register_smoothing(py::module_& module);
 void register_clusters(py::module_& module);
@@ -75,6 +79,13 @@ template <typename T>
 Contiguous<T> array_of(const std::vector<T>& values) {
   return Contiguous<T>(static_cast<py::ssize_t>(values.size()), values.data());
 }
+
+/// The numbers of a state of least squares as a pickle holds them.
+py::tuple state_parts(const OlsState& state);
+OlsState state_of_parts(const py::tuple& values);
+
+/// The voxels that an array of any type of whole number names; refuses others than n_voxels has.
+std::vector<Index> voxels_of(const py::array_t<std::int64_t>& voxels, Index n_voxels);
 
 /// A view of a two-dimensional array with any strides, without a copy.
 template <typename Scalar>

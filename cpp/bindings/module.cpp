@@ -8,6 +8,7 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_ols_state(module);
   groupglm::register_ols_fit(module);
   groupglm::register_weighted(module);
+  groupglm::register_repeated(module);
   groupglm::register_scatter(module);
   groupglm::register_smoothing(module);
   groupglm::register_clusters(module);

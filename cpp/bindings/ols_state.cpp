@@ -37,13 +37,7 @@ void merge(OlsState& state, const OlsState& other, int n_threads) {
 }
 
 OlsState select(const OlsState& state, const py::array_t<std::int64_t>& voxels) {
-  if (voxels.ndim() != 1) throw py::value_error("the indices must have one dimension");
-  std::vector<Index> indices;
-  for (py::ssize_t i = 0; i < voxels.size(); ++i) {
-    const auto voxel = voxels.at(i);
-    if (voxel < 0 || voxel >= state.n_voxels()) throw py::index_error("no such voxel");
-    indices.push_back(voxel);
-  }
+  const std::vector<Index> indices = voxels_of(voxels, state.n_voxels());
   const py::gil_scoped_release unlocked;
   return state.select(indices);
 }
@@ -62,6 +56,19 @@ template <typename T>
 std::vector<T> vector_of(const py::handle& handle) {
   const auto array = py::cast<py::array_t<T, py::array::c_style>>(handle);
   return {array.data(), array.data() + array.size()};
+}
+
+}  // namespace
+
+std::vector<Index> voxels_of(const py::array_t<std::int64_t>& voxels, Index n_voxels) {
+  if (voxels.ndim() != 1) throw py::value_error("the indices must have one dimension");
+  std::vector<Index> indices;
+  for (py::ssize_t i = 0; i < voxels.size(); ++i) {
+    const auto voxel = voxels.at(i);
+    if (voxel < 0 || voxel >= n_voxels) throw py::index_error("no such voxel");
+    indices.push_back(voxel);
+  }
+  return indices;
 }
 
 py::tuple state_parts(const OlsState& state) {
@@ -85,8 +92,6 @@ OlsState state_of_parts(const py::tuple& values) {
   check(parts.is_consistent(), "not a pickled state");
   return OlsState(std::move(parts));
 }
-
-}  // namespace
 
 void register_ols_state(py::module_& module) {
   // The arguments are (row of the block, count of values); the caller uses them to name the file.

@@ -62,19 +62,8 @@ void merge_weighted(WeightedState& state, const WeightedState& other, int n_thre
   state.merge(other, n_threads);
 }
 
-std::vector<Index> places_below(const py::array_t<std::int64_t>& places, Index n_voxels) {
-  check(places.ndim() == 1, "the indices must have one dimension");
-  std::vector<Index> indices;
-  for (py::ssize_t i = 0; i < places.size(); ++i) {
-    const auto voxel = places.at(i);
-    if (voxel < 0 || voxel >= n_voxels) throw py::index_error("no such voxel");
-    indices.push_back(voxel);
-  }
-  return indices;
-}
-
 WeightedState select_weighted(const WeightedState& state, const py::array_t<std::int64_t>& voxels) {
-  const std::vector<Index> indices = places_below(voxels, state.n_voxels());
+  const std::vector<Index> indices = voxels_of(voxels, state.n_voxels());
   const py::gil_scoped_release unlocked;
   return state.select(indices);
 }
@@ -82,7 +71,7 @@ WeightedState select_weighted(const WeightedState& state, const py::array_t<std:
 WeightedState spread_weighted(const WeightedState& state, const py::array_t<std::int64_t>& places,
                               Index n_voxels, bool as_variances) {
   check(n_voxels >= 0, "a state needs sizes of at least 0");
-  const std::vector<Index> indices = places_below(places, n_voxels);
+  const std::vector<Index> indices = voxels_of(places, n_voxels);
   check(static_cast<Index>(indices.size()) == state.n_voxels(), "the state is of other voxels");
   const py::gil_scoped_release unlocked;
   return state.spread(indices, n_voxels, as_variances);
@@ -90,7 +79,7 @@ WeightedState spread_weighted(const WeightedState& state, const py::array_t<std:
 
 void put_weighted(WeightedState& state, const py::array_t<std::int64_t>& places,
                   const WeightedState& other) {
-  const std::vector<Index> indices = places_below(places, state.n_voxels());
+  const std::vector<Index> indices = voxels_of(places, state.n_voxels());
   check(static_cast<Index>(indices.size()) == other.n_voxels(), "the state is of other voxels");
   check(state.parts().n_working == other.parts().n_working &&
             state.parts().n_own == other.parts().n_own,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from groupglm.models.mixed_arrays import fit_mixed
     from groupglm.models.ols import fit_ols
     from groupglm.models.repeated import RepeatedMeasures
+    from groupglm.models.repeated_arrays import fit_repeated
     from groupglm.models.repeated_formula import repeated_from_formula
     from groupglm.models.unequal import UnequalVariances
     from groupglm.models.weighted_arrays import fit_weighted
@@ -46,6 +47,7 @@ __all__ = [
     "fdr_threshold",
     "fit_mixed",
     "fit_ols",
+    "fit_repeated",
     "fit_weighted",
     "get_clusters_table",
     "make_second_level_design_matrix",
@@ -73,6 +75,7 @@ _HOME = {
     "fdr_threshold": "groupglm.inference.thresholds",
     "fit_mixed": "groupglm.models.mixed_arrays",
     "fit_ols": "groupglm.models.ols",
+    "fit_repeated": "groupglm.models.repeated_arrays",
     "fit_weighted": "groupglm.models.weighted_arrays",
     "get_clusters_table": "groupglm.inference.cluster_table",
     "make_second_level_design_matrix": "groupglm.design.confounds",

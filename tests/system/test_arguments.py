@@ -101,6 +101,7 @@ def calls() -> dict[str, Call]:
         "fdr_threshold": partial(groupglm.fdr_threshold, z_vals=np.arange(4.0), alpha=0.05),
         "FixedEffects": groupglm.FixedEffects,
         "MixedEffects": groupglm.MixedEffects,
+        "fit_repeated": partial(groupglm.fit_repeated, X=X, Y=Y, subjects=np.arange(N) // 2),
         "fit_mixed": partial(groupglm.fit_mixed, X=X, Y=Y, V=np.ones((N, 30))),
         "fit_ols": partial(fit_ols, X=X, Y=Y),
         "fit_weighted": partial(
@@ -250,7 +251,7 @@ NAMED = {
 }  # fmt: skip
 # Their missing values are left out; what is masked is missing.
 MAY_MISS = {("fdr_threshold", "z_vals"), ("fit_ols", "Y"), ("OlsFit.residuals", "Y"),
-            ("fit_mixed", "Y"), ("fit_mixed", "V"),
+            ("fit_repeated", "Y"), ("fit_mixed", "Y"), ("fit_mixed", "V"),
             ("fit_weighted", "Y"), ("fit_weighted", "W"), ("fit_weighted", "Z"),
             ("permuted_ols", "target_vars"), ("plotting.plot_histogram", "z"),
             ("plotting.plot_peak", "values"), ("plotting.plot_forest", "effects")}  # fmt: skip

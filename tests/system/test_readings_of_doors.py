@@ -299,6 +299,7 @@ WITHOUT_IMAGES = {
     "groupglm.fdr_threshold",
     "groupglm.fit_mixed",
     "groupglm.fit_ols",
+    "groupglm.fit_repeated",
     "groupglm.fit_weighted",
     "groupglm.make_second_level_design_matrix",
     "groupglm.permuted_ols",

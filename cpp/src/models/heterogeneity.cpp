@@ -104,9 +104,9 @@ struct OctetResults {
 };
 
 // What is asked for, of one voxel a lane. own (n, kOctet): workspace.
-OctetResults solve_octet_of(Tau2Sums& sums, const OctetImages& raw, OctetFacts facts,
-                            const MixedTest& test, const Octet& given, bool with_statistic,
-                            double* own) {
+OctetResults solve_symmetric_of(Tau2Sums& sums, const OctetImages& raw, OctetFacts facts,
+                                const MixedTest& test, const Octet& given, bool with_statistic,
+                                double* own) {
   facts.rss = sums.centre(raw, facts.n_images, own);
   OctetResults out;
   for (int l = 0; l < kOctet; ++l) out.is_deficient[at(l)] = sums.is_deficient(l);
@@ -194,8 +194,8 @@ OctetResults solve_alone(const ImageBasis& basis, const OctetImages& raw, const 
   Tau2Sums sums(alone);
   const OctetFacts own{full(facts.n_images[lane]), full(facts.smallest[lane]),
                        full(facts.largest[lane]), full(0.0)};
-  return solve_octet_of(sums, {n, y, v}, own, test, full(given[lane]), with_statistic,
-                        v + n * kOctet);
+  return solve_symmetric_of(sums, {n, y, v}, own, test, full(given[lane]), with_statistic,
+                            v + n * kOctet);
 }
 
 }  // namespace
@@ -267,7 +267,7 @@ void HeterogeneityTile::solve(const ImageBasis& basis, const double* sign, const
     Octet given = full(test.given);
     for (int l = 0; l < kOctet; ++l) given[l] = scaled(given[l], -2 * exponent_[at(first + l)]);
     const OctetResults all =
-        solve_octet_of(sums, raw, facts, test, given, stat != nullptr, own_.data());
+        solve_symmetric_of(sums, raw, facts, test, given, stat != nullptr, own_.data());
     for (Index l = 0; l < std::min<Index>(kOctet, count_ - first); ++l) {
       const bool is_alone = all.is_deficient[at(l)] && facts.n_images[l] > 0.0;
       const auto lane = static_cast<int>(l);

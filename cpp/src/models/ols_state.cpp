@@ -324,11 +324,11 @@ template <typename Scalar>
 void OlsState::update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
                       const DataView<Scalar>& y, int n_threads) {
   if (rows.rows() == 0) return;
-  take_rows(parts_, rows, &intercept, y, nullptr, n_threads);
+  take_rows(parts_, rows, intercept.size() > 0 ? &intercept : nullptr, y, nullptr, n_threads);
 }
 
 void OlsState::merge(const OlsState& other, int n_threads) {
-  if (other.n_rows() == 0) return;
+  if (other.n_rows() == 0 && !other.has_missing()) return;
   if (&other == this) {
     merge(OlsState(other), n_threads);
     return;

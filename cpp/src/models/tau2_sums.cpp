@@ -36,8 +36,8 @@ void Tau2Sums::fit(const OctetImages& images, const Octet& t) {
 }
 
 void Tau2Sums::factor_and_solve() {
-  factor_octet(moments_.a.data(), basis_.r());
-  solve_octet(moments_.a.data(), basis_.r(), moments_.b.data());
+  factor_symmetric(moments_.a.data(), basis_.r());
+  solve_symmetric(moments_.a.data(), basis_.r(), moments_.b.data());
 }
 
 Octet Tau2Sums::centre(const OctetImages& images, const Octet& n_images, double* out) {
@@ -121,7 +121,7 @@ void Tau2Sums::invert() {
   for (Index j = 0; j < r; ++j) {
     Octet* const column = moments_.inverse.data() + j * r;
     for (Index k = 0; k < r; ++k) column[k] = full(k == j ? 1.0 : 0.0);
-    solve_octet(moments_.a.data(), r, column);
+    solve_symmetric(moments_.a.data(), r, column);
   }
 }
 

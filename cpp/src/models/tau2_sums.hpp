@@ -20,6 +20,7 @@
 
 #include "groupglm/loops/inner_loops.hpp"
 #include "groupglm/models/heterogeneity.hpp"
+#include "models/small_symmetric.hpp"
 
 namespace groupglm {
 
@@ -31,50 +32,12 @@ using Octets = std::vector<Octet>;
 
 inline double* start(Octets& octets) { return octets.empty() ? nullptr : octets.data()->data(); }
 
-inline std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
-inline Index n_products(Index r) { return r * (r + 1) / 2; }
-
-// Where the entry (j, k), k <= j, of a symmetric matrix is, its lower triangle row by row.
-inline Index packed(Index j, Index k) { return j * (j + 1) / 2 + k; }
-
 inline Octet full(double value) { return Octet::Constant(value); }
 
 // The numbers of one image. A missing one has y = 0 and v = infinity.
 inline Octet effects(const OctetImages& images, Index i) { return OctetMap(images.y + i * kOctet); }
 inline Octet variances(const OctetImages& images, Index i) {
   return OctetMap(images.v + i * kOctet);
-}
-
-// L D L' = a, in place: the factor below the diagonal, D on it. A pivot is never below rounding.
-inline void factor_octet(Octet* a, Index r) {
-  constexpr double kEps = std::numeric_limits<double>::epsilon();
-  for (Index j = 0; j < r; ++j) {
-    const Octet whole = a[packed(j, j)];
-    Octet pivot = whole;
-    for (Index k = 0; k < j; ++k) {
-      Octet sum = a[packed(j, k)];
-      for (Index m = 0; m < k; ++m) sum -= a[packed(j, m)] * a[packed(k, m)];
-      a[packed(j, k)] = sum;  // times D(k), until the row is done
-    }
-    for (Index k = 0; k < j; ++k) {
-      const Octet product = a[packed(j, k)];
-      a[packed(j, k)] = product / a[packed(k, k)];
-      pivot -= product * a[packed(j, k)];
-    }
-    a[packed(j, j)] = pivot.max(kEps * whole);
-  }
-}
-
-// x = (L D L')^-1 x.
-inline void solve_octet(const Octet* factor, Index r, Octet* x) {
-  for (Index j = 1; j < r; ++j) {
-    for (Index k = 0; k < j; ++k) x[j] -= factor[packed(j, k)] * x[k];
-  }
-  for (Index j = 0; j < r; ++j) x[j] /= factor[packed(j, j)];
-  for (Index j = r - 1; j >= 0; --j) {
-    for (Index k = j + 1; k < r; ++k) x[j] -= factor[packed(k, j)] * x[k];
-  }
 }
 
 // The numbers of an octet at one tau2 a voxel. Which of them are set, each function says.

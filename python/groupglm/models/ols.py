@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OLS",
+    "STATE_TYPES",
     "check_threads",
     "check_x",
     "check_y",
@@ -41,7 +42,7 @@ __all__ = [
 _COMPLETE = -1
 """The slot, in the state, of a voxel that every row has."""
 
-_TYPES = {
+STATE_TYPES = {
     "r": ("float64", 2),
     "w": ("float64", 2),
     "rss": ("float64", 1),
@@ -221,10 +222,10 @@ class Ols:
         n_threads: int,
     ) -> OlsFit:
         """Make a fit of the arrays of its state, which a file held."""
-        own = {name: arrays[name] for name in _TYPES if name != "exponent"}
+        own = {name: arrays[name] for name in STATE_TYPES if name != "exponent"}
         own["exponent"] = arrays.get("exponent", np.empty(0, np.int16))
         for name, array in own.items():
-            check_type(name, array, *_TYPES[name])
+            check_type(name, array, *STATE_TYPES[name])
         if (own["missing_rows"] > len(X)).any():
             raise ValueError(f"a voxel has more images than {len(X)}")
         if own["rss"].shape != (n_values,) or own["w"].shape[1:] != (n_values,):

@@ -98,7 +98,8 @@ class OlsState {
 
   /// Adds rows (m, q) of the working design and their data (m, n_voxels).
   ///
-  /// intercept (q) holds a with S a = 1. The state is unusable after an InfiniteValue.
+  /// intercept (q) holds a with S a = 1; empty if the data lie about zero, so that nothing is lost
+  /// without it. The state is unusable after an InfiniteValue.
   template <typename Scalar>
   void update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
               const DataView<Scalar>& y, int n_threads);
@@ -106,8 +107,21 @@ class OlsState {
   /// Adds all rows of another state of the same design and voxels.
   void merge(const OlsState& other, int n_threads);
 
+  /// Gives these voxels triangular factors of their own, for rows that other voxels do not have.
+  ///
+  /// extreme: the rows' data may be so large or small that voxels need exponents.
+  void start_own(const std::vector<Index>& voxels, bool extreme);
+
+  /// Adds a row to a voxel that has a factor of its own, and to no other. x (q) is overwritten.
+  /// Several threads may add rows at the same time, each to other voxels.
+  void add_own(Index voxel, double* x, double y);
+
   /// The state of some voxels, in the given order.
   OlsState select(const std::vector<Index>& voxels) const;
+
+  /// The state of more voxels: those here at `places` among n_voxels. At the others every row so
+  /// far was +0.
+  OlsState spread(const std::vector<Index>& places, Index n_voxels) const;
 
   const OlsParts& parts() const { return parts_; }
   Index n_rows() const { return parts_.n_rows; }

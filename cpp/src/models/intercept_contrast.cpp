@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Contrasts of a random intercept, with the degrees of freedom of Kenward and Roger or of
+// Satterthwaite (the formulas are in groupglm/models/random_intercept.hpp).
+#include <Eigen/Eigenvalues>
+
+#include "groupglm/models/random_intercept.hpp"
+#include "models/intercept_lanes.hpp"
+#include "models/voxel_runs.hpp"
+#include "non_finite.hpp"
+
+namespace groupglm {
+
+namespace {
+
+// What a contrast asks, for all voxels.
+struct Question {
+  const MatrixXd& contrast;  // (k, p)
+  StatType type;
+  DfMethod freedom;
+  Index rank;
+};
+
+// A contrast in the basis of one shape.
+struct Tested {
+  bool is_estimable = false;
+  MatrixXd rows;        // (r, k): the rows as they are given, over a power of two each
+  MatrixXd hypothesis;  // (r, rank): a basis of them
+  std::vector<int> exponent;
+};
+
+Tested in_basis(const Question& question, const VoxelShape& shape) {
+  const Factor& factor = shape.factor;
+  const MatrixXd tested = hypothesis(question.contrast, factor.scale, question.rank);
+  Tested out;
+  out.is_estimable = is_estimable(tested, factor);
+  if (!out.is_estimable) return out;
+  out.hypothesis = shape.basis.transpose() * tested;
+  out.rows.resize(shape.rank(), question.contrast.rows());
+  for (Index k = 0; k < question.contrast.rows(); ++k) {
+    const ScaledContrast scaled =
+        scale_contrast(question.contrast.row(k).transpose(), factor.scale);
+    out.rows.col(k) = shape.basis.transpose() * scaled.weights;
+    out.exponent.push_back(scaled.exponent);
+  }
+  return out;
+}
+
+// The rows (k, r) of a register's contrasts.
+Lanes lanes_of(const LaneGroup& group, const std::array<const Tested*, kLane>& tested,
+               MatrixXd Tested::* member) {
+  const MatrixXd& first = tested[0]->*member;
+  Lanes out(at(first.size()));
+  for (int l = 0; l < kLane; ++l) {
+    const MatrixXd& own = tested[at(l < group.count ? l : 0)]->*member;
+    for (Index j = 0; j < own.size(); ++j) out[at(j)][l] = own.data()[j];  // a column is a row
+  }
+  return out;
+}
+
+Lane dot(const Lane* a, const Lane* b, Index n) {
+  Lane sum = in_lanes(0.0);
+  for (Index j = 0; j < n; ++j) sum += a[j] * b[j];
+  return sum;
+}
+
+// y = S x for a symmetric matrix, packed.
+void multiply(const Lanes& s, const Lane* x, Index r, Lane* y) {
+  for (Index j = 0; j < r; ++j) y[j] = in_lanes(0.0);
+  for (Index j = 0; j < r; ++j) {
+    for (Index k = 0; k < j; ++k) {
+      y[j] += s[at(packed(j, k))] * x[k];
+      y[k] += s[at(packed(j, k))] * x[j];
+    }
+    y[j] += s[at(packed(j, j))] * x[j];
+  }
+}
+
+// y = A x for a matrix (r, r).
+void multiply_full(const Lanes& a, const Lane* x, Index r, Lane* y) {
+  for (Index j = 0; j < r; ++j) y[j] = dot(a.data() + j * r, x, r);
+}
+
+// What the degrees of freedom of all contrasts need of a register at its ratios.
+struct Information {
+  Lanes n;             // (packed r): N
+  Lane w11, w12, w22;  // W
+  Lane o11, o12, o22;  // the same by the curvature of the criterion, if it was asked for
+  bool has_curvature = false;
+};
+
+template <typename S>
+class InformationOf {
+ public:
+  InformationOf(const LaneShape<S>& shape, const LaneData& data, const ShapeAt<Lane>& at_ratio,
+                const ValueAt& value)
+      : shape_(shape), data_(data), own_(at_ratio), value_(value) {}
+
+  void set(const Lane& s2, bool with_curvature, Information& out) const {
+    const Index r = shape_.r;
+    out.n.assign(at(n_products(r)), in_lanes(0.0));
+    Lane e = in_lanes(0.0);
+    for (Index k = 1; k < shape_.n_states(); ++k) {
+      const Lane md = shape_.sizes[at(k)] * own_.d[at(k)];
+      e += shape_.n[at(k)] * md * md;
+      const Lane m2d3 = md * own_.md2[at(k)];
+      for (Index j = 0; j < n_products(r); ++j) {
+        out.n[at(j)] += m2d3 * shape_.a[at(k * n_products(r) + j)];
+      }
+    }
+    const Lanes product = inverse_times_m();
+    for (Index i = 0; i < r; ++i) {
+      for (Index j = 0; j < r; ++j) {
+        const Lane& n = out.n[at(i >= j ? packed(i, j) : packed(j, i))];
+        e -= 2.0 * own_.inverse[at(i * r + j)] * n;
+        e += product[at(i * r + j)] * product[at(j * r + i)];
+      }
+    }
+    const Lane df = in_lanes(0.0) + shape_.df;
+    const Lane& a = own_.slope;
+    invert(df, a, e, out.w11, out.w12, out.w22);
+    out.has_curvature = with_curvature;
+    if (with_curvature) {
+      const Lane curvature = 2.0 * third_moment(out.n) / s2 - e;
+      invert(df, a, curvature, out.o11, out.o12, out.o22);
+    }
+  }
+
+ private:
+  // 2 [df, a; a, e]^-1
+  static void invert(const Lane& df, const Lane& a, const Lane& e, Lane& w11, Lane& w12,
+                     Lane& w22) {
+    const Lane twice = 2.0 / (df * e - a * a);
+    w11 = twice * e;
+    w12 = -twice * a;
+    w22 = twice * df;
+  }
+
+  Lanes inverse_times_m() const {
+    const Index r = shape_.r;
+    Lanes out(at(r * r), in_lanes(0.0));
+    for (Index i = 0; i < r; ++i) {
+      for (Index j = 0; j < r; ++j) {
+        for (Index k = 0; k < r; ++k) {
+          out[at(i * r + j)] +=
+              own_.inverse[at(i * r + k)] * own_.m[at(j >= k ? packed(j, k) : packed(k, j))];
+        }
+      }
+    }
+    return out;
+  }
+
+  // y'PKPKPy = sum m^2 d^3 |e_k|^2 - h'A^-1 h, h = sum m d^2 X_k'e_k.
+  Lane third_moment(const Lanes& n) const {
+    const Index r = shape_.r;
+    Lane sum = in_lanes(0.0);
+    Lanes h(at(r));
+    Lanes solved(at(r));
+    multiply(n, value_.b.data(), r, h.data());
+    sum += dot(value_.b.data(), h.data(), r);
+    for (Index k = 1; k < shape_.n_states(); ++k) {
+      const Lane weight = shape_.sizes[at(k)] * own_.d[at(k)] * own_.md2[at(k)];
+      const Lane* const t = data_.t.data() + k * r;
+      sum += weight * (data_.s[at(k)] - 2.0 * dot(value_.b.data(), t, r));
+    }
+    multiply(own_.m, value_.b.data(), r, h.data());
+    for (Index j = 0; j < r; ++j) h[at(j)] = value_.t2[at(j)] - h[at(j)];
+    multiply_full(own_.inverse, h.data(), r, solved.data());
+    return sum - dot(h.data(), solved.data(), r);
+  }
+
+  const LaneShape<S>& shape_;
+  const LaneData& data_;
+  const ShapeAt<Lane>& own_;
+  const ValueAt& value_;
+};
+
+// Rows C over the basis: C Phi C', C Phi M Phi C' and C Phi (N - M Phi M) Phi C', (k, k) each.
+struct RowMoments {
+  Lanes c, d, e;
+};
+
+RowMoments moments_of(const Lanes& rows, Index k, Index r, const ShapeAt<Lane>& own,
+                      const Information& information) {
+  Lanes z(at(k * r));
+  Lanes mz(at(k * r));
+  Lanes imz(at(k * r));
+  Lanes nz(at(k * r));
+  for (Index i = 0; i < k; ++i) {
+    multiply_full(own.inverse, rows.data() + i * r, r, z.data() + i * r);
+    multiply(own.m, z.data() + i * r, r, mz.data() + i * r);
+    multiply_full(own.inverse, mz.data() + i * r, r, imz.data() + i * r);
+    multiply(information.n, z.data() + i * r, r, nz.data() + i * r);
+  }
+  RowMoments out{Lanes(at(k * k)), Lanes(at(k * k)), Lanes(at(k * k))};
+  for (Index i = 0; i < k; ++i) {
+    for (Index j = 0; j < k; ++j) {
+      const std::size_t place = at(i * k + j);
+      out.c[place] = dot(rows.data() + i * r, z.data() + j * r, r);
+      out.d[place] = dot(z.data() + i * r, mz.data() + j * r, r);
+      out.e[place] = dot(z.data() + i * r, nz.data() + j * r, r) -
+                     dot(mz.data() + i * r, imz.data() + j * r, r);
+    }
+  }
+  return out;
+}
+
+Lanes factored(const Lanes& symmetric, Index k) {
+  Lanes out(at(n_products(k)));
+  for (Index i = 0; i < k; ++i) {
+    for (Index j = 0; j <= i; ++j) out[at(packed(i, j))] = symmetric[at(i * k + j)];
+  }
+  factor_symmetric(out.data(), k);
+  return out;
+}
+
+// Kenward and Roger's scale of F and degrees of freedom for one voxel, of q rows.
+struct ScaledF {
+  double scale;
+  double df;
+};
+ScaledF kenward_roger(double a1, double a2, double q) {
+  const double b = (a1 + 6.0 * a2) / (2.0 * q);
+  const double g = ((q + 1.0) * a1 - (q + 4.0) * a2) / ((q + 2.0) * a2);
+  const double below = 3.0 * q + 2.0 * (1.0 - g);
+  const double v0 = 1.0 + g / below * b;
+  const double v1 = 1.0 - (q - g) / below * b;
+  const double v2 = 1.0 - (q + 2.0 - g) / below * b;
+  const double left = 1.0 - a2 / q;  // 1 / E(F)
+  const double rho = left / v1 * (left / v1) * v0 / v2 / q;
+  const double df = 4.0 + (q + 2.0) / (q * rho - 1.0);
+  // The scale has a pole at 2, which is an artefact of the approximation.
+  const double scale = std::abs(df - 2.0) < 0.01 ? 1.0 : df * left / (df - 2.0);
+  return {scale, df};
+}
+
+class ContrastBody {
+ public:
+  ContrastBody(const Question& question, const Tested& shared, const VoxelShape& shared_shape,
+               const double* ratio, const ContrastOutputs& out, double* df, Index n_voxels)
+      : question_(question),
+        shared_(shared),
+        shared_shape_(shared_shape),
+        ratio_(ratio),
+        out_(out),
+        df_(df),
+        n_voxels_(n_voxels) {}
+
+  template <typename S>
+  void operator()(const LaneShape<S>& shape, const LaneData& data, const LaneGroup& group) {
+    std::array<const Tested*, kLane> tested{};
+    std::array<Tested, kLane> own_tested;
+    bool all = true;
+    for (Index l = 0; l < group.count; ++l) {
+      tested[at(l)] = &shared_;
+      if (group.shape[at(l)] != &shared_shape_) {
+        own_tested[at(l)] = in_basis(question_, *group.shape[at(l)]);
+        tested[at(l)] = &own_tested[at(l)];
+      }
+      all = all && tested[at(l)]->is_estimable;
+    }
+    // Lanes that cannot estimate it have no rows.
+    const Tested* some = nullptr;
+    for (Index l = 0; l < group.count; ++l) {
+      if (tested[at(l)]->is_estimable) some = tested[at(l)];
+    }
+    for (Index l = 0; l < group.count; ++l) {
+      has_[at(l)] = tested[at(l)]->is_estimable && ratio_[group.voxel[at(l)]] >= 0.0;
+      if (!has_[at(l)]) set_nan(group.voxel[at(l)]);
+      if (!tested[at(l)]->is_estimable) tested[at(l)] = some;
+    }
+    if (some == nullptr) return;
+    for (int l = 0; l < kLane; ++l) {
+      const double own = ratio_[group.voxel[at(l)]];
+      at_[l] = own >= 0.0 ? own : 0.0;
+    }
+    set_shape_at(shape, at_, own_);
+    set_value_at(data, own_, shape.r, value_);
+    n_images_ = shape.df + static_cast<double>(shape.r);
+    residual_df_ = in_lanes(0.0) + shape.df;
+    s2_ = value_.q.max(0.0) / residual_df_;
+    for (int l = 0; l < kLane; ++l) {
+      const double share = rounding_share(static_cast<Index>(n_images_[l]));
+      if (!(value_.q[l] > share * share * data.total[l])) s2_[l] = 0.0;
+    }
+    const bool with_curvature = question_.freedom == DfMethod::satterthwaite;
+    InformationOf<S>(shape, data, own_, value_).set(s2_, with_curvature, information_);
+    b_.resize(at(shape.r));
+    for (Index j = 0; j < shape.r; ++j) b_[at(j)] = data.start[at(j)] + value_.b[at(j)];
+    test(group, tested, data, shape.r);
+  }
+
+  void set_nan(Index voxel) const {
+    for (Index k = 0; k < question_.contrast.rows(); ++k) {
+      out_.effect[k * n_voxels_ + voxel] = kNaN;
+    }
+    out_.variance[voxel] = kNaN;
+    out_.stat[voxel] = kNaN;
+    out_.p_value[voxel] = kNaN;
+    df_[voxel] = kNaN;
+  }
+
+ private:
+  void test(const LaneGroup& group, const std::array<const Tested*, kLane>& tested,
+            const LaneData& data, Index r) {
+    const Index k = question_.contrast.rows();
+    const Lanes rows = lanes_of(group, tested, &Tested::rows);
+    Lanes effects(at(k));
+    for (Index i = 0; i < k; ++i) {
+      effects[at(i)] = dot(rows.data() + i * r, b_.data(), r);
+      for (Index l = 0; l < group.count; ++l) {
+        if (!has_[at(l)]) continue;
+        out_.effect[i * n_voxels_ + group.voxel[at(l)]] =
+            std::ldexp(effects[at(i)][l], tested[at(l)]->exponent[at(i)] + group.exponent[at(l)]);
+      }
+    }
+    if (question_.type == StatType::t) {
+      test_one(group, tested, data, rows, effects[0], r);
+    } else if (question_.freedom == DfMethod::kenward_roger) {
+      test_several(group, data, lanes_of(group, tested, &Tested::hypothesis), r);
+    } else {
+      test_directions(group, tested, data, rows, effects, r);
+    }
+  }
+
+  void set(const LaneGroup& group, const LaneData& data, Index l, double numerator, double variance,
+           double exact_df, int exponent) {
+    const Index voxel = group.voxel[at(l)];
+    if (!has_[at(l)]) return;
+    if (!(variance > 0.0)) {
+      // Nothing varies: an effect within rounding is none.
+      const double least = rounding_share(static_cast<Index>(n_images_[l]));
+      const double size =
+          question_.type == StatType::t ? std::abs(numerator) : std::sqrt(std::abs(numerator));
+      if (size <= least * std::sqrt(data.total[l]) * unit_) numerator = 0.0;
+    }
+    out_.stat[voxel] = numerator;
+    out_.p_value[voxel] = variance;
+    out_.variance[voxel] = std::ldexp(variance, 2 * (group.exponent[at(l)] + exponent));
+    df_[voxel] = exact_df;
+  }
+
+  void test_one(const LaneGroup& group, const std::array<const Tested*, kLane>& tested,
+                const LaneData& data, const Lanes& row, const Lane& effect, Index r) {
+    const RowMoments moments = moments_of(row, 1, r, own_, information_);
+    const Lane m = moments.d[0] / moments.c[0];
+    Lane variance = moments.c[0];
+    Lane df;
+    if (question_.freedom == DfMethod::kenward_roger) {
+      variance += 2.0 * information_.w22 * moments.e[0];
+      df = 2.0 / (information_.w11 + 2.0 * information_.w12 * m + information_.w22 * m * m);
+    } else {
+      df = satterthwaite(m);
+    }
+    for (Index l = 0; l < group.count; ++l) {
+      unit_ = std::sqrt(moments.c[0][l]);
+      set(group, data, l, effect[l], s2_[l] * variance[l], df[l], tested[at(l)]->exponent[0]);
+    }
+  }
+
+  Lane satterthwaite(const Lane& m) const {
+    const Information& own = information_;
+    const Lane df = 2.0 / (own.o11 + 2.0 * own.o12 * m + own.o22 * m * m);
+    return (at_ > 0.0 && s2_ > 0.0).select(df, residual_df_);
+  }
+
+  void test_several(const LaneGroup& group, const LaneData& data, const Lanes& rows, Index r) {
+    const Index q = question_.rank;
+    RowMoments moments = moments_of(rows, q, r, own_, information_);
+    const Lanes factor = factored(moments.c, q);
+    // C^-1 D, whose trace and that of whose square are needed.
+    Lanes solved = moments.d;
+    for (Index i = 0; i < q; ++i) solve_symmetric(factor.data(), q, solved.data() + i * q);
+    Lane trace = in_lanes(0.0);
+    Lane squares = in_lanes(0.0);
+    for (Index i = 0; i < q; ++i) {
+      trace += solved[at(i * q + i)];
+      for (Index j = 0; j < q; ++j) squares += solved[at(i * q + j)] * solved[at(j * q + i)];
+    }
+    const auto n_rows = static_cast<double>(q);
+    const Information& w = information_;
+    const Lane a1 =
+        w.w11 * (n_rows * n_rows) + 2.0 * n_rows * w.w12 * trace + w.w22 * trace * trace;
+    const Lane a2 = w.w11 * n_rows + 2.0 * w.w12 * trace + w.w22 * squares;
+    for (std::size_t j = 0; j < moments.c.size(); ++j) {
+      moments.c[j] += 2.0 * w.w22 * moments.e[j];
+    }
+    const Lanes adjusted = factored(moments.c, q);
+    Lanes v(at(q));
+    for (Index i = 0; i < q; ++i) v[at(i)] = dot(rows.data() + i * r, b_.data(), r);
+    Lanes solved_v = v;
+    solve_symmetric(adjusted.data(), q, solved_v.data());
+    const Lane wald = dot(v.data(), solved_v.data(), q);
+    unit_ = 1.0;
+    for (Index l = 0; l < group.count; ++l) {
+      const ScaledF own = kenward_roger(a1[l], a2[l], n_rows);
+      set(group, data, l, own.scale * wald[l], s2_[l], own.df, 0);
+    }
+  }
+
+  // Fai and Cornelius: t of the principal directions of the covariance of the effects.
+  void test_directions(const LaneGroup& group, const std::array<const Tested*, kLane>& tested,
+                       const LaneData& data, const Lanes& rows, const Lanes& effects, Index r) {
+    const Index k = question_.contrast.rows();
+    const RowMoments moments = moments_of(rows, k, r, own_, information_);
+    unit_ = 1.0;
+    for (Index l = 0; l < group.count; ++l) {
+      MatrixXd c(k, k);
+      MatrixXd d(k, k);
+      VectorXd v(k);
+      for (Index i = 0; i < k; ++i) {
+        const int own = tested[at(l)]->exponent[at(i)];
+        v[i] = std::ldexp(effects[at(i)][l], own);
+        for (Index j = 0; j < k; ++j) {
+          const int both = own + tested[at(l)]->exponent[at(j)];
+          c(i, j) = std::ldexp(moments.c[at(i * k + j)][l], both);
+          d(i, j) = std::ldexp(moments.d[at(i * k + j)][l], both);
+        }
+      }
+      const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(c);
+      double squares = 0.0;
+      std::vector<double> freedoms;
+      for (Index i = k - question_.rank; i < k; ++i) {
+        const auto direction = eigen.eigenvectors().col(i);
+        const double size = eigen.eigenvalues()[i];
+        const double effect = direction.dot(v);
+        squares += effect * effect / size;
+        freedoms.push_back(satterthwaite(in_lanes(direction.dot(d * direction) / size))[l]);
+      }
+      set(group, data, l, squares, s2_[l], joint_freedom(freedoms), 0);
+    }
+  }
+
+  static double joint_freedom(const std::vector<double>& freedoms) {
+    const auto q = static_cast<double>(freedoms.size());
+    double mean = 0.0;
+    double sum = 0.0;
+    bool alike = true;
+    bool small = false;
+    for (std::size_t i = 0; i < freedoms.size(); ++i) {
+      mean += freedoms[i] / q;
+      sum += freedoms[i] / (freedoms[i] - 2.0);
+      small = small || freedoms[i] <= 2.0;
+      alike = alike && (i == 0 || std::abs(freedoms[i] - freedoms[i - 1]) < 1e-8);
+    }
+    if (alike) return mean;
+    return small ? 2.0 : 2.0 * sum / (sum - q);
+  }
+
+  const Question& question_;
+  const Tested& shared_;
+  const VoxelShape& shared_shape_;
+  const double* ratio_;
+  ContrastOutputs out_;
+  double* df_;
+  Index n_voxels_;
+  std::array<bool, kLane> has_{};
+  Lane at_, s2_, n_images_, residual_df_;
+  Lanes b_;
+  double unit_ = 1.0;  // the length of the contrast, for what is within rounding
+  ShapeAt<Lane> own_;
+  ValueAt value_;
+  Information information_;
+};
+
+}  // namespace
+
+Index random_intercept_contrast(const RepeatedState& state, const Design& design,
+                                const double* ratio, const MatrixXd& contrast, StatType type,
+                                DfMethod freedom, const ContrastOutputs& out, double* df,
+                                int n_threads) {
+  const StateList list(state);
+  const SharedShape shared = shared_shape(list, design);
+  const Question question{contrast, type, freedom, contrast_rank(contrast, design)};
+  const Tested tested = in_basis(question, shared.shape);
+  const auto body = [&] {
+    return ContrastBody(question, tested, shared.shape, ratio, out, df, list.n_voxels());
+  };
+  const ContrastBody none = body();
+  visit_lanes(
+      list, design, shared, body, [&](Index voxel, const VoxelShape&) { none.set_nan(voxel); },
+      n_threads);
+  // The variances in the voxels' own scales are in out.p_value, which is overwritten at the end.
+  const NullDistribution null{type, static_cast<double>(question.rank), kNaN, df};
+  test_statistics(null, out.stat, out.p_value, list.n_voxels(),
+                  {out.stat, out.p_value, out.z_score}, n_threads);
+  return question.rank;
+}
+
+}  // namespace groupglm
