@@ -40,17 +40,24 @@ images[["participant_id", "condition"]].head(4)
 # This design has one column for each condition and no intercept. Each coefficient is the mean of
 # its condition, and the contrast is their difference. It is right for two groups of *different*
 # subjects. Here it leaves the differences between subjects in the error. The names of the files say
-# that each subject has two maps, but the design does not, so ``groupglm`` warns. We fit this model
-# on purpose, to see what is wrong with it. We therefore catch the warning and read it.
+# that each subject has two maps, but the design does not, so ``groupglm`` refuses it and says what
+# to do.
 conditions = pd.get_dummies(images["condition"], dtype=float)
 unpaired = SecondLevelModel(mask_img=study.mask_img)
-with warnings.catch_warnings(record=True) as heard:
-    warnings.simplefilter("always")
+try:
     unpaired.fit(images["path"], design_matrix=conditions)
-print(textwrap.fill(str(heard[0].message)))
+except ValueError as error:
+    print(textwrap.fill(str(error)))
 
 # %%
-# The fit continues:
+# We fit this model on purpose, to see what is wrong with it. Maps without names do not tell whose
+# they are:
+loaded = [nib.load(path) for path in images["path"]]
+without_names = [
+    nib.Nifti1Image(image.get_fdata(dtype=np.float32), image.affine)
+    for image in loaded
+]
+unpaired.fit(without_names, design_matrix=conditions)
 z_unpaired = unpaired.compute_contrast("vertical - horizontal")
 plot_glass_brain(
     z_unpaired,
@@ -193,9 +200,9 @@ plot_glass_brain(
 # %%
 # Common mistakes
 # ---------------
-# * To test pairs as two groups, as above, or to silence the warning. The maps of a subject then
-#   count as independent. The test is weak if they are alike. It has too many false findings if they
-#   are negatively correlated, or if you test the *mean* of both conditions.
+# * To test pairs as two groups, as above. The maps of a subject then count as independent. The test
+#   is weak if they are alike. It has too many false findings if they are negatively correlated, or
+#   if you test the *mean* of both conditions.
 # * To permute without blocks. The null distribution is then not that of these data.
 # * To make the columns of conditions and of subjects from lists in different orders. Here both come
 #   from one table, which has a row for each map.

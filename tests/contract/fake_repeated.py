@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 SUMS = ("subjects", "mean", "squares", "images", "mean of images")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MeanOfSubjects:
     """A t test of the subjects' means; those with more images count no more."""
 
@@ -39,20 +39,21 @@ class MeanOfSubjects:
     rows_per_image: ClassVar[int] = 1
     keeps_rows: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        for name, labels in self.settings().items():
-            object.__setattr__(self, name, None if labels is None else tuple(labels))
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.settings() == other.settings()
+
+    def __hash__(self) -> int:
+        return hash(str(self.settings()))
+
+    def _labels(self) -> dict[str, Any]:
+        every = {"subjects": self.subjects, "families": self.families, "visits": self.visits}
+        return {name: labels for name, labels in every.items() if labels is not None}
 
     def settings(self) -> dict[str, Any]:
-        every = {"subjects": self.subjects, "families": self.families, "visits": self.visits}
-        return {
-            name: None if labels is None else list(map(str, labels))
-            for name, labels in every.items()
-        }
+        return {name: list(map(str, labels)) for name, labels in self._labels().items()}
 
     def for_images(self, align: Callable[[Any, str], Any]) -> Self:
-        own = {name: align(labels, name) for name, labels in self.settings().items()}
-        return replace(self, **own)
+        return replace(self, **{name: align(own, name) for name, own in self._labels().items()})
 
     def rows(self, n_images: int) -> SubjectRows:
         return subject_rows(n_images, self.subjects, families=self.families, visits=self.visits)
@@ -255,7 +256,7 @@ class MeanOfSubjectsFit:
         return Words(plain, f"{plain} (Fisher, 1925)", ("Fisher RA. Statistical Methods. 1925.",))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KeptMeanOfSubjects(MeanOfSubjects):
     """The same model, computed from all rows at the end, which are in the order of the design."""
 

@@ -155,10 +155,9 @@ def test_labels_of_a_series_of_images_count() -> None:
         t_of(series, design().rename({"08": "80"}))
 
 
-@pytest.mark.filterwarnings("ignore:second_level_input has 8 images of 4 subjects")
 def test_several_images_a_subject_must_stand_on_rows_of_their_subject(files: list[str]) -> None:
-    paired = pd.DataFrame({"g": np.tile([0.0, 1.0], 4), "intercept": 1.0})
     labels = np.repeat(LABELS[:4], 2)
+    paired = pd.get_dummies(pd.Series(labels), dtype=float).assign(g=np.tile([0.0, 1.0], 4))
     twice = [path.replace("_effect", f"_ses-{s}") for path in files[:4] for s in (1, 2)]
     for path, one in zip(twice, IMAGES, strict=True):
         nib.save(one, path)

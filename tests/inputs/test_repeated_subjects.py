@@ -13,7 +13,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from groupglm import SecondLevelModel, fit_ols, non_parametric_inference, permuted_ols
+from groupglm import (
+    SecondLevelModel,
+    fit_mixed,
+    fit_ols,
+    fit_weighted,
+    non_parametric_inference,
+    permuted_ols,
+)
 from groupglm.cli import main
 
 SUBJECTS = [f"{number:02d}" for number in range(1, 6)]
@@ -25,7 +32,8 @@ CODED = WITH_SUBJECTS.assign(intercept=1.0).drop(columns=["01"])  # the same spa
 SOME = WITH_SUBJECTS.drop(columns=["03"])
 MESSAGE = (
     r"second_level_input has 10 images of 5 subjects \(2 of subject '0[1-5]'\), and design_matrix "
-    r"has no columns for the subjects: .* Give one image a subject .* or exchangeability_blocks"
+    r"has no columns for the subjects: .*; give model='repeated measures', one image a subject "
+    r".*, a column for each subject, or exchangeability_blocks of a permutation test"
 )
 
 
@@ -72,7 +80,7 @@ def test_repeated_subjects_without_columns(
             given, design_matrix=matrix, second_level_contrast="visit", n_perm=99, random_state=0
         )
 
-    with pytest.warns(UserWarning, match=MESSAGE):
+    with pytest.raises(ValueError, match=MESSAGE):
         fit()
 
 
@@ -99,7 +107,7 @@ def test_blocks_say_what_belongs_together(files: list[str]) -> None:
 
 
 def test_whose_images_are_must_be_known(images: list[Any], tmp_path: Path) -> None:
-    """Without labels, or with an index that may name conditions, there is no warning."""
+    """Without labels, or with an index that may name conditions, nothing is refused."""
     SecondLevelModel().fit(images, design_matrix=PLAIN)
     conditions = PLAIN.set_axis(np.where(VISIT > 0, "faces", "houses"))
     SecondLevelModel().fit(images, design_matrix=conditions)
@@ -114,9 +122,11 @@ def test_arrays_whose_rows_are_called_by_subject(name: str) -> None:
     index = pd.Index(WHO, name=name)
     values: Any = pd.DataFrame(np.random.default_rng(0).normal(size=(10, 3)), index=index)
     plain, visit = PLAIN.set_index(index), pd.Series(VISIT, index=index)
-    with pytest.warns(UserWarning, match="^Y has 10 images of 5 subjects .* and X has no columns"):
-        fit_ols(plain, values)
-    with pytest.warns(UserWarning, match="^target_vars has 10 images of 5 subjects"):
+    refused = "^Y has 10 images of 5 subjects .* and X has no columns .*; give fit_repeated with"
+    for fit in (fit_ols, fit_weighted, lambda X, Y: fit_mixed(X, Y, np.ones(Y.shape))):
+        with pytest.raises(ValueError, match=refused):
+            fit(plain, values)
+    with pytest.raises(ValueError, match=r"^target_vars has 10 images of 5 subjects"):
         permuted_ols(visit, values, n_perm=20, random_state=0)
     fit_ols(WITH_SUBJECTS.set_index(index), values)
     subjects = WITH_SUBJECTS[SUBJECTS].set_index(index)
@@ -142,7 +152,8 @@ def test_a_command_whose_labels_tell_visits_apart(
             *(["--n-perm", "20"] if command == "permute" else []),
         ],
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
     told = " ".join(result.output.split())
     assert "the study has 10 images of 5 subjects (2 of subject '01'), and the design has" in told
+    assert "give --model repeated" in told
     assert "in Python exchangeability_blocks" in told

@@ -227,11 +227,10 @@ def test_repeated_subjects_in_a_design(tmp_path: Path) -> None:
     labels = sorted(table["subject_label"].tolist()[::2] * 2)
     twice, design = table.assign(subject_label=labels), DESIGN.assign(subject_label=labels)
     theirs = nilearn_stat(twice, design=DESIGN, first_level_contrast=MAP_NAME)
+    assert np.isfinite(theirs).all()
     model = SecondLevelModel(mask_img=mask_image())
-    with pytest.warns(UserWarning, match=f"{N_IMAGES} images of {N_IMAGES // 2} subjects"):
+    with pytest.raises(ValueError, match=f"{N_IMAGES} images of {N_IMAGES // 2} subjects"):
         model.fit(twice, design_matrix=design)
-    ours = model.compute_contrast("age", output_type="stat").get_fdata()
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5)  # float32
 
 
 def test_one_file_for_two_subjects(tmp_path: Path) -> None:

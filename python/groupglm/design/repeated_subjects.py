@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A warning if several images of one subject count as images of several subjects."""
+"""Several images of one subject do not count as images of several subjects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError
 from groupglm.messages import argument, either
 
 if TYPE_CHECKING:
@@ -17,21 +17,26 @@ if TYPE_CHECKING:
 
     from groupglm.messages import Text
 
-__all__ = ["warn_of_repeated_subjects"]
+__all__ = ["refuse_repeated_subjects"]
 
 
-def warn_of_repeated_subjects(
+def refuse_repeated_subjects(
     labels: Sequence[str] | None,
     design: ArrayLike,
     *,
     images: str | Text | None = None,
     matrix: str | Text | None = None,
 ) -> None:
-    """Warn if images of a subject count as independent, because no columns stand for subjects.
+    """Refuse images of a subject that count as independent, as no columns stand for subjects.
 
     `labels` holds the subject of each row, None if it is unknown. Least squares assumes that what
     the design leaves is independent. This can be true for a subject's images if the design can give
     them a level of their own: if their indicator is a combination of columns.
+
+    Raises
+    ------
+    ArgumentError
+        About ``design_matrix``.
     """
     if labels is None or len(labels) != np.shape(design)[0]:
         return
@@ -40,17 +45,24 @@ def warn_of_repeated_subjects(
     if not several.size or _have_levels(design, place == several[:, None]):
         return
     most = several[np.argmax(counts[several])]
-    warn_caller(
+    remedy = "give " + (
+        argument("model", "repeated measures")
+        if images is None
+        else either("fit_repeated with the subject of each row", "")
+    )
+    raise ArgumentError.about(
+        "design_matrix",
         (images or either("second_level_input", "the study"))
         + f" has {len(labels)} images of {len(subjects)} subjects ({counts[most]} of subject "
         f"{str(subjects[most])!r}), and "
         + (matrix or argument("design_matrix"))
-        + " has no columns for the subjects: the images count as independent, and p-values are "
-        "wrong where a subject's images resemble each other. Give one image a subject (such as "
-        "their mean or difference), a column for each subject, or "
+        + " has no columns for the subjects: the images would count as independent, and p-values "
+        "would be wrong where a subject's images resemble each other",
+        remedy=remedy
+        + ", one image a subject (such as their mean or difference), a column for each subject, or "
         + either("", "in Python ")
         + argument("exchangeability_blocks")
-        + " of a permutation test"
+        + " of a permutation test",
     )
 
 

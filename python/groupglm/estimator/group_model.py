@@ -14,6 +14,7 @@ from groupglm.group.fit_options import FitOptions
 from groupglm.group.fitted_group import MISSING, Missing
 from groupglm.inputs import kind_of_data, make_cohort
 from groupglm.inputs.beside import Beside
+from groupglm.inputs.image_labels import ImageLabels, TakesSubjects
 from groupglm.models.kinds import check_model
 from groupglm.runtime.arguments import check_choice, check_truth
 from groupglm.runtime.budget import check_memory_budget
@@ -84,12 +85,23 @@ class GroupModel(FittedModel):
         weights: Any = None,
         covariates: Any = None,
         keep_rows: bool = False,
+        *,
+        subjects: Any = None,
+        families: Any = None,
+        visits: Any = None,
     ) -> Self:
         self._forget()
         try:
             beside = Beside.of_arguments(variances, weights, covariates)
+            labels = ImageLabels(subjects, families, visits)
             self._fit(
-                second_level_input, confounds, design_matrix, allow_partial, beside, keep_rows
+                second_level_input,
+                confounds,
+                design_matrix,
+                allow_partial,
+                beside,
+                labels,
+                keep_rows,
             )
         except BaseException:
             self._forget()  # also when interrupted: half a fit is none
@@ -103,12 +115,14 @@ class GroupModel(FittedModel):
         design_matrix: Any,
         allow_partial: bool,
         beside: Beside,
+        labels: ImageLabels,
         keep_rows: bool,
     ) -> None:
         check_choice("missing", self.missing, MISSING)
         check_truth("minimize_memory", self.minimize_memory)
         check_truth("reports", self.reports)
-        beside, model = beside.with_model(check_model(self.model), second_level_input)
+        model = labels.with_model(check_model(self.model))
+        beside, model = beside.with_model(model, second_level_input)
         options = FitOptions(
             masking=kind_of_data(second_level_input).masking(
                 self.mask_img,
@@ -129,6 +143,7 @@ class GroupModel(FittedModel):
             second_level_input,
             confounds,
             design_matrix,
+            has_visits=isinstance(model, TakesSubjects),
             allow_partial=allow_partial,
             beside=beside,
         )
@@ -151,13 +166,14 @@ def fit_images(
     design_matrix: pd.DataFrame,
     *,
     keep_rows: bool = False,
-    **beside: Any,
+    **others: Any,
 ) -> FittedGroup:
     """Fit a model to images; the fit may keep their values, for what would read them again.
 
-    `variances`, `weights` and `covariates` are those of `SecondLevelModel.fit`.
+    Other arguments are what belongs to the images, as `SecondLevelModel.fit` takes it: `variances`,
+    `weights`, `covariates`, `subjects`, `families` and `visits`.
     """
-    model._fit_anew(images, None, design_matrix, keep_rows=keep_rows, **beside)
+    model._fit_anew(images, None, design_matrix, keep_rows=keep_rows, **others)
     return fitted_group(model)
 
 

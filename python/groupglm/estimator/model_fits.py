@@ -16,8 +16,8 @@ from groupglm.group.fit_group import fit_group
 from groupglm.group.fit_options import FitOptions
 from groupglm.inputs import kind_of_data
 from groupglm.inputs.beside import interleaved
+from groupglm.inputs.image_labels import with_labels_of
 from groupglm.messages import argument
-from groupglm.models.variance_groups import HasGroups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -167,8 +167,7 @@ def fit_kind(
     sources = cohort.open(first_level_contrast, same_grid=not options.masking.resamples)
     rows = cohort.aligned(first_level_contrast)
     frame = rows.frame
-    if isinstance(model, HasGroups):
-        model = model.for_images(rows.align)
+    model = with_labels_of(model, rows)
     beside = cohort.open_beside(
         first_level_contrast, sources, same_grid=not options.masking.resamples
     )

@@ -15,6 +15,7 @@ from groupglm.estimator.fitted_model import FittedModel
 from groupglm.estimator.group_model import GroupModel
 from groupglm.estimator.maps_of_fit import MapsOfFit
 from groupglm.estimator.model_fits import check_fitted
+from groupglm.estimator.repeated_maps import RepeatedMaps
 from groupglm.estimator.variance_maps import VarianceMaps
 from groupglm.inputs import maps_of_one_kind
 from groupglm.inputs.first_level import are_first_level_models
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from sklearn.utils import Tags
 
     from groupglm.inputs.first_level import FirstLevelModel
@@ -103,8 +104,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         budget, else in such a file. A fit of 1,000 images then takes some 700 MB.
     model : str or model, default="ols"
         What is fitted at each voxel: "ols" (ordinary least squares), "fixed effects" or "mixed
-        effects" of images with their variances, or "unequal variances" of groups of images. An
-        object, such as ``MixedEffects(tau2="reml")`` or ``UnequalVariances(groups)``, has options.
+        effects" of images with their variances, "unequal variances" of groups of images, or
+        "repeated measures" of several images a subject. An object, such as
+        ``MixedEffects(tau2="reml")`` or ``RepeatedMeasures("sandwich")``, has options.
 
     Attributes
     ----------
@@ -141,6 +143,14 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         dictionaries of images by group.
     tau2_zero_share_ : float
         Share of the voxels at which ``tau2_`` is zero.
+    intraclass_correlation_, subject_variance_, residual_variance_, family_variance_ : \
+nibabel.nifti1.Nifti1Image
+        Of a model of several images a subject, at each voxel: the share of the variance of an image
+        that all images of its subject have in common, from 0 to 1; the variance between subjects,
+        of the images of a subject, and between families, in squared units of the images. The
+        sandwich estimates none of them, and only nested subjects have a ``family_variance_``.
+    boundary_share_ : float
+        Share of the voxels at which one of these variances is estimated at 0.
     zeros_ : groupglm.group.fitted_group.PartialZeros
         How many voxels are exactly zero in some images but not in others.
     second_level_input_
@@ -196,6 +206,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         variances: Any = None,
         weights: Any = None,
         covariates: Mapping[str, Any] | None = None,
+        subjects: ArrayLike | None = None,
+        families: ArrayLike | None = None,
+        visits: ArrayLike | None = None,
     ) -> Self:
         """Read the images and fit the model at every voxel.
 
@@ -217,7 +230,11 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
             One row for each image, in the same order, and numeric columns. A column
             ``subject_label``, as ``groupglm fit`` writes it, labels the rows and is not a
             regressor. With a table of maps or first-level models, this column or an index of labels
-            matches the rows. Without labels, a table must be sorted by subject.
+            matches the rows. Without labels, a table must be sorted by subject. Where a subject has
+            several maps, rows and maps are matched by subject and visit, if both have visits: a
+            column ``visit_label``, ``session_label`` or ``session_id`` of the design, and one of
+            the table or ``ses-`` in the names of the files. Else the rows must be in the order of
+            the maps as they are given.
         allow_partial : bool, default=False
             Whether to leave out subjects without a map, without a row, or without a value in their
             row of the confounds or the design. A warning names them.
@@ -235,6 +252,18 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
             ``{"grey_matter": images}``, for ``model="ols"``. The images of each are given as
             `variances` are. Contrasts name them like other columns. A value is missing where a
             covariate is NaN.
+        subjects : array_like of labels, shape (n_images,), or pandas.Series, optional
+            The subject of each image, for ``model="repeated measures"``. A Series is matched by
+            subject label. By default, the subjects are those of a table of maps, of a column or an
+            index ``subject_label`` or ``participant_id`` of the design, of first-level models, or
+            of file names (``sub-01_...``).
+        families : array_like of labels, shape (n_images,), or pandas.Series, optional
+            What each image's subject lies in, such as a family or a site, for
+            ``RepeatedMeasures("nested")``. A Series may have one label a subject.
+        visits : array_like of labels, shape (n_images,), or pandas.Series, optional
+            The visit of each image, for ``model="repeated measures"``. A subject with two images of
+            one visit is refused. By default, where the model needs them, they are those of a column
+            ``visit_label`` of a table of maps or the design, or of file names (``ses-``, ``run-``).
 
         Returns
         -------
@@ -253,7 +282,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
             If the design matrix does not fit the images or leaves no residual degree of freedom, or
             the mask is empty. If variances, weights or covariates are not of these images, are
             negative, or are none (such as standard errors, by the name or the header of a file), or
-            the model does not take them.
+            the model does not take them. If subjects have several images, and neither the model
+            nor a column of the design knows of subjects; or if subjects, families or visits do not
+            match the images.
 
         Warns
         -----
@@ -273,6 +304,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
             variances,
             weights,
             covariates,
+            subjects=subjects,
+            families=families,
+            visits=visits,
         )
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -365,7 +399,7 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
 
 def _call_after_the_estimator() -> None:
     """Have Python's messages about arguments name the class that users know, not its bases."""
-    for base in (GroupModel, FittedModel, MapsOfFit, VarianceMaps):
+    for base in (GroupModel, FittedModel, MapsOfFit, VarianceMaps, RepeatedMaps):
         for name, member in vars(base).items():
             function = getattr(member, "__func__", member)  # of a class method
             if inspect.isfunction(function) and (name == "__init__" or name[0] != "_"):

@@ -37,8 +37,21 @@ MAPS = {
     "h_squared": Statistic("H2"),
     "q": Statistic("Q"),
     "q_p_value": Statistic("Qp"),
+    "intraclass_correlation": Statistic("ICC"),
+    "subject_variance": Statistic("subjectVariance"),
+    "residual_variance": Statistic("residualVariance"),
+    "family_variance": Statistic("familyVariance"),
 }
 """The maps that fits have of themselves, by their names in `Fit.maps`, and what they hold."""
+
+_OTHERWISE = {
+    "r_square": "fit the model 'ols' for it",
+    "intraclass_correlation": "fit the model 'repeated measures' with a random intercept",
+    "subject_variance": "fit the model 'repeated measures' with a random intercept",
+    "residual_variance": "fit the model 'repeated measures' with a random intercept",
+    "family_variance": "fit RepeatedMeasures(covariance='nested'), and give the families",
+}
+"""What a user does who misses a map; else, what has a variance of each image."""
 
 Missing = Literal["omit", "zero", "raise", "intersect"]
 MISSING: tuple[Missing, ...] = ("omit", "zero", "raise", "intersect")
@@ -238,11 +251,8 @@ class FittedGroup:
         """
         maps = maps_by_group(self.result, name)
         if not maps:
-            remedy = (
-                "fit the model 'ols' for it"
-                if name == "r_square"
-                else "give fit the variances of the images and model='mixed effects'"
-            )
+            of_variances = "give fit the variances of the images and model='mixed effects'"
+            remedy = _OTHERWISE.get(name, of_variances)
             raise AttributeError(
                 f"the model {self.result.model.kind!r} has no {MAPS[name].words}: {remedy}"
             )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from groupglm.design.confounds import confound_names, make_second_level_design_matrix
 from groupglm.design.matrix import LABEL, load_design_matrix
 from groupglm.errors import ArgumentError
+from groupglm.inputs.visits import match_maps, without_visits
+from groupglm.messages import argument as named
 from groupglm.tabular.labels import label_key, labelled, match_rows, plain_label, row_labels
 
 if TYPE_CHECKING:
@@ -34,12 +36,26 @@ class AlignedDesign:
         Whether maps and rows are in the user's order.
     maps_have_labels : bool
         Whether the maps came with labels, so that numbers may be labels too.
+    are_subjects : bool, default=True
+        Whether the labels are surely of subjects, and not of conditions or anything else.
+    visits : list of str, optional
+        The visit of each row, if the input says it.
+    given : list of int, optional
+        The number of each map among the maps as they were given; by default the same.
     """
 
     frame: pd.DataFrame
     labels: list[str] | None
     in_order: bool
     maps_have_labels: bool
+    are_subjects: bool = True
+    visits: list[str] | None = None
+    given: list[int] | None = None
+
+    @property
+    def subjects(self) -> list[str] | None:
+        """The subject of each row; None if it is not known."""
+        return self.labels if self.are_subjects else None
 
     def align(self, values: Any, argument: str) -> Any:
         """Put one value a map, such as its exchangeability block, in the order of the rows."""
@@ -57,8 +73,7 @@ class AlignedDesign:
                 wanted = self.labels
                 if not self.maps_have_labels:  # the labels come from file names or rows
                     found, wanted = _plain(found), _plain(wanted)
-                rows = match_rows(found, wanted, argument, may_have_more=True)
-                own = values.iloc[rows]
+                own = values.iloc[self._rows(found, wanted, argument)]
                 return own.tolist() if isinstance(own, pd.Series) else own.to_numpy().tolist()
         if not self.in_order:
             raise ArgumentError.about(
@@ -67,6 +82,14 @@ class AlignedDesign:
                 "be sorted by: give a pandas Series indexed by subject label",
             )
         return values
+
+    def _rows(self, found: Sequence[str], wanted: Sequence[str], argument: str) -> list[int]:
+        """Return the place, among labelled values, of each map's value."""
+        if self.given is not None:  # the values of a subject's maps may be in the maps' order
+            as_given = sorted(range(len(self.given)), key=self.given.__getitem__)
+            if list(found) == [wanted[place] for place in as_given]:
+                return self.given
+        return match_rows(found, wanted, argument, may_have_more=True)
 
 
 def _plain(labels: Sequence[str]) -> list[str]:
@@ -79,7 +102,9 @@ def align_design(
     labels: list[str],
     *,
     was_sorted: bool = True,
-    has_blocks: bool = False,
+    given: list[int] | None = None,
+    visits: list[str] | None = None,
+    may_repeat: bool = False,
 ) -> AlignedDesign:
     """Put the rows of a design matrix in the order of the maps.
 
@@ -87,24 +112,48 @@ def align_design(
     model, or by an index of labels: an index of that name, of text, or of numbers that label maps.
     Rows without labels keep their order, which is allowed only if the maps kept theirs: otherwise
     each subject would silently get another subject's row.
+
+    Parameters
+    ----------
+    design_matrix, confounds
+        As the user gave them.
+    labels : list of str
+        The subject of each map.
+    was_sorted : bool
+        Whether the maps were given in this order.
+    given : list of int, optional
+        The number of each map among the maps as they were given; by default the same.
+    visits : list of str, optional
+        The visit of each map, if it is known.
+    may_repeat : bool
+        Whether a subject may have several maps without a design that says so.
     """
+    given = list(range(len(labels))) if given is None else given
     if design_matrix is None:
         if confounds is not None:
             confound_names(confounds)
-        if not has_blocks:
+        if not may_repeat:
             _refuse_repeated(labels)
         made = make_second_level_design_matrix(labels, confounds)
-        return AlignedDesign(made, labels, was_sorted, maps_have_labels=True)
-    frame = load_design_matrix(design_matrix)
+        return AlignedDesign(
+            made, labels, was_sorted, maps_have_labels=True, visits=visits, given=given
+        )
+    frame, row_visits = without_visits(load_design_matrix(design_matrix))
     found = row_labels(frame.index, labels, "design_matrix")
     if found is not None:
         try:
-            rows = match_rows(found, labels, "design_matrix")
+            rows = match_maps(
+                found, labels, frame, given=given, row_visits=row_visits, map_visits=visits
+            )
         except ArgumentError as error:
             raise _with_way_out(error, frame) from None
         in_order = was_sorted and rows == list(range(len(rows)))
         ordered = frame.iloc[rows].reset_index(drop=True)
-        return AlignedDesign(ordered, labels, in_order, maps_have_labels=True)
+        if visits is None and row_visits is not None:
+            visits = [row_visits[row] for row in rows]
+        return AlignedDesign(
+            ordered, labels, in_order, maps_have_labels=True, visits=visits, given=given
+        )
     if not was_sorted:
         raise ArgumentError.about(
             "design_matrix",
@@ -112,7 +161,9 @@ def align_design(
             "fit, but design_matrix has no labels to be sorted by: give it a 'subject_label' "
             "column or an index of subject labels, or sort both by subject_label",
         )
-    return AlignedDesign(frame, labels, in_order=True, maps_have_labels=True)
+    return AlignedDesign(
+        frame, labels, in_order=True, maps_have_labels=True, visits=visits or row_visits
+    )
 
 
 def _way_out(frame: pd.DataFrame) -> str:
@@ -138,9 +189,10 @@ def _refuse_repeated(labels: Sequence[str]) -> None:
     raise ArgumentError(
         "second_level_input",
         f"{len(labels)} maps of {n} subjects: subject {twice!r} has "
-        f"{labels.count(twice)}. Without a design they would count as independent. Give one map a "
-        "subject (such as their mean or difference), a design_matrix with a column for each "
-        "subject, or exchangeability_blocks of a permutation test",
+        f"{labels.count(twice)}. Without a design they would count as independent. Give "
+        + named("model", "repeated measures")
+        + ", one map a subject (such as their mean or difference), a design_matrix with a column "
+        "for each subject, or exchangeability_blocks of a permutation test",
         verb="has",
     )
 

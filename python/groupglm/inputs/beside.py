@@ -78,9 +78,10 @@ class Beside:
         has_weights = self.weights is not None or COLUMNS["weight"] in columns
         if model.kind != DEFAULT_MODEL.kind and has_weights:
             where = "given" if self.weights is not None else "a column of second_level_input"
+            why = "weights the images itself" if "variance" in model.beside else "takes none"
             raise ArgumentError(
                 "weights",
-                f"{where}, but the model {model.kind!r} weights the images itself",
+                f"{where}, but the model {model.kind!r} {why}",
                 remedy=f"leave {named('weights')} out, or give " + named("model", "ols"),
             )
         if model.kind != DEFAULT_MODEL.kind and self.covariates:

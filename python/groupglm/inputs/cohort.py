@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
-from groupglm.design.repeated_subjects import warn_of_repeated_subjects
+from groupglm.design.repeated_subjects import refuse_repeated_subjects
 from groupglm.errors import ArgumentError, shown, warn_caller
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.inputs.beside import COLUMNS, Beside, labels_of, missing_maps
@@ -21,8 +22,9 @@ from groupglm.inputs.first_level import (
 )
 from groupglm.inputs.opening_beside import open_beside
 from groupglm.inputs.partial import leave_out
-from groupglm.inputs.same_file import refuse_shared_files, warn_of_shared_files
+from groupglm.inputs.same_file import refuse_shared_files, report_shared_files
 from groupglm.inputs.table import MapTable
+from groupglm.inputs.visits import visits_in_names, visits_in_table, without_visits
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.spaces.registry import kind_of, open_inputs
@@ -99,10 +101,16 @@ def make_cohort(
     design_matrix: Any,
     *,
     has_blocks: bool = False,
+    has_visits: bool = False,
     allow_partial: bool = False,
     beside: Beside | None = None,
 ) -> LabelledCohort:
-    """Check the input of a model; images are not opened yet."""
+    """Check the input of a model; images are not opened yet.
+
+    Subjects may have several images if the design has columns for the subjects, if exchangeability
+    blocks say which belong together (`has_blocks`), or if the model takes visits of subjects
+    (`has_visits`).
+    """
     import pandas as pd
 
     labelled = isinstance(second_level_input, pd.DataFrame)
@@ -115,15 +123,23 @@ def make_cohort(
         second_level_input, confounds, design_matrix, beside = leave_out(
             second_level_input, _subjects(second_level_input), confounds, design_matrix, beside
         )
+    may_repeat = has_blocks or has_visits
     if labelled:
         return TableCohort(
-            second_level_input, confounds, design_matrix, beside, has_blocks=has_blocks
+            second_level_input, confounds, design_matrix, beside, may_repeat=may_repeat
         )
     if models:
         return FirstLevelCohort(
-            second_level_input, confounds, design_matrix, beside, has_blocks=has_blocks
+            second_level_input, confounds, design_matrix, beside, may_repeat=may_repeat
         )
-    return ImageCohort(second_level_input, confounds, design_matrix, beside, has_blocks=has_blocks)
+    return ImageCohort(
+        second_level_input,
+        confounds,
+        design_matrix,
+        beside,
+        may_repeat=may_repeat,
+        has_visits=has_visits,
+    )
 
 
 def kind_of_data(second_level_input: Any) -> Kind:
@@ -162,7 +178,8 @@ class ImageCohort:
         design_matrix: Any,
         beside: Beside | None = None,
         *,
-        has_blocks: bool,
+        may_repeat: bool = False,
+        has_visits: bool = False,
     ) -> None:
         if confounds is not None or design_matrix is None:
             # What is wrong with the images themselves is said first.
@@ -184,16 +201,24 @@ class ImageCohort:
         self._beside = beside or Beside()
         names = _names_of(images)
         if names:  # several images: of an image with a file, the file is looked at
-            warn_of_shared_files(
-                image if name is None else name for image, name in zip(images, names, strict=True)
+            report_shared_files(
+                (
+                    image if name is None else name
+                    for image, name in zip(images, names, strict=True)
+                ),
+                refuse=has_visits,
             )
-        frame = load_design_matrix(design_matrix)
+        frame, row_visits = without_visits(load_design_matrix(design_matrix))
         subjects = self._subjects = _subjects_of(images, names, frame)
-        self._design = align_to_names(frame, subjects)
+        aligned = align_to_names(frame, subjects)
         # An index of labels may mean anything, unless it has the name of subject labels.
         known = any(subjects) or frame.index.name == LABEL
-        if known and not has_blocks:
-            warn_of_repeated_subjects(self._design.labels, self._design.frame)
+        visits = row_visits if aligned.in_order else None
+        self._design = replace(
+            aligned, are_subjects=known, visits=visits or visits_in_names(names, subjects)
+        )
+        if known and not may_repeat:
+            refuse_repeated_subjects(self._design.labels, self._design.frame)
         self.first_design = self._design.frame
 
     def kind(self, first_level_contrast: Any) -> None:
@@ -295,7 +320,7 @@ class TableCohort:
         design_matrix: Any,
         beside: Beside | None = None,
         *,
-        has_blocks: bool,
+        may_repeat: bool = False,
     ) -> None:
         self._table = MapTable.from_frame(frame)
         self._beside = beside or Beside()
@@ -303,17 +328,21 @@ class TableCohort:
         for name in self._table.map_names:
             maps = self._table.select(name)
             labels = maps[LABEL].tolist()
+            visits = visits_in_table(maps)
+            visits = visits or visits_in_names(maps["effects_map_path"].tolist(), labels)
             refuse_shared_files(labels, maps["effects_map_path"].tolist(), "second_level_input")
             self._designs[name] = align_design(
                 design_matrix,
                 confounds,
                 labels,
                 was_sorted=self._table.was_sorted(name),
-                has_blocks=has_blocks,
+                given=self._table.given_order(name),
+                visits=visits,
+                may_repeat=may_repeat,
             )
             check_design_matrix(self._designs[name].frame, len(maps))
-            if not has_blocks:
-                warn_of_repeated_subjects(labels, self._designs[name].frame)
+            if not may_repeat:
+                refuse_repeated_subjects(labels, self._designs[name].frame)
         self.given = self._table.frame
         self.first_design = self._designs[self._table.map_names[0]].frame
         self.has_one_kind = len(self._designs) == 1

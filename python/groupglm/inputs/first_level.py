@@ -11,7 +11,7 @@ import numpy as np
 
 from groupglm.design.confounds import make_second_level_design_matrix
 from groupglm.design.matrix import check_design_matrix, load_design_matrix
-from groupglm.design.repeated_subjects import warn_of_repeated_subjects
+from groupglm.design.repeated_subjects import refuse_repeated_subjects
 from groupglm.errors import ArgumentError, ArgumentTypeError, ImageError
 from groupglm.inputs.aligning import AlignedDesign, align_design, align_to_names
 from groupglm.inputs.beside import Beside
@@ -93,8 +93,9 @@ class FirstLevelCohort:
         Matched by label if it has labels, else in the order of the models.
     beside : Beside, optional
         What was given beside the models.
-    has_blocks : bool
-        Whether exchangeability blocks say which models belong together.
+    may_repeat : bool
+        Whether a subject may have several models, because exchangeability blocks or the model of
+        the group say which belong together.
 
     Raises
     ------
@@ -114,7 +115,7 @@ class FirstLevelCohort:
         design_matrix: Any,
         beside: Beside | None = None,
         *,
-        has_blocks: bool,
+        may_repeat: bool = False,
     ) -> None:
         self._beside = beside or Beside()
         _check_models(models, need_labels=confounds is not None and design_matrix is None)
@@ -123,18 +124,18 @@ class FirstLevelCohort:
             f"first-level model {place} (subject_label {model.subject_label!r})"
             for place, model in enumerate(models, start=1)
         ]
-        self._design = self._align(confounds, design_matrix, has_blocks=has_blocks)
+        self._design = self._align(confounds, design_matrix, may_repeat=may_repeat)
         self.first_design = self._design.frame
         check_design_matrix(self.first_design, len(models))
-        if self._design.maps_have_labels and not has_blocks:
-            warn_of_repeated_subjects(self._design.labels, self.first_design)
+        if self._design.maps_have_labels and not may_repeat:
+            refuse_repeated_subjects(self._design.labels, self.first_design)
 
-    def _align(self, confounds: Any, design_matrix: Any, *, has_blocks: bool) -> AlignedDesign:
+    def _align(self, confounds: Any, design_matrix: Any, *, may_repeat: bool) -> AlignedDesign:
         labels = [model.subject_label for model in self.given]
         refuse_twin_labels([str(x) for x in labels if x is not None], "second_level_input")
         if all(label is not None for label in labels):
             return align_design(
-                design_matrix, confounds, [str(label) for label in labels], has_blocks=has_blocks
+                design_matrix, confounds, [str(label) for label in labels], may_repeat=may_repeat
             )
         if design_matrix is None:
             frame = make_second_level_design_matrix(list(map(str, range(len(labels)))))

@@ -10,7 +10,7 @@ from typing import Any
 from groupglm.errors import ArgumentError, in_quotes, warn_caller
 from groupglm.runtime.paths import file_identity
 
-__all__ = ["refuse_shared_files", "warn_of_shared_files"]
+__all__ = ["refuse_shared_files", "report_shared_files"]
 
 
 def refuse_shared_files(labels: Sequence[str], images: Iterable[Any], argument: str) -> None:
@@ -26,20 +26,23 @@ def refuse_shared_files(labels: Sequence[str], images: Iterable[Any], argument: 
         )
 
 
-def warn_of_shared_files(images: Iterable[Any]) -> None:
+def report_shared_files(images: Iterable[Any], *, refuse: bool = False) -> None:
     """Warn of a file, or an image in memory, that is given twice among images of no known subjects.
 
-    Each of `images` is a path or an image.
+    Each of `images` is a path or an image. Where each is a visit of a subject, it is refused.
     """
     pairs = _shared(images)
-    if pairs:
-        first, second, image = pairs[0]
-        more = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
-        what = "one image in memory" if image is None else f"one file: {image}"
-        warn_caller(
-            f"images {first + 1} and {second + 1} of second_level_input are {what}{more}; they "
-            "count as independent, which they are not"
+    if not pairs:
+        return
+    first, second, image = pairs[0]
+    more = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
+    what = "one image in memory" if image is None else f"one file: {image}"
+    told = f"images {first + 1} and {second + 1} of second_level_input are {what}{more}"
+    if refuse:
+        raise ArgumentError.about(
+            "second_level_input", told, "give each subject and visit an image of its own"
         )
+    warn_caller(f"{told}; they count as independent, which they are not")
 
 
 def _shared(images: Iterable[Any]) -> list[tuple[int, int, str | None]]:

@@ -15,6 +15,7 @@ from groupglm.tabular.labels import LABEL, refuse_twin_labels
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 __all__ = ["COLUMNS", "MapTable"]
 
@@ -33,10 +34,13 @@ class MapTable:
         Columns ``subject_label``, ``map_name`` and ``effects_map_path``, sorted by the first.
     sorted_kinds : frozenset of str
         The map names whose rows were given in that order.
+    positions : array of int, shape (n_rows,)
+        The number of each row in the table as it was given.
     """
 
     frame: pd.DataFrame
     sorted_kinds: frozenset[str]
+    positions: NDArray[np.int64]
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> MapTable:
@@ -85,12 +89,19 @@ class MapTable:
         for label, name in zip(labels, frame["map_name"], strict=True):
             kinds.setdefault(str(name), []).append(label)
         in_order = frozenset(name for name, given in kinds.items() if given == sorted(given))
-        ordered = frame.sort_values(LABEL, kind="stable").reset_index(drop=True)
-        return cls(ordered, in_order)
+        ordered = frame.reset_index(drop=True).sort_values(LABEL, kind="stable")
+        positions = ordered.index.to_numpy(dtype=np.int64)
+        return cls(ordered.reset_index(drop=True), in_order, positions)
 
     def was_sorted(self, map_name: str) -> bool:
         """Return whether the maps of a name were given in the order of their subjects."""
         return map_name in self.sorted_kinds
+
+    def given_order(self, map_name: str) -> list[int]:
+        """Return the number of each map of a name among these maps as they were given."""
+        own = self.positions[(self.frame["map_name"].astype(str) == map_name).to_numpy()]
+        order: list[int] = np.argsort(np.argsort(own)).tolist()
+        return order
 
     @property
     def map_names(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.design.repeated_subjects import warn_of_repeated_subjects
+from groupglm.design.repeated_subjects import refuse_repeated_subjects
 from groupglm.errors import ArgumentError, renamed, warn_caller
 from groupglm.models.fixed import FixedFit
 from groupglm.models.mixed import MixedEffects
@@ -75,15 +75,16 @@ def fit_mixed(
     ValueError
         If shapes do not match, `X` is not finite, `Y` or `V` hold infinite values, a variance is
         negative, squares of Y exceed 1e150 V, an option is unknown, no residual degree of freedom
-        is left, or the variance groups share columns or are too small.
+        is left, or the variance groups share columns or are too small. If an index called
+        ``subject_label`` or ``participant_id`` has a subject on several rows, and `X` has no
+        columns for the subjects (see `fit_repeated`).
 
     Warns
     -----
     groupglm.errors.RankDeficientWarning
         If columns of `X` are linearly dependent; the message names them.
     UserWarning
-        If variances are 0 beside an effect that is not. If an index called ``subject_label`` or
-        ``participant_id`` has a subject on several rows, and `X` has no columns for the subjects.
+        If variances are 0 beside an effect that is not.
 
     See Also
     --------
@@ -116,7 +117,7 @@ def fit_mixed(
     rows = align_arrays({"X": X, "Y": Y, "V": V}, "Y")
     matrix, names = check_x(rows["X"])
     data = check_y(rows["Y"], len(matrix))
-    warn_of_repeated_subjects(subjects_of_arrays(rows), matrix, images="Y", matrix="X")
+    refuse_repeated_subjects(subjects_of_arrays(rows), matrix, images="Y", matrix="X")
     threads = check_threads(n_threads)
     variances = check_beside("V", rows["V"], data)
     model = MixedEffects(tau2=tau2, test=test, variance_groups=variance_groups)

@@ -11,7 +11,7 @@ import numpy as np
 from groupglm import _core
 from groupglm.design.collinearity import quote_names
 from groupglm.design.matrix import check_design_matrix, check_size, describe_dependence
-from groupglm.design.repeated_subjects import warn_of_repeated_subjects
+from groupglm.design.repeated_subjects import refuse_repeated_subjects
 from groupglm.errors import ArgumentError, RankDeficientWarning, renamed, warn_caller
 from groupglm.models.array_rows import ArrayRows
 from groupglm.models.base import AsGiven, fill
@@ -87,15 +87,14 @@ def fit_ols(
         If `X` or `Y` does not hold real numbers.
     ValueError
         If shapes do not match, `X` is not finite, `Y` holds infinite values (the message names the
-        row and how many), or no residual degree of freedom is left.
+        row and how many), or no residual degree of freedom is left. If an index called
+        ``subject_label`` or ``participant_id`` has a subject on several rows, and `X` has no
+        columns for the subjects (see `fit_repeated`).
 
     Warns
     -----
     groupglm.errors.RankDeficientWarning
         If columns of `X` are linearly dependent; the message names them.
-    UserWarning
-        If an index called ``subject_label`` or ``participant_id`` has a subject on several rows,
-        and `X` has no columns for the subjects.
 
     Notes
     -----
@@ -121,7 +120,7 @@ def fit_ols(
     rows = align_arrays({"X": X, "Y": Y}, "Y")
     matrix, names = check_x(rows["X"])
     data = check_y(rows["Y"], matrix.shape[0])
-    warn_of_repeated_subjects(subjects_of_arrays(rows), matrix, images="Y", matrix="X")
+    refuse_repeated_subjects(subjects_of_arrays(rows), matrix, images="Y", matrix="X")
     threads = check_threads(n_threads)
     with renamed(design_matrix="X"):
         plan = OLS.prepare(matrix, names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
-from groupglm.design.repeated_subjects import warn_of_repeated_subjects
+from groupglm.design.repeated_subjects import refuse_repeated_subjects
 from groupglm.errors import ArgumentError, renamed
 from groupglm.models.ols import check_threads, check_x, check_y
 from groupglm.models.weighted import Weighted
@@ -71,15 +71,13 @@ def fit_weighted(
     ValueError
         If shapes do not match, `X` is not finite, an argument holds infinite values (the message
         names the row and how many), weights are negative or all zero, or no residual degree of
-        freedom is left.
+        freedom is left. If an index called ``subject_label`` or ``participant_id`` has a subject on
+        several rows, and `X` has no columns for the subjects (see `fit_repeated`).
 
     Warns
     -----
     groupglm.errors.RankDeficientWarning
         If columns of `X` are linearly dependent; the message names them.
-    UserWarning
-        If an index called ``subject_label`` or ``participant_id`` has a subject on several rows,
-        and `X` has no columns for the subjects.
 
     See Also
     --------
@@ -130,7 +128,7 @@ def fit_weighted(
     rows = align_arrays(given, "Y")
     matrix, names = check_x(rows["X"])
     data = check_y(rows["Y"], len(matrix))
-    warn_of_repeated_subjects(subjects_of_arrays(rows), matrix, images="Y", matrix="X")
+    refuse_repeated_subjects(subjects_of_arrays(rows), matrix, images="Y", matrix="X")
     threads = check_threads(n_threads)
     weights = None if W is None else _check_w(rows["W"], data)
     covariates = _check_z(Z, data, names)

@@ -35,16 +35,24 @@ KINDS = {
     "H2": "ratios of total to sampling variance (H2)",
     "Q": "Q statistics of heterogeneity",
     "Qp": "p-values of Q",
+    "ICC": "intraclass correlations (ICC)",
+    "subjectVariance": "variances between subjects",
+    "residualVariance": "variances of the images of a subject",
+    "familyVariance": "variances between families",
     "dof": "degrees of freedom",
 }
 """The kinds of values, by their short names in files and sidecars."""
 
+# The descriptions of maps of a whole fit.
+_OF_FITS = (
+    *("tau2", "I2", "H2", "Q", "Qp"),
+    *("ICC", "subjectVariance", "residualVariance", "familyVariance"),
+)
+
 _GENERAL = {  # the kinds that each may mean
     "stat": ("t", "F"),
-    "estimate": ("effect", "variance", "tau2", "I2", "H2", "Q", "Qp", "dof"),
+    "estimate": ("effect", "variance", *_OF_FITS, "dof"),
 }
-
-_OF_FITS = ("tau2", "I2", "H2", "Q", "Qp")  # the descriptions of maps of a whole fit
 
 _OUTPUTS = {
     "z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance",

@@ -31,14 +31,16 @@ DESIGNS = (
         "repeated_subjects",
         "a table with several maps per subject, without a design",
         "each map is an independent observation",
-        "an error; give a design, or exchangeability blocks of a permutation test",
+        'an error; give `model="repeated measures"`, a design with columns for the subjects, or '
+        "exchangeability blocks of a permutation test",
         "six subjects with two maps each do not have eleven degrees of freedom",
     ),
     Difference(
         "repeated_subjects_in_a_design",
         "several images per subject, and a design without columns for the subjects",
         "each image is an independent observation",
-        "the same, with a warning if labels say to whom the images belong",
+        "an error if labels say to whom the images belong; give "
+        '`model="repeated measures"`, columns for the subjects, or exchangeability blocks',
         "p-values are wrong if the images of a subject resemble each other",
     ),
     Difference(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from groupglm.design.repeated_subjects import warn_of_repeated_subjects
+from groupglm.design.repeated_subjects import refuse_repeated_subjects
 from groupglm.errors import ArgumentError, ArgumentTypeError, renamed
 from groupglm.group.fitted_masker import FittedMasker
 from groupglm.inference.permutation.array_data import (
@@ -228,7 +228,7 @@ cluster_threshold_scale, connectivity, tfce_powers, tail
     for column, state in zip(tested.T, previous, strict=True):
         X = design_of(column, confounds, with_constant)
         if exchangeability_blocks is None:
-            warn_of_repeated_subjects(subjects, X, images="target_vars", matrix="confounding_vars")
+            refuse_repeated_subjects(subjects, X, images="target_vars", matrix="confounding_vars")
         contrast = np.eye(X.shape[1])[0]
         with renamed(X="tested_vars", second_level_input="target_vars"):
             fit = fit_ols(X, data, n_threads=options.n_threads)

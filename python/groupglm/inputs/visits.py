@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Several maps of a subject: their visits, and which row of the design belongs to which map."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from groupglm.errors import ArgumentError
+from groupglm.runtime.naming import listed
+from groupglm.tabular.labels import label_in_path, match_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+__all__ = ["match_maps", "plain_visit", "visits_in_names", "visits_in_table", "without_visits"]
+
+_LABELS = ("visit_label", "session_label")
+"""Columns that hold the visit of each row, whatever its type."""
+
+_WORDS = ("session_id", "visit", "session")
+"""Columns that hold the visit of each row if they hold text: numbers may be a regressor."""
+
+_SESSION = re.compile(r"(?:^|_)ses-([0-9A-Za-z]+)")
+_RUN = re.compile(r"(?:^|_)run-(\d+)")
+
+
+def plain_visit(label: object) -> str:
+    """Return the label of a visit without ``ses-``."""
+    return unicodedata.normalize("NFC", str(label).strip()).removeprefix("ses-")
+
+
+def visits_in_table(table: pd.DataFrame) -> list[str] | None:
+    """Return the visit of each row of a table of maps; None without such a column."""
+    names = [str(name) for name in table.columns]
+    for name in (*_LABELS, *_WORDS):
+        if names.count(name) == 1 and not table[name].isna().any():
+            return [plain_visit(label) for label in table[name]]
+    return None
+
+
+def without_visits(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str] | None]:
+    """Return a design without the column or the level of its index that holds visits, and these.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> design = pd.DataFrame({"age": [30, 31], "session_id": ["ses-1", "ses-2"]})
+    >>> without_visits(design)
+    (   age
+    0   30
+    1   31, ['1', '2'])
+    """
+    import pandas as pd
+
+    names = list(frame.columns)
+    for name in (*_LABELS, *_WORDS):
+        is_label = name in _LABELS or (
+            names.count(name) == 1 and not pd.api.types.is_numeric_dtype(frame[name].dtype)
+        )
+        if names.count(name) == 1 and is_label and not frame[name].isna().any():
+            return frame.drop(columns=name), [plain_visit(label) for label in frame[name]]
+    if isinstance(frame.index, pd.MultiIndex):
+        for name in (*_LABELS, *_WORDS):
+            if name in frame.index.names:
+                found = [plain_visit(label) for label in frame.index.get_level_values(name)]
+                return frame.droplevel(name), found
+    return frame, None
+
+
+def visits_in_names(paths: Sequence[Any], subjects: Sequence[str | None]) -> list[str] | None:
+    """Return the visit of each file by the entity ``ses`` of its name, and ``run`` if it is needed.
+
+    None if some name lacks them, or if a subject has two files of one visit.
+
+    Examples
+    --------
+    >>> visits_in_names(["sub-01_ses-a_run-1.nii", "sub-01_ses-b_run-1.nii"], ["01", "01"])
+    ['a', 'b']
+    >>> visits_in_names(["sub-01_ses-a_run-1.nii", "sub-01_ses-a_run-2.nii"], ["01", "01"])
+    ['a run 1', 'a run 2']
+    >>> visits_in_names(["sub-01_ses-a.nii", "sub-01.nii"], ["01", "01"])
+    """
+    if not paths or any(path is None for path in paths):
+        return None
+    parts: list[list[str]] = []
+    for words, search in (("", _SESSION), ("run ", _RUN)):
+        found = [label_in_path(PurePath(str(path)), search) for path in paths]
+        if not all(found):
+            continue
+        parts.append([f"{words}{label}" for label in found])
+        visits = [" ".join(own) for own in zip(*parts, strict=True)]
+        if len(set(zip(subjects, visits, strict=True))) == len(visits):
+            return visits
+    return None
+
+
+def match_maps(
+    found: Sequence[str],
+    wanted: Sequence[str],
+    frame: pd.DataFrame,
+    *,
+    given: Sequence[int],
+    row_visits: Sequence[str] | None = None,
+    map_visits: Sequence[str] | None = None,
+) -> list[int]:
+    """Find the row of each map by the labels of subjects, of whom some may have several maps.
+
+    The maps of such a subject are told apart by their visits, if maps and rows have them. Else rows
+    must be in the order in which the maps were given, or those of a subject must be the same.
+
+    Parameters
+    ----------
+    found, wanted : sequence of str
+        The subject of each row, and of each map.
+    frame : pandas.DataFrame
+        The rows.
+    given : sequence of int
+        The number of each map among the maps as they were given.
+    row_visits, map_visits : sequence of str, optional
+        The visit of each row, and of each map.
+    """
+    rows, maps = Counter(found), Counter(wanted)
+    if max(maps.values(), default=0) < 2 or set(rows) != set(maps):
+        return match_rows(found, wanted, "design_matrix")
+    if row_visits is not None and map_visits is not None:
+        return _by_visit(found, wanted, row_visits, map_visits)
+    uneven = [label for label in maps if rows[label] != maps[label]]
+    if uneven:
+        raise ArgumentError.about(
+            "design_matrix",
+            f"subject {uneven[0]!r} has {maps[uneven[0]]} maps, and design_matrix has "
+            f"{rows[uneven[0]]} rows for it"
+            + (f" ({len(uneven)} subjects are so)" if len(uneven) > 1 else ""),
+            "give one row for each map",
+        )
+    as_given = [wanted[place] for place in sorted(range(len(given)), key=given.__getitem__)]
+    if list(found) == as_given:
+        return list(given)
+    if _rows_are_alike(found, frame):
+        first = {label: row for row, label in reversed(list(enumerate(found)))}
+        return [first[label] for label in wanted]
+    several = next(label for label in wanted if maps[label] > 1)
+    raise ArgumentError.about(
+        "design_matrix",
+        f"subject {several!r} has several maps, and the rows of design_matrix are in another order "
+        "than the maps: which row belongs to which map of a subject is not known",
+        "bring both into one order, or give both the visit of each map: a column 'visit_label' of "
+        "second_level_input and of design_matrix",
+    )
+
+
+def _rows_are_alike(labels: Sequence[str], frame: pd.DataFrame) -> bool:
+    """Return whether all rows of each subject are the same."""
+    seen: dict[str, tuple[Any, ...]] = {}
+    rows = map(tuple, frame.to_numpy().tolist())
+    return all(seen.setdefault(label, row) == row for label, row in zip(labels, rows, strict=True))
+
+
+def _by_visit(
+    found: Sequence[str],
+    wanted: Sequence[str],
+    row_visits: Sequence[str],
+    map_visits: Sequence[str],
+) -> list[int]:
+    rows, maps = (
+        list(zip(*own, strict=True)) for own in ((found, row_visits), (wanted, map_visits))
+    )
+    for what, pairs in (("design_matrix has several rows", rows), ("there are several maps", maps)):
+        twice = [pair for pair, n in Counter(pairs).items() if n > 1]
+        if twice:
+            raise ArgumentError.about(
+                "design_matrix", f"{what} for {_said(twice)}", "give each visit a label of its own"
+            )
+    absent, surplus = ([p for p in a if p not in set(b)] for a, b in ((maps, rows), (rows, maps)))
+    told = [f"has no row for {_said(absent)}"] if absent else []
+    told += [f"has rows without a map: {_said(surplus)}"] if surplus else []
+    if told:
+        raise ArgumentError.about(
+            "design_matrix",
+            f"design_matrix {'; '.join(told)}",
+            "give one row for each map, with the same labels of visits",
+        )
+    place = {pair: row for row, pair in enumerate(rows)}
+    return [place[pair] for pair in maps]
+
+
+def _said(pairs: Sequence[tuple[str, str]]) -> str:
+    return listed([f"visit {visit!r} of subject {subject!r}" for subject, visit in pairs])
