@@ -18,5 +18,6 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_permutation_present(module);
   groupglm::register_heterogeneity(module);
   groupglm::register_sandwich(module);
+  groupglm::register_nested(module);
   groupglm::register_tails(module);
 }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "models/component_tests.hpp"
+
+#include <cmath>
+
+#include "non_finite.hpp"
+
+namespace groupglm {
+
+namespace {
+
+// An eigenvalue of the information, scaled to a unit diagonal, that counts as none.
+constexpr double kNoInformation = 1e-12;
+
+}  // namespace
+
+MatrixXd inverse_of_information(const MatrixXd& information) {
+  const Index n = information.rows();
+  VectorXd scale(n);
+  for (Index k = 0; k < n; ++k) {
+    scale[k] = information(k, k) > 0.0 ? 1.0 / std::sqrt(information(k, k)) : 1.0;
+  }
+  const MatrixXd scaled = scale.asDiagonal() * information * scale.asDiagonal();
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(scaled);
+  VectorXd values = solver.eigenvalues();
+  const double largest = values.cwiseAbs().maxCoeff();
+  for (double& value : values) {
+    value = std::abs(value) > kNoInformation * largest ? 1.0 / value : 0.0;
+  }
+  const MatrixXd inverse =
+      solver.eigenvectors() * values.asDiagonal() * solver.eigenvectors().transpose();
+  return scale.asDiagonal() * inverse * scale.asDiagonal();
+}
+
+ScaledF kenward_roger(const MatrixXd& c, const std::vector<MatrixXd>& d, const MatrixXd& w) {
+  const auto rank = static_cast<double>(c.rows());
+  const Eigen::LDLT<MatrixXd> solver(c);
+  std::vector<MatrixXd> theta;
+  for (const MatrixXd& own : d) theta.push_back(solver.solve(own));
+  double a1 = 0.0;
+  double a2 = 0.0;
+  for (std::size_t k = 0; k < d.size(); ++k) {
+    for (std::size_t l = 0; l < d.size(); ++l) {
+      const double own = w(static_cast<Index>(k), static_cast<Index>(l));
+      a1 += own * theta[k].trace() * theta[l].trace();
+      a2 += own * (theta[k] * theta[l]).trace();
+    }
+  }
+  if (c.rows() == 1) return {1.0, 2.0 / a2};
+  const double b = (a1 + 6.0 * a2) / (2.0 * rank);
+  const double g = ((rank + 1.0) * a1 - (rank + 4.0) * a2) / ((rank + 2.0) * a2);
+  const double below = 3.0 * rank + 2.0 * (1.0 - g);
+  const double c1 = g / below;
+  const double c2 = (rank - g) / below;
+  const double c3 = (rank + 2.0 - g) / below;
+  const double mean = 1.0 / (1.0 - a2 / rank);
+  const double left = 1.0 - c2 * b;
+  const double variance = 2.0 / rank * (1.0 + c1 * b) / (left * left * (1.0 - c3 * b));
+  const double rho = variance / (2.0 * mean * mean);
+  const double df = 4.0 + (rank + 2.0) / (rank * rho - 1.0);
+  return {df / (mean * (df - 2.0)), df};
+}
+
+ScaledF satterthwaite(const MatrixXd& c, const std::vector<MatrixXd>& d, const MatrixXd& w,
+                      Index rank) {
+  const auto of_direction = [&](const VectorXd& direction) {
+    VectorXd gradient(static_cast<Index>(d.size()));
+    for (Index k = 0; k < gradient.size(); ++k) {
+      gradient[k] = direction.dot(d[static_cast<std::size_t>(k)] * direction);
+    }
+    const double variance = direction.dot(c * direction);
+    return 2.0 * variance * variance / gradient.dot(w * gradient);
+  };
+  if (c.rows() == 1) return {1.0, of_direction(VectorXd::Ones(1))};
+  const Eigen::SelfAdjointEigenSolver<MatrixXd> solver(c);  // the smallest first
+  double sum = 0.0;
+  for (Index k = c.rows() - rank; k < c.rows(); ++k) {
+    const double own = of_direction(solver.eigenvectors().col(k));
+    if (rank == 1) return {1.0, own};
+    if (own > 2.0) sum += own / (own - 2.0);
+  }
+  const auto n_rows = static_cast<double>(rank);
+  return {1.0, sum > n_rows ? 2.0 * sum / (sum - n_rows) : 2.0};
+}
+
+}  // namespace groupglm
