@@ -209,6 +209,24 @@ def random_intercept_contrast(
     freedom: str,
     n_threads: int,
 ) -> tuple[_Floats, _Floats, _Floats, _Floats, _Floats, _Floats, int]: ...
+def fit_nested(
+    basis: _Floats,
+    subject: NDArray[np.int64],
+    family: NDArray[np.int64],
+    y: _Data,
+    n_threads: int,
+) -> tuple[_Floats, NDArray[np.int32], NDArray[np.int64], _Floats]: ...
+def nested_contrast(
+    numbers: _Floats,
+    counts: NDArray[np.int32],
+    voxels: NDArray[np.int64],
+    projectors: _Floats,
+    rows: _Floats,
+    hypothesis: _Floats,
+    stat_type: str,
+    df: str,
+    n_threads: int,
+) -> tuple[_Floats, _Floats, _Floats, _Floats, _Floats, _Floats]: ...
 def residuals(x: _Floats, beta: _Floats, y: _Data, n_threads: int) -> _Data: ...
 def weighted_beta(state: WeightedState, design: Design, n_threads: int) -> _Floats: ...
 def weighted_rss(state: WeightedState, design: Design, n_threads: int) -> _Floats: ...

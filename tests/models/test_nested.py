@@ -225,7 +225,7 @@ def test_images_without_variance() -> None:
 def test_a_fit_is_made_again_from_its_arrays() -> None:
     own = study(20, 5, seed=11, missing=0.05)
     fit = own.fit()
-    again = pickle.loads(pickle.dumps(fit))
+    again = pickle.loads(pickle.dumps(fit))  # noqa: S301 - our own
     np.testing.assert_array_equal(again.contrast(SLOPES).stat, fit.contrast(SLOPES).stat)
     assert again.described("voxels") == fit.described("voxels")
     np.testing.assert_array_equal(again.at_boundary, fit.at_boundary)
@@ -254,7 +254,7 @@ def test_damaged_arrays_are_refused(name: str, value: object) -> None:
 
 def test_what_tells_no_variance_is_refused_in_words() -> None:
     own = study(12, 2, seed=13)
-    with pytest.raises(ArgumentError, match="each of the .* families has one subject"):
+    with pytest.raises(ArgumentError, match=r"each of the .* families has one subject"):
         Study(own.X, own.Y, own.subjects, own.subjects).fit()
     with pytest.raises(ArgumentError, match="one family"):
         Study(own.X, own.Y, own.subjects, np.zeros_like(own.subjects)).fit()

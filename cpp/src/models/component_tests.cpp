@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "models/component_tests.hpp"
+#include "groupglm/models/component_tests.hpp"
 
 #include <cmath>
 

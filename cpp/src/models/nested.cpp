@@ -8,9 +8,9 @@
 #include <mutex>
 #include <optional>
 
+#include "groupglm/models/component_tests.hpp"
 #include "groupglm/parallel.hpp"
 #include "loops/lanes.hpp"
-#include "models/component_tests.hpp"
 #include "models/nested_search.hpp"
 #include "models/voxel_runs.hpp"
 #include "non_finite.hpp"

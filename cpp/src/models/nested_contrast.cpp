@@ -2,9 +2,9 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "groupglm/models/component_tests.hpp"
 #include "groupglm/models/nested.hpp"
 #include "groupglm/parallel.hpp"
-#include "models/component_tests.hpp"
 #include "models/lane_algebra.hpp"
 #include "non_finite.hpp"
 

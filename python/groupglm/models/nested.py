@@ -101,9 +101,7 @@ class NestedPlan:
         """Return an empty one."""
         return self.ols.accumulator(n_values)
 
-    def mean(
-        self, accumulator: Any, n_threads: int
-    ) -> tuple[Floats, NDArray[np.integer]]:
+    def mean(self, accumulator: Any, n_threads: int) -> tuple[Floats, NDArray[np.integer]]:
         """Return the mean of the images, and how many have each voxel."""
         return self.ols.mean(accumulator, n_threads)
 

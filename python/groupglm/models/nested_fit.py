@@ -82,9 +82,7 @@ class NestedNumbers:
             np.empty((0, rank, rank)),
         )
 
-    def with_deficient(
-        self, found: Sequence[tuple[NDArray[np.int64], Floats]]
-    ) -> NestedNumbers:
+    def with_deficient(self, found: Sequence[tuple[NDArray[np.int64], Floats]]) -> NestedNumbers:
         """Return the same with the voxels whose images leave the design a lower rank."""
         if not found:
             return self
@@ -127,7 +125,7 @@ def load_numbers(
     for name, shape in wanted.items():
         if own[name].shape != shape:
             raise ValueError(f"{name} has the shape {own[name].shape}, not {shape}")
-    if len(places) and not (0 <= places.min() and places.max() < n_values):
+    if len(places) and not (places.min() >= 0 and places.max() < n_values):
         raise ValueError(f"nested_places names a voxel beyond {n_values}")
     if len(np.unique(places)) != len(places):
         raise ValueError("nested_places names a voxel twice")
@@ -289,9 +287,7 @@ class NestedFit:
         scaled = own + 2.0 * np.log(2.0) * df * self._found.counts[4]
         return np.asarray(scaled + 2.0 * np.log(size).sum())
 
-    def contrast(
-        self, contrast: ArrayLike, *, stat_type: StatType | None = None
-    ) -> ContrastResult:
+    def contrast(self, contrast: ArrayLike, *, stat_type: StatType | None = None) -> ContrastResult:
         """Test a contrast of the coefficients at every voxel.
 
         Parameters
