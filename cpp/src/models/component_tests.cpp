@@ -32,8 +32,23 @@ MatrixXd inverse_of_information(const MatrixXd& information) {
   return scale.asDiagonal() * inverse * scale.asDiagonal();
 }
 
+ScaledF kenward_roger(double a1, double a2, double n_rows) {
+  if (n_rows == 1.0) return {1.0, 2.0 / a2};
+  const double b = (a1 + 6.0 * a2) / (2.0 * n_rows);
+  const double g = ((n_rows + 1.0) * a1 - (n_rows + 4.0) * a2) / ((n_rows + 2.0) * a2);
+  const double below = 3.0 * n_rows + 2.0 * (1.0 - g);
+  const double v0 = 1.0 + g / below * b;
+  const double v1 = 1.0 - (n_rows - g) / below * b;
+  const double v2 = 1.0 - (n_rows + 2.0 - g) / below * b;
+  const double left = 1.0 - a2 / n_rows;  // 1 / E(F)
+  const double rho = left / v1 * (left / v1) * v0 / v2 / n_rows;
+  const double df = 4.0 + (n_rows + 2.0) / (n_rows * rho - 1.0);
+  // The scale has a pole at 2, which is an artefact of the approximation.
+  const double scale = std::abs(df - 2.0) < 0.01 ? 1.0 : df * left / (df - 2.0);
+  return {scale, df};
+}
+
 ScaledF kenward_roger(const MatrixXd& c, const std::vector<MatrixXd>& d, const MatrixXd& w) {
-  const auto rank = static_cast<double>(c.rows());
   const Eigen::LDLT<MatrixXd> solver(c);
   std::vector<MatrixXd> theta;
   for (const MatrixXd& own : d) theta.push_back(solver.solve(own));
@@ -46,19 +61,7 @@ ScaledF kenward_roger(const MatrixXd& c, const std::vector<MatrixXd>& d, const M
       a2 += own * (theta[k] * theta[l]).trace();
     }
   }
-  if (c.rows() == 1) return {1.0, 2.0 / a2};
-  const double b = (a1 + 6.0 * a2) / (2.0 * rank);
-  const double g = ((rank + 1.0) * a1 - (rank + 4.0) * a2) / ((rank + 2.0) * a2);
-  const double below = 3.0 * rank + 2.0 * (1.0 - g);
-  const double c1 = g / below;
-  const double c2 = (rank - g) / below;
-  const double c3 = (rank + 2.0 - g) / below;
-  const double mean = 1.0 / (1.0 - a2 / rank);
-  const double left = 1.0 - c2 * b;
-  const double variance = 2.0 / rank * (1.0 + c1 * b) / (left * left * (1.0 - c3 * b));
-  const double rho = variance / (2.0 * mean * mean);
-  const double df = 4.0 + (rank + 2.0) / (rank * rho - 1.0);
-  return {df / (mean * (df - 2.0)), df};
+  return kenward_roger(a1, a2, static_cast<double>(c.rows()));
 }
 
 ScaledF satterthwaite(const MatrixXd& c, const std::vector<MatrixXd>& d, const MatrixXd& w,

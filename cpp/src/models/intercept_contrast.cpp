@@ -3,6 +3,7 @@
 // Satterthwaite (the formulas are in groupglm/models/random_intercept.hpp).
 #include <Eigen/Eigenvalues>
 
+#include "groupglm/models/component_tests.hpp"
 #include "groupglm/models/random_intercept.hpp"
 #include "models/intercept_lanes.hpp"
 #include "models/voxel_runs.hpp"
@@ -211,26 +212,6 @@ Lanes factored(const Lanes& symmetric, Index k) {
   }
   factor_symmetric(out.data(), k);
   return out;
-}
-
-// Kenward and Roger's scale of F and degrees of freedom for one voxel, of q rows.
-struct ScaledF {
-  double scale;
-  double df;
-};
-ScaledF kenward_roger(double a1, double a2, double q) {
-  const double b = (a1 + 6.0 * a2) / (2.0 * q);
-  const double g = ((q + 1.0) * a1 - (q + 4.0) * a2) / ((q + 2.0) * a2);
-  const double below = 3.0 * q + 2.0 * (1.0 - g);
-  const double v0 = 1.0 + g / below * b;
-  const double v1 = 1.0 - (q - g) / below * b;
-  const double v2 = 1.0 - (q + 2.0 - g) / below * b;
-  const double left = 1.0 - a2 / q;  // 1 / E(F)
-  const double rho = left / v1 * (left / v1) * v0 / v2 / q;
-  const double df = 4.0 + (q + 2.0) / (q * rho - 1.0);
-  // The scale has a pole at 2, which is an artefact of the approximation.
-  const double scale = std::abs(df - 2.0) < 0.01 ? 1.0 : df * left / (df - 2.0);
-  return {scale, df};
 }
 
 class ContrastBody {

@@ -6,6 +6,7 @@
 #include "groupglm/models/nested.hpp"
 #include "groupglm/parallel.hpp"
 #include "models/lane_algebra.hpp"
+#include "models/voxel_runs.hpp"
 #include "non_finite.hpp"
 
 namespace groupglm {
@@ -36,7 +37,7 @@ struct Tested {
 };
 
 Tested test_of(const Numbers& numbers, const NestedLayout& at, const MatrixXd& rows,
-               const MatrixXd& h, ComponentDf rule, Index voxel) {
+               const MatrixXd& h, ComponentDf rule, Index voxel, Index n_images) {
   const bool adjusts = rule == ComponentDf::kenward_roger;
   // Of the rows as they are written, or of what they span.
   const MatrixXd& own = adjusts ? h : rows;
@@ -48,7 +49,15 @@ Tested test_of(const Numbers& numbers, const NestedLayout& at, const MatrixXd& r
   d[0] = c - numbers(1, voxel) * d[1] - numbers(2, voxel) * d[2];
   const MatrixXd w = symmetric(numbers, adjusts ? at.expected() : at.observed(), 3, voxel);
   Tested out;
-  out.effect = h.transpose() * numbers.col(voxel).segment(at.effect(), at.r);
+  const VectorXd coordinates = numbers.col(voxel).segment(at.effect(), at.r);
+  out.effect = h.transpose() * coordinates;
+  if (numbers(0, voxel) == 0.0) {
+    // Without a variance an effect that is rounding would be beyond all doubt.
+    const double rounding = rounding_share(n_images) * coordinates.norm();
+    for (Index k = 0; k < h.cols(); ++k) {
+      if (std::abs(out.effect[k]) <= rounding * h.col(k).norm()) out.effect[k] = 0.0;
+    }
+  }
   out.covariance = inside(h, adjusts ? at.adjusted() : at.inverse());
   out.f = adjusts ? kenward_roger(c, d, w) : satterthwaite(c, d, w, h.cols());
   return out;
@@ -92,13 +101,13 @@ void nested_contrast(const Eigen::Ref<const RowMatrix>& numbers,
       numerator[v] = variance[v] = out.variance[v] = out.df[v] = kNaN;
       if (!is_tested) continue;
       if (type == StatType::t) {
-        const Tested own = test_of(numbers, layout, of_rows, of_rows, df, v);
+        const Tested own = test_of(numbers, layout, of_rows, of_rows, df, v, counts(0, v));
         numerator[v] = own.effect[0];
         variance[v] = s2 * own.covariance(0, 0);
         out.variance[v] = std::ldexp(variance[v], 2 * exponent);
         out.df[v] = own.f.df;
       } else {
-        const Tested own = test_of(numbers, layout, of_rows, hypothesis, df, v);
+        const Tested own = test_of(numbers, layout, of_rows, hypothesis, df, v, counts(0, v));
         const Eigen::LDLT<MatrixXd> solver(own.covariance);
         numerator[v] = own.f.scale * own.effect.dot(solver.solve(own.effect));
         variance[v] = s2;

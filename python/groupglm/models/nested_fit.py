@@ -18,7 +18,7 @@ from groupglm.models.arguments import (
 )
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.repeated_words import words_of_repeated
+from groupglm.models.repeated_words import words_of_nested
 from groupglm.runtime.array_archives import check_type
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
@@ -416,4 +416,5 @@ class NestedFit:
         Words
             A plain phrase, one with its sources, and the references.
         """
-        return words_of_repeated(self.model)
+        n_families = len(set(self.subjects.families or ()))
+        return words_of_nested(str(self.model.df), self.subjects.n_subjects, n_families)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from groupglm.models.words import Words
 
-__all__ = ["words_of_random_intercept"]
+__all__ = ["words_of_nested", "words_of_random_intercept"]
 
 _MODEL = (
     "Harville DA. Maximum likelihood approaches to variance component estimation and to related "
@@ -39,10 +39,20 @@ _FREEDOM = {
 
 def words_of_random_intercept(df: str, n_subjects: int) -> Words:
     """Return the report's words about a random intercept of so many subjects."""
-    plain = (
-        f"fitted by restricted maximum likelihood with a random intercept of each of {n_subjects} "
-        "subjects"
+    return _words(f"a random intercept of each of {n_subjects} subjects", df)
+
+
+def words_of_nested(df: str, n_subjects: int, n_families: int) -> Words:
+    """Return the report's words about random intercepts of subjects within families."""
+    return _words(
+        f"random intercepts of {n_subjects} subjects within {n_families} families, which have "
+        "random intercepts too",
+        df,
     )
+
+
+def _words(intercepts: str, df: str) -> Words:
+    plain = f"fitted by restricted maximum likelihood with {intercepts}"
     text, cited, references = _FREEDOM[df]
     return Words(
         plain=f"{plain}; {text}",

@@ -26,7 +26,9 @@ struct ScaledF {
   double df = 0.0;
 };
 
-/// Kenward and Roger, Biometrics 53:983 (1997), section 3.2. One row has the scale 1.
+/// Kenward and Roger, Biometrics 53:983 (1997), section 3.2. One row has the scale 1. The numbers
+/// A1 and A2 of the paper say all of a hypothesis of n_rows independent rows.
+ScaledF kenward_roger(double a1, double a2, double n_rows);
 ScaledF kenward_roger(const MatrixXd& c, const std::vector<MatrixXd>& d, const MatrixXd& w);
 
 /// Satterthwaite's rule for one row, 2 C^2 / Var(C); for several rows that of Fai and Cornelius,
