@@ -25,14 +25,15 @@ class Study:
     subjects: npt.NDArray[np.int64]
     families: npt.NDArray[np.int64]
 
-    def fit(self, **options: object) -> NestedFit:
+    def fit(self, *, df: str = "kenward-roger", n_threads: int | None = None) -> NestedFit:
         fit = fit_repeated(
             self.X,
             self.Y,
             self.subjects,
             families=self.families,
             covariance="nested",
-            **options,
+            df=df,
+            n_threads=n_threads,
         )
         assert isinstance(fit, NestedFit)
         return fit
@@ -45,11 +46,13 @@ class Study:
 
 def study(n_families: int, n_places: int, *, seed: int, missing: float = 0.0) -> Study:
     rng = np.random.default_rng(seed)
-    families, subjects, subject = [], [], 0
-    for family in range(n_families):
+    families: list[int] = []
+    subjects: list[int] = []
+    subject = 0
+    for number in range(n_families):
         for _ in range(rng.integers(1, 5)):
             n_images = rng.integers(1, 5)
-            families += [family] * n_images
+            families += [number] * n_images
             subjects += [subject] * n_images
             subject += 1
     family, own = np.array(families), np.array(subjects)
@@ -97,7 +100,7 @@ def test_variances_and_the_criterion_are_those_of_dense_matrices(
 @pytest.mark.parametrize("df", ["kenward-roger", "satterthwaite"])
 @pytest.mark.parametrize("contrast", [TIME, SLOPES], ids=["t", "F"])
 def test_tests_are_those_of_dense_matrices(
-    compared: tuple[Study, reference.ReferenceRepeated], contrast: object, df: str
+    compared: tuple[Study, reference.ReferenceRepeated], contrast: list[float], df: str
 ) -> None:
     own, fitted = compared
     wanted = reference.contrast(fitted, np.asarray(contrast), df)

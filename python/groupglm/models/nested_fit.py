@@ -213,12 +213,12 @@ class NestedFit:
     @property
     def n_observations(self) -> NDArray[np.int64]:
         """Number of images with a value, shape (n_voxels,)."""
-        return self._found.counts[0].astype(np.int64)
+        return np.asarray(self._found.counts[0], dtype=np.int64)
 
     @property
     def n_subjects(self) -> NDArray[np.int64]:
         """Number of subjects with a value, shape (n_voxels,)."""
-        return self._found.counts[2].astype(np.int64)
+        return np.asarray(self._found.counts[2], dtype=np.int64)
 
     @property
     def df_residual(self) -> NDArray[np.int64]:
@@ -226,7 +226,7 @@ class NestedFit:
 
         The degrees of freedom of a contrast are its own.
         """
-        return self.n_observations - self._found.counts[1]
+        return np.asarray(self.n_observations - self._found.counts[1])
 
     @property
     def mean(self) -> Floats:
@@ -247,29 +247,30 @@ class NestedFit:
     @property
     def residual_variance(self) -> Floats:
         """Variance between images of one subject, shape (n_voxels,)."""
-        return np.ldexp(self._found.numbers[0], 2 * self._found.counts[4])
+        return np.asarray(np.ldexp(self._found.numbers[0], 2 * self._found.counts[4]))
 
     @property
     def subject_variance(self) -> Floats:
         """Variance between subjects of one family, shape (n_voxels,)."""
-        return self._found.numbers[1] * self.residual_variance
+        return np.asarray(self._found.numbers[1] * self.residual_variance)
 
     @property
     def family_variance(self) -> Floats:
         """Variance between families, shape (n_voxels,)."""
-        return self._found.numbers[2] * self.residual_variance
+        return np.asarray(self._found.numbers[2] * self.residual_variance)
 
     @property
     def intraclass_correlation(self) -> Floats:
         """Correlation of two images of a subject beyond the design, shape (n_voxels,)."""
         shared = self._found.numbers[1] + self._found.numbers[2]
-        return shared / (1.0 + shared)
+        return np.asarray(shared / (1.0 + shared))
 
     @property
     def residual_sd(self) -> Floats:
         """Standard deviation of an image about the fit, shape (n_voxels,)."""
         total = 1.0 + self._found.numbers[1] + self._found.numbers[2]
-        return np.sqrt(self._found.numbers[0] * total) * np.ldexp(1.0, self._found.counts[4])
+        root = np.sqrt(self._found.numbers[0] * total)
+        return np.asarray(np.ldexp(root, self._found.counts[4]))
 
     @property
     def at_boundary(self) -> NDArray[np.bool_]:
