@@ -19,19 +19,6 @@ constexpr double kNoWeight = 1e-12;
 
 Index pair(Index j, Index k) { return triangle(std::max(j, k), std::min(j, k)); }
 
-struct Pair {
-  Index high;
-  Index low;
-};
-
-std::vector<Pair> pairs_of(Index n) {
-  std::vector<Pair> pairs;
-  for (Index j = 0; j < n; ++j) {
-    for (Index k = 0; k <= j; ++k) pairs.push_back({j, k});
-  }
-  return pairs;
-}
-
 }  // namespace
 
 bool estimates_all(const PresentRows& present, const Adjustments& block_roots,
@@ -186,53 +173,71 @@ MatrixXd VisitDegrees::shares(const MatrixXd& weights) const {
   return out;
 }
 
-MatrixXd VisitDegrees::covariance(Index group, const MatrixXd& v, SandwichDf rule) const {
+double VisitDegrees::unbiased(Index group, const MatrixXd& v, const TwoPairs& of) const {
   const MatrixXd& d = inverse_[idx(group)];
-  const std::vector<Pair> pairs = pairs_of(v.rows());
-  const auto n = static_cast<Index>(pairs.size());
-  MatrixXd out(n, n);
-  for (Index i = 0; i < n; ++i) {
-    for (Index j = 0; j <= i; ++j) {
-      const auto [k, l] = pairs[idx(i)];
-      const auto [a, b] = pairs[idx(j)];
-      double found = 0.0;
-      if (rule == SandwichDf::approximate_2) {
-        // The expectations of v_kl v_ab, v_ka v_lb and v_kb v_la are three equations in
-        // x = s_kl s_ab, y = s_ka s_lb, z = s_kb s_la: x + d_0 (y + z), and so on.
-        const double d0 = d(i, j);
-        const double d1 = d(pair(k, a), pair(l, b));
-        const double d2 = d(pair(k, b), pair(l, a));
-        const double determinant = 1.0 + 2.0 * d0 * d1 * d2 - d0 * d1 - d1 * d2 - d0 * d2;
-        found = d0 / determinant *
-                ((2.0 * d1 * d2 - d1 - d2) * v(k, l) * v(a, b) + (1.0 - d2) * v(k, a) * v(l, b) +
-                 (1.0 - d1) * v(k, b) * v(l, a));
-      } else {
-        // By the delta method for v_kl = p_kl sqrt(v_kk v_ll / (q_k q_l)), where p and q are the
-        // product and the squares of the subjects that have both visits.
-        const double d0 = d(i, j);
-        found = d0 * (v(k, a) * v(l, b) + v(k, b) * v(l, a));
-        for (const Index one : {a, b}) {
-          const double more = d(i, pair(one, one)) - d0;
-          if (more != 0.0) found += v(a, b) / v(one, one) * more * v(k, one) * v(l, one);
-        }
-        for (const Index one : {k, l}) {
-          const double more = d(pair(one, one), j) - d0;
-          if (more != 0.0) found += v(k, l) / v(one, one) * more * v(a, one) * v(b, one);
-        }
-        for (const Index one : {k, l}) {
-          for (const Index other : {a, b}) {
-            const double more = d(pair(one, one), pair(other, other)) + d0 - d(pair(one, one), j) -
-                                d(i, pair(other, other));
-            if (more == 0.0) continue;
-            found += 0.5 * v(k, l) * v(a, b) * more * v(one, other) * v(one, other) /
-                     (v(one, one) * v(other, other));
-          }
-        }
-      }
-      out(i, j) = out(j, i) = found;
+  const auto [k, l, a, b] = of;
+  // The expectations of v_kl v_ab, v_ka v_lb and v_kb v_la are three equations in x = s_kl s_ab,
+  // y = s_ka s_lb, z = s_kb s_la: x + d_0 (y + z), and so on. The covariance is d_0 (y + z).
+  const double d0 = d(pair(k, l), pair(a, b));
+  const double d1 = d(pair(k, a), pair(l, b));
+  const double d2 = d(pair(k, b), pair(l, a));
+  const double determinant = 1.0 + 2.0 * d0 * d1 * d2 - d0 * d1 - d1 * d2 - d0 * d2;
+  return d0 / determinant *
+         ((2.0 * d1 * d2 - d1 - d2) * v(k, l) * v(a, b) + (1.0 - d2) * v(k, a) * v(l, b) +
+          (1.0 - d1) * v(k, b) * v(l, a));
+}
+
+double VisitDegrees::plain(Index group, const MatrixXd& v, const TwoPairs& of) const {
+  const MatrixXd& d = inverse_[idx(group)];
+  const auto [k, l, a, b] = of;
+  // By the delta method for v_kl = p_kl sqrt(v_kk v_ll / (q_k q_l)), where p and q are the product
+  // and the squares of the subjects that have both visits.
+  const Index i = pair(k, l);
+  const Index j = pair(a, b);
+  const double d0 = d(i, j);
+  double found = d0 * (v(k, a) * v(l, b) + v(k, b) * v(l, a));
+  for (const Index one : {a, b}) {
+    const double more = d(i, pair(one, one)) - d0;
+    if (more != 0.0) found += v(a, b) / v(one, one) * more * v(k, one) * v(l, one);
+  }
+  for (const Index one : {k, l}) {
+    const double more = d(pair(one, one), j) - d0;
+    if (more != 0.0) found += v(k, l) / v(one, one) * more * v(a, one) * v(b, one);
+  }
+  for (const Index one : {k, l}) {
+    for (const Index other : {a, b}) {
+      const double more = d(pair(one, one), pair(other, other)) + d0 - d(pair(one, one), j) -
+                          d(i, pair(other, other));
+      if (more == 0.0) continue;
+      found += 0.5 * v(k, l) * v(a, b) * more * v(one, other) * v(one, other) /
+               (v(one, one) * v(other, other));
     }
   }
-  return out;
+  return found;
+}
+
+double VisitDegrees::spread(Index group, const MatrixXd& v, const MatrixXd& entries,
+                            const VectorXd& times, bool is_unbiased) const {
+  double total = 0.0;
+  Index i = 0;
+  for (Index k = 0; k < v.rows(); ++k) {
+    for (Index l = 0; l <= k; ++l, ++i) {
+      Index j = 0;
+      for (Index a = 0; a <= k; ++a) {
+        for (Index b = 0; b <= a && j <= i; ++b, ++j) {
+          double weight = 0.0;
+          for (Index row = 0; row < entries.rows(); ++row) {
+            weight += times[row] * entries(row, i) * entries(row, j);
+          }
+          if (weight == 0.0) continue;
+          const TwoPairs of{k, l, a, b};
+          const double found = is_unbiased ? unbiased(group, v, of) : plain(group, v, of);
+          total += (i == j ? 1.0 : 2.0) * weight * found;
+        }
+      }
+    }
+  }
+  return total;
 }
 
 }  // namespace groupglm

@@ -34,11 +34,23 @@ class VisitDegrees {
   MatrixXd shares(const MatrixXd& weights) const;
   /// n^2 / sum of 1 / d_s over the group's subjects.
   double of_group(Index group) const { return of_group_[idx(group)]; }
-  /// The covariances' covariance of a group: v (n_visits, n_visits) as estimated.
-  MatrixXd covariance(Index group, const MatrixXd& v, SandwichDf rule) const;
+  /// The sum of `times` the variances of rows of `entries` times the covariances v (n_visits,
+  /// n_visits) of a group's visits, as estimated: approximate_2 if `is_unbiased`, approximate_3.
+  double spread(Index group, const MatrixXd& v, const MatrixXd& entries, const VectorXd& times,
+                bool is_unbiased) const;
   Index offset(Index group) const { return offset_[idx(group)]; }
 
  private:
+  // The covariance of v(k, l) and v(a, b).
+  struct TwoPairs {
+    Index k;
+    Index l;
+    Index a;
+    Index b;
+  };
+  double unbiased(Index group, const MatrixXd& v, const TwoPairs& of) const;
+  double plain(Index group, const MatrixXd& v, const TwoPairs& of) const;
+
   const PresentRows& present_;
   std::vector<Index> offset_;     // (n_groups + 1)
   std::vector<double> of_group_;  // (n_groups)

@@ -17,16 +17,25 @@ double adjusted(Adjustment adjustment, double left) {
   return is_root ? 1.0 / std::sqrt(left) : 1.0 / left;
 }
 
-// A function of I - q q', for the rows q (m, rank) of one subject: by the eigenvalues of the
-// smaller of q q' and q'q.
-MatrixXd of_block(const Eigen::Ref<const RowMatrix>& q, Adjustment adjustment) {
-  const Index m = q.rows();
-  if (m <= q.cols()) {
-    const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(q * q.transpose());
-    VectorXd power = eigen.eigenvalues();
-    for (double& value : power) value = adjusted(adjustment, 1.0 - value);
-    return eigen.eigenvectors() * power.asDiagonal() * eigen.eigenvectors().transpose();
+// A function of I - q q', for the rows q (m, rank) of one subject, by the eigenvalues of q q'.
+// Small matrices of a known size are some times faster.
+template <int Size>
+void of_images(const Eigen::Ref<const RowMatrix>& q, Adjustment adjustment,
+               Eigen::Map<RowMatrix>& out) {
+  using Square = Eigen::Matrix<double, Size, Size>;
+  Square taken(q.rows(), q.rows());
+  for (Index j = 0; j < q.rows(); ++j) {
+    for (Index k = 0; k <= j; ++k) taken(j, k) = taken(k, j) = q.row(j).dot(q.row(k));
   }
+  const Eigen::SelfAdjointEigenSolver<Square> eigen(taken);
+  auto power = eigen.eigenvalues().eval();
+  for (double& value : power) value = adjusted(adjustment, 1.0 - value);
+  out.noalias() = eigen.eigenvectors() * power.asDiagonal() * eigen.eigenvectors().transpose();
+}
+
+// The same by the eigenvalues of q'q, for more images than the rank.
+void of_columns(const Eigen::Ref<const RowMatrix>& q, Adjustment adjustment,
+                Eigen::Map<RowMatrix>& out) {
   const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(q.transpose() * q);
   const MatrixXd along = q * eigen.eigenvectors();
   VectorXd change = eigen.eigenvalues();
@@ -39,7 +48,25 @@ MatrixXd of_block(const Eigen::Ref<const RowMatrix>& q, Adjustment adjustment) {
       value = adjustment == Adjustment::block ? power : power * power / (1.0 + power);
     }
   }
-  return MatrixXd::Identity(m, m) + along * change.asDiagonal() * along.transpose();
+  out.setIdentity();
+  out.noalias() += along * change.asDiagonal() * along.transpose();
+}
+
+void of_block(const Eigen::Ref<const RowMatrix>& q, Adjustment adjustment,
+              Eigen::Map<RowMatrix> out) {
+  if (q.rows() == 1) {
+    out(0, 0) = adjusted(adjustment, 1.0 - q.squaredNorm());
+  } else if (q.rows() > q.cols()) {
+    of_columns(q, adjustment, out);
+  } else if (q.rows() == 2) {
+    of_images<2>(q, adjustment, out);
+  } else if (q.rows() == 3) {
+    of_images<3>(q, adjustment, out);
+  } else if (q.rows() == 4) {
+    of_images<4>(q, adjustment, out);
+  } else {
+    of_images<Eigen::Dynamic>(q, adjustment, out);
+  }
 }
 
 Index rank_of(const MatrixXd& values, double tolerance) {
@@ -125,7 +152,7 @@ Adjustments::Adjustments(const PresentRows& present, Adjustment adjustment) : pr
         break;
       case Adjustment::block_root:
       case Adjustment::block:
-        out = of_block(q, adjustment);
+        of_block(q, adjustment, out);
         break;
     }
   }

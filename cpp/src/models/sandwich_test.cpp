@@ -142,12 +142,6 @@ class PatternTest {
     return true;
   }
 
-  // A symmetric matrix, whitened by the covariance of the estimates.
-  MatrixXd whitened(const MatrixXd& matrix) const {
-    const MatrixXd half = llt_.matrixL().solve(matrix);
-    return llt_.matrixL().solve(half.transpose());
-  }
-
   double degrees_of_freedom(Index voxel) {
     if (rule_ == SandwichDf::satterthwaite || rule_ == SandwichDf::naive) return common_df_;
     const auto k = static_cast<double>(k_);
@@ -202,37 +196,45 @@ class PatternTest {
   }
 
   // The total variance of the whitened covariance of the estimates, from that of the visits.
-  double of_visits() const {
+  double of_visits() {
     double total = 0.0;
+    // An entry beside the diagonal stands for two.
+    VectorXd times = VectorXd::Constant(shares_.rows(), 2.0);
+    for (Index j = 0; j < k_; ++j) times[triangle(j, j)] = 1.0;
     for (Index g = 0; g < static_cast<Index>(blocks_.n_visits.size()); ++g) {
       const Index at = visits_->offset(g);
       const Index n = visits_->offset(g + 1) - at;
-      MatrixXd white(shares_.rows(), n);
-      MatrixXd own(k_, k_);
-      for (Index i = 0; i < n; ++i) {
-        unpack(shares_.col(at + i), own);
-        const MatrixXd each = whitened(own);
-        for (Index j = 0; j < k_; ++j) {
-          for (Index l = 0; l <= j; ++l) white(triangle(j, l), i) = each(j, l);
-        }
-      }
-      // An entry beside the diagonal stands for two.
-      VectorXd times = VectorXd::Constant(white.rows(), 2.0);
-      for (Index j = 0; j < k_; ++j) times[triangle(j, j)] = 1.0;
+      whiten(at, n);
       if (rule_ == SandwichDf::approximate_1) {
         MatrixXd d(k_, k_);
-        unpack(white * values_.segment(at, n), d);
+        unpack(white_ * values_.segment(at, n), d);
         const double squares = d.trace() * d.trace() + d.squaredNorm();
         if (squares > 0.0) total += squares / visits_->of_group(g);
         continue;
       }
-      if (white.isZero(0.0)) continue;  // a group of which the contrast does not depend
       MatrixXd v(blocks_.n_visits[idx(g)], blocks_.n_visits[idx(g)]);
       unpack(values_.segment(at, n), v);
-      const MatrixXd covariance = visits_->covariance(g, v, rule_);
-      total += times.dot((white * covariance).cwiseProduct(white).rowwise().sum());
+      total += visits_->spread(g, v, white_, times, rule_ == SandwichDf::approximate_2);
     }
     return total;
+  }
+
+  // The columns `at` to `at` + n of `shares_`, whitened by the covariance of the estimates.
+  void whiten(Index at, Index n) {
+    white_ = shares_.middleCols(at, n);
+    if (k_ == 1) {
+      white_ /= cov_(0, 0);
+      return;
+    }
+    MatrixXd own(k_, k_);
+    for (Index i = 0; i < n; ++i) {
+      unpack(shares_.col(at + i), own);
+      const MatrixXd half = llt_.matrixL().solve(own);
+      const MatrixXd each = llt_.matrixL().solve(half.transpose());
+      for (Index j = 0; j < k_; ++j) {
+        for (Index l = 0; l <= j; ++l) white_(triangle(j, l), i) = each(j, l);
+      }
+    }
   }
 
   const SubjectBlocks& blocks_;
@@ -245,6 +247,7 @@ class PatternTest {
   std::unique_ptr<SubjectDegrees> degrees_;
   std::unique_ptr<VisitDegrees> visits_;
   MatrixXd shares_;
+  MatrixXd white_;
   VectorXd values_;  // the visits' covariances of a voxel
   MatrixXd cov_;
   Eigen::LLT<MatrixXd> llt_;

@@ -13,7 +13,7 @@ from groupglm.errors import warn_caller
 from groupglm.messages import argument
 from groupglm.models.base import AsGiven
 from groupglm.models.ols import OLS, OlsPlan, checked_design
-from groupglm.models.sandwich_blocks import SandwichBlocks, blocks_of, images_present
+from groupglm.models.sandwich_blocks import SandwichBlocks, blocks_of, numbers_present
 from groupglm.models.sandwich_fit import SandwichFit, SandwichSums, fits_exactly
 from groupglm.models.second_pass import TILE_BYTES
 from groupglm.runtime.array_archives import check_type
@@ -214,7 +214,7 @@ def load(
         raise ValueError("a variance is negative at some places")
     if ((sums.pattern < -1) | (sums.pattern >= len(sums.patterns))).any():
         raise ValueError("a place has a pattern of missing images that is not there")
-    present = images_present(sums.patterns, len(X)).sum(axis=1)
+    present, _ = numbers_present(sums.patterns, rows)
     n_present = np.append(present, len(X))[sums.pattern]
     if (n_present != ols.n_observations).any():
         raise ValueError("the patterns of missing images do not fit the numbers of images")

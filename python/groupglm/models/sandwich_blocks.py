@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["SandwichBlocks", "blocks_of", "images_present"]
+__all__ = ["SandwichBlocks", "blocks_of", "numbers_present"]
 
 _NONE = np.empty(0, dtype=np.int64)
+
+_BLOCK_BITS = 2**24
+"""Bits of patterns that are looked at together, as a byte each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +124,19 @@ def _parts(rows: SubjectRows, X: Floats) -> Integers:
     return numbered(found[n : n + rows.n_subjects].tolist())
 
 
-def images_present(missing: NDArray[np.uint8], n_images: int) -> NDArray[np.bool_]:
-    """Return which images are present, (n_patterns, n_images), from bits of those missing."""
-    bits = np.unpackbits(missing, axis=1, count=n_images, bitorder="little")
-    present: NDArray[np.bool_] = bits == 0
-    return present
+def numbers_present(missing: NDArray[np.uint8], rows: SubjectRows) -> tuple[Integers, Integers]:
+    """Return the numbers of images and of subjects present, from bits of the images missing.
+
+    Shapes: `missing` (n_patterns, n_bytes); returns (n_patterns,) each.
+    """
+    n = len(rows.order)
+    starts = rows.ends - rows.sizes
+    images, subjects = np.empty((2, len(missing)), dtype=np.int64)
+    step = max(1, _BLOCK_BITS // n)
+    for first in range(0, len(missing), step):
+        block = slice(first, first + step)
+        bits = np.unpackbits(missing[block], axis=1, count=n, bitorder="little")
+        present = bits[:, rows.order] == 0
+        images[block] = present.sum(axis=1)
+        subjects[block] = np.logical_or.reduceat(present, starts, axis=1).sum(axis=1)
+    return images, subjects

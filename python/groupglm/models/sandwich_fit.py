@@ -14,7 +14,7 @@ from groupglm.errors import ArgumentError, warn_caller
 from groupglm.models.arguments import StatType, check_contrast, choose_stat_type, refuse
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.sandwich_blocks import images_present
+from groupglm.models.sandwich_blocks import numbers_present
 from groupglm.models.sandwich_words import words_of_sandwich
 from groupglm.runtime.naming import counted, listed
 
@@ -208,11 +208,8 @@ class SandwichFit:
     @property
     def n_subjects(self) -> NDArray[np.int64]:
         """Number of subjects with an image, shape (n_voxels,)."""
-        rows = self.subjects
-        present = images_present(self._sums.patterns, len(self.X))
-        starts = np.append(0, rows.ends[:-1])
-        counts = np.logical_or.reduceat(present[:, rows.order], starts, axis=1).sum(axis=1)
-        return np.append(counts, rows.n_subjects)[self._sums.pattern].astype(np.int64)
+        _, counts = numbers_present(self._sums.patterns, self.subjects)
+        return np.append(counts, self.subjects.n_subjects)[self._sums.pattern]
 
     @property
     def at_boundary(self) -> NDArray[np.bool_]:
