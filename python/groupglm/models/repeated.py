@@ -52,7 +52,7 @@ _HOMES = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RepeatedMeasures:
-    """Several images of a subject, which resemble each other.
+    r"""Several images of a subject, which resemble each other.
 
     Parameters
     ----------
@@ -84,6 +84,39 @@ class RepeatedMeasures:
     ------
     ValueError
         If an option is not one of these, or has no effect with the covariance.
+
+    Notes
+    -----
+    With "sandwich", coefficients b are those of ordinary least squares, with residuals e. An
+    estimate :math:`c'b` weighs the images of subject s by :math:`a_s`; its variance is
+
+    .. math:: \sum_s (a_s' A_s e_s)^2 \quad \text{or, with groups,} \quad \sum_s a_s' V_{g(s)} a_s
+
+    (Liang and Zeger 1986; Guillaume et al. 2014). The covariance V of the visits of a group is that
+    of the adjusted residuals A e of all its subjects: the variance of each visit, and the
+    correlation of two visits over the subjects that have both. Negative eigenvalues become 0; such
+    voxels are counted as at the boundary. With :math:`H = X(X'X)^-X'`, leverages h on its diagonal,
+    and its block :math:`H_{ss}` of a subject, A is
+
+    - 0: 1; 1: :math:`\sqrt{n / (n - p)}`; 2: :math:`(1 - h)^{-1/2}`; 3: :math:`(1 - h)^{-1}`;
+    - "C2": :math:`(I - H_{ss})^{-1/2}`, unbiased if images are independent, and "C3":
+      :math:`(I - H_{ss})^{-1}` (Bell and McCaffrey 2002). They are powers of a generalised inverse
+      where eigenvalues are below 1e-12.
+
+    The degrees of freedom of the sandwich are
+
+    - "satterthwaite": those of Bell and McCaffrey (2002) for the images present, and of several
+      rows those of Hotelling's T2 (Tipton and Pustejovsky 2015); the rule that keeps the level with
+      few subjects;
+    - "naive": the number of subjects less the dimensions of the design that are constant within
+      subjects, which is too many for unbalanced designs;
+    - "approximate-1": from the share of each group in the variance. Without groups, each subject is
+      one, which leaves far too few degrees of freedom: the test is very conservative;
+    - "approximate-2": from an unbiased estimate of how V varies, and "approximate-3": from a plain
+      one that knows what missing visits change (Guillaume 2015).
+
+    F of q rows is Hotelling's, on q and df - q + 1. Where a contrast depends on a combination of
+    coefficients that the images of one subject alone estimate, there is no test.
 
     Examples
     --------

@@ -14,7 +14,8 @@ from groupglm.messages import argument
 from groupglm.models.base import AsGiven
 from groupglm.models.ols import OLS, OlsPlan, checked_design
 from groupglm.models.sandwich_blocks import SandwichBlocks, blocks_of, numbers_present
-from groupglm.models.sandwich_fit import SandwichFit, SandwichSums, fits_exactly
+from groupglm.models.sandwich_fit import SandwichFit, fits_exactly
+from groupglm.models.sandwich_sums import SandwichSums
 from groupglm.models.second_pass import TILE_BYTES
 from groupglm.runtime.array_archives import check_type
 from groupglm.runtime.naming import counted
