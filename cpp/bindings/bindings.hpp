@@ -61,6 +61,7 @@ void register_resampling(py::module_& module);
 void register_permutation(py::module_& module);
 void register_permutation_models(py::module_& module);
 void register_permutation_present(py::module_& module);
+void register_permutation_repeated(py::module_& module);
 void register_heterogeneity(py::module_& module);
 void register_sandwich(py::module_& module);
 void register_nested(py::module_& module);

@@ -16,6 +16,7 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_permutation(module);
   groupglm::register_permutation_models(module);
   groupglm::register_permutation_present(module);
+  groupglm::register_permutation_repeated(module);
   groupglm::register_heterogeneity(module);
   groupglm::register_sandwich(module);
   groupglm::register_nested(module);

@@ -388,6 +388,33 @@ def permuted_mixed_statistics(
     least: _Floats | None,
     n_threads: int,
 ) -> _Floats: ...
+def permuted_repeated_statistics(
+    y: _Data,
+    effect: _Floats,
+    nuisance: _Floats,
+    subjects: _Integers,
+    two_sided: bool,
+    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    tables: tuple[_Floats, _Floats],
+    orders: tuple[_Integers, _Floats],
+    maps: _Floats | None,
+    least: _Floats | None,
+    n_threads: int,
+) -> _Floats: ...
+def bootstrapped_sandwich_statistics(
+    y: _Data,
+    effect: _Floats,
+    nuisance: _Floats,
+    subjects: _Integers,
+    adjustments: tuple[int, int],
+    two_sided: bool,
+    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    tables: tuple[_Floats, _Floats],
+    orders: tuple[_Integers, _Floats],
+    maps: _Floats | None,
+    least: _Floats | None,
+    n_threads: int,
+) -> _Floats: ...
 def permuted_voxelwise_statistics(
     y: _Data,
     w: _Data | None,

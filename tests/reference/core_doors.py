@@ -146,6 +146,23 @@ def voxelwise_arguments(n: int = N, v: int = V) -> list[Any]:
     ]  # fmt: skip
 
 
+def repeated_arguments(n: int = N, v: int = V) -> list[Any]:
+    """Of the same pattern, two images a subject, whose orders stay within subjects."""
+    y, _, effect, nuisance, _, _, two_sided, *rest = mixed_arguments(n, v)
+    subjects = np.arange(n, dtype=np.int64) // 2
+    swaps = np.random.default_rng(7).integers(2, size=(4, n))[:, subjects]
+    rest[2] = (np.ascontiguousarray(np.arange(n) ^ swaps), np.ones((4, n)))
+    return [y, effect, nuisance, subjects, two_sided, *rest]
+
+
+def bootstrap_arguments(n: int = N, v: int = V, adjustment: int = 4) -> list[Any]:
+    """The same, of a sandwich: signs of subjects are flipped."""
+    arguments = repeated_arguments(n, v)
+    signs = np.random.default_rng(8).choice([-1.0, 1.0], (4, n))[:, arguments[3]]
+    arguments[7] = (np.tile(np.arange(n), (4, 1)), np.ascontiguousarray(signs))
+    return [*arguments[:4], (adjustment, adjustment), *arguments[4:]]
+
+
 def calls() -> dict[str, Call]:
     """Return the names of the core, methods with their class, each with a call that works."""
     c = np.array([[0.0, 1.0]])
@@ -267,6 +284,14 @@ def calls() -> dict[str, Call]:
         "permuted_voxelwise_statistics": (
             _core.permuted_voxelwise_statistics,
             voxelwise_arguments(),
+        ),
+        "permuted_repeated_statistics": (
+            _core.permuted_repeated_statistics,
+            repeated_arguments(),
+        ),
+        "bootstrapped_sandwich_statistics": (
+            _core.bootstrapped_sandwich_statistics,
+            bootstrap_arguments(),
         ),
         "t_z_scores": (_core.t_z_scores, [stat, freedom, THREADS]),
         "f_z_scores": (_core.f_z_scores, [np.abs(stat), 2.0, freedom, THREADS]),

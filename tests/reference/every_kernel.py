@@ -149,6 +149,12 @@ def permuted_models(v: int = 400) -> Iterator[tuple[str, Any]]:
         yield f"permuted mixed {flips}", [_core.permuted_mixed_statistics(*arguments), arguments]
     arguments = core_doors.voxelwise_arguments(N, v)
     yield "permuted voxelwise", [_core.permuted_voxelwise_statistics(*arguments), arguments]
+    arguments = core_doors.repeated_arguments(N, v)
+    yield "permuted repeated", [_core.permuted_repeated_statistics(*arguments), arguments]
+    for adjustment in range(6):
+        arguments = core_doors.bootstrap_arguments(N, v, adjustment)
+        found = _core.bootstrapped_sandwich_statistics(*arguments)
+        yield f"bootstrapped sandwich {adjustment}", [found, arguments]
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ from groupglm.inference.permutation.kernels import make_ols_kernel
 from groupglm.inference.permutation.options import PermutationOptions
 from groupglm.inference.permutation.partition import partition
 from groupglm.inference.permutation.testing import permutation_test
-from groupglm.models.ols import fit_ols
+from groupglm.models.ols import OLS, fit_ols
+from groupglm.models.repeated import RepeatedMeasures
 from groupglm.runtime.progress import Progress
 from groupglm.spaces.volume.grid import Grid
 from groupglm.spaces.volume.space import VolumeSpace
@@ -51,6 +52,9 @@ class Study:
     noise: Floats
     groups: Any = None
     has_holes: bool = False
+    subjects: Any = None  # whose images resemble each other
+    blocks: Any = None
+    covariance: str | None = None  # of RepeatedMeasures
 
 
 def _studies() -> tuple[Study, ...]:
@@ -67,6 +71,14 @@ def _studies() -> tuple[Study, ...]:
     difference = np.array([1.0, -1.0])
     regression = np.column_stack([score, age, np.ones(18)])
     slope = np.array([1.0, 0, 0])
+    subject = np.repeat(np.arange(12), [3, 2] * 6)
+    visit = np.tile([-1.0, 0, 1, -0.5, 0.5], 6)
+    grouped = (np.arange(12) // 2 % 2).astype(float)[subject]
+    longitudinal = np.column_stack([visit, grouped, np.ones(30)])
+    silent = np.ones(30)
+    family, sibling = np.divmod(np.arange(24), 2)
+    siblings = np.column_stack([np.ones(24, int), 1 + family, 1 + sibling])
+    trait = rng.normal(size=12)[family] + rng.normal(size=24)
     return (
         Study("one-sample", np.ones((14, 1)), np.array([1.0]), np.ones(14)),
         Study("two-sample, 6 and 18", unequal, difference, np.ones(24)),
@@ -84,6 +96,38 @@ def _studies() -> tuple[Study, ...]:
         Study("missing values, regression", regression, slope, np.ones(18), None, True),
         Study("unequal variances, ignored", means, difference, loud),
         Study("unequal variances, variance_groups", means, difference, loud, larger),
+        Study(
+            "siblings in families",
+            np.column_stack([trait, np.ones(24)]),
+            np.array([1.0, 0]),
+            np.ones(24),
+            subjects=family,
+            blocks=siblings,
+        ),
+        Study(
+            "random intercept, within subjects",
+            longitudinal,
+            slope,
+            silent,
+            subjects=subject,
+            covariance="random intercept",
+        ),
+        Study(
+            "random intercept, between subjects",
+            longitudinal,
+            np.array([0, 1.0, 0]),
+            silent,
+            subjects=subject,
+            covariance="random intercept",
+        ),
+        Study(
+            "sandwich, wild bootstrap, within subjects",
+            longitudinal,
+            slope,
+            silent,
+            subjects=subject,
+            covariance="sandwich",
+        ),
     )
 
 
@@ -93,6 +137,9 @@ STUDIES = {study.name: study for study in _studies()}
 def noise_of(study: Study, fwhm: float, rng: np.random.Generator) -> Floats:
     """Draw data (n_images, n_voxels) without any effect."""
     volumes = rng.normal(size=(len(study.X), *SHAPE))
+    if study.subjects is not None:
+        own = rng.normal(size=(study.subjects.max() + 1, *SHAPE))
+        volumes = (volumes + own[study.subjects]) / np.sqrt(2)
     if fwhm:
         volumes = ndimage.gaussian_filter(volumes, (0, *[fwhm / 2.355] * 3), mode="wrap")
         volumes /= volumes.std()
@@ -127,7 +174,11 @@ def rates(
             threshold=0.01,
             tfce=TfceOptions(),
             variance_groups=study.groups,
+            exchangeability_blocks=study.blocks,
         )
+        model: Any = OLS
+        if study.covariance is not None:
+            model = RepeatedMeasures(study.covariance, subjects=study.subjects)
         fit = fit_ols(study.X, Y, n_threads=1)
         result = permutation_test(
             study.X,
@@ -136,6 +187,7 @@ def rates(
             fit.contrast(study.contrast).stat,
             fit.df_residual,
             options,
+            model=model,
             families=lambda: families,
         )
         for name, p in result.p_value.items():

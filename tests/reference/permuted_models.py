@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from reference import mixed
+from reference import mixed, repeated
 from reference.permutation import hat, null_space, statistic
 
 FloatArray = npt.NDArray[np.float64]
@@ -115,3 +115,77 @@ def rearranged_voxelwise(
     shuffled = np.empty(len(left))
     shuffled[order] = signs * left
     return float(statistic(design, C, shuffled[:, None])[0])
+
+
+def rearranged_repeated(
+    X: FloatArray,
+    C: FloatArray,
+    y: FloatArray,
+    subjects: IntArray,
+    order: IntArray,
+    signs: FloatArray,
+) -> float:
+    """t or F of a random intercept: the null model's residuals moved, and everything fitted again.
+
+    The residual of row i meets row order[i] of the design; absent rows (NaN) are taken out of the
+    cycles.
+    """
+    here = np.flatnonzero(~np.isnan(y))
+    X, y, signs, own = X[here], y[here], signs[here], subjects[here]
+    whole = np.zeros(len(order), dtype=bool)
+    whole[here] = True
+    to = contracted(order, whole)
+    Z = X @ null_space(C)
+    residual = y
+    if Z.shape[1]:
+        residual = y - Z @ repeated.fit(Z, y[:, None], own).beta[:, 0]
+    moved = np.empty(len(y))
+    moved[to] = signs * residual
+    fitted = repeated.fit(X, moved[:, None], own)
+    return float(repeated.contrast(fitted, C[0] if len(C) == 1 else C, "satterthwaite").stat[0])
+
+
+def flipped_sandwich(
+    X: FloatArray,
+    C: FloatArray,
+    y: FloatArray,
+    subjects: IntArray,
+    signs: FloatArray | None,
+    adjustment: int | str,
+) -> float:
+    """t or F of a sandwich, dense: of the data, or of adjusted residuals with signs."""
+    here = ~np.isnan(y)
+    X, y, own = X[here], y[here], subjects[here]
+    if signs is not None:
+        Z = X @ null_space(C)
+        project = hat(Z) if Z.shape[1] else np.zeros((len(y), len(y)))
+        y = signs[here] * (adjuster(project, own, adjustment) @ (y - project @ y))
+    weights = C @ np.linalg.pinv(X)
+    project = hat(X)
+    scores = weights * (adjuster(project, own, adjustment) @ (y - project @ y))
+    g = np.stack([scores[:, own == s].sum(axis=1) for s in np.unique(own)])
+    V, effect = g.T @ g, weights @ y
+    if len(C) == 1:
+        return float(effect[0] / np.sqrt(V[0, 0]))
+    return float(effect @ np.linalg.solve(V, effect) / len(C))
+
+
+def adjuster(project: FloatArray, subjects: IntArray, adjustment: int | str) -> FloatArray:
+    """What residuals are multiplied by, given the projection on the design."""
+    n = len(project)
+    left = np.eye(n) - project
+    if adjustment == 0:
+        return np.eye(n)
+    if adjustment == 1:
+        return np.asarray(np.eye(n) * np.sqrt(n / np.trace(left)))
+    power = {2: -0.5, "C2": -0.5}.get(adjustment, -1.0)
+    if adjustment in (2, 3):
+        alone: FloatArray = np.diag(np.diag(left) ** power)
+        return alone
+    out = np.zeros((n, n))
+    for s in np.unique(subjects):
+        inside = np.flatnonzero(subjects == s)
+        values, vectors = np.linalg.eigh(left[np.ix_(inside, inside)])
+        scale = np.where(values > 1e-12, values, np.inf) ** power
+        out[np.ix_(inside, inside)] = vectors * scale @ vectors.T
+    return out

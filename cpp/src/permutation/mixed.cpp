@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "permutation/effect_fit.hpp"
-#include "permutation/patterns.hpp"
+#include "permutation/pattern_panels.hpp"
 
 namespace groupglm {
 
@@ -60,16 +60,16 @@ class Mixed {
         patterns_(patterns),
         equivalent_(tables, model.effect.rows()),
         orders_(orders),
-        out_(out),
         n_(n),
-        n_voxels_(n_voxels) {}
+        results_{patterns,        equivalent_, out, n_voxels, model.effect.rows(),
+                 model.two_sided, kMixedTie} {}
 
   template <typename Scalar>
   void work(const DataView<Scalar>& y, const DataView<Scalar>& v, const PatternPanel& panel,
             MixedWorkspace& space, double* best) const {
     space.places.find(patterns_, panel.pattern);
     const Index q = patterns_.rank[panel.pattern];
-    make_design(q, space);
+    space.design = present_design(model_.nuisance, model_.effect, space.places, q);
     if (!load(y, v, panel, space)) return;  // the maps are zero already
     std::fill(space.signs.begin(), space.signs.end(), 1.0);
     find_groups(space);
@@ -89,26 +89,13 @@ class Mixed {
         permute(b, q, space);
       }
       statistics(model_.flips ? space.design : space.moved, q, space, stat);
-      write(panel, stat, space, b, best);
+      const auto df = static_cast<double>(space.places.size() - space.design.rows());
+      write_statistics(results_, panel, space.panel, stat, df, b, best);
     }
   }
 
  private:
   Index k() const { return model_.effect.rows(); }
-
-  void make_design(Index q, MixedWorkspace& space) const {
-    const Index n = space.places.size();
-    space.design.resize(q + k(), n);
-    if (q > 0) {
-      const MatrixXd present = model_.nuisance(Eigen::all, space.places.places).transpose();
-      const Eigen::ColPivHouseholderQR<MatrixXd> qr(present);
-      const MatrixXd thin = qr.householderQ() * MatrixXd::Identity(n, q);
-      space.design.topRows(q) = thin.transpose();
-    }
-    RowMatrix effect = model_.effect(Eigen::all, space.places.places);
-    orthonormalise(BasisMap(space.design.data(), q, n), effect);
-    space.design.bottomRows(k()) = effect;
-  }
 
   // Reads a panel. What the nuisance explains by least squares is taken off, in the data's unit: no
   // statistic depends on it.
@@ -117,15 +104,10 @@ class Mixed {
             MixedWorkspace& space) const {
     const Index n = space.places.size();
     const std::int64_t* const columns = patterns_.columns + panel.first;
-    const auto read = [&](Index i) {
-      Panel values = Panel::Zero();
-      for (Index c = 0; c < panel.count; ++c) {
-        values[c] = static_cast<double>(y(space.places[i], columns[c]));
-      }
-      return values;
-    };
-    const BasisMap nuisance(space.design.data(), space.design.rows() - k(), n);
-    if (!load_rows(n, read, nuisance, panel.count, space.panel)) return false;
+    const Index q = space.design.rows() - k();
+    if (!load_pattern(y, patterns_, panel, space.places, space.design, q, space.panel)) {
+      return false;
+    }
     const auto& live = space.panel.live;
     const auto source = std::find(live.begin(), live.end(), true) - live.begin();
     for (Index i = 0; i < n; ++i) {
@@ -280,36 +262,12 @@ class Mixed {
     stat = (sums.effect > 0).select(stat, 0.0);
   }
 
-  void write(const PatternPanel& panel, const Panel& stat, const MixedWorkspace& space, Index b,
-             double* best) const {
-    const Index table = patterns_.table[panel.pattern];
-    const auto n_effects = static_cast<double>(k());
-    const auto df = static_cast<double>(space.places.size() - space.design.rows());
-    const bool one_tail = k() == 1 && !model_.two_sided;
-    for (Index c = 0; c < panel.count; ++c) {
-      if (!space.panel.live[static_cast<std::size_t>(c)] || std::isnan(stat[c])) continue;
-      const double f = k() == 1 ? stat[c] * stat[c] : stat[c];
-      const double value = equivalent_.of_f(table, f, stat[c]);
-      best[b] = std::max(best[b], one_tail ? value : std::abs(value));
-      if (out_.maps == nullptr) continue;
-      const Index at = b * n_voxels_ + patterns_.columns[panel.first + c];
-      out_.maps[at] = value;
-      if (out_.least == nullptr) continue;
-      // As if it were t or F with the residual degrees of freedom.
-      const double root = std::sqrt(f * n_effects / df);
-      const double tangent = least_tangent(one_tail ? std::copysign(root, stat[c]) : root,
-                                           std::max(kMixedTie, space.panel.rounding[c]));
-      out_.least[at] = equivalent_.of_f(table, tangent * tangent * df / n_effects, tangent);
-    }
-  }
-
   const PermutedMixed& model_;
   const PresentPatterns& patterns_;
   EquivalentStatistic equivalent_;
   const Orders& orders_;
-  const PermutedOutputs& out_;
   Index n_;
-  Index n_voxels_;
+  PatternResults results_;
 };
 
 }  // namespace

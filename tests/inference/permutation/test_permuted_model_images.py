@@ -184,3 +184,23 @@ def test_the_result_says_what_is_assumed(study: Study) -> None:
         assert "each place's own null model, multiplied by the roots of their weights," in says(
             "ols", DESIGN, "group", **study.given("weights")
         )
+
+
+def test_messages_name_the_argument_that_the_groups_come_from(study: Study) -> None:
+    """The model's `groups`, or the option `variance_groups`."""
+    options: dict[str, Any] = {
+        "design_matrix": pd.DataFrame({"one": 1 - GROUP, "other": GROUP}),
+        "second_level_contrast": "other - one", "mask": MASK, "n_perm": 20,
+    }  # fmt: skip
+    for name, given in (
+        ("groups", {"model": UnequalVariances(groups=GROUP)}),
+        ("groups", {"model": "unequal variances"}),
+        ("variance_groups", {"variance_groups": GROUP}),
+    ):
+        with pytest.raises(ValueError, match=f"^{name} cannot be tested where images lack"):
+            non_parametric_inference(study.images, **options, **given)
+        with pytest.raises(ValueError, match=f"images of different {name} cannot take"):
+            non_parametric_inference(study.images, sign_flip=False, **options, **given)
+        complete = [image_of(np.nan_to_num(each, nan=0.3)) for each in study.y]
+        with pytest.warns(UserWarning, match=f"^{name}: signs of residuals are flipped"):
+            non_parametric_inference(complete, random_state=0, **options, **given)

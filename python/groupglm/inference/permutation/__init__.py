@@ -9,7 +9,9 @@ or covariates decide too), `exchange` which rearrangements there are (and `block
 blocks within blocks), and `assumptions` what they assume. `planning` takes the kernel: one of
 `kernels`, or the `missing_kernel` where values are
 missing, whose statistics `equivalent_statistic` brings to one scale; the `mixed_kernel` of fixed
-and mixed effects; the `voxelwise_kernel` where each place has weights or columns of its own.
+and mixed effects; the `voxelwise_kernel` where each place has weights or columns of its own; the
+`repeated_kernel` of several images of a subject, for which `subject_effects` chooses what is
+rearranged.
 `cluster_families` makes clusters and enhanced statistics, `null_distribution` collects the maxima,
 `p_values` and `tails` turn them into p-values, and `resuming` keeps them for a later run.
 """

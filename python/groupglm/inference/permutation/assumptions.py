@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from groupglm.inference.permutation.exchange import Exchange
     from groupglm.inference.permutation.kernels import Method
     from groupglm.inference.permutation.rearranged_model import RearrangedModel
 
@@ -20,19 +21,23 @@ _RESIDUALS = {
 }
 
 
-def assumption_of(model: RearrangedModel, method: Method, *, flips: bool) -> str:
+def assumption_of(model: RearrangedModel, method: Method, exchange: Exchange) -> str:
     """Return a sentence: what is rearranged, and what this assumes.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from groupglm.inference.permutation.exchange import make_exchange
     >>> from groupglm.inference.permutation.present_images import ImageRows
     >>> from groupglm.inference.permutation.rearranged_model import RearrangedModel
     >>> model = RearrangedModel("ols", {}, ImageRows(), np.ones((5, 1)), np.ones((1, 1)))
-    >>> print(assumption_of(model, "freedman-lane", flips=True)[:36])
+    >>> flips = make_exchange(5, None, "within", flips=True)
+    >>> print(assumption_of(model, "freedman-lane", flips)[:36])
     The signs of the images are flipped,
     """
-    has_nuisance = len(model.parts.nuisance) > 0
+    has_nuisance, flips = len(model.parts.nuisance) > 0, exchange.flips
+    if model.is_repeated:
+        return _of_subjects(model, exchange)
     if model.has_variances:
         return _of_known_variances(model, flips=flips, has_nuisance=has_nuisance)
     what = _RESIDUALS[method] if has_nuisance or not flips else "images"
@@ -68,4 +73,33 @@ def _of_known_variances(model: RearrangedModel, *, flips: bool, has_nuisance: bo
         f"Pairs of effect and variance are permuted{within} against the tested columns, while the "
         f"nuisance stays{again}. This assumes that the pairs are exchangeable: under the null "
         "hypothesis neither the effects nor their variances depend on the tested columns."
+    )
+
+
+def _of_subjects(model: RearrangedModel, exchange: Exchange) -> str:
+    if model.is_bootstrapped:
+        adjusted = f", adjusted for their leverage ({model.settings['adjustment']}),"
+        return (
+            f"This is a wild bootstrap: the residuals of the null model{adjusted} are multiplied "
+            "by a random sign for each subject, and the sandwich is computed anew each time. This "
+            "assumes that subjects are independent and that they are many; the images of a subject "
+            "may have any covariance."
+        )
+    again = ", and the variance between subjects is estimated anew each time"
+    if exchange.flips:
+        return (
+            "The signs of the residuals of the null model are flipped, one sign for all images of "
+            f"a subject{again}. This assumes that subjects are independent and that their errors "
+            "have symmetric distributions."
+        )
+    if any(units.shape[1] > 1 for units in exchange.groups):
+        return (
+            "Whole subjects' residuals of the null model are permuted among subjects of equal "
+            f"numbers of images{again}. This assumes that the errors of these subjects are "
+            "exchangeable."
+        )
+    return (
+        f"The residuals of the null model are permuted within each subject{again}. This assumes "
+        "that the errors of a subject's images are exchangeable: any two of them have the same "
+        "covariance, and all have the same variance."
     )

@@ -114,8 +114,8 @@ def rearrangement_of(fit: Fit, contrast: Floats, options: PermutationOptions) ->
     Shapes: `contrast` (n_columns,).
     """
     tested = rearranged_model(fit.model, fit.X, contrast, fit.column_names, options)
-    flips = choose_exchange(tested.parts, options, tested.groups).flips
-    return flips, assumption_of(tested, options.method, flips=flips)
+    exchange = choose_exchange(tested, options)
+    return exchange.flips, assumption_of(tested, options.method, exchange)
 
 
 def _images(

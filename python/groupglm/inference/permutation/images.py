@@ -25,6 +25,7 @@ from groupglm.inference.permutation.rearranged_model import check_combination
 from groupglm.inputs import LabelledCohort, kind_of_data, make_cohort
 from groupglm.inputs.beside import Beside, interleaved
 from groupglm.models.kinds import check_model
+from groupglm.models.repeated import RepeatedMeasures
 from groupglm.models.variance_groups import HasGroups
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
@@ -258,6 +259,20 @@ def non_parametric_inference(
     al. 2014). This assumes that these errors are exchangeable (or symmetric, for flips), that is,
     that the variance of an image is inversely proportional to its weight.
 
+    **Several images of a subject** (`RepeatedMeasures`). With a random intercept, its variance is
+    estimated anew for each rearrangement, and the statistic is t or F of the weighted fit, without
+    Kenward and Roger's adjustment. What is rearranged are the residuals of the null model's
+    weighted fit (Freedman and Lane 1983): within each subject if the tested effect varies within
+    subjects, whole subjects of equal numbers of images if it varies between them. If the null
+    hypothesis fixes the mean, the signs of whole subjects are flipped. An effect that varies both
+    within and between subjects is refused, unless `exchangeability_blocks` choose. With a sandwich,
+    the test is a wild bootstrap (Guillaume and Nichols 2015): each subject's residuals of the null
+    model, adjusted for their leverage, are multiplied by a random sign, and the sandwich is
+    computed anew. ``results[0].is_bootstrap`` says so. A voxel is tested with the images that it
+    has. Where whole subjects are permuted, voxels that lack some images of a subject, but not all,
+    are not tested. Voxels are compared by p-values with the degrees of freedom of subjects (or of
+    images beyond one a subject, for effects within).
+
     **Blocks within blocks.** Data of families, for example, have several levels (Winkler et al.
     2015, NeuroImage 123, 253-268; the table is that of PALM). Each column of
     `exchangeability_blocks` is a level, from the outermost to the innermost. The first holds one
@@ -308,7 +323,7 @@ def non_parametric_inference(
         second_level_input,
         confounds,
         design_matrix,
-        has_blocks=exchangeability_blocks is not None,
+        has_blocks=exchangeability_blocks is not None or fitted.kind == RepeatedMeasures.kind,
         allow_partial=allow_partial,
         beside=beside,
     )

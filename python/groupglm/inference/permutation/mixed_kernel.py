@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.missing_values import Presence
     from groupglm.inference.permutation.null_distribution import Data
     from groupglm.inference.permutation.partition import Partition
+    from groupglm.inference.permutation.pattern_kernel import PatternArrays
     from groupglm.inference.permutation.rearranged_model import RearrangedModel
 
     Floats = NDArray[np.float64]
@@ -69,17 +70,16 @@ class MixedKernel(PatternKernel):
         """The letter of the statistic; a z of "z" tests is called t too."""
         return "t" if len(self.parts.effect) == 1 else "F"
 
-    def _statistics(
+    def _compiled(
         self,
         data: Data,
-        order: Integers,
-        signs: Floats,
+        part: PatternArrays,
+        orders: tuple[Integers, Floats],
         maps: Floats | None,
         least: Floats | None,
         n_threads: int,
     ) -> Floats:
         (variances,) = self.rows.of(data, "variance")
-        patterns = self.patterns
         return _core.permuted_mixed_statistics(
             self.rows.own(data),
             variances,
@@ -88,9 +88,9 @@ class MixedKernel(PatternKernel):
             self.groups,
             self.how,
             self.two_sided,
-            (patterns.columns, patterns.starts, patterns.present, self.nuisance_rank, self.table),
+            part,
             (self.heads, self.values),
-            (order, signs),
+            orders,
             maps,
             least,
             n_threads,
@@ -108,7 +108,7 @@ def make_mixed_kernel(
     method = _METHODS.index(tau2 if isinstance(tau2, str) else "given")
     groups = np.zeros(parts.n_images, dtype=np.int64)
     if model.groups is not None:
-        groups = check_labels(model.groups, parts.n_images, "variance_groups")
+        groups = check_labels(model.groups, parts.n_images, model.groups_argument)
     table, heads, values = tables_of(presence.df_residual, model.df, len(parts.effect))
     rank = presence.patterns.present.sum(axis=1) - presence.df_residual - len(parts.effect)
     return MixedKernel(

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from groupglm.inference.permutation.kernels import Observed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from groupglm.inference.permutation.missing_values import Patterns
@@ -20,8 +22,13 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
+    PatternArrays = tuple[Integers, Integers, NDArray[np.bool_], Integers, Integers]
 
 __all__ = ["PatternKernel"]
+
+_PANEL = 32  # voxels that the core processes at once, all of one pattern
+_FEWEST_PANELS = 8  # of a part and thread, so that threads share it
+_PRODUCTS = 1_000_000_000  # work of one call of the core: a fraction of a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +81,14 @@ class PatternKernel:
             maps[:, self.untested] = 0.0
         return self._statistics(data, order, signs, maps, None, n_threads)
 
+    by_voxel: ClassVar[bool] = False
+    """Whether ranks and tables are those of each voxel."""
+
+    @property
+    def n_products(self) -> int:
+        """Rows of a matrix product that would be as much work as one rearrangement."""
+        raise NotImplementedError
+
     def _statistics(
         self,
         data: Data,
@@ -83,5 +98,45 @@ class PatternKernel:
         least: Floats | None,
         n_threads: int,
     ) -> Floats:
-        """Call the compiled function."""
+        best = np.full(len(order), -np.inf)
+        for part in self._parts(len(order), n_threads):  # Ctrl-C is noticed between the parts
+            found = self._compiled(data, part, (order, signs), maps, least, n_threads)
+            np.maximum(best, found, out=best)
+        return best
+
+    def _parts(self, n_orders: int, n_threads: int) -> Iterator[PatternArrays]:
+        """Yield the patterns in parts of whole panels, in the form that the core takes."""
+        patterns = self.patterns
+        n_panels = -(-np.diff(patterns.starts) // _PANEL)
+        number = np.repeat(np.arange(len(patterns)), n_panels)  # of each panel's pattern
+        before = np.repeat(np.cumsum(n_panels) - n_panels, n_panels)
+        begins = patterns.starts[number] + _PANEL * (np.arange(len(number)) - before)
+        begins = np.append(begins, patterns.starts[-1])
+        threads = max(1, n_threads)
+        work = _PANEL * patterns.present.shape[1] * self.n_products * n_orders
+        size = max(_FEWEST_PANELS * threads, _PRODUCTS * threads // work)
+        for start in range(0, len(number), size):
+            last = min(start + size, len(number))
+            first, end = begins[start], begins[last]
+            chosen = slice(number[start], number[last - 1] + 1)
+            starts = patterns.starts[chosen.start : chosen.stop + 1].clip(first, end) - first
+            own = slice(first, end) if self.by_voxel else chosen
+            yield (
+                patterns.columns[first:end],
+                starts,
+                patterns.present[chosen],
+                self.nuisance_rank[own],
+                self.table[own],
+            )
+
+    def _compiled(
+        self,
+        data: Data,
+        part: PatternArrays,
+        orders: tuple[Integers, Floats],
+        maps: Floats | None,
+        least: Floats | None,
+        n_threads: int,
+    ) -> Floats:
+        """Call the compiled function for some of the patterns."""
         raise NotImplementedError

@@ -12,6 +12,8 @@ from groupglm.inference.permutation.exchange import Exchange, Rearrangements, ma
 from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
 from groupglm.inference.permutation.missing_kernel import make_present_kernel
 from groupglm.inference.permutation.mixed_kernel import make_mixed_kernel
+from groupglm.inference.permutation.repeated_kernel import make_repeated_kernel
+from groupglm.inference.permutation.subject_effects import subject_exchange
 from groupglm.inference.permutation.tolerances import NO_FREEDOM
 from groupglm.inference.permutation.voxelwise_kernel import make_voxelwise_kernel
 from groupglm.messages import argument
@@ -39,17 +41,17 @@ _LIKELY_ALPHA = 0.05
 _FEW_IN_GROUP = 10
 
 
-def choose_exchange(parts: Partition, options: PermutationOptions, groups: Any = None) -> Exchange:
+def choose_exchange(model: RearrangedModel, options: PermutationOptions) -> Exchange:
     """Choose permutations or sign flips; refuse rearrangements that do not change the effect.
-
-    Shapes: `groups` (n_images,), of labels, if not None.
 
     Errors of different variance are exchangeable only within their group. Their signs can be
     flipped if the errors are symmetric (Winkler et al. 2014, section 2.5).
     """
-    kinds = None
-    if groups is not None:
-        kinds = check_labels(groups, parts.n_images, "variance_groups")
+    parts, kinds = model.parts, None
+    if model.is_repeated:
+        return subject_exchange(parts, model.subjects, options, bootstraps=model.is_bootstrapped)
+    if model.groups is not None:
+        kinds = check_labels(model.groups, parts.n_images, model.groups_argument)
 
     def make(flips: bool) -> Exchange:
         return make_exchange(
@@ -72,9 +74,11 @@ def choose_exchange(parts: Partition, options: PermutationOptions, groups: Any =
         return permutations
     if kinds is not None:
         raise ArgumentError.about(
-            "variance_groups",
-            "images of different variance_groups cannot take each other's place, and the tested "
-            "effect does not vary within them, so that no permutation can test it",
+            model.groups_argument,
+            "images of different "
+            + argument(model.groups_argument)
+            + " cannot take each other's place, and the tested effect does not vary within them, "
+            "so that no permutation can test it",
             "give sign_flip=True if errors are symmetric",
         )
     if options.exchangeability_blocks is None:
@@ -130,6 +134,8 @@ def choose_kernel(
 ) -> Kernel:
     """Choose the statistic's kernel."""
     parts = model.parts
+    if presence is not None and model.is_repeated:
+        return make_repeated_kernel(model, presence, two_sided=options.two_sided)
     if presence is not None and model.has_variances:
         return make_mixed_kernel(model, presence, flips=exchange.flips, two_sided=options.two_sided)
     if presence is not None and model.is_voxelwise:
@@ -143,8 +149,9 @@ def choose_kernel(
         lacking = np.sort(np.append(presence.patterns.columns, np.flatnonzero(presence.untested)))
         _, many = source.place_words
         raise ArgumentError.about(
-            "variance_groups",
-            f"variance_groups cannot be tested where images lack values, as in {len(lacking)} of "
+            model.groups_argument,
+            argument(model.groups_argument)
+            + f" cannot be tested where images lack values, as in {len(lacking)} of "
             f"{len(presence.untested)} {many} ({source.name_places(lacking)}): the degrees of "
             f"freedom of their statistic are unknown, so that {many} with more and with fewer "
             "images cannot be compared",
@@ -155,20 +162,20 @@ def choose_kernel(
             "variance_groups",
             f"variance_groups need method='freedman-lane', but method is {options.method!r}",
         )
-    groups = check_labels(model.groups, parts.n_images, "variance_groups")
-    _check_groups(parts, groups, flips=exchange.flips)
+    groups = check_labels(model.groups, parts.n_images, model.groups_argument)
+    _check_groups(parts, groups, model.groups_argument, flips=exchange.flips)
     return GroupedKernel(parts, groups, options.two_sided)
 
 
-def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -> None:
+def _check_groups(parts: Partition, groups: NDArray[np.int64], name: str, *, flips: bool) -> None:
     design = np.concatenate([parts.effect, parts.nuisance])
     sizes = np.bincount(groups)
     free = np.bincount(groups, 1 - np.sum(design**2, axis=0))
     unknown = (free < NO_FREEDOM) | (sizes < 2)
     if unknown.any():
         raise ArgumentError.about(
-            "variance_groups",
-            f"variance_groups: a group of {sizes[np.argmax(unknown)]} images leaves no residuals "
+            name,
+            argument(name) + f": a group of {sizes[np.argmax(unknown)]} images leaves no residuals "
             "of its own, so that its variance is unknown",
             "join groups, or drop columns that are particular to one image",
         )
@@ -176,7 +183,7 @@ def _check_groups(parts: Partition, groups: NDArray[np.int64], *, flips: bool) -
         # A residual contains the error of the estimated nuisance, whose sign is flipped too. This
         # error matters most if the group with the largest variance is small.
         warn_caller(
-            "variance_groups: signs of residuals are flipped, and the smallest group has "
+            argument(name) + ": signs of residuals are flipped, and the smallest group has "
             f"{sizes.min()} images; if these vary most, p-values are too small (familywise error "
             "of 0.08 in the place of 0.05 with groups of 6 and 18, of 0.15 with 4 and 12, the few "
             "of four times the standard deviation); give groups of at least "
@@ -201,7 +208,7 @@ def choose_rearrangements(
     if exchange.flips or not model.permutes_columns:
         rows = np.concatenate([rows, exchange.varying(parts.nuisance)])
     if model.groups is not None:
-        labels = check_labels(model.groups, parts.n_images, "variance_groups")
+        labels = check_labels(model.groups, parts.n_images, model.groups_argument)
         rows = np.concatenate([rows, parts.nuisance, labels[None] / (1 + labels.max())])
     if (not complete or model.is_voxelwise) and not exchange.flips:
         # Orders that are equal for all images differ for the images that one voxel has, or for

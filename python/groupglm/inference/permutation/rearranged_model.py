@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,10 @@ import numpy as np
 from groupglm.errors import ArgumentError
 from groupglm.inference.permutation.partition import Partition, partition
 from groupglm.inference.permutation.present_images import ImageRows
+from groupglm.inference.permutation.subject_effects import subject_degrees
+from groupglm.messages import argument
 from groupglm.models.ols import OLS
+from groupglm.models.subject_rows import numbered
 from groupglm.models.variance_groups import design_groups
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ __all__ = ["RearrangedModel", "check_combination", "rearranged_model"]
 
 _WITH_TAU2 = ("fixed effects", "mixed effects")
 _UNEQUAL = "unequal variances"
+_REPEATED = "repeated measures"
 _VOXELWISE = ("weight", "covariate")
 
 
@@ -87,6 +92,26 @@ class RearrangedModel:
         return self.kind == _UNEQUAL
 
     @property
+    def groups_argument(self) -> str:
+        """What the argument is called that `groups` come from."""
+        return "groups" if self.is_unequal else "variance_groups"
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether there are several images of a subject."""
+        return self.kind == _REPEATED
+
+    @property
+    def is_bootstrapped(self) -> bool:
+        """Whether the test is a wild bootstrap, which flips the signs of subjects' residuals."""
+        return self.is_repeated and self.settings["covariance"] == "sandwich"
+
+    @cached_property
+    def subjects(self) -> NDArray[np.int64]:
+        """The number of each image's subject, if there are several images of one."""
+        return numbered(self.settings["subjects"])
+
+    @property
     def permutes_columns(self) -> bool:
         """Whether permutations are of the tested columns, rather than of residuals."""
         return self.has_variances
@@ -96,6 +121,9 @@ class RearrangedModel:
         """Degrees of freedom of the statistic at a complete place."""
         if self.has_variances and self.settings.get("test", "z") == "z":
             return np.inf
+        if self.is_repeated:
+            whole = np.ones((1, self.parts.n_images), dtype=bool)
+            return float(subject_degrees(self.parts, self.subjects, whole)[0])
         return self.parts.df_residual
 
     def facts(self) -> Any:
@@ -108,7 +136,7 @@ class RearrangedModel:
 def check_combination(model: Model, options: PermutationOptions, *, has_groups: bool) -> None:
     """Refuse a model without a permutation test, or options that are not for the model."""
     beside = tuple(model.beside)
-    known = (OLS.kind, *_WITH_TAU2, _UNEQUAL)
+    known = (OLS.kind, *_WITH_TAU2, _UNEQUAL, _REPEATED)
     if model.kind not in known and not any(role in _VOXELWISE for role in beside):
         raise ArgumentError.about(
             "model",
@@ -118,6 +146,8 @@ def check_combination(model: Model, options: PermutationOptions, *, has_groups: 
         )
     if model.kind == OLS.kind and not beside:
         return
+    if model.kind == _REPEATED:
+        _check_repeated(model.settings())
     called = f"model is {model.kind!r}" + (f" with {beside[0]}s" if model.kind == OLS.kind else "")
     if has_groups:
         raise ArgumentError.about(
@@ -136,6 +166,23 @@ def check_combination(model: Model, options: PermutationOptions, *, has_groups: 
         )
 
 
+def _check_repeated(settings: Mapping[str, Any]) -> None:
+    if settings["covariance"] == "nested":
+        raise ArgumentError.about(
+            "covariance",
+            "the covariance 'nested' has no permutation test, because its variances would have to "
+            "be estimated from all images for each permutation",
+            "give " + argument("covariance", "random intercept") + ", and the families as "
+            "exchangeability_blocks of whole blocks, or " + argument("covariance", "sandwich"),
+        )
+    if settings["groups"] is not None:
+        raise ArgumentError.about(
+            "groups",
+            "a sandwich with the same covariance within groups has no wild bootstrap",
+            "leave groups out of RepeatedMeasures",
+        )
+
+
 def rearranged_model(
     model: Model,
     X: Floats,
@@ -149,7 +196,9 @@ def rearranged_model(
     """
     check_combination(model, options, has_groups=options.variance_groups is not None)
     rows, settings = ImageRows(tuple(model.beside)), model.settings()
-    groups = settings.get("variance_groups", settings.get("groups"))
+    groups = None
+    if model.kind != _REPEATED:
+        groups = settings.get("variance_groups", settings.get("groups"))
     if model.kind == _UNEQUAL and groups is None:
         groups = design_groups(X, column_names, argument="groups")
     if model.kind == OLS.kind:

@@ -91,6 +91,8 @@ class PermutationResult:
         Whether the size of a cluster is its number of places, rather than the sum of their weights.
     assumption : str
         What was rearranged, and what this assumes, in a sentence or two.
+    is_bootstrap : bool
+        Whether this is a wild bootstrap, of a sandwich, rather than a permutation test.
     """
 
     letter: str
@@ -103,6 +105,7 @@ class PermutationResult:
     untested: NDArray[np.bool_] | None = None
     counts_places: bool = True
     assumption: str = ""
+    is_bootstrap: bool = False
 
     @property
     def n_perm(self) -> int:
@@ -152,8 +155,7 @@ def permutation_test(
     (n_voxels,), `df_residual` (n_voxels,).
     """
     tested = rearranged_model(model, X, contrast, column_names, options)
-    parts = tested.parts
-    exchange = choose_exchange(parts, options, tested.groups)
+    exchange = choose_exchange(tested, options)
     rows = source.load(options.n_threads)
     presence = _presence(tested, source, rows, statistic, df_residual, exchange)
     lacks = presence is not None and not presence.is_complete
@@ -215,7 +217,8 @@ def permutation_test(
         tail_fit=tail_fit,
         untested=untested,
         counts_places=all(family.weights is None for family in corrections.families),
-        assumption=assumption_of(tested, options.method, flips=exchange.flips),
+        assumption=assumption_of(tested, options.method, exchange),
+        is_bootstrap=tested.is_bootstrapped,
     )
 
 
@@ -228,7 +231,7 @@ def _presence(
     exchange: Exchange,
 ) -> Presence | None:
     """Return which images the voxels have; None if all have all, and the kernel needs no more."""
-    if tested.rows.beside:
+    if tested.rows.beside or tested.is_repeated:
         return find_presence_of_all(source, rows, statistic, tested.rows, tested.parts, exchange)
     return find_presence(source, rows, df_residual, tested.parts, exchange)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy import linalg
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from groupglm.inference.permutation.missing_values import Presence
     from groupglm.inference.permutation.null_distribution import Data
+    from groupglm.inference.permutation.pattern_kernel import PatternArrays
     from groupglm.inference.permutation.rearranged_model import RearrangedModel
 
     Floats = NDArray[np.float64]
@@ -46,6 +47,7 @@ class VoxelwiseKernel(PatternKernel):
     columns: Floats
     effect: Floats
     nuisance: Floats
+    by_voxel: ClassVar[bool] = True
 
     @property
     def n_products(self) -> int:
@@ -57,17 +59,16 @@ class VoxelwiseKernel(PatternKernel):
         """The letter of the statistic."""
         return "t" if self.effect.shape[1] == 1 else "F"
 
-    def _statistics(
+    def _compiled(
         self,
         data: Data,
-        order: Integers,
-        signs: Floats,
+        part: PatternArrays,
+        orders: tuple[Integers, Floats],
         maps: Floats | None,
         least: Floats | None,
         n_threads: int,
     ) -> Floats:
         weights: list[Any] = self.rows.of(data, "weight")
-        patterns = self.patterns
         return _core.permuted_voxelwise_statistics(
             self.rows.own(data),
             weights[0] if weights else None,
@@ -76,9 +77,9 @@ class VoxelwiseKernel(PatternKernel):
             self.effect,
             self.nuisance,
             self.two_sided,
-            (patterns.columns, patterns.starts, patterns.present, self.nuisance_rank, self.table),
+            part,
             (self.heads, self.values),
-            (order, signs),
+            orders,
             maps,
             least,
             n_threads,

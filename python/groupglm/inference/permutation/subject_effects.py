@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Effects within and between subjects, and the rearrangements of several images of a subject."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from groupglm import _core
+from groupglm.errors import ArgumentError
+from groupglm.inference.permutation.exchange import Exchange, make_exchange
+from groupglm.messages import argument
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from groupglm.inference.permutation.options import PermutationOptions
+    from groupglm.inference.permutation.partition import Partition
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+__all__ = ["effect_kind", "subject_degrees", "subject_exchange"]
+
+Kind = Literal["within", "between", "mixed"]
+
+
+def effect_kind(effect: Floats, subjects: Integers) -> Kind:
+    """Return whether an effect varies within subjects only, between them only, or both.
+
+    Shapes: `effect` (k, n_images), orthonormal rows, `subjects` (n_images,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> subjects = np.array([0, 0, 1, 1])
+    >>> effect_kind(np.array([[-0.5, 0.5, -0.5, 0.5]]), subjects)
+    'within'
+    >>> effect_kind(np.array([[-0.5, -0.5, 0.5, 0.5]]), subjects)
+    'between'
+    """
+    between, within = _split(effect, subjects)
+    if np.linalg.norm(between) <= _core.RANK_TOLERANCE:
+        return "within"
+    return "between" if np.linalg.norm(within) <= _core.RANK_TOLERANCE else "mixed"
+
+
+def _split(rows: Floats, subjects: Integers) -> tuple[Floats, Floats]:
+    """Return the subjects' means of rows, and what differs from them; both (k, n_images)."""
+    counts = np.bincount(subjects)
+    means = np.array([np.bincount(subjects, row) / counts for row in rows])
+    between = means.reshape(len(rows), len(counts))[:, subjects]
+    return between, rows - between
+
+
+def subject_degrees(parts: Partition, subjects: Integers, present: NDArray[np.bool_]) -> Integers:
+    """Return degrees of freedom of an effect, by the images of each pattern.
+
+    Those of an effect between subjects count subjects, those of one within subjects count images
+    beyond the first of each subject; those of a mixed effect count images. At least one.
+
+    Shapes: `present` (n_patterns, n_images); returns (n_patterns,).
+    """
+    design = np.concatenate([parts.effect, parts.nuisance])
+    between, within = _split(design, subjects)
+    members = (subjects[:, None] == np.arange(subjects.max() + 1)).astype(np.float64)
+    n_images = present.sum(axis=1)
+    n_subjects = np.count_nonzero(present @ members, axis=1)
+    kind = effect_kind(parts.effect, subjects)
+    if kind == "between":
+        df = n_subjects - np.linalg.matrix_rank(between, tol=_core.RANK_TOLERANCE)
+    elif kind == "within":
+        df = n_images - n_subjects - np.linalg.matrix_rank(within, tol=_core.RANK_TOLERANCE)
+    else:
+        df = n_images - len(design)
+    return np.asarray(np.maximum(df, 1), dtype=np.int64)
+
+
+def subject_exchange(
+    parts: Partition, subjects: Integers, options: PermutationOptions, *, bootstraps: bool
+) -> Exchange:
+    """Choose the rearrangements of several images of a subject.
+
+    Effects within subjects are tested by permutations within each subject, effects between subjects
+    by permutations of whole subjects of equal numbers of images, and a mean that the null
+    hypothesis fixes by flips of whole subjects' signs. A wild bootstrap flips signs, too.
+
+    Shapes: `subjects` (n_images,).
+    """
+    n = parts.n_images
+    if bootstraps and options.sign_flip is False:
+        raise ArgumentError.about(
+            "sign_flip",
+            argument("sign_flip", False)
+            + ", but the test of a sandwich is a wild bootstrap, which flips the signs of "
+            "subjects' residuals",
+            "leave it out, or give " + argument("covariance", "random intercept"),
+        )
+    flips = bootstraps or options.sign_flip
+    if flips is None:
+        flips = not parts.leaves_mean_free
+    blocks = options.exchangeability_blocks
+    if blocks is not None:
+        exchange = make_exchange(n, blocks, options.block_permutation, flips=flips)
+        _refuse_torn(exchange, subjects)
+        _refuse_constant(exchange, parts)
+        return exchange
+    if flips:
+        return make_exchange(n, subjects, "whole", flips=True)
+    kind = effect_kind(parts.effect, subjects)
+    if kind == "mixed":
+        raise ArgumentError.about(
+            "exchangeability_blocks",
+            f"the tested effect varies within subjects and between them ({_share(parts, subjects)} "
+            "of its sum of squares lies between subjects), so that permutations within subjects "
+            "test one part of it, and those of whole subjects the other",
+            "divide the column into the subject's mean and the deviation from it, and test one of "
+            "the two; or choose the permutations by exchangeability_blocks, with the subjects as "
+            "labels, and " + argument("block_permutation", "within") + " or 'whole'",
+        )
+    within = kind == "within"
+    exchange = make_exchange(n, subjects, "within" if within else "whole", flips=False)
+    _refuse_constant(exchange, parts)
+    return exchange
+
+
+def _share(parts: Partition, subjects: Integers) -> str:
+    share = np.sum(_split(parts.effect, subjects)[0] ** 2) / len(parts.effect)
+    return f"{100 * share:.2g} %"
+
+
+def _refuse_constant(exchange: Exchange, parts: Partition) -> None:
+    if exchange.flips or len(exchange.varying(parts.effect)):
+        return
+    whole = any(units.shape[1] > 1 for units in exchange.groups)
+    where = "between subjects of equal numbers of images" if whole else "within subjects"
+    raise ArgumentError.about(
+        "exchangeability_blocks",
+        f"the tested effect does not vary {where}, so that no permutation can test it",
+        "give other exchangeability_blocks, or sign_flip=True if the errors of subjects are "
+        "symmetric",
+    )
+
+
+def _refuse_torn(exchange: Exchange, subjects: Integers) -> None:
+    """Refuse rearrangements that take images of one subject to several."""
+    order = np.arange(exchange.n)
+    torn = False
+    if exchange.flips:
+        unit = np.empty(exchange.n, dtype=np.int64)
+        for number, rows in enumerate(unit for units in exchange.groups for unit in units):
+            unit[rows] = number
+        torn = len(np.unique([subjects, unit], axis=1).T) > subjects.max() + 1
+    for units in () if exchange.flips else exchange.groups:
+        for one, other in itertools.pairwise(units):
+            moved = order.copy()
+            moved[one], moved[other] = other, one
+            pairs = np.unique([subjects, subjects[moved]], axis=1)
+            torn = torn or pairs.shape[1] > subjects.max() + 1
+    if torn:
+        raise ArgumentError.about(
+            "exchangeability_blocks",
+            "exchangeability_blocks "
+            + ("flip some images of a subject, but not all" if exchange.flips else "mix the images")
+            + (", whose" if exchange.flips else " of several subjects, whose")
+            + " errors resemble each other",
+            "give blocks that hold all images of their subjects, with "
+            + argument("block_permutation", "whole")
+            + ", or blocks of images of one subject each",
+        )
