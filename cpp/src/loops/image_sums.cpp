@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "loops/lanes.hpp"
+#include "loops/panel_rows.hpp"
 #include "special/lane_functions.hpp"
 
 namespace groupglm {
@@ -356,19 +357,6 @@ void scan(const OctetImages& images, const BasisRows& basis, const double* t,
   });
 }
 
-// The same row at the next panel: rows lie far apart, where the hardware does not prefetch. Always
-// inlined, because to the compiler a function that only prefetches has no effect.
-template <typename Scalar>
-GROUPGLM_INLINE void prefetch_next(const Scalar* row) {
-#if defined(__GNUC__)
-  const auto* next = reinterpret_cast<const char*>(row + kPanel);
-  constexpr Index kLines = kPanel * static_cast<Index>(sizeof(Scalar)) / 64;
-  for (Index line = 0; line < kLines; ++line) __builtin_prefetch(next + line * 64 + 63, 0, 2);
-#else
-  static_cast<void>(row);
-#endif
-}
-
 }  // namespace
 
 template <typename Scalar>
@@ -388,11 +376,14 @@ void read_images(const ImageSource<Scalar>& source, double* y, double* v, const 
       prefetch_next(y_in);
       prefetch_next(v_in);
     }
+    // Converted first: the compiler would compare floats as such, and then widen every mask.
     double effects[kPanelInt];
     double variances[kPanelInt];
+    to_doubles(y_in, effects);
+    to_doubles(v_in, variances);
     for (int k = 0; k < kPanelInt; ++k) {
-      const auto effect = static_cast<double>(y_in[k]);
-      const auto variance = static_cast<double>(v_in[k]);
+      const double effect = effects[k];
+      const double variance = variances[k];
       // `effect - effect` is NaN for NaN and infinity.
       const bool present = (variance > 0.0) & (variance < kInf) & (effect - effect == 0.0);
       const double low = lane_select(present, variance, kInf);

@@ -5,9 +5,10 @@
 namespace groupglm {
 
 InnerLoops own_inner_loops() {
-  return {GROUPGLM_LEVEL,  &project_panel<float>, &project_panel<double>,
-          &residual_panel, &multiply_panel,       &convolve,
-          &weigh_panel,    &rotate_panel,         own_image_loops()};
+  return {GROUPGLM_LEVEL,      &project_panel<float>, &project_panel<double>,
+          &residual_panel,     &multiply_panel,       &convolve,
+          &weigh_panel<float>, &weigh_panel<double>,  &rotate_panel,
+          own_image_loops()};
 }
 
 }  // namespace groupglm

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "loops/lanes.hpp"
+#include "loops/panel_rows.hpp"
 #include "non_finite.hpp"
 #include "special/lane_functions.hpp"
 
@@ -20,36 +21,63 @@ GROUPGLM_INLINE std::uint64_t mask(bool condition) {
   return std::uint64_t{0} - static_cast<std::uint64_t>(condition);
 }
 
-template <bool kVariances>
-RowPresence weigh(const double* __restrict y, const double* __restrict given,
-                  const double* __restrict tau2, double number, double* __restrict sums,
-                  double* __restrict value, double* __restrict weight) {
+// The fixed number of rows N lets the compiler keep a voxel's sums in registers.
+template <int N, bool kVariances, typename Scalar>
+void weigh(const WeighedRows<Scalar>& rows, double* __restrict sums, double* __restrict value,
+           double* __restrict weight, RowPresence* presence) {
   constexpr int kPanelInt = static_cast<int>(kPanel);
-  std::uint64_t any = 0;
-  std::uint64_t all = ~std::uint64_t{0};
-  std::uint64_t infinite = 0;
-  for (int v = 0; v < kPanelInt; ++v) {
-    // Comparisons with NaN are false.
-    const bool has_row = (y[v] == y[v]) & (given[v] > 0.0);
-    const double own =
-        lane_select(has_row, kVariances ? 1.0 / (given[v] + tau2[v]) : given[v], 0.0);
-    const double at = lane_select(has_row, y[v], 0.0);
-    any |= mask(has_row);
-    all &= mask(has_row);
-    infinite |= mask(std::abs(y[v]) == kInfinity) | mask(std::abs(given[v]) == kInfinity);
-    sums[kTotal * kPanelInt + v] += at;
-    sums[kWeightSum * kPanelInt + v] += own;
-    const double largest = sums[kWeightMax * kPanelInt + v];
-    const double smallest = sums[kWeightMin * kPanelInt + v];
-    const double before = sums[kHeaviestRow * kPanelInt + v];
-    sums[kWeightMax * kPanelInt + v] = lane_select(own > largest, own, largest);
-    sums[kHeaviestRow * kPanelInt + v] = lane_select(own > largest, number, before);
-    sums[kWeightMin * kPanelInt + v] = lane_select(has_row & (own < smallest), own, smallest);
-    sums[kRowsPresent * kPanelInt + v] += lane_select(has_row, 1.0, 0.0);
-    value[v] = at;
-    weight[v] = own;
+  // Converted first: the compiler would compare floats as such, and then widen every mask.
+  double y_in[N * kPanelInt];
+  double given_in[N * kPanelInt];
+  for (int r = 0; r < N; ++r) {
+    to_doubles(rows.value + r * rows.value_stride, y_in + r * kPanelInt);
+    to_doubles(rows.given + r * rows.given_stride, given_in + r * kPanelInt);
   }
-  return {any != 0, all != 0, infinite != 0};
+  const double* __restrict tau2 = rows.tau2;
+  std::uint64_t any[N];
+  std::uint64_t all[N];
+  std::uint64_t infinite[N];
+  GROUPGLM_UNROLL
+  for (int r = 0; r < N; ++r) {
+    any[r] = infinite[r] = 0;
+    all[r] = ~std::uint64_t{0};
+  }
+  for (int v = 0; v < kPanelInt; ++v) {
+    double total = sums[kTotal * kPanelInt + v];
+    double weights = sums[kWeightSum * kPanelInt + v];
+    double largest = sums[kWeightMax * kPanelInt + v];
+    double smallest = sums[kWeightMin * kPanelInt + v];
+    double n_present = sums[kRowsPresent * kPanelInt + v];
+    double heaviest = sums[kHeaviestRow * kPanelInt + v];
+    GROUPGLM_UNROLL
+    for (int r = 0; r < N; ++r) {
+      const double y = y_in[r * kPanelInt + v];
+      const double given = given_in[r * kPanelInt + v];
+      // Comparisons with NaN are false.
+      const bool has_row = (y == y) & (given > 0.0);
+      const double own = lane_select(has_row, kVariances ? 1.0 / (given + tau2[v]) : given, 0.0);
+      const double at = lane_select(has_row, y, 0.0);
+      any[r] |= mask(has_row);
+      all[r] &= mask(has_row);
+      infinite[r] |= mask(std::abs(y) == kInfinity) | mask(std::abs(given) == kInfinity);
+      total += at;
+      weights += own;
+      heaviest = lane_select(own > largest, rows.number + r, heaviest);
+      largest = lane_select(own > largest, own, largest);
+      smallest = lane_select(has_row & (own < smallest), own, smallest);
+      n_present += lane_select(has_row, 1.0, 0.0);
+      value[r * kPanelInt + v] = at;
+      weight[r * kPanelInt + v] = own;
+    }
+    sums[kTotal * kPanelInt + v] = total;
+    sums[kWeightSum * kPanelInt + v] = weights;
+    sums[kWeightMax * kPanelInt + v] = largest;
+    sums[kWeightMin * kPanelInt + v] = smallest;
+    sums[kRowsPresent * kPanelInt + v] = n_present;
+    sums[kHeaviestRow * kPanelInt + v] = heaviest;
+  }
+  GROUPGLM_UNROLL
+  for (int r = 0; r < N; ++r) presence[r] = {any[r] != 0, all[r] != 0, infinite[r] != 0};
 }
 
 // What a row does to column k of a factor.
@@ -163,10 +191,33 @@ void rotate_columns(const RotationRows& rows, double* slots) {
 
 }  // namespace
 
-RowPresence weigh_panel(const WeighedRow& row, double* sums, double* value, double* weight) {
-  const auto& weigh_row = row.as_variances ? weigh<true> : weigh<false>;
-  return weigh_row(row.value, row.given, row.tau2, row.number, sums, value, weight);
+template <typename Scalar>
+void weigh_panel(const WeighedRows<Scalar>& rows, double* sums, double* value, double* weight,
+                 RowPresence* presence) {
+  if (rows.has_next) {
+    for (Index r = 0; r < rows.n_rows; ++r) {
+      prefetch_next(rows.value + r * rows.value_stride);
+      prefetch_next(rows.given + r * rows.given_stride);
+    }
+  }
+  if (rows.n_rows == kTogether) {
+    constexpr auto kRows = static_cast<int>(kTogether);
+    const auto& weigh_rows =
+        rows.as_variances ? weigh<kRows, true, Scalar> : weigh<kRows, false, Scalar>;
+    return weigh_rows(rows, sums, value, weight, presence);
+  }
+  const auto& weigh_row = rows.as_variances ? weigh<1, true, Scalar> : weigh<1, false, Scalar>;
+  WeighedRows<Scalar> row = rows;
+  for (Index r = 0; r < rows.n_rows; ++r) {
+    weigh_row(row, sums, value + r * kPanel, weight + r * kPanel, presence + r);
+    row.value += row.value_stride;
+    row.given += row.given_stride;
+    row.number += 1.0;
+  }
 }
+
+template void weigh_panel(const WeighedRows<float>&, double*, double*, double*, RowPresence*);
+template void weigh_panel(const WeighedRows<double>&, double*, double*, double*, RowPresence*);
 
 void rotate_panel(const RotationRows& rows, double* slots, double* scratch) {
   switch (rows.m) {

@@ -110,7 +110,8 @@ OctetResults solve_symmetric_of(Tau2Sums& sums, const OctetImages& raw, OctetFac
   facts.rss = sums.centre(raw, facts.n_images, own);
   OctetResults out;
   for (int l = 0; l < kOctet; ++l) out.is_deficient[at(l)] = sums.is_deficient(l);
-  Octets b = sums.moments().b;
+  Octets b;
+  if (with_statistic) b = sums.moments().b;
   const OctetImages images{raw.n, own, raw.v};
   out.found = estimate_octet(sums, images, facts, test.method, given);
   out.stat = full(kNan);
@@ -200,6 +201,11 @@ OctetResults solve_alone(const ImageBasis& basis, const OctetImages& raw, const 
 
 }  // namespace
 
+HeterogeneityTile::HeterogeneityTile() = default;
+HeterogeneityTile::HeterogeneityTile(HeterogeneityTile&&) noexcept = default;
+HeterogeneityTile& HeterogeneityTile::operator=(HeterogeneityTile&&) noexcept = default;
+HeterogeneityTile::~HeterogeneityTile() = default;
+
 template <typename Scalar>
 void HeterogeneityTile::load(const DataView<Scalar>& y, const DataView<Scalar>& v,
                              const std::vector<Index>* rows, Index first, Index count) {
@@ -253,7 +259,9 @@ void HeterogeneityTile::scale(Index voxel) {
 
 void HeterogeneityTile::solve(const ImageBasis& basis, const double* sign, const MixedTest& test,
                               double* stat, double* tau2, double* typical) {
-  Tau2Sums sums(basis);
+  if (sums_ == nullptr) sums_ = std::make_unique<Tau2Sums>(basis);
+  Tau2Sums& sums = *sums_;
+  sums.use(basis);
   own_.resize(2 * n_ * kOctet);
   double* const with_signs = own_.data() + n_ * kOctet;
   for (Index first = 0; first < count_; first += kOctet) {

@@ -36,12 +36,12 @@ void Tau2Sums::fit(const OctetImages& images, const Octet& t) {
 }
 
 void Tau2Sums::factor_and_solve() {
-  factor_symmetric(moments_.a.data(), basis_.r());
-  solve_symmetric(moments_.a.data(), basis_.r(), moments_.b.data());
+  factor_symmetric(moments_.a.data(), basis_->r());
+  solve_symmetric(moments_.a.data(), basis_->r(), moments_.b.data());
 }
 
 Octet Tau2Sums::centre(const OctetImages& images, const Octet& n_images, double* out) {
-  const Index r = basis_.r();
+  const Index r = basis_->r();
   const ImageLoops& loops = inner_loops().images;
   const bool complete = (n_images == static_cast<double>(images.n)).all();
   loops.columns(rows(), 0, r, images.n, images.y, moments_.sums().b);
@@ -74,7 +74,7 @@ Octet Tau2Sums::centre(const OctetImages& images, const Octet& n_images, double*
 constexpr double kRoundingOnly = 1e-20;
 
 bool Tau2Sums::is_deficient(int lane) const {
-  for (Index j = 0; j < basis_.r(); ++j) {
+  for (Index j = 0; j < basis_->r(); ++j) {
     const double left = moments_.a[at(packed(j, j))][lane];
     const double whole = moments_.d[at(j)][lane];
     if (!(left > kDependentShare * whole) || !(whole > kRoundingOnly)) return true;
@@ -84,10 +84,10 @@ bool Tau2Sums::is_deficient(int lane) const {
 
 Octet Tau2Sums::variance_left(const OctetImages& images) {
   invert();
-  const Index r = basis_.r();
+  const Index r = basis_->r();
   Octet sum = full(0.0);
   for (Index i = 0; i < images.n; ++i) {
-    const double* const m = basis_.row(i) + r;
+    const double* const m = basis_->row(i) + r;
     Octet leverage = full(0.0);
     for (Index j = 0; j < r; ++j) {
       for (Index k = 0; k <= j; ++k) {
@@ -117,7 +117,7 @@ void Tau2Sums::add_squares(const OctetImages& images) {
 }
 
 void Tau2Sums::invert() {
-  const Index r = basis_.r();
+  const Index r = basis_->r();
   for (Index j = 0; j < r; ++j) {
     Octet* const column = moments_.inverse.data() + j * r;
     for (Index k = 0; k < r; ++k) column[k] = full(k == j ? 1.0 : 0.0);
@@ -127,7 +127,7 @@ void Tau2Sums::invert() {
 
 // tr(A^-1 S) of a symmetric S.
 Octet Tau2Sums::trace_with_inverse(const Octets& symmetric) const {
-  const Index r = basis_.r();
+  const Index r = basis_->r();
   Octet sum = full(0.0);
   for (Index j = 0; j < r; ++j) {
     for (Index k = 0; k < j; ++k) {
@@ -139,7 +139,7 @@ Octet Tau2Sums::trace_with_inverse(const Octets& symmetric) const {
 }
 
 Octet Tau2Sums::trace_of_square() {
-  const Index r = basis_.r();
+  const Index r = basis_->r();
   for (Index j = 0; j < r; ++j) {
     for (Index k = 0; k < r; ++k) {
       Octet sum = full(0.0);
@@ -158,7 +158,7 @@ Octet Tau2Sums::trace_of_square() {
 }
 
 Octet Tau2Sums::scatter_cubed() {
-  const Index r = basis_.r();
+  const Index r = basis_->r();
   Octet sum = moments_.s3;
   for (Index j = 0; j < r; ++j) {
     for (Index k = 0; k < r; ++k) {
@@ -170,7 +170,7 @@ Octet Tau2Sums::scatter_cubed() {
 
 double Tau2Sums::log_determinant(Index lane) const {
   double sum = 0.0;
-  for (Index j = 0; j < basis_.r(); ++j) sum += std::log(moments_.a[at(packed(j, j))][lane]);
+  for (Index j = 0; j < basis_->r(); ++j) sum += std::log(moments_.a[at(packed(j, j))][lane]);
   return sum;
 }
 
@@ -178,7 +178,7 @@ double Tau2Sums::log_determinant(Index lane) const {
 // is small, because y is without its fit by least squares.
 void Tau2Sums::scan(const OctetImages& images, const Octet& t, bool restricted, Octet& g,
                     Octet& f) {
-  const Index r = basis_.r();
+  const Index r = basis_->r();
   if (r > kUnrolledRank) {
     fit(images, t);
     add_squares(images);

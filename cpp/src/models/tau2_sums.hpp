@@ -42,8 +42,11 @@ inline Octet variances(const OctetImages& images, Index i) {
 
 // The numbers of an octet at one tau2 a voxel. Which of them are set, each function says.
 struct Moments {
-  explicit Moments(Index r)
-      : a(at(n_products(r))), a2(a.size()), a3(a.size()), inverse(at(r * r)), b(at(r)), d(at(r)) {}
+  void resize(Index r) {
+    for (Octets* each : {&a, &a2, &a3}) each->resize(at(n_products(r)));
+    for (Octets* each : {&b, &d}) each->resize(at(r));
+    inverse.resize(at(r * r));
+  }
 
   Octets a, a2, a3;  // a: as the factor L D L'
   Octets inverse;    // A^-1, (r, r)
@@ -60,14 +63,18 @@ struct Moments {
 // The sums, over the images of one voxel a lane.
 class Tau2Sums {
  public:
-  explicit Tau2Sums(const ImageBasis& basis)
-      : basis_(basis),
-        weights_(at(basis.n())),
-        scratch_(at(basis.n())),
-        moments_(basis.r()),
-        product_(at(basis.r() * basis.r())) {}
+  explicit Tau2Sums(const ImageBasis& basis) { use(basis); }
 
-  const ImageBasis& basis() const { return basis_; }
+  // Goes on with another basis, which must outlive what is done with it.
+  void use(const ImageBasis& basis) {
+    basis_ = &basis;
+    weights_.resize(at(basis.n()));
+    scratch_.resize(at(basis.n()));
+    moments_.resize(basis.r());
+    product_.resize(at(basis.r() * basis.r()));
+  }
+
+  const ImageBasis& basis() const { return *basis_; }
 
   // Sets a, b at tau2 = t.
   void fit(const OctetImages& images, const Octet& t);
@@ -98,11 +105,11 @@ class Tau2Sums {
   Octet trace_with_inverse(const Octets& symmetric) const;
   void factor_and_solve();
   void invert();
-  BasisRows rows() const { return {basis_.row(0), basis_.r()}; }
+  BasisRows rows() const { return {basis_->row(0), basis_->r()}; }
   double* weights() { return start(weights_); }
   double* scratch() { return start(scratch_); }
 
-  const ImageBasis& basis_;
+  const ImageBasis* basis_ = nullptr;
   Octets weights_;  // (n)
   Octets scratch_;  // (n)
   Moments moments_;

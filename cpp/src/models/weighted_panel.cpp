@@ -95,14 +95,69 @@ void WeightedPanel::count_missing(bool as_variances) {
 }
 
 template <typename Scalar>
-bool WeightedPanel::add(const WeightedRows<Scalar>& rows, Index row, Index first, Index count,
-                        Index image, const double* x) {
+void WeightedPanel::copy_rows(const WeightedRows<Scalar>& rows, Index row, Index first,
+                              Index count) {
   copy_row(rows.y, row, first, count, value_.data());
   if (rows.w.data != nullptr) {
     copy_row(rows.w, row, first, count, given_.data());
   } else {
     given_.setOnes();
   }
+}
+
+template <typename Scalar>
+bool WeightedPanel::add(const WeightedRows<Scalar>& rows, Index row, Index n_rows, Index first,
+                        Index count, Index image, const double* x) {
+  const auto number = static_cast<double>(image);
+  if (n_own_ > 0 || any_lost_ || rows.w.data == nullptr || rows.y.voxel_stride != 1 ||
+      rows.w.voxel_stride != 1 || count < kPanel) {
+    bool finite = true;
+    for (Index r = 0; r < n_rows; ++r) {
+      finite &= add_copy(rows, row + r, first, count, number + static_cast<double>(r),
+                         x + r * (at_.m - n_own_));
+    }
+    return finite;
+  }
+  if (waiting_ + n_rows > kWeighedRows) flush();
+  WeighedRows<Scalar> some;
+  some.value = rows.y.data + row * rows.y.row_stride + first;
+  some.given = rows.w.data + row * rows.w.row_stride + first;
+  some.value_stride = rows.y.row_stride;
+  some.given_stride = rows.w.row_stride;
+  some.n_rows = n_rows;
+  some.tau2 = tau2_.data();
+  some.as_variances = rows.as_variances;
+  some.number = number;
+  some.has_next = true;
+  std::array<RowPresence, kTogether> presence;
+  inner_loops().weigh(some, sums_.data(), y(), w(), presence.data());
+  const double* y_weighed = y();
+  const double* w_weighed = w();
+  bool finite = true;
+  for (Index r = 0; r < n_rows; ++r, y_weighed += kPanel, w_weighed += kPanel, x += at_.m) {
+    const RowPresence& own = presence[static_cast<std::size_t>(r)];
+    finite &= !own.infinite;
+    if (!own.all) {
+      copy_rows(rows, row + r, first, count);
+      count_missing(rows.as_variances);
+    }
+    if (!own.any) continue;
+    if (y_weighed != y()) {
+      std::copy_n(y_weighed, kPanel, y());
+      std::copy_n(w_weighed, kPanel, w());
+    }
+    std::copy_n(x, at_.m, x_.data() + waiting_ * at_.m);
+    ++waiting_;
+  }
+  return finite;
+}
+
+// Takes a row that cannot be weighed where it lies in memory.
+template <typename Scalar>
+bool WeightedPanel::add_copy(const WeightedRows<Scalar>& rows, Index row, Index first, Index count,
+                             double number, const double* x) {
+  if (waiting_ == kWeighedRows) flush();
+  copy_rows(rows, row, first, count);
   double* x_row = x_.data() + waiting_ * at_.m * (n_own_ > 0 ? kPanel : 1);
   bool finite = true;
   for (Index j = 0; j < n_own_; ++j) {
@@ -114,9 +169,14 @@ bool WeightedPanel::add(const WeightedRows<Scalar>& rows, Index row, Index first
     // What has no weight by itself stays, so that it is counted.
     if (is_lost_[static_cast<std::size_t>(v)] && given_[v] > 0.0) value_[v] = kNaN;
   }
-  const WeighedRow given{value_.data(), given_.data(), tau2_.data(), rows.as_variances,
-                         static_cast<double>(image)};
-  const RowPresence presence = inner_loops().weigh(given, sums_.data(), y(), w());
+  WeighedRows<double> one;
+  one.value = value_.data();
+  one.given = given_.data();
+  one.tau2 = tau2_.data();
+  one.as_variances = rows.as_variances;
+  one.number = number;
+  RowPresence presence{};
+  inner_loops().weigh(one, sums_.data(), y(), w(), &presence);
   finite &= !presence.infinite;
   if (!presence.all) count_missing(rows.as_variances);
   if (!presence.any) return finite;
@@ -128,7 +188,7 @@ bool WeightedPanel::add(const WeightedRows<Scalar>& rows, Index row, Index first
       std::fill_n(x_row + column * kPanel, kPanel, x[j]);
     }
   }
-  if (++waiting_ == kWeighedRows) flush();
+  ++waiting_;
   return finite;
 }
 
@@ -172,9 +232,9 @@ void WeightedPanel::add_state(const WeightedParts& other, Index first, Index cou
   }
 }
 
-template bool WeightedPanel::add(const WeightedRows<float>&, Index, Index, Index, Index,
+template bool WeightedPanel::add(const WeightedRows<float>&, Index, Index, Index, Index, Index,
                                  const double*);
-template bool WeightedPanel::add(const WeightedRows<double>&, Index, Index, Index, Index,
+template bool WeightedPanel::add(const WeightedRows<double>&, Index, Index, Index, Index, Index,
                                  const double*);
 
 }  // namespace groupglm

@@ -46,11 +46,11 @@ class WeightedPanel {
   /// it is NaN.
   void set_tau2(const double* tau2, Index count);
 
-  /// Takes a row: image is its number, x (q) its row of the working design. Returns false if a
-  /// value is infinite.
+  /// Takes up to kTogether rows from `row`: image is the number of the first, x (n_rows, q) their
+  /// rows of the working design. Returns false if a value is infinite.
   template <typename Scalar>
-  bool add(const WeightedRows<Scalar>& rows, Index row, Index first, Index count, Index image,
-           const double* x);
+  bool add(const WeightedRows<Scalar>& rows, Index row, Index n_rows, Index first, Index count,
+           Index image, const double* x);
 
   /// Takes what another state has, as rows.
   void add_state(const WeightedParts& other, Index first, Index count, Index n_rows_before);
@@ -64,6 +64,11 @@ class WeightedPanel {
   double* counted(Index k) { return sum(kWeightedSums + k); }
   double* y() { return y_.data() + waiting_ * kPanel; }
   double* w() { return w_.data() + waiting_ * kPanel; }
+  template <typename Scalar>
+  bool add_copy(const WeightedRows<Scalar>& rows, Index row, Index first, Index count,
+                double number, const double* x);
+  template <typename Scalar>
+  void copy_rows(const WeightedRows<Scalar>& rows, Index row, Index first, Index count);
   void count_missing(bool as_variances);
 
   RotationSlots at_;

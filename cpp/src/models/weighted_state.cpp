@@ -135,15 +135,20 @@ void WeightedState::update(const Design& design, Index first_row, const Weighted
                   if (rows.before_panel) rows.before_panel(first, count, thread);
                   bool finite = true;
                   Index group = -1;
-                  for (Index i = 0; i < rows.y.n_rows; ++i) {
-                    const Index own = rows.groups == nullptr ? 0 : rows.groups[i];
-                    if (own != group) {
-                      group = own;
+                  const auto group_of = [&](Index i) {
+                    return rows.groups == nullptr ? 0 : rows.groups[i];
+                  };
+                  for (Index i = 0; i < rows.y.n_rows;) {
+                    if (group_of(i) != group) {
+                      group = group_of(i);
                       const Index from = group * rows.y.n_voxels + first;
                       panel.set_tau2(rows.tau2 == nullptr ? nullptr : rows.tau2 + from, count);
                     }
-                    finite &= panel.add(rows, i, first, count, parts_.n_rows + i,
+                    Index n = 1;
+                    while (n < kTogether && i + n < rows.y.n_rows && group_of(i + n) == group) ++n;
+                    finite &= panel.add(rows, i, n, first, count, parts_.n_rows + i,
                                         design.working.row(first_row + i).data());
+                    i += n;
                   }
                   panel.flush();
                   if (!finite) infinite = true;

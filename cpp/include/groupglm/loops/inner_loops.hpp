@@ -30,11 +30,23 @@ struct InnerLoops {
   void (*convolve)(const double* at, Eigen::Index pitch, const double* half, Eigen::Index radius,
                    Eigen::Index width, double* out);
 
-  RowPresence (*weigh)(const WeighedRow& row, double* sums, double* value, double* weight);
+  template <typename Scalar>
+  using Weigh = void(const WeighedRows<Scalar>& rows, double* sums, double* value, double* weight,
+                     RowPresence* presence);
+  Weigh<float>* weigh_float;
+  Weigh<double>* weigh_double;
   void (*rotate)(const RotationRows& rows, double* slots, double* scratch);
 
   ImageLoops images;
 
+  void weigh(const WeighedRows<float>& rows, double* sums, double* value, double* weight,
+             RowPresence* presence) const {
+    weigh_float(rows, sums, value, weight, presence);
+  }
+  void weigh(const WeighedRows<double>& rows, double* sums, double* value, double* weight,
+             RowPresence* presence) const {
+    weigh_double(rows, sums, value, weight, presence);
+  }
   void project(const double* q, Eigen::Index n_prior, Eigen::Index n_columns,
                const PanelSource<float>& source, const double* shift, const Ahead& ahead, double* y,
                double* w, double* total) const {

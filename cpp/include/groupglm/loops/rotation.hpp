@@ -37,27 +37,38 @@ enum PanelSum : std::uint8_t {
   kPanelSums
 };
 
-/// One row of a panel: `given` weights, or variances if as_variances, to which tau2 is added.
-/// Arrays of kPanel.
-struct WeighedRow {
-  const double* value;
-  const double* given;
-  const double* tau2;
-  bool as_variances;
-  double number;  // of the row, for kHeaviestRow
+/// Rows that are weighed together: their sums are read and written once.
+inline constexpr Eigen::Index kTogether = 4;
+
+/// Rows of a panel where they lie in memory: kPanel values each, and the weights given, or
+/// variances if as_variances, to which tau2 (kPanel) is added; some strides apart. The same rows of
+/// the next panel are prefetched if has_next.
+template <typename Scalar>
+struct WeighedRows {
+  const Scalar* value = nullptr;
+  const Scalar* given = nullptr;
+  Eigen::Index value_stride = 0;
+  Eigen::Index given_stride = 0;
+  Eigen::Index n_rows = 1;  // up to kTogether
+  const double* tau2 = nullptr;
+  bool as_variances = false;
+  double number = 0.0;  // of the first row, for kHeaviestRow
+  bool has_next = false;
 };
 
-/// Whether any or all voxels have a row, and whether any number of it is infinite.
+/// Whether any or all voxels have the row, and whether any number of it is infinite.
 struct RowPresence {
   bool any;
   bool all;
   bool infinite;
 };
 
-/// Writes a row's values and weights, both zero where it is missing: where its value or what is
-/// given with it is NaN, or where the latter is not above zero. Adds them to sums (kPanelSums,
-/// kPanel).
-RowPresence weigh_panel(const WeighedRow& row, double* sums, double* value, double* weight);
+/// Writes values and weights of rows, (n_rows, kPanel), both zero where a row is missing: where its
+/// value or what is given with it is NaN, or where the latter is not above zero. Adds them to sums
+/// (kPanelSums, kPanel), one row after the other. presence (n_rows) says of each row where it is.
+template <typename Scalar>
+void weigh_panel(const WeighedRows<Scalar>& rows, double* sums, double* value, double* weight,
+                 RowPresence* presence);
 
 /// Rows of a weighted fit at the voxels of a panel.
 struct RotationRows {

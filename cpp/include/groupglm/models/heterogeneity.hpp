@@ -20,6 +20,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <vector>
 
 #include "groupglm/loops/image_sums.hpp"
@@ -63,6 +64,8 @@ struct MixedTest {
   Index n_effects = 1;
 };
 
+class Tau2Sums;
+
 /// Voxels of one tile: read once, then estimated under as many bases and signs as wanted. An object
 /// serves one thread.
 ///
@@ -70,6 +73,11 @@ struct MixedTest {
 /// some 10 sums over the images.
 class HeterogeneityTile {
  public:
+  HeterogeneityTile();
+  HeterogeneityTile(HeterogeneityTile&&) noexcept;
+  HeterogeneityTile& operator=(HeterogeneityTile&&) noexcept;
+  ~HeterogeneityTile();
+
   /// Voxels of a tile at most. More would leave the second-level cache.
   static constexpr Index kVoxels = kPanel;
 
@@ -102,6 +110,7 @@ class HeterogeneityTile {
   VectorXd y_;                              // octets, (n, kOctet) each; 0 for a missing image
   VectorXd v_;                              // the same; infinite for a missing image
   VectorXd own_;                            // workspace: two octets
+  std::unique_ptr<Tau2Sums> sums_;          // workspace, kept because tiles are many
   std::array<int, kVoxels> exponent_{};     // y and v are those of y 2^-exponent, v 4^-exponent
   std::array<double, kVoxels> n_images_{};  // images present, their smallest and largest variance
   std::array<double, kVoxels> smallest_{};

@@ -18,10 +18,8 @@
 // Units: the numbers are those of the data, without scales of their own. Where the sum of w y^2 is
 // below 1e-280 or beyond double, results that need squares are NaN.
 //
-// Time: 100 rows of float32 effects and variances at 235,375 voxels, two columns, take 54 ms of one
-// processor with AVX-512. The floor is to read these 188 MB: 12 ms. The rest is arithmetic: 14 ms
-// for the rotations and 8 ms for the weights, three divisions a value in all, and 20 ms to convert
-// the rows and to wait for them, because the rows of a panel lie far apart.
+// Time: three divisions a value and row with two columns, which take half of it with AVX-512. The
+// rest is the other arithmetic, and waiting for rows, because those of a panel lie far apart.
 #pragma once
 
 #include <cstdint>
