@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from scipy import linalg
 
 from groupglm import fit_repeated
+from groupglm.errors import ArgumentError, NotEstimableError, RankDeficientWarning
 from reference import repeated as slow
 
 Floats = NDArray[np.float64]
@@ -187,3 +191,130 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     some, others = (fit.contrast([0, 0, 1, 0]) for fit in (one, other))
     np.testing.assert_array_equal(some.z_score, others.z_score)
+
+
+def test_the_lowest_of_several_minima_is_found() -> None:
+    """Of the restricted likelihood, against the lowest of 4,000 points."""
+    rng = np.random.default_rng(0)
+    n_places, n_several = 0, 0
+    for sizes in ([2, 3, 3, 2], [2, 2, 3, 3], [3, 1, 1, 3], [1, 2, 1, 2, 2], [8, 1, 1, 20, 2]):
+        subjects = np.repeat(np.arange(len(sizes)), sizes)
+        n = len(subjects)
+        X = np.column_stack([np.ones(n), rng.normal(size=len(sizes))[subjects]])
+        X[:, 1] += 0.01 * rng.normal(size=n)
+        levels = rng.standard_t(1.2, size=(len(sizes), 1000))
+        Y = 0.1 * rng.standard_t(1.5, size=(n, 1000)) + levels[subjects]
+        fit = fit_repeated(X, Y, subjects)
+        # The criterion by the eigenvalues of K'ZZ'K, K a basis of what X leaves.
+        K = linalg.null_space(X.T)
+        d, Q = np.linalg.eigh(K.T @ slow.same(subjects) @ K)
+        d = np.where(d > 1e-9, d, 0)
+        squares = (Q.T @ K.T @ Y) ** 2
+        grid = np.concatenate([[0], np.geomspace(1e-5, 1e6, 3999)])
+        size = 1 + np.multiply.outer(grid, d)
+        values = len(d) * np.log((1 / size) @ squares) + np.log(size).sum(axis=1)[:, None]
+        ratio = fit.subject_variance / fit.residual_variance
+        own = 1 + ratio * d[:, None]
+        found = len(d) * np.log(np.sum(squares / own, axis=0)) + np.log(own).sum(axis=0)
+        # The criterion is flat to the rounding of its terms of size 100.
+        known = ~np.isnan(ratio)
+        assert (found[known] <= values.min(axis=0)[known] + 1e-11).all()
+        np.testing.assert_array_equal(np.argmin(values[:, ~known], axis=0), len(grid) - 1)
+        inner = (values[1:-1] < values[:-2]) & (values[1:-1] < values[2:])
+        n_minima = inner.sum(axis=0) + (values[0] < values[1])
+        n_several += int(np.count_nonzero(n_minima > 1))
+        n_places += len(n_minima)
+    assert n_several > 20, f"{n_several} of {n_places}"
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e-200, 1e100, 2.0**-900])
+@pytest.mark.parametrize("missing", [False, True])
+def test_values_may_be_large_or_small(study: Study, factor: float, missing: bool) -> None:
+    Y = study.with_missing() if missing else study.Y
+    one, other = (fit_repeated(study.X, data, study.subjects) for data in (Y, Y * factor))
+    np.testing.assert_allclose(
+        other.intraclass_correlation, one.intraclass_correlation, rtol=1e-11, atol=1e-13
+    )
+    np.testing.assert_allclose(other.mean, one.mean * factor, rtol=1e-12, atol=1e-13 * factor)
+    for contrast in (T, CONTRASTS["two rows"]):
+        found, expected = (fit.contrast(contrast) for fit in (other, one))
+        np.testing.assert_allclose(found.stat, expected.stat, rtol=1e-10, atol=1e-12)
+
+
+def test_values_whose_differences_double_does_not_hold_are_refused(study: Study) -> None:
+    with pytest.raises(ArgumentError, match=r"beyond 1e306.*another unit") as caught:
+        fit_repeated(study.X, study.Y * 1e307, study.subjects)
+    assert caught.value.argument == "Y"
+
+
+def test_data_that_do_not_vary_have_no_effect_and_no_variance(study: Study) -> None:
+    """Zeros, a constant, a sum of columns; levels alone, whose likelihood has no maximum."""
+    levels = np.sin(study.subjects.astype(float))
+    few = np.full(len(levels), np.nan)
+    few[:3] = study.Y[:3, 0]
+    one_each = np.where(
+        np.isin(np.arange(len(levels)), np.unique(study.subjects, return_index=True)[1]),
+        study.Y[:, 0],
+        np.nan,
+    )
+    X = study.X
+    nothing = np.full(len(levels), np.nan)
+    Y = np.column_stack([0 * levels, 0 * levels + 3.7, X @ [1, 2, 3, 4.0], levels, few, one_each,
+                         nothing])  # fmt: skip
+    for df in slow.METHODS:
+        fit = fit_repeated(X, Y, study.subjects, df=df)
+        result = fit.contrast(T)
+        unknown = [False] * 3 + [True] * 4
+        for values in (fit.subject_variance, fit.beta[2], fit.reml_criterion, result.stat,
+                       fit.contrast(CONTRASTS["two rows"]).stat):  # fmt: skip
+            np.testing.assert_array_equal(np.isnan(values), unknown)
+        np.testing.assert_array_equal(fit.residual_variance[:3], 0)
+        np.testing.assert_array_equal(result.stat[:3], [0, 0, np.inf])
+        np.testing.assert_array_equal(result.z_score[:3], [0, 0, np.inf])
+        np.testing.assert_array_equal(fit.n_observations, np.isfinite(Y).sum(axis=0))
+        np.testing.assert_array_equal(fit.n_subjects[-3:], [len(set(study.subjects[:3])), 20, 0])
+
+
+def test_strides_do_not_matter(study: Study) -> None:
+    Y = study.with_missing()
+    fit = fit_repeated(study.X, Y, study.subjects)
+    for same in (np.asfortranarray(Y), Y[:, ::-1].copy()[:, ::-1], np.repeat(Y, 3, axis=1)[:, ::3]):
+        other = fit_repeated(study.X, same, study.subjects)
+        np.testing.assert_array_equal(other.subject_variance, fit.subject_variance)
+        np.testing.assert_array_equal(other.beta, fit.beta)
+
+
+def test_rows_are_matched_by_label(study: Study) -> None:
+    names = [f"image {number}" for number in range(len(study.X))]
+    X = pd.DataFrame(study.X, index=names, columns=["one", "group", "time", "both"])
+    Y: Any = pd.DataFrame(study.Y, index=names)
+    subjects = pd.Series(study.subjects, index=names)
+    expected = fit_repeated(X, Y, subjects)
+    order = np.random.default_rng(5).permutation(len(names))
+    found = fit_repeated(X, Y, subjects.iloc[order])
+    np.testing.assert_array_equal(found.beta, expected.beta)
+    assert expected.column_names == ("one", "group", "time", "both")
+    with pytest.raises(ValueError, match="subjects has no row for image 0"):
+        fit_repeated(X, Y, subjects.iloc[1:])
+
+
+def test_a_contrast_that_the_design_confounds_is_refused(study: Study) -> None:
+    twice = np.column_stack([study.X, study.X[:, 1]])
+    with pytest.warns(RankDeficientWarning, match="'1' and '4'"):
+        fit = fit_repeated(twice, study.Y, study.subjects)
+    with pytest.raises(NotEstimableError, match="'1' and '4'"):
+        fit.contrast([0, 1, 0, 0, 0])
+    expected = fit_repeated(study.X, study.Y, study.subjects)
+    np.testing.assert_allclose(fit.subject_variance, expected.subject_variance, 1e-9, atol=1e-11)
+    found, wanted = fit.contrast([0, 1, 0, 0, 1]), expected.contrast([0, 1, 0, 0])
+    np.testing.assert_allclose(found.stat, wanted.stat, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(found.df, wanted.df, rtol=1e-9)
+
+
+def test_a_pickled_fit_is_the_fit(study: Study) -> None:
+    fit = fit_repeated(study.X, study.with_missing(), study.subjects)
+    again = pickle.loads(pickle.dumps(fit))  # noqa: S301 (made one line above)
+    assert repr(again) == repr(fit)
+    assert "50 images of 20 subjects, random intercept: 60 voxels" in repr(fit)
+    np.testing.assert_array_equal(again.contrast(T).z_score, fit.contrast(T).z_score)
+    np.testing.assert_array_equal(again.reml_criterion, fit.reml_criterion)

@@ -227,7 +227,7 @@ class ContrastBody {
         n_voxels_(n_voxels) {}
 
   template <typename S>
-  void operator()(const LaneShape<S>& shape, const LaneData& data, const LaneGroup& group) {
+  void operator()(const LaneShape<S>& shape, LaneData& data, const LaneGroup& group) {
     std::array<const Tested*, kLane> tested{};
     std::array<Tested, kLane> own_tested;
     bool all = true;
@@ -254,8 +254,7 @@ class ContrastBody {
       const double own = ratio_[group.voxel[at(l)]];
       at_[l] = own >= 0.0 ? own : 0.0;
     }
-    set_shape_at(shape, at_, own_);
-    set_value_at(data, own_, shape.r, value_);
+    settle(shape, at_, data, own_, value_);
     n_images_ = shape.df + static_cast<double>(shape.r);
     residual_df_ = in_lanes(0.0) + shape.df;
     s2_ = value_.q.max(0.0) / residual_df_;

@@ -24,11 +24,12 @@ class AtRatio {
   explicit AtRatio(const double* all) : ratio_(all) {}
 
   template <typename S>
-  void set(const LaneShape<S>& shape, const LaneData& data, const LaneGroup& group) {
+  void set(const LaneShape<S>& shape, LaneData& data, const LaneGroup& group) {
     ratio = ratios_of(group, ratio_);
-    set_shape_at(shape, ratio, own);
-    set_value_at(data, own, shape.r, value);
+    settle(shape, ratio, data, own, value);
   }
+
+  bool is_known(const LaneGroup& group, Index l) const { return ratio_[group.voxel[at(l)]] >= 0.0; }
 
   Lane ratio;
   ShapeAt<Lane> own;
@@ -43,7 +44,7 @@ class CriterionBody {
   CriterionBody(const double* ratio, double* out) : at_(ratio), out_(out) {}
 
   template <typename S>
-  void operator()(const LaneShape<S>& shape, const LaneData& data, const LaneGroup& group) {
+  void operator()(const LaneShape<S>& shape, LaneData& data, const LaneGroup& group) {
     constexpr double kTwoPi = 6.283185307179586;
     constexpr double kLogTwo = 0.6931471805599453;
     at_.set(shape, data, group);
@@ -53,7 +54,8 @@ class CriterionBody {
     for (Index j = 0; j < shape.r; ++j) value += at_.own.factor[at(packed(j, j))].log();
     for (Index l = 0; l < group.count; ++l) {
       const double scale = 2.0 * kLogTwo * group.exponent[at(l)] * df[l];
-      out_[group.voxel[at(l)]] = value[l] + scale + group.shape[at(l)]->log_det;
+      const double found = value[l] + scale + group.shape[at(l)]->log_det;
+      out_[group.voxel[at(l)]] = at_.is_known(group, l) ? found : kNaN;
     }
   }
 
@@ -74,7 +76,7 @@ class CoefficientsBody {
       : at_(ratio), shared_(shared), to_columns_(to_columns), beta_(beta) {}
 
   template <typename S>
-  void operator()(const LaneShape<S>& shape, const LaneData& data, const LaneGroup& group) {
+  void operator()(const LaneShape<S>& shape, LaneData& data, const LaneGroup& group) {
     at_.set(shape, data, group);
     for (Index l = 0; l < group.count; ++l) {
       VectorXd own(shape.r);
@@ -83,7 +85,8 @@ class CoefficientsBody {
       const VectorXd beta =
           &of == &shared_ ? VectorXd(to_columns_ * own) : VectorXd(columns_of_basis(of) * own);
       for (Index j = 0; j < beta.size(); ++j) {
-        beta_(j, group.voxel[at(l)]) = std::ldexp(beta[j], group.exponent[at(l)]);
+        const double found = std::ldexp(beta[j], group.exponent[at(l)]);
+        beta_(j, group.voxel[at(l)]) = at_.is_known(group, l) ? found : kNaN;
       }
     }
   }

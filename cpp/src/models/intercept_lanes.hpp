@@ -91,6 +91,8 @@ struct LaneGroup {
 
 /// The residuals of ordinary least squares: t_k = X_k'y_k, s_k = |y_k|^2.
 struct LaneData {
+  Lanes left;   // (states, q): w less its fit
+  Lanes rss;    // (states)
   Lanes t;      // (states, r)
   Lanes s;      // (states)
   Lanes start;  // (r): ordinary least squares in the basis
@@ -190,33 +192,66 @@ void set_value_at(const LaneData& data, const ShapeAt<T>& shape, Index r, ValueA
   out.q2 = out.q2.max(0.0);
 }
 
-// Fills data from the states' w and rss (states, q) and (states).
+/// Sets t and s from what is left of the data.
 template <typename S>
-void centre(const LaneShape<S>& shape, Index q, const Lanes& w, const Lanes& rss, LaneData& out) {
+void square_up(const LaneShape<S>& shape, LaneData& data) {
   const Index r = shape.r;
-  const Index n_states = shape.n_states();
-  out.t.assign(at(n_states * r), in_lanes(0.0));
-  out.s.assign(rss.begin(), rss.end());
-  out.start.assign(at(r), in_lanes(0.0));
-  out.total = in_lanes(0.0);
-  for (Index k = 0; k < n_states; ++k) {
-    out.total += rss[at(k)];
+  data.t.assign(at(shape.n_states() * r), in_lanes(0.0));
+  data.s.assign(data.rss.begin(), data.rss.end());
+  const Index q = static_cast<Index>(data.left.size()) / shape.n_states();
+  for (Index k = 0; k < shape.n_states(); ++k) {
     for (Index i = 0; i < q; ++i) {
       const S* const u = shape.u.data() + (k * q + i) * r;
-      const Lane value = w[at(k * q + i)];
-      out.total += value * value;
-      for (Index j = 0; j < r; ++j) out.start[at(j)] += u[j] * value;
+      const Lane left = data.left[at(k * q + i)];
+      data.s[at(k)] += left * left;
+      for (Index j = 0; j < r; ++j) data.t[at(k * r + j)] += u[j] * left;
     }
   }
-  for (Index k = 0; k < n_states; ++k) {
-    for (Index i = 0; i < q; ++i) {
-      const S* const u = shape.u.data() + (k * q + i) * r;
-      Lane left = w[at(k * q + i)];
-      for (Index j = 0; j < r; ++j) left -= u[j] * out.start[at(j)];
-      out.s[at(k)] += left * left;
-      for (Index j = 0; j < r; ++j) out.t[at(k * r + j)] += u[j] * left;
-    }
+}
+
+/// Takes X b off what is left of the data.
+template <typename S>
+void take_off(const LaneShape<S>& shape, const Lanes& b, LaneData& data) {
+  const Index r = shape.r;
+  for (std::size_t i = 0; i < data.left.size(); ++i) {
+    const S* const u = shape.u.data() + static_cast<Index>(i) * r;
+    for (Index j = 0; j < r; ++j) data.left[i] -= u[j] * b[at(j)];
   }
+  for (Index j = 0; j < r; ++j) data.start[at(j)] += b[at(j)];
+  square_up(shape, data);
+}
+
+/// Takes ordinary least squares off the data: data.left (states, q) and data.rss (states) are those
+/// of the states.
+template <typename S>
+void centre(const LaneShape<S>& shape, LaneData& data) {
+  const Index r = shape.r;
+  data.total = in_lanes(0.0);
+  for (const Lane& rss : data.rss) data.total += rss;
+  Lanes b(at(r), in_lanes(0.0));
+  for (std::size_t i = 0; i < data.left.size(); ++i) {
+    const S* const u = shape.u.data() + static_cast<Index>(i) * r;
+    data.total += data.left[i] * data.left[i];
+    for (Index j = 0; j < r; ++j) b[at(j)] += u[j] * data.left[i];
+  }
+  data.start.assign(at(r), in_lanes(0.0));
+  take_off(shape, b, data);
+}
+
+/// Ratios above this cost digits of Q, one for each factor of ten, unless the fit there is taken
+/// off the data.
+inline constexpr double kFar = 1e3;
+
+/// Sets everything at the voxels' ratios. Data of far ratios are taken about the fit there.
+template <typename S>
+void settle(const LaneShape<S>& shape, const Lane& ratio, LaneData& data, ShapeAt<Lane>& own,
+            ValueAt& value) {
+  set_shape_at(shape, ratio, own);
+  set_value_at(data, own, shape.r, value);
+  if (!(ratio > kFar).any()) return;
+  for (Lane& b : value.b) b = (ratio > kFar).select(b, 0.0);
+  take_off(shape, value.b, data);
+  set_value_at(data, own, shape.r, value);
 }
 
 LaneShape<double> shared_lanes(const VoxelShape& shape, const std::vector<double>& sizes);

@@ -19,8 +19,7 @@ namespace {
 constexpr double kFactor = 1.6;
 constexpr double kFineFactor = 4.0;  // above: the ratio is large even for one image a subject
 constexpr double kSmallest = 1e-3;   // over the largest number of images of a subject
-constexpr double kFineEnd = 1e3;
-constexpr double kLargest = 1e12;
+constexpr double kLargest = 1e9;     // beyond, images of a subject do not differ
 constexpr double kNear = 0.15;
 constexpr int kCloser = 24;        // points of a closer look
 constexpr double kExact = 2e-14;   // of v - 1: rounding
@@ -30,7 +29,7 @@ constexpr int kMostSteps = 100;
 std::vector<double> search_ratios(double largest_size) {
   std::vector<double> ratios{0.0};
   double ratio = kSmallest / largest_size;
-  for (; ratio < kFineEnd; ratio *= kFactor) ratios.push_back(ratio);
+  for (; ratio < kFar; ratio *= kFactor) ratios.push_back(ratio);
   for (; ratio < kLargest; ratio *= kFineFactor) ratios.push_back(ratio);
   ratios.push_back(kLargest);
   return ratios;
@@ -65,10 +64,6 @@ class Root {
     fb_ = bracket.below;
     done_ = false;
     at_ = a_ + fa_ / (fa_ - fb_) * (b_ - a_);
-  }
-  void skip(double ratio) {
-    at_ = ratio;
-    done_ = true;
   }
   double at() const { return at_; }
   bool is_done() const { return done_; }
@@ -124,37 +119,53 @@ class Search {
         v_(ratios.size()) {}
 
   template <typename S>
-  void operator()(const LaneShape<S>& shape, const LaneData& data, const LaneGroup& group) {
+  void operator()(const LaneShape<S>& shape, LaneData& data, const LaneGroup& group) {
     scan(shape, data);
     Lane best = in_lanes(0.0);
     if (find_minima(shape, data)) best = lowest(shape, data);
-    set_shape_at(shape, best, own_);
-    set_value_at(data, own_, shape.r, value_);
+    settle(shape, best, data, own_, value_);
     const Lane variance = value_.q.max(0.0) / shape.df;
     for (Index l = 0; l < group.count; ++l) {
-      const bool is_constant = is_constant_[at(l)];
-      out_ratio_[group.voxel[at(l)]] = is_constant ? 0.0 : best[l];
-      out_variance_[group.voxel[at(l)]] =
-          is_constant ? 0.0 : std::ldexp(variance[l], 2 * group.exponent[at(l)]);
+      const Index voxel = group.voxel[at(l)];
+      out_ratio_[voxel] = best[l];
+      out_variance_[voxel] = std::ldexp(variance[l], 2 * group.exponent[at(l)]);
+      if (is_constant_[at(l)]) out_variance_[voxel] = 0.0;
+      if (v_.back()[l] > 1.0) {  // the criterion has no minimum
+        out_ratio_[voxel] = kNaN;
+        out_variance_[voxel] = kNaN;
+      }
     }
   }
 
  private:
-  void scan(const LaneShape<double>& shape, const LaneData& data) {
+  // v at all ratios.
+  template <typename S>
+  void scan(const LaneShape<S>& shape, const LaneData& data) {
+    far_ = data;
+    bool is_far = false;
     for (std::size_t j = 0; j < ratios_.size(); ++j) {
-      set_value_at(data, shared_[j], shape.r, value_);
-      v_[j] = variance_ratio(shape, shared_[j], value_);
+      v_[j] = scanned(shape, is_far ? far_ : data, j);
       if (j == 0) note_constant(data, shape.df + static_cast<double>(shape.r));
+      if (!is_far && j + 1 < ratios_.size() && ratios_[j + 1] > kFar) {
+        take_off(shape, value_.b, far_);
+        is_far = true;
+      }
+    }
+    for (int l = 0; l < kLane; ++l) {
+      if (!is_constant_[at(l)]) continue;
+      for (Lane& v : v_) v[l] = 0.0;
     }
   }
 
-  void scan(const LaneShape<Lane>& shape, const LaneData& data) {
-    for (std::size_t j = 0; j < ratios_.size(); ++j) {
-      set_shape_at(shape, in_lanes(ratios_[j]), own_);
-      set_value_at(data, own_, shape.r, value_);
-      v_[j] = variance_ratio(shape, own_, value_);
-      if (j == 0) note_constant(data, shape.df + static_cast<double>(shape.r));
-    }
+  Lane scanned(const LaneShape<double>& shape, const LaneData& data, std::size_t j) {
+    set_value_at(data, shared_[j], shape.r, value_);
+    return variance_ratio(shape, shared_[j], value_);
+  }
+
+  Lane scanned(const LaneShape<Lane>& shape, const LaneData& data, std::size_t j) {
+    set_shape_at(shape, in_lanes(ratios_[j]), own_);
+    set_value_at(data, own_, shape.r, value_);
+    return variance_ratio(shape, own_, value_);
   }
 
   template <typename T>
@@ -175,14 +186,12 @@ class Search {
     for (int l = 0; l < kLane; ++l) {
       brackets_[at(l)].clear();
       has_zero_[at(l)] = v_[0][l] <= 1.0;
-      if (is_constant_[at(l)]) continue;
       for (std::size_t j = 0; j + 1 < ratios_.size(); ++j) {
         add_bracket(l, ratios_[j], ratios_[j + 1], v_[j][l], v_[j + 1][l]);
         if (j > 0 && turns_near(v_[j - 1][l], v_[j][l], v_[j + 1][l])) {
           doubtful[at(l)].push_back({ratios_[j - 1], ratios_[j + 1]});
         }
       }
-      if (v_.back()[l] > 1.0) brackets_[at(l)].push_back({kLargest, kLargest, 0.0, 0.0});
       n_doubtful = std::max(n_doubtful, doubtful[at(l)].size());
       any = any || !brackets_[at(l)].empty();
     }
@@ -261,36 +270,36 @@ class Search {
   template <typename S>
   Lane roots(const LaneShape<S>& shape, const LaneData& data, std::size_t i) {
     std::array<Root, kLane> roots;
-    Lane ratio;
+    Lane ratio = in_lanes(0.0);
     for (int l = 0; l < kLane; ++l) {
-      const auto& own = brackets_[at(l)];
-      if (i < own.size() && own[i].low < own[i].high) {
-        roots[at(l)].start(own[i]);
-      } else {
-        roots[at(l)].skip(i < own.size() ? own[i].low : 0.0);
-      }
+      if (i < brackets_[at(l)].size()) roots[at(l)].start(brackets_[at(l)][i]);
+      ratio[l] = roots[at(l)].at();
+    }
+    const bool is_far = (ratio > kFar).any();
+    if (is_far) {
+      far_ = data;
+      settle(shape, ratio, far_, own_, value_);
     }
     bool is_done = false;
     while (!is_done) {
-      for (int l = 0; l < kLane; ++l) ratio[l] = roots[at(l)].at();
       set_shape_at(shape, ratio, own_);
-      set_value_at(data, own_, shape.r, value_);
+      set_value_at(is_far ? far_ : data, own_, shape.r, value_);
       const Lane v = variance_ratio(shape, own_, value_);
       is_done = true;
       for (int l = 0; l < kLane; ++l) {
         roots[at(l)].take(v[l] - 1.0);
         is_done = is_done && roots[at(l)].is_done();
+        ratio[l] = roots[at(l)].at();
       }
     }
-    for (int l = 0; l < kLane; ++l) ratio[l] = roots[at(l)].at();
     return ratio;
   }
 
   // The criterion up to a constant.
   template <typename S>
   Lane criterion(const LaneShape<S>& shape, const LaneData& data, const Lane& ratio) {
-    set_shape_at(shape, ratio, own_);
-    set_value_at(data, own_, shape.r, value_);
+    far_ = data;
+    settle(shape, ratio, far_, own_, value_);
     Lane out = shape.df * value_.q.log();
     for (Index k = 0; k < shape.n_states(); ++k) out -= shape.n[at(k)] * own_.d[at(k)].log();
     for (Index j = 0; j < shape.r; ++j) out += own_.factor[at(packed(j, j))].log();
@@ -304,6 +313,7 @@ class Search {
   Lanes v_;
   ShapeAt<Lane> own_;
   ValueAt value_;
+  LaneData far_;
   std::array<std::vector<Bracket>, kLane> brackets_;
   std::array<bool, kLane> has_zero_{};
   std::array<bool, kLane> is_constant_{};

@@ -14,7 +14,9 @@ inline constexpr std::size_t kMostShapes = 4 * kLane;
 
 // The w and rss of a register of voxels, in the scale that each voxel's states share.
 inline void load_lanes(const StateList& list, const std::vector<Index>& states,
-                       const LaneGroup& group, Lanes& w, Lanes& rss) {
+                       const LaneGroup& group, LaneData& data) {
+  Lanes& w = data.left;
+  Lanes& rss = data.rss;
   const Index q = list.states.front()->n_working();
   w.resize(states.size() * at(q));
   rss.resize(states.size());
@@ -77,23 +79,20 @@ template <typename Make, typename None>
 void visit_lanes(const StateList& list, const Design& design, const SharedShape& shared,
                  const Make& make, const None& none, int n_threads) {
   const Index n = list.n_voxels();
-  const Index q = design.n_working();
   parallel_for((n + kLaneRun - 1) / kLaneRun, n_threads, [&](Index run, int) {
     const Index first = run * kLaneRun;
     const Index end = std::min(n, first + kLaneRun);
     auto body = make();
-    Lanes w;
-    Lanes rss;
     LaneData data;
     const auto flush_shared = [&](const LaneGroup& group) {
-      load_lanes(list, shared.lanes.states, group, w, rss);
-      centre(shared.lanes, q, w, rss, data);
+      load_lanes(list, shared.lanes.states, group, data);
+      centre(shared.lanes, data);
       body(shared.lanes, data, group);
     };
     const auto flush_own = [&](const LaneGroup& group) {
       const LaneShape<Lane> own = own_lanes(group, list.sizes);
-      load_lanes(list, own.states, group, w, rss);
-      centre(own, q, w, rss, data);
+      load_lanes(list, own.states, group, data);
+      centre(own, data);
       body(own, data, group);
     };
     LaneQueue whole(flush_shared);

@@ -16,7 +16,7 @@ namespace groupglm {
 namespace {
 
 constexpr Index kVisitTile = 1024;  // a row of a tile and its means fit the first-level cache
-constexpr Index kSliceBytes = Index{32} << 20;
+constexpr Index kSliceBytes = Index{64} << 20;
 constexpr int kLargestExponent = 1018;  // differences and sqrt(m) times a mean stay within double
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
@@ -28,9 +28,7 @@ template <typename Scalar>
     for (Index v = 0; v < y.n_voxels; ++v) count += std::isinf(y(i, v)) ? 1 : 0;
     if (count > 0) throw InfiniteValue(first + i, count);
   }
-  throw std::domain_error(
-      "values beyond 1e306: their differences within a subject leave the range of double; give the "
-      "data in another unit");
+  throw std::overflow_error("values beyond 1e306");
 }
 
 // The rotated rows of a slice, and the voxels of each tile that lack an image.

@@ -61,7 +61,15 @@ class RepeatedAccumulator:
 
     def update(self, first: int, rows: Values, n_threads: int) -> None:
         """Add rows; `first` is the number of the first of them, in the order of reading."""
-        self.state.update(self.design, self.visit, self.size, first, rows, n_threads)
+        try:
+            self.state.update(self.design, self.visit, self.size, first, rows, n_threads)
+        except OverflowError:
+            raise ArgumentError.about(
+                "second_level_input",
+                "an image has values beyond 1e306, whose differences from those of the subject's "
+                "other images double does not hold",
+                "give the data in another unit",
+            ) from None
 
     def merge(self, other: RepeatedAccumulator, n_threads: int) -> None:
         """Add the rows of another accumulator, which follow the rows of this one."""

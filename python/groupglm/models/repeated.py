@@ -85,8 +85,41 @@ class RepeatedMeasures:
     ValueError
         If an option is not one of these, or has no effect with the covariance.
 
+    See Also
+    --------
+    fit_repeated : The same models on arrays.
+    MixedEffects : Images with variances of their own, of independent subjects.
+
     Notes
     -----
+    With a random intercept, image j of subject i is :math:`y_{ij} = x_{ij}'b + u_i + e_{ij}` at
+    every place, with variances :math:`\sigma_u^2` of the subjects' levels and :math:`\sigma^2` of
+    an image about them (Laird and Ware 1982). The intraclass correlation is
+    :math:`\sigma_u^2 / (\sigma_u^2 + \sigma^2)`.
+
+    - With :math:`\lambda = \sigma_u^2 / \sigma^2`, :math:`V_0 = I + \lambda ZZ'` (Z the subjects'
+      indicators) and
+      :math:`P = V_0^{-1} - V_0^{-1}X(X'V_0^{-1}X)^-X'V_0^{-1}`, restricted maximum likelihood takes
+      the :math:`\lambda \ge 0` with the least
+      :math:`(n-p)\log y'Py + \log|V_0| + \log|X'V_0^{-1}X|`; of several minima the lowest
+      (Harville 1977). :math:`\hat\sigma^2 = y'Py / (n-p)`. Coefficients are those of generalised
+      least squares.
+    - "kenward-roger": the covariance of the coefficients is adjusted for :math:`\lambda` being
+      estimated, F is scaled, and its degrees of freedom match the first two moments (Kenward and
+      Roger 1997). In a balanced design these are the F and degrees of freedom of
+      repeated-measures analysis of variance.
+    - "satterthwaite": t has :math:`2v^2/\mathrm{var}(v)` degrees of freedom, with v the variance of
+      the contrast and var(v) from the curvature of the likelihood; F of several rows as Fai and
+      Cornelius (1996).
+    - Where :math:`\hat\lambda = 0`, at its boundary, coefficients and variances are those of
+      ordinary least squares. "kenward-roger" uses the same formulas there, as pbkrtest in R does;
+      "satterthwaite" has n - p degrees of freedom, as lmerTest does. How many places that is, a
+      fit says: nothing else changes.
+
+    Missing values are left out place by place: the numbers are those of the images that are there.
+    A place has none (NaN) if they cannot tell the two variances apart, or if images of a subject do
+    not differ beside the design (:math:`\lambda > 10^9`), so that the likelihood has no maximum.
+
     With "sandwich", coefficients b are those of ordinary least squares, with residuals e. An
     estimate :math:`c'b` weighs the images of subject s by :math:`a_s`; its variance is
 

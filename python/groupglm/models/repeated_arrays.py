@@ -132,7 +132,8 @@ def fit_repeated(
     )
     with renamed(design_matrix="X"):
         plan = model.prepare(matrix, names)
-    seen = _filled(plan, data, threads)
+    with renamed(second_level_input="Y"):
+        seen = _filled(plan, data, threads)
     return plan.finish(seen, threads, ArrayRows(data) if plan.model.keeps_rows else None)
 
 

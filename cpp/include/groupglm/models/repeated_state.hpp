@@ -17,7 +17,7 @@
 //
 // Memory: 8 (q + 1) bytes a voxel for each of the states, and 8 for the mean of the subject that is
 // not complete; 8 (q + 3) more where the voxel lacks one of that subject's images; and the factors
-// of voxels with missing values, which each of the states may have. While rows are added, up to 32
+// of voxels with missing values, which each of the states may have. While rows are added, up to 64
 // MiB hold rotated rows.
 //
 // Time: 100 rows of float32 at 235,375 voxels, four columns, take some 70 ms of one processor. Two
@@ -64,7 +64,7 @@ class RepeatedState {
   explicit RepeatedState(RepeatedParts parts);
 
   /// Adds rows, which follow those added before. Throws InfiniteValue, after which the state is
-  /// unusable, and std::domain_error if differences of values leave the range of double.
+  /// unusable, and std::overflow_error if differences of values leave the range of double.
   template <typename Scalar>
   void update(const VisitRows& visits, const DataView<Scalar>& y, int n_threads);
 
