@@ -18,6 +18,7 @@ from groupglm.bids.json_objects import check_keys, object_of, quoted
 from groupglm.errors import warn_caller
 
 if TYPE_CHECKING:
+    from groupglm.design.formula.random_part import RandomPart
     from groupglm.models.base import Model
 
 __all__ = ["NodeEstimator", "read_estimator"]
@@ -28,8 +29,13 @@ _SETTINGS = {
     "fixed effects": (),
     "mixed effects": ("tau2", "test", "variance_groups"),
     "unequal variances": ("variance_groups",),
+    "repeated measures": ("covariance", "df", "adjustment", "families", "visits", "groups"),
 }
-_OF_TYPE = {"glm": ("ols", "unequal variances"), "meta": ("fixed effects", "mixed effects")}
+_OF_TYPE = {
+    "glm": ("ols", "unequal variances", "repeated measures"),
+    "meta": ("fixed effects", "mixed effects"),
+}
+_COLUMNS = ("variance_groups", "families", "visits", "groups")
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class NodeEstimator:
 
     Parameters
     ----------
-    model : {"ols", "fixed effects", "mixed effects", "unequal variances"}
+    model : {"ols", "fixed effects", "mixed effects", "unequal variances", "repeated measures"}
         The model, as ``SecondLevelModel(model=...)`` takes it.
     tau2 : str, float or None
         How mixed effects estimate the variance between subjects; None for the default.
@@ -46,28 +52,51 @@ class NodeEstimator:
         The test of mixed effects; None for the default.
     variance_groups : str or None
         The column of the participants table with groups that have variances of their own.
+    covariance, df, adjustment : str, int or None
+        Of repeated measures, as in `groupglm.RepeatedMeasures`; None for the default.
+    families, visits, groups : str or None
+        The columns of the table with these labels of the maps, of repeated measures.
+    random : groupglm.design.formula.random_part.RandomPart or None
+        The random part of the formula, which names the columns of subjects and families.
     """
 
     model: str = "ols"
     tau2: str | float | None = None
     test: str | None = None
     variance_groups: str | None = None
+    covariance: str | None = None
+    df: str | None = None
+    adjustment: str | int | None = None
+    families: str | None = None
+    visits: str | None = None
+    groups: str | None = None
+    random: RandomPart | None = None
 
-    def group_model(self, groups: Sequence[str] | None = None) -> Model | str:
+    def group_model(
+        self,
+        groups: Sequence[str] | None = None,
+        labels: Mapping[str, Sequence[str]] | None = None,
+    ) -> Model | str:
         """Return the model with its settings, as ``SecondLevelModel(model=...)`` takes it.
 
         Parameters
         ----------
         groups : sequence of str, optional
             The label of each subject's group, from the column `variance_groups`.
+        labels : mapping of str to sequence of str, optional
+            For repeated measures: "subjects", and perhaps "families", "visits" and "groups" of the
+            maps.
 
         Returns
         -------
         str or model
             The model's name, if it has the settings that are its default.
         """
-        given = {"tau2": self.tau2, "test": self.test}
-        settings: dict[str, Any] = {key: own for key, own in given.items() if own is not None}
+        given: dict[str, Any] = {"tau2": self.tau2, "test": self.test}
+        if self.model == "repeated measures":
+            given |= {"covariance": self.covariance_chosen, "df": self.df}
+            given |= {"adjustment": _adjustment(self.adjustment), **(labels or {})}
+        settings = {key: own for key, own in given.items() if own is not None}
         if groups is not None:
             settings["groups" if self.model == "unequal variances" else "variance_groups"] = groups
         if not settings:
@@ -77,9 +106,20 @@ class NodeEstimator:
         return model_of_kind(self.model, settings)
 
     @property
+    def covariance_chosen(self) -> str:
+        """The covariance of repeated measures: nested by default if there are families."""
+        families = self.families or (self.random and self.random.family)
+        return self.covariance or ("nested" if families else "random intercept")
+
+    @property
     def needs_variances(self) -> bool:
         """Whether the model takes the variance of each effect."""
         return self.model in _OF_TYPE["meta"]
+
+
+def _adjustment(given: str | int | None) -> str | int | None:
+    """Return an adjustment as `RepeatedMeasures` takes it: "2", of a command, is 2."""
+    return int(given) if isinstance(given, str) and given.isdecimal() else given
 
 
 def read_estimator(model: Mapping[str, Any], where: str) -> NodeEstimator:
@@ -92,8 +132,15 @@ def read_estimator(model: Mapping[str, Any], where: str) -> NodeEstimator:
             "and 'meta' (effects weighted by their variances)"
         )
     own = _software(model.get("Software"), where)
-    where = f"{where}: Model.Software.{_OWN}"
-    given = own.get("model", _OF_TYPE[known][0])
+    random = _random_part(model.get("Formula"))
+    if random is not None and known != "glm":
+        raise ValueError(
+            f"{where}: Model.Formula has the random part {random}, which Model.Type {kind!r} does "
+            'not have; write "Type": "glm", or leave it out'
+        )
+    at, where = where, f"{where}: Model.Software.{_OWN}"
+    default = _OF_TYPE[known][0] if random is None else "repeated measures"
+    given = own.get("model", default)
     if given not in _OF_TYPE[known]:
         raise ValueError(
             f"{where} has model {given!r}, which is not of Model.Type {kind!r}; it has "
@@ -105,12 +152,20 @@ def read_estimator(model: Mapping[str, Any], where: str) -> NodeEstimator:
             "about these subjects, not about a population. For a population write "
             f'"Software": {{"{_OWN}": {{"model": "mixed effects"}}}}'
         )
+    if random is not None and given != "repeated measures":
+        raise ValueError(
+            f"{at}: Model.Formula has the random part {random}, which the model {given!r} does not "
+            'have; write "model": "repeated measures", or leave it out'
+        )
     other = [key for key in own if key != "model" and key not in _SETTINGS[given]]
     if other:
         raise ValueError(f"{where} has {quoted(other)}, which the model {given!r} does not take")
     settings = {key: value for key, value in own.items() if key != "model"}
     _check_settings(given, settings, where)
-    return NodeEstimator(given, **settings)
+    node = NodeEstimator(given, **settings, random=random)
+    if given == "repeated measures":
+        _check_repeated(node, where)
+    return node
 
 
 def _software(given: Any, where: str) -> Mapping[str, Any]:
@@ -125,16 +180,56 @@ def _software(given: Any, where: str) -> Mapping[str, Any]:
             "packages"
         )
     own = object_of(found.get(_OWN, {}), f"{where}: Model.Software.{_OWN}")
-    check_keys(own, ("model", *_SETTINGS["mixed effects"]), f"{where}: Model.Software.{_OWN}")
+    known = dict.fromkeys(key for settings in _SETTINGS.values() for key in settings)
+    check_keys(own, ("model", *known), f"{where}: Model.Software.{_OWN}")
     return own
 
 
 def _check_settings(model: str, settings: Mapping[str, Any], where: str) -> None:
-    column = settings.get("variance_groups")
-    if column is not None and (not isinstance(column, str) or not column):
-        raise ValueError(f"{where} has variance_groups {column!r}; it must be the name of a column")
+    for key in _COLUMNS:
+        column = settings.get(key)
+        if column is not None and (not isinstance(column, str) or not column):
+            raise ValueError(f"{where} has {key} {column!r}; it must be the name of a column")
     if model == "mixed effects":
         try:
             NodeEstimator(model, settings.get("tau2"), settings.get("test")).group_model()
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: {error}") from error
+
+
+def _check_repeated(node: NodeEstimator, where: str) -> None:
+    """Refuse settings of another covariance; labels stand for those of the columns."""
+    from groupglm.models.repeated import RepeatedMeasures
+
+    family = None if node.random is None else node.random.family
+    if family is not None and node.families is not None:
+        raise ValueError(
+            f"{where} has families {node.families!r}, and the random part {node.random} of "
+            "Model.Formula names families too; give one of the two"
+        )
+    families = node.families or family
+    covariance = node.covariance_chosen
+    if covariance == "nested" and families is None:
+        raise ValueError(
+            f"{where} has covariance 'nested', which needs the column of families; give it by "
+            '"families", or write (1 | family/subject) in Model.Formula'
+        )
+    settings: dict[str, Any] = {"covariance": covariance}
+    settings |= {"families": None if families is None else ["a"]}
+    settings |= {"groups": None if node.groups is None else ["a"]}
+    if node.adjustment is not None:
+        settings["adjustment"] = node.adjustment
+    try:
+        RepeatedMeasures(df=node.df, **settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _random_part(formula: Any) -> RandomPart | None:
+    """Return the random part of a formula; None of one that cannot be read, which is told later."""
+    from groupglm.design.formula.building import random_part
+
+    try:
+        return random_part(formula) if isinstance(formula, str) else None
+    except ValueError:
+        return None

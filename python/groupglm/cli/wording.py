@@ -20,9 +20,13 @@ _REMEDIES = {
 }
 # The option of each argument, for all commands or for one; "the design" has no option.
 _OPTIONS = {
+    "adjustment": "--adjustment",
     "cluster_threshold": "--cluster-threshold",
+    "covariance": "--covariance",
     "covariates": "--covariate",
     "design_matrix": "the design",
+    "df": "--df",
+    "families": "--families",
     "first_level_contrast": "--map-name",
     "groups": "--variance-groups",
     "mask_img": "--mask",
@@ -42,7 +46,16 @@ _OPTIONS = {
     "two_sided_test": "--two-sided",
     "variance_groups": "--variance-groups",
     "variances": "--variances",
+    "visits": "--visits",
     "weights": "--weights",
+}
+# Values that a command writes in another way.
+_VALUES = {
+    ("covariance", "'random intercept'"): "random-intercept",
+    ("model", "'fixed effects'"): "fixed",
+    ("model", "'mixed effects'"): "mixed",
+    ("model", "'repeated measures'"): "repeated",
+    ("model", "'unequal variances'"): "unequal",
 }
 # Entities that have an option of their own; other entities use --filter.
 _OWN_ENTITIES = ("task", "contrast", "space", "session", "run")
@@ -93,7 +106,8 @@ def _option(named: Arguments, command: str | None) -> str:
                 return _FLAGS[name, value]
             option = {**_OPTIONS, **_OF_COMMAND.get(command or "", {})}.get(name)
             if option is not None:
-                return option if value is None else f"{option} {_plain(value)}"
+                said = _VALUES.get((name, value or ""), _plain(value))
+                return option if value is None else f"{option} {said}"
     return str(named)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from groupglm.messages import Text
 
-__all__ = ["refuse_repeated_subjects"]
+__all__ = ["have_levels", "refuse_repeated_subjects"]
 
 
 def refuse_repeated_subjects(
@@ -81,3 +81,9 @@ def _have_levels(design: ArrayLike, images: NDArray[np.bool_]) -> bool:
     wanted = (images / np.linalg.norm(images, axis=1, keepdims=True)).T
     left = wanted - X @ np.linalg.lstsq(X, wanted, rcond=_core.RANK_TOLERANCE)[0]
     return bool(np.linalg.norm(left, axis=0).max() <= _core.ESTIMABLE_TOLERANCE)
+
+
+def have_levels(labels: Sequence[str], design: ArrayLike) -> bool:
+    """Return whether the design can give each subject with several rows a level of its own."""
+    _, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return _have_levels(design, place == np.flatnonzero(counts > 1)[:, None])

@@ -32,7 +32,14 @@ from groupglm.tabular.labels import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Matched", "label_paths", "match_subjects", "read_participants"]
+__all__ = [
+    "Matched",
+    "label_paths",
+    "match_subjects",
+    "read_participants",
+    "read_rows",
+    "subjects_of_paths",
+]
 
 _SECONDS = 5.0  # time to search for a pattern; a hundred thousand names take less than one
 _ID_COLUMNS = ("participant_id", LABEL)
@@ -67,16 +74,31 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
     >>> read_participants(path)["age"].to_dict()
     {'01': 31.0, '02': nan}
     """
+    frame = read_rows(path)
+    repeated = sorted(label for label, n in Counter(frame.index).items() if n > 1)
+    if repeated:
+        raise ArgumentError.about(
+            "path",
+            f"participants table {in_quotes(path)} has several rows for {listed(repeated)}",
+            "keep one row a subject",
+        )
+    return frame
+
+
+def read_rows(
+    path: str | os.PathLike[str], *, what: str = "participants table", as_text: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Read a table as `read_participants` does, in which a subject may have several rows."""
     import pandas as pd
 
     path = given_path("path", path)
-    called = f"participants table {in_quotes(path)}"
+    called = f"{what} {in_quotes(path)}"
     if path.suffix.lower() not in SEPARATORS:
         raise ArgumentError.about("path", f"{called} must be a .tsv (tabs) or .csv (commas) file")
     check_file(path, called)
     if not path.is_file():
         raise FileNotFoundError(f"{called} does not exist; give its path")
-    frame = read_table(path, called, as_text=_ID_COLUMNS)
+    frame = read_table(path, called, as_text=(*_ID_COLUMNS, *as_text))
     column = next((name for name in _ID_COLUMNS if name in frame.columns), None)
     if column is None:
         raise ArgumentError.about(
@@ -90,56 +112,14 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
         holds = ", ".join(f"{name} {value}" for name, value in list(row.items())[:5])
         raise ArgumentError.about("path", f"{called}: the row that holds {holds} has no {column}")
     labels = [plain_label(label) for label in frame[column]]
-    repeated = sorted(label for label, n in Counter(labels).items() if n > 1)
-    if repeated:
-        raise ArgumentError.about(
-            "path", f"{called} has several rows for {listed(repeated)}", "keep one row a subject"
-        )
     return frame.drop(columns=column).set_axis(pd.Index(labels, name=LABEL), axis=0)
 
 
 def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[str, Path]:
-    """Find the subject of each file."""
-    try:
-        search = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ArgumentError.about(
-            "subject_pattern",
-            f"the subject pattern {pattern!r} is not a regular expression: {error}",
-        ) from error
+    """Find the subject of each file; each has one."""
     found: dict[str, list[Path]] = {}
-    without = []
-    places = [path.absolute() for path in paths]
-    try:
-        with time_limit(_SECONDS):
-            labels = [label_in_path(place, search) for place in places]
-    except TimeoutError:
-        raise ArgumentError.about(
-            "subject_pattern",
-            f"the subject pattern {pattern!r} takes more than {_SECONDS:g} s to be searched for in "
-            f"{len(places)} names",
-            "write it without a repetition inside a repetition, as in (a+)+",
-        ) from None
-    for path, label in zip(paths, labels, strict=True):
-        if label:
-            found.setdefault(label, []).append(path)
-        else:
-            without.append(str(path))
-    if without:
-        raise ArgumentError.about(
-            "subject_pattern",
-            f"no subject label is in {listed(without)}",
-            f"the pattern is {pattern!r}: give another "
-            "one, with the label in parentheses, by " + argument("subject_pattern"),
-        )
-    broken = [label for label in found if label != label.encode(errors="ignore").decode()]
-    if broken:
-        raise ArgumentError.about(
-            "subject_pattern",
-            f"the subject label {broken[0]!r} of {in_quotes(found[broken[0]][0])} is not text in "
-            "UTF-8, so no table can hold it",
-            "rename the file",
-        )
+    for label, path in zip(subjects_of_paths(paths, pattern), paths, strict=True):
+        found.setdefault(label, []).append(path)
     several = {label: files for label, files in found.items() if len(files) > 1}
     if several:
         label, files = next(iter(sorted(several.items())))
@@ -151,6 +131,46 @@ def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[s
             "or a " + argument("subject_pattern") + " that tells them apart",
         )
     return {label: found[label][0] for label in sorted(found)}
+
+
+def subjects_of_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> list[str]:
+    """Return the subject of each file."""
+    try:
+        search = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ArgumentError.about(
+            "subject_pattern",
+            f"the subject pattern {pattern!r} is not a regular expression: {error}",
+        ) from error
+    places = [path.absolute() for path in paths]
+    try:
+        with time_limit(_SECONDS):
+            labels = [label_in_path(place, search) for place in places]
+    except TimeoutError:
+        raise ArgumentError.about(
+            "subject_pattern",
+            f"the subject pattern {pattern!r} takes more than {_SECONDS:g} s to be searched for in "
+            f"{len(places)} names",
+            "write it without a repetition inside a repetition, as in (a+)+",
+        ) from None
+    without = [str(path) for path, label in zip(paths, labels, strict=True) if not label]
+    if without:
+        raise ArgumentError.about(
+            "subject_pattern",
+            f"no subject label is in {listed(without)}",
+            f"the pattern is {pattern!r}: give another "
+            "one, with the label in parentheses, by " + argument("subject_pattern"),
+        )
+    found = [label or "" for label in labels]
+    broken = next((i for i, x in enumerate(found) if x != x.encode(errors="ignore").decode()), None)
+    if broken is not None:
+        raise ArgumentError.about(
+            "subject_pattern",
+            f"the subject label {found[broken]!r} of {in_quotes(paths[broken])} is not text in "
+            "UTF-8, so no table can hold it",
+            "rename the file",
+        )
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,6 +87,8 @@ def _facts_of_model(place: Path, *, with_images: bool) -> dict[str, Any]:
     fit = group.result
     _, many = group.space.place_words
     settings = fit.model.settings()
+    if not with_images:
+        settings = {key: _in_short(key, value) for key, value in settings.items()}
     names = [source.name for source in group.sources]  # each image's, and those beside it
     return {
         "file": str(file),
@@ -100,6 +102,13 @@ def _facts_of_model(place: Path, *, with_images: bool) -> dict[str, Any]:
         "smoothing_fwhm": model.smoothing_fwhm,
         **({"images": names} if with_images else {}),
     }
+
+
+def _in_short(name: str, value: object) -> object:
+    """Return a setting, and of the labels of images only how many there are."""
+    if name not in ("subjects", "families", "visits") or not isinstance(value, list):
+        return value
+    return f"{len(set(value))} of {len(value)} images"
 
 
 def _version(package: str) -> str:

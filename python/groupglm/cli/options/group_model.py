@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from groupglm.cli.options.repeated_measures import RepeatedOptions, of_repeated
 
 if TYPE_CHECKING:
     from groupglm.bids.estimators import NodeEstimator
@@ -23,6 +25,7 @@ MODELS = {
     "fixed": "fixed effects",
     "mixed": "mixed effects",
     "unequal": "unequal variances",
+    "repeated": "repeated measures",
 }
 """The models by the command line's words, and their names in Python."""
 
@@ -75,10 +78,9 @@ def _model(*names: str) -> Callable[[Command], Command]:
         *names,
         "model_name",
         type=click.Choice(list(MODELS)),
-        default="ols",
-        show_default=True,
-        help="Ordinary least squares; fixed or mixed effects, which weight each map by its "
-        "variance; or a variance for each group (Welch).",
+        help="Ordinary least squares (ols, the default); fixed or mixed effects, which weight each "
+        "map by its variance; a variance for each group (unequal: Welch); or several maps a "
+        "subject (repeated, the default if the formula has (1 | subject)).",
     )
 
 
@@ -134,8 +136,8 @@ def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
     return give
 
 
-model_options = _giving((_model("--model", "--group-model"), *_BESIDE, *_OF_MIXED))
-bids_model_options = _giving((_model("--group-model"), *_OF_MIXED))
+model_options = _giving((_model("--model", "--group-model"), *_BESIDE, *_OF_MIXED, *of_repeated))
+bids_model_options = _giving((_model("--group-model"), *_OF_MIXED, *of_repeated))
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ class GroupModelOptions:
         Paths and globs.
     covariates : tuple of (str, str)
         Name, and path or glob.
+    repeated : RepeatedOptions
+        The options for several maps a subject.
     option : str
         The option that chooses the model.
     """
@@ -167,13 +171,18 @@ class GroupModelOptions:
     variances: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
     covariates: tuple[tuple[str, str], ...] = ()
+    repeated: RepeatedOptions = field(default_factory=RepeatedOptions)
     option: str = "--model"
 
     @classmethod
     def taken_from(cls, given: dict[str, Any], *, option: str = "--model") -> GroupModelOptions:
         """Take these options out of a command's arguments; refuse those of another model."""
         names = [name for name in cls.__dataclass_fields__ if name in given]
-        options = cls(**{name: given.pop(name) for name in names}, option=option)
+        own = {name: given.pop(name) for name in names}
+        repeated = RepeatedOptions.taken_from(given)
+        if own["model_name"] is None:
+            own["model_name"] = "ols" if repeated.random is None else "repeated"
+        options = cls(**own, repeated=repeated, option=option)
         for told in options._conflicts():
             raise click.UsageError(told)
         options.check_smoothing(given.get("fwhm"))
@@ -192,11 +201,24 @@ class GroupModelOptions:
     def of_node(cls, node: NodeEstimator) -> GroupModelOptions:
         """Return the options that a node of a Stats Model stands for."""
         name = next(short for short, name in MODELS.items() if name == node.model)
-        return cls(name, node.tau2, node.test, node.variance_groups, option="Model.Type")
+        return cls(
+            name,
+            node.tau2,
+            node.test,
+            node.variance_groups,
+            repeated=RepeatedOptions.of_node(node),
+            option="Model.Type",
+        )
 
     def _conflicts(self) -> Iterator[str]:
         chosen = f"{self.option} {self.model_name}"
-        is_mixed = f"{self.option} mixed"
+        is_mixed, is_repeated = f"{self.option} mixed", f"{self.option} repeated"
+        random = self.repeated.random
+        if random is not None and self.model_name != "repeated":
+            yield (
+                f"the formula has the random part {random}, which {chosen} does not have; give "
+                f"{is_repeated}, or leave the random part out."
+            )
         given: tuple[tuple[str, object, tuple[str, ...], str], ...] = (
             ("--variances", self.variances, _WEIGHS, f"{is_mixed}, or {self.option} fixed"),
             ("--tau2", self.tau2 is not None, ("mixed",), is_mixed),
@@ -207,6 +229,7 @@ class GroupModelOptions:
                 ("mixed", "unequal"),
                 f"{is_mixed}, or {self.option} unequal",
             ),
+            *((f"--{name}", True, ("repeated",), is_repeated) for name in self.repeated.given()),
             ("--weights", self.weights, ("ols",), f"{self.option} ols"),
             ("--covariate", self.covariates, ("ols",), f"{self.option} ols"),
         )
@@ -221,6 +244,9 @@ class GroupModelOptions:
             if names.count(name) > 1:
                 yield f"--covariate {name} is given {names.count(name)} times; give each name once."
 
+        if self.is_repeated:
+            yield from self.repeated.conflicts()
+
     def _reason(self, option: str) -> str:
         if option == "--variances":
             return ", which does not take the variances of maps"
@@ -232,6 +258,16 @@ class GroupModelOptions:
     def needs_variances(self) -> bool:
         """Whether the model takes the variance of each map."""
         return self.model_name in _WEIGHS
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the model is that of several maps a subject."""
+        return self.model_name == "repeated"
+
+    @property
+    def repeated_columns(self) -> list[str]:
+        """The columns of a table with labels of the maps; those of subjects may be their labels."""
+        return [*self.repeated.columns().values()] if self.is_repeated else []
 
     def facts(self) -> dict[str, Any]:
         """Return the facts of the model for sidecars; none for ordinary least squares.
@@ -246,12 +282,13 @@ class GroupModelOptions:
             facts["Test"] = self.test or TESTS[0]
         if self.variance_groups is not None:
             facts["VarianceGroups"] = self.variance_groups
-        return facts
+        return {**facts, **(self.repeated.facts() if self.is_repeated else {})}
 
     def facts_for_programs(self) -> dict[str, Any]:
         """Return the model for a program; nothing for ordinary least squares."""
-        names = {"Model": "model", "Tau2": "tau2", "Test": "test", "VarianceGroups": "groups"}
-        return {names[key]: value for key, value in self.facts().items()}
+        names = {"VarianceGroups": "groups"}
+        names |= {f"{own.capitalize()}Column": f"{own}_column" for own in self.repeated.columns()}
+        return {names.get(key, key.lower()): value for key, value in self.facts().items()}
 
     def words(self) -> str:
         """Return the model in words; empty for ordinary least squares."""
@@ -261,11 +298,31 @@ class GroupModelOptions:
             tau2 = facts["Tau2"]
             how = f"by {tau2}" if isinstance(tau2, str) else f"{tau2:g}, as given"
             said += f" (variance between subjects {how}; test {facts['Test']})"
-        return said
+        return f"{said} ({self.repeated.words()})" if self.is_repeated else said
 
-    def model(self, groups: Mapping[str, str] | None) -> Model | str:
-        """Return the model with its settings; `groups` holds the group of each subject."""
+    def model(
+        self,
+        groups: Mapping[str, str] | None,
+        labels: Mapping[str, Sequence[str]] | None = None,
+    ) -> Model | str:
+        """Return the model with its settings.
+
+        Parameters
+        ----------
+        groups : mapping of str to str or None
+            The variance group of each subject.
+        labels : mapping of str to sequence of str, optional
+            Subjects, families, visits and groups of the maps, of repeated measures.
+        """
         from groupglm.bids.estimators import NodeEstimator
 
-        node = NodeEstimator(MODELS[self.model_name], self.tau2, self.test, self.variance_groups)
-        return node.group_model(None if groups is None else [*groups.values()])
+        node = NodeEstimator(
+            MODELS[self.model_name],
+            self.tau2,
+            self.test,
+            self.variance_groups,
+            covariance=self.repeated.chosen if self.is_repeated else None,
+            df=self.repeated.df,
+            adjustment=self.repeated.adjustment,
+        )
+        return node.group_model(None if groups is None else [*groups.values()], labels)

@@ -7,15 +7,27 @@ import glob
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from groupglm.cli.options.paths import expand
+from groupglm.cli.options.visits import (
+    RUNS,
+    SESSIONS,
+    VisitMaps,
+    maps_by_visit,
+    plain_run,
+    plain_session,
+)
 from groupglm.errors import ArgumentError, warn_caller
 from groupglm.messages import text_of
-from groupglm.runtime.naming import counted
+from groupglm.runtime.naming import counted, listed
 from groupglm.runtime.regular_files import check_file, is_folder
 from groupglm.spaces.files import saved_endings
 
-__all__ = ["collect_beside", "collect_maps", "table_of", "variances_of_table"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["collect_beside", "collect_maps", "files_of", "table_of", "variances_of_table"]
 
 EFFECTS, VARIANCES = "effects_map_path", "variances_map_path"
 _TABLES = (".tsv", ".csv")
@@ -29,8 +41,8 @@ def collect_maps(
     *,
     output: Path | None = None,
     warn: Callable[[str], object] = warn_caller,
-) -> dict[str, Path]:
-    """Find the maps that the user means, and the subject of each.
+) -> VisitMaps:
+    """Find the maps that the user means, and the subject and the visit of each.
 
     Parameters
     ----------
@@ -48,13 +60,13 @@ def collect_maps(
 
     Returns
     -------
-    dict of str to pathlib.Path
-        Sorted by subject.
+    VisitMaps
+        Sorted by subject and visit.
 
     Raises
     ------
     ValueError
-        If there are none, or it is not known whose they are.
+        If there are none, it is not known whose they are, or a subject has two of one visit.
     """
     from groupglm.inputs.same_file import refuse_shared_files
 
@@ -66,12 +78,12 @@ def collect_maps(
                 "of maps, or paths of images"
             )
         found = _maps_of_table(expand(table), map_name)
-        refuse_shared_files(list(found), found.values(), f"the table of maps '{table}'")
+        refuse_shared_files(list(found.files), found.files.values(), f"the table of maps '{table}'")
         return found
     if map_name is not None:
         raise ValueError(f"--map-name {map_name} has no effect on paths; it chooses from a table")
     found = _labelled(arguments, pattern, output, warn, "MAPS")
-    refuse_shared_files(list(found), found.values(), "MAPS")
+    refuse_shared_files(list(found.files), found.files.values(), "MAPS")
     return found
 
 
@@ -81,6 +93,7 @@ def collect_beside(
     pattern: str | None,
     *,
     output: Path,
+    by_visit: bool = False,
     warn: Callable[[str], object] = warn_caller,
 ) -> dict[str, Path]:
     """Find the maps of an option such as ``--variances``, and the subject of each.
@@ -95,6 +108,8 @@ def collect_beside(
         The subject's label within a path, as for the maps.
     output : pathlib.Path
         The folder of results.
+    by_visit : bool
+        Whether the maps are labelled by subject and visit, because subjects have several.
     warn : callable
         Called with the warning about results of an earlier run among the files.
 
@@ -117,11 +132,17 @@ def collect_beside(
             "variances into the column variances_map_path of the table that MAPS names"
         )
     try:
-        found = _labelled(given, pattern, output, warn, option)
+        found = _labelled(given, pattern, output, warn, option, by_visit=by_visit)
     except ArgumentError as error:  # it speaks of maps
         raise ValueError(f"{option}: " + text_of(error)) from error
-    refuse_shared_files(list(found), found.values(), option)
-    return found
+    files = found.files
+    if found.several and not by_visit:
+        raise ValueError(
+            f"{option}: a subject has several maps, such as {listed(list(files), _SHOWN)}, and "
+            "MAPS has one of each subject; give one"
+        )
+    refuse_shared_files(list(files), files.values(), option)
+    return files
 
 
 def table_of(arguments: Sequence[str]) -> str | None:
@@ -129,9 +150,14 @@ def table_of(arguments: Sequence[str]) -> str | None:
     return next((text for text in arguments if text.lower().endswith(_TABLES)), None)
 
 
-def variances_of_table(table: str, map_name: str | None) -> dict[str, Path]:
-    """Return the variance maps of a table of maps by subject; none if it has no such column."""
-    return _maps_of_table(expand(table), map_name, VARIANCES)
+def variances_of_table(
+    table: str, map_name: str | None, *, by_visit: bool = False
+) -> dict[str, Path]:
+    """Return the variance maps of a table of maps, as `collect_maps` labels maps.
+
+    None if the table has no such column.
+    """
+    return _maps_of_table(expand(table), map_name, VARIANCES, by_visit=by_visit).files
 
 
 def _labelled(
@@ -140,17 +166,21 @@ def _labelled(
     output: Path | None,
     warn: Callable[[str], object],
     option: str,
-) -> dict[str, Path]:
-    """Return the files that paths and globs name, by subject."""
-    from groupglm.inputs.matching import label_paths
+    *,
+    by_visit: bool = False,
+) -> VisitMaps:
+    """Return the files that paths and globs name, by subject and visit."""
+    from groupglm.inputs.matching import subjects_of_paths
     from groupglm.tabular.labels import SUBJECT_PATTERN
 
     paths: dict[Path, None] = {}
     for text in arguments:
-        paths.update(dict.fromkeys(_files(text, option)))
+        paths.update(dict.fromkeys(files_of(text, option)))
     if output is not None:
         paths = dict.fromkeys(_without_results(list(paths), output, warn, option))
-    return label_paths(list(paths), SUBJECT_PATTERN if pattern is None else pattern)
+    found = list(paths)
+    subjects = subjects_of_paths(found, SUBJECT_PATTERN if pattern is None else pattern)
+    return maps_by_visit(found, subjects, "MAPS", by_visit=by_visit)  # `option` is told elsewhere
 
 
 def _without_results(
@@ -181,7 +211,8 @@ def _without_results(
     return [path for path in paths if path not in results]
 
 
-def _files(text: str, option: str) -> list[Path]:
+def files_of(text: str, option: str) -> list[Path]:
+    """Return the file of a path, or the files that a glob matches."""
     or_table = ", or a table of maps" if option == "MAPS" else ""
     if not text:
         raise ValueError(f"{option} is empty; give paths, globs{or_table}")
@@ -237,32 +268,49 @@ def _refuse_rings(start: str) -> None:
             pending.append((entry.path, (*above, real)))
 
 
-def _maps_of_table(path: Path, map_name: str | None, column: str = EFFECTS) -> dict[str, Path]:
-    """Return the map of each subject in a column of a table; none if it lacks another column."""
+def _maps_of_table(
+    path: Path, map_name: str | None, column: str = EFFECTS, *, by_visit: bool = False
+) -> VisitMaps:
+    """Return the maps in a column of a table; none if it lacks another column than effects."""
     from groupglm.inputs.table import COLUMNS, MapTable
     from groupglm.tabular.files import read_table
     from groupglm.tabular.labels import plain_label
 
-    check_file(path, f"the table of maps '{path}'")
+    where = f"the table of maps '{path}'"
+    check_file(path, where)
     if not path.is_file():
         raise ValueError(f"there is no table '{path}'")
-    frame = read_table(path, f"the table of maps '{path}'", as_text=(*COLUMNS, VARIANCES))
+    frame = read_table(path, where, as_text=(*COLUMNS, VARIANCES, *SESSIONS, *RUNS))
     try:
         chosen = MapTable.from_frame(frame).select(map_name)
     except ValueError as error:
-        raise ValueError(f"the table of maps '{path}': " + text_of(error)) from error
-    found: dict[str, Path] = {}
+        raise ValueError(f"{where}: " + text_of(error)) from error
     if column not in chosen.columns:
-        return found
-    for label, name in zip(chosen["subject_label"], chosen[column], strict=True):
+        return VisitMaps({}, {})
+    subjects, files, rows = [], [], []
+    for row, (label, name) in enumerate(zip(chosen["subject_label"], chosen[column], strict=True)):
         subject = plain_label(str(label))
         if not isinstance(name, str) and column != EFFECTS:
             continue  # whose variance is missing, the match says
         file = path.parent / str(name)  # an absolute path stays unchanged
-        check_file(file, f"the table of maps '{path}': the file '{name}' of subject {subject}")
+        check_file(file, f"{where}: the file '{name}' of subject {subject}")
         if not isinstance(name, str) or not file.is_file():
-            raise ValueError(f"the table of maps '{path}': subject {subject} has no file '{name}'")
-        if subject in found:
-            raise ValueError(f"the table of maps '{path}': subject {subject} has several maps")
-        found[subject] = file
-    return found
+            raise ValueError(f"{where}: subject {subject} has no file '{name}'")
+        subjects.append(subject)
+        files.append(file)
+        rows.append(row)
+    given = _visits_of_rows(chosen.iloc[rows])
+    by_visit |= len(set(chosen["subject_label"])) < len(chosen)
+    return maps_by_visit(files, subjects, where, given=given, by_visit=by_visit)
+
+
+def _visits_of_rows(rows: pd.DataFrame) -> list[tuple[str | None, str | None]] | None:
+    """Return session and run of each row of a table of maps; None if it has no such column."""
+    columns = [next((n for n in own if n in rows.columns), None) for own in (SESSIONS, RUNS)]
+    if columns == [None, None]:
+        return None
+    found: list[list[str | None]] = []
+    for name, plain in zip(columns, (plain_session, plain_run), strict=True):
+        values = [None] * len(rows) if name is None else rows[name].tolist()
+        found.append([plain(value) if isinstance(value, str) else None for value in values])
+    return [*zip(*found, strict=True)]

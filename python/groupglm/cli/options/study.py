@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,10 +68,21 @@ _STUDY = (
     click.option(
         "--participants",
         type=FILE,
-        help="Table (.tsv, .csv) with participant_id, a row a subject. Not needed for '~ 1'.",
+        help="Table (.tsv, .csv) with participant_id, a row a subject (or a row a visit, with "
+        "session_id). Not needed for '~ 1'.",
     ),
     click.option(
-        "--formula", required=True, help="Design, over the table's columns: '~ age + group'."
+        "--sessions",
+        multiple=True,
+        metavar="PATH",
+        help="Tables with a row a session: one with participant_id and session_id, or BIDS' "
+        "sub-*_sessions.tsv, or the folder that holds these. Repeatable.",
+    ),
+    click.option(
+        "--formula",
+        required=True,
+        help="Design, over the tables' columns: '~ age + group'; with several maps a subject "
+        "'~ group * time + (1 | subject)'.",
     ),
     click.option(
         "--contrast",
@@ -187,6 +199,7 @@ class StudyOptions(RunOptions):
 
     maps: tuple[str, ...]
     participants: Path | None
+    sessions: tuple[str, ...]
     contrasts: tuple[NamedContrast, ...]
     subject_pattern: str | None
     map_name: str | None
@@ -194,7 +207,14 @@ class StudyOptions(RunOptions):
     @property
     def read(self) -> list[Path]:
         """The files that are read besides the maps."""
-        return [*super().read, *filter(None, [self.participants])]
+        return [*super().read, *filter(None, [self.participants]), *self._session_files]
+
+    @cached_property
+    def _session_files(self) -> list[Path]:
+        from groupglm.cli.options.maps import files_of
+        from groupglm.cli.steps.visit_tables import session_files
+
+        return session_files(self.sessions, files_of)
 
     def study(self, journal: Journal) -> Study:
         """Make the study, and show its design before any image is read."""
@@ -202,15 +222,13 @@ class StudyOptions(RunOptions):
         from groupglm.cli.steps.beside_maps import collect_beside_maps
         from groupglm.cli.steps.study_design import prepare_study
 
+        maps = collect_maps(
+            self.maps, self.subject_pattern, self.map_name, output=self.output, warn=journal.warn
+        )
         study = prepare_study(
-            collect_maps(
-                self.maps,
-                self.subject_pattern,
-                self.map_name,
-                output=self.output,
-                warn=journal.warn,
-            ),
+            maps,
             self.participants,
+            self._session_files,
             self.formula,
             self.contrasts,
             allow_partial=self.allow_partial,
@@ -221,6 +239,7 @@ class StudyOptions(RunOptions):
                 self.subject_pattern,
                 self.map_name,
                 output=self.output,
+                by_visit=maps.several,
                 warn=journal.warn,
             ),
         )

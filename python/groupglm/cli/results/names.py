@@ -41,7 +41,16 @@ OF_CONTRAST = ("Contrast", "StatType", "DegreesOfFreedom", "Zeros")  # in all it
 OF_GROUPS = {"tau2": "tau2", "i_squared": "I2", "h_squared": "H2"}
 """Maps of a whole fit, or of each of its variance groups, and their names in files."""
 
-_ALL = {**OF_GROUPS, "q": "Q", "q_p_value": "Qp"}
+_ALL = {
+    **OF_GROUPS,
+    "q": "Q",
+    "q_p_value": "Qp",
+    "intraclass_correlation": "ICC",
+    "subject_variance": "subjectVariance",
+    "family_variance": "familyVariance",
+    "residual_variance": "residualVariance",
+    "n_subjects": "nSubjects",
+}
 
 _MAX_LABEL = 120  # characters; a name of a file may have 255, and has other parts too
 _LONGEST = "stat-z_desc-bonferroni0p0123456789_statmap"

@@ -26,18 +26,25 @@ __all__ = [
 ]
 
 
-def design_hash(design: pd.DataFrame, groups: Mapping[str, str] | None = None) -> str:
+def design_hash(
+    design: pd.DataFrame,
+    groups: Mapping[str, str] | None = None,
+    labels: Mapping[str, list[str]] | None = None,
+) -> str:
     """Hash a design matrix: its labels, its columns' names, and its values bit by bit.
 
-    The groups that have variances of their own are part of the design, if there are any.
+    The groups that have variances of their own are part of the design, if there are any, and so are
+    the subjects, families, visits and groups of the maps of a model of several maps a subject.
     """
     import numpy as np
 
     digest = hashlib.sha256()
     if groups is not None:
         digest.update(json.dumps([*groups.items()]).encode())
-    labels = [[str(label) for label in design.index], [str(name) for name in design.columns]]
-    digest.update(json.dumps(labels).encode())
+    if labels:
+        digest.update(json.dumps(dict(labels), sort_keys=True).encode())
+    names = [[str(label) for label in design.index], [str(name) for name in design.columns]]
+    digest.update(json.dumps(names).encode())
     digest.update(np.ascontiguousarray(design.to_numpy(), dtype="<f8").tobytes())
     return f"sha256:{digest.hexdigest()}"
 

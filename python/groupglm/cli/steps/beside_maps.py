@@ -129,18 +129,19 @@ def collect_beside_maps(
     map_name: str | None,
     *,
     output: Path,
+    by_visit: bool,
     warn: Callable[[str], object],
 ) -> BesideMaps:
     """Find the maps that the options name, or the column of variances in a table of maps."""
     from groupglm.cli.options.maps import collect_beside, table_of, variances_of_table
 
     def found(given: tuple[str, ...], option: str) -> dict[str, Path]:
-        return collect_beside(given, option, pattern, output=output, warn=warn)
+        return collect_beside(given, option, pattern, output=output, by_visit=by_visit, warn=warn)
 
     variances = None
     if options.needs_variances:
         table = table_of(maps)
-        own = {} if table is None else variances_of_table(table, map_name)
+        own = {} if table is None else variances_of_table(table, map_name, by_visit=by_visit)
         if own and options.variances:
             raise ValueError(
                 f"the table of maps '{table}' has a column variances_map_path, and --variances is "

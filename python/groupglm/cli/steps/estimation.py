@@ -17,8 +17,7 @@ from groupglm.cli.results.study_results import Outputs
 from groupglm.cli.steps.fit_maps import write_fit_maps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    import pandas as pd
     from numpy.typing import NDArray
 
     from groupglm.cli.journal import Journal
@@ -52,11 +51,8 @@ class Reading:
     target_affine: Any
     zero_is_missing: bool
 
-    def model(self, groups: Mapping[str, str] | None) -> GroupModel:
-        """Return the model with the command's options, not yet fitted.
-
-        `groups` are those of the subjects, if groups have variances of their own.
-        """
+    def model(self, study: Study) -> GroupModel:
+        """Return the model of a study with the command's options, not yet fitted."""
         from groupglm.estimator.group_model import GroupModel
 
         target, shape = target_grid(self.target_affine)
@@ -69,7 +65,7 @@ class Reading:
             zero_is_missing=self.zero_is_missing,
             n_jobs=self.options.n_jobs,
             verbose=1,
-            model=self.options.group_model.model(groups),
+            model=self.options.group_model.model(study.groups, study.labels),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -129,7 +125,7 @@ class Estimate:
 
         images = [str(path) for path in self._study.maps.values()]
         design = self._study.design.reset_index(drop=True)
-        model = self._reading.model(self._study.groups)
+        model = self._reading.model(self._study)
         beside = self._study.beside.arguments()
         fit_images(model, images, design, keep_rows=self._keeps_rows, **beside)
         return model
@@ -219,44 +215,51 @@ def write_common(study: Study, outputs: Outputs, model: GroupModel, journal: Jou
     folder, names = outputs.folder, outputs.names
     group = fitted_group(model)
     one, many = group.space.place_words
-    outputs.write_table(
-        study.design,
-        folder / names.design,
-        {
-            "Description": "Design matrix of the group model, a row a subject",
-            "subject_label": {"Description": "Label of the subject"},
-        },
-        index=True,
-    )
+    table, said = _design_table(study)
+    outputs.write_table(table, folder / names.design, said, index=True)
     said = {"Description": f"{many.capitalize()} of the group model", "Type": "Brain"}
     outputs.write_image(model.mask_img_, outputs.mask, said, keep=True)
     counts, degrees = folder / names.n_observations, folder / names.df_residual
     n_observations = np.asarray(group.result.n_observations)
     if n_observations.min() < len(study.design):
-        said = {"Description": f"Number of subjects that have a value at a {one}"}
+        said = {"Description": f"Number of {study.noun}s that have a value at a {one}"}
         outputs.write_image(model.n_observations_, counts, said)
         said = {"Description": f"Residual degrees of freedom of the group model at a {one}"}
         outputs.write_image(model.df_residual_, degrees, said)
         journal.say(
             f"Values are missing: {n_observations.min()} to {n_observations.max()} of "
-            f"{len(study.design)} subjects at a {one} ({counts.name}; {degrees.name})."
+            f"{len(study.design)} {study.noun}s at a {one} ({counts.name}; {degrees.name})."
         )
     else:
         for path in (counts, degrees):  # left by an earlier fit
             outputs.remove(path)
-    _write_zeros(outputs, model, journal)
+    _write_zeros(study, outputs, model, journal)
     write_fit_maps(outputs, model, journal)
     journal.say(f"Mask: {model.n_elements_} {many}.")
 
 
-def _write_zeros(outputs: Outputs, model: GroupModel, journal: Journal) -> None:
+def _design_table(study: Study) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the design with the labels of subjects, and what its sidecar says of it."""
+    facts: dict[str, Any] = {
+        "Description": f"Design matrix of the group model, a row a {study.noun}",
+        "subject_label": {"Description": "Label of the subject"},
+    }
+    if study.visits is None:
+        return study.design, facts
+    subjects = [visit.subject for visit in study.visits.values()]
+    table = study.design.set_axis(subjects, axis="index").rename_axis("subject_label")
+    return table, {**facts, "Rows": list(study.visits)}
+
+
+def _write_zeros(study: Study, outputs: Outputs, model: GroupModel, journal: Journal) -> None:
     """Write the number of maps that are zero at each voxel, if some voxels have such maps."""
     path, zeros = outputs.folder / outputs.names.n_zeros, model.zeros_
     if not zeros.n_partial:
         outputs.remove(path)  # left by an earlier fit
         return
     one, _ = model.masker_.space.place_words
-    said = {"Description": f"Number of subjects whose map is exactly zero at a {one}"}
+    whose = "subjects whose map is" if study.visits is None else "maps that are"
+    said = {"Description": f"Number of {whose} exactly zero at a {one}"}
     outputs.write_image(model.n_zeros_, path, {**said, "Zeros": zero_facts(model)})
     treated = "they are missing values" if zeros.are_missing else "they count as values"
-    journal.say(f"Zeros: {zeros.sentence('subjects')}; {treated} ({path.name}).")
+    journal.say(f"Zeros: {zeros.sentence(f'{study.noun}s')}; {treated} ({path.name}).")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The maps of a whole fit that say how much subjects differ: tau2, I2, H2, Q and its p."""
+"""The maps of a whole fit that say how much subjects differ: tau2, I2, ICC, variances."""
 
 from __future__ import annotations
 
@@ -27,6 +27,23 @@ _MEANING = {
     "h_squared": ("H2", "Total variance of a typical map, as a multiple of its sampling variance"),
     "q_p_value": ("Qp", "p value of Q, not corrected: that subjects differ beyond their variances"),
     "q": ("Q", "Cochran's Q: weighted squares of residuals about the fixed effects"),
+    "intraclass_correlation": (
+        "ICC",
+        "Intraclass correlation: the share of the variance of a map that its subject's maps share",
+    ),
+    "subject_variance": (
+        "subjectVariance",
+        "Variance of the subjects' levels, in squared units of the maps",
+    ),
+    "family_variance": (
+        "familyVariance",
+        "Variance of the families' levels, in squared units of the maps",
+    ),
+    "residual_variance": (
+        "residualVariance",
+        "Variance of a map about its subject's level, in squared units of the maps",
+    ),
+    "n_subjects": ("nSubjects", "Number of subjects that have a map with a value"),
 }
 
 
@@ -41,11 +58,12 @@ def write_fit_maps(outputs: Outputs, model: GroupModel, journal: Journal) -> Non
     for path in outputs.maps_of_other_groups:
         outputs.remove(path)
     for name, path in outputs.fit_maps.items():
-        if name not in maps:
-            outputs.remove(path)
+        values = maps[name]() if name in maps else None
+        if values is None or (name == "n_subjects" and values.min() == values.max()):
+            outputs.remove(path)  # a number of subjects is told if it differs
             continue
         kind, meaning = next(own for start, own in _MEANING.items() if name.startswith(start))
-        rows[name] = maps[name]()
+        rows[name] = values
         image = group.space.to_image(rows[name], kind, statistic=Statistic(kind))
         said: dict[str, Any] = {"Description": meaning, "Values": kind}
         of_group = {f"{start}_{label}": label for label in outputs.groups for start in OF_GROUPS}
@@ -55,10 +73,25 @@ def write_fit_maps(outputs: Outputs, model: GroupModel, journal: Journal) -> Non
     _say(rows, outputs, group.space.place_words[1], journal)
 
 
+def _say_of_subjects(rows: Mapping[str, NDArray[np.float64]], outputs: Outputs, many: str) -> str:
+    """Return, in words, how much the maps of a subject share; empty of another model."""
+    shared = rows.get("intraclass_correlation")
+    if shared is None or np.isnan(shared).all():
+        return ""
+    known = shared[~np.isnan(shared)]
+    return (
+        f"Of the variance of a map, {100 * np.median(known):.0f}% is between subjects (intraclass "
+        f"correlation, median over {many}); 0 at {np.count_nonzero(known == 0):,} of "
+        f"{known.size:,} {many} ({outputs.fit_maps['intraclass_correlation'].name})."
+    )
+
+
 def _say(
     rows: Mapping[str, NDArray[np.float64]], outputs: Outputs, many: str, journal: Journal
 ) -> None:
     """Say at how many places subjects do not differ, and how much they do at the median place."""
+    if of_subjects := _say_of_subjects(rows, outputs, many):
+        journal.say(of_subjects)
     for label in ("", *outputs.groups):
         end, of_group = (f"_{label}", f" of group {label}") if label else ("", "")
         tau2, percent = rows.get(f"tau2{end}"), rows.get(f"i_squared{end}")

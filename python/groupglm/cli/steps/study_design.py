@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.options.group_model import GroupModelOptions
+from groupglm.cli.options.visits import VisitMaps
 from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.results.provenance import design_hash, input_list_hash, software_versions
 from groupglm.cli.steps.beside_maps import BesideMaps, groups_of, match_beside
 from groupglm.cli.steps.design_notes import notes_on
+from groupglm.cli.steps.visit_labels import check_subjects, labels_of_maps
 from groupglm.runtime.naming import counted, slug
 from groupglm.spaces.registry import kind_of
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.common import NamedContrast
+    from groupglm.cli.options.visits import Visit
     from groupglm.estimator.group_model import GroupModel
     from groupglm.inputs.matching import Matched
 
@@ -65,6 +68,10 @@ class Study:
         The maps that the model takes beside those of the subjects.
     groups : mapping of str to str, or None
         The group of each subject, if groups have variances of their own.
+    visits : mapping of str to Visit, or None
+        The visit of each map, by the labels of `maps` and `design`, if a subject has several maps.
+    labels : mapping of str to list of str
+        Subjects, families, visits and groups of the maps, for a model of several maps a subject.
     """
 
     maps: dict[str, Path]
@@ -79,6 +86,20 @@ class Study:
     group_model: GroupModelOptions = field(default_factory=GroupModelOptions)
     beside: BesideMaps = field(default_factory=BesideMaps)
     groups: Mapping[str, str] | None = None
+    visits: Mapping[str, Visit] | None = None
+    labels: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def subjects(self) -> list[str]:
+        """The labels of the subjects, each once."""
+        if self.visits is None:
+            return list(self.maps)
+        return list(dict.fromkeys(visit.subject for visit in self.visits.values()))
+
+    @property
+    def noun(self) -> str:
+        """What a row of the design is, in messages."""
+        return "subject" if self.visits is None else "map"
 
     @property
     def files(self) -> list[Path]:
@@ -105,7 +126,7 @@ class Study:
         notes = "".join(f"Note: {note}\n" for note in notes_on(self.design, self.contrasts))
         degrees = counted(self.df_residual, "residual degree")
         return (
-            f"Design: {n} subjects, {counted(p, 'column')} ({columns}), {rank}, "
+            f"Design: {self._counts()}, {counted(p, 'column')} ({columns}), {rank}, "
             f"{degrees} of freedom\n{head}{more}\n{covariates}{self._levels()}{self._model()}"
             f"{notes}Contrasts:\n{tests}"
         )
@@ -120,14 +141,24 @@ class Study:
         own = f"; groups with variances of their own{counts.replace(',', ':', 1)}" if groups else ""
         return f"Model: {said}{own}\n" if said else ""
 
+    def _counts(self) -> str:
+        """Return the number of subjects, and of maps if these are more."""
+        n = len(self.design)
+        if self.visits is None:
+            return f"{n} subjects"
+        counts = Counter(visit.subject for visit in self.visits.values())
+        least, most = min(counts.values()), max(counts.values())
+        each = str(least) if least == most else f"{least} to {most}"
+        return f"{n} maps of {len(counts)} subjects ({each} a subject)"
+
     def _levels(self) -> str:
-        """Return the number of subjects at each level, one line for each category."""
+        """Return the number of subjects (or maps) at each level, one line for each category."""
         lines = []
         for name, counts in self.levels.items():
             shown = [f"{level} {n}" for level, n in list(counts.items())[:_MAX_LEVELS]]
             n_more = len(counts) - _MAX_LEVELS
             more = f" and {counted(n_more, 'more level')}" if n_more > 0 else ""
-            lines.append(f"Subjects by {name}: {', '.join(shown)}{more}\n")
+            lines.append(f"{self.noun.capitalize()}s by {name}: {', '.join(shown)}{more}\n")
         return "".join(lines)
 
     def show(self, journal: Journal, *, pairs: bool = False) -> None:
@@ -140,8 +171,9 @@ class Study:
     def facts(self) -> dict[str, Any]:
         """Return the design for a program."""
         return {
-            "n_subjects": len(self.design),
-            "subjects": list(self.maps),
+            "n_subjects": len(self.subjects),
+            "subjects": self.subjects,
+            **({} if self.visits is None else {"n_maps": len(self.maps), "maps": list(self.maps)}),
             "columns": [str(name) for name in self.design.columns],
             "rank": self.rank,
             "df_residual": self.df_residual,
@@ -154,18 +186,20 @@ class Study:
     def facts_of_sidecars(self) -> dict[str, Any]:
         """Return the facts on design, maps and software for all sidecars."""
         return {
-            "DesignHash": design_hash(self.design, self.groups),
+            "DesignHash": design_hash(self.design, self.groups, self.labels),
             "InputListHash": input_list_hash(self.maps),
             **self.beside.facts_of_sidecars(),
-            "NumberOfSubjects": len(self.design),
+            "NumberOfSubjects": len(self.subjects),
+            **({} if self.visits is None else {"NumberOfMaps": len(self.maps)}),
             "SoftwareVersions": software_versions(),
             **self.origin,
         }
 
 
 def prepare_study(
-    maps: dict[str, Path],
+    maps: VisitMaps,
     participants: Path | None,
+    sessions: Sequence[Path],
     formula: str,
     contrasts: Sequence[NamedContrast],
     *,
@@ -173,31 +207,24 @@ def prepare_study(
     group_model: GroupModelOptions,
     beside: BesideMaps,
 ) -> Study:
-    """Match maps and participants, expand the formula, and read the contrasts."""
-    import pandas as pd
-
-    from groupglm.design.formula.building import design_from_formula, formula_columns
+    """Match maps and rows of tables, expand the formula, and read the contrasts."""
+    from groupglm.design.formula.building import fixed_design, formula_columns
     from groupglm.design.formula.used_columns import formula_levels
-    from groupglm.inputs.matching import match_subjects, read_participants
-    from groupglm.tabular.labels import LABEL
 
-    if participants is None:
-        used = formula_columns(formula)[0]
-        if used:
-            raise ValueError(
-                f"the formula uses {', '.join(map(repr, used))} of the participants table; give "
-                "it by --participants"
-            )
-        table = pd.DataFrame(index=pd.Index(list(maps), name=LABEL))
-    else:
-        table = read_participants(participants)
-    maps, left_out = match_beside(maps, beside, allow_partial=allow_partial)
-    matched = match_subjects(maps, table, allow_partial=allow_partial)
+    files, left_out = match_beside(maps.files, beside, allow_partial=allow_partial)
+    used = formula_columns(formula)[0]
+    columns = [*used, *filter(None, [group_model.variance_groups]), *group_model.repeated_columns]
+    matched, visits = _matched(
+        VisitMaps(files, {label: maps.visits[label] for label in files}),
+        participants,
+        sessions,
+        used,
+        allow_partial=allow_partial,
+        by_visit=maps.several or group_model.is_repeated,
+    )
     if allow_partial:
-        matched = matched.with_values(
-            [*formula_columns(formula)[0], *filter(None, [group_model.variance_groups])]
-        )
-    design = design_from_formula(formula, matched.participants)
+        matched = matched.with_values(columns)
+    design = fixed_design(formula, matched.participants)
     check_covariate_names(beside.covariates, design)
     study = make_study(
         matched,
@@ -207,9 +234,45 @@ def prepare_study(
         group_model=group_model,
         beside=beside,
         left_out=left_out,
+        visits=visits,
     )
     check_labels(study.contrasts)
     return study
+
+
+def _matched(
+    maps: VisitMaps,
+    participants: Path | None,
+    sessions: Sequence[Path],
+    used: Sequence[str],
+    *,
+    allow_partial: bool,
+    by_visit: bool,
+) -> tuple[Matched, dict[str, Visit] | None]:
+    """Bring maps and rows of tables together; by subject, or by subject and visit."""
+    import pandas as pd
+
+    from groupglm.cli.steps.visit_rows import match_visits
+    from groupglm.cli.steps.visit_tables import read_participant_rows, read_sessions
+    from groupglm.inputs.matching import match_subjects
+    from groupglm.tabular.labels import LABEL
+
+    tables = [] if participants is None else [read_participant_rows(participants)]
+    if by_visit or sessions or any(table.by for table in tables):
+        tables += [read_sessions(sessions)] if sessions else []
+        found = match_visits(maps.files, maps.visits, tables, allow_partial=allow_partial)
+        found.check_columns(used)
+        return found.matched, found.visits
+    if participants is None:
+        if used:
+            raise ValueError(
+                f"the formula uses {', '.join(map(repr, used))} of the participants table; give "
+                "it by --participants"
+            )
+        table = pd.DataFrame(index=pd.Index(list(maps.files), name=LABEL))
+    else:
+        table = tables[0].frame
+    return match_subjects(maps.files, table, allow_partial=allow_partial), None
 
 
 def make_study(
@@ -223,6 +286,7 @@ def make_study(
     group_model: GroupModelOptions,
     beside: BesideMaps,
     left_out: tuple[str, ...] = (),
+    visits: Mapping[str, Visit] | None = None,
 ) -> Study:
     """Make a study from maps and a design."""
     from groupglm.design.matrix import check_design_matrix, report_collinearity
@@ -232,8 +296,11 @@ def make_study(
     matrix = check_design_matrix(design, len(matched.maps))
     columns = tuple(str(name) for name in design.columns)
     groups = groups_of(group_model.variance_groups, matched.participants)
+    own = None if visits is None else {label: visits[label] for label in matched.maps}
+    labels = labels_of_maps(group_model, matched.participants, own)
+    check_subjects(group_model, own, matrix)
     model = with_beside(
-        check_model(group_model.model(groups)),
+        check_model(group_model.model(groups, labels)),
         weights=beside.weights is not None,
         covariates=tuple(beside.covariates),
     )
@@ -250,6 +317,8 @@ def make_study(
         group_model=group_model,
         beside=beside.of(list(matched.maps)),
         groups=groups,
+        visits=own,
+        labels=labels,
         levels=levels,
         names=names or Names.plain(ending),
         origin=origin or {},
