@@ -97,20 +97,20 @@ class Means:
     def n_missing(self) -> int:
         return int(np.count_nonzero(self.sums[3] < self.n_rows))
 
-    @np.errstate(over="ignore", invalid="ignore")
     def update(self, first: int, rows: Values, n_threads: int) -> None:
         for number, row in enumerate(rows):
             if n_infinite := np.count_nonzero(np.isinf(row)):
                 raise _core.InfiniteValueError(number, n_infinite)
-        for number, row in enumerate(rows, first):
-            has, y = ~np.isnan(row), np.nan_to_num(row.astype(np.float64))
-            for sums in (self.own, self.sums[3:]):
-                sums[0] += has
-                sums[1] += np.where(has, (y - sums[1]) / np.maximum(sums[0], 1), 0)
-            self.n_rows += 1
-            self.is_open = number + 1 not in self.ends
-            if not self.is_open:
-                self._close()
+        with np.errstate(over="ignore", invalid="ignore"):
+            for number, row in enumerate(rows, first):
+                has, y = ~np.isnan(row), np.nan_to_num(row.astype(np.float64))
+                for sums in (self.own, self.sums[3:]):
+                    sums[0] += has
+                    sums[1] += np.where(has, (y - sums[1]) / np.maximum(sums[0], 1), 0)
+                self.n_rows += 1
+                self.is_open = number + 1 not in self.ends
+                if not self.is_open:
+                    self._close()
 
     def _close(self) -> None:
         has, own = self.own[0] > 0, self.own[1]
@@ -122,7 +122,6 @@ class Means:
         self.n_closed += 1
         self.own[:] = 0
 
-    @np.errstate(over="ignore", invalid="ignore")
     def merge(self, other: Means, n_threads: int) -> None:
         if self.is_open or other.is_open:
             raise AssertionError("a subject is divided between accumulators")

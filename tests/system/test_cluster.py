@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contract import fake_models
-from groupglm import SecondLevelModel, non_parametric_inference
+from contract import fake_models, fake_repeated
+from groupglm import RepeatedMeasures, SecondLevelModel, non_parametric_inference
 from groupglm.engine.reading import Reading
 from groupglm.engine.reduce import accumulate
 from groupglm.engine.rows import CHUNK
@@ -136,6 +136,46 @@ def test_workers_read_images_with_their_variances(
     assert not sum(client.run(stop).values(), Counter())
     for name, found in kept.compute_contrast("intercept", output_type="all").items():
         np.testing.assert_allclose(found.get_fdata(), wanted[name].get_fdata(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("mask_given", [False, True])
+def test_workers_read_subject_by_subject(
+    client: Any, tmp_path: Path, missing: bool, mask_given: bool
+) -> None:
+    """Subjects in any order, with up to 90 images: a chunk ends with a subject, here and there."""
+    sizes = [90, *np.tile([1, 2, 3, 5], 11), 1]
+    who = np.random.default_rng(3).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    images, _ = cohort(write(tmp_path, missing=missing), len(who))
+    design = pd.DataFrame({"one": np.ones(len(who))})
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[4:8, 4:9, 4:9] = 1
+    mask = image(inside) if mask_given else None
+    cloudpickle.register_pickle_by_value(fake_repeated)  # workers do not have the tests
+    start, stop = counting()
+    labels = [f"s{number}" for number in who]
+
+    def fit(model: Any) -> SecondLevelModel:
+        return SecondLevelModel(mask_img=mask, model=model).fit(
+            links, design_matrix=design, subjects=labels
+        )
+
+    links = []  # files of their own: one file is not two visits
+    for number, path in enumerate(images):
+        links.append(str(tmp_path / f"image{number}.nii.gz"))
+        Path(links[-1]).write_bytes(Path(path).read_bytes())
+    for model in (fake_repeated.MeanOfSubjects(), RepeatedMeasures()):
+        here = fit(model)
+        client.run(start)
+        with joblib.parallel_config(backend="dask"):
+            there = fit(model)
+        counts: Counter[str] = sum(client.run(stop).values(), Counter())
+        assert counts == dict.fromkeys(links, 1)
+        np.testing.assert_array_equal(here.mask_img_.dataobj, there.mask_img_.dataobj)
+        np.testing.assert_array_equal(here.results_.beta, there.results_.beta)
+        wanted = here.compute_contrast("one", output_type="all")
+        for name, found in there.compute_contrast("one", output_type="all").items():
+            np.testing.assert_array_equal(found.get_fdata(), wanted[name].get_fdata(), name)
 
 
 @pytest.mark.parametrize("mask_given", [False, True])
