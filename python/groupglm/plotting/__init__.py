@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from groupglm.plotting.forest import plot_forest
     from groupglm.plotting.histogram import plot_histogram
     from groupglm.plotting.peak import plot_peak
+    from groupglm.plotting.spaghetti import plot_spaghetti
     from groupglm.plotting.volume.glass import plot_glass_brain
     from groupglm.plotting.volume.stat_map import plot_stat_map
 
@@ -31,6 +32,7 @@ __all__ = [
     "plot_glass_brain",
     "plot_histogram",
     "plot_peak",
+    "plot_spaghetti",
     "plot_stat_map",
     "show",
 ]
@@ -43,6 +45,7 @@ _HOME = {
     "plot_glass_brain": "volume.glass",
     "plot_histogram": "histogram",
     "plot_peak": "peak",
+    "plot_spaghetti": "spaghetti",
     "plot_stat_map": "volume.stat_map",
     "show": "figure",
 }

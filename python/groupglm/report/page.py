@@ -29,6 +29,7 @@ from groupglm.report.peak_pictures import places_of
 from groupglm.report.permuted_findings import find_permuted
 from groupglm.report.script import python_script
 from groupglm.report.small_forests import MOST_LINES
+from groupglm.report.subjects_section import subjects_section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +128,7 @@ def build_page(group: FittedGroup, design: pd.DataFrame, request: Request) -> st
         "mask_picture": drawing.mask_picture(),
         "note": drawing.note,
         "design": design_section(group, design),
-        "spread": heterogeneity_section(group, names, drawing),
+        "spread": heterogeneity_section(group, names, drawing) or subjects_section(group, drawing),
         "contrasts": sections,
         "viewer": drawing.viewer(contrasts),
         "versions": versions,

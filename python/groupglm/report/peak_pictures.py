@@ -14,6 +14,8 @@ from groupglm.plotting.forest_data import Forest, PlaceData, forest_of
 from groupglm.plotting.forest_drawing import draw_forest
 from groupglm.plotting.peak import draw_peak
 from groupglm.plotting.place_fit import ModelPlace
+from groupglm.plotting.spaghetti import draw_spaghetti
+from groupglm.plotting.subject_lines import SubjectLines, subject_lines
 from groupglm.report import words
 from groupglm.report.figures import Picture, chart
 from groupglm.report.small_forests import small_forest
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.models.base import Fit
+    from groupglm.models.subject_rows import SubjectRows
     from groupglm.plotting.terms import Terms
     from groupglm.report.data_quality import DataQuality
     from groupglm.report.findings import Finding, Peak
@@ -72,11 +75,13 @@ def peak_pictures(
 ) -> dict[str, Any]:
     """Return the pictures of the images at the peaks.
 
-    These are ``peaks`` and, with variances, ``forests``, and ``small_forests`` of the listed peaks.
+    These are ``peaks``; with several images a subject, ``subjects``; and with variances,
+    ``forests``, and ``small_forests`` of the listed peaks.
     `at_peaks` has the images at each peak, and then at each listed one; None if they cannot be
     read.
     """
-    pictures, forests = [], []
+    pictures, forests, subjects = [], [], []
+    rows: SubjectRows | None = getattr(result, "subjects", None)
     at_peaks = at_peaks or ()
     for peak, data in zip(peaks, at_peaks[: len(peaks)], strict=bool(at_peaks)):
         if not result.model.beside and result.model.kind == "ols":
@@ -88,6 +93,9 @@ def peak_pictures(
         values = np.where(weights > 0, data.values, np.nan)
         place = ModelPlace(fit, own.X, values, weights, _LEVEL)
         pictures.append(_by_design(finding, peak, values, own, place))
+        if rows is not None:
+            lines = subject_lines(rows, own, finding.weights)
+            subjects.append(_spaghetti_picture(finding, peak, lines, data.values, fit))
         if fit.model.beside == ("variance",):
             forests.append(_forest_picture(finding, peak, _forest(fit, own, finding, data)))
     small = [
@@ -97,7 +105,7 @@ def peak_pictures(
         )
         for peak, data in zip(listed, at_peaks[len(peaks) :], strict=bool(at_peaks))
     ]
-    return {"peaks": pictures, "forests": forests, "small_forests": small}
+    return {"peaks": pictures, "subjects": subjects, "forests": forests, "small_forests": small}
 
 
 def _weights(fit: Fit, data: AtPlace) -> NDArray[np.float64]:
@@ -154,6 +162,20 @@ def _forest_picture(finding: Finding, peak: Peak, forest: Forest) -> Picture:
         draw_forest(forest, _LEVEL, None, "effect"),
         f"Forest plot. {text} {len(forest.labels) - len(forest.absent)} lines with the effect of "
         f"an image, its interval and weight, and a diamond for the group. {facts}.",
+        text,
+    )
+
+
+def _spaghetti_picture(
+    finding: Finding, peak: Peak, lines: SubjectLines, values: NDArray[np.float64], fit: Fit
+) -> Picture:
+    what, where = words.rank(finding, peak), words.peak(peak)
+    text = f"Each subject's values at the {what}, {where}."
+    n_subjects = len(np.unique(lines.subject[np.isfinite(values)]))
+    return chart(
+        draw_spaghetti(lines, values, fit.predicted()[:, 0], None, "value"),
+        f"Spaghetti plot. {text} {n_subjects} thin lines over {lines.label}, one a subject, and "
+        "the mean of the fitted values as a thick line for each group.",
         text,
     )
 
