@@ -349,9 +349,9 @@ class WeightedFit:
             "outside": an effect of 0 with a variance of 0. "unusable": a variance of 0 or NaN, or a
             weight of NaN, beside another finite effect. "negative": a variance or weight below 0.
         """
-        counts = self._state.counts.astype(np.int64)
+        counts = self._state.counts
         names = {"outside": _OUTSIDE, "unusable": _UNUSABLE, "negative": _NEGATIVE}
-        return {name: counts[row] for name, row in names.items()}
+        return {name: counts[row].astype(np.int64) for name, row in names.items()}
 
     def dominance(self) -> tuple[Floats, NDArray[np.int64]]:
         """Return the largest share of the weight that one image has, and which image has it.
