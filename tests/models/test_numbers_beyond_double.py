@@ -100,3 +100,38 @@ def test_a_fit_says_what_it_is(tau2: Any, said: str) -> None:
     assert said in repr(fit_mixed(X, Y, V, tau2=tau2))
     assert "(12 weighted images: 5 voxels, 10 degrees" in repr(fit_weighted(X, Y, V))
     assert "(12 images: 5 voxels, 10 degrees" in repr(fit_weighted(X, Y))
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e-160])
+@pytest.mark.parametrize("door", ["fixed", "mixed", "weighted"])
+def test_places_whose_squares_are_lost_are_counted(door: str, scale: float) -> None:
+    """Three places of six are beyond double; the others have the numbers that they have alone."""
+    rng = np.random.default_rng(2)
+    X, y, v = np.ones((8, 1)), rng.normal(1, 1, (8, 6)), rng.uniform(0.5, 2, (8, 6))
+
+    def contrast(y: Any, v: Any) -> Any:
+        if door == "weighted":
+            return fit_weighted(X, y, W=1 / v).contrast([1.0])
+        tau2 = 0.0 if door == "fixed" else 0.3
+        return fit_mixed(X, y, v, tau2=tau2).contrast([1.0])
+
+    alone = contrast(y, v)
+    far = y.copy()
+    far[:, 3:] *= scale
+    if door == "mixed" and scale > 1:  # no tau2 fits such data: refused before
+        with pytest.raises(ArgumentError, match="at 3 places of 6"):
+            contrast(far, v)
+        return
+    with pytest.warns(UserWarning, match=r"at 3 places of 6 the weighted squares .* beyond double"):
+        found = contrast(far, v)
+    np.testing.assert_array_equal(found.stat[:3], alone.stat[:3])
+    assert np.isnan(found.stat[3:]).all()
+
+
+def test_data_that_the_design_explains_are_not_lost() -> None:
+    """A residual of 0, as of constant data, is within double; so is a place without images."""
+    X = np.column_stack([np.ones(6), np.arange(6.0)])
+    y = np.random.default_rng(0).normal(size=(6, 4))
+    y[:, 1], y[:, 2], y[:, 3] = 3.0, 0.0, np.nan
+    found = fit_weighted(X, y, W=np.ones_like(y)).contrast([0.0, 1.0])
+    assert np.isfinite(found.stat[0])

@@ -19,7 +19,10 @@ from groupglm.models.arguments import (
     refuse,
 )
 from groupglm.models.contrast_result import ContrastResult
-from groupglm.models.number_range import refuse_squares_beyond_double
+from groupglm.models.number_range import (
+    refuse_squares_beyond_double,
+    report_squares_beyond_double,
+)
 from groupglm.models.ols import design_of_parts
 from groupglm.models.weighted_words import words_of_weighted
 from groupglm.runtime.naming import listed
@@ -224,8 +227,11 @@ class WeightedFit:
         effect, variance, stat, p_value, z_score, rank = _core.weighted_contrast(
             self._state, self._design, rows, chosen, *self._inference, self.n_threads
         )
-        if np.isnan(stat).all():
+        absent = np.isnan(stat)
+        if absent.all():
             self._refuse_squares_beyond_double()
+        elif absent.any():
+            self._report_squares_beyond_double(absent)
         return ContrastResult(
             effect_size=effect[0] if chosen == "t" else effect,
             effect_variance=variance,
@@ -236,8 +242,18 @@ class WeightedFit:
             df=self.df_residual if chosen == "t" else (rank, self.df_residual),
         )
 
+    @property
+    def _is_tested(self) -> NDArray[np.bool_]:
+        """Whether a voxel has images enough for a test, shape (n_voxels,)."""
+        present: NDArray[np.bool_] = self._state.counts[_PRESENT] > 0
+        return present & (np.asarray(self._residual_freedom) > 0)
+
+    def _report_squares_beyond_double(self, absent: NDArray[np.bool_]) -> None:
+        fit = self.select(np.flatnonzero(absent & self._is_tested))
+        report_squares_beyond_double(fit.rss, fit._state.sums[_TOTAL], self.n_voxels)
+
     def _refuse_squares_beyond_double(self) -> None:
-        tested = (self._state.counts[_PRESENT] > 0) & (np.asarray(self._residual_freedom) > 0)
+        tested = self._is_tested
         refuse_squares_beyond_double(self.rss[tested], self._state.sums[_TOTAL, tested])
 
     def _refuse_unless_estimable(self, rows: Floats) -> None:
