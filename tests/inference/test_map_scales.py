@@ -14,6 +14,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -25,6 +26,9 @@ from groupglm import (
     smooth_img,
     true_discovery_bounds,
 )
+from groupglm.cli import main
+from groupglm.errors import ImageError
+from groupglm.inference.map_scale import has_one_tail
 from groupglm.spaces.volume import Statistic
 from groupglm.spaces.volume.intent import descrip_of, statistic_of_header
 
@@ -405,3 +409,26 @@ def test_a_thresholded_map_names_the_contrast(fitted: SecondLevelModel) -> None:
     kept, _ = threshold_stats_img(fitted.compute_contrast("b"), mask(), 0.05)
     text = kept.header["descrip"].item().decode()
     assert text == "thresholded at 1.95996 (fpr, alpha 0.05): z of contrast b"
+
+
+@pytest.mark.parametrize("kind", ["tau2", "I2", "H2", "Q"])
+def test_maps_that_are_never_negative_have_one_tail(kind: str, tmp_path: Path) -> None:
+    """No tail is looked for that there cannot be; who asks for it is told."""
+    values = np.zeros((6, 6, 6))
+    values[1:3, 1:3, 1:3] = 4.0
+    path = tmp_path / f"stat-{kind}_statmap.nii.gz"
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)
+    assert has_one_tail(path)
+    assert len(get_clusters_table(path, 3.0)) == 1
+    with pytest.warns(UserWarning, match=r"two_sided=True has no effect on a map of .* never neg"):
+        assert len(get_clusters_table(path, 3.0, two_sided=True)) == 1
+    result = CliRunner().invoke(main, ["clusters", str(path), "--threshold", "3"])
+    assert result.exit_code == 0
+    assert "No clusters found" not in result.output
+
+
+def test_p_values_of_q_have_no_clusters(tmp_path: Path) -> None:
+    path = tmp_path / "stat-Qp_statmap.nii.gz"
+    nib.save(nib.Nifti1Image(np.random.default_rng(0).uniform(size=(5, 5, 5)), np.eye(4)), path)
+    with pytest.raises(ImageError, match=r"p-values of Q \(its name says so\): what is beyond"):
+        get_clusters_table(path, 0.9)

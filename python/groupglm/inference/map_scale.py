@@ -163,7 +163,7 @@ def known_scale(image: Any, *, described: bool = False) -> MapScale | None:
 def has_one_tail(image: Any, *, described: bool = False) -> bool:
     """Return whether a map is known to be of F or of the z of F: only large values are evidence."""
     scale = known_scale(image, described=described)
-    return scale is not None and (scale.statistic.of_f or scale.statistic.kind == "F")
+    return scale is not None and (scale.statistic.has_one_tail)
 
 
 def _joined(

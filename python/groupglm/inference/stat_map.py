@@ -106,25 +106,31 @@ class StatMap:
 
     def refuse_p(self) -> None:
         """Refuse a map of p-values, because its large values are the uninteresting ones."""
-        if self.scale is not None and self.scale.statistic.kind == "p":
+        if self.scale is not None and self.scale.statistic.kind in ("p", "Qp"):
             raise ImageError(
                 f"{self.name}: this is {self.scale.words}: what is beyond a threshold would be "
                 "what is not significant; give the map of z-scores, or of -log10 of p"
             )
 
     def has_two_tails(self, *, two_sided: bool) -> bool:
-        """Return whether both tails are tested; for the z of an F statistic never."""
+        """Return whether both tails are tested; never where a kind of map has only one."""
         both = check_truth("two_sided", two_sided)
-        one_tail = self.scale is not None and self.scale.statistic.of_f
-        if both and one_tail:
-            warn_caller(
-                f"{self.name}: "
-                + argument("two_sided", True)
-                + " has no effect on the z-scores of an F test, which have one tail: a large "
-                "negative one is an F near zero, no evidence of an effect; "
-                "give " + argument("two_sided", False)
-            )
-        return both and not one_tail
+        statistic = None if self.scale is None else self.scale.statistic
+        if not both or statistic is None or not statistic.has_one_tail:
+            return both
+        why = (
+            "the z-scores of an F test, which have one tail: a large negative one is an F near "
+            "zero, no evidence of an effect"
+            if statistic.of_f
+            else f"a map of {statistic.words}, which are never negative"
+        )
+        warn_caller(
+            f"{self.name}: "
+            + argument("two_sided", True)
+            + f" has no effect on {why}; give "
+            + argument("two_sided", False)
+        )
+        return False
 
     def image(
         self, row: NDArray[np.float64], descrip: str, statistic: Statistic | None = None

@@ -48,6 +48,10 @@ _OF_FITS = (
     *("tau2", "I2", "H2", "Q", "Qp"),
     *("ICC", "subjectVariance", "residualVariance", "familyVariance"),
 )
+_NEVER_NEGATIVE = (
+    *("F", "logp", "variance", "tau2", "I2", "H2", "Q", "dof"),
+    *("ICC", "subjectVariance", "residualVariance", "familyVariance"),
+)
 
 _GENERAL = {  # the kinds that each may mean
     "stat": ("t", "F"),
@@ -104,6 +108,11 @@ class Statistic:
         if self.of_f and self.kind == "z":
             what += " of an F test"
         return f"{what} with {_degrees(self.df)} degrees of freedom" if self.df else what
+
+    @property
+    def has_one_tail(self) -> bool:
+        """Whether only large values are of interest: no map of this kind has a negative tail."""
+        return self.of_f or self.kind in _NEVER_NEGATIVE
 
     def agrees(self, other: Statistic) -> bool:
         """Return whether both can be true of one map; one may say more than the other."""
