@@ -181,3 +181,8 @@ def test_fixed_effects_have_no_tau2() -> None:
         _ = model.tau2_
     q: Any = model.q_
     np.testing.assert_allclose(np.asarray(q.dataobj), FOUND["q_"], rtol=1e-6)
+
+
+def test_a_position_far_outside_is_said_in_few_digits(data: Any) -> None:
+    with pytest.raises(ValueError, match=r"position is \(1e\+300, 0, 0\) mm"):
+        fitted(data).weights_at((1e300, 0, 0))

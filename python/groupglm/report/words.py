@@ -60,7 +60,8 @@ def listed(names: Sequence[str], most: int = 12) -> str:
 
 def number(value: float, digits: int = 2) -> str:
     """Write a number with a true minus sign."""
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # avoids -0
+    text = f"{value:.4g}" if abs(value) >= 1e9 else f"{round(value, digits) + 0.0:.{digits}f}"
+    return text.replace("-", MINUS)
 
 
 def place(found: Peak | Extreme) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["for_json", "millimetres", "p_value", "place", "rounded", "span", "statistic"]
 
 _DIGITS = 3
+_LARGE = 1e9  # from here on, a number is written with an exponent: double has no more digits
 _SMALL = 0.1  # below this, three digits after the point are too few
 _SMALL_P = 0.0005  # below this, p is written with two digits
 
@@ -28,10 +29,12 @@ def statistic(value: float) -> str:
     --------
     >>> statistic(3.29053), statistic(-6.9), statistic(0.0), statistic(-0.00012345)
     ('3.291', '-6.900', '0.000', '-0.000123')
+    >>> statistic(-2.5e300)
+    '-2.5e+300'
     >>> statistic(float("-inf"))
     '-inf'
     """
-    if 0 < abs(value) < _SMALL:
+    if 0 < abs(value) < _SMALL or _LARGE <= abs(value) < math.inf:
         return f"{value:.{_DIGITS}g}"
     return f"{value + 0.0:.{_DIGITS}f}"  # avoids -0
 
@@ -72,7 +75,11 @@ def millimetres(value: float) -> str:
     --------
     >>> millimetres(36.0), millimetres(-1.5), millimetres(26.000000000000004)
     ('36', '-1.5', '26')
+    >>> millimetres(1e300)
+    '1e+300'
     """
+    if abs(value) >= _LARGE:
+        return f"{value:g}"
     text = f"{value:.{_DIGITS}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 

@@ -120,7 +120,8 @@ def _version(package: str) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+        given = {name: item for name, item in value.items() if item is not None}
+        return ", ".join(f"{name} {_plain(item)}" for name, item in given.items())
     if isinstance(value, Iterable) and not isinstance(value, str):
         return ", ".join(_plain(item) for item in value)
-    return str(value)
+    return "none" if value is None else str(value)
