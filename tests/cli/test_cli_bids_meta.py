@@ -130,3 +130,34 @@ def test_options_that_do_not_go_together(
     result = run_bids(measured, tmp_path / "out", *(path if x == "MODEL" else x for x in more))
     assert result.exit_code == 2, result.output
     assert told in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--weights", "groupglm fit, which has --weights and matches maps by subject"),
+        ("--covariate", "groupglm fit, which has --covariate and matches maps by subject"),
+        ("--variances", "with --group-model mixed or fixed the stat-variance map"),
+    ],
+)
+def test_options_of_fit_say_what_to_do(
+    measured: Path, tmp_path: Path, option: str, told: str
+) -> None:
+    refused = run_bids(measured, tmp_path / "out", *FIXED, option, "a=*.nii.gz")
+    assert refused.exit_code == 2
+    assert f"bids has no {option}: " in " ".join(refused.output.split())
+    assert told in " ".join(refused.output.split())
+
+
+def test_a_dry_run_finds_variances_whose_headers_say_otherwise(
+    measured: Path, tmp_path: Path
+) -> None:
+    raw = Path(shutil.copytree(measured, tmp_path / "raw"))
+    for path in maps_of(raw):
+        image: Any = nib.load(variance_of(path))
+        image.header.set_intent("t test", (20,))
+        nib.save(image, tmp_path / "own.nii.gz")
+        shutil.move(tmp_path / "own.nii.gz", variance_of(path))
+    refused = run_bids(raw, tmp_path / "out", *FIXED, "--dry-run")
+    assert refused.exit_code == 1
+    assert "hold t statistics" in " ".join(refused.output.split())

@@ -201,3 +201,63 @@ def test_more_covariates_than_subjects_leave_no_freedom(study: Path, tmp_path: P
     assert refused.exit_code == 1
     assert "12 images and a design matrix of rank 3" in refused.output
     assert "and 9 voxelwise covariates; add images or drop columns" in refused.output
+
+
+def table_with(study: Path, folder: Path, **columns: str) -> Path:
+    """Write a table of maps with columns of maps beside them."""
+    files = {column: [str(study / "maps" / f"sub-{s}_{kind}.nii.gz") for s in SUBJECTS]
+             for column, kind in columns.items()}  # fmt: skip
+    effects = [str(study / "maps" / f"sub-{s}_effect.nii.gz") for s in SUBJECTS]
+    table = pd.DataFrame({"subject_label": SUBJECTS, "map_name": "a", "effects_map_path": effects})
+    table.assign(**files).to_csv(folder / "table.tsv", sep="\t", index=False)
+    return folder / "table.tsv"
+
+
+def test_a_column_of_variances_without_effect_is_reported(study: Path, tmp_path: Path) -> None:
+    table = table_with(study, tmp_path, variances_map_path="variance")
+    arguments = [table, *basic(study, tmp_path / "out")[1:], "--dry-run"]
+    told = run_fit(*arguments)
+    assert told.exit_code == 0, told.output
+    assert f"the column variances_map_path of the table of maps '{table}' has no effect" in (
+        " ".join(told.output.split())
+    )
+    assert "has no effect" not in run_fit(*arguments, "--model", "fixed").output
+
+
+def test_a_column_of_weights_is_taken_or_refused(study: Path, tmp_path: Path) -> None:
+    table = table_with(study, tmp_path, weights_map_path="weight")
+    arguments = [table, *basic(study, tmp_path / "out")[1:]]
+    shown = run_fit(*arguments, "--dry-run", "--json")
+    assert shown.exit_code == 0, shown.output
+    weights = json.loads(shown.stdout)["weights"]
+    assert [Path(name).name for name in weights.values()] == [
+        f"sub-{s}_weight.nii.gz" for s in SUBJECTS
+    ]
+    both = run_fit(*arguments, "--weights", study / "maps" / "*_weight.nii.gz", "--dry-run")
+    assert "has a column weights_map_path, and --weights is given too" in both.output
+    unequal = run_fit(*arguments, "--model", "unequal", "--variance-groups", "group", "--dry-run")
+    assert unequal.exit_code == 1
+    assert "has a column weights_map_path, but --model unequal weights the maps itself" in (
+        unequal.output
+    )
+
+
+def test_a_dry_run_finds_maps_that_are_no_variances(study: Path, tmp_path: Path) -> None:
+    for kind in ("se", "stat-t_statmap"):
+        for subject in SUBJECTS:
+            (tmp_path / f"sub-{subject}_{kind}.nii.gz").write_bytes(
+                (study / "maps" / f"sub-{subject}_variance.nii.gz").read_bytes()
+            )
+    for kind, told in (("se", "hold standard errors"), ("stat-t_statmap", "hold t statistics")):
+        arguments = basic(study, tmp_path / "out", "--variances", tmp_path / f"*_{kind}.nii.gz")
+        refused = run_fit(*arguments, "--model", "fixed", "--dry-run")
+        assert refused.exit_code == 1
+        assert f"12 of 12 images of --variances {told}" in refused.output or told in refused.output
+
+
+def test_the_formula_of_a_mean_is_said(study: Path, tmp_path: Path) -> None:
+    for command in ("fit", "permute"):
+        told = run(command, study / "maps" / "*_effect.nii.gz", "--contrast", "Intercept",
+                   "--output", tmp_path / "out")  # fmt: skip
+        assert told.exit_code == 2
+        assert "for the mean of all subjects it is '~ 1'" in " ".join(told.output.split())

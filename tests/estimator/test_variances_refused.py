@@ -15,7 +15,7 @@ from nilearn.maskers import NiftiMasker
 from numpy.typing import NDArray
 
 from contract.fake_models import KnownVariance
-from groupglm import SecondLevelModel
+from groupglm import SecondLevelModel, non_parametric_inference
 from groupglm.errors import ArgumentError, GridMismatchError, ImageError
 from groupglm.group.variance_sample import VarianceSample
 from reference.data import data_dir
@@ -296,3 +296,69 @@ def test_one_image_that_decides_is_named(maps: Maps, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"one image has over half of the weight at many voxels: "
                       r"04 \([0-9,]+ of 1,320 voxels\); .* Check its variances"):  # fmt: skip
         fit(maps.files(tmp_path, "effect"), variances)
+
+
+@pytest.mark.parametrize("model", ["ols", "unequal variances"])
+def test_a_column_that_the_model_does_not_take_is_reported(maps: Maps, model: str) -> None:
+    """Both doors say so; the numbers are those without the column."""
+    column = "variances_map_path"
+    table = pd.DataFrame(
+        {"subject_label": LABELS, "map_name": "a", "effects_map_path": images(maps.y)}
+    )
+    groups = np.array([1.0] * 3 + [0.0] * 3)
+    design = pd.DataFrame({"a": groups, "b": 1 - groups})
+    told = f"the column {column} of second_level_input has no effect: the model '{model}' takes no"
+    with pytest.warns(UserWarning, match=told):
+        found = SecondLevelModel(MASK, model=model).fit(
+            table.assign(**{column: images(maps.sd**2)}), design_matrix=design
+        )
+    alone = SecondLevelModel(MASK, model=model).fit(table, design_matrix=design)
+    one, other = (np.asarray(each.compute_contrast("a - b").dataobj) for each in (found, alone))
+    np.testing.assert_array_equal(one, other)
+    if model != "ols":
+        return
+    with pytest.warns(UserWarning, match=told):
+        non_parametric_inference(
+            table.assign(**{column: images(maps.sd**2)}), design_matrix=design,
+            second_level_contrast="a - b", mask=MASK, n_perm=19, random_state=0, model=model,
+        )  # fmt: skip
+
+
+def few(seed: int, n_images: int, n_places: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Effects and their standard errors at few places, with true effects at some of them."""
+    rng = np.random.default_rng(seed)
+    sd = np.exp(rng.normal(0, 0.5, (n_images, n_places)))
+    truth = 1.0 * (rng.uniform(size=n_places) < 0.1)
+    return truth + sd * rng.normal(size=sd.shape), sd
+
+
+GIVEN = {
+    "variance": lambda y, sd: sd**2,
+    "se": lambda y, sd: sd,
+    "|t|": lambda y, sd: np.abs(y / sd),
+    "F": lambda y, sd: (y / sd) ** 2,
+    "other unit": lambda y, sd: 1e4 * sd**2,
+    "se in other units": lambda y, sd: 1e-4 * sd**2,
+}
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+def test_few_places_of_more_images_tell_too(kind: str) -> None:
+    """Sixty places of twenty images: one image tells nothing, all together do."""
+    words = {
+        "se": "look like standard errors or statistics",
+        "|t|": "look like standard errors or statistics",
+        "F": "look like statistics",
+        "other unit": r"look too large for these effects.* is 0\.0",
+        "se in other units": "look too small for these effects",
+    }
+    for seed in range(30):
+        y, sd = few(seed, 20, 60)
+        sample = VarianceSample()
+        for row in zip(y, GIVEN[kind](y, sd), strict=True):
+            sample.look(0, np.stack(row))
+        if kind == "variance":
+            sample.warn()
+        else:
+            with pytest.warns(UserWarning, match=words[kind]):
+                sample.warn()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, ArgumentTypeError
+from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.messages import argument as named
 from groupglm.models.kinds import DEFAULT_MODEL, with_beside
 from groupglm.runtime.naming import listed
@@ -91,6 +91,7 @@ class Beside:
                 remedy="put numbers that are the same at all places into design_matrix, or give "
                 + named("model", "ols"),
             )
+        _report_unused_variances(model, columns)
         model = with_beside(model, weights=has_weights, covariates=tuple(self.covariates))
         if self.variances is not None and "variance" not in model.beside:
             raise ArgumentError(
@@ -142,6 +143,17 @@ class Beside:
                 name: _chosen(f"covariates[{name!r}]", own, keep)
                 for name, own in self.covariates.items()
             },
+        )
+
+
+def _report_unused_variances(model: Model, columns: Sequence[str]) -> None:
+    """Say of a table's column of variances that the model does not take it."""
+    if COLUMNS["variance"] in columns and "variance" not in model.beside:
+        warn_caller(
+            f"the column {COLUMNS['variance']} of second_level_input has no effect: the model "
+            f"{model.kind!r} takes no variances; give "
+            + named("model", "mixed effects")
+            + " (or 'fixed effects'), or leave the column out"
         )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.base import Source
 
-__all__ = ["open_beside"]
+__all__ = ["open_beside", "refuse_other_maps"]
 
 _LOOKED_AT = 3
 """Files whose headers are looked at for the kind of their values: all are made alike."""
@@ -85,7 +85,7 @@ def open_beside(
     _refuse_other_subjects(argument, sources, images)
     _refuse_shared(argument, role, sources, images)
     if role == "variance":
-        _refuse_other_maps(sources, given)
+        refuse_other_maps([source.name for source in sources], given)
     return sources
 
 
@@ -150,13 +150,13 @@ def _refuse_shared(
             )
 
 
-def _refuse_other_maps(sources: Sequence[Source], given: Any) -> None:
+def refuse_other_maps(names_of_files: Sequence[str], given: Any) -> None:
     """Refuse files whose names or headers say that they hold something else than variances."""
     found: dict[str, list[str]] = {}
-    for source in sources:
-        kind = _kind_by_name(source.name)
+    for file in names_of_files:
+        kind = _kind_by_name(file)
         if kind is not None:
-            found.setdefault(kind, []).append(source.name)
+            found.setdefault(kind, []).append(file)
     if not found:
         items = [given] if kind_of(given).holds(given) else list(given)
         for item in items[:: max(1, len(items) // _LOOKED_AT)]:
@@ -171,7 +171,7 @@ def _refuse_other_maps(sources: Sequence[Source], given: Any) -> None:
     errors = what == "standard errors"
     raise ArgumentError.about(
         "variances",
-        f"{n_said} of {len(sources)} images of variances hold {what}, not variances: "
+        f"{n_said} of {len(names_of_files)} images of variances hold {what}, not variances: "
         f"{in_quotes(names[0])}",
         (_SQUARE if errors else "give the maps of the variances of the effects")
         + ("" if "header" in what else "; if they are variances, rename the files"),

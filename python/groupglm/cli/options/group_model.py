@@ -127,6 +127,31 @@ _BESIDE = (
 )
 
 
+_OF_FIT = (
+    "no name of a file in a derivative says that it belongs to an effect map in this way; give the "
+    "effect maps of DERIVATIVES to groupglm fit, which has {option} and matches maps by subject"
+)
+_WITHOUT_EFFECT = {
+    "--variances": "with --group-model mixed or fixed the stat-variance map beside each effect map "
+    "is found by its name; leave --variances out",
+    "--weights": _OF_FIT.format(option="--weights"),
+    "--covariate": _OF_FIT.format(option="--covariate"),
+}
+
+
+def _refuse_of_fit(_: click.Context, param: click.Parameter, value: object) -> None:
+    """Say what to do with an option of fit that bids has not."""
+    if value:
+        option = param.opts[0]
+        raise click.UsageError(f"bids has no {option}: {_WITHOUT_EFFECT[option]}.")
+
+
+_NOT_OF_BIDS = tuple(
+    click.option(option, hidden=True, expose_value=False, multiple=True, callback=_refuse_of_fit)
+    for option in _WITHOUT_EFFECT
+)
+
+
 def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
     def give(command: Command) -> Command:
         for option in reversed(options):
@@ -137,7 +162,7 @@ def _giving(options: tuple[Any, ...]) -> Callable[[Command], Command]:
 
 
 model_options = _giving((_model("--model", "--group-model"), *_BESIDE, *_OF_MIXED, *of_repeated))
-bids_model_options = _giving((_model("--group-model"), *_OF_MIXED, *of_repeated))
+bids_model_options = _giving((_model("--group-model"), *_OF_MIXED, *of_repeated, *_NOT_OF_BIDS))
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,16 @@ from groupglm.spaces.files import saved_endings
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["collect_beside", "collect_maps", "files_of", "table_of", "variances_of_table"]
+__all__ = [
+    "collect_beside",
+    "collect_maps",
+    "files_of",
+    "has_column",
+    "maps_of_column",
+    "table_of",
+]
 
-EFFECTS, VARIANCES = "effects_map_path", "variances_map_path"
+EFFECTS = "effects_map_path"
 _TABLES = (".tsv", ".csv")
 _SHOWN = 3  # results left out that a message names
 
@@ -128,8 +135,8 @@ def collect_beside(
     table = table_of(given)
     if table is not None:
         raise ValueError(
-            f"{option} '{table}' is a table; give paths or globs of maps, or put the paths of "
-            "variances into the column variances_map_path of the table that MAPS names"
+            f"{option} '{table}' is a table; give paths or globs of maps, or put the paths "
+            "into a column of the table that MAPS names: variances_map_path, weights_map_path"
         )
     try:
         found = _labelled(given, pattern, output, warn, option, by_visit=by_visit)
@@ -150,14 +157,16 @@ def table_of(arguments: Sequence[str]) -> str | None:
     return next((text for text in arguments if text.lower().endswith(_TABLES)), None)
 
 
-def variances_of_table(
-    table: str, map_name: str | None, *, by_visit: bool = False
-) -> dict[str, Path]:
-    """Return the variance maps of a table of maps, as `collect_maps` labels maps.
+def has_column(table: str, column: str) -> bool:
+    """Return whether a table of maps has a column."""
+    return column in _read_table(expand(table)).columns
 
-    None if the table has no such column.
-    """
-    return _maps_of_table(expand(table), map_name, VARIANCES, by_visit=by_visit).files
+
+def maps_of_column(
+    table: str, map_name: str | None, column: str, *, by_visit: bool = False
+) -> dict[str, Path]:
+    """Return the maps in a column of a table of maps, as `collect_maps` labels maps."""
+    return _maps_of_table(expand(table), map_name, column, by_visit=by_visit).files
 
 
 def _labelled(
@@ -268,30 +277,36 @@ def _refuse_rings(start: str) -> None:
             pending.append((entry.path, (*above, real)))
 
 
-def _maps_of_table(
-    path: Path, map_name: str | None, column: str = EFFECTS, *, by_visit: bool = False
-) -> VisitMaps:
-    """Return the maps in a column of a table; none if it lacks another column than effects."""
-    from groupglm.inputs.table import COLUMNS, MapTable
+def _read_table(path: Path) -> pd.DataFrame:
+    from groupglm.inputs.beside import COLUMNS as BESIDE
+    from groupglm.inputs.table import COLUMNS
     from groupglm.tabular.files import read_table
-    from groupglm.tabular.labels import plain_label
 
     where = f"the table of maps '{path}'"
     check_file(path, where)
     if not path.is_file():
         raise ValueError(f"there is no table '{path}'")
-    frame = read_table(path, where, as_text=(*COLUMNS, VARIANCES, *SESSIONS, *RUNS))
+    return read_table(path, where, as_text=(*COLUMNS, *BESIDE.values(), *SESSIONS, *RUNS))
+
+
+def _maps_of_table(
+    path: Path, map_name: str | None, column: str = EFFECTS, *, by_visit: bool = False
+) -> VisitMaps:
+    """Return the maps in a column of a table."""
+    from groupglm.inputs.table import MapTable
+    from groupglm.tabular.labels import plain_label
+
+    where = f"the table of maps '{path}'"
+    frame = _read_table(path)
     try:
         chosen = MapTable.from_frame(frame).select(map_name)
     except ValueError as error:
         raise ValueError(f"{where}: " + text_of(error)) from error
-    if column not in chosen.columns:
-        return VisitMaps({}, {})
     subjects, files, rows = [], [], []
     for row, (label, name) in enumerate(zip(chosen["subject_label"], chosen[column], strict=True)):
         subject = plain_label(str(label))
         if not isinstance(name, str) and column != EFFECTS:
-            continue  # whose variance is missing, the match says
+            continue  # whose map beside the effect is missing, the match says
         file = path.parent / str(name)  # an absolute path stays unchanged
         check_file(file, f"{where}: the file '{name}' of subject {subject}")
         if not isinstance(name, str) or not file.is_file():

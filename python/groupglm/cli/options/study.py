@@ -50,6 +50,19 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+class _Formula(click.types.StringParamType):
+    """A formula, which is asked for by what it is."""
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what follows the words that the option is missing."""
+        del param, ctx
+        return (
+            "It is the design, over the columns of the table of participants, such as "
+            "'~ age + group'; for the mean of all subjects it is '~ 1'."
+        )
+
+
 _RUN = (
     click.option("--mask", type=FILE, help="Mask image; found from the maps by default."),
     click.option("--fwhm", type=FWHM, help="Smoothing, full width at half maximum in mm."),
@@ -80,6 +93,7 @@ _STUDY = (
     ),
     click.option(
         "--formula",
+        type=_Formula(),
         required=True,
         help="Design, over the tables' columns: '~ age + group'; with several maps a subject "
         "'~ group * time + (1 | subject)'.",

@@ -132,31 +132,48 @@ def collect_beside_maps(
     by_visit: bool,
     warn: Callable[[str], object],
 ) -> BesideMaps:
-    """Find the maps that the options name, or the column of variances in a table of maps."""
-    from groupglm.cli.options.maps import collect_beside, table_of, variances_of_table
+    """Find the maps that the options name, or that columns of a table of maps name."""
+    from groupglm.cli.options.maps import collect_beside, has_column, maps_of_column, table_of
+    from groupglm.inputs.beside import COLUMNS
 
     def found(given: tuple[str, ...], option: str) -> dict[str, Path]:
         return collect_beside(given, option, pattern, output=output, by_visit=by_visit, warn=warn)
 
-    variances = None
-    if options.needs_variances:
-        table = table_of(maps)
-        own = {} if table is None else variances_of_table(table, map_name, by_visit=by_visit)
-        if own and options.variances:
+    table = table_of(maps)
+    chosen = f"{options.option} {options.model_name}"
+    columns = {role: table is not None and has_column(table, COLUMNS[role]) for role in COLUMNS}
+    for role, given in (("variance", options.variances), ("weight", options.weights)):
+        if columns[role] and given:
             raise ValueError(
-                f"the table of maps '{table}' has a column variances_map_path, and --variances is "
-                "given too; give one of the two"
+                f"the table of maps '{table}' has a column {COLUMNS[role]}, and --{role}s is given "
+                "too; give one of the two"
             )
-        if not own and not options.variances:
-            raise ValueError(
-                f"{options.option} {options.model_name} weights each map by its variance; give "
-                "the variance maps by --variances 'maps/*_variance*'"
-                + (", or in the table's column variances_map_path" if table else "")
-            )
-        variances = own or found(options.variances, "--variances")
+    if options.needs_variances and not (columns["variance"] or options.variances):
+        raise ValueError(
+            f"{chosen} weights each map by its variance; give "
+            "the variance maps by --variances 'maps/*_variance*'"
+            + (f", or in the table's column {COLUMNS['variance']}" if table else "")
+        )
+    if columns["variance"] and not options.needs_variances:
+        warn(
+            f"the column {COLUMNS['variance']} of the table of maps '{table}' has no effect: "
+            f"{chosen} takes no variances; give {options.option} mixed (or fixed), or leave the "
+            "column out"
+        )
+    if columns["weight"] and options.model_name != "ols":
+        raise ValueError(
+            f"the table of maps '{table}' has a column {COLUMNS['weight']}, but {chosen} weights "
+            f"the maps itself; leave the column out, or give {options.option} ols"
+        )
+
+    def of(role: str, given: tuple[str, ...]) -> dict[str, Path]:
+        if table is not None and columns[role]:
+            return maps_of_column(table, map_name, COLUMNS[role], by_visit=by_visit)
+        return found(given, f"--{role}s")
+
     return BesideMaps(
-        variances,
-        found(options.weights, "--weights") if options.weights else None,
+        of("variance", options.variances) if options.needs_variances else None,
+        of("weight", options.weights) if columns["weight"] or options.weights else None,
         {name: found((glob,), f"--covariate {name}") for name, glob in options.covariates},
     )
 
@@ -165,6 +182,7 @@ def match_beside(
     maps: dict[str, Path], beside: BesideMaps, *, allow_partial: bool
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Return the maps that have all maps beside them, and what was left out, in words."""
+    from groupglm.inputs.opening_beside import refuse_other_maps
     from groupglm.runtime.paths import file_identity
     from groupglm.tabular.labels import near_labels, near_words
 
@@ -194,6 +212,9 @@ def match_beside(
             raise ValueError(f"{'; '.join(own)}; {_FOR_ALL}{near}")
         told += own
         kept = {label: path for label, path in kept.items() if label in files}
+    if beside.variances is not None:  # before the long work, and in a dry run
+        paths = [str(path) for path in beside.variances.values()]
+        refuse_other_maps(paths, paths)
     if not kept:
         raise ValueError(f"no subject has all of its maps: {'; '.join(told)}; complete them")
     return kept, tuple(told)
