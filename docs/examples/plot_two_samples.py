@@ -47,7 +47,8 @@ unpaired = SecondLevelModel(mask_img=study.mask_img)
 try:
     unpaired.fit(images["path"], design_matrix=conditions)
 except ValueError as error:
-    print(textwrap.fill(str(error)))
+    refused = str(error)
+print(textwrap.fill(refused))
 
 # %%
 # We fit this model on purpose, to see what is wrong with it. Maps without names do not tell whose

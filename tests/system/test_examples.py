@@ -134,8 +134,7 @@ def test_plot_two_samples(run: Run) -> None:
     assert [type(warning.message).__name__ for warning in names["caught"]] == [
         "RankDeficientWarning"
     ]
-    (heard,) = names["heard"]
-    assert "32 images of 16 subjects" in str(heard.message)
+    assert "32 images of 16 subjects" in names["refused"]
 
 
 def test_plot_covariates(run: Run) -> None:
