@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -116,3 +117,28 @@ def test_a_test_without_subjects_is_refused() -> None:
             images_of(data_of(60)), design_matrix=DESIGN, second_level_contrast="visit", mask=MASK,
             model="repeated measures", n_perm=10,
         )  # fmt: skip
+
+
+def test_subjects_are_those_of_a_table_of_maps(tmp_path: Path) -> None:
+    """Or of the argument; rows are matched with the maps as the estimator matches them."""
+    paths = []
+    for number, image in enumerate(images_of(data_of(60))):
+        path = tmp_path / f"map{number}.nii.gz"
+        nib.save(image, path)  # type: ignore[attr-defined, no-untyped-call]
+        paths.append(str(path))
+    table = pd.DataFrame(
+        {"subject_label": SUBJECTS, "map_name": "effect", "effects_map_path": paths}
+    )
+    options: dict[str, Any] = {
+        "second_level_contrast": "visit", "mask": MASK, "n_perm": 40, "random_state": 0,
+        "tfce": True, "model": "repeated measures",
+    }  # fmt: skip
+    one = non_parametric_inference(
+        table, design_matrix=DESIGN.assign(subject_label=SUBJECTS), **options
+    )
+    other = non_parametric_inference(paths, design_matrix=DESIGN, subjects=SUBJECTS, **options)
+    np.testing.assert_array_equal(one.results[0].null["t"], other.results[0].null["t"])
+    with pytest.raises(ValueError, match=r"subjects .* the model 'ols' takes none"):
+        non_parametric_inference(
+            paths, design_matrix=DESIGN, subjects=SUBJECTS, **(options | {"model": "ols"})
+        )

@@ -24,9 +24,8 @@ from groupglm.inference.permutation.options import PermutationOptions, Scale, op
 from groupglm.inference.permutation.rearranged_model import check_combination
 from groupglm.inputs import LabelledCohort, kind_of_data, make_cohort
 from groupglm.inputs.beside import Beside, interleaved
+from groupglm.inputs.image_labels import ImageLabels, TakesSubjects, with_labels_of
 from groupglm.models.kinds import check_model
-from groupglm.models.repeated import RepeatedMeasures
-from groupglm.models.variance_groups import HasGroups
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
 from groupglm.spaces.zeros import check_zero_is_missing
@@ -86,6 +85,7 @@ def non_parametric_inference(
     variances: Any = None,
     weights: Any = None,
     covariates: Mapping[str, Any] | None = None,
+    subjects: ArrayLike | None = None,
 ) -> Image | PermutationOutputs:
     """Test a contrast by permutation, corrected for all voxels of the mask.
 
@@ -171,6 +171,8 @@ def non_parametric_inference(
         ``"ols"``.
     variances, weights, covariates
         What lies beside the images, as `SecondLevelModel.fit` takes it.
+    subjects : array_like of labels, shape (n_images,), or pandas.Series, optional
+        The subject of each image, as `SecondLevelModel.fit` takes it.
 
     Returns
     -------
@@ -314,8 +316,9 @@ def non_parametric_inference(
     """
     options = options_among(locals())
     adds_constant = check_truth("model_intercept", model_intercept)
+    labelled = ImageLabels(subjects).with_model(check_model(model))
     beside, fitted = Beside.of_arguments(variances, weights, covariates).with_model(
-        check_model(model), second_level_input
+        labelled, second_level_input
     )
     check_combination(fitted, options, has_groups=variance_groups is not None)
     (previous,) = resumable(resume, 1)
@@ -323,7 +326,8 @@ def non_parametric_inference(
         second_level_input,
         confounds,
         design_matrix,
-        has_blocks=exchangeability_blocks is not None or fitted.kind == RepeatedMeasures.kind,
+        has_blocks=exchangeability_blocks is not None,
+        has_visits=isinstance(fitted, TakesSubjects),
         allow_partial=allow_partial,
         beside=beside,
     )
@@ -377,8 +381,7 @@ def _fit(
         values = values[0]  # one row is one contrast, as for the estimator
     sources = cohort.open(first_level_contrast, same_grid=not masking.resamples)
     rows = cohort.aligned(first_level_contrast)
-    if isinstance(model, HasGroups):
-        model = model.for_images(rows.align)
+    model = with_labels_of(model, rows)
     beside = cohort.open_beside(first_level_contrast, sources, same_grid=not masking.resamples)
     X = np.ascontiguousarray(check_design_matrix(frame, len(sources)))
     names = tuple(str(name) for name in frame.columns)
