@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import NamedFile, read_name, same_value, walk
 from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, shown, warn_caller
-from groupglm.messages import Text, arguments
+from groupglm.messages import Text, arguments, either
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import listed
 from groupglm.runtime.paths import given_path
@@ -24,7 +24,15 @@ from groupglm.tabular.labels import plain_label
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KEYS", "collect_maps", "find_effect_maps", "one_map_a_subject", "select_maps"]
+__all__ = [
+    "KEYS",
+    "collect_maps",
+    "find_effect_maps",
+    "maps_of_visits",
+    "one_map_a_subject",
+    "select_maps",
+    "visit_of",
+]
 
 KEYS = {"session": "ses", "subject": "sub", "acquisition": "acq", "reconstruction": "rec"}
 """Long names of entities, as in Stats Models and Python, and their short names."""
@@ -267,8 +275,38 @@ def _has(file: NamedFile, key: str, values: Iterable[str]) -> bool:
     return any(value and same_value(key, value, found) for value in values)
 
 
-def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
-    """Return the map of each subject."""
+def visit_of(file: NamedFile) -> tuple[str, str | None, str | None]:
+    """Return subject, session and run of a map; a run without leading zeros."""
+    run = file.entities.get("run")
+    if run is not None and run.isdecimal():
+        run = str(int(run))
+    return file.entities["sub"], file.entities.get("ses"), run
+
+
+def maps_of_visits(files: Sequence[NamedFile]) -> list[NamedFile]:
+    """Return the maps of all visits; refuse several kinds, and several maps of one visit."""
+    _refuse_kinds(files)
+    by_visit: dict[tuple[str, str | None, str | None], list[NamedFile]] = {}
+    for file in files:
+        by_visit.setdefault(visit_of(file), []).append(file)
+    several = [own for own in by_visit.values() if len(own) > 1]
+    if several:
+        maps = several[0]
+        keys = {key for file in maps for key in file.entities}
+        differing = sorted(key for key in keys if len({f.entities.get(key) for f in maps}) > 1)
+        raise ArgumentError.about(
+            "derivatives",
+            f"{len(several)} visits have several effect maps, such as "
+            f"{listed([file.path.name for file in maps], _MAX_SHOWN)}",
+            f"they differ in {_names(differing)}. " + _how_to_choose(files, differing)
+            if differing
+            else "their names have the same entities: keep one of them",
+        )
+    return list(files)
+
+
+def _refuse_kinds(files: Sequence[NamedFile]) -> None:
+    """Refuse maps of several tasks, contrasts, spaces, or what else makes them incomparable."""
     mixed = [key for key in _ALIKE if len({file.entities.get(key) for file in files}) > 1]
     if mixed:
         raise ArgumentError.about(
@@ -276,6 +314,11 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
             f"the effect maps are of several kinds, by {_names(mixed)}: "
             f"{'; '.join(_counted(files, key) for key in mixed)}. " + _how_to_choose(files, mixed),
         )
+
+
+def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
+    """Return the map of each subject."""
+    _refuse_kinds(files)
     by_subject: dict[str, list[NamedFile]] = {}
     for file in files:
         by_subject.setdefault(file.entities["sub"], []).append(file)
@@ -284,12 +327,16 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
     differing = sorted(key for key in keys if len({f.entities.get(key) for f in files}) > 1)
     if several:
         label, maps = min(several.items())
+        at_visits = len({visit_of(file) for file in files}) == len(files)
+        together = either("", ", or fit all of them by --group-model repeated")
         raise ArgumentError.about(
             "derivatives",
             f"{len(several)} of {len(by_subject)} subjects have several effect maps, such as "
             f"{label}: {listed([file.path.name for file in maps], _MAX_SHOWN)}",
             (
-                f"they differ in {_names(differing)}. " + _how_to_choose(files, differing)
+                f"they differ in {_names(differing)}. "
+                + _how_to_choose(files, differing)
+                + (together if at_visits else "")
                 if differing
                 else "their names have the same entities: keep one of them "
                 f"({' or '.join(sorted(kind_of(maps[0].path).endings))})"

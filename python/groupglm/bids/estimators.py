@@ -105,6 +105,23 @@ class NodeEstimator:
 
         return model_of_kind(self.model, settings)
 
+    def label_columns(self) -> dict[str, str]:
+        """Return the columns of a table that hold labels of the maps, of repeated measures.
+
+        Returns
+        -------
+        dict of str to str
+            By argument of `groupglm.RepeatedMeasures`: "subjects", "families", "visits", "groups".
+        """
+        random = self.random
+        named = {
+            "subjects": None if random is None else random.subject,
+            "families": self.families or (None if random is None else random.family),
+            "visits": self.visits,
+            "groups": self.groups,
+        }
+        return {name: column for name, column in named.items() if column is not None}
+
     @property
     def covariance_chosen(self) -> str:
         """The covariance of repeated measures: nested by default if there are families."""

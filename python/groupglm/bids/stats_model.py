@@ -142,7 +142,8 @@ class StatsModel:
         Parameters
         ----------
         participants : pandas.DataFrame
-            One row for each subject with a map. The index has the labels of the subjects.
+            One row for each subject with a map, or for each map, if a subject has several. The
+            index has the labels of the subjects.
 
         Returns
         -------
@@ -154,10 +155,16 @@ class StatsModel:
         ValueError
             If a column is missing, holds text, or has missing values.
         """
-        from groupglm.design.formula.building import design_from_columns, design_from_formula
+        from groupglm.design.formula.building import (
+            design_from_columns,
+            design_from_formula,
+            fixed_design,
+        )
 
         table = transform(tidied(participants), self.instructions)
         if self.formula is not None:
+            if self.estimator.random is not None:
+                return fixed_design(self.formula, table)
             return design_from_formula(self.formula, table)
         names = self._expanded([str(name) for name in table.columns])
         self._check_numeric(table, names)
@@ -185,6 +192,8 @@ class StatsModel:
         ValueError
             If the table lacks the column of the variance groups, or a value of it.
         """
+        if self.estimator.model == "repeated measures":
+            return self.estimator.group_model(None, self._labels(participants))
         column = self.estimator.variance_groups
         if column is None:
             return self.estimator.group_model()
@@ -199,6 +208,45 @@ class StatsModel:
         if absent:
             raise ValueError(f"{where} names {column!r}, which has no value for {quoted(absent)}")
         return self.estimator.group_model([str(label) for label in labels])
+
+    def _labels(self, participants: pd.DataFrame) -> dict[str, list[str]]:
+        """Return subjects, families, visits and groups of the rows, one a map."""
+        from groupglm.design.formula.grouping import grouping_labels, rows_by_name
+
+        rows = rows_by_name(participants)
+        named = {"subjects": "subject", **self.estimator.label_columns()}
+        where = f"node {self.node!r}: the column of"
+        return {
+            name: grouping_labels(rows, column, f"{where} {name}") for name, column in named.items()
+        }
+
+    def inputs(self) -> list[str]:
+        """Return the names that the design mentions and no transformation makes.
+
+        Returns
+        -------
+        list of str
+            Columns of tables, if they have them; without the intercept and patterns.
+        """
+        from groupglm.design.formula.building import formula_columns
+
+        made = {name for instruction in self.instructions for name in instruction["Output"]}
+        coded = [
+            name
+            for instruction in self.instructions
+            if instruction["Name"] == "Factor"
+            for name in instruction["Input"]
+        ]
+        names = [name for instruction in self.instructions for name in instruction["Input"]]
+        names += formula_columns(self.formula)[0] if self.formula is not None else self.x
+        return [
+            name
+            for name in dict.fromkeys(names)
+            if name not in made
+            and name != INTERCEPT
+            and not re.search(r"[*?\[]", name)
+            and not any(name.startswith(f"{own}.") for own in coded)
+        ]
 
     def columns_used(self, columns: Sequence[str]) -> list[str]:
         """Return the columns of the participants table that the design needs.

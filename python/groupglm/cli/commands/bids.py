@@ -44,6 +44,13 @@ __all__ = ["bids"]
     type=FILE,
     help="Table, a row a subject; by default participants.tsv of DERIVATIVES or of its source.",
 )
+@click.option(
+    "--sessions",
+    multiple=True,
+    metavar="PATH",
+    help="Tables with a row a session, or their folder; by default sub-*/sub-*_sessions.tsv beside "
+    "participants.tsv, if a column is there. Repeatable.",
+)
 @click.option("--formula", help="Design, over the table's columns; by default '~ 1'.")
 @click.option(
     "--second-level-contrast",
@@ -65,8 +72,10 @@ def bids(**given: Any) -> None:
     DERIVATIVES is the folder of a first-level analysis by FitLins, nilearn's save_glm_to_bids or
     another program: sub-*/..._contrast-C_stat-effect_statmap.nii.gz, or the same in node-*/. The
     options choose the maps by the entities in their names. If they leave several maps of a
-    subject, or maps of several kinds, the error lists them and nothing is fitted. Rows of
-    participants.tsv are matched by subject. OUT is the folder of the results.
+    subject, or maps of several kinds, the error lists them and nothing is fitted. With
+    (1 | subject) in the formula a subject may have a map of each session and run. Rows of
+    participants.tsv are matched by subject, those of sessions.tsv by session too. OUT is the folder
+    of the results.
 
     With --model, the dataset-level node of a BIDS Stats Model gives the design and the contrasts.
     Each first-level contrast that reaches the node has its own fit. A node of Type "meta" weights
@@ -163,8 +172,9 @@ def _options(given: dict[str, Any]) -> BidsOptions:
         )
     if group_model != GroupModelOptions(option=group_model.option):
         raise click.UsageError(
-            "--group-model, --tau2, --test and --variance-groups have no effect beside --model, "
-            "whose node says it by Model.Type and Model.Software.groupglm."
+            "--group-model, --tau2, --test, --variance-groups, --covariance, --df, --adjustment, "
+            "--families, --visits and --groups have no effect beside --model, whose node says it "
+            "by Model.Type and Model.Software.groupglm."
         )
     model = read_stats_model(path, node=node)
     group_model = GroupModelOptions.of_node(model.estimator)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from groupglm.cli.options.common import NamedContrast
 from groupglm.cli.options.study import RunOptions
+from groupglm.cli.options.visits import Visit
 from groupglm.cli.results.names import Contrast, Names, check_labels
 from groupglm.cli.steps.beside_maps import BesideMaps, match_beside
 from groupglm.cli.steps.study_design import Study, check_estimable, make_study, read_contrasts
+from groupglm.cli.steps.visit_rows import ENTITIES
 from groupglm.runtime.naming import slug
 from groupglm.spaces.registry import kind_of
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from groupglm.bids import StatsModel
     from groupglm.bids.entities import NamedFile
     from groupglm.cli.journal import Journal
+    from groupglm.cli.steps.visit_tables import VisitTable
     from groupglm.inputs.matching import Matched
 
 __all__ = ["BidsOptions", "bids_studies"]
@@ -44,6 +47,8 @@ class BidsOptions(RunOptions):
         Other entities of the maps, by short name.
     participants : pathlib.Path or None
         The table, if it is not the derivative's.
+    sessions : tuple of str
+        Tables of sessions, if they are not those beside the participants table.
     second_level : tuple of NamedContrast
         Contrasts over the design, if there is no model.
     model : groupglm.bids.StatsModel or None
@@ -57,6 +62,7 @@ class BidsOptions(RunOptions):
     first_level: tuple[str, ...]
     wanted: dict[str, list[str]]
     participants: Path | None
+    sessions: tuple[str, ...]
     second_level: tuple[NamedContrast, ...]
     model: StatsModel | None
     model_file: Path | None
@@ -64,7 +70,36 @@ class BidsOptions(RunOptions):
     @property
     def read(self) -> list[Path]:
         """The files that are read besides the maps."""
-        return [*super().read, *filter(None, (self._participants, self.model_file))]
+        tables = (self._participants, self.model_file)
+        return [*super().read, *filter(None, tables), *self._session_files]
+
+    @cached_property
+    def _session_files(self) -> list[Path]:
+        """The tables of sessions: those given, or if a subject has several maps those of BIDS."""
+        from groupglm.cli.options.maps import files_of
+        from groupglm.cli.steps.visit_tables import session_files, sessions_below
+
+        if self.sessions:
+            return session_files(self.sessions, files_of)
+        path = self._participants
+        if path is None or not self.group_model.is_repeated:
+            return []
+        return sessions_below(path.parent)
+
+    def tables(self, used: Sequence[str]) -> list[VisitTable]:
+        """Return the tables of participants and of sessions, for maps of several visits.
+
+        BIDS' tables of sessions are read if they are given, or if a column is not elsewhere.
+        """
+        from groupglm.cli.steps.visit_tables import read_participant_rows, read_sessions
+
+        path = self._participants
+        tables = [] if path is None else [read_participant_rows(path)]
+        known = {str(name) for table in tables for name in table.frame.columns} | set(ENTITIES)
+        if self._session_files and (self.sessions or not known.issuperset(used)):
+            tables.append(read_sessions(self._session_files))
+        only = self.subjects
+        return tables if only is None else [table.of_subjects(only) for table in tables]
 
     @property
     def _participants(self) -> Path | None:
@@ -81,6 +116,11 @@ class BidsOptions(RunOptions):
         sets = [{plain_label(label) for label in labels} for labels in asked if labels]
         return set.intersection(*sets) if sets else None
 
+    @property
+    def has_no_table(self) -> bool:
+        """Whether there is no participants table."""
+        return self._participants is None
+
     @cached_property
     def table(self) -> pd.DataFrame | None:
         """The participants table; None if there is none."""
@@ -92,17 +132,17 @@ class BidsOptions(RunOptions):
 
 def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
     """Match the maps, rows and designs of each first-level contrast."""
-    from groupglm.bids.collecting import find_effect_maps, one_map_a_subject
+    from groupglm.bids.collecting import find_effect_maps
 
     found = find_effect_maps(options.derivatives)
-    if options.table is None:
+    if options.has_no_table:
         journal.warn(
             f"no participants.tsv is in '{options.derivatives}', nor in the data set it was made "
             "from; all subjects that have a map are taken"
         )
     studies = []
     for files in _by_contrast(found, options, journal):
-        chosen = one_map_a_subject(files)
+        chosen = _by_visit(files, options)
         study = _study(chosen, options)
         journal.say(_found(chosen, study))
         study.show(journal, pairs=options.dry_run)
@@ -115,6 +155,16 @@ def bids_studies(options: BidsOptions, journal: Journal) -> list[Study]:
         prefixes={study.names.prefix for study in studies},
     )
     return studies
+
+
+def _by_visit(files: Sequence[NamedFile], options: BidsOptions) -> dict[str, NamedFile]:
+    """Return the map of each subject, or of each visit if a subject may have several."""
+    from groupglm.bids.collecting import maps_of_visits, one_map_a_subject, visit_of
+
+    if not options.group_model.is_repeated:
+        return one_map_a_subject(files)
+    visits = {Visit(*visit_of(file)): file for file in maps_of_visits(files)}
+    return {visit.label: visits[visit] for visit in sorted(visits, key=lambda own: own.place)}
 
 
 def _by_contrast(
@@ -137,9 +187,11 @@ def _by_contrast(
         by_label.setdefault(file.entities.get("contrast", ""), []).append(file)
     if len(by_label) > 1 and not options.model.group_by_contrast:
         raise ValueError(
-            f"node {options.model.node!r} pools the contrasts {', '.join(sorted(by_label))}, "
-            'several maps a subject, which is not supported; write "GroupBy": ["contrast"], or '
-            "choose one by --contrast"
+            f"node {options.model.node!r} pools the contrasts {', '.join(sorted(by_label))}, and "
+            'each has a fit of its own: write "GroupBy": ["contrast"], or choose one by '
+            "--contrast. To fit them as conditions of one model, list their maps in a table with "
+            "the columns subject_label, map_name, effects_map_path and session_id (the contrast), "
+            "and give it to groupglm fit with --formula '~ session + (1 | subject)'"
         )
     return [by_label[label] for label in sorted(by_label)]
 
@@ -176,7 +228,11 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
         beside,
         allow_partial=options.allow_partial,
     )
-    matched = _matched(maps, options)
+    visits = None
+    if options.group_model.is_repeated:
+        matched, visits = _matched_visits(maps, chosen, options)
+    else:
+        matched = _matched(maps, options)
     if options.allow_partial:
         matched = matched.with_values(_columns(matched, options))
     design = _design(matched, options)
@@ -208,7 +264,25 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
         group_model=options.group_model,
         beside=beside,
         left_out=left_out,
+        visits=visits,
     )
+
+
+def _matched_visits(
+    maps: Mapping[str, Path], chosen: Mapping[str, NamedFile], options: BidsOptions
+) -> tuple[Matched, dict[str, Visit]]:
+    """Bring maps and rows together by subject, session and run."""
+    from groupglm.bids.collecting import visit_of
+    from groupglm.cli.steps.visit_rows import match_visits
+    from groupglm.design.formula.building import formula_columns
+
+    model = options.model
+    used = formula_columns(options.formula)[0] if model is None else model.inputs()
+    visits = {label: Visit(*visit_of(chosen[label])) for label in maps}
+    columns = [*used, *options.group_model.repeated_columns]
+    found = match_visits(maps, visits, options.tables(columns), allow_partial=options.allow_partial)
+    found.check_columns(columns)
+    return found.matched, found.visits
 
 
 def _beside(chosen: Mapping[str, NamedFile], options: BidsOptions) -> BesideMaps:
@@ -248,6 +322,7 @@ def _columns(matched: Matched, options: BidsOptions) -> list[str]:
     from groupglm.design.formula.building import formula_columns
 
     groups = [*filter(None, [options.group_model.variance_groups])]
+    groups += options.group_model.repeated_columns
     if options.model is not None:
         known = [str(name) for name in matched.participants.columns]
         return [*options.model.columns_used(known), *groups]
@@ -264,14 +339,14 @@ def _levels(matched: Matched, options: BidsOptions) -> dict[str, dict[str, int]]
 
 
 def _design(matched: Matched, options: BidsOptions) -> pd.DataFrame:
-    from groupglm.design.formula.building import design_from_formula
+    from groupglm.design.formula.building import fixed_design
 
     try:
         if options.model is not None:
             return options.model.design_matrix(matched.participants)
-        return design_from_formula(options.formula, matched.participants)
+        return fixed_design(options.formula, matched.participants)
     except ValueError as error:
-        if options.table is None:
+        if options.has_no_table:
             raise ValueError(
                 f"no participants.tsv is in '{options.derivatives}', nor in the data set it was "
                 f"made from, and the design needs one ({options.formula}); give --participants"
@@ -321,4 +396,6 @@ def _found(chosen: Mapping[str, NamedFile], study: Study) -> str:
         else (f", which {study.group_model.words() or 'ordinary least squares'} does not use")
     )
     have = f"{n_variances} have a variance map{unused}"
-    return f"Effect maps of {len(chosen)} subjects ({said}); {have}."
+    several = "" if study.visits is None else f"{len(chosen)} visits of "
+    n = len({file.entities["sub"] for file in chosen.values()})
+    return f"Effect maps of {several}{n} subjects ({said}); {have}."

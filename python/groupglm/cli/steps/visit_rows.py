@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.options.visits import Visit
+from groupglm.design.formula.grouping import SUBJECT_COLUMNS
 from groupglm.runtime.naming import listed
 from groupglm.tabular.labels import LABEL, near_labels, near_words
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from groupglm.cli.steps.visit_tables import VisitTable
     from groupglm.inputs.matching import Matched
 
-__all__ = ["MatchedVisits", "match_visits"]
+__all__ = ["ENTITIES", "MatchedVisits", "match_visits"]
+
+ENTITIES = (*SUBJECT_COLUMNS, "session", "run", "time")
+"""The columns that the names of maps give, if no table has them."""
 
 _NUMBERED = re.compile(r"([^0-9]*)([0-9]{1,9})")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,13 @@ from groupglm.tabular.labels import label_in_path, plain_label
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["VisitTable", "read_participant_rows", "read_sessions", "session_files"]
+__all__ = [
+    "VisitTable",
+    "read_participant_rows",
+    "read_sessions",
+    "session_files",
+    "sessions_below",
+]
 
 _SHOWN = 8
 _SESSION_FILES = re.compile(r"sub-[0-9A-Za-z]+_sessions\.tsv")
@@ -66,6 +72,12 @@ class VisitTable:
             )
             raise ValueError(f"{where} has several rows for {shown}; {remedy}")
         return cls(_with_categories(frame, columns), keys, tuple(columns), where)
+
+    def of_subjects(self, chosen: Collection[str]) -> VisitTable:
+        """Return the rows of some subjects."""
+        rows = [row for row, key in enumerate(self.keys) if key[0] in chosen]
+        keys = [self.keys[row] for row in rows]
+        return VisitTable(self.frame.iloc[rows], keys, self.by, self.where)
 
     def label(self, row: int) -> str:
         """Return a row's subject and visit, for messages."""

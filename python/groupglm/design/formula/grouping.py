@@ -20,7 +20,7 @@ from groupglm.tabular.labels import LABEL_COLUMNS, labelled, plain_label, row_la
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["grouping_labels", "rows_by_name", "with_subjects"]
+__all__ = ["SUBJECT_COLUMNS", "grouping_labels", "rows_by_name", "with_subjects"]
 
 SUBJECT_COLUMNS = ("subject", *LABEL_COLUMNS)
 """What a formula may call the labels of subjects, if the table has no such column."""
