@@ -180,3 +180,58 @@ def test_one_file_for_two_visits(files: list[str]) -> None:
     table = table_of(twice)
     with pytest.raises(ValueError, match="one file for the maps of subject '01' twice"):
         t_of(table, ONE.assign(subject_label=WHO))
+
+
+DATED = ONE.assign(time=np.arange(N) ** 2.0, subject_label=WHO, session_id=SES)
+
+
+@pytest.mark.parametrize("how", ["visits", "order"])
+@pytest.mark.parametrize("kind", ["table", "names"])
+def test_an_image_without_a_row_or_value_is_left_out_alone(
+    files: list[str], kind: str, how: str
+) -> None:
+    """The other visits of its subject stay."""
+    design = DATED.copy()
+    design.loc[5, "time"] = np.nan
+    if how == "order":
+        design = design.drop(columns="session_id")
+    given: Any = table_of(files) if kind == "table" else files
+    model = SecondLevelModel(MASK, model="repeated measures")
+    told = "left out subjects without a value in design_matrix: 01 at visit (b|number 2)$"
+    with pytest.warns(UserWarning, match=told):
+        model.fit(given, design_matrix=design, allow_partial=True)
+    order = np.argsort(WHO, kind="stable") if kind == "table" else np.arange(N)
+    left = order[order != 5]
+    assert model.design_matrix_["time"].tolist() == DATED["time"].iloc[left].tolist()
+    assert list(model.results_.model.subjects) == [WHO[place] for place in left]
+
+
+def test_a_visit_without_a_map_is_left_out_alone(files: list[str]) -> None:
+    model = SecondLevelModel(MASK, model="repeated measures")
+    with pytest.warns(UserWarning, match="left out subjects without a map: 02 at visit c$"):
+        model.fit(table_of(files).drop(index=10), design_matrix=DATED, allow_partial=True)
+    assert len(model.design_matrix_) == N - 1
+
+
+def test_rows_of_other_visits_than_their_images(files: list[str]) -> None:
+    """The rows are of the right subjects, but two visits of one are exchanged."""
+    swapped = DATED.assign(session_id=[*SES[:5], "c", *SES[6:9], "b", *SES[10:]])
+    with pytest.raises(ValueError, match=r"image 6 .* visit 'b', .* row 6 .* is of visit 'c'"):
+        SecondLevelModel(MASK, model="repeated measures").fit(files, design_matrix=swapped)
+
+
+def test_a_loaded_model_is_fitted_again_to_other_images(files: list[str], tmp_path: Path) -> None:
+    """The labels of the images before are no part of what is fitted."""
+    design = DATED.drop(columns="session_id")
+    model = SecondLevelModel(MASK, model="repeated measures").fit(files, design_matrix=design)
+    again = SecondLevelModel.load(model.save(tmp_path / "m.groupglm"))
+    assert again.model == "repeated measures"
+    again.fit(files[:11], design_matrix=design[:11])
+    assert list(again.results_.model.subjects) == WHO[:11]
+
+
+def test_a_text_is_no_list_of_labels() -> None:
+    with pytest.raises(ValueError, match=r"subjects is 'subject_label'.* must be a list of labels"):
+        SecondLevelModel(MASK, model="repeated measures").fit(
+            IMAGES, design_matrix=ONE, subjects="subject_label"
+        )

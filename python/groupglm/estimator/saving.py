@@ -21,6 +21,7 @@ from groupglm.estimator.model_file_facts import is_parameter
 from groupglm.estimator.model_fits import ModelFits
 from groupglm.group.fitted_group import MISSING, FittedGroup
 from groupglm.inputs.first_level import plain_contrast
+from groupglm.inputs.image_labels import without_labels
 from groupglm.models.kinds import given_model
 from groupglm.runtime.arguments import check_choice
 from groupglm.runtime.paths import given_path, refuse_inputs
@@ -85,7 +86,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[ModelFits, dict[str, Any]]
     fits = ModelFits(kinds, kinds.fit, made=made, current=facts["current"])
     if facts["mask_was_given"]:
         attributes["mask_img"] = fits.current.space.mask_image()
-    attributes["model"] = given_model(fits.current.result.model)
+    attributes["model"] = given_model(without_labels(fits.current.result.model))
     attributes |= {
         "memory_": joblib.Memory(location=None),
         "confounds_": None,

@@ -24,7 +24,12 @@ from groupglm.inputs.opening_beside import open_beside
 from groupglm.inputs.partial import leave_out
 from groupglm.inputs.same_file import refuse_shared_files, report_shared_files
 from groupglm.inputs.table import MapTable
-from groupglm.inputs.visits import visits_in_names, visits_in_table, without_visits
+from groupglm.inputs.visits import (
+    refuse_other_visits,
+    visits_in_names,
+    visits_in_table,
+    without_visits,
+)
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.spaces.registry import kind_of, open_inputs
@@ -213,10 +218,11 @@ class ImageCohort:
         aligned = align_to_names(frame, subjects)
         # An index of labels may mean anything, unless it has the name of subject labels.
         known = any(subjects) or frame.index.name == LABEL
+        in_names = visits_in_names(names, subjects)
         visits = row_visits if aligned.in_order else None
-        self._design = replace(
-            aligned, are_subjects=known, visits=visits or visits_in_names(names, subjects)
-        )
+        if visits is not None and in_names is not None:
+            refuse_other_visits(visits, in_names)
+        self._design = replace(aligned, are_subjects=known, visits=visits or in_names)
         if known and not may_repeat:
             refuse_repeated_subjects(self._design.labels, self._design.frame)
         self.first_design = self._design.frame

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from groupglm.inputs.aligning import AlignedDesign
     from groupglm.models.base import Model
 
-__all__ = ["ImageLabels", "TakesSubjects", "with_labels_of"]
+__all__ = ["ImageLabels", "TakesSubjects", "with_labels_of", "without_labels"]
 
 
 @runtime_checkable
@@ -103,6 +103,15 @@ def with_labels_of(model: Model, rows: AlignedDesign) -> Model:
     own: Any = model
     labelled: Model = replace(own, **found)
     return labelled
+
+
+def without_labels(model: Model) -> Model:
+    """Return the model for other images: subjects, families and visits are those of its images."""
+    if not isinstance(model, TakesSubjects):
+        return model
+    own: Any = model
+    unlabelled: Model = replace(own, subjects=None, families=None, visits=None)
+    return unlabelled
 
 
 def _refuse_other_subjects(given: Sequence[str], rows: AlignedDesign) -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from groupglm.design.matrix import load_design_matrix
 from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.inputs.beside import COLUMNS
 from groupglm.inputs.first_level import are_first_level_models
+from groupglm.inputs.visits import visits_in_names, visits_in_table, without_visits
 from groupglm.messages import argument
 from groupglm.runtime.naming import listed
 from groupglm.tabular.covariates import is_missing
@@ -90,6 +93,7 @@ def _with_design(
     if labels is not None and all(subject is not None for subject in subjects) and len(subjects):
         same: Callable[[str], str] = str if maps_have_labels else plain_label
         rows, maps = [same(label) for label in labels], [same(str(x)) for x in subjects]
+        rows, maps = _told_apart(given, rows, maps, without_visits(frame)[1])
         known, told = _kept(given, maps, rows, incomplete, "design_matrix")
         _tell(told)
         keep = np.array([label in known for label in maps])
@@ -107,6 +111,46 @@ def _with_design(
     places = [str(place) for place in np.flatnonzero(incomplete) + 1]
     _tell([f"number {listed(places)}, without a value in design_matrix"])
     return ~incomplete, frame[~incomplete]
+
+
+def _told_apart(
+    given: Any, rows: list[str], maps: list[str], row_visits: list[str] | None
+) -> tuple[list[str], list[str]]:
+    """Return labels of rows and maps that tell the visits of a subject apart, if it has several.
+
+    By visits that both have, or else by their order, if rows and maps are of the same subjects in
+    the same order. Otherwise a subject is left out as a whole.
+    """
+    is_table = hasattr(given, "columns")
+    kinds = given["map_name"].astype(str).tolist() if is_table else [""] * len(maps)
+    if len(set(zip(kinds, maps, strict=True))) == len(maps):
+        return rows, maps
+    if is_table:
+        map_visits = visits_in_table(given)
+        map_visits = map_visits or visits_in_names(given["effects_map_path"].tolist(), maps)
+    else:
+        paths = [item if isinstance(item, str | PathLike) else None for item in given]
+        map_visits = visits_in_names(paths, maps)
+    if row_visits is not None and map_visits is not None:
+        visits = row_visits, map_visits
+    elif rows == maps:
+        visits = _numbered(rows), _numbered(maps)
+    else:
+        return rows, maps
+    both = zip((rows, maps), visits, strict=True)
+    one, other = (
+        [f"{label} at visit {visit}" for label, visit in zip(*own, strict=True)] for own in both
+    )
+    return one, other
+
+
+def _numbered(labels: Sequence[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    found = []
+    for label in labels:
+        seen[label] += 1
+        found.append(f"number {seen[label]}")
+    return found
 
 
 def _incomplete(table: pd.DataFrame) -> NDArray[np.bool_]:
@@ -127,7 +171,10 @@ def _kept(
     partly: set[str] = set()
     if hasattr(given, "columns"):
         kinds = given["map_name"].astype(str)
-        by_kind = [{str(x) for x in given[LABEL][kinds == kind]} for kind in kinds.unique()]
+        by_kind = [
+            {str(label) for label, is_own in zip(maps, kinds == kind, strict=True) if is_own}
+            for kind in kinds.unique()
+        ]
         partly = {label for label in with_maps if not all(label in kind for kind in by_kind)}
     lacking = {row for row, lacks in zip(rows, incomplete, strict=True) if lacks}
     with_rows = set(rows)

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["match_maps", "plain_visit", "visits_in_names", "visits_in_table", "without_visits"]
+__all__ = [
+    "match_maps",
+    "refuse_other_visits",
+    "visits_in_names",
+    "visits_in_table",
+    "without_visits",
+]
 
 _LABELS = ("visit_label", "session_label")
 """Columns that hold the visit of each row, whatever its type."""
@@ -30,7 +36,7 @@ _SESSION = re.compile(r"(?:^|_)ses-([0-9A-Za-z]+)")
 _RUN = re.compile(r"(?:^|_)run-(\d+)")
 
 
-def plain_visit(label: object) -> str:
+def _plain(label: object) -> str:
     """Return the label of a visit without ``ses-``."""
     return unicodedata.normalize("NFC", str(label).strip()).removeprefix("ses-")
 
@@ -40,7 +46,7 @@ def visits_in_table(table: pd.DataFrame) -> list[str] | None:
     names = [str(name) for name in table.columns]
     for name in (*_LABELS, *_WORDS):
         if names.count(name) == 1 and not table[name].isna().any():
-            return [plain_visit(label) for label in table[name]]
+            return [_plain(label) for label in table[name]]
     return None
 
 
@@ -64,11 +70,11 @@ def without_visits(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str] | None]
             names.count(name) == 1 and not pd.api.types.is_numeric_dtype(frame[name].dtype)
         )
         if names.count(name) == 1 and is_label and not frame[name].isna().any():
-            return frame.drop(columns=name), [plain_visit(label) for label in frame[name]]
+            return frame.drop(columns=name), [_plain(label) for label in frame[name]]
     if isinstance(frame.index, pd.MultiIndex):
         for name in (*_LABELS, *_WORDS):
             if name in frame.index.names:
-                found = [plain_visit(label) for label in frame.index.get_level_values(name)]
+                found = [_plain(label) for label in frame.index.get_level_values(name)]
                 return frame.droplevel(name), found
     return frame, None
 
@@ -98,6 +104,20 @@ def visits_in_names(paths: Sequence[Any], subjects: Sequence[str | None]) -> lis
         if len(set(zip(subjects, visits, strict=True))) == len(visits):
             return visits
     return None
+
+
+def refuse_other_visits(of_rows: Sequence[str], in_names: Sequence[str]) -> None:
+    """Refuse rows that are of other visits than their images, if both have the same labels."""
+    if len(of_rows) != len(in_names) or set(of_rows) != set(in_names):
+        return
+    for place, (own, name) in enumerate(zip(of_rows, in_names, strict=True), start=1):
+        if own != name:
+            raise ArgumentError.about(
+                "design_matrix",
+                f"image {place} of second_level_input is of visit {name!r}, as its name says, but "
+                f"row {place} of design_matrix is of visit {own!r}",
+                "bring both into one order",
+            )
 
 
 def match_maps(

@@ -35,6 +35,8 @@ def label_texts(labels: Any, n: int, name: str) -> tuple[str, ...]:
 
 def refuse_no_labels(labels: Any, name: str) -> None:
     """Refuse what holds no labels, or misses one, while the number of rows is not known."""
+    if isinstance(labels, str):
+        raise ArgumentError(name, shown(labels), "a list of labels, one for each image")
     if labels is not None:
         _factorized(labels, len(labels) if hasattr(labels, "__len__") else 0, name)
 
