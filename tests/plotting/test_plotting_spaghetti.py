@@ -20,7 +20,7 @@ def design() -> pd.DataFrame:
     return pd.DataFrame({"mean": 1.0, "patient": PATIENT, "time": TIME})
 
 
-def points(axes: Axes) -> list[tuple[list[float], list[float]]]:
+def points_of(axes: Axes) -> list[tuple[list[float], list[float]]]:
     return [
         (np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist())
         for line in axes.lines
@@ -29,7 +29,7 @@ def points(axes: Axes) -> list[tuple[list[float], list[float]]]:
 
 def test_each_subject_is_a_line_over_what_the_contrast_tests() -> None:
     axes = plot_spaghetti(VALUES, SUBJECTS, design(), "time").axes[0]
-    drawn = points(axes)
+    drawn = points_of(axes)
     for subject in "abcde":
         own = [place for place, name in enumerate(SUBJECTS) if name == subject]
         assert ([TIME[k] for k in own], [VALUES[k] for k in own]) in drawn
@@ -46,7 +46,8 @@ def test_the_thick_lines_are_the_means_of_the_fitted_values_of_each_group() -> N
         ("patient = 0: mean of the fit", 0.0),
         ("patient = 1: mean of the fit", 1.0),
     ):
-        for x, y in zip(thick[label].get_xdata(), thick[label].get_ydata(), strict=True):
+        points = np.asarray(thick[label].get_xydata())
+        for x, y in points:
             members = (np.array(PATIENT) == group) & (np.array(TIME) == x)
             assert y == pytest.approx(fitted[members].mean(), rel=1e-12)
 
@@ -54,7 +55,7 @@ def test_the_thick_lines_are_the_means_of_the_fitted_values_of_each_group() -> N
 def test_a_missing_value_is_no_point() -> None:
     values = list(VALUES)
     values[1] = np.nan
-    drawn = points(plot_spaghetti(values, SUBJECTS, design(), "time").axes[0])
+    drawn = points_of(plot_spaghetti(values, SUBJECTS, design(), "time").axes[0])
     assert ([0.0, 3.0], [1.0, 3.0]) in drawn
 
 
@@ -66,7 +67,7 @@ def test_without_a_variable_within_subjects_the_axis_is_the_visit() -> None:
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2", "9", "10"]
     axes = plot_spaghetti(VALUES, SUBJECTS, plain, "patient").axes[0]
     assert axes.get_xlabel() == "image of the subject"
-    assert ([0.0, 1.0, 2.0], [1.0, 2.5, 3.0]) in points(axes)
+    assert ([0.0, 1.0, 2.0], [1.0, 2.5, 3.0]) in points_of(axes)
 
 
 def test_levels_within_subjects_are_ticks() -> None:

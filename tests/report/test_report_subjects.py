@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The page of several images a subject: who has how many, and how alike they are."""
 
+from typing import Any
+
 import nibabel as nib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -12,7 +13,11 @@ from groupglm import RepeatedMeasures, SecondLevelModel
 SHAPE = (7, 8, 7)
 
 
-def study(n_subjects: int = 16) -> tuple[list[nib.Nifti1Image], pd.DataFrame, pd.DataFrame]:
+def image_of(values: Any, affine: Any) -> Any:
+    return nib.Nifti1Image(values, affine)  # type: ignore[no-untyped-call]
+
+
+def study(n_subjects: int = 16) -> tuple[list[Any], pd.DataFrame, pd.DataFrame]:
     """Return images, their labels and their design: subject k has 1 + k % 4 images."""
     rng = np.random.default_rng(3)
     rows = [
@@ -25,10 +30,10 @@ def study(n_subjects: int = 16) -> tuple[list[nib.Nifti1Image], pd.DataFrame, pd
         zip(people["subject"].unique(), rng.normal(size=(n_subjects, *SHAPE)), strict=True)
     )
     images = []
-    for row in people.itertuples():
-        values = level[row.subject] + rng.normal(size=SHAPE)
-        values[3, 4, 3] += 4 * row.time
-        images.append(nib.Nifti1Image(values.astype("float32"), np.diag([4.0, 4, 4, 1])))
+    for subject, time in zip(people["subject"], people["time"], strict=True):
+        values = level[subject] + rng.normal(size=SHAPE)
+        values[3, 4, 3] += 4 * float(time)
+        images.append(image_of(values.astype("float32"), np.diag([4.0, 4, 4, 1])))
     design = people[["patient", "time"]].astype(float)
     design.insert(0, "intercept", 1.0)
     return images, people, design
@@ -36,12 +41,10 @@ def study(n_subjects: int = 16) -> tuple[list[nib.Nifti1Image], pd.DataFrame, pd
 
 def page(covariance: str) -> tuple[str, SecondLevelModel]:
     images, people, design = study()
-    mask = nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.diag([4.0, 4, 4, 1]))
-    options: dict[str, npt.ArrayLike] = {}
-    if covariance == "nested":
-        options["families"] = people["family"]
+    mask = image_of(np.ones(SHAPE, np.uint8), np.diag([4.0, 4, 4, 1]))
+    families = people["family"] if covariance == "nested" else None
     model = SecondLevelModel(mask, model=RepeatedMeasures(covariance))
-    model.fit(images, design_matrix=design, subjects=people["subject"], **options)
+    model.fit(images, design_matrix=design, subjects=people["subject"], families=families)
     return str(model.generate_report("time")), model
 
 
