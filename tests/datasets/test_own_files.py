@@ -24,6 +24,10 @@ SIMULATORS: dict[str, tuple[dict[str, Any], str]] = {
     "simulate_covariate_study": ({"n_subjects": 6, "voxel_size": 12.0}, "sub-02_effect.nii.gz"),
     "simulate_grey_matter_study": ({"n_subjects": 8, "voxel_size": 12.0}, "sub-02_effect.nii.gz"),
     "simulate_group_study": ({"n_subjects": 4, "voxel_size": 12.0}, "sub-02_effect.nii.gz"),
+    "simulate_longitudinal_study": (
+        {"n_subjects": 4, "voxel_size": 12.0},
+        "sub-02_ses-1_effect.nii.gz",
+    ),
     "simulate_one_sample_study": ({"n_subjects": 4, "voxel_size": 12.0}, "sub-02_effect.nii.gz"),
     "simulate_paired_study": (
         {"n_subjects": 2, "voxel_size": 12.0},

@@ -19,6 +19,7 @@ from groupglm.datasets import (
     simulate_bids_study,
     simulate_covariate_study,
     simulate_grey_matter_study,
+    simulate_longitudinal_study,
     simulate_one_sample_study,
     simulate_paired_study,
     simulate_variance_study,
@@ -155,6 +156,32 @@ def test_the_variance_study_holds_its_truth(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tau2 > 0, left)
     again = simulate_variance_study(tmp_path, n_subjects=40, voxel_size=6.0, noise_fwhm=3.0)
     np.testing.assert_array_equal(_rows(again.variance_paths, inside), V)
+
+
+def test_the_longitudinal_study_holds_its_truth(tmp_path: Path) -> None:
+    study = simulate_longitudinal_study(
+        tmp_path, n_subjects=60, n_visits=3, missed=0.3, voxel_size=6.0, noise_fwhm=3.0
+    )
+    assert sorted(study.directory.iterdir()) == sorted(study.paths)
+    inside = _values(study.mask_img) > 0
+    truth = np.stack([_values(image)[inside] for image in study.truth.values()])
+    errors = _rows(study.paths, inside) - study.design_matrix.to_numpy() @ truth
+    sessions = study.sessions
+    counts = sessions.groupby("participant_id").size()
+    assert (counts >= 1).all()
+    assert 60 * (1 + 2 * 0.7) - 4 * (120 * 0.21) ** 0.5 < len(sessions) < 60 * 3
+    # Differences of a subject's maps have twice the variance within a subject, 0.5; neighbouring
+    # voxels share noise, so that there are some 4,000 independent ones.
+    following = (sessions["participant_id"] == sessions["participant_id"].shift(-1)).to_numpy()
+    left = errors[np.flatnonzero(following) + 1] - errors[following]
+    np.testing.assert_allclose((left**2).mean(), 1.0, atol=0.02)
+    correlation = _values(study.intraclass_correlation_img)[inside]
+    for value, variance in ((1 / 3, 0.75), (2 / 3, 1.5)):
+        own = np.isclose(correlation, value, atol=1e-6)
+        assert own.any()
+        np.testing.assert_allclose((errors[:, own] ** 2).mean(), variance, rtol=0.05)
+    for name, effect in study.effects.items():
+        np.testing.assert_allclose(_at(study.truth[name], effect.peak), effect.height, rtol=1e-6)
 
 
 def test_the_paired_study_holds_its_truth(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from groupglm.datasets.brain import SimulatedEffect
 from groupglm.datasets.covariate_study import simulate_covariate_study
 from groupglm.datasets.grey_matter_study import simulate_grey_matter_study
 from groupglm.datasets.group_study import simulate_group_study
+from groupglm.datasets.longitudinal_study import LongitudinalStudy, simulate_longitudinal_study
 from groupglm.datasets.one_sample_study import simulate_one_sample_study
 from groupglm.datasets.paired_study import PairedStudy, simulate_paired_study
 from groupglm.datasets.study import GroupStudy
@@ -21,6 +22,7 @@ from groupglm.runtime.elsewhere import absent_names
 __all__ = [
     "BidsStudy",
     "GroupStudy",
+    "LongitudinalStudy",
     "PairedStudy",
     "SimulatedEffect",
     "VarianceStudy",
@@ -28,6 +30,7 @@ __all__ = [
     "simulate_covariate_study",
     "simulate_grey_matter_study",
     "simulate_group_study",
+    "simulate_longitudinal_study",
     "simulate_one_sample_study",
     "simulate_paired_study",
     "simulate_variance_study",
