@@ -18,6 +18,7 @@ _ORDER = (
     "plot_one_sample",
     "plot_two_samples",
     "plot_covariates",
+    "plot_visits",
     "plot_mixed_effects",
     "plot_grey_matter",
     "plot_thresholds",

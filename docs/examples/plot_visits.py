@@ -12,8 +12,8 @@ known.
 # %%
 # Before and after, two groups
 # ----------------------------
-# Twenty subjects, every second one a patient, with two maps each. Patients change at one place more
-# than controls.
+# Thirty-two subjects, every second one a patient, with two maps each. Patients change at one place
+# more than controls.
 import tempfile
 
 import numpy as np
@@ -24,7 +24,7 @@ from groupglm.datasets import simulate_longitudinal_study
 from groupglm.plotting import plot_spaghetti, plot_stat_map
 
 folder = tempfile.TemporaryDirectory()
-pairs = simulate_longitudinal_study(f"{folder.name}/pairs", n_subjects=20)
+pairs = simulate_longitudinal_study(f"{folder.name}/pairs", n_subjects=32)
 pairs.sessions.head(4)
 
 # %%
@@ -38,7 +38,7 @@ list(design.columns)
 
 # %%
 # Whether patients change more than controls. With two maps of each subject, this is the two-sample
-# t-test of the differences, with 18 degrees of freedom.
+# t-test of the differences, with 30 degrees of freedom.
 change = design.columns[3]
 weights = (design.columns == change).astype(float)
 z_change = model.compute_contrast(weights)

@@ -118,6 +118,19 @@ def test_plot_mixed_effects(run: Run) -> None:
     assert 0.03 < rates.loc["right: tau2 0", "fixed effects"] < 0.06
 
 
+def test_plot_visits(run: Run) -> None:
+    names = run("visits")
+    # Of two maps a subject, the test of the change is the two-sample t-test of the differences.
+    model, weights = names["model"], names["weights"]
+    degrees = model.results_.contrast(weights).df
+    interior = ~model.results_.at_boundary
+    np.testing.assert_allclose(degrees[interior], 30, rtol=1e-6)
+    assert _apart(names["z_change"], names["pairs"].effects["patient:time"].peak) < 24
+    # Medians of some 4,000 voxels; with 20 subjects a correlation is known to some 0.15 at each.
+    for true, found in names["recovered"].items():
+        assert abs(found - true) < 0.06
+
+
 def test_plot_two_samples(run: Run) -> None:
     names = run("two_samples")
     compared = names["compared"]

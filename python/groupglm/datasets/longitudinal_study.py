@@ -30,8 +30,8 @@ __all__ = ["LongitudinalStudy", "simulate_longitudinal_study"]
 _EFFECTS = {
     "intercept": SimulatedEffect(peak=(-36.0, -30.0, 54.0), height=1.5, fwhm=24.0),
     "patient": SimulatedEffect(peak=(36.0, -30.0, 54.0), height=-1.5, fwhm=24.0),
-    "time": SimulatedEffect(peak=(36.0, 30.0, 18.0), height=0.5, fwhm=24.0),
-    "patient:time": SimulatedEffect(peak=(-36.0, 30.0, 18.0), height=0.8, fwhm=24.0),
+    "time": SimulatedEffect(peak=(36.0, 30.0, 18.0), height=0.8, fwhm=24.0),
+    "patient:time": SimulatedEffect(peak=(-36.0, 30.0, 18.0), height=1.6, fwhm=24.0),
 }
 _SUBJECT_VARIANCE = (0.25, 1.0)  # right and left of the middle; within a subject it is 0.5
 _RESIDUAL_VARIANCE = 0.5
