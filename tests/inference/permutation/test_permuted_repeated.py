@@ -18,7 +18,6 @@ from groupglm.inference.permutation.options import check_options
 from groupglm.inference.permutation.planning import choose_exchange
 from groupglm.inference.permutation.rearranged_model import rearranged_model
 from groupglm.inference.permutation.repeated_kernel import make_repeated_kernel
-from groupglm.inference.permutation.subject_effects import effect_kind, subject_degrees
 from groupglm.inference.permutation.testing import permutation_test
 from groupglm.models.array_rows import ArrayRows
 from reference.permuted_models import flipped_sandwich, rearranged_repeated
@@ -43,11 +42,18 @@ DRUG = (
     np.concatenate([np.arange(size) for size in SIZES])[ORDER]
     - np.repeat([(size - 1) / 2 for size in SIZES], SIZES)[ORDER]
 )  # time about the subject's own middle
+TIME = DRUG - np.array([DRUG[s == SUBJECTS].min() for s in SUBJECTS])
 DRUG2 = DRUG**2 - np.array([np.mean(DRUG[s == SUBJECTS] ** 2) for s in SUBJECTS])
 CASES: dict[str, Any] = {  # columns, contrast, the kind of the effect, whether signs are flipped
     "time": (np.column_stack([DRUG, ONES]), [[1.0, 0]], "within", False),
     "time, beside group and age": (
         np.column_stack([ONES, GROUP, AGE, DRUG]), [[0, 0, 0, 1.0]], "within", False,
+    ),
+    "time from the first visit": (
+        np.column_stack([ONES, GROUP, TIME]), [[0, 0, 1.0]], "within", False,
+    ),
+    "group, beside that time": (
+        np.column_stack([ONES, GROUP, TIME]), [[0, 1.0, 0]], "between", False,
     ),
     "time, F": (np.column_stack([ONES, DRUG, DRUG2]), [[0, 1.0, 0], [0, 0, 1]], "within", False),
     "group": (np.column_stack([ONES, GROUP, DRUG]), [[0, 1.0, 0]], "between", False),
@@ -114,16 +120,17 @@ def test_statistics_are_those_of_a_fit_to_each_rearrangement(name: str, missing:
     C, y = np.asarray(contrast, dtype=float), data_of(12, seed=1, missing=missing)
     exchange, kernel = prepared(X, C, y, model_of())
     assert exchange.flips is flips
-    assert effect_kind(kernel.parts.effect, SUBJECTS) == kind
+    tested = rearranged_model(model_of(), X, C, (), options_of())
+    assert tested.effect_kind == kind
     order, signs = exchange.draw((3,), 0, 3)
     maps = np.empty((3, 12))
     best = kernel.statistics(y, order, signs, maps, 2)
     np.testing.assert_array_equal(best, maps[:, ~kernel.untested].max(axis=1))
-    complete = int(subject_degrees(kernel.parts, SUBJECTS, np.ones((1, N), dtype=bool))[0])
+    complete = int(tested.subject_degrees(np.ones((1, N), dtype=bool))[0])
     for b, voxel in itertools.product(range(3), np.flatnonzero(~kernel.untested)):
         expected = rearranged_repeated(X, C, y[:, voxel], SUBJECTS, order[b], signs[b])
         here = ~np.isnan(y[:, voxel])
-        df = int(subject_degrees(kernel.parts, SUBJECTS, here[None])[0])
+        df = int(tested.subject_degrees(here[None])[0])
         expected = same_p(expected, df, complete, len(C))
         # The reference finds lambda to 1e-15 where the slope is zero, the core to some 1e-11.
         np.testing.assert_allclose(maps[b, voxel], expected, rtol=1e-7, atol=1e-9)
@@ -202,9 +209,10 @@ def test_the_wild_bootstrap_is_that_of_dense_matrices(
     maps = np.empty((4, 9))
     kernel.statistics(y, order, signs, maps, 2)
     observed = kernel.observe(ArrayRows(y), np.zeros(9), 1).compared
-    complete = int(subject_degrees(kernel.parts, SUBJECTS, np.ones((1, N), dtype=bool))[0])
+    tested = rearranged_model(model_of(), X, C, (), options_of())
+    complete = int(tested.subject_degrees(np.ones((1, N), dtype=bool))[0])
     for voxel in np.flatnonzero(~kernel.untested):
-        df = int(subject_degrees(kernel.parts, SUBJECTS, ~np.isnan(y[:, voxel])[None])[0])
+        df = int(tested.subject_degrees(~np.isnan(y[:, voxel])[None])[0])
         own = (X, C, y[:, voxel], SUBJECTS)
         found = [observed[voxel], *maps[:, voxel]]
         for value, flipped in zip(found, [None, *signs], strict=True):
@@ -272,7 +280,7 @@ def test_units_and_a_large_mean_change_nothing() -> None:
 
 
 def test_a_mixed_effect_is_refused_with_the_remedy() -> None:
-    time = DRUG + 0.3 * AGE
+    time = DRUG + AGE
     X = np.column_stack([time, ONES])
     y, C = data_of(4, seed=4), np.array([[1.0, 0]])
     with pytest.raises(ValueError, match=r"varies within subjects and between them.*divide"):
@@ -327,7 +335,7 @@ def test_the_familywise_error_is_at_its_level(name: str) -> None:
     rng = np.random.default_rng(10)
     subjects = np.repeat(np.arange(12), [3, 2] * 6)
     n = len(subjects)
-    time = np.concatenate([[-1.0, 0, 1, -0.5, 0.5]] * 6)
+    time = np.concatenate([[0.0, 1, 2, 0, 1]] * 6)  # from the first visit: a tenth lies between
     group = (np.arange(12) // 2 % 2).astype(float)[subjects]
     X = np.column_stack([{"group": group}.get(name, time), np.ones(n)])
     X = np.ones((n, 1)) if name == "mean" else X

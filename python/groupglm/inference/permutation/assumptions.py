@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from groupglm.inference.permutation.subject_effects import between_shares
+
 if TYPE_CHECKING:
     from groupglm.inference.permutation.exchange import Exchange
     from groupglm.inference.permutation.kernels import Method
@@ -98,8 +100,13 @@ def _of_subjects(model: RearrangedModel, exchange: Exchange) -> str:
             f"numbers of images{again}. This assumes that the errors of these subjects are "
             "exchangeable."
         )
+    share = 100 * between_shares(model.parts, model.subjects).mean()
+    stays = (
+        f" Of the effect's sum of squares, {share:.0f} % lies between subjects, where nothing is "
+        "permuted."
+    )
     return (
         f"The residuals of the null model are permuted within each subject{again}. This assumes "
         "that the errors of a subject's images are exchangeable: any two of them have the same "
-        "covariance, and all have the same variance."
+        f"covariance, and all have the same variance.{stays if share >= 1 else ''}"
     )

@@ -266,10 +266,12 @@ def non_parametric_inference(
     Kenward and Roger's adjustment. What is rearranged are the residuals of the null model's
     weighted fit (Freedman and Lane 1983): within each subject if the tested effect varies within
     subjects, whole subjects of equal numbers of images if it varies between them. If the null
-    hypothesis fixes the mean, the signs of whole subjects are flipped. An effect that varies both
-    within and between subjects is refused, unless `exchangeability_blocks` choose. With a sandwich,
-    the test is a wild bootstrap (Guillaume and Nichols 2015): each subject's residuals of the null
-    model, adjusted for their leverage, are multiplied by a random sign, and the sandwich is
+    hypothesis fixes the mean, the signs of whole subjects are flipped. The effect is one between
+    subjects if its columns are constant within them, and one within if at most half of its sum of
+    squares lies between them, as that of a time where subjects have different numbers of visits.
+    Others, such as the age at each visit, are refused, unless `exchangeability_blocks` choose. With
+    a sandwich, the test is a wild bootstrap (Guillaume and Nichols 2015): each subject's residuals
+    of the null model, adjusted for their leverage, get a random sign, and the sandwich is
     computed anew. ``results[0].is_bootstrap`` says so. A voxel is tested with the images that it
     has. Where whole subjects are permuted, voxels that lack some images of a subject, but not all,
     are not tested. Voxels are compared by p-values with the degrees of freedom of subjects (or of

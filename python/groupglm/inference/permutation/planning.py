@@ -49,7 +49,9 @@ def choose_exchange(model: RearrangedModel, options: PermutationOptions) -> Exch
     """
     parts, kinds = model.parts, None
     if model.is_repeated:
-        return subject_exchange(parts, model.subjects, options, bootstraps=model.is_bootstrapped)
+        return subject_exchange(
+            parts, model.effect_kind, model.subjects, options, bootstraps=model.is_bootstrapped
+        )
     if model.groups is not None:
         kinds = check_labels(model.groups, parts.n_images, model.groups_argument)
 

@@ -12,7 +12,7 @@ import numpy as np
 from groupglm.errors import ArgumentError
 from groupglm.inference.permutation.partition import Partition, partition
 from groupglm.inference.permutation.present_images import ImageRows
-from groupglm.inference.permutation.subject_effects import subject_degrees
+from groupglm.inference.permutation.subject_effects import Kind, effect_kind, subject_degrees
 from groupglm.messages import argument
 from groupglm.models.ols import OLS
 from groupglm.models.subject_rows import numbered
@@ -111,6 +111,16 @@ class RearrangedModel:
         """The number of each image's subject, if there are several images of one."""
         return numbered(self.settings["subjects"])
 
+    @cached_property
+    def effect_kind(self) -> Kind:
+        """Whether the tested effect is one within subjects, one between them, or both."""
+        tested = self.X[:, np.any(self.contrast != 0, axis=0)]
+        return effect_kind(self.parts, tested, self.subjects)
+
+    def subject_degrees(self, present: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return degrees of freedom by the images of each pattern, (n_patterns, n_images)."""
+        return subject_degrees(self.parts, self.effect_kind, self.subjects, present)
+
     @property
     def permutes_columns(self) -> bool:
         """Whether permutations are of the tested columns, rather than of residuals."""
@@ -123,7 +133,7 @@ class RearrangedModel:
             return np.inf
         if self.is_repeated:
             whole = np.ones((1, self.parts.n_images), dtype=bool)
-            return float(subject_degrees(self.parts, self.subjects, whole)[0])
+            return float(self.subject_degrees(whole)[0])
         return self.parts.df_residual
 
     def facts(self) -> Any:

@@ -11,7 +11,6 @@ import numpy as np
 from groupglm import _core
 from groupglm.inference.permutation.equivalent_statistic import tables_of
 from groupglm.inference.permutation.pattern_kernel import PatternKernel
-from groupglm.inference.permutation.subject_effects import subject_degrees
 from groupglm.models.repeated import ADJUSTMENTS
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ def make_repeated_kernel(
 ) -> RepeatedKernel:
     """Make the kernel of a model of several images of a subject."""
     parts, present = model.parts, presence.patterns.present
-    df = subject_degrees(parts, model.subjects, present)
+    df = model.subject_degrees(present)
     table, heads, values = tables_of(df, model.df, len(parts.effect))
     rank = present.sum(axis=1) - presence.df_residual - len(parts.effect)
     given: dict[str, Any] = {

@@ -22,29 +22,48 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["effect_kind", "subject_degrees", "subject_exchange"]
+__all__ = ["Kind", "between_shares", "effect_kind", "subject_degrees", "subject_exchange"]
 
 Kind = Literal["within", "between", "mixed"]
 
+_WITHIN, _BETWEEN = 0.5, 0.9
+"""Shares of an effect's sum of squares between subjects, up to and from which it is one within
+subjects or between them. Any choice of permutations is valid; they differ in what they can find."""
 
-def effect_kind(effect: Floats, subjects: Integers) -> Kind:
-    """Return whether an effect varies within subjects only, between them only, or both.
 
-    Shapes: `effect` (k, n_images), orthonormal rows, `subjects` (n_images,).
+def effect_kind(parts: Partition, columns: Floats, subjects: Integers) -> Kind:
+    """Return whether an effect is one within subjects, one between them, or both.
+
+    It is one between subjects if the tested columns are the same for all images of a subject, or if
+    nearly all of its sum of squares lies between subjects; one within if at most half does. Numbers
+    of images that differ between subjects put a part of a time within subjects between them, too.
+    Of several rows each combination counts.
+
+    Shapes: `columns` (n_images, n_tested), `subjects` (n_images,).
+    """
+    shares = between_shares(parts, subjects)
+    first = np.unique(subjects, return_index=True)[1]
+    if np.array_equal(columns, columns[first][subjects]) or shares.min() >= _BETWEEN:
+        return "between"
+    return "within" if shares.max() <= _WITHIN else "mixed"
+
+
+def between_shares(parts: Partition, subjects: Integers) -> Floats:
+    """Return the shares of the effect's sums of squares between subjects, ascending, (k,).
+
+    They are those of the combinations of the effect's rows that vary least and most between.
 
     Examples
     --------
     >>> import numpy as np
-    >>> subjects = np.array([0, 0, 1, 1])
-    >>> effect_kind(np.array([[-0.5, 0.5, -0.5, 0.5]]), subjects)
-    'within'
-    >>> effect_kind(np.array([[-0.5, -0.5, 0.5, 0.5]]), subjects)
-    'between'
+    >>> from groupglm.inference.permutation.partition import Partition
+    >>> effect = np.array([[-0.5, 0.5, -0.5, 0.5], [-0.5, -0.5, 0.5, 0.5]])
+    >>> between_shares(Partition(effect, np.empty((0, 4))), np.array([0, 0, 1, 1])).tolist()
+    [0.0, 1.0]
     """
-    between, within = _split(effect, subjects)
-    if np.linalg.norm(between) <= _core.RANK_TOLERANCE:
-        return "within"
-    return "between" if np.linalg.norm(within) <= _core.RANK_TOLERANCE else "mixed"
+    between = _split(parts.effect, subjects)[0]
+    shares: Floats = np.linalg.svd(between, compute_uv=False)[::-1] ** 2
+    return shares.clip(0.0, 1.0)
 
 
 def _split(rows: Floats, subjects: Integers) -> tuple[Floats, Floats]:
@@ -55,7 +74,9 @@ def _split(rows: Floats, subjects: Integers) -> tuple[Floats, Floats]:
     return between, rows - between
 
 
-def subject_degrees(parts: Partition, subjects: Integers, present: NDArray[np.bool_]) -> Integers:
+def subject_degrees(
+    parts: Partition, kind: Kind, subjects: Integers, present: NDArray[np.bool_]
+) -> Integers:
     """Return degrees of freedom of an effect, by the images of each pattern.
 
     Those of an effect between subjects count subjects, those of one within subjects count images
@@ -68,7 +89,6 @@ def subject_degrees(parts: Partition, subjects: Integers, present: NDArray[np.bo
     members = (subjects[:, None] == np.arange(subjects.max() + 1)).astype(np.float64)
     n_images = present.sum(axis=1)
     n_subjects = np.count_nonzero(present @ members, axis=1)
-    kind = effect_kind(parts.effect, subjects)
     if kind == "between":
         df = n_subjects - np.linalg.matrix_rank(between, tol=_core.RANK_TOLERANCE)
     elif kind == "within":
@@ -79,7 +99,12 @@ def subject_degrees(parts: Partition, subjects: Integers, present: NDArray[np.bo
 
 
 def subject_exchange(
-    parts: Partition, subjects: Integers, options: PermutationOptions, *, bootstraps: bool
+    parts: Partition,
+    kind: Kind,
+    subjects: Integers,
+    options: PermutationOptions,
+    *,
+    bootstraps: bool,
 ) -> Exchange:
     """Choose the rearrangements of several images of a subject.
 
@@ -109,11 +134,10 @@ def subject_exchange(
         return exchange
     if flips:
         return make_exchange(n, subjects, "whole", flips=True)
-    kind = effect_kind(parts.effect, subjects)
     if kind == "mixed":
         raise ArgumentError.about(
             "exchangeability_blocks",
-            f"the tested effect varies within subjects and between them ({_share(parts, subjects)} "
+            f"the tested effect varies within subjects and between them ({_said(parts, subjects)} "
             "of its sum of squares lies between subjects), so that permutations within subjects "
             "test one part of it, and those of whole subjects the other",
             "divide the column into the subject's mean and the deviation from it, and test one of "
@@ -126,9 +150,8 @@ def subject_exchange(
     return exchange
 
 
-def _share(parts: Partition, subjects: Integers) -> str:
-    share = np.sum(_split(parts.effect, subjects)[0] ** 2) / len(parts.effect)
-    return f"{100 * share:.2g} %"
+def _said(parts: Partition, subjects: Integers) -> str:
+    return f"{100 * between_shares(parts, subjects).mean():.0f} %"
 
 
 def _refuse_constant(exchange: Exchange, parts: Partition) -> None:
