@@ -22,6 +22,7 @@ import bench_mixed
 import bench_ols
 import bench_permutation
 import bench_prepared
+import bench_repeated
 import bench_report
 import bench_statistics
 import numpy as np
@@ -48,6 +49,9 @@ def jobs(folder: Path, *, quick: bool) -> Iterator[tuple[str, Job]]:
         n_voxels = 5000 if quick else FULL.n_voxels
         job = partial(bench_mixed.our_fit, model, n_voxels)
         yield f"{model.name}, {bench_mixed.N_IMAGES} x {n_voxels:,}", (9, job)
+    n_images, n_voxels = (60, 2000) if quick else (bench_repeated.N_IMAGES, FULL.n_voxels)
+    name = f"random intercept and one contrast, {n_images} x {n_voxels:,}"
+    yield name, (3, partial(bench_repeated.our_fit, n_images, n_voxels))
     yield "pairs: fit by REML, 3 t, 1 F", (3, partial(pairs_of_files, folder, size))
     n_places = bench_statistics.N_QUICK if quick else bench_statistics.N_PLACES
     for kind in ("t", "F"):

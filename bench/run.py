@@ -15,6 +15,7 @@ import bench_mixed
 import bench_ols
 import bench_permutation
 import bench_prepared
+import bench_repeated
 import bench_report
 import bench_scale
 import bench_statistics
@@ -48,6 +49,7 @@ def main() -> int:
         *bench_ols.bench(quick=options.quick),
         *bench_statistics.bench(quick=options.quick),
         *bench_mixed.bench(options.dir, quick=options.quick),
+        *bench_repeated.bench(options.dir, quick=options.quick),
         *bench_permutation.bench(quick=options.quick),
         *bench_prepared.bench(options.dir, quick=options.quick),
         *bench_scale.bench(options.dir, quick=options.quick),
