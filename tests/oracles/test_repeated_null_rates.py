@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from reference.repeated_null_rates import CORRELATIONS, design, rates
+from reference.repeated_null_rates import CORRELATIONS, design, lines, rates
 
 
 def test_the_visits_are_unbalanced() -> None:
@@ -36,3 +38,11 @@ def test_least_squares_takes_visits_for_subjects() -> None:
     found = rates(0.8)["OLS"]
     assert found["group"] > 0.15
     assert found["visit"] < 0.04
+
+
+def test_the_guide_has_these_rates() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "repeated-measures.md"
+    text = guide.read_text(encoding="utf-8")
+    # The table of the guide, without its head.
+    for line in list(lines())[2:]:
+        assert line in text
