@@ -142,3 +142,30 @@ def test_subjects_are_those_of_a_table_of_maps(tmp_path: Path) -> None:
         non_parametric_inference(
             paths, design_matrix=DESIGN, subjects=SUBJECTS, **(options | {"model": "ols"})
         )
+
+
+def test_effects_without_a_test_are_refused_before_the_images_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(*_: Any) -> None:
+        raise AssertionError("read")
+
+    monkeypatch.setattr("groupglm.inference.permutation.images.fit_group", read)
+    age = 20.0 + 0.3 * NUMBER + VISIT
+    given: dict[str, Any] = {"mask": MASK, "model": "repeated measures", "subjects": SUBJECTS}
+    with pytest.raises(ValueError, match=r"\([5-8]\d % of its sum of squares lies between sub"):
+        non_parametric_inference(
+            images_of(data_of(60)), design_matrix=DESIGN.assign(age=age)[["age", "intercept"]],
+            second_level_contrast="age", **given,
+        )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:n_perm=3 gives no p-value")
+@pytest.mark.parametrize(("adjustment", "said"), [(0, "model are"), ("C2", "leverage (C2), are")])
+def test_a_bootstrap_says_how_residuals_are_adjusted(adjustment: Any, said: str) -> None:
+    out = non_parametric_inference(
+        images_of(data_of(60)), design_matrix=DESIGN, second_level_contrast="visit", mask=MASK,
+        model=RepeatedMeasures("sandwich", adjustment=adjustment), subjects=SUBJECTS, n_perm=3,
+        tfce=True,
+    )  # fmt: skip
+    assert said in out.results[0].assumption

@@ -80,7 +80,8 @@ def _of_known_variances(model: RearrangedModel, *, flips: bool, has_nuisance: bo
 
 def _of_subjects(model: RearrangedModel, exchange: Exchange) -> str:
     if model.is_bootstrapped:
-        adjusted = f", adjusted for their leverage ({model.settings['adjustment']}),"
+        how = model.settings["adjustment"]
+        adjusted = f", adjusted for their leverage ({how})," if how not in (0, 1) else ""
         return (
             f"This is a wild bootstrap: the residuals of the null model{adjusted} are multiplied "
             "by a random sign for each subject, and the sandwich is computed anew each time. This "

@@ -21,6 +21,7 @@ from groupglm.inference.permutation.arrays import PermutationOutputs, resumable
 from groupglm.inference.permutation.group_test import ImageData, permute_group
 from groupglm.inference.permutation.missing_values import refuse_missing
 from groupglm.inference.permutation.options import PermutationOptions, Scale, options_among
+from groupglm.inference.permutation.planning import check_exchange
 from groupglm.inference.permutation.rearranged_model import check_combination
 from groupglm.inputs import LabelledCohort, kind_of_data, make_cohort
 from groupglm.inputs.beside import Beside, interleaved
@@ -267,11 +268,11 @@ def non_parametric_inference(
     weighted fit (Freedman and Lane 1983): within each subject if the tested effect varies within
     subjects, whole subjects of equal numbers of images if it varies between them. If the null
     hypothesis fixes the mean, the signs of whole subjects are flipped. The effect is one between
-    subjects if its columns are constant within them, and one within if at most half of its sum of
-    squares lies between them, as that of a time where subjects have different numbers of visits.
-    Others, such as the age at each visit, are refused, unless `exchangeability_blocks` choose. With
-    a sandwich, the test is a wild bootstrap (Guillaume and Nichols 2015): each subject's residuals
-    of the null model, adjusted for their leverage, get a random sign, and the sandwich is
+    subjects if its columns are constant within them, or at least nine tenths of its sum of squares
+    lies between them; one within if at most half does, as of a time where subjects have different
+    numbers of visits. Others are refused, unless `exchangeability_blocks` choose. With a sandwich,
+    the test is a wild bootstrap (Guillaume and Nichols 2015): each subject's residuals of the null
+    model, adjusted for their leverage, get a random sign, and the sandwich is
     computed anew. ``results[0].is_bootstrap`` says so. A voxel is tested with the images that it
     has. Where whole subjects are permuted, voxels that lack some images of a subject, but not all,
     are not tested. Voxels are compared by p-values with the degrees of freedom of subjects (or of
@@ -393,6 +394,7 @@ def _fit(
         names = (*names, "intercept added by model_intercept")
     plan = model.prepare(X, names)
     refuse_clashing_names(plan.column_names, len(names))
+    check_exchange(plan.model, X, values, names, options)
     group = fit_group(
         interleaved(sources, beside),
         plan,

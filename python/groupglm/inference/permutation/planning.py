@@ -12,11 +12,13 @@ from groupglm.inference.permutation.exchange import Exchange, Rearrangements, ma
 from groupglm.inference.permutation.kernels import GroupedKernel, Kernel, make_ols_kernel
 from groupglm.inference.permutation.missing_kernel import make_present_kernel
 from groupglm.inference.permutation.mixed_kernel import make_mixed_kernel
+from groupglm.inference.permutation.rearranged_model import rearranged_model
 from groupglm.inference.permutation.repeated_kernel import make_repeated_kernel
 from groupglm.inference.permutation.subject_effects import subject_exchange
 from groupglm.inference.permutation.tolerances import NO_FREEDOM
 from groupglm.inference.permutation.voxelwise_kernel import make_voxelwise_kernel
 from groupglm.messages import argument
+from groupglm.models.repeated import RepeatedMeasures
 from groupglm.runtime.naming import listed
 from groupglm.tabular.group_labels import check_labels
 
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
     from groupglm.inference.permutation.options import PermutationOptions
     from groupglm.inference.permutation.partition import Partition
     from groupglm.inference.permutation.rearranged_model import RearrangedModel
+    from groupglm.models.base import Model
 
     Floats = NDArray[np.float64]
 
 __all__ = [
+    "check_exchange",
     "choose_exchange",
     "choose_kernel",
     "choose_rearrangements",
@@ -110,6 +114,28 @@ def choose_exchange(model: RearrangedModel, options: PermutationOptions) -> Exch
         )
         + ", or sign_flip=True if errors are symmetric",
     )
+
+
+def check_exchange(
+    model: Model,
+    X: Floats,
+    contrast: Floats,
+    column_names: tuple[str, ...],
+    options: PermutationOptions,
+) -> None:
+    """Refuse, before images are read, an effect of several images a subject without a test.
+
+    Shapes: `X` (n_images, n_columns), `contrast` (n_rows, n_columns).
+    """
+    if not isinstance(model, RepeatedMeasures):
+        return
+    try:
+        tested = rearranged_model(model, X, contrast, column_names, options)
+    except ArgumentError:
+        raise
+    except ValueError:
+        return  # not estimable, which the fit says in words
+    choose_exchange(tested, options)
 
 
 def _tell_of_fixed(permutations: Exchange, options: PermutationOptions) -> None:
