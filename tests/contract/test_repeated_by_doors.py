@@ -144,3 +144,10 @@ def test_a_model_without_such_maps_says_what_to_fit(case: Case, rows: NDArray[An
     }.items():
         with pytest.raises(AttributeError, match=f"model 'ols' has no {words}"):
             getattr(model, name)
+
+
+def test_an_image_among_those_of_its_subject_has_no_weight_of_its_own(
+    case: Case, rows: NDArray[Any]
+) -> None:
+    with pytest.raises(AttributeError, match=r"has no weights of images: .* its subject"):
+        fitted(case, rows, MeanOfSubjects()).weights_at((1, 1, 1))

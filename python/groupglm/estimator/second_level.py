@@ -99,9 +99,11 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         smoothing or a cache but no mask, the fit keeps the values of the images until it ends: in
         memory if half of the rest of the budget holds them, else in a scratch file of the temporary
         folder. Fixed effects, weights and covariates need more numbers per voxel, for any number of
-        images. Mixed effects need all effects and variances at the end of the fit, 8 or 16 bytes
-        per voxel and image: in memory if they take at most 512 MiB and half of the rest of the
-        budget, else in such a file. A fit of 1,000 images then takes some 700 MB.
+        images; so does a random intercept of subjects, more for each number of images that a
+        subject may have. Mixed effects need all effects and variances at the end of the fit, 8 or
+        16 bytes per voxel and image, and nested subjects and the sandwich all images: in memory if
+        they take at most 512 MiB and half of the rest of the budget, else in such a file. A fit of
+        1,000 images then takes some 700 MB.
     model : str or model, default="ols"
         What is fitted at each voxel: "ols" (ordinary least squares), "fixed effects" or "mixed
         effects" of images with their variances, "unequal variances" of groups of images, or

@@ -106,6 +106,8 @@ class VarianceMaps:
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
+        AttributeError
+            If the weight of an image depends on the others of its subject.
         ValueError
             If the position is not in the mask.
         groupglm.errors.ImageError
@@ -114,6 +116,11 @@ class VarianceMaps:
         import pandas as pd
 
         group: FittedGroup = self._group
+        if "subject_variance" in group.result.maps():
+            raise AttributeError(
+                f"the model {group.result.model.kind!r} has no weights of images: what an image "
+                "says depends on the others of its subject; see intraclass_correlation_"
+            )
         place = _place_at(group, position)
         n_images, n_beside = len(group.images), len(group.result.model.beside)
         values = np.full((1 + n_beside, n_images, 1), np.nan)
