@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 """`RepeatedMeasures`: its options, and the labels of images, checked before any image is read."""
 
 from __future__ import annotations

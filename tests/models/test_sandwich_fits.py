@@ -158,6 +158,10 @@ def test_rules_and_groups_must_fit_each_other() -> None:
         RepeatedMeasures("sandwich", "satterthwaite", groups=["a"])
     with pytest.raises(ArgumentError, match="visits"):
         Study().fit(groups=Study().groups)
+    study = Study()
+    ages = [f"{20 + 0.1 * k:.1f}" for k in range(len(study.X))]
+    with pytest.raises(ArgumentError, match="no two of its subjects share a visit"):
+        study.fit(groups=study.groups, visits=ages)
 
 
 def test_predictions_and_residuals_are_those_of_least_squares() -> None:

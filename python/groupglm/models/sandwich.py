@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm import _core
-from groupglm.errors import warn_caller
+from groupglm.errors import ArgumentError, in_quotes, warn_caller
 from groupglm.messages import argument
 from groupglm.models.base import AsGiven
 from groupglm.models.ols import OLS, OlsPlan, checked_design
@@ -51,8 +51,7 @@ def prepare(
     Raises
     ------
     ValueError
-        If no residual degree of freedom is left, or the rule for degrees of freedom is not one of
-        the estimator's.
+        If no residual degree of freedom is left, or no subjects of a group share a visit.
 
     Warns
     -----
@@ -62,6 +61,7 @@ def prepare(
         If there are fewer than ten subjects.
     """
     design = checked_design(X, column_names)
+    _refuse_visits_of_one(rows)
     if rows.n_subjects < _FEW_SUBJECTS:
         warn_caller(
             f"{counted(rows.n_subjects, 'subject')}: with fewer than {_FEW_SUBJECTS}, the sandwich "
@@ -70,6 +70,24 @@ def prepare(
             UserWarning,
         )
     return SandwichPlan(model, rows, OlsPlan(X, column_names, design))
+
+
+def _refuse_visits_of_one(rows: SubjectRows) -> None:
+    """Refuse groups whose subjects share no visit: each would have covariances of its own."""
+    if rows.groups is None or rows.visits is None:
+        return
+    for group in dict.fromkeys(rows.groups):
+        own = [visit for visit, label in zip(rows.visits, rows.groups, strict=True)
+               if label == group]  # fmt: skip
+        if len(set(own)) == len(own) > 1:
+            raise ArgumentError(
+                "visits",
+                f"{counted(len(own), 'label')} for the {len(own)} images of the group "
+                f"{in_quotes(group)}, so that no two of its subjects share a visit",
+                "labels of visits that subjects have in common",
+                "name visits alike, such as 'baseline', or leave groups out",
+                verb="has",
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,12 +30,14 @@ _THESIS = (
 )
 
 _ADJUSTED = {
-    "0": "as they are",
-    "1": "times the root of n / (n - p)",
-    "2": "over the root of one less their leverage",
-    "3": "over one less their leverage",
-    "C2": "whitened by the subject's block of the residual projection (Bell, 2002)",
-    "C3": "times the inverse of that subject's block of the residual projection (Bell, 2002)",
+    "0": "of residuals as they are",
+    "1": "of residuals times the root of n / (n - p)",
+    "2": "of residuals over the root of one less their leverage",
+    "3": "of residuals over one less their leverage",
+    "C2": "of each subject's residuals, whitened by their covariance if images were independent "
+    "(Bell, 2002)",
+    "C3": "of each subject's residuals, times the inverse of their covariance if images were "
+    "independent (Bell, 2002)",
 }
 
 _RULES = {
@@ -79,8 +81,8 @@ def words_of_sandwich(adjustment: str, df: str, homogeneous: bool) -> Words:
     return Words(
         plain=plain,
         cited=(
-            f"{plain} (Liang, 1986; Guillaume, 2014), residuals taken "
-            f"{_ADJUSTED[adjustment]}, and {rule}"
+            f"{plain} (Liang, 1986; Guillaume, 2014), {_ADJUSTED[adjustment]}; contrasts have "
+            f"{rule}"
         ),
         references=tuple(sorted({_LIANG, _GUILLAUME, *sources, *blocks})),
     )
