@@ -116,21 +116,16 @@ class StatMap:
         """Return whether both tails are tested; never where a kind of map has only one."""
         both = check_truth("two_sided", two_sided)
         statistic = None if self.scale is None else self.scale.statistic
-        if not both or statistic is None or not statistic.has_one_tail:
-            return both
-        why = (
-            "the z-scores of an F test, which have one tail: a large negative one is an F near "
-            "zero, no evidence of an effect"
-            if statistic.of_f
-            else f"a map of {statistic.words}, which are never negative"
-        )
-        warn_caller(
-            f"{self.name}: "
-            + argument("two_sided", True)
-            + f" has no effect on {why}; give "
-            + argument("two_sided", False)
-        )
-        return False
+        if both and statistic is not None and statistic.of_f:
+            warn_caller(
+                f"{self.name}: "
+                + argument("two_sided", True)
+                + " has no effect on the z-scores of an F test, which have one tail: a large "
+                "negative one is an F near zero, no evidence of an effect; "
+                "give " + argument("two_sided", False)
+            )
+        # Of a map that is never negative, the other tail is empty, which is no news.
+        return both and not (statistic is not None and statistic.has_one_tail)
 
     def image(
         self, row: NDArray[np.float64], descrip: str, statistic: Statistic | None = None
