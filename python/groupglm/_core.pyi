@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 _Floats: TypeAlias = NDArray[np.float64]
 _Integers: TypeAlias = NDArray[np.int64]
+_Patterns: TypeAlias = tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers]
 _Data: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 _DataT = TypeVar("_DataT", NDArray[np.float32], NDArray[np.float64])
 _UnsignedT = TypeVar("_UnsignedT", np.uint8, np.uint16, np.uint32, np.uint64)
@@ -366,7 +367,7 @@ def permuted_present_statistics(
     nuisance: _Floats,
     rearranged: int,
     two_sided: bool,
-    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    patterns: _Patterns,
     tables: tuple[_Floats, _Floats],
     orders: tuple[_Integers, _Floats],
     maps: _Floats | None,
@@ -381,7 +382,7 @@ def permuted_mixed_statistics(
     groups: _Integers,
     how: tuple[int, float, int, bool],
     two_sided: bool,
-    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    patterns: _Patterns,
     tables: tuple[_Floats, _Floats],
     orders: tuple[_Integers, _Floats],
     maps: _Floats | None,
@@ -394,7 +395,7 @@ def permuted_repeated_statistics(
     nuisance: _Floats,
     subjects: _Integers,
     two_sided: bool,
-    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    patterns: _Patterns,
     tables: tuple[_Floats, _Floats],
     orders: tuple[_Integers, _Floats],
     maps: _Floats | None,
@@ -408,7 +409,7 @@ def bootstrapped_sandwich_statistics(
     subjects: _Integers,
     adjustments: tuple[int, int],
     two_sided: bool,
-    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    patterns: _Patterns,
     tables: tuple[_Floats, _Floats],
     orders: tuple[_Integers, _Floats],
     maps: _Floats | None,
@@ -423,7 +424,7 @@ def permuted_voxelwise_statistics(
     effect: _Floats,
     nuisance: _Floats,
     two_sided: bool,
-    patterns: tuple[_Integers, _Integers, NDArray[np.bool_], _Integers, _Integers],
+    patterns: _Patterns,
     tables: tuple[_Floats, _Floats],
     orders: tuple[_Integers, _Floats],
     maps: _Floats | None,

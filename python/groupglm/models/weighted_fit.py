@@ -19,6 +19,7 @@ from groupglm.models.arguments import (
     refuse,
 )
 from groupglm.models.contrast_result import ContrastResult
+from groupglm.models.image_shares import PRESENT, TOTAL, ImageShares
 from groupglm.models.number_range import (
     refuse_squares_beyond_double,
     report_squares_beyond_double,
@@ -40,13 +41,9 @@ __all__ = ["WeightedFit", "state_of_parts"]
 
 Floats: TypeAlias = "NDArray[np.float64]"
 
-# The rows of the compiled state's sums and counts.
-_TOTAL, _WEIGHT_SUM, _WEIGHT_MAX, _WEIGHT_MIN = range(4)
-_PRESENT, _HEAVIEST, _OUTSIDE, _UNUSABLE, _NEGATIVE = range(5)
-
 
 @dataclass(frozen=True, eq=False)
-class WeightedFit:
+class WeightedFit(ImageShares):
     """A weighted least-squares fit at every voxel; made by `fit_weighted`.
 
     It keeps only the state, a few numbers per voxel. Each attribute is computed from the state, in
@@ -141,8 +138,8 @@ class WeightedFit:
     @property
     def mean(self) -> Floats:
         """Unweighted mean of the images that have the voxel, shape (n_voxels,); NaN without any."""
-        n = self._state.counts[_PRESENT]
-        mean: Floats = self._state.sums[_TOTAL] / np.where(n > 0, n, np.nan)
+        n = self._state.counts[PRESENT]
+        mean: Floats = self._state.sums[TOTAL] / np.where(n > 0, n, np.nan)
         return mean
 
     @property
@@ -171,7 +168,7 @@ class WeightedFit:
         n_images = self._state.n_rows
         if self._state.n_missing == 0:
             return n_images
-        n: NDArray[np.int64] = self._state.counts[_PRESENT].astype(np.int64)
+        n: NDArray[np.int64] = self._state.counts[PRESENT].astype(np.int64)
         return n
 
     @property
@@ -188,7 +185,7 @@ class WeightedFit:
 
     @property
     def _residual_freedom(self) -> int | NDArray[np.int64]:
-        n = self._state.n_rows if self._state.n_missing == 0 else self._state.counts[_PRESENT]
+        n = self._state.n_rows if self._state.n_missing == 0 else self._state.counts[PRESENT]
         return n - self.rank
 
     @property
@@ -245,19 +242,19 @@ class WeightedFit:
     @property
     def _is_tested(self) -> NDArray[np.bool_]:
         """Whether a voxel has images enough for a test, shape (n_voxels,)."""
-        present: NDArray[np.bool_] = self._state.counts[_PRESENT] > 0
+        present: NDArray[np.bool_] = self._state.counts[PRESENT] > 0
         return present & (np.asarray(self._residual_freedom) > 0)
 
     def _report_squares_beyond_double(self, absent: NDArray[np.bool_]) -> None:
         fit = self.select(np.flatnonzero(absent & self._is_tested))
-        report_squares_beyond_double(fit.rss, fit._state.sums[_TOTAL], self.n_voxels)
+        report_squares_beyond_double(fit.rss, fit._state.sums[TOTAL], self.n_voxels)
 
     def _refuse_squares_beyond_double(self) -> None:
         tested = self._is_tested
-        refuse_squares_beyond_double(self.rss[tested], self._state.sums[_TOTAL, tested])
+        refuse_squares_beyond_double(self.rss[tested], self._state.sums[TOTAL, tested])
 
     def _refuse_unless_estimable(self, rows: Floats) -> None:
-        if not self._state.counts[_PRESENT].any():
+        if not self._state.counts[PRESENT].any():
             return  # without any data there is nothing to tell apart
         if _core.weighted_is_estimable(self._state, self._design, rows, self.n_threads):
             return
@@ -355,42 +352,6 @@ class WeightedFit:
             "r_square".
         """
         return {"r_square": lambda: self.r_square}
-
-    def counts(self) -> dict[str, NDArray[np.int64]]:
-        """Return how many images of a voxel have values of a kind, shape (n_voxels,) each.
-
-        Returns
-        -------
-        dict of array
-            "outside": an effect of 0 with a variance of 0. "unusable": a variance of 0 or NaN, or a
-            weight of NaN, beside another finite effect. "negative": a variance or weight below 0.
-        """
-        counts = self._state.counts
-        names = {"outside": _OUTSIDE, "unusable": _UNUSABLE, "negative": _NEGATIVE}
-        return {name: counts[row].astype(np.int64) for name, row in names.items()}
-
-    def dominance(self) -> tuple[Floats, NDArray[np.int64]]:
-        """Return the largest share of the weight that one image has, and which image has it.
-
-        Returns
-        -------
-        share : array, shape (n_voxels,)
-            Between 0 and 1; 0 where no image has the voxel.
-        image : array of int, shape (n_voxels,)
-            Its number; 0 where no image has the voxel.
-        """
-        sums = self._state.sums
-        total = sums[_WEIGHT_SUM]
-        share = sums[_WEIGHT_MAX] / np.where(total > 0, total, 1.0)
-        return share, np.maximum(self._state.counts[_HEAVIEST], 0).astype(np.int64)
-
-    @property
-    def variance_ratio(self) -> Floats:
-        """The largest over the smallest weight of a voxel, shape (n_voxels,); NaN without any."""
-        sums = self._state.sums
-        found = sums[_WEIGHT_MAX] > 0
-        ratio: Floats = np.where(found, sums[_WEIGHT_MAX], np.nan) / sums[_WEIGHT_MIN]
-        return ratio
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the state as arrays by name, for a file.
