@@ -124,19 +124,22 @@ def test_arrays_that_do_not_fit_are_refused(kind: str, how: str, tmp_path: Path)
 NO_LABELS: list[Any] = [
     3, "ab", {}, [], ["s1"], [None] * N, [[1]] * N, [[]] * N, ["s1"] * (N - 1), {"a": ["s1"] * N},
 ]  # fmt: skip
+NO_COVARIANCES: list[Any] = ["x", 3, None, [], {}]
+NO_DF: list[Any] = ["x", 3, [], {}, "naive"]
+NO_ADJUSTMENTS: list[Any] = ["x", 4, [], {}, True, -1, float("nan")]
 HOSTILE: list[tuple[str, str, Any]] = [
     *(("kenward-roger", "subjects", value) for value in [None, *NO_LABELS]),
     ("kenward-roger", "subjects", [f"s{number}" for number in range(N)]),
     ("kenward-roger", "families", FAMILIES),
     ("kenward-roger", "groups", GROUPS),
     ("kenward-roger", "covariance", "sandwich"),
-    *(("kenward-roger", "covariance", value) for value in ("x", 3, None, [], {})),
-    *(("kenward-roger", "df", value) for value in ("x", 3, [], {}, "naive")),
+    *(("kenward-roger", "covariance", value) for value in NO_COVARIANCES),
+    *(("kenward-roger", "df", value) for value in NO_DF),
     ("kenward-roger", "adjustment", 2),
     ("kenward-roger", "__class__", "x"),
     *(("nested", "families", value) for value in [None, *NO_LABELS]),
     ("nested", "families", [f"f{number}" for number in range(N)]),
-    *(("sandwich", "adjustment", value) for value in ("x", 4, [], {}, True, -1, float("nan"))),
+    *(("sandwich", "adjustment", value) for value in NO_ADJUSTMENTS),
     *(("sandwich by group", "groups", value) for value in NO_LABELS),
     ("sandwich by group", "visits", None),
     ("sandwich by group", "visits", ["0"] * N),

@@ -31,7 +31,7 @@ EFFECTS: dict[str, tuple[int, ...]] = {
     "group by visit": (3,),
     "all three (F)": (1, 2, 3),
 }
-METHODS: dict[str, dict[str, str] | None] = {
+METHODS: dict[str, dict[str, Any] | None] = {
     "OLS": None,
     "random intercept, Kenward-Roger": {"df": "kenward-roger"},
     "random intercept, Satterthwaite": {"df": "satterthwaite"},

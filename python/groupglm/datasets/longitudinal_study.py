@@ -159,7 +159,7 @@ def simulate_longitudinal_study(
             row, path = next(rows)
             values = level + np.sqrt(_RESIDUAL_VARIANCE) * noise.draw(generator)
             for weight, name in zip(row, design, strict=True):
-                values = values + weight * truth[name]
+                values = values + weight * truth[str(name)]
             write_image(np.where(brain.mask, values, 0.0), brain.affine, path)
     shared = spread**2 / (spread**2 + _RESIDUAL_VARIANCE)
     return LongitudinalStudy(

@@ -124,7 +124,7 @@ def test_subjects_are_those_of_a_table_of_maps(tmp_path: Path) -> None:
     paths = []
     for number, image in enumerate(images_of(data_of(60))):
         path = tmp_path / f"map{number}.nii.gz"
-        nib.save(image, path)  # type: ignore[attr-defined, no-untyped-call]
+        nib.save(image, path)
         paths.append(str(path))
     table = pd.DataFrame(
         {"subject_label": SUBJECTS, "map_name": "effect", "effects_map_path": paths}

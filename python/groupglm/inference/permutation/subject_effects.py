@@ -62,7 +62,7 @@ def between_shares(parts: Partition, subjects: Integers) -> Floats:
     [0.0, 1.0]
     """
     between = _split(parts.effect, subjects)[0]
-    shares: Floats = np.linalg.svd(between, compute_uv=False)[::-1] ** 2
+    shares: Floats = np.asarray(np.linalg.svd(between, compute_uv=False)[::-1] ** 2, np.float64)
     return shares.clip(0.0, 1.0)
 
 
