@@ -24,6 +24,9 @@ using BlockMap = Eigen::Map<const Block>;
 constexpr Index kPanelVoxels = 32;
 static_assert(kPanelVoxels % kBlock == 0);
 
+// Voxels of a run: what their images have in common is computed once for each.
+constexpr Index kVoxelsOfRun = 1024;
+
 // An eigenvalue below minus this share of the largest is negative, not rounding.
 constexpr double kNegative = 1e-12;
 
@@ -359,12 +362,12 @@ void sandwich_sums(const SubjectBlocks& blocks, Adjustment adjustment, const Dat
   }
   const Index n_bytes = blocks.n_bytes();
   left = sorted_by_bits(std::move(left), out.bits, n_bytes);
-  // Runs of at most a panel of voxels that have the same images.
+  // Runs of voxels that have the same images.
   std::vector<Index> runs{0};
   const auto n_left = static_cast<Index>(left.size());
   for (Index i = 1; i <= n_left; ++i) {
     const bool ends =
-        i == n_left || i - runs.back() == kPanelVoxels ||
+        i == n_left || i - runs.back() == kVoxelsOfRun ||
         !std::equal(out.bits + left[idx(i)] * n_bytes, out.bits + (left[idx(i)] + 1) * n_bytes,
                     out.bits + left[idx(i - 1)] * n_bytes);
     if (ends) runs.push_back(i);
@@ -372,11 +375,15 @@ void sandwich_sums(const SubjectBlocks& blocks, Adjustment adjustment, const Dat
   parallel_for(static_cast<Index>(runs.size()) - 1, n_threads, [&](Index task, int thread) {
     auto& panel = panels[idx(thread)];
     if (!panel) panel = std::make_unique<Panel<Scalar>>(blocks, y, exponent);
-    const Index* const voxels = left.data() + runs[idx(task)];
-    const Index count = runs[idx(task) + 1] - runs[idx(task)];
-    panel->read(count, [voxels](Index v) { return voxels[v]; });
-    BlockSums sums(blocks, out.bits + voxels[0] * n_bytes, adjustment, with_fourth);
-    add_panel(sums, panel->values(), count, voxels, y.n_voxels, out);
+    const Index end = runs[idx(task) + 1];
+    const std::uint8_t* const bits = out.bits + left[idx(runs[idx(task)])] * n_bytes;
+    BlockSums sums(blocks, bits, adjustment, with_fourth);
+    for (Index from = runs[idx(task)]; from < end; from += kPanelVoxels) {
+      const Index* const voxels = left.data() + from;
+      const Index count = std::min(kPanelVoxels, end - from);
+      panel->read(count, [voxels](Index v) { return voxels[v]; });
+      add_panel(sums, panel->values(), count, voxels, y.n_voxels, out);
+    }
   });
 }
 

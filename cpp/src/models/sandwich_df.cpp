@@ -21,67 +21,64 @@ Index pair(Index j, Index k) { return triangle(std::max(j, k), std::min(j, k)); 
 
 }  // namespace
 
-bool estimates_all(const PresentRows& present, const Adjustments& block_roots,
-                   const MatrixXd& weights) {
+ExpectedShares::ExpectedShares(const PresentRows& present, const Adjustments& adjustments,
+                               const MatrixXd& weights)
+    : rank_(present.rank()), k_(weights.cols()), expected_(MatrixXd::Zero(k_, k_)) {
   const MatrixXd whole = present.basis * weights;
-  MatrixXd expected = MatrixXd::Zero(weights.cols(), weights.cols());
+  variance_ = whole.transpose() * whole;
+  taken_.resize(rank_, present.n_subjects() * k_);
+  own_.resize(k_, present.n_subjects() * k_);
   for (Index s = 0; s < present.n_subjects(); ++s) {
     const Index first = present.starts[idx(s)];
     const Index m = present.count(s);
-    const MatrixXd a = block_roots.of(s) * whole.middleRows(first, m);
-    const MatrixXd v = present.own.middleRows(first, m).transpose() * a;
-    expected += a.transpose() * a - v.transpose() * v;
+    const MatrixXd a = adjustments.of(s).lazyProduct(whole.middleRows(first, m));
+    taken_.middleCols(s * k_, k_) = present.own.middleRows(first, m).transpose().lazyProduct(a);
+    own_.middleCols(s * k_, k_) = a.transpose().lazyProduct(a);
+    expected_ +=
+        own_.middleCols(s * k_, k_) -
+        taken_.middleCols(s * k_, k_).transpose().lazyProduct(taken_.middleCols(s * k_, k_));
   }
-  const Eigen::LLT<MatrixXd> scale(whole.transpose() * whole);
+}
+
+bool ExpectedShares::is_unbiased() const {
+  const Eigen::LLT<MatrixXd> scale(variance_);
   if (scale.info() != Eigen::Success) return false;
-  const MatrixXd half = scale.matrixL().solve(expected);
+  const MatrixXd half = scale.matrixL().solve(expected_);
   const MatrixXd relative = scale.matrixL().solve(half.transpose());
   const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(relative, Eigen::EigenvaluesOnly);
   return eigen.eigenvalues()[0] > 1.0 - kLostShare;
 }
 
-double satterthwaite_df(const PresentRows& present, const Adjustments& adjustments,
-                        const MatrixXd& weights) {
-  const Index k = weights.cols();
-  const Index rank = present.rank();
-  // With a_s = A_s Q_s h, the estimate is the sum of (a_s'e_s)(a_s'e_s)', and the covariance of
-  // a_s'e_s and a_t'e_t is [s = t] S_s - V_s'V_t, S_s = a_s'a_s, V_s = own_s'a_s.
-  std::vector<MatrixXd> v;
-  std::vector<MatrixXd> own;
-  MatrixXd expected = MatrixXd::Zero(k, k);
-  for (Index s = 0; s < present.n_subjects(); ++s) {
-    const Index first = present.starts[idx(s)];
-    const Index m = present.count(s);
-    const MatrixXd a = adjustments.of(s) * (present.basis.middleRows(first, m) * weights);
-    v.emplace_back(present.own.middleRows(first, m).transpose() * a);
-    own.emplace_back(a.transpose() * a);
-    expected += own.back() - v.back().transpose() * v.back();
-  }
-  const Eigen::LLT<MatrixXd> root(expected);
+double ExpectedShares::satterthwaite_df() const {
+  const Eigen::LLT<MatrixXd> root(expected_);
   if (root.info() != Eigen::Success) return kNan;
   // The sum over pairs of subjects of tr(E)^2 + tr(E E), E = [s = t] S_s - V_s'V_t, whitened.
-  MatrixXd products = MatrixXd::Zero(rank * k, rank * k);
+  MatrixXd products = MatrixXd::Zero(rank_ * k_, rank_ * k_);
   double total = 0.0;
-  for (std::size_t s = 0; s < v.size(); ++s) {
-    const MatrixXd white_v = root.matrixL().solve(v[s].transpose()).transpose();
-    MatrixXd white = root.matrixL().solve(own[s]);
-    white = root.matrixL().solve(white.transpose().eval());
-    const MatrixXd taken = white_v.transpose() * white_v;
-    const MatrixXd left = white - taken;
-    total += left.trace() * left.trace() + left.squaredNorm();
+  MatrixXd white_v(rank_, k_);
+  MatrixXd white(k_, k_);
+  for (Index s = 0; s < own_.cols() / k_; ++s) {
+    white_v = taken_.middleCols(s * k_, k_);
+    white = own_.middleCols(s * k_, k_);
+    root.matrixU().solveInPlace<Eigen::OnTheRight>(white_v);
+    root.matrixU().solveInPlace<Eigen::OnTheRight>(white);
+    root.matrixL().solveInPlace(white);
+    const MatrixXd taken = white_v.transpose().lazyProduct(white_v);
+    white -= taken;
+    total += white.trace() * white.trace() + white.squaredNorm();
     total -= taken.trace() * taken.trace() + taken.squaredNorm();
-    const Eigen::Map<const VectorXd> flat(white_v.data(), rank * k);
-    products.noalias() += flat * flat.transpose();
+    const Eigen::Map<const VectorXd> flat(white_v.data(), rank_ * k_);
+    products += flat.lazyProduct(flat.transpose());
   }
   total += products.squaredNorm();
-  for (Index s = 0; s < k; ++s) {
-    for (Index t = 0; t < k; ++t) {
-      const auto one = products.block(s * rank, t * rank, rank, rank);
-      const auto other = products.block(t * rank, s * rank, rank, rank);
+  for (Index s = 0; s < k_; ++s) {
+    for (Index t = 0; t < k_; ++t) {
+      const auto one = products.block(s * rank_, t * rank_, rank_, rank_);
+      const auto other = products.block(t * rank_, s * rank_, rank_, rank_);
       total += one.cwiseProduct(other).sum();
     }
   }
-  const auto rows = static_cast<double>(k);
+  const auto rows = static_cast<double>(k_);
   return rows * (rows + 1.0) / total;
 }
 

@@ -6,19 +6,33 @@
 
 namespace groupglm {
 
-/// False if a contrast depends on a combination of coefficients that the images of one subject
-/// alone estimate: I - H_ss is then singular, and residuals say nothing of that subject's share of
-/// the variance. With the adjustments (I - H_ss)^-1/2, the expectation of the estimate is the
-/// variance of independent images, less such shares. weights h (r, k).
-bool estimates_all(const PresentRows& present, const Adjustments& block_roots,
-                   const MatrixXd& weights);
+/// What independent images of variance 1 make of an estimate of variance.
+///
+/// With a_s = A_s Q_s h, the estimate is the sum of (a_s'e_s)(a_s'e_s)', and the covariance of
+/// a_s'e_s and a_t'e_t is [s = t] S_s - V_s'V_t, S_s = a_s'a_s, V_s = own_s'a_s.
+class ExpectedShares {
+ public:
+  /// weights h (r, k).
+  ExpectedShares(const PresentRows& present, const Adjustments& adjustments,
+                 const MatrixXd& weights);
 
-/// By Bell & McCaffrey, and Hotelling's T2 for several rows (Tipton & Pustejovsky): with
-/// independent images of the same variance, and the estimate whitened by its expectation,
-///   df = k (k + 1) / sum of the variances of its k^2 entries.
-/// weights h (r, k).
-double satterthwaite_df(const PresentRows& present, const Adjustments& adjustments,
-                        const MatrixXd& weights);
+  /// With the adjustments (I - H_ss)^-1/2: false if a contrast depends on a combination of
+  /// coefficients that the images of one subject alone estimate. I - H_ss is then singular, and
+  /// residuals say nothing of that subject's share of the variance.
+  bool is_unbiased() const;
+
+  /// By Bell & McCaffrey, and Hotelling's T2 for several rows (Tipton & Pustejovsky): with the
+  /// estimate whitened by its expectation, k (k + 1) / sum of the variances of its k^2 entries.
+  double satterthwaite_df() const;
+
+ private:
+  Index rank_;
+  Index k_;
+  MatrixXd variance_;  // (k, k): of the estimates
+  MatrixXd expected_;  // (k, k): of the estimate of it
+  MatrixXd taken_;     // V_s (rank, k), side by side
+  MatrixXd own_;       // S_s (k, k), side by side
+};
 
 /// Subjects less constant dimensions, of the parts of the design whose images have weight.
 double naive_df(const PresentRows& present, const SubjectDegrees& degrees, const MatrixXd& weights);

@@ -59,16 +59,17 @@ class PatternTest {
         weights_(present_.weights(test.g)),
         cov_(k_, k_) {
     if (present_.m() == 0) return;
-    const Adjustments roots(present_, Adjustment::block_root);
+    const ExpectedShares roots(present_, Adjustments(present_, Adjustment::block_root), weights_);
     // By any rule, there is no test otherwise.
-    if (!estimates_all(present_, roots, weights_)) return;
+    if (!roots.is_unbiased()) return;
     if (rule != SandwichDf::satterthwaite) {
       degrees_ = std::make_unique<SubjectDegrees>(present_);
       common_df_ = naive_df(present_, *degrees_, weights_);
     } else if (adjustment == Adjustment::block_root) {
-      common_df_ = satterthwaite_df(present_, roots, weights_);
+      common_df_ = roots.satterthwaite_df();
     } else {
-      common_df_ = satterthwaite_df(present_, Adjustments(present_, adjustment), weights_);
+      const Adjustments own(present_, adjustment);
+      common_df_ = ExpectedShares(present_, own, weights_).satterthwaite_df();
     }
     if (blocks.is_homogeneous()) {
       visits_ = std::make_unique<VisitDegrees>(present_, *degrees_);
