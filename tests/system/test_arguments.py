@@ -342,7 +342,9 @@ def test_an_error_carries_the_argument_that_it_is_about(called: str, name: str, 
         again = pickle.loads(pickle.dumps(error))  # noqa: S301 (made one line above)
         assert (str(again), type(again), again.argument) == (str(error), type(error), name)
         named = as_options(error, "fit")
-        in_shell = str(error).replace(f"'{name}' must ", "it must ")
+        # A remedy may name other arguments.
+        remedied = str(error).removesuffix(error.remedy) + as_options(error.remedy, "fit")
+        in_shell = remedied.replace(f"'{name}' must ", "it must ")
         assert named == in_shell.replace(name, as_options(argument(name), "fit"), 1)
 
 
