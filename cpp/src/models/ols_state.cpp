@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cmath>
 #include <stdexcept>
-#include <type_traits>
 #include <utility>
 
 #include "groupglm/parallel.hpp"
@@ -256,7 +255,7 @@ void rotate_voxel_in(OlsParts& state, Index voxel, const Eigen::Ref<const RowMat
 // Adds rows (m, q) and their data, or those of another state: its r and w.
 template <typename Scalar>
 void take_rows(OlsParts& state, const Eigen::Ref<const RowMatrix>& rows, const VectorXd* intercept,
-               const DataView<Scalar>& y, const OlsParts* other, int n_threads) {
+               const DataView<Scalar>& y, const OlsParts* other, bool extreme, int n_threads) {
   const Index q = state.n_working();
   const std::vector<Block> blocks = plan_blocks(rows, state.r, state.n_rows > 0, intercept);
   const Index n_tiles = (state.n_voxels() + kTile - 1) / kTile;
@@ -266,9 +265,8 @@ void take_rows(OlsParts& state, const Eigen::Ref<const RowMatrix>& rows, const V
   std::vector<Workspace> workspaces(static_cast<std::size_t>(threads), Workspace(block_rows, q));
   std::vector<Leftover> leftovers(static_cast<std::size_t>(n_tiles));
   std::atomic<bool> infinite{false};
-  // Squares of float never leave the range of double, nor do sums of two states without scales.
-  const bool may_scale = state.has_scales() ||
-                         (other != nullptr ? other->has_scales() : std::is_same_v<Scalar, double>);
+  // Sums of two states without scales do not leave the range of double.
+  const bool may_scale = extreme || state.has_scales() || (other != nullptr && other->has_scales());
 
   const auto work_on_tile = [&](Index tile, Workspace& ws) {
     const Index first = tile * kTile;
@@ -322,9 +320,10 @@ OlsState::OlsState(OlsParts parts) : parts_(std::move(parts)) {
 
 template <typename Scalar>
 void OlsState::update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
-                      const DataView<Scalar>& y, int n_threads) {
+                      const DataView<Scalar>& y, int n_threads, bool extreme) {
   if (rows.rows() == 0) return;
-  take_rows(parts_, rows, intercept.size() > 0 ? &intercept : nullptr, y, nullptr, n_threads);
+  const VectorXd* const shift = intercept.size() > 0 ? &intercept : nullptr;
+  take_rows(parts_, rows, shift, y, nullptr, extreme, n_threads);
 }
 
 void OlsState::merge(const OlsState& other, int n_threads) {
@@ -336,12 +335,12 @@ void OlsState::merge(const OlsState& other, int n_threads) {
   const RowMatrix rows = other.r();
   const Index n = other.n_voxels();
   const DataView<double> y{other.w().data(), other.n_working(), n, n, 1};
-  take_rows(parts_, rows, nullptr, y, &other.parts_, n_threads);
+  take_rows(parts_, rows, nullptr, y, &other.parts_, false, n_threads);
 }
 
 template void OlsState::update(const Eigen::Ref<const RowMatrix>&, const VectorXd&,
-                               const DataView<float>&, int);
+                               const DataView<float>&, int, bool);
 template void OlsState::update(const Eigen::Ref<const RowMatrix>&, const VectorXd&,
-                               const DataView<double>&, int);
+                               const DataView<double>&, int, bool);
 
 }  // namespace groupglm

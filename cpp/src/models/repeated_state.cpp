@@ -255,7 +255,7 @@ void RepeatedState::take_slice(const VisitRows& visits, const DataView<Scalar>& 
   const auto add_rows = [&](OlsState& state, const RowMatrix& x, const VectorXd& intercept,
                             const RowMatrix& values) {
     const DataView<double> view{values.data(), values.rows(), values.cols(), values.cols(), 1};
-    state.update<double>(x, intercept, view, n_threads);
+    state.update<double>(x, intercept, view, n_threads, std::is_same_v<Scalar, double>);
   };
   // The rows within subjects are free of the constant: there is nothing to shift them by.
   add_rows(parts_.within, plan.within, VectorXd(), rotated.within);

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
+#include <type_traits>
 #include <vector>
 
 #include "groupglm/models/design.hpp"
@@ -99,10 +100,12 @@ class OlsState {
   /// Adds rows (m, q) of the working design and their data (m, n_voxels).
   ///
   /// intercept (q) holds a with S a = 1; empty if the data lie about zero, so that nothing is lost
-  /// without it. The state is unusable after an InfiniteValue.
+  /// without it. extreme: the squares of the data may leave the range of double; those of float
+  /// never do. The state is unusable after an InfiniteValue.
   template <typename Scalar>
   void update(const Eigen::Ref<const RowMatrix>& rows, const VectorXd& intercept,
-              const DataView<Scalar>& y, int n_threads);
+              const DataView<Scalar>& y, int n_threads,
+              bool extreme = std::is_same_v<Scalar, double>);
 
   /// Adds all rows of another state of the same design and voxels.
   void merge(const OlsState& other, int n_threads);
