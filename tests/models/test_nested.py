@@ -144,6 +144,25 @@ def test_units_of_the_data_change_nothing_but_units(scale: float) -> None:
     np.testing.assert_allclose(scaled.contrast(TIME).stat, fit.contrast(TIME).stat, rtol=1e-7)
 
 
+def test_units_of_the_columns_change_nothing_but_units() -> None:
+    own = study(20, 4, seed=15)
+    result = own.fit().contrast(SLOPES)
+    for scale in (1e-200, 1e200):
+        scaled = Study(own.X * [1, 1, scale, 1], own.Y, own.subjects, own.families).fit()
+        again = scaled.contrast(SLOPES)
+        np.testing.assert_allclose(again.stat, result.stat, rtol=1e-7)
+        np.testing.assert_allclose(again.effect_size[0] * scale, result.effect_size[0], rtol=1e-7)
+
+
+def test_images_of_a_subject_that_do_not_differ_have_no_maximum() -> None:
+    own = study(20, 3, seed=16)
+    first = np.unique(own.subjects, return_index=True)[1]
+    own.Y[:, 1] = own.Y[first, 1][own.subjects]
+    fit = own.fit()
+    assert np.isnan(fit.contrast(TIME).stat).tolist() == [False, True, False]
+    assert np.isnan(fit.intraclass_correlation[1])
+
+
 def test_a_large_mean_costs_no_digits() -> None:
     own = study(20, 8, seed=4)
     far = Study(own.X, own.Y + 1e4, own.subjects, own.families)

@@ -88,6 +88,10 @@ void write_voxel(const NestedMoments<V>& moments, const Ratios<V>& ratios, Index
   const double subject = ratios.subject[lane];
   const double family = ratios.family[lane];
   const double scatter = moments.scatter[lane];
+  if (std::max(subject, family) >= kLargestRatio) {
+    out.set_nan(voxel);
+    return;
+  }
   out.number(0, voxel) = scatter / df;
   out.number(1, voxel) = subject;
   out.number(2, voxel) = family;
@@ -265,7 +269,6 @@ class Task {
       for (Index j = 0; j < r; ++j) y0[j] = coefficients[at(j)][l];
       write_voxel(moments_, found, l, y0, nullptr, static_cast<double>(n - r), voxels[l], out_);
       if (!has_scatter(scatter[l], size[l], n)) clear_variances(voxels[l], out_);
-      out_.number(4, voxels[l]) = scatter[l];
     }
   }
 
@@ -328,7 +331,6 @@ class Task {
     const Eigen::JacobiSVD<MatrixXd> sizes(own);
     out_.number(3, v) += 2.0 * sizes.singularValues().head(r).array().log().sum();
     if (!has_any) clear_variances(v, out_);
-    out_.number(4, v) = left.squaredNorm();
   }
 
   void count_subjects(const NestedRows& rows, Index r, Index v) {

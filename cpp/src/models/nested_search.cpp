@@ -15,8 +15,6 @@ namespace {
 
 constexpr auto kRatios = static_cast<Index>(kRatioGrid.size());
 
-// Beyond this ratio nothing changes that double could tell.
-constexpr double kLargestRatio = 1e10;
 constexpr int kMostSteps = 200;
 // A step ends the iteration if it promises less than this of the criterion: the next would be about
 // its square.

@@ -19,6 +19,10 @@ inline constexpr std::array<double, 9> kRatioGrid{0.0, 0.03, 0.1, 0.3, 1.0, 3.0,
 inline constexpr Index kGridPoints =
     static_cast<Index>(kRatioGrid.size()) * static_cast<Index>(kRatioGrid.size());
 
+/// A ratio that reaches this has no maximum: the likelihood rises for ever, as where the images of
+/// each subject are equal.
+inline constexpr double kLargestRatio = 1e9;
+
 /// What the criterion needs of the design at each point of the grid: it is the same for all voxels
 /// that have the same images. Memory: 8 (r + 1) bytes a family and point.
 class NestedGrid {

@@ -90,7 +90,7 @@ class NestedPlan:
     def bytes(self, n_values: int, n_missing: int = 0) -> int:
         """Return the bytes of two states, of the fit, and of tiles of rows."""
         r = self.ols.rank
-        own = 8 * (17 + r + 2 * r * (r + 1)) + 40
+        own = 8 * (16 + r + 2 * r * (r + 1)) + 40
         return self.ols.bytes(n_values, n_missing) + own * n_values + 2 * TILE_BYTES
 
     def part(self, first: int, count: int) -> OlsPlan:
@@ -207,12 +207,12 @@ def _of_columns(name: str, one: str) -> ArgumentError:
 
 def _rank_within(X: Floats, number: Integers) -> int:
     """Return the rank of the columns less their means over the rows of each number."""
+    largest = np.abs(X).max(axis=0)
+    X = X / np.where(largest > 0, largest, 1.0)
     counts = np.bincount(number)[:, None]
     means = np.zeros((len(counts), X.shape[1]))
     np.add.at(means, number, X)
-    centred = X - (means / counts)[number]
-    length = np.linalg.norm(X, axis=0)
-    left = centred / np.where(length > 0, length, 1.0)
+    left = X - (means / counts)[number]
     size = np.linalg.norm(left, axis=0)
     varying = left[:, size > 1e-12 * np.sqrt(len(X))]
     if not varying.size:

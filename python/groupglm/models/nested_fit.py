@@ -47,6 +47,10 @@ _TYPES = {
 }
 
 
+_ORDINARY = 200
+"""Rows of a contrast whose sizes differ by less than two to this power keep their proportions."""
+
+
 @dataclass(frozen=True, eq=False)
 class NestedNumbers:
     """What the core keeps of each voxel; `cpp/include/groupglm/models/nested.hpp` names the rows.
@@ -105,7 +109,7 @@ class NestedNumbers:
 
 
 def _n_rows(rank: int) -> int:
-    return 17 + rank + 4 * (rank * (rank + 1) // 2)
+    return 16 + rank + 4 * (rank * (rank + 1) // 2)
 
 
 def load_numbers(
@@ -240,7 +244,7 @@ class NestedFit:
         NaN where nothing could be estimated.
         """
         gains = self._design.gains(np.eye(self.X.shape[1]))
-        effect = self._found.numbers[5 : 5 + self._design.rank]
+        effect = self._found.numbers[4 : 4 + self._design.rank]
         scale = np.ldexp(1.0, self._found.counts[4])
         return np.asarray((gains @ self._design.basis()) @ effect * scale)
 
@@ -318,21 +322,29 @@ class NestedFit:
         except ValueError:
             raise refuse(self.X, self.column_names, rows) from None
         own = self._design.gains(rows) @ self._design.basis()
-        length = np.linalg.norm(own, axis=1, keepdims=True)
-        unit = own / np.where(length > 0, length, 1.0)
-        span_of_rows = np.ascontiguousarray(np.linalg.svd(unit)[2][:rank].T)
+        # Powers of two keep extreme units of the columns within double: the same for all rows, on
+        # whose proportions Satterthwaite's rule depends, unless these are extreme themselves.
+        exponents = np.frexp(np.abs(own).max(axis=1))[1]
+        if np.ptp(exponents) < _ORDINARY:
+            exponents[:] = exponents.max()
+        rows_of_basis = np.ldexp(own, -exponents[:, np.newaxis])
+        length = np.linalg.norm(rows_of_basis, axis=1, keepdims=True)
+        span_of_rows = np.ascontiguousarray(np.linalg.svd(rows_of_basis / length)[2][:rank].T)
         found = self._found
         effect, variance, stat, p_value, z_score, df = _core.nested_contrast(
             found.numbers,
             found.counts,
             found.places,
             found.projectors,
-            np.ascontiguousarray(own),
+            np.ascontiguousarray(rows_of_basis),
             span_of_rows,
             chosen,
             str(self.model.df),
             self.n_threads,
         )
+        effect = np.ldexp(effect, exponents[:, np.newaxis])
+        if chosen == "t":
+            variance = np.ldexp(variance, 2 * exponents[0])
         return ContrastResult(
             effect_size=effect[0] if chosen == "t" else effect,
             effect_variance=variance,

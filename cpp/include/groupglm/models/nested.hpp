@@ -43,7 +43,7 @@ struct NestedLayout {
 
   // s2, lambda_s, lambda_f, the criterion, |y|^2 of the residuals of least squares; of y
   // 2^-exponent
-  static constexpr Index kNumbers = 5;
+  static constexpr Index kNumbers = 4;
   Index effect() const { return kNumbers; }              // (r): coordinates of the fit
   Index inverse() const { return effect() + r; }         // (X'V^-1 X)^-1
   Index adjusted() const { return inverse() + packed; }  // the same by Kenward and Roger
