@@ -125,18 +125,19 @@ class Means:
     def merge(self, other: Means, n_threads: int) -> None:
         if self.is_open or other.is_open:
             raise AssertionError("a subject is divided between accumulators")
-        n, mean, squares = self.sums[:3]
-        both = np.maximum(n + other.sums[0], 1)
-        step = other.sums[1] - mean
-        step[other.sums[0] == 0] = 0
-        squares += other.sums[2] + step**2 * n * other.sums[0] / both
-        mean += step * other.sums[0] / both
-        n += other.sums[0]
-        images = np.maximum(self.sums[3] + other.sums[3], 1)
-        self.sums[4] += (other.sums[4] - self.sums[4]) * other.sums[3] / images
-        self.sums[3] += other.sums[3]
-        self.n_rows += other.n_rows
-        self.n_closed += other.n_closed
+        with np.errstate(over="ignore", invalid="ignore"):
+            n, mean, squares = self.sums[:3]
+            both = np.maximum(n + other.sums[0], 1)
+            step = other.sums[1] - mean
+            step[other.sums[0] == 0] = 0
+            squares += other.sums[2] + step**2 * n * other.sums[0] / both
+            mean += step * other.sums[0] / both
+            n += other.sums[0]
+            images = np.maximum(self.sums[3] + other.sums[3], 1)
+            self.sums[4] += (other.sums[4] - self.sums[4]) * other.sums[3] / images
+            self.sums[3] += other.sums[3]
+            self.n_rows += other.n_rows
+            self.n_closed += other.n_closed
 
     def select(self, places: NDArray[np.int64]) -> Means:
         return self._with(self.sums[:, places], self.own[:, places])
