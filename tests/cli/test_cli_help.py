@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from groupglm.cli import main
 from reference.shell import make_study, run_well
 from reference.variance_study import make_variance_study
+from reference.visit_study import SHAPE, arguments, make_visit_study, save
 
 ENDINGS = r"\.(?:nii\.gz|tsv|npz|html|groupglm|txt)"
 SIDECARS = {".nii.gz": ".json", ".tsv": ".json", ".groupglm": ".json", ".html": ".html.json"}
@@ -75,6 +76,19 @@ def _study_with_holes(folder: Path) -> Path:
     return study
 
 
+def _files_of_visits(folder: Path) -> list[str]:
+    """Fit several maps a subject, of whom one lacks a voxel; return the names of the results."""
+    study = make_visit_study(folder)
+    values = np.ones(SHAPE)
+    values[0, 0, 0] = np.nan
+    save(study / "maps" / "sub-03_ses-01_effect.nii.gz", values)
+    tested = ("--formula", "~ time + (1 | family/subject)", "--contrast", "time")
+    out = study / "out"
+    run_well("fit", *arguments(study, out, "--participants", study / "participants.tsv", *tested))
+    assert _unnamed(out, _promised("fit")) == []
+    return [path.name for path in out.iterdir()]
+
+
 @pytest.mark.parametrize(
     ("command", "more"),
     [
@@ -109,6 +123,8 @@ def test_the_help_names_the_files_that_are_written(command: str, more: str, tmp_
         )
         assert _unnamed(folder, patterns) == []
         written += [path.name for path in folder.iterdir()]
+    if command == "fit":
+        written += _files_of_visits(tmp_path / "visits")
     for name, pattern in patterns.items():
         assert any(pattern.fullmatch(each) for each in written), name
         for choice in re.findall(r"[\w]+", "".join(re.findall(r"\{([^}]*)\}", name))):
@@ -143,11 +159,13 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
         folder.mkdir()
     _folder_of_examples(first)
     _folder_of_patterns(second)
+    third = make_visit_study(tmp_path / "third")
     n_run = 0
     # The permutations of the examples are many; here they are ten. Each study has its own folder.
     for command in ("fit", "permute"):
         for number, example in enumerate(_examples(command)):
-            monkeypatch.chdir(second if "people.csv" in example else first)
+            folder = second if "people.csv" in example else first
+            monkeypatch.chdir(third if "sessions.tsv" in example else folder)
             given = ["10" if each == "5000" else each for each in example]
             given[given.index("results")] = f"{command}{number}"
             if command == "permute" and "--n-perm" not in given:
@@ -170,4 +188,4 @@ def test_the_examples_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
             n_run += 1
             if command == "report":
                 Path(example[example.index("--output") + 1]).unlink()
-    assert n_run == 13
+    assert n_run == 14

@@ -99,7 +99,8 @@ def bids(**given: Any) -> None:
       task-T_space-S_contrast-C_stat-{nObservations,dof,nZeros}_statmap.nii.gz, if values are
       missing or some maps are exactly zero where others are not
       task-T_space-S_contrast-C_stat-{tau2,I2,H2,Q,Qp}_statmap.nii.gz with --group-model mixed, all
-      but tau2 with fixed; contrast-C_stat-dof_statmap.nii.gz with unequal
+      but tau2 with fixed; contrast-C_stat-dof_statmap.nii.gz with unequal or repeated;
+      stat-{ICC,subjectVariance,residualVariance,familyVariance}_statmap.nii.gz with repeated
       task-T_space-S_contrast-C_report.html with --report, ..._model.groupglm with --save-model,
       and what "groupglm fit" writes for --correct and --permute, called so
       beside each a .json, as "groupglm fit" writes it

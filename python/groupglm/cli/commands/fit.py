@@ -26,6 +26,9 @@ def fit(**given: Any) -> None:
     the same subject. The subject of a map is sub-01 in the name of the file or of its folders, or
     what --subject-pattern finds.
 
+    With (1 | subject) in the formula, a subject may have several maps. Their visits are ses- and
+    run- in the names, and rows are matched by subject, session and run.
+
     Columns of text in the formula are categories. 'C(site)' makes categories of numbers. A formula
     may hold arithmetic and known transforms. All other code is an error.
 
@@ -41,6 +44,9 @@ def fit(**given: Any) -> None:
           --contrast 'any=sex[T.m]; center(age):sex[T.m]' --output results --dry-run
       groupglm fit 'maps/sub-*_effect.nii.gz' --variances 'maps/sub-*_variance.nii.gz' \\
           --model mixed --formula '~ 1' --contrast mean=intercept --output results
+      groupglm fit 'maps/sub-*_ses-*_effect.nii.gz' --participants participants.tsv \\
+          --sessions sessions.tsv --formula '~ group * time + (1 | subject)' \\
+          --contrast 'change=group[T.patient]:time' --output results
 
     \b
     Writes, each whole or not at all
@@ -51,7 +57,9 @@ def fit(**given: Any) -> None:
       n_zeros.nii.gz, if some maps are exactly zero where others are not
       stat-{tau2,I2,H2,Q,Qp}_statmap.nii.gz, how much subjects differ: with --model mixed; all but
       tau2 with --model fixed; of groups stat-{tau2,I2,H2}_desc-GROUP_statmap.nii.gz
-      contrast-NAME_stat-dof_statmap.nii.gz, degrees of freedom, with --model unequal
+      stat-{ICC,subjectVariance,residualVariance,familyVariance,nSubjects}_statmap.nii.gz with
+      --model repeated, as far as it has them; the last if it differs between voxels
+      contrast-NAME_stat-dof_statmap.nii.gz, degrees of freedom, with --model unequal or repeated
       with each --correct, HOW being fdr0p05, fpr0p001 ...:
         contrast-NAME_stat-z_desc-HOW_statmap.nii.gz and contrast-NAME_stat-z_desc-HOW_clusters.tsv
       with --permute (size and mass with --cluster-p too, tfce with --tfce too):
