@@ -88,11 +88,30 @@ std::array<double, 2> next_point(const Local& here, double* gain) {
   } else if (is_free[1]) {
     along(1);
   }
-  *gain = 0.0;
-  for (std::size_t k = 0; k < 2; ++k) {
-    const double most = std::min(kLargestRatio, 10.0 * here.at[k] + 1.0);
-    to[k] = std::isfinite(to[k]) ? std::clamp(to[k], 0.0, most) : here.at[k];
-    *gain -= here.slope[k] * (to[k] - here.at[k]);
+  const auto bound = [&] {
+    double promised = 0.0;
+    for (std::size_t k = 0; k < 2; ++k) {
+      const double most = std::min(kLargestRatio, 10.0 * here.at[k] + 1.0);
+      to[k] = std::isfinite(to[k]) ? std::clamp(to[k], 0.0, most) : here.at[k];
+      promised -= here.slope[k] * (to[k] - here.at[k]);
+    }
+    return promised;
+  };
+  *gain = bound();
+  if (!(*gain > kLastGain)) {
+    // The end, or a step that leads uphill because it was cut short at the bounds. Then each ratio
+    // on its own goes downhill.
+    const std::array<double, 2> last = to;
+    const double promised = *gain;
+    to = here.at;
+    for (std::size_t k = 0; k < 2; ++k) {
+      if (is_free[k]) along(k);
+    }
+    *gain = bound();
+    if (!(*gain > kLastGain)) {
+      to = last;
+      *gain = promised;
+    }
   }
   return to;
 }
