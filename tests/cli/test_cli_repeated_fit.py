@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from groupglm import RepeatedMeasures, fit_repeated
+from groupglm import RepeatedMeasures, fit_repeated, non_parametric_inference
 from groupglm.cli.options.repeated_measures import ADJUSTMENTS, COVARIANCES
 from groupglm.models import repeated
 from reference.shell import run_fit, run_well, values_of
@@ -124,6 +124,28 @@ def test_the_same_input_again_is_skipped_and_another_is_refused(
         refused = run_fit(*given, *more)
         assert refused.exit_code == 1
         assert told in " ".join(refused.output.split())
+
+
+def test_permutations_are_those_of_the_function(study: Path, tmp_path: Path) -> None:
+    table = ("--participants", study / "long.tsv", "--formula", "~ group + (1 | subject)")
+    tested = ("--contrast", "group=group[T.patient]", "--n-perm", "30", "--seed", "3")
+    run_well("permute", *arguments(study, tmp_path / "out", *table, *tested))
+    X, _, rows = by_hand(study)
+    wanted: Any = non_parametric_inference(
+        rows_by_hand(study)[0],
+        design_matrix=pd.DataFrame(X[:, :2], columns=["Intercept", "group"]),
+        second_level_contrast="group",
+        model=RepeatedMeasures(subjects=rows["participant_id"].tolist()),
+        mask=study / "mask.nii.gz",
+        n_perm=30,
+        two_sided_test=True,
+        random_state=3,
+    )
+    np.testing.assert_allclose(
+        found(tmp_path / "out", "contrast-group_stat-logp_desc-maxT"),
+        np.asarray(wanted.dataobj).ravel(),
+        rtol=1e-6,
+    )
 
 
 def test_the_options_are_those_of_the_model() -> None:
