@@ -72,7 +72,7 @@ MatrixXd columns_of_basis(const VoxelShape& shape) {
 class CoefficientsBody {
  public:
   CoefficientsBody(const double* ratio, const VoxelShape& shared, const MatrixXd& to_columns,
-                   RowMatrixOut beta)
+                   const RowMatrixOut& beta)
       : at_(ratio), shared_(shared), to_columns_(to_columns), beta_(beta) {}
 
   template <typename S>
@@ -125,7 +125,7 @@ void present_images(const RepeatedState& state, const Design& design, const Pres
     double n_images = 0.0;
     double n_subjects = 0.0;
     double total = 0.0;
-    int exponent = list.exponent_of(voxel);
+    const int exponent = list.exponent_of(voxel);
     for (std::size_t k = 0; k < factors.n.size(); ++k) {
       n_images += factors.n[k];
       if (k == 0) continue;  // what is within subjects has a mean of 0

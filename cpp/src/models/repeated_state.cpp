@@ -265,7 +265,7 @@ void RepeatedState::take_slice(const VisitRows& visits, const DataView<Scalar>& 
              rotated.means[k]);
   }
 
-  OddRows own = count_odd(rotated.odd, plan, y);
+  const OddRows own = count_odd(rotated.odd, plan, y);
   parts_.within.start_own(own.within, own.is_extreme);
   for (const auto& [size, voxels] : own.means) means_of(size).start_own(voxels, own.is_extreme);
   std::vector<std::vector<OpenOdd>> open(rotated.odd.size());
