@@ -38,7 +38,7 @@ def excess(seed: int, n_places: int) -> FloatArray:
 
     lowest = np.min([criterion(s, f, u) for s in GRID for f in GRID], axis=0)
     ratios = np.array([fit.subject_variance, fit.family_variance]) / fit.residual_variance
-    ours = [float(criterion(*ratios[:, k], u[:, k])) for k in range(n_places)]
+    ours = [float(criterion(s, f, y)) for s, f, y in zip(*ratios, u.T, strict=True)]
     return np.asarray(ours - lowest)
 
 
