@@ -21,7 +21,7 @@ HEADER = ["participant_id", "subject_label", "map_name", "effects_map_path", "ag
 
 
 def maps_of(path: Path) -> Any:
-    return collect_maps([str(path)], None, None)
+    return collect_maps([str(path)], None, None).files
 
 
 DOORS: list[Callable[[Path], Any]] = [load_design_matrix, read_participants, maps_of]
