@@ -269,3 +269,21 @@ def test_at_the_boundary_the_batches_still_count(side: Callable[[Study], Side]) 
     found = side(lme4.study("dyestuff2"))
     assert found.contrast(np.ones(1), "kenward-roger").df[0] == pytest.approx(5, rel=1e-9)
     assert found.contrast(np.ones(1), "satterthwaite").df[0] == pytest.approx(29, rel=1e-9)
+
+
+def test_two_degrees_of_freedom_where_a_direction_has_no_more() -> None:
+    """lmerTest's rule for F of several rows, where families are few; ours for nested effects."""
+    rng = np.random.default_rng(7)
+    subjects = np.repeat(np.arange(8), 3)
+    families = subjects // 2
+    X = np.column_stack([np.ones(24), families % 2, rng.normal(size=24)])
+    Y = rng.normal(size=(24, 40)) + 2 * rng.normal(size=(4, 40))[families]
+    wanted = repeated.contrast(
+        repeated.fit(X, Y, subjects, families=families), np.eye(3)[:2], "satterthwaite"
+    ).df
+    fit = fit_repeated(
+        X, Y, subjects, families=families, covariance="nested", df="satterthwaite"
+    ).contrast(np.eye(3)[:2])
+    assert np.sum(wanted == 2) > 10
+    assert np.sum(wanted != 2) > 3
+    np.testing.assert_allclose(fit.df[1], wanted, rtol=1e-5)

@@ -80,7 +80,9 @@ ScaledF satterthwaite(const MatrixXd& c, const std::vector<MatrixXd>& d, const M
   for (Index k = c.rows() - rank; k < c.rows(); ++k) {
     const double own = of_direction(solver.eigenvectors().col(k));
     if (rank == 1) return {1.0, own};
-    if (own > 2.0) sum += own / (own - 2.0);
+    // An F whose denominator has no mean: as few degrees of freedom as have none (lmerTest).
+    if (!(own > 2.0)) return {1.0, 2.0};
+    sum += own / (own - 2.0);
   }
   const auto n_rows = static_cast<double>(rank);
   return {1.0, sum > n_rows ? 2.0 * sum / (sum - n_rows) : 2.0};
