@@ -150,6 +150,14 @@ def test_columns_of_subjects_make_maps_independent(study: Path, tmp_path: Path) 
         (("--covariance", "nested"), "--covariance nested needs the column of families; give it"),
         (("--df", "naive"), "--df naive is no method of --covariance random-intercept, which has"),
         (("--covariance", "sandwich", "--df", "kenward-roger"), "which has satterthwaite, naive"),
+        (
+            ("--covariance", "sandwich", "--df", "approximate-3"),
+            "no method of --covariance sandwich without --groups, which has satterthwaite, naive",
+        ),
+        (
+            ("--covariance", "sandwich", "--groups", "group", "--df", "satterthwaite"),
+            "no method of --covariance sandwich with --groups, which has approximate-3",
+        ),
         (("--adjustment", "C3"), "--adjustment has no effect with --covariance random-intercept"),
         (("--groups", "group"), "--groups has no effect with --covariance random-intercept; give"),
         (("--covariance", "sandwich", "--families", "family"), "--families has no effect with"),

@@ -100,6 +100,7 @@ def test_maps_are_those_of_the_model(
     assert said["Model"] == "repeated measures"
     assert said["Covariance"] == settings.get("covariance", "random intercept")
     assert said["SubjectsColumn"] == "subject"
+    assert said["DF"] == fit.model.df
     assert (facts["NumberOfSubjects"], facts["NumberOfMaps"]) == (12, 27)
     assert facts["DegreesOfFreedom"]["ResidualMap"] == "contrast-month_stat-dof_statmap.nii.gz"
 

@@ -70,6 +70,8 @@ def test_labels_that_cannot_be_used_are_refused(labels: dict[str, Any], message:
         ({"groups": ["a", "b"]}, "groups is given, but it has no effect.*covariance='sandwich'"),
         ({"families": ["a", "b"]}, "families is given, but it has no effect.*covariance='nested'"),
         ({"subjects": ["a", None]}, "a missing label in row 2"),
+        ({"subjects": 3}, "subjects is 3; 'subjects' must be a list of labels, one for each image"),
+        ({"visits": {"a": 1}}, "visits is {'a': 1}; 'visits' must be a list of labels, one for"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(options: dict[str, Any], message: str) -> None:

@@ -102,6 +102,44 @@ def test_a_place_without_images_has_no_numbers() -> None:
     assert fit.n_subjects[1:3].tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("n_voxels", [0, 4])
+@pytest.mark.parametrize(
+    ("rule", "homogeneous"),
+    [
+        ("satterthwaite", False),
+        ("naive", False),
+        ("approximate-1", False),
+        ("approximate-3", True),
+        ("approximate-2", True),
+    ],
+)
+def test_without_any_image_the_numbers_are_nan_and_only_the_design_is_refused(
+    rule: str, homogeneous: bool, n_voxels: int
+) -> None:
+    study = Study(4)
+    groups, visits = (study.groups, study.visit.tolist()) if homogeneous else (None, None)
+    model = RepeatedMeasures(
+        "sandwich", rule, subjects=study.subjects, groups=groups, visits=visits
+    )
+    nothing = np.full((len(study.X), n_voxels), np.nan)
+    fit = fitted(model, study.X, nothing)
+    for contrast in (ROWS[0], ROWS[:2]):
+        found = fit.contrast(contrast)
+        for values in (found.stat, found.p_value, found.z_score, found.effect_variance):
+            assert values.shape == (n_voxels,)
+            assert np.isnan(values).all()
+    columns = (study.number[:, None] == np.arange(15)).astype(float)
+    with pytest.raises(ArgumentError, match="has no degrees of freedom by the rule"):
+        fitted(model, columns, nothing).contrast([1.0, -1.0, *np.zeros(13)])
+
+
+def test_images_of_one_subject_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    message = "all 8 images are of one subject, '01': .*; give images of several subjects"
+    with pytest.raises(ArgumentError, match=message):
+        fit_repeated(np.ones((8, 1)), rng.normal(size=(8, 2)), ["01"] * 8, covariance="sandwich")
+
+
 @pytest.mark.parametrize("options", [{}, {"df": "approximate-1"}, {"homogeneous": True}])
 def test_a_fit_is_pickled_and_loaded_from_its_arrays(options: dict[str, Any]) -> None:
     fit = Study().fit(**options)

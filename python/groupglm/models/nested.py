@@ -199,8 +199,8 @@ def _refuse_unknown_variances(X: Floats, subjects: SubjectRows) -> None:
 def _of_columns(name: str, one: str) -> ArgumentError:
     return ArgumentError.about(
         "design_matrix",
-        f"it has a column for each {one}, or columns that stand for all {name}: no variance over "
-        f"{name} is left to estimate",
+        f"the design matrix has a column for each {one}, or columns that stand for all {name}: no "
+        f"variance over {name} is left to estimate",
         f"drop these columns: the model gives each {one} a level of its own",
     )
 

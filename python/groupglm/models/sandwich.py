@@ -51,7 +51,8 @@ def prepare(
     Raises
     ------
     ValueError
-        If no residual degree of freedom is left, or no subjects of a group share a visit.
+        If no residual degree of freedom is left, there is one subject, or no subjects of a group
+        share a visit.
 
     Warns
     -----
@@ -61,6 +62,13 @@ def prepare(
         If there are fewer than ten subjects.
     """
     design = checked_design(X, column_names)
+    if rows.n_subjects == 1:
+        raise ArgumentError.about(
+            "subjects",
+            f"all {len(X)} images are of one subject, {in_quotes(rows.names[0])}: the sandwich "
+            "estimates variances from how subjects differ",
+            "give images of several subjects",
+        )
     _refuse_visits_of_one(rows)
     if rows.n_subjects < _FEW_SUBJECTS:
         warn_caller(

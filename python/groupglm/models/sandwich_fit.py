@@ -15,6 +15,7 @@ from groupglm.models.arguments import StatType, check_contrast, choose_stat_type
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
 from groupglm.models.sandwich_blocks import numbers_present
+from groupglm.models.sandwich_sums import SandwichSums
 from groupglm.models.sandwich_words import words_of_sandwich
 from groupglm.runtime.naming import counted, listed
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from groupglm.models.repeated import RepeatedMeasures
     from groupglm.models.results import OlsFit
     from groupglm.models.sandwich_blocks import SandwichBlocks
-    from groupglm.models.sandwich_sums import SandwichSums
     from groupglm.models.subject_rows import SubjectRows
     from groupglm.models.words import Words
 
@@ -190,7 +190,7 @@ class SandwichFit:
         ------
         ValueError
             If the contrast has the wrong shape, is zero or not finite, `stat_type` does not fit, or
-            no voxel has degrees of freedom for it.
+            the design has no degrees of freedom for it.
         groupglm.errors.NotEstimableError
             If the design cannot estimate it; the message names the columns it confounds.
 
@@ -223,8 +223,9 @@ class SandwichFit:
             state, design, np.ascontiguousarray(independent @ self.X), self.n_threads
         )
         scaled = self._in_scale(*found)
-        variance, wald, df = self._tested(scaled, independent)
-        if np.isnan(df[~np.isnan(scaled).any(axis=0)]).all():
+        variance, wald, df = self._tested(scaled, independent, self._sums)
+        has_freedom = not np.isnan(df[~np.isnan(scaled).any(axis=0)]).all()
+        if not has_freedom and not self._has_freedom(independent):
             raise self._without_freedom(rows)
         effect = lengths @ found[0]
         if chosen == "t":
@@ -241,13 +242,32 @@ class SandwichFit:
         tested = _core.f_statistics(wald, factor, float(q), left, self.n_threads)
         return ContrastResult(effect, pooled, *tested, "F", (q, left))
 
-    def _tested(self, effect: Floats, independent: Floats) -> tuple[Floats, Floats, Floats]:
+    def _has_freedom(self, independent: Floats) -> bool:
+        """Return whether a place has degrees of freedom if it has all images, of equal variances.
+
+        Shapes: `independent` (q, n_images).
+        """
+        blocks = self._blocks
+        own = np.zeros((blocks.n_sums, 1))
+        own[blocks.diagonals] = 1.0
+        place = SandwichSums(
+            own,
+            np.ones((len(self._sums.fourth), 1)),
+            np.full(1, -1, dtype=np.int32),
+            self._sums.patterns[:0],
+            np.zeros(min(len(self._sums.projected), 1), dtype=np.uint8),
+        )
+        df = self._tested(np.zeros((len(independent), 1)), independent, place)[2]
+        return not bool(np.isnan(df).any())
+
+    def _tested(
+        self, effect: Floats, independent: Floats, sums: SandwichSums
+    ) -> tuple[Floats, Floats, Floats]:
         """Return the variance, the Wald statistic and the degrees of freedom, in the sums' scale.
 
-        Shapes: `effect` (q, n_voxels), `independent` (q, n_images).
+        Shapes: `effect` (q, n_places), `independent` (q, n_images); `sums` are those of the places.
         """
         g = np.ascontiguousarray(independent @ self._blocks.basis)
-        sums = self._sums
         blocks = self._blocks
         return _core.sandwich_test(
             blocks.basis,

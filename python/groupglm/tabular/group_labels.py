@@ -35,10 +35,11 @@ def label_texts(labels: Any, n: int, name: str) -> tuple[str, ...]:
 
 def refuse_no_labels(labels: Any, name: str) -> None:
     """Refuse what holds no labels, or misses one, while the number of rows is not known."""
-    if isinstance(labels, str):
+    if labels is not None and (isinstance(labels, str) or np.ndim(labels) == 0):
+        # Of a mapping too, whose order no image knows.
         raise ArgumentError(name, shown(labels), "a list of labels, one for each image")
     if labels is not None:
-        _factorized(labels, len(labels) if hasattr(labels, "__len__") else 0, name)
+        _factorized(labels, len(labels), name)
 
 
 def _factorized(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64], list[Any]]:

@@ -18,6 +18,8 @@ __all__ = ["ADJUSTMENTS", "COVARIANCES", "RepeatedOptions", "of_repeated"]
 # Those of groupglm.models.repeated, whose import takes longer than the help of a command.
 _VARIANCES = ("kenward-roger", "satterthwaite")
 _SANDWICH = ("satterthwaite", "naive", "approximate-1", "approximate-2", "approximate-3")
+_OF_SUBJECTS = ("satterthwaite", "naive", "approximate-1")
+_OF_GROUPS = ("approximate-3", "approximate-2", "approximate-1", "naive")
 COVARIANCES = {"random intercept": _VARIANCES, "nested": _VARIANCES, "sandwich": _SANDWICH}
 """The methods for degrees of freedom by covariance; the first is the default."""
 ADJUSTMENTS = ("0", "1", "2", "3", "C2", "C3")
@@ -32,8 +34,8 @@ of_repeated = (
     click.option(
         "--df",
         type=click.Choice(list(dict.fromkeys((*_VARIANCES, *_SANDWICH)))),
-        help="Degrees of freedom of --model repeated; by default kenward-roger, or satterthwaite "
-        "for the sandwich.",
+        help="Degrees of freedom of --model repeated; by default kenward-roger; satterthwaite "
+        "for the sandwich, or approximate-3 with --groups.",
     ),
     click.option(
         "--adjustment",
@@ -106,6 +108,13 @@ class RepeatedOptions:
         return "random intercept" if self._families is None else "nested"
 
     @property
+    def _methods(self) -> tuple[str, ...]:
+        """The methods for degrees of freedom, the default first."""
+        if self.chosen == "sandwich":
+            return _OF_SUBJECTS if self.groups is None else _OF_GROUPS
+        return COVARIANCES[self.chosen]
+
+    @property
     def _families(self) -> str | None:
         return self.families or (None if self.random is None else self.random.family)
 
@@ -136,16 +145,19 @@ class RepeatedOptions:
                 f"{shown} needs the column of families; give it by --families, or write "
                 "(1 | family/subject) in the formula."
             )
-        if self.df is not None and self.df not in COVARIANCES[chosen]:
+        if self.df is not None and self.df not in self._methods:
+            beside = ""
+            if chosen == "sandwich":
+                beside = " without --groups" if self.groups is None else " with --groups"
             yield (
-                f"--df {self.df} is no method of {shown}, which has "
-                f"{', '.join(COVARIANCES[chosen])}."
+                f"--df {self.df} is no method of {shown}{beside}, which has "
+                f"{', '.join(self._methods)}."
             )
 
     def facts(self) -> dict[str, Any]:
         """Return the facts for sidecars."""
         facts: dict[str, Any] = {"Covariance": self.chosen}
-        facts["DF"] = self.df or COVARIANCES[self.chosen][0]
+        facts["DF"] = self.df or self._methods[0]
         if self.chosen == "sandwich":
             facts["Adjustment"] = self.adjustment or "C2"
         columns = self.columns().items()
