@@ -149,6 +149,31 @@ def test_permutations_are_those_of_the_function(study: Path, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("covariance", "words"),
+    [
+        ("sandwich", "20 samples of a wild bootstrap"),
+        ("random-intercept", "20 permutations"),
+    ],
+)
+def test_every_word_says_what_was_rearranged(
+    study: Path, tmp_path: Path, covariance: str, words: str
+) -> None:
+    table = ("--participants", study / "long.tsv", "--formula", FORMULA, "--contrast", "month")
+    more = ("--covariance", covariance, "--n-perm", "20", "--report", "--save-model")
+    told = run_well("fit", *arguments(study, tmp_path / "out", *table, *more)).output
+    assert f"({words})" in told
+    run_well("report", tmp_path / "out", "--output", tmp_path / "again.html")
+    for page in (tmp_path / "out" / "report.html", tmp_path / "again.html"):
+        text = page.read_text(encoding="utf-8")
+        assert f"{words}" in text
+        assert "20 sign flips" not in text
+    facts = json.loads(
+        (tmp_path / "out" / "contrast-month_stat-logp_desc-maxT_statmap.json").read_text()
+    )
+    assert facts.get("WildBootstrap", False) is (covariance == "sandwich")
+
+
 def test_the_options_are_those_of_the_model() -> None:
     assert COVARIANCES == repeated.COVARIANCES
     assert tuple(map(str, repeated.ADJUSTMENTS)) == ADJUSTMENTS

@@ -39,6 +39,8 @@ class PermutationTest:
     assumption : str, optional
         What was rearranged and what this assumes, in words: ``results[0].assumption`` of the dict
         of images.
+    is_bootstrap : bool, default=False
+        Whether signs were flipped by a wild bootstrap: ``results[0].is_bootstrap``.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class PermutationTest:
     alpha: float = 0.05
     sign_flip: bool | None = None
     assumption: str | None = None
+    is_bootstrap: bool = False
 
     def __post_init__(self) -> None:
         n_done = self.n_permutations

@@ -74,6 +74,8 @@ def _tails(test: PermutationTest) -> str:
 
 
 def _rearranged(test: PermutationTest) -> str:
+    if test.is_bootstrap:
+        return "samples of a wild bootstrap"
     if test.sign_flip is None:
         return "permutations"
     return "sign flips" if test.sign_flip else "permutations of images"

@@ -93,7 +93,7 @@ class Script:
         options = [f"n_permutations={test.n_permutations!r}"]
         for option, default in (
             ("two_sided", False), ("cluster_p", None), ("alpha", 0.05), ("sign_flip", None),
-            ("assumption", None),
+            ("assumption", None), ("is_bootstrap", False),
         ):  # fmt: skip
             found = getattr(test, option)
             if found != default:

@@ -185,6 +185,7 @@ def _report(
                 maps,
                 sign_flips=found["sign_flips"],
                 assumption=found["assumption"],
+                is_bootstrap=found["wild_bootstrap"],
             )
             redo |= found["status"] == "written"
         counts = {name: test.n_permutations for name, test in tests.items()}

@@ -169,7 +169,7 @@ def permute_contrast(
             "give another folder"
         ) from error
     said |= facts(contrast)
-    flips, assumption = rearrangement_of(
+    flips, is_bootstrap, assumption = rearrangement_of(
         fitted.group.result, np.array(contrast.weights), _options(contrast, how, options)
     )
     numbers = {
@@ -177,6 +177,7 @@ def permute_contrast(
         "NumberAskedFor": how.n_perm,
         "SignFlips": flips,
         "Assumption": assumption,
+        **({"WildBootstrap": True} if is_bootstrap else {}),
     }
     space = fitted.model.masker_.space
     one, many = space.place_words
@@ -196,6 +197,8 @@ def permute_contrast(
         )
     summary = _summary(outputs, paths, number, "written", numbers)
     what = counted(number, "sign flip" if flips else "permutation")
+    if is_bootstrap:
+        what = f"{counted(number, 'sample')} of a wild bootstrap"
     tails = ""
     if contrast.stat_type == "t":  # F has one tail
         tails = ", both tails" if how.two_sided else ", the positive tail"
@@ -216,6 +219,7 @@ def test_on_page(
     *,
     sign_flips: bool | None,
     assumption: str | None,
+    is_bootstrap: bool,
 ) -> PermutationTest:
     """Return a contrast's permutation test in the form that a page shows."""
     from groupglm.report import PermutationTest
@@ -227,6 +231,7 @@ def test_on_page(
         cluster_p=facts.get("ClusterFormingP"),
         sign_flip=sign_flips,
         assumption=assumption,
+        is_bootstrap=is_bootstrap,
     )
 
 
@@ -309,6 +314,7 @@ def _summary(
         "status": status,
         "n_permutations": n_done,
         "sign_flips": facts.get("SignFlips"),
+        "wild_bootstrap": bool(facts.get("WildBootstrap")),
         "assumption": facts.get("Assumption"),
         "smallest_p": smallest,
         "files": {name: str(path) for name, path in paths.items()},

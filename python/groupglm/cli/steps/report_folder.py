@@ -104,6 +104,7 @@ class ModelFolder:
                 own["files"],
                 sign_flips=own["facts"].get("SignFlips"),
                 assumption=own["facts"].get("Assumption"),
+                is_bootstrap=bool(own["facts"].get("WildBootstrap")),
             )
         return folder
 

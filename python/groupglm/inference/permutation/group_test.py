@@ -108,14 +108,17 @@ def permute_group(
     return _images(result, group.space, options, statistic, f"of contrast {label}")
 
 
-def rearrangement_of(fit: Fit, contrast: Floats, options: PermutationOptions) -> tuple[bool, str]:
-    """Return whether the test of a contrast flips signs, and what it assumes, in words.
+def rearrangement_of(
+    fit: Fit, contrast: Floats, options: PermutationOptions
+) -> tuple[bool, bool, str]:
+    """Return whether a test flips signs, is a wild bootstrap, and what it assumes, in words.
 
     Shapes: `contrast` (n_columns,).
     """
     tested = rearranged_model(fit.model, fit.X, contrast, fit.column_names, options)
     exchange = choose_exchange(tested, options)
-    return exchange.flips, assumption_of(tested, options.method, exchange)
+    assumption = assumption_of(tested, options.method, exchange)
+    return exchange.flips, tested.is_bootstrapped, assumption
 
 
 def _images(
