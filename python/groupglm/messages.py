@@ -109,7 +109,7 @@ class Text(str):
             if isinstance(piece, Arguments):
                 words.append("it" if piece.kind == _AGAIN else naming(piece))
             else:
-                words.append(piece.in_shell if isinstance(piece, _Either) else piece)
+                words.append(_in_shell(piece, naming) if isinstance(piece, _Either) else piece)
         return "".join(words)
 
     def renamed(self, names: Mapping[str, str]) -> Self:
@@ -126,6 +126,11 @@ class Text(str):
     def mapped(self, function: Callable[[str], str]) -> Self:
         """Return the message with the words between the arguments changed."""
         return self.of(*(function(p) if isinstance(p, str) else p for p in self.pieces))
+
+
+def _in_shell(said: _Either, naming: Naming) -> str:
+    """Return what is said in the shell, whose arguments are named as in the rest of the text."""
+    return said.in_shell.worded(naming) if isinstance(said.in_shell, Text) else said.in_shell
 
 
 def _pieces_of(text: str) -> tuple[_Piece, ...]:

@@ -58,6 +58,24 @@ def weighted_state() -> _core.WeightedState:
     return made
 
 
+def repeated_update_arguments() -> list[Any]:
+    """Of an update of a state of subjects with two images each, which differ in the covariate."""
+    return [design(), np.tile([1, 2], N // 2), np.full(N, 2), 0, data(), THREADS]
+
+
+def repeated_state() -> _core.RepeatedState:
+    made = _core.RepeatedState(P, V)
+    made.update(*repeated_update_arguments())
+    return made
+
+
+def nested_arguments() -> list[Any]:
+    """Of a fit of families of two subjects, two images each; one voxel has one image only."""
+    y = data()
+    y[1:, 1] = np.nan
+    return [design().basis(), np.arange(N) // 2, np.arange(N // 2) // 2, y, THREADS]
+
+
 def neighbours() -> _core.Neighbours:
     return _core.Neighbours.of_volume((5, 7, 2), np.arange(V), 6)
 
@@ -174,6 +192,8 @@ def calls() -> dict[str, Call]:
     areas = np.linspace(0.5, 3, V)
     voxel_map = np.column_stack([np.eye(3), np.zeros(3)])
     labels = np.zeros((3, 4, 5), np.uint8, order="F")
+    fitted = [repeated_state(), design(), np.linspace(0.0, 3.0, V)]
+    nested = _core.fit_nested(*nested_arguments())
     grouped = [
         data()[:, 1:4], basis, np.ones((3, 2, 2, N)), np.ones((3, 2, N)),
         np.stack([np.eye(2) / 2] * 2), np.array([3.0, 3.0]), np.array([4.0, 4.0]), 1, True,
@@ -210,6 +230,39 @@ def calls() -> dict[str, Call]:
         "WeightedState.spread": (
             _core.WeightedState.spread,
             [weighted_state(), np.arange(1, V + 1), V + 2, True],
+        ),
+        "RepeatedState": (_core.RepeatedState, [P, V]),
+        "RepeatedState.update": (
+            _core.RepeatedState.update,
+            [_core.RepeatedState(P, V), *repeated_update_arguments()],
+        ),
+        "RepeatedState.merge": (
+            _core.RepeatedState.merge,
+            [repeated_state(), repeated_state(), THREADS],
+        ),
+        "RepeatedState.select": (
+            _core.RepeatedState.select,
+            [repeated_state(), np.array([5, 0, 69])],
+        ),
+        "RepeatedState.spread": (
+            _core.RepeatedState.spread,
+            [repeated_state(), np.arange(1, V + 1), V + 2],
+        ),
+        "present_images": (_core.present_images, [repeated_state(), design(), THREADS]),
+        "fit_random_intercept": (
+            _core.fit_random_intercept,
+            [repeated_state(), design(), THREADS],
+        ),
+        "random_intercept_beta": (_core.random_intercept_beta, [*fitted, THREADS]),
+        "restricted_criterion": (_core.restricted_criterion, [*fitted, THREADS]),
+        "random_intercept_contrast": (
+            _core.random_intercept_contrast,
+            [*fitted, c, "t", "kenward-roger", THREADS],
+        ),
+        "fit_nested": (_core.fit_nested, nested_arguments()),
+        "nested_contrast": (
+            _core.nested_contrast,
+            [*nested, c, np.ascontiguousarray(c.T), "t", "satterthwaite", THREADS],
         ),
         "weighted_beta": (_core.weighted_beta, [weighted_state(), design(), THREADS]),
         "weighted_rss": (_core.weighted_rss, [weighted_state(), design(), THREADS]),
@@ -312,6 +365,7 @@ def empty(kind: Any) -> Any:
 CLASSES: tuple[type[Any], ...] = (
     _core.Design,
     _core.OlsState,
+    _core.RepeatedState,
     _core.WeightedState,
     _core.Neighbours,
 )
@@ -373,7 +427,7 @@ def wrong(right: Any) -> Iterator[Any]:
 
 def states() -> Iterator[tuple[type[Any], Any]]:
     """Yield lies about the parts of an object, one part at a time."""
-    for made in (design(), state(), weighted_state(), neighbours()):
+    for made in (design(), state(), repeated_state(), weighted_state(), neighbours()):
         parts = made.__getstate__()
         for place, right in enumerate(parts):
             for other in wrong(right):
@@ -392,6 +446,8 @@ def use(made: Any) -> None:
         attempt(state().merge, [made, THREADS])
         attempt(made.update, [design(), 0, data(), THREADS])
         attempt(made.select, [np.array([0, 1])])
+    elif isinstance(made, _core.RepeatedState):
+        use_repeated(made)
     elif isinstance(made, _core.WeightedState):
         for name in ("weighted_beta", "weighted_rss", "weighted_r_square", "weighted_rank"):
             attempt(getattr(_core, name), [made, design(), THREADS])
@@ -411,6 +467,21 @@ def use(made: Any) -> None:
         stat = np.random.default_rng(5).standard_normal(made.n_places)
         attempt(_core.label_clusters, [stat, made, 0.5, True])
         attempt(_core.tfce, [stat, made, 0.5, 2.0, True, 0])
+
+
+def use_repeated(made: _core.RepeatedState) -> None:
+    """Use a state of subjects with several images in every possible way."""
+    ratio = np.linspace(0.0, 3.0, V)
+    for name in ("present_images", "fit_random_intercept"):
+        attempt(getattr(_core, name), [made, design(), THREADS])
+    for name in ("random_intercept_beta", "restricted_criterion"):
+        attempt(getattr(_core, name), [made, design(), ratio, THREADS])
+    for df in ("satterthwaite", "kenward-roger"):
+        asked = [ratio, np.array([[0.0, 1.0]]), "F", df, THREADS]
+        attempt(_core.random_intercept_contrast, [made, design(), *asked])
+    attempt(repeated_state().merge, [made, THREADS])
+    attempt(made.update, repeated_update_arguments())
+    attempt(made.select, [np.array([0, 1])])
 
 
 def attempt(function: Callable[..., Any], arguments: list[Any]) -> bool:

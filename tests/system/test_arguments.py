@@ -148,6 +148,13 @@ def calls() -> dict[str, Call]:
         "plotting.plot_peak": partial(
             plotting.plot_peak, values=Y[:, 0], design_matrix=DESIGN, contrast_def="group"
         ),
+        "plotting.plot_spaghetti": partial(
+            plotting.plot_spaghetti,
+            values=Y[:, 0],
+            subjects=np.arange(N) // 2,
+            design_matrix=DESIGN,
+            contrast_def="group",
+        ),
         "plotting.plot_stat_map": partial(plotting.plot_stat_map, **drawn),
         **{
             f"datasets.{name}": partial(getattr(datasets, name), directory="nowhere/at/all")
@@ -162,7 +169,8 @@ def calls() -> dict[str, Call]:
 WITHOUT = {
     "__version__", "build_info", "bids.ModelContrast", "bids.StatsModel", "bids.find_participants",
     "bids.read_participants", "bids.read_stats_model", "datasets.BidsStudy", "datasets.GroupStudy",
-    "datasets.PairedStudy", "datasets.SimulatedEffect", "datasets.VarianceStudy", "plotting.show",
+    "datasets.LongitudinalStudy", "datasets.PairedStudy", "datasets.SimulatedEffect",
+    "datasets.VarianceStudy", "plotting.show",
 }  # fmt: skip
 METHODS_WITHOUT = {
     "fit_transform", "get_feature_names_out", "get_metadata_routing", "get_params", "predicted",
@@ -252,7 +260,8 @@ MAY_MISS = {("fdr_threshold", "z_vals"), ("fit_ols", "Y"), ("OlsFit.residuals", 
             ("fit_repeated", "Y"), ("fit_mixed", "Y"), ("fit_mixed", "V"),
             ("fit_weighted", "Y"), ("fit_weighted", "W"), ("fit_weighted", "Z"),
             ("permuted_ols", "target_vars"), ("plotting.plot_histogram", "z"),
-            ("plotting.plot_peak", "values"), ("plotting.plot_forest", "effects")}  # fmt: skip
+            ("plotting.plot_peak", "values"), ("plotting.plot_spaghetti", "values"),
+            ("plotting.plot_forest", "effects")}  # fmt: skip
 FILES = {"directory", "derivatives", "out", "path", "formula", "display_mode", "bg_img"}
 
 BAD: dict[str, list[Any]] = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import NamedFile, read_name, same_value, walk
 from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, shown, warn_caller
-from groupglm.messages import Text, arguments, either
+from groupglm.messages import Text, argument, arguments, either
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import listed
 from groupglm.runtime.paths import given_path
@@ -328,7 +328,8 @@ def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
     if several:
         label, maps = min(several.items())
         at_visits = len({visit_of(file) for file in files}) == len(files)
-        together = either("", ", or fit all of them by --group-model repeated")
+        fitted = ", or fit all of them by " + argument("model", "repeated measures")
+        together = either("", fitted)  # only the commands can take them together
         raise ArgumentError.about(
             "derivatives",
             f"{len(several)} of {len(by_subject)} subjects have several effect maps, such as "
