@@ -196,3 +196,22 @@ def test_options_and_formulas_that_contradict_each_other(
     refused = run_fit(*arguments(study, tmp_path / "o", *more))
     assert refused.exit_code == 2, refused.output
     assert told in words(refused)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--families", "family"), "--covariance nested has no permutation test"),
+        (("--covariance", "sandwich", "--groups", "group"), "no permutation test with --groups"),
+    ],
+)
+def test_models_without_permutations_are_refused_before_the_fit(
+    options: tuple[str, ...], told: str, study: Path, tmp_path: Path
+) -> None:
+    table = ("--participants", study / "long.tsv", "--formula", FORMULA, "--contrast", "month")
+    for command in ("fit", "permute"):
+        given = arguments(study, tmp_path / "o", *table, *options, "--n-perm", "20")
+        refused = run(command, *given)
+        assert refused.exit_code == 2, refused.output
+        assert told in words(refused)
+        assert not (tmp_path / "o").exists()

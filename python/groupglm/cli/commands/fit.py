@@ -80,6 +80,8 @@ def fit(**given: Any) -> None:
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     how = FitOptions.taken_from(given)
     group_model = GroupModelOptions.taken_from(given)
+    if how.permute:
+        group_model.check_permutations()
     options = StudyOptions(**given, group_model=group_model)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()

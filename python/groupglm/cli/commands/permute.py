@@ -96,6 +96,7 @@ def permute(
     """  # noqa: D301  (\b is click's mark of lines to be left as they are)
     check_zero_option(zero_is_missing, missing)
     group_model = GroupModelOptions.taken_from(study_options)
+    group_model.check_permutations()
     options = StudyOptions(**study_options, group_model=group_model)
     journal = Journal(as_json=options.as_json)
     start = time.perf_counter()

@@ -222,6 +222,12 @@ class GroupModelOptions:
                 f"{self.option} ols."
             )
 
+    def check_permutations(self) -> None:
+        """Refuse permutation tests that the model does not have, before maps are read."""
+        told = self.repeated.without_permutations() if self.is_repeated else None
+        if told is not None:
+            raise click.UsageError(told)
+
     @classmethod
     def of_node(cls, node: NodeEstimator) -> GroupModelOptions:
         """Return the options that a node of a Stats Model stands for."""

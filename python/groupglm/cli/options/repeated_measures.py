@@ -154,6 +154,18 @@ class RepeatedOptions:
                 f"{', '.join(self._methods)}."
             )
 
+    def without_permutations(self) -> str | None:
+        """Return why there is no permutation test with the covariance; None if there is one."""
+        if self.chosen == "nested":
+            return (
+                "--covariance nested has no permutation test, because its variances would have to "
+                "be estimated from all maps for each permutation; give --covariance "
+                "random-intercept without families, or --covariance sandwich."
+            )
+        if self.groups is not None:
+            return "--covariance sandwich has no permutation test with --groups; leave it out."
+        return None
+
     def facts(self) -> dict[str, Any]:
         """Return the facts for sidecars."""
         facts: dict[str, Any] = {"Covariance": self.chosen}
