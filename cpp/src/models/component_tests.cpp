@@ -43,6 +43,8 @@ ScaledF kenward_roger(double a1, double a2, double n_rows) {
   const double left = 1.0 - a2 / n_rows;  // 1 / E(F)
   const double rho = left / v1 * (left / v1) * v0 / v2 / n_rows;
   const double df = 4.0 + (n_rows + 2.0) / (n_rows * rho - 1.0);
+  // With very few images the approximation breaks down.
+  if (!(df > 0.0)) return {kNaN, kNaN};
   // The scale has a pole at 2, which is an artefact of the approximation.
   const double scale = std::abs(df - 2.0) < 0.01 ? 1.0 : df * left / (df - 2.0);
   return {scale, df};
@@ -51,6 +53,7 @@ ScaledF kenward_roger(double a1, double a2, double n_rows) {
 ScaledF kenward_roger(const MatrixXd& c, const std::vector<MatrixXd>& d, const MatrixXd& w) {
   const Eigen::LDLT<MatrixXd> solver(c);
   std::vector<MatrixXd> theta;
+  theta.reserve(d.size());
   for (const MatrixXd& own : d) theta.push_back(solver.solve(own));
   double a1 = 0.0;
   double a2 = 0.0;

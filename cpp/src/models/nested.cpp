@@ -18,7 +18,6 @@
 namespace groupglm {
 
 using lanes::at;
-using lanes::n_packed;
 using lanes::packed;
 
 namespace {

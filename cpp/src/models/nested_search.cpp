@@ -126,7 +126,8 @@ class Descent {
       : rows_(rows), sums_(sums), moments_(moments), df_(static_cast<double>(rows.n - rows.r)) {}
 
   // The end and its criterion.
-  Ratios<V> from(Ratios<V> start, std::array<bool, at(kWidth)> is_wanted, V* criterion) {
+  Ratios<V> from(const Ratios<V>& start, const std::array<bool, at(kWidth)>& is_wanted,
+                 V* criterion) {
     Ratios<V> now = start;
     std::array<bool, at(kWidth)> done{};
     std::array<bool, at(kWidth)> is_last{};

@@ -74,6 +74,8 @@ class Tau2Sums;
 class HeterogeneityTile {
  public:
   HeterogeneityTile();
+  HeterogeneityTile(const HeterogeneityTile&) = delete;
+  HeterogeneityTile& operator=(const HeterogeneityTile&) = delete;
   HeterogeneityTile(HeterogeneityTile&&) noexcept;
   HeterogeneityTile& operator=(HeterogeneityTile&&) noexcept;
   ~HeterogeneityTile();

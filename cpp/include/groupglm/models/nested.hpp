@@ -63,7 +63,7 @@ inline constexpr Index kNestedCounts = 5;
 /// own images. numbers: (layout.rows(), n_voxels); counts: (kNestedCounts, n_voxels); row_space
 /// gets for each voxel whose images leave the design a lower rank its number in `deficient` and the
 /// projector (r, r) onto the combinations that remain. Voxels without a residual degree of freedom,
-/// or whose images cannot tell the variances apart, have NaN. No value is infinite.
+/// or whose images are one a subject or of one subject a family, have NaN. No value is infinite.
 struct Deficient {
   std::vector<std::int64_t> voxel;
   std::vector<double> projector;  // (voxels, r, r)
