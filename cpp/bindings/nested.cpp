@@ -31,6 +31,8 @@ py::tuple fit(const Matrix& basis, const Integers& subject, const Integers& fami
   const DataView<Scalar> data = view_of(y);
   check(rows.rows() == data.n_rows && rows.cols() > 0 && subject.size() == data.n_rows,
         "the basis, the subjects and the data do not match");
+  // Entries of orthonormal columns; with others, or NaN, the search would have no end or no place.
+  check((rows.array().abs() <= 1.0 + 1e-6).all(), "the columns of the basis must be orthonormal");
   FamilyTree tree;
   tree.subject = below(subject, family.size(), "subjects must be numbered from 0");
   tree.family = below(family, family.size(), "families must be numbered from 0");
