@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import NamedFile, read_name, same_value, walk
 from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, shown, warn_caller
+from groupglm.inputs.beside import collected
 from groupglm.messages import Text, argument, arguments, either
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import listed
@@ -128,7 +129,7 @@ def collect_maps(
             absent_variances(absent, len(chosen)),
             "have the first level write it, or leave need_variances out",
         )
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "subject_label": list(chosen),
             "map_name": [file.entities.get("contrast", "effect") for file in chosen.values()],
@@ -136,6 +137,7 @@ def collect_maps(
             "variances_map_path": [None if p is None else str(p) for p in variances.values()],
         }
     )
+    return collected(table)
 
 
 def _is_label(value: object) -> bool:

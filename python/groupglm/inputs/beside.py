@@ -19,12 +19,13 @@ from groupglm.tabular.labels import LABEL, label_key, row_labels
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from groupglm.models.base import Model
     from groupglm.spaces.base import Source
 
-__all__ = ["COLUMNS", "Beside", "interleaved"]
+__all__ = ["COLUMNS", "Beside", "collected", "interleaved"]
 
 COLUMNS = {"variance": "variances_map_path", "weight": "weights_map_path"}
 """The columns of a table of maps that hold what is beside them, by roles."""
@@ -91,7 +92,8 @@ class Beside:
                 remedy="put numbers that are the same at all places into design_matrix, or give "
                 + named("model", "ols"),
             )
-        _report_unused_variances(model, columns)
+        if not _was_collected(given):
+            _report_unused_variances(model, columns)
         model = with_beside(model, weights=has_weights, covariates=tuple(self.covariates))
         if self.variances is not None and "variance" not in model.beside:
             raise ArgumentError(
@@ -144,6 +146,20 @@ class Beside:
                 for name, own in self.covariates.items()
             },
         )
+
+
+_COLLECTED = "groupglm_collected"
+
+
+def collected(table: pd.DataFrame) -> pd.DataFrame:
+    """Mark a table that a search for maps made: nobody asked for the columns that it has."""
+    table.attrs[_COLLECTED] = True
+    return table
+
+
+def _was_collected(given: Any) -> bool:
+    """Return whether `collected` has marked a table."""
+    return bool(getattr(given, "attrs", {}).get(_COLLECTED))
 
 
 def _report_unused_variances(model: Model, columns: Sequence[str]) -> None:
