@@ -70,6 +70,9 @@ def test_every_kernel_at_every_level(
             tolerance = TOLERANCE if value.dtype == np.float64 else TOLERANCE_FLOAT32
             # The data are of size one: a sum of them that should be zero is rounding of one.
             size = np.max(np.abs(expected), initial=1.0, where=np.isfinite(expected))
+            if name.endswith("sandwich_test"):
+                # Its degrees of freedom are near those that F needs at least, which are taken off.
+                tolerance *= 100
             np.testing.assert_allclose(
                 value, expected, rtol=tolerance, atol=tolerance * size, err_msg=name
             )

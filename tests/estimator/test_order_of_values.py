@@ -119,7 +119,7 @@ def test_the_models_own_transform_names_its_columns(
 
         monkeypatch.setattr(
             "groupglm.group.fit_group.RowStore",
-            lambda *arguments, memory_budget: RowStore(*arguments, memory_budget=0),
+            lambda *arguments, memory_budget, **own: RowStore(*arguments, memory_budget=0, **own),
         )
     model = SecondLevelModel(study.mask)
     np.testing.assert_array_equal(

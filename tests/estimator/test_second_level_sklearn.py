@@ -52,7 +52,7 @@ def test_fit_transform_is_the_transform_of_the_fit(
     if not in_memory:
         monkeypatch.setattr(
             "groupglm.group.fit_group.RowStore",
-            lambda *arguments, memory_budget: RowStore(*arguments, memory_budget=0),
+            lambda *arguments, memory_budget, **own: RowStore(*arguments, memory_budget=0, **own),
         )
     images[3].dataobj[1, 2, 3] = np.nan
     for missing in ("omit", "zero", "intersect"):

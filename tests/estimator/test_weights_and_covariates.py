@@ -110,7 +110,7 @@ def test_weights(study: Study, how: str, with_mask: bool, tmp_path: Path) -> Non
     weights: Any = study.files["w"]
     options: dict[str, Any] = {}
     if how == "column":
-        given, weights = study.table("w", "v").sample(frac=1, random_state=2), None
+        given, weights = study.table("w").sample(frac=1, random_state=2), None
     elif how == "series":
         weights = pd.Series(weights[::-1], index=LABELS[::-1])
     elif how == "cache":

@@ -34,6 +34,9 @@ def _figures() -> dict[str, Any]:
         "plot_contrast_matrix": plotting.plot_contrast_matrix("age", design).figure,
         "plot_histogram": plotting.plot_histogram(np.arange(9.0)),
         "plot_forest": plotting.plot_forest([3.0, 5.0], [1.0, 2.0], model="fixed effects"),
+        "plot_spaghetti": plotting.plot_spaghetti(
+            [3.0, 5.0, 1.0, 4.0], list("aabb"), design, "age"
+        ),
         "plot_peak": plotting.plot_peak([3.0, 5.0, 1.0, 2.0], design, "age"),
     }
 

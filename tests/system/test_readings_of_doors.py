@@ -124,7 +124,19 @@ ROWS: dict[str, dict[str, Row]] = {
     },
     **{  # of least squares, which have none of these
         f"SecondLevelModel.{name}": {"": Row(partial(_has, name))}
-        for name in ("tau2_", "i_squared_", "h_squared_", "q_", "q_p_value_", "tau2_zero_share_")
+        for name in (
+            "tau2_",
+            "i_squared_",
+            "h_squared_",
+            "q_",
+            "q_p_value_",
+            "tau2_zero_share_",
+            "intraclass_correlation_",
+            "subject_variance_",
+            "residual_variance_",
+            "family_variance_",
+            "boundary_share_",
+        )
     },
     "SecondLevelModel.get_feature_names_out": {"": Row(lambda w: w.model.get_feature_names_out())},
     "groupglm.non_parametric_inference": {
@@ -177,6 +189,14 @@ ROWS: dict[str, dict[str, Row]] = {
         "": Row(
             lambda w: plotting.plot_forest(
                 w.maps, _variances(w), DESIGN, "age", model="fixed effects", position=(0, 0, 0)
+            ),
+            1,
+        )
+    },
+    "plotting.plot_spaghetti": {
+        "": Row(
+            lambda w: plotting.plot_spaghetti(
+                w.maps, [k // 2 for k in range(len(w.maps))], DESIGN, "age", position=(0, 0, 0)
             ),
             1,
         )

@@ -12,7 +12,7 @@ from groupglm.errors import ArgumentError, shown
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_labels", "label_texts", "refuse_no_labels"]
+__all__ = ["check_labels", "is_table", "label_texts", "refuse_no_labels"]
 
 
 def check_labels(labels: Any, n: int, name: str) -> NDArray[np.int64]:
@@ -31,6 +31,14 @@ def label_texts(labels: Any, n: int, name: str) -> tuple[str, ...]:
     numbers, kinds = _factorized(labels, n, name)
     texts = [str(kind) for kind in kinds]
     return tuple(texts[number] for number in numbers)
+
+
+def is_table(labels: Any) -> bool:
+    """Return whether labels have rows and columns; a ragged list has none."""
+    try:
+        return np.ndim(labels) == 2
+    except Exception:
+        return False
 
 
 def refuse_no_labels(labels: Any, name: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from groupglm.errors import ArgumentError, shown
 from groupglm.messages import argument
-from groupglm.tabular.group_labels import check_labels
+from groupglm.tabular.group_labels import check_labels, is_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def block_numbers(blocks: Any, n: int) -> Integers:
 
     Shapes: `blocks` (n,) or (n, n_levels); returns the same, but (n,) for one level.
     """
-    if np.ndim(blocks) != 2:
+    if not is_table(blocks):
         return check_labels(blocks, n, _NAME)
     values = np.asarray(blocks.to_numpy() if hasattr(blocks, "to_numpy") else blocks, dtype=object)
     if values.shape[0] == n and values.shape[1] == 1:
