@@ -35,7 +35,7 @@ def _figures() -> dict[str, Any]:
         "plot_histogram": plotting.plot_histogram(np.arange(9.0)),
         "plot_forest": plotting.plot_forest([3.0, 5.0], [1.0, 2.0], model="fixed effects"),
         "plot_spaghetti": plotting.plot_spaghetti(
-            [3.0, 5.0, 1.0, 4.0], list("aabb"), design, "age"
+            [3.0, 5.0, 1.0, 4.0], list("aabb"), design[["one"]], "one"
         ),
         "plot_peak": plotting.plot_peak([3.0, 5.0, 1.0, 2.0], design, "age"),
     }
