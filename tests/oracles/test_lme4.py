@@ -190,16 +190,21 @@ def test_the_tables_have_what_they_are_for() -> None:
 def test_subjects_in_families(side: Callable[[Study], Side], name: str) -> None:
     study = lme4.study(name)
     # At all four corners and edges of the two variances.
-    kinds = {
-        (bool(s), bool(f))
-        for s, f in zip(study.of("subject") > 0, study.of("family") > 0, strict=True)
-    }
-    assert len(kinds) == 4
+    kinds = np.stack([study.of("subject") > 0, study.of("family") > 0])
+    _, first = np.unique(kinds, axis=1, return_index=True)
+    assert len(first) == 4
+    if side is slow:  # which takes seconds a voxel
+        study = study.some(first)
     check(side(study), study)
 
 
-@both_sides
-@pytest.mark.parametrize("name", [*UNBALANCED, *NESTED])
+@pytest.mark.parametrize(
+    ("side", "name"),
+    [
+        *((ours, name) for name in (*UNBALANCED, *NESTED)),
+        *((slow, name) for name in UNBALANCED[:2]),
+    ],
+)
 def test_nlme_agrees(side: Callable[[Study], Side], name: str) -> None:
     """A second opinion; nlme searches standard deviations on a log scale, which has no zero."""
     study = lme4.study(name)

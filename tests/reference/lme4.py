@@ -57,6 +57,11 @@ class Study:
         """Return a number of the model, (n_voxels,)."""
         return self.results[name].to_numpy(dtype=np.float64)
 
+    def some(self, places: npt.NDArray[np.int64]) -> Study:
+        """Return some of the voxels."""
+        results = self.results.iloc[places].reset_index(drop=True)
+        return Study(self.subjects, self.families, self.X, self.Y[:, places], results)
+
 
 def study(name: str) -> Study:
     """Read the two tables of a study."""
