@@ -33,7 +33,11 @@ from groupglm.spaces.volume.space import VolumeSpace
 
 distributed = pytest.importorskip("distributed")
 # Ten files stand for hundreds of images.
-pytestmark = pytest.mark.filterwarnings("ignore:.* are one file:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.* are one file:UserWarning"),
+    # Effects of many standard errors, which would be odd in a study.
+    pytest.mark.filterwarnings("ignore:variances look too small:UserWarning"),
+]
 
 SHAPE = (12, 13, 14)
 N_FILES = 10
