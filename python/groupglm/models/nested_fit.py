@@ -11,13 +11,12 @@ import numpy as np
 from groupglm import _core
 from groupglm.models.arguments import (
     check_contrast,
-    check_data,
-    check_rows,
     choose_stat_type,
     refuse,
 )
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
+from groupglm.models.fitted_values import FittedValues
 from groupglm.models.repeated_words import words_of_nested
 from groupglm.runtime.array_archives import check_type
 from groupglm.runtime.naming import listed
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.models.arguments import StatType
-    from groupglm.models.base import Values
     from groupglm.models.repeated import RepeatedMeasures
     from groupglm.models.subject_rows import SubjectRows
     from groupglm.models.words import Words
@@ -142,7 +140,7 @@ def load_numbers(
 
 
 @dataclass(frozen=True, eq=False)
-class NestedFit:
+class NestedFit(FittedValues):
     """A fit with levels of subjects, and of families, at every voxel.
 
     Parameters
@@ -354,43 +352,6 @@ class NestedFit:
             stat_type=chosen,
             df=df if chosen == "t" else (rank, df),
         )
-
-    def predicted(self, X: ArrayLike | None = None) -> Floats:
-        """Compute the fitted values X beta, without the levels of subjects.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_rows, n_columns), optional
-            Rows of a design, by default those that were fitted.
-
-        Returns
-        -------
-        array, shape (n_rows, n_voxels)
-            Fitted values.
-        """
-        return _core.predict(self._rows(X), self.beta, self.n_threads)
-
-    def residuals(self, X: ArrayLike | None, Y: Values) -> Values:
-        """Compute Y - X beta, which holds the levels of subjects and families.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_rows, n_columns), or None
-            The rows' design; None for the design that was fitted.
-        Y : array of float32 or float64, shape (n_rows, n_voxels)
-            The data.
-
-        Returns
-        -------
-        array, shape (n_rows, n_voxels)
-            Of Y's type; NaN where Y is NaN.
-        """
-        rows = self._rows(X)
-        data = check_data(Y, len(rows), self.n_voxels)
-        return _core.residuals(rows, self.beta, data, self.n_threads)
-
-    def _rows(self, X: ArrayLike | None) -> Floats:
-        return self.X if X is None else check_rows(X, self.column_names)
 
     def maps(self) -> Mapping[str, Callable[[], Floats]]:
         """Return what computes each map of the fit itself, by name.

@@ -12,13 +12,12 @@ import numpy as np
 from groupglm import _core
 from groupglm.models.arguments import (
     check_contrast,
-    check_data,
-    check_rows,
     choose_stat_type,
     refuse,
 )
 from groupglm.models.base import by_arrays
 from groupglm.models.contrast_result import ContrastResult
+from groupglm.models.fitted_values import FittedValues
 from groupglm.models.repeated_words import words_of_random_intercept
 from groupglm.runtime.naming import listed
 from groupglm.runtime.rounding import span
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from groupglm.models.arguments import StatType
-    from groupglm.models.base import Values
     from groupglm.models.repeated import RepeatedMeasures
     from groupglm.models.subject_rows import SubjectRows
     from groupglm.models.words import Words
@@ -43,7 +41,7 @@ STATE_NAMES = ("r", "w", "rss", "missing_slot", "missing_factors", "missing_rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RandomInterceptFit:
+class RandomInterceptFit(FittedValues):
     """A fit at every voxel with a random intercept of each subject; made by `fit_repeated`.
 
     It keeps the states from which the fit follows, a few numbers per voxel, whatever the number of
@@ -245,41 +243,6 @@ class RandomInterceptFit:
         if chosen == "t":
             return ContrastResult(effect[0], variance, stat, p, z, "t", df)
         return ContrastResult(effect, variance, stat, p, z, "F", (rank, df))
-
-    def predicted(self, X: ArrayLike | None = None) -> Floats:
-        """Compute the fitted values X beta, without the subjects' levels.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_rows, n_columns), optional
-            Rows of a design, by default those that were fitted.
-
-        Returns
-        -------
-        array, shape (n_rows, n_voxels)
-            Fitted values.
-        """
-        rows = self.X if X is None else check_rows(X, self.column_names)
-        return _core.predict(rows, self.beta, self.n_threads)
-
-    def residuals(self, X: ArrayLike | None, Y: Values) -> Values:
-        """Compute the residuals Y - X beta. The fit does not keep the data: give them again.
-
-        Parameters
-        ----------
-        X : array_like, shape (n_rows, n_columns), or None
-            The rows' design; None for the design that was fitted.
-        Y : array of float32 or float64, shape (n_rows, n_voxels)
-            The data.
-
-        Returns
-        -------
-        array, shape (n_rows, n_voxels)
-            Of Y's type; NaN where Y is NaN.
-        """
-        rows = self.X if X is None else check_rows(X, self.column_names)
-        data = check_data(Y, len(rows), self.n_voxels)
-        return _core.residuals(rows, self.beta, data, self.n_threads)
 
     def maps(self) -> Mapping[str, Callable[[], Floats]]:
         """Return what computes each map of the fit itself, by name.
