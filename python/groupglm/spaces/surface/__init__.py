@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Surfaces: meshes of hemispheres, and the values at their vertices."""
