@@ -223,7 +223,7 @@ class FakeKind:
     def computed(self, name: str, compute: Callable[[], object], like: Any) -> Any:
         return self.open_one(compute(), name)
 
-    def open_map(self, given: Any, name: str) -> tuple[Any, Any]:
+    def open_map(self, given: Any, name: str, geometry: Any = None) -> tuple[Any, Any]:
         source = self.open_one(given, name)
         return source, self.whole(source)
 

@@ -21,6 +21,7 @@ from groupglm.runtime.budget import check_memory_budget
 from groupglm.runtime.paths import file_names
 from groupglm.runtime.progress import Progress
 from groupglm.runtime.workers import check_jobs
+from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class GroupModel(FittedModel):
         zero_is_missing: bool = False,
         memory_budget: float | None = None,
         model: str | Model = "ols",
+        surfaces: Any = None,
+        areas: Any = None,
     ) -> None:
         self.mask_img = mask_img
         self.target_affine = target_affine
@@ -74,6 +77,8 @@ class GroupModel(FittedModel):
         self.zero_is_missing = zero_is_missing
         self.memory_budget = memory_budget
         self.model = model
+        self.surfaces = surfaces
+        self.areas = areas
 
     def _fit_anew(
         self,
@@ -130,6 +135,7 @@ class GroupModel(FittedModel):
                 self.target_shape,
                 self.smoothing_fwhm,
                 zero_is_missing=check_zero_is_missing(self.zero_is_missing, self.missing),
+                geometry=Geometry(self.surfaces, self.areas),
             ),
             missing=self.missing,
             n_threads=check_jobs(self.n_jobs),

@@ -109,6 +109,17 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         effects" of images with their variances, "unequal variances" of groups of images, or
         "repeated measures" of several images a subject. An object, such as
         ``MixedEffects(tau2="reml")`` or ``RepeatedMeasures("sandwich")``, has options.
+    surfaces : pair of str or os.PathLike, mapping, mesh or str, optional
+        The meshes of data of surfaces, for clusters, TFCE, smoothing and pictures: the files of the
+        left and the right one (GIFTI or FreeSurfer), as a pair or a mapping of "left" and "right",
+        one file for images of one hemisphere, nilearn's ``PolyMesh``, or "fsaverage5" or "fsLR",
+        which are looked for in installed packages and in the folder of TemplateFlow. By default
+        those of the images themselves, if they have any. On volumes they have no effect, with a
+        warning.
+    areas : pair of str, os.PathLike or array, or mapping, optional
+        The area of each vertex in mm2, of the left and the right hemisphere, as files of one value
+        a vertex or as arrays of shape (n_vertices,). By default a third of the areas of the
+        adjoining triangles of `surfaces`.
 
     Attributes
     ----------

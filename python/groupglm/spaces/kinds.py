@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -125,11 +127,13 @@ class Kind(Protocol):
         *,
         zero_is_missing: bool,
         smoothing_overrides: bool = False,
+        geometry: Geometry = NO_GEOMETRY,
     ) -> Masking:
         """Check the options of masking and preparation, which have the names of the estimator.
 
         Those of a masker given as `mask_img` come first, but for its smoothing if
-        `smoothing_overrides` and both are given.
+        `smoothing_overrides` and both are given. `geometry` has the surfaces that the user gave; a
+        kind of data without meshes warns that they have no effect.
         """
         ...
 
@@ -149,8 +153,10 @@ class Kind(Protocol):
         """Return an input whose values exist only while it is read."""
         ...
 
-    def open_map(self, given: Any, name: str) -> tuple[Source, Space]:
-        """Open one map of results."""
+    def open_map(
+        self, given: Any, name: str, geometry: Geometry = NO_GEOMETRY
+    ) -> tuple[Source, Space]:
+        """Open one map of results, on the surfaces that the user gave, if the kind has any."""
         ...
 
     def inside_mask(self, everywhere: Any, mask: Any) -> NDArray[np.bool_] | None:

@@ -29,6 +29,7 @@ from groupglm.inputs.image_labels import ImageLabels, TakesSubjects, with_labels
 from groupglm.models.kinds import check_model
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.budget import check_memory_budget
+from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.zeros import check_zero_is_missing
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def non_parametric_inference(
     weights: Any = None,
     covariates: Mapping[str, Any] | None = None,
     subjects: ArrayLike | None = None,
+    surfaces: Any = None,
+    areas: Any = None,
 ) -> Image | PermutationOutputs:
     """Test a contrast by permutation, corrected for all voxels of the mask.
 
@@ -174,6 +177,9 @@ def non_parametric_inference(
         What lies beside the images, as `SecondLevelModel.fit` takes it.
     subjects : array_like of labels, shape (n_images,), or pandas.Series, optional
         The subject of each image, as `SecondLevelModel.fit` takes it.
+    surfaces, areas : optional
+        The meshes of data of surfaces and the areas of their vertices, as `SecondLevelModel` takes
+        them: clusters and TFCE need the meshes.
 
     Returns
     -------
@@ -349,6 +355,7 @@ def non_parametric_inference(
             smoothing_fwhm,
             zero_is_missing=check_zero_is_missing(zero_is_missing, missing),
             smoothing_overrides=True,
+            geometry=Geometry(surfaces, areas),
         )
         refuse_smoothing(masking, fitted)
         group, values = _fit(

@@ -26,12 +26,13 @@ from groupglm.runtime.json_facts import (
     none_or,
 )
 from groupglm.spaces.base import Source
+from groupglm.spaces.geometry import NO_GEOMETRY, Geometry, report_unused_geometry
 from groupglm.spaces.volume.grid import SAME_PLACE_MM, Grid
 from groupglm.spaces.volume.intent import descrip_of, how_to_mark
 from groupglm.spaces.volume.maps import (
     differs_from_background,
     inside_mask,
-    open_map,
+    open_volume,
     said_by_map,
 )
 from groupglm.spaces.volume.masking import VolumeMasking
@@ -151,8 +152,10 @@ def masking(
     *,
     zero_is_missing: bool,
     smoothing_overrides: bool = False,
+    geometry: Geometry = NO_GEOMETRY,
 ) -> VolumeMasking:
     """Check the parameters of the estimator, or use those of a masker."""
+    report_unused_geometry(geometry, "volumes")
     return VolumeMasking.resolve(
         mask_img,
         target_affine,
@@ -161,6 +164,14 @@ def masking(
         zero_is_missing=zero_is_missing,
         smoothing_overrides=smoothing_overrides,
     )
+
+
+def open_map(
+    given: Any, name: str, geometry: Geometry = NO_GEOMETRY
+) -> tuple[VolumeSource, VolumeSpace]:
+    """Open one volume, of which only the header is read; return it with all of its voxels."""
+    report_unused_geometry(geometry, "volumes")
+    return open_volume(given, name)
 
 
 def target_of(given: Any, name: str) -> tuple[NDArray[np.float64], tuple[int, int, int]]:

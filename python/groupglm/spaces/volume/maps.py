@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from groupglm.spaces.statistic import Statistic
     from groupglm.spaces.volume.reading.source import VolumeSource
 
-__all__ = ["differs_from_background", "inside_mask", "open_map", "said_by_map"]
+__all__ = ["differs_from_background", "inside_mask", "open_volume", "said_by_map"]
 
 
-def open_map(given: Any, name: str) -> tuple[VolumeSource, VolumeSpace]:
+def open_volume(given: Any, name: str) -> tuple[VolumeSource, VolumeSpace]:
     """Open one volume, of which only the header is read; return it with all of its voxels."""
     source = open_image(given, name=name)
     return source, VolumeSpace(source.grid)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The arguments `surfaces` and `areas`: parameters of the estimator, without effect on volumes."""
+
+from __future__ import annotations
+
+import inspect
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from groupglm import SecondLevelModel, non_parametric_inference
+
+DESIGN = pd.DataFrame({"intercept": np.ones(6)})
+
+
+def images() -> list[nib.Nifti1Image]:
+    rng = np.random.default_rng(0)
+    return [nib.Nifti1Image(rng.standard_normal((3, 3, 3)), np.eye(4)) for _ in range(6)]
+
+
+def test_they_are_parameters_that_scikit_learn_copies() -> None:
+    surfaces, areas = ("left.surf.gii", "right.surf.gii"), (np.ones(3), np.ones(3))
+    model = SecondLevelModel(surfaces=surfaces, areas=areas)
+    assert model.get_params()["surfaces"] is surfaces
+    copied = clone(model)
+    assert copied.surfaces == surfaces
+    np.testing.assert_array_equal(copied.areas, areas)
+    assert model.set_params(surfaces=None).surfaces is None
+
+
+@pytest.mark.parametrize("function", [SecondLevelModel, non_parametric_inference])
+def test_they_are_given_by_name(function: object) -> None:
+    parameters = inspect.signature(function).parameters  # type: ignore[arg-type]
+    for name in ("surfaces", "areas"):
+        assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameters[name].default is None
+
+
+@pytest.mark.parametrize("name", ["surfaces", "areas"])
+def test_a_model_of_volumes_says_that_they_have_no_effect(name: str) -> None:
+    model = SecondLevelModel(**{name: ("left", "right")})
+    with pytest.warns(UserWarning, match=f"{name} has no effect on volumes; leave it out"):
+        model.fit(images(), design_matrix=DESIGN)
+
+
+@pytest.mark.parametrize("name", ["surfaces", "areas"])
+def test_a_permutation_test_of_volumes_says_it_too(name: str) -> None:
+    mask = nib.Nifti1Image(np.ones((3, 3, 3), np.uint8), np.eye(4))
+    with pytest.warns(UserWarning, match=f"{name} has no effect on volumes; leave it out"):
+        non_parametric_inference(
+            images(),
+            design_matrix=DESIGN,
+            mask=mask,
+            n_perm=0,
+            **{name: ("left", "right")},  # type: ignore[arg-type]
+        )
