@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Vertices of one hemisphere, inside a mask: `HemisphereSpace`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import joblib
+import numpy as np
+
+from groupglm.errors import ArgumentError
+from groupglm.messages import argument
+from groupglm.spaces.base import Part, RowStream, Space
+from groupglm.spaces.checks import checked_keep, checked_rows
+from groupglm.spaces.surface.hemisphere_source import AbsentHemisphere, HemisphereSource
+from groupglm.spaces.surface.values import values_of_rows
+from groupglm.spaces.zeros import Zeros
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from groupglm._core import Neighbours
+    from groupglm.spaces.statistic import Statistic
+    from groupglm.spaces.surface.mesh import Mesh
+
+__all__ = ["HemisphereSource", "HemisphereSpace", "Preparation"]
+
+_TFCE_POWERS = (1.0, 2.0)
+"""E and H of threshold-free cluster enhancement on surfaces, where extent is an area."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to the values of a hemisphere before they are a row.
+
+    Parameters
+    ----------
+    zero_is_missing : bool, default=False
+        Whether exact zeros of an image are missing values.
+    """
+
+    zero_is_missing: bool = False
+
+    def of_role(self, role: str) -> Preparation | None:
+        """Return how what lies beside an image is prepared: zeros and gaps are what they are."""
+        del role
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class HemisphereSpace(Space):
+    """The vertices of a hemisphere that are inside a mask, or all of them.
+
+    Parameters
+    ----------
+    side : str
+        "left" or "right".
+    n_vertices : int
+        Number of vertices of the mesh.
+    vertices : array of int, shape (n_values,), optional
+        The vertices inside the mask, increasing. All by default.
+    mesh : Mesh, optional
+        Where the vertices lie, and which are neighbours. Clusters and positions need it.
+    areas : array, shape (n_vertices,), optional
+        The area of each vertex of the mesh in mm2. By default those of the mesh, if there is one.
+    preparation : Preparation, optional
+        What is done to an image before its row is gathered. Nothing by default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> space = HemisphereSpace("left", 5)
+    >>> inside = space.restrict(np.array([False, True, False, True, True]))
+    >>> inside.n_values, inside.describe_place(0), inside.to_image(np.ones(3, np.float32))
+    (3, 'vertex 1, left', array([0., 1., 0., 1., 1.], dtype=float32))
+    """
+
+    tag: ClassVar[str] = "hemisphere"
+    place_words: ClassVar[tuple[str, str]] = ("vertex", "vertices")
+    placement_word: ClassVar[str] = "mesh"
+
+    side: str
+    n_vertices: int
+    vertices: NDArray[np.int64] | None = None
+    mesh: Mesh | None = None
+    areas: NDArray[np.float64] | None = None
+    preparation: Preparation | None = None
+
+    def __post_init__(self) -> None:
+        if self.vertices is None:
+            return
+        vertices = np.array(self.vertices, np.int64)
+        if vertices.ndim != 1 or vertices.size == 0:
+            raise ArgumentError.about(
+                "mask_img", "the mask is empty: no vertex is inside", "give one that has vertices"
+            )
+        if vertices[0] < 0 or vertices[-1] >= self.n_vertices or (np.diff(vertices) <= 0).any():
+            raise ValueError(
+                f"the vertices of a mask must increase from 0 to at most {self.n_vertices - 1}"
+            )
+        vertices.setflags(write=False)
+        object.__setattr__(self, "vertices", vertices)
+
+    @property
+    def n_values(self) -> int:
+        """Number of vertices inside the mask: the length of a row."""
+        return self.n_vertices if self.vertices is None else len(self.vertices)
+
+    @property
+    def faces(self) -> NDArray[np.int32] | None:
+        """The triangles of the mesh, with which those of images are compared."""
+        return None if self.mesh is None else self.mesh.faces
+
+    @property
+    def unit(self) -> str:
+        """``mm2`` where the areas of the vertices are known, else ``vertices``."""
+        return "vertices" if self.areas is None and self.mesh is None else "mm2"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The hemisphere, the only part."""
+        return (Part(self.side, 0, self.n_values, self.unit, _TFCE_POWERS),)
+
+    @property
+    def zero_is_missing(self) -> bool:
+        """Whether exact zeros of an image are missing values."""
+        return self.preparation is not None and self.preparation.zero_is_missing
+
+    def numbers(self, places: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
+        """Return the numbers of vertices in the mesh, of some places or of all."""
+        if self.vertices is None:
+            return np.arange(self.n_vertices) if places is None else places.astype(np.int64)
+        return self.vertices if places is None else self.vertices[places]
+
+    def at_vertices(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return those of the values of all vertices, shape (..., n_vertices), that a row has."""
+        return values if self.vertices is None else values[..., self.vertices]
+
+    def reader_of(self, role: str) -> HemisphereSpace:
+        """Return the space of the same vertices that reads variances, weights or covariates."""
+        if self.preparation is None:
+            return self
+        return replace(self, preparation=self.preparation.of_role(role))
+
+    def read_row(
+        self, source: HemisphereSource, out: NDArray[np.float32] | NDArray[np.float64]
+    ) -> Zeros | None:
+        """Read the values of the hemisphere into a row, which may be NaN everywhere."""
+        source.read_into(out, self.vertices)
+        if not self.zero_is_missing:
+            return None
+        zeros = Zeros.of(out)
+        out[zeros.places] = np.nan
+        return zeros
+
+    def read_stored(
+        self, source: HemisphereSource, out: NDArray[np.float32] | NDArray[np.float64]
+    ) -> None:
+        """Read the values of the hemisphere into a row, as they are stored."""
+        source.read_into(out, self.vertices)
+
+    def bytes_to_read(self, source: HemisphereSource) -> int:
+        """Return the bytes that one hemisphere takes while it is read."""
+        return 8 * source.n_vertices
+
+    def restrict(self, keep: NDArray[np.bool_]) -> HemisphereSpace:
+        """Return the space of some of these vertices, in the order of a row."""
+        kept = np.flatnonzero(checked_keep(keep, self.n_values))
+        return replace(self, vertices=self.numbers(kept))
+
+    def onto(self, other: HemisphereSpace) -> HemisphereSpace:
+        """Return the space of those vertices of another space that are here too."""
+        return replace(other, vertices=np.intersect1d(self.numbers(), other.numbers()))
+
+    def background(
+        self,
+        mean: NDArray[np.float64],
+        n_observations: NDArray[np.integer],
+        *,
+        n_images: int,
+        min_observations: int,
+    ) -> NDArray[np.bool_]:
+        """Find the vertices that have values in enough images, and not zero in all of them."""
+        del n_images
+        with np.errstate(invalid="ignore"):
+            return np.asarray((np.abs(mean) > 0) & (n_observations >= min_observations))
+
+    def to_image(
+        self,
+        values: NDArray[Any],
+        descrip: str = "",
+        *,
+        dtype: DTypeLike | None = None,
+        statistic: Statistic | None = None,
+    ) -> NDArray[Any]:
+        """Return values for all vertices, shape (n_vertices,) or (k, n_vertices), zero outside.
+
+        They are float32 by default, or float64 where float32 cannot hold a value.
+        """
+        del descrip, statistic
+        rows = checked_rows(values, self.n_values)
+        return values_of_rows(rows, self.vertices, self.n_vertices, dtype)
+
+    def series_image(
+        self, make_rows: Callable[[], RowStream], n_rows: int, descrip: str, out: Path | None
+    ) -> NDArray[Any]:
+        """Return rows that come one by one as `to_image` does; a file is made by what joins it."""
+        del out
+        rows = np.empty((n_rows, self.n_values))
+        with closing(make_rows()) as stream:
+            for number, row in enumerate(stream):
+                rows[number] = row
+        return self.to_image(rows, descrip)
+
+    def neighbours(self, connectivity: int) -> Neighbours:
+        """Return which vertices share an edge of the mesh; `connectivity` has no effect."""
+        del connectivity
+        mesh = self._mesh()
+        return mesh.neighbours() if self.vertices is None else mesh.restricted(self.vertices)
+
+    def degrees(self, connectivity: int, places: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return some vertices' numbers of neighbours in the whole mesh."""
+        del connectivity
+        return self._mesh().degrees(self.numbers(places))
+
+    def _mesh(self) -> Mesh:
+        if self.mesh is None:
+            raise ArgumentError.about(
+                "surfaces",
+                "clusters, TFCE and smoothing on a surface need its mesh",
+                "give "
+                + argument("surfaces", shown="(left, right)")
+                + f", a pair of .surf.gii files of {self.n_vertices} vertices",
+            )
+        return self.mesh
+
+    def weights(self) -> NDArray[np.float64] | None:
+        """Return the area of each vertex in mm2, shape (n_values,); None if it is not known."""
+        if self.areas is not None:
+            return np.asarray(self.at_vertices(self.areas))
+        return None if self.mesh is None else np.asarray(self.at_vertices(self.mesh.areas))
+
+    def coordinates(self, places: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+        """Return where some vertices lie, or all, in mm, shape (n, 3); NaN without a mesh."""
+        if self.mesh is None:
+            return super().coordinates(places)
+        return np.asarray(self.mesh.coordinates[self.numbers(places)])
+
+    def layout(self, places: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the numbers of some vertices in the mesh, shape (n, 1)."""
+        return self.numbers(places)[:, np.newaxis]
+
+    def nearest(self, position: Sequence[float]) -> tuple[int, float] | None:
+        """Return the place nearest to a position in mm, and how far it is; None without a mesh."""
+        if self.mesh is None:
+            return None
+        steps = self.coordinates() - np.asarray(position, np.float64)
+        distances = np.sqrt(np.einsum("ij,ij->i", steps, steps))
+        place = int(distances.argmin())
+        return place, float(distances[place])
+
+    def place_at(self, position: Sequence[float]) -> int | None:
+        """Return the vertex nearest to a position in mm; None farther away than its edges reach."""
+        found = self.nearest(position)
+        if found is None:
+            return None
+        place, distance = found
+        edges = self._mesh().edges()[[int(self.numbers(np.array([place]))[0])]]
+        return place if distance <= edges.max() else None
+
+    def describe_placement(self) -> str:
+        """Say how many vertices the mesh has: ``10242 vertices of the left hemisphere``."""
+        return f"{self.n_vertices} vertices of the {self.side} hemisphere"
+
+    def describe_place(self, place: int) -> str:
+        """Name a vertex by its number in the mesh: ``vertex 4012, left``."""
+        return f"vertex {self.numbers(np.array([place]))[0]}, {self.side}"
+
+    def name_places(self, places: NDArray[np.integer]) -> str:
+        """Name the first five of several vertices by their numbers in the mesh."""
+        names = ", ".join(map(str, self.numbers(places[:5]).tolist()))
+        more = ", ..." if len(places) > 5 else ""
+        return f"{self.place_words[len(places) > 1]} {names}{more}, {self.side}"
+
+    def value_names(self) -> NDArray[np.object_]:
+        """Name each vertex by its number in the mesh, ``vertex_i``."""
+        return np.array([f"vertex_{number}" for number in self.numbers().tolist()], object)
+
+    def identity(self) -> str:
+        """Return a text that is equal for spaces that read equal rows from an image."""
+        parts = (self.side, self.n_vertices, self.vertices, repr(self.preparation))
+        return str(joblib.hash(parts))
+
+    def absent_source(self, name: str, saved_in: str) -> HemisphereSource:
+        """Return an image of which only the name is known."""
+        return AbsentHemisphere(name, self.side, self.n_vertices, saved_in)
+
+    def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the space in a form to store, with its mesh, so that clusters need no files."""
+        facts: dict[str, Any] = {
+            "side": self.side,
+            "n_vertices": self.n_vertices,
+            "zero_is_missing": self.zero_is_missing,
+            "mesh": None if self.mesh is None else self.mesh.name,
+        }
+        arrays: dict[str, NDArray[Any]] = {}
+        if self.vertices is not None:
+            arrays["vertices"] = self.vertices
+        if self.mesh is not None:
+            arrays |= {"coordinates": self.mesh.coordinates, "faces": self.mesh.faces}
+        if self.areas is not None:
+            arrays["areas"] = self.areas
+        return facts, arrays
