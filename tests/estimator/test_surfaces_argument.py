@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from nibabel.nifti1 import Nifti1Image
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from groupglm import SecondLevelModel, non_parametric_inference
@@ -16,9 +18,13 @@ from groupglm import SecondLevelModel, non_parametric_inference
 DESIGN = pd.DataFrame({"intercept": np.ones(6)})
 
 
-def images() -> list[nib.Nifti1Image]:
+def image_of(values: NDArray[Any]) -> Nifti1Image:
+    return Nifti1Image(values, np.eye(4))  # type: ignore[no-untyped-call]
+
+
+def images() -> list[Nifti1Image]:
     rng = np.random.default_rng(0)
-    return [nib.Nifti1Image(rng.standard_normal((3, 3, 3)), np.eye(4)) for _ in range(6)]
+    return [image_of(rng.standard_normal((3, 3, 3))) for _ in range(6)]
 
 
 def test_they_are_parameters_that_scikit_learn_copies() -> None:
@@ -41,19 +47,15 @@ def test_they_are_given_by_name(function: object) -> None:
 
 @pytest.mark.parametrize("name", ["surfaces", "areas"])
 def test_a_model_of_volumes_says_that_they_have_no_effect(name: str) -> None:
-    model = SecondLevelModel(**{name: ("left", "right")})
+    given: dict[str, Any] = {name: ("left", "right")}
+    model = SecondLevelModel(**given)
     with pytest.warns(UserWarning, match=f"{name} has no effect on volumes; leave it out"):
         model.fit(images(), design_matrix=DESIGN)
 
 
 @pytest.mark.parametrize("name", ["surfaces", "areas"])
 def test_a_permutation_test_of_volumes_says_it_too(name: str) -> None:
-    mask = nib.Nifti1Image(np.ones((3, 3, 3), np.uint8), np.eye(4))
+    given: dict[str, Any] = {name: ("left", "right")}
+    mask = image_of(np.ones((3, 3, 3), np.uint8))
     with pytest.warns(UserWarning, match=f"{name} has no effect on volumes; leave it out"):
-        non_parametric_inference(
-            images(),
-            design_matrix=DESIGN,
-            mask=mask,
-            n_perm=0,
-            **{name: ("left", "right")},  # type: ignore[arg-type]
-        )
+        non_parametric_inference(images(), design_matrix=DESIGN, mask=mask, n_perm=0, **given)
