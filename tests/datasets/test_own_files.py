@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from groupglm import datasets
 from groupglm.cli import main
+from groupglm.datasets import surface_files
 from groupglm.spaces.volume import saving
 
 SIMULATORS: dict[str, tuple[dict[str, Any], str]] = {
@@ -32,6 +33,10 @@ SIMULATORS: dict[str, tuple[dict[str, Any], str]] = {
     "simulate_paired_study": (
         {"n_subjects": 2, "voxel_size": 12.0},
         "sub-02_horizontal_effect.nii.gz",
+    ),
+    "simulate_surface_study": (
+        {"n_subjects": 4, "n_divisions": 2},
+        "sub-02_hemi-L_effect.func.gii",
     ),
     "simulate_variance_study": ({"n_subjects": 6, "voxel_size": 12.0}, "sub-02_effect.nii.gz"),
 }
@@ -92,7 +97,7 @@ def test_what_a_simulator_wrote_is_replaced(
     first = contents(tmp_path)
     simulate(tmp_path)
     assert contents(tmp_path) == first
-    if name.endswith(".nii.gz"):  # the tables of a BIDS data set do not say whose they are
+    if not name.endswith(".tsv"):  # the tables of a BIDS data set do not say whose they are
         simulate(tmp_path, seed=1)  # another study in its place
         second = contents(tmp_path)
         assert second.keys() == first.keys()
@@ -101,6 +106,10 @@ def test_what_a_simulator_wrote_is_replaced(
     if name.endswith(".nii.gz"):
         image: Any = nib.load(tmp_path / name)
         nib.save(nib.Nifti1Image(image.get_fdata() + 1, None, image.header), tmp_path / name)  # type: ignore[no-untyped-call]
+    elif name.endswith(".gii"):
+        image = nib.load(tmp_path / name)
+        image.darrays[0].data = image.darrays[0].data + 1
+        nib.save(image, tmp_path / name)
     else:
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + b"\n")
     before = contents(tmp_path)
@@ -115,18 +124,22 @@ def test_a_run_that_was_stopped_is_gone_on_with(
     wanted = tmp_path / "wanted"
     simulate(wanted)
 
-    save, n_saved = saving.save_image, 0
+    n_saved = 0
 
-    def interrupted(*given: Any, **options: Any) -> Path:
-        nonlocal n_saved
-        if n_saved == 2:
-            raise KeyboardInterrupt
-        n_saved += 1
-        return save(*given, **options)
+    def interrupted(save: Callable[..., object]) -> Callable[..., object]:
+        def saving_twice(*given: Any, **options: Any) -> object:
+            nonlocal n_saved
+            if n_saved == 2:
+                raise KeyboardInterrupt
+            n_saved += 1
+            return save(*given, **options)
+
+        return saving_twice
 
     stopped = tmp_path / "stopped"
     with monkeypatch.context() as patch:
-        patch.setattr(saving, "save_image", interrupted)
+        patch.setattr(saving, "save_image", interrupted(saving.save_image))
+        patch.setattr(surface_files, "write_whole", interrupted(surface_files.write_whole))
         with pytest.raises(KeyboardInterrupt):
             simulate(stopped)
     simulate(stopped)

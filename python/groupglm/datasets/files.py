@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
 
-__all__ = ["is_simulated", "make_image", "subject_labels", "write_image", "write_series"]
+__all__ = [
+    "is_simulated",
+    "make_image",
+    "mark_of",
+    "subject_labels",
+    "write_image",
+    "write_series",
+]
 
 _MARK = "simulated by groupglm, sha256 "
 
@@ -73,16 +80,25 @@ def is_simulated(path: Path) -> bool:
 
     try:
         image: Any = nib.load(path)
-        said = bytes(image.header["descrip"]).rstrip(b"\0").decode("ascii")
-        return said.startswith(_MARK) and said == _mark_of(image.dataobj.get_unscaled())
+        if path.suffix == ".gii":
+            said = image.meta["Description"]
+            values = [array.data for array in image.darrays]
+        else:
+            said = bytes(image.header["descrip"]).rstrip(b"\0").decode("ascii")
+            values = [image.dataobj.get_unscaled()]
+        return bool(said.startswith(_MARK) and said == mark_of(*values))
     except Exception:  # nibabel raises anything on another kind of file
         return False
 
 
 def _marked(image: Any) -> Any:
-    image.header["descrip"] = _mark_of(np.asanyarray(image.dataobj))
+    image.header["descrip"] = mark_of(np.asanyarray(image.dataobj))
     return image
 
 
-def _mark_of(values: NDArray[Any]) -> str:
-    return _MARK + hashlib.sha256(values.tobytes(order="F")).hexdigest()[:32]
+def mark_of(*values: NDArray[Any]) -> str:
+    """Return the mark of a file that holds these arrays."""
+    content = hashlib.sha256()
+    for array in values:
+        content.update(array.tobytes(order="F"))
+    return _MARK + content.hexdigest()[:32]

@@ -16,7 +16,7 @@ from groupglm.datasets.study import GroupStudy, write_study
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["simulate_group_study"]
+__all__ = ["group_and_age", "simulate_group_study"]
 
 # Peaks are voxel centres of the default grid. The heights make t about 7 to 12 there, with 24
 # subjects.
@@ -89,15 +89,16 @@ def simulate_group_study(
     brain = make_brain(voxel_size, shape)
     truth = brain.blobs(_EFFECTS)
     design_seed, *subject_seeds = np.random.SeedSequence(seed).spawn(n_subjects + 1)
-    participants, design_matrix = _participants(n_subjects, np.random.default_rng(design_seed))
+    participants, design_matrix = group_and_age(n_subjects, np.random.default_rng(design_seed))
     return write_study(
         directory, brain, _EFFECTS, truth, participants, design_matrix, noise_fwhm, subject_seeds
     )
 
 
-def _participants(
+def group_and_age(
     n_subjects: int, generator: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return participants of two groups with their ages, and the design over both."""
     import pandas as pd
 
     group = np.arange(n_subjects) % 2
