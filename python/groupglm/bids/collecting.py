@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groupglm.bids.entities import NamedFile, read_name, same_value, walk
+from groupglm.bids.hemispheres import whole_maps
 from groupglm.errors import ArgumentError, ArgumentTypeError, in_quotes, shown, warn_caller
 from groupglm.inputs.beside import collected
 from groupglm.messages import Text, argument, arguments, either
@@ -19,6 +20,7 @@ from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import listed
 from groupglm.runtime.paths import given_path
 from groupglm.spaces.files import UNREAD, endings, saved_endings
+from groupglm.spaces.map_files import MapFiles
 from groupglm.spaces.registry import kind_of
 from groupglm.tabular.labels import plain_label
 
@@ -80,7 +82,8 @@ def collect_maps(
     pandas.DataFrame
         A table of maps as `SecondLevelModel.fit` takes it, with one row for each subject, sorted.
         The columns are ``subject_label`` (without ``sub-``), ``map_name`` (the contrast),
-        ``effects_map_path`` and ``variances_map_path`` (missing if there is no such map).
+        ``effects_map_path`` and ``variances_map_path`` (missing if there is no such map). The path
+        of a map that has a file of each hemisphere (``hemi-L`` and ``hemi-R``) is a tuple of both.
 
     Raises
     ------
@@ -133,8 +136,8 @@ def collect_maps(
         {
             "subject_label": list(chosen),
             "map_name": [file.entities.get("contrast", "effect") for file in chosen.values()],
-            "effects_map_path": [str(file.path) for file in chosen.values()],
-            "variances_map_path": [None if p is None else str(p) for p in variances.values()],
+            "effects_map_path": [file.files.given for file in chosen.values()],
+            "variances_map_path": [None if v is None else v.given for v in variances.values()],
         }
     )
     return collected(table)
@@ -152,10 +155,14 @@ def absent_variances(labels: Sequence[str], n_maps: int) -> str:
     )
 
 
-def variance_of(file: NamedFile) -> Path | None:
+def variance_of(file: NamedFile) -> MapFiles | None:
     """Return the variance map beside an effect map, if there is one."""
-    path = file.path.with_name(file.path.name.replace("_stat-effect_", "_stat-variance_"))
-    return path if path != file.path and os.path.lexists(path) else None
+    paths = [
+        path.with_name(path.name.replace("_stat-effect_", "_stat-variance_"))
+        for path in file.files.paths
+    ]
+    whole = all(map(os.path.lexists, paths)) and set(paths).isdisjoint(file.files.paths)
+    return MapFiles(tuple(paths)) if whole else None
 
 
 def find_effect_maps(root: Path) -> list[NamedFile]:
@@ -287,6 +294,7 @@ def visit_of(file: NamedFile) -> tuple[str, str | None, str | None]:
 
 def maps_of_visits(files: Sequence[NamedFile]) -> list[NamedFile]:
     """Return the maps of all visits; refuse several kinds, and several maps of one visit."""
+    files = whole_maps(files)
     _refuse_kinds(files)
     by_visit: dict[tuple[str, str | None, str | None], list[NamedFile]] = {}
     for file in files:
@@ -320,6 +328,7 @@ def _refuse_kinds(files: Sequence[NamedFile]) -> None:
 
 def one_map_a_subject(files: Sequence[NamedFile]) -> dict[str, NamedFile]:
     """Return the map of each subject."""
+    files = whole_maps(files)
     _refuse_kinds(files)
     by_subject: dict[str, list[NamedFile]] = {}
     for file in files:

@@ -23,7 +23,7 @@ __all__ = ["bids_uri", "check_output", "common_entities", "describe", "node_fold
 BIDS_VERSION = "1.10.0"
 LINK = "maps"  # the name, in BIDS URIs, of the derivative with the maps
 # The order of FitLins and nilearn; the specification does not yet name statistical maps.
-_ORDER = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "res", "den")
+_ORDER = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "hemi", "space", "res", "den")
 _IGNORED = (
     "*_statmap.{image}", "*_statmap.json", "*_design.tsv", "*_design.json", "*_mask.{image}",
     "*_mask.json", "*_clusters.tsv", "*_clusters.json", "*_permutations.npz", "*_model.groupglm",

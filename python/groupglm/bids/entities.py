@@ -16,6 +16,7 @@ from pathlib import Path
 
 from groupglm.runtime.naming import slug
 from groupglm.runtime.regular_files import is_folder
+from groupglm.spaces.map_files import MapFiles
 
 __all__ = ["NamedFile", "fold", "read_name", "same_value", "walk"]
 
@@ -39,12 +40,20 @@ class NamedFile:
         The last part, such as ``statmap``.
     extension : str
         From the first dot on.
+    more : tuple of pathlib.Path
+        The other files of the same map, such as that of the right hemisphere.
     """
 
     path: Path
     entities: dict[str, str]
     suffix: str
     extension: str
+    more: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> MapFiles:
+        """All files of the map."""
+        return MapFiles((self.path, *self.more))
 
 
 def read_name(path: Path, root: Path) -> NamedFile | None:

@@ -16,6 +16,7 @@ from groupglm.messages import arguments, either
 from groupglm.runtime.naming import counted
 from groupglm.runtime.sidecars import describes, read_json
 from groupglm.spaces.files import sidecar
+from groupglm.spaces.map_files import files_of_map
 from groupglm.spaces.registry import kind_of, kind_of_tag
 from groupglm.spaces.statistic import Statistic, number_of
 
@@ -58,7 +59,7 @@ class DegreesMap:
         numerator = None if kind == "t" else number_of(degrees.get("Numerator"))
         if numerator is not None and not (math.isfinite(numerator) and numerator > 0):
             return None
-        return cls(path.with_name(name), numerator) if path.with_name(name).is_file() else None
+        return cls(path.with_name(name), numerator) if _is_there(path.with_name(name)) else None
 
     def read(self, space: Space) -> NDArray[np.float64]:
         """Read the residual degrees of freedom at the voxels of a space, shape (n_values,)."""
@@ -256,4 +257,8 @@ def _z_map_beside(path: Path) -> str | None:
     head, stat, rest = path.name.partition("_stat-")
     tail = rest[len(rest.split("_", 1)[0]) :]
     name = f"{head}{stat}z{tail}"
-    return name if stat and name != path.name and path.with_name(name).is_file() else None
+    return name if stat and name != path.name and _is_there(path.with_name(name)) else None
+
+
+def _is_there(path: Path) -> bool:
+    return files_of_map(path)[0].is_file()

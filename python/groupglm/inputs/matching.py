@@ -18,6 +18,7 @@ from groupglm.messages import argument
 from groupglm.runtime.naming import listed
 from groupglm.runtime.paths import given_path
 from groupglm.runtime.regular_files import check_file
+from groupglm.spaces.map_files import MapFiles
 from groupglm.tabular.covariates import missing_values
 from groupglm.tabular.files import SEPARATORS, read_table
 from groupglm.tabular.labels import (
@@ -179,7 +180,7 @@ class Matched:
 
     Parameters
     ----------
-    maps : dict of str to pathlib.Path
+    maps : dict of str to MapFiles
         The map of each subject, sorted by label.
     participants : pandas.DataFrame
         The row of each of these subjects, in the same order.
@@ -187,7 +188,7 @@ class Matched:
         Maps and rows that were left out, in words.
     """
 
-    maps: dict[str, Path]
+    maps: dict[str, MapFiles]
     participants: pd.DataFrame
     left_out: tuple[str, ...]
 
@@ -207,7 +208,7 @@ class Matched:
 
 
 def match_subjects(
-    maps: dict[str, Path], participants: pd.DataFrame, *, allow_partial: bool = False
+    maps: dict[str, MapFiles], participants: pd.DataFrame, *, allow_partial: bool = False
 ) -> Matched:
     """Bring maps and rows together."""
     rows = [str(label) for label in participants.index]

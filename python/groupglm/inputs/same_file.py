@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from groupglm.errors import ArgumentError, in_quotes, warn_caller
 from groupglm.runtime.paths import file_identity
+from groupglm.spaces.map_files import MapFiles
 
-__all__ = ["refuse_shared_files", "report_shared_files"]
+__all__ = ["refuse_shared_files", "refuse_shared_maps", "report_shared_files"]
 
 
 def refuse_shared_files(labels: Sequence[str], images: Iterable[Any], argument: str) -> None:
@@ -24,6 +25,12 @@ def refuse_shared_files(labels: Sequence[str], images: Iterable[Any], argument: 
         raise ArgumentError(
             argument, f"one {of}", remedy="give each map a file of its own", verb="has"
         )
+
+
+def refuse_shared_maps(maps: Mapping[str, MapFiles], argument: str) -> None:
+    """Refuse a file that belongs to the maps of two labels, or twice to one."""
+    files = [(label, path) for label, own in maps.items() for path in own.paths]
+    refuse_shared_files([label for label, _ in files], [path for _, path in files], argument)
 
 
 def report_shared_files(images: Iterable[Any], *, refuse: bool = False) -> None:

@@ -45,8 +45,16 @@ def content_facts(path: Path) -> dict[str, Any]:
 def describes(facts: Mapping[str, Any], path: Path, *, digest: str | None = None) -> bool | None:
     """Return whether a sidecar describes this very file; None if it has no size and hash.
 
+    A map in several files, of which `path` is the common name, has them all under "Files".
     `digest` is the file's hash, if it is known; the file is then not read again.
     """
+    parts = facts.get("Files")
+    if "File" not in facts and isinstance(parts, list):
+        names = [str(part.get("Name", "")) if isinstance(part, dict) else "" for part in parts]
+        if path.exists() or not all(name and Path(name).name == name for name in names):
+            return False
+        files = zip(names, parts, strict=True)
+        return all(has_content(path.with_name(name), part) for name, part in files)
     return has_content(path, facts.get("File"), digest=digest)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from groupglm.spaces.map_files import files_of_map
 from groupglm.spaces.registry import kinds
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def map_of(record: Path) -> Path:
     """Return the map of results that a sidecar describes: the one that exists of all candidates."""
     stem = record.name.removesuffix(".json")
     maps = [record.with_name(f"{stem}{ending}") for ending in saved_endings()]
-    return next((path for path in maps if path.exists()), maps[-1])
+    return next((path for path in maps if files_of_map(path)[0].exists()), maps[-1])

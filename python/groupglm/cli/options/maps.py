@@ -23,6 +23,7 @@ from groupglm.messages import text_of
 from groupglm.runtime.naming import counted, listed
 from groupglm.runtime.regular_files import check_file, is_folder
 from groupglm.spaces.files import saved_endings
+from groupglm.spaces.map_files import MapFiles, files_of_map, group_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ def collect_maps(
     ValueError
         If there are none, it is not known whose they are, or a subject has two of one visit.
     """
-    from groupglm.inputs.same_file import refuse_shared_files
+    from groupglm.inputs.same_file import refuse_shared_maps
 
     table = table_of(arguments)
     if table is not None:
@@ -85,12 +86,12 @@ def collect_maps(
                 "of maps, or paths of images"
             )
         found = _maps_of_table(expand(table), map_name)
-        refuse_shared_files(list(found.files), found.files.values(), f"the table of maps '{table}'")
+        refuse_shared_maps(found.files, f"the table of maps '{table}'")
         return found
     if map_name is not None:
         raise ValueError(f"--map-name {map_name} has no effect on paths; it chooses from a table")
     found = _labelled(arguments, pattern, output, warn, "MAPS")
-    refuse_shared_files(list(found.files), found.files.values(), "MAPS")
+    refuse_shared_maps(found.files, "MAPS")
     return found
 
 
@@ -102,7 +103,7 @@ def collect_beside(
     output: Path,
     by_visit: bool = False,
     warn: Callable[[str], object] = warn_caller,
-) -> dict[str, Path]:
+) -> dict[str, MapFiles]:
     """Find the maps of an option such as ``--variances``, and the subject of each.
 
     Parameters
@@ -122,7 +123,7 @@ def collect_beside(
 
     Returns
     -------
-    dict of str to pathlib.Path
+    dict of str to MapFiles
         Sorted by subject.
 
     Raises
@@ -130,7 +131,7 @@ def collect_beside(
     ValueError
         If there are none, or it is not known whose they are.
     """
-    from groupglm.inputs.same_file import refuse_shared_files
+    from groupglm.inputs.same_file import refuse_shared_maps
 
     table = table_of(given)
     if table is not None:
@@ -148,7 +149,7 @@ def collect_beside(
             f"{option}: a subject has several maps, such as {listed(list(files), _SHOWN)}, and "
             "MAPS has one of each subject; give one"
         )
-    refuse_shared_files(list(files), files.values(), option)
+    refuse_shared_maps(files, option)
     return files
 
 
@@ -164,7 +165,7 @@ def has_column(table: str, column: str) -> bool:
 
 def maps_of_column(
     table: str, map_name: str | None, column: str, *, by_visit: bool = False
-) -> dict[str, Path]:
+) -> dict[str, MapFiles]:
     """Return the maps in a column of a table of maps, as `collect_maps` labels maps."""
     return _maps_of_table(expand(table), map_name, column, by_visit=by_visit).files
 
@@ -187,8 +188,9 @@ def _labelled(
         paths.update(dict.fromkeys(files_of(text, option)))
     if output is not None:
         paths = dict.fromkeys(_without_results(list(paths), output, warn, option))
-    found = list(paths)
-    subjects = subjects_of_paths(found, SUBJECT_PATTERN if pattern is None else pattern)
+    found = group_files(paths)
+    named = [files.first for files in found]
+    subjects = subjects_of_paths(named, SUBJECT_PATTERN if pattern is None else pattern)
     return maps_by_visit(found, subjects, "MAPS", by_visit=by_visit)  # `option` is told elsewhere
 
 
@@ -307,12 +309,13 @@ def _maps_of_table(
         subject = plain_label(str(label))
         if not isinstance(name, str) and column != EFFECTS:
             continue  # whose map beside the effect is missing, the match says
-        file = path.parent / str(name)  # an absolute path stays unchanged
-        check_file(file, f"{where}: the file '{name}' of subject {subject}")
-        if not isinstance(name, str) or not file.is_file():
+        own = files_of_map(path.parent / str(name))  # an absolute path stays unchanged
+        for file in own:
+            check_file(file, f"{where}: the file '{file.name}' of subject {subject}")
+        if not isinstance(name, str) or not all(file.is_file() for file in own):
             raise ValueError(f"{where}: subject {subject} has no file '{name}'")
         subjects.append(subject)
-        files.append(file)
+        files.append(MapFiles(own))
         rows.append(row)
     given = _visits_of_rows(chosen.iloc[rows])
     by_visit |= len(set(chosen["subject_label"])) < len(chosen)

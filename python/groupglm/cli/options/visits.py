@@ -12,6 +12,7 @@ from typing import Any
 from groupglm.errors import ArgumentError
 from groupglm.messages import argument
 from groupglm.runtime.naming import listed
+from groupglm.spaces.map_files import MapFiles
 
 __all__ = ["RUNS", "SESSIONS", "Visit", "VisitMaps", "maps_by_visit", "plain_run", "plain_session"]
 
@@ -70,13 +71,13 @@ class VisitMaps:
 
     Parameters
     ----------
-    files : dict of str to pathlib.Path
+    files : dict of str to MapFiles
         By subject; by subject and visit (``01_ses-1``) if a subject has several maps.
     visits : dict of str to Visit
         By the same labels.
     """
 
-    files: dict[str, Path]
+    files: dict[str, MapFiles]
     visits: dict[str, Visit]
 
     def __len__(self) -> int:
@@ -89,7 +90,7 @@ class VisitMaps:
 
 
 def maps_by_visit(
-    paths: Sequence[Path],
+    maps: Sequence[MapFiles],
     subjects: Sequence[str],
     what: str,
     *,
@@ -100,7 +101,7 @@ def maps_by_visit(
 
     Parameters
     ----------
-    paths : sequence of pathlib.Path
+    maps : sequence of MapFiles
         The maps.
     subjects : sequence of str
         The subject of each.
@@ -112,20 +113,21 @@ def maps_by_visit(
         Whether labels name the visit also if each subject has one map.
     """
     if given is None:
+        paths = [files.first for files in maps]
         given = [*zip(_entities(paths, _SESSION), _entities(paths, _RUN), strict=True)]
     visits = [
         Visit(subject, session, None if run is None else plain_run(run))
         for subject, (session, run) in zip(subjects, given, strict=True)
     ]
     by_visit |= len(set(subjects)) < len(subjects)
-    found: dict[str, list[Path]] = {}
+    found: dict[str, list[MapFiles]] = {}
     named = {}
-    for visit, path in sorted(zip(visits, paths, strict=True), key=lambda pair: pair[0].place):
+    for visit, files in sorted(zip(visits, maps, strict=True), key=lambda pair: pair[0].place):
         label = visit.label if by_visit else visit.subject
-        found.setdefault(label, []).append(path)
+        found.setdefault(label, []).append(files)
         named[label] = visit
     _refuse_same_visit(found, named, what)
-    return VisitMaps({label: files[0] for label, files in found.items()}, named)
+    return VisitMaps({label: own[0] for label, own in found.items()}, named)
 
 
 def _entities(paths: Sequence[Path], search: re.Pattern[str]) -> list[str | None]:
@@ -167,7 +169,7 @@ def plain_run(label: object) -> str:
 
 
 def _refuse_same_visit(
-    found: Mapping[str, list[Path]], visits: Mapping[str, Visit], what: str
+    found: Mapping[str, list[MapFiles]], visits: Mapping[str, Visit], what: str
 ) -> None:
     several = {label: files for label, files in found.items() if len(files) > 1}
     if not several:

@@ -35,10 +35,10 @@ def claimed(
     """Hold a folder's lock; first remove drafts of killed runs, and refuse to lose any file."""
     where = f"{option} '{named or folder}'"
     for target in targets:
-        for path in (target.path, target.record):
+        for path in (*target.files, target.record):
             check_file_name(path.name, f"{option}: a result")
     make_folder(folder, option)
-    files = {path.name for target in targets for path in (target.path, target.record)}
+    files = {path.name for target in targets for path in (*target.files, target.record)}
     with held(folder, lock, where, files=files):
         for place in {folder, *(target.path.parent for target in targets)}:
             clean_drafts(place)

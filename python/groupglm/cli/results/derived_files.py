@@ -96,7 +96,7 @@ class Made:
 
     def found(self, *, overwrite: bool) -> dict[str, Any] | None:
         """Return the facts of the file if it exists already, from the same input and options."""
-        if not self.output.exists():
+        if not self.target.there:
             return None
         found = self.target.found()
         if self._is_map and found is not None and "Options" not in found:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupglm.runtime.regular_files import check_file, naming
+from groupglm.spaces.map_files import MapFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,12 +50,13 @@ def design_hash(
     return f"sha256:{digest.hexdigest()}"
 
 
-def input_list_hash(maps: Mapping[str, Path]) -> str:
+def input_list_hash(maps: Mapping[str, MapFiles]) -> str:
     """Hash which subject has which map: labels, and name, size and time of change of files.
 
     The folder is not part of it, so that a data set may move.
     """
-    return text_hash(json.dumps([[label, file_facts(path)] for label, path in maps.items()]))
+    facts = [[label, *(file_facts(path) for path in files.paths)] for label, files in maps.items()]
+    return text_hash(json.dumps(facts))
 
 
 def file_facts(path: Path) -> list[Any]:

@@ -17,6 +17,7 @@ from groupglm.runtime.paths import file_identity
 from groupglm.runtime.sidecars import content_facts, describes, has_content, read_json
 from groupglm.runtime.writing import draft_folder, sync_folder
 from groupglm.spaces.files import sidecar
+from groupglm.spaces.map_files import files_of_map, possible_files
 
 __all__ = [
     "Member",
@@ -40,7 +41,7 @@ class Target:
     Parameters
     ----------
     path : pathlib.Path
-        The file.
+        The file; of a map in several files their common name.
     record : pathlib.Path
         Its sidecar.
     """
@@ -53,24 +54,40 @@ class Target:
         """Return the file of a study, with its sidecar."""
         return cls(path, sidecar(path))
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that may be written, except the sidecar."""
+        return possible_files(self.path)
+
+    @property
+    def there(self) -> list[Path]:
+        """The files of these that exist."""
+        return [path for path in self.files if os.path.lexists(path)]
+
+    def remove(self) -> None:
+        """Remove the file, and then its sidecar, if they are there."""
+        for path in (*self.files, self.record):
+            path.unlink(missing_ok=True)
+
     def foreign(self) -> str | None:
         """Return, in words, the file here that groupglm did not write; None if there is none."""
-        there = os.path.lexists(self.path)
+        there = self.there
         if not os.path.lexists(self.record):
-            return f"'{self.path.name}', which has no sidecar {self.record.name}" if there else None
+            return f"'{there[0].name}', which has no sidecar {self.record.name}" if there else None
         facts = read_json(self.record)
         if facts is None or made_by(facts) is None:
             return f"'{self.record.name}', which is no sidecar of groupglm"
-        said = facts.get("File")
-        other = str(said.get("Name", "")) if isinstance(said, dict) else ""
-        beside = Path(other).name == other and other not in ("", self.path.name)
-        if beside and os.path.lexists(self.path.with_name(other)):
-            return f"'{self.record.name}', which is the sidecar of '{other}'"
-        if there and (describes(facts, self.path) is False or not self.path.is_file()):
-            return (
-                f"'{self.path.name}', which is not the file that its sidecar {self.record.name} "
-                "describes (changed since, or damaged)"
-            )
+        own = {path.name for path in self.files}
+        for other in _names(facts):
+            beside = Path(other).name == other and other not in own
+            if beside and os.path.lexists(self.path.with_name(other)):
+                return f"'{self.record.name}', which is the sidecar of '{other}'"
+        for path in there:
+            if not _is_described(facts, path, self.path):
+                return (
+                    f"'{path.name}', which is not the file that its sidecar {self.record.name} "
+                    "describes (changed since, or damaged)"
+                )
         return None
 
     def found(self) -> dict[str, Any] | None:
@@ -79,6 +96,29 @@ class Target:
         if facts is None or made_by(facts) is None:
             return None
         return facts if describes(facts, self.path) else None
+
+
+def _is_described(facts: Mapping[str, Any], path: Path, name: Path) -> bool:
+    """Return whether a file is the one, or one of those, that a sidecar describes.
+
+    `name` is the common name of several. A sidecar of an earlier version may have no hash.
+    """
+    if not path.is_file():
+        return False
+    if path == name:
+        return describes(facts, path) is not False
+    return any(part.get("Name") == path.name and has_content(path, part) for part in _parts(facts))
+
+
+def _parts(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a sidecar says of the content of each of its files."""
+    found = [facts.get("File")] if "File" in facts else facts.get("Files")
+    return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+
+
+def _names(facts: Mapping[str, Any]) -> list[str]:
+    """Return the names of the files that a sidecar describes."""
+    return [name for part in _parts(facts) if (name := str(part.get("Name", "")))]
 
 
 class Member(Target):
@@ -140,7 +180,7 @@ def check_not_read(targets: Iterable[Target], read: Collection[Path], where: str
     inputs = {file_identity(path): path for path in read}
     inputs.pop(None, None)
     for target in targets:
-        for path in (target.path, target.record):
+        for path in (*target.files, target.record):
             same = inputs.get(file_identity(path))
             if same is not None:
                 raise ValueError(
@@ -162,15 +202,24 @@ def check_described(path: Path, *, digest: str | None = None) -> None:
 
 @contextmanager
 def publishing(target: Target, facts: Mapping[str, Any]) -> Iterator[Path]:
-    """Write a file as a draft of the same name, then publish it with its sidecar."""
+    """Write a file as a draft of the same name, then publish it with its sidecar.
+
+    A map in several files has drafts of their names.
+    """
     check_ours([target], f"'{target.path.parent}'")
     with draft_folder(target.path.parent) as drafts:
         draft = drafts / target.path.name
         try:
             yield draft
             check_ours([target], f"'{target.path.parent}'")
-            facts = {**facts, "File": content_facts(draft)}
-            publish({target.path: draft}, target.record, facts, drafts)
+            files = files_of_map(draft)
+            if files == (draft,):
+                facts = {**facts, "File": content_facts(draft)}
+            else:
+                facts = {**facts, "Files": [content_facts(path) for path in files]}
+            others = [path for path in target.there if path.name not in {own.name for own in files}]
+            moved = {target.path.with_name(path.name): path for path in files}
+            publish(moved, target.record, facts, drafts, replaced=others)
         except OSError as error:
             elsewhere = error.filename and Path(str(error.filename)).parent != drafts
             if error.errno is None or elsewhere:
@@ -179,15 +228,21 @@ def publishing(target: Target, facts: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def publish(
-    drafts: Mapping[Path, Path], record: Path, facts: Mapping[str, Any], folder: Path
+    drafts: Mapping[Path, Path],
+    record: Path,
+    facts: Mapping[str, Any],
+    folder: Path,
+    *,
+    replaced: Iterable[Path] = (),
 ) -> None:
     """Give whole drafts their names, after writing their record.
 
-    After any interruption, no file exists without a record that has its hash.
+    After any interruption, no file exists without a record that has its hash. `replaced` are files
+    of other names, which the old record describes.
     """
     said = folder / ".json"  # written before an old file is removed, in case the disk is full
     write_json(said, facts)
-    for path in drafts:
+    for path in (*drafts, *replaced):
         path.unlink(missing_ok=True)
     said.replace(record)
     for path, draft in drafts.items():

@@ -53,10 +53,8 @@ def remove(targets: Iterable[Target], journal: Journal) -> None:
     for target in targets:
         if target.foreign() is not None:  # it appeared after the check
             continue
-        if target.path.exists():
-            removed.append(target.path.name)
-        target.path.unlink(missing_ok=True)
-        target.record.unlink(missing_ok=True)
+        removed += [path.name for path in target.there]
+        target.remove()
     if removed:
         names = ", ".join(dict.fromkeys(removed))
         journal.say(f"Removed what an earlier run made from something else: {names}")

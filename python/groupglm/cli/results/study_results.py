@@ -214,8 +214,7 @@ class Outputs:
     @staticmethod
     def remove(path: Path) -> None:
         """Remove a file and its sidecar, if they are there."""
-        sidecar(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        Target.of(path).remove()
 
 
 def is_of_study(facts: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.results.provenance import input_list_hash, text_hash
 from groupglm.runtime.naming import counted, listed, slug
+from groupglm.spaces.map_files import MapFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,17 +30,17 @@ class BesideMaps:
 
     Parameters
     ----------
-    variances, weights : dict of str to pathlib.Path, or None
+    variances, weights : dict of str to MapFiles, or None
         The map of each subject; None without any.
-    covariates : dict of str to dict of str to pathlib.Path
+    covariates : dict of str to dict of str to MapFiles
         The maps of each covariate, by its name.
     """
 
-    variances: Mapping[str, Path] | None = None
-    weights: Mapping[str, Path] | None = None
-    covariates: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    variances: Mapping[str, MapFiles] | None = None
+    weights: Mapping[str, MapFiles] | None = None
+    covariates: Mapping[str, Mapping[str, MapFiles]] = field(default_factory=dict)
 
-    def named(self) -> Iterator[tuple[str, Mapping[str, Path]]]:
+    def named(self) -> Iterator[tuple[str, Mapping[str, MapFiles]]]:
         """Yield what the maps are, in words, with the maps."""
         if self.variances is not None:
             yield "variance", self.variances
@@ -50,12 +52,12 @@ class BesideMaps:
     @property
     def files(self) -> list[Path]:
         """All files."""
-        return [path for _, files in self.named() for path in files.values()]
+        return [path for _, maps in self.named() for own in maps.values() for path in own.paths]
 
     def of(self, labels: list[str]) -> BesideMaps:
         """Return the maps of some subjects, in their order."""
 
-        def chosen(files: Mapping[str, Path]) -> dict[str, Path]:
+        def chosen(files: Mapping[str, MapFiles]) -> dict[str, MapFiles]:
             return {label: files[label] for label in labels}
 
         return BesideMaps(
@@ -80,26 +82,26 @@ class BesideMaps:
         """Return the maps for a program."""
         facts: dict[str, Any] = {}
         if self.variances is not None:
-            facts["variances"] = _texts(self.variances)
+            facts["variances"] = _given(self.variances)
         if self.weights is not None:
-            facts["weights"] = _texts(self.weights)
+            facts["weights"] = _given(self.weights)
         if self.covariates:
-            facts["covariates"] = {name: _texts(own) for name, own in self.covariates.items()}
+            facts["covariates"] = {name: _given(own) for name, own in self.covariates.items()}
         return facts
 
     def arguments(self) -> dict[str, Any]:
         """Return the maps as the fit of a model takes them."""
         arguments: dict[str, Any] = {}
         if self.variances is not None:
-            arguments["variances"] = [*_texts(self.variances).values()]
+            arguments["variances"] = [*_given(self.variances).values()]
         if self.weights is not None:
-            arguments["weights"] = [*_texts(self.weights).values()]
+            arguments["weights"] = [*_given(self.weights).values()]
         if self.covariates:
-            covariates = {name: [*_texts(own).values()] for name, own in self.covariates.items()}
+            covariates = {name: [*_given(own).values()] for name, own in self.covariates.items()}
             arguments["covariates"] = covariates
         return arguments
 
-    def pairs(self, maps: Mapping[str, Path]) -> str:
+    def pairs(self, maps: Mapping[str, MapFiles]) -> str:
         """Return, a line a subject, which maps belong together; empty if there are none beside."""
         columns = {"map": maps, **dict(self.named())}
         if len(columns) == 1:
@@ -112,14 +114,15 @@ class BesideMaps:
         return "\n".join(lines) + "\n"
 
 
-def _texts(files: Mapping[str, Path]) -> dict[str, str]:
-    return {label: str(path) for label, path in files.items()}
+def _given(files: Mapping[str, MapFiles]) -> dict[str, str | tuple[str, ...]]:
+    return {label: own.given for label, own in files.items()}
 
 
-def _distinct(paths: list[Path]) -> dict[Path, str]:
+def _distinct(maps: list[MapFiles]) -> dict[MapFiles, str]:
     """Return the names of files, or whole paths if two files have one name."""
-    names = [path.name for path in paths]
-    return {path: path.name if len(set(names)) == len(names) else str(path) for path in paths}
+    names = [files.name for files in maps]
+    whole = len(set(names)) < len(names)
+    return {files: str(files) if whole else files.name for files in maps}
 
 
 def collect_beside_maps(
@@ -136,7 +139,7 @@ def collect_beside_maps(
     from groupglm.cli.options.maps import collect_beside, has_column, maps_of_column, table_of
     from groupglm.inputs.beside import COLUMNS
 
-    def found(given: tuple[str, ...], option: str) -> dict[str, Path]:
+    def found(given: tuple[str, ...], option: str) -> dict[str, MapFiles]:
         return collect_beside(given, option, pattern, output=output, by_visit=by_visit, warn=warn)
 
     table = table_of(maps)
@@ -166,7 +169,7 @@ def collect_beside_maps(
             f"the maps itself; leave the column out, or give {options.option} ols"
         )
 
-    def of(role: str, given: tuple[str, ...]) -> dict[str, Path]:
+    def of(role: str, given: tuple[str, ...]) -> dict[str, MapFiles]:
         if table is not None and columns[role]:
             return maps_of_column(table, map_name, COLUMNS[role], by_visit=by_visit)
         return found(given, f"--{role}s")
@@ -179,8 +182,8 @@ def collect_beside_maps(
 
 
 def match_beside(
-    maps: dict[str, Path], beside: BesideMaps, *, allow_partial: bool
-) -> tuple[dict[str, Path], tuple[str, ...]]:
+    maps: dict[str, MapFiles], beside: BesideMaps, *, allow_partial: bool
+) -> tuple[dict[str, MapFiles], tuple[str, ...]]:
     """Return the maps that have all maps beside them, and what was left out, in words."""
     from groupglm.inputs.opening_beside import refuse_other_maps
     from groupglm.runtime.paths import file_identity
@@ -188,9 +191,9 @@ def match_beside(
 
     told = []
     kept = dict(maps)
-    effects = {file_identity(path): label for label, path in maps.items()}
+    effects = {file_identity(path): label for label, own in maps.items() for path in own.paths}
     for what, files in beside.named():
-        for label, path in files.items():
+        for label, path in ((label, path) for label, own in files.items() for path in own.paths):
             if file_identity(path) in effects:
                 raise ValueError(
                     f"'{path}' is given as the {what} map of subject {label} and as the map of "
@@ -213,7 +216,7 @@ def match_beside(
         told += own
         kept = {label: path for label, path in kept.items() if label in files}
     if beside.variances is not None:  # before the long work, and in a dry run
-        paths = [str(path) for path in beside.variances.values()]
+        paths = [os.fspath(own) for own in beside.variances.values()]
         refuse_other_maps(paths, paths)
     if not kept:
         raise ValueError(f"no subject has all of its maps: {'; '.join(told)}; complete them")

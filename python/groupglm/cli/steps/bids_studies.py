@@ -17,6 +17,7 @@ from groupglm.cli.steps.beside_maps import BesideMaps, match_beside
 from groupglm.cli.steps.study_design import Study, check_estimable, make_study, read_contrasts
 from groupglm.cli.steps.visit_rows import ENTITIES
 from groupglm.runtime.naming import slug
+from groupglm.spaces.map_files import MapFiles
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
@@ -216,15 +217,15 @@ def _of_model(found: Sequence[NamedFile], model: StatsModel, journal: Journal) -
 
 def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
     from groupglm.bids.derivative import common_entities, prefix_of
-    from groupglm.inputs.same_file import refuse_shared_files
+    from groupglm.inputs.same_file import refuse_shared_maps
 
     files = list(chosen.values())
-    refuse_shared_files(list(chosen), [file.path for file in files], "the derivative")
+    refuse_shared_maps({label: file.files for label, file in chosen.items()}, "the derivative")
     entities = common_entities(files)
     first_level = files[0].entities.get("contrast", "effect")
     beside = _beside(chosen, options)
     maps, left_out = match_beside(
-        {label: file.path for label, file in chosen.items()},
+        {label: file.files for label, file in chosen.items()},
         beside,
         allow_partial=options.allow_partial,
     )
@@ -269,7 +270,7 @@ def _study(chosen: Mapping[str, NamedFile], options: BidsOptions) -> Study:
 
 
 def _matched_visits(
-    maps: Mapping[str, Path], chosen: Mapping[str, NamedFile], options: BidsOptions
+    maps: Mapping[str, MapFiles], chosen: Mapping[str, NamedFile], options: BidsOptions
 ) -> tuple[Matched, dict[str, Visit]]:
     """Bring maps and rows together by subject, session and run."""
     from groupglm.bids.collecting import visit_of
@@ -303,7 +304,7 @@ def _beside(chosen: Mapping[str, NamedFile], options: BidsOptions) -> BesideMaps
     return BesideMaps(variances)
 
 
-def _matched(maps: dict[str, Path], options: BidsOptions) -> Matched:
+def _matched(maps: dict[str, MapFiles], options: BidsOptions) -> Matched:
     import pandas as pd
 
     from groupglm.inputs.matching import match_subjects

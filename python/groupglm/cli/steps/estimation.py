@@ -123,7 +123,7 @@ class Estimate:
         """The fitted model."""
         from groupglm.estimator.group_model import fit_images
 
-        images = [str(path) for path in self._study.maps.values()]
+        images: list[Any] = [own.given for own in self._study.maps.values()]
         design = self._study.design.reset_index(drop=True)
         model = self._reading.model(self._study)
         beside = self._study.beside.arguments()

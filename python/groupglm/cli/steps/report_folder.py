@@ -16,6 +16,7 @@ from groupglm.cli.steps.permutation_tests import test_on_page
 from groupglm.report.permutation_test import PREFIX
 from groupglm.runtime.naming import slug
 from groupglm.spaces.files import map_of
+from groupglm.spaces.map_files import files_of_map
 
 if TYPE_CHECKING:
     from groupglm.report import PermutationTest
@@ -130,12 +131,16 @@ def _records(model: Path, known: Mapping[str, Any]) -> Iterator[tuple[Path, dict
     """Yield the sidecars of maps of the same study that are complete."""
     for path in sorted(model.parent.glob(f"*contrast-*{_ENDING}")):
         facts = _facts_of(path)
-        if facts is None or made_by(facts) is None or not map_of(path).exists():
+        if facts is None or made_by(facts) is None or not _is_there(map_of(path)):
             continue
         same_maps = facts.get("FirstLevel") == known.get("FirstLevel")
         if same_maps and "Contrast" in facts and study_difference(facts, known) is None:
             check_described(map_of(path))
             yield path, facts
+
+
+def _is_there(path: Path) -> bool:
+    return files_of_map(path)[0].exists()
 
 
 def _facts_of(record: Path) -> dict[str, Any] | None:

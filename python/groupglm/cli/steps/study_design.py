@@ -17,6 +17,7 @@ from groupglm.cli.steps.beside_maps import BesideMaps, groups_of, match_beside
 from groupglm.cli.steps.design_notes import notes_on
 from groupglm.cli.steps.visit_labels import check_subjects, labels_of_maps
 from groupglm.runtime.naming import counted, slug
+from groupglm.spaces.map_files import MapFiles
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Study:
 
     Parameters
     ----------
-    maps : dict of str to pathlib.Path
+    maps : dict of str to MapFiles
         The map of each subject, sorted by label.
     design : pandas.DataFrame
         The row of each subject, with the labels as index.
@@ -74,7 +75,7 @@ class Study:
         Subjects, families, visits and groups of the maps, for a model of several maps a subject.
     """
 
-    maps: dict[str, Path]
+    maps: dict[str, MapFiles]
     design: pd.DataFrame
     rank: int
     df_residual: int
@@ -104,7 +105,7 @@ class Study:
     @property
     def files(self) -> list[Path]:
         """All files of subjects that are read."""
-        return [*self.maps.values(), *self.beside.files]
+        return [*(path for own in self.maps.values() for path in own.paths), *self.beside.files]
 
     def describe(self, n_rows: int = 5) -> str:
         """Return the design in words: names, first rows, rank, degrees of freedom."""

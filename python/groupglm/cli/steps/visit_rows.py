@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.options.visits import Visit
 from groupglm.design.formula.grouping import SUBJECT_COLUMNS
 from groupglm.runtime.naming import listed
+from groupglm.spaces.map_files import MapFiles
 from groupglm.tabular.labels import LABEL, near_labels, near_words
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class MatchedVisits:
 
 
 def match_visits(
-    files: Mapping[str, Path],
+    files: Mapping[str, MapFiles],
     visits: Mapping[str, Visit],
     tables: Sequence[VisitTable],
     *,

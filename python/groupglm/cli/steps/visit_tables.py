@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.options.visits import RUNS, SESSIONS, Visit, plain_run, plain_session
 from groupglm.runtime.naming import listed
+from groupglm.spaces.map_files import MapFiles
 from groupglm.tabular.labels import label_in_path, plain_label
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class VisitTable:
         return _shown(self.keys[row], self.by)
 
     def rows_of(
-        self, visits: Mapping[str, Visit], files: Mapping[str, Path]
+        self, visits: Mapping[str, Visit], files: Mapping[str, MapFiles]
     ) -> tuple[dict[str, int], list[str], list[str]]:
         """Find the row of each map.
 
@@ -115,7 +116,7 @@ class VisitTable:
         used = set(rows.values())
         return rows, alone, [self.label(row) for row in range(len(self.keys)) if row not in used]
 
-    def _refuse_ambiguous(self, visit: Visit, file: Path) -> None:
+    def _refuse_ambiguous(self, visit: Visit, file: MapFiles) -> None:
         """Refuse a map that could belong to several rows, or to none that is known."""
         own = [row for row, key in enumerate(self.keys) if key[0] == visit.subject]
         wanted = " and ".join({"session": "ses-", "run": "run-"}[name] for name in self.by)
