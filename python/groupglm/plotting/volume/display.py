@@ -15,9 +15,9 @@ from groupglm.errors import ArgumentError, warn_caller
 from groupglm.plotting.charts import plain
 from groupglm.plotting.colors import colour_map
 from groupglm.plotting.figure import picture_path, save_figure
+from groupglm.plotting.frames import Frame
 from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
-from groupglm.plotting.volume.layout import Frame
 from groupglm.plotting.volume.notes import draw_length, name_place, name_sides
 from groupglm.plotting.volume.opacity import opacity_of
 from groupglm.plotting.volume.pictures import keeping_limits, paint

@@ -14,7 +14,7 @@ from groupglm.plotting.colors import DARK, LIGHT, colour_map
 from groupglm.plotting.figure import Figure
 from groupglm.plotting.kind import kind_of
 from groupglm.plotting.scale import Scale
-from groupglm.plotting.volume.asked import Asked, open_display
+from groupglm.plotting.volume.asked import AskedOfVolume, open_display
 from groupglm.plotting.volume.layout import Page, View
 from groupglm.plotting.volume.opacity import opacity_of
 from groupglm.plotting.volume.panels import Panel, glass_panels, in_rows
@@ -181,7 +181,7 @@ def plot_glass_brain(
     panels = glass_panels(display_mode)
     check_text("label", label)
     check_choice("resampling_interpolation", resampling_interpolation, INTERPOLATIONS)
-    asked = Asked.of(
+    asked = AskedOfVolume.of_volume(
         output_file=output_file, figure=figure, axes=axes, title=title, annotate=annotate,
         colorbar=check_truth("colorbar", colorbar) and stat_map_img is not None,
         cbar_tick_format=cbar_tick_format, radiological=radiological,

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The parts of a drawn page: `View`, `Frame`, `Page` and `Layout`."""
+"""The parts of a drawn page: `View`, `Page` and `Layout`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-import numpy as np
+from groupglm.plotting.frames import Box, Frame, bar_letters
 
 if TYPE_CHECKING:
-    import matplotlib.figure
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
     from groupglm.plotting.scale import Scale
     from groupglm.plotting.volume.panels import Panel
 
-__all__ = ["Box", "Frame", "Layout", "Page", "View"]
-
-Box: TypeAlias = "tuple[float, float, float, float]"  # left, bottom, width, height
+__all__ = ["Layout", "Page", "View"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +43,6 @@ class View:
     def coord(self) -> float | None:
         """Where the brain is cut, in mm; None for a glass brain."""
         return self.panel.coordinate
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """The part of a figure that is drawn in.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        The figure.
-    box : tuple of 4 floats
-        Left, bottom, width and height, as parts of the figure.
-    axes : matplotlib.axes.Axes, optional
-        Axes that the views stay within, also if a layout moves them.
-    """
-
-    figure: matplotlib.figure.Figure
-    box: Box = (0.0, 0.0, 1.0, 1.0)
-    axes: Axes | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +110,7 @@ class Layout:
     def bar_size(self) -> float:
         """Of the letters of the colour bar, in points."""
         inches = float(self.frame.figure.get_size_inches()[1]) * self.box[3]
-        return 11.0 * float(np.clip(inches / 3.5, 0.5, 1.0))
+        return bar_letters(inches)
 
     def draw_bar(self, scale: Scale, label: str, form: str | None) -> None:
         """Draw the colour bar, if there is a place for it; `form` is how numbers are written."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.patheffects import withStroke
-
+from groupglm.plotting.frames import write_note
 from groupglm.runtime.arguments import check_choice, real_number
 
 if TYPE_CHECKING:
@@ -44,17 +43,8 @@ def _note(
     size: float | None,
     options: dict[str, Any],
 ) -> None:
-    """Write in a corner, with a rim in the colour of the ground: a map may lie behind it."""
-    look = layout.page.look
-    given: dict[str, Any] = {
-        "color": look.ink,
-        "size": layout.size if size is None else size,
-        "ha": "left" if x < 0.5 else "right",
-        "va": "bottom" if y < 0.5 else "top",
-        "path_effects": [withStroke(linewidth=3, foreground=look.ground)],
-        **options,
-    }
-    ax.text(x, y, text, transform=ax.transAxes, gid="note", **given)
+    letters = layout.size if size is None else size
+    write_note(ax, x, y, text, layout.page.look, letters, options)
 
 
 def draw_length(

@@ -12,7 +12,7 @@ from groupglm.plotting.figure import Figure
 from groupglm.plotting.kind import kind_of
 from groupglm.plotting.limits import NOISE
 from groupglm.plotting.scale import Scale
-from groupglm.plotting.volume.asked import Asked, open_display
+from groupglm.plotting.volume.asked import AskedOfVolume, open_display
 from groupglm.plotting.volume.behind import Shade, draw_behind, is_dark
 from groupglm.plotting.volume.layout import Page
 from groupglm.plotting.volume.opacity import opacity_of
@@ -183,7 +183,7 @@ def plot_stat_map(
     check_mode(display_mode, SLICE_MODES)
     check_text("label", label)
     check_choice("resampling_interpolation", resampling_interpolation, INTERPOLATIONS)
-    asked = Asked.of(
+    asked = AskedOfVolume.of_volume(
         output_file=output_file, figure=figure, axes=axes, title=title, annotate=annotate,
         draw_cross=draw_cross, colorbar=colorbar, cbar_tick_format=cbar_tick_format,
         radiological=radiological,
