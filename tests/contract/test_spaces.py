@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Rules for every space, and for the public functions with any space.
 
-The same tests run over voxels, over chains (a space of thirty lines) and over a pair of chains.
+The same tests run over voxels, over chains (a space of thirty lines), over a pair of chains, and
+over regions, which have no neighbours.
 """
 
 from __future__ import annotations
@@ -46,13 +47,16 @@ class Case:
     arrays : callable
         Takes an image apart again.
     weights : tuple
-        What each place of each array counts in a cluster.
+        What each place of each array counts in a cluster; empty if places have no neighbours.
+    has_background : bool
+        Whether places where all images are zero are outside.
     """
 
     shapes: tuple[tuple[int, ...], ...]
     image: Callable[..., Any]
     arrays: Callable[[Any], tuple[NDArray[Any], ...]]
     weights: tuple[Any, ...] = (1.0,)
+    has_background: bool = True
 
     def flat(self, image: Any) -> NDArray[np.float64]:
         """Return all values of an image in the order of a row."""
@@ -76,6 +80,16 @@ def _volume(values: NDArray[Any]) -> Any:
     return nib.Nifti1Image(values.astype(np.float64), np.diag([2.0, 2, 2, 1]))  # type: ignore[no-untyped-call]
 
 
+REGIONS = [f"region {place}" for place in range(LENGTH)]
+
+
+def _values_of_regions(image: pd.Series[float] | pd.DataFrame) -> tuple[NDArray[Any]]:
+    """Return the values of all regions: results have those inside the mask only."""
+    if isinstance(image, pd.DataFrame):
+        return (image.reindex(columns=REGIONS, fill_value=0.0).to_numpy(),)
+    return (image.reindex(REGIONS, fill_value=0.0).to_numpy(),)
+
+
 CASES = {
     "volume": Case((SHAPE,), _volume, lambda image: (image.get_fdata(),)),
     "chain": Case(((LENGTH,),), Chain, lambda image: (image.data,)),
@@ -84,6 +98,13 @@ CASES = {
         lambda light, heavy: {"light": Chain(light), "heavy": Chain(heavy)},
         lambda image: (image["light"].data, image["heavy"].data),
         (1.0, 1.0 + np.arange(LENGTH // 2) % 3),
+    ),
+    "table": Case(
+        ((LENGTH,),),
+        lambda values: pd.Series(values, REGIONS),
+        _values_of_regions,
+        weights=(),
+        has_background=False,
     ),
 }
 
@@ -157,6 +178,8 @@ def test_a_missing_value_is_left_out_at_its_place(study: Study) -> None:
 
 def test_a_mask_is_found(study: Study) -> None:
     case = study.case
+    if not case.has_background:
+        pytest.skip("a zero is a value in a table of regions")
     # Zero in all images at the faces, where the background of volumes is looked for.
     brain = np.concatenate(
         [np.pad(np.ones(np.subtract(s, 2)), 1).ravel(order="F") for s in case.shapes]
@@ -193,6 +216,8 @@ def test_rows_of_images_and_back(study: Study) -> None:
 
 
 def test_a_permutation_test_finds_the_clusters(study: Study) -> None:
+    if not study.case.weights:
+        pytest.skip("regions have no neighbours")
     # No F contrasts and no blocks here: other tests have them, and they do not depend on spaces.
     found = non_parametric_inference(
         study.images, design_matrix=study.design, second_level_contrast="one", mask=study.mask,
@@ -249,6 +274,10 @@ def test_parts_cover_a_row_and_have_no_common_neighbours(study: Study) -> None:
     ends = [0, *(part.end for part in space.parts)]
     assert [part.first for part in space.parts] == ends[:-1]
     assert ends[-1] == space.n_values
+    if not study.case.weights:
+        with pytest.raises(ValueError, match="have no neighbours"):
+            space.neighbours(6)
+        return
     part_of = np.repeat(np.arange(len(space.parts)), [part.n_values for part in space.parts])
     starts, places = space.neighbours(6).adjacency()
     first = np.repeat(np.arange(space.n_values), np.diff(starts))

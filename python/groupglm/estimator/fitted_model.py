@@ -124,7 +124,8 @@ class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps):
             result = group.result.contrast(values, stat_type=stat_type)
         label = second_level_contrast if isinstance(second_level_contrast, str) else values.tolist()
         if output_type == "all":
-            return {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}
+            maps = {kind: self._map(result, kind, label) for kind in OUTPUT_TYPES}
+            return group.space.together(maps)
         return self._map(result, output_type, label)
 
     def _map(self, result: ContrastResult, kind: str, label: object) -> Image:

@@ -14,7 +14,7 @@ from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.messages import argument as named
 from groupglm.models.kinds import DEFAULT_MODEL, with_beside
 from groupglm.runtime.naming import listed
-from groupglm.tabular.labels import LABEL, label_key, row_labels
+from groupglm.tabular.labels import LABEL, label_key, labelled, row_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -174,15 +174,19 @@ def _report_unused_variances(model: Model, columns: Sequence[str]) -> None:
 
 
 def labels_of(given: Any, wanted: Sequence[str], argument: str) -> list[str] | None:
-    """Return the labels of a Series; None if it has none, or the input is something else."""
+    """Return the labels of a Series or a table of regions; None if the input has none."""
     import pandas as pd
 
-    if not isinstance(given, pd.Series):
+    if isinstance(given, pd.DataFrame):
+        given = labelled(given)
+    elif not isinstance(given, pd.Series):
         return None
     return row_labels(given.index, wanted, argument, all_maps=True)
 
 
 def _chosen(argument: str, given: Any, keep: NDArray[np.bool_]) -> Any:
+    import pandas as pd
+
     if labels_of(given, [], argument) is not None or given is None:
         return given
     if not isinstance(given, Collection) or isinstance(given, str):
@@ -194,6 +198,8 @@ def _chosen(argument: str, given: Any, keep: NDArray[np.bool_]) -> Any:
         )
     if len(given) != len(keep):
         return given  # refused when the images are opened
+    if isinstance(given, pd.DataFrame):  # a table of regions
+        return given[keep]
     return [item for item, kept in zip(given, keep, strict=True) if kept]
 
 

@@ -22,6 +22,7 @@ from groupglm.inputs.first_level import (
 )
 from groupglm.inputs.opening_beside import open_beside
 from groupglm.inputs.partial import leave_out
+from groupglm.inputs.region_cohort import RegionCohort, are_regions, region_labels
 from groupglm.inputs.same_file import refuse_shared_files, report_shared_files
 from groupglm.inputs.table import MapTable
 from groupglm.inputs.visits import (
@@ -33,6 +34,7 @@ from groupglm.inputs.visits import (
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.spaces.registry import kind_of, open_inputs
+from groupglm.spaces.table.reading import read_regions
 from groupglm.tabular.labels import LABEL, label_in_path, match_rows, plain_label, row_labels
 
 if TYPE_CHECKING:
@@ -118,17 +120,26 @@ def make_cohort(
     """
     import pandas as pd
 
-    labelled = isinstance(second_level_input, pd.DataFrame)
+    regions = are_regions(second_level_input)
+    labelled = isinstance(second_level_input, pd.DataFrame) and not regions
     models = are_first_level_models(second_level_input)
-    if confounds is not None and design_matrix is not None and (labelled or models):
+    if confounds is not None and design_matrix is not None and (labelled or models or regions):
         warn_caller(
             "confounds have no effect beside a design_matrix; put them into it, or leave it out"
         )
-    if check_truth("allow_partial", allow_partial):
+    if check_truth("allow_partial", allow_partial) and regions:
+        second_level_input, confounds, design_matrix, beside = _leave_out_rows(
+            second_level_input, confounds, design_matrix, beside
+        )
+    elif allow_partial:
         second_level_input, confounds, design_matrix, beside = leave_out(
             second_level_input, _subjects(second_level_input), confounds, design_matrix, beside
         )
     may_repeat = has_blocks or has_visits
+    if regions:
+        return RegionCohort(
+            second_level_input, confounds, design_matrix, beside, may_repeat=may_repeat
+        )
     if labelled:
         return TableCohort(
             second_level_input, confounds, design_matrix, beside, may_repeat=may_repeat
@@ -151,11 +162,27 @@ def kind_of_data(second_level_input: Any) -> Kind:
     """Return the kind of data of an input; volumes, if the input does not show it."""
     import pandas as pd
 
-    if isinstance(second_level_input, pd.DataFrame):
+    if isinstance(second_level_input, pd.DataFrame) and not are_regions(second_level_input):
         return kind_of(list(second_level_input.get("effects_map_path", ())))
     if are_first_level_models(second_level_input):
         return kind_of_model(second_level_input[0])
     return kind_of(second_level_input)
+
+
+def _leave_out_rows(
+    given: Any, confounds: Any, design_matrix: Any, beside: Beside | None
+) -> tuple[Any, Any, Any, Beside | None]:
+    """Leave out rows of a table of regions as `leave_out` leaves out maps."""
+    import pandas as pd
+
+    table = read_regions(given, "second_level_input")
+    design = None if design_matrix is None else load_design_matrix(design_matrix)
+    labels = region_labels(table, confounds if design is None else design)
+    subjects: list[str | None] = [None] * len(table) if labels is None else [*labels]
+    numbers, confounds, design, beside = leave_out(
+        pd.Series(range(len(table)), subjects), subjects, confounds, design, beside
+    )
+    return table.iloc[numbers.tolist()], confounds, design, beside
 
 
 def _subjects(given: Any) -> list[str | None]:
@@ -413,7 +440,12 @@ class TableCohort:
         return self._designs[self.kind(first_level_contrast)]
 
 
-def maps_of_one_kind(table: pd.DataFrame) -> list[Any]:
-    """Return the files of a table of maps that has one map name, sorted by subject."""
+def maps_of_one_kind(table: pd.DataFrame) -> pd.DataFrame | list[Any]:
+    """Return the files of a table of maps that has one map name, sorted by subject.
+
+    A table of regions holds the values themselves, and is returned as it is.
+    """
+    if are_regions(table):
+        return table
     paths: list[Any] = MapTable.from_frame(table).select(None)["effects_map_path"].tolist()
     return paths

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from groupglm.errors import ArgumentError
 from groupglm.runtime.naming import listed
 from groupglm.tabular.labels import label_in_path, match_rows
+from groupglm.tabular.visit_columns import VISIT_LABELS, VISIT_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +27,6 @@ __all__ = [
     "without_visits",
 ]
 
-_LABELS = ("visit_label", "session_label")
-"""Columns that hold the visit of each row, whatever its type."""
-
-_WORDS = ("session_id", "visit", "session")
-"""Columns that hold the visit of each row if they hold text: numbers may be a regressor."""
-
 _SESSION = re.compile(r"(?:^|_)ses-([0-9A-Za-z]+)")
 _RUN = re.compile(r"(?:^|_)run-(\d+)")
 
@@ -44,7 +39,7 @@ def _plain(label: object) -> str:
 def visits_in_table(table: pd.DataFrame) -> list[str] | None:
     """Return the visit of each row of a table of maps; None without such a column."""
     names = [str(name) for name in table.columns]
-    for name in (*_LABELS, *_WORDS):
+    for name in (*VISIT_LABELS, *VISIT_WORDS):
         if names.count(name) == 1 and not table[name].isna().any():
             return [_plain(label) for label in table[name]]
     return None
@@ -65,14 +60,14 @@ def without_visits(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str] | None]
     import pandas as pd
 
     names = list(frame.columns)
-    for name in (*_LABELS, *_WORDS):
-        is_label = name in _LABELS or (
+    for name in (*VISIT_LABELS, *VISIT_WORDS):
+        is_label = name in VISIT_LABELS or (
             names.count(name) == 1 and not pd.api.types.is_numeric_dtype(frame[name].dtype)
         )
         if names.count(name) == 1 and is_label and not frame[name].isna().any():
             return frame.drop(columns=name), [_plain(label) for label in frame[name]]
     if isinstance(frame.index, pd.MultiIndex):
-        for name in (*_LABELS, *_WORDS):
+        for name in (*VISIT_LABELS, *VISIT_WORDS):
             if name in frame.index.names:
                 found = [_plain(label) for label in frame.index.get_level_values(name)]
                 return frame.droplevel(name), found

@@ -233,6 +233,13 @@ class Space(Places, Protocol):
         """
         ...
 
+    def together(self, images: Mapping[str, Any]) -> Any:
+        """Put images of results, by the names of what they hold, together; here in a dict.
+
+        A kind of data whose users expect one object, such as a data frame, makes that of them.
+        """
+        return dict(images)
+
     def series_image(
         self, make_rows: Callable[[], RowStream], n_rows: int, descrip: str, out: Path | None
     ) -> Any:

@@ -26,14 +26,18 @@ def register(kind: Kind) -> None:
 
 def kinds() -> tuple[Kind, ...]:
     """Return all kinds; the last one accepts, or refuses in its own words, what no other holds."""
+    from groupglm.spaces.table import kind as table
     from groupglm.spaces.volume import kind as volume
 
-    return (*_REGISTERED, volume)
+    return (*_REGISTERED, table, volume)
 
 
 def kind_of(given: object) -> Kind:
     """Return the kind of data of an input, or of the first of several inputs."""
     known = kinds()
+    itself = next((kind for kind in known[:-1] if kind.holds(given)), None)
+    if itself is not None:
+        return itself
     first = given
     if isinstance(given, list | tuple) and given:
         first = given[0]

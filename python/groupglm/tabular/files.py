@@ -27,8 +27,13 @@ _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _MAX_FIELD = 1_000_000  # characters, far above those of any value
 
 
-def read_table(path: Path, called: str, *, as_text: Iterable[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: Path, called: str, *, as_text: Iterable[str] = (), as_names: Iterable[str] = ()
+) -> pd.DataFrame:
     r"""Read a table from a file.
+
+    Columns of `as_text` hold text whatever it looks like; in those of `as_names`, even a word that
+    elsewhere stands for a missing value, such as NA, is a name.
 
     Notes
     -----
@@ -61,6 +66,9 @@ def read_table(path: Path, called: str, *, as_text: Iterable[str] = ()) -> pd.Da
     plain.seek(0)
     text: dict[str, type] = {name: str for name in as_text if name in header}
     frame: pd.DataFrame = pd.read_csv(plain, dtype=text, index_col=False, low_memory=False)
+    for name in set(as_names) & set(header):
+        column = header.index(name)
+        frame[name] = [row[column] for row in rows[1:]]
     return frame
 
 

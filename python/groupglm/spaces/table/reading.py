@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Open tables of regions and maps of regions; refuse what is no number of a region."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import ArgumentError, ArgumentTypeError, ImageError, in_quotes
+from groupglm.messages import argument as named
+from groupglm.messages import either
+from groupglm.runtime.naming import counted, listed
+from groupglm.runtime.paths import given_path
+from groupglm.spaces.table.series import FILE, REGION
+from groupglm.spaces.table.source import RegionNames, RegionSource
+from groupglm.tabular.covariates import is_missing
+from groupglm.tabular.files import SEPARATORS, read_table
+from groupglm.tabular.labels import LABEL_COLUMNS, labelled, row_labels
+from groupglm.tabular.visit_columns import VISIT_LABELS, VISIT_WORDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = [
+    "is_table_file",
+    "open_rows",
+    "open_series",
+    "read_regions",
+    "region_columns",
+    "series_of_file",
+]
+
+_SHOWN = 5  # cells and regions that a message names
+_MAP_COLUMNS = ("map_name", "effects_map_path")
+
+
+def is_table_file(given: object) -> bool:
+    """Return whether an object is the name of a table by its ending."""
+    return isinstance(given, str | os.PathLike) and os.fspath(given)[-4:].lower() in SEPARATORS
+
+
+def read_regions(given: Any, argument: str) -> pd.DataFrame:
+    """Return a table of regions as a data frame, whose index is the subjects if they are known.
+
+    Parameters
+    ----------
+    given : pandas.DataFrame, path, or sequence of pandas.Series
+        One row a subject; each Series is a row.
+    argument : str
+        What messages call it.
+    """
+    import pandas as pd
+
+    if isinstance(given, pd.DataFrame):
+        return labelled(given)
+    if is_table_file(given):
+        return labelled(_read_file(given_path(argument, given), argument))
+    items = list(given) if isinstance(given, list | tuple) else [given]
+    for place, item in enumerate(items, start=1):
+        if not isinstance(item, pd.Series):
+            raise ArgumentTypeError.about(
+                argument,
+                f"item {place} of {argument} is a {type(item).__name__}, and the first one a "
+                "Series of regions",
+                "give a DataFrame with one row a subject and one column a region",
+            )
+    return _stacked(items, argument)
+
+
+def _stacked(rows: Sequence[pd.Series[Any]], argument: str) -> pd.DataFrame:
+    """Return rows of the same regions as one table."""
+    import pandas as pd
+
+    first = RegionNames(tuple(map(str, rows[0].index)))
+    for place, row in enumerate(rows, start=1):
+        _refuse_repeated(list(map(str, row.index)), f"item {place} of {argument}", argument)
+        difference = RegionNames(tuple(map(str, row.index))).difference(first)
+        if difference is not None:
+            raise ArgumentError.about(
+                argument,
+                f"item {place} of {argument} has other regions than item 1: {difference}",
+                "give each subject all regions, NaN where a value is missing",
+            )
+    return pd.DataFrame([row.set_axis(list(map(str, row.index))) for row in rows]).reset_index(
+        drop=True
+    )
+
+
+def _read_file(path: Path, argument: str) -> pd.DataFrame:
+    called = in_quotes(path)
+    if not path.is_file():
+        raise ImageError(f"{path}: File not found: check the name of the table of {argument}")
+    frame = read_table(path, called, as_text=(*LABEL_COLUMNS, *VISIT_LABELS, *VISIT_WORDS))
+    if str(frame.columns[0]) == "Unnamed: 0":
+        raise ArgumentError.about(
+            argument,
+            f"the first column of {called} has no name",
+            "call it participant_id if it holds the subjects, and leave it out if it holds row "
+            "numbers (to_csv(..., index=False))",
+        )
+    return frame
+
+
+def region_columns(table: pd.DataFrame) -> list[int]:
+    """Return the positions of a table's columns that are regions, not the visit of a row."""
+    others = {*LABEL_COLUMNS, *VISIT_LABELS, *VISIT_WORDS}
+    return [place for place, name in enumerate(table.columns) if str(name) not in others]
+
+
+def open_rows(given: Any, argument: str, at_least: int) -> list[RegionSource]:
+    """Open each row of a table as the values of a subject."""
+    table = read_regions(given, argument)
+    columns = region_columns(table)
+    maps = [name for name in _MAP_COLUMNS if name in table.columns]
+    if maps:
+        raise ArgumentError.about(
+            argument,
+            f"{argument} has the column {maps[0]!r}, so it is a table of maps, not of regions",
+            "read it with pandas.read_csv(..., dtype={'subject_label': str}) and give the data "
+            "frame",
+        )
+    if not columns:
+        known = listed(list(map(str, table.columns)))
+        raise ArgumentError.about(
+            argument,
+            named(argument) + " has no column of a region" + (f", only {known}" if known else ""),
+            "give one row a subject and one column of numbers a region, or a table of maps with "
+            "the columns 'subject_label', 'map_name' and 'effects_map_path'",
+        )
+    if len(table) < at_least:
+        raise ArgumentError.about(
+            argument,
+            named(argument) + f" has {counted(len(table), 'row')}",
+            f"a model needs at least {at_least}, one a subject",
+        )
+    names = [str(table.columns[place]) for place in columns]
+    _refuse_repeated(names, argument, argument)
+    labels = _row_names(table, argument)
+    values = _numbers(table.iloc[:, columns], names, labels, argument)
+    regions = RegionNames(tuple(names))
+    return [RegionSource(label, regions, row) for label, row in zip(labels, values, strict=True)]
+
+
+def _row_names(table: pd.DataFrame, argument: str) -> list[str]:
+    """Return what messages call each row: its subject, or its number."""
+    labels = row_labels(table.index, None, argument)
+    if labels is not None and len(set(labels)) == len(labels):
+        return [f"subject '{label}'" for label in labels]
+    numbers = [f"row {place} of {argument}" for place in range(1, len(table) + 1)]
+    if labels is None:
+        return numbers
+    return [f"{number} (subject '{x}')" for number, x in zip(numbers, labels, strict=True)]
+
+
+def _refuse_repeated(names: Sequence[str], called: str, argument: str) -> None:
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise ArgumentError.about(
+            argument,
+            f"{called} has the region {listed([repr(name) for name in twice], _SHOWN)} more than "
+            "once",
+            "give each region a name of its own",
+        )
+
+
+def _numbers(
+    frame: pd.DataFrame, names: Sequence[str], rows: Sequence[str], argument: str
+) -> NDArray[Any]:
+    """Return the numbers of a table, shape (n_rows, n_regions); NaN where they are missing."""
+    kinds = {np.dtype(dtype) for dtype in frame.dtypes if isinstance(dtype, np.dtype)}
+    if kinds and all(isinstance(dtype, np.dtype) and dtype.kind in "iuf" for dtype in frame.dtypes):
+        wide = np.float32 if kinds == {np.dtype(np.float32)} else np.float64
+        values = np.ascontiguousarray(frame.to_numpy(), wide)
+    else:
+        columns = [
+            _numbers_of_column(frame.iloc[:, place], name, rows, argument)
+            for place, name in enumerate(names)
+        ]
+        values = np.ascontiguousarray(np.stack(columns, axis=1))
+    infinite = np.argwhere(np.isinf(values))
+    if len(infinite):
+        row, column = infinite[0].tolist()
+        raise ArgumentError.about(
+            argument,
+            f"{argument} is infinite in {counted(len(infinite), 'cell')}: {rows[row]}, region "
+            f"{names[column]}",
+            "correct the value, or leave it empty",
+        )
+    return values
+
+
+def _numbers_of_column(
+    column: pd.Series[Any], name: str, rows: Sequence[str], argument: str
+) -> NDArray[np.float64]:
+    """Return the numbers of a column of any type of pandas."""
+    import pandas as pd
+
+    absent = is_missing(column)
+    types = pd.api.types
+    numeric = types.is_any_real_numeric_dtype(column.dtype)
+    entries = column.tolist()
+    cells = [place for place, lacks in enumerate(absent) if not lacks]
+    if not numeric:
+        wrong = [place for place in cells if not _is_number(entries[place])]
+        if wrong:
+            _refuse_words(entries, wrong, cells, name, rows, argument)
+    values = np.full(len(entries), np.nan)
+    for place in cells:
+        values[place] = float(entries[place])
+    return values
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool)
+
+
+def _refuse_words(
+    entries: Sequence[Any],
+    wrong: Sequence[int],
+    cells: Sequence[int],
+    name: str,
+    rows: Sequence[str],
+    argument: str,
+) -> None:
+    shown = listed([f"{entries[place]!r:.40} ({rows[place]})" for place in wrong], _SHOWN)
+    if len(wrong) == len(cells):
+        remedy: str = (
+            f"if {name!r} is no region, leave the column out of the table (what is known of "
+            "subjects belongs into "
+            + either("design_matrix or confounds", "--participants")
+            + "); numbers written as text are made numbers by pandas.to_numeric"
+        )
+    else:
+        remedy = "write a number with a decimal point, or n/a where the value is missing"
+    raise ArgumentError.about(
+        argument, f"the column {name!r} of {argument} holds no numbers: {shown}", remedy
+    )
+
+
+def open_series(given: Any, name: str) -> RegionSource:
+    """Open one map of regions: a Series, or a file with a column of names and one of numbers."""
+    series = series_of_file(given_path(name, given), name) if is_table_file(given) else given
+    import pandas as pd
+
+    if isinstance(series, pd.DataFrame):
+        raise ArgumentTypeError.about(
+            name,
+            f"{name} is a DataFrame with the columns {listed(list(map(str, series.columns)))}",
+            "give one column of it, such as maps['z_score']",
+        )
+    if not isinstance(series, pd.Series):
+        raise ArgumentTypeError.about(
+            name,
+            f"{name} is a {type(series).__name__}",
+            "give a Series with one number a region, or its .tsv file",
+        )
+    names = list(map(str, series.index))
+    _refuse_repeated(names, name, name)
+    if not names:
+        raise ArgumentError.about(name, f"{name} has no region", "give one number a region")
+    file = series.attrs.get(FILE)
+    called = file if isinstance(file, str) else name
+    # Infinite statistics exist: of an effect without residual variance.
+    values = _numbers_of_column(series, str(series.name), [f"region {x}" for x in names], name)
+    if series.dtype == np.float32:
+        return RegionSource(called, RegionNames(tuple(names)), values.astype(np.float32))
+    return RegionSource(called, RegionNames(tuple(names)), values)
+
+
+def series_of_file(path: Path, name: str) -> pd.Series[Any]:
+    """Read a map that `groupglm.spaces.table.saving.save_table` wrote."""
+    if not path.is_file():
+        raise ImageError(f"{path}: File not found: check the name")
+    table = read_table(path, in_quotes(path), as_names=(REGION,))
+    if REGION not in table.columns or table.shape[1] != 2:
+        raise ArgumentError.about(
+            name,
+            f"{in_quotes(path)} is no map of regions: its columns are "
+            f"{listed(list(map(str, table.columns)))}",
+            f"give a table with the column {REGION!r} and one column of numbers",
+        )
+    series = table.set_index(REGION).iloc[:, 0]
+    series.attrs[FILE] = str(path)
+    return series
