@@ -96,3 +96,11 @@ def write_surface(
     ]
     nib.save(image(darrays=arrays), path)
     return path
+
+
+def write_metric(path: Path, values: NDArray[Any]) -> Path:
+    """Write a GIFTI file of one value for each vertex."""
+    array: Any = GiftiDataArray
+    image: Any = GiftiImage
+    nib.save(image(darrays=[array(values, "NIFTI_INTENT_SHAPE")]), path)
+    return path

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from groupglm.errors import ImageError
 from groupglm.plotting.volume.brain import simulated_brain
 from groupglm.plotting.volume.volumes import Volume
 from groupglm.runtime.paths import file_names
+from groupglm.runtime.templates import package_folders, templateflow_folder
 
 if TYPE_CHECKING:
     from groupglm.spaces.images import ImageLike
@@ -128,25 +127,16 @@ def _outline(mask: Volume | None, description: str) -> Background | None:
 
 def _candidates() -> Iterator[tuple[Path, str]]:
     """Yield files that may hold the template, with what they are."""
-    home = os.environ.get("TEMPLATEFLOW_HOME")
-    folder = Path(home).expanduser() if home else _default_templateflow()
+    folder = templateflow_folder()
     for res in ("02", "01"):
         path = folder / _TEMPLATEFLOW.format(res=res) if folder else None
         # TemplateFlow's files are empty until they are asked for.
         if path is not None and path.is_file() and path.stat().st_size > 0:
             yield path, "MNI152NLin2009cAsym brain template of TemplateFlow's folder"
-    spec = importlib.util.find_spec("nilearn")
-    for location in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(location) / _NILEARN
+    for location in package_folders("nilearn"):
+        path = location / _NILEARN
         if path.is_file():
             yield path, "ICBM 2009a symmetric MNI template of an installed nilearn"
-
-
-def _default_templateflow() -> Path | None:
-    try:
-        return Path.home() / ".cache" / "templateflow"
-    except RuntimeError:  # the account has no home
-        return None
 
 
 def _shades(volume: Volume) -> Volume:
