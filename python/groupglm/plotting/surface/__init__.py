@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Pictures of maps on the surfaces of hemispheres, drawn without a display."""
