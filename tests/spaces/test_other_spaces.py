@@ -18,6 +18,9 @@ nib: Any = nibabel  # typed only in part
 DESIGN = pd.DataFrame({"one": np.ones(2)})
 
 
+_NOT_YET = ".*not read yet: only volumes are"
+
+
 def _cifti() -> Any:
     inside = np.ones((3, 3, 3), bool)
     axis = nib.cifti2.BrainModelAxis.from_mask(inside, affine=np.eye(4), name="thalamus_left")
@@ -45,13 +48,20 @@ def _items(folder: Path) -> dict[str, tuple[Any, str]]:
     cifti = _saved(folder, "a.dscalar.nii", _cifti())
     other = cifti.rename(folder / "named_otherwise.nii")
     return {
-        "cifti": (_saved(folder, "a.dscalar.nii", _cifti()), r"grayordinates \(CIFTI\)"),
-        "renamed": (other, r"grayordinates \(CIFTI\)"),
-        "gifti": (_saved(folder, "a.func.gii", _gifti()), r"data of a surface \(GIFTI\)"),
-        "mgh": (_saved(folder, "lh.a.mgh", row), "30 values in one row, as data of a surface"),
-        "cifti in memory": (_cifti(), r"grayordinates \(CIFTI\)"),
-        "gifti in memory": (_gifti(), r"data of a surface \(GIFTI\)"),
-        "surface in memory": (_surface(), "data of a surface"),
+        "renamed": (
+            other,
+            r"grayordinates \(CIFTI\), but its name does not say so.*\.dscalar\.nii",
+        ),
+        "gifti": (
+            _saved(folder, "a.func.gii", _gifti()),
+            rf"data of a surface \(GIFTI\){_NOT_YET}",
+        ),
+        "mgh": (
+            _saved(folder, "lh.a.mgh", row),
+            f"30 values in one row, as data of a surface.*{_NOT_YET}",
+        ),
+        "gifti in memory": (_gifti(), rf"data of a surface \(GIFTI\){_NOT_YET}"),
+        "surface in memory": (_surface(), f"data of a surface{_NOT_YET}"),
     }
 
 
@@ -59,11 +69,10 @@ def _items(folder: Path) -> dict[str, tuple[Any, str]]:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # nibabel leaves an .mgh open
 @pytest.mark.parametrize(
     "what",
-    ["cifti", "renamed", "gifti", "mgh", "cifti in memory", "gifti in memory", "surface in memory"],
+    ["renamed", "gifti", "mgh", "gifti in memory", "surface in memory"],
 )
 def test_other_spaces_are_not_read_yet(tmp_path: Path, what: str) -> None:
-    item, kind = _items(tmp_path)[what]
-    message = rf"{kind}.*not read yet: only volumes are"
+    item, message = _items(tmp_path)[what]
     for call in (
         lambda: SecondLevelModel().fit([item, item], design_matrix=DESIGN),
         lambda: SecondLevelModel().fit(item, design_matrix=DESIGN),
@@ -81,3 +90,20 @@ def test_other_spaces_are_not_read_yet(tmp_path: Path, what: str) -> None:
 def test_volumes_of_freesurfer_are_read() -> None:
     image = nib.MGHImage(np.random.default_rng(0).normal(size=(9, 9, 9)).astype("f4"), np.eye(4))
     threshold_stats_img(image, alpha=0.5)
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_grayordinates_are_no_volumes(tmp_path: Path, in_file: bool) -> None:
+    volumes = [nib.Nifti1Image(np.full((5, 5, 5), value), np.eye(4)) for value in (1.0, 2.0)]
+    item = _saved(tmp_path, "a.dscalar.nii", _cifti()) if in_file else _cifti()
+    first = _saved(tmp_path, "a.nii", volumes[0]) if in_file else volumes[0]
+    for call in (
+        lambda: SecondLevelModel().fit([first, item], design_matrix=DESIGN),
+        lambda: SecondLevelModel(mask_img=item).fit(volumes, design_matrix=DESIGN),
+        lambda: threshold_stats_img(first, mask_img=item),
+    ):
+        with pytest.raises(
+            (TypeError, ValueError),
+            match=r"grayordinates \(CIFTI\), and a volume is wanted here",
+        ):
+            call()

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["UNREAD", "endings", "map_of", "saved_endings", "sidecar"]
 
-UNREAD = (".dscalar.nii", ".func.gii", ".shape.gii")
-"""Endings of grayordinates and surfaces, for messages, until a kind of data reads them."""
+UNREAD = (".func.gii", ".shape.gii")
+"""Endings of surfaces, for messages, until a kind of data reads them."""
 
 _OTHERS = (".tsv", ".groupglm")  # the sidecar of a page is page.html.json
 

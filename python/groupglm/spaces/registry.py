@@ -26,10 +26,11 @@ def register(kind: Kind) -> None:
 
 def kinds() -> tuple[Kind, ...]:
     """Return all kinds; the last one accepts, or refuses in its own words, what no other holds."""
+    from groupglm.spaces.cifti import kind as cifti
     from groupglm.spaces.table import kind as table
     from groupglm.spaces.volume import kind as volume
 
-    return (*_REGISTERED, table, volume)
+    return (*_REGISTERED, cifti, table, volume)
 
 
 def kind_of(given: object) -> Kind:

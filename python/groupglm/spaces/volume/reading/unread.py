@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Images of other spaces, which are recognised but not read yet."""
+"""Images of other kinds of data, which are recognised where volumes are wanted."""
 
 from __future__ import annotations
 
@@ -10,36 +10,46 @@ from groupglm.errors import ImageError
 
 __all__ = ["refuse_other_spaces", "refuse_shape_of_other_space", "unread_kind"]
 
+_GRAYORDINATES = "grayordinates (CIFTI)"
 _TYPES = {
-    "Cifti2Image": "grayordinates (CIFTI)",
+    "Cifti2Image": _GRAYORDINATES,
     "GiftiImage": "data of a surface (GIFTI)",
     "SurfaceImage": "data of a surface",
 }
 _NAMES = (
-    (re.compile(r"\.[dp](scalar|tseries|label|conn)\.nii(\.gz)?$"), "grayordinates (CIFTI)"),
+    (re.compile(r"\.[dp](scalar|tseries|label|conn)\.nii(\.gz)?$"), _GRAYORDINATES),
     (re.compile(r"\.gii(\.gz)?$"), "data of a surface (GIFTI)"),
 )
 _VOLUMES = "only volumes are; give the volumes that the first level wrote (.nii.gz)"
+_NOT_HERE = "a volume is wanted here, as the other images are; give images of one kind"
 
 
 def unread_kind(item: object) -> str | None:
     """Return what another package's object holds, if it is known and not made of voxels."""
     found = _TYPES.get(type(item).__name__)
-    return None if found is None else f"{found}, which is not read yet: {_VOLUMES}"
+    return None if found is None else f"{found}{_why(found)}"
+
+
+def _why(kind: str) -> str:
+    """Return why another kind of data is not read where volumes are wanted."""
+    if kind == _GRAYORDINATES:
+        return f", and {_NOT_HERE}"
+    return f", which is not read yet: {_VOLUMES}"
 
 
 def refuse_other_spaces(name: str) -> None:
     """Refuse a file whose name shows that it is of grayordinates or of a surface."""
     for pattern, kind in _NAMES:
         if pattern.search(name.lower()):
-            raise ImageError(f"{name}: holds {kind}, which is not read yet: {_VOLUMES}")
+            raise ImageError(f"{name}: holds {kind}{_why(kind)}")
 
 
 def refuse_shape_of_other_space(name: str, shape: Sequence[int]) -> None:
     """Refuse shapes that no volume has: axes of CIFTI, or a FreeSurfer file's row of vertices."""
     if len(shape) > 5 and tuple(shape[:4]) == (1, 1, 1, 1):
         raise ImageError(
-            f"{name}: holds {_TYPES['Cifti2Image']}, which is not read yet: {_VOLUMES}"
+            f"{name}: holds {_GRAYORDINATES}, but its name does not say so; give it a name that "
+            "ends in .dscalar.nii"
         )
     is_row = len(shape) > 2 and shape[0] > 1 and tuple(shape[1:3]) == (1, 1)
     if is_row and name.lower().endswith((".mgh", ".mgz")):
