@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from groupglm.models.repeated_formula import repeated_from_formula
     from groupglm.models.unequal import UnequalVariances
     from groupglm.models.weighted_arrays import fit_weighted
+    from groupglm.spaces.surface.maps import SurfaceMaps
     from groupglm.spaces.volume.arithmetic import math_img
     from groupglm.spaces.volume.regridding import resample_img, resample_to, resample_to_img
     from groupglm.spaces.volume.smoothing import smooth_img
@@ -39,6 +40,7 @@ __all__ = [
     "MixedEffects",
     "RepeatedMeasures",
     "SecondLevelModel",
+    "SurfaceMaps",
     "UnequalVariances",
     "__version__",
     "build_info",
@@ -68,6 +70,7 @@ _HOME = {
     "MixedEffects": "groupglm.models.mixed",
     "RepeatedMeasures": "groupglm.models.repeated",
     "SecondLevelModel": "groupglm.estimator.second_level",
+    "SurfaceMaps": "groupglm.spaces.surface.maps",
     "UnequalVariances": "groupglm.models.unequal",
     "build_info": "groupglm._core",
     "cluster_level_inference": "groupglm.inference.all_resolution",

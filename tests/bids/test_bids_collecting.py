@@ -168,7 +168,6 @@ def test_what_is_not_there_is_told(tmp_path: Path, wanted: dict[str, str], said:
         (("group/dataset_description.json",), "give the folder that a first-level analysis"),
         (("sub-1/sub-1_stat-t_statmap.nii.gz",), "it holds other maps: 1 stat-t of subjects"),
         (("contrast-a_stat-effect_statmap.nii.gz",), "1 stat-effect of no subject"),
-        (("sub-1/sub-1_stat-effect_statmap.dscalar.nii",), r"1 \.dscalar\.nii, which is not read"),
         (("sub-1/sub-1_stat-effect_stat-t_statmap.nii",), "1 no entities in the name"),
     ],
 )
@@ -346,14 +345,3 @@ def test_maps_without_an_entity_can_be_chosen(tmp_path: Path) -> None:
     assert all("space" not in name for name in _names(collect_maps(tmp_path, space="")))
     with pytest.raises(ValueError, match="no effect map has task absent; there is task x"):
         collect_maps(tmp_path, task="")
-
-
-def test_effect_maps_that_cannot_be_read_are_said_to_be_there(tmp_path: Path) -> None:
-    stem = "sub-{0}/sub-{0}_task-x_hemi-{1}_stat-effect_statmap.func.gii"
-    touch(tmp_path, *(stem.format(subject, hemi) for subject in ("1", "2") for hemi in "LR"))
-    touch(tmp_path, "sub-1/sub-1_task-x_stat-t_statmap.nii.gz")
-    with pytest.raises(
-        ValueError, match="effect maps of subjects in files that cannot be read"
-    ) as told:
-        collect_maps(tmp_path)
-    assert "4 .func.gii, which is not read yet; give maps in .nii.gz or .nii" in str(told.value)

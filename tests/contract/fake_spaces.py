@@ -301,7 +301,8 @@ class PairKind(FakeKind):
         return PairSpace({own: kind.whole(members[own]) for own, kind in self._members.items()})
 
     def load_space(self, facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> PairSpace:
-        return replace(PairSpace({}), members=load_composite(facts, arrays))
+        loaders = {kind.tag: kind.load_space for kind in self._members.values()}
+        return replace(PairSpace({}), members=load_composite(facts, arrays, loaders))
 
 
 CHAIN, HEAVY, PAIR = ChainKind(ChainSpace), ChainKind(HeavyChainSpace), PairKind()

@@ -18,9 +18,6 @@ nib: Any = nibabel  # typed only in part
 DESIGN = pd.DataFrame({"one": np.ones(2)})
 
 
-_NOT_YET = ".*not read yet: only volumes are"
-
-
 def _cifti() -> Any:
     inside = np.ones((3, 3, 3), bool)
     axis = nib.cifti2.BrainModelAxis.from_mask(inside, affine=np.eye(4), name="thalamus_left")
@@ -43,45 +40,34 @@ def _saved(folder: Path, name: str, image: Any) -> Path:
     return folder / name
 
 
-def _items(folder: Path) -> dict[str, tuple[Any, str]]:
+def _surfaces(folder: Path) -> dict[str, tuple[Any, str]]:
     row = nib.MGHImage(np.ones((30, 1, 1), np.float32), np.eye(4))
-    cifti = _saved(folder, "a.dscalar.nii", _cifti())
-    other = cifti.rename(folder / "named_otherwise.nii")
     return {
-        "renamed": (
-            other,
-            r"grayordinates \(CIFTI\), but its name does not say so.*\.dscalar\.nii",
-        ),
-        "gifti": (
-            _saved(folder, "a.func.gii", _gifti()),
-            rf"data of a surface \(GIFTI\){_NOT_YET}",
-        ),
-        "mgh": (
-            _saved(folder, "lh.a.mgh", row),
-            f"30 values in one row, as data of a surface.*{_NOT_YET}",
-        ),
-        "gifti in memory": (_gifti(), rf"data of a surface \(GIFTI\){_NOT_YET}"),
-        "surface in memory": (_surface(), f"data of a surface{_NOT_YET}"),
+        "gifti": (_saved(folder, "a.func.gii", _gifti()), r"data of a surface \(GIFTI\)"),
+        "mgh": (_saved(folder, "lh.a.mgh", row), "30 values in one row, as data of a surface"),
+        "gifti in memory": (_gifti(), r"data of a surface \(GIFTI\)"),
+        "surface in memory": (_surface(), "data of a surface"),
     }
 
 
-@pytest.mark.filterwarnings("ignore:images 1 and 2 of second_level_input are one")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # nibabel leaves an .mgh open
-@pytest.mark.parametrize(
-    "what",
-    ["renamed", "gifti", "mgh", "gifti in memory", "surface in memory"],
-)
-def test_other_spaces_are_not_read_yet(tmp_path: Path, what: str) -> None:
-    item, message = _items(tmp_path)[what]
+@pytest.mark.parametrize("what", ["gifti", "mgh", "gifti in memory", "surface in memory"])
+def test_surfaces_are_no_volumes(tmp_path: Path, what: str) -> None:
+    item, kind = _surfaces(tmp_path)[what]
+    volumes = [nib.Nifti1Image(np.full((5, 5, 5), value), np.eye(4)) for value in (1.0, 2.0)]
+    with pytest.raises((TypeError, ValueError), match=rf"{kind}.*a volume is wanted here"):
+        SecondLevelModel(mask_img=item).fit(volumes, design_matrix=DESIGN)
+
+
+@pytest.mark.filterwarnings("ignore:images 1 and 2 of second_level_input are one")
+def test_grayordinates_that_are_named_as_volumes_are_no_volumes(tmp_path: Path) -> None:
+    item = _saved(tmp_path, "a.dscalar.nii", _cifti()).rename(tmp_path / "named_otherwise.nii")
+    message = r"grayordinates \(CIFTI\), but its name does not say so.*\.dscalar\.nii"
     for call in (
         lambda: SecondLevelModel().fit([item, item], design_matrix=DESIGN),
         lambda: SecondLevelModel().fit(item, design_matrix=DESIGN),
         lambda: threshold_stats_img(item),
         lambda: get_clusters_table(item, 3.0),
-        lambda: SecondLevelModel(mask_img=item).fit(
-            [nib.Nifti1Image(np.full((5, 5, 5), value), np.eye(4)) for value in (1.0, 2.0)],
-            design_matrix=DESIGN,
-        ),
     ):
         with pytest.raises((TypeError, ValueError), match=message):
             call()

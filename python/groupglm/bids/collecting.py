@@ -19,7 +19,7 @@ from groupglm.messages import Text, argument, arguments, either
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import listed
 from groupglm.runtime.paths import given_path
-from groupglm.spaces.files import UNREAD, endings, saved_endings
+from groupglm.spaces.files import endings, saved_endings
 from groupglm.spaces.map_files import MapFiles
 from groupglm.spaces.registry import kind_of
 from groupglm.tabular.labels import plain_label
@@ -182,7 +182,6 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
         elif not found and len(others) < _MAX_OTHERS:
             others.append(Path(entry.path))
     if not found:
-        _refuse_unread(root, others)
         raise ArgumentError.about(
             "derivatives",
             f"derivatives {in_quotes(root)} holds no effect map of a subject "
@@ -191,20 +190,6 @@ def find_effect_maps(root: Path) -> list[NamedFile]:
             _instead(root, others),
         )
     return sorted(found, key=lambda file: str(file.path))
-
-
-def _refuse_unread(root: Path, others: Sequence[Path]) -> None:
-    """Refuse a derivative whose effect maps are all in files that are not read yet."""
-    files = [read_name(path, root) for path in others if "_stat-effect_" in path.name]
-    unread = [file.extension for file in files if file is not None and file.extension in UNREAD]
-    if unread:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(unread).most_common())
-        raise ArgumentError.about(
-            "derivatives",
-            f"derivatives {in_quotes(root)} holds effect maps of subjects in files that cannot be "
-            f"read: {kinds}, which is not read yet",
-            f"give maps in {' or '.join(endings())}",
-        )
 
 
 def _effect_map(entry: os.DirEntry[str], root: Path) -> NamedFile | None:
@@ -235,8 +220,6 @@ def _instead(root: Path, others: Sequence[Path]) -> str:
         elif file.extension in endings():
             whose = "of subjects" if "sub" in file.entities else "of no subject"
             statistics[f"stat-{file.entities.get('stat', '?')} {whose}"] += 1
-        elif file.extension in UNREAD:
-            statistics[f"{file.extension}, which is not read yet"] += 1
     if statistics:
         known = ", ".join(f"{n} {what}" for what, n in statistics.most_common(_MAX_SHOWN))
         return f"it holds other maps: {known}"

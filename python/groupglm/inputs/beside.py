@@ -14,6 +14,7 @@ from groupglm.errors import ArgumentError, ArgumentTypeError, warn_caller
 from groupglm.messages import argument as named
 from groupglm.models.kinds import DEFAULT_MODEL, with_beside
 from groupglm.runtime.naming import listed
+from groupglm.spaces.registry import grouped
 from groupglm.tabular.labels import LABEL, label_key, labelled, row_labels
 
 if TYPE_CHECKING:
@@ -71,7 +72,11 @@ class Beside:
                     remedy="give it another name",
                     verb="holds",
                 )
-        return cls(variances, weights, covariates)
+        return cls(
+            grouped(variances, "variances"),
+            grouped(weights, "weights"),
+            {name: grouped(own, f"covariates[{name!r}]") for name, own in covariates.items()},
+        )
 
     def with_model(self, model: Model, given: Any) -> tuple[Beside, Model]:
         """Return these and the model that takes them; refuse what the model does not take."""

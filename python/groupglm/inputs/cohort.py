@@ -33,7 +33,7 @@ from groupglm.inputs.visits import (
 )
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
-from groupglm.spaces.registry import kind_of, open_inputs
+from groupglm.spaces.registry import grouped, kind_of, open_inputs
 from groupglm.spaces.table.reading import read_regions
 from groupglm.tabular.labels import LABEL, label_in_path, match_rows, plain_label, row_labels
 
@@ -121,6 +121,7 @@ def make_cohort(
     import pandas as pd
 
     regions = are_regions(second_level_input)
+    second_level_input = grouped(second_level_input, "second_level_input")
     labelled = isinstance(second_level_input, pd.DataFrame) and not regions
     models = are_first_level_models(second_level_input)
     if confounds is not None and design_matrix is not None and (labelled or models or regions):

@@ -25,7 +25,6 @@ from groupglm.runtime.scratch import ScratchFile
 from groupglm.spaces.base import Part, RowStream, Space
 from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.composite_source import CompositeSource
-from groupglm.spaces.registry import kind_of_tag
 from groupglm.spaces.zeros import Zeros
 
 if TYPE_CHECKING:
@@ -365,9 +364,15 @@ class CompositeSpace(Space):
 
 
 def load_composite(
-    facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    loaders: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, NDArray[Any]]], Space]],
 ) -> dict[str, Space]:
-    """Make the members of a composite from what its `stored` returned."""
+    """Make the members of a composite from what its `stored` returned.
+
+    `loaders` has the function that makes a member of what its own `stored` returned, by the tags of
+    the spaces that the composite may have.
+    """
     members: dict[str, Space] = {}
     for number, own in enumerate(facts["members"]):
         name = own["name"]
@@ -379,7 +384,9 @@ def load_composite(
             for key, array in arrays.items()
             if key.startswith(beginning)
         }
-        members[name] = kind_of_tag(own["space"]).load_space(own["facts"], mine)
+        if own["space"] not in loaders:
+            raise ValueError(f"its member {name!r} is of the kind {own['space']!r}")
+        members[name] = loaders[own["space"]](own["facts"], mine)
     if not members:
         raise ValueError("it has no members")
     return members

@@ -11,10 +11,8 @@ from groupglm.spaces.registry import kinds
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["UNREAD", "endings", "map_of", "saved_endings", "sidecar"]
+__all__ = ["endings", "map_of", "saved_endings", "sidecar"]
 
-UNREAD = (".func.gii", ".shape.gii")
-"""Endings of surfaces, for messages, until a kind of data reads them."""
 
 _OTHERS = (".tsv", ".groupglm")  # the sidecar of a page is page.html.json
 

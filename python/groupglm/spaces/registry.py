@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Source
     from groupglm.spaces.kinds import Kind
 
-__all__ = ["kind_of", "kind_of_tag", "kinds", "open_inputs", "register"]
+__all__ = [
+    "grouped",
+    "kind_of",
+    "kind_of_tag",
+    "kinds",
+    "open_inputs",
+    "register",
+]
 
 _REGISTERED: list[Kind] = []  # the kind registered last comes first
 
@@ -27,10 +34,11 @@ def register(kind: Kind) -> None:
 def kinds() -> tuple[Kind, ...]:
     """Return all kinds; the last one accepts, or refuses in its own words, what no other holds."""
     from groupglm.spaces.cifti import kind as cifti
+    from groupglm.spaces.surface import kind as surface
     from groupglm.spaces.table import kind as table
     from groupglm.spaces.volume import kind as volume
 
-    return (*_REGISTERED, cifti, table, volume)
+    return (*_REGISTERED, cifti, surface, table, volume)
 
 
 def kind_of(given: object) -> Kind:
@@ -55,6 +63,15 @@ def kind_of_tag(tag: object) -> Kind:
             return kind
     known = ", ".join(repr(kind.tag) for kind in kinds())
     raise ValueError(f"space {tag!r}; this groupglm knows {known}")
+
+
+def grouped(given: Any, argument: str) -> Any:
+    """Bring the parts of each image together, if the kind of data has images of several parts.
+
+    A user may give the hemispheres of all images in one flat list, or in two lists.
+    """
+    group = getattr(kind_of(given), "grouped", None)
+    return given if group is None else group(given, argument)
 
 
 def open_inputs(

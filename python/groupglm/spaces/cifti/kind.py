@@ -24,6 +24,10 @@ from groupglm.spaces.cifti.source import CiftiSource, ComputedMap
 from groupglm.spaces.cifti.space import CiftiSpace
 from groupglm.spaces.composite import load_composite
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
+from groupglm.spaces.surface.hemisphere import HemisphereSpace
+from groupglm.spaces.surface.loading import load_hemisphere
+from groupglm.spaces.volume.kind import load_space as load_volume
+from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,7 +141,8 @@ def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
             )
         )
     axis = brain_axis(given, volume)
-    members = load_composite(facts, arrays)
+    loaders = {HemisphereSpace.tag: load_hemisphere, VolumeSpace.tag: load_volume}
+    members = load_composite(facts, arrays, loaders)
     whole = CiftiSpace.whole(axis)
     for name, member in members.items():
         everywhere = whole.members.get(name)

@@ -43,8 +43,6 @@ class HemisphereSource(ABC):
         Number of vertices of the mesh.
     stored : data-type
         The type of the values.
-    faces : array of int, shape (n_faces, 3), optional
-        The mesh's triangles, if the image has a mesh of its own.
     """
 
     is_quantised = False
@@ -52,20 +50,18 @@ class HemisphereSource(ABC):
     saved_in: str | None = None
     nbytes_in_memory: float = 0.0
 
-    def __init__(
-        self,
-        name: str,
-        side: str,
-        n_vertices: int,
-        stored: np.dtype[Any],
-        faces: NDArray[np.int32] | None = None,
-    ) -> None:
-        self.name, self.side, self.n_vertices, self.faces = name, side, n_vertices, faces
+    def __init__(self, name: str, side: str, n_vertices: int, stored: np.dtype[Any]) -> None:
+        self.name, self.side, self.n_vertices = name, side, n_vertices
         fits = np.can_cast(stored, np.float32, "safe")
         self.dtype: np.dtype[Any] = np.dtype(np.float32 if fits else np.float64)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+    @property
+    def faces(self) -> NDArray[np.int32] | None:
+        """The triangles of the image's own mesh, shape (n_faces, 3), if it has one."""
+        return None
 
     @abstractmethod
     def read(self) -> NDArray[Any]:

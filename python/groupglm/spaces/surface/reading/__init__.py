@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files and objects of surfaces, opened and checked."""
+"""Open, check and read data of surfaces: GIFTI, FreeSurfer, and images in memory."""

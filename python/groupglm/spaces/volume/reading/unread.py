@@ -20,28 +20,20 @@ _NAMES = (
     (re.compile(r"\.[dp](scalar|tseries|label|conn)\.nii(\.gz)?$"), _GRAYORDINATES),
     (re.compile(r"\.gii(\.gz)?$"), "data of a surface (GIFTI)"),
 )
-_VOLUMES = "only volumes are; give the volumes that the first level wrote (.nii.gz)"
 _NOT_HERE = "a volume is wanted here, as the other images are; give images of one kind"
 
 
 def unread_kind(item: object) -> str | None:
     """Return what another package's object holds, if it is known and not made of voxels."""
     found = _TYPES.get(type(item).__name__)
-    return None if found is None else f"{found}{_why(found)}"
-
-
-def _why(kind: str) -> str:
-    """Return why another kind of data is not read where volumes are wanted."""
-    if kind == _GRAYORDINATES:
-        return f", and {_NOT_HERE}"
-    return f", which is not read yet: {_VOLUMES}"
+    return None if found is None else f"{found}, and {_NOT_HERE}"
 
 
 def refuse_other_spaces(name: str) -> None:
     """Refuse a file whose name shows that it is of grayordinates or of a surface."""
     for pattern, kind in _NAMES:
         if pattern.search(name.lower()):
-            raise ImageError(f"{name}: holds {kind}{_why(kind)}")
+            raise ImageError(f"{name}: holds {kind}, and {_NOT_HERE}")
 
 
 def refuse_shape_of_other_space(name: str, shape: Sequence[int]) -> None:
@@ -54,6 +46,5 @@ def refuse_shape_of_other_space(name: str, shape: Sequence[int]) -> None:
     is_row = len(shape) > 2 and shape[0] > 1 and tuple(shape[1:3]) == (1, 1)
     if is_row and name.lower().endswith((".mgh", ".mgz")):
         raise ImageError(
-            f"{name}: holds {shape[0]} values in one row, as data of a surface do, which are not "
-            f"read yet: {_VOLUMES}"
+            f"{name}: holds {shape[0]} values in one row, as data of a surface do, and {_NOT_HERE}"
         )

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Spaces of surfaces, made of what a saved model holds: `load_space`, `load_hemisphere`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.runtime.array_archives import check_type
+from groupglm.runtime.json_facts import Check, check_entries, is_flag, is_text, is_whole, none_or
+from groupglm.spaces.composite import load_composite
+from groupglm.spaces.surface.form import Form
+from groupglm.spaces.surface.hemisphere import HemisphereSpace, Preparation
+from groupglm.spaces.surface.reading.pairing import SIDES
+from groupglm.spaces.surface.space import SurfaceSpace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["load_hemisphere", "load_space"]
+
+_HEMISPHERE: dict[str, Check] = {
+    "side": lambda value: value in SIDES,
+    "n_vertices": lambda value: is_whole(value) and 0 < value <= 2**31,
+    "zero_is_missing": is_flag,
+    "mesh": none_or(is_text),
+}
+_FACTS: dict[str, Check] = {
+    "form": lambda value: value in ("gifti", "mgh"),
+    "is_pair": is_flag,
+    "hemispheres": lambda value: (
+        isinstance(value, dict)
+        and set(value) <= set(SIDES)
+        and all(is_whole(n) and 0 < n <= 2**31 for n in value.values())
+    ),
+}
+
+
+def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SurfaceSpace:
+    """Make a space from what `SurfaceSpace.stored` returned."""
+    check_entries(facts, _FACTS, "space")
+    members: dict[str, Any] = load_composite(facts, arrays, {HemisphereSpace.tag: load_hemisphere})
+    for side, space in members.items():
+        if not isinstance(space, HemisphereSpace) or space.side != side:
+            raise ValueError(f"its member {side!r} is no such hemisphere")
+        if facts["hemispheres"].get(side) != space.n_vertices:
+            raise ValueError(f"its {side} hemisphere has another number of vertices than its mesh")
+    whole = {
+        side: replace(members[side], vertices=None)
+        if side in members
+        else HemisphereSpace(side, n_vertices)
+        for side, n_vertices in facts["hemispheres"].items()
+    }
+    return SurfaceSpace(members, Form(facts["form"], facts["is_pair"]), whole)
+
+
+def load_hemisphere(
+    facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> HemisphereSpace:
+    """Make a space from what `HemisphereSpace.stored` returned."""
+    from groupglm.spaces.surface.mesh import Mesh
+
+    check_entries(facts, _HEMISPHERE, "space")
+    n_vertices, vertices, mesh, areas = facts["n_vertices"], arrays.get("vertices"), None, None
+    if vertices is not None:
+        check_type("vertices", vertices, "int64", 1)
+    if facts["mesh"] is not None:
+        check_type("coordinates", arrays["coordinates"], "float64", 2)
+        check_type("faces", arrays["faces"], "int32", 2)
+        mesh = Mesh(facts["mesh"], arrays["coordinates"], arrays["faces"])
+        if mesh.n_vertices != n_vertices:
+            raise ValueError(f"its mesh has {mesh.n_vertices} vertices, not {n_vertices}")
+    if "areas" in arrays:
+        areas = arrays["areas"]
+        check_type("areas", areas, "float64", 1)
+        if len(areas) != n_vertices or not (np.isfinite(areas) & (areas >= 0)).all():
+            raise ValueError("its areas do not fit its vertices")
+    preparation = Preparation(zero_is_missing=True) if facts["zero_is_missing"] else None
+    return HemisphereSpace(facts["side"], n_vertices, vertices, mesh, areas, preparation)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""FreeSurfer's files of values at vertices: .mgh, .mgz, and those of curvature and thickness.
+
+A file of the last kind has no ending: ``lh.thickness``. It is three bytes, the numbers of vertices
+and faces and of values a vertex, and a number for each vertex
+(https://surfer.nmr.mgh.harvard.edu/fswiki/CurvatureFile).
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groupglm.errors import ImageError
+from groupglm.runtime.regular_files import check_file
+
+if TYPE_CHECKING:
+    from nibabel.freesurfer.mghformat import MGHImage
+    from numpy.typing import NDArray
+
+__all__ = [
+    "curvature_values",
+    "is_curvature_name",
+    "is_row_of_vertices",
+    "mgh_values",
+    "open_curvature",
+    "open_mgh",
+]
+
+_VALUES, _TRIANGLES, _QUADRANGLES = b"\xff\xff\xff", b"\xff\xff\xfe", b"\xff\xff\xfd"
+_HEADER = 15
+_NO_VALUES = {".annot": "an annotation", ".label": "a label", ".ctab": "a table of colours"}
+_OTHERS = (".nii", ".nii.gz", ".gii", ".mgh", ".mgz", ".img", ".hdr", ".tsv", ".csv", ".json")
+
+
+def is_row_of_vertices(shape: tuple[int, ...]) -> bool:
+    """Return whether an image of voxels has the shape in which FreeSurfer stores vertices."""
+    return len(shape) > 2 and shape[0] > 1 and tuple(shape[1:3]) == (1, 1)
+
+
+def is_curvature_name(name: str) -> bool:
+    """Return whether a file's name is one that FreeSurfer gives to values at vertices."""
+    base = os.path.basename(name).lower()  # noqa: PTH119
+    return base.startswith(("lh.", "rh.")) and not base.endswith(_OTHERS)
+
+
+def open_mgh(path: str) -> tuple[MGHImage, tuple[int, int]]:
+    """Read the header of a file; return nibabel's image, and its numbers of vertices and maps."""
+    from nibabel.freesurfer.mghformat import MGHImage
+
+    check_file(path, f"{path}:", ImageError)
+    try:
+        image = MGHImage.from_filename(path)
+    except Exception as error:  # nibabel raises anything on a damaged header
+        raise ImageError(
+            f"{path}: is no FreeSurfer file, or a damaged one ({error}); copy it again from its "
+            "source"
+        ) from error
+    shape = image.shape
+    if not is_row_of_vertices(shape):
+        raise ImageError(
+            f"{path}: holds a volume of the shape {shape}, not values at the vertices of a "
+            "surface; give one kind of data"
+        )
+    return image, (shape[0], shape[3] if len(shape) > 3 else 1)
+
+
+def mgh_values(name: str, image: MGHImage, number: int) -> NDArray[Any]:
+    """Return one map of an image that `open_mgh` has opened, shape (n_vertices,)."""
+    try:
+        data = image.dataobj
+        values = np.asanyarray(data[:, 0, 0, number] if len(image.shape) > 3 else data[:, 0, 0])
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise ImageError(
+            f"{name}: cannot be read ({error}); it is cut off or damaged, copy it again from its "
+            "source"
+        ) from error
+    native: NDArray[Any] = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return native
+
+
+def open_curvature(path: str) -> int:
+    """Read the start of a file of values at vertices, and return how many there are."""
+    ending = os.path.splitext(path)[1].lower()  # noqa: PTH122
+    if ending in _NO_VALUES:
+        raise ImageError(
+            f"{path}: is {_NO_VALUES[ending]}, whose numbers name regions and are no "
+            "measurements; give a file of values, such as lh.thickness or lh.thickness.mgh"
+        )
+    check_file(path, f"{path}:", ImageError)
+    with Path(path).open("rb") as file:
+        start = file.read(_HEADER)
+    if start[:3] in (_TRIANGLES, _QUADRANGLES):
+        raise ImageError(
+            f"{path}: is a surface, that is where vertices lie, not values at them; give it as "
+            "surfaces, and files such as lh.thickness as images"
+        )
+    if start[:3] != _VALUES or len(start) < _HEADER:
+        raise ImageError(
+            f"{path}: is no file of values at vertices that FreeSurfer writes, or one of its old "
+            "form; convert it to .mgh by mri_convert"
+        )
+    n_vertices, _, n_each = np.frombuffer(start, ">i4", 3, 3).tolist()
+    if n_each != 1 or n_vertices < 1:
+        raise ImageError(f"{path}: has {n_each} values at each of {n_vertices} vertices, not one")
+    size = os.path.getsize(path)  # noqa: PTH202
+    if size != _HEADER + 4 * n_vertices:
+        raise ImageError(
+            f"{path}: has {size} bytes, but {n_vertices} values need {_HEADER + 4 * n_vertices}; "
+            "copy it again from its source"
+        )
+    return int(n_vertices)
+
+
+def curvature_values(path: str, n_vertices: int) -> NDArray[np.float32]:
+    """Return the values of a file that `open_curvature` has opened, shape (n_vertices,)."""
+    try:
+        values = np.fromfile(path, ">f4", n_vertices, offset=_HEADER)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(values) < n_vertices:
+        raise ImageError(
+            f"{path}: was shortened after it was opened: {len(values)} of {n_vertices} values are "
+            "left; do not write to images while they are read"
+        )
+    return values.astype(np.float32)
