@@ -16,7 +16,7 @@ from groupglm.runtime.naming import counted, listed
 from groupglm.spaces.base import RowStream, Space
 from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.table.saving import save_table
-from groupglm.spaces.table.series import frame_of_rows, series_of_row
+from groupglm.spaces.table.series import REGION, common_degrees, frame_of_rows, series_of_row
 from groupglm.spaces.table.source import RegionSource
 from groupglm.spaces.zeros import Zeros
 
@@ -192,8 +192,8 @@ class RegionSpace(Space):
                 columns |= {f"{name}_{number}": row for number, row in image.iterrows()}
             else:
                 columns[name] = image
-        frame = pd.DataFrame(columns, index=pd.Index(self.names, name="region"))
-        frame.attrs.clear()
+        frame = pd.DataFrame(columns, index=pd.Index(self.names, name=REGION))
+        frame.attrs = common_degrees(images)
         return frame
 
     def mask_image(self) -> Any:
