@@ -39,12 +39,12 @@ class RegionEffects:
     ----------
     names : sequence of str
         The regions.
-    values : array, shape (n,)
+    shown : array, shape (n,)
         Their effects, or their z scores; NaN where there is none.
     half_widths : array, shape (n,), or None
         Half the width of the interval of each effect; None if there are no intervals.
     sizes : array, shape (n,)
-        The evidence for each region, by which those are chosen that are drawn: the z score.
+        The z score of each region: of many, those with the largest size of it are drawn.
     survives : array of bool, shape (n,), or None
         Which regions are beyond a threshold; None without one.
     label : str
@@ -52,7 +52,7 @@ class RegionEffects:
     """
 
     names: list[str]
-    values: NDArray[np.float64]
+    shown: NDArray[np.float64]
     half_widths: NDArray[np.float64] | None
     sizes: NDArray[np.float64]
     survives: NDArray[np.bool_] | None
@@ -71,7 +71,7 @@ def plot_regions(
     label: str = "effect",
     output_file: str | PathLike[str] | None = None,
 ) -> Figure:
-    r"""Draw the effect of each region of a table with its confidence interval, largest effect first.
+    r"""Draw the effect of each region of a table with its confidence interval, the largest on top.
 
     Parameters
     ----------
@@ -120,7 +120,8 @@ def plot_regions(
     >>> import numpy as np, pandas as pd
     >>> from groupglm import SecondLevelModel
     >>> from groupglm.plotting import plot_regions
-    >>> table = pd.DataFrame(np.random.default_rng(0).normal(1, 1, (20, 3)), columns=["a", "b", "c"])
+    >>> values = np.random.default_rng(0).normal(1, 1, (20, 3))
+    >>> table = pd.DataFrame(values, columns=["a", "b", "c"])
     >>> design = pd.DataFrame({"intercept": np.ones(20)})
     >>> model = SecondLevelModel().fit(table, design_matrix=design)
     >>> figure = plot_regions(model.compute_contrast("intercept", output_type="all"))
@@ -133,7 +134,8 @@ def plot_regions(
         raise ArgumentError("level", shown(level), "between 0 and 1, for instance 0.95")
     count = whole_number("most", most, least=1)
     effect, variance, z = _maps(maps)
-    half = special.stdtrit(_degrees(df, maps), 0.5 + level / 2) * np.sqrt(variance)
+    quantiles = special.stdtrit(_degrees(df, maps), 0.5 + level / 2)
+    half = np.asarray(quantiles * np.sqrt(variance), np.float64)
     survives = None
     if threshold is not None:
         limit = real_number("threshold", threshold, infinite=True)
@@ -202,13 +204,14 @@ def draw_regions(
     make: Callable[..., Figure] = Figure,
 ) -> Figure:
     """Draw regions in the order of their values; see `plot_regions`."""
-    known = np.flatnonzero(np.isfinite(effects.values))
+    known = np.flatnonzero(np.isfinite(effects.shown))
     strongest = known[np.argsort(-np.abs(effects.sizes[known]), kind="stable")][:most]
-    rows = strongest[np.argsort(effects.values[strongest], kind="stable")]  # the largest on top
+    rows = strongest[np.argsort(effects.shown[strongest], kind="stable")]  # the largest on top
     names = [shortened(effects.names[row], _LONGEST_NAME) for row in rows]
     width = 5.2 + 0.07 * max(map(len, names), default=0)
-    figure, ax = new_chart(width, 1.1 + _LINE * max(len(rows), 3), title, make)
-    y, x = np.arange(len(rows)), effects.values[rows]
+    rows_high = max(len(rows), 3)
+    figure, ax = new_chart(width, 1.1 + _LINE * rows_high, title, make)
+    y, x = np.arange(len(rows)), effects.shown[rows]
     colours = np.where(x >= 0, ORANGE, BLUE)
     if effects.survives is not None:
         colours = np.where(effects.survives[rows], colours, GREY)

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["DEGREES", "FILE", "REGION", "common_degrees", "frame_of_rows", "said_by_series", "series_of_row"]
+__all__ = [
+    "DEGREES",
+    "FILE",
+    "REGION",
+    "common_degrees",
+    "frame_of_rows",
+    "said_by_series",
+    "series_of_row",
+]
 
 REGION = "region"
 """The name of the index of a map, and of its column in a file."""

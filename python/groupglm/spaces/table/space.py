@@ -62,6 +62,7 @@ class RegionSpace(Space):
     unit: ClassVar[str] = "regions"
     place_words: ClassVar[tuple[str, str]] = ("region", "regions")
     placement_word: ClassVar[str] = "regions"
+    has_neighbours: ClassVar[bool] = False
 
     table: RegionNames
     places: NDArray[np.int64] | None = None
@@ -193,7 +194,8 @@ class RegionSpace(Space):
             else:
                 columns[name] = image
         frame = pd.DataFrame(columns, index=pd.Index(self.names, name=REGION))
-        frame.attrs = common_degrees(images)
+        frame.attrs.clear()
+        frame.attrs.update(common_degrees(images))
         return frame
 
     def mask_image(self) -> Any:
