@@ -26,6 +26,7 @@ from groupglm import SecondLevelModel, non_parametric_inference
 from groupglm.inference.permutation.arrays import PermutationOutputs
 from groupglm.spaces import registry
 from groupglm.spaces.base import Space
+from reference.meshes import chain_mesh
 
 pytestmark = pytest.mark.usefixtures("fake_kinds")
 
@@ -50,6 +51,8 @@ class Case:
         What each place of each array counts in a cluster; empty if places have no neighbours.
     has_background : bool
         Whether places where all images are zero are outside.
+    surfaces : mapping of str to Mesh, optional
+        The meshes of the data.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -57,6 +60,7 @@ class Case:
     arrays: Callable[[Any], tuple[NDArray[Any], ...]]
     weights: tuple[Any, ...] = (1.0,)
     has_background: bool = True
+    surfaces: Any = None
 
     def flat(self, image: Any) -> NDArray[np.float64]:
         """Return all values of an image in the order of a row."""
@@ -90,6 +94,33 @@ def _values_of_regions(image: pd.Series[float] | pd.DataFrame) -> tuple[NDArray[
     return (image.reindex(REGIONS, fill_value=0.0).to_numpy(),)
 
 
+LEFT, LEFT_AREAS = chain_mesh(LENGTH, -100.0)
+RIGHT, RIGHT_AREAS = chain_mesh(LENGTH // 2, 100.0)
+
+
+def _grayordinates(left: NDArray[Any], right: NDArray[Any], voxels: NDArray[Any]) -> Any:
+    cifti: Any = nib.cifti2  # has no types
+    axis = cifti.BrainModelAxis
+    surfaces = [
+        axis.from_surface(np.arange(len(values)), mesh.n_vertices, f"CORTEX_{side}")
+        for side, values, mesh in (("LEFT", left, LEFT), ("RIGHT", right, RIGHT))
+    ]
+    inside = np.ones(SHAPE, bool)
+    places = (
+        surfaces[0] + surfaces[1] + axis.from_mask(inside, "thalamus_left", np.diag([2.0, 2, 2, 1]))
+    )
+    # The voxels of a file are in C order.
+    row = np.concatenate([left, right, voxels.ravel()])[np.newaxis]
+    return cifti.Cifti2Image(row, header=(cifti.ScalarAxis(["map"]), places))
+
+
+def _parts_of_grayordinates(image: Any) -> tuple[NDArray[Any], ...]:
+    rows = np.asarray(image.dataobj)
+    left, right, voxels = np.split(rows, np.cumsum([LENGTH, LENGTH // 2]), axis=1)
+    parts = left, right, voxels.reshape(-1, *SHAPE)
+    return parts if len(rows) > 1 else tuple(part[0] for part in parts)
+
+
 CASES = {
     "volume": Case((SHAPE,), _volume, lambda image: (image.get_fdata(),)),
     "chain": Case(((LENGTH,),), Chain, lambda image: (image.data,)),
@@ -105,6 +136,13 @@ CASES = {
         _values_of_regions,
         weights=(),
         has_background=False,
+    ),
+    "cifti": Case(
+        ((LENGTH,), (LENGTH // 2,), SHAPE),
+        _grayordinates,
+        _parts_of_grayordinates,
+        (LEFT_AREAS, RIGHT_AREAS, 1.0),
+        surfaces={"left": LEFT, "right": RIGHT},
     ),
 }
 
@@ -139,9 +177,10 @@ def study(case: Case) -> Study:
 
 
 def fitted(study: Study, **options: Any) -> SecondLevelModel:
-    return SecondLevelModel(study.mask, minimize_memory=False, **options).fit(
-        study.images, design_matrix=study.design
+    model = SecondLevelModel(
+        study.mask, minimize_memory=False, surfaces=study.case.surfaces, **options
     )
+    return model.fit(study.images, design_matrix=study.design)
 
 
 def space_of(study: Study) -> Space:
@@ -221,7 +260,7 @@ def test_a_permutation_test_finds_the_clusters(study: Study) -> None:
     # No F contrasts and no blocks here: other tests have them, and they do not depend on spaces.
     found = non_parametric_inference(
         study.images, design_matrix=study.design, second_level_contrast="one", mask=study.mask,
-        n_perm=50, threshold=0.2, tfce=True, random_state=0,
+        n_perm=50, threshold=0.2, tfce=True, random_state=0, surfaces=study.case.surfaces,
     )  # fmt: skip
     X = study.design.to_numpy()
     beta, rss, _, _ = np.linalg.lstsq(X, study.rows, rcond=None)
@@ -237,22 +276,27 @@ def test_a_permutation_test_finds_the_clusters(study: Study) -> None:
         start += own.size
     size = study.case.flat(found["size"])
     np.testing.assert_array_equal(size, np.concatenate(expected))
-    # Units differ: sizes are compared with the maxima of their own part, and the smallest p over
-    # all parts is corrected for (Westfall and Young 1993).
+    # Units differ: sizes are compared with the maxima of the parts of their own unit, and the
+    # smallest p over all units is corrected for (Westfall and Young 1993).
     assert isinstance(found, PermutationOutputs)
     null, parts = found.results[0].state.null, space_of(study).parts
-    observed = [size[study.inside][part.places] for part in parts]
+    units = list(dict.fromkeys(part.unit for part in parts))
+    places = [
+        np.concatenate([np.r_[part.places] for part in parts if part.unit == unit])
+        for unit in units
+    ]
+    observed = [size[study.inside][own] for own in places]
     maxima = [
-        np.append(values.max(), null["size" if len(parts) == 1 else f"size_{part.unit}"])
-        for values, part in zip(observed, parts, strict=True)
+        np.append(values.max(), null["size" if len(units) == 1 else f"size_{unit}"])
+        for values, unit in zip(observed, units, strict=True)
     ]
     alone = [(m >= m[:, None]).mean(axis=1) for m in maxima]
     least = np.minimum.reduce(alone)
     p = 10.0 ** -study.case.flat(found["logp_max_size"])[study.inside]
-    for part, values, m in zip(parts, observed, maxima, strict=True):
+    for own, values, m in zip(places, observed, maxima, strict=True):
         of_part = (m >= values[:, None]).mean(axis=1)
         corrected = (least <= of_part[:, None] + 1e-9).mean(axis=1)
-        np.testing.assert_allclose(p[part.places], np.where(values > 0, corrected, 1), rtol=1e-6)
+        np.testing.assert_allclose(p[own], np.where(values > 0, corrected, 1), rtol=1e-6)
     for name in ("logp_max_t", "logp_max_size", "logp_max_mass", "logp_max_tfce"):
         p = 10.0 ** -study.case.flat(found[name])[study.inside]
         assert (p >= 1 / 51 - 1e-6).all()

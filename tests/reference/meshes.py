@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from scipy.spatial import ConvexHull
 
 from groupglm._core import Neighbours
+from groupglm.spaces.surface.mesh import Mesh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,3 +105,19 @@ def write_metric(path: Path, values: NDArray[Any]) -> Path:
     image: Any = GiftiImage
     nib.save(image(darrays=[array(values, "NIFTI_INTENT_SHAPE")]), path)
     return path
+
+
+def chain_mesh(length: int, offset: float = 0.0) -> tuple[Mesh, Floats]:
+    """A mesh whose first vertices are neighbours as the links of a chain are, and their areas.
+
+    Each link and the next one have a triangle whose third vertex, behind the links, is its own.
+    The links lie along the first axis, `offset` mm from it.
+    """
+    heights = 6.0 * (1 + np.arange(length - 1) % 3)
+    links = np.stack([np.arange(length), np.zeros(length), np.full(length, offset)], axis=1)
+    tips = np.stack([np.arange(length - 1) + 0.5, heights, np.full(length - 1, offset)], axis=1)
+    first = np.arange(length - 1)
+    faces = np.stack([first, first + 1, length + first], axis=1)
+    mesh = Mesh("chain", np.concatenate([links, tips]), faces, "anatomical")
+    # Half the height times the length of one, a third of it for each corner.
+    return mesh, np.pad(heights / 6, (1, 0)) + np.pad(heights / 6, (0, 1))

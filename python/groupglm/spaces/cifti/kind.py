@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,23 +11,16 @@ import numpy as np
 
 from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.messages import argument
-from groupglm.runtime.array_archives import check_type
-from groupglm.runtime.json_facts import check_entries, is_text, is_whole, list_of, none_or
 from groupglm.spaces.cifti import opening
-from groupglm.spaces.cifti.brain_models import GivenModel, GivenVolume, brain_axis
 from groupglm.spaces.cifti.images import renamed
+from groupglm.spaces.cifti.loading import load_space
 from groupglm.spaces.cifti.maps import said_by_map
 from groupglm.spaces.cifti.masking import CiftiMasking, mask_values, with_meshes
 from groupglm.spaces.cifti.opening import ENDINGS, is_cifti, map_count, path_of
 from groupglm.spaces.cifti.saving import save_image
 from groupglm.spaces.cifti.source import CiftiSource, ComputedMap
 from groupglm.spaces.cifti.space import CiftiSpace
-from groupglm.spaces.composite import load_composite
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
-from groupglm.spaces.surface.hemisphere import HemisphereSpace
-from groupglm.spaces.surface.loading import load_hemisphere
-from groupglm.spaces.volume.kind import load_space as load_volume
-from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,11 +37,6 @@ __all__ = [
 tag = CiftiSpace.tag
 unit = "places"
 endings = ENDINGS
-
-_FACTS = {"grid": none_or(list_of(is_whole, 3))}
-_MODEL = {
-    "structure": is_text, "first": is_whole, "count": is_whole, "n_vertices": none_or(is_whole),
-}  # fmt: skip
 
 
 def holds(given: object) -> bool:
@@ -111,59 +99,6 @@ def target_of(given: Any, name: str) -> tuple[Any, Any]:
         "grayordinates are not resampled",
         "leave it out; wb_command -cifti-resample brings images to other axes",
     )
-
-
-def load_space(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> CiftiSpace:
-    """Make a space from what `CiftiSpace.stored` returned."""
-    models, shape = facts["models"], facts.get("grid")
-    check_entries({"grid": shape}, _FACTS, "space")
-    indices = arrays["indices"]
-    check_type("indices", indices, "int64", 1)
-    volume = None
-    if shape is not None:
-        check_type("affine", arrays["affine"], "float64", 2)
-        volume = GivenVolume(shape, arrays["affine"], -3)
-    given = []
-    for model in models:
-        check_entries(model, _MODEL, "brain model of space")
-        own = indices[model["first"] : model["first"] + model["count"]]
-        is_surface = model["n_vertices"] is not None
-        if not is_surface and shape is not None:
-            own = np.stack(np.unravel_index(own, tuple(shape), order="F"), axis=-1)
-        given.append(
-            GivenModel(
-                model["structure"],
-                is_surface,
-                model["first"],
-                model["count"],
-                model["n_vertices"] or 0,
-                lambda own=own: own,  # type: ignore[misc]
-            )
-        )
-    axis = brain_axis(given, volume)
-    loaders = {HemisphereSpace.tag: load_hemisphere, VolumeSpace.tag: load_volume}
-    members = load_composite(facts, arrays, loaders)
-    whole = CiftiSpace.whole(axis)
-    for name, member in members.items():
-        everywhere = whole.members.get(name)
-        if everywhere is None or everywhere.tag != member.tag:
-            raise ValueError(f"its member {name!r} is not one of its brain models")
-        _check_member(name, member, everywhere)
-    return CiftiSpace(members, axis)
-
-
-def _check_member(name: str, member: Any, everywhere: Any) -> None:
-    """Refuse a member that has other places than the axis has."""
-    is_voxels = member.tag == "volume"
-    if is_voxels:
-        difference = member.grid.difference(everywhere.grid)
-        own, all_of_them = member.places(np.arange(member.n_values)), everywhere.indices
-    else:
-        same = member.n_vertices == everywhere.n_vertices
-        difference = None if same else "it has other vertices"
-        own, all_of_them = member.numbers(), everywhere.numbers()
-    if difference is not None or not np.isin(own, all_of_them).all():
-        raise ValueError(f"its member {name!r} is at other places than its brain models")
 
 
 def open_map(

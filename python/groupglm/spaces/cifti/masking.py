@@ -100,6 +100,12 @@ class CiftiMasking:
         """Return the space of all places of the first image."""
         del clip
         axis: Any = sources[0].axis
+        if self.smooths and axis.n_vertices:
+            raise ArgumentError.about(
+                "smoothing_fwhm",
+                argument("smoothing_fwhm") + " smooths voxels, but the images have vertices too",
+                "smooth them before, by wb_command -cifti-smoothing",
+            )
         space = with_meshes(axis, self.geometry)
         if not (self.smooths or self.zero_is_missing):
             return space
@@ -167,7 +173,11 @@ def with_meshes(axis: BrainAxis, geometry: Geometry) -> CiftiSpace:
         )
     found = open_meshes(geometry, tuple(cortex), cortex)
     meshes = {f"cortex_{side}": own.mesh for side, own in found.items() if own.mesh is not None}
-    areas = {f"cortex_{side}": own.areas for side, own in found.items() if own.areas is not None}
+    areas = {}
+    if geometry.areas is not None:  # else the space takes those of the mesh
+        areas = {
+            f"cortex_{side}": own.areas for side, own in found.items() if own.areas is not None
+        }
     return CiftiSpace.whole(axis, meshes, areas)
 
 
