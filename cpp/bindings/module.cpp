@@ -12,6 +12,7 @@ PYBIND11_MODULE(GROUPGLM_MODULE, module) {
   groupglm::register_scatter(module);
   groupglm::register_smoothing(module);
   groupglm::register_clusters(module);
+  groupglm::register_mesh_smoothing(module);
   groupglm::register_resampling(module);
   groupglm::register_permutation(module);
   groupglm::register_permutation_models(module);

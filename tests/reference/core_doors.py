@@ -319,6 +319,7 @@ def calls() -> dict[str, Call]:
         ),
         "scatter": (_core.scatter, [np.ones(3), np.array([0, 2, 5]), np.zeros(9, np.float32)]),
         "smooth_volume": (_core.smooth_volume, [stat.copy(), (5, 7, 2), (1.0, 0.0, 2.0), THREADS]),
+        "smooth_on_mesh": (_core.smooth_on_mesh, [maps.copy(), neighbours(), 3, THREADS]),
         "label_clusters": (_core.label_clusters, [stat, neighbours(), 1.0, True, areas]),
         "cluster_maxima": (_core.cluster_maxima, [maps, neighbours(), 1.0, True, THREADS, areas]),
         "local_maxima": (

@@ -96,6 +96,7 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
     halves = (np.arange(v) > v // 2).astype(np.int32)
     graph = _core.Neighbours.of_volume(SHAPE, np.arange(v), 26)
     yield "local_maxima", _core.local_maxima(stat, halves, graph, 2)
+    yield from smoothed_on_mesh(graph, v)
     for df in (12.0, rng.uniform(0.5, 400, v)):
         yield "t", _core.t_statistics(stat, np.ones(v), df, 2)
         yield "F", _core.f_statistics(stat**2, np.ones(v), 3.0, df, 2)
@@ -110,6 +111,16 @@ def larger_calls() -> Iterator[tuple[str, Any]]:
                 row[::17] = np.nan
             _core.smooth_volume(row, SHAPE, (1.2, 0.8, 2.0), 2)
             yield "smooth", row
+
+
+def smoothed_on_mesh(graph: _core.Neighbours, n: int) -> Iterator[tuple[str, Any]]:
+    """Yield one map and several that are smoothed on a mesh of n places."""
+    rng = np.random.default_rng(5)
+    for n_maps, dtype in ((1, np.float64), (11, np.float32)):
+        maps: Any = rng.standard_normal((n_maps, n)).astype(dtype)
+        maps[:, ::17] = np.nan
+        _core.smooth_on_mesh(maps, graph, 6, 2)
+        yield "smooth on a mesh", maps
 
 
 def tau2_calls() -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Gaussian smoothing from its definition: one axis after the other, one shifted copy a weight."""
+"""Smoothing from its definition: Gaussian, one axis after the other; means of neighbours."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -63,3 +64,32 @@ def gaussian_of_present(volume: npt.NDArray[Any], sigma: Sequence[float]) -> Flo
     sums = gaussian(np.where(present, volume, 0.0), sigma)
     weights = gaussian(present, sigma)
     return np.where(present, sums / np.where(present, weights, 1.0), np.nan)
+
+
+def neighbour_means(
+    values: npt.NDArray[Any], adjacency: csr_array[Any, Any], n_iterations: int
+) -> FloatArray:
+    """Repeat the mean of each place and its neighbours, of those that are present.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        NaN where a value is missing.
+    adjacency : sparse array, shape (n, n)
+        One where two places are neighbours.
+    n_iterations : int
+        How often.
+
+    Returns
+    -------
+    array of float64, shape (n,)
+        NaN where `values` is.
+    """
+    out = values.astype(np.float64)
+    dense = adjacency.toarray() != 0
+    for _ in range(n_iterations):
+        before = out.copy()
+        for place in np.flatnonzero(~np.isnan(values)):
+            around = [before[place], *before[dense[place]]]
+            out[place] = np.nanmean(around)
+    return out

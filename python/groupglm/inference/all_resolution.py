@@ -12,6 +12,7 @@ from groupglm.inference.arguments import (
     below_infinity,
     check_probability,
     check_z_scale,
+    refuse_clusters,
     warn_of_scale,
 )
 from groupglm.inference.discoveries import Discoveries, p_values
@@ -119,6 +120,7 @@ def cluster_level_inference(
     progress = Progress(verbose)
     alpha = check_probability("alpha", alpha)
     stat_map = read_stat_map(stat_img, mask_img).as_z()
+    refuse_clusters(stat_map.space, "stat_img", "is a map of regions")
     check_z_scale(stat_map)
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
     warn_of_scale(

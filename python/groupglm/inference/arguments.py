@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from groupglm.inference.stat_map import StatMap
+    from groupglm.spaces.base import Space
 
 __all__ = [
     "below_infinity",
@@ -24,6 +25,7 @@ __all__ = [
     "check_distance",
     "check_probability",
     "check_z_scale",
+    "refuse_clusters",
     "signed_threshold",
     "warn_of_scale",
 ]
@@ -72,6 +74,29 @@ def check_distance(value: Any) -> float:
             "peaks of a cluster that are nearer than that to the one before are left out",
         )
     return number
+
+
+def refuse_clusters(space: Space, name: str, asked: str) -> None:
+    """Refuse an argument that asks for clusters of places that have no neighbours.
+
+    Parameters
+    ----------
+    space : Space
+        The places.
+    name : str
+        The argument.
+    asked : str
+        What it is, as a sentence.
+    """
+    if space.has_neighbours:
+        return
+    _, many = space.place_words
+    raise ArgumentError.about(
+        name,
+        argument(name) + f" {asked}, but {many} of a table have no neighbours, and so no clusters",
+        f"each of the {many} is tested by itself: the largest statistic of a permutation test "
+        "(max-t), the false discovery rate and Bonferroni's correction need no clusters",
+    )
 
 
 def signed_threshold(name: str, value: Any, *, two_sided: bool) -> float:

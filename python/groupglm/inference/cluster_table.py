@@ -15,6 +15,7 @@ from groupglm.inference.arguments import (
     below_infinity,
     check_cluster_threshold,
     check_distance,
+    refuse_clusters,
     signed_threshold,
     warn_of_scale,
 )
@@ -215,6 +216,7 @@ def tabulate_clusters(
     smallest = check_cluster_threshold(cluster_threshold, stat_img)
     distance = check_distance(min_distance)
     stat_map = read_stat_map(stat_img, whole_grid=True, described=described)
+    refuse_clusters(stat_map.space, "stat_img", "is a map of regions")
     stat_map.refuse_p()
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
     warn_of_scale(

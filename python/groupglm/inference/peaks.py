@@ -185,6 +185,8 @@ def _middles(space: Space, at: NDArray[np.intp], heights: NDArray[np.floating]) 
     order in which the first maximum of each set is listed.
     """
     layout = space.layout(at)
+    if not space.has_neighbours:
+        return _listing(layout)
     order = _listing(layout)
     layout, mass = layout[order], heights[order]
     labels, sizes = label_clusters(space, at)

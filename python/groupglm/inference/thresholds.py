@@ -15,6 +15,7 @@ from groupglm.inference.arguments import (
     check_cluster_threshold,
     check_probability,
     check_z_scale,
+    refuse_clusters,
     signed_threshold,
     warn_of_scale,
 )
@@ -262,6 +263,8 @@ def threshold_map(
     if stat_img is None:
         return None, _threshold_without_map(alpha, given, height_control, two_sided)
     stat_map = read_stat_map(stat_img, mask_img, described=described)
+    if smallest:
+        refuse_clusters(stat_map.space, "cluster_threshold", f"is {smallest:g}")
     if height_control is None:
         stat_map.refuse_p()
         two_sided = stat_map.has_two_tails(two_sided=two_sided)

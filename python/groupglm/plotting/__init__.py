@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from groupglm.plotting.forest import plot_forest
     from groupglm.plotting.histogram import plot_histogram
     from groupglm.plotting.peak import plot_peak
+    from groupglm.plotting.regions import plot_regions
     from groupglm.plotting.spaghetti import plot_spaghetti
     from groupglm.plotting.volume.glass import plot_glass_brain
     from groupglm.plotting.volume.stat_map import plot_stat_map
@@ -32,6 +33,7 @@ __all__ = [
     "plot_glass_brain",
     "plot_histogram",
     "plot_peak",
+    "plot_regions",
     "plot_spaghetti",
     "plot_stat_map",
     "show",
@@ -45,6 +47,7 @@ _HOME = {
     "plot_glass_brain": "volume.glass",
     "plot_histogram": "histogram",
     "plot_peak": "peak",
+    "plot_regions": "regions",
     "plot_spaghetti": "spaghetti",
     "plot_stat_map": "volume.stat_map",
     "show": "figure",

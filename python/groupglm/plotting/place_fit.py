@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
+from scipy import special
 
 from groupglm import _core
 from groupglm.errors import NotEstimableError, RankDeficientWarning
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 FloatArray: TypeAlias = "NDArray[np.float64]"
 
-__all__ = ["ModelPlace", "OlsPlace", "PlaceFit", "half_width"]
+__all__ = ["ModelPlace", "OlsPlace", "PlaceFit", "half_width", "half_widths"]
 
 
 class PlaceFit(Protocol):
@@ -134,10 +135,12 @@ class ModelPlace:
 
 def half_width(result: ContrastResult, level: float) -> float:
     """Return half of the confidence interval of a t contrast at one place; NaN without a test."""
-    from scipy.stats import t
+    return float(half_widths(result, level)[0])
 
+
+def half_widths(result: ContrastResult, level: float) -> NDArray[np.float64]:
+    """Return half of the confidence intervals of a t contrast, shape (n_values,); NaN without."""
     df: Any = result.df
-    degrees = float(np.ravel(df)[0])
-    if not degrees > 0:
-        return np.nan
-    return float(t.ppf(0.5 + level / 2, degrees) * np.sqrt(result.effect_variance[0]))
+    degrees = np.broadcast_to(np.asarray(df, np.float64), result.effect_variance.shape)
+    known = np.where(degrees > 0, degrees, np.nan)
+    return np.asarray(special.stdtrit(known, 0.5 + level / 2) * np.sqrt(result.effect_variance))

@@ -16,6 +16,7 @@ from groupglm.report import words
 from groupglm.report.figures import Picture, chart
 from groupglm.report.findings import MOST_CLUSTERS
 from groupglm.report.peak_pictures import peak_pictures
+from groupglm.report.places_table import places_table
 from groupglm.runtime.rounding import rounded
 from groupglm.tabular.levels import levels_of
 
@@ -119,6 +120,8 @@ def _histogram(finding: Finding) -> Picture | None:
 
 def _table(finding: Finding) -> dict[str, Any]:
     """Return columns and rows of a table of the strongest clusters, and a note on it."""
+    if not finding.space.has_neighbours:
+        return places_table(finding)
     shown = strongest_first(finding.table, MOST_CLUSTERS)
     count = finding.n_clusters
     kept = (
@@ -129,5 +132,8 @@ def _table(finding: Finding) -> dict[str, Any]:
     return {
         "columns": list(shown.columns),
         "rows": rounded(shown).to_numpy().tolist(),
-        "table_note": f"{kept} first, by the size of z at the peak.",
+        "table_title": "Clusters and peaks",
+        "table_note": f"{kept} first, by the size of z at the peak."
+        + (" X, Y, Z in mm." if "X" in shown.columns else "")
+        + " Letters after a number are further peaks of the same cluster.",
     }

@@ -24,7 +24,7 @@ __all__ = ["Drawing", "checked_views", "drawing_of"]
 
 # The folder of each kind of data that can be drawn, by its spaces' tag. Each has the functions
 # `drawing_of` and `checked_views`, which the functions of these names here call.
-_FOLDERS = {"volume": "groupglm.report.volume"}
+_FOLDERS = {"volume": "groupglm.report.volume", "table": "groupglm.report.table"}
 _OF_PICTURES = ("bg_img", "plot_type", "display_mode", "cut_coords")
 
 

@@ -10,9 +10,11 @@ import numpy as np
 
 from groupglm.design.weights_in_words import describe_weights
 from groupglm.errors import ArgumentError, printable, renamed
+from groupglm.inference.arguments import refuse_clusters
 from groupglm.inference.cluster_table import FoundClusters, n_clusters, strongest_first, tabulate
 from groupglm.inference.labelling import label_clusters
 from groupglm.inference.peaks import Extreme, extremes
+from groupglm.inference.places_table import tabulate_places
 from groupglm.inference.thresholds import passes_threshold, survivors, threshold_of
 from groupglm.spaces.narrowing import narrowed
 
@@ -172,16 +174,22 @@ def find(
         tests = values[~np.isnan(values)]
         limit = threshold_of(tests, options.alpha, options.height_control, two_sided=two_sided)
     extent = options.cluster_threshold
+    if extent:
+        refuse_clusters(group.space, "cluster_threshold", f"is {extent}")
     kept = survivors(group.space, values, limit, extent, two_sided=two_sided).row
-    found = tabulate(
-        group.space,
-        values,
-        limit,
-        cluster_threshold=extent,
-        two_sided=two_sided,
-        min_distance=options.min_distance,
-        dtype=shown.dtype,
-    ).strongest_first()
+    if group.space.has_neighbours:
+        found = tabulate(
+            group.space,
+            values,
+            limit,
+            cluster_threshold=extent,
+            two_sided=two_sided,
+            min_distance=options.min_distance,
+            dtype=shown.dtype,
+        )
+    else:
+        found = tabulate_places(group.space, values, limit, two_sided=two_sided)
+    found = found.strongest_first()
     top = peak_at(_farthest(z, limit, two_sided=two_sided), group.space, z)
     return Finding(
         name=name,
@@ -212,6 +220,8 @@ def _farthest(z: NDArray[np.float64], threshold: float, *, two_sided: bool) -> i
 
 def _cluster_size(z: NDArray[np.float64], top: int, threshold: float, space: Space) -> float:
     """Return the size of a place's cluster beyond the threshold; 0 if it is in none."""
+    if not space.has_neighbours:
+        return float(abs(z[top]) >= abs(threshold))
     members = np.flatnonzero(passes_threshold(z * np.sign(z[top]), abs(threshold), two_sided=False))
     labels, sizes = label_clusters(space, members)
     own = labels[members == top]

@@ -11,6 +11,7 @@ import numpy as np
 
 from groupglm.errors import GridMismatchError
 from groupglm.inference.cluster_table import FoundClusters, tabulate
+from groupglm.inference.places_table import tabulate_places
 from groupglm.report.findings import Finding, main_peaks, peak_at, with_places
 from groupglm.spaces.narrowing import narrowed
 from groupglm.spaces.registry import kind_of
@@ -113,10 +114,12 @@ def _clusters(
     two_sided: bool,
 ) -> FoundClusters:
     """Find the clusters in the surviving values of z; each peak has its corrected p."""
-    smallest = float(np.abs(kept[kept != 0]).min(initial=np.inf))
-    found = tabulate(
-        space, kept, smallest / 2, two_sided=two_sided, min_distance=min_distance
-    ).strongest_first()
+    limit = float(np.abs(kept[kept != 0]).min(initial=np.inf)) / 2
+    if space.has_neighbours:
+        found = tabulate(space, kept, limit, two_sided=two_sided, min_distance=min_distance)
+    else:
+        found = tabulate_places(space, kept, limit, two_sided=two_sided)
+    found = found.strongest_first()
     if len(found.table):
         after = int(np.flatnonzero(found.table.columns == "Peak Stat")[0]) + 1
         found.table.insert(after, "p (corrected)", 10.0 ** -logp[found.places])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.runtime import rounding
+from groupglm.runtime.naming import counted
 from groupglm.spaces.wording import extent
 
 if TYPE_CHECKING:
@@ -181,11 +182,19 @@ def clusters(finding: Finding) -> str:
     if finding.two_sided:
         n_below = int(np.count_nonzero(finding.survivors < 0))
         sign = f" ({n_places - n_below:,} with a positive effect, {n_below:,} with a negative one)"
+    places = counted(n_places, *finding.space.place_words)
+    if not finding.space.has_neighbours:
+        return f"{places}{sign}"
     return f"{number_of}, {n_places:,} {finding.space.place_words[1]}{sign}"
 
 
 def rank(finding: Finding, found: Peak) -> str:
     """Return, in words, which peak it is; for one that did not survive, why."""
+    if not finding.space.has_neighbours:
+        one, _ = finding.space.place_words
+        if not found.cluster:
+            return f"{one} with the largest z, which did not survive"
+        return f"{one} in row {found.cluster} of the table"
     if found.cluster:
         return f"peak of cluster {found.cluster}"
     if finding.in_small_cluster:

@@ -250,6 +250,11 @@ class CompositeSpace(Space):
             }
         )
 
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether the places of all members may have neighbours."""
+        return all(space.has_neighbours for space in self.members.values())
+
     def neighbours(self, connectivity: int) -> Neighbours:
         """Return the neighbours within each member."""
         return Neighbours.joined(

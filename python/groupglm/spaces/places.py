@@ -67,6 +67,11 @@ class Places(Protocol):
         """The unit of `measure`: ``mm3``, ``mm2``, or what is counted."""
         return self.unit
 
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether places may have neighbours, so that there are clusters."""
+        return True
+
     def neighbours(self, connectivity: int) -> Neighbours:
         """List who is neighbour of whom, for clusters; never of two parts.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from groupglm.errors import warn_caller
 from groupglm.group.fitted_group import statistic_of
+from groupglm.inference.arguments import refuse_clusters
 from groupglm.inference.permutation.arrays import PermutationOutputs
 from groupglm.inference.permutation.assumptions import assumption_of
 from groupglm.inference.permutation.cluster_families import cluster_families
@@ -86,6 +87,10 @@ def permute_group(
         warn_caller(
             argument("two_sided_test") + " has no effect on an F contrast, which has one tail"
         )
+    if options.threshold is not None:
+        refuse_clusters(group.space, "threshold", f"is {options.threshold:g}")
+    if options.tfce is not None:
+        refuse_clusters(group.space, "tfce", "is given")
     parametric = group.result.contrast(contrast)
     result = permutation_test(
         group.result.X,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,24 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["FILE", "REGION", "frame_of_rows", "said_by_series", "series_of_row"]
+__all__ = [
+    "DEGREES",
+    "FILE",
+    "REGION",
+    "common_degrees",
+    "frame_of_rows",
+    "said_by_series",
+    "series_of_row",
+]
 
 REGION = "region"
 """The name of the index of a map, and of its column in a file."""
 
 FILE = "groupglm_file"
 """The key, in the attributes of a map, of the file that it was saved in."""
+
+DEGREES = "groupglm_df"
+"""The key, in the attributes of a table of maps, of the degrees of freedom of all its regions."""
 
 _STATISTIC = "groupglm_statistic"
 _COLUMNS = {"z_score": "z", "p_value": "p", "effect_size": "effect", "effect_variance": "variance"}
@@ -42,6 +53,18 @@ def frame_of_rows(rows: NDArray[Any], names: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(rows, columns=pd.Index(names, name=REGION))
+
+
+def common_degrees(images: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attribute of a table of maps that says the degrees of freedom of its t.
+
+    Empty if they differ between regions, or the statistic is F.
+    """
+    for image in images.values():
+        facts = image.attrs.get(_STATISTIC, {})
+        if facts.get("kind") == "t" and len(facts.get("df", ())) == 1:
+            return {DEGREES: facts["df"][0]}
+    return {}
 
 
 def said_by_series(series: pd.Series[Any]) -> tuple[Statistic | None, str | None]:

@@ -16,7 +16,7 @@ from groupglm.runtime.naming import counted, listed
 from groupglm.spaces.base import RowStream, Space
 from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.table.saving import save_table
-from groupglm.spaces.table.series import frame_of_rows, series_of_row
+from groupglm.spaces.table.series import REGION, common_degrees, frame_of_rows, series_of_row
 from groupglm.spaces.table.source import RegionSource
 from groupglm.spaces.zeros import Zeros
 
@@ -62,6 +62,7 @@ class RegionSpace(Space):
     unit: ClassVar[str] = "regions"
     place_words: ClassVar[tuple[str, str]] = ("region", "regions")
     placement_word: ClassVar[str] = "regions"
+    has_neighbours: ClassVar[bool] = False
 
     table: RegionNames
     places: NDArray[np.int64] | None = None
@@ -192,8 +193,9 @@ class RegionSpace(Space):
                 columns |= {f"{name}_{number}": row for number, row in image.iterrows()}
             else:
                 columns[name] = image
-        frame = pd.DataFrame(columns, index=pd.Index(self.names, name="region"))
+        frame = pd.DataFrame(columns, index=pd.Index(self.names, name=REGION))
         frame.attrs.clear()
+        frame.attrs.update(common_degrees(images))
         return frame
 
     def mask_image(self) -> Any:
