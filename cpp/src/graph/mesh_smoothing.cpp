@@ -28,7 +28,7 @@ class NearbyOrder {
     std::vector<std::int32_t> row(at(n), -1);
     for (Index first = 0; first < n; ++first) {  // breadth first, from one place of each component
       if (row[at(first)] >= 0) continue;
-      Index next = static_cast<Index>(place_.size());
+      auto next = static_cast<Index>(place_.size());
       add(static_cast<std::int32_t>(first), row);
       for (; next < static_cast<Index>(place_.size()); ++next) {
         const Index place = place_[at(next)];
