@@ -59,6 +59,11 @@ class Space(Places, Protocol):
         """What is done to inputs before they are a row, by the names of the estimator's options."""
         return {}
 
+    @property
+    def preparation_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """What became of that, for sidecars: such as the width of smoothing that a mesh allows."""
+        return {}
+
     def read_row(self, source: Any, out: NDArray[np.float32] | NDArray[np.float64]) -> Zeros | None:
         """Read an input into a row.
 

@@ -98,6 +98,15 @@ class CompositeSpace(Space):
         return any(space.mixes_places for space in self.members.values())
 
     @property
+    def preparation_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """What became of the preparation in each member."""
+        found: dict[str, dict[str, Any]] = {}
+        for space in self.members.values():
+            for fact, own in space.preparation_facts.items():
+                found.setdefault(fact, {}).update(own)
+        return found
+
+    @property
     def public_order(self) -> NDArray[np.intp] | None:
         """The order in which users see the values of each member, member by member."""
         orders = [space.public_order for space in self.members.values()]

@@ -160,6 +160,7 @@ class Estimate:
             "StatType": contrast.stat_type,
             "DegreesOfFreedom": degrees,
             "Zeros": zero_facts(self.model),
+            **self.group.space.preparation_facts,
         }
 
     def write_degrees(self, contrast: Contrast, outputs: Outputs) -> None:

@@ -18,6 +18,7 @@ from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
 from groupglm.spaces.surface.hemisphere import Preparation as SurfacePreparation
 from groupglm.spaces.surface.meshes import open_meshes
+from groupglm.spaces.surface.smoothing import check_fwhm
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.smoothing import plain_fwhm, sigma_voxels
 
@@ -117,7 +118,11 @@ class CiftiMasking:
     def _prepared(self, member: Any, fill: float | None, n_threads: int) -> Any:
         """Return a member that prepares its values."""
         if isinstance(member, HemisphereSpace):
-            return replace(member, preparation=SurfacePreparation(self.zero_is_missing))
+            width = check_fwhm(self.smoothing_fwhm)
+            done = SurfacePreparation(self.zero_is_missing, fill if width else None, width)
+            prepared = replace(member, preparation=done)
+            _ = prepared.n_iterations  # needs a mesh, and refuses a width that is none of it
+            return prepared
         sigma_voxels(member.grid, self.smoothing_fwhm, name="smoothing_fwhm")  # refuses wrong ones
         fwhm = plain_fwhm(self.smoothing_fwhm)
         own = Preparation(

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import joblib
@@ -16,6 +17,7 @@ from groupglm.messages import argument
 from groupglm.spaces.base import Part, RowStream, Space
 from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.surface.hemisphere_source import AbsentHemisphere, HemisphereSource
+from groupglm.spaces.surface.smoothing import achieved_fwhm, iterations_of, smooth_rows
 from groupglm.spaces.surface.values import values_of_rows
 from groupglm.spaces.zeros import Zeros
 
@@ -36,20 +38,29 @@ _TFCE_POWERS = (1.0, 2.0)
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to the values of a hemisphere before they are a row.
+    """What is done to the values of a hemisphere before they are a row, in this order.
 
     Parameters
     ----------
     zero_is_missing : bool, default=False
         Whether exact zeros of an image are missing values.
+    fill : float, optional
+        Put in the place of missing values before smoothing, which leaves them out otherwise.
+    smoothing_fwhm : float, default=0
+        Full width at half maximum of the smoothing on the mesh, in mm.
     """
 
     zero_is_missing: bool = False
+    fill: float | None = None
+    smoothing_fwhm: float = 0.0
 
     def of_role(self, role: str) -> Preparation | None:
-        """Return how what lies beside an image is prepared: zeros and gaps are what they are."""
-        del role
-        return None
+        """Return how what lies beside an image is prepared: zeros and gaps are what they are.
+
+        A covariate is smoothed as an image is; variances and weights are not.
+        """
+        is_smoothed = role == "covariate" and self.smoothing_fwhm > 0
+        return Preparation(smoothing_fwhm=self.smoothing_fwhm) if is_smoothed else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +142,35 @@ class HemisphereSpace(Space):
         """Whether exact zeros of an image are missing values."""
         return self.preparation is not None and self.preparation.zero_is_missing
 
+    @cached_property
+    def n_iterations(self) -> int:
+        """How many iterations of smoothing an image gets; the mesh is needed for any."""
+        fwhm = 0.0 if self.preparation is None else self.preparation.smoothing_fwhm
+        return iterations_of(fwhm, self._mesh(), self.areas, name="smoothing_fwhm") if fwhm else 0
+
+    @property
+    def mixes_places(self) -> bool:
+        """Whether a value may come from several vertices, by smoothing."""
+        return self.n_iterations > 0
+
+    @property
+    def preparation_options(self) -> Mapping[str, Any]:
+        """The smoothing, by the name of the estimator's option."""
+        fwhm = 0.0 if self.preparation is None else self.preparation.smoothing_fwhm
+        return {"smoothing_fwhm": fwhm} if fwhm else {}
+
+    @property
+    def preparation_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """The iterations of smoothing, and the width in mm that they achieve."""
+        if "smoothing_fwhm" not in self.preparation_options:
+            return {}
+        achieved = achieved_fwhm(self.n_iterations, self._mesh(), self.areas)
+        return {
+            "Smoothing": {
+                self.side: {"Iterations": self.n_iterations, "AchievedFWHM": round(achieved, 4)}
+            }
+        }
+
     def numbers(self, places: NDArray[np.integer] | None = None) -> NDArray[np.int64]:
         """Return the numbers of vertices in the mesh, of some places or of all."""
         if self.vertices is None:
@@ -151,12 +191,32 @@ class HemisphereSpace(Space):
         self, source: HemisphereSource, out: NDArray[np.float32] | NDArray[np.float64]
     ) -> Zeros | None:
         """Read the values of the hemisphere into a row, which may be NaN everywhere."""
+        if self.mixes_places:
+            return self._read_smoothed(source, out)
         source.read_into(out, self.vertices)
         if not self.zero_is_missing:
             return None
         zeros = Zeros.of(out)
         out[zeros.places] = np.nan
         return zeros
+
+    def _read_smoothed(
+        self, source: HemisphereSource, out: NDArray[np.float32] | NDArray[np.float64]
+    ) -> Zeros:
+        """Read all vertices, smooth them on the mesh, and put those of the mask into a row."""
+        preparation = self.preparation or Preparation()
+        values = np.empty(self.n_vertices, out.dtype)
+        source.read_into(values, None)
+        zeros = Zeros.of(values)
+        if preparation.fill == 0:
+            zeros.places[np.isnan(values)] = True
+        if preparation.zero_is_missing:
+            values[zeros.places] = np.nan
+        if preparation.fill is not None:
+            values[np.isnan(values)] = preparation.fill
+        smooth_rows(values[np.newaxis], self._mesh(), self.n_iterations, names={0: source.name})
+        out[...] = self.at_vertices(values)
+        return zeros.at(self.vertices)
 
     def read_stored(
         self, source: HemisphereSource, out: NDArray[np.float32] | NDArray[np.float64]
@@ -166,7 +226,8 @@ class HemisphereSpace(Space):
 
     def bytes_to_read(self, source: HemisphereSource) -> int:
         """Return the bytes that one hemisphere takes while it is read."""
-        return 8 * source.n_vertices
+        # While it is smoothed: two copies, and what divides the sums, in double.
+        return (40 if self.mixes_places else 8) * source.n_vertices
 
     def restrict(self, keep: NDArray[np.bool_]) -> HemisphereSpace:
         """Return the space of some of these vertices, in the order of a row."""
@@ -293,7 +354,11 @@ class HemisphereSpace(Space):
 
     def identity(self) -> str:
         """Return a text that is equal for spaces that read equal rows from an image."""
-        parts = (self.side, self.n_vertices, self.vertices, repr(self.preparation))
+        parts: tuple[Any, ...] = (
+            self.side, self.n_vertices, self.vertices, repr(self.preparation)
+        )  # fmt: skip
+        if self.mixes_places:
+            parts += (self._mesh().digest, self.n_iterations)
         return str(joblib.hash(parts))
 
     def absent_source(self, name: str, saved_in: str) -> HemisphereSource:
@@ -305,7 +370,7 @@ class HemisphereSpace(Space):
         facts: dict[str, Any] = {
             "side": self.side,
             "n_vertices": self.n_vertices,
-            "zero_is_missing": self.zero_is_missing,
+            "preparation": None if self.preparation is None else asdict(self.preparation),
             "mesh": None if self.mesh is None else self.mesh.name,
         }
         arrays: dict[str, NDArray[Any]] = {}

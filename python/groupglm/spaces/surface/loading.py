@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.runtime.array_archives import check_type
-from groupglm.runtime.json_facts import Check, check_entries, is_flag, is_text, is_whole, none_or
+from groupglm.runtime.json_facts import (
+    Check,
+    check_entries,
+    is_flag,
+    is_number,
+    is_text,
+    is_whole,
+    none_or,
+)
 from groupglm.spaces.composite import load_composite
 from groupglm.spaces.surface.form import Form
 from groupglm.spaces.surface.hemisphere import HemisphereSpace, Preparation
@@ -22,10 +31,22 @@ if TYPE_CHECKING:
 
 __all__ = ["load_hemisphere", "load_space"]
 
+
+def _is_preparation(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"zero_is_missing", "fill", "smoothing_fwhm"}
+        and is_flag(value["zero_is_missing"])
+        and none_or(is_number)(value["fill"])
+        and is_number(value["smoothing_fwhm"])
+        and 0 <= value["smoothing_fwhm"] < math.inf
+    )
+
+
 _HEMISPHERE: dict[str, Check] = {
     "side": lambda value: value in SIDES,
     "n_vertices": lambda value: is_whole(value) and 0 < value <= 2**31,
-    "zero_is_missing": is_flag,
+    "preparation": none_or(_is_preparation),
     "mesh": none_or(is_text),
 }
 _FACTS: dict[str, Check] = {
@@ -78,5 +99,9 @@ def load_hemisphere(
         check_type("areas", areas, "float64", 1)
         if len(areas) != n_vertices or not (np.isfinite(areas) & (areas >= 0)).all():
             raise ValueError("its areas do not fit its vertices")
-    preparation = Preparation(zero_is_missing=True) if facts["zero_is_missing"] else None
-    return HemisphereSpace(facts["side"], n_vertices, vertices, mesh, areas, preparation)
+    own = facts["preparation"]
+    preparation = None if own is None else Preparation(**own)
+    space = HemisphereSpace(facts["side"], n_vertices, vertices, mesh, areas, preparation)
+    if preparation is not None and preparation.smoothing_fwhm and mesh is None:
+        raise ValueError("it smooths without a mesh")
+    return space

@@ -15,6 +15,7 @@ from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.surface.hemisphere import HemisphereSpace, Preparation
 from groupglm.spaces.surface.reading.opening import open_one
 from groupglm.spaces.surface.reading.surface_image import is_surface_image
+from groupglm.spaces.surface.smoothing import check_fwhm
 from groupglm.spaces.surface.space import SurfaceSpace
 
 if TYPE_CHECKING:
@@ -37,14 +38,21 @@ class SurfaceMasking:
         The meshes and areas that the user gave.
     zero_is_missing : bool
         Whether exact zeros of an image are missing values.
+    smoothing_fwhm : float, default=0
+        Full width at half maximum of the smoothing on the mesh, in mm.
     """
 
     mask: Any
     geometry: Geometry
     zero_is_missing: bool
+    smoothing_fwhm: float = 0.0
 
     resamples = False
-    smooths = False
+
+    @property
+    def smooths(self) -> bool:
+        """Whether images are smoothed."""
+        return self.smoothing_fwhm > 0
 
     @classmethod
     def resolve(
@@ -67,13 +75,8 @@ class SurfaceMasking:
                     "leave it out; resample surfaces before, by mri_surf2surf or wb_command "
                     "-metric-resample",
                 )
-        if np.any(smoothing_fwhm):
-            raise ArgumentError.about(
-                "smoothing_fwhm",
-                argument("smoothing_fwhm") + " smooths volumes, but the images are of surfaces",
-                "smooth them before, by mri_surf2surf or wb_command -metric-smoothing",
-            )
-        return cls(mask_of(mask_img), geometry, zero_is_missing)
+        fwhm = check_fwhm(smoothing_fwhm)
+        return cls(mask_of(mask_img), geometry, zero_is_missing, fwhm)
 
     def everywhere(
         self,
@@ -84,11 +87,20 @@ class SurfaceMasking:
         n_threads: int,
     ) -> SurfaceSpace:
         """Return all vertices of the first image."""
-        del clip, fill, n_threads
-        return everywhere_of(sources, self.geometry, self._preparation())
+        del clip, n_threads
+        if not self.smooths:
+            return self._without_smoothing(sources, self.geometry)
+        preparation = Preparation(self.zero_is_missing, fill, self.smoothing_fwhm)
+        space = everywhere_of(sources, self.geometry, preparation)
+        for member in space.members.values():
+            _ = member.n_iterations  # needs a mesh, and refuses a width that is none of it
+        return space
 
-    def _preparation(self) -> Preparation | None:
-        return Preparation(zero_is_missing=True) if self.zero_is_missing else None
+    def _without_smoothing(
+        self, sources: Sequence[SurfaceSource], geometry: Geometry
+    ) -> SurfaceSpace:
+        preparation = Preparation(zero_is_missing=True) if self.zero_is_missing else None
+        return everywhere_of(sources, geometry, preparation)
 
     def inside(self, everywhere: SurfaceSpace) -> SurfaceSpace | None:
         """Return the vertices inside the mask; None if no mask is given."""
@@ -111,7 +123,7 @@ class SurfaceMasking:
 
     def as_stored(self, sources: Sequence[SurfaceSource]) -> SurfaceSpace:
         """Return all vertices of the first image, without preparation but for zeros."""
-        return everywhere_of(sources, Geometry(), self._preparation())
+        return self._without_smoothing(sources, Geometry())
 
     def read_once(
         self, sources: Sequence[SurfaceSource], memory_budget: float
