@@ -140,9 +140,7 @@ def _hemispheres(left: NDArray[Any], right: NDArray[Any]) -> Any:
 def _parts_of_hemispheres(image: Any) -> tuple[NDArray[Any], ...]:
     pair = image.parts.values() if isinstance(image, SurfaceMaps) else image
     rows = [np.squeeze([array.data for array in own.darrays]) for own in pair]
-    return tuple(
-        own[..., :length] for own, length in zip(rows, (LENGTH, LENGTH // 2), strict=True)
-    )
+    return tuple(own[..., :length] for own, length in zip(rows, (LENGTH, LENGTH // 2), strict=True))
 
 
 CASES = {
