@@ -22,6 +22,7 @@ from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth, real_array, real_number
 from groupglm.runtime.progress import Progress
+from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
@@ -49,14 +50,16 @@ def cluster_level_inference(
     verbose: int = 0,
     *,
     two_sided: bool = False,
+    surfaces: Any = None,
+    areas: Any = None,
 ) -> Image:
     """Bound from below the proportion of truly active voxels in each cluster.
 
     Parameters
     ----------
-    stat_img : str, os.PathLike or nibabel image
-        A 3-D map of z-values, or of t or F with known degrees of freedom, which is converted. See
-        `threshold_stats_img` for how groupglm knows what a map holds.
+    stat_img : str, os.PathLike, image or pair of images
+        A map of z-values, or of t or F with known degrees of freedom, which is converted. See
+        `threshold_stats_img` for how groupglm knows what a map holds, and for its kinds.
     mask_img : str, os.PathLike, nibabel image or masker, optional
         The voxels that are tested, on the grid of the map. By default those that differ from the
         background of the map, which is what lies within two voxels of the faces of the volume.
@@ -72,13 +75,18 @@ def cluster_level_inference(
     two_sided : bool, default=False
         Whether to test both tails, with two-sided p-values, and form clusters of either sign. The
         z of an F test has one tail.
+    surfaces : optional
+        The meshes of a map of surfaces, as `SecondLevelModel` takes them: clusters are formed by
+        the edges of the mesh. On volumes they have no effect, with a warning.
+    areas : optional
+        No effect, with a warning: a proportion is one of vertices, whatever their areas.
 
     Returns
     -------
-    nibabel.nifti1.Nifti1Image
-        At each voxel of a cluster, the lower bound of the proportion of voxels of this cluster that
-        are truly active. Zero outside clusters. NaN in the mask where the map is NaN. An infinite z
-        has a p-value of zero.
+    image
+        Of the map's kind. At each voxel of a cluster, the lower bound of the proportion of voxels
+        of this cluster that are truly active. Zero outside clusters. NaN in the mask where the map
+        is NaN. An infinite z has a p-value of zero.
 
     Raises
     ------
@@ -94,7 +102,7 @@ def cluster_level_inference(
     -----
     UserWarning
         If voxels of the mask are NaN (they are not tested), no voxel passes, the map was
-        converted, or all its values lie between 0 and 1 as p-values do.
+        converted, all its values lie between 0 and 1 as p-values do, or an option has no effect.
 
     See Also
     --------
@@ -119,7 +127,12 @@ def cluster_level_inference(
     check_truth("two_sided", two_sided)
     progress = Progress(verbose)
     alpha = check_probability("alpha", alpha)
-    stat_map = read_stat_map(stat_img, mask_img).as_z()
+    if areas is not None:
+        warn_caller(
+            argument("areas") + " has no effect on proportions of true discoveries, which are of "
+            "vertices; leave it out"
+        )
+    stat_map = read_stat_map(stat_img, mask_img, geometry=Geometry(surfaces)).as_z()
     refuse_clusters(stat_map.space, "stat_img", "is a map of regions")
     check_z_scale(stat_map)
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
@@ -163,9 +176,9 @@ def true_discovery_bounds(
 
     Parameters
     ----------
-    stat_img : str, os.PathLike or nibabel image
-        A 3-D map of z-values, or of t or F with known degrees of freedom, which is converted. See
-        `threshold_stats_img` for how groupglm knows what a map holds.
+    stat_img : str, os.PathLike, image or pair of images
+        A map of z-values, or of t or F with known degrees of freedom, which is converted. See
+        `threshold_stats_img` for how groupglm knows what a map holds, and for its kinds.
     regions : image, or mapping or sequence of images
         Regions, on the grid of the map. One image is an atlas or a mask: each region has a whole
         number, and zero or NaN is outside. A mapping has a mask for each name. A sequence has masks
@@ -184,7 +197,7 @@ def true_discovery_bounds(
         One row for each region, with the columns
 
         - ``Region``: its number in the image, its name, or its position in the sequence;
-        - ``Voxels``: how many of its voxels are tested;
+        - ``Voxels`` (or ``Vertices``, ``Regions``): how many of them are tested;
         - ``True Discoveries``: at least this number of them is active;
         - ``True Discovery Proportion``: the same as a proportion; NaN if no voxel is tested.
 
@@ -241,7 +254,7 @@ def true_discovery_bounds(
         proportion = bound / len(members) if len(members) else np.nan
         rows.append([name, len(members), bound, proportion])
     space = stat_map.space
-    counted_in = space.unit.capitalize() if space.weights() is None else "Places"
+    counted_in = space.place_words[1].capitalize()
     columns = ["Region", counted_in, "True Discoveries", "True Discovery Proportion"]
     return pd.DataFrame(rows, columns=columns)
 

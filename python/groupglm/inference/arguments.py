@@ -77,7 +77,9 @@ def check_distance(value: Any) -> float:
 
 
 def refuse_clusters(space: Space, name: str, asked: str) -> None:
-    """Refuse an argument that asks for clusters of places that have no neighbours.
+    """Refuse an argument that asks for clusters of places whose neighbours are not known.
+
+    A surface without its mesh says so itself, also where no place would be in a cluster.
 
     Parameters
     ----------
@@ -89,6 +91,9 @@ def refuse_clusters(space: Space, name: str, asked: str) -> None:
         What it is, as a sentence.
     """
     if space.has_neighbours:
+        keep = np.zeros(space.n_values, np.bool_)
+        keep[[part.first for part in space.parts]] = True
+        space.restrict(keep).neighbours(6)
         return
     _, many = space.place_words
     raise ArgumentError.about(

@@ -19,19 +19,29 @@ from groupglm.inference.arguments import (
     signed_threshold,
     warn_of_scale,
 )
-from groupglm.inference.labelling import keep_large_clusters
-from groupglm.inference.peaks import Clusters, find_clusters
+from groupglm.inference.cluster_columns import (
+    cluster_rows,
+    has_nilearns_columns,
+    public_table,
+    table_of_rows,
+)
+from groupglm.inference.labelling import (
+    keep_large_clusters,
+    limits_clusters,
+)
+from groupglm.inference.peaks import find_clusters
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.inference.thresholds import passes_threshold
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
+from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.statistic import Statistic
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from groupglm.spaces.base import Part, Space
+    from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image, ImageLike
 
 __all__ = [
@@ -45,6 +55,7 @@ __all__ = [
 
 _FLOAT64 = np.dtype(np.float64)
 _MOST_PEAKS = 4  # the peak and three subpeaks
+_MIN_DISTANCE = 8.0  # mm, as in nilearn
 
 
 @overload
@@ -55,6 +66,9 @@ def get_clusters_table(
     two_sided: bool = ...,
     min_distance: float = ...,
     return_label_maps: Literal[False] = ...,
+    *,
+    surfaces: Any = ...,
+    areas: Any = ...,
 ) -> pd.DataFrame: ...
 
 
@@ -67,6 +81,8 @@ def get_clusters_table(
     min_distance: float = ...,
     *,
     return_label_maps: Literal[True],
+    surfaces: Any = ...,
+    areas: Any = ...,
 ) -> tuple[pd.DataFrame, list[Image]]: ...
 
 
@@ -75,15 +91,19 @@ def get_clusters_table(
     stat_threshold: float,
     cluster_threshold: float = 0,
     two_sided: bool = False,
-    min_distance: float = 8.0,
+    min_distance: float = _MIN_DISTANCE,
     return_label_maps: bool = False,
+    *,
+    surfaces: Any = None,
+    areas: Any = None,
 ) -> pd.DataFrame | tuple[pd.DataFrame, list[Image]]:
     """Tabulate the clusters of a statistical map, with their peaks and subpeaks.
 
     Parameters
     ----------
-    stat_img : str, os.PathLike or nibabel image
-        A 3-D map in which extreme values are the interesting ones: z, t or -log10(p), not p.
+    stat_img : str, os.PathLike, image or pair of images
+        A map in which extreme values are the interesting ones: z, t or -log10(p), not p. It is a
+        3-D image, or a map of surfaces or grayordinates as `SecondLevelModel` returns it.
     stat_threshold : float
         The cluster-forming threshold, on the scale of the map. Voxels beyond it are in a cluster,
         and so is every infinite value. A value equal to the threshold is not in a cluster, as in
@@ -91,15 +111,21 @@ def get_clusters_table(
         ``two_sided=False``, gives the clusters of the negative tail. With an infinite threshold,
         as of a false discovery rate without a discovery, no finite value is in a cluster.
     cluster_threshold : float, default=0
-        Leave out clusters of fewer voxels. For their size, values equal to `stat_threshold` count,
-        as in nilearn.
+        Leave out smaller clusters: of fewer voxels, or of fewer mm2 on a surface. For their size,
+        values equal to `stat_threshold` count, as in nilearn. Of a nilearn ``SurfaceImage``, the
+        size is the number of vertices, unless `surfaces` or `areas` are given.
     two_sided : bool, default=False
         Whether to list the negative tail too, after the positive one. The z of an F test has one
         tail.
     min_distance : float, default=8.0
-        Least distance in mm of a subpeak from the one listed before it. Zero means no limit.
+        Least distance in mm of a subpeak from the one listed before it, along the edges of the mesh
+        on a surface. Zero means no limit.
     return_label_maps : bool, default=False
         Whether to return images of the numbers of the clusters too.
+    surfaces, areas : optional
+        The meshes of a map of surfaces and the areas of their vertices, as `SecondLevelModel` takes
+        them. A map that does not have its mesh needs `surfaces`. On volumes they have no effect,
+        with a warning.
 
     Returns
     -------
@@ -112,15 +138,29 @@ def get_clusters_table(
         - ``X``, ``Y``, ``Z``: position in mm, by the affine of the map.
         - ``Peak Stat``: the value at the peak.
         - ``Cluster Size (mm3)``: the size, rounded down to a whole number; empty for subpeaks.
-    label_maps : list of nibabel.nifti1.Nifti1Image
-        One image for one tail, or two for both, positive and negative. They are int32: the number
-        of the cluster in the table, zero outside clusters. Only with `return_label_maps`.
+
+        On surfaces:
+
+        - ``Structure``: the hemisphere, or the structure of a CIFTI file; after ``Cluster ID``.
+        - ``Vertex``: the peak's number on its surface, counted from 0.
+        - ``X``, ``Y``, ``Z``: position in mm on the given surface.
+        - ``Cluster Size (mm2)``: the sum of the areas of the vertices; empty for subpeaks.
+        - ``Vertices``: the number of vertices of the cluster; empty for subpeaks.
+
+        With both surfaces and voxels, ``Cluster Size`` is in the ``Unit`` beside it. Of a nilearn
+        ``SurfaceImage`` without `surfaces` and `areas`, the columns are nilearn's, with one row for
+        each cluster: ``Cluster ID``, ``Hemisphere``, ``Peak Stat``, ``Cluster Size (vertices)``.
+    label_maps : list of images
+        One image for one tail, or two for both, positive and negative, of the kind of the map. They
+        are int32: the number of the cluster in the table, zero outside clusters. Only with
+        `return_label_maps`.
 
     Raises
     ------
     ValueError
-        If a number is out of range, the map is a constant other than zero, or its sidecar, header
-        or name says that it is of p-values.
+        If a number is out of range, the map is a constant other than zero, its sidecar, header or
+        name says that it is of p-values, or its places have no neighbours: a surface without its
+        mesh, or regions.
     ImageError
         If the map cannot be read or is NaN everywhere.
 
@@ -132,11 +172,12 @@ def get_clusters_table(
 
     Notes
     -----
-    Voxels of the same sign that share a face are in one cluster. A peak is a voxel that none of its
-    26 neighbours in the cluster exceeds. Connected peaks of the same value are one peak, at the
-    voxel nearest to their middle. Subpeaks are listed in decreasing order. Each is compared with
-    the one just before it, as in nilearn, so the first and the third may be closer than
-    `min_distance`.
+    Voxels of the same sign that share a face are in one cluster, and so are vertices that share an
+    edge. A peak is a voxel that none of its 26 neighbours in the cluster exceeds, or a vertex that
+    none of those exceeds which share an edge with it. Connected peaks of the same value are one
+    peak, at the voxel or vertex nearest to their middle. Subpeaks are listed in decreasing order.
+    Each is compared with the one just before it, as in nilearn, so the first and the third may be
+    closer than `min_distance`.
 
     Examples
     --------
@@ -157,11 +198,15 @@ def get_clusters_table(
         cluster_threshold,
         two_sided=two_sided,
         min_distance=min_distance,
+        geometry=Geometry(surfaces, areas),
     )
     space = found.space
-    table = found.table
-    if not _has_several_units(space):
-        table = table.drop(columns=_size_columns(space)[1:])  # one size only, as in nilearn
+    if has_nilearns_columns(space) and min_distance != _MIN_DISTANCE:
+        warn_caller(
+            f"min_distance={min_distance:g} has no effect on the table of a SurfaceImage, which "
+            "has one row for each cluster, as nilearn's has; give surfaces for one with subpeaks"
+        )
+    table = public_table(found.table, space)
     if not with_maps:
         return table
     return table, [
@@ -204,7 +249,8 @@ def tabulate_clusters(
     cluster_threshold: float = 0,
     *,
     two_sided: bool,
-    min_distance: float = 8.0,
+    min_distance: float = _MIN_DISTANCE,
+    geometry: Geometry = NO_GEOMETRY,
     described: bool = False,
 ) -> FoundClusters:
     """Find the clusters of a map; parameters and errors are those of `get_clusters_table`.
@@ -215,7 +261,7 @@ def tabulate_clusters(
     threshold = signed_threshold("stat_threshold", stat_threshold, two_sided=two_sided)
     smallest = check_cluster_threshold(cluster_threshold, stat_img)
     distance = check_distance(min_distance)
-    stat_map = read_stat_map(stat_img, whole_grid=True, described=described)
+    stat_map = read_stat_map(stat_img, geometry=geometry, whole_grid=True, described=described)
     refuse_clusters(stat_map.space, "stat_img", "is a map of regions")
     stat_map.refuse_p()
     two_sided = stat_map.has_two_tails(two_sided=two_sided)
@@ -247,7 +293,7 @@ def tabulate(
     *,
     cluster_threshold: float = 0,
     two_sided: bool,
-    min_distance: float = 8.0,
+    min_distance: float = _MIN_DISTANCE,
     dtype: np.dtype[Any] = _FLOAT64,
 ) -> FoundClusters:
     """Tabulate the clusters of a row of values.
@@ -255,7 +301,7 @@ def tabulate(
     Shapes: `row` (n_values,).
     """
     row = np.where(np.isnan(row), 0.0, row)
-    if cluster_threshold > 1:
+    if limits_clusters(space, cluster_threshold):
         passing = passes_threshold(row, threshold, two_sided=two_sided)
         row, _ = keep_large_clusters(np.where(passing, row, 0.0), space, cluster_threshold)
     rows: list[list[Any]] = []
@@ -270,12 +316,12 @@ def tabulate(
             min_distance=min_distance,
             most=_MOST_PEAKS,
         )
-        rows += _rows(clusters, space, sign, first=n_before + 1)
+        rows += cluster_rows(clusters, space, sign, first=n_before + 1)
         places += [peaks.places for peaks in clusters.peaks]
         labels.append(np.where(clusters.labels > 0, clusters.labels + np.int32(n_before), 0))
         n_before += len(clusters.peaks)
     at = np.concatenate(places) if places else np.zeros(0, np.intp)
-    return FoundClusters(space, _table(rows, space, dtype), at, labels)
+    return FoundClusters(space, table_of_rows(rows, space, dtype), at, labels)
 
 
 def _signs(threshold: float, *, two_sided: bool) -> tuple[int, ...]:
@@ -318,61 +364,6 @@ def _numbers(table: pd.DataFrame) -> list[int]:
     return [int(str(label).rstrip(ascii_lowercase)) for label in table["Cluster ID"]]
 
 
-def _columns(space: Space) -> list[str]:
-    """Return the columns of a table of clusters."""
-    part = ["Part"] if len(space.parts) > 1 else []
-    return ["Cluster ID", *part, "X", "Y", "Z", "Peak Stat", *_size_columns(space)]
-
-
-def _size_columns(space: Space) -> list[str]:
-    """Return the columns of sizes: in both units of the space, or with the unit of a part."""
-    if _has_several_units(space):
-        return ["Cluster Size", "Unit"]
-    return list(dict.fromkeys((_size_in(space.measure_unit), _size_in(space.unit))))
-
-
-def _has_several_units(space: Space) -> bool:
-    return len({part.unit for part in space.parts}) > 1
-
-
-def _size_in(unit: str) -> str:
-    return f"Cluster Size ({unit})"
-
-
-def _rows(clusters: Clusters, space: Space, sign: int, first: int) -> list[list[Any]]:
-    """Return the table's rows for one tail."""
-    rows = []
-    for number, (peaks, measure, size) in enumerate(
-        zip(clusters.peaks, clusters.measures, clusters.sizes.tolist(), strict=True), start=first
-    ):
-        part = _part(space, int(peaks.places[0]))
-        if _has_several_units(space):
-            sizes = [size, part.unit]
-        else:
-            sizes = [size] if space.unit == space.measure_unit else [int(measure), size]
-        names = [number, *(f"{number}{letter}" for letter in ascii_lowercase)]
-        where = [part.name] if len(space.parts) > 1 else []
-        positions = space.coordinates(peaks.places).tolist()
-        rows += [
-            [name, *where, *position, sign * value, *([""] * len(sizes) if rank else sizes)]
-            for rank, (name, position, value) in enumerate(
-                zip(names, positions, peaks.heights.tolist(), strict=False)
-            )
-        ]
-    return rows
-
-
-def _part(space: Space, place: int) -> Part:
-    return next(part for part in space.parts if place < part.end)
-
-
-def _table(rows: list[list[Any]], space: Space, dtype: np.dtype[Any]) -> pd.DataFrame:
-    import pandas as pd
-
-    table = pd.DataFrame(rows, columns=_columns(space))
-    return table.astype({"Peak Stat": dtype}) if rows else table
-
-
 def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> None:
     beyond = "above" if threshold >= 0 else "below"
     extreme = stat_map.tests.max() if threshold >= 0 else stat_map.tests.min()
@@ -383,7 +374,8 @@ def _warn_no_cluster(stat_map: StatMap, threshold: float, smallest: float) -> No
             f"most extreme value is {extreme:.4g}"
         )
         return
-    of_size = f" of {smallest:g} {stat_map.space.unit} or more" if smallest > 1 else ""
+    limited = limits_clusters(stat_map.space, smallest)
+    of_size = f" of {smallest:g} {stat_map.space.unit} or more" if limited else ""
     scale = "; all its values lie between 0 and 1, as p-values do: give the map of z-scores"
     out_of_reach = abs(threshold) > abs(extreme)
     warn_caller(

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
     from groupglm.spaces.base import Space
 
-__all__ = ["keep_large_clusters", "label_clusters", "restricted"]
+__all__ = [
+    "keep_large_clusters",
+    "label_clusters",
+    "limits_clusters",
+    "restricted",
+]
 
 _CONNECTIVITY = 6  # voxels that share a face, as in nilearn
 
@@ -24,6 +29,11 @@ def restricted(space: Space, members: NDArray[np.intp]) -> Space:
     keep = np.zeros(space.n_values, np.bool_)
     keep[members] = True
     return space.restrict(keep)
+
+
+def limits_clusters(space: Space, smallest: float) -> bool:
+    """Return whether a cluster can be too small: a single place counts one, or its weight."""
+    return smallest > (1 if space.weights() is None else 0)
 
 
 def label_clusters(

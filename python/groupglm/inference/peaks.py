@@ -78,6 +78,8 @@ class Clusters:
         Number of places of each cluster, or the sum of their weights.
     measures : list of k floats
         Their extents in the space's `measure_unit`.
+    counts : array of int, shape (k,)
+        Number of places of each cluster.
     peaks : list of k Peaks
         The peaks of each cluster.
     """
@@ -85,6 +87,7 @@ class Clusters:
     labels: NDArray[np.int32]
     sizes: NDArray[np.int64] | NDArray[np.float64]
     measures: list[float]
+    counts: NDArray[np.intp]
     peaks: list[Peaks]
 
 
@@ -114,7 +117,7 @@ def find_clusters(
     labels = np.zeros(space.n_values, np.int32)
     members = np.flatnonzero(row > threshold)
     if members.size == 0:
-        return Clusters(labels, np.zeros(0, np.int64), [], [])
+        return Clusters(labels, np.zeros(0, np.int64), [], np.zeros(0, np.intp), [])
     heights = row[members]
     found, sizes = label_clusters(space, members)
     owner = found - 1
@@ -136,6 +139,7 @@ def find_clusters(
         labels,
         sizes[order],
         [space.measure(part) for part in _by_cluster(owner, members)],
+        np.bincount(owner),
         [
             _spread(space, Peaks(places[part], peak_heights[part]), min_distance, most)
             for part in _by_cluster(owner[at], np.arange(len(at)), -peak_heights)
@@ -184,11 +188,10 @@ def _middles(space: Space, at: NDArray[np.intp], heights: NDArray[np.floating]) 
     `at` are the maxima, as places in the row, and `heights` their values. The middles come in the
     order in which the first maximum of each set is listed.
     """
-    layout = space.layout(at)
+    order = _listing(space.layout(at))
     if not space.has_neighbours:
-        return _listing(layout)
-    order = _listing(layout)
-    layout, mass = layout[order], heights[order]
+        return order
+    layout, mass = space.middle_layout(at)[order], heights[order]
     labels, sizes = label_clusters(space, at)
     labels, n_plateaus = labels[order] - 1, len(sizes)
     first = np.full(n_plateaus, len(at))
@@ -225,11 +228,12 @@ def _spread(space: Space, peaks: Peaks, min_distance: float, most: int) -> Peaks
     """Keep the highest peak, then each next peak that is far enough from the last one kept."""
     if len(peaks.heights) == 1:
         return peaks
-    positions = space.coordinates(peaks.places)
     kept = [0]
-    while len(kept) < most:
+    while len(kept) < most and kept[-1] + 1 < len(peaks.places):
         last = kept[-1]
-        distances = np.linalg.norm(positions[last + 1 :] - positions[last], axis=1)
+        distances = space.distances_from(
+            int(peaks.places[last]), peaks.places[last + 1 :], min_distance
+        )
         far = np.flatnonzero(distances > min_distance)
         if far.size == 0:
             break

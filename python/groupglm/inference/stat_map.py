@@ -14,6 +14,7 @@ from groupglm.inference.map_scale import MapScale, known_scale, z_of_statistic
 from groupglm.messages import argument
 from groupglm.runtime.arguments import check_truth
 from groupglm.runtime.naming import counted
+from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
@@ -142,12 +143,13 @@ def read_stat_map(
     stat_img: Any,
     mask_img: Any = None,
     *,
+    geometry: Geometry = NO_GEOMETRY,
     whole_grid: bool = False,
     described: bool = False,
 ) -> StatMap:
     """Read a statistical map."""
     kind = kind_of(stat_img)
-    source, everywhere = kind.open_map(stat_img, "stat_img")
+    source, everywhere = kind.open_map(stat_img, "stat_img", geometry)
     scale = known_scale(stat_img, described=described)
     inside = kind.inside_mask(everywhere, mask_img)  # refuses a wrong mask before the map is read
     whole = np.empty(everywhere.n_values)

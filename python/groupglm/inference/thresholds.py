@@ -19,11 +19,15 @@ from groupglm.inference.arguments import (
     signed_threshold,
     warn_of_scale,
 )
-from groupglm.inference.labelling import keep_large_clusters
+from groupglm.inference.labelling import (
+    keep_large_clusters,
+    limits_clusters,
+)
 from groupglm.inference.stat_map import StatMap, read_stat_map
 from groupglm.messages import argument, arguments
 from groupglm.runtime.arguments import check_choice, check_truth, real_array, real_number
 from groupglm.runtime.naming import counted
+from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.wording import extent
 
 if TYPE_CHECKING:
@@ -139,17 +143,22 @@ def threshold_stats_img(
     height_control: HeightControl | None = "fpr",
     cluster_threshold: float = 0,
     two_sided: bool = True,
+    *,
+    surfaces: Any = None,
+    areas: Any = None,
 ) -> tuple[Image | None, np.float64]:
     """Keep the significant voxels of a map of z-values.
 
     Parameters
     ----------
-    stat_img : str, os.PathLike or nibabel image, optional
-        A 3-D map of z-values, or of t or F (see Notes). It may be None if the threshold does not
-        depend on it (`height_control` "fpr" or None).
-    mask_img : str, os.PathLike, nibabel image or masker, optional
+    stat_img : str, os.PathLike, image or pair of images, optional
+        A map of z-values, or of t or F (see Notes): a 3-D image, or a map of surfaces,
+        grayordinates or regions as `SecondLevelModel` returns it. It may be None if the threshold
+        does not depend on it (`height_control` "fpr" or None).
+    mask_img : str, os.PathLike, image or masker, optional
         The voxels that are tested, on the grid of the map. By default those that differ from the
         background of the map, which is what lies within two voxels of the faces of the volume.
+        Of surfaces, what is neither zero nor NaN by default.
     alpha : float, default=0.001
         The level that `height_control` controls, of both tails together if `two_sided`.
     threshold : float, optional
@@ -161,16 +170,21 @@ def threshold_stats_img(
         false discoveries (Benjamini-Hochberg). "bonferroni": the probability of any false
         positive. None: `threshold` is used as it is.
     cluster_threshold : float, default=0
-        Remove clusters of fewer voxels. Voxels of the same sign that share a face are in one
-        cluster.
+        Remove smaller clusters: of fewer voxels, or of fewer mm2 on a surface. Voxels of the same
+        sign that share a face are in one cluster, and so are vertices that share an edge. Of a
+        nilearn ``SurfaceImage``, the size is the number of vertices, unless `surfaces` or `areas`
+        are given.
     two_sided : bool, default=True
         Whether to keep large negative values too. The z of an F test has one tail.
+    surfaces, areas : optional
+        The meshes of a map of surfaces and the areas of their vertices, as `SecondLevelModel` takes
+        them, for `cluster_threshold`. On volumes they have no effect, with a warning.
 
     Returns
     -------
-    image : nibabel.nifti1.Nifti1Image or None
-        The values that reach the threshold, and zero elsewhere. NaN in the mask stays NaN. An
-        infinite value reaches every threshold. None without `stat_img`.
+    image : image or None
+        The values that reach the threshold, and zero elsewhere, as an image of the map's kind. NaN
+        in the mask stays NaN. An infinite value reaches every threshold. None without `stat_img`.
     threshold : numpy.float64
         The threshold that was used, which is a float too. It is infinite if "fdr" finds no
         discovery.
@@ -225,6 +239,7 @@ def threshold_stats_img(
         height_control=height_control,
         cluster_threshold=cluster_threshold,
         two_sided=two_sided,
+        geometry=Geometry(surfaces, areas),
     )
     return image, np.float64(used)
 
@@ -238,6 +253,7 @@ def threshold_map(
     height_control: HeightControl | None,
     cluster_threshold: float,
     two_sided: bool,
+    geometry: Geometry = NO_GEOMETRY,
     described: bool = False,
 ) -> tuple[Image | None, float]:
     """Keep the significant voxels of a map, as `threshold_stats_img` does.
@@ -262,8 +278,8 @@ def threshold_map(
             )
     if stat_img is None:
         return None, _threshold_without_map(alpha, given, height_control, two_sided)
-    stat_map = read_stat_map(stat_img, mask_img, described=described)
-    if smallest:
+    stat_map = read_stat_map(stat_img, mask_img, geometry=geometry, described=described)
+    if smallest > 0:
         refuse_clusters(stat_map.space, "cluster_threshold", f"is {smallest:g}")
     if height_control is None:
         stat_map.refuse_p()
@@ -352,7 +368,7 @@ def survivors(
         passes_threshold(values, threshold, two_sided=two_sided), values, 0.0
     )
     n_passed = int(np.count_nonzero(row))
-    if n_passed == 0 or cluster_threshold <= 1:
+    if n_passed == 0 or not limits_clusters(space, cluster_threshold):
         return Survivors(row, n_passed, math.inf)
     kept, largest = keep_large_clusters(row, space, cluster_threshold)
     return Survivors(kept, n_passed, largest)

@@ -9,21 +9,21 @@ inherits from `CompositeSpace`; its `join` says what its images are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import joblib
 import numpy as np
 
-from groupglm._core import Neighbours
 from groupglm.errors import ArgumentError
 from groupglm.runtime.scratch import ScratchFile
-from groupglm.spaces.base import Part, RowStream, Space
+from groupglm.spaces.base import RowStream, Space
 from groupglm.spaces.checks import checked_keep, checked_rows
+from groupglm.spaces.composite_places import CompositePlaces
 from groupglm.spaces.composite_source import CompositeSource
 from groupglm.spaces.zeros import Zeros
 
@@ -34,11 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CompositeSpace", "load_composite"]
 
-_MIXED = "places"  # the unit if the members have several units
-
 
 @dataclass(frozen=True, eq=False)
-class CompositeSpace(Space):
+class CompositeSpace(CompositePlaces, Space):
     """Spaces side by side.
 
     Parameters
@@ -59,29 +57,6 @@ class CompositeSpace(Space):
         """Name the file of each member of an image that the user calls `out`."""
         return {name: out.with_name(f"{name}_{out.name}") for name in self.members}
 
-    @cached_property
-    def _ends(self) -> list[int]:
-        return [int(end) for end in np.cumsum([s.n_values for s in self.members.values()])]
-
-    @property
-    def _stretches(self) -> Iterator[tuple[str, Space, slice]]:
-        """Yield each member with its name and its stretch of a row."""
-        starts = [0, *self._ends]
-        for number, (name, space) in enumerate(self.members.items()):
-            yield name, space, slice(starts[number], self._ends[number])
-
-    def _at(self, place: int) -> tuple[str, Space, int]:
-        """Return the member that has a place, and the place's number in that member."""
-        for name, space, own in self._stretches:
-            if place < own.stop:
-                return name, space, place - own.start
-        raise IndexError(f"place {place} of {self.n_values}")
-
-    @property
-    def n_values(self) -> int:
-        """Length of a row: the places of all members."""
-        return self._ends[-1]
-
     @property
     def zero_is_missing(self) -> bool:
         """Whether exact zeros are missing values in some member."""
@@ -96,55 +71,6 @@ class CompositeSpace(Space):
     def mixes_places(self) -> bool:
         """Whether a value may come from several places of an input in some member."""
         return any(space.mixes_places for space in self.members.values())
-
-    @property
-    def preparation_facts(self) -> Mapping[str, Mapping[str, Any]]:
-        """What became of the preparation in each member."""
-        found: dict[str, dict[str, Any]] = {}
-        for space in self.members.values():
-            for fact, own in space.preparation_facts.items():
-                found.setdefault(fact, {}).update(own)
-        return found
-
-    @property
-    def public_order(self) -> NDArray[np.intp] | None:
-        """The order in which users see the values of each member, member by member."""
-        orders = [space.public_order for space in self.members.values()]
-        if all(order is None for order in orders):
-            return None
-        return np.concatenate(
-            [
-                own.start + (np.arange(space.n_values) if order is None else order)
-                for order, (_, space, own) in zip(orders, self._stretches, strict=True)
-            ]
-        )
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The parts of all members; a member of one part gives the part its name."""
-        parts = []
-        for name, space, own in self._stretches:
-            for part in space.parts:
-                called = name if len(space.parts) == 1 else f"{name} {part.name}"
-                first, end = part.first + own.start, part.end + own.start
-                parts.append(replace(part, name=called, first=first, end=end))
-        return tuple(parts)
-
-    @property
-    def unit(self) -> str:
-        """The unit of clusters, if all members have the same."""
-        return _one({space.unit for space in self.members.values()})
-
-    @property
-    def place_words(self) -> tuple[str, str]:
-        """The words for places, if all members have the same."""
-        words = {space.place_words for space in self.members.values()}
-        return words.pop() if len(words) == 1 else super().place_words
-
-    @property
-    def measure_unit(self) -> str:
-        """The unit of `measure`, if all members have the same; else the number of places."""
-        return _one({space.measure_unit for space in self.members.values()})
 
     def reader_of(self, role: str) -> Self:
         """Return the members that read what lies beside an image."""
@@ -259,101 +185,6 @@ class CompositeSpace(Space):
             }
         )
 
-    @property
-    def has_neighbours(self) -> bool:
-        """Whether the places of all members may have neighbours."""
-        return all(space.has_neighbours for space in self.members.values())
-
-    def neighbours(self, connectivity: int) -> Neighbours:
-        """Return the neighbours within each member."""
-        return Neighbours.joined(
-            [space.neighbours(connectivity) for space in self.members.values()]
-        )
-
-    def weights(self) -> NDArray[np.float64] | None:
-        """Return the weights of all places; one for each place of a member without weights."""
-        own = [space.weights() for space in self.members.values()]
-        if all(weights is None for weights in own):
-            return None
-        return np.concatenate(
-            [
-                np.ones(space.n_values) if weights is None else weights
-                for weights, space in zip(own, self.members.values(), strict=True)
-            ]
-        )
-
-    def measure(self, places: NDArray[np.integer]) -> float:
-        """Return the extent of some places: the sum over members, or a number if units differ."""
-        if self.measure_unit == _MIXED:
-            return float(len(places))
-        return sum(space.measure(own) for _, space, own in self._within(places))
-
-    def _within(self, places: NDArray[np.integer]) -> Iterator[tuple[str, Space, Any]]:
-        """Yield the members that have some of the places, and these places' numbers there."""
-        for name, space, own in self._stretches:
-            inside = places[(places >= own.start) & (places < own.stop)]
-            if len(inside):
-                yield name, space, inside - own.start
-
-    def coordinates(self, places: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
-        """Return where places lie in mm, shape (n, 3)."""
-        if places is None:
-            return np.concatenate([space.coordinates() for space in self.members.values()])
-        found = np.empty((len(places), 3))
-        for _, space, own in self._stretches:
-            inside = (places >= own.start) & (places < own.stop)
-            found[inside] = space.coordinates(places[inside] - own.start)
-        return found
-
-    def layout(self, places: NDArray[np.integer]) -> NDArray[np.int64] | NDArray[np.float64]:
-        """Return the number of each place's member, and the place's layout in that member."""
-        found = np.zeros((len(places), 1), np.int64)
-        for number, (_, space, own) in enumerate(self._stretches):
-            inside = (places >= own.start) & (places < own.stop)
-            if not inside.any():
-                continue
-            layout = space.layout(places[inside] - own.start)
-            missing = max(layout.shape[1] + 1 - found.shape[1], 0)
-            # If one member has fractional coordinates, all coordinates are stored as fractions.
-            found = np.pad(found, ((0, 0), (0, missing))).astype(np.result_type(found, layout))
-            found[inside, 0] = number
-            found[inside, 1 : layout.shape[1] + 1] = layout
-        return found
-
-    def degrees(self, connectivity: int, places: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Return the numbers of neighbours that some places have without a mask."""
-        found = np.zeros(len(places), np.int64)
-        for _, space, own in self._stretches:
-            inside = (places >= own.start) & (places < own.stop)
-            found[inside] = space.degrees(connectivity, places[inside] - own.start)
-        return found
-
-    def place_at(self, position: Sequence[float]) -> int | None:
-        """Return the place that holds a position, in the first member that has such a place."""
-        for _, space, own in self._stretches:
-            place = space.place_at(position)
-            if place is not None:
-                return int(own.start) + place
-        return None
-
-    def describe_place(self, place: int) -> str:
-        """Name a place as its member does, and say which member it is in."""
-        name, space, own = self._at(place)
-        return f"{space.describe_place(own)}, {name}"
-
-    def name_places(self, places: NDArray[np.integer]) -> str:
-        """Name the first places in each member."""
-        return "; ".join(
-            f"{space.name_places(own)} of {name}" for name, space, own in self._within(places)
-        )
-
-    def value_names(self) -> NDArray[np.object_]:
-        """Return the name of each place, with its member before it."""
-        return np.array(
-            [f"{name}_{own}" for name, space, _ in self._stretches for own in space.value_names()],
-            object,
-        )
-
     def identity(self) -> str:
         """Return a text that is equal for composites whose members read equal rows."""
         identities = [(name, space.identity()) for name, space, _ in self._stretches]
@@ -412,7 +243,3 @@ def _stretch_of_rows(rows: ScratchFile, n_rows: int, own: slice) -> RowStream:
         values = np.empty(own.stop - own.start)
         rows.read(number, values, 8 * own.start)
         yield values
-
-
-def _one(units: set[str]) -> str:
-    return units.pop() if len(units) == 1 else _MIXED

@@ -165,6 +165,75 @@ class Places(Protocol):
         positions = self.coordinates(places)
         return np.array(places)[:, np.newaxis] if np.isnan(positions).any() else positions
 
+    def middle_layout(self, places: NDArray[np.integer]) -> NDArray[np.int64] | NDArray[np.float64]:
+        """Return the numbers whose mean is the middle of several places, here their `layout`.
+
+        Parameters
+        ----------
+        places : array of int, shape (n,)
+            The places.
+
+        Returns
+        -------
+        array, shape (n, k)
+            As of `layout`.
+        """
+        return self.layout(places)
+
+    def distances_from(
+        self, place: int, places: NDArray[np.integer], limit: float
+    ) -> NDArray[np.float64]:
+        """Return the distances of some places from one place.
+
+        Parameters
+        ----------
+        place : int
+            The one place.
+        places : array of int, shape (n,)
+            The other places, of the same part.
+        limit : float
+            Distances above it may be infinite.
+
+        Returns
+        -------
+        array, shape (n,)
+            In mm, here on a straight line; NaN where a place has no position.
+        """
+        del limit
+        positions = self.coordinates(np.append(places, place))
+        return np.asarray(np.linalg.norm(positions[:-1] - positions[-1], axis=1))
+
+    def structure(self, places: NDArray[np.integer]) -> NDArray[np.object_] | None:
+        """Return the anatomical structure that each of some places is in, by its name.
+
+        Parameters
+        ----------
+        places : array of int, shape (n,)
+            The places.
+
+        Returns
+        -------
+        array of str, shape (n,), or None
+            Such as ``left``; None if the data do not name structures.
+        """
+        del places
+        return None
+
+    def vertex_numbers(self, places: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the numbers that some places have on their surface.
+
+        Parameters
+        ----------
+        places : array of int, shape (n,)
+            The places.
+
+        Returns
+        -------
+        array of int, shape (n,)
+            Counted from zero; -1 for a place that is not on a surface.
+        """
+        return np.full(len(places), -1)
+
     def place_at(self, position: Sequence[float]) -> int | None:
         """Return the place that holds a position.
 

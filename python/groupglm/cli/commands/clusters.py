@@ -27,6 +27,8 @@ _COLUMNS = {
     "Cluster ID": {
         "Description": "Number of the cluster, through both tails; a letter follows for other peaks"
     },
+    "Structure": {"Description": "Hemisphere, or structure of the brain, that the peak is in"},
+    "Vertex": {"Description": "Number of the peak on its surface, counted from 0"},
     "X": {"Description": "Place of the peak", "Units": "mm"},
     "Y": {"Description": "Place of the peak", "Units": "mm"},
     "Z": {"Description": "Place of the peak", "Units": "mm"},
@@ -34,9 +36,14 @@ _COLUMNS = {
     "Part": {"Description": "Part of the data that the cluster is in"},
     "Cluster Size": {"Description": "Extent of the cluster, in the unit beside it"},
     "Unit": {"Description": "What the cluster's extent is counted in"},
+    "Vertices": {"Description": "Number of the cluster's vertices", "Units": "vertices"},
 }
 _MEASURES = {"mm2": ("Area", "mm^2"), "mm3": ("Volume", "mm^3")}
-_TEXTS = ("Cluster ID", "Part", "Unit")
+_TEXTS = ("Cluster ID", "Part", "Structure", "Unit")
+_COUNTS = (
+    "Cluster Size",
+    "Vert",
+)  # beginnings of the names of columns of numbers that may be whole
 
 
 def described(table: pd.DataFrame) -> dict[str, dict[str, str]]:
@@ -168,7 +175,7 @@ def _numbers(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _value(name: str, text: str) -> str | float | None:
     if name in _TEXTS or not text:
         return text
-    if name.startswith("Cluster Size") and text.isdecimal():
+    if name.startswith(_COUNTS) and text.isdecimal():
         return int(text)
     number = float(text)
     return None if math.isnan(number) else number  # without a position in mm

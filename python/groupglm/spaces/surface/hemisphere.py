@@ -81,6 +81,8 @@ class HemisphereSpace(Space):
         The area of each vertex of the mesh in mm2. By default those of the mesh, if there is one.
     preparation : Preparation, optional
         What is done to an image before its row is gathered. Nothing by default.
+    counts_vertices : bool, default=False
+        Whether the size of a cluster is its number of vertices, although their areas are known.
 
     Examples
     --------
@@ -101,6 +103,7 @@ class HemisphereSpace(Space):
     mesh: Mesh | None = None
     areas: NDArray[np.float64] | None = None
     preparation: Preparation | None = None
+    counts_vertices: bool = False
 
     def __post_init__(self) -> None:
         if self.vertices is None:
@@ -129,8 +132,9 @@ class HemisphereSpace(Space):
 
     @property
     def unit(self) -> str:
-        """``mm2`` where the areas of the vertices are known, else ``vertices``."""
-        return "vertices" if self.areas is None and self.mesh is None else "mm2"
+        """``mm2`` where the areas of the vertices are known and count, else ``vertices``."""
+        has_areas = self.areas is not None or self.mesh is not None
+        return "mm2" if has_areas and not self.counts_vertices else "vertices"
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -301,10 +305,20 @@ class HemisphereSpace(Space):
         return self.mesh
 
     def weights(self) -> NDArray[np.float64] | None:
-        """Return the area of each vertex in mm2, shape (n_values,); None if it is not known."""
-        if self.areas is not None:
-            return np.asarray(self.at_vertices(self.areas))
-        return None if self.mesh is None else np.asarray(self.at_vertices(self.mesh.areas))
+        """Return the area of each vertex in mm2, shape (n_values,); None if it does not count."""
+        if self.unit == "vertices":
+            return None
+        areas = self.areas if self.areas is not None else self._mesh().areas
+        weights = np.asarray(self.at_vertices(areas))
+        if not (weights > 0).all():
+            place = int(np.argmin(weights > 0))
+            raise ArgumentError.about(
+                "areas",
+                f"the area of {self.describe_place(place)} is {weights[place]:g} mm2, but every "
+                "vertex inside the mask needs one above zero",
+                "give the areas of the data's own mesh, or a mask without such vertices",
+            )
+        return weights
 
     def coordinates(self, places: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
         """Return where some vertices lie, or all, in mm, shape (n, 3); NaN without a mesh."""
@@ -315,6 +329,33 @@ class HemisphereSpace(Space):
     def layout(self, places: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the numbers of some vertices in the mesh, shape (n, 1)."""
         return self.numbers(places)[:, np.newaxis]
+
+    def middle_layout(self, places: NDArray[np.integer]) -> NDArray[Any]:
+        """Return where some vertices lie: the mean of their numbers is not their middle."""
+        return self.layout(places) if self.mesh is None else self.coordinates(places)
+
+    def distances_from(
+        self, place: int, places: NDArray[np.integer], limit: float
+    ) -> NDArray[np.float64]:
+        """Return how far some vertices are from one along the edges of the mesh, in mm."""
+        straight = super().distances_from(place, places, limit)
+        if self.mesh is None:
+            return straight
+        # No path is shorter than the straight line, except for rounding.
+        near = straight <= limit * (1 + 1e-9)
+        found = np.full(len(places), np.inf)
+        if near.any():
+            origin = int(self.numbers(np.array([place]))[0])
+            found[near] = self.mesh.distances(origin, limit)[self.numbers(places[near])]
+        return found
+
+    def structure(self, places: NDArray[np.integer]) -> NDArray[np.object_]:
+        """Return the side for each of some places."""
+        return np.full(len(places), self.side, object)
+
+    def vertex_numbers(self, places: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the numbers of some vertices in the mesh."""
+        return self.numbers(places)
 
     def nearest(self, position: Sequence[float]) -> tuple[int, float] | None:
         """Return the place nearest to a position in mm, and how far it is; None without a mesh."""
@@ -372,8 +413,6 @@ class HemisphereSpace(Space):
             "n_vertices": self.n_vertices,
             "preparation": None if self.preparation is None else asdict(self.preparation),
             "mesh": None if self.mesh is None else self.mesh.name,
-            "has_mask": self.vertices is not None,
-            "has_areas": self.areas is not None,
         }
         arrays: dict[str, NDArray[Any]] = {}
         if self.vertices is not None:

@@ -202,11 +202,19 @@ def computed(name: str, compute: Callable[[], object], like: Source | None) -> S
 def open_map(
     given: Any, name: str, geometry: Geometry = NO_GEOMETRY
 ) -> tuple[SurfaceSource, SurfaceSpace]:
-    """Open one map; return it with all of its vertices, on the surfaces that the user gave."""
+    """Open one map; return it with all of its vertices, on the surfaces that the user gave.
+
+    Of an image in memory with its own mesh, such as nilearn's, the size of a cluster is its number
+    of vertices, as in nilearn, unless the user gave surfaces or areas.
+    """
+    as_nilearn = not geometry.given
     if isinstance(given, SurfaceMaps) and given.mesh and geometry.surfaces is None:
         geometry = replace(geometry, surfaces=given.mesh)
     source = open_one(given, name)
-    return source, everywhere_of([source], geometry)
+    space = everywhere_of([source], geometry)
+    if as_nilearn and source.form.template is not None:
+        space = space.counted_in_vertices()
+    return source, space
 
 
 def differs_from_background(

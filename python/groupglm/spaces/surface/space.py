@@ -103,6 +103,13 @@ class SurfaceSpace(CompositeSpace):
         }
         return replace(other, members=members)
 
+    def counted_in_vertices(self) -> Self:
+        """Return the space in which the size of a cluster is its number of vertices."""
+        members = {
+            side: replace(space, counts_vertices=True) for side, space in self.members.items()
+        }
+        return replace(self, members=members)
+
     def to_image(
         self,
         values: NDArray[Any],
@@ -173,14 +180,6 @@ class SurfaceSpace(CompositeSpace):
     def name_places(self, places: NDArray[np.integer]) -> str:
         """Name the first vertices of each hemisphere."""
         return "; ".join(space.name_places(own) for _, space, own in self._within(places))
-
-    def absent_source(self, name: str, saved_in: str) -> SurfaceSource:
-        """Return an image of which only the name is known."""
-        members = {
-            side: space.absent_source(f"{name} ({side})", saved_in)
-            for side, space in self.hemispheres.items()
-        }
-        return SurfaceSource(name, members, self.form)
 
     def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the hemispheres in a form to store; results of a loaded model are nibabel's."""

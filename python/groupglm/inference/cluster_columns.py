@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The columns and the rows of a table of clusters, by what the places of a map are."""
+
+from __future__ import annotations
+
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from groupglm.inference.peaks import Clusters
+    from groupglm.spaces.base import Part, Space
+
+__all__ = ["cluster_rows", "has_nilearns_columns", "public_table", "table_of_rows"]
+
+
+def _columns(space: Space) -> list[str]:
+    """Return the columns of a table of clusters."""
+    where = ["Structure", "Vertex"] if _is_surface(space) else ["Part"] * (len(space.parts) > 1)
+    return ["Cluster ID", *where, "X", "Y", "Z", "Peak Stat", *_size_columns(space)]
+
+
+def _size_columns(space: Space) -> list[str]:
+    """Return the columns of sizes: in both units of the space, or with the unit of a part."""
+    if _has_several_units(space):
+        sizes = ["Cluster Size", "Unit"]
+    else:
+        sizes = list(dict.fromkeys((_size_in(space.measure_unit), _size_in(space.unit))))
+    return [*sizes, "Vertices"] if _is_surface(space) and not has_nilearns_columns(space) else sizes
+
+
+def _is_surface(space: Space) -> bool:
+    """Return whether the data name structures, so that a table has these and their vertices."""
+    return space.structure(np.zeros(0, np.intp)) is not None
+
+
+def has_nilearns_columns(space: Space) -> bool:
+    """Return whether a size is a number of vertices, so that a table has nilearn's columns."""
+    counts_places = space.unit == space.place_words[1] and not _has_several_units(space)
+    return counts_places and _is_surface(space)
+
+
+def _has_several_units(space: Space) -> bool:
+    return len({part.unit for part in space.parts}) > 1
+
+
+def _size_in(unit: str) -> str:
+    return f"Cluster Size ({unit})"
+
+
+def public_table(table: pd.DataFrame, space: Space) -> pd.DataFrame:
+    """Return the table as a user gets it: with nilearn's columns, where nilearn has such a map."""
+    if has_nilearns_columns(space):
+        size = _size_in(space.unit)
+        table = table[table[size] != ""].rename(columns={"Structure": "Hemisphere"})
+        table = table[["Cluster ID", "Hemisphere", "Peak Stat", size]]
+        return table.reset_index(drop=True).astype({"Cluster ID": np.int64, size: np.int64})
+    if _has_several_units(space) or _is_surface(space):
+        return table
+    return table.drop(columns=_size_columns(space)[1:])  # one size only, as in nilearn
+
+
+def cluster_rows(clusters: Clusters, space: Space, sign: int, first: int) -> list[list[Any]]:
+    """Return the table's rows for one tail."""
+    rows = []
+    for number, (peaks, measure, size, count) in enumerate(
+        zip(
+            clusters.peaks,
+            clusters.measures,
+            clusters.sizes.tolist(),
+            clusters.counts.tolist(),
+            strict=True,
+        ),
+        start=first,
+    ):
+        sizes = _sizes(space, int(peaks.places[0]), measure, size, count)
+        names = [number, *(f"{number}{letter}" for letter in ascii_lowercase)]
+        rows += [
+            [name, *where, *position, sign * value, *([""] * len(sizes) if rank else sizes)]
+            for rank, (name, where, position, value) in enumerate(
+                zip(
+                    names,
+                    _where(space, peaks.places),
+                    space.coordinates(peaks.places).tolist(),
+                    peaks.heights.tolist(),
+                    strict=False,
+                )
+            )
+        ]
+    return rows
+
+
+def _where(space: Space, places: NDArray[np.intp]) -> list[list[Any]]:
+    """Return the structure and the vertex of peaks, or the part; nothing if there is one part."""
+    structures = space.structure(places)
+    if structures is None:
+        named = [_part(space, place).name for place in places.tolist()]
+        return [[name] * (len(space.parts) > 1) for name in named]
+    vertices = [vertex if vertex >= 0 else "" for vertex in space.vertex_numbers(places).tolist()]
+    return [list(pair) for pair in zip(structures.tolist(), vertices, strict=True)]
+
+
+def _sizes(space: Space, place: int, measure: float, size: float, count: int) -> list[Any]:
+    """Return the values of a cluster with some place in `_size_columns`."""
+    if _has_several_units(space):
+        sizes = [size, _part(space, place).unit]
+    else:
+        sizes = [size] if space.unit == space.measure_unit else [int(measure), size]
+    if not _is_surface(space) or has_nilearns_columns(space):
+        return sizes
+    vertex = int(space.vertex_numbers(np.array([place]))[0])
+    return [*sizes, "" if vertex < 0 else count]
+
+
+def _part(space: Space, place: int) -> Part:
+    return next(part for part in space.parts if place < part.end)
+
+
+def table_of_rows(rows: list[list[Any]], space: Space, dtype: np.dtype[Any]) -> pd.DataFrame:
+    """Make a table of its rows; the values of peaks have the type of the map's values."""
+    import pandas as pd
+
+    table = pd.DataFrame(rows, columns=_columns(space))
+    return table.astype({"Peak Stat": dtype}) if rows else table
