@@ -21,6 +21,7 @@ _REMEDIES = {
 # The option of each argument, for all commands or for one; "the design" has no option.
 _OPTIONS = {
     "adjustment": "--adjustment",
+    "areas": "--areas",
     "cluster_threshold": "--cluster-threshold",
     "covariance": "--covariance",
     "covariates": "--covariate",
@@ -39,6 +40,7 @@ _OPTIONS = {
     "smoothing_fwhm": "--fwhm",
     "stat_threshold": "--threshold",
     "subject_pattern": "--subject-pattern",
+    "surfaces": "--surfaces",
     "target_affine": "--target-affine",
     "target_shape": "--target-affine",
     "tau2": "--tau2",

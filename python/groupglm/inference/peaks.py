@@ -60,7 +60,8 @@ def extremes(space: Space, row: NDArray[np.floating]) -> tuple[Extreme | None, E
             continue
         at = np.flatnonzero(signed == value)
         # Connected places of equal value are one peak at their middle, as in a table of clusters.
-        place = int(at[_middles(space, at, signed[at])[0]])
+        # One place alone needs no neighbours, which surfaces without their mesh do not know.
+        place = int(at[0] if len(at) == 1 else at[_middles(space, at, signed[at])[0]])
         x, y, z = space.coordinates(np.array([place]))[0].tolist()
         found.append(Extreme(sign * value, place, (x, y, z), space.describe_place(place)))
     return found[0], found[1]

@@ -70,6 +70,11 @@ class MapFiles(os.PathLike[str]):
         return " and ".join(path.name for path in self.paths)
 
     @property
+    def as_path(self) -> Path | tuple[Path, ...]:
+        """The file itself, or a tuple of the files."""
+        return self.first if len(self.paths) == 1 else self.paths
+
+    @property
     def given(self) -> str | tuple[str, ...]:
         """The map as a model takes it: a path, or a tuple of paths."""
         texts = tuple(map(str, self.paths))

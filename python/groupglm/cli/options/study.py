@@ -28,12 +28,14 @@ from groupglm.cli.options.common import (
     tails,
     tfce,
 )
+from groupglm.cli.options.geometry import MASK, SidePair, mesh_files, of_geometry
 from groupglm.cli.options.group_model import GroupModelOptions, model_options
 from groupglm.cli.options.paths import FILE, TO_FOLDER
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
     from groupglm.cli.steps.study_design import Study
+    from groupglm.spaces.map_files import MapFiles
 
 __all__ = [
     "FitOptions",
@@ -64,7 +66,12 @@ class _Formula(click.types.StringParamType):
 
 
 _RUN = (
-    click.option("--mask", type=FILE, help="Mask image; found from the maps by default."),
+    click.option(
+        "--mask",
+        type=MASK,
+        help="Mask image, or a glob of its files; found from the maps by default.",
+    ),
+    *of_geometry,
     click.option("--fwhm", type=FWHM, help="Smoothing, full width at half maximum in mm."),
     click.option(
         "--allow-partial",
@@ -187,7 +194,9 @@ class RunOptions:
 
     output: Path
     formula: str
-    mask: Path | None
+    mask: MapFiles | None
+    surfaces: SidePair | None
+    areas: SidePair | None
     fwhm: float | tuple[float, ...] | None
     allow_partial: bool
     dry_run: bool
@@ -199,7 +208,8 @@ class RunOptions:
     @property
     def read(self) -> list[Path]:
         """The files that are read besides the maps."""
-        return [] if self.mask is None else [self.mask]
+        masks = () if self.mask is None else self.mask.paths
+        return [*masks, *mesh_files(self.surfaces, self.areas)]
 
     @property
     def log(self) -> Path | None:

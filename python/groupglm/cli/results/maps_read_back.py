@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["values_of"]
 
 
-def values_of(image: Any) -> Values:
+def values_of(image: Any, geometry: Geometry = NO_GEOMETRY) -> Values:
     """Return the values of a map of this run, or read one of an earlier run.
 
     Returns `values` (n_values,).
@@ -26,7 +28,7 @@ def values_of(image: Any) -> Values:
     from groupglm.spaces.registry import kind_of
 
     try:
-        source, space = kind_of(image).open_map(image, "a map")
+        source, space = kind_of(image).open_map(image, "a map", geometry)
         values = np.empty(space.n_values)
         space.read_stored(source, values)
     except ImageError as error:

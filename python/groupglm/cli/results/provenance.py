@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groupglm.runtime.regular_files import check_file, naming
-from groupglm.spaces.map_files import MapFiles
+from groupglm.spaces.map_files import MapFiles, files_of_map
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ __all__ = [
     "file_facts",
     "fingerprint",
     "input_list_hash",
+    "map_facts",
     "software_versions",
     "text_hash",
 ]
@@ -65,14 +66,21 @@ def file_facts(path: Path) -> list[Any]:
     return [path.name, facts.st_size, facts.st_mtime_ns]
 
 
-def fingerprint(path: Path) -> dict[str, str]:
-    """Return name and hash of the content of a file."""
-    check_file(path)
-    with naming(path), path.open("rb") as file:
-        return {
-            "Name": path.name,
-            "Hash": f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}",
-        }
+def map_facts(files: MapFiles) -> list[Any]:
+    """Return the facts of the file of a map, or a list of those of its files."""
+    facts = [file_facts(path) for path in files.paths]
+    return facts[0] if len(facts) == 1 else facts
+
+
+def fingerprint(path: Path | MapFiles) -> dict[str, str]:
+    """Return name and hash of the content of a map or another file; of several, of their hashes."""
+    digests = []
+    for own in path.paths if isinstance(path, MapFiles) else files_of_map(path):
+        check_file(own)
+        with naming(own), own.open("rb") as file:
+            digests.append(f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+    digest = digests[0] if len(digests) == 1 else text_hash(json.dumps(digests))
+    return {"Name": path.name, "Hash": digest}
 
 
 def software_versions(

@@ -21,6 +21,8 @@ _OPTIONS = {
     "VisitsColumn": "--visits",
     "GroupsColumn": "--groups",
     "Mask": "--mask",
+    "Surfaces": "--surfaces",
+    "Areas": "--areas",
     "SmoothingFWHM": "--fwhm",
     "TargetGrid": "--target-affine",
     "Missing": "--missing",

@@ -23,6 +23,7 @@ from groupglm.cli.results.records import Target, publishing
 from groupglm.cli.results.sameness import difference, made_by, study_difference
 from groupglm.runtime.sidecars import read_json
 from groupglm.spaces.files import sidecar
+from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,12 +57,15 @@ class Outputs:
         The names of the files.
     groups : tuple of str
         The labels of groups that have variances of their own.
+    geometry : Geometry
+        The meshes of the maps.
     """
 
     folder: Path
     facts: Mapping[str, Any]
     names: Names
     groups: tuple[str, ...] = ()
+    geometry: Geometry = NO_GEOMETRY
     _kept: dict[Path, Image] = field(default_factory=dict)
 
     def image(self, path: Path) -> Image | Path:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.cli.options.common import target_grid
+from groupglm.cli.options.geometry import geometry_of, mesh_facts
 from groupglm.cli.results.names import Contrast
-from groupglm.cli.results.provenance import file_facts
+from groupglm.cli.results.provenance import file_facts, map_facts
 from groupglm.cli.results.study_results import Outputs
 from groupglm.cli.steps.fit_maps import write_fit_maps
 
@@ -56,11 +57,14 @@ class Reading:
         from groupglm.estimator.group_model import GroupModel
 
         target, shape = target_grid(self.target_affine)
+        geometry = geometry_of(self.options.surfaces, self.options.areas)
         return GroupModel(
-            mask_img=self.options.mask,
+            mask_img=None if self.options.mask is None else self.options.mask.as_path,
             target_affine=target,
             target_shape=shape,
             smoothing_fwhm=self.options.fwhm,
+            surfaces=geometry.surfaces,
+            areas=geometry.areas,
             missing=self.missing,
             zero_is_missing=self.zero_is_missing,
             n_jobs=self.options.n_jobs,
@@ -73,7 +77,8 @@ class Reading:
         target = self.target_affine
         return {
             "Formula": self.options.formula,
-            "Mask": None if self.options.mask is None else file_facts(self.options.mask),
+            "Mask": None if self.options.mask is None else map_facts(self.options.mask),
+            **mesh_facts(self.options.surfaces, self.options.areas),
             "SmoothingFWHM": _width(self.options.fwhm),
             "TargetGrid": file_facts(target) if isinstance(target, Path) else target,
             "Missing": self.missing,
@@ -91,7 +96,8 @@ class Reading:
         """Return the results of a study that is read so; its sidecars share these facts."""
         facts = {**study.facts_of_sidecars(), "Settings": self.facts()}
         groups = tuple(dict.fromkeys((study.groups or {}).values()))
-        return Outputs(self.options.output, facts, study.names, groups)
+        geometry = geometry_of(self.options.surfaces, self.options.areas)
+        return Outputs(self.options.output, facts, study.names, groups, geometry)
 
 
 def _width(fwhm: float | tuple[float, ...] | None) -> float | tuple[float, ...] | None:

@@ -286,7 +286,7 @@ def _strongest(
     """Find the strongest z of either sign in the mask; for F, whose z has one tail, the largest."""
     from groupglm.inference.peaks import extremes
 
-    _, space, z = values_of(outputs.image(path))
+    _, space, z = values_of(outputs.image(path), outputs.geometry)
     source, _, inside = mask()
     difference = source.difference(space)
     if difference is not None:
