@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +23,12 @@ from groupglm.runtime.regular_files import why_no_folder
 from groupglm.runtime.rounding import place, statistic
 from groupglm.runtime.sidecars import content_facts, has_content, read_json
 from groupglm.runtime.writing import draft_folder
+from groupglm.spaces.map_files import files_of_map, possible_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from groupglm.datasets import GroupStudy
+    from groupglm.cli.steps.demo_studies import DemoStudy
     from groupglm.estimator.group_model import GroupModel
     from groupglm.spaces.images import Image
 
@@ -49,12 +49,11 @@ _MAPS = {"effect": "effect_size", "t": "stat", "z": "z_score", "p": "p_value"}
 @click.option(
     "--n-subjects", type=click.IntRange(min=4), default=24, show_default=True, help="Subjects."
 )
+@click.option("--surface", is_flag=True, help="Maps of the cortical surface in place of volumes.")
 @click.option(
     "--voxel-size",
     type=click.FloatRange(min=1.0, max=12.0),
-    default=3.0,
-    show_default=True,
-    help="Edge of the voxels, in mm.",
+    help="Edge of the voxels, in mm; by default 3.",
 )
 @click.option(
     "--seed",
@@ -76,7 +75,8 @@ def demo(
     *,
     output: Path,
     n_subjects: int,
-    voxel_size: float,
+    surface: bool,
+    voxel_size: float | None,
     seed: int,
     n_jobs: int,
     as_json: bool,
@@ -86,12 +86,15 @@ def demo(
 
     Writes the images of the subjects, the mask, the design, the maps
     maps/CONTRAST_{effect,t,z,p}.nii.gz of each contrast (group, age, intercept), the page
-    report.html, and demo.json with the simulated truth and the results. If you run it again with
-    the same options, it skips.
+    report.html, and demo.json with the simulated truth and the results. With --surface the images
+    are maps of both hemispheres, images/sub-01_hemi-{L,R}_effect.func.gii and so on, beside their
+    meshes; results are maps/hemi-{L,R}_CONTRAST_z.func.gii and so on. If you run it again with the
+    same options, it skips.
 
     \b
     Examples
       groupglm demo
+      groupglm demo --surface --output demo-surface
       groupglm demo --n-subjects 40 --voxel-size 4 --seed 1 --output demo40
 
     \b
@@ -101,7 +104,10 @@ def demo(
     if n_jobs == 0:
         raise ValueError("--n-jobs is 0; give the number of threads, or -1 for all of them.")
     journal = Journal(as_json=as_json)
-    options = {"NumberOfSubjects": n_subjects, "VoxelSize": voxel_size, "Seed": seed}
+    if surface and voxel_size is not None:
+        raise click.UsageError("--voxel-size has no effect with --surface, which has no voxels.")
+    options: dict[str, Any] = {"NumberOfSubjects": n_subjects, "Seed": seed}
+    options |= {"Surface": True} if surface else {"VoxelSize": voxel_size or 3.0}
     _make_output(output)
     with claimed(output, [], [], lock=_RECORD, option="--output"):
         found = None if overwrite else _found(output, options)
@@ -137,42 +143,43 @@ def _simulate(
     """Simulate and fit the study, write all files; return the results and each step's seconds."""
     seconds: dict[str, float] = {}
     with _timed(seconds, "import"):  # libraries load once; the study's time is without
-        from groupglm.datasets import simulate_group_study
-        from groupglm.estimator.group_model import GroupModel, fit_images
+        import groupglm.datasets  # noqa: F401 (loaded here, to be timed)
+        from groupglm.estimator.group_model import fit_images
     with draft_folder(output) as drafts:
         with _timed(seconds, "simulate"):
-            study = simulate_group_study(
-                drafts / "images",
-                n_subjects=options["NumberOfSubjects"],
-                voxel_size=options["VoxelSize"],
-                seed=options["Seed"],
-            )
-            _write_study(drafts, study)
+            study = _study(drafts, options)
+            _write_tables(drafts, study)
         _check_places(output, drafts, study)
         facts = _facts(options, study)
         contents = _publish(output, drafts, facts, {})
-        folder = output / "images"
-        study = replace(study, directory=folder, paths=[folder / path.name for path in study.paths])
-        model = GroupModel(mask_img=study.mask_img, n_jobs=n_jobs)
+        study = study.moved(output)
+        model = study.model(n_jobs)
         with _timed(seconds, "fit"):
             # The page needs the images' values too.
-            paths = [str(path) for path in study.paths]
-            fit_images(model, paths, study.design_matrix, keep_rows=True)
+            fit_images(model, study.maps, study.study.design_matrix, keep_rows=True)
         with _timed(seconds, "contrasts"):
             maps = {name: model.compute_contrast(name, output_type="all") for name in study.effects}
         results = _results(study, maps, model)
         with _timed(seconds, "write"):
             _write_maps(drafts, study, maps)
         with _timed(seconds, "report"):
-            report = model.generate_report(
-                list(study.effects), title="A simulated group study", two_sided=True
-            )
+            report = model.generate_report(list(study.effects), title=study.title, two_sided=True)
             report.save_as_html(drafts / "report.html")
         _publish(output, drafts, {**facts, "Results": results}, contents)
-    _say_results(study, results, journal)
+    _say_results(model, results, journal)
     _say_times(seconds, journal)
     _say_next_steps(output, study, journal)
     return results, seconds
+
+
+def _study(folder: Path, options: Mapping[str, Any]) -> DemoStudy:
+    from groupglm.cli.steps.demo_studies import SurfaceDemo, VolumeDemo
+
+    n_subjects, seed = options["NumberOfSubjects"], options["Seed"]
+    if "Surface" in options:
+        return SurfaceDemo.simulate(folder, n_subjects=n_subjects, seed=seed)
+    voxel_size = options["VoxelSize"]
+    return VolumeDemo.simulate(folder, n_subjects=n_subjects, voxel_size=voxel_size, seed=seed)
 
 
 def _make_output(output: Path) -> None:
@@ -198,10 +205,11 @@ def _refuse_occupied(output: Path) -> None:
         )
 
 
-def _check_places(output: Path, drafts: Path, study: GroupStudy) -> None:
+def _check_places(output: Path, drafts: Path, study: DemoStudy) -> None:
     """Refuse to replace other programs' files; remove those of an earlier demo only."""
     names = [path.relative_to(drafts).as_posix() for path in _files(drafts)]
-    names += [_map_name(study, name, suffix) for name in study.effects for suffix in _MAPS]
+    maps = [_map_name(study, name, suffix) for name in study.effects for suffix in _MAPS]
+    names += [path.as_posix() for name in maps for path in possible_files(Path(name))]
     record = output / _RECORD
     names.append("report.html")
     check_ours([Member(output / name, record) for name in names], f"--output '{output}'")
@@ -239,26 +247,17 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     seconds[step] = time.perf_counter() - start
 
 
-def _image_name(study: GroupStudy, stem: str) -> str:
-    from groupglm.spaces.registry import kind_of
-
-    return f"{stem}{kind_of(study.mask_img).endings[0]}"
+def _map_name(study: DemoStudy, contrast: str, suffix: str) -> str:
+    return f"maps/{contrast}_{suffix}{study.ending}"
 
 
-def _map_name(study: GroupStudy, contrast: str, suffix: str) -> str:
-    return _image_name(study, f"maps/{contrast}_{suffix}")
+def _write_tables(folder: Path, study: DemoStudy) -> None:
+    own = study.study
+    own.design_matrix.to_csv(folder / "design_matrix.tsv", sep="\t", index=False)
+    own.participants.to_csv(folder / "participants.tsv", sep="\t", index=False)
 
 
-def _write_study(folder: Path, study: GroupStudy) -> None:
-    """Write mask and tables."""
-    from groupglm.spaces.registry import kind_of
-
-    kind_of(study.mask_img).save(study.mask_img, folder / _image_name(study, "mask"))
-    study.design_matrix.to_csv(folder / "design_matrix.tsv", sep="\t", index=False)
-    study.participants.to_csv(folder / "participants.tsv", sep="\t", index=False)
-
-
-def _write_maps(folder: Path, study: GroupStudy, maps: Mapping[str, Mapping[str, Image]]) -> None:
+def _write_maps(folder: Path, study: DemoStudy, maps: Mapping[str, Mapping[str, Image]]) -> None:
     from groupglm.spaces.registry import kind_of
 
     for name, results in maps.items():
@@ -267,20 +266,20 @@ def _write_maps(folder: Path, study: GroupStudy, maps: Mapping[str, Mapping[str,
             kind_of(image).save(image, folder / _map_name(study, name, suffix))
 
 
-def _facts(options: dict[str, Any], study: GroupStudy) -> dict[str, Any]:
+def _facts(options: dict[str, Any], study: DemoStudy) -> dict[str, Any]:
     """Return the facts of the study's record; the results in it say that it is complete."""
     from groupglm.cli.results.provenance import design_hash, software_versions
 
     return {
         "Description": "A simulated group study, and what a fit finds in it",
         "Options": options,
-        "DesignHash": design_hash(study.design_matrix),
+        "DesignHash": design_hash(study.study.design_matrix),
         "SoftwareVersions": software_versions(),
     }
 
 
 def _results(
-    study: GroupStudy, maps: Mapping[str, Mapping[str, Image]], model: GroupModel
+    study: DemoStudy, maps: Mapping[str, Mapping[str, Image]], model: GroupModel
 ) -> dict[str, Any]:
     """Return the results, for a program and for the sidecar."""
     import numpy as np
@@ -307,18 +306,16 @@ def _results(
             }
         )
     return {
-        "n_subjects": len(study.design_matrix),
-        "columns": [str(name) for name in study.design_matrix],
+        "n_subjects": len(study.maps),
+        "columns": [str(name) for name in study.study.design_matrix],
         "n_voxels": model.n_elements_,
         "df_residual": int(model.results_.df_residual),
         "contrasts": contrasts,
     }
 
 
-def _say_results(study: GroupStudy, results: dict[str, Any], journal: Journal) -> None:
-    from groupglm.spaces.registry import kind_of
-
-    _, space = kind_of(study.mask_img).open_map(study.mask_img, "mask")
+def _say_results(model: GroupModel, results: dict[str, Any], journal: Journal) -> None:
+    space = model.masker_.space
     journal.say(
         f"{space.placement_word:<20}{space.describe_placement()}, {results['n_voxels']} in the mask"
     )
@@ -346,23 +343,14 @@ def _say_times(seconds: Mapping[str, float], journal: Journal) -> None:
     journal.say(f"seconds             {', '.join(parts)}")
 
 
-def _say_next_steps(output: Path, study: GroupStudy, journal: Journal) -> None:
-    n = len(study.paths)
-    width = max(2, len(str(n)))
-    one = _image_name(study, f"images/sub-{{i:0{width}d}}_effect")
-    mask, patients = _image_name(study, "mask"), _image_name(study, "patients_z")
+def _say_next_steps(output: Path, study: DemoStudy, journal: Journal) -> None:
+    width = max(2, len(str(len(study.maps))))
     journal.say(f"written to          {output}")
     journal.say()
     journal.say("Next: open the report in a browser")
     journal.say(f"    {output / 'report.html'}")
-    journal.say("or a map in a viewer such as FSLeyes or MRIcroGL, for instance")
-    journal.say(f"    {output / _map_name(study, 'group', 'z')}")
+    journal.say(f"or a map in a viewer such as {study.viewers}, for instance")
+    for path in files_of_map(output / _map_name(study, "group", "z")):
+        journal.say(f"    {path}")
     journal.say("or go on in Python:")
-    journal.say(f"""
-    from pathlib import Path
-    from groupglm import SecondLevelModel
-    demo = Path({str(output)!r})
-    images = [demo / f"{one}" for i in range(1, {n + 1})]
-    model = SecondLevelModel(mask_img=demo / "{mask}")
-    model.fit(images, design_matrix=demo / "design_matrix.tsv")
-    model.compute_contrast("intercept + group").to_filename(demo / "{patients}")""")
+    journal.say(study.example(output, f"sub-{{i:0{width}d}}"))

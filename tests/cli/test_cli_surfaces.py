@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Maps of both hemispheres at the commands: names, one sidecar, values, reruns, refusals."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import scipy.stats
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+
+from groupglm.cli import main
+from groupglm.datasets import SurfaceStudy, simulate_surface_study
+
+FloatArray = NDArray[np.float64]
+
+MAPS = ("effect", "variance", "t", "z", "p")
+
+
+def run(*arguments: Any, fails: bool = False) -> Result:
+    result = CliRunner().invoke(main, [str(one) for one in arguments])
+    assert (result.exit_code != 0) is fails, result.output
+    return result
+
+
+def values(pair: Any) -> FloatArray:
+    """Return the values of both hemispheres, left first; of one file if one is given."""
+    files = [pair] if isinstance(pair, Path) else pair
+    images: list[Any] = [nib.load(path) for path in files]
+    return np.concatenate([image.darrays[0].data for image in images]).astype(np.float64)
+
+
+def pair(name: Path) -> tuple[Path, Path]:
+    """Return the files of a map of results."""
+    return name.with_name(f"hemi-L_{name.name}"), name.with_name(f"hemi-R_{name.name}")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> SurfaceStudy:
+    folder = tmp_path_factory.mktemp("study")
+    study = simulate_surface_study(folder / "maps", n_subjects=8, n_divisions=3, seed=2)
+    study.participants.to_csv(folder / "people.tsv", sep="\t", index=False)
+    return study
+
+
+def command(study: SurfaceStudy, output: Path, *more: Any, name: str = "fit") -> list[Any]:
+    return [
+        name, study.directory / "sub-*_effect.func.gii",
+        "--participants", study.directory.parent / "people.tsv",
+        "--formula", "~ group + age", "--contrast", "patients=group[T.patient]",
+        "--surfaces", *study.surfaces, "--output", output, "--n-jobs", "1", *more,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fitted(study: SurfaceStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("results") / "out"
+    more = ["--correct", "fpr:0.01", "--cluster-threshold", "2", "--save-model"]
+    said = run(*command(study, out, *more)).output
+    assert "vertices" in said
+    assert "voxel" not in said
+    return out
+
+
+def t_of_patients(study: SurfaceStudy) -> tuple[FloatArray, FloatArray, int]:
+    """Return effect and t of the group by least squares, and the degrees of freedom."""
+    n = len(study.paths)
+    people = study.participants
+    X = np.column_stack([np.ones(n), people["group"] == "patient", people["age"]]).astype(float)
+    Y = np.stack([values(files) for files in study.paths])
+    beta = np.linalg.lstsq(X, Y, rcond=None)[0]
+    residual = ((Y - X @ beta) ** 2).sum(axis=0) / (n - 3)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = beta[1] / np.sqrt(residual * np.linalg.inv(X.T @ X)[1, 1])
+    return beta[1], t, n - 3
+
+
+def test_a_map_has_a_file_of_each_hemisphere_and_one_sidecar(
+    study: SurfaceStudy, fitted: Path
+) -> None:
+    names = {path.name for path in fitted.iterdir()}
+    for kind in (*MAPS, "z_desc-fpr0p01"):
+        name = f"contrast-patients_stat-{kind}_statmap"
+        own = {found for found in names if name in found and found.split(name)[1][0] == "."}
+        assert own == {f"hemi-L_{name}.func.gii", f"hemi-R_{name}.func.gii", f"{name}.json"}
+        facts = json.loads((fitted / f"{name}.json").read_text())
+        assert [part["Name"] for part in facts["Files"]] == [
+            f"hemi-{side}_{name}.func.gii" for side in "LR"
+        ]
+        for part in facts["Files"]:
+            content = (fitted / part["Name"]).read_bytes()
+            assert part["Size"] == len(content)
+            assert part["Hash"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert {"hemi-L_mask.func.gii", "hemi-R_mask.func.gii", "mask.json"} <= names
+    assert not any(name.endswith((".nii", ".nii.gz")) for name in names)
+    facts = json.loads((fitted / "contrast-patients_stat-t_statmap.json").read_text())
+    assert facts["NumberOfSubjects"] == 8  # not 16 files
+    assert facts["Settings"]["Surfaces"][0][0] == "hemi-L_midthickness.surf.gii"
+
+
+def test_the_maps_hold_the_values_of_least_squares(study: SurfaceStudy, fitted: Path) -> None:
+    effect, t, df = t_of_patients(study)
+    inside = values(study.mask) > 0
+    np.testing.assert_array_equal(values(pair(fitted / "mask.func.gii")) > 0, inside)
+    found = {
+        kind: values(pair(fitted / f"contrast-patients_stat-{kind}_statmap.func.gii"))
+        for kind in MAPS
+    }
+    wanted = {
+        "effect": effect,
+        "t": t,
+        "p": scipy.stats.t.sf(t, df),
+        "z": scipy.stats.norm.isf(scipy.stats.t.sf(t, df)),
+    }
+    for kind, own in wanted.items():
+        # float32 inputs and outputs: 6e-8 of the largest terms of each sum.
+        np.testing.assert_allclose(
+            found[kind][inside], own[inside], rtol=2e-5, atol=2e-6, err_msg=kind
+        )
+        assert not np.any(found[kind][~inside])
+
+
+def test_the_same_command_finds_all_done(study: SurfaceStudy, fitted: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in fitted.glob("*.gii")}
+    more = ["--correct", "fpr:0.01", "--cluster-threshold", "2", "--save-model"]
+    said = run(*command(study, fitted, *more)).output
+    assert "skipped, it is there already" in said
+    assert "fpr:0.01 skipped" in said
+    assert {path.name: path.stat().st_mtime_ns for path in fitted.glob("*.gii")} == before
+    other = command(study, fitted)
+    at = other.index("--surfaces")
+    del other[at : at + 3]
+    assert "--surfaces" in run(*other, fails=True).output  # another setting
+
+
+def test_a_map_that_lacks_a_file_is_made_again(study: SurfaceStudy, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(*command(study, out))
+    left, right = pair(out / "contrast-patients_stat-z_statmap.func.gii")
+    wanted = right.read_bytes()
+    right.unlink()
+    run(*command(study, out))
+    assert right.read_bytes() == wanted
+    image: Any = nib.load(left)
+    image.darrays[0].data[:] += 1
+    nib.save(image, left)
+    refused = run(*command(study, out), fails=True).output
+    assert "'hemi-L_contrast-patients_stat-z_statmap.func.gii', which is not the file" in refused
+
+
+def test_a_file_of_the_users_is_not_replaced(study: SurfaceStudy, tmp_path: Path) -> None:
+    mine = tmp_path / "hemi-R_contrast-patients_stat-t_statmap.func.gii"
+    mine.write_text("mine")
+    refused = run(*command(study, tmp_path, "--overwrite"), fails=True).output
+    assert f"'{mine.name}', which has no sidecar" in " ".join(refused.split())
+    assert mine.read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) <= 2  # and the log
+
+
+def test_one_hemisphere_has_one_file_and_replaces_two(study: SurfaceStudy, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(*command(study, out))
+    left = values(pair(out / "contrast-patients_stat-t_statmap.func.gii")[0])
+    arguments = command(study, out, "--overwrite")
+    arguments[1] = study.directory / "sub-*_hemi-L_effect.func.gii"
+    at = arguments.index("--surfaces")
+    arguments[at + 2] = "none"
+    run(*arguments)
+    assert not list(out.glob("hemi-*"))
+    found = values(out / "contrast-patients_stat-t_statmap.func.gii")
+    np.testing.assert_allclose(found, left, rtol=1e-6)
+    facts = json.loads((out / "contrast-patients_stat-t_statmap.json").read_text())
+    assert facts["File"]["Name"] == "contrast-patients_stat-t_statmap.func.gii"
+
+
+def test_a_page_is_about_vertices(study: SurfaceStudy, fitted: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    run("report", fitted, "--output", page)
+    text = page.read_text("utf-8")
+    shown = re.sub(r"<(script|style|svg).*?</\1>", "", text, flags=re.DOTALL)
+    assert "voxel" not in shown
+    assert "vertices" in shown
+    assert "8 subjects" in run("info", fitted).output or "fit" in run("info", fitted).output
+
+
+def test_permutation_has_one_family_over_both_hemispheres(
+    study: SurfaceStudy, tmp_path: Path
+) -> None:
+    # The mean of six subjects has 64 sign flips, which are all counted.
+    chosen = study.paths[:6]
+    out = tmp_path / "out"
+    run(
+        "permute", *(path for files in chosen for path in files), "--formula", "~ 1",
+        "--contrast", "mean=intercept", "--n-perm", "64", "--mask",
+        study.directory / "hemi-?_cortex.shape.gii", "--one-sided", "--tfce",
+        "--cluster-p", "0.01", "--surfaces", *study.surfaces, "--output", out,
+    )  # fmt: skip
+    inside = values(study.mask) > 0
+    Y = np.stack([values(files) for files in chosen])[:, inside]
+    maxima = []
+    for signs in itertools.product((1.0, -1.0), repeat=6):
+        flipped = Y * np.array(signs)[:, None]
+        t = flipped.mean(axis=0) / (flipped.std(axis=0, ddof=1) / np.sqrt(6))
+        maxima.append(t.max())
+    t = Y.mean(axis=0) / (Y.std(axis=0, ddof=1) / np.sqrt(6))
+    p = (np.array(maxima)[:, None] >= t - 1e-6 * np.abs(t)).mean(axis=0)
+    logp = values(pair(out / "contrast-mean_stat-logp_desc-maxT_statmap.func.gii"))
+    np.testing.assert_allclose(10.0 ** -logp[inside], p, rtol=1e-5)
+    for name in ("maxSize", "maxMass", "maxTfce"):
+        assert all(
+            path.exists()
+            for path in pair(out / f"contrast-mean_stat-logp_desc-{name}_statmap.func.gii")
+        )
+
+
+def test_what_is_not_whole_is_refused_with_the_subject(study: SurfaceStudy, tmp_path: Path) -> None:
+    for files in study.paths:
+        for path in files:
+            (tmp_path / path.name).symlink_to(path)
+    (tmp_path / study.paths[2][1].name).unlink()
+    arguments = command(study, tmp_path / "out")
+    arguments[1] = tmp_path / "sub-*_effect.func.gii"
+    assert "right hemisphere is missing of sub-03" in " ".join(
+        run(*arguments, fails=True).output.split()
+    )
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").glob("*.gii"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("fsLR", "none"), "names a standard mesh for one hemisphere"),
+        (("none", "none"), "gives nothing"),
+        (("nowhere.surf.gii", "none"), "nowhere.surf.gii"),
+    ],
+)
+def test_pairs_that_mean_nothing_are_refused(
+    study: SurfaceStudy, tmp_path: Path, given: tuple[str, str], message: str
+) -> None:
+    arguments = command(study, tmp_path / "out")
+    at = arguments.index("--surfaces")
+    arguments[at + 1 : at + 3] = given
+    result = run(*arguments, fails=True)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_clusters_without_a_mesh_name_the_option(study: SurfaceStudy, tmp_path: Path) -> None:
+    arguments = command(study, tmp_path / "out", "--permute", "10", "--tfce")
+    at = arguments.index("--surfaces")
+    del arguments[at : at + 3]
+    refused = " ".join(run(*arguments, fails=True).output.split())
+    assert "need its mesh" in refused or "need their mesh" in refused or "needs" in refused
+    assert "--surfaces" in refused
+
+
+def test_the_demo_of_surfaces_finds_the_truth(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    said = run("demo", "--surface", "--output", out).output
+    assert "voxel" not in said
+    facts = json.loads((out / "demo.json").read_text())
+    for contrast in facts["Results"]["contrasts"]:
+        # Less than half of the width of the effects, which are 24 and 30 mm wide.
+        assert contrast["apart_mm"] < 12, contrast
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.gii")}
+    assert {"maps/hemi-L_group_z.func.gii", "images/sub-24_hemi-R_effect.func.gii"} <= names
+    assert set(facts["Files"]) >= names
+    assert "skipped" in run("demo", "--surface", "--output", out).output
+    refused = run("demo", "--surface", "--voxel-size", "4", "--output", out, fails=True).output
+    assert "--voxel-size has no effect" in refused
