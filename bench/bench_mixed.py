@@ -140,7 +140,7 @@ def with_processor(timing: Timing) -> str:
 
 
 def pairs(folder: Path, size: Size, n: int) -> tuple[list[str], list[str], str]:
-    """List n effect maps and their variance maps, the same files over and over."""
+    """List n effect maps and their variance maps, the same files over and over (`listed`)."""
     maps, mask = make_maps(folder, size)
     variances = make_variances(folder, size)
     return (
@@ -159,7 +159,7 @@ def fit_files(
     effects, variances, mask = given
     options: dict[str, Any] = {} if n_jobs is None else {"n_jobs": n_jobs}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the same file listed twice
+        warnings.simplefilter("ignore")  # the same file by several names
         return SecondLevelModel(mask_img=mask, model=model, **options).fit(
             effects, design_matrix=design(len(effects)), variances=variances
         )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -170,6 +171,72 @@ TEST_CASE("a voxel without some visits has the fit of those it has") {
   }
   SUBCASE("for any number of threads") {
     CHECK(fit(study.state(design, 4), design, 4).ratio == fit(whole, design).ratio);
+  }
+}
+
+TEST_CASE("more images and voxels than a slice and a tile have") {
+  std::vector<Index> sizes;
+  for (int k = 0; k < 12; ++k) sizes.insert(sizes.end(), kSizes.begin(), kSizes.end());
+  Study study(sizes, 600);
+  std::mt19937_64 random(4);
+  std::bernoulli_distribution lacks(0.02);
+  for (Index i = 0; i < study.y.rows(); ++i) {
+    for (Index v = 0; v < 600; v += 100) {
+      if (lacks(random)) study.y(i, v) = kNaN;
+    }
+  }
+  study.y.col(500).setConstant(kNaN);
+  study.y.block(0, 555, 127, 1).setConstant(kNaN);  // the slice ends within a subject
+  const Design design = make_design(study.x);
+  const RepeatedState whole = study.state(design);
+  const Fit found = fit(whole, design);
+  CHECK(whole.n_missing() == 7);
+  CHECK(std::isnan(found.ratio[500]));
+
+  SUBCASE("have the fit of each voxel's images") {
+    Study some(sizes, 8);
+    Fit own{VectorXd(8), VectorXd(8)};
+    for (Index k = 0; k < 8; ++k) {
+      const Index v = std::vector<Index>{0, 1, 100, 200, 257, 300, 555, 599}.at(k);
+      some.y.col(k) = study.y.col(v);
+      own.ratio[k] = found.ratio[v];
+      own.residual[k] = found.residual[v];
+    }
+    check_fit(some, own);
+  }
+  SUBCASE("for any number of threads") {
+    const Fit other = fit(study.state(design, 3), design, 3);
+    for (Index v = 0; v < 600; ++v) {
+      const bool is_same = other.ratio[v] == found.ratio[v] || v == 500;
+      CHECK(is_same);
+    }
+  }
+  SUBCASE("with voxels that are not side by side, in single precision") {
+    const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic> columns = study.y.cast<float>();
+    const auto n = columns.rows();
+    RepeatedState state(design.n_working(), 600);
+    const DataView<float> view{columns.data(), n, 600, 1, n};
+    state.update<float>({design.working, design.intercept, study.visit.data(), study.size.data()},
+                        view, 2);
+    const RowMatrix rounded = columns.cast<double>();
+    study.y = rounded;
+    const VectorXd wanted = fit(study.state(design), design).ratio;
+    const VectorXd ratio = fit(state, design).ratio;
+    for (Index v = 0; v < 600; ++v) {
+      const bool is_same = ratio[v] == wanted[v] || v == 500;
+      CHECK(is_same);
+    }
+  }
+  SUBCASE("however the rows are divided") {
+    RepeatedState other(design.n_working(), 600);
+    for (Index i = 0; i < study.y.rows(); i += 43) {
+      study.add(other, design, i, std::min(i + 43, study.y.rows()), 2);
+    }
+    CHECK(other.n_missing() == whole.n_missing());
+    const VectorXd ratio = fit(other, design).ratio;
+    for (Index v = 0; v < 600; ++v) {
+      if (v != 500) CHECK(ratio[v] == doctest::Approx(found.ratio[v]).epsilon(1e-9));
+    }
   }
 }
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from groupglm.engine.rows import CHUNK, chunk_ends, read_rows
+from groupglm.engine.rows import CHUNK, CHUNK_OF_SUBJECTS, chunk_ends, read_rows
 
 N_VALUES = 3
 
@@ -67,7 +67,7 @@ def test_the_last_batch_is_short(n: int, sizes: list[int]) -> None:
 
 @given(
     sizes=st.lists(
-        st.one_of(st.integers(1, 5), st.integers(1, 3 * CHUNK)), min_size=1, max_size=40
+        st.one_of(st.integers(1, 5), st.integers(1, 3 * CHUNK_OF_SUBJECTS)), min_size=1, max_size=40
     ),
     n_rows=st.integers(1, 2 * CHUNK),
 )
@@ -80,8 +80,9 @@ def test_a_chunk_is_the_fewest_subjects_with_so_many_images(sizes: list[int], n_
     starts = [0, *chunks[:-1]]
     for number, (first, end) in enumerate(zip(starts, chunks, strict=True)):
         inside = subjects[(subjects > first) & (subjects < end)]
-        assert not len(inside) or inside[-1] - first < CHUNK  # one subject less is not enough
-        assert end - first >= CHUNK or number == len(chunks) - 1
+        # One subject less is not enough.
+        assert not len(inside) or inside[-1] - first < CHUNK_OF_SUBJECTS
+        assert end - first >= CHUNK_OF_SUBJECTS or number == len(chunks) - 1
     whole = batches(0, n, n_rows, chunks)
     assert [number for _, rows in whole for number in rows] == list(range(n))
     # A batch is bounded also where a subject has hundreds of images, and is of one chunk.
@@ -95,5 +96,6 @@ def test_a_chunk_is_the_fewest_subjects_with_so_many_images(sizes: list[int], n_
 
 @given(n=st.integers(1, 300))
 def test_chunks_of_images_that_may_be_anywhere(n: int) -> None:
-    wanted = sorted({*range(CHUNK, n, CHUNK), n})
-    assert chunk_ends(n) == chunk_ends(n, np.arange(1, n + 1)) == wanted
+    assert chunk_ends(n) == sorted({*range(CHUNK, n, CHUNK), n})
+    wanted = sorted({*range(CHUNK_OF_SUBJECTS, n, CHUNK_OF_SUBJECTS), n})
+    assert chunk_ends(n, np.arange(1, n + 1)) == wanted

@@ -2,126 +2,44 @@
 #include "groupglm/models/repeated_state.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <stdexcept>
 #include <type_traits>
 
 #include "groupglm/parallel.hpp"
-#include "models/visit_slice.hpp"
+#include "models/ols_update.hpp"
+#include "models/visit_rotation.hpp"
 #include "models/voxel_scales.hpp"
 
 namespace groupglm {
 
 namespace {
 
-constexpr Index kVisitTile = 1024;  // a row of a tile and its means fit the first-level cache
-constexpr Index kSliceBytes = Index{64} << 20;
-constexpr int kLargestExponent = 1018;  // differences and sqrt(m) times a mean stay within double
-
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 template <typename Scalar>
-[[noreturn]] void refuse(const DataView<Scalar>& y, Index first) {
+[[noreturn]] void refuse(const DataView<Scalar>& y) {
   for (Index i = 0; i < y.n_rows; ++i) {
     Index count = 0;
     for (Index v = 0; v < y.n_voxels; ++v) count += std::isinf(y(i, v)) ? 1 : 0;
-    if (count > 0) throw InfiniteValue(first + i, count);
+    if (count > 0) throw InfiniteValue(i, count);
   }
   throw std::overflow_error("values beyond 1e306");
-}
-
-// The rotated rows of a slice, and the voxels of each tile that lack an image.
-struct Rotated {
-  RowMatrix within;
-  std::vector<RowMatrix> means;
-  std::vector<std::vector<OddStart>> odd;  // a tile each, in the order of the rows
-};
-
-// What one tile has of a row.
-template <typename Scalar>
-struct TileRow {
-  const Scalar* y;
-  double* mean;
-  Index first;
-  Index count;
-};
-
-// Finds the voxels of a tile that lack an image of a subject for the first time.
-template <typename Scalar>
-void find_odd(const TileRow<Scalar>& row, const SlicePlan& plan, Index i, double before,
-              std::vector<OddStart>& odd) {
-  for (Index v = 0; v < row.count; ++v) {
-    const bool was_whole = before == 0.0 || !std::isnan(row.mean[v]);
-    if (!std::isnan(row.y[v]) || !was_whole) continue;
-    odd.push_back({row.first + v, i, before, before == 0.0 ? 0.0 : row.mean[v],
-                   plan.before.data() + i * plan.before.cols()});
-  }
-}
-
-// Rotates a row of a tile. NaN spreads to all rows of the subject that follow.
-template <typename Scalar>
-void rotate_row(const TileRow<Scalar>& row, const VisitPlace& place, Rotated& out) {
-  double* const mean = row.mean;
-  if (place.within < 0) {
-    for (Index v = 0; v < row.count; ++v) mean[v] = static_cast<double>(row.y[v]);
-  } else {
-    double* const within = out.within.data() + place.within * out.within.cols() + row.first;
-    for (Index v = 0; v < row.count; ++v) {
-      const double difference = static_cast<double>(row.y[v]) - mean[v];
-      within[v] = place.length * difference;
-      mean[v] += place.share * difference;
-    }
-  }
-  if (!place.is_last) return;
-  RowMatrix& means = out.means[at(place.set)];
-  double* const rotated = means.data() + place.mean * means.cols() + row.first;
-  for (Index v = 0; v < row.count; ++v) rotated[v] = place.root * mean[v];
-}
-
-// Rotates all rows of a slice; `mean` holds the running mean of the subject. False if a value is
-// infinite or too large.
-template <typename Scalar>
-bool rotate_slice(const SlicePlan& plan, const DataView<Scalar>& y, VectorXd& mean, Rotated& out,
-                  int n_threads) {
-  const Scalar limit = std::is_same_v<Scalar, float>
-                           ? std::numeric_limits<Scalar>::max()
-                           : static_cast<Scalar>(std::ldexp(1.0, kLargestExponent));
-  const Index n_tiles = (y.n_voxels + kVisitTile - 1) / kVisitTile;
-  std::atomic<bool> refused{false};
-  parallel_for(n_tiles, n_threads, [&](Index tile, int) {
-    std::array<Scalar, kVisitTile> gathered;
-    const Index first = tile * kVisitTile;
-    const Index count = std::min(kVisitTile, y.n_voxels - first);
-    TileRow<Scalar> row{nullptr, mean.data() + first, first, count};
-    for (Index i = 0; i < y.n_rows; ++i) {
-      const VisitPlace& place = plan.places[at(i)];
-      row.y = y.data + i * y.row_stride + first * y.voxel_stride;
-      if (y.voxel_stride != 1) {
-        for (Index v = 0; v < count; ++v) gathered[at(v)] = y(i, first + v);
-        row.y = gathered.data();
-      }
-      unsigned misses = 0;
-      unsigned exceeds = 0;
-      for (Index v = 0; v < count; ++v) {
-        misses |= row.y[v] != row.y[v] ? 1U : 0U;
-        exceeds |= std::abs(row.y[v]) > limit ? 1U : 0U;
-      }
-      if (exceeds != 0) refused = true;
-      // 1 / share is the number of the visit.
-      const double before = place.within < 0 ? 0.0 : std::round(1.0 / place.share) - 1.0;
-      if (misses != 0) find_odd(row, plan, i, before, out.odd[at(tile)]);
-      rotate_row(row, place, out);
-    }
-  });
-  return !refused;
 }
 
 bool is_extreme(double value) {
   return value != 0.0 && std::abs(std::ilogb(value)) > kOrdinaryExponent;
 }
 
-// The voxels that get rows of their own: in `within`, and in the means of each size.
+// Some of a slice's rotated rows, on their way into one of the states.
+struct StateUpdate {
+  std::int64_t size;  // of the subjects whose means they are; 0 for the rows within subjects
+  Index first;
+  Index n_rows;
+  OlsUpdate<double> update;
+};
+
+// The voxels that get rows which no other voxel has: in `within`, and in the means of each size.
 struct OddRows {
   std::vector<Index> within;
   std::vector<std::pair<std::int64_t, std::vector<Index>>> means;
@@ -133,56 +51,103 @@ struct OddRows {
     }
     return means.emplace_back(size, std::vector<Index>()).second;
   }
+
+  void append(const OddRows& other) {
+    within.insert(within.end(), other.within.begin(), other.within.end());
+    for (const auto& [size, voxels] : other.means) {
+      std::vector<Index>& own = means_of(size);
+      own.insert(own.end(), voxels.begin(), voxels.end());
+    }
+    is_extreme = is_extreme || other.is_extreme;
+  }
 };
 
+// Counts the images of a voxel that lacks some; `count`: those it has of the subject that goes on.
 template <typename Scalar>
-OddRows count_odd(const std::vector<std::vector<OddStart>>& odd, const SlicePlan& plan,
-                  const DataView<Scalar>& y) {
-  OddRows out;
-  for (const auto& tile : odd) {
-    for (const OddStart& start : tile) {
-      double count = start.count;
-      bool is_last = false;
-      bool has_within = false;
-      for (Index i = start.row; i < y.n_rows && !is_last; ++i) {
-        const auto value = static_cast<double>(y(i, start.voxel));
-        if (!std::isnan(value)) {
-          has_within = has_within || count > 0.0;
-          count += 1.0;
-          if (std::is_same_v<Scalar, double>) out.is_extreme |= is_extreme(value);
-        }
-        is_last = plan.places[at(i)].is_last;
-      }
-      if (has_within) out.within.push_back(start.voxel);
-      if (is_last && count > 0.0) {
-        out.means_of(static_cast<std::int64_t>(count)).push_back(start.voxel);
-      }
+void count_odd(const SlicePlan& plan, const VisitRows& visits, const DataView<Scalar>& y,
+               Index voxel, double count, OddRows& out) {
+  bool has_within = false;
+  for (Index i = 0; i < y.n_rows; ++i) {
+    const VisitPlace& place = plan.places[at(i)];
+    if (place.is_first) count = 0.0;
+    const auto value = static_cast<double>(y(i, voxel));
+    if (!std::isnan(value)) {
+      const bool lacks = count + 1.0 < static_cast<double>(visits.visit[i]);
+      has_within = has_within || (lacks && count > 0.0);
+      count += 1.0;
+      if (std::is_same_v<Scalar, double>) out.is_extreme |= is_extreme(value);
     }
+    const auto own = static_cast<std::int64_t>(count);
+    if (!place.is_last || own == 0 || own == visits.size[i]) continue;
+    std::vector<Index>& voxels = out.means_of(own);
+    if (voxels.empty() || voxels.back() != voxel) voxels.push_back(voxel);
   }
-  return out;
+  if (has_within) out.within.push_back(voxel);
 }
 
-// A voxel of the subject that goes on after the slice.
-struct OpenOdd {
-  Index voxel;
-  double count;
-  double mean;
-  VectorXd x;
+void append(OddVoxels& to, Index voxel, const VisitsSoFar& own) {
+  to.voxel.push_back(voxel);
+  to.count.push_back(own.count);
+  to.mean.push_back(own.mean);
+  to.x.insert(to.x.end(), own.x.begin(), own.x.end());
+}
+
+void append(OddVoxels& to, const OddVoxels& other) {
+  to.voxel.insert(to.voxel.end(), other.voxel.begin(), other.voxel.end());
+  to.count.insert(to.count.end(), other.count.begin(), other.count.end());
+  to.mean.insert(to.mean.end(), other.mean.begin(), other.mean.end());
+  to.x.insert(to.x.end(), other.x.begin(), other.x.end());
+}
+
+// What a slice leaves of a tile.
+struct TileRest {
+  std::vector<Index> lacking;  // ascending: the voxels that lack an image
+  OddRows odd;
+  OddVoxels open;
+
+  // Ascending: the voxels to which rows are still to be added, to one state or another.
+  std::vector<Index> voxels(const std::vector<StateUpdate>& updates, Index tile) const {
+    std::vector<Index> all = lacking;
+    for (const StateUpdate& own : updates) {
+      const std::vector<Index>& left = own.update.left(tile);
+      all.insert(all.end(), left.begin(), left.end());
+    }
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    return all;
+  }
 };
 
-OddVoxels joined(std::vector<std::vector<OpenOdd>>& tiles) {
-  OddVoxels out;
-  for (auto& tile : tiles) {
-    std::sort(tile.begin(), tile.end(),
-              [](const OpenOdd& a, const OpenOdd& b) { return a.voxel < b.voxel; });
-    for (const OpenOdd& own : tile) {
-      out.voxel.push_back(own.voxel);
-      out.count.push_back(own.count);
-      out.mean.push_back(own.mean);
-      out.x.insert(out.x.end(), own.x.begin(), own.x.end());
+// Rotates a slice tile by tile, and takes each tile into all states. False if a value is infinite
+// or too large.
+template <typename Scalar>
+bool take_tiles(const SlicePlan& plan, const DataView<Scalar>& y, double* mean,
+                std::vector<StateUpdate>& updates, std::vector<TileRest>& rest, int n_threads) {
+  const auto n_tiles = static_cast<Index>(rest.size());
+  const Index n_tasks = (n_tiles + kTaskTiles - 1) / kTaskTiles;
+  const auto threads = static_cast<int>(
+      std::clamp<Index>(n_tasks, 1, static_cast<Index>(resolve_threads(n_threads))));
+  std::vector<RotatedTile<Scalar>> rotated(at(threads), RotatedTile<Scalar>(plan.n_rotated));
+  const Index q = plan.x_mean.size();
+  std::vector<Workspace> workspaces(at(threads), Workspace(y.n_rows + q, q));
+  std::atomic<bool> refused{false};
+  parallel_for(n_tasks, threads, [&](Index task, int thread) {
+    RotatedTile<Scalar>& own = rotated[at(thread)];
+    const Index end = std::min(n_tiles, (task + 1) * kTaskTiles);
+    for (Index tile = task * kTaskTiles; tile < end && !refused; ++tile) {
+      const Index first = tile * kTile;
+      const Index count = std::min(kTile, y.n_voxels - first);
+      if (!rotate_tile(plan, from_voxel(y, first), count, mean + first, own)) refused = true;
+      for (StateUpdate& state : updates) {
+        state.update.take(tile, own.view(state.first, state.n_rows, count), workspaces[at(thread)],
+                          refused);
+      }
+      for (Index v = 0; v < count; ++v) {
+        if (std::isnan(own.lost[at(v)])) rest[at(tile)].lacking.push_back(first + v);
+      }
     }
-  }
-  return out;
+  });
+  return !refused;
 }
 
 }  // namespace
@@ -222,9 +187,8 @@ OlsState& RepeatedState::means_of(std::int64_t size) {
 
 template <typename Scalar>
 void RepeatedState::update(const VisitRows& visits, const DataView<Scalar>& y, int n_threads) {
-  const Index step = std::max<Index>(1, kSliceBytes / (8 * std::max<Index>(1, n_voxels())));
-  for (Index first = 0; first < y.n_rows; first += step) {
-    const Index count = std::min(step, y.n_rows - first);
+  for (Index first = 0; first < y.n_rows; first += kSliceRows) {
+    const Index count = std::min(kSliceRows, y.n_rows - first);
     const DataView<Scalar> some{y.data + first * y.row_stride, count, y.n_voxels, y.row_stride,
                                 y.voxel_stride};
     try {
@@ -239,52 +203,79 @@ void RepeatedState::update(const VisitRows& visits, const DataView<Scalar>& y, i
 
 template <typename Scalar>
 void RepeatedState::take_slice(const VisitRows& visits, const DataView<Scalar>& y, int n_threads) {
-  const Index q = n_working();
+  constexpr bool kExtreme = std::is_same_v<Scalar, double>;
   const SlicePlan plan = plan_slice(visits, n_open_, x_mean_);
-  Rotated rotated;
-  rotated.within.resize(plan.within.rows(), n_voxels());
-  for (const MeanSet& set : plan.sets) rotated.means.emplace_back(set.n_rows, n_voxels());
-  rotated.odd.resize(at((n_voxels() + kVisitTile - 1) / kVisitTile));
-  const OddVoxels carried = std::move(odd_);
-  for (std::size_t k = 0; k < carried.voxel.size(); ++k) {
-    rotated.odd[at(carried.voxel[k] / kVisitTile)].push_back(
-        {carried.voxel[k], 0, carried.count[k], carried.mean[k], carried.x.data() + k * at(q)});
+  for (const MeanSet& set : plan.sets) means_of(set.size);  // all states are where they stay
+  std::vector<StateUpdate> updates;
+  if (plan.within.rows() > 0) {
+    // The rows within subjects are free of the constant: there is nothing to shift them by.
+    updates.push_back({0,
+                       0,
+                       plan.within.rows(),
+                       {parts_.within.parts_, plan.within, nullptr, nullptr, kExtreme}});
   }
-  if (!rotate_slice(plan, y, mean_, rotated, n_threads)) refuse(y, 0);
+  for (const MeanSet& set : plan.sets) {
+    const VectorXd intercept = visits.intercept / std::sqrt(static_cast<double>(set.size));
+    const VectorXd* const shift = intercept.size() > 0 ? &intercept : nullptr;
+    updates.push_back({set.size,
+                       set.first,
+                       set.n_rows,
+                       {means_of(set.size).parts_, set.x, shift, nullptr, kExtreme}});
+  }
+  const VectorXd before = n_open_ > 0 ? mean_ : VectorXd();
+  std::vector<TileRest> rest(at((n_voxels() + kTile - 1) / kTile));
+  if (!take_tiles(plan, y, mean_.data(), updates, rest, n_threads)) refuse(y);
+  for (StateUpdate& own : updates) own.update.finish();
 
-  const auto add_rows = [&](OlsState& state, const RowMatrix& x, const VectorXd& intercept,
-                            const RowMatrix& values) {
-    const DataView<double> view{values.data(), values.rows(), values.cols(), values.cols(), 1};
-    state.update<double>(x, intercept, view, n_threads, std::is_same_v<Scalar, double>);
+  const auto so_far = [&](Index voxel) {
+    const auto found = std::lower_bound(odd_.voxel.begin(), odd_.voxel.end(), voxel);
+    if (found == odd_.voxel.end() || *found != voxel) {
+      return VisitsSoFar{static_cast<double>(n_open_), n_open_ > 0 ? before[voxel] : 0.0, x_mean_};
+    }
+    const Index k = found - odd_.voxel.begin();
+    const double* const x = odd_.x.data() + k * n_working();
+    return VisitsSoFar{odd_.count[at(k)], odd_.mean[at(k)],
+                       Eigen::Map<const VectorXd>(x, n_working())};
   };
-  // The rows within subjects are free of the constant: there is nothing to shift them by.
-  add_rows(parts_.within, plan.within, VectorXd(), rotated.within);
-  for (std::size_t k = 0; k < plan.sets.size(); ++k) {
-    const auto size = static_cast<double>(plan.sets[k].size);
-    add_rows(means_of(plan.sets[k].size), plan.sets[k].x, visits.intercept / std::sqrt(size),
-             rotated.means[k]);
-  }
-
-  const OddRows own = count_odd(rotated.odd, plan, y);
-  parts_.within.start_own(own.within, own.is_extreme);
-  for (const auto& [size, voxels] : own.means) means_of(size).start_own(voxels, own.is_extreme);
-  std::vector<std::vector<OpenOdd>> open(rotated.odd.size());
-  parallel_for(static_cast<Index>(rotated.odd.size()), n_threads, [&](Index tile, int) {
-    OddWalk walk(q);
-    for (const OddStart& start : rotated.odd[at(tile)]) {
-      walk.follow(
-          start, plan, visits, y,
-          [&](double* x, double value) { parts_.within.add_own(start.voxel, x, value); },
-          [&](std::int64_t size, double* x, double value) {
-            const auto place = std::lower_bound(parts_.sizes.begin(), parts_.sizes.end(), size);
-            parts_.means[at(place - parts_.sizes.begin())].add_own(start.voxel, x, value);
-          });
-      if (walk.is_open()) {
-        open[at(tile)].push_back({start.voxel, walk.count(), walk.mean(), walk.x()});
-      }
+  const auto n_tiles = static_cast<Index>(rest.size());
+  parallel_for(n_tiles, n_threads, [&](Index tile, int) {
+    TileRest& own = rest[at(tile)];
+    for (const Index voxel : own.lacking) {
+      count_odd(plan, visits, y, voxel, so_far(voxel).count, own.odd);
     }
   });
-  odd_ = joined(open);
+  OddRows odd;
+  for (const TileRest& own : rest) odd.append(own.odd);
+  parts_.within.start_own(odd.within, odd.is_extreme);
+  for (const auto& [size, voxels] : odd.means) means_of(size).start_own(voxels, odd.is_extreme);
+
+  parallel_for(n_tiles, n_threads, [&](Index tile, int) {
+    TileRest& own = rest[at(tile)];
+    for (const Index voxel : own.voxels(updates, tile)) {
+      // Whether the rows of a state that has them from every voxel are still to be added here.
+      const auto is_left = [&](std::int64_t size) {
+        return std::any_of(updates.begin(), updates.end(), [&](const StateUpdate& state) {
+          const std::vector<Index>& left = state.update.left(tile);
+          return state.size == size && std::binary_search(left.begin(), left.end(), voxel);
+        });
+      };
+      const bool has_within = is_left(0);
+      VisitsSoFar now = so_far(voxel);
+      follow_voxel(
+          plan, visits, y, voxel, now,
+          [&](double* x, double value) {
+            if (has_within) parts_.within.add_own(voxel, x, value);
+          },
+          [&](std::int64_t count, std::int64_t size, double* x, double value) {
+            if (count == size && !is_left(size)) return;
+            const auto place = std::lower_bound(parts_.sizes.begin(), parts_.sizes.end(), count);
+            parts_.means[at(place - parts_.sizes.begin())].add_own(voxel, x, value);
+          });
+      if (now.count < static_cast<double>(plan.n_open)) append(own.open, voxel, now);
+    }
+  });
+  odd_ = {};
+  for (const TileRest& own : rest) append(odd_, own.open);
   n_open_ = plan.n_open;
   x_mean_ = plan.x_mean;
 }

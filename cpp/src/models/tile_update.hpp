@@ -90,13 +90,20 @@ struct Workspace {
   double* w_row(Index panel, Index k) { return w.data() + (panel * q + k) * kPanel; }
 };
 
-// The data to prefetch after a panel of a block: the same panel of the next block, or of the next
-// tile after a tile's last block.
+// The data from a voxel on.
 template <typename Scalar>
-Ahead ahead_of(const DataView<Scalar>& y, const Block& block, Index first, Index panel) {
+DataView<Scalar> from_voxel(const DataView<Scalar>& y, Index first) {
+  return {y.data + first * y.voxel_stride, y.n_rows, y.n_voxels - first, y.row_stride,
+          y.voxel_stride};
+}
+
+// The data to prefetch after a panel of a block: the same panel of the next block, or of the next
+// tile after a tile's last block. y begins at the tile.
+template <typename Scalar>
+Ahead ahead_of(const DataView<Scalar>& y, const Block& block, Index panel) {
   constexpr auto kBytes = static_cast<Index>(sizeof(Scalar));
   Index row = block.first + block.n_new;
-  Index voxel = first + panel * kPanel;
+  Index voxel = panel * kPanel;
   if (row >= y.n_rows) {
     row = 0;
     voxel += kTile;
@@ -179,15 +186,13 @@ void advance_panel(const Block& block, Index panel, const DataView<Scalar>& rows
   }
 }
 
-// Adds one block of rows to one tile's (w, rss) in the workspace.
+// Adds one block of rows to one tile's (w, rss) in the workspace. y begins at the tile.
 template <typename Scalar>
-void advance_tile(const Block& block, const DataView<Scalar>& y, Index first, Index count,
-                  Workspace& ws) {
+void advance_tile(const Block& block, const DataView<Scalar>& y, Index count, Workspace& ws) {
   for (Index panel = 0; panel * kPanel < count; ++panel) {
-    const Index start = first + panel * kPanel;
-    const Index n = std::min(kPanel, count - panel * kPanel);
-    advance_panel(block, panel, panel_view(y, block, start, n), ahead_of(y, block, first, panel),
-                  ws);
+    const Index start = panel * kPanel;
+    const Index n = std::min(kPanel, count - start);
+    advance_panel(block, panel, panel_view(y, block, start, n), ahead_of(y, block, panel), ws);
   }
 }
 

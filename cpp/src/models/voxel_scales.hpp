@@ -65,7 +65,7 @@ inline double largest_of_state(const OlsParts& state, Index voxel) {
   return std::max(state.w.col(voxel).cwiseAbs().maxCoeff(), std::sqrt(state.rss[voxel]));
 }
 
-/// The voxels of a tile that need another scale than that of the data.
+/// The voxels of a tile that need another scale than that of the data. y begins at the tile.
 template <typename Scalar>
 std::vector<ScaledVoxel> find_scaled_voxels(const OlsParts& state, const OlsParts* other,
                                             const DataView<Scalar>& y, Index first, Index count,
@@ -74,7 +74,7 @@ std::vector<ScaledVoxel> find_scaled_voxels(const OlsParts& state, const OlsPart
   std::vector<double> largest(voxels.size(), 0.0);
   for (Index i = 0; i < y.n_rows; ++i) {
     for (std::size_t k = 0; k < voxels.size(); ++k) {
-      const double size = std::abs(static_cast<double>(y(i, voxels[k])));
+      const double size = std::abs(static_cast<double>(y(i, voxels[k] - first)));
       if (size > largest[k]) largest[k] = size;  // false for NaN
     }
   }

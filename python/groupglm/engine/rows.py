@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BATCH_BYTES",
     "CHUNK",
+    "CHUNK_OF_SUBJECTS",
     "Reader",
     "ahead",
     "batch_bounds",
@@ -32,10 +33,12 @@ BATCH_BYTES = 40 * 2**20
 """Bytes of one batch of rows: enough that the fixed cost of adding a batch is small."""
 
 CHUNK = 64
-"""Images of one accumulator: enough that merging costs little, few enough to occupy workers.
+"""Images of one accumulator: enough that merging costs little, few enough to occupy workers."""
 
-Where a plan says at which images an accumulator may end, a chunk is the fewest images that make so
-many.
+CHUNK_OF_SUBJECTS = 2 * CHUNK
+"""Images at least, where a plan says at which images an accumulator may end.
+
+Such an accumulator holds several states: of fewer images it would be larger than they are.
 """
 
 _LAST_IMAGES = 8
@@ -165,15 +168,15 @@ def chunk_ends(n_images: int, ends: NDArray[np.int64] | None = None) -> list[int
     >>> import numpy as np
     >>> chunk_ends(150)
     [64, 128, 150]
-    >>> chunk_ends(150, np.array([40, 90, 100, 140, 150]))
-    [90, 150]
+    >>> chunk_ends(250, np.array([40, 90, 140, 170, 250]))
+    [140, 250]
     """
     if ends is None:
         return [*range(CHUNK, n_images, CHUNK), n_images]
     found: list[int] = []
     last = 0
     while last < n_images:
-        enough = ends[ends >= last + CHUNK]
+        enough = ends[ends >= last + CHUNK_OF_SUBJECTS]
         last = int(enough[0]) if len(enough) else n_images
         found.append(last)
     return found

@@ -37,9 +37,6 @@ __all__ = ["RandomInterceptPlan", "RepeatedAccumulator", "load", "prepare"]
 _SMALLEST_SHARE = 1e-10
 """Below this, what the design leaves to tell the variances apart is rounding."""
 
-_SLICE_BYTES = 64 * 2**20
-"""Rotated rows of the images that are added at a time, and those that wait."""
-
 
 @dataclass(frozen=True, eq=False)
 class RepeatedAccumulator:
@@ -155,8 +152,8 @@ class RandomInterceptPlan:
         sizes = self.subjects.sizes
         n_states = 1 + (int(sizes.max()) if n_missing else len(np.unique(sizes)))
         factors = n_missing * n_states * 12 * (q * (q + 1) + 4)
-        beside = 16 * n_values + n_missing * 8 * (q + 6)
-        return 16 * n_states * (q + 1) * n_values + factors + beside + _SLICE_BYTES
+        beside = 24 * n_values + n_missing * 8 * (q + 6)
+        return 16 * n_states * (q + 1) * n_values + factors + beside
 
     def part(self, first: int, count: int) -> RandomInterceptPlan:
         """Return the plan of some of the images, counted in the order of reading."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,7 +201,7 @@ class RandomInterceptFit(FittedValues):
         """
         return _core.random_intercept_beta(self._state, self._design, self._ratio, self.n_threads)
 
-    @property
+    @cached_property
     def _present(self) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Mean, number of images, rank and number of subjects of every voxel."""
         return _core.present_images(self._state, self._design, self.n_threads)

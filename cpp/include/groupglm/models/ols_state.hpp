@@ -141,6 +141,9 @@ class OlsState {
   MatrixXd factor_at(Index voxel) const { return parts_.factor_at(voxel); }
 
  private:
+  // It adds the same images to several states at once.
+  friend class RepeatedState;
+
   OlsParts parts_;
 };
 

@@ -15,13 +15,15 @@
 // rotated there by itself, into factors of the voxel's own (see models/ols_state.hpp), and its mean
 // belongs to the number of images that are left.
 //
-// Memory: 8 (q + 1) bytes a voxel for each of the states, and 8 for the mean of the subject that is
+// Memory: 8 (q + 1) bytes a voxel for each of the states, and 16 for means of the subject that is
 // not complete; 8 (q + 3) more where the voxel lacks one of that subject's images; and the factors
-// of voxels with missing values, which each of the states may have. While rows are added, up to 64
-// MiB hold rotated rows.
+// of voxels with missing values, which each of the states may have. The rotated rows are those of
+// one tile of voxels a thread.
 //
-// Time: 100 rows of float32 at 235,375 voxels, four columns, take some 70 ms of one processor. Two
-// thirds are to write the rotated rows in double and to read them again.
+// Time: rows of float32 are read once, and every call reads and writes the states once for some
+// hundred rows. 900 rows at 235,375 voxels, four columns and six states take 0.18 s of one
+// processor in one call, and 0.32 s in 21 calls; to read the rows alone takes 0.06 s, and a
+// processor needs 0.01 s for the states' 56 MB.
 #pragma once
 
 #include <vector>
