@@ -152,8 +152,9 @@ class RandomInterceptPlan:
         sizes = self.subjects.sizes
         n_states = 1 + (int(sizes.max()) if n_missing else len(np.unique(sizes)))
         factors = n_missing * n_states * 12 * (q * (q + 1) + 4)
-        beside = 24 * n_values + n_missing * 8 * (q + 6)
-        return 16 * n_states * (q + 1) * n_values + factors + beside
+        # The running means, and the ratio and the residual variance of a fit and of a further one.
+        beside = 8 * (3 + 4) * n_values + n_missing * 8 * (q + 6)
+        return 16 * n_states * ((q + 1) * n_values + q * q) + factors + beside
 
     def part(self, first: int, count: int) -> RandomInterceptPlan:
         """Return the plan of some of the images, counted in the order of reading."""
