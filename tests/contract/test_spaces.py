@@ -22,7 +22,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from contract.fake_spaces import Chain
-from groupglm import SecondLevelModel, non_parametric_inference
+from groupglm import SecondLevelModel, SurfaceMaps, non_parametric_inference
 from groupglm.inference.permutation.arrays import PermutationOutputs
 from groupglm.spaces import registry
 from groupglm.spaces.base import Space
@@ -121,6 +121,28 @@ def _parts_of_grayordinates(image: Any) -> tuple[NDArray[Any], ...]:
     return parts if len(rows) > 1 else tuple(part[0] for part in parts)
 
 
+def _hemispheres(left: NDArray[Any], right: NDArray[Any]) -> Any:
+    """Make a pair of GIFTI images; the vertices behind the links are zero."""
+    gifti: Any = nib.gifti  # typed only in part
+    return tuple(
+        gifti.GiftiImage(
+            darrays=[
+                gifti.GiftiDataArray(
+                    np.pad(values.astype(np.float64), (0, mesh.n_vertices - len(values))),
+                    datatype="NIFTI_TYPE_FLOAT64",
+                )
+            ]
+        )
+        for values, mesh in ((left, LEFT), (right, RIGHT))
+    )
+
+
+def _parts_of_hemispheres(image: Any) -> tuple[NDArray[Any], ...]:
+    pair = image.parts.values() if isinstance(image, SurfaceMaps) else image
+    rows = [np.squeeze([array.data for array in own.darrays]) for own in pair]
+    return tuple(own[..., :length] for own, length in zip(rows, (LENGTH, LENGTH // 2), strict=True))
+
+
 CASES = {
     "volume": Case((SHAPE,), _volume, lambda image: (image.get_fdata(),)),
     "chain": Case(((LENGTH,),), Chain, lambda image: (image.data,)),
@@ -136,6 +158,13 @@ CASES = {
         _values_of_regions,
         weights=(),
         has_background=False,
+    ),
+    "surface": Case(
+        ((LENGTH,), (LENGTH // 2,)),
+        _hemispheres,
+        _parts_of_hemispheres,
+        (LEFT_AREAS, RIGHT_AREAS),
+        surfaces={"left": LEFT, "right": RIGHT},
     ),
     "cifti": Case(
         ((LENGTH,), (LENGTH // 2,), SHAPE),

@@ -130,6 +130,7 @@ def cifti(
         0: ("i", 540), 12: ("h", CODES[dtype]), 14: ("h", np.dtype(dtype).itemsize * 8),
         168: ("q", 544 + n_bytes), 176: ("d", slope), 184: ("d", inter), 504: ("i", 3006),
     }  # fmt: skip
+    known |= {104 + 8 * place: ("d", 1.0) for place in range(8)}  # sizes, which CIFTI does not use
     for place, length in enumerate((6, 1, 1, 1, 1, *values.shape, 1)):
         known[16 + 8 * place] = ("q", length)
     for offset, (kind, value) in (known | (fields or {})).items():

@@ -237,13 +237,13 @@ def test_where_nothing_survived_the_map_is_shown_through_its_peak(model: SecondL
 
 @pytest.mark.parametrize("limits", [(3.2905,), (2.0, 3.295, 6.0), (3.2905, np.inf)])
 def test_no_threshold_is_crossed_by_the_viewers_rounding(limits: tuple[float, ...]) -> None:
-    from groupglm.report.volume.viewer import INFINITE, _rounded
+    from groupglm.report.viewer_maps import INFINITE, rounded
 
     step = 0.01
     finite_limits = [limit for limit in limits if np.isfinite(limit)]
     near = np.concatenate([np.linspace(x - 0.02, x + 0.02, 4001) for x in finite_limits])
     values = np.concatenate([near, -near, [0.0, 7.0, np.inf, -np.inf]])
-    stored = _rounded(values / step, np.array(limits) / step)
+    stored = rounded(values / step, np.array(limits) / step)
     for limit in finite_limits:
         passes = np.abs(values) / step >= limit / step
         np.testing.assert_array_equal(np.abs(stored) > limit / step, passes)

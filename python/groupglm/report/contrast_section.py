@@ -71,6 +71,7 @@ def contrast_section(
                 "shown_where": result.shown_where,
                 "explanation": result.explanation,
                 "map": drawing.map_picture(result),
+                "further": drawing.further_pictures(result),
                 **_table(result.finding),
                 "number": first_map + place,
             }

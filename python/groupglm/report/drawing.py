@@ -24,7 +24,13 @@ __all__ = ["Drawing", "checked_views", "drawing_of"]
 
 # The folder of each kind of data that can be drawn, by its spaces' tag. Each has the functions
 # `drawing_of` and `checked_views`, which the functions of these names here call.
-_FOLDERS = {"volume": "groupglm.report.volume", "table": "groupglm.report.table"}
+_FOLDERS = {
+    "volume": "groupglm.report.volume",
+    "hemisphere": "groupglm.report.surface",
+    "surface": "groupglm.report.surface",
+    "cifti": "groupglm.report.surface",
+    "table": "groupglm.report.table",
+}
 _OF_PICTURES = ("bg_img", "plot_type", "display_mode", "cut_coords")
 
 
@@ -66,6 +72,11 @@ class Drawing:
         """Draw one map of a contrast."""
         del result
         return None
+
+    def further_pictures(self, result: Result) -> list[Picture]:
+        """Draw the parts of a map of a contrast that `map_picture` does not show."""
+        del result
+        return []
 
     def fit_map(
         self, row: NDArray[np.float64], highest: float, label: str, caption: str

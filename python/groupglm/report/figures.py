@@ -15,9 +15,11 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "chart", "picture"]
+__all__ = ["DPI", "Picture", "chart", "picture"]
 
-_DPI = 130
+DPI = 130
+"""Pixels an inch of pictures of maps."""
+
 _GREYS = 96  # of 256 colours; the colour scales have the others
 
 # Colours that the page's style sheet sets, so that charts can be read on dark ground too.
@@ -91,7 +93,7 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    figure.set_dpi(_DPI)
+    figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]

@@ -214,12 +214,12 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    files = {"style": "templates/style.css", "program": "templates/page.js"}
+    files = {"style": ["templates/style.css"], "program": ["templates/page.js"]}
     if context["viewer"] is not None:
-        files["views"] = context["viewer"]["program"]
+        files["views"] = ["templates/viewer.js", context["viewer"]["program"]]
     parts = {
-        name: Markup(read(file))  # noqa: S704  (our own files)
-        for name, file in files.items()
+        name: Markup("".join(read(file) for file in own))  # noqa: S704  (our own files)
+        for name, own in files.items()
     }
     text = environment.get_template(f"templates/{template}").render(**context, **parts)
     # Lone surrogates, which no page can hold, stand for file names that are not UTF-8. HTML text

@@ -83,6 +83,8 @@ def hemispheres_of(space: Space) -> list[Hemisphere]:
     found = [
         Hemisphere(member, own)
         for member, own in members_of(space)
-        if isinstance(member, HemisphereSpace) and member.mesh is not None
+        if isinstance(member, HemisphereSpace)
+        and member.side in ("left", "right")
+        and member.mesh is not None
     ]
     return sorted(found, key=lambda one: one.side)

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from groupglm.plotting.surface.relief import Relief
     from groupglm.plotting.surface.views import Camera
 
-__all__ = ["Sight", "light", "room_around"]
+__all__ = ["DARKEST", "LAMP", "Sight", "light", "room_around"]
 
 FloatArray: TypeAlias = "NDArray[np.float64]"
 
 _ROOM = 0.02  # around a hemisphere, as a part of its size
 _FINER = 2  # samples along the edge of a pixel, so that outlines are smooth
-_LAMP = np.array([-0.25, 0.45, 1.0]) / np.linalg.norm([-0.25, 0.45, 1.0])
+LAMP = np.array([-0.25, 0.45, 1.0]) / np.linalg.norm([-0.25, 0.45, 1.0])
 """Where the light comes from: right, up, toward the viewer."""
-_DARKEST = 0.45  # of what faces away from the light
+DARKEST = 0.45
+"""How bright is what faces away from the light."""
 
 
 def room_around(spans: FloatArray) -> float:
@@ -41,7 +42,7 @@ def light(normals: FloatArray) -> FloatArray:
     """
     # What is seen faces the viewer; an open mesh may be seen from behind.
     facing = np.where(normals[:, 2:] < 0, -normals, normals)
-    return np.asarray(_DARKEST + (1 - _DARKEST) * np.clip(facing @ _LAMP, 0.0, 1.0))
+    return np.asarray(DARKEST + (1 - DARKEST) * np.clip(facing @ LAMP, 0.0, 1.0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,9 @@ from groupglm.plotting.volume.template import find_background
 from groupglm.plotting.volume.volumes import Volume
 from groupglm.report.drawing import Drawing
 from groupglm.report.figures import Picture, picture
-from groupglm.report.volume.viewer import background_payload, map_payload, threshold_of
+from groupglm.report.map_scales import amounts, scale_of_survivors, scale_without_threshold
+from groupglm.report.viewer_maps import map_payloads
+from groupglm.report.volume.viewer import background_payload, map_payload
 from groupglm.report.words import TIMES
 from groupglm.runtime.rounding import span
 from groupglm.spaces.volume.space import volume_space
@@ -104,12 +104,8 @@ class VolumeDrawing(Drawing):
         if not finding.survived:
             return self._without_survivors(result)
         glass = options.plot_type == "glass"
-        # Surviving voxels are above the threshold and in clusters that are large enough; the colour
-        # scale marks the threshold.
-        limit = abs(finding.threshold) if math.isfinite(finding.threshold) else 0.0
         shown = Volume.of_row(finding.space, finding.survivors)
-        scale = Scale.of(shown.data, np.nextafter(limit, 0), None, dark=not glass)
-        scale = replace(scale, signed=finding.two_sided)  # whichever signs survived
+        scale = scale_of_survivors(finding, shown.data, dark=not glass)
         if glass:
             panels = glass_panels(options.display_mode)
             figure = draw_glass(shown, self._background, self._mask, scale, panels, None, "z")
@@ -127,24 +123,17 @@ class VolumeDrawing(Drawing):
         self, row: NDArray[np.float64], highest: float, label: str, caption: str
     ) -> Picture:
         """Draw a map of the fit itself: slices, in which zero has a colour too."""
-        top = highest if highest > 0 else 1.0
-        # Of zero, drawing knows only that it is outside the mask.
-        values = np.where(np.isnan(row), 0.0, np.clip(row, 1e-6 * top, top))
+        values, scale = amounts(row, highest)
         volume = Volume.of_row(self._space, values)
-        figure = draw_slices(
-            volume, self._background, self._mask, Scale.of_amounts(top), "z", None, None, label
-        )
+        figure = draw_slices(volume, self._background, self._mask, scale, "z", None, None, label)
         return picture(figure, f"Slices. {caption}", f"{caption} {_PLACES}.")
 
     def _without_survivors(self, result: Result) -> Picture:
         """Draw the map through its highest peak: slices without colour would say nothing."""
         finding, options = result.finding, result.options
-        limit = abs(finding.threshold) if math.isfinite(finding.threshold) else 0.0
         row = np.where(np.isnan(finding.shown), 0, finding.shown)
         values = Volume.of_row(finding.space, row)
-        one_tail = finding.result.stat_type == "F"
-        scale = Scale.of(values.data, None, None, dark=True, one_tail=one_tail)
-        scale = replace(scale, vmax=max(scale.vmax, limit))  # no value has its colour
+        scale = scale_without_threshold(finding, values.data)
         mode, cuts = options.display_mode, options.cut_coords
         if cuts is None or options.plot_type == "glass":
             mode, cuts = "ortho", finding.top.position
@@ -162,16 +151,12 @@ class VolumeDrawing(Drawing):
         """Return the maps of all contrasts for the viewer of three planes."""
         if not contrasts:
             return None
-        maps: list[dict[str, Any]] = []
-        for contrast in contrasts:
-            first, several = len(maps), len(contrast.results) > 1
-            for place, result in enumerate(contrast.results):
-                name = f"{contrast.name}: {result.title}" if several else contrast.name
-                # The corrections of a contrast share one map of z, which is stored once.
-                shared = first if 0 < place < len(contrast.findings) else None
-                own = contrast.findings if result.finding in contrast.findings else [result.finding]
-                thresholds = [threshold_of(finding) for finding in own]
-                maps.append(map_payload(result.finding, name, self._mask, thresholds, shared))
+        maps = map_payloads(
+            contrasts,
+            lambda finding, name, thresholds, shared: map_payload(
+                finding, name, self._mask, thresholds, shared
+            ),
+        )
         return {
             "section": "volume/viewer.html.j2",
             "program": "volume/viewer.js",

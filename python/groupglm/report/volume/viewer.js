@@ -5,40 +5,17 @@
 (async () => {
   const SCALE = 2; // pixels a mm
   const IN_PLANE = { x: [1, 2], y: [0, 2], z: [0, 1] };
-  const byId = (id) => document.getElementById(id);
-  const json = (id) => JSON.parse(byId(id).textContent);
   const canvases = [...document.querySelectorAll(".planes canvas")];
-  const readout = byId("viewer-readout");
-
-  async function unpack(text, Kind) {
-    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Kind(await new Response(stream).arrayBuffer());
-  }
 
   if (typeof DecompressionStream === "undefined") {
-    readout.textContent = "This browser is too old for the viewer; the pictures above are complete.";
+    byId("viewer-readout").textContent =
+      "This browser is too old for the viewer; the pictures above are complete.";
     return;
   }
   const picture = json("viewer-background");
   picture.values = await unpack(picture.data, Uint8Array);
   const colours = Uint8Array.from(atob(picture.colours), (letter) => letter.charCodeAt(0));
-  const maps = new Map();
   const place = [0, 0, 0];
-  let map = null;
-  let limit = 0;
-  let state = null; // of each voxel of the map: beyond the limit, and in a cluster large enough?
-  const SHOWN = 1, SMALL = 2;
-
-  async function load(number) {
-    if (!maps.has(number)) {
-      let found = json(`viewer-map-${number}`);
-      if ("values_of" in found) found = { ...(await load(found.values_of)), ...found };
-      else found.values = await unpack(found.data, Int16Array);
-      maps.set(number, found);
-    }
-    return maps.get(number);
-  }
 
   // Voxel indices, not rounded, of a place in mm.
   function indices(volume, p) {
@@ -69,87 +46,96 @@
     return sum;
   }
 
-  function numberOf(stored) {
-    return Math.abs(stored) === map.infinite ? Math.sign(stored) * Infinity : stored * map.step;
-  }
-
-  const sideOf = (stored) => {
-    if (stored === map.outside) return 0;
-    const value = numberOf(stored);
-    if ((map.signed ? Math.abs(value) : map.side * value) <= limit) return 0;
-    return value > 0 ? 1 : -1;
-  };
-
-  // Clusters of voxels that share a face, of one sign, as in the table: the small ones are left out.
-  function sift() {
-    const [nx, ny, nz] = map.shape;
-    state = new Uint8Array(map.values.length);
-    map.sizes = new Map(); // of the clusters that are left out, by their voxels
-    const members = [];
-    for (let start = 0; start < state.length; start++) {
-      const side = state[start] ? 0 : sideOf(map.values[start]);
-      if (!side) continue;
-      members.length = 0;
-      members.push(start);
-      state[start] = SHOWN;
-      if (map.extent < 2) continue;
-      for (let next = 0; next < members.length; next++) {
-        const at = members[next];
-        const i = at % nx, j = Math.floor(at / nx) % ny, k = Math.floor(at / (nx * ny));
-        for (const [inside, other] of [
-          [i > 0, at - 1], [i < nx - 1, at + 1], [j > 0, at - nx], [j < ny - 1, at + nx],
-          [k > 0, at - nx * ny], [k < nz - 1, at + nx * ny],
-        ]) {
-          if (!inside || state[other] || sideOf(map.values[other]) !== side) continue;
-          state[other] = SHOWN;
-          members.push(other);
-        }
-      }
-      if (members.length >= map.extent) continue;
-      for (const at of members) {
-        state[at] = SMALL;
-        map.sizes.set(at, members.length);
-      }
+  class VolumeViewer extends MapViewer {
+    // Voxels that share a face.
+    neighboursOf(at) {
+      const [nx, ny, nz] = this.map.shape;
+      const i = at % nx, j = Math.floor(at / nx) % ny, k = Math.floor(at / (nx * ny));
+      const found = [];
+      if (i > 0) found.push(at - 1);
+      if (i < nx - 1) found.push(at + 1);
+      if (j > 0) found.push(at - nx);
+      if (j < ny - 1) found.push(at + nx);
+      if (k > 0) found.push(at - nx * ny);
+      if (k < nz - 1) found.push(at + nx * ny);
+      return found;
     }
-  }
 
-  function draw(canvas) {
-    const axis = canvas.dataset.axis;
-    const [first, second] = IN_PLANE[axis];
-    const { width, height } = canvas;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(width, height);
-    const p = [...place];
-    const half = map.largest || 1;
-    // Along a row of pixels the indices grow by the same step.
-    const across = (volume) => volume.inverse.map((r) => r[first] / SCALE);
-    const [stepBack, stepMap] = [across(picture), across(map)];
-    for (let row = 0; row < height; row++) {
-      p[first] = picture.low[first] + 0.5 / SCALE;
-      p[second] = picture.high[second] - (row + 0.5) / SCALE;
-      const back = indices(picture, p), over = indices(map, p);
-      for (let column = 0; column < width; column++) {
-        const at = 4 * (row * width + column);
-        const index = indexOf(map, over[0], over[1], over[2]);
-        if (index >= 0 && state[index] === SHOWN) {
-          const z = map.values[index] * map.step;
-          const entry = Math.round(127.5 * (1 + Math.max(-1, Math.min(1, z / half))));
-          for (let part = 0; part < 3; part++) image.data[at + part] = colours[3 * entry + part];
-        } else {
-          const shade = picture.smooth
-            ? linear(picture, back[0], back[1], back[2])
-            : nearest(picture, back[0], back[1], back[2], 0);
-          image.data.fill(shade, at, at + 3);
-        }
-        image.data[at + 3] = 255;
-        for (let part = 0; part < 3; part++) {
-          back[part] += stepBack[part];
-          over[part] += stepMap[part];
+    sizeOf(members) {
+      return members.length;
+    }
+
+    smallInWords(size) {
+      return `in a cluster of ${size} voxel${size > 1 ? "s" : ""}, fewer than ${this.map.extent}`;
+    }
+
+    placeInWords() {
+      const where = place.map((value) => signed(value.toFixed(1))).join(", ");
+      const index = indexOf(this.map, ...indices(this.map, place));
+      return `(${where}) mm: ${this.inWords(index)}`;
+    }
+
+    draw() {
+      canvases.forEach((canvas) => this.drawPlane(canvas));
+    }
+
+    drawPlane(canvas) {
+      const { map, state } = this;
+      const axis = canvas.dataset.axis;
+      const [first, second] = IN_PLANE[axis];
+      const { width, height } = canvas;
+      const context = canvas.getContext("2d");
+      const image = context.createImageData(width, height);
+      const p = [...place];
+      // Along a row of pixels the indices grow by the same step.
+      const across = (volume) => volume.inverse.map((r) => r[first] / SCALE);
+      const [stepBack, stepMap] = [across(picture), across(map)];
+      for (let row = 0; row < height; row++) {
+        p[first] = picture.low[first] + 0.5 / SCALE;
+        p[second] = picture.high[second] - (row + 0.5) / SCALE;
+        const back = indices(picture, p), over = indices(map, p);
+        for (let column = 0; column < width; column++) {
+          const at = 4 * (row * width + column);
+          const index = indexOf(map, over[0], over[1], over[2]);
+          if (index >= 0 && state[index] === MapViewer.SHOWN) {
+            const entry = this.entryOf(map.values[index]);
+            for (let part = 0; part < 3; part++) image.data[at + part] = colours[3 * entry + part];
+          } else {
+            const shade = picture.smooth
+              ? linear(picture, back[0], back[1], back[2])
+              : nearest(picture, back[0], back[1], back[2], 0);
+            image.data.fill(shade, at, at + 3);
+          }
+          image.data[at + 3] = 255;
+          for (let part = 0; part < 3; part++) {
+            back[part] += stepBack[part];
+            over[part] += stepMap[part];
+          }
         }
       }
+      context.putImageData(image, 0, 0);
+      drawLines(context, axis, first, second, width, height);
     }
-    context.putImageData(image, 0, 0);
-    drawLines(context, axis, first, second, width, height);
+
+    moveTo(target) {
+      for (let axis = 0; axis < 3; axis++) {
+        place[axis] = Math.max(picture.low[axis], Math.min(picture.high[axis], target[axis]));
+      }
+      this.refresh();
+    }
+
+    toPeak() {
+      this.moveTo(this.map.peak);
+    }
+
+    moveOf(number, row) {
+      const target = [...row.cells].slice(1, 4).map((item) => Number(item.textContent));
+      return () => this.moveTo(target);
+    }
+
+    focus() {
+      canvases[0].focus({ preventScroll: true });
+    }
   }
 
   function drawLines(context, axis, first, second, width, height) {
@@ -175,66 +161,7 @@
     }
   }
 
-  // As p is written elsewhere on the page.
-  const asP = (logp) => {
-    const p = 10 ** -logp;
-    return p < 0.0005 ? String(Number(p.toPrecision(2))) : p.toFixed(3);
-  };
-
-  function tell() {
-    const where = place.map((value) => value.toFixed(1).replace("-", "−")).join(", ");
-    const index = indexOf(map, ...indices(map, place));
-    let what = "outside the mask, or without a statistic";
-    if (index >= 0 && map.values[index] !== map.outside) {
-      const value = numberOf(map.values[index]);
-      if (map.unit === "p") {
-        const side = state[index] ? "below" : "not below";
-        what = `corrected p = ${asP(value)}, ${side} the limit`;
-      } else {
-        const past = map.side < 0 ? "below" : "above";
-        const side = state[index] ? past : `not ${past}`;
-        what = `z = ${value.toFixed(2).replace("-", "−").replace("Infinity", "∞")}, ${side} the threshold`;
-      }
-      if (state[index] === SMALL) {
-        const size = map.sizes.get(index);
-        what += `, in a cluster of ${size} voxel${size > 1 ? "s" : ""}, fewer than ${map.extent}`;
-      }
-    }
-    readout.textContent = `(${where}) mm: ${what}`;
-    byId("viewer-limit").textContent = map.unit === "p"
-      ? `p < ${asP(limit)}`
-      : map.side < 0 ? `z < −${limit.toFixed(2)}` : `${map.signed ? "|z|" : "z"} > ${limit.toFixed(2)}`;
-  }
-
-  let waiting = false;
-  function refresh() {
-    tell();
-    if (waiting) return;
-    waiting = true; // at most one drawing a frame, however fast the pointer moves
-    requestAnimationFrame(() => {
-      waiting = false;
-      canvases.forEach(draw);
-    });
-  }
-
-  function moveTo(target) {
-    for (let axis = 0; axis < 3; axis++) {
-      place[axis] = Math.max(picture.low[axis], Math.min(picture.high[axis], target[axis]));
-    }
-    refresh();
-  }
-
-  async function choose(number) {
-    map = await load(Number(number));
-    byId("viewer-map").value = String(number);
-    const slider = byId("viewer-threshold");
-    slider.max = String(Math.max(map.largest, map.threshold));
-    slider.value = String(map.threshold);
-    limit = map.threshold;
-    sift();
-    moveTo(map.peak);
-  }
-
+  const viewer = new VolumeViewer();
   for (const canvas of canvases) {
     const [first, second] = IN_PLANE[canvas.dataset.axis];
     const through = "xyz".indexOf(canvas.dataset.axis);
@@ -248,7 +175,7 @@
       const span = (axis) => picture.high[axis] - picture.low[axis];
       target[first] = picture.low[first] + ((event.clientX - box.left) / box.width) * span(first);
       target[second] = picture.high[second] - ((event.clientY - box.top) / box.height) * span(second);
-      moveTo(target);
+      viewer.moveTo(target);
     };
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
@@ -266,40 +193,9 @@
       if (!move) return;
       event.preventDefault();
       const target = [...place];
-      target[move[0]] += move[1] * Math.min(...map.edges);
-      moveTo(target);
+      target[move[0]] += move[1] * Math.min(...viewer.map.edges);
+      viewer.moveTo(target);
     });
   }
-
-  byId("viewer-map").addEventListener("change", (event) => choose(event.target.value));
-  byId("viewer-threshold").addEventListener("input", (event) => {
-    limit = Number(event.target.value);
-    sift();
-    refresh();
-  });
-  byId("viewer-peak").addEventListener("click", () => moveTo(map.peak));
-
-  async function show(number, target) {
-    if (map !== (await load(Number(number)))) await choose(number);
-    if (target) moveTo(target);
-    byId("viewer").scrollIntoView();
-    canvases[0].focus({ preventScroll: true });
-  }
-  for (const button of document.querySelectorAll("[data-view]")) {
-    button.addEventListener("click", () => show(button.dataset.view, null));
-  }
-  // A cluster's number leads to its peak in the viewer.
-  for (const table of document.querySelectorAll("table[data-map]")) {
-    for (const row of table.tBodies[0].rows) {
-      const [cell, x, y, z] = row.cells;
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = cell.textContent;
-      button.title = "Show in the viewer";
-      const target = [x, y, z].map((item) => Number(item.textContent));
-      button.addEventListener("click", () => show(table.dataset.map, target));
-      cell.replaceChildren(button);
-    }
-  }
-  await choose(0);
+  await viewer.start();
 })();

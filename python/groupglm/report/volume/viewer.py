@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-import base64
-import math
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.plotting.colors import lookup_table
 from groupglm.plotting.volume.stat_map import drawn_bounds
 from groupglm.plotting.volume.volumes import Volume
-from groupglm.report.permuted_findings import PermutedFinding
+from groupglm.report.viewer_maps import (
+    colours_payload,
+    map_facts,
+    packed,
+    shown_values,
+    stored_values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,15 +25,8 @@ if TYPE_CHECKING:
     from groupglm.plotting.volume.template import Background
     from groupglm.report.findings import Finding
 
-__all__ = ["background_payload", "map_payload", "threshold_of"]
+__all__ = ["background_payload", "map_payload"]
 
-OUTSIDE = -32768
-"""The number for "not in the mask"."""
-
-INFINITE = 32767
-"""The number for an infinite statistic; with a minus sign, for a negative one."""
-
-_RESOLUTION = 0.01  # of z: the precision of the readout
 _BACKGROUND_STEP = 1.8  # mm; a finer picture is halved
 
 
@@ -40,11 +35,10 @@ def background_payload(background: Background, mask: Volume) -> dict[str, Any]:
     bounds = drawn_bounds(mask, background)
     volume = _halved(background.volume)
     shades = volume.data * (80 if background.is_outline else 230)
-    colours = lookup_table()
     return {
         "low": list(bounds.low),
         "high": list(bounds.high),
-        "colours": base64.b64encode(colours.tobytes()).decode("ascii"),
+        "colours": colours_payload(),
         "smooth": not background.is_outline,
         **_packed(np.round(shades).astype(np.uint8), volume.affine),
     }
@@ -58,58 +52,23 @@ def map_payload(
     shared: int | None = None,
 ) -> dict[str, Any]:
     """Return a map for the viewer: z scores, or -log10 p of a permutation test."""
-    by_p = isinstance(finding, PermutedFinding)
-    row = finding.logp if isinstance(finding, PermutedFinding) else finding.shown
     box, affine = _box(mask)
-    values = Volume.of_row(finding.space, row).data[box]
-    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-    step = max(_RESOLUTION, largest / 32000)
-    threshold = threshold_of(finding)
-    payload = {
-        "name": name,
-        "step": step,
-        "outside": OUTSIDE,
-        "infinite": INFINITE,
-        "largest": largest,
-        "threshold": threshold if math.isfinite(threshold) else largest,
-        "extent": finding.cluster_threshold,
-        "signed": finding.two_sided and not by_p,
-        "side": -1 if finding.threshold < 0 and not by_p else 1,
-        "unit": "p" if by_p else "z",
-        "peak": list(finding.peaks[0].position),
-    }
+    values = Volume.of_row(finding.space, shown_values(finding)).data[box]
+    payload = map_facts(finding, name, values)
+    payload["peak"] = list(finding.peaks[0].position)
     if shared is not None:
         return {**payload, "values_of": shared}
-    inside = (mask.data[box] != 0) & ~np.isnan(values)
-    whole = np.where(inside, _rounded(values / step, np.array(thresholds) / step), OUTSIDE)
-    return {**payload, **_packed(whole.astype("<i2"), affine)}
-
-
-def threshold_of(finding: Finding) -> float:
-    """Return the threshold of the map that the viewer shows: of z, or of -log10 p."""
-    if isinstance(finding, PermutedFinding):
-        return -math.log10(finding.test.alpha)
-    return abs(finding.threshold)
-
-
-def _rounded(values: NDArray[Any], limits: NDArray[np.float64]) -> NDArray[Any]:
-    """Round to whole numbers that pass the same limits; infinite values become `INFINITE`."""
-    sizes = np.minimum(np.abs(np.round(values)), INFINITE)  # finite ones are up to 32000
-    for limit in limits[np.isfinite(limits)]:
-        passes = np.abs(values) >= limit
-        sizes[passes & (sizes <= limit)] = np.floor(limit) + 1
-        sizes[~passes & (sizes > limit)] = np.floor(limit)
-    return np.asarray(np.copysign(sizes, values))
+    whole = stored_values(values, mask.data[box] != 0, payload["step"], thresholds)
+    return {**payload, **_packed(whole, affine)}
 
 
 def _packed(values: NDArray[Any], affine: NDArray[np.float64]) -> dict[str, Any]:
-    raw = values.tobytes(order="F")
     return {
         "shape": list(values.shape),
         # From mm to voxels, row by row.
         "inverse": np.linalg.inv(affine)[:3].tolist(),
         "edges": np.linalg.norm(affine[:3, :3], axis=0).tolist(),
-        "data": base64.b64encode(zlib.compress(raw, 6)).decode("ascii"),
+        "data": packed(values),
     }
 
 

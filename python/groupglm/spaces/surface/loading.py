@@ -48,6 +48,8 @@ _HEMISPHERE: dict[str, Check] = {
     "n_vertices": lambda value: is_whole(value) and 0 < value <= 2**31,
     "preparation": none_or(_is_preparation),
     "mesh": none_or(is_text),
+    "has_mask": is_flag,
+    "has_areas": is_flag,
 }
 _FACTS: dict[str, Check] = {
     "form": lambda value: value in ("gifti", "mgh"),
@@ -85,8 +87,10 @@ def load_hemisphere(
     from groupglm.spaces.surface.mesh import Mesh
 
     check_entries(facts, _HEMISPHERE, "space")
-    n_vertices, vertices, mesh, areas = facts["n_vertices"], arrays.get("vertices"), None, None
-    if vertices is not None:
+    n_vertices = facts["n_vertices"]
+    vertices, mesh, areas = None, None, None
+    if facts["has_mask"]:
+        vertices = arrays["vertices"]
         check_type("vertices", vertices, "int64", 1)
     if facts["mesh"] is not None:
         check_type("coordinates", arrays["coordinates"], "float64", 2)
@@ -94,7 +98,7 @@ def load_hemisphere(
         mesh = Mesh(facts["mesh"], arrays["coordinates"], arrays["faces"])
         if mesh.n_vertices != n_vertices:
             raise ValueError(f"its mesh has {mesh.n_vertices} vertices, not {n_vertices}")
-    if "areas" in arrays:
+    if facts["has_areas"]:
         areas = arrays["areas"]
         check_type("areas", areas, "float64", 1)
         if len(areas) != n_vertices or not (np.isfinite(areas) & (areas >= 0)).all():

@@ -181,6 +181,14 @@ class SurfaceSpace(CompositeSpace):
         """Name the first vertices of each hemisphere."""
         return "; ".join(space.name_places(own) for _, space, own in self._within(places))
 
+    def absent_source(self, name: str, saved_in: str) -> SurfaceSource:
+        """Return an image of which only the name is known."""
+        members = {
+            side: space.absent_source(f"{name} ({side})", saved_in)
+            for side, space in self.hemispheres.items()
+        }
+        return SurfaceSource(name, members, self.form)
+
     def stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the hemispheres in a form to store; results of a loaded model are nibabel's."""
         facts, arrays = super().stored()
