@@ -6,13 +6,32 @@ Another kind of data adds its types here, and no signature above changes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from nibabel.nifti1 import Nifti1Image
+    import os
+    from collections.abc import Mapping
 
-    from groupglm.spaces.volume import ImageLike
+    import pandas as pd
+    from nibabel.cifti2.cifti2 import Cifti2Image
+    from nibabel.gifti.gifti import GiftiImage
+    from nibabel.spatialimages import SpatialImage
 
-    Image: TypeAlias = Nifti1Image
+    from groupglm.spaces.surface.maps import SurfaceMaps
+
+    class SurfaceImage(Protocol):
+        """Values and meshes of hemispheres, as nilearn's image of this name has them."""
+
+        data: Any
+        mesh: Any
+
+    Image: TypeAlias = Any
+    """Of the kind of the inputs, which only they tell: an image of nibabel, and so on."""
+
+    ImageLike: TypeAlias = (
+        str | os.PathLike[str] | SpatialImage | Cifti2Image
+        | SurfaceImage | SurfaceMaps | GiftiImage | tuple[Any, ...] | Mapping[str, Any]
+        | pd.Series[Any] | pd.DataFrame
+    )  # fmt: skip
 
     __all__ = ["Image", "ImageLike"]

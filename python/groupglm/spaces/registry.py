@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from groupglm.spaces.base import Source
     from groupglm.spaces.kinds import Kind
@@ -47,9 +49,10 @@ def kind_of(given: object) -> Kind:
     itself = next((kind for kind in known[:-1] if kind.holds(given)), None)
     if itself is not None:
         return itself
-    first = given
-    if isinstance(given, list | tuple) and given:
-        first = given[0]
+    first: Any = given
+    is_list = isinstance(given, list | tuple)
+    if (is_list or (isinstance(first, np.ndarray) and first.ndim == 1)) and len(first):
+        first = first[0]
     pandas = sys.modules.get("pandas")  # a Series exists only if its caller has imported pandas
     if pandas is not None and isinstance(given, pandas.Series) and len(given):
         first = given.iloc[0]

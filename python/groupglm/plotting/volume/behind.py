@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from groupglm.plotting.volume.layout import View
     from groupglm.plotting.volume.template import Background
     from groupglm.plotting.volume.volumes import Bounds
-    from groupglm.spaces.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["Shade", "draw_behind", "is_dark"]
 

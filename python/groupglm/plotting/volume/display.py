@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from groupglm.plotting.volume.drawn import Drawn, ViewList
-    from groupglm.spaces.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["Display"]
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from groupglm.plotting.colors import Look
     from groupglm.plotting.volume.display import Display
-    from groupglm.spaces.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["draw_glass", "plot_glass_brain"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from groupglm.plotting.volume.panels import Panel
     from groupglm.plotting.volume.pictures import Pictures
-    from groupglm.spaces.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["Opacity", "opacity_of"]
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from groupglm.plotting.volume.display import Display
-    from groupglm.spaces.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["draw_slices", "drawn_bounds", "plot_stat_map"]
 

@@ -17,7 +17,7 @@ from groupglm.runtime.paths import file_names
 from groupglm.runtime.templates import package_folders, templateflow_folder
 
 if TYPE_CHECKING:
-    from groupglm.spaces.images import ImageLike
+    from groupglm.spaces.volume import ImageLike
 
 __all__ = ["MNI", "Background", "find_background"]
 

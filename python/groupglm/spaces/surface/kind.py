@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, GridMismatchError
+from groupglm.errors import ArgumentError, GridMismatchError, ImageError
 from groupglm.messages import argument
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.surface.loading import load_space
 from groupglm.spaces.surface.maps import SurfaceMaps
 from groupglm.spaces.surface.masking import SurfaceMasking, everywhere_of, inside_mask
-from groupglm.spaces.surface.reading.freesurfer import is_curvature_name, is_row_of_vertices
+from groupglm.spaces.surface.reading.freesurfer import is_curvature_name, open_mgh
 from groupglm.spaces.surface.reading.opening import (
     grouped,
     is_hemisphere_image,
@@ -101,13 +101,11 @@ def _is_file_of_vertices(path: object) -> bool:
 
 def _shape_of_mgh(path: str) -> bool:
     """Return whether a FreeSurfer file holds a row of vertices, not a volume."""
-    from nibabel.freesurfer.mghformat import MGHImage
-
     try:
-        image = MGHImage.from_filename(os.path.expanduser(path))  # noqa: PTH111
-    except Exception:  # nibabel raises anything; whoever opens it says what is wrong
+        open_mgh(os.path.expanduser(path))  # noqa: PTH111
+    except (ImageError, OSError):  # whoever opens it says what is wrong
         return False
-    return is_row_of_vertices(image.shape)
+    return True
 
 
 def is_one(given: Any) -> bool:

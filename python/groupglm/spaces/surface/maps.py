@@ -116,10 +116,8 @@ class SurfaceMaps:
         groupglm.errors.ImageError
             If there are no such files, or one cannot be read.
         """
-        import nibabel as nib
-
+        from groupglm.spaces.surface.reading.loading import image_of_file
         from groupglm.spaces.surface.reading.pairing import existing_files
-        from groupglm.spaces.surface.reading.sources import open_file
 
         name = given_path("path", path)
         files = existing_files(os.fspath(name))
@@ -129,7 +127,5 @@ class SurfaceMaps:
                 f"there are no files of the hemispheres of {in_quotes(name)}",
                 "give the name that to_filename got",
             )
-        for file in files.values():
-            open_file(file)  # refuses what no nibabel image can be made of
-        images: dict[str, Any] = {side: nib.load(file) for side, file in files.items()}
+        images: dict[str, Any] = {side: image_of_file(file, side) for side, file in files.items()}
         return cls(**images)

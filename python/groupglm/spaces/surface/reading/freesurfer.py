@@ -8,10 +8,12 @@ and faces and of values a vertex, and a number for each vertex
 
 from __future__ import annotations
 
+import gzip
 import os
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -19,10 +21,10 @@ from groupglm.errors import ImageError
 from groupglm.runtime.regular_files import check_file
 
 if TYPE_CHECKING:
-    from nibabel.freesurfer.mghformat import MGHImage
     from numpy.typing import NDArray
 
 __all__ = [
+    "MghFile",
     "curvature_values",
     "is_curvature_name",
     "is_row_of_vertices",
@@ -32,7 +34,7 @@ __all__ = [
 ]
 
 _VALUES, _TRIANGLES, _QUADRANGLES = b"\xff\xff\xff", b"\xff\xff\xfe", b"\xff\xff\xfd"
-_HEADER = 15
+_HEADER, _MGH_HEADER = 15, 284  # bytes
 _NO_VALUES = {".annot": "an annotation", ".label": "a label", ".ctab": "a table of colours"}
 _OTHERS = (".nii", ".nii.gz", ".gii", ".mgh", ".mgz", ".img", ".hdr", ".tsv", ".csv", ".json")
 
@@ -48,39 +50,72 @@ def is_curvature_name(name: str) -> bool:
     return base.startswith(("lh.", "rh.")) and not base.endswith(_OTHERS)
 
 
-def open_mgh(path: str) -> tuple[MGHImage, tuple[int, int]]:
-    """Read the header of a file; return nibabel's image, and its numbers of vertices and maps."""
-    from nibabel.freesurfer.mghformat import MGHImage
+@dataclass(frozen=True)
+class MghFile:
+    """What the header of a .mgh or .mgz file says of its values."""
+
+    path: str
+    dtype: np.dtype[Any]
+    n_vertices: int
+    n_maps: int
+
+    def open(self) -> BinaryIO:
+        """Open the file, inflated."""
+        is_zipped = self.path.lower().endswith(".mgz")
+        return cast("BinaryIO", gzip.open(self.path) if is_zipped else Path(self.path).open("rb"))
+
+
+def open_mgh(path: str) -> MghFile:
+    """Read the header of a file."""
+    from nibabel.freesurfer.mghformat import MGHHeader
 
     check_file(path, f"{path}:", ImageError)
+    unknown = MghFile(path, np.dtype(np.float32), 0, 0)
     try:
-        image = MGHImage.from_filename(path)
+        with unknown.open() as file:
+            header = MGHHeader.from_fileobj(file)  # type: ignore[no-untyped-call]
+        shape = tuple(int(n) for n in header.get_data_shape())
+        dtype = header.get_data_dtype()
     except Exception as error:  # nibabel raises anything on a damaged header
-        raise ImageError(
-            f"{path}: is no FreeSurfer file, or a damaged one ({error}); copy it again from its "
-            "source"
-        ) from error
-    shape = image.shape
+        raise _damaged(path, error) from error
     if not is_row_of_vertices(shape):
         raise ImageError(
             f"{path}: holds a volume of the shape {shape}, not values at the vertices of a "
             "surface; give one kind of data"
         )
-    return image, (shape[0], shape[3] if len(shape) > 3 else 1)
-
-
-def mgh_values(name: str, image: MGHImage, number: int) -> NDArray[Any]:
-    """Return one map of an image that `open_mgh` has opened, shape (n_vertices,)."""
-    try:
-        data = image.dataobj
-        values = np.asanyarray(data[:, 0, 0, number] if len(image.shape) > 3 else data[:, 0, 0])
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    found = MghFile(path, dtype, shape[0], shape[3] if len(shape) > 3 else 1)
+    needed = _MGH_HEADER + found.n_vertices * found.n_maps * dtype.itemsize
+    if path.lower().endswith(".mgh") and os.path.getsize(path) < needed:  # noqa: PTH202
         raise ImageError(
-            f"{name}: cannot be read ({error}); it is cut off or damaged, copy it again from its "
-            "source"
-        ) from error
-    native: NDArray[Any] = values.astype(values.dtype.newbyteorder("="), copy=False)
-    return native
+            f"{path}: has {os.path.getsize(path)} bytes, but its values need {needed}; copy it "  # noqa: PTH202
+            "again from its source"
+        )
+    return found
+
+
+def mgh_values(file: MghFile, number: int) -> NDArray[Any]:
+    """Return one map of a file that `open_mgh` has opened, shape (n_vertices,)."""
+    n_bytes = file.n_vertices * file.dtype.itemsize
+    try:
+        with file.open() as opened:
+            opened.seek(_MGH_HEADER + number * n_bytes)
+            data = opened.read(n_bytes)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(file.path, error) from error
+    if len(data) < n_bytes:
+        raise ImageError(
+            f"{file.path}: is cut off: {len(data)} of {n_bytes} bytes of values are there; copy "
+            "it again from its source"
+        )
+    values = np.frombuffer(data, file.dtype.newbyteorder(">"))
+    return values.astype(file.dtype.newbyteorder("="))
+
+
+def _damaged(path: str, error: Exception) -> ImageError:
+    return ImageError(
+        f"{path}: is no FreeSurfer file of values, or a damaged one ({error}); copy it again from "
+        "its source"
+    )
 
 
 def open_curvature(path: str) -> int:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from groupglm.errors import ImageError
 from groupglm.runtime.arguments import real_array
 from groupglm.spaces.surface.hemisphere_source import HemisphereSource
 from groupglm.spaces.surface.reading.freesurfer import (
+    MghFile,
     curvature_values,
     is_curvature_name,
     mgh_values,
@@ -26,7 +26,6 @@ from groupglm.spaces.surface.reading.pairing import side_in_facts
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-    from nibabel.freesurfer.mghformat import MGHImage
     from numpy.typing import NDArray
 
 __all__ = ["ArraySource", "Hemisphere", "open_file", "open_image_in_memory"]
@@ -127,26 +126,22 @@ class GiftiSource(HemisphereSource):
 class MghSource(HemisphereSource):
     """One map of a FreeSurfer file."""
 
-    def __init__(
-        self, name: str, side: str, image: MGHImage, path: str | None, number: int
-    ) -> None:
-        super().__init__(name, side, image.shape[0], image.get_data_dtype())
-        self._image, self._path, self._number = image, path, number
-        if isinstance(image.dataobj, np.ndarray):
-            self.nbytes_in_memory = float(image.dataobj.nbytes)
+    def __init__(self, name: str, side: str, file: MghFile, number: int) -> None:
+        super().__init__(name, side, file.n_vertices, file.dtype)
+        self._file, self._number = file, number
 
     def files(self) -> Sequence[str]:
         """Return the file."""
-        return () if self._path is None else (self._path,)
+        return (self._file.path,)
 
     def read(self) -> NDArray[Any]:
         """Read the values."""
-        return mgh_values(self.name, self._image, self._number)
+        return mgh_values(self._file, self._number)
 
     def fingerprint(self) -> Hashable:
         """Identify the values by the state of the file and the number of the map."""
         state = self.file_state()
-        return str(joblib.hash(self.read())) if state is None else (state, self._number)
+        return None if state is None else (state, self._number)
 
 
 class CurvatureSource(HemisphereSource):
@@ -175,10 +170,10 @@ def open_file(path: str, *, labels: bool = False) -> Hemisphere:
     """
     lower = path.lower()
     if lower.endswith((".mgh", ".mgz")):
-        image, (n_vertices, n_maps) = open_mgh(path)
+        mgh = open_mgh(path)
         return Hemisphere(
-            path, n_vertices, n_maps, None, "mgh",
-            lambda side, number, name: MghSource(name, side, image, path, number),
+            path, mgh.n_vertices, mgh.n_maps, None, "mgh",
+            lambda side, number, name: MghSource(name, side, mgh, number),
         )  # fmt: skip
     if is_curvature_name(path):
         n_found = open_curvature(path)
@@ -224,11 +219,13 @@ def open_image_in_memory(image: Any, name: str, *, labels: bool = False) -> Hemi
             name, len(values[0]), len(values), told, "gifti",
             lambda side, number, own: ArraySource(own, side, values[number]),
         )  # fmt: skip
-    path = file if file is not None and os.path.exists(file) else None  # noqa: PTH110
-    n_maps = image.shape[3] if len(image.shape) > 3 else 1
+    if file is not None and not isinstance(image.dataobj, np.ndarray):
+        return open_file(file)  # the values are read when they are needed
+    data = real_array(name, np.asanyarray(image.dataobj), missing=True)
+    rows = data.reshape(len(data), -1).T
     return Hemisphere(
-        name, image.shape[0], n_maps, None, "mgh",
-        lambda side, number, own: MghSource(own, side, image, path, number),
+        name, len(data), len(rows), None, "mgh",
+        lambda side, number, own: ArraySource(own, side, rows[number]),
     )  # fmt: skip
 
 
