@@ -16,6 +16,8 @@ import pytest
 import scipy.stats
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from groupglm.cli import main
 from groupglm.datasets import SurfaceStudy, simulate_surface_study
@@ -181,6 +183,57 @@ def test_one_hemisphere_has_one_file_and_replaces_two(study: SurfaceStudy, tmp_p
     assert facts["File"]["Name"] == "contrast-patients_stat-t_statmap.func.gii"
 
 
+def components(study: SurfaceStudy, inside: NDArray[np.bool_]) -> tuple[int, NDArray[Any], Any]:
+    """Return the clusters of vertices, and the area of each vertex, by scipy alone."""
+    edges, areas, shift = [], np.zeros(len(inside)), 0
+    for path in study.surfaces:
+        image: Any = nib.load(path)
+        places, faces = image.agg_data("pointset"), image.agg_data("triangle")
+        a, b, c = (places[faces[:, k]].astype(float) for k in range(3))
+        area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+        np.add.at(areas, faces + shift, area[:, None] / 3)
+        edges += [faces[:, [0, 1]] + shift, faces[:, [1, 2]] + shift, faces[:, [2, 0]] + shift]
+        shift += len(places)
+    pairs = np.concatenate(edges)
+    pairs = pairs[inside[pairs].all(axis=1)]
+    graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(inside),) * 2)
+    count, labels = connected_components(graph, directed=False)
+    return count, labels, areas
+
+
+def test_threshold_and_clusters_take_the_name_of_both(
+    study: SurfaceStudy, fitted: Path, tmp_path: Path
+) -> None:
+    z_map, kept = fitted / "contrast-patients_stat-z_statmap.func.gii", tmp_path / "kept.func.gii"
+    z = values(pair(z_map))
+    threshold = ["threshold", z_map, "--mask", fitted / "mask.func.gii", "--at", "2"]
+    said = json.loads(run(*threshold, "--output", kept, "--json").stdout)
+    passes = np.abs(z) >= 2
+    assert said["n_voxels"] == passes.sum()
+    np.testing.assert_array_equal(values(pair(kept)), np.where(passes, z, 0))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "hemi-L_kept.func.gii", "hemi-R_kept.func.gii", "kept.json"
+    }  # fmt: skip
+    assert "skipped" in run(*threshold, "--output", kept).output
+    refused = run(*threshold, "--output", tmp_path / "kept.nii.gz", fails=True).output
+    assert "must end in" in refused
+
+    found = json.loads(
+        run("clusters", z_map, "--threshold", "2", "--surfaces", *study.surfaces, "--json").stdout
+    )["clusters"]
+    tails = []
+    for tail in (z >= 2, z <= -2):
+        _, labels, areas = components(study, tail)
+        tails += [areas[(labels == own) & tail].sum() for own in np.unique(labels[tail])]
+    sizes = [row["Cluster Size (mm2)"] for row in found if row["Vertices"] not in (None, "")]
+    # The table has areas to a tenth at least.
+    np.testing.assert_allclose(sorted(sizes), sorted(tails), atol=0.5)
+    peak = max(found, key=lambda row: abs(row["Peak Stat"]))
+    vertex, n = int(np.abs(z).argmax()), study.n_vertices
+    assert peak["Vertex"] == vertex % n
+    assert ("left", "right")[vertex >= n] in peak["Structure"].lower()
+
+
 def test_a_page_is_about_vertices(study: SurfaceStudy, fitted: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     run("report", fitted, "--output", page)
@@ -260,6 +313,22 @@ def test_clusters_without_a_mesh_name_the_option(study: SurfaceStudy, tmp_path: 
     refused = " ".join(run(*arguments, fails=True).output.split())
     assert "need its mesh" in refused or "need their mesh" in refused or "needs" in refused
     assert "--surfaces" in refused
+
+
+def test_a_threshold_and_a_page_need_no_mesh(study: SurfaceStudy, tmp_path: Path) -> None:
+    arguments = command(study, tmp_path / "out", "--correct", "fpr:0.01", "--report", "--json")
+    at = arguments.index("--surfaces")
+    del arguments[at : at + 3]
+    said = json.loads(run(*arguments).stdout)
+    z = values(pair(tmp_path / "out" / "contrast-patients_stat-z_statmap.func.gii"))
+    limit = scipy.stats.norm.isf(0.005)
+    kept = values(pair(tmp_path / "out" / "contrast-patients_stat-z_desc-fpr0p01_statmap.func.gii"))
+    np.testing.assert_array_equal(kept, np.where(np.abs(z) >= limit, z, 0))
+    assert said["contrasts"][0]["corrected"][0]["threshold"] == pytest.approx(limit)
+    assert not list((tmp_path / "out").glob("*_clusters.*"))
+    assert (tmp_path / "out" / "report.html").is_file()
+    again = json.loads(run(*arguments).stdout)
+    assert again["contrasts"][0]["corrected"][0]["status"] == "skipped"
 
 
 def test_the_demo_of_surfaces_finds_the_truth(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ _OPTIONS = {
 # Values that a command writes in another way.
 _VALUES = {
     ("covariance", "'random intercept'"): "random-intercept",
+    ("surfaces", "(left, right)"): "LEFT RIGHT",
     ("model", "'fixed effects'"): "fixed",
     ("model", "'mixed effects'"): "mixed",
     ("model", "'repeated measures'"): "repeated",

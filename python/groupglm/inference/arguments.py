@@ -90,10 +90,14 @@ def refuse_clusters(space: Space, name: str, asked: str) -> None:
     asked : str
         What it is, as a sentence.
     """
-    if space.has_neighbours:
-        keep = np.zeros(space.n_values, np.bool_)
-        keep[[part.first for part in space.parts]] = True
+    keep = np.zeros(space.n_values, np.bool_)
+    keep[[part.first for part in space.parts]] = True
+    try:
         space.restrict(keep).neighbours(6)
+    except ArgumentError as error:
+        if error.argument == "surfaces":
+            raise
+    else:
         return
     _, many = space.place_words
     raise ArgumentError.about(

@@ -13,7 +13,15 @@ import click
 from groupglm.cli.journal import Journal
 from groupglm.cli.options.common import as_json, overwrite, tails
 from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
-from groupglm.cli.options.paths import FILE, TO_FILE
+from groupglm.cli.options.geometry import (
+    MAP,
+    SidePair,
+    geometry_of,
+    geometry_options,
+    mesh_facts,
+    mesh_files,
+)
+from groupglm.cli.options.paths import TO_FILE
 from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.records import check_described
 from groupglm.runtime.rounding import rounded
@@ -61,7 +69,7 @@ def _size(name: str) -> dict[str, str]:
 
 
 @click.command(short_help="Tabulate the clusters of a map with their peaks.")
-@click.argument("stat_map", type=FILE)
+@click.argument("stat_map", type=MAP)
 @click.option("--threshold", type=float, required=True, help="On the scale of the map.")
 @cluster_threshold_option
 @tails
@@ -72,6 +80,7 @@ def _size(name: str) -> dict[str, str]:
     show_default=True,
     help="Between a peak and the next subpeak, in mm.",
 )
+@geometry_options
 @click.option("--output", type=TO_FILE, help="A .tsv file to write.")
 @as_json
 @overwrite
@@ -82,6 +91,8 @@ def clusters(
     cluster_threshold: int,
     two_sided: bool | None,
     min_distance: float,
+    surfaces: SidePair | None,
+    areas: SidePair | None,
     output: Path | None,
     as_json: bool,
     overwrite: bool,
@@ -110,10 +121,15 @@ def clusters(
         "ClusterThreshold": cluster_threshold,
         "TwoSided": two_sided,
         "MinDistance": min_distance,
+        **mesh_facts(surfaces, areas),
     }
     made = None if output is None else Made(output, stat_map, options)
     journal = Journal(as_json=as_json)
-    place = nullcontext() if made is None else made.claimed(suffixes=(".tsv",))
+    place = (
+        nullcontext()
+        if made is None
+        else made.claimed(suffixes=(".tsv",), read=mesh_files(surfaces, areas))
+    )
     with journal.listening(), place:
         said = None if made is None else made.found(overwrite=overwrite)
         if made is not None and said is not None:
@@ -133,6 +149,7 @@ def clusters(
                 cluster_threshold=cluster_threshold,
                 two_sided=both,
                 min_distance=min_distance,
+                geometry=geometry_of(surfaces, areas),
                 described=True,
             )
             table = rounded(found.table)

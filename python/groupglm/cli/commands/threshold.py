@@ -12,7 +12,16 @@ import click
 from groupglm.cli.journal import Journal
 from groupglm.cli.options.common import CORRECTION, Correction, as_json, overwrite, tails
 from groupglm.cli.options.common import cluster_threshold as cluster_threshold_option
-from groupglm.cli.options.paths import FILE, TO_FILE
+from groupglm.cli.options.geometry import (
+    MAP,
+    MASK,
+    SidePair,
+    geometry_of,
+    geometry_options,
+    mesh_facts,
+    mesh_files,
+)
+from groupglm.cli.options.paths import TO_FILE
 from groupglm.cli.results.derived_files import Made
 from groupglm.cli.results.provenance import fingerprint
 from groupglm.runtime.naming import counted
@@ -21,19 +30,21 @@ from groupglm.runtime.rounding import statistic
 if TYPE_CHECKING:
     from groupglm.spaces.base import Space
     from groupglm.spaces.images import Image
+    from groupglm.spaces.map_files import MapFiles
 
 __all__ = ["threshold"]
 
 
 @click.command(short_help="Keep the significant voxels (places) of a map of z.")
-@click.argument("z_map", type=FILE)
+@click.argument("z_map", type=MAP)
 @click.option(
     "--correct", type=CORRECTION, help="fdr:0.05, bonferroni:0.05, or fpr:0.001 (not corrected)."
 )
 @click.option("--at", type=float, help="A threshold on the map's own scale instead.")
 @click.option(
-    "--mask", type=FILE, help="Voxels (places) that are tested; found from the map by default."
+    "--mask", type=MASK, help="Voxels (places) that are tested; found from the map by default."
 )
+@geometry_options
 @tails
 @cluster_threshold_option
 @click.option("--output", type=TO_FILE, required=True)
@@ -44,7 +55,9 @@ def threshold(
     z_map: Path,
     correct: Correction | None,
     at: float | None,
-    mask: Path | None,
+    mask: MapFiles | None,
+    surfaces: SidePair | None,
+    areas: SidePair | None,
     two_sided: bool | None,
     cluster_threshold: int,
     output: Path,
@@ -73,12 +86,13 @@ def threshold(
         "Correct": None if correct is None else str(correct),
         "At": at,
         "Mask": None if mask is None else fingerprint(mask),
+        **mesh_facts(surfaces, areas),
         "TwoSided": two_sided,
         "ClusterThreshold": cluster_threshold,
     }
     made = Made(output, z_map, options)
     journal = Journal(as_json=as_json)
-    read = [] if mask is None else [mask]
+    read = [*(() if mask is None else mask.paths), *mesh_files(surfaces, areas)]
     with journal.listening(), made.claimed(suffixes=made.map_endings, read=read):
         said = made.found(overwrite=overwrite)
         status = "written" if said is None else "skipped"
@@ -93,12 +107,13 @@ def threshold(
             both = two_sided or (two_sided is None and not has_one_tail(z_map, described=True))
             image, limit = threshold_map(
                 z_map,
-                mask,
+                None if mask is None else mask.as_path,
                 alpha=0.001 if correct is None else correct.alpha,
                 threshold=at,
                 height_control=None if correct is None else correct.control,
                 cluster_threshold=cluster_threshold,
                 two_sided=both,
+                geometry=geometry_of(surfaces, areas),
                 described=True,
             )
             assert image is not None  # noqa: S101  (a map was given)

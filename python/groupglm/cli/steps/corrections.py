@@ -9,18 +9,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from groupglm.cli.commands.clusters import described
+from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast, read_json, sidecar
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import rounded, statistic
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from groupglm.cli.journal import Journal
     from groupglm.cli.options.common import Correction
     from groupglm.cli.results.study_results import Outputs
+    from groupglm.spaces.images import Image
 
 __all__ = ["Rule", "correct_contrast"]
+
+_NO_MESH = "not tabulated: which places are neighbours is not known"
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,9 @@ def correct_contrast(
     files = {"map": str(path), "clusters": str(table_path)}
     done = {"correction": str(correction), "files": files}
     what = f"{correction} of {contrast.name!r}"
-    if outputs.are_done(what, (path, table_path), said, overwrite=overwrite):
-        found = read_json(sidecar(path)) or {}
+    found = read_json(sidecar(path)) or {}
+    wanted = (path,) if found.get("Clusters") == _NO_MESH else (path, table_path)
+    if outputs.are_done(what, wanted, said, overwrite=overwrite):
         journal.say(f"{contrast.name}: {correction} skipped, it is there already")
         return {**done, "threshold": found.get("Threshold"), "status": "skipped"}
     z_map = outputs.image(outputs.image_path(contrast, "z"))
@@ -87,10 +93,15 @@ def correct_contrast(
         height_control=correction.control,
         cluster_threshold=rule.cluster_threshold,
         two_sided=two_sided,
+        geometry=outputs.geometry,
         described=True,
     )
     assert image is not None  # noqa: S101  (a map was given)
     finite = threshold if math.isfinite(threshold) else None
+    _, space, _ = values_of(z_map, outputs.geometry)
+    if not space.has_neighbours:
+        image_said = {**said, **outputs.said(contrast), "Threshold": finite}
+        return {**done, **_without_clusters(contrast, rule, outputs, journal, image, image_said)}
     with warnings.catch_warnings():
         # The user did not choose this threshold, and a line below says what survives.
         warnings.filterwarnings("ignore", ".*: no cluster", UserWarning)
@@ -99,6 +110,7 @@ def correct_contrast(
             threshold,
             cluster_threshold=rule.cluster_threshold,
             two_sided=two_sided,
+            geometry=outputs.geometry,
             described=True,
         )
     table, (one, many) = clusters.table, clusters.space.place_words
@@ -116,3 +128,27 @@ def correct_contrast(
     )
     journal.say(f"{contrast.name}: {correction}: {shown}, {counted(count, 'cluster')}")
     return {**done, "threshold": finite, "n_clusters": count, "status": "written"}
+
+
+def _without_clusters(
+    contrast: Contrast,
+    rule: Rule,
+    outputs: Outputs,
+    journal: Journal,
+    image: Image,
+    said: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the map of what survives where places have no known neighbours, and no table."""
+    import numpy as np
+
+    path, _ = rule.paths(outputs, contrast)
+    _, space, values = values_of(image)
+    survive = counted(int(np.count_nonzero(np.nan_to_num(values))), *space.place_words)
+    about = f"z score where it survives {rule.correction}"
+    facts = {"Description": about, "Values": "z", **said, "Clusters": _NO_MESH}
+    outputs.write_image(image, path, facts)
+    journal.say(
+        f"{contrast.name}: {rule.correction}: {survive} survive; a table of their clusters needs "
+        "their mesh (--surfaces)"
+    )
+    return {"threshold": said["Threshold"], "status": "written"}

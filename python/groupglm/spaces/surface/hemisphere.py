@@ -282,6 +282,11 @@ class HemisphereSpace(Space):
                 rows[number] = row
         return self.to_image(rows, descrip)
 
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether the mesh is known, which says who is neighbour of whom."""
+        return self.mesh is not None
+
     def neighbours(self, connectivity: int) -> Neighbours:
         """Return which vertices share an edge of the mesh; `connectivity` has no effect."""
         del connectivity
