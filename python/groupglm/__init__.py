@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from groupglm.models.repeated_formula import repeated_from_formula
     from groupglm.models.unequal import UnequalVariances
     from groupglm.models.weighted_arrays import fit_weighted
+    from groupglm.spaces.smoothing import smooth_img
     from groupglm.spaces.surface.maps import SurfaceMaps
     from groupglm.spaces.volume.arithmetic import math_img
     from groupglm.spaces.volume.regridding import resample_img, resample_to, resample_to_img
-    from groupglm.spaces.volume.smoothing import smooth_img
 
 __version__ = "0.1.0"
 
@@ -89,7 +89,7 @@ _HOME = {
     "resample_img": "groupglm.spaces.volume.regridding",
     "resample_to": "groupglm.spaces.volume.regridding",
     "resample_to_img": "groupglm.spaces.volume.regridding",
-    "smooth_img": "groupglm.spaces.volume.smoothing",
+    "smooth_img": "groupglm.spaces.smoothing",
     "threshold_stats_img": "groupglm.inference.thresholds",
     "true_discovery_bounds": "groupglm.inference.all_resolution",
 }

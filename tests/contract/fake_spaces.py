@@ -217,6 +217,9 @@ class FakeKind:
         assert all(option is None for option in preparation)
         return FakeMasking(mask_img, self, zero_is_missing)
 
+    def smooth_images(self, given: Any, fwhm: Any, geometry: Any) -> Any:
+        raise ValueError("chains are not smoothed")
+
     def target_of(self, given: Any, name: str) -> tuple[Any, Any]:
         raise ValueError(f"{name}: chains stay as they lie; leave it out")
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from nilearn.image import resample_img as nilearn_resample
 from nilearn.image import smooth_img as nilearn_smooth
+from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
 
 from groupglm import SecondLevelModel, resample_img, resample_to, smooth_img
 from groupglm.errors import GridMismatchError, ImageError, ZeroValuesWarning
@@ -60,6 +61,36 @@ def test_infinite_values_smoothed() -> None:
         smooth_img(spoilt(np.inf), 6.0)
     zero = nilearn_smooth(spoilt(0.0), 6.0).get_fdata()
     np.testing.assert_array_equal(nilearn_smooth(spoilt(np.inf), 6.0).get_fdata(), zero)
+
+
+def test_surfaces_smoothed() -> None:
+    """On a plane of even triangles the mean square distance of a point that was smoothed."""
+    i, j = np.indices((61, 61)).reshape(2, -1)
+    plane = np.stack([i + j / 2, j * 3**0.5 / 2, 0 * i], axis=1)
+    first = np.arange(61 * 61).reshape(61, 61)[:-1, :-1].ravel()
+    corners = np.stack([[first, first + 61, first + 1], [first + 1, first + 61, first + 62]])
+    faces = corners.transpose(0, 2, 1).reshape(-1, 3)
+    mesh = PolyMesh(left=InMemoryMesh(plane, faces))
+    middle = 30 * 61 + 30
+    point = np.zeros(len(plane), np.float32)
+    point[middle] = 1.0
+    squares = ((plane - plane[middle]) ** 2).sum(axis=1)
+    found = {}
+    with quiet():
+        for name, smooth in (("nilearn", nilearn_smooth), ("groupglm", smooth_img)):
+            smoothed = smooth(SurfaceImage(mesh, {"left": point}), 8.0)
+            found[name] = float(smoothed.data.parts["left"].astype(np.float64) @ squares)
+    # A step goes 1 mm with 1/2, or with 6/7: 7/12 of the variance, 0.76 of the width.
+    assert found["nilearn"] / found["groupglm"] == pytest.approx(7 / 12, rel=1e-5)
+    n_iterations = found["groupglm"] * 7 / 6
+    assert n_iterations == pytest.approx(found["nilearn"] * 2, rel=1e-5)
+    assert n_iterations == pytest.approx(round(n_iterations), rel=1e-5)
+    point[middle + 1] = np.nan
+    with quiet():
+        ours = smooth_img(SurfaceImage(mesh, {"left": point}), 8.0).data.parts["left"]
+        theirs = nilearn_smooth(SurfaceImage(mesh, {"left": point}), 8.0).data.parts["left"]
+    assert np.isnan(ours[middle + 1])
+    assert theirs[middle + 1] > 0
 
 
 def test_infinite_values_resampled() -> None:

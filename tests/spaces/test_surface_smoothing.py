@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,41 @@ def test_infinite_values_are_refused(tmp_path: Path) -> None:
     model = SecondLevelModel(mask_img=mask, smoothing_fwhm=FWHM, surfaces=surfaces, verbose=0)
     with pytest.raises(ImageError, match=r"sub-2_hemi-R\.shape\.gii: 1 infinite value, which smoo"):
         model.fit(files, design_matrix=design(5))
+
+
+@pytest.mark.parametrize("fwhm", [None, FWHM])
+def test_each_file_is_read_once_whatever_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fwhm: float | None
+) -> None:
+    from groupglm.spaces.surface import kept
+    from groupglm.spaces.surface.reading.sources import GiftiSource
+
+    files, surfaces = written(tmp_path, images())
+    counts: Counter[str] = Counter()
+    read: Any = GiftiSource.read
+    module: Any = kept
+    scratch = module.ScratchFile
+
+    def counted(source: GiftiSource) -> Any:
+        counts[source.name] += 1
+        return read(source)
+
+    def made(*sizes: int) -> Any:
+        counts["scratch"] += 1
+        return scratch(*sizes)
+
+    monkeypatch.setattr(GiftiSource, "read", counted)
+    monkeypatch.setattr(kept, "ScratchFile", made)
+    found = []
+    for memory_budget in (2**29, 150_000):  # the values take 51 kB
+        counts.clear()
+        model = SecondLevelModel(
+            smoothing_fwhm=fwhm, surfaces=surfaces, memory_budget=memory_budget, verbose=0
+        )
+        found.append(model.fit(files, design_matrix=design(5)).compute_contrast())
+        in_scratch = counts.pop("scratch", 0)
+        assert in_scratch == (fwhm is not None and memory_budget < 2**29)
+        assert len(counts) == 10
+        assert set(counts.values()) == {1}
+    for side in SIDES:
+        np.testing.assert_array_equal(*(getattr(image, side).darrays[0].data for image in found))

@@ -64,7 +64,8 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         smoothing. Smoothing follows resampling. Missing values stay missing, and a voxel beside
         them gets the weighted mean of the values that are there. Covariates are smoothed as the
         images are, weights are not. With variances it is an error: smooth at the first level,
-        before effects and variances are estimated.
+        before effects and variances are estimated. Surfaces are smoothed on their meshes by
+        FreeSurfer's rule, by one width.
     memory : str, os.PathLike or joblib.Memory, optional
         Folder of a cache for the masked values of images, 4 or 8 bytes per voxel and image. Another
         model of the same images and mask then reads no image. If a file has changed, or its values

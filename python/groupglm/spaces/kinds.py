@@ -137,6 +137,13 @@ class Kind(Protocol):
         """
         ...
 
+    def smooth_images(self, given: Any, fwhm: Any, geometry: Geometry) -> Any:
+        """Smooth one image, or each of a list, as `groupglm.smooth_img` says.
+
+        ArgumentError where images of this kind cannot be smoothed.
+        """
+        ...
+
     def target_of(self, given: Any, name: str) -> tuple[Any, Any]:
         """Return the ``target_affine`` and ``target_shape`` that bring inputs to an image's places.
 

@@ -21,6 +21,14 @@ RESAMPLING = (
         "a Gaussian would spread them, and zero would be invented",
     ),
     Difference(
+        "surfaces_smoothed",
+        "a surface that is smoothed by a width",
+        "FreeSurfer's number of iterations, but each leaves half of a value where it is, so that"
+        " maps are a quarter narrower; NaN counts as zero",
+        "FreeSurfer's rule: a vertex and its neighbours count the same; NaN is in no mean",
+        "the number of iterations was fitted to that rule",
+    ),
+    Difference(
         "infinite_values_resampled",
         "infinite values in an image to be resampled",
         "become NaN",

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __all__ = [
     "as_saved", "computed", "differs_from_background", "endings", "file_of", "foreign_space",
     "holds", "how_to_mark", "inside_mask", "is_one", "load_space", "masking", "open_inputs",
-    "open_map", "refuse_models_elsewhere", "rename_contrast", "said_by_map", "save", "tag",
+    "open_map", "refuse_models_elsewhere", "rename_contrast", "said_by_map", "save",
+    "smooth_images", "tag",
     "target_of", "unit",
 ]  # fmt: skip
 
@@ -88,6 +89,16 @@ def masking(
         smoothing_fwhm,
         zero_is_missing=zero_is_missing,
         geometry=geometry,
+    )
+
+
+def smooth_images(given: Any, fwhm: Any, geometry: Geometry) -> Any:
+    """Refuse to smooth."""
+    del given, fwhm, geometry
+    raise ArgumentError.about(
+        "imgs",
+        "grayordinates are smoothed only while a model reads them",
+        "give the model smoothing_fwhm and surfaces, or use wb_command -cifti-smoothing",
     )
 
 

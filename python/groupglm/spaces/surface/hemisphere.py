@@ -150,7 +150,11 @@ class HemisphereSpace(Space):
     def n_iterations(self) -> int:
         """How many iterations of smoothing an image gets; the mesh is needed for any."""
         fwhm = 0.0 if self.preparation is None else self.preparation.smoothing_fwhm
-        return iterations_of(fwhm, self._mesh(), self.areas, name="smoothing_fwhm") if fwhm else 0
+        return (
+            iterations_of(fwhm, self.needed_mesh(), self.areas, name="smoothing_fwhm")
+            if fwhm
+            else 0
+        )
 
     @property
     def mixes_places(self) -> bool:
@@ -168,7 +172,7 @@ class HemisphereSpace(Space):
         """The iterations of smoothing, and the width in mm that they achieve."""
         if "smoothing_fwhm" not in self.preparation_options:
             return {}
-        achieved = achieved_fwhm(self.n_iterations, self._mesh(), self.areas)
+        achieved = achieved_fwhm(self.n_iterations, self.needed_mesh(), self.areas)
         return {
             "Smoothing": {
                 self.side: {"Iterations": self.n_iterations, "AchievedFWHM": round(achieved, 4)}
@@ -218,7 +222,9 @@ class HemisphereSpace(Space):
             values[zeros.places] = np.nan
         if preparation.fill is not None:
             values[np.isnan(values)] = preparation.fill
-        smooth_rows(values[np.newaxis], self._mesh(), self.n_iterations, names={0: source.name})
+        smooth_rows(
+            values[np.newaxis], self.needed_mesh(), self.n_iterations, names={0: source.name}
+        )
         out[...] = self.at_vertices(values)
         return zeros.at(self.vertices)
 
@@ -290,15 +296,16 @@ class HemisphereSpace(Space):
     def neighbours(self, connectivity: int) -> Neighbours:
         """Return which vertices share an edge of the mesh; `connectivity` has no effect."""
         del connectivity
-        mesh = self._mesh()
+        mesh = self.needed_mesh()
         return mesh.neighbours() if self.vertices is None else mesh.restricted(self.vertices)
 
     def degrees(self, connectivity: int, places: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return some vertices' numbers of neighbours in the whole mesh."""
         del connectivity
-        return self._mesh().degrees(self.numbers(places))
+        return self.needed_mesh().degrees(self.numbers(places))
 
-    def _mesh(self) -> Mesh:
+    def needed_mesh(self) -> Mesh:
+        """Return the mesh; refuse what needs it if there is none."""
         if self.mesh is None:
             raise ArgumentError.about(
                 "surfaces",
@@ -377,7 +384,7 @@ class HemisphereSpace(Space):
         if found is None:
             return None
         place, distance = found
-        edges = self._mesh().edges()[[int(self.numbers(np.array([place]))[0])]]
+        edges = self.needed_mesh().edges()[[int(self.numbers(np.array([place]))[0])]]
         return place if distance <= edges.max() else None
 
     def describe_placement(self) -> str:
@@ -404,7 +411,7 @@ class HemisphereSpace(Space):
             self.side, self.n_vertices, self.vertices, repr(self.preparation)
         )  # fmt: skip
         if self.mixes_places:
-            parts += (self._mesh().digest, self.n_iterations)
+            parts += (self.needed_mesh().digest, self.n_iterations)
         return str(joblib.hash(parts))
 
     def absent_source(self, name: str, saved_in: str) -> HemisphereSource:

@@ -64,6 +64,7 @@ __all__ = [
     "rename_contrast",
     "said_by_map",
     "save",
+    "smooth_images",
     "tag",
     "target_of",
     "unit",
@@ -174,6 +175,13 @@ def masking(
         zero_is_missing=zero_is_missing,
         geometry=geometry,
     )
+
+
+def smooth_images(given: Any, fwhm: Any, geometry: Geometry) -> Any:
+    """Smooth one image, or each of a list, on their meshes."""
+    from groupglm.spaces.surface.smoothed_images import smooth_images as smooth_surfaces
+
+    return smooth_surfaces(given, fwhm, geometry)
 
 
 def target_of(given: Any, name: str) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError,
 from groupglm.messages import argument
 from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.surface.hemisphere import HemisphereSpace, Preparation
+from groupglm.spaces.surface.kept import read_once
 from groupglm.spaces.surface.reading.opening import open_one
 from groupglm.spaces.surface.reading.surface_image import is_surface_image
 from groupglm.spaces.surface.smoothing import check_fwhm
@@ -128,9 +129,8 @@ class SurfaceMasking:
     def read_once(
         self, sources: Sequence[SurfaceSource], memory_budget: float
     ) -> tuple[Sequence[SurfaceSource], int]:
-        """Return the same images: they are small, and read again."""
-        del memory_budget
-        return sources, 0
+        """Return the same images, which keep the values of the first reading."""
+        return read_once(sources, memory_budget)
 
 
 def everywhere_of(

@@ -48,6 +48,7 @@ __all__ = [
     "rename_contrast",
     "said_by_map",
     "save",
+    "smooth_images",
     "tag",
     "target_of",
     "unit",
@@ -119,6 +120,16 @@ def masking(
         if value is not None and np.any(value):
             raise ArgumentError.about(name, f"{name} is given, but {why}", "leave it out")
     return RegionMasking(mask_img, zero_is_missing)
+
+
+def smooth_images(given: Any, fwhm: Any, geometry: Geometry) -> Any:
+    """Refuse to smooth."""
+    del given, fwhm, geometry
+    raise ArgumentError.about(
+        "imgs",
+        "regions have no neighbours, and cannot be smoothed",
+        "smooth the images before their regions are averaged",
+    )
 
 
 def target_of(given: Any, name: str) -> NoReturn:

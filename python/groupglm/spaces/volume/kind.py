@@ -41,6 +41,7 @@ from groupglm.spaces.volume.reading.computed import ComputedVolume
 from groupglm.spaces.volume.reading.opening import header_of, open_image, open_images
 from groupglm.spaces.volume.reading.source import VolumeSource
 from groupglm.spaces.volume.saving import as_saved, save_image
+from groupglm.spaces.volume.smoothing import smooth_images as smooth_volumes
 from groupglm.spaces.volume.space import VolumeSpace
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ __all__ = [
     "rename_contrast",
     "said_by_map",
     "save",
+    "smooth_images",
     "tag",
     "target_of",
     "unit",
@@ -172,6 +174,12 @@ def open_map(
     """Open one volume, of which only the header is read; return it with all of its voxels."""
     report_unused_geometry(geometry, "volumes")
     return open_volume(given, name)
+
+
+def smooth_images(given: Any, fwhm: Any, geometry: Geometry) -> Any:
+    """Smooth one image, or each of several, with a Gaussian."""
+    report_unused_geometry(geometry, "volumes")
+    return smooth_volumes(given, fwhm)
 
 
 def target_of(given: Any, name: str) -> tuple[NDArray[np.float64], tuple[int, int, int]]:

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Smooth images with a Gaussian: `smooth_img`, and `sigma_voxels` for readers of rows."""
+"""Smooth volumes with a Gaussian: `smooth_images`, and `sigma_voxels` for readers of rows."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Iterable, Sequence
-from numbers import Real
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header, Nifti1Image
@@ -21,7 +20,6 @@ from groupglm.errors import (
     ImageError,
     renamed,
     shown,
-    warn_caller,
 )
 from groupglm.messages import again
 from groupglm.runtime.arguments import real_array, real_number
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.volume.reading.opening import ImageLike
     from groupglm.spaces.volume.reading.source import VolumeSource
 
-__all__ = ["Fwhm", "plain_fwhm", "sigma_voxels", "smooth_img"]
+__all__ = ["Fwhm", "plain_fwhm", "sigma_voxels", "smooth_images"]
 
 Fwhm: TypeAlias = float | Sequence[float | None] | None
 """Full width at half maximum in mm: one for all axes, one an axis, or None for no smoothing."""
@@ -141,74 +139,10 @@ def _width(width: object, fwhm: object, name: str) -> float:
     return number
 
 
-@overload
-def smooth_img(  # type: ignore[overload-overlap]  # a str is also an iterable of str
-    imgs: ImageLike, fwhm: Fwhm
-) -> Nifti1Image: ...
-@overload
-def smooth_img(imgs: Iterable[ImageLike], fwhm: Fwhm) -> list[Nifti1Image]: ...
-def smooth_img(
+def smooth_images(
     imgs: ImageLike | Iterable[ImageLike], fwhm: Fwhm
 ) -> Nifti1Image | list[Nifti1Image]:
-    """Smooth images with a Gaussian kernel.
-
-    The kernel is cut off at four standard deviations, and the image is mirrored at its faces, as
-    SciPy and nilearn do. Missing values (NaN) stay missing and take part in no average: a voxel
-    beside them gets the weighted mean of the values that are there [1]_. (In nilearn, NaN counts as
-    zero, which pulls the edge of the brain towards zero.)
-
-    Parameters
-    ----------
-    imgs : image or iterable of images
-        File names or nibabel images, 3-D or 4-D. Each volume of a 4-D image is smoothed by itself.
-        The images may be on different grids. The files of a pattern, such as
-        ``"sub-*_effect.nii.gz"``, are the volumes of one image, in the order of their names.
-    fwhm : float, sequence of 3 floats, or None
-        Full width at half maximum of the kernel in mm, for all axes, or for each axis of the image.
-        None or 0, also in a sequence, means no smoothing.
-
-    Returns
-    -------
-    nibabel.nifti1.Nifti1Image or list of them
-        Images of the same shape and affine, a list if `imgs` is a list. They are float32, or
-        float64 if float32 cannot hold the values. The header keeps units, repetition time and
-        coordinate system.
-
-    Raises
-    ------
-    TypeError
-        If `imgs` holds something else than images.
-    ValueError
-        If `imgs` is empty, or `fwhm` is negative, not finite, neither one number nor three, or more
-        than ten times the image's longest edge.
-    groupglm.errors.ImageError
-        If an image cannot be read, is not of real numbers, or holds an infinite value.
-
-    Warns
-    -----
-    UserWarning
-        If `fwhm` is the number 0: None says that nothing shall be smoothed.
-
-    References
-    ----------
-    .. [1] H. Knutsson and C.-F. Westin, "Normalized and differential convolution", CVPR 1993,
-       pp. 515-523.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import nibabel as nib
-    >>> import groupglm
-    >>> data = np.zeros((5, 5, 5), np.float32)
-    >>> data[2, 2, 2] = 1.0
-    >>> smooth = groupglm.smooth_img(nib.Nifti1Image(data, np.diag([2.0, 2.0, 2.0, 1.0])), 4.0)
-    >>> smooth.get_fdata()[2, 2, :].round(4)
-    array([0.0067, 0.0518, 0.1036, 0.0518, 0.0067])
-    """
-    if isinstance(fwhm, Real) and fwhm == 0:
-        warn_caller(
-            f"fwhm is specified as {fwhm!r}. Setting it to None says the same: nothing is smoothed"
-        )
+    """Smooth one image, or each of several."""
     if isinstance(imgs, str | os.PathLike | SpatialImage):
         found = expanded(imgs, "imgs")
         if isinstance(found, list):
