@@ -72,6 +72,15 @@ class CompositeSpace(CompositePlaces, Space):
         """Whether a value may come from several places of an input in some member."""
         return any(space.mixes_places for space in self.members.values())
 
+    @property
+    def preparation_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        """What became of the preparation in each member."""
+        found: dict[str, dict[str, Any]] = {}
+        for space in self.members.values():
+            for fact, own in space.preparation_facts.items():
+                found.setdefault(fact, {}).update(own)
+        return found
+
     def reader_of(self, role: str) -> Self:
         """Return the members that read what lies beside an image."""
         members = {name: space.reader_of(role) for name, space in self.members.items()}

@@ -150,11 +150,9 @@ class HemisphereSpace(Space):
     def n_iterations(self) -> int:
         """How many iterations of smoothing an image gets; the mesh is needed for any."""
         fwhm = 0.0 if self.preparation is None else self.preparation.smoothing_fwhm
-        return (
-            iterations_of(fwhm, self.needed_mesh(), self.areas, name="smoothing_fwhm")
-            if fwhm
-            else 0
-        )
+        if not fwhm:
+            return 0
+        return iterations_of(fwhm, self.needed_mesh(), self.areas, name="smoothing_fwhm")
 
     @property
     def mixes_places(self) -> bool:
@@ -222,9 +220,8 @@ class HemisphereSpace(Space):
             values[zeros.places] = np.nan
         if preparation.fill is not None:
             values[np.isnan(values)] = preparation.fill
-        smooth_rows(
-            values[np.newaxis], self.needed_mesh(), self.n_iterations, names={0: source.name}
-        )
+        mesh, names = self.needed_mesh(), {0: source.name}
+        smooth_rows(values[np.newaxis], mesh, self.n_iterations, names=names)
         out[...] = self.at_vertices(values)
         return zeros.at(self.vertices)
 
@@ -320,7 +317,7 @@ class HemisphereSpace(Space):
         """Return the area of each vertex in mm2, shape (n_values,); None if it does not count."""
         if self.unit == "vertices":
             return None
-        areas = self.areas if self.areas is not None else self._mesh().areas
+        areas = self.areas if self.areas is not None else self.needed_mesh().areas
         weights = np.asarray(self.at_vertices(areas))
         if not (weights > 0).all():
             place = int(np.argmin(weights > 0))
