@@ -185,9 +185,10 @@ class Descent {
   double df_;
 };
 
-// The points of the grid that are no higher than their neighbours, the lowest first.
-std::vector<Index> starts_of(const std::array<double, at(kGridPoints)>& criteria) {
-  std::vector<Index> found;
+using GridCriteria = std::array<double, at(kGridPoints)>;
+
+// Adds the points of the grid that are no higher than their neighbours.
+void add_lowest(const GridCriteria& criteria, std::vector<Index>& found) {
   for (Index i = 0; i < kRatios; ++i) {
     for (Index j = 0; j < kRatios; ++j) {
       bool is_lowest = true;
@@ -199,6 +200,34 @@ std::vector<Index> starts_of(const std::array<double, at(kGridPoints)>& criteria
       if (is_lowest) found.push_back(i * kRatios + j);
     }
   }
+}
+
+// Adds the ends of jumps: the lowest points of neighbouring lines of the grid that are apart along
+// the lines. Points of a line are `along` apart, and lines `across`.
+void add_jumps(const GridCriteria& criteria, Index across, Index along, std::vector<Index>& found) {
+  Index before = 0;
+  for (Index line = 0; line < kRatios; ++line) {
+    Index lowest = 0;
+    for (Index k = 1; k < kRatios; ++k) {
+      const double* const first = criteria.data() + line * across;
+      if (first[k * along] < first[lowest * along]) lowest = k;
+    }
+    if (line > 0 && std::abs(lowest - before) > 1) {
+      found.push_back((line - 1) * across + before * along);
+      found.push_back(line * across + lowest * along);
+    }
+    before = lowest;
+  }
+}
+
+// The points of the grid from which maxima are looked for, the most likely first.
+std::vector<Index> starts_of(const GridCriteria& criteria) {
+  std::vector<Index> found;
+  add_lowest(criteria, found);
+  add_jumps(criteria, kRatios, 1, found);
+  add_jumps(criteria, 1, kRatios, found);
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
   std::stable_sort(found.begin(), found.end(),
                    [&](Index a, Index b) { return criteria[at(a)] < criteria[at(b)]; });
   const double lowest = found.empty() ? 0.0 : criteria[at(found.front())];
@@ -292,7 +321,7 @@ Ratios<V> highest_likelihood(const NestedRows& rows, const NestedSums<V>& sums, 
   std::array<std::vector<Index>, at(kWidth)> starts;
   std::size_t n_rounds = 1;
   for (Index l = 0; l < kWidth; ++l) {
-    std::array<double, at(kGridPoints)> own{};
+    GridCriteria own{};
     for (Index index = 0; index < kGridPoints; ++index) own[at(index)] = criteria[index][l];
     starts[at(l)] = starts_of(own);
     n_rounds = std::max(n_rounds, starts[at(l)].size());

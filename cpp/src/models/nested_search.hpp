@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The ratios of variances with the highest restricted likelihood, both at least 0.
 //
-// The likelihood may have several maxima. The criterion is taken at all pairs of kGrid ratios; each
-// pair that is no higher than its neighbours starts a Newton iteration within the bounds, and the
-// lowest end counts. Where the second derivatives are not those of a minimum, the expected ones
-// take their place (Fisher scoring).
+// The likelihood may have several maxima. The criterion is taken at all pairs of kRatioGrid; each
+// pair that is no higher than its neighbours starts a Newton iteration within the bounds, and so
+// does each end of a jump: where the lowest pair of a ratio is far from that of the next ratio, a
+// valley begins that may have no pair of the grid at its bottom. The lowest end counts. Where the
+// second derivatives are not those of a minimum, the expected ones take their place (Fisher
+// scoring).
 #pragma once
 
 #include <array>
@@ -15,7 +17,8 @@
 namespace groupglm {
 
 /// Neighbours differ by a factor that changes the weight of no subject much more than threefold.
-inline constexpr std::array<double, 9> kRatioGrid{0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 40.0, 200.0};
+inline constexpr std::array<double, 10> kRatioGrid{0.0, 0.03, 0.1,  0.3,   1.0,
+                                                   3.0, 10.0, 40.0, 200.0, 1000.0};
 inline constexpr Index kGridPoints =
     static_cast<Index>(kRatioGrid.size()) * static_cast<Index>(kRatioGrid.size());
 
