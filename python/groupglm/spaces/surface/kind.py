@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, GridMismatchError, ImageError
+from groupglm.errors import ArgumentError, GridMismatchError
 from groupglm.messages import argument
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.surface.loading import load_space
 from groupglm.spaces.surface.maps import SurfaceMaps
 from groupglm.spaces.surface.masking import SurfaceMasking, everywhere_of, inside_mask
-from groupglm.spaces.surface.reading.freesurfer import is_curvature_name, open_mgh
+from groupglm.spaces.surface.reading.freesurfer import (
+    is_curvature_name,
+    is_row_of_vertices,
+    shape_of_mgh,
+)
 from groupglm.spaces.surface.reading.opening import (
     grouped,
     is_hemisphere_image,
@@ -30,6 +34,7 @@ from groupglm.spaces.surface.reading.pairing import (
     grouped_files,
     hemisphere_files,
     nominal_name,
+    side_in_name,
 )
 from groupglm.spaces.surface.reading.sources import open_file
 from groupglm.spaces.surface.reading.surface_image import is_surface_image, n_axes_of
@@ -80,7 +85,7 @@ def holds(given: object) -> bool:
     if isinstance(given, str | os.PathLike):
         return _is_file_of_vertices(os.fspath(given))
     if isinstance(given, Mapping):
-        return bool(given) and set(given) <= set(SIDES)
+        return any(side in given for side in SIDES)
     if isinstance(given, tuple | list):
         return len(given) == 2 and any(
             item is not None and not isinstance(item, tuple | list | Mapping) and holds(item)
@@ -96,17 +101,9 @@ def _is_file_of_vertices(path: object) -> bool:
     if name.endswith((".mgh", ".mgz")):
         if existing_files(os.path.expanduser(path)):  # noqa: PTH111
             return True
-        return _shape_of_mgh(path)
+        shape = shape_of_mgh(os.path.expanduser(path))  # noqa: PTH111
+        return side_in_name(path) is not None if shape is None else is_row_of_vertices(shape)
     return name.endswith((".gii", ".gii.gz", ".annot")) or is_curvature_name(path)
-
-
-def _shape_of_mgh(path: str) -> bool:
-    """Return whether a FreeSurfer file holds a row of vertices, not a volume."""
-    try:
-        open_mgh(os.path.expanduser(path))  # noqa: PTH111
-    except (ImageError, OSError):  # whoever opens it says what is wrong
-        return False
-    return True
 
 
 def is_one(given: Any) -> bool:

@@ -31,6 +31,7 @@ __all__ = [
     "mgh_values",
     "open_curvature",
     "open_mgh",
+    "shape_of_mgh",
 ]
 
 _VALUES, _TRIANGLES, _QUADRANGLES = b"\xff\xff\xff", b"\xff\xff\xfe", b"\xff\xff\xfd"
@@ -65,8 +66,15 @@ class MghFile:
         return cast("BinaryIO", gzip.open(self.path) if is_zipped else Path(self.path).open("rb"))
 
 
-def open_mgh(path: str) -> MghFile:
-    """Read the header of a file."""
+def shape_of_mgh(path: str) -> tuple[int, ...] | None:
+    """Return the shape of the image in a file; None if it cannot be read."""
+    try:
+        return _header_of(path)[0]
+    except (ImageError, OSError):  # whoever opens it says what is wrong
+        return None
+
+
+def _header_of(path: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     from nibabel.freesurfer.mghformat import MGHHeader
 
     check_file(path, f"{path}:", ImageError)
@@ -75,9 +83,14 @@ def open_mgh(path: str) -> MghFile:
         with unknown.open() as file:
             header = MGHHeader.from_fileobj(file)  # type: ignore[no-untyped-call]
         shape = tuple(int(n) for n in header.get_data_shape())
-        dtype = header.get_data_dtype()
+        return shape, header.get_data_dtype()
     except Exception as error:  # nibabel raises anything on a damaged header
         raise _damaged(path, error) from error
+
+
+def open_mgh(path: str) -> MghFile:
+    """Read the header of a file."""
+    shape, dtype = _header_of(path)
     if not is_row_of_vertices(shape):
         raise ImageError(
             f"{path}: holds a volume of the shape {shape}, not values at the vertices of a "

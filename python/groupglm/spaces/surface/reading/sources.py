@@ -181,7 +181,7 @@ def open_file(path: str, *, labels: bool = False) -> Hemisphere:
             path, n_found, 1, None, "mgh",
             lambda side, _, name: CurvatureSource(name, side, path, n_found),
         )  # fmt: skip
-    if lower.endswith(".gz"):
+    if lower.endswith(".gii.gz"):
         raise ImageError(f"{path}: is compressed as a whole; give the .gii file that is inside it")
     if not lower.endswith(".gii"):
         raise ImageError(
