@@ -45,6 +45,7 @@ _OPTIONS = {
     "target_shape": "--target-affine",
     "tau2": "--tau2",
     "test": "--test",
+    "tfce": "--tfce",
     "two_sided_test": "--two-sided",
     "variance_groups": "--variance-groups",
     "variances": "--variances",
@@ -64,7 +65,7 @@ _VALUES = {
 _OWN_ENTITIES = ("task", "contrast", "space", "session", "run")
 _OF_COMMAND = {
     "bids": {"model": "--group-model", "n_perm": "--permute"},
-    "fit": {"n_perm": "--permute"},
+    "fit": {"n_perm": "--permute", "threshold": "--cluster-p"},
     "permute": {"threshold": "--cluster-p"},
     "threshold": {"threshold": "--at"},
 }

@@ -14,7 +14,7 @@ from groupglm.inputs.beside import Beside
 from groupglm.inputs.first_level import plain_contrast
 from groupglm.inputs.opening_beside import open_beside, refuse_other_maps
 from groupglm.inputs.visits import visits_in_table
-from groupglm.messages import argument
+from groupglm.messages import argument, either
 from groupglm.runtime.naming import listed, one_name
 from groupglm.spaces.registry import kind_of, open_inputs
 from groupglm.spaces.table.reading import is_table_file, read_regions, region_columns
@@ -139,7 +139,8 @@ class RegionCohort:
         if both:
             raise ArgumentError.about(
                 _INPUT,
-                f"{_INPUT} has the column {listed(both, 8)}, which the design has too: the design "
+                either(_INPUT, "the table of regions")
+                + f" has the column {listed(both, 8)}, which the design has too: the design "
                 "would be fitted to itself",
                 "leave the column out of the table of regions, or give the region another name",
             )

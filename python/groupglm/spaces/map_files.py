@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from groupglm.spaces.registry import kinds
 
@@ -75,8 +75,13 @@ class MapFiles(os.PathLike[str]):
         return self.first if len(self.paths) == 1 else self.paths
 
     @property
-    def given(self) -> str | tuple[str, ...]:
-        """The map as a model takes it: a path, or a tuple of paths."""
+    def given(self) -> Any:
+        """The map as a model takes it: here a path, or a tuple of paths."""
+        return self.named
+
+    @property
+    def named(self) -> str | tuple[str, ...]:
+        """The path of the map, or a tuple of paths."""
         texts = tuple(map(str, self.paths))
         return texts[0] if len(texts) == 1 else texts
 

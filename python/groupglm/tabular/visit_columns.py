@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["VISIT_LABELS", "VISIT_WORDS"]
+__all__ = ["RUN_WORDS", "VISIT_LABELS", "VISIT_WORDS"]
 
 VISIT_LABELS = ("visit_label", "session_label")
 """Columns that hold the visit of each row, whatever its type."""
@@ -13,3 +13,6 @@ VISIT_WORDS = ("session_id", "visit", "session")
 
 Of a design only if they hold text: numbers may be a regressor.
 """
+
+RUN_WORDS = ("run_id", "run")
+"""Columns of a table of regions that hold the run of each row."""

@@ -26,6 +26,9 @@ def fit(**given: Any) -> None:
     the same subject. The subject of a map is sub-01 in the name of the file or of its folders, or
     what --subject-pattern finds.
 
+    With --table in the place of MAPS, each row of a table of regions is a subject. Results are then
+    tables (.tsv), and a table of regions stands in the place of clusters.
+
     With (1 | subject) in the formula, a subject may have several maps. Their visits are ses- and
     run- in the names, and rows are matched by subject, session and run.
 

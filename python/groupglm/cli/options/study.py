@@ -34,6 +34,8 @@ from groupglm.cli.options.paths import FILE, TO_FOLDER
 
 if TYPE_CHECKING:
     from groupglm.cli.journal import Journal
+    from groupglm.cli.options.visits import VisitMaps
+    from groupglm.cli.steps.beside_maps import BesideMaps
     from groupglm.cli.steps.study_design import Study
     from groupglm.spaces.map_files import MapFiles
 
@@ -84,7 +86,13 @@ _RUN = (
     overwrite,
 )
 _STUDY = (
-    click.argument("maps", nargs=-1, required=True),
+    click.argument("maps", nargs=-1, metavar="MAPS..."),
+    click.option(
+        "--table",
+        type=FILE,
+        help="In the place of MAPS: a table (.tsv, .csv) of regions with participant_id, a row a "
+        "subject (or a visit, with session_id), and a column of numbers for each region.",
+    ),
     click.option(
         "--participants",
         type=FILE,
@@ -222,11 +230,30 @@ class StudyOptions(RunOptions):
     """The parts of a study, as given by the arguments of "fit" and "permute"."""
 
     maps: tuple[str, ...]
+    table: Path | None
     participants: Path | None
     sessions: tuple[str, ...]
     contrasts: tuple[NamedContrast, ...]
     subject_pattern: str | None
     map_name: str | None
+
+    def __post_init__(self) -> None:
+        """Refuse maps and a table together, and neither of them."""
+        if self.table is None and not self.maps:
+            raise click.MissingParameter(
+                ctx=click.get_current_context(silent=True),
+                param_hint="'MAPS...'",
+                param_type="argument",
+            )
+        if self.table is None:
+            return
+        for option, given in (
+            ("MAPS", self.maps),
+            ("--subject-pattern", self.subject_pattern),
+            ("--map-name", self.map_name),
+        ):
+            if given:
+                raise click.UsageError(f"{option} has no effect with --table; give one of the two.")
 
     @property
     def read(self) -> list[Path]:
@@ -242,13 +269,9 @@ class StudyOptions(RunOptions):
 
     def study(self, journal: Journal) -> Study:
         """Make the study, and show its design before any image is read."""
-        from groupglm.cli.options.maps import collect_maps
-        from groupglm.cli.steps.beside_maps import collect_beside_maps
         from groupglm.cli.steps.study_design import prepare_study
 
-        maps = collect_maps(
-            self.maps, self.subject_pattern, self.map_name, output=self.output, warn=journal.warn
-        )
+        maps, beside = self._inputs(journal)
         study = prepare_study(
             maps,
             self.participants,
@@ -257,20 +280,36 @@ class StudyOptions(RunOptions):
             self.contrasts,
             allow_partial=self.allow_partial,
             group_model=self.group_model,
-            beside=collect_beside_maps(
-                self.group_model,
-                self.maps,
-                self.subject_pattern,
-                self.map_name,
-                output=self.output,
-                by_visit=maps.several,
-                warn=journal.warn,
-            ),
+            beside=beside,
         )
         study.show(journal, pairs=self.dry_run)
         if self.dry_run:
             journal.say("Dry run: no image was read.")
         return study
+
+    def _inputs(self, journal: Journal) -> tuple[VisitMaps, BesideMaps]:
+        """Find the maps, or the rows of the table, and what the model takes beside them."""
+        if self.table is not None:
+            from groupglm.cli.options.region_rows import collect_beside_rows, collect_rows
+
+            rows = collect_rows(self.table, "--table")
+            return rows, collect_beside_rows(self.group_model, by_visit=rows.several)
+        from groupglm.cli.options.maps import collect_maps
+        from groupglm.cli.steps.beside_maps import collect_beside_maps
+
+        maps = collect_maps(
+            self.maps, self.subject_pattern, self.map_name, output=self.output, warn=journal.warn
+        )
+        beside = collect_beside_maps(
+            self.group_model,
+            self.maps,
+            self.subject_pattern,
+            self.map_name,
+            output=self.output,
+            by_visit=maps.several,
+            warn=journal.warn,
+        )
+        return maps, beside
 
 
 @dataclass(frozen=True, eq=False)

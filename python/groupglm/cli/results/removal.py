@@ -68,7 +68,8 @@ def _targets(record: Path, found: Mapping[str, Any], outputs: Outputs) -> Iterat
             return
     stem = record.name.removesuffix("_statmap.json")
     if "Correction" in found:
-        yield Target.of(record.with_name(f"{stem}_clusters.tsv"))
+        for what in ("clusters", "regions"):
+            yield Target.of(record.with_name(f"{stem}_{what}.tsv"))
     if "Permutation" in found:
         beginning = f"{outputs.names.prefix}contrast-{_label(record, outputs)}"
         yield PermutationTarget.of(record.with_name(f"{beginning}_permutations.npz"))

@@ -82,11 +82,11 @@ class BesideMaps:
         """Return the maps for a program."""
         facts: dict[str, Any] = {}
         if self.variances is not None:
-            facts["variances"] = _given(self.variances)
+            facts["variances"] = _named(self.variances)
         if self.weights is not None:
-            facts["weights"] = _given(self.weights)
+            facts["weights"] = _named(self.weights)
         if self.covariates:
-            facts["covariates"] = {name: _given(own) for name, own in self.covariates.items()}
+            facts["covariates"] = {name: _named(own) for name, own in self.covariates.items()}
         return facts
 
     def arguments(self) -> dict[str, Any]:
@@ -114,8 +114,12 @@ class BesideMaps:
         return "\n".join(lines) + "\n"
 
 
-def _given(files: Mapping[str, MapFiles]) -> dict[str, str | tuple[str, ...]]:
+def _given(files: Mapping[str, MapFiles]) -> dict[str, Any]:
     return {label: own.given for label, own in files.items()}
+
+
+def _named(files: Mapping[str, MapFiles]) -> dict[str, str | tuple[str, ...]]:
+    return {label: own.named for label, own in files.items()}
 
 
 def _distinct(maps: list[MapFiles]) -> dict[MapFiles, str]:

@@ -13,6 +13,7 @@ from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast, read_json, sidecar
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import rounded, statistic
+from groupglm.spaces.files import is_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,10 +55,11 @@ class Rule:
         return {**facts, "ClusterThreshold": extent} if extent else facts
 
     def paths(self, outputs: Outputs, contrast: Contrast) -> tuple[Path, Path]:
-        """Return the files of the thresholded map and of the table of its clusters."""
+        """Return the files of the thresholded map and of the table of its clusters (or regions)."""
         kind = f"z_desc-{self.correction.label}"
-        table = outputs.contrast_path(contrast, f"stat-{kind}_clusters.tsv")
-        return outputs.image_path(contrast, kind), table
+        path = outputs.image_path(contrast, kind)
+        what = "regions" if is_table(path) else "clusters"
+        return path, outputs.contrast_path(contrast, f"stat-{kind}_{what}.tsv")
 
 
 def correct_contrast(
@@ -76,7 +78,8 @@ def correct_contrast(
     path, table_path = rule.paths(outputs, contrast)
     two_sided = rule.two_sided and contrast.stat_type == "t"
     said: dict[str, Any] = {"Correction": rule.facts(contrast), "Contrast": contrast.facts()}
-    files = {"map": str(path), "clusters": str(table_path)}
+    of_regions = is_table(path)
+    files = {"map": str(path), "regions" if of_regions else "clusters": str(table_path)}
     done = {"correction": str(correction), "files": files}
     what = f"{correction} of {contrast.name!r}"
     found = read_json(sidecar(path)) or {}
@@ -98,6 +101,9 @@ def correct_contrast(
     )
     assert image is not None  # noqa: S101  (a map was given)
     finite = threshold if math.isfinite(threshold) else None
+    if of_regions:
+        said = {**said, **outputs.said(contrast), "Threshold": finite}
+        return {**done, **_write_regions(contrast, rule, outputs, journal, image, said)}
     _, space, _ = values_of(z_map, outputs.geometry)
     if not space.has_neighbours:
         image_said = {**said, **outputs.said(contrast), "Threshold": finite}
@@ -152,3 +158,42 @@ def _without_clusters(
         "their mesh (--surfaces)"
     )
     return {"threshold": said["Threshold"], "status": "written"}
+
+
+def _write_regions(
+    contrast: Contrast,
+    rule: Rule,
+    outputs: Outputs,
+    journal: Journal,
+    image: Any,
+    said: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the map of the regions that survive, and a table of them; return what was found."""
+    import numpy as np
+    import pandas as pd
+
+    correction, (path, table_path) = rule.correction, rule.paths(outputs, contrast)
+    _, space, values = values_of(image)
+    one, many = space.place_words
+    places = np.flatnonzero(np.nan_to_num(values))
+    places = places[np.argsort(-np.abs(values[places]), kind="stable")]
+    names = [space.describe_place(place) for place in places.tolist()]
+    table = pd.DataFrame({one: names, "z": [statistic(z) for z in values[places].tolist()]})
+    outputs.write_table(
+        table,
+        table_path,
+        {
+            "Description": f"{many.capitalize()} that survive {correction}, the strongest first",
+            one: {"Description": f"Name of the {one}"},
+            "z": {"Description": "z score of the contrast"},
+            **said,
+        },
+    )
+    about = f"z score where it survives {correction}"
+    outputs.write_image(image, path, {"Description": about, "Values": "z", **said})
+    shown = "" if said["Threshold"] is None else f", from {statistic(said['Threshold'])} on"
+    journal.say(
+        f"{contrast.name}: {correction}: {counted(len(table), one, many)} of "
+        f"{space.n_values:,}{shown}{correction.caution(many)}"
+    )
+    return {"threshold": said["Threshold"], "n_regions": len(table), "status": "written"}

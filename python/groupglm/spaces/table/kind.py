@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from groupglm.errors import ArgumentError
+from groupglm.messages import argument
 from groupglm.runtime.array_archives import check_type
 from groupglm.runtime.json_facts import Check, check_entries, is_flag, is_text, list_of
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry, report_unused_geometry
@@ -118,7 +119,9 @@ def masking(
     given = (target_affine, target_shape, smoothing_fwhm)
     for (name, why), value in zip(_PREPARATION.items(), given, strict=True):
         if value is not None and np.any(value):
-            raise ArgumentError.about(name, f"{name} is given, but {why}", "leave it out")
+            raise ArgumentError.about(
+                name, argument(name) + f" is given, but {why}", "leave it out"
+            )
     return RegionMasking(mask_img, zero_is_missing)
 
 
@@ -177,7 +180,10 @@ def differs_from_background(
 def said_by_map(given: Any) -> tuple[Statistic | None, str | None]:
     """Return what a map says that its values are, and the contrast that it names."""
     if is_table_file(given):
-        given = series_of_file(Path(given), "stat_img")
+        try:
+            given = series_of_file(Path(given), "stat_img")
+        except ArgumentError:  # it is no map, which is refused where one is wanted
+            return None, None
     return said_by_series(given) if is_one(given) else (None, None)
 
 

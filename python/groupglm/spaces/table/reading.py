@@ -22,8 +22,8 @@ from groupglm.spaces.table.series import FILE, REGION
 from groupglm.spaces.table.source import RegionNames, RegionSource
 from groupglm.tabular.covariates import is_missing
 from groupglm.tabular.files import SEPARATORS, read_table
-from groupglm.tabular.labels import LABEL_COLUMNS, labelled, row_labels
-from groupglm.tabular.visit_columns import VISIT_LABELS, VISIT_WORDS
+from groupglm.tabular.labels import LABEL, LABEL_COLUMNS, labelled, row_labels
+from groupglm.tabular.visit_columns import RUN_WORDS, VISIT_LABELS, VISIT_WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ def read_regions(given: Any, argument: str) -> pd.DataFrame:
 
 
 def _stacked(rows: Sequence[pd.Series[Any]], argument: str) -> pd.DataFrame:
-    """Return rows of the same regions as one table."""
+    """Return rows of the same regions as one table; their names are the subjects, if all differ."""
     import pandas as pd
 
     first = RegionNames(tuple(map(str, rows[0].index)))
@@ -89,16 +89,22 @@ def _stacked(rows: Sequence[pd.Series[Any]], argument: str) -> pd.DataFrame:
                 f"item {place} of {argument} has other regions than item 1: {difference}",
                 "give each subject all regions, NaN where a value is missing",
             )
-    return pd.DataFrame([row.set_axis(list(map(str, row.index))) for row in rows]).reset_index(
-        drop=True
-    )
+    subjects = [row.name for row in rows]
+    known = all(isinstance(name, str) for name in subjects) and len(set(subjects)) == len(rows)
+    index = pd.Index(subjects, name=LABEL) if known else pd.RangeIndex(len(rows))
+    values = []
+    for row in rows:
+        own = RegionNames(tuple(map(str, row.index)))
+        values.append(row.to_numpy() if own.is_like(first) else row.to_numpy()[first.order_in(own)])
+    return pd.DataFrame(np.stack(values), index, list(first.names))
 
 
 def _read_file(path: Path, argument: str) -> pd.DataFrame:
     called = in_quotes(path)
     if not path.is_file():
         raise ImageError(f"{path}: File not found: check the name of the table of {argument}")
-    frame = read_table(path, called, as_text=(*LABEL_COLUMNS, *VISIT_LABELS, *VISIT_WORDS))
+    labels = (*LABEL_COLUMNS, *VISIT_LABELS, *VISIT_WORDS, *RUN_WORDS)
+    frame = read_table(path, called, as_text=labels)
     if str(frame.columns[0]) == "Unnamed: 0":
         raise ArgumentError.about(
             argument,
@@ -111,7 +117,7 @@ def _read_file(path: Path, argument: str) -> pd.DataFrame:
 
 def region_columns(table: pd.DataFrame) -> list[int]:
     """Return the positions of a table's columns that are regions, not the visit of a row."""
-    others = {*LABEL_COLUMNS, *VISIT_LABELS, *VISIT_WORDS}
+    others = {*LABEL_COLUMNS, *VISIT_LABELS, *VISIT_WORDS, *RUN_WORDS}
     return [place for place, name in enumerate(table.columns) if str(name) not in others]
 
 
@@ -222,6 +228,17 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real | Decimal) and not isinstance(value, bool)
 
 
+def _is_number_in_text(value: object) -> bool:
+    """Return whether a text is a number, as all numbers of a file's column with a word are."""
+    if not isinstance(value, str):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _refuse_words(
     entries: Sequence[Any],
     wrong: Sequence[int],
@@ -230,6 +247,8 @@ def _refuse_words(
     rows: Sequence[str],
     argument: str,
 ) -> None:
+    words = [place for place in wrong if not _is_number_in_text(entries[place])]
+    wrong = words or wrong  # in a file, the numbers of such a column are text too
     shown = listed([f"{entries[place]!r:.40} ({rows[place]})" for place in wrong], _SHOWN)
     if len(wrong) == len(cells):
         remedy: str = (
