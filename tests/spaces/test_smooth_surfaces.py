@@ -13,7 +13,7 @@ import pytest
 from nibabel.gifti.gifti import GiftiImage
 from numpy.typing import NDArray
 
-from groupglm import smooth_img
+import groupglm
 from groupglm.errors import ArgumentError, ArgumentTypeError, ImageError
 from groupglm.spaces.surface.mesh import Mesh
 from groupglm.spaces.surface.smoothing import iterations_of
@@ -22,6 +22,7 @@ from reference.smoothing import neighbour_means
 
 pytestmark = pytest.mark.quick
 
+smooth_img: Any = groupglm.smooth_img
 SIDES = ("left", "right")
 N, FWHM = 642, 25.0
 MESHES: dict[str, Any] = {side: folded(3, side) for side in SIDES}

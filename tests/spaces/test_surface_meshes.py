@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from groupglm.spaces.geometry import Geometry
 from groupglm.spaces.surface.mesh import Mesh
 from groupglm.spaces.surface.meshes import HemisphereMesh, open_meshes
 from groupglm.spaces.surface.named import background
-from groupglm.spaces.surface.reading.surface_file import open_mesh, side_in_name
+from groupglm.spaces.surface.reading.surface_file import open_mesh, side_of_surface
 from reference.meshes import folded, icosphere, write_metric, write_surface
 
 pytestmark = pytest.mark.quick
@@ -177,7 +178,7 @@ def test_what_is_no_surface_is_refused_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"is a folder, not a file"):
         open_mesh(tmp_path, "surface")
     (tmp_path / "empty.surf.gii").touch()
-    with pytest.raises(ImageError, match=r"empty\.surf\.gii: cannot be read as a surface"):
+    with pytest.raises(ImageError, match=r"empty\.surf\.gii: is no GIFTI file"):
         open_mesh(tmp_path / "empty.surf.gii", "surface")
 
 
@@ -193,6 +194,34 @@ def test_faces_and_coordinates_of_a_file_are_checked(tmp_path: Path) -> None:
         path = write_surface(tmp_path / "m.surf.gii", *broken)
         with pytest.raises(ImageError, match=message):
             open_mesh(path, "surface")
+
+
+def test_hostile_and_damaged_files_are_refused(tmp_path: Path, files: dict[str, Path]) -> None:
+    whole = files["left"].read_bytes()
+    path = tmp_path / "m.surf.gii"
+    lol = "".join(f'<!ENTITY l{n + 1} "{f"&l{n};" * 10}">' for n in range(9))
+    bomb = f'<!DOCTYPE GIFTI [<!ENTITY l0 "lol">{lol}]>'.encode()
+    declaration, rest = whole.split(b"?>", 1)
+    path.write_bytes(declaration + b"?>" + bomb + rest.split(b"<GIFTI", 1)[1])
+    with pytest.raises(ImageError, match=r"m\.surf\.gii: declares the entity 'l0'"):
+        open_mesh(path, "surface")
+    for length in range(200, len(whole), len(whole) // 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ImageError, match=r"m\.surf\.gii: is no GIFTI file, or a damaged"):
+            open_mesh(path, "surface")
+    before, after = whole.split(b"<Data>", 1)
+    (tmp_path / "bomb.surf.gii.gz").write_bytes(
+        gzip.compress(before + b"<Data>" + b"A" * 10_000_000 + after)
+    )
+    with pytest.raises(ImageError, match=r"bomb\.surf\.gii\.gz: the text of an array is longer"):
+        open_mesh(tmp_path / "bomb.surf.gii.gz", "surface")
+    packed = gzip.compress(whole)
+    (tmp_path / "left.surf.gii.gz").write_bytes(packed)
+    assert open_mesh(tmp_path / "left.surf.gii.gz", "surface").side == "left"
+    for content in (packed[: len(packed) // 2], whole, packed[:300] + b"\0" * 300 + packed[600:]):
+        (tmp_path / "cut.surf.gii.gz").write_bytes(content)
+        with pytest.raises(ImageError, match=r"cut\.surf\.gii\.gz: (cannot be inflated|is no)"):
+            open_mesh(tmp_path / "cut.surf.gii.gz", "surface")
 
 
 def test_a_geometry_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
@@ -230,7 +259,7 @@ def test_areas_that_are_none_are_refused(areas: Any, message: str) -> None:
 
 
 def test_a_surface_is_no_file_of_areas(files: dict[str, Path]) -> None:
-    with pytest.raises(ImageError, match=r"a\.surf\.gii: holds NIFTI_INTENT_POINTSET"):
+    with pytest.raises(ImageError, match=r"a\.surf\.gii: is a surface: it holds the posi"):
         opened(None, files)
 
 
@@ -296,11 +325,10 @@ def test_fs_lr_is_found_in_templateflow_s_folder_at_the_density_of_the_data(
         ("100307.R.midthickness.32k_fs_LR.surf.gii", "right"),
         ("fsaverage5/surf/lh.white", "left"),
         ("pial_right.gii.gz", "right"),
-        ("hemi-L_hemi-R_pial.surf.gii", None),
         ("fs_LR.surf.gii", None),
         ("lh/white.surf.gii", None),
         ("leftover.surf.gii", None),
     ],
 )
 def test_the_side_in_a_name(name: str, side: str | None) -> None:
-    assert side_in_name(name) == side
+    assert side_of_surface(name) == side

@@ -16,8 +16,8 @@ from groupglm.spaces.cifti.opening import is_cifti, open_map
 from groupglm.spaces.cifti.space import CiftiSpace
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
-from groupglm.spaces.surface.hemisphere import Preparation as SurfacePreparation
 from groupglm.spaces.surface.meshes import open_meshes
+from groupglm.spaces.surface.preparation import Preparation as SurfacePreparation
 from groupglm.spaces.surface.smoothing import check_fwhm
 from groupglm.spaces.volume.preparation import Preparation
 from groupglm.spaces.volume.smoothing import plain_fwhm, sigma_voxels

@@ -17,6 +17,7 @@ from groupglm.messages import argument
 from groupglm.spaces.base import Part, RowStream, Space
 from groupglm.spaces.checks import checked_keep, checked_rows
 from groupglm.spaces.surface.hemisphere_source import AbsentHemisphere, HemisphereSource
+from groupglm.spaces.surface.preparation import Preparation
 from groupglm.spaces.surface.smoothing import achieved_fwhm, iterations_of, smooth_rows
 from groupglm.spaces.surface.values import values_of_rows
 from groupglm.spaces.zeros import Zeros
@@ -30,37 +31,10 @@ if TYPE_CHECKING:
     from groupglm.spaces.statistic import Statistic
     from groupglm.spaces.surface.mesh import Mesh
 
-__all__ = ["HemisphereSource", "HemisphereSpace", "Preparation"]
+__all__ = ["HemisphereSource", "HemisphereSpace"]
 
 _TFCE_POWERS = (1.0, 2.0)
 """E and H of threshold-free cluster enhancement on surfaces, where extent is an area."""
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What is done to the values of a hemisphere before they are a row, in this order.
-
-    Parameters
-    ----------
-    zero_is_missing : bool, default=False
-        Whether exact zeros of an image are missing values.
-    fill : float, optional
-        Put in the place of missing values before smoothing, which leaves them out otherwise.
-    smoothing_fwhm : float, default=0
-        Full width at half maximum of the smoothing on the mesh, in mm.
-    """
-
-    zero_is_missing: bool = False
-    fill: float | None = None
-    smoothing_fwhm: float = 0.0
-
-    def of_role(self, role: str) -> Preparation | None:
-        """Return how what lies beside an image is prepared: zeros and gaps are what they are.
-
-        A covariate is smoothed as an image is; variances and weights are not.
-        """
-        is_smoothed = role == "covariate" and self.smoothing_fwhm > 0
-        return Preparation(smoothing_fwhm=self.smoothing_fwhm) if is_smoothed else None
 
 
 @dataclass(frozen=True, eq=False)

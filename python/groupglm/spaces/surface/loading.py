@@ -22,7 +22,8 @@ from groupglm.runtime.json_facts import (
 )
 from groupglm.spaces.composite import load_composite
 from groupglm.spaces.surface.form import Form
-from groupglm.spaces.surface.hemisphere import HemisphereSpace, Preparation
+from groupglm.spaces.surface.hemisphere import HemisphereSpace
+from groupglm.spaces.surface.preparation import Preparation
 from groupglm.spaces.surface.reading.pairing import SIDES
 from groupglm.spaces.surface.space import SurfaceSpace
 

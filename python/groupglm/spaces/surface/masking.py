@@ -12,8 +12,9 @@ import numpy as np
 from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError, ImageError
 from groupglm.messages import argument
 from groupglm.spaces.geometry import Geometry
-from groupglm.spaces.surface.hemisphere import HemisphereSpace, Preparation
+from groupglm.spaces.surface.hemisphere import HemisphereSpace
 from groupglm.spaces.surface.kept import read_once
+from groupglm.spaces.surface.preparation import Preparation
 from groupglm.spaces.surface.reading.opening import open_one
 from groupglm.spaces.surface.reading.surface_image import is_surface_image
 from groupglm.spaces.surface.smoothing import check_fwhm

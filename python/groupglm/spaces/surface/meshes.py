@@ -16,6 +16,7 @@ from groupglm.runtime.arguments import real_array
 from groupglm.runtime.naming import counted
 from groupglm.spaces.surface.named import NAMES, is_name, standard_surface
 from groupglm.spaces.surface.reading.metric_file import read_metric
+from groupglm.spaces.surface.reading.opening import is_hemisphere_image
 from groupglm.spaces.surface.reading.surface_file import OpenedMesh, open_mesh
 
 if TYPE_CHECKING:
@@ -207,9 +208,10 @@ def _shape_in_words(areas: NDArray[np.float64]) -> str:
 
 
 def _area_values(given: Any, called: str) -> NDArray[Any]:
-    """Return the values of a metric file, or of an array; one column counts as none."""
-    is_file = isinstance(given, str | os.PathLike) or hasattr(given, "darrays")
-    values = read_metric(given, called) if is_file else real_array("areas", given)
+    """Return the values of a file of one map, or of an array; one column counts as none."""
+    if isinstance(given, str | os.PathLike) or is_hemisphere_image(given):
+        return read_metric(given, called)
+    values = real_array("areas", given)
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 

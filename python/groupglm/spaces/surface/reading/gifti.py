@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gzip
 import math
 import os
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
@@ -37,6 +37,8 @@ _TYPES = {
 }  # fmt: skip
 _ENDIANS = {"LittleEndian": "<", "BigEndian": ">"}
 _ENCODINGS = ("ASCII", "Base64Binary", "GZipBase64Binary", "ExternalFileBinary")
+_TEXT_A_VALUE = 64
+"""Characters that a value may take in a file: written as a number, with room around it."""
 _MOST_TEXT = 2**16
 """Characters of one fact of a file that are kept; names of maps take some dozens."""
 
@@ -148,6 +150,7 @@ class _Reader:
         self._attributes: dict[str, str] = {}
         self._own_facts: dict[str, str] = {}
         self._name, self._value = "", ""
+        self._room = 0
         parser = self._parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -157,11 +160,17 @@ class _Reader:
 
     def parse(self) -> None:
         """Parse the file to its end, or to the end of the wanted values."""
+        open_file: Any = gzip.open if self.path.lower().endswith(".gz") else open
         try:
-            with Path(self.path).open("rb") as file:
+            with open_file(self.path, "rb") as file:
                 self._parser.ParseFile(file)
         except _Done:
             return
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise ImageError(
+                f"{self.path}: cannot be inflated ({error}); it is cut off or damaged, copy it "
+                "again from its source"
+            ) from error
         except expat.ExpatError as error:
             raise ImageError(
                 f"{self.path}: is no GIFTI file, or a damaged one ({error}); copy it again from "
@@ -189,11 +198,20 @@ class _Reader:
             self._name = self._value = ""
         elif tag == "Data" and self.wanted != len(self.arrays):
             self._parser.CharacterDataHandler = None  # the text of other arrays costs nothing
+        elif tag == "Data":
+            shape = _array(self.path, self._attributes, {}).shape
+            self._room = _MOST_TEXT + _TEXT_A_VALUE * math.prod(shape)
 
     def _characters(self, text: str) -> None:
         tag = self._open[-1] if self._open else ""
         if tag == "Data":
             self.text.append(text)
+            self._room -= len(text)
+            if self._room < 0:  # a file that is packed as a whole may hold any amount
+                raise ImageError(
+                    f"{self.path}: the text of an array is longer than its values can be; copy it "
+                    "again from its source"
+                )
         elif tag == "Name":
             self._name = (self._name + text)[:_MOST_TEXT]
         elif tag == "Value":

@@ -160,8 +160,10 @@ class CurvatureSource(HemisphereSource):
         return curvature_values(self._path, self.n_vertices)
 
 
-def open_file(path: str, *, labels: bool = False) -> Hemisphere:
+def open_file(path: str, *, labels: bool = False, packed: bool = False) -> Hemisphere:
     """Open a file of one hemisphere; with `labels`, one of labels too, as a mask may be.
+
+    With `packed`, also a .gii.gz, as packages bring them.
 
     Raises
     ------
@@ -181,9 +183,9 @@ def open_file(path: str, *, labels: bool = False) -> Hemisphere:
             path, n_found, 1, None, "mgh",
             lambda side, _, name: CurvatureSource(name, side, path, n_found),
         )  # fmt: skip
-    if lower.endswith(".gii.gz"):
+    if lower.endswith(".gii.gz") and not packed:
         raise ImageError(f"{path}: is compressed as a whole; give the .gii file that is inside it")
-    if not lower.endswith(".gii"):
+    if not lower.endswith((".gii", ".gii.gz")):
         raise ImageError(
             f"{path}: is no file of a surface by its name (.func.gii, .shape.gii, .mgh, .mgz or "
             "lh.thickness); give images and masks of one kind"

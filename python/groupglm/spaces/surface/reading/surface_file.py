@@ -7,9 +7,9 @@ import os
 import re
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import nibabel as nib
 import numpy as np
 from nibabel.nifti1 import intent_codes
 
@@ -17,21 +17,19 @@ from groupglm.errors import ArgumentTypeError, ImageError
 from groupglm.runtime.paths import check_path
 from groupglm.runtime.regular_files import check_file
 from groupglm.spaces.surface.mesh import Mesh
+from groupglm.spaces.surface.reading.gifti import read_gifti, read_values
+from groupglm.spaces.surface.reading.pairing import side_in_facts, side_in_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["OpenedMesh", "open_mesh", "side_in_name"]
+__all__ = ["OpenedMesh", "open_mesh", "side_of_surface"]
 
 _GIFTI = (".gii", ".gii.gz")
 _TRIANGLES = b"\xff\xff\xfe"  # how a geometry file of FreeSurfer begins
 _MORPHOMETRY = b"\xff\xff\xff"  # and one of values, such as curv
-_SIDES = {"cortexleft": "left", "cortexright": "right"}
-_NAMES = re.compile(
-    r"(?:^|[._-])(?:hemi-(?P<bids>[LR])|(?P<letter>[LR])|(?P<fs>[lr]h)|(?P<word>left|right))"
-    r"(?=[._-]|$)"
-)
-_LETTERS = {"L": "left", "R": "right", "lh": "left", "rh": "right"}
+_POINTS, _FACES = "NIFTI_INTENT_POINTSET", "NIFTI_INTENT_TRIANGLE"
+_WORD = re.compile(r"(?:^|(?<=[._-]))(left|right)(?=[._-])")
 _WORDS = re.compile(r"very_?inflated|inflated|sphere|flat", re.IGNORECASE)
 _ADVICE = "give a surface, such as .surf.gii or lh.white"
 
@@ -75,7 +73,7 @@ def open_mesh(given: Any, name: str) -> OpenedMesh:
     if isinstance(path, str | os.PathLike):
         return _of_file(path)
     if hasattr(given, "darrays"):
-        return _of_gifti(given, _filename(given) or name)
+        return _of_image(given, _filename(given) or name)
     if hasattr(given, "coordinates") and hasattr(given, "faces"):
         return OpenedMesh(Mesh(name, given.coordinates, given.faces), None)
     raise ArgumentTypeError.about(
@@ -85,21 +83,17 @@ def open_mesh(given: Any, name: str) -> OpenedMesh:
     )
 
 
-def side_in_name(path: str) -> str | None:
-    """Return the hemisphere that the name of a file tells; None if it tells none, or both.
+def side_of_surface(path: str) -> str | None:
+    """Return the hemisphere that the name of a surface file tells; None if it tells none.
 
     Examples
     --------
-    >>> side_in_name("S1.L.pial.32k_fs_LR.surf.gii"), side_in_name("surf/rh.white")
+    >>> side_of_surface("S1.L.pial.32k_fs_LR.surf.gii"), side_of_surface("pial_right.gii.gz")
     ('left', 'right')
     """
-    found = {
-        _LETTERS.get(part, part)
-        for match in _NAMES.finditer(os.path.basename(path))  # noqa: PTH119
-        for part in match.groups()
-        if part
-    }
-    return found.pop() if len(found) == 1 else None
+    told = side_in_name(path)
+    words = set(_WORD.findall(os.path.basename(path)))  # noqa: PTH119
+    return words.pop() if told is None and len(words) == 1 else told
 
 
 def _of_file(given: str | os.PathLike[str]) -> OpenedMesh:
@@ -109,38 +103,52 @@ def _of_file(given: str | os.PathLike[str]) -> OpenedMesh:
     if not os.path.exists(name) and not os.path.islink(name):  # noqa: PTH110, PTH114
         raise ImageError(f"{name}: File not found: check the name")
     check_file(name, f"{name}:", ImageError)
+    if name.lower().endswith(_GIFTI):
+        file = read_gifti(name)
+        arrays = [
+            (array.intent, array.facts, partial(read_values, name, number, array))
+            for number, array in enumerate(file.arrays)
+        ]
+        return _of_arrays(name, file.facts, arrays)
     try:
-        if name.lower().endswith(_GIFTI):
-            return _of_gifti(nib.load(name), name)
         return _of_freesurfer(name)
-    except ImageError:
-        raise
     except OSError as error:
         raise ImageError(f"{name}: cannot be opened: {error.strerror or error}") from error
-    except Exception as error:  # a reader raises anything on a damaged file
-        raise ImageError(
-            f"{name}: cannot be read as a surface: {error}; copy the file again from its source"
-        ) from error
 
 
-def _of_gifti(image: Any, name: str) -> OpenedMesh:
+def _of_image(image: Any, name: str) -> OpenedMesh:
     """Take the mesh out of nibabel's image."""
-    arrays = {
-        intent: [array for array in image.darrays if array.intent == code]
-        for intent, code in (("points", 1008), ("triangles", 1009))
+    arrays = [
+        (str(intent_codes.niistring[array.intent]), dict(array.meta or {}), partial(_data, array))
+        for array in image.darrays
+    ]
+    return _of_arrays(name, dict(image.meta or {}), arrays)
+
+
+def _data(array: Any) -> Any:
+    return array.data
+
+
+def _of_arrays(
+    name: str,
+    facts: Mapping[str, str],
+    arrays: Sequence[tuple[str, Mapping[str, str], Callable[[], Any]]],
+) -> OpenedMesh:
+    """Make the mesh of the arrays of a GIFTI file: intent, metadata, and what reads the values."""
+    found = {
+        intent: [(own, read) for kind, own, read in arrays if kind == intent]
+        for intent in (_POINTS, _FACES)
     }
-    if any(len(found) != 1 for found in arrays.values()):
-        held = ", ".join(sorted({str(intent_codes.niistring[a.intent]) for a in image.darrays}))
+    if any(len(each) != 1 for each in found.values()):
+        held = ", ".join(sorted({intent for intent, _, _ in arrays}))
         raise ImageError(
             f"{name}: holds {held or 'nothing'}, but a surface holds one array of coordinates and "
-            f"one of triangles (NIFTI_INTENT_POINTSET, NIFTI_INTENT_TRIANGLE); {_ADVICE}"
+            f"one of triangles ({_POINTS}, {_FACES}); {_ADVICE}"
         )
-    points, triangles = arrays["points"][0], arrays["triangles"][0]
-    facts: Mapping[str, str] = {**(image.meta or {}), **(points.meta or {})}
-    side = _SIDES.get(facts.get("AnatomicalStructurePrimary", "").lower())
-    declared = facts.get("GeometricType", "")
-    mesh = Mesh(name, points.data, triangles.data, _declared(declared, name))
-    return OpenedMesh(mesh, side or side_in_name(name))
+    ((own, read_points),), ((_, read_faces),) = found[_POINTS], found[_FACES]
+    told = {**facts, **own}
+    mesh = Mesh(name, read_points(), read_faces(), _declared(told.get("GeometricType", ""), name))
+    return OpenedMesh(mesh, side_in_facts(told) or side_of_surface(name))
 
 
 def _of_freesurfer(name: str) -> OpenedMesh:
@@ -170,7 +178,7 @@ def _of_freesurfer(name: str) -> OpenedMesh:
     points = np.frombuffer(content, ">f4", 3 * n_vertices, start)
     faces = np.frombuffer(content, ">i4", 3 * n_faces, start + 12 * n_vertices)
     mesh = Mesh(name, points.reshape(-1, 3), faces.reshape(-1, 3), _declared("", name))
-    return OpenedMesh(mesh, side_in_name(name))
+    return OpenedMesh(mesh, side_of_surface(name))
 
 
 def _declared(kind: str, name: str) -> str:
