@@ -143,6 +143,20 @@ def _parts_of_hemispheres(image: Any) -> tuple[NDArray[Any], ...]:
     return tuple(own[..., :length] for own, length in zip(rows, (LENGTH, LENGTH // 2), strict=True))
 
 
+def _parcels(values: NDArray[Any]) -> Any:
+    cifti: Any = nib.cifti2  # has no types
+    cortex = "CIFTI_STRUCTURE_CORTEX_LEFT"
+    vertices = [{cortex: np.array([place])} for place in range(LENGTH)]
+    voxels = [np.empty((0, 3), int)] * LENGTH
+    axis = cifti.ParcelsAxis(REGIONS, voxels, vertices, nvertices={cortex: LENGTH})
+    return cifti.Cifti2Image(values[np.newaxis], header=(cifti.ScalarAxis(["map"]), axis))
+
+
+def _values_of_parcels(image: Any) -> tuple[NDArray[Any]]:
+    rows = np.asarray(image.dataobj)
+    return (rows if len(rows) > 1 else rows[0],)
+
+
 CASES = {
     "volume": Case((SHAPE,), _volume, lambda image: (image.get_fdata(),)),
     "chain": Case(((LENGTH,),), Chain, lambda image: (image.data,)),
@@ -165,6 +179,13 @@ CASES = {
         _parts_of_hemispheres,
         (LEFT_AREAS, RIGHT_AREAS),
         surfaces={"left": LEFT, "right": RIGHT},
+    ),
+    "parcels": Case(
+        ((LENGTH,),),
+        _parcels,
+        _values_of_parcels,
+        weights=(),
+        has_background=False,
     ),
     "cifti": Case(
         ((LENGTH,), (LENGTH // 2,), SHAPE),

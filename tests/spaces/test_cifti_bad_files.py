@@ -267,7 +267,7 @@ def test_only_grayordinates_go_with_grayordinates(tmp_path: Path) -> None:
         (lambda: SecondLevelModel(image).fit(paths, design_matrix=design), "an image of grayordi"),
         (
             lambda: SecondLevelModel(target_affine=np.eye(3)).fit(paths, design_matrix=design),
-            "grayordinates are not resampled.*wb_command -cifti-resample",
+            "images of CIFTI are not resampled.*wb_command -cifti-resample",
         ),
         (
             lambda: SecondLevelModel(smoothing_fwhm=4.0).fit(paths, design_matrix=design),

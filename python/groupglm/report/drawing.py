@@ -30,6 +30,7 @@ _FOLDERS = {
     "surface": "groupglm.report.surface",
     "cifti": "groupglm.report.surface",
     "table": "groupglm.report.table",
+    "cifti parcels": "groupglm.report.table",
 }
 _OF_PICTURES = ("bg_img", "plot_type", "display_mode", "cut_coords")
 

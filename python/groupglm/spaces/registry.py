@@ -35,12 +35,12 @@ def register(kind: Kind) -> None:
 
 def kinds() -> tuple[Kind, ...]:
     """Return all kinds; the last one accepts, or refuses in its own words, what no other holds."""
-    from groupglm.spaces.cifti import kind as cifti
+    from groupglm.spaces.cifti.kind import OF_GRAYORDINATES, OF_PARCELS
     from groupglm.spaces.surface import kind as surface
     from groupglm.spaces.table import kind as table
     from groupglm.spaces.volume import kind as volume
 
-    return (*_REGISTERED, cifti, surface, table, volume)
+    return (*_REGISTERED, OF_GRAYORDINATES, OF_PARCELS, surface, table, volume)
 
 
 def kind_of(given: object) -> Kind:

@@ -18,10 +18,17 @@ from groupglm.spaces.volume.grid import Grid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GivenModel", "GivenVolume", "brain_axis", "numbers", "whole"]
+__all__ = [
+    "MOST_VERTICES", "STRUCTURE", "GivenModel", "GivenVolume", "brain_axis", "check_range",
+    "grid_of", "numbers", "whole",
+]  # fmt: skip
 
-_PREFIX = "CIFTI_STRUCTURE_"
-_MOST_VERTICES = 100_000_000
+STRUCTURE = "CIFTI_STRUCTURE_"
+"""What the name of a structure begins with in a file."""
+
+MOST_VERTICES = 100_000_000
+"""Of a surface; those that programs make have at most 164,000."""
+
 _MM = -3  # the exponent of mm in metres
 _LONGEST_NAME = 80
 
@@ -76,11 +83,11 @@ def brain_axis(models: Iterable[GivenModel], volume: GivenVolume | None) -> Brai
     in_order = sorted(models, key=lambda model: model.first)
     if not in_order:
         raise ValueError("it has no brain models")
-    grid = None if volume is None else _grid(volume)
+    grid = None if volume is None else grid_of(volume)
     made: list[BrainModel] = []
     expected = 0
     for model in in_order:
-        name = printable(model.structure)[:_LONGEST_NAME].removeprefix(_PREFIX)
+        name = printable(model.structure)[:_LONGEST_NAME].removeprefix(STRUCTURE)
         if model.first != expected:
             what = "overlap" if model.first < expected else "leave a gap"
             raise ValueError(
@@ -95,7 +102,8 @@ def brain_axis(models: Iterable[GivenModel], volume: GivenVolume | None) -> Brai
     return BrainAxis(tuple(made), grid)
 
 
-def _grid(volume: GivenVolume) -> Grid:
+def grid_of(volume: GivenVolume) -> Grid:
+    """Return the grid of a volume; ValueError if it cannot be one."""
     shape = [int(length) for length in volume.shape]
     if len(shape) != 3 or min(shape) < 1 or max(shape) > 32767:
         raise ValueError(f"its volume has the dimensions {shape}, not three positive numbers")
@@ -119,7 +127,7 @@ def _model(name: str, model: GivenModel, grid: Grid | None) -> BrainModel:
         raise ValueError(f"its brain model {name} has {model.count} places (IndexCount)")
     given = model.indices()
     if model.is_surface:
-        if not 0 < model.n_vertices <= _MOST_VERTICES:
+        if not 0 < model.n_vertices <= MOST_VERTICES:
             raise ValueError(
                 f"the surface of {name} has {model.n_vertices} vertices (SurfaceNumberOfVertices)"
             )
@@ -127,7 +135,7 @@ def _model(name: str, model: GivenModel, grid: Grid | None) -> BrainModel:
             given = np.arange(model.n_vertices)
         if given is None or given.shape != (model.count,):
             raise ValueError(_wrong_count(name, model.count, given, "vertices"))
-        _check_range(name, given, model.n_vertices, "vertex")
+        check_range(name, given, model.n_vertices, "vertex")
         indices, n_vertices = given, model.n_vertices
     else:
         if grid is None:
@@ -135,7 +143,7 @@ def _model(name: str, model: GivenModel, grid: Grid | None) -> BrainModel:
         if given is None or given.shape != (model.count, 3):
             raise ValueError(_wrong_count(name, model.count, given, "voxels"))
         for axis, length in enumerate(grid.shape):
-            _check_range(name, given[:, axis], length, f"voxel index {'ijk'[axis]}")
+            check_range(name, given[:, axis], length, f"voxel index {'ijk'[axis]}")
         i, j, k = given.T
         indices, n_vertices = i + grid.shape[0] * (j + grid.shape[1] * k), None
     one = "voxel" if n_vertices is None else "vertex"
@@ -153,7 +161,8 @@ def _wrong_count(name: str, count: int, given: NDArray[np.int64] | None, many: s
     return f"its brain model {name} declares {count} {many} (IndexCount), but {found}"
 
 
-def _check_range(name: str, indices: NDArray[np.int64], length: int, what: str) -> None:
+def check_range(name: str, indices: NDArray[np.int64], length: int, what: str) -> None:
+    """Refuse indices below zero or beyond a length; `name` is their structure or parcel."""
     low, high = int(indices.min()), int(indices.max())
     if low < 0 or high >= length:
         wrong = low if low < 0 else high

@@ -7,7 +7,6 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import nibabel
-import numpy as np
 
 from groupglm.spaces.statistic import Statistic, valid_df
 from groupglm.spaces.volume.intent import descrip_of
@@ -17,40 +16,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from groupglm.spaces.cifti.axes import BrainAxis
 
 cifti2: Any = nibabel.cifti2  # which has no types
 
-__all__ = ["brain_mapping", "cifti_image", "map_names", "renamed", "statistic_of"]
+__all__ = ["cifti_image", "map_names", "renamed", "statistic_of"]
 
-_STRUCTURE = "CIFTI_STRUCTURE_"
 # The keys of a map's metadata are those of our sidecars.
 _KIND, _DF, _TEST = "Values", "DegreesOfFreedom", "StatType"
-
-
-def brain_mapping(axis: BrainAxis) -> bytes:
-    """Return nibabel's object for an axis, pickled: each image gets a copy of its own."""
-    parts: list[Any] = []
-    if axis.grid is not None:
-        affine = cifti2.Cifti2TransformationMatrixVoxelIndicesIJKtoXYZ(-3, axis.grid.affine.copy())
-        parts.append(cifti2.Cifti2Volume(axis.grid.shape, affine))
-    for model in axis.models:
-        kind = "VOXELS" if model.n_vertices is None else "SURFACE"
-        made = cifti2.Cifti2BrainModel(
-            model.first,
-            len(model.indices),
-            f"CIFTI_MODEL_TYPE_{kind}",
-            _STRUCTURE + model.structure,
-            model.n_vertices,
-        )
-        if model.n_vertices is not None:
-            made.vertex_indices = cifti2.Cifti2VertexIndices(model.indices.tolist())
-        elif axis.grid is not None:
-            ijk = np.stack(np.unravel_index(model.indices, axis.grid.shape, order="F"), axis=-1)
-            made.voxel_indices_ijk = cifti2.Cifti2VoxelIndicesIJK(ijk.tolist())
-        parts.append(made)
-    mapping = cifti2.Cifti2MatrixIndicesMap((1,), "CIFTI_INDEX_TYPE_BRAIN_MODELS", maps=parts)
-    return pickle.dumps(mapping, pickle.HIGHEST_PROTOCOL)
 
 
 def map_names(descrip: str, n_maps: int) -> list[str]:

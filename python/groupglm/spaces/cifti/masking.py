@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupglm.errors import ArgumentError, ArgumentTypeError, GridMismatchError, ImageError
+from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.messages import argument
 from groupglm.spaces.cifti.axes import BrainAxis, side_of
 from groupglm.spaces.cifti.kept import read_once
-from groupglm.spaces.cifti.opening import is_cifti, open_map
+from groupglm.spaces.cifti.masks import mask_values
+from groupglm.spaces.cifti.opening import GRAYORDINATES
 from groupglm.spaces.cifti.space import CiftiSpace
 from groupglm.spaces.geometry import NO_GEOMETRY, Geometry
 from groupglm.spaces.surface.hemisphere import HemisphereSpace
@@ -30,9 +31,20 @@ if TYPE_CHECKING:
     from groupglm.spaces.base import Source
     from groupglm.spaces.cifti.source import CiftiSource
 
-__all__ = ["CiftiMasking", "mask_values", "with_meshes"]
+__all__ = ["CiftiMasking", "refuse_targets", "with_meshes"]
 
 _CORTEX = ("cortex_left", "cortex_right")
+
+
+def refuse_targets(target_affine: Any, target_shape: Any) -> None:
+    """Refuse a grid to which volumes would be resampled."""
+    for name, value in (("target_affine", target_affine), ("target_shape", target_shape)):
+        if value is not None:
+            raise ArgumentError.about(
+                name,
+                "images of CIFTI are not resampled, and " + argument(name) + " is of volumes",
+                "leave it out; wb_command -cifti-resample brings images to other axes",
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +82,8 @@ class CiftiMasking:
         geometry: Geometry,
     ) -> CiftiMasking:
         """Check the options of the estimator."""
-        for name, value in (("target_affine", target_affine), ("target_shape", target_shape)):
-            if value is not None:
-                raise ArgumentError.about(
-                    name,
-                    "grayordinates are not resampled, and " + argument(name) + " is of volumes",
-                    "leave it out; wb_command -cifti-resample brings images to other axes",
-                )
-        if mask_img is not None and not is_cifti(mask_img):
+        refuse_targets(target_affine, target_shape)
+        if mask_img is not None and not GRAYORDINATES.holds(mask_img):
             raise ArgumentTypeError(
                 "mask_img",
                 f"a {type(mask_img).__name__}" if not isinstance(mask_img, str) else repr(mask_img),
@@ -137,7 +143,7 @@ class CiftiMasking:
         """Return the places of a space inside the mask; None if no mask is given."""
         if self.mask is None:
             return None
-        return everywhere.restrict(mask_values(everywhere, self.mask))
+        return everywhere.restrict(mask_values(everywhere, self.mask, GRAYORDINATES))
 
     def find(
         self,
@@ -184,32 +190,3 @@ def with_meshes(axis: BrainAxis, geometry: Geometry) -> CiftiSpace:
             f"cortex_{side}": own.areas for side, own in found.items() if own.areas is not None
         }
     return CiftiSpace.whole(axis, meshes, areas)
-
-
-def mask_values(space: CiftiSpace, mask: Any) -> NDArray[np.bool_]:
-    """Return which places of a space are inside a mask, shape (n_values,)."""
-    source = open_map(mask, "mask_img in memory")
-    difference = source.difference(space)
-    if difference is not None:
-        raise GridMismatchError(
-            f"{source.name}: the mask is not on the axes of the images: {difference}; bring it to "
-            "them, as wb_command -cifti-create-dense-from-template does"
-        )
-    values = np.empty(space.n_values)
-    space.read_stored(source, values)
-    inside = (values != 0) & ~np.isnan(values)
-    found = values[inside]
-    if np.isinf(found).any():
-        raise ImageError(
-            f"{source.name}: the mask holds infinite values, which are neither inside nor "
-            "outside; replace them by 0 or by the value inside"
-        )
-    if not found.size:
-        raise ImageError(f"{source.name}: the mask is empty: all its values are zero or NaN")
-    low, high = found.min(), found.max()
-    if low != high:
-        raise ImageError(
-            f"{source.name}: a mask needs zero outside and one other value inside, but this "
-            f"one has values from {low:g} to {high:g} besides zero; threshold it first"
-        )
-    return np.asarray(inside)

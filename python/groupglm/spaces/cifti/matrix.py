@@ -3,31 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from groupglm.errors import ImageError, printable
 from groupglm.runtime.xml_elements import Element, XmlError, parse_xml
-from groupglm.spaces.cifti.brain_models import (
-    GivenModel,
-    GivenVolume,
-    brain_axis,
-    numbers,
-    whole,
-)
+from groupglm.spaces.cifti.brain_models import whole
+from groupglm.spaces.cifti.nibabel_places import places_of_mapping
+from groupglm.spaces.cifti.xml_places import places_of_element
 
 if TYPE_CHECKING:
-    from groupglm.spaces.cifti.axes import BrainAxis
+    from groupglm.spaces.cifti.source import Axis
 
 __all__ = ["Matrix", "MatrixReader", "matrix_of_image"]
 
 _SKIPPED = frozenset({"MetaData", "LabelTable"})
 _INDEX = "CIFTI_INDEX_TYPE_"
 _OF_MAPS = ("SCALARS", "SERIES")
+_OF_PLACES = {"BRAIN_MODELS": ".dscalar.nii", "PARCELS": ".pscalar.nii"}
 _REFUSED = {
     "LABELS": (
         "holds labels of regions (as a dlabel file does), which are no measured values; give the "
@@ -51,32 +45,41 @@ class Matrix:
 
     Attributes
     ----------
-    n_maps : int or None
+    n_maps : int
         How many maps the axes declare.
-    map_names : tuple of str
-        Their names; empty of a series.
-    places : BrainAxis
+    places : Axis
         Where the values lie.
     """
 
     n_maps: int
-    map_names: tuple[str, ...]
-    places: BrainAxis
+    places: Axis
 
 
 class MatrixReader:
-    """Parses the XML of files; of many files of the same XML, or the same axes, only the first."""
+    """Parses the XML of files; of many files of the same XML, or the same axes, only the first.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    kind : {"BRAIN_MODELS", "PARCELS"}
+        What the places must be.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
         self._xml: bytes | None = None
         self._matrix: Matrix | None = None
 
     def read(self, xml: bytes, name: str) -> Matrix:
         """Return the axes of a file called `name`; ImageError says what is wrong with its XML."""
         if self._matrix is None or xml != self._xml:
-            self._matrix = _named(name, lambda: _matrix_of_xml(xml))
+            self._matrix = _named(name, lambda: _matrix_of_xml(xml, self.kind))
             self._xml = xml
         return self._matrix
+
+
+def matrix_of_image(image: Any, name: str, kind: str) -> Matrix:
+    """Return the axes of a nibabel image, without writing its header as XML."""
+    return _named(name, lambda: _matrix_of_header(image.header.matrix, kind))
 
 
 def _named(name: str, parse: Callable[[], Matrix]) -> Matrix:
@@ -95,7 +98,7 @@ class _Refused(Exception):  # noqa: N818 - never leaves this module
     """A matrix of another kind, sound in itself."""
 
 
-def _matrix_of_xml(xml: bytes) -> Matrix:
+def _matrix_of_xml(xml: bytes, kind: str) -> Matrix:
     root = parse_xml(xml, _SKIPPED)
     version = root.attributes.get("Version", "")
     if root.name != "CIFTI" or not version.startswith("2"):
@@ -110,38 +113,33 @@ def _matrix_of_xml(xml: bytes) -> Matrix:
         raise XmlError("it has no Matrix")
     by_dimension: dict[int, Element] = {}
     for element in matrix.named("MatrixIndicesMap"):
-        dimensions = element.attributes.get("AppliesToMatrixDimension", "").split(",")
-        for text in dimensions:
+        for text in element.attributes.get("AppliesToMatrixDimension", "").split(","):
             dimension = whole(text, "AppliesToMatrixDimension")
             if dimension in by_dimension:
                 raise XmlError(f"it has two MatrixIndicesMap for dimension {dimension}")
             by_dimension[dimension] = element
     kinds = {dimension: _kind_of(element) for dimension, element in by_dimension.items()}
-    _check_kinds(kinds)
+    _check_kinds(kinds, kind)
     maps = by_dimension[0]
     if kinds[0] == "SERIES":
-        names: tuple[str, ...] = ()
-        n_maps = _whole_of(maps, "NumberOfSeriesPoints")
+        n_maps = whole(maps.attributes.get("NumberOfSeriesPoints"), "NumberOfSeriesPoints")
     else:
-        names = tuple(_map_name(element) for element in maps.named("NamedMap"))
-        n_maps = len(names)
-    return Matrix(n_maps, names, _places(by_dimension[1]))
+        n_maps = sum(1 for _ in maps.named("NamedMap"))
+    return Matrix(n_maps, places_of_element(by_dimension[1], kind))
 
 
-def _check_kinds(kinds: dict[int, str]) -> None:
-    """Refuse a matrix that is not one of maps, along the first dimension, and brain models."""
-    if sorted(kinds) != [0, 1]:
-        raise XmlError(f"it describes the dimensions {sorted(kinds)} of the matrix, not 0 and 1")
-    if kinds[1] == "BRAIN_MODELS" and kinds[0] in _OF_MAPS:
-        return
-    if "LABELS" in kinds.values():
-        raise _Refused(_REFUSED["LABELS"])
-    if kinds[0] in _REFUSED:
-        raise _Refused(_REFUSED[kinds[0]])
-    raise _Refused(
-        f"has {kinds[0]} along the first dimension of its matrix and {kinds[1]} along the second, "
-        "not maps and places; give .dscalar.nii files"
-    )
+def _matrix_of_header(matrix: Any, kind: str) -> Matrix:
+    maps = {int(d): one for one in matrix for d in one.applies_to_matrix_dimension}
+    kinds = {
+        dimension: str(one.indices_map_to_data_type).removeprefix(_INDEX)
+        for dimension, one in maps.items()
+    }
+    _check_kinds(kinds, kind)
+    if kinds[0] == "SERIES":
+        n_maps = int(maps[0].number_of_series_points)
+    else:
+        n_maps = sum(1 for _ in maps[0].named_maps)
+    return Matrix(n_maps, places_of_mapping(maps[1], kind))
 
 
 def _kind_of(element: Element) -> str:
@@ -149,119 +147,22 @@ def _kind_of(element: Element) -> str:
     return printable(kind.removeprefix(_INDEX))[:40]
 
 
-def _map_name(element: Element) -> str:
-    name = element.first("MapName")
-    return "" if name is None else name.text
-
-
-def _whole_of(element: Element, name: str) -> int:
-    return whole(element.attributes.get(name), name)
-
-
-def _places(element: Element) -> BrainAxis:
-    """Return the axis of an element; files of one study mostly have the same."""
-    volume = element.first("Volume")
-    affine = None if volume is None else volume.first("TransformationMatrixVoxelIndicesIJKtoXYZ")
-    models = []
-    for model in element.named("BrainModel"):
-        lists = [(name, model.first(name)) for name in ("VertexIndices", "VoxelIndicesIJK")]
-        texts = tuple(None if child is None else child.text for _, child in lists)
-        models.append((tuple(sorted(model.attributes.items())), texts))
-    return _axis_of_texts(
-        None if volume is None else volume.attributes.get("VolumeDimensions", ""),
-        None if affine is None else affine.attributes.get("MeterExponent"),
-        None if affine is None else affine.text,
-        tuple(models),
-    )
-
-
-@lru_cache(maxsize=4)
-def _axis_of_texts(
-    dimensions: str | None, exponent: str | None, affine: str | None, models: tuple[Any, ...]
-) -> BrainAxis:
-    """Make an axis of the texts in the XML: comparing them is faster than reading numbers."""
-    volume = None
-    if dimensions is not None:
-        if affine is None:
-            raise ValueError("its Volume has no affine (TransformationMatrixVoxelIndicesIJKtoXYZ)")
-        shape = [whole(text, "VolumeDimensions") for text in dimensions.split(",")]
-        values = numbers(affine, "the affine of its volume", np.float64)
-        volume = GivenVolume(shape, values, whole(exponent, "MeterExponent"))
-    return brain_axis([_given(dict(attributes), *texts) for attributes, texts in models], volume)
-
-
-def _given(attributes: dict[str, str], vertices: str | None, voxels: str | None) -> GivenModel:
-    structure = attributes.get("BrainStructure", "")
-    kind = attributes.get("ModelType", "")
-    if not structure:
-        raise ValueError("it has a brain model without a BrainStructure")
-    if kind not in ("CIFTI_MODEL_TYPE_SURFACE", "CIFTI_MODEL_TYPE_VOXELS"):
-        raise ValueError(f"its brain model {structure} has the ModelType {printable(kind)[:40]!r}")
-    is_surface = kind == "CIFTI_MODEL_TYPE_SURFACE"
-
-    def indices() -> Any:
-        if is_surface:
-            return None if vertices is None else numbers(vertices, f"the vertices of {structure}")
-        if voxels is None:
-            return None
-        found = numbers(voxels, f"the voxels of {structure}")
-        if len(found) % 3:
-            raise ValueError(f"the voxels of {structure} are {len(found)} numbers, not three each")
-        return found.reshape(-1, 3)
-
-    n_vertices = attributes.get("SurfaceNumberOfVertices")
-    return GivenModel(
-        printable(structure),
-        is_surface,
-        whole(attributes.get("IndexOffset"), f"IndexOffset of {structure}"),
-        whole(attributes.get("IndexCount"), f"IndexCount of {structure}"),
-        whole(n_vertices, f"SurfaceNumberOfVertices of {structure}") if is_surface else 0,
-        indices,
-    )
-
-
-def matrix_of_image(image: Any, name: str) -> Matrix:
-    """Return the axes of a nibabel image, without writing its header as XML."""
-    return _named(name, lambda: _matrix_of_header(image.header.matrix))
-
-
-def _matrix_of_header(matrix: Any) -> Matrix:
-    maps = {int(d): one for one in matrix for d in one.applies_to_matrix_dimension}
-    kinds = {
-        dimension: str(one.indices_map_to_data_type).removeprefix(_INDEX)
-        for dimension, one in maps.items()
-    }
-    _check_kinds(kinds)
-    if kinds[0] == "SERIES":
-        names: tuple[str, ...] = ()
-        n_maps = int(maps[0].number_of_series_points)
-    else:
-        names = tuple(str(one.map_name or "") for one in maps[0].named_maps)
-        n_maps = len(names)
-    given = [
-        GivenModel(
-            str(one.brain_structure),
-            one.model_type == "CIFTI_MODEL_TYPE_SURFACE",
-            int(one.index_offset),
-            int(one.index_count),
-            int(one.surface_number_of_vertices or 0),
-            lambda one=one: _listed(one),  # type: ignore[misc]
+def _check_kinds(kinds: Mapping[int, str], wanted: str) -> None:
+    """Refuse a matrix that is not one of maps, along the first dimension, and of the places."""
+    if sorted(kinds) != [0, 1]:
+        raise XmlError(f"it describes the dimensions {sorted(kinds)} of the matrix, not 0 and 1")
+    if kinds[1] == wanted and kinds[0] in _OF_MAPS:
+        return
+    if "LABELS" in kinds.values():
+        raise _Refused(_REFUSED["LABELS"])
+    if kinds[0] in _REFUSED:
+        raise _Refused(_REFUSED[kinds[0]])
+    if kinds[0] in _OF_MAPS and kinds[1] in _OF_PLACES:
+        raise _Refused(
+            f"holds maps of {kinds[1]}, not of {wanted}; give it a name that ends in "
+            f"{_OF_PLACES[kinds[1]]}, and give files of one kind"
         )
-        for one in maps[1].brain_models
-    ]
-    volume = maps[1].volume
-    if volume is not None:
-        affine = volume.transformation_matrix_voxel_indices_ijk_to_xyz
-        volume = GivenVolume(
-            tuple(volume.volume_dimensions), np.asarray(affine.matrix), int(affine.meter_exponent)
-        )
-    return Matrix(n_maps, names, brain_axis(given, volume))
-
-
-def _listed(model: Any) -> Any:
-    """Return the vertices or voxels that a nibabel brain model lists."""
-    if model.model_type == "CIFTI_MODEL_TYPE_SURFACE":
-        vertices = model.vertex_indices
-        return None if vertices is None else np.array(vertices[:], np.int64)
-    voxels = model.voxel_indices_ijk
-    return None if voxels is None else np.array(list(voxels), np.int64).reshape(-1, 3)
+    raise _Refused(
+        f"has {kinds[0]} along the first dimension of its matrix and {kinds[1]} along the second, "
+        f"not maps and places; give {_OF_PLACES[wanted]} files"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,27 +25,66 @@ from groupglm.spaces.cifti.header import read_header
 from groupglm.spaces.cifti.matrix import Matrix, MatrixReader, matrix_of_image
 from groupglm.spaces.cifti.source import CiftiSource, FileMap, ImageMap, MapsOfFile
 
-__all__ = ["ENDINGS", "is_cifti", "map_count", "open_inputs", "open_map", "path_of"]
-
-ENDINGS = (".dscalar.nii", ".dtseries.nii")
-"""Endings of files of maps of grayordinates."""
-
-_OF_THE_FAMILY = tuple(
-    f".{places}{values}.nii{packed}"
-    for places in "dp"
-    for values in ("scalar", "tseries", "label", "conn")
-    for packed in ("", ".gz")
-)
-_WANTED = "a list of images (names of .dscalar.nii files, or Cifti2Images), or one of many maps"
+__all__ = ["GRAYORDINATES", "PARCELS", "Family", "map_count", "open_inputs", "open_map", "path_of"]
 
 
-def is_cifti(given: object) -> bool:
-    """Return whether an object is a nibabel image of CIFTI, or the name of a file of it."""
-    if isinstance(given, str | os.PathLike):
-        name = os.fspath(given)
-        return isinstance(name, str) and name.lower().endswith(_OF_THE_FAMILY)
-    nibabel = sys.modules.get("nibabel.cifti2")  # an image exists only if its maker imported that
-    return nibabel is not None and isinstance(given, nibabel.Cifti2Image)
+@dataclass(frozen=True)
+class Family:
+    """The files and images of one kind of places.
+
+    Parameters
+    ----------
+    kind : str
+        What an axis calls them.
+    letter : str
+        What the endings of their files begin with.
+    name : str
+        What messages call an image of them.
+    """
+
+    kind: str
+    letter: str
+    name: str
+
+    @property
+    def endings(self) -> tuple[str, str]:
+        """The endings of files of maps."""
+        return f".{self.letter}scalar.nii", f".{self.letter}tseries.nii"
+
+    def holds(self, given: object) -> bool:
+        """Return whether an object is an image of these places, or the name of a file of them.
+
+        Also of a file whose values no model takes, so that it is refused by name.
+        """
+        if isinstance(given, str | os.PathLike):
+            name = os.fspath(given)
+            return isinstance(name, str) and name.lower().endswith(self._names)
+        nibabel = sys.modules.get("nibabel.cifti2")  # an image exists only if that is imported
+        if nibabel is None or not isinstance(given, nibabel.Cifti2Image):
+            return False
+        matrix = getattr(given.header, "matrix", None) or ()
+        kinds = [str(one.indices_map_to_data_type) for one in matrix]
+        # An image of neither is one of grayordinates, in whose words it is refused.
+        is_of_parcels = f"CIFTI_INDEX_TYPE_{PARCELS.kind}" in kinds
+        return is_of_parcels == (self.kind == PARCELS.kind)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        values = ("scalar", "tseries", "label", "conn")
+        packed = ("", ".gz")
+        return tuple(f".{self.letter}{value}.nii{end}" for value in values for end in packed)
+
+    @property
+    def wanted(self) -> str:
+        """What the images of a model may be."""
+        return (
+            f"a list of images (names of {self.endings[0]} files, or Cifti2Images), or one of many "
+            "maps"
+        )
+
+
+GRAYORDINATES = Family("BRAIN_MODELS", "d", "an image of grayordinates")
+PARCELS = Family("PARCELS", "p", "an image of parcels")
 
 
 def path_of(given: Any) -> str | None:
@@ -54,11 +94,16 @@ def path_of(given: Any) -> str | None:
 
 
 def open_inputs(
-    given: Any, *, argument: str, same_placement: bool, at_least: int
+    given: Any,
+    *,
+    argument: str,
+    same_placement: bool,
+    at_least: int,
+    family: Family = GRAYORDINATES,
 ) -> list[CiftiSource]:
     """Open the images of a model: each of one map, or one of several by itself."""
-    reader = MatrixReader()
-    if is_cifti(given):
+    reader = MatrixReader(family.kind)
+    if family.holds(given):
         sources = _open(given, f"{argument} in memory", argument, reader)
         if len(sources) < at_least:
             raise ArgumentError(
@@ -68,7 +113,7 @@ def open_inputs(
             )
         return sources
     sources = []
-    items = _items(given, argument, at_least)
+    items = _items(given, argument, at_least, family)
     # Only the model's images are called so without saying of what.
     of = "" if argument in ("second_level_input", "imgs") else f" of {argument}"
     for place, item in enumerate(items, start=1):
@@ -87,16 +132,17 @@ def open_inputs(
     return sources
 
 
-def open_map(given: Any, name: str) -> CiftiSource:
+def open_map(given: Any, name: str, family: Family = GRAYORDINATES) -> CiftiSource:
     """Open one image of one map."""
-    sources = _open(given, name, name.removesuffix(" in memory"), MatrixReader())
+    reader = MatrixReader(family.kind)
+    sources = _open(given, name, name.removesuffix(" in memory"), reader)
     return _only(sources, "give an image of one map, as wb_command -cifti-merge -column makes it")
 
 
-def map_count(given: Any) -> int | None:
+def map_count(given: Any, family: Family) -> int | None:
     """Return how many maps an image has; None if it cannot be opened."""
     try:
-        return len(_open(given, "image", "image", MatrixReader()))
+        return len(_open(given, "image", "image", MatrixReader(family.kind)))
     except (ImageError, OSError):
         return None
 
@@ -137,7 +183,7 @@ def _names(name: str, n_maps: int) -> list[str]:
 def _maps_of_image(image: Any, name: str, reader: MatrixReader) -> list[CiftiSource]:
     file = image.get_filename()
     called = file or name
-    matrix = matrix_of_image(image, called)
+    matrix = matrix_of_image(image, called, reader.kind)
     shape = tuple(image.shape)
     if len(shape) != 2:
         raise ImageError(f"{called}: has the shape {shape}, not (maps, places)")
@@ -165,7 +211,7 @@ def _check_lengths(name: str, matrix: Matrix, n_maps: int, n_places: int) -> Non
         )
 
 
-def _items(images: object, argument: str, at_least: int) -> list[Any]:
+def _items(images: object, argument: str, at_least: int, family: Family) -> list[Any]:
     """Return the items of a list-like input."""
     pandas = sys.modules.get("pandas")
     is_series = pandas is not None and isinstance(images, pandas.Series)
@@ -173,16 +219,18 @@ def _items(images: object, argument: str, at_least: int) -> list[Any]:
         images = images.tolist()  # type: ignore[attr-defined]
     if not isinstance(images, list | tuple):
         raise ArgumentTypeError.about(
-            argument, again(argument) + f" must be {_WANTED}, but is a {type(images).__name__}"
+            argument,
+            again(argument) + f" must be {family.wanted}, but is a {type(images).__name__}",
         )
     for place, item in enumerate(images, start=1):
-        if not is_cifti(item):
+        if not family.holds(item):
             found = f"'{item}'" if isinstance(item, str | os.PathLike) else type(item).__name__
             raise ArgumentTypeError.about(
                 argument,
                 "Elements of "
                 + again(argument)
-                + f" must be of the same type, but item 1 is CIFTI, and item {place} is {found}",
+                + f" must be of the same type, but item 1 is {family.name}, and item {place} is "
+                + found,
                 "give files of one kind",
             )
     if len(images) < at_least:
@@ -205,5 +253,6 @@ def _check_same_axes(sources: list[CiftiSource], argument: str) -> None:
                 called = f"{source.name}: {called}"
             raise GridMismatchError(
                 f"{called} is not on the axes of image 1 ({first.name}): {difference}; bring all "
-                "to one set of grayordinates, as wb_command -cifti-create-dense-from-template does"
+                "to one set of places, as wb_command -cifti-create-dense-from-template does, or "
+                "-cifti-parcellate with one atlas"
             )

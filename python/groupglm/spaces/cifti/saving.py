@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from groupglm.spaces.base import RowStream
+    from groupglm.spaces.cifti.opening import Family
 
 __all__ = ["save_image", "save_rows"]
 
@@ -32,9 +33,9 @@ _FIRST_EXTENSION = 544
 _CIFTI_EXTENSION = 32
 
 
-def save_image(image: Any, path: Path, endings: tuple[str, ...]) -> Path:
+def save_image(image: Any, path: Path, family: Family) -> Path:
     """Save an image, whole or not at all. Equal images give equal files."""
-    target = _target(path, endings)
+    target = _target(path, family)
     before, dtype = _before_values(image)
     values = np.asanyarray(image.dataobj).astype(dtype, copy=False)
     with whole_or_not(target) as file:
@@ -49,7 +50,7 @@ def save_rows(
     n_values: int,
     to_image: Callable[[NDArray[Any]], Any],
     path: Path,
-    endings: tuple[str, ...],
+    family: Family,
 ) -> Path:
     """Save rows as the maps of one file, with a row and a block of the file in memory.
 
@@ -65,10 +66,10 @@ def save_rows(
         Makes an image of an array of the shape (n_rows, n_values), whose values are not used.
     path : pathlib.Path
         The file.
-    endings : tuple of str
-        Those that its name may have.
+    family : Family
+        The kind of its places.
     """
-    target = _target(path, endings)
+    target = _target(path, family)
     waiting = ScratchFile(n_rows, 8 * n_values)
     fits, n_written = True, 0
     with closing(make_rows()) as rows:
@@ -109,12 +110,12 @@ def _before_values(image: Any) -> tuple[bytes, np.dtype[Any]]:
     return bytes(header.binaryblock) + b"\1\0\0\0" + extension, header.get_data_dtype()
 
 
-def _target(path: Path, endings: tuple[str, ...]) -> Path:
+def _target(path: Path, family: Family) -> Path:
     target = given_path("path", path)
-    if not target.name.lower().endswith(endings):
+    if not target.name.lower().endswith(family.endings):
         raise ArgumentError.about(
             "path",
-            f"the name of an image of grayordinates must end in {endings[0]}, but "
+            f"the name of {family.name} must end in {family.endings[0]}, but "
             f"{os.fspath(path)!r} does not",
             "add it",
         )

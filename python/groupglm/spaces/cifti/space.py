@@ -13,9 +13,10 @@ import numpy as np
 
 from groupglm.errors import ImageError
 from groupglm.spaces.cifti.axes import VOXELS, BrainAxis, side_of
-from groupglm.spaces.cifti.images import brain_mapping, cifti_image
+from groupglm.spaces.cifti.images import cifti_image
 from groupglm.spaces.cifti.member_sources import member_sources
-from groupglm.spaces.cifti.opening import ENDINGS
+from groupglm.spaces.cifti.nibabel_places import brain_mapping
+from groupglm.spaces.cifti.opening import GRAYORDINATES
 from groupglm.spaces.cifti.saving import save_rows
 from groupglm.spaces.cifti.source import AbsentMap, CiftiSource
 from groupglm.spaces.composite import CompositeSpace
@@ -221,7 +222,7 @@ class CiftiSpace(CompositeSpace):
         def to_image(data: NDArray[Any]) -> Any:
             return cifti_image(self._mapping, data, descrip, None, _INTENT)
 
-        save_rows(in_file, n_rows, self.axis.n_places, to_image, out, ENDINGS)
+        save_rows(in_file, n_rows, self.axis.n_places, to_image, out, GRAYORDINATES)
         return nib.load(out)
 
     def absent_source(self, name: str, saved_in: str) -> AbsentMap:  # type: ignore[override]

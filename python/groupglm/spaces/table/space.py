@@ -109,7 +109,7 @@ class RegionSpace(Space):
         self, source: RegionSource, out: NDArray[np.float32] | NDArray[np.float64]
     ) -> Zeros | None:
         """Read a row of a table; ImageError if it has no value in any region."""
-        source.read_into(out, self.table, self.places)
+        self.read_stored(source, out)
         zeros = None
         if self.zero_is_missing:
             zeros = Zeros.of(out)
