@@ -105,7 +105,14 @@ def _writer(name: str) -> Any:
         return millimetres
     if name == "Peak Stat":
         return statistic
+    if name in ("Cluster Size (mm2)", "Cluster Size"):
+        return _extent
     return p_value if name.startswith("p ") else str
+
+
+def _extent(value: Any) -> str:
+    """Return an area in mm2 to a tenth; a number of places, or no size, as it is."""
+    return f"{value:.1f}" if isinstance(value, float) and not value.is_integer() else str(value)
 
 
 def for_json(facts: Any) -> Any:
