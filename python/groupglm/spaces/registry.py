@@ -10,8 +10,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from groupglm.spaces.base import Source
     from groupglm.spaces.kinds import Kind
@@ -50,11 +48,12 @@ def kind_of(given: object) -> Kind:
     if itself is not None:
         return itself
     first: Any = given
-    is_list = isinstance(given, list | tuple)
-    if (is_list or (isinstance(first, np.ndarray) and first.ndim == 1)) and len(first):
+    # An array and a Series exist only if their caller has imported what makes them.
+    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+    is_array = numpy is not None and isinstance(given, numpy.ndarray) and given.ndim == 1
+    if (isinstance(given, list | tuple) or is_array) and len(first):
         first = first[0]
-    pandas = sys.modules.get("pandas")  # a Series exists only if its caller has imported pandas
-    if pandas is not None and isinstance(given, pandas.Series) and len(given):
+    elif pandas is not None and isinstance(given, pandas.Series) and len(given):
         first = given.iloc[0]
     return next((kind for kind in known[:-1] if kind.holds(first)), known[-1])
 

@@ -291,7 +291,13 @@ class HemisphereSpace(Space):
         """Return the area of each vertex in mm2, shape (n_values,); None if it does not count."""
         if self.unit == "vertices":
             return None
-        areas = self.areas if self.areas is not None else self.needed_mesh().areas
+        areas = self.areas
+        if areas is None:
+            from groupglm.spaces.surface.meshes import warn_of_unreal_areas
+
+            mesh = self.needed_mesh()
+            warn_of_unreal_areas([mesh])
+            areas = mesh.areas
         weights = np.asarray(self.at_vertices(areas))
         if not (weights > 0).all():
             place = int(np.argmin(weights > 0))

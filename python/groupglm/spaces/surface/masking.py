@@ -23,6 +23,7 @@ from groupglm.spaces.surface.space import SurfaceSpace
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from groupglm.spaces.surface.mesh import Mesh
     from groupglm.spaces.surface.source import SurfaceSource
 
 __all__ = ["SurfaceMasking", "everywhere_of", "inside_mask", "mask_of"]
@@ -140,23 +141,22 @@ def everywhere_of(
     """Return the space of all vertices of images, on the meshes that a user gave or theirs."""
     first = sources[0]
     n_vertices = {side: own.n_vertices for side, own in first.members.items()}
-    if geometry.surfaces is None:
-        geometry = replace(geometry, surfaces=_own_meshes(sources))
     meshes: dict[str, Any] = {}
+    areas: dict[str, Any] = {}
     if geometry.given:
         from groupglm.spaces.surface.meshes import open_meshes
 
-        meshes = dict(open_meshes(geometry, list(n_vertices), n_vertices))
-    members = {}
-    for side, n in n_vertices.items():
-        own = meshes.get(side)
-        members[side] = HemisphereSpace(
-            side,
-            n,
-            mesh=None if own is None else own.mesh,
-            areas=None if own is None else own.areas,
-            preparation=preparation,
+        opened = open_meshes(geometry, list(n_vertices), n_vertices)
+        meshes = {side: own.mesh for side, own in opened.items()}
+        areas = {side: own.areas for side, own in opened.items()}
+    if geometry.surfaces is None:
+        meshes = _own_meshes(sources)  # their areas are computed when they are needed
+    members = {
+        side: HemisphereSpace(
+            side, n, mesh=meshes.get(side), areas=areas.get(side), preparation=preparation
         )
+        for side, n in n_vertices.items()
+    }
     space = SurfaceSpace(members, first.form)
     if geometry.given:
         difference = first.difference(space)
@@ -168,16 +168,21 @@ def everywhere_of(
     return space
 
 
-def _own_meshes(sources: Sequence[SurfaceSource]) -> Any:
-    """Return the meshes that all images have; None if they have none, or each has its own."""
+def _own_meshes(sources: Sequence[SurfaceSource]) -> dict[str, Mesh]:
+    """Return the meshes that all images have; {} if they have none, or each has its own."""
     own = [None if each.form.template is None else each.form.template.mesh for each in sources]
     first = own[0]
     if first is None or any(each is None for each in own):
-        return None
+        return {}
     for mesh in own:
         if mesh is not first and not _same_coordinates(mesh, first):
-            return None
-    return first
+            return {}
+    from groupglm.spaces.surface.reading.surface_file import open_mesh
+
+    return {
+        side: open_mesh(first.parts[side], f"the {side} surface of {sources[0].name}").mesh
+        for side in sources[0].members
+    }
 
 
 def _same_coordinates(one: Any, other: Any) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from groupglm.spaces.geometry import Geometry
     from groupglm.spaces.surface.mesh import Mesh
 
-__all__ = ["HemisphereMesh", "open_meshes"]
+__all__ = ["HemisphereMesh", "open_meshes", "warn_of_unreal_areas"]
 
 _SIDES = ("left", "right")
 _RESAMPLE = (
@@ -101,7 +101,7 @@ def open_meshes(
         if side in given_areas:
             areas = _checked_areas(given_areas[side], side, n_vertices[side])
         found[side] = HemisphereMesh(mesh, areas)
-    _warn_of_unreal_areas([opened[side].mesh for side in opened if side not in given_areas])
+    warn_of_unreal_areas([opened[side].mesh for side in opened if side not in given_areas])
     return found
 
 
@@ -215,7 +215,7 @@ def _area_values(given: Any, called: str) -> NDArray[Any]:
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
-def _warn_of_unreal_areas(meshes: Sequence[Mesh]) -> None:
+def warn_of_unreal_areas(meshes: Sequence[Mesh]) -> None:
     """Warn where the areas of vertices are those of a surface that was inflated or flattened."""
     looks = {mesh.name: mesh.looks_unreal() for mesh in meshes}
     unreal = {name: look for name, look in looks.items() if look is not None}
