@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from groupglm.design.matrix import load_design_matrix
@@ -108,13 +109,15 @@ class RegionCohort:
     ) -> AlignedDesign:
         """Return the design with its rows in the order of the table's rows."""
         if labels is not None:
-            return align_design(
+            aligned = align_design(
                 None if frame is None else _plain_index(frame, labels),
                 _plain_column(confounds),
                 labels,
                 visits=visits_in_table(self._table),
                 may_repeat=may_repeat,
             )
+            # As of files: labels of other arguments are matched without ``sub-``, too.
+            return replace(aligned, maps_have_labels=False)
         if confounds is not None and frame is None:
             raise ArgumentError.about(
                 "confounds",
@@ -192,13 +195,23 @@ class RegionCohort:
         if labels is not None and labels != self._labels:
             wanted = self._labels or []
             table = table.iloc[match_rows(labels, wanted, name, may_have_more=True)]
-        first = open_inputs(table, argument=name, at_least=1)[0]
-        difference = first.difference(self._sources[0])
+        sources = open_inputs(table, argument=name, at_least=1)
+        difference = sources[0].difference(self._sources[0])
         if difference is not None:
             raise ArgumentError.about(
                 called,
                 f"{name} has other regions than {_INPUT}: {difference}",
                 f"give the {role} of each region, under the same name",
+            )
+        negative = [source.name for source in sources if source.value_range()[0] < 0]
+        if negative and role != "covariate":
+            raise ArgumentError.about(
+                called,
+                f"{name} are negative in {len(negative)} of {len(sources)} rows: "
+                f"{listed(negative, 8)}",
+                "give variances, the squares of standard errors"
+                if role == "variance"
+                else "give weights, zero or more",
             )
         return table
 
