@@ -271,7 +271,7 @@ def test_only_grayordinates_go_with_grayordinates(tmp_path: Path) -> None:
         ),
         (
             lambda: SecondLevelModel(smoothing_fwhm=4.0).fit(paths, design_matrix=design),
-            "but the images have vertices too; smooth them before",
+            "smoothing on a surface need its mesh",
         ),
     ]
     for call, message in calls:

@@ -107,12 +107,6 @@ class CiftiMasking:
         """Return the space of all places of the first image."""
         del clip
         axis: Any = sources[0].axis
-        if self.smooths and axis.n_vertices:
-            raise ArgumentError.about(
-                "smoothing_fwhm",
-                argument("smoothing_fwhm") + " smooths voxels, but the images have vertices too",
-                "smooth them before, by wb_command -cifti-smoothing",
-            )
         space = with_meshes(axis, self.geometry)
         if not (self.smooths or self.zero_is_missing):
             return space
@@ -160,8 +154,8 @@ class CiftiMasking:
         )
 
     def as_stored(self, sources: Sequence[CiftiSource]) -> CiftiSpace:
-        """Return the space of all places of the first image, which does not smooth."""
-        only = replace(self, smoothing_fwhm=None)
+        """Return the space of all places of the first image, which needs no meshes to be read."""
+        only = replace(self, smoothing_fwhm=None, geometry=NO_GEOMETRY)
         return only.everywhere(sources, clip=None, fill=None, n_threads=1)
 
     def read_once(

@@ -107,6 +107,11 @@ class CiftiSpace(CompositeSpace):
         words = {space.place_words for space in self.members.values()}
         return words.pop() if len(words) == 1 else ("grayordinate", "grayordinates")
 
+    @property
+    def preparation_options(self) -> Mapping[str, Any]:
+        """What is done to images before they are a row: all members are prepared alike."""
+        return next(iter(self.members.values())).preparation_options
+
     def describe_placement(self) -> str:
         """Say how many grayordinates there are, and of which structures."""
         return f"{self.axis.extent} of {', '.join(model.structure for model in self.axis.models)}"
