@@ -63,6 +63,8 @@ class GiftiArray:
         Where they begin in that file.
     facts : mapping of str to str
         Its metadata.
+    by_columns : bool, default=False
+        Whether the first index varies fastest in the file, as SPM writes meshes.
     """
 
     intent: str
@@ -72,6 +74,7 @@ class GiftiArray:
     external: str
     offset: int
     facts: Mapping[str, str]
+    by_columns: bool = False
 
     @property
     def n_bytes(self) -> int:
@@ -131,7 +134,8 @@ def read_values(path: str, number: int, declared: GiftiArray) -> NDArray[Any]:
             raise ImageError(f"{path}: was changed after it was opened; fit again")
         values = _decoded(path, declared, "".join(reader.text))
     refuse_swapped(path, values, declared.dtype)
-    return values.reshape(declared.shape).astype(declared.dtype.newbyteorder("="), copy=False)
+    shaped = values.reshape(declared.shape, order="F" if declared.by_columns else "C")
+    return shaped.astype(declared.dtype.newbyteorder("="), copy=False)
 
 
 class _Done(Exception):  # noqa: N818 - no error: what was wanted has been read
@@ -263,6 +267,7 @@ def _array(path: str, given: Mapping[str, str], facts: Mapping[str, str]) -> Gif
         given.get("ExternalFileName", "") if encoding == "ExternalFileBinary" else "",
         _whole(path, given, "ExternalFileOffset", 0) if encoding == "ExternalFileBinary" else 0,
         dict(facts),
+        given.get("ArrayIndexingOrder") == "ColumnMajorOrder",
     )
 
 
