@@ -132,7 +132,7 @@ def test_the_derivative_is_valid(raw: Path, tmp_path: Path) -> None:
     assert facts["GeneratedBy"][0] == {
         "Name": "groupglm",
         "Version": __version__,
-        "Description": "General linear model over the subjects, by ordinary least squares.",
+        "Description": "Linear models over the subjects; the sidecars of maps say which.",
     }
     link = out / facts["DatasetLinks"]["maps"]
     assert link.resolve() == (raw / "derivatives" / "fitlins").resolve()

@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from groupglm.cli.wording import as_options
+from groupglm.errors import ArgumentError, renamed
+from groupglm.messages import argument
 from reference.shell import run, run_fit, run_well
 from reference.visit_study import SUBJECTS, arguments, make_visit_study, rows_by_hand
 
@@ -196,6 +199,39 @@ def test_options_and_formulas_that_contradict_each_other(
     refused = run_fit(*arguments(study, tmp_path / "o", *more))
     assert refused.exit_code == 2, refused.output
     assert told in words(refused)
+
+
+def test_groups_of_the_sandwich_are_its_own_option(study: Path, tmp_path: Path) -> None:
+    """Groups of variances are another argument of that name."""
+    table = pd.read_csv(study / "long.tsv", sep="\t", dtype=str)
+    table["own"] = table["participant_id"]
+    table.to_csv(tmp_path / "own.tsv", sep="\t", index=False)
+    more = ("--participants", tmp_path / "own.tsv", "--formula", "~ month + (1 | subject)",
+            "--contrast", "month", "--covariance", "sandwich", "--groups", "own")  # fmt: skip
+    refused = run_fit(*arguments(study, tmp_path / "o", *more))
+    assert refused.exit_code != 0
+    assert "name visits alike, such as 'baseline', or leave --groups out" in words(refused)
+    named = "leave " + argument("groups") + " out"
+    error = ArgumentError("groups", "empty", remedy=named)
+    with pytest.raises(ArgumentError) as caught, renamed(groups="sandwich_groups"):
+        raise error
+    assert as_options(caught.value, "fit") == "--groups is empty; leave --groups out"
+
+
+def test_the_random_part_names_the_column_of_subjects(study: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(study / "long.tsv", sep="\t", dtype=str)
+    named = tmp_path / "named.tsv"
+    table.rename(columns={"participant_id": "Subj"}).to_csv(named, sep="\t", index=False)
+    designs = []
+    for name, label, path in (("a", "subject", study / "long.tsv"), ("b", "Subj", named)):
+        given = ("--participants", path, "--formula", f"~ group * month + (1 | {label})",
+                 "--contrast", "month", "--covariance", "sandwich")  # fmt: skip
+        run_well("fit", *arguments(study, tmp_path / name, *given))
+        designs.append(pd.read_csv(tmp_path / name / "design_matrix.tsv", sep="\t", dtype=str))
+    pd.testing.assert_frame_equal(designs[0], designs[1])
+    refused = run_fit(*arguments(study, tmp_path / "o", "--participants", named, "--formula",
+                                 "~ month", "--contrast", "month"))  # fmt: skip
+    assert "has no column 'participant_id'" in words(refused)
 
 
 @pytest.mark.parametrize(

@@ -95,10 +95,14 @@ def test_the_memory_that_is_stated_holds_three_states_and_two_tiles() -> None:
         arrays = fit.arrays()
         state = sum(arrays[name].nbytes for name in ("slots", "sums", "counts"))
         beside = sum(array.nbytes for array in arrays.values()) - state
-        stated = plan.bytes(N_VOXELS) - 2 * second_pass.TILE_BYTES
+        tiles = second_pass.tiles_bytes(2 * len(X), N_VOXELS)
+        stated = plan.bytes(N_VOXELS) - tiles
         assert 3 * state + beside <= stated <= 4 * (state + beside)
         # It grows with the places alone, not with the images.
-        assert plan.bytes(2 * N_VOXELS) - plan.bytes(N_VOXELS) == stated
+        assert plan.bytes(2 * N_VOXELS) - plan.bytes(N_VOXELS) == stated + tiles
+        many = 10**5  # the tiles are full
+        more = plan.bytes(2 * many * N_VOXELS) - plan.bytes(many * N_VOXELS)
+        assert more == many * stated
 
 
 @each_estimator

@@ -36,6 +36,8 @@ def test_images_are_read_subject_by_subject_in_the_order_given() -> None:
             r"subjects has shape \(5,\).*\(6,\), one label for each image",
         ),
         ({"subjects": ["a", None, *SUBJECTS[2:]]}, "subjects has a missing label in row 2"),
+        ({"subjects": ["a", "", *SUBJECTS[2:]]}, "subjects has an empty label in row 2"),
+        ({"subjects": SUBJECTS, "families": ["", " ", *"abcd"]}, "empty labels in rows 1, 2; fill"),
         ({"subjects": list("abcdef")}, "each of the 6 subjects has one image.*model='ols'"),
         ({"subjects": ["1", "sub-1", "1", "2", "2", "2"]}, "names a subject in two ways"),
         (

@@ -95,7 +95,7 @@ def describe(folder: Path, derivatives: Path) -> None:
             {
                 "Name": "groupglm",
                 "Version": groupglm.__version__,
-                "Description": "General linear model over the subjects, by ordinary least squares.",
+                "Description": "Linear models over the subjects; the sidecars of maps say which.",
             }
         ],
         "DatasetLinks": {LINK: _reference(derivatives, folder)},

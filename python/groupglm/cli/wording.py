@@ -37,6 +37,7 @@ _OPTIONS = {
     "n_jobs": "--n-jobs",
     "n_perm": "--n-perm",
     "random_state": "--seed",
+    "sandwich_groups": "--groups",
     "smoothing_fwhm": "--fwhm",
     "stat_threshold": "--threshold",
     "subject_pattern": "--subject-pattern",

@@ -87,9 +87,16 @@ def read_participants(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def read_rows(
-    path: str | os.PathLike[str], *, what: str = "participants table", as_text: Sequence[str] = ()
+    path: str | os.PathLike[str],
+    *,
+    what: str = "participants table",
+    as_text: Sequence[str] = (),
+    label: str | None = None,
 ) -> pd.DataFrame:
-    """Read a table as `read_participants` does, in which a subject may have several rows."""
+    """Read a table as `read_participants` does, in which a subject may have several rows.
+
+    `label`: the column that holds the labels if the usual one is not there; it stays a column.
+    """
     import pandas as pd
 
     path = given_path("path", path)
@@ -99,8 +106,9 @@ def read_rows(
     check_file(path, called)
     if not path.is_file():
         raise FileNotFoundError(f"{called} does not exist; give its path")
-    frame = read_table(path, called, as_text=(*_ID_COLUMNS, *as_text))
-    column = next((name for name in _ID_COLUMNS if name in frame.columns), None)
+    own = () if label is None else (label,)
+    frame = read_table(path, called, as_text=(*_ID_COLUMNS, *as_text, *own))
+    column = next((name for name in (*_ID_COLUMNS, *own) if name in frame.columns), None)
     if column is None:
         raise ArgumentError.about(
             "path",
@@ -112,8 +120,10 @@ def read_rows(
         row = frame[absent].iloc[0].dropna()
         holds = ", ".join(f"{name} {value}" for name, value in list(row.items())[:5])
         raise ArgumentError.about("path", f"{called}: the row that holds {holds} has no {column}")
-    labels = [plain_label(label) for label in frame[column]]
-    return frame.drop(columns=column).set_axis(pd.Index(labels, name=LABEL), axis=0)
+    labels = [plain_label(each) for each in frame[column]]
+    if column in _ID_COLUMNS:
+        frame = frame.drop(columns=column)
+    return frame.set_axis(pd.Index(labels, name=LABEL), axis=0)
 
 
 def label_paths(paths: Sequence[Path], pattern: str = SUBJECT_PATTERN) -> dict[str, Path]:

@@ -15,7 +15,7 @@ from groupglm.models.mixed_fit import Heterogeneity, MixedFit, check_heterogenei
 from groupglm.models.mixed_words import ESTIMATORS, TESTS
 from groupglm.models.number_range import refuse_beyond_double
 from groupglm.models.ols import checked_design
-from groupglm.models.second_pass import TILE_BYTES, SecondPass
+from groupglm.models.second_pass import TILE_BYTES, SecondPass, tiles_bytes
 from groupglm.models.variance_groups import GroupDesign, group_designs
 from groupglm.models.weighted import load_state
 from groupglm.runtime.arguments import check_choice
@@ -302,7 +302,9 @@ class MixedPlan(FixedPlan):
         if self.model.variance_groups is not None:
             n_groups = len(set(np.asarray(self.model.variance_groups).tolist()))
         beside = 2 * 8 * (3 + 2 * n_groups) * n_values
-        again = states // 2 + 2 * TILE_BYTES if self.model.keeps_rows else 0
+        again = 0
+        if self.model.keeps_rows:
+            again = states // 2 + tiles_bytes(2 * len(self.X), n_values)
         return states + beside + again
 
     def finish(self, accumulator: Any, n_threads: int, rows: Rows | None = None) -> MixedFit:

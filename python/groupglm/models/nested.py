@@ -12,7 +12,7 @@ from groupglm import _core
 from groupglm.errors import ArgumentError
 from groupglm.models.nested_fit import NestedFit, NestedNumbers, load_numbers
 from groupglm.models.ols import OLS, OlsAccumulator, OlsPlan, design_of_parts
-from groupglm.models.second_pass import TILE_BYTES
+from groupglm.models.second_pass import TILE_BYTES, tiles_bytes
 from groupglm.models.subject_rows import numbered
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class NestedPlan:
         """Return the bytes of two states, of the fit, and of tiles of rows."""
         r = self.ols.rank
         own = 8 * (16 + r + 2 * r * (r + 1)) + 40
-        return self.ols.bytes(n_values, n_missing) + own * n_values + 2 * TILE_BYTES
+        tiles = tiles_bytes(len(self.X), n_values)
+        return self.ols.bytes(n_values, n_missing) + own * n_values + tiles
 
     def part(self, first: int, count: int) -> OlsPlan:
         """Return the plan of some of the images, to fill an accumulator."""

@@ -10,13 +10,13 @@ import numpy as np
 
 from groupglm import _core
 from groupglm.errors import ArgumentError, in_quotes, warn_caller
-from groupglm.messages import argument
+from groupglm.messages import argument, either
 from groupglm.models.base import AsGiven
 from groupglm.models.ols import OLS, OlsPlan, checked_design
 from groupglm.models.sandwich_blocks import SandwichBlocks, blocks_of, numbers_present
 from groupglm.models.sandwich_fit import SandwichFit, fits_exactly
 from groupglm.models.sandwich_sums import SandwichSums
-from groupglm.models.second_pass import TILE_BYTES
+from groupglm.models.second_pass import TILE_BYTES, tiles_bytes
 from groupglm.runtime.array_archives import check_type
 from groupglm.runtime.naming import counted
 
@@ -93,7 +93,9 @@ def _refuse_visits_of_one(rows: SubjectRows) -> None:
                 f"{counted(len(own), 'label')} for the {len(own)} images of the group "
                 f"{in_quotes(group)}, so that no two of its subjects share a visit",
                 "labels of visits that subjects have in common",
-                "name visits alike, such as 'baseline', or leave groups out",
+                "name visits alike, such as 'baseline', or leave "
+                + either("groups", "--groups")
+                + " out",
                 verb="has",
             )
 
@@ -154,7 +156,8 @@ class SandwichPlan(AsGiven):
         """
         blocks = self.blocks
         own = blocks.n_sums + (blocks.n_fourth if self._with_fourth else 0)
-        tile = 2 * TILE_BYTES + 8 * own * (TILE_BYTES // (4 * len(self.X)))
+        n = len(self.X)
+        tile = tiles_bytes(n, n_values) + 8 * own * min(n_values, TILE_BYTES // (4 * n))
         missing = 3 * n_missing * (blocks.n_bytes + 8)
         return self.ols.bytes(n_values, n_missing) + (8 * own + 5) * n_values + tile + missing
 

@@ -21,10 +21,21 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
     Tile: TypeAlias = tuple[NDArray[np.int64] | slice, Values, Values]
 
-__all__ = ["TILE_BYTES", "SecondPass"]
+__all__ = ["TILE_BYTES", "SecondPass", "tiles_bytes"]
 
 TILE_BYTES = 2**26
 """Rows are read for the second time in tiles of at most this size."""
+
+
+def tiles_bytes(n_rows: int, n_values: int) -> int:
+    """Return the bytes of two tiles, of which one is read ahead; few rows fill none.
+
+    Examples
+    --------
+    >>> tiles_bytes(10, 100), tiles_bytes(10, 10**9) == 2 * TILE_BYTES
+    (16000, True)
+    """
+    return 2 * min(TILE_BYTES, 8 * n_rows * n_values)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from groupglm.errors import ArgumentError, shown
+from groupglm.runtime.naming import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,6 +71,17 @@ def _factorized(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64], list
         raise ArgumentError(
             name,
             f"a missing label in row {row}",
+            remedy="fill it in, or leave the image out",
+            verb="has",
+        )
+    blank = np.array([isinstance(label, str) and not label.strip() for label in values])
+    if blank.any():
+        rows = [str(row) for row in np.flatnonzero(blank) + 1]
+        raise ArgumentError(
+            name,
+            f"an empty label in row {rows[0]}"
+            if len(rows) == 1
+            else f"empty labels in rows {listed(rows, 8)}",
             remedy="fill it in, or leave the image out",
             verb="has",
         )

@@ -296,6 +296,11 @@ class GroupModelOptions:
         return self.model_name == "repeated"
 
     @property
+    def subject_column(self) -> str | None:
+        """The column that the random part of a formula names for the subjects."""
+        return self.repeated.columns().get("subjects") if self.is_repeated else None
+
+    @property
     def repeated_columns(self) -> list[str]:
         """The columns of a table with labels of the maps; those of subjects may be their labels."""
         return [*self.repeated.columns().values()] if self.is_repeated else []

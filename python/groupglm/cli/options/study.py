@@ -96,8 +96,8 @@ _STUDY = (
     click.option(
         "--participants",
         type=FILE,
-        help="Table (.tsv, .csv) with participant_id, a row a subject (or a row a visit, with "
-        "session_id). Not needed for '~ 1'.",
+        help="Table (.tsv, .csv) with participant_id (or the column of (1 | COLUMN)), a row a "
+        "subject (or a row a visit, with session_id). Not needed for '~ 1'.",
     ),
     click.option(
         "--sessions",

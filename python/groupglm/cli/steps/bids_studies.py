@@ -94,8 +94,8 @@ class BidsOptions(RunOptions):
         """
         from groupglm.cli.steps.visit_tables import read_participant_rows, read_sessions
 
-        path = self._participants
-        tables = [] if path is None else [read_participant_rows(path)]
+        path, label = self._participants, self.group_model.subject_column
+        tables = [] if path is None else [read_participant_rows(path, label)]
         known = {str(name) for table in tables for name in table.frame.columns} | set(ENTITIES)
         if self._session_files and (self.sessions or not known.issuperset(used)):
             tables.append(read_sessions(self._session_files))

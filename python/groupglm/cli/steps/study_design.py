@@ -222,6 +222,7 @@ def prepare_study(
         used,
         allow_partial=allow_partial,
         by_visit=maps.several or group_model.is_repeated,
+        label=group_model.subject_column,
     )
     if allow_partial:
         matched = matched.with_values(columns)
@@ -249,6 +250,7 @@ def _matched(
     *,
     allow_partial: bool,
     by_visit: bool,
+    label: str | None,
 ) -> tuple[Matched, dict[str, Visit] | None]:
     """Bring maps and rows of tables together; by subject, or by subject and visit."""
     import pandas as pd
@@ -258,7 +260,7 @@ def _matched(
     from groupglm.inputs.matching import match_subjects
     from groupglm.tabular.labels import LABEL
 
-    tables = [] if participants is None else [read_participant_rows(participants)]
+    tables = [] if participants is None else [read_participant_rows(participants, label)]
     if by_visit or sessions or any(table.by for table in tables):
         tables += [read_sessions(sessions)] if sessions else []
         found = match_visits(maps.files, maps.visits, tables, allow_partial=allow_partial)
@@ -291,6 +293,7 @@ def make_study(
 ) -> Study:
     """Make a study from maps and a design."""
     from groupglm.design.matrix import check_design_matrix, report_collinearity
+    from groupglm.errors import renamed
     from groupglm.models.kinds import check_model, with_beside
 
     ending = kind_of(next(iter(matched.maps.values()))).endings[0]
@@ -300,12 +303,14 @@ def make_study(
     own = None if visits is None else {label: visits[label] for label in matched.maps}
     labels = labels_of_maps(group_model, matched.participants, own)
     check_subjects(group_model, own, matrix)
-    model = with_beside(
-        check_model(group_model.model(groups, labels)),
-        weights=beside.weights is not None,
-        covariates=tuple(beside.covariates),
-    )
-    plan = model.prepare(matrix, columns)
+    # --variance-groups are groups too.
+    with renamed(**({"groups": "sandwich_groups"} if group_model.is_repeated else {})):
+        model = with_beside(
+            check_model(group_model.model(groups, labels)),
+            weights=beside.weights is not None,
+            covariates=tuple(beside.covariates),
+        )
+        plan = model.prepare(matrix, columns)
     if plan.rank == len(plan.column_names):
         report_collinearity(matrix, columns)
     return Study(

@@ -158,15 +158,19 @@ def _with_categories(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.Data
     return frame.assign(**{session: pd.Categorical([plain_session(x) for x in frame[session]])})
 
 
-def read_participant_rows(path: Path) -> VisitTable:
-    """Read a participants table, with a row a subject or a row a visit."""
+def read_participant_rows(path: Path, label: str | None = None) -> VisitTable:
+    """Read a participants table, with a row a subject or a row a visit.
+
+    `label`: the column of the subjects in a formula's random part, if the table has no other.
+    """
     from groupglm.inputs.matching import read_rows
 
-    frame = read_rows(path)
+    frame = read_rows(path, label=label)
     where = f"the participants table '{path}'"
     if frame.index.is_unique:
         return VisitTable.of_rows(frame, where)
-    return VisitTable.of_rows(read_rows(path, as_text=(*SESSIONS, *RUNS)), where)
+    frame = read_rows(path, as_text=(*SESSIONS, *RUNS), label=label)
+    return VisitTable.of_rows(frame, where)
 
 
 def session_files(given: Sequence[str], files: Any) -> list[Path]:

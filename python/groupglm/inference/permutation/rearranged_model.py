@@ -13,7 +13,7 @@ from groupglm.errors import ArgumentError
 from groupglm.inference.permutation.partition import Partition, partition
 from groupglm.inference.permutation.present_images import ImageRows
 from groupglm.inference.permutation.subject_effects import Kind, effect_kind, subject_degrees
-from groupglm.messages import argument
+from groupglm.messages import argument, either
 from groupglm.models.ols import OLS
 from groupglm.models.subject_rows import numbered
 from groupglm.models.variance_groups import design_groups
@@ -189,7 +189,7 @@ def _check_repeated(settings: Mapping[str, Any]) -> None:
         raise ArgumentError.about(
             "groups",
             "a sandwich with the same covariance within groups has no wild bootstrap",
-            "leave groups out of RepeatedMeasures",
+            either("leave groups out of RepeatedMeasures", "leave --groups out"),
         )
 
 
