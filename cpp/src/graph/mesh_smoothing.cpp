@@ -77,20 +77,30 @@ class OwnOrder {
   const Neighbours& neighbours_;
 };
 
+// 1 / (1 + k) for each row, where no value is missing.
+template <typename Order>
+std::vector<double> shares_of(const Order& order) {
+  std::vector<double> shares(at(order.n_rows()));
+  for (Index row = 0; row < order.n_rows(); ++row) {
+    shares[at(row)] = 1.0 / static_cast<double>(1 + (order.end(row) - order.begin(row)));
+  }
+  return shares;
+}
+
 // Some maps side by side, a place a row; a thread uses one for all of its maps.
 template <Index Lanes, typename Order>
 class MapBlock {
  public:
-  explicit MapBlock(const Order& order) : order_(order) {}
+  MapBlock(const Order& order, const std::vector<double>& shares)
+      : order_(order), shares_(shares) {}
 
   template <typename Scalar>
   void smooth(Scalar* maps, Index n_maps, Index n_iterations) {
-    load(maps, n_maps);
-    for (Index iteration = 0; iteration < n_iterations; ++iteration) {
-      for (Index row = 0; row < order_.n_rows(); ++row) {
-        next_[at(row)] = sum(values_, row) * share_[at(row)];
-      }
-      values_.swap(next_);
+    if (load(maps, n_maps)) {
+      find_own_shares(maps, n_maps);
+      for (Index iteration = 0; iteration < n_iterations; ++iteration) iterate(own_shares_);
+    } else {
+      for (Index iteration = 0; iteration < n_iterations; ++iteration) iterate(shares_);
     }
     store(maps, n_maps);
   }
@@ -99,25 +109,48 @@ class MapBlock {
   using Values = Eigen::Array<double, Lanes, 1>;
   using Rows = std::vector<Values, Eigen::aligned_allocator<Values>>;
 
+  // Returns whether a value is missing.
   template <typename Scalar>
-  void load(const Scalar* maps, Index n_maps) {
+  bool load(const Scalar* maps, Index n_maps) {
     const Index n = order_.n_rows();
-    for (Rows* rows : {&values_, &next_, &share_}) rows->resize(at(n));
+    values_.resize(at(n));
+    next_.resize(at(n));
+    bool missing = false;
     for (Index row = 0; row < n; ++row) {
-      Values value = Values::Zero();
+      const Scalar* const first = maps + order_.place(row);
+      Values& value = values_[at(row)];
+      for (Index lane = 0; lane < n_maps; ++lane) {
+        const Scalar given = first[lane * n];
+        missing = missing || std::isnan(given);
+        value[lane] = std::isnan(given) ? 0.0 : static_cast<double>(given);
+      }
+      for (Index lane = n_maps; lane < Lanes; ++lane) value[lane] = 0.0;
+    }
+    return missing;
+  }
+
+  template <typename Scalar>
+  void find_own_shares(const Scalar* maps, Index n_maps) {
+    const Index n = order_.n_rows();
+    own_shares_.resize(at(n));
+    for (Index row = 0; row < n; ++row) {
       Values present = Values::Zero();
       for (Index lane = 0; lane < n_maps; ++lane) {
-        const Scalar given = maps[lane * n + order_.place(row)];
-        if (std::isnan(given)) continue;
-        value[lane] = static_cast<double>(given);
-        present[lane] = 1.0;
+        present[lane] = std::isnan(maps[lane * n + order_.place(row)]) ? 0.0 : 1.0;
       }
-      values_[at(row)] = value;
       next_[at(row)] = present;
     }
     for (Index row = 0; row < n; ++row) {
-      share_[at(row)] = (next_[at(row)] > 0).select(sum(next_, row).inverse(), 0.0);
+      own_shares_[at(row)] = (next_[at(row)] > 0).select(1.0 / sum(next_, row), 0.0);
     }
+  }
+
+  template <typename Shares>
+  void iterate(const Shares& shares) {
+    for (Index row = 0; row < order_.n_rows(); ++row) {
+      next_[at(row)] = sum(values_, row) * shares[at(row)];
+    }
+    values_.swap(next_);
   }
 
   template <typename Scalar>
@@ -141,9 +174,10 @@ class MapBlock {
   }
 
   const Order& order_;
+  const std::vector<double>& shares_;
   Rows values_;  // zero where a value is missing
   Rows next_;
-  Rows share_;  // 1 / (1 + k), or zero where the value is missing
+  Rows own_shares_;  // of each map, where values are missing; zero where the value itself is
 };
 
 }  // namespace
@@ -159,13 +193,15 @@ void smooth_on_mesh(Scalar* maps, Index n_maps, const Neighbours& neighbours, In
   if (n_iterations == 0) return;
   if (n_maps == 1) {
     const OwnOrder order(neighbours);
-    MapBlock<1, OwnOrder>(order).smooth(maps, 1, n_iterations);
+    const std::vector<double> shares = shares_of(order);
+    MapBlock<1, OwnOrder>(order, shares).smooth(maps, 1, n_iterations);
     return;
   }
   const NearbyOrder order(neighbours);
+  const std::vector<double> shares = shares_of(order);
   const int threads = resolve_threads(n_threads);
   std::vector<MapBlock<kLanes, NearbyOrder>> blocks(static_cast<std::size_t>(threads),
-                                                    MapBlock<kLanes, NearbyOrder>(order));
+                                                    {order, shares});
   parallel_for((n_maps + kLanes - 1) / kLanes, threads, [&](Index task, int thread) {
     blocks[static_cast<std::size_t>(thread)].smooth(maps + task * kLanes * order.n_rows(),
                                                     std::min(kLanes, n_maps - task * kLanes),
