@@ -345,3 +345,32 @@ def test_the_demo_of_surfaces_finds_the_truth(tmp_path: Path) -> None:
     assert "skipped" in run("demo", "--surface", "--output", out).output
     refused = run("demo", "--surface", "--voxel-size", "4", "--output", out, fails=True).output
     assert "--voxel-size has no effect" in refused
+
+
+def test_maps_are_smoothed_on_the_meshes_and_sidecars_tell_the_achieved_width(
+    study: SurfaceStudy, tmp_path: Path
+) -> None:
+    name = "contrast-patients_stat-effect_statmap"
+    folders = {"smooth": tmp_path / "smooth", "rough": tmp_path / "rough"}
+    run(*command(study, folders["smooth"], "--fwhm", "12"))
+    run(*command(study, folders["rough"]))
+    facts = {
+        key: json.loads((folder / f"{name}.json").read_text()) for key, folder in folders.items()
+    }
+    assert facts["smooth"]["Settings"]["SmoothingFWHM"] == 12
+    assert "Smoothing" not in facts["rough"]
+    for side, file in zip(("left", "right"), study.surfaces, strict=True):
+        surface: Any = nib.load(file)
+        points, faces = (array.data for array in surface.darrays)
+        first, second, third = points.astype(np.float64)[faces.T]
+        area = np.linalg.norm(np.cross(second - first, third - first), axis=1).sum() / 2
+        # FreeSurfer's rule: the square of the width that one iteration gives.
+        one = 7 * area / len(points) / (1.14 * 4 * np.pi) * np.log(256)
+        told = facts["smooth"]["Smoothing"][side]
+        assert told["Iterations"] == np.floor(12**2 / one + 0.5) > 0
+        achieved = np.sqrt(told["Iterations"] * one)
+        assert told["AchievedFWHM"] == pytest.approx(achieved, abs=1e-4)
+    spread = {
+        key: values(pair(folder / f"{name}.func.gii")).std() for key, folder in folders.items()
+    }
+    assert spread["smooth"] < 0.8 * spread["rough"]

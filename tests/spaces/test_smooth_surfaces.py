@@ -17,7 +17,7 @@ import groupglm
 from groupglm.errors import ArgumentError, ArgumentTypeError, ImageError
 from groupglm.spaces.surface.mesh import Mesh
 from groupglm.spaces.surface.smoothing import iterations_of
-from reference.meshes import folded, graph_of, write_metric, write_surface
+from reference.meshes import folded, graph_of, icosphere, write_metric, write_surface
 from reference.smoothing import neighbour_means
 
 pytestmark = pytest.mark.quick
@@ -149,6 +149,15 @@ def test_areas_that_are_given_say_how_often(files: Any) -> None:
     assert 0 < n < iterations_of(FWHM, mesh)
     wanted = neighbour_means(values(1)["left"], graph_of(MESHES["left"][1].astype(np.intp), N), n)
     close(found.left.darrays[0].data, wanted)
+
+
+def test_the_width_on_an_inflated_mesh_is_reported() -> None:
+    points, faces = icosphere(3)
+    ball = SimpleNamespace(coordinates=50 * points, faces=faces)
+    parts = {"left": ball, "right": POLY_MESH.parts["right"]}
+    inflated = SurfaceImage(SimpleNamespace(parts=parts), image(1).data)
+    with pytest.warns(UserWarning, match="the left surface of .* is a sphere: clusters in mm2, TF"):
+        smooth_img(inflated, FWHM)
 
 
 def test_nothing_to_smooth_changes_nothing() -> None:

@@ -126,7 +126,8 @@ class HemisphereSpace(Space):
         fwhm = 0.0 if self.preparation is None else self.preparation.smoothing_fwhm
         if not fwhm:
             return 0
-        return iterations_of(fwhm, self.needed_mesh(), self.areas, name="smoothing_fwhm")
+        mesh = self.needed_mesh()
+        return iterations_of(fwhm, mesh, self.known_areas(), name="smoothing_fwhm")
 
     @property
     def mixes_places(self) -> bool:
@@ -287,18 +288,21 @@ class HemisphereSpace(Space):
             )
         return self.mesh
 
+    def known_areas(self) -> NDArray[np.float64]:
+        """Return the area of each vertex of the mesh in mm2; warn if they are no cortex's."""
+        if self.areas is not None:
+            return self.areas
+        from groupglm.spaces.surface.meshes import warn_of_unreal_areas
+
+        mesh = self.needed_mesh()
+        warn_of_unreal_areas([mesh])
+        return mesh.areas
+
     def weights(self) -> NDArray[np.float64] | None:
         """Return the area of each vertex in mm2, shape (n_values,); None if it does not count."""
         if self.unit == "vertices":
             return None
-        areas = self.areas
-        if areas is None:
-            from groupglm.spaces.surface.meshes import warn_of_unreal_areas
-
-            mesh = self.needed_mesh()
-            warn_of_unreal_areas([mesh])
-            areas = mesh.areas
-        weights = np.asarray(self.at_vertices(areas))
+        weights = np.asarray(self.at_vertices(self.known_areas()))
         if not (weights > 0).all():
             place = int(np.argmin(weights > 0))
             raise ArgumentError.about(

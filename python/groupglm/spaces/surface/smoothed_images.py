@@ -72,7 +72,7 @@ def _smoothed(images: Sequence[_Image], width: float, geometry: Geometry) -> Ite
     space = everywhere_of(images[0].maps, geometry)
     members: dict[str, HemisphereSpace] = dict(space.members)
     iterations = {
-        side: iterations_of(width, own.needed_mesh(), own.areas) if width else 0
+        side: iterations_of(width, own.needed_mesh(), own.known_areas()) if width else 0
         for side, own in members.items()
     }
     meshes = {side: own.mesh for side, own in members.items() if own.mesh is not None}
