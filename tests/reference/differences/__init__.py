@@ -15,6 +15,7 @@ from reference.differences.models import MODELS
 from reference.differences.permutation import PERMUTATION
 from reference.differences.plots import PLOTS
 from reference.differences.resampling import RESAMPLING
+from reference.differences.surfaces import SURFACES
 from reference.differences.thresholds import THRESHOLDS
 
 __all__ = ["AREAS", "DIFFERENCES", "Area", "Difference"]
@@ -26,6 +27,7 @@ AREAS = (
     Area("Model and contrasts", MODELS),
     Area("Thresholds, tables and bounds", THRESHOLDS),
     Area("Permutation", PERMUTATION),
+    Area("Surfaces", SURFACES),
     Area("Plots", PLOTS),
 )
 DIFFERENCES = tuple(difference for area in AREAS for difference in area.differences)

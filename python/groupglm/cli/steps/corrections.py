@@ -13,7 +13,7 @@ from groupglm.cli.results.maps_read_back import values_of
 from groupglm.cli.results.names import Contrast, read_json, sidecar
 from groupglm.runtime.naming import counted
 from groupglm.runtime.rounding import rounded, statistic
-from groupglm.spaces.files import is_table
+from groupglm.spaces.registry import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,8 +58,13 @@ class Rule:
         """Return the files of the thresholded map and of the table of its clusters (or regions)."""
         kind = f"z_desc-{self.correction.label}"
         path = outputs.image_path(contrast, kind)
-        what = "regions" if is_table(path) else "clusters"
+        what = "regions" if _is_of_regions(path) else "clusters"
         return path, outputs.contrast_path(contrast, f"stat-{kind}_{what}.tsv")
+
+
+def _is_of_regions(path: Path) -> bool:
+    """Return whether a map is of regions or parcels, which have no neighbours."""
+    return kind_of(path).unit == "regions"
 
 
 def correct_contrast(
@@ -78,7 +83,7 @@ def correct_contrast(
     path, table_path = rule.paths(outputs, contrast)
     two_sided = rule.two_sided and contrast.stat_type == "t"
     said: dict[str, Any] = {"Correction": rule.facts(contrast), "Contrast": contrast.facts()}
-    of_regions = is_table(path)
+    of_regions = _is_of_regions(path)
     files = {"map": str(path), "regions" if of_regions else "clusters": str(table_path)}
     done = {"correction": str(correction), "files": files}
     what = f"{correction} of {contrast.name!r}"
