@@ -17,7 +17,7 @@ from groupglm.spaces.surface.smoothing import iterations_of
 from reference.meshes import folded, graph_of
 from reference.smoothing import gaussian_of_present, neighbour_means
 
-cifti2: Any = nibabel.cifti2  # type: ignore[attr-defined]
+cifti2: Any = nibabel.cifti2
 SHAPE, FWHM, N = (7, 6, 5), 6.0, 5
 LARGE, FACES = folded(2)
 POINTS = LARGE / 10  # so that some millimetres are several iterations
