@@ -148,6 +148,13 @@ def calls() -> dict[str, Call]:
         "plotting.plot_peak": partial(
             plotting.plot_peak, values=Y[:, 0], design_matrix=DESIGN, contrast_def="group"
         ),
+        "plotting.plot_regions": partial(
+            plotting.plot_regions,
+            maps=pd.DataFrame(
+                np.ones((2, 3)), columns=["effect_size", "effect_variance", "z_score"]
+            ),
+            df=12.0,
+        ),
         "plotting.plot_spaghetti": partial(
             plotting.plot_spaghetti,
             values=Y[:, 0],
@@ -170,7 +177,8 @@ WITHOUT = {
     "__version__", "build_info", "bids.ModelContrast", "bids.StatsModel", "bids.find_participants",
     "bids.read_participants", "bids.read_stats_model", "datasets.BidsStudy", "datasets.GroupStudy",
     "datasets.LongitudinalStudy", "datasets.PairedStudy", "datasets.SimulatedEffect",
-    "datasets.VarianceStudy", "plotting.show",
+    "datasets.SurfaceEffect", "datasets.SurfaceStudy", "datasets.VarianceStudy", "plotting.show",
+    "SurfaceMaps",
 }  # fmt: skip
 METHODS_WITHOUT = {
     "fit_transform", "get_feature_names_out", "get_metadata_routing", "get_params", "predicted",
@@ -180,6 +188,8 @@ METHODS_WITHOUT = {
 
 # What arguments are whose annotation does not tell.
 KINDS = {
+    "imgs": "other",
+    "areas": "other",
     "adjustment": "choice",
     "alpha": "number",
     "axes": "other",
@@ -232,6 +242,7 @@ KINDS = {
     "smoothing_fwhm": "array",
     "stat_type": "choice",
     "subjects": "labels",
+    "surfaces": "other",
     "symmetric_cbar": "choice",
     "tail": "choice",
     "tau2": "number",
@@ -280,6 +291,8 @@ BAD: dict[str, list[Any]] = {
 def kind_of(name: str, annotation: str) -> str:
     if annotation == "Sequence[float]":
         return "array"
+    if name == "df" and "float" in annotation:  # a number, which is a choice elsewhere
+        return "other"
     if name in KINDS:
         return KINDS[name]
     plain = annotation.removesuffix(" | None").replace("str | int", "str")

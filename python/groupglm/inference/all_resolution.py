@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,12 +128,13 @@ def cluster_level_inference(
     check_truth("two_sided", two_sided)
     progress = Progress(verbose)
     alpha = check_probability("alpha", alpha)
+    geometry = Geometry(surfaces, areas)
     if areas is not None:
         warn_caller(
             argument("areas") + " has no effect on proportions of true discoveries, which are of "
             "vertices; leave it out"
         )
-    stat_map = read_stat_map(stat_img, mask_img, geometry=Geometry(surfaces)).as_z()
+    stat_map = read_stat_map(stat_img, mask_img, geometry=replace(geometry, areas=None)).as_z()
     refuse_clusters(stat_map.space, "stat_img", "is a map of regions")
     check_z_scale(stat_map)
     two_sided = stat_map.has_two_tails(two_sided=two_sided)

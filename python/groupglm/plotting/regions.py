@@ -14,7 +14,13 @@ from groupglm.errors import ArgumentError, ArgumentTypeError, shown
 from groupglm.plotting.charts import despine, new_chart, plain, shortened
 from groupglm.plotting.colors import BLUE, GREY, INK, ORANGE
 from groupglm.plotting.figure import Figure, check_output_file, in_pyplot, save_figure
-from groupglm.runtime.arguments import check_text, real_array, real_number, whole_number
+from groupglm.runtime.arguments import (
+    check_text,
+    check_truth,
+    real_array,
+    real_number,
+    whole_number,
+)
 from groupglm.runtime.naming import counted
 from groupglm.spaces.table.series import DEGREES
 
@@ -129,6 +135,8 @@ def plot_regions(
     ['a', 'b', 'c']
     """
     check_text("label", label, optional=False)
+    check_text("title", title)
+    check_truth("two_sided", two_sided)
     path = check_output_file(output_file)
     if not 0 < real_number("level", level) < 1:
         raise ArgumentError("level", shown(level), "between 0 and 1, for instance 0.95")

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from groupglm.errors import warn_caller
+import numpy as np
+
+from groupglm.errors import ArgumentTypeError, warn_caller
 from groupglm.messages import argument
 
 __all__ = ["NO_GEOMETRY", "Geometry", "report_unused_geometry"]
+
+
+_FORMS = (str, os.PathLike, list, tuple, Mapping, np.ndarray)
+_MEMBERS = ("parts", "data", "coordinates", "darrays", "file_path")
+"""What objects have that hold meshes or values of vertices, nibabel's and nilearn's too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +36,19 @@ class Geometry:
 
     surfaces: Any = None
     areas: Any = None
+
+    def __post_init__(self) -> None:
+        for name, wanted in (("surfaces", "surface files"), ("areas", "files or arrays of areas")):
+            given = getattr(self, name)
+            if (
+                given is None
+                or isinstance(given, _FORMS)
+                or any(hasattr(given, member) for member in _MEMBERS)
+            ):
+                continue
+            raise ArgumentTypeError(
+                name, f"a {type(given).__name__}", f"a pair (left, right) of {wanted}, or None"
+            )
 
     @property
     def given(self) -> bool:

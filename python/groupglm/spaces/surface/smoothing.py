@@ -82,7 +82,7 @@ def iterations_of(
     >>> from groupglm.spaces.surface.mesh import Mesh
     >>> strip = Mesh("strip", [[0, 0, 0], [30, 0, 0], [0, 0.4, 0]], [[0, 1, 2]])
     >>> iterations_of(10.0, strip), round(achieved_fwhm(18, strip), 2)
-    (18, 9.87)
+    (18, 9.88)
     """
     extent = float(np.ptp(mesh.coordinates, axis=0).max())
     if fwhm > extent:
