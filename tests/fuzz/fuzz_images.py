@@ -15,7 +15,7 @@ from pathlib import Path
 import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-with atheris.instrument_imports(include=["groupglm.spaces.volume"]):
+with atheris.instrument_imports(include=["groupglm.spaces.volume", "groupglm.spaces.cifti"]):
     from fuzz import image_files
 from fuzz.harness import Target, main
 

@@ -15,18 +15,21 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
 from groupglm.errors import ImageError
+from groupglm.spaces.cifti.opening import GRAYORDINATES, PARCELS, open_inputs
 from groupglm.spaces.volume import open_images
+from reference import cifti_files
 
 nib: Any = nibabel  # typed only in part
 
 AFFINE = np.array([[-2.0, 0.1, 0, 90], [0, 2.5, 0, -126], [0.2, 0, 3, -72], [0, 0, 0, 1]])
+CIFTI = {"a.dscalar.nii": GRAYORDINATES, "a.pscalar.nii": PARCELS}
 MOST_VOLUMES_READ = 4
 """Of a series: the first ones, and the last."""
 
@@ -84,6 +87,8 @@ KINDS = (
     Kind("a.mgh"),
     Kind("a.mgz", _gzip),
     Kind("a.mgz"),
+    Kind("a.dscalar.nii"),
+    Kind("a.pscalar.nii"),
 )
 
 
@@ -110,6 +115,8 @@ def cases() -> Iterator[bytes]:
 def _family(kind: Kind) -> str:
     if kind.header is not None:
         return "pair"
+    if kind.name in CIFTI:
+        return CIFTI[kind.name].kind
     return "mgh" if kind.name.endswith((".mgh", ".mgz")) else "single"
 
 
@@ -136,6 +143,25 @@ def _bodies() -> Iterator[tuple[str, bytes]]:
     for shape, dtype in itertools.product(shapes, ["u1", "i2", "f4"]):
         data = (np.abs(rng.normal(size=shape)) * 20).astype(dtype)
         yield "mgh", nib.MGHImage(data, AFFINE).to_bytes()
+
+    orders: tuple[Literal["<", ">"], ...] = ("<", ">")
+    for dtype, byte_order in itertools.product(("u1", "i2", "f4", "f8"), orders):
+        slope, inter = (0.5, -3.0) if dtype == "i2" else (1.0, 0.0)
+        for text, n_maps, n_places in (
+            (cifti_files.xml(), 1, cifti_files.N_PLACES),
+            (cifti_files.xml(cifti_files.scalars(3)), 3, cifti_files.N_PLACES),
+            (cifti_files.parcel_xml(), 1, len(cifti_files.PARCELS_OF_FILE)),
+        ):
+            values = np.abs(rng.normal(size=(n_maps, n_places)) * 20)
+            family = "PARCELS" if b"PARCELS" in text else "BRAIN_MODELS"
+            yield (
+                family,
+                cifti_files.cifti(
+                    text, values, dtype=dtype, order=byte_order, slope=slope, inter=inter
+                ),
+            )
+    series = cifti_files.xml(cifti_files.series(2))
+    yield "BRAIN_MODELS", cifti_files.cifti(series, np.ones((2, cifti_files.N_PLACES)))
 
 
 def _pair(image: Any) -> bytes:
@@ -192,6 +218,13 @@ def _check_refusal(error: ImageError, folder: Path) -> None:
 
 
 def _read(path: Path) -> list[NDArray[np.float64]]:
+    family = CIFTI.get(path.name)
+    if family is not None:
+        maps = open_inputs(path, argument="imgs", same_placement=True, at_least=1, family=family)[
+            :MOST_VOLUMES_READ
+        ]
+        with np.errstate(all="ignore"):
+            return [source.read().astype(np.float64) for source in maps]
     sources = open_images(path, at_least=1)
     if len(sources) > MOST_VOLUMES_READ:
         sources = [*sources[: MOST_VOLUMES_READ - 1], sources[-1]]
@@ -209,5 +242,8 @@ def _by_nibabel(path: Path) -> list[NDArray[np.float64]]:
         warnings.simplefilter("ignore")
         image = nib.load(path)
         values = np.asanyarray(image.dataobj).astype(np.float64)
+    if path.name in CIFTI:
+        assert isinstance(image, nib.Cifti2Image)
+        return list(values[:MOST_VOLUMES_READ])
     n_voxels = int(np.prod(values.shape[:3]))
     return list(values.reshape((n_voxels, -1), order="F").T)

@@ -94,6 +94,41 @@ def xml(maps: str = "", models: str = MODELS, space: str | None = None, before: 
     ).encode()
 
 
+PARCEL_SURFACES = (
+    '<Surface BrainStructure="CIFTI_STRUCTURE_CORTEX_LEFT" SurfaceNumberOfVertices="9"/>'
+    '<Surface BrainStructure="CIFTI_STRUCTURE_CORTEX_RIGHT" SurfaceNumberOfVertices="7"/>'
+)
+
+
+def parcel(name: str, left: str = "", right: str = "", voxels: str = "") -> str:
+    """Return the XML of a parcel of vertices of both hemispheres and of voxels."""
+    inside = "".join(
+        f'<Vertices BrainStructure="CIFTI_STRUCTURE_CORTEX_{side}">{text}</Vertices>'
+        for side, text in (("LEFT", left), ("RIGHT", right))
+        if text
+    )
+    inside += f"<VoxelIndicesIJK>{voxels}</VoxelIndicesIJK>" if voxels else ""
+    return f'<Parcel Name="{name}">{inside}</Parcel>'
+
+
+PARCELS_OF_FILE = (
+    parcel("V1", "0 1 2"),
+    parcel("V2", "4 8"),
+    parcel("thalamus", voxels="0 0 0\n2 3 1"),
+    parcel("left &amp; right", "5", "6 0"),
+)
+
+
+def parcel_xml(
+    parts: str = "".join(PARCELS_OF_FILE), maps: str = "", space: str | None = None
+) -> bytes:
+    """Return the XML of a file of parcels."""
+    inside = PARCEL_SURFACES + (volume() if space is None else space) + parts
+    return xml().split(b"<Matrix>")[0] + (
+        f"<Matrix>{maps or scalars()}{axis('1', 'PARCELS', inside)}</Matrix></CIFTI>".encode()
+    )
+
+
 def cifti(
     text: bytes | None = None,
     values: NDArray[Any] | None = None,

@@ -17,40 +17,20 @@ from groupglm import SecondLevelModel, get_clusters_table, non_parametric_infere
 from groupglm.errors import GridMismatchError, ImageError
 from groupglm.spaces.cifti.opening import PARCELS, open_inputs, open_map
 from groupglm.spaces.registry import kind_of
-from reference.cifti_files import axis, cifti, scalars, series, volume, xml
+from reference.cifti_files import (
+    PARCELS_OF_FILE,
+    axis,
+    cifti,
+    parcel,
+    parcel_xml,
+    series,
+    volume,
+    xml,
+)
 
 nib: Any = nibabel  # typed only in part
 NAMES = ("V1", "V2", "thalamus", "left & right")
 N = 8
-SURFACE = (
-    '<Surface BrainStructure="CIFTI_STRUCTURE_CORTEX_LEFT" SurfaceNumberOfVertices="9"/>'
-    '<Surface BrainStructure="CIFTI_STRUCTURE_CORTEX_RIGHT" SurfaceNumberOfVertices="7"/>'
-)
-
-
-def _parcel(name: str, left: str = "", right: str = "", voxels: str = "") -> str:
-    inside = "".join(
-        f'<Vertices BrainStructure="CIFTI_STRUCTURE_CORTEX_{side}">{text}</Vertices>'
-        for side, text in (("LEFT", left), ("RIGHT", right))
-        if text
-    )
-    inside += f"<VoxelIndicesIJK>{voxels}</VoxelIndicesIJK>" if voxels else ""
-    return f'<Parcel Name="{name}">{inside}</Parcel>'
-
-
-PARTS = (
-    _parcel("V1", "0 1 2"),
-    _parcel("V2", "4 8"),
-    _parcel("thalamus", voxels="0 0 0\n2 3 1"),
-    _parcel("left &amp; right", "5", "6 0"),
-)
-
-
-def _text(parts: str = "".join(PARTS), maps: str = "", space: str | None = None) -> bytes:
-    places = axis("1", "PARCELS", SURFACE + (volume() if space is None else space) + parts)
-    return xml().split(b"<Matrix>")[0] + (
-        f"<Matrix>{maps or scalars()}{places}</Matrix></CIFTI>".encode()
-    )
 
 
 @pytest.fixture
@@ -62,7 +42,7 @@ def rows() -> NDArray[np.float64]:
 def files(rows: NDArray[np.float64], tmp_path: Path) -> list[Path]:
     paths = [tmp_path / f"sub-{number}.pscalar.nii" for number in range(N)]
     for path, row in zip(paths, rows, strict=True):
-        path.write_bytes(cifti(_text(), row[np.newaxis], dtype="f8"))
+        path.write_bytes(cifti(parcel_xml(), row[np.newaxis], dtype="f8"))
     return paths
 
 
@@ -100,7 +80,7 @@ def test_files_and_images_in_memory_are_the_same(
     files: list[Path], rows: NDArray[np.float64], tmp_path: Path
 ) -> None:
     many = tmp_path / "all.ptseries.nii"
-    many.write_bytes(cifti(_text(maps=series(N)), rows, dtype="f8"))
+    many.write_bytes(cifti(parcel_xml(maps=series(N)), rows, dtype="f8"))
     for given in (files, [nib.load(file) for file in files], many, nib.load(many)):
         effect = SecondLevelModel().fit(given, design_matrix=DESIGN).compute_contrast("mean")
         assert effect.nifti_header.get_intent()[0] == "ConnParcelScalr"
@@ -112,7 +92,7 @@ def test_files_and_images_in_memory_are_the_same(
 
 def test_masks_are_names_or_images(files: list[Path], tmp_path: Path) -> None:
     mask = tmp_path / "mask.pscalar.nii"
-    mask.write_bytes(cifti(_text(), np.array([[0.0, 1, 0, 1]])))
+    mask.write_bytes(cifti(parcel_xml(), np.array([[0.0, 1, 0, 1]])))
     for given in (["V2", "left & right"], mask):
         model = SecondLevelModel(given).fit(files, design_matrix=DESIGN)
         np.testing.assert_array_equal(model.mask_img_.get_fdata()[0], [0, 1, 0, 1])
@@ -144,23 +124,32 @@ def test_permutation_corrects_over_parcels_and_has_no_clusters(
 
 
 BAD = {
-    "no parcels": (_text(""), "it has no parcels"),
-    "no name": (_text(_parcel(" ", "0")), "its parcel 1 has no name"),
-    "one name twice": (_text(PARTS[0] * 2), "two parcels of the name 'V1'"),
-    "vertex beyond": (_text(_parcel("V1", "0 9")), "parcel 'V1' has the vertex 9, beyond 0 to 8"),
-    "words": (_text(_parcel("V1", "0 a")), "the vertices of parcel 'V1' are not numbers only"),
+    "no parcels": (parcel_xml(""), "it has no parcels"),
+    "no name": (parcel_xml(parcel(" ", "0")), "its parcel 1 has no name"),
+    "one name twice": (parcel_xml(PARCELS_OF_FILE[0] * 2), "two parcels of the name 'V1'"),
+    "vertex beyond": (
+        parcel_xml(parcel("V1", "0 9")),
+        "parcel 'V1' has the vertex 9, beyond 0 to 8",
+    ),
+    "words": (parcel_xml(parcel("V1", "0 a")), "the vertices of parcel 'V1' are not numbers only"),
     "no surface": (
-        _text(_parcel("V1", "0").replace("CORTEX_LEFT", "CEREBELLUM")),
+        parcel_xml(parcel("V1", "0").replace("CORTEX_LEFT", "CEREBELLUM")),
         "parcel 'V1' has vertices of CIFTI_STRUCTURE_CEREBELLUM, for which it declares no surface",
     ),
-    "no volume": (_text(space=" "), "parcel 'thalamus' has voxels, but it declares no volume"),
+    "no volume": (parcel_xml(space=" "), "parcel 'thalamus' has voxels, but it declares no volume"),
     "voxel beyond": (
-        _text(_parcel("V1", voxels="0 0 2")),
+        parcel_xml(parcel("V1", voxels="0 0 2")),
         "its parcel 'V1' has the voxel index k 2, ",
     ),
-    "fewer parcels": (_text("".join(PARTS[:3])), "1 map of 4 values, but .* 1 map of 3"),
+    "fewer parcels": (
+        parcel_xml("".join(PARCELS_OF_FILE[:3])),
+        "1 map of 4 values, but .* 1 map of 3",
+    ),
     "grayordinates": (xml(), r"holds maps of BRAIN_MODELS, .* ends in \.dscalar\.nii"),
-    "connections": (_text(maps=axis("0", "PARCELS")), "holds connections of parcels .as a pconn"),
+    "connections": (
+        parcel_xml(maps=axis("0", "PARCELS")),
+        "holds connections of parcels .as a pconn",
+    ),
 }
 
 
@@ -178,14 +167,20 @@ def test_a_file_that_is_wrong_is_refused_by_name(tmp_path: Path, what: str) -> N
     ("text", "message"),
     [
         (
-            _text("".join(PARTS[:3]) + _parcel("V4", "5", "6 0")),
+            parcel_xml("".join(PARCELS_OF_FILE[:3]) + parcel("V4", "5", "6 0")),
             "lacks the parcel left & right, and",
         ),
-        (_text("".join((PARTS[1], PARTS[0], *PARTS[2:]))), "the same parcels in another order"),
-        (_text(_parcel("V1", "0 1 3") + "".join(PARTS[1:])), "its parcel 'V1' is made of other"),
-        (_text(space=volume("3,4,5")), r"the volume of its voxels: its shape is \(3, 4, 5\)"),
         (
-            _text().replace(b'Vertices="9"', b'Vertices="10"'),
+            parcel_xml("".join((PARCELS_OF_FILE[1], PARCELS_OF_FILE[0], *PARCELS_OF_FILE[2:]))),
+            "the same parcels in another order",
+        ),
+        (
+            parcel_xml(parcel("V1", "0 1 3") + "".join(PARCELS_OF_FILE[1:])),
+            "its parcel 'V1' is made of other",
+        ),
+        (parcel_xml(space=volume("3,4,5")), r"the volume of its voxels: its shape is \(3, 4, 5\)"),
+        (
+            parcel_xml().replace(b'Vertices="9"', b'Vertices="10"'),
             "its parcels lie on CORTEX_LEFT of 10 vertices, CORTEX_RIGHT of 7 vertices, not on",
         ),
     ],
