@@ -19,6 +19,7 @@ import bench_repeated
 import bench_report
 import bench_scale
 import bench_statistics
+import bench_surface_smoothing
 from make_maps import default_folder
 from measure import HEAD, machine
 from short_table import write_short_table
@@ -52,6 +53,7 @@ def main() -> int:
         *bench_repeated.bench(options.dir, quick=options.quick),
         *bench_permutation.bench(quick=options.quick),
         *bench_prepared.bench(options.dir, quick=options.quick),
+        *bench_surface_smoothing.bench(quick=options.quick),
         *bench_scale.bench(options.dir, quick=options.quick),
         *bench_inference.bench(quick=options.quick),
         *bench_report.bench(options.dir, quick=options.quick),

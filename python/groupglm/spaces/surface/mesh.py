@@ -102,15 +102,21 @@ class Mesh:
         return np.cross(second - first, third - first)
 
     @cached_property
+    def _adjacency(self) -> csr_array[Any, Any]:
+        """Which vertices share an edge, each in the row of the other; the values mean nothing."""
+        first, second, third = self.faces.T
+        rows = np.concatenate([first, second, third, second, third, first])
+        columns = np.concatenate([second, third, first, first, second, third])
+        shape = (self.n_vertices, self.n_vertices)
+        # The duplicates of faces that share an edge are added up, and with them their numbers.
+        found = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape).tocsr()
+        found.sum_duplicates()
+        return found
+
+    @cached_property
     def _edges(self) -> csr_array[Any, Any]:
         """The lengths of the edges in mm, each in the rows of both of its ends."""
-        ends = np.concatenate([self.faces, self.faces[:, [1, 2, 0]], self.faces[:, [2, 0, 1]]])
-        ones = np.ones(len(ends) * 2, np.int8)
-        first, second = ends[:, 0], ends[:, 1]
-        both = (np.concatenate([first, second]), np.concatenate([second, first]))
-        # The duplicates of faces that share an edge are added up, and with them their numbers.
-        found = coo_array((ones, both), shape=(self.n_vertices,) * 2).tocsr()
-        found.sum_duplicates()
+        found = self._adjacency
         rows = np.repeat(np.arange(self.n_vertices), np.diff(found.indptr))
         steps = self.coordinates[rows] - self.coordinates[found.indices]
         lengths = np.sqrt(np.einsum("ij,ij->i", steps, steps))
@@ -122,7 +128,7 @@ class Mesh:
 
     @cached_property
     def _neighbours(self) -> Neighbours:
-        return _neighbours_of(self._edges)
+        return _neighbours_of(self._adjacency)
 
     def neighbours(self) -> Neighbours:
         """Return the vertices that share an edge with each vertex."""
@@ -133,11 +139,11 @@ class Mesh:
 
         The lists are in the numbering of `vertices`, shape (n,).
         """
-        return _neighbours_of(self._edges[vertices][:, vertices])
+        return _neighbours_of(self._adjacency[vertices][:, vertices])
 
     def degrees(self, vertices: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return how many neighbours some vertices have in the whole mesh, shape (n,)."""
-        return np.asarray(np.diff(self._edges.indptr)[vertices], np.int64)
+        return np.asarray(np.diff(self._adjacency.indptr)[vertices], np.int64)
 
     def distances(self, vertex: int, limit: float = np.inf) -> NDArray[np.float64]:
         """Return how far every vertex is from one, along the edges.
@@ -243,6 +249,7 @@ def _checked_faces(name: str, given: Any, n_vertices: int) -> NDArray[np.int32]:
     return faces
 
 
-def _neighbours_of(edges: csr_array[Any, Any]) -> Neighbours:
-    edges.sort_indices()
-    return Neighbours.of_adjacency(edges.indptr.astype(np.int64), edges.indices.astype(np.int32))
+def _neighbours_of(adjacency: csr_array[Any, Any]) -> Neighbours:
+    adjacency.sort_indices()
+    starts, places = adjacency.indptr.astype(np.int64), adjacency.indices.astype(np.int32)
+    return Neighbours.of_adjacency(starts, places)

@@ -147,14 +147,15 @@ def smooth_rows(
     groupglm.errors.ImageError
         If a map holds an infinite value.
     """
-    infinite = np.isinf(rows)
-    if infinite.any():
-        row = int(np.argmax(infinite.any(axis=1)))
-        number = int(np.count_nonzero(infinite[row]))
-        raise ImageError(
-            f"{names[row]}: {counted(number, 'infinite value')}, which smoothing would spread; "
-            "replace by NaN to treat as missing"
-        )
+    with np.errstate(invalid="ignore", over="ignore"):
+        suspects = np.flatnonzero(~np.isfinite(rows.sum(axis=1)))  # a quicker search
+    for row in suspects.tolist():
+        number = int(np.count_nonzero(np.isinf(rows[row])))
+        if number:
+            raise ImageError(
+                f"{names[row]}: {counted(number, 'infinite value')}, which smoothing would spread; "
+                "replace by NaN to treat as missing"
+            )
     _core.smooth_on_mesh(rows, mesh.neighbours(), n_iterations, n_threads)
 
 
