@@ -94,13 +94,20 @@ def test_confounds_and_the_mean_need_no_design(table: pd.DataFrame, design: pd.D
     assert SecondLevelModel().fit(table).design_matrix_.columns.tolist() == ["intercept"]
 
 
-def test_a_mask_is_a_list_of_regions(table: pd.DataFrame, design: pd.DataFrame) -> None:
+def test_a_mask_is_a_list_of_regions(
+    table: pd.DataFrame, design: pd.DataFrame, tmp_path: Path
+) -> None:
     whole = SecondLevelModel().fit(table, design_matrix=design).compute_contrast("age")
     model = SecondLevelModel(["NA", "region 4"]).fit(table, design_matrix=design)
     z = model.compute_contrast("age")
     pd.testing.assert_series_equal(z, whole[["region 4", "NA"]])
     again = SecondLevelModel(model.mask_img_).fit(table, design_matrix=design)
     pd.testing.assert_series_equal(again.compute_contrast("age"), z)
+    (tmp_path / "mask.tsv").write_text("region\nNA\nregion 4\n")
+    listed = SecondLevelModel(tmp_path / "mask.tsv").fit(table, design_matrix=design)
+    pd.testing.assert_series_equal(listed.compute_contrast("age"), z)
+    with pytest.raises(ValueError, match="lacks the region region 4; give a table of the same"):
+        model.transform(table.drop(columns="region 4"))
     with pytest.raises(ValueError, match=r"'regoin 4'; give names .* near 'region 4'"):
         SecondLevelModel(["regoin 4"]).fit(table, design_matrix=design)
     with pytest.raises(ValueError, match="'NA' more than once; name each"):

@@ -103,7 +103,8 @@ class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps):
         nibabel.nifti1.Nifti1Image, or dict of them with "all"
             Maps on the grid of the images, zero outside the mask. They are float32, or float64 if
             float32 cannot hold a value. The effect size of an F contrast is 4-D, with one volume
-            for each row. p-values of t are one-sided.
+            for each row. p-values of t are one-sided. Of a table of regions, a map is a
+            pandas.Series by region, and "all" a pandas.DataFrame with one row a region.
 
         Raises
         ------

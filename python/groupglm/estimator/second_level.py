@@ -50,7 +50,7 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         `mask_strategy` or `mask_args` of its own, a copy of it finds the mask in the mean image. By
         default, the mask is everything that differs from the background of the mean image. The
         background is the median of the mean image within two voxels of the faces of the volume
-        (NaN, if the images are NaN there).
+        (NaN, if the images are NaN there). Of a table of regions, a list of names of regions.
     target_affine : array, shape (3, 3) or (4, 4), optional
         The affine (voxel indices to mm) of a grid to which images and mask are resampled. A 3 x 3
         matrix gives the axes, and the grid covers the first image. Images may then be on different
@@ -235,7 +235,10 @@ nibabel.nifti1.Nifti1Image
             with the columns ``subject_label``, ``map_name`` and ``effects_map_path``; it is sorted
             by subject. First-level models, such as nilearn's ``FirstLevelModel``, must be fitted.
             With models or several map names, ``first_level_contrast`` chooses the maps of a
-            contrast. Each kind of map is fitted when it is first used, and its fit is kept.
+            contrast. Each kind of map is fitted when it is first used, and its fit is kept. A table
+            of regions is a data frame, or a .tsv or .csv file, with one row a subject and one
+            column of numbers a region; the subjects are its index, or a column ``subject_label`` or
+            ``participant_id``. It is told from a table of maps by the columns of the latter.
         confounds : pandas.DataFrame, optional
             A column ``subject_label`` and one column for each confound. It is for a table of maps
             or first-level models without a design matrix: the columns of the model are then the

@@ -167,7 +167,7 @@ class FittedMasker:
         if difference is not None:
             raise GridMismatchError(
                 f"{sources[0].name}: the image is not on the {self.space.placement_word} of the "
-                f"fit: {difference}; resample it to that {self.space.placement_word}"
+                f"fit: {difference}; {self.space.placement_remedy}"
             )
         batches = read_rows(sources, self.space, n_threads=self.n_threads, fill=self.fill)
         matrix = np.empty(

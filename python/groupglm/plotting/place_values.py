@@ -42,6 +42,12 @@ def read_place(
     masking = kind_of(images).masking(None, None, None, None, zero_is_missing=False)
     space = masking.as_stored(sources)
     place = space.place_at(position)
+    if place is None and np.isnan(space.coordinates()).all():
+        raise ArgumentError.about(
+            "position",
+            f"position {tuple(position)} is in mm, and {sources[0].extent} have no position",
+            "leave it out, and give the numbers of one of them, such as table['hippocampus']",
+        )
     if place is None:
         begin = np.round(space.coordinates(np.array([0]))[0], 1).tolist()
         raise ArgumentError.about(

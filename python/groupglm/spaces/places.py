@@ -58,6 +58,11 @@ class Places(Protocol):
         """The word for what says where the places lie: ``grid``."""
         return "layout"
 
+    @property
+    def placement_remedy(self) -> str:
+        """What to do about an input whose places lie elsewhere than those of a fit."""
+        return f"resample it to that {self.placement_word}"
+
     def describe_placement(self) -> str:
         """Say in words where the places lie: ``46 x 55 x 46 voxels of 4 x 4 x 4 mm``."""
         return f"{self.n_values} {self.place_words[1]}"

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from groupglm.errors import ArgumentError, ArgumentTypeError
 from groupglm.runtime.naming import listed
-from groupglm.spaces.table.reading import is_table_file, open_series
+from groupglm.spaces.table.reading import is_table_file, names_in_file, open_series
 from groupglm.spaces.table.space import RegionSpace
 from groupglm.tabular.labels import near_labels, near_words
 
@@ -34,7 +35,8 @@ def regions_inside(table: RegionNames, mask: Any) -> NDArray[np.bool_]:
     table : RegionNames
         The regions.
     mask : sequence of str, pandas.Series, or path
-        Names, or the map of a mask: one inside, zero or NaN outside.
+        Names, or the map of a mask: one inside, zero or NaN outside. A file may have the column
+        ``region`` alone, of names.
     """
     names = _names_of_map(mask) if _is_map(mask) else _names_of_list(mask)
     unknown = [name for name in names if name not in table.numbers]
@@ -61,6 +63,10 @@ def _is_map(mask: Any) -> bool:
 
 
 def _names_of_map(mask: Any) -> list[str]:
+    if is_table_file(mask):
+        names = names_in_file(Path(mask))
+        if names is not None:
+            return names
     if not is_table_file(mask) and mask.dtype == np.bool_:
         mask = mask.astype(np.uint8)
     source = open_series(mask, "mask_img")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "is_table_file",
+    "names_in_file",
     "open_rows",
     "open_series",
     "read_regions",
@@ -292,6 +293,14 @@ def open_series(given: Any, name: str) -> RegionSource:
     if series.dtype == np.float32:
         return RegionSource(called, RegionNames(tuple(names)), values.astype(np.float32))
     return RegionSource(called, RegionNames(tuple(names)), values)
+
+
+def names_in_file(path: Path) -> list[str] | None:
+    """Return the names of regions that a file lists; None if it is a map, or does not exist."""
+    if not path.is_file():
+        return None
+    table = read_table(path, in_quotes(path), as_names=(REGION,))
+    return table[REGION].tolist() if list(table.columns) == [REGION] else None
 
 
 def series_of_file(path: Path, name: str) -> pd.Series[Any]:

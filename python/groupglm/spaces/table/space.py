@@ -62,6 +62,7 @@ class RegionSpace(Space):
     unit: ClassVar[str] = "regions"
     place_words: ClassVar[tuple[str, str]] = ("region", "regions")
     placement_word: ClassVar[str] = "regions"
+    placement_remedy: ClassVar[str] = "give a table of the same regions"
     has_neighbours: ClassVar[bool] = False
 
     table: RegionNames
