@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 from click.testing import CliRunner, Result
+from nibabel import cifti2
 from numpy.typing import NDArray
 
 from groupglm import SecondLevelModel
@@ -151,3 +152,27 @@ def test_variances_of_both_hemispheres_are_found(derivative: Path, tmp_path: Pat
     named(derivative, "02", "R", "variance", end).unlink()
     refused = run("bids", derivative, tmp_path / "o2", "--group-model", "fixed", fails=True).output
     assert "subjects 02" in " ".join(refused.split())
+
+
+def test_grayordinates_of_a_derivative(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(1, 1, (N, 40)).astype(np.float32)
+    made: Any = cifti2  # nibabel's constructors carry no types
+    axes = [
+        made.BrainModelAxis.from_surface(np.arange(20), 30, f"Cortex{side}")
+        for side in ("Left", "Right")
+    ]
+    axis = axes[0] + axes[1]
+    folder = tmp_path / "derivative"
+    for number, row in enumerate(rows, start=1):
+        name = STEM.format("", "effect", ".dscalar.nii").replace("642", "91k")
+        path = folder / f"sub-{number:02d}" / f"sub-{number:02d}_{name}"
+        path.parent.mkdir(parents=True)
+        made.Cifti2Image(row[None], (made.ScalarAxis(["effect"]), axis)).to_filename(path)
+    out = tmp_path / "group"
+    run("bids", folder, out, "--task", "faces")
+    name = STEM.format("", "t", ".dscalar.nii").replace("642", "91k")
+    found: Any = nib.load(out / name)
+    assert found.header.get_axis(1) == axis
+    t: Any = scipy.stats.ttest_1samp(rows.astype(float), 0).statistic
+    np.testing.assert_allclose(np.asarray(found.dataobj)[0], t, rtol=1e-5)
+    assert "*_statmap.dscalar.nii" in (out / ".bidsignore").read_text().splitlines()

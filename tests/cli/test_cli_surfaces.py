@@ -234,6 +234,20 @@ def test_threshold_and_clusters_take_the_name_of_both(
     assert ("left", "right")[vertex >= n] in peak["Structure"].lower()
 
 
+def test_half_of_a_map_is_taken_with_a_warning(fitted: Path, tmp_path: Path) -> None:
+    whole = fitted / "contrast-patients_stat-z_statmap.func.gii"
+    left = pair(whole)[0]
+    kept = tmp_path / "kept.func.gii"
+    said = run("threshold", left, "--at", "2", "--output", kept).output
+    assert f"'{left.name}' is only one file of the map '{whole.name}', which has 2" in said
+    z = values(left)
+    np.testing.assert_array_equal(values(kept), np.where(np.abs(z) >= 2, z, 0))
+    assert (
+        "only one file"
+        not in run("threshold", kept, "--at", "2", "--output", kept.with_name("k.func.gii")).output
+    )
+
+
 def test_a_page_is_about_vertices(study: SurfaceStudy, fitted: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     run("report", fitted, "--output", page)

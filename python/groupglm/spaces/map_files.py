@@ -18,7 +18,14 @@ from groupglm.spaces.registry import kinds
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MapFiles", "SeveralFiles", "files_of_map", "group_files", "possible_files"]
+__all__ = [
+    "MapFiles",
+    "SeveralFiles",
+    "files_of_map",
+    "group_files",
+    "possible_files",
+    "whole_of",
+]
 
 
 @runtime_checkable
@@ -100,6 +107,18 @@ def files_of_map(path: Path) -> tuple[Path, ...]:
     if path.exists():
         return (path,)
     return tuple(own for own in possible_files(path) if own.exists()) or (path,)
+
+
+def whole_of(path: Path) -> Path | None:
+    """Return the name of a map of which a file is one of several; None of a map in one file.
+
+    Only the names of files that exist are looked at.
+    """
+    for start in range(1, len(path.name)):
+        whole = path.with_name(path.name[start:])
+        if path in possible_files(whole)[1:] and len(files_of_map(whole)) > 1:
+            return whole
+    return None
 
 
 def group_files(paths: Iterable[Path]) -> list[MapFiles]:

@@ -20,6 +20,7 @@ from groupglm.cli.options.geometry import (
     geometry_options,
     mesh_facts,
     mesh_files,
+    note_half,
 )
 from groupglm.cli.options.paths import TO_FILE
 from groupglm.cli.results.derived_files import Made
@@ -131,6 +132,8 @@ def clusters(
         else made.claimed(suffixes=(".tsv",), read=mesh_files(surfaces, areas))
     )
     with journal.listening(), place:
+        if half := note_half(stat_map):
+            journal.warn(half)
         said = None if made is None else made.found(overwrite=overwrite)
         if made is not None and said is not None:
             journal.say(made.skipped())

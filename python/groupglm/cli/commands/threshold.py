@@ -20,6 +20,7 @@ from groupglm.cli.options.geometry import (
     geometry_options,
     mesh_facts,
     mesh_files,
+    note_half,
 )
 from groupglm.cli.options.paths import TO_FILE
 from groupglm.cli.results.derived_files import Made
@@ -94,6 +95,8 @@ def threshold(
     journal = Journal(as_json=as_json)
     read = [*(() if mask is None else mask.paths), *mesh_files(surfaces, areas)]
     with journal.listening(), made.claimed(suffixes=made.map_endings, read=read):
+        if half := note_half(z_map):
+            journal.warn(half)
         said = made.found(overwrite=overwrite)
         status = "written" if said is None else "skipped"
         if said is not None:

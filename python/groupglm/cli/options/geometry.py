@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from groupglm.cli.options.paths import FILE, expand
-from groupglm.spaces.map_files import MapFiles, files_of_map, group_files
+from groupglm.spaces.map_files import MapFiles, files_of_map, group_files, whole_of
 
 if TYPE_CHECKING:
     from groupglm.spaces.geometry import Geometry
@@ -25,6 +25,7 @@ __all__ = [
     "geometry_options",
     "mesh_facts",
     "mesh_files",
+    "note_half",
     "of_geometry",
 ]
 
@@ -167,6 +168,17 @@ def geometry_of(surfaces: SidePair | None, areas: SidePair | None) -> Geometry:
     from groupglm.spaces.geometry import Geometry
 
     return Geometry(*(None if pair is None else pair.given for pair in (surfaces, areas)))
+
+
+def note_half(path: Path) -> str | None:
+    """Return a note that a map is one file of several, which the user may not mean."""
+    whole = whole_of(path)
+    if whole is None:
+        return None
+    return (
+        f"'{path.name}' is only one file of the map '{whole.name}', which has "
+        f"{len(files_of_map(whole))}; give {whole.name} for all of it"
+    )
 
 
 def mesh_files(surfaces: SidePair | None, areas: SidePair | None) -> list[Path]:
