@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Search, led by coverage, for bytes that make reading an image go wrong.
+"""Search, led by coverage, for bytes that make reading an image of voxels or vertices go wrong.
 
 python tests/fuzz/fuzz_images.py --seconds 60
 """
@@ -10,13 +10,16 @@ import logging
 import random
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-with atheris.instrument_imports(include=["groupglm.spaces.volume", "groupglm.spaces.cifti"]):
-    from fuzz import image_files
+with atheris.instrument_imports(
+    include=["groupglm.spaces.cifti", "groupglm.spaces.surface", "groupglm.spaces.volume"]
+):
+    from fuzz import image_files, surface_files
 from fuzz.harness import Target, main
 
 # What a header's fields may hold that nobody expects, in both byte orders.
@@ -30,6 +33,22 @@ VALUES = [
     for order in ("little", "big")
     if integer < 2 ** (8 * size - 1)
 ] + [struct.pack(order + kind, value) for value in _FLOATS for order in "<>" for kind in "fd"]
+
+
+_SURFACES = 128
+"""First bytes from this on are of files of surfaces."""
+
+
+def _cases() -> Iterator[bytes]:
+    yield from image_files.cases()
+    for case in surface_files.cases():
+        yield bytes([_SURFACES + case[0]]) + case[1:]
+
+
+def _check(case: bytes, folder: Path) -> str:
+    if case[0] < _SURFACES:
+        return image_files.check(case, folder)
+    return surface_files.check(bytes([case[0] - _SURFACES]) + case[1:], folder)
 
 
 def _mutate(case: bytes, most: int, seed: int) -> bytes:
@@ -49,8 +68,8 @@ if __name__ == "__main__":
     main(
         Target(
             description="Fuzz the reading of images.",
-            cases=image_files.cases,
-            check=image_files.check,
+            cases=_cases,
+            check=_check,
             mutate=_mutate,
             max_case_bytes=8192,
             # A case declares at most 1032 times its size, as float64 (bzip2 more, but only what is

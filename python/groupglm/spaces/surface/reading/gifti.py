@@ -155,7 +155,8 @@ class _Reader:
         self._own_facts: dict[str, str] = {}
         self._name, self._value = "", ""
         self._room = 0
-        parser = self._parser = expat.ParserCreate()
+        # The encoding that the text declares is not used, because Python would look for its codec.
+        parser = self._parser = expat.ParserCreate(encoding="UTF-8")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -175,7 +176,9 @@ class _Reader:
                 f"{self.path}: cannot be inflated ({error}); it is cut off or damaged, copy it "
                 "again from its source"
             ) from error
-        except expat.ExpatError as error:
+        except ImageError:
+            raise
+        except (expat.ExpatError, LookupError, ValueError) as error:  # also of an unknown encoding
             raise ImageError(
                 f"{self.path}: is no GIFTI file, or a damaged one ({error}); copy it again from "
                 "its source"
