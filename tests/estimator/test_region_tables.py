@@ -83,6 +83,9 @@ def test_a_table_in_a_file_is_that_in_memory(
     of_file = SecondLevelModel().fit(path, design_matrix=design).compute_contrast("group")
     of_memory = SecondLevelModel().fit(table, design_matrix=design).compute_contrast("group")
     pd.testing.assert_series_equal(of_file, of_memory)
+    path.write_text(path.read_text().replace("n/a", "low"))
+    with pytest.raises(ValueError, match=rf"^'.*regions\{ending}': the column 'region 2' .* 'low'"):
+        SecondLevelModel().fit(path, design_matrix=design)
 
 
 def test_confounds_and_the_mean_need_no_design(table: pd.DataFrame, design: pd.DataFrame) -> None:

@@ -2,7 +2,7 @@
 """Files that we write ourselves or find beside images, and what must hold when they are damaged.
 
 A *case* is bytes: the first says which reader the rest is given to: a saved model, the state of a
-permutation test, a sidecar, a table of participants.
+permutation test, a sidecar, a table of participants, a table of regions, a map of regions.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from groupglm.errors import ArgumentError
 from groupglm.inference.permutation.resuming import load_state
 from groupglm.inputs.matching import read_participants
 from groupglm.runtime.sidecars import read_json
+from groupglm.spaces.registry import kind_of, open_inputs
 
-NAMES = ("m.groupglm", "null.npz", "a.json", "participants.tsv")
+NAMES = ("m.groupglm", "null.npz", "a.json", "participants.tsv", "regions.tsv", "z.tsv")
 
 
 def cases() -> Iterator[bytes]:
@@ -76,7 +77,12 @@ def _sound() -> tuple[list[bytes], ...]:
         b"participant_id\tage\tgroup\nsub-01\t31\tpatient\nsub-02\tn/a\tcontrol\n",
         b'subject_label\t"a ""b"""\n01\t1e3\n02\t-5\n',
     ]
-    return (*archives, [json.dumps(sidecar).encode()], tables)
+    regions = [
+        b"participant_id\tV1\tNA\nsub-01\t3.1\t-2\nsub-02\tn/a\t1e-3\nsub-03\t1\t0\n",
+        b'V1\t"left ""hippocampus"""\n1\t2\n3\t4\n',
+    ]
+    maps = [b"region\tz_score of contrast age\nV1\t3.1\nNA\tn/a\nMT\t-0.5\n"]
+    return (*archives, [json.dumps(sidecar).encode()], tables, regions, maps)
 
 
 def check(case: bytes, folder: Path) -> str:
@@ -105,7 +111,7 @@ def check(case: bytes, folder: Path) -> str:
     path = folder / NAMES[number]
     path.write_bytes(case[1:])
     try:
-        (_check_model, _check_state, _check_sidecar, _check_participants)[number](path)
+        _CHECKS[number](path)
     except ValueError as error:
         assert path.name in str(error), error  # noqa: PT017
         faults = (MemoryError, SystemError, AssertionError)
@@ -159,3 +165,27 @@ def _check_participants(path: Path) -> None:
     table = read_participants(path)
     assert table.index.is_unique
     assert table.columns.is_unique
+
+
+def _check_regions(path: Path) -> None:
+    sources = open_inputs(path)
+    assert len(sources) > 1
+    for source in sources:
+        row = np.empty(int(source.extent.split()[0].replace(",", "")))
+        kind_of(path).masking(None, None, None, None, zero_is_missing=False).as_stored(
+            [source]
+        ).read_stored(source, row)
+        assert not np.isinf(row).any()
+
+
+def _check_map(path: Path) -> None:
+    source, space = kind_of(path).open_map(path, "map")
+    row = np.empty(space.n_values)
+    space.read_stored(source, row)
+    assert len(set(space.value_names())) == len(row) > 0
+
+
+_CHECKS = (
+    *(_check_model, _check_state, _check_sidecar, _check_participants),
+    *(_check_regions, _check_map),
+)

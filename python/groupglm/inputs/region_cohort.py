@@ -18,7 +18,12 @@ from groupglm.inputs.visits import visits_in_table
 from groupglm.messages import argument, either
 from groupglm.runtime.naming import listed, one_name
 from groupglm.spaces.registry import kind_of, open_inputs
-from groupglm.spaces.table.reading import is_table_file, read_regions, region_columns
+from groupglm.spaces.table.reading import (
+    is_table_file,
+    naming_file,
+    read_regions,
+    region_columns,
+)
 from groupglm.tabular.labels import (
     LABEL,
     label_key,
@@ -87,7 +92,8 @@ class RegionCohort:
         self.given = given
         self._beside = beside or Beside()
         self._table = read_regions(given, _INPUT)
-        self._sources = open_inputs(self._table)  # what is wrong with the table is said first
+        with naming_file(given):
+            self._sources = open_inputs(self._table)  # what is wrong with the table is said first
         frame = None if design_matrix is None else load_design_matrix(design_matrix)
         labels = region_labels(self._table, confounds if frame is None else frame)
         self._labels = labels

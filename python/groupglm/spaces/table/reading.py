@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from numbers import Real
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "is_table_file",
     "names_in_file",
+    "naming_file",
     "open_rows",
     "open_series",
     "read_regions",
@@ -122,9 +124,25 @@ def region_columns(table: pd.DataFrame) -> list[int]:
     return [place for place, name in enumerate(table.columns) if str(name) not in others]
 
 
+@contextmanager
+def naming_file(given: Any) -> Iterator[None]:
+    """Have errors about a table that is in a file begin with the name of the file."""
+    try:
+        yield
+    except ArgumentError as error:
+        file = in_quotes(os.fspath(given)) if is_table_file(given) else ""
+        if file not in str(error):
+            error.args = (f"{file}: " + error.args[0],)
+        raise
+
+
 def open_rows(given: Any, argument: str, at_least: int) -> list[RegionSource]:
     """Open each row of a table as the values of a subject."""
-    table = read_regions(given, argument)
+    with naming_file(given):
+        return _open_rows(read_regions(given, argument), argument, at_least)
+
+
+def _open_rows(table: pd.DataFrame, argument: str, at_least: int) -> list[RegionSource]:
     columns = region_columns(table)
     maps = [name for name in _MAP_COLUMNS if name in table.columns]
     if maps:
@@ -283,13 +301,16 @@ def open_series(given: Any, name: str) -> RegionSource:
             "give a Series with one number a region, or its .tsv file",
         )
     names = list(map(str, series.index))
-    _refuse_repeated(names, name, name)
-    if not names:
-        raise ArgumentError.about(name, f"{name} has no region", "give one number a region")
     file = series.attrs.get(FILE)
     called = file if isinstance(file, str) else name
+    with naming_file(called):
+        _refuse_repeated(names, name, name)
+        if not names:
+            raise ArgumentError.about(name, f"{name} has no region", "give one number a region")
     # Infinite statistics exist: of an effect without residual variance.
-    values = _numbers_of_column(series, str(series.name), [f"region {x}" for x in names], name)
+    with naming_file(called):
+        rows = [f"region {x}" for x in names]
+        values = _numbers_of_column(series, str(series.name), rows, name)
     if series.dtype == np.float32:
         return RegionSource(called, RegionNames(tuple(names)), values.astype(np.float32))
     return RegionSource(called, RegionNames(tuple(names)), values)
