@@ -154,3 +154,29 @@ def test_edges_and_graphs() -> None:
     displays = [package.plot_glass_brain(_map(values)) for package in (ours, theirs)]
     for name in ("add_edges", "add_graph"):
         assert [hasattr(display, name) for display in displays] == [False, True]
+
+
+def test_maps_on_surfaces() -> None:
+    """Of a vertex above the threshold nilearn draws nothing: triangles have means of corners."""
+    from nilearn.surface import InMemoryMesh, PolyMesh, SurfaceImage
+
+    from reference.meshes import folded
+
+    meshes = {side: folded(2, side) for side in ("left", "right")}
+    values = {side: np.zeros(len(mesh[0]), np.float32) for side, mesh in meshes.items()}
+    outermost = int(meshes["left"][0][:, 0].argmin())
+    values["left"][outermost] = 5.0
+    parts = {side: InMemoryMesh(*mesh) for side, mesh in meshes.items()}
+    image = SurfaceImage(PolyMesh(**parts), values)
+    figure = theirs.plot_surf_stat_map(
+        stat_map=image, hemi="left", threshold=4.0, colorbar=False, symmetric_cbar=True
+    )
+    faces = figure.axes[0].collections[0].get_facecolor()
+    assert len(figure.axes) == 1
+    assert np.ptp(faces[:, :3], axis=1).max() < 0.2  # all grey
+    own = ours.plot_surf_stat_map(image, threshold=4.0, colorbar=False)
+    assert len(own.axes) == 4
+    drawn = np.asarray(own.axes[0].images[0].get_array()).astype(int)
+    assert (drawn[..., 0] - drawn[..., 2] > 60).any()
+    with pytest.raises(TypeError, match="hemi"):
+        ours.plot_surf_stat_map(image, hemi="left")  # type: ignore[call-arg]

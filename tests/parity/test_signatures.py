@@ -25,6 +25,7 @@ _SAME_DEFAULTS = {("plot_stat_map", "bg_img"): "MNI152TEMPLATE"}
 # What differs, and why.
 DIFFERENT = {
     "HTMLReport": "nilearn's makes a page of its own templates, ours holds a page",
+    "plot_surf_stat_map": "nilearn's draws one hemisphere of a mesh, ours a map of both",
 }
 
 

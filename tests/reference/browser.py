@@ -24,10 +24,12 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
+def chromium(*options: str) -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
         # Root, as in containers, cannot have the sandbox.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", *options]
+        )
         yield browser
         browser.close()
 

@@ -14,12 +14,14 @@ from typing import Any, cast
 import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.gifti.gifti import GiftiDataArray, GiftiImage
 
 import groupglm
 from groupglm import SecondLevelModel, bids, datasets, plotting
 from groupglm.cli import main
 from reference.bids import model_file
 from reference.doors import DESIGN, PERMUTE, World, make_world
+from reference.meshes import folded
 from reference.readings import count_readings
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of few images and small masks
@@ -51,6 +53,25 @@ Z_MAPS = {f"results/contrast-{name}_stat-z_statmap.nii.gz": 1 for name in ("age"
 
 def _has(name: str, world: World) -> bool:
     return hasattr(world.model, name)
+
+
+def _vertices() -> Any:
+    """Return a map of the vertices of `_surface`, in memory."""
+    array: Any = GiftiDataArray
+    image: Any = GiftiImage
+    return image(darrays=[array(np.arange(162, dtype=np.float32))])
+
+
+def _surface() -> Any:
+    array: Any = GiftiDataArray
+    image: Any = GiftiImage
+    points, faces = folded(2)
+    return image(
+        darrays=[
+            array(points.astype(np.float32), "NIFTI_INTENT_POINTSET"),
+            array(faces, "NIFTI_INTENT_TRIANGLE"),
+        ]
+    )
 
 
 def _variances(world: World) -> list[Any]:
@@ -184,6 +205,9 @@ ROWS: dict[str, dict[str, Row]] = {
         ),
     },
     "plotting.plot_glass_brain": {"": Row(lambda w: plotting.plot_glass_brain(w.z), 0, Z)},
+    "plotting.plot_surf_stat_map": {
+        "": Row(lambda w: plotting.plot_surf_stat_map({"left": _vertices()}, {"left": _surface()}))
+    },
     "plotting.plot_histogram": {"": Row(lambda w: plotting.plot_histogram(w.z), 0, Z)},
     "plotting.plot_forest": {
         "": Row(
@@ -311,6 +335,7 @@ WITHOUT_IMAGES = {
     "groupglm.FixedEffects",
     "groupglm.MixedEffects",
     "groupglm.RepeatedMeasures",
+    "groupglm.SurfaceMaps",  # results: its files are those that `to_filename` wrote
     "groupglm.SecondLevelModel",  # its methods are above
     "groupglm.UnequalVariances",
     "groupglm.__version__",
@@ -328,6 +353,7 @@ WITHOUT_IMAGES = {
     "plotting.plot_contrast_matrix",
     "plotting.plot_design_correlation",
     "plotting.plot_design_matrix",
+    "plotting.plot_regions",  # of tables
     "plotting.show",
     "bids.ModelContrast",
     "bids.StatsModel",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from groupglm.plotting.peak import plot_peak
     from groupglm.plotting.regions import plot_regions
     from groupglm.plotting.spaghetti import plot_spaghetti
+    from groupglm.plotting.surface.stat_map import plot_surf_stat_map
     from groupglm.plotting.volume.glass import plot_glass_brain
     from groupglm.plotting.volume.stat_map import plot_stat_map
 
@@ -36,6 +37,7 @@ __all__ = [
     "plot_regions",
     "plot_spaghetti",
     "plot_stat_map",
+    "plot_surf_stat_map",
     "show",
 ]
 
@@ -50,6 +52,7 @@ _HOME = {
     "plot_regions": "regions",
     "plot_spaghetti": "spaghetti",
     "plot_stat_map": "volume.stat_map",
+    "plot_surf_stat_map": "surface.stat_map",
     "show": "figure",
 }
 

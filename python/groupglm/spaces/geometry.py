@@ -32,10 +32,13 @@ class Geometry:
         the name of a standard mesh.
     areas : optional
         The area of each vertex, given as files or arrays in the same forms.
+    is_drawn_only : bool, default=False
+        Whether the surfaces are for a picture, where inflated ones show more and no area counts.
     """
 
     surfaces: Any = None
     areas: Any = None
+    is_drawn_only: bool = False
 
     def __post_init__(self) -> None:
         for name, wanted in (("surfaces", "surface files"), ("areas", "files or arrays of areas")):

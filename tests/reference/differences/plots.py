@@ -85,4 +85,12 @@ PLOTS = (
         "not there",
         "they do not show results of a group model; `add_contours` draws outlines",
     ),
+    Difference(
+        "maps_on_surfaces",
+        "`plot_surf_stat_map`",
+        "draws one hemisphere, by `hemi`; a triangle has the mean of its corners",
+        "draws a map of both hemispheres from several `views`; the mesh is that of the map, or "
+        "`surfaces`; each point has the value of the nearest vertex",
+        "exactly the values above the threshold are drawn",
+    ),
 )

@@ -214,7 +214,7 @@ def _facts(group: FittedGroup) -> list[tuple[str, str]]:
                 everywhere = np.arange(member.n_values)
                 text += f", {member.measure(everywhere) / 100:,.0f} cm²"
             facts.append((f"{member.side} hemisphere", text))
-            if member.mesh is not None:
+            if member.mesh is not None and member.mesh.name != f"the {member.side} surface":
                 facts.append((f"{member.side} surface", PurePath(member.mesh.name).name))
         else:
             facts.append(("voxels", f"{member.n_values:,} {member.place_words[1]}"))

@@ -132,7 +132,9 @@ class MapViewer {
     this.map = await this.load(Number(number));
     byId("viewer-map").value = String(number);
     const slider = byId("viewer-threshold");
-    slider.max = String(Math.max(this.map.largest, this.map.threshold));
+    // No value is above the end of the slider, however it was rounded.
+    const { largest, step, threshold } = this.map;
+    slider.max = String(Math.max((Math.ceil(largest / step) + 0.5) * step, threshold));
     slider.value = String(this.map.threshold);
     this.limit = this.map.threshold;
     this.sift();

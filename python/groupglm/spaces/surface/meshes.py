@@ -101,7 +101,8 @@ def open_meshes(
         if side in given_areas:
             areas = _checked_areas(given_areas[side], side, n_vertices[side])
         found[side] = HemisphereMesh(mesh, areas)
-    warn_of_unreal_areas([opened[side].mesh for side in opened if side not in given_areas])
+    if not geometry.is_drawn_only:
+        warn_of_unreal_areas([opened[side].mesh for side in opened if side not in given_areas])
     return found
 
 
