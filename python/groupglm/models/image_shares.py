@@ -19,6 +19,7 @@ Floats: TypeAlias = "NDArray[np.float64]"
 # The rows of the compiled state's sums and counts.
 TOTAL, _WEIGHT_SUM, _WEIGHT_MAX, _WEIGHT_MIN = range(4)
 PRESENT, _HEAVIEST, _OUTSIDE, _UNUSABLE, _NEGATIVE = range(5)
+_KINDS = {"outside": _OUTSIDE, "unusable": _UNUSABLE, "negative": _NEGATIVE}
 
 
 class ImageShares:
@@ -36,8 +37,12 @@ class ImageShares:
             weight of NaN, beside another finite effect. "negative": a variance or weight below 0.
         """
         counts = self._state.counts
-        names = {"outside": _OUTSIDE, "unusable": _UNUSABLE, "negative": _NEGATIVE}
-        return {name: counts[row].astype(np.int64) for name, row in names.items()}
+        return {name: counts[row].astype(np.int64) for name, row in _KINDS.items()}
+
+    def totals(self) -> dict[str, int]:
+        """Return how many values of each of these kinds there are at all voxels together."""
+        counts = self._state.counts
+        return {name: int(counts[row].sum(dtype=np.int64)) for name, row in _KINDS.items()}
 
     def dominance(self) -> tuple[Floats, NDArray[np.int64]]:
         """Return the largest share of the weight that one image has, and which image has it.

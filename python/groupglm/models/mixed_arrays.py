@@ -145,8 +145,8 @@ def _tiles(data: NDArray[Any], variances: NDArray[Any]) -> Iterator[Tile]:
 
 def _check_variances(data: NDArray[Any], variances: NDArray[Any], fixed: FixedFit) -> None:
     """Refuse negative variances, and warn of zeros beside effects."""
-    counts = fixed.counts()
-    n_negative, n_unusable = (int(counts[name].sum()) for name in ("negative", "unusable"))
+    totals = fixed.totals()
+    n_negative, n_unusable = totals["negative"], totals["unusable"]
     if n_negative:
         negative = (variances < 0) & ~np.isnan(data)
         row, voxel = np.argwhere(negative)[0]
