@@ -104,7 +104,10 @@ class FittedModel(MapsOfFit, VarianceMaps, RepeatedMaps):
             Maps on the grid of the images, zero outside the mask. They are float32, or float64 if
             float32 cannot hold a value. The effect size of an F contrast is 4-D, with one volume
             for each row. p-values of t are one-sided. Of a table of regions, a map is a
-            pandas.Series by region, and "all" a pandas.DataFrame with one row a region.
+            pandas.Series by region, and "all" a pandas.DataFrame with one row a region. Of
+            surfaces, a map is an image of the type of the inputs if these are in memory, as
+            nilearn's ``SurfaceImage``; else a `groupglm.SurfaceMaps`, or nibabel's image if the
+            inputs are files of one hemisphere.
 
         Raises
         ------

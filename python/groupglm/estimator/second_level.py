@@ -50,7 +50,9 @@ class SecondLevelModel(TransformerMixin, BaseEstimator, GroupModel):  # type: ig
         `mask_strategy` or `mask_args` of its own, a copy of it finds the mask in the mean image. By
         default, the mask is everything that differs from the background of the mean image. The
         background is the median of the mean image within two voxels of the faces of the volume
-        (NaN, if the images are NaN there). Of a table of regions, a list of names of regions.
+        (NaN, if the images are NaN there). Of surfaces, the mask is an image or a pair of files of
+        the same mesh (values or GIFTI labels), or a ``SurfaceMasker``; by default, a vertex that is
+        NaN or zero in all images is outside. Of a table of regions, a list of names of regions.
     target_affine : array, shape (3, 3) or (4, 4), optional
         The affine (voxel indices to mm) of a grid to which images and mask are resampled. A 3 x 3
         matrix gives the axes, and the grid covers the first image. Images may then be on different
@@ -231,7 +233,12 @@ nibabel.nifti1.Nifti1Image
         second_level_input : images, a table of maps, or a list of first-level models
             Images are a list or Series of file names or of nibabel images of one volume each, or
             one 4-D image. They are NIfTI-1 or NIfTI-2 (one file or a pair), Analyze pairs,
-            compressed or not, or another format that nibabel reads. A table of maps is a data frame
+            compressed or not, or another format that nibabel reads. Images of surfaces are
+            nilearn's ``SurfaceImage`` (several, or one whose columns are images), or files of GIFTI
+            or FreeSurfer (.mgh, .mgz, ``lh.thickness``): pairs (left, right), a mapping of "left"
+            and "right" to lists, one list that pairs by name, or one hemisphere. Both files of an
+            image differ only in ``hemi-L``, ``.L.`` or ``lh.``, or say by GIFTI's
+            AnatomicalStructurePrimary of which hemisphere they are. A table of maps is a data frame
             with the columns ``subject_label``, ``map_name`` and ``effects_map_path``; it is sorted
             by subject. First-level models, such as nilearn's ``FirstLevelModel``, must be fitted.
             With models or several map names, ``first_level_contrast`` chooses the maps of a
