@@ -295,3 +295,32 @@ def test_an_image_in_memory_is_checked_too() -> None:
     image = nib.Cifti2Image(np.ones((1, 8)), header=(labels, axis_of_voxels))
     with pytest.raises(ImageError, match="holds labels of regions"):
         open_map(image, "image")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.dlabel.nii", cifti(xml(axis("0", "LABELS"))), "holds labels of regions"),
+        (
+            "a.dconn.nii",
+            cifti(xml(axis("0", "BRAIN_MODELS", volume() + surface()))),
+            "holds connections between grayordinates",
+        ),
+        ("a.pconn.nii", cifti(xml(axis("0", "PARCELS"))), "holds connections of parcels"),
+        ("a.dscalar.nii.gz", b"\x1f\x8b" + bytes(600), "CIFTI files are not; unpack it by gunzip"),
+        ("a.pscalar.nii", GOOD, r"holds maps of BRAIN_MODELS, .* ends in \.dscalar\.nii"),
+    ],
+)
+def test_files_of_other_members_of_the_family_are_refused_at_the_doors(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    paths = [tmp_path / f"{number}{name}" for number in range(2)]
+    for path in paths:
+        path.write_bytes(content)
+    design = pd.DataFrame({"one": np.ones(2)})
+    for call in (
+        lambda: SecondLevelModel().fit(paths, design_matrix=design),
+        lambda: threshold_stats_img(paths[0]),
+    ):
+        with pytest.raises(ImageError, match=message):
+            call()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import nibabel
@@ -47,10 +48,13 @@ def cifti_image(
         cifti2.Cifti2NamedMap(name, cifti2.Cifti2MetaData(metadata) if metadata else None)
         for name in map_names(descrip, len(data))
     ]
-    matrix = cifti2.Cifti2Matrix()
+    # nibabel would copy a header that it is given, and make axes of it to compare lengths: 0.2 s.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Dataobj shape .* does not match shape expected")
+        image = cifti2.Cifti2Image(data, dtype=data.dtype)
+    matrix = image.header.matrix
     matrix.append(cifti2.Cifti2MatrixIndicesMap((0,), "CIFTI_INDEX_TYPE_SCALARS", maps=maps))
     matrix.append(pickle.loads(mapping))  # noqa: S301 - our own bytes
-    image = cifti2.Cifti2Image(data, cifti2.Cifti2Header(matrix), dtype=data.dtype)
     image.nifti_header.set_intent(intent)
     image.nifti_header["descrip"] = descrip_of(descrip)
     return image
